@@ -1,0 +1,19 @@
+"""The installed command. Answers --version before anything else is imported, then opens the command line."""
+
+import sys
+
+from docsend import __version__
+
+
+def run() -> int:
+    """Run `docsend` with the process's own arguments and return its exit code."""
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"docsend {__version__}\n")
+        return 0
+    from docsend.cli.app import main  # noqa: PLC0415 - --version must not pay for Typer
+
+    return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,132 @@
+"""A path becomes a Document: its bytes are read, hashed and recognised, each from one and the same buffer.
+
+Small sets of documents stay in memory from here to the wire. What does not fit is read again when its
+turn comes, and `content` gives those bytes only if they are still the ones that were checked.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import unicodedata
+from typing import TYPE_CHECKING
+
+from docsend import formats
+from docsend.errors import FaultySubmission
+from docsend.submission import Document, Problem, UnreadDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from docsend.submission import Unread
+
+# Documents of one submission that stay in memory between check and sending, together at most this much.
+HELD_BYTES = 16 * 2**20
+
+# Without O_NONBLOCK a FIFO would hang the open; Windows has no such files, but asks for O_BINARY.
+_READ_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+def read_all(paths: Iterable[Path], *, at_most: int) -> tuple[Document | UnreadDocument, ...]:
+    """Read every path in the order given. A file of more than `at_most` bytes is not read.
+
+    Whatever is wrong with a file is in the UnreadDocument that stands in its place; nothing raises.
+    """
+    documents: list[Document | UnreadDocument] = []
+    room = HELD_BYTES
+    for path in paths:
+        document = read(path, at_most=at_most, hold_up_to=room)
+        documents.append(document)
+        if isinstance(document, Document) and document.held is not None:
+            room -= document.size
+    return tuple(documents)
+
+
+def read(path: Path, *, at_most: int, hold_up_to: int) -> Document | UnreadDocument:
+    """Read one file once: hash, recognise and check that buffer, and keep it if it is small enough."""
+    name = unicodedata.normalize("NFC", path.name)
+    content = _read(path, at_most)
+    if not isinstance(content, bytes):
+        reason, size = content
+        return UnreadDocument(path, name, reason, size)
+    format_name = formats.recognise(content)
+    known = format_name in formats.FORMAT_OF_EXTENSION.values()
+    return Document(
+        path=path,
+        name=name,
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        format=format_name,
+        defect=formats.defect_of(content, format_name) if format_name and known else None,
+        held=content if len(content) <= hold_up_to else None,
+    )
+
+
+def content(document: Document) -> bytes:
+    """Give the bytes that were checked, to be sent; raise FaultySubmission if the file has changed since."""
+    if document.held is not None:
+        return document.held
+    found = _read(document.path, document.size)
+    if isinstance(found, bytes) and hashlib.sha256(found).hexdigest() == document.sha256:
+        return found
+    problem = Problem(
+        "document-changed",
+        f"{document.name} was changed, moved or removed while it was being sent",
+        "run the same command again: it is checked anew, and nothing of this submission was received",
+        field="documents",
+        document=document.name,
+    )
+    raise FaultySubmission(problem.message, problem.hint, [problem])
+
+
+def _read(path: Path, at_most: int) -> bytes | tuple[Unread, int | None]:
+    try:
+        descriptor = os.open(path, _READ_FLAGS)
+    except OSError as error:
+        return _reason(path, error), None
+    except ValueError:  # a NUL in the path
+        return "not-found", None
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            return "directory", None
+        if not stat.S_ISREG(found.st_mode):
+            return "not-regular", None
+        if found.st_size > at_most:
+            return "too-large", found.st_size
+        # One byte more than allowed: a file that grows while it is read, or one of /proc that states
+        # no size, shows itself.
+        content = _read_up_to(descriptor, at_most + 1, expected=found.st_size)
+    except OSError:
+        return "unreadable", None
+    finally:
+        os.close(descriptor)
+    if len(content) > at_most:
+        return "too-large", len(content)
+    return content or ("empty", 0)
+
+
+def _read_up_to(descriptor: int, limit: int, *, expected: int) -> bytes:
+    """Read to the end of the file or to `limit`, in one piece where the file has the size it states."""
+    content = os.read(descriptor, min(expected + 1, limit))
+    while len(content) < limit and (piece := os.read(descriptor, min(2**20, limit - len(content)))):
+        content += piece
+    return content
+
+
+def _reason(path: Path, error: OSError) -> Unread:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP):
+        return "not-found"
+    if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that is not there
+        return "not-regular"
+    # Windows cannot open a folder and says "access denied".
+    return "directory" if path.is_dir() else "unreadable"

@@ -1,0 +1,109 @@
+"""Everything that can go wrong, by what the caller should do next.
+
+    DocsendError
+    ├── UsageFault         2  the command line or the settings cannot be understood
+    ├── FaultySubmission   3  the checks failed, nothing was sent
+    ├── SignInNeeded       4  sign-in needed or refused
+    ├── Refused            5  the service refused for good
+    ├── Unfinished         6  nothing lost, run the same command again
+    ├── LocalFailure       8  ledger, keyring or disk failed
+    └── Interrupted  130/143  stopped by a signal
+
+A message begins small, has no full stop and says what happened; the hint says what to do next. Only
+`cli.app.main` turns these into text and exit codes.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from docsend.submission import Problem
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command; the texts stand in each command's help."""
+
+    RECEIVED = 0
+    BUG = 1
+    USAGE = 2
+    FAULTY = 3
+    SIGN_IN = 4
+    REFUSED = 5
+    UNFINISHED = 6
+    SOME_ROWS = 7
+    LOCAL = 8
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+EXIT_MEANINGS: dict[ExitCode, str] = {
+    ExitCode.RECEIVED: "received (also if it had been received before), or checked clean",
+    ExitCode.BUG: "a bug in docsend",
+    ExitCode.USAGE: "usage: the command line or the settings cannot be understood",
+    ExitCode.FAULTY: "faulty: the checks failed, nothing was sent",
+    ExitCode.SIGN_IN: "sign-in needed or refused",
+    ExitCode.REFUSED: "refused by the service",
+    ExitCode.UNFINISHED: "unfinished: nothing lost, run the same command again",
+    ExitCode.SOME_ROWS: "batch: some rows not received",
+    ExitCode.LOCAL: "ledger, keyring or disk failed",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.TERMINATED: "terminated (SIGTERM)",
+}
+
+
+class DocsendError(Exception):
+    """The root: a message, what to do about it, and the problems found, if the message sums up several."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+    def __init__(self, message: str, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.problems = tuple(problems)
+
+    @property
+    def code(self) -> ExitCode:
+        return self.exit_code
+
+
+class UsageFault(DocsendError):
+    exit_code = ExitCode.USAGE
+
+
+class FaultySubmission(DocsendError):
+    exit_code = ExitCode.FAULTY
+
+
+class SignInNeeded(DocsendError):
+    exit_code = ExitCode.SIGN_IN
+
+
+class Refused(DocsendError):
+    exit_code = ExitCode.REFUSED
+
+
+class Unfinished(DocsendError):
+    exit_code = ExitCode.UNFINISHED
+
+
+class LocalFailure(DocsendError):
+    exit_code = ExitCode.LOCAL
+
+
+class Interrupted(DocsendError):
+    """A signal stopped the work. `exit_code` is 130 for SIGINT; SIGTERM passes its own."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, message: str, hint: str | None = None, *, terminated: bool = False) -> None:
+        super().__init__(message, hint)
+        self.terminated = terminated
+
+    @property
+    def code(self) -> ExitCode:
+        return ExitCode.TERMINATED if self.terminated else ExitCode.INTERRUPTED

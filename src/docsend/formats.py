@@ -1,0 +1,218 @@
+"""What a file's bytes are, and whether they are whole: magic bytes, ends, structure.
+
+Nothing is decoded, rendered or decompressed. The question is only whether a clerk's viewer would find the
+format that the file's name promises, from its first byte to its last.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from docsend.submission import Defect
+
+# Formats by extension: several extensions are one format.
+FORMAT_OF_EXTENSION = {
+    "jpeg": "jpeg",
+    "jpg": "jpeg",
+    "tiff": "tiff",
+    "tif": "tiff",
+    "png": "png",
+    "bmp": "bmp",
+    "pdf": "pdf",
+}
+
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "png"),
+    (0, b"II*\0", "tiff"),
+    (0, b"MM\0*", "tiff"),
+    (0, b"%PDF-", "pdf"),
+    (0, b"BM", "bmp"),
+    # Kinds that no destination takes, known by name so that the message can name them.
+    (0, b"II+\0", "bigtiff"),
+    (0, b"MM\0+", "bigtiff"),
+    (0, b"GIF8", "gif"),
+    (8, b"WEBP", "webp"),
+    (4, b"ftypheic", "heic"),
+    (4, b"ftypheix", "heic"),
+    (4, b"ftypmif1", "heic"),
+    (0, b"PK\x03\x04", "zip"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "msoffice"),
+    (0, b"{\\rtf", "rtf"),
+)
+_HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml)", re.IGNORECASE)
+
+
+def recognise(content: bytes) -> str | None:
+    """The format of these bytes by their magic, or None if they are of no known kind."""
+    for offset, magic, name in _MAGIC:
+        if content.startswith(magic, offset):
+            return name
+    if _HTML_START.match(content[:512]):
+        return "html"
+    # ISO 32000-1, 7.5.2 note: readers accept the header anywhere in the first 1024 bytes.
+    return "pdf" if b"%PDF-" in content[:1024] else None
+
+
+def defect_of(content: bytes, format_name: str) -> Defect | None:
+    """What keeps this content from being opened: it is cut short, broken or needs a password."""
+    try:
+        return _DEFECTS[format_name](content)
+    except (struct.error, IndexError, ValueError):
+        return "damaged"
+
+
+# -- PDF: ISO 32000-1, 7.5 ---------------------------------------------------------------------------------
+
+_STARTXREF = re.compile(rb"startxref\s+(\d+)\s+%%EOF")
+_ENCRYPT = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
+
+
+def _pdf_defect(content: bytes) -> Defect | None:
+    """A whole PDF ends with `startxref`, an offset and `%%EOF`; the dictionary there names the encryption."""
+    endings = list(_STARTXREF.finditer(content, max(0, len(content) - 2048)))
+    if not endings:
+        return "damaged"
+    header = content.find(b"%PDF-", 0, 1024)
+    if any(_ENCRYPT.search(trailer) for trailer in _pdf_trailers(content, header, int(endings[-1][1]))):
+        return "encrypted"
+    table = content[header + int(endings[-1][1]) :][:64].lstrip()
+    whole = table.startswith(b"xref") or re.match(rb"\d+\s+\d+\s+obj", table)
+    return None if whole else "damaged"
+
+
+def _pdf_trailers(content: bytes, header: int, offset: int) -> Iterator[bytes]:
+    """The trailer dictionary, or the dictionary of the cross-reference stream, that the last offset names."""
+    start = header + offset
+    table = content[start : start + 64].lstrip()
+    if table.startswith(b"xref"):
+        trailer = content.find(b"trailer", start)
+        if trailer >= 0:
+            end = content.find(b"startxref", trailer)
+            yield content[trailer : end if end >= 0 else len(content)]
+    elif re.match(rb"\d+\s+\d+\s+obj", table):
+        end = content.find(b"stream", start)
+        yield content[start : end if end >= 0 else len(content)]
+
+
+# -- JPEG: ITU-T T.81, annex B -----------------------------------------------------------------------------
+
+_STANDALONE = {0x01, *range(0xD0, 0xD9)}  # TEM, RST0-7, SOI: markers without a length
+
+
+def _jpeg_defect(content: bytes) -> Defect | None:
+    """Walk the segments to the first scan; from there an end-of-image marker must follow."""
+    position = 2
+    while True:
+        if content[position] != 0xFF:
+            return "damaged"
+        while content[position] == 0xFF:
+            position += 1
+        marker = content[position]
+        position += 1
+        if marker == 0xD9:  # an end of image before any scan: nothing to see
+            return "damaged"
+        if marker in _STANDALONE:
+            continue
+        (length,) = struct.unpack_from(">H", content, position)
+        position += length
+        if marker == 0xDA:
+            # Inside a scan 0xFF is followed by 0x00 or a restart, so this pair can only be the end.
+            return None if content.find(b"\xff\xd9", position) >= 0 else "damaged"
+
+
+# -- PNG: ISO/IEC 15948, 5.3 -------------------------------------------------------------------------------
+
+
+def _png_defect(content: bytes) -> Defect | None:
+    """Every chunk is complete and keeps its checksum; image data and the end chunk are there."""
+    view = memoryview(content)
+    position, seen_data = 8, False
+    while True:
+        length, kind = struct.unpack_from(">I4s", content, position)
+        end = position + 8 + length
+        (checksum,) = struct.unpack_from(">I", content, end)
+        if zlib.crc32(view[position + 4 : end]) != checksum:
+            return "damaged"
+        seen_data = seen_data or kind == b"IDAT"
+        if kind == b"IEND":
+            return None if seen_data else "damaged"
+        position = end + 4
+
+
+# -- BMP: BITMAPFILEHEADER and BITMAPINFOHEADER ------------------------------------------------------------
+
+
+def _bmp_defect(content: bytes) -> Defect | None:
+    """The pixels that the header promises are there."""
+    (pixels_at, header_size) = struct.unpack_from("<II", content, 10)
+    if header_size == 12:  # BITMAPCOREHEADER
+        width, height, _planes, depth = struct.unpack_from("<HHHH", content, 18)
+        compression = stated = 0
+    else:
+        width, height, _planes, depth, compression, stated = struct.unpack_from("<iiHHII", content, 18)
+    if width <= 0 or height == 0 or depth not in (0, 1, 2, 4, 8, 16, 24, 32):
+        return "damaged"
+    uncompressed = compression in (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
+    pixel_bytes = (width * depth + 31) // 32 * 4 * abs(height) if uncompressed else stated
+    return None if pixels_at + pixel_bytes <= len(content) else "damaged"
+
+
+# -- TIFF 6.0, section 2 -----------------------------------------------------------------------------------
+
+_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS = 273, 279, 324, 325
+_MOST_PAGES = 10_000
+
+
+def _tiff_defect(content: bytes) -> Defect | None:
+    """Every page's directory is inside the file, and so is every strip or tile that it names."""
+    order = "<" if content.startswith(b"II") else ">"
+    (directory,) = struct.unpack_from(order + "I", content, 4)
+    visited: set[int] = set()
+    while directory:
+        if directory in visited or len(visited) >= _MOST_PAGES:
+            return "damaged"
+        visited.add(directory)
+        (count,) = struct.unpack_from(order + "H", content, directory)
+        fields = dict(_tiff_fields(content, order, directory + 2, count))
+        offsets = fields.get(_STRIP_OFFSETS) or fields.get(_TILE_OFFSETS)
+        lengths = fields.get(_STRIP_COUNTS) or fields.get(_TILE_COUNTS)
+        if not offsets or not lengths or len(offsets) != len(lengths):
+            return "damaged"
+        if any(start + length > len(content) for start, length in zip(offsets, lengths, strict=True)):
+            return "damaged"
+        (directory,) = struct.unpack_from(order + "I", content, directory + 2 + 12 * count)
+    return None if visited else "damaged"
+
+
+def _tiff_fields(
+    content: bytes, order: str, position: int, count: int
+) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """The offsets and lengths of a page's strips and tiles; the other fields are passed over."""
+    for entry in range(position, position + 12 * count, 12):
+        tag, kind, values = struct.unpack_from(order + "HHI", content, entry)
+        if tag not in (_STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS):
+            continue
+        if kind not in (3, 4) or values * 2 > len(content):
+            raise ValueError("not an offset or length")
+        letter = "H" if kind == 3 else "I"
+        at = entry + 8
+        if values * _TIFF_SIZES[kind] > 4:  # values of up to four bytes stand in the entry itself
+            (at,) = struct.unpack_from(order + "I", content, at)
+        yield tag, struct.unpack_from(f"{order}{values}{letter}", content, at)
+
+
+_DEFECTS: dict[str, Callable[[bytes], Defect | None]] = {
+    "pdf": _pdf_defect,
+    "jpeg": _jpeg_defect,
+    "png": _png_defect,
+    "bmp": _bmp_defect,
+    "tiff": _tiff_defect,
+}

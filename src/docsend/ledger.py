@@ -1,0 +1,326 @@
+"""The ledger: which submissions were planned, what became of them, and their receipts. SQLite.
+
+What it promises (design: "The journey, and what holds at every instant"):
+- a plan or a receipt is on the disk when the call that wrote it returns (`synchronous=FULL`);
+- states go one way, `planned -> open -> sending -> received`, or end in `refused` or `withdrawn`; a
+  trigger keeps `received` and `withdrawn` for ever. `refused` alone may be planned again: the service
+  keeps nothing of what it refused, and the cause may be gone;
+- several processes may share it (`BEGIN IMMEDIATE`, a rollback journal; WAL had a corruption bug with
+  several writers until SQLite 3.51.3);
+- it holds keys, paths, digests, sizes, codes and receipts. No identity, no booklet, no remark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from docsend.errors import LocalFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from docsend.submission import CheckedSubmission, Receipt
+
+State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
+STATES: tuple[State, ...] = get_args(State)
+
+_APPLICATION_ID = 0x646F6373  # "docs"
+_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE submission (
+    service      TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN {STATES!r}),
+    destination  TEXT NOT NULL,
+    subject      TEXT,
+    category     TEXT NOT NULL,
+    type         TEXT NOT NULL,
+    reference    TEXT,
+    occurrence   INTEGER NOT NULL,
+    problem      TEXT,
+    receipt      BLOB,
+    planned_at   TEXT NOT NULL,
+    changed_at   TEXT NOT NULL,
+    PRIMARY KEY (service, key),
+    CHECK ((state = 'received') = (receipt IS NOT NULL))
+) STRICT;
+CREATE INDEX submission_by_time ON submission (planned_at);
+CREATE TABLE document (
+    service  TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    path     TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    bytes    INTEGER NOT NULL,
+    sha256   TEXT NOT NULL,
+    PRIMARY KEY (service, key, position),
+    FOREIGN KEY (service, key) REFERENCES submission (service, key)
+) STRICT;
+CREATE TRIGGER final_states_never_change BEFORE UPDATE OF state, receipt ON submission
+WHEN OLD.state IN ('received', 'withdrawn')
+ AND (NEW.state IS NOT OLD.state OR NEW.receipt IS NOT OLD.receipt)
+BEGIN SELECT RAISE(ABORT, 'a final state never changes'); END;
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDocument:
+    path: str
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One submission as the ledger knows it. Times are RFC 3339 in UTC; `receipt` is the service's bytes."""
+
+    service: str
+    key: str
+    state: State
+    to: str
+    subject: str | None
+    category: str
+    type: str
+    reference: str | None
+    occurrence: int
+    problem: str | None
+    receipt: bytes | None
+    planned_at: str
+    changed_at: str
+    documents: tuple[KeptDocument, ...] = ()
+
+
+class Ledger:
+    """An open ledger file. Every method raises LocalFailure if the disk or the file fails."""
+
+    def __init__(self, file: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Open the ledger, and make it if it is not there, readable by its owner alone."""
+        self._file = file
+        self._now = now
+        with self._failures_named():
+            _make_private_folder(file.parent)
+            _touch_private(file)
+            self._connection = sqlite3.connect(file, timeout=30, isolation_level=None)
+            for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._prepare()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    # -- what is known ---------------------------------------------------------------------------------
+
+    def find(self, service: str, key: str) -> Entry | None:
+        """Give the submission of this key, with its documents."""
+        with self._failures_named():
+            rows = self._select("WHERE service = ? AND key = ?", service, key)
+            return self._with_documents(rows[0]) if rows else None
+
+    def named(self, start: str) -> list[Entry]:
+        """Give the submissions whose key begins so; more than one if several services have it."""
+        with self._failures_named():
+            return [
+                self._with_documents(entry)
+                for entry in self._select("WHERE substr(key, 1, ?) = ?", len(start), start.upper())
+            ]
+
+    def entries(self, *, most: int | None = None) -> list[Entry]:
+        """Give all submissions, the latest first, without their documents."""
+        with self._failures_named():
+            return self._select("ORDER BY planned_at DESC, key LIMIT ?", -1 if most is None else most)
+
+    # -- what happens ----------------------------------------------------------------------------------
+
+    def plan(self, service: str, checked: CheckedSubmission) -> Entry:
+        """Write down what is about to be sent, before anything is; return what is then known of it."""
+        now = self._timestamp()
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO submission (service, key, state, destination, subject, category, type, reference,"
+                " occurrence, planned_at, changed_at) VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL, changed_at = excluded.changed_at"
+                " WHERE state = 'refused'",
+                (
+                    service,
+                    checked.key,
+                    checked.to,
+                    checked.subject,
+                    checked.category,
+                    checked.type,
+                    checked.reference,
+                    checked.occurrence,
+                    now,
+                    now,
+                ),
+            )
+            connection.executemany(
+                # The same documents may lie elsewhere by now: the paths are the last known ones.
+                "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        service,
+                        checked.key,
+                        position,
+                        _storable(document.path.absolute()),
+                        document.name,
+                        document.size,
+                        document.sha256,
+                    )
+                    for position, document in enumerate(checked.documents)
+                ],
+            )
+            return self._with_documents(self._select("WHERE service = ? AND key = ?", service, checked.key)[0])
+
+    def opened(self, service: str, key: str) -> None:
+        """Note that the service has the declaration."""
+        self._move(service, key, "open", of=("planned",))
+
+    def sending(self, service: str, key: str) -> None:
+        """Note that the service has every document and is about to be asked to receive them."""
+        self._move(service, key, "sending", of=("planned", "open"))
+
+    def received(self, service: str, key: str, receipt: Receipt) -> None:
+        """Keep the receipt. Only after this returns may anybody be told."""
+        self._move(service, key, "received", of=("planned", "open", "sending", "refused"), receipt=receipt.body)
+
+    def refused(self, service: str, key: str, problem: str) -> None:
+        self._move(service, key, "refused", of=("planned", "open", "sending"), problem=problem)
+
+    def withdrawn(self, service: str, key: str) -> None:
+        self._move(service, key, "withdrawn", of=("planned", "open", "sending", "refused"))
+
+    # -- how -------------------------------------------------------------------------------------------
+
+    def _move(
+        self,
+        service: str,
+        key: str,
+        state: State,
+        *,
+        of: tuple[State, ...],
+        receipt: bytes | None = None,
+        problem: str | None = None,
+    ) -> None:
+        """Go one state on. Nothing happens if another process is further along already."""
+        marks = ", ".join("?" * len(of))
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"
+                f" WHERE service = ? AND key = ? AND state IN ({marks})",  # noqa: S608 - only question marks
+                (state, receipt, problem, self._timestamp(), service, key, *of),
+            )
+
+    def _select(self, where: str, *values: object) -> list[Entry]:
+        rows = self._connection.execute(
+            "SELECT service, key, state, destination, subject, category, type, reference, occurrence, problem,"
+            f" receipt, planned_at, changed_at FROM submission {where}",  # noqa: S608 - the clauses above
+            values,
+        )
+        return [Entry(*row) for row in rows]
+
+    def _with_documents(self, entry: Entry) -> Entry:
+        rows = self._connection.execute(
+            "SELECT path, name, bytes, sha256 FROM document WHERE service = ? AND key = ? ORDER BY position",
+            (entry.service, entry.key),
+        )
+        return replace(entry, documents=tuple(KeptDocument(*row) for row in rows))
+
+    def _prepare(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > _VERSION:
+            raise LocalFailure(
+                f"the ledger {self._file} was written by a newer docsend", "update docsend on this machine"
+            )
+        if version == 0:
+            with self._transaction() as connection:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version == 0:  # no other process was faster
+                    for statement in _statements(_SCHEMA):
+                        connection.execute(statement)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._failures_named():
+            # IMMEDIATE: a transaction that first reads and then writes would not wait its turn.
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise LocalFailure(
+                f"the ledger {self._file} cannot be used: {_reason(error)}",
+                "nothing is sent without it: make room or mend its permissions, or name another folder with "
+                "DOCSEND_HOME",
+            ) from error
+
+    def _timestamp(self) -> str:
+        return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script; executescript would commit the transaction around it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _reason(error: sqlite3.Error | OSError) -> str:
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+
+
+def _storable(path: Path) -> str:
+    """Give a path as text; one that is not UTF-8 is kept in a form that can be read, not opened."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _make_private_folder(folder: Path) -> None:
+    """Make a folder for its owner alone, durably: a new name is on the disk once its parent is synced."""
+    if folder.is_dir():
+        return
+    _make_private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def _touch_private(file: Path) -> None:
+    """Make the file before SQLite does, which would ask for more permissions than the owner's."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk. Windows has no such call and journals them itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,552 @@
+"""The institute's rules: what a submission must keep before a byte of it leaves.
+
+`check` holds a submission against every rule and reports all that it breaks at once. The numbers stand in
+the catalog; the sentences that they come from stand beside them there ("sentences"). A rule here is a
+function: what it compares, the code of its problem, the message and the cure, side by side.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from docsend.formats import FORMAT_OF_EXTENSION
+from docsend.search import nearest
+from docsend.submission import (
+    EMPLOYER_KINDS,
+    CheckedSubmission,
+    Document,
+    EmployerIdentity,
+    InsuredIdentity,
+    Problem,
+    UnreadDocument,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from docsend.catalog import Catalog, Category, Destination, DocumentType, Entry
+    from docsend.submission import Identity, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """Why a submission may not be sent: its errors first, then its warnings."""
+
+    problems: tuple[Problem, ...]
+
+
+Findings: TypeAlias = list[Problem]
+
+
+def check(submission: Submission, catalog: Catalog, *, occurrence: int = 1) -> CheckedSubmission | Faulty:
+    """Hold a submission against every rule. The only maker of a CheckedSubmission."""
+    found: Findings = []
+    destination = _destination(submission, catalog, found)
+    documents = _documents(submission, destination, catalog, found)
+    if destination is None:
+        return _faulty(found)
+    _nothing_that_is_not_taken(submission, destination, found)
+    subject = _subject(submission, destination, catalog, found)
+    type_ = _category_and_type(submission, destination, subject, catalog, found)
+    identity = _identity(submission, destination, found)
+    remark = _text(submission.remark, "remark", catalog.texts.remark, found)
+    reference = _text(submission.reference, "reference", catalog.texts.reference, found)
+    branch = _branch(submission, catalog, found)
+    if type_ is None or any(problem.is_error for problem in found):
+        return _faulty(found)
+    return CheckedSubmission(
+        to=destination.code,
+        identity=identity,
+        subject=subject,
+        category=type_.category,
+        type=type_.code,
+        remark=remark,
+        branch=branch,
+        required=submission.required,
+        reference=reference,
+        documents=documents,
+        warnings=tuple(found),
+        occurrence=occurrence,
+    )
+
+
+def largest_document(submission: Submission, catalog: Catalog) -> int:
+    """How many bytes a document may have where it goes; of all destinations, if that is not known yet."""
+    destination = catalog.destinations.get(submission.to or "")
+    if destination is not None:
+        return destination.max_document_bytes
+    return max(destination.max_document_bytes for destination in catalog.destinations.values())
+
+
+def _faulty(found: Findings) -> Faulty:
+    return Faulty(tuple(sorted(found, key=lambda problem: not problem.is_error)))
+
+
+# -- where to, what about ----------------------------------------------------------------------------------
+
+
+def _destination(submission: Submission, catalog: Catalog, found: Findings) -> Destination | None:
+    """Choose "l'une des quatre options ci-dessous", or the personal service."""
+    if not submission.to:
+        known = ", ".join(catalog.destinations)
+        found.append(Problem("destination-missing", "no destination is given", f"--to {known}", field="to"))
+        return None
+    destination = catalog.destinations.get(submission.to)
+    if destination is None:
+        found.append(_unknown("destination", submission.to, catalog.destinations.values(), field="to"))
+    return destination
+
+
+def _nothing_that_is_not_taken(submission: Submission, destination: Destination, found: Findings) -> None:
+    """Refuse what a destination has no place for, rather than drop it in silence."""
+    given = {
+        "subject": (submission.subject, destination.needs_subject),
+        "branch": (submission.branch, destination.takes_branch),
+        "id": (submission.id_number, destination.identity == "insured"),
+        "employer_file": (submission.employer_file, destination.identity == "employer"),
+        "employer_kind": (submission.employer_kind, destination.identity == "employer"),
+        "booklet": (submission.booklet, destination.identity == "employer"),
+        "mobile": (submission.mobile, destination.identity == "employer"),
+        "email": (submission.email, destination.identity == "employer"),
+        "required": (submission.required, destination.is_personal),
+    }
+    found.extend(
+        Problem(
+            "not-taken",
+            f"{destination.code} takes no {_option(name)}",
+            f"leave {_option(name)} out, or choose another destination",
+            field=name,
+        )
+        for name, (value, taken) in given.items()
+        if value and not taken
+    )
+
+
+def _subject(
+    submission: Submission, destination: Destination, catalog: Catalog, found: Findings
+) -> str | None:
+    """Seed: "Ensuite, sélectionnez le sujet demandé"."""
+    if not destination.needs_subject:
+        return None
+    subjects = catalog.subjects_of(destination.code)
+    if not submission.subject:
+        hint = f"--subject CODE; `docsend catalog --to {destination.code}` lists them"
+        found.append(
+            Problem("subject-missing", f"{destination.code} needs a subject", hint, field="subject")
+        )
+        return None
+    if submission.subject not in {subject.code for subject in subjects}:
+        found.append(_unknown("subject", submission.subject, subjects))
+        return None
+    return submission.subject
+
+
+def _category_and_type(
+    submission: Submission,
+    destination: Destination,
+    subject: str | None,
+    catalog: Catalog,
+    found: Findings,
+) -> DocumentType | None:
+    """Seed: "sélectionner la catégorie et le type de document"; a type with an online form is refused."""
+    where = f"`docsend catalog --to {destination.code}` lists them"
+    if not submission.category:
+        hint = f"--category CODE; {where}"
+        found.append(Problem("category-missing", "no category is given", hint, field="category"))
+    if not submission.type:
+        hint = f"--type CODE; {where}"
+        found.append(Problem("type-missing", "no document type is given", hint, field="type"))
+    if destination.needs_subject and subject is None:
+        return None  # which categories and types there are depends on the subject
+    category = _category(submission, catalog.categories_of(destination.code, subject), found)
+    types = catalog.types_of(destination.code, subject)
+    type_ = next((known for known in types if known.code == submission.type), None)
+    if type_ is None:
+        if submission.type:
+            in_category = [known for known in types if category in (None, known.category)]
+            found.append(_unknown("type", submission.type, in_category))
+        return None
+    if category is not None and category != type_.category:
+        message = f"the type {type_.code} is not in the category {category}"
+        found.append(Problem("unknown-type", message, f"--category {type_.category}", field="type"))
+    _online_form(type_, found)
+    return type_
+
+
+def _category(submission: Submission, categories: tuple[Category, ...], found: Findings) -> str | None:
+    if not submission.category:
+        return None
+    if submission.category not in {category.code for category in categories}:
+        found.append(_unknown("category", submission.category, categories))
+        return None
+    return submission.category
+
+
+def _online_form(type_: DocumentType, found: Findings) -> None:
+    """Seed: "le système ne permettra pas l'envoi du document" where an online form takes its place.
+
+    Only a row that an official page confirms refuses here; an unsure one is the service's to decide.
+    """
+    if type_.online is None:
+        return
+    form = f"form {type_.online.number}" if type_.online.number else "a form"
+    where = f"fill it in at {type_.online.url}" if type_.online.url else "look for it on the institute's site"
+    if type_.online.is_confirmed:
+        message = f"{type_.code} is filed online ({form}), the service does not take it as a document"
+        found.append(Problem("online-form-required", message, where, field="type"))
+    else:
+        message = f"{type_.code} may have to be filed online ({form}); the service decides"
+        found.append(
+            Problem("online-form-possible", message, where, field="type", severity="warning"),
+        )
+
+
+def _branch(submission: Submission, catalog: Catalog, found: Findings) -> str | None:
+    """Seed: "changer l'agence traitante (par défaut, ... celle de la zone de résidence de l'assuré)"."""
+    if submission.branch and submission.branch not in catalog.branches:
+        found.append(_unknown("branch", submission.branch, catalog.branches.values()))
+    return submission.branch or None
+
+
+def _unknown(what: str, given: str, known: Iterable[Entry], *, field: str | None = None) -> Problem:
+    codes = [entry.code for entry in known]
+    close = nearest(given, codes)
+    if close:
+        hint = f"did you mean {close}?"
+    elif len(codes) <= 20:
+        hint = f"one of: {', '.join(codes)}"
+    else:
+        hint = f"`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one"
+    return Problem(f"unknown-{what}", f"there is no {what} {given!r} here", hint, field=field or what)
+
+
+def _option(field: str) -> str:
+    return "--" + field.replace("_", "-")
+
+
+# -- who ---------------------------------------------------------------------------------------------------
+
+
+def _identity(submission: Submission, destination: Destination, found: Findings) -> Identity | None:
+    if destination.identity == "insured":
+        return _insured(submission, found)
+    if destination.identity == "employer":
+        return _employer(submission, found)
+    return None  # the account's own
+
+
+def _insured(submission: Submission, found: Findings) -> InsuredIdentity | None:
+    """Nine digits, the last of them a check digit (stdnum.il.idnr). The number itself is never repeated."""
+    if not submission.id_number:
+        message = "the insured person's id number is not given"
+        found.append(Problem("id-number-missing", message, "--id NUMBER", field="id"))
+        return None
+    from stdnum.il import idnr  # noqa: PLC0415 - a send to the employers' service does without it
+
+    number = _digits(submission.id_number)
+    if len(number) < 9 and number.isascii() and number.isdecimal():
+        message = f"an id number has 9 digits, this one has {len(number)}"
+        hint = "write it with its check digit and its leading zeros"
+        found.append(Problem("id-number-invalid", message, hint, field="id"))
+        return None
+    if len(number) != 9 or not number.isascii() or not idnr.is_valid(number):
+        message = "the id number is not one: it needs 9 digits, and the last must agree with the others"
+        hint = "compare it with the identity card; often two digits changed places"
+        found.append(Problem("id-number-invalid", message, hint, field="id"))
+        return None
+    return InsuredIdentity(number)
+
+
+def _employer(submission: Submission, found: Findings) -> EmployerIdentity | None:
+    """Seed: "le numéro de dossier de déductions ..., le numéro d'identification du livret ..., le numéro de
+    téléphone portable et adresse courriel (adresse courriel est facultative)".
+    """
+    before = len(found)
+    kind = next((kind for kind in EMPLOYER_KINDS if kind == (submission.employer_kind or "deduction")), None)
+    if kind is None:
+        hint = f"one of: {', '.join(EMPLOYER_KINDS)}"
+        message = f"there is no kind of employer file {submission.employer_kind!r}"
+        found.append(Problem("unknown-employer-kind", message, hint, field="employer_kind"))
+    file = _employer_file(submission.employer_file, kind, found)
+    booklet = (submission.booklet or "").strip()
+    if not booklet:
+        message = "the booklet's identification number is not given"
+        hint = "--booklet NUMBER; it is printed on the vouchers of the booklet"
+        found.append(Problem("booklet-missing", message, hint, field="booklet"))
+    elif not re.fullmatch(r"[0-9A-Za-z/-]{1,32}", booklet):
+        message = "the booklet's identification number has characters that no such number has"
+        hint = "digits, letters, - and / only, at most 32"
+        found.append(Problem("booklet-invalid", message, hint, field="booklet"))
+    mobile = _mobile(submission.mobile, found)
+    email = (submission.email or "").strip() or None
+    if email and not re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email):
+        found.append(Problem("email-invalid", "the e-mail address is not one", "name@host.tld", field="email"))
+    if kind is None or any(problem.is_error for problem in found[before:]):
+        return None
+    return EmployerIdentity(file, kind, booklet, mobile, email)
+
+
+def _employer_file(stated: str | None, kind: str | None, found: Findings) -> str:
+    """A deduction file has nine digits and begins with 9; of the other kinds no format is public."""
+    number = _digits(stated or "")
+    if not number:
+        message = "the employer's file number is not given"
+        found.append(Problem("employer-file-missing", message, "--employer-file NUMBER", field="employer_file"))
+    elif not (number.isascii() and number.isdecimal() and len(number) <= 20):
+        message = "the employer's file number has other characters than digits, or more than 20"
+        hint = "digits only, as on the booklet"
+        found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
+    elif kind == "deduction" and len(number) != 9:
+        message = f"a deduction file number has 9 digits, this one has {len(number)}"
+        hint = "for another kind of file say --employer-kind household or building-committee"
+        found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
+    elif kind == "deduction" and not _is_usual_deduction_file(number):
+        message = "deduction file numbers begin with 9 and end in a check digit, as far as is known; not this one"
+        hint = "compare it with the booklet"
+        found.append(
+            Problem("employer-file-unusual", message, hint, field="employer_file", severity="warning"),
+        )
+    return number
+
+
+def _is_usual_deduction_file(number: str) -> bool:
+    from stdnum import luhn  # noqa: PLC0415 - only employers' submissions need it
+
+    return number.startswith("9") and luhn.is_valid(number)
+
+
+def _mobile(stated: str | None, found: Findings) -> str:
+    """05 and eight digits; +972 and 00972 are the same number written for abroad."""
+    number = re.sub(r"^(?:\+|00)972(?:\(?0\)?)?", "0", _digits(stated or ""))
+    if not number:
+        message = "the mobile number is not given"
+        found.append(Problem("mobile-missing", message, "--mobile 05XXXXXXXX", field="mobile"))
+    elif not re.fullmatch(r"05[0-9]{8}", number):
+        message = "the mobile number is not one: it needs 10 digits and begins with 05"
+        found.append(Problem("mobile-invalid", message, "--mobile 05XXXXXXXX", field="mobile"))
+    return number
+
+
+def _digits(stated: str) -> str:
+    return re.sub(r"[\s-]", "", stated)
+
+
+# -- free text ---------------------------------------------------------------------------------------------
+
+
+def _text(stated: str | None, field: str, at_most: int, found: Findings) -> str | None:
+    """Text in NFC, without characters that a clerk's screen could take for commands."""
+    text = unicodedata.normalize("NFC", stated or "").strip()
+    if len(text) > at_most:
+        message = f"the {field} has {len(text)} characters, {at_most} are taken"
+        hint = "shorten it, or put it into a document"
+        found.append(Problem(f"{field}-too-long", message, hint, field=field))
+    if _has_controls(text.replace("\n", "")):
+        message = f"the {field} has control characters or characters that reverse the reading direction"
+        found.append(Problem("text-not-accepted", message, "write it anew, as plain text", field=field))
+    return text or None
+
+
+def _has_controls(text: str) -> bool:
+    """Cc: control; Cs: a lone surrogate; and the bidirectional overrides and isolates."""
+    return any(
+        unicodedata.category(character) in ("Cc", "Cs") or character in "\u202a\u202b\u202c\u202d\u202e\u2066"
+        "\u2067\u2068\u2069\u2028\u2029"
+        for character in text
+    )
+
+
+# -- documents ---------------------------------------------------------------------------------------------
+
+
+def _documents(
+    submission: Submission, destination: Destination | None, catalog: Catalog, found: Findings
+) -> tuple[Document, ...]:
+    """All rules of documents; the documents that could be read, in the order of their names."""
+    documents = submission.documents
+    if not documents:
+        found.append(Problem("documents-missing", "no document is given", field="documents"))
+    most = destination.max_documents if destination else None
+    if most is not None and len(documents) > most:
+        message = f"{len(documents)} documents are given, {destination.code if destination else ''} takes {most}"
+        hint = "send the rest in a second submission"
+        found.append(Problem("too-many-documents", message, hint, field="documents"))
+    found.extend(_duplicates(documents))
+    for document in documents:
+        found.extend(_name(document, catalog.texts.document_name))
+        if destination is not None:
+            found.extend(_format(document, destination, catalog))
+        if isinstance(document, UnreadDocument):
+            found.append(_unread(document, destination, catalog))
+        else:
+            found.extend(_content(document))
+            if destination is not None and document.size > destination.near_document_bytes:
+                found.append(_near_limit(document, destination))
+    readable = (document for document in documents if isinstance(document, Document))
+    return tuple(sorted(readable, key=lambda document: (document.name, document.sha256)))
+
+
+def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
+    """Seed: "jusqu'à 15 documents différents"."""
+    first: dict[str, str] = {}
+    for document in documents:
+        if not isinstance(document, Document):
+            continue
+        same = first.setdefault(document.sha256, document.name)
+        if same is not document.name:
+            message = f"{document.name} is the same document as {same}"
+            if same == document.name:
+                message = f"{document.name} is given twice"
+            yield Problem(
+                "duplicate-document", message, "give it once", field="documents", document=document.name
+            )
+
+
+def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Iterator[Problem]:
+    """A name that a clerk can read and a file system can keep; it travels as text, never as a path."""
+    name = document.name
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if _has_controls(name) or size > at_most_bytes:
+        what = "is too long" if size > at_most_bytes else "has characters that cannot be shown"
+        message = f"the file name {name[:60]!a} {what}"
+        yield Problem("name-not-accepted", message, "rename the file", field="documents", document=name)
+
+
+def _format(
+    document: Document | UnreadDocument, destination: Destination, catalog: Catalog
+) -> Iterator[Problem]:
+    """Seed: "Les formats de fichiers suivants peuvent être téléchargés"; by extension, in any case."""
+    if isinstance(document, UnreadDocument) and document.reason in ("directory", "not-found", "not-regular"):
+        return
+    extension = _extension(document.name)
+    if extension in destination.formats:
+        return
+    stated = f".{extension}" if extension else "a file without an extension"
+    message = f"{destination.code} does not take {stated}: {document.name}"
+    yield Problem(
+        "format-not-accepted",
+        message,
+        _format_cure(document, extension, destination, catalog),
+        field="documents",
+        document=document.name,
+    )
+
+
+def _format_cure(
+    document: Document | UnreadDocument, extension: str, destination: Destination, catalog: Catalog
+) -> str:
+    taken = ", ".join(destination.formats)
+    content = document.format if isinstance(document, Document) else None
+    twins = [name for name in destination.formats if FORMAT_OF_EXTENSION.get(name) == content]
+    if content and twins:
+        return f"its content is {content.upper()}: rename it to end in .{twins[0]}"
+    others = [other.code for other in catalog.destinations.values() if extension in other.formats]
+    if others:
+        return f"{destination.code} takes {taken}; `--to {others[0]}` takes {extension}"
+    return f"save it as PDF or as a picture: {destination.code} takes {taken}"
+
+
+def _extension(name: str) -> str:
+    stem, dot, extension = name.rpartition(".")
+    return extension.lower() if dot and stem else ""
+
+
+_UNREAD = {
+    "not-found": ("document-not-found", "there is no file {name}", "look at the path and its spelling"),
+    "directory": (
+        "not-a-regular-file",
+        "{name} is a folder",
+        "give the files in it; submissions have no folders",
+    ),
+    "not-regular": ("not-a-regular-file", "{name} is a pipe, socket or device, not a file", "give a file"),
+    "unreadable": ("unreadable-document", "{name} cannot be read", "look at its permissions and at the disk"),
+    "empty": ("empty-document", "{name} is empty, it has 0 bytes", "scan or save it again"),
+}
+
+
+def _unread(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
+    if document.reason == "too-large":
+        return _too_large(document, destination, catalog)
+    code, message, hint = _UNREAD[document.reason]
+    return Problem(
+        code, message.format(name=document.name), hint, field="documents", document=document.name
+    )
+
+
+def _too_large(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
+    """Seed: "chaque fichier ayant une taille maximale de 10 Mo"; "La taille maximale du fichier est de 5 Mo"."""
+    size = document.size or 0
+    roomiest = max(catalog.destinations.values(), key=lambda known: known.max_document_bytes)
+    limit = (destination or roomiest).max_document_bytes
+    where = destination.code if destination else "every destination"
+    message = f"{document.name} has {size:,} bytes, {where} takes {in_words(limit)} ({limit:,} bytes)"
+    hint = "scan it at a lower resolution (300 dpi, black and white) or in two parts"
+    if size <= roomiest.max_document_bytes:
+        hint = (
+            f"the {where} destination takes {in_words(limit)}; "
+            f"`--to {roomiest.code}` takes {in_words(roomiest.max_document_bytes)}"
+        )
+    return Problem("document-too-large", message, hint, field="documents", document=document.name)
+
+
+def _near_limit(document: Document, destination: Destination) -> Problem:
+    message = (
+        f"{document.name} has {document.size:,} bytes: whether the institute's "
+        f'"{in_words(destination.max_document_bytes)}" means {destination.near_document_bytes:,} bytes '
+        f"or {destination.max_document_bytes:,} is not public"
+    )
+    hint = "a smaller file is safe"
+    return Problem(
+        "size-near-limit", message, hint, severity="warning", field="documents", document=document.name
+    )
+
+
+_KINDS = {
+    "jpeg": "a JPEG picture",
+    "tiff": "a TIFF picture",
+    "png": "a PNG picture",
+    "bmp": "a BMP picture",
+    "pdf": "a PDF",
+    "bigtiff": "a BigTIFF picture",
+    "gif": "a GIF picture",
+    "webp": "a WebP picture",
+    "heic": "a HEIC photo",
+    "zip": "a ZIP file or an Office document",
+    "msoffice": "an Office document",
+    "rtf": "an RTF text",
+    "html": "a web page",
+    None: "something else",
+}
+
+
+def _content(document: Document) -> Iterator[Problem]:
+    """The content is what the extension says, is whole, and opens without a password."""
+    promised = FORMAT_OF_EXTENSION.get(_extension(document.name))
+    if promised is not None and promised != document.format:
+        message = f"{document.name} is not {_KINDS[promised]}, its content is {_KINDS[document.format]}"
+        same = next((name for name, kind in FORMAT_OF_EXTENSION.items() if kind == document.format), None)
+        hint = f"rename it to end in .{same}" if same else "open it and save or export it as PDF"
+        if document.format is None:
+            hint = "it may be damaged: open it, and save or scan it again"
+        yield Problem("content-mismatch", message, hint, field="documents", document=document.name)
+    elif document.defect == "encrypted":
+        message = f"{document.name} is an encrypted PDF, which a clerk cannot open without its password"
+        hint = "print it to a new PDF without a password"
+        yield Problem("encrypted-pdf", message, hint, field="documents", document=document.name)
+    elif document.defect == "damaged":
+        message = f"{document.name} is damaged or cut short"
+        hint = "copy, save or scan it again; a download may have broken off"
+        yield Problem("damaged-document", message, hint, field="documents", document=document.name)
+
+
+def in_words(limit: int) -> str:
+    """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
+    return f"{limit / 2**20:g} MB"
+
+
+def count_errors(problems: Iterable[Problem]) -> int:
+    return Counter(problem.is_error for problem in problems)[True]

@@ -1,0 +1,76 @@
+"""The journey of one checked submission: plan, declare, put what is missing, send, keep the receipt.
+
+What holds at every instant (design, section 6):
+1. nothing is sent that was not planned durably first; nothing is called received before its receipt is;
+2. the bytes that are sent are the bytes that were checked;
+3. running the same command again is the recovery from anything, and sends nothing twice: the key comes
+   from the content, and the ledger and the service both answer to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from docsend import documents, service
+from docsend.errors import Refused, Unfinished
+
+if TYPE_CHECKING:
+    from docsend.ledger import Ledger
+    from docsend.service import Opened, Service
+    from docsend.submission import CheckedSubmission, Receipt
+
+# The service may forget a declaration that nobody finished (it expires), even between two calls.
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A receipt, and whether the service had given it before this run."""
+
+    receipt: Receipt
+    is_repeated: bool
+
+
+def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:
+    """Bring a submission to its receipt, from wherever an earlier run left it.
+
+    Raises Refused, Unfinished, SignInNeeded, LocalFailure, or FaultySubmission if a file changed.
+    """
+    known = ledger.plan(far_side.name, checked)
+    if known.receipt is not None:
+        return Delivery(service.read_receipt(known.receipt), is_repeated=True)
+    try:
+        return _deliver(checked, far_side, ledger)
+    except Refused as refusal:
+        if any(problem.code == "withdrawn" for problem in refusal.problems):
+            ledger.withdrawn(far_side.name, checked.key)
+        else:
+            ledger.refused(far_side.name, checked.key, refusal.problems[0].code)
+        raise
+
+
+def _deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:
+    for _ in range(_ROUNDS):
+        try:
+            standing = far_side.declare(checked)
+            if isinstance(standing, service.Opened):
+                ledger.opened(far_side.name, checked.key)
+                _put_missing(checked, standing, far_side)
+                ledger.sending(far_side.name, checked.key)
+                receipt, is_repeated = far_side.send(checked), False
+            else:
+                receipt, is_repeated = standing, True
+        except (service.Forgotten, service.Incomplete):
+            continue
+        ledger.received(far_side.name, checked.key, receipt)
+        return Delivery(receipt, is_repeated)
+    raise Unfinished(
+        "the service forgets what was declared to it", "nothing is lost: run the same command again later"
+    )
+
+
+def _put_missing(checked: CheckedSubmission, opened: Opened, far_side: Service) -> None:
+    for document in checked.documents:
+        if document.sha256 in opened.missing:
+            far_side.put(checked, document, documents.content(document))

@@ -1,0 +1,459 @@
+"""The service, seen from the client: each call of the contract (docs/contract.md) as a method.
+
+What it keeps:
+- a retry repeats the same request under the same key, and every call here is one that cannot duplicate;
+- redirects are never followed; certificates are held against the system's trust store;
+- an answer that is not what the contract says is a failure, never a success;
+- nothing waits for ever: every exchange has a deadline, every call a number of attempts and a time limit.
+
+The only user of httpx, and it knows no console: what a person should see goes to a `Watcher`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import ssl
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from docsend import __version__
+from docsend.errors import Refused, SignInNeeded, Unfinished
+from docsend.submission import Problem, ReceivedDocument, Receipt, canonical
+
+# uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402 - after the line above
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+    from docsend.settings import Endpoint
+    from docsend.submission import CheckedSubmission, Document, Json
+
+_T = TypeVar("_T")
+
+PROBLEM_TYPE = "urn:docsend:problem:"
+_BLOCK = 128 * 1024
+_MOST_JSON = 2**20
+_MOST_CATALOG = 8 * 2**20
+# A request that is slower than this on the average, after a minute's grace, is given up and repeated.
+_SLOWEST_BYTES_PER_S = 4 * 1024
+_GRACE_S = 60.0
+_WORTH_REPEATING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class Watcher(Protocol):
+    """Somebody who wants to see what happens on the wire."""
+
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        """So many bytes of the document have left; the number falls back to 0 when a try is repeated."""
+
+    def waiting(self, reason: str, seconds: float) -> None:
+        """A try failed; the next one begins in so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one call is tried: attempts, seconds in all, and the range of the pauses between them."""
+
+    total_s: float
+    attempts: int = 6
+    first_pause_s: float = 0.5
+    longest_pause_s: float = 30.0
+
+    def pause(self, attempt: int) -> float:
+        """Give the pause after this attempt (from 0): full jitter, so that many clients do not return as one."""
+        return float(random.uniform(0, min(self.longest_pause_s, self.first_pause_s * 2**attempt)))  # noqa: S311
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The service has the declaration and wants these documents (SHA-256)."""
+
+    missing: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the service says of a key: open, received or withdrawn."""
+
+    state: str
+    missing: frozenset[str]
+    receipt: Receipt | None
+
+
+class Forgotten(Exception):
+    """The service knows nothing (any more) of this key; it has to be declared again under the same one."""
+
+
+class Incomplete(Exception):
+    """The service was asked to receive a submission of which it lacks documents."""
+
+
+class _NotTheContract(Exception):
+    """An answer that the contract does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise _NotTheContract(f"{self.status} without JSON") from None
+
+    @property
+    def problem_code(self) -> str | None:
+        """The short name of an RFC 9457 problem of the contract."""
+        if self.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
+            return None
+        try:
+            type_ = self.json()["type"]
+        except (_NotTheContract, TypeError, KeyError):
+            return None
+        known = isinstance(type_, str) and type_.startswith(PROBLEM_TYPE)
+        return type_.removeprefix(PROBLEM_TYPE) if known else None
+
+
+class Service:
+    """One service at one address. Use it as a context manager: connections are kept for the calls inside."""
+
+    def __init__(self, endpoint: Endpoint, url: str, patience: Patience, watcher: Watcher) -> None:
+        """Make the service at `url`, which is the endpoint's own or that of the sandbox in the process."""
+        self.name = endpoint.name
+        self._url = url
+        self._patience = patience
+        self._watcher = watcher
+        self._client = _client(url, endpoint.proxy)
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    # -- the calls of the contract -----------------------------------------------------------------------
+
+    def catalog(self, etag: str | None) -> tuple[bytes, str] | None:
+        """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
+        headers = {"If-None-Match": etag} if etag else {}
+        return self._call("GET", "/v1/catalog", _catalog, headers=headers, most=_MOST_CATALOG)
+
+    def declare(self, checked: CheckedSubmission) -> Opened | Receipt:
+        """Declare a submission before any of its documents; the receipt comes back if it has one already."""
+        return self._call(
+            "PUT", _submission(checked.key), lambda answer: _opened(answer, checked), body=checked.declaration()
+        )
+
+    def put(self, checked: CheckedSubmission, document: Document, content: bytes) -> None:
+        """Send one document's bytes under their digest; raise Forgotten if the declaration is gone."""
+        self._call(
+            "PUT",
+            f"{_submission(checked.key)}/documents/{document.sha256}",
+            _put,
+            content=content,
+            document=document,
+        )
+
+    def send(self, checked: CheckedSubmission) -> Receipt:
+        """Ask for the receipt; raise Incomplete or Forgotten if the service lacks something."""
+        return self._call("POST", f"{_submission(checked.key)}/send", lambda answer: _received(answer, checked))
+
+    def standing(self, key: str) -> Standing:
+        """Ask what became of a key; raise Forgotten if the service does not know it."""
+        return self._call("GET", _submission(key), lambda answer: _standing(answer, key))
+
+    def withdraw(self, key: str) -> Standing:
+        """Fence a key off: nothing can be received under it any more, unless it has been already."""
+        return self._call("DELETE", _submission(key), lambda answer: _standing(answer, key))
+
+    # -- how a call is made ------------------------------------------------------------------------------
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[_Answer], _T],
+        *,
+        body: Mapping[str, Json] | None = None,
+        content: bytes = b"",
+        document: Document | None = None,
+        headers: Mapping[str, str] | None = None,
+        most: int = _MOST_JSON,
+    ) -> _T:
+        """Make one call, repeated as often as patience allows; raise Unfinished when it runs out."""
+        if body is not None:
+            content, headers = canonical(body), {"Content-Type": "application/json"}
+        began = time.monotonic()
+        for attempt in range(self._patience.attempts):
+            try:
+                answer = self._exchange(method, path, content, document, headers or {}, most)
+                if answer.status not in _WORTH_REPEATING:
+                    return read(answer)
+                trouble, asked_to_wait = f"the service answered {answer.status}", _retry_after(answer)
+            except httpx.TransportError as error:
+                trouble, asked_to_wait = _in_words(error), None
+            except _NotTheContract as error:
+                trouble, asked_to_wait = f"the answer is not what the contract says ({error})", None
+            pause = self._patience.pause(attempt) if asked_to_wait is None else asked_to_wait
+            left = self._patience.total_s - (time.monotonic() - began)
+            if attempt + 1 == self._patience.attempts or pause > left:
+                break
+            self._watcher.waiting(trouble, pause)
+            time.sleep(pause)
+        later = f"in {asked_to_wait:.0f} s, as the service asks, " if asked_to_wait else ""
+        raise Unfinished(f"{trouble}: {self._url}", f"nothing is lost: {later}run the same command again")
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        document: Document | None,
+        headers: Mapping[str, str],
+        most: int,
+    ) -> _Answer:
+        """Send one request and read one answer of at most `most` bytes, before a deadline."""
+        deadline = time.monotonic() + _GRACE_S + len(content) / _SLOWEST_BYTES_PER_S
+        request = self._client.build_request(
+            method,
+            self._url + path,
+            # In blocks, so that progress can be seen and the deadline kept; the length is known all the same.
+            content=self._blocks(content, document, deadline) if document else content,
+            headers={**headers, **({"Content-Length": str(len(content))} if document else {})},
+        )
+        response = self._client.send(request, stream=True)
+        try:
+            if response.is_redirect:
+                raise Unfinished(
+                    f"{self._url} sends elsewhere ({response.status_code}), and redirects are not followed",
+                    "is the address right? A network's sign-in page answers like this, too",
+                )
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise _NotTheContract("compressed, though nobody asked for that")
+            body = b""
+            for piece in response.iter_raw():
+                body += piece
+                if len(body) > most:
+                    raise _NotTheContract(f"more than {most} bytes")
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("slower than the deadline", request=request)
+            return _Answer(response.status_code, response.headers, body)
+        finally:
+            response.close()
+
+    def _blocks(self, content: bytes, document: Document | None, deadline: float) -> Iterator[bytes]:
+        for start in range(0, len(content), _BLOCK):
+            if time.monotonic() > deadline:
+                raise httpx.WriteTimeout("slower than the deadline")
+            block = content[start : start + _BLOCK]
+            yield block
+            if document is not None:
+                self._watcher.sent(document, start + len(block))
+
+
+def _client(url: str, proxy: str | None) -> httpx.Client:
+    verify: ssl.SSLContext | bool = False  # over http there is nothing to verify, and stores load slowly
+    if url.startswith("https:"):
+        import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
+
+        verify = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.Client(
+        verify=verify,
+        proxy=proxy,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(30, connect=10),
+        headers={
+            "User-Agent": f"docsend/{__version__}",
+            "Accept": "application/json, application/problem+json",
+            "Accept-Encoding": "identity",
+        },
+    )
+
+
+def _submission(key: str) -> str:
+    return f"/v1/submissions/{key}"
+
+
+# -- reading answers ---------------------------------------------------------------------------------------
+
+
+def _catalog(answer: _Answer) -> tuple[bytes, str] | None:
+    if answer.status == 304:
+        return None
+    etag = answer.headers.get("etag")
+    if answer.status != 200 or not etag:
+        raise _not_expected(answer)
+    return answer.body, etag
+
+
+def _opened(answer: _Answer, checked: CheckedSubmission) -> Opened | Receipt:
+    if answer.status not in (200, 201):
+        raise _not_expected(answer)
+    standing = _standing(answer, checked.key)
+    if standing.receipt is not None:
+        return _of(checked, standing.receipt)
+    if standing.state != "open" or standing.missing - {document.sha256 for document in checked.documents}:
+        raise _NotTheContract("it asks for documents that were not declared")
+    return Opened(standing.missing)
+
+
+def _put(answer: _Answer) -> None:
+    if answer.status not in (201, 204):
+        if answer.problem_code == "digest-mismatch":  # the bytes were changed on the way: send them again
+            raise _NotTheContract("the document arrived with other bytes")
+        raise _not_expected(answer)
+
+
+def _received(answer: _Answer, checked: CheckedSubmission) -> Receipt:
+    if answer.problem_code == "incomplete":
+        raise Incomplete
+    if answer.status != 200:
+        raise _not_expected(answer)
+    return _of(checked, read_receipt(answer.body))
+
+
+def _standing(answer: _Answer, key: str) -> Standing:
+    if answer.status not in (200, 201):
+        raise _not_expected(answer)
+    try:
+        raw = answer.json()
+        state, missing = raw["state"], frozenset(raw.get("missing", ()))
+        receipt = read_receipt(canonical(raw["receipt"])) if state == "received" else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise _NotTheContract("not the state of a submission") from None
+    if state not in ("open", "received", "withdrawn") or not all(isinstance(digest, str) for digest in missing):
+        raise _NotTheContract("not the state of a submission")
+    if receipt is not None and receipt.key != key:
+        raise _NotTheContract("the receipt of another submission")
+    return Standing(state, missing, receipt)
+
+
+def read_receipt(body: bytes) -> Receipt:
+    """Read a receipt as the service wrote it, or as the ledger kept it; raise if it is not one."""
+    try:
+        raw = json.loads(body)
+        datetime.fromisoformat(raw["received_at"])
+        receipt = Receipt(
+            key=_text(raw["key"]),
+            number=_text(raw["number"]),
+            issuer=_text(raw["issuer"]),
+            received_at=_text(raw["received_at"]),
+            branch_code=_text(raw["branch"]["code"]),
+            branch_names={language: _text(name) for language, name in raw["branch"]["name"].items()},
+            documents=tuple(
+                ReceivedDocument(_text(document["name"]), int(document["bytes"]), _text(document["sha256"]))
+                for document in raw["documents"]
+            ),
+            body=canonical(raw),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise _NotTheContract("not a receipt") from None
+    if not receipt.number or not receipt.documents or not receipt.branch_names.get("en"):
+        raise _NotTheContract("not a receipt")
+    return receipt
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _of(checked: CheckedSubmission, receipt: Receipt) -> Receipt:
+    """Hold a receipt against what was sent: it must be for this key, and for these very documents."""
+    sent = [(document.name, document.size, document.sha256) for document in checked.documents]
+    named = [(document.name, document.size, document.sha256) for document in receipt.documents]
+    if receipt.key != checked.key or sent != named:
+        raise _NotTheContract("the receipt of another submission")
+    return receipt
+
+
+def _not_expected(answer: _Answer) -> Exception:
+    """Give the error for an answer that is not a success: the contract's refusals, or a breach of it."""
+    code = answer.problem_code
+    if code is None:
+        return _NotTheContract(f"{answer.status}, no problem of the contract")
+    if answer.status == 401:
+        return SignInNeeded("the service asks for a sign-in", "docsend login")
+    if code == "not-found":
+        return Forgotten()
+    problems = _problems(answer, code)
+    return Refused(f"the service refused: {problems[0].message}", problems[0].hint, problems)
+
+
+_CURES = {
+    "withdrawn": "it was withdrawn for good; --again sends it as a new submission",
+    "key-reused": "this is a fault of docsend or of the service: nothing was received, please report it",
+    "already-received": "it has been received; `docsend receipts show KEY` shows the receipt",
+}
+
+
+def _problems(answer: _Answer, code: str) -> list[Problem]:
+    """Give the findings of a refusal: one, or one for each entry of `errors`."""
+    raw = answer.json()
+    cure = _CURES.get(code) or (raw["url"] if isinstance(raw.get("url"), str) else None)
+    errors = raw.get("errors")
+    if not isinstance(errors, list) or not errors:
+        return [Problem(code, str(raw.get("detail") or raw.get("title") or code), cure)]
+    return [
+        Problem(
+            str(error.get("code") or code),
+            str(error.get("detail") or code),
+            cure,
+            field=_field(error.get("pointer")),
+        )
+        for error in errors
+        if isinstance(error, dict)
+    ] or [Problem(code, code, cure)]
+
+
+def _field(pointer: object) -> str | None:
+    """Give the option that a JSON pointer (RFC 6901) into the declaration speaks of: "/documents/0/name"."""
+    if not isinstance(pointer, str) or not pointer.startswith("/"):
+        return None
+    parts = pointer.split("/")
+    name = parts[2] if parts[1] == "identity" and len(parts) > 2 else parts[1]
+    return {"id_number": "id"}.get(name, name)
+
+
+def _retry_after(answer: _Answer) -> float | None:
+    """Give the seconds that the service asks to wait: RFC 9110, 10.2.3, a number or a date.
+
+    A date is taken relative to the answer's own Date, so that a wrong clock here does no harm.
+    """
+    stated = answer.headers.get("retry-after", "").strip()
+    if stated.isascii() and stated.isdigit():
+        return float(stated[:9])
+    try:
+        until = parsedate_to_datetime(stated)
+        now = parsedate_to_datetime(answer.headers["date"])
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _in_words(error: httpx.TransportError) -> str:
+    """Say what went wrong between here and the service, without the words of the libraries below."""
+    if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "the service's certificate cannot be verified"
+        return "the service cannot be reached"
+    if isinstance(error, httpx.TimeoutException):
+        return "the service did not answer in time"
+    if isinstance(error, httpx.ProxyError):
+        return "the proxy did not let the request through"
+    return "the connection broke off"

@@ -1,0 +1,245 @@
+"""What the user asked for and where things are: flag > environment > config.toml > default, resolved once.
+
+The only reader of the environment, of platformdirs and of the configuration file.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docsend.catalog import LANGUAGES
+from docsend.errors import UsageFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docsend.catalog import Language
+
+SANDBOX = "sandbox"
+DEFAULT_PATIENCE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The service to speak to: its base address without a final slash, None for the sandbox in the process."""
+
+    url: str | None
+    proxy: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name by which the ledger knows the service."""
+        return self.url or SANDBOX
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.url is None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything about this run that is not the submission itself."""
+
+    endpoint: Endpoint | None
+    language: Language
+    data: Path
+    config_file: Path
+    patience_s: float
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_input: bool = False
+
+    @property
+    def ledger_file(self) -> Path:
+        return self.data / "ledger.sqlite3"
+
+    @property
+    def catalogs(self) -> Path:
+        """The folder of the catalogs that services gave out."""
+        return self.data / "catalogs"
+
+    @property
+    def sandbox_data(self) -> Path:
+        return self.data / SANDBOX
+
+    def chosen_endpoint(self) -> Endpoint:
+        """Give the service to send to; raise UsageFault if none was chosen."""
+        if self.endpoint is None:
+            raise UsageFault(
+                "no service is chosen",
+                "the institute publishes no programming interface, so docsend has no default: try it with "
+                "`--service sandbox`, or name an address with --service, DOCSEND_SERVICE or "
+                f"default_service in {self.config_file}",
+            )
+        return self.endpoint
+
+
+def resolve(
+    *,
+    service: str | None = None,
+    language: str | None = None,
+    as_json: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+    no_input: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Put flags, environment and configuration together; raise UsageFault for what cannot be understood."""
+    environment = os.environ if environment is None else environment
+    config_folder, data = _folders(environment)
+    config_file = config_folder / "config.toml"
+    config = _Config.read(config_file)
+    chosen = service or environment.get("DOCSEND_SERVICE") or config.default_service
+    return Settings(
+        endpoint=_endpoint(chosen, config, environment) if chosen else None,
+        language=_language(language, environment),
+        data=data,
+        config_file=config_file,
+        patience_s=_seconds(environment.get("DOCSEND_PATIENCE"), config.patience),
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+        no_input=no_input or bool(environment.get("DOCSEND_NO_INPUT")),
+    )
+
+
+def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
+    """Give the folders of the configuration and of the data; DOCSEND_HOME puts both into one."""
+    if home := environment.get("DOCSEND_HOME"):
+        return Path(home), Path(home)
+    import platformdirs  # noqa: PLC0415 - 14 ms that DOCSEND_HOME and --help need not pay
+
+    own = platformdirs.PlatformDirs("docsend", appauthor=False)
+    return own.user_config_path, own.user_data_path
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """config.toml, read into types once."""
+
+    services: Mapping[str, str]
+    default_service: str | None = None
+    patience: float | None = None
+
+    @classmethod
+    def read(cls, file: Path) -> _Config:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return cls({})
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageFault(f"{file} cannot be read", f"{type(error).__name__}: mend or remove it") from error
+        import tomllib  # noqa: PLC0415 - only those who have a configuration pay for its parser
+
+        try:
+            return cls._from(tomllib.loads(text))
+        except (tomllib.TOMLDecodeError, ValueError) as error:
+            raise UsageFault(f"{file}: {error}", "see docs/configuration.md for what it may hold") from error
+
+    @classmethod
+    def _from(cls, raw: dict[str, Any]) -> _Config:
+        _no_strays(raw, {"services", "default_service", "patience"}, "the file")
+        services: dict[str, str] = {}
+        for name, table in _table(raw, "services").items():
+            if not isinstance(table, dict) or not isinstance(table.get("url"), str):
+                raise ValueError(f"[services.{name}] needs a url")  # noqa: TRY004 - all faults are ValueError
+            _no_strays(table, {"url"}, f"[services.{name}]")
+            services[name] = table["url"]
+        default, patience = raw.get("default_service"), raw.get("patience")
+        if not isinstance(default, str | None):
+            raise ValueError("default_service is the name of a service, a text")  # noqa: TRY004
+        if patience is not None and (isinstance(patience, bool) or not isinstance(patience, int | float)):
+            raise ValueError("patience is a number of seconds")
+        return cls(services, default, patience)
+
+
+def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    table = raw.get(name, {})
+    if not isinstance(table, dict):
+        raise ValueError(f"{name} is a table: [{name}.NAME]")  # noqa: TRY004
+    return table
+
+
+def _no_strays(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    for name in table:
+        if name not in known:
+            from docsend.search import nearest  # noqa: PLC0415 - only for a fault
+
+            close = nearest(name.replace("_", "-"), [key.replace("_", "-") for key in known])
+            meant = f", did you mean {close.replace('-', '_')}?" if close else ""
+            raise ValueError(f"unknown key {name!r} in {where}{meant}")
+
+
+def _seconds(stated: str | None, configured: float | None) -> float:
+    if stated is None:
+        return DEFAULT_PATIENCE_S if configured is None else configured
+    try:
+        return float(stated)
+    except ValueError:
+        raise UsageFault("DOCSEND_PATIENCE is not a number", "say how many seconds, as in 300") from None
+
+
+def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
+    asked = flag or environment.get("DOCSEND_LANG")
+    if asked and asked not in LANGUAGES:
+        raise UsageFault(f"there is no language {asked!r} here", f"one of: {', '.join(LANGUAGES)}")
+    locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""
+    # "iw" is Hebrew's code of before 1989, which some systems still use.
+    spoken = {"he": "he", "iw": "he", "fr": "fr"}.get(locale[:2].lower(), "en")
+    return next(language for language in LANGUAGES if language == (asked or spoken))
+
+
+# -- addresses ---------------------------------------------------------------------------------------------
+
+
+def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> Endpoint:
+    if chosen == SANDBOX and SANDBOX not in config.services:
+        return Endpoint(None)
+    address = config.services.get(chosen, chosen)
+    if "://" not in address:
+        known = ", ".join([SANDBOX, *config.services])
+        raise UsageFault(f"there is no service {chosen!r}", f"an address (https://...) or one of: {known}")
+    from urllib.parse import urlsplit  # noqa: PLC0415 - the sandbox has no address to take apart
+
+    try:
+        parts = urlsplit(address)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise UsageFault("the service's address is not one", "as in https://documents.example") from None
+    if parts.username is not None or parts.password is not None:
+        raise UsageFault(
+            "the service's address has a name or a password in it",
+            "leave them out: addresses are shown in outputs",
+        )
+    if not host or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
+        raise UsageFault("the service's address is not one", "as in https://documents.example")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise UsageFault(f"http to {host} could be read on the way", "use https; http is for this machine only")
+    url = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    return Endpoint(url, _proxy(parts.scheme, host, environment))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    from ipaddress import ip_address  # noqa: PLC0415 - only addresses over plain http ask
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _proxy(scheme: str, host: str, environment: Mapping[str, str]) -> str | None:
+    """The proxy that the environment names for an https address; never one for this machine itself."""
+    if scheme != "https" or _is_loopback(host):
+        return None
+    lowered = {name.lower(): value for name, value in environment.items()}
+    exempt = [part.strip().lstrip(".") for part in lowered.get("no_proxy", "").split(",") if part.strip()]
+    if any(part == "*" or host == part or host.endswith("." + part) for part in exempt):
+        return None
+    return lowered.get("https_proxy") or lowered.get("all_proxy") or None

@@ -1,0 +1,255 @@
+"""The nouns of a sending: what is sent, for whom, what was found wrong with it, and what came back.
+
+Everything here is a frozen value without input or output. A submission grows up in two steps, and each
+step is a type of its own, so that the type checker forbids sending what was not checked:
+
+    Submission (as stated: anything may be missing or wrong)
+        -> rules.check -> CheckedSubmission (complete, normalised, named by its key)
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
+
+
+# -- problems ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding of a check: what is wrong (`message`), and what to do about it (`hint`).
+
+    `code` is stable and never translated; `field` is the option's name with underscores; `document` the
+    file as the sender named it; `row` the manifest's row, if there is one.
+    """
+
+    code: str
+    message: str
+    hint: str | None = None
+    _: KW_ONLY
+    severity: Literal["error", "warning"] = "error"
+    field: str | None = None
+    document: str | None = None
+    row: int | None = None
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity == "error"
+
+
+# -- documents -----------------------------------------------------------------------------------------
+
+Defect: TypeAlias = Literal["damaged", "encrypted"]
+Unread: TypeAlias = Literal["not-found", "directory", "not-regular", "unreadable", "empty", "too-large"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file that was read: its digest and what its bytes turned out to be.
+
+    `format` is what the content is (`pdf`, `jpeg`, ... or another known kind such as `html`), None if no
+    known kind. `held` is the very buffer that was hashed and checked, if there was room to keep it.
+    """
+
+    path: Path
+    name: str
+    size: int
+    sha256: str
+    format: str | None
+    defect: Defect | None = None
+    held: bytes | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadDocument:
+    """A file that could not be read, or was not because of its size (in bytes, if known), and why."""
+
+    path: Path
+    name: str
+    reason: Unread
+    size: int | None = None
+
+
+# -- identity ------------------------------------------------------------------------------------------
+
+EmployerKind: TypeAlias = Literal["deduction", "household", "building-committee"]
+EMPLOYER_KINDS: tuple[EmployerKind, ...] = ("deduction", "household", "building-committee")
+
+
+def masked(secret: str) -> str:
+    """The last three characters behind six dots, the only form in which an identity is ever shown."""
+    return "••••••" + secret[-3:] if len(secret) > 3 else "••••••"
+
+
+@dataclass(frozen=True, slots=True)
+class InsuredIdentity:
+    """The insured person whom the documents are about: nine digits, the last a check digit."""
+
+    id_number: str = field(repr=False)
+
+    def declared(self) -> dict[str, Json]:
+        return {"id_number": self.id_number}
+
+    def __str__(self) -> str:
+        return masked(self.id_number)
+
+
+@dataclass(frozen=True, slots=True)
+class EmployerIdentity:
+    """The employer whom the documents are about; the booklet number works as a password and is never shown."""
+
+    employer_file: str = field(repr=False)
+    employer_kind: EmployerKind
+    booklet: str = field(repr=False)
+    mobile: str = field(repr=False)
+    email: str | None = field(repr=False)
+
+    def declared(self) -> dict[str, Json]:
+        return {
+            "employer_file": self.employer_file,
+            "employer_kind": self.employer_kind,
+            "booklet": self.booklet,
+            "mobile": self.mobile,
+            "email": self.email,
+        }
+
+    def __str__(self) -> str:
+        return masked(self.employer_file)
+
+
+Identity: TypeAlias = InsuredIdentity | EmployerIdentity
+
+
+# -- submissions ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What the sender stated, word for word. Nothing is known to be right about it."""
+
+    to: str | None = None
+    subject: str | None = None
+    category: str | None = None
+    type: str | None = None
+    id_number: str | None = field(default=None, repr=False)
+    employer_file: str | None = field(default=None, repr=False)
+    employer_kind: str | None = None
+    booklet: str | None = field(default=None, repr=False)
+    mobile: str | None = field(default=None, repr=False)
+    email: str | None = field(default=None, repr=False)
+    remark: str | None = None
+    branch: str | None = None
+    reference: str | None = None
+    required: str | None = None
+    documents: tuple[Document | UnreadDocument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedSubmission:
+    """A submission that kept every rule, in normal form. Made by `rules.check` and by nothing else.
+
+    Documents stand in the order of their names, so that the same files given in another order are the
+    same submission. `key` names the content (see `key_of`); `occurrence` above 1 means that the sender
+    wants the same content sent once more.
+    """
+
+    to: str
+    identity: Identity | None
+    subject: str | None
+    category: str
+    type: str
+    remark: str | None
+    branch: str | None
+    required: str | None
+    reference: str | None
+    documents: tuple[Document, ...]
+    warnings: tuple[Problem, ...] = ()
+    occurrence: int = 1
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", key_of(self.declaration()))
+
+    def declaration(self) -> dict[str, Json]:
+        """What is declared to the service before any document: docs/contract.md, "A declaration"."""
+        declared: dict[str, Json] = {
+            "to": self.to,
+            "subject": self.subject,
+            "category": self.category,
+            "type": self.type,
+            "remark": self.remark,
+            "branch": self.branch,
+            "required": self.required,
+            "reference": self.reference,
+            "occurrence": self.occurrence,
+            "documents": [
+                {"name": document.name, "bytes": document.size, "sha256": document.sha256}
+                for document in self.documents
+            ],
+        }
+        if self.identity is not None:
+            declared["identity"] = self.identity.declared()
+        return declared
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(document.size for document in self.documents)
+
+
+def key_of(declaration: Mapping[str, Json]) -> str:
+    """The submission's name: base32 (RFC 4648, without padding) of SHA-256 of its canonical JSON.
+
+    52 characters of A-Z and 2-7. Content alone makes it: the same submission from another machine, path,
+    day or version of docsend has the same key, and so it cannot be received twice.
+    """
+    digest = hashlib.sha256(canonical(declaration)).digest()
+    return base64.b32encode(digest).decode("ascii").rstrip("=")
+
+
+def canonical(value: Json) -> bytes:
+    """Canonical JSON (RFC 8785, JCS) of a value whose member names are ASCII and whose numbers are integers.
+
+    Within those bounds Python's encoder already writes what the RFC asks for: names sorted, no blanks,
+    the shortest escapes, UTF-8; a lone surrogate raises UnicodeEncodeError.
+    """
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8")
+
+
+# -- receipts ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedDocument:
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The service's answer that it has everything. It says "received", never "approved".
+
+    `issuer` is what the service calls itself; `received_at` an RFC 3339 time as the service wrote it;
+    `branch_names` has one name a language.
+    `body` is the service's own bytes (canonical JSON), which are what the ledger keeps.
+    """
+
+    key: str
+    number: str
+    issuer: str
+    received_at: str
+    branch_code: str
+    branch_names: Mapping[str, str]
+    documents: tuple[ReceivedDocument, ...]
+    body: bytes = field(repr=False)
