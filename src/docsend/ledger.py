@@ -13,17 +13,17 @@ What it promises (design: "The journey, and what holds at every instant"):
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from docsend import disk
 from docsend.errors import LocalFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import TracebackType
 
     from docsend.submission import CheckedSubmission, Receipt
@@ -108,8 +108,8 @@ class Ledger:
         self._file = file
         self._now = now
         with self._failures_named():
-            _make_private_folder(file.parent)
-            _touch_private(file)
+            disk.make_private_folder(file.parent)
+            disk.make_private_file(file)
             self._connection = sqlite3.connect(file, timeout=30, isolation_level=None)
             for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1"):
                 self._connection.execute(f"PRAGMA {pragma}")
@@ -297,30 +297,3 @@ def _reason(error: sqlite3.Error | OSError) -> str:
 def _storable(path: Path) -> str:
     """Give a path as text; one that is not UTF-8 is kept in a form that can be read, not opened."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _make_private_folder(folder: Path) -> None:
-    """Make a folder for its owner alone, durably: a new name is on the disk once its parent is synced."""
-    if folder.is_dir():
-        return
-    _make_private_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def _touch_private(file: Path) -> None:
-    """Make the file before SQLite does, which would ask for more permissions than the owner's."""
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk. Windows has no such call and journals them itself."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,7 +41,7 @@ class Faulty:
 Findings: TypeAlias = list[Problem]
 
 
-def check(submission: Submission, catalog: Catalog, *, occurrence: int = 1) -> CheckedSubmission | Faulty:
+def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Faulty:
     """Hold a submission against every rule. The only maker of a CheckedSubmission."""
     found: Findings = []
     destination = _destination(submission, catalog, found)
@@ -70,7 +69,6 @@ def check(submission: Submission, catalog: Catalog, *, occurrence: int = 1) -> C
         reference=reference,
         documents=documents,
         warnings=tuple(found),
-        occurrence=occurrence,
     )
 
 
@@ -546,7 +544,3 @@ def _content(document: Document) -> Iterator[Problem]:
 def in_words(limit: int) -> str:
     """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
     return f"{limit / 2**20:g} MB"
-
-
-def count_errors(problems: Iterable[Problem]) -> int:
-    return Counter(problem.is_error for problem in problems)[True]

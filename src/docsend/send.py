@@ -9,11 +9,11 @@ What holds at every instant (design, section 6):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from docsend import documents, service
+from docsend import documents, receipts, service
 from docsend.errors import Refused, Unfinished
+from docsend.submission import Delivery
 
 if TYPE_CHECKING:
     from docsend.ledger import Ledger
@@ -24,22 +24,14 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A receipt, and whether the service had given it before this run."""
-
-    receipt: Receipt
-    is_repeated: bool
-
-
 def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:
     """Bring a submission to its receipt, from wherever an earlier run left it.
 
     Raises Refused, Unfinished, SignInNeeded, LocalFailure, or FaultySubmission if a file changed.
     """
     known = ledger.plan(far_side.name, checked)
-    if known.receipt is not None:
-        return Delivery(service.read_receipt(known.receipt), is_repeated=True)
+    if receipt := receipts.kept(known):
+        return Delivery(receipt, is_repeated=True)
     try:
         return _deliver(checked, far_side, ledger)
     except Refused as refusal:

@@ -17,13 +17,12 @@ import ssl
 import sys
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from docsend import __version__
+from docsend import __version__, receipts
 from docsend.errors import Refused, SignInNeeded, Unfinished
-from docsend.submission import Problem, ReceivedDocument, Receipt, canonical
+from docsend.submission import Problem, Receipt, canonical
 
 # uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
@@ -53,6 +52,9 @@ class Watcher(Protocol):
 
     def sent(self, document: Document, sent_bytes: int) -> None:
         """So many bytes of the document have left; the number falls back to 0 when a try is repeated."""
+
+    def arrived(self, document: Document) -> None:
+        """The service has the whole document."""
 
     def waiting(self, reason: str, seconds: float) -> None:
         """A try failed; the next one begins in so many seconds."""
@@ -166,6 +168,7 @@ class Service:
             content=content,
             document=document,
         )
+        self._watcher.arrived(document)
 
     def send(self, checked: CheckedSubmission) -> Receipt:
         """Ask for the receipt; raise Incomplete or Forgotten if the service lacks something."""
@@ -323,7 +326,10 @@ def _received(answer: _Answer, checked: CheckedSubmission) -> Receipt:
         raise Incomplete
     if answer.status != 200:
         raise _not_expected(answer)
-    return _of(checked, read_receipt(answer.body))
+    try:
+        return _of(checked, receipts.read(answer.body))
+    except receipts.MalformedReceipt as error:
+        raise _NotTheContract(str(error)) from None
 
 
 def _standing(answer: _Answer, key: str) -> Standing:
@@ -332,7 +338,7 @@ def _standing(answer: _Answer, key: str) -> Standing:
     try:
         raw = answer.json()
         state, missing = raw["state"], frozenset(raw.get("missing", ()))
-        receipt = read_receipt(canonical(raw["receipt"])) if state == "received" else None
+        receipt = receipts.read(canonical(raw["receipt"])) if state == "received" else None
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _NotTheContract("not the state of a submission") from None
     if state not in ("open", "received", "withdrawn") or not all(isinstance(digest, str) for digest in missing):
@@ -340,37 +346,6 @@ def _standing(answer: _Answer, key: str) -> Standing:
     if receipt is not None and receipt.key != key:
         raise _NotTheContract("the receipt of another submission")
     return Standing(state, missing, receipt)
-
-
-def read_receipt(body: bytes) -> Receipt:
-    """Read a receipt as the service wrote it, or as the ledger kept it; raise if it is not one."""
-    try:
-        raw = json.loads(body)
-        datetime.fromisoformat(raw["received_at"])
-        receipt = Receipt(
-            key=_text(raw["key"]),
-            number=_text(raw["number"]),
-            issuer=_text(raw["issuer"]),
-            received_at=_text(raw["received_at"]),
-            branch_code=_text(raw["branch"]["code"]),
-            branch_names={language: _text(name) for language, name in raw["branch"]["name"].items()},
-            documents=tuple(
-                ReceivedDocument(_text(document["name"]), int(document["bytes"]), _text(document["sha256"]))
-                for document in raw["documents"]
-            ),
-            body=canonical(raw),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise _NotTheContract("not a receipt") from None
-    if not receipt.number or not receipt.documents or not receipt.branch_names.get("en"):
-        raise _NotTheContract("not a receipt")
-    return receipt
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value
 
 
 def _of(checked: CheckedSubmission, receipt: Receipt) -> Receipt:

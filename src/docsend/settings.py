@@ -52,6 +52,7 @@ class Settings:
     quiet: bool = False
     verbose: bool = False
     no_input: bool = False
+    has_dumb_terminal: bool = False
 
     @property
     def ledger_file(self) -> Path:
@@ -104,6 +105,7 @@ def resolve(
         quiet=quiet,
         verbose=verbose,
         no_input=no_input or bool(environment.get("DOCSEND_NO_INPUT")),
+        has_dumb_terminal=environment.get("TERM", "dumb" if os.name == "posix" else "") in ("dumb", "unknown"),
     )
 
 

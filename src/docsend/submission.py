@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -153,6 +153,10 @@ class Submission:
     required: str | None = None
     documents: tuple[Document | UnreadDocument, ...] = ()
 
+    def of(self, documents: tuple[Document | UnreadDocument, ...]) -> Submission:
+        """Give the same submission with these documents."""
+        return replace(self, documents=documents)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSubmission:
@@ -200,6 +204,10 @@ class CheckedSubmission:
         if self.identity is not None:
             declared["identity"] = self.identity.declared()
         return declared
+
+    def again(self, occurrence: int) -> CheckedSubmission:
+        """Give the same content under another key, to be received once more."""
+        return replace(self, occurrence=occurrence)
 
     @property
     def total_bytes(self) -> int:
@@ -253,3 +261,11 @@ class Receipt:
     branch_names: Mapping[str, str]
     documents: tuple[ReceivedDocument, ...]
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A receipt, and whether the service had given it before this run."""
+
+    receipt: Receipt
+    is_repeated: bool

@@ -1,0 +1,139 @@
+"""The command line's root, and the one border where errors become words and exit codes."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from docsend import __version__, result
+from docsend.cli import catalog, receipts, sandbox, send
+from docsend.console import Console, prepare_streams
+from docsend.errors import DocsendError, ExitCode, Interrupted, UsageFault
+
+app = typer.Typer(
+    name="docsend",
+    # Rich help would double the time that every command needs to start.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (send, catalog, receipts, sandbox):
+    part.register(app)
+
+
+class _Bug(DocsendError):
+    exit_code = ExitCode.BUG
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, taken down the same way as Ctrl-C."""
+
+
+@app.callback(epilog="`docsend COMMAND --help` tells the exit codes of each command.")
+def root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Send documents to a national insurance institute's document service.
+
+    The institute publishes no programming interface: docsend speaks a contract of its own, and `--service
+    sandbox` is a whole service that keeps it. Nothing sent to the sandbox reaches the institute.
+    """
+    if version:
+        typer.echo(f"docsend {__version__}")
+        raise typer.Exit
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code (see `docsend.errors`); nothing is raised."""
+    prepare_streams()
+    console = Console(as_json=_asks_for_json(argv))
+    try:
+        with _sigterm_as_interrupt():
+            return _run(argv)
+    except DocsendError as error:
+        console.failure(error, result.of_error(error))
+        return int(error.code)
+    except Exception as error:  # noqa: BLE001 - the last border: a bug is reported, not thrown at the user
+        bug = _bug(error, with_trace="-v" in argv or "--verbose" in argv)
+        console.failure(bug, result.of_error(bug))
+        return int(ExitCode.BUG)
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        code = app(args=list(argv), prog_name="docsend", standalone_mode=False)
+    except KeyboardInterrupt as stop:
+        raise interrupted(stop) from None
+    except typer.Abort:
+        raise Interrupted("interrupted") from None
+    except typer.TyperException as error:
+        raise _usage(error) from error
+    # Typer turns a Ctrl-C on the way into this code.
+    if code == ExitCode.INTERRUPTED:
+        raise Interrupted("interrupted")
+    return int(code or 0)
+
+
+def interrupted(stop: KeyboardInterrupt, message: str = "interrupted", hint: str | None = None) -> Interrupted:
+    """Give the error for a signal: SIGINT or SIGTERM."""
+    return Interrupted(message, hint, terminated=isinstance(stop, _Terminated))
+
+
+def _usage(error: typer.TyperException) -> UsageFault:
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "docsend"
+    return UsageFault(message[:1].lower() + message[1:].rstrip("."), f"`{path} --help` tells what it takes")
+
+
+def _bug(error: Exception, *, with_trace: bool) -> _Bug:
+    """Tell where it happened. No values: they could be somebody's identity."""
+    if with_trace:
+        import traceback  # noqa: PLC0415 - only for a bug
+
+        traceback.print_exception(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
+    return _Bug(
+        f"a bug in docsend {__version__}: {type(error).__name__} at {where}",
+        "please report it; with --verbose the whole trace is shown. Nothing is lost: the ledger knows how far it came",
+    )
+
+
+def _asks_for_json(argv: Sequence[str]) -> bool:
+    """Tell whether --json was given, when the command line itself could not be understood."""
+    before_files = list(argv)[: list(argv).index("--")] if "--" in argv else argv
+    return "--json" in before_files
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM take the way of Ctrl-C, so that the state is written and told before the process ends."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    restore: Callable[[], object] = lambda: None  # noqa: E731
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+        restore = lambda: signal.signal(signal.SIGTERM, before)  # noqa: E731
+    except ValueError:  # not in the main thread: whoever runs us there has signals of his own
+        pass
+    try:
+        yield
+    finally:
+        restore()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""`docsend catalog`: what can be sent where, under which code."""
+
+from typing import Annotated
+
+import typer
+
+from docsend.cli.session import Session, command
+from docsend.errors import ExitCode, Unfinished, UsageFault
+
+EXITS = (
+    ExitCode.RECEIVED,
+    ExitCode.BUG,
+    ExitCode.USAGE,
+    ExitCode.UNFINISHED,
+    ExitCode.LOCAL,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+)
+
+
+def register(app: typer.Typer) -> None:
+    command(
+        app,
+        "catalog",
+        exits=EXITS,
+        example="docsend catalog fiches de paie\ndocsend catalog 1514\ndocsend catalog --to employer-collection",
+    )(catalog)
+
+
+def catalog(
+    session: Session,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORDS]", help="Words in Hebrew, English or French, a code or a form's number."),
+    ] = None,
+    *,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="DESTINATION", help="Only what this destination takes.")
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Fetch the service's catalog first; it replaces the bundled one.")
+    ] = False,
+) -> None:
+    """Find subjects, categories, document types, branches and forms.
+
+    Without WORDS everything is listed. Accents, niqqud and slips of the pen do not matter.
+    """
+    from docsend import search  # noqa: PLC0415 - --help does without
+
+    if update:
+        _update(session)
+        if not words and not to:
+            return
+    rows = session.catalog()
+    if to is not None and to not in rows.destinations:
+        close = search.nearest(to, rows.destinations)
+        hint = f"did you mean {close}?" if close else f"one of: {', '.join(rows.destinations)}"
+        raise UsageFault(f"there is no destination {to!r} here", hint)
+    asked = " ".join(words or ())
+    chosen = rows.rows(to)
+    session.console.catalog(
+        [(hit.kind, hit.entry) for hit in search.find(asked, chosen)] if asked else list(chosen), asked
+    )
+
+
+def _update(session: Session) -> None:
+    """Fetch the service's catalog if it is another one than the copy here, and keep it."""
+    from docsend import catalog, disk  # noqa: PLC0415 - a search does without
+
+    session.settings.chosen_endpoint()
+    file = session.catalog_file()
+    assert file is not None  # noqa: S101 - there is an endpoint, so there is a file
+    etag_file = file.with_suffix(".etag")
+    etag = etag_file.read_text("ascii") if file.exists() and etag_file.exists() else None
+    with session.service(session.console.lines()) as service:
+        fetched = service.catalog(etag)
+    if fetched is None:
+        session.console.say("the catalog here is the service's current one")
+        return
+    body, new_etag = fetched
+    try:
+        version = catalog.Catalog(body).version
+    except catalog.MalformedCatalog as error:
+        raise Unfinished(f"the service's catalog cannot be used: {error}", "the one here stays in force") from error
+    disk.replace_file(file, body)
+    # Second, so that an etag never speaks of a catalog that is not here.
+    disk.replace_file(etag_file, new_etag.encode("ascii"))
+    session.console.say(f"the service's catalog of {version} is in force now")

@@ -1,0 +1,46 @@
+"""`docsend sandbox`: a whole service on this machine, for trying and testing."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from docsend.cli.session import Session, command, sandbox_server
+from docsend.console import NOT_THE_INSTITUTE
+from docsend.errors import ExitCode
+
+EXITS = (
+    ExitCode.BUG,
+    ExitCode.USAGE,
+    ExitCode.LOCAL,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "sandbox", exits=EXITS, example="docsend sandbox --port 8750 --data /tmp/sandbox")(sandbox)
+
+
+def sandbox(
+    session: Session,
+    *,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")
+    ] = 0,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Where it keeps what it receives.")
+    ] = None,
+) -> None:
+    """Run the sandbox in the foreground and print its address; Ctrl-C ends it.
+
+    It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
+    """
+    server = sandbox_server()
+    folder = (data or session.settings.sandbox_data).absolute()
+
+    def announce(address: str) -> None:
+        session.console.address(address, folder)
+        session.console.say(f"{NOT_THE_INSTITUTE}; it keeps what it gets in {folder}; Ctrl-C ends it")
+
+    server.serve(folder, port, announce)

@@ -1,0 +1,241 @@
+"""`docsend send`: check, send, print the receipt."""
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from docsend.cli.session import Session, command
+from docsend.errors import (
+    DocsendError,
+    ExitCode,
+    FaultySubmission,
+    Interrupted,
+    SignInNeeded,
+    UsageFault,
+)
+
+if TYPE_CHECKING:
+    from docsend.ledger import Ledger
+    from docsend.rules import Faulty
+    from docsend.send import Delivery
+    from docsend.submission import CheckedSubmission, Submission
+
+EXITS = tuple(code for code in ExitCode if code != ExitCode.SOME_ROWS)
+
+
+def register(app: typer.Typer) -> None:
+    command(
+        app,
+        "send",
+        exits=EXITS,
+        example="docsend send payslip.pdf --to benefits --subject unemployment --category employer \\\n"
+        "    --type payslips --id 000000018 --service sandbox",
+    )(send)
+
+
+def _code(option: str, help_: str) -> typer.models.OptionInfo:
+    return typer.Option(f"--{option}", metavar="CODE", help=help_)
+
+
+def send(
+    session: Session,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="The documents.")] = None,
+    *,
+    to: Annotated[str | None, _code("to", "Destination: benefits, insured-collection, employer-collection, health-funds or personal.")] = None,
+    subject: Annotated[str | None, _code("subject", "What they are about, as in unemployment.")] = None,
+    category: Annotated[str | None, _code("category", "What kind of documents.")] = None,
+    type_: Annotated[str | None, _code("type", "Which document, as in payslips.")] = None,
+    id_number: Annotated[
+        str | None, typer.Option("--id", metavar="NUMBER", help="The insured person's id number.")
+    ] = None,
+    employer_file: Annotated[
+        str | None, typer.Option("--employer-file", metavar="NUMBER", help="The employer's file number.")
+    ] = None,
+    employer_kind: Annotated[
+        str | None,
+        typer.Option(
+            "--employer-kind",
+            metavar="KIND",
+            help="deduction (if not said otherwise), household or building-committee.",
+        ),
+    ] = None,
+    booklet: Annotated[
+        str | None, typer.Option("--booklet", metavar="NUMBER", help="The booklet's identification number.")
+    ] = None,
+    mobile: Annotated[
+        str | None, typer.Option("--mobile", metavar="NUMBER", help="The employer's mobile number.")
+    ] = None,
+    email: Annotated[
+        str | None, typer.Option("--email", metavar="ADDRESS", help="The employer's e-mail address, optional.")
+    ] = None,
+    remark: Annotated[
+        str | None, typer.Option("--remark", metavar="TEXT", help="A remark for the clerk, optional.")
+    ] = None,
+    branch: Annotated[
+        str | None, _code("branch", "The branch that handles it; the default is by residence.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", metavar="TEXT", help="Your own reference, optional.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Check everything, show the findings, send nothing.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send once more what has been received before.")
+    ] = False,
+) -> None:
+    """Check documents against the institute's rules, send them exactly once, and print the receipt.
+
+    Everything that is wrong is told at once, before a byte leaves. Running the same command again
+    finishes what was interrupted and sends nothing twice. `docsend catalog` finds the codes.
+    """
+    from docsend import documents, rules  # noqa: PLC0415 - --help does without
+    from docsend.submission import Submission  # noqa: PLC0415
+
+    catalog = session.catalog()
+    stated = Submission(
+        to=to,
+        subject=subject,
+        category=category,
+        type=type_,
+        id_number=id_number,
+        employer_file=employer_file,
+        employer_kind=employer_kind,
+        booklet=booklet,
+        mobile=mobile,
+        email=email,
+        remark=remark,
+        branch=branch,
+        reference=reference,
+    )
+    stated = stated.of(
+        documents.read_all(_paths(files or ()), at_most=rules.largest_document(stated, catalog))
+    )
+    checked = rules.check(stated, catalog)
+    limit = rules.largest_document(stated, catalog) if to in catalog.destinations else None
+    if isinstance(checked, rules.Faulty):
+        _refuse(session, stated, checked, limit, dry_run=dry_run)
+    elif dry_run:
+        _show_clean(session, checked, limit)
+    else:
+        _deliver(session, checked, again=again)
+
+
+def _paths(given: Sequence[str]) -> list[Path]:
+    """Give the files meant: Windows shells leave patterns to the program, and so do quotes elsewhere."""
+    paths: list[Path] = []
+    for name in given:
+        path = Path(name)
+        found = sorted(glob.glob(name)) if glob.has_magic(name) and not path.exists() else []  # noqa: PTH207
+        paths += map(Path, found) if found else [path]
+    return paths
+
+
+def _refuse(
+    session: Session, stated: "Submission", faulty: "Faulty", limit: int | None, *, dry_run: bool
+) -> None:
+    """Tell all that is wrong and end: with 2 if options are missing, with 3 if what is there is faulty."""
+    from docsend import result  # noqa: PLC0415 - only for a fault
+
+    problems = faulty.problems
+    missing = [problem.hint for problem in problems if problem.code.endswith("-missing") and problem.hint]
+    errors = sum(problem.is_error for problem in problems)
+    error: DocsendError
+    if missing:
+        error = UsageFault("something is missing", problems=problems)
+    else:
+        counted = "1 problem" if errors == 1 else f"{errors} problems"
+        error = FaultySubmission(f"{counted}, nothing was sent", problems=problems)
+    if dry_run and stated.documents and not session.settings.as_json:
+        session.console.findings(stated, problems, limit)
+    endpoint = session.settings.endpoint
+    session.console.failure(error, result.of_error(error, stated, endpoint.name if endpoint else None))
+    raise typer.Exit(error.code)
+
+
+def _show_clean(session: Session, checked: "CheckedSubmission", limit: int | None) -> None:
+    from docsend.result import Result  # noqa: PLC0415
+
+    endpoint = session.settings.endpoint
+    clean = Result(
+        status="checked",
+        exit_code=ExitCode.RECEIVED,
+        service=endpoint.name if endpoint else None,
+        submission=checked,
+        problems=checked.warnings,
+    )
+    session.console.problems(checked.warnings)
+    session.console.checked(clean, limit)
+
+
+def _deliver(session: Session, checked: "CheckedSubmission", *, again: bool) -> None:
+    """Send, and show the receipt or how far it came."""
+    from docsend import result  # noqa: PLC0415
+
+    service = session.settings.chosen_endpoint().name
+    session.console.problems(checked.warnings)
+    try:
+        with session.ledger() as ledger:
+            if again:
+                checked = _next_occurrence(checked, service, ledger)
+            delivery = _deliver_watched(session, checked, service, ledger)
+    except DocsendError as error:
+        session.console.failure(error, result.of_error(error, checked, service, checked.warnings))
+        raise typer.Exit(error.code) from error
+    received = result.Result(
+        status="received",
+        exit_code=ExitCode.RECEIVED,
+        is_repeated=delivery.is_repeated,
+        service=service,
+        submission=checked,
+        receipt=delivery.receipt,
+        problems=checked.warnings,
+    )
+    session.console.received(received, checked, delivery.receipt)
+
+
+def _deliver_watched(
+    session: Session, checked: "CheckedSubmission", service: str, ledger: "Ledger"
+) -> "Delivery":
+    from docsend import receipts  # noqa: PLC0415
+    from docsend.cli.app import interrupted  # noqa: PLC0415 - app imports this module
+
+    known = ledger.find(service, checked.key)
+    if known and (receipt := receipts.kept(known)):
+        from docsend.submission import Delivery  # noqa: PLC0415
+
+        return Delivery(receipt, is_repeated=True)
+    if checked.to == "personal":
+        raise SignInNeeded(
+            "the personal service needs a sign-in, which this version of docsend cannot do yet",
+            "the open destinations need none: --to benefits",
+        )
+    from docsend import send as journey  # noqa: PLC0415 - brings httpx, which a repeated run needs not
+
+    try:
+        with session.console.watching(checked) as watcher, session.service(watcher) as far_side:
+            return journey.deliver(checked, far_side, ledger)
+    except KeyboardInterrupt as stop:
+        raise interrupted(stop, *_how_far(checked, service, ledger)) from None
+
+
+def _next_occurrence(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> "CheckedSubmission":
+    """Give the first occurrence that is not at its end: one that was interrupted is finished, not passed by."""
+    while (known := ledger.find(service, checked.key)) and known.state in ("received", "withdrawn"):
+        checked = checked.again(checked.occurrence + 1)
+    return checked
+
+
+def _how_far(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> tuple[str, str]:
+    known = ledger.find(service, checked.key)
+    come = {
+        None: "interrupted: nothing was sent",
+        "planned": "interrupted: nothing was received, perhaps it was declared",
+        "open": "interrupted: declared, perhaps some documents were sent, nothing was received",
+        "sending": "interrupted: all documents were sent, perhaps it was received",
+    }
+    message = come.get(known.state if known else None, "interrupted")
+    return message, "nothing is lost: run the same command again"

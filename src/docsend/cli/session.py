@@ -1,0 +1,155 @@
+"""What every command starts with: the options that all of them take, and the wiring behind them."""
+
+import contextlib
+import hashlib
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from docsend import settings as settings_
+from docsend.console import NOT_THE_INSTITUTE, Console
+from docsend.errors import EXIT_MEANINGS, ExitCode, LocalFailure, UsageFault
+
+if TYPE_CHECKING:
+    from docsend.catalog import Catalog
+    from docsend.ledger import Ledger
+    from docsend.service import Service, Watcher
+    from docsend.settings import Settings
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of one command: its settings, its console, and what it opens."""
+
+    settings: "Settings"
+    console: Console
+
+    def catalog(self) -> "Catalog":
+        """Give the catalog that the chosen service gave out, or else the bundled one."""
+        from docsend import catalog  # noqa: PLC0415 - --help does without
+
+        file = self.catalog_file()
+        try:
+            return catalog.load(file if file and file.exists() else catalog.BUNDLED)
+        except (OSError, catalog.MalformedCatalog) as error:
+            raise LocalFailure(
+                f"the catalog {file} cannot be read: {error}", "`docsend catalog --update` fetches it anew"
+            ) from error
+
+    def catalog_file(self) -> Path | None:
+        """Give the place of the chosen service's own catalog."""
+        endpoint = self.settings.endpoint
+        if endpoint is None:
+            return None
+        name = hashlib.sha256(endpoint.name.encode()).hexdigest()[:16]
+        return self.settings.catalogs / f"{name}.json"
+
+    def ledger(self) -> "Ledger":
+        from docsend.ledger import Ledger  # noqa: PLC0415 - --help does without
+
+        return Ledger(self.settings.ledger_file)
+
+    @contextlib.contextmanager
+    def service(self, watcher: "Watcher") -> Iterator["Service"]:
+        """Open the chosen service; `sandbox` is the one that runs, or one inside this process."""
+        from docsend.service import Patience, Service  # noqa: PLC0415 - httpx is the dearest import
+
+        endpoint = self.settings.chosen_endpoint()
+        with contextlib.ExitStack() as opened:
+            url = endpoint.url
+            if url is None:
+                server = sandbox_server()
+                self.console.say(NOT_THE_INSTITUTE)
+                url = opened.enter_context(server.beside(self.settings.sandbox_data))
+            patience = Patience(self.settings.patience_s)
+            yield opened.enter_context(Service(endpoint, url, patience, watcher))
+
+
+def sandbox_server() -> Any:
+    """Give the module that runs the sandbox; raise UsageFault if its extra is not installed."""
+    try:
+        from docsend.sandbox import server  # noqa: PLC0415 - only who asks for the sandbox pays for it
+    except ModuleNotFoundError as error:
+        raise UsageFault(
+            f"the sandbox is not installed: {error.name} is missing", "pip install 'docsend[sandbox]'"
+        ) from error
+    return server
+
+
+# -- the options of every command --------------------------------------------------------------------------
+
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "service": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--service", metavar="NAME|URL", help="Where to send: `sandbox`, a name or an address. [env: DOCSEND_SERVICE]"
+            ),
+        ],
+        None,
+    ),
+    "lang": (
+        Annotated[str | None, typer.Option("--lang", metavar="en|fr|he", help="Language of labels.")],
+        None,
+    ),
+    "as_json": (
+        Annotated[bool, typer.Option("--json", help="Print the result as JSON, on failure too.")],
+        False,
+    ),
+    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No talk, only errors.")], False),
+    "verbose": (Annotated[bool, typer.Option("--verbose", "-v", help="More talk.")], False),
+    "no_input": (Annotated[bool, typer.Option("--no-input", help="Never ask.")], False),
+}
+
+
+def command(
+    app: typer.Typer, name: str | None, *, exits: tuple[ExitCode, ...], example: str, **more: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command: it gets a Session, its own options, and in its help example and exit codes."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(function)
+        hints = typing.get_type_hints(function, include_extras=True)
+        parameters = [
+            parameter.replace(annotation=hints[parameter.name])
+            for parameter in list(own.parameters.values())[1:]
+        ]
+        parameters += [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for option, (annotation, default) in _COMMON.items()
+        ]
+
+        def run(**values: Any) -> None:
+            common = {option: values.pop(option) for option in _COMMON}
+            session = _session(**common)
+            function(session, **values)
+
+        run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        run.__doc__ = function.__doc__
+        codes = "\n\n".join(f"{code.value:>3}  {EXIT_MEANINGS[code]}" for code in sorted(exits))
+        epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n" + codes.replace("\n\n", "\n")
+        decorate = app.callback if name is None else app.command
+        arguments = {"epilog": epilog, **more, **({} if name is None else {"name": name})}
+        return typing.cast("Callable[..., None]", decorate(**arguments)(run))
+
+    return register
+
+
+def _session(
+    *, service: str | None, lang: str | None, as_json: bool, quiet: bool, verbose: bool, no_input: bool
+) -> Session:
+    settings = settings_.resolve(
+        service=service,
+        language=lang,
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+        no_input=no_input,
+    )
+    return Session(settings, Console(settings))

@@ -1,0 +1,414 @@
+"""Everything a person sees. The result goes to stdout, talk to stderr; the only user of rich.
+
+Rules:
+- every string that was made elsewhere passes `safe` before a terminal or a log sees it;
+- pictures (panels, bars, colours) only on a terminal that can draw them, judged for each stream by itself;
+  everywhere else plain lines, which a script or a log can keep;
+- `--quiet` leaves errors and the result; `--json` makes the result one line of JSON and silences the bars;
+- a stream that is closed, or cannot write a letter, never stops the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import unicodedata
+from typing import IO, TYPE_CHECKING, Any
+
+from docsend.result import receipt_as_json
+from docsend.rules import in_words
+from docsend.submission import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from docsend.catalog import Entry, Language
+    from docsend.errors import DocsendError
+    from docsend.ledger import Entry as Kept
+    from docsend.result import Result
+    from docsend.service import Watcher
+    from docsend.settings import Settings
+    from docsend.submission import CheckedSubmission, Problem, Receipt, Submission
+
+NOT_THE_INSTITUTE = "sandbox: nothing here reaches the institute"
+NOT_APPROVED = '"received" means that the service has everything; it does not mean approved'
+
+
+def safe(text: object) -> str:
+    """Give foreign text with everything that could steer a terminal or a log written out: \\x1b, \\u202e."""
+    return "".join(
+        character if unicodedata.category(character) not in _STEERING else _written_out(character)
+        for character in str(text)
+    )
+
+
+_STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+class Console:
+    """The two streams, and what this run may put on them."""
+
+    def __init__(self, settings: Settings | None = None, *, as_json: bool = False) -> None:
+        """Make the console of a run; without settings, that of one that failed before it had any."""
+        self._as_json = settings.as_json if settings else as_json
+        self._quiet = settings.quiet if settings else False
+        self._language: Language = settings.language if settings else "en"
+        self._is_dumb = settings.has_dumb_terminal if settings else True
+
+    # -- talk --------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """Tell something that is good to know and may be missed."""
+        if not self._quiet:
+            self._write(sys.stderr, text + "\n")
+
+    def error(self, message: str, hint: str | None = None) -> None:
+        self._write(sys.stderr, f"docsend: {safe(message)}\n" + (f"  {safe(hint)}\n" if hint else ""))
+
+    def problems(self, problems: Iterable[Problem]) -> None:
+        """Tell what was found, each with its code and its cure; with `--quiet` errors only."""
+        for problem in problems:
+            if problem.is_error or not self._quiet:
+                row = f"row {problem.row}: " if problem.row is not None else ""
+                self._write(
+                    sys.stderr, f"  {problem.severity}: {row}{safe(problem.message)} [{safe(problem.code)}]\n"
+                )
+                if problem.hint:
+                    self._write(sys.stderr, f"    {safe(problem.hint)}\n")
+
+    # -- results -----------------------------------------------------------------------------------------
+
+    def failure(self, error: DocsendError, result: Result) -> None:
+        """Show a command that failed: in words on stderr, and as JSON on stdout if asked."""
+        if self._as_json:
+            self.json(result.as_json())
+        self.error(error.message, None if error.problems else error.hint)
+        self.problems(problem for problem in result.problems if error.problems or not problem.is_error)
+
+    def json(self, value: Any) -> None:
+        stream = sys.stdout
+        plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
+        # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
+        text = json.dumps(value, ensure_ascii=plain or _has_surrogates(value))
+        self._write(stream, text + "\n")
+
+    def received(self, result: Result, checked: CheckedSubmission, receipt: Receipt) -> None:
+        """Show a receipt: a panel for a person, lines for a file."""
+        if self._as_json:
+            self.json(result.as_json())
+            return
+        heading = "received before" if result.is_repeated else "received"
+        rows = [
+            *self._receipt_rows(receipt),
+            ("for", str(checked.identity) if checked.identity else "the signed-in account"),
+            ("about", " / ".join(filter(None, (checked.to, checked.subject, checked.category, checked.type)))),
+            *([("reference", checked.reference)] if checked.reference else []),
+            *self._document_rows(receipt),
+        ]
+        if result.is_repeated:
+            self.say("this submission had been received before; no document was sent again")
+        self._card(heading, rows)
+
+    def checked(self, result: Result, catalog_limit: int | None) -> None:
+        """Show what a dry run found: a line a document, then the problems."""
+        if self._as_json:
+            self.json(result.as_json())
+            return
+        submission = result.submission
+        if submission is not None:
+            self.findings(submission, result.problems, catalog_limit)
+        self.say("checked clean; nothing was sent" if result.status == "checked" else "")
+
+    def findings(
+        self,
+        submission: Submission | CheckedSubmission,
+        problems: Sequence[Problem],
+        limit: int | None,
+    ) -> None:
+        """Show each document with its format, size against the limit, digest and verdict."""
+        of_limit = f" of {in_words(limit)}" if limit else ""
+        rows = [
+            (
+                document.name,
+                (document.format or "?") if isinstance(document, Document) else "-",
+                "-" if document.size is None else f"{document.size:,}{of_limit}",
+                document.sha256[:16] if isinstance(document, Document) else "-",
+                _verdict(document.name, problems),
+            )
+            for document in submission.documents
+        ]
+        self.table(("document", "format", "bytes", "sha256", "verdict"), rows)
+
+    def kept(self, entry: Kept, receipt: Receipt | None) -> None:
+        """Show one submission of the ledger with all that is known of it."""
+        if self._as_json:
+            self.json({"schema": "docsend.receipts/1", "receipts": [kept_as_json(entry, receipt)]})
+            return
+        rows = [
+            *(self._receipt_rows(receipt) if receipt else [("key", entry.key)]),
+            ("service", entry.service),
+            ("about", " / ".join(filter(None, (entry.to, entry.subject, entry.category, entry.type)))),
+            *([("reference", entry.reference)] if entry.reference else []),
+            *([("occurrence", str(entry.occurrence))] if entry.occurrence > 1 else []),
+            *([("problem", entry.problem)] if entry.problem else []),
+            ("planned", _moment(entry.planned_at)),
+            ("changed", _moment(entry.changed_at)),
+            *[
+                (document.name, f"{document.size:,} bytes, sha256 {document.sha256}")
+                for document in entry.documents
+            ],
+        ]
+        self._card(entry.state, rows)
+
+    def receipts(self, entries: Sequence[tuple[Kept, Receipt | None]]) -> None:
+        """List what the ledger holds, the latest first."""
+        if self._as_json:
+            listed = [kept_as_json(entry, receipt) for entry, receipt in entries]
+            self.json({"schema": "docsend.receipts/1", "receipts": listed})
+            return
+        if not entries:
+            self.say("nothing has been sent from here yet; `docsend send FILE` does")
+            return
+        rows = [
+            (
+                entry.key[:12],
+                entry.state,
+                receipt.number if receipt else "-",
+                _moment(receipt.received_at if receipt else entry.changed_at),
+                "/".join(filter(None, (entry.to, entry.subject, entry.type))),
+                entry.reference or "-",
+                entry.service,
+            )
+            for entry, receipt in entries
+        ]
+        self.table(("key", "state", "receipt", "time", "about", "reference", "service"), rows)
+
+    def catalog(self, rows: Sequence[tuple[str, Entry]], words: str) -> None:
+        """List rows of the catalog, with their label in the reader's language."""
+        if self._as_json:
+            self.json({"schema": "docsend.catalog-rows/1", "rows": [_entry(kind, row) for kind, row in rows]})
+            return
+        if not rows:
+            self.say(f"nothing in the catalog matches {safe(words)!r}")
+            return
+        self.table(
+            ("kind", "code", "label", "belongs to"),
+            [(kind, row.code, row.labels[self._language], _belongs(row)) for kind, row in rows],
+        )
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show rows under their heads; on a terminal as wide as it is, elsewhere in plain columns."""
+        cells = [[safe(cell) for cell in row] for row in rows]
+        if not self._draws(sys.stdout):
+            widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+            for row in [list(heads), *cells]:
+                padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+                self._write(sys.stdout, "  ".join(padded).rstrip() + "\n")
+            return
+        from rich import box, table  # noqa: PLC0415 - only a terminal pays for rich
+
+        drawn = table.Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        for head in heads:
+            drawn.add_column(head, overflow="fold")
+        for row in cells:
+            drawn.add_row(*map(_as_text, row))
+        self._draw(drawn)
+
+    def address(self, address: str, folder: Path) -> None:
+        """Tell where the sandbox is: the address alone on stdout, so that a script can read it."""
+        if self._as_json:
+            self.json({"schema": "docsend.sandbox/1", "address": address, "data": str(folder)})
+        else:
+            self._write(sys.stdout, address + "\n")
+
+    def lines(self) -> Watcher:
+        """Give a watcher that only tells when something has to be tried again."""
+        return _Lines(self, 0)
+
+    @contextlib.contextmanager
+    def watching(self, checked: CheckedSubmission) -> Iterator[Watcher]:
+        """Watch a submission on its way: a bar on a terminal, a line a document elsewhere."""
+        if self._quiet or self._as_json or not self._draws(sys.stderr):
+            yield _Lines(self, len(checked.documents))
+            return
+        from docsend.progress import bar  # noqa: PLC0415 - only a terminal pays for rich
+
+        with bar(checked) as watcher:
+            yield watcher
+
+    # -- how ---------------------------------------------------------------------------------------------
+
+    def _receipt_rows(self, receipt: Receipt) -> list[tuple[str, str]]:
+        branch = receipt.branch_names.get(self._language) or receipt.branch_names["en"]
+        return [
+            ("receipt", receipt.number),
+            ("issued by", receipt.issuer),
+            ("received at", _moment(receipt.received_at)),
+            ("branch", f"{branch} ({receipt.branch_code})"),
+            ("key", receipt.key),
+        ]
+
+    def _document_rows(self, receipt: Receipt) -> list[tuple[str, str]]:
+        total = sum(document.size for document in receipt.documents)
+        count = len(receipt.documents)
+        return [
+            ("documents", f"{count}, {total:,} bytes"),
+            *[
+                ("", f"{document.name}  {document.size:,} bytes  sha256 {document.sha256[:16]}")
+                for document in receipt.documents
+            ],
+        ]
+
+    def _card(self, heading: str, rows: Sequence[tuple[str, str]]) -> None:
+        """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
+        clean = [(safe(label), safe(value)) for label, value in rows]
+        if not self._draws(sys.stdout):
+            width = max(len(label) for label, _ in clean)
+            self._write(sys.stdout, safe(heading) + "\n")
+            for label, value in clean:
+                self._write(sys.stdout, f"  {label.ljust(width)}  {value}\n")
+            self.say(NOT_APPROVED)
+            return
+        from rich import panel, table  # noqa: PLC0415 - only a terminal pays for rich
+
+        grid = table.Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for label, value in clean:
+            grid.add_row(_as_text(label), _as_text(value))
+        title = _as_text(f" {heading} ")
+        self._draw(panel.Panel(grid, title=title, title_align="left", subtitle=_as_text(NOT_APPROVED)))
+
+    def _draw(self, renderable: Any) -> None:
+        import rich.console  # noqa: PLC0415 - only a terminal pays for rich
+
+        rich.console.Console(file=sys.stdout, highlight=False, emoji=False, markup=False).print(renderable)
+
+    def _draws(self, stream: IO[str] | None) -> bool:
+        return stream is not None and not self._is_dumb and stream.isatty()
+
+    @staticmethod
+    def _write(stream: IO[str] | None, text: str) -> None:
+        """Write, whatever the stream is: closed (`>&-`), gone (`| head`) or of an old encoding."""
+        if stream is None:
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError:
+            # Nobody reads any more. The work goes on, and its exit code still tells how it ended.
+            with contextlib.suppress(OSError):
+                _point_to_nowhere(stream)
+
+
+class _Lines:
+    """Progress without a terminal: a line for each document that has arrived."""
+
+    def __init__(self, console: Console, count: int) -> None:
+        self._console = console
+        self._count = count
+        self._arrived = 0
+
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        pass
+
+    def arrived(self, document: Document) -> None:
+        self._arrived += 1
+        name = safe(document.name)
+        self._console.say(f"sent {name}, {document.size:,} bytes ({self._arrived} of {self._count})")
+
+    def waiting(self, reason: str, seconds: float) -> None:
+        self._console.say(f"{safe(reason)}; trying again in {seconds:.1f} s")
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr write any text: what their encoding lacks is written out as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def kept_as_json(entry: Kept, receipt: Receipt | None) -> dict[str, Any]:
+    """Give one row of docsend.receipts/1."""
+    return {
+        "key": entry.key,
+        "service": entry.service,
+        "state": entry.state,
+        "to": entry.to,
+        "subject": entry.subject,
+        "category": entry.category,
+        "type": entry.type,
+        "reference": entry.reference,
+        "occurrence": entry.occurrence,
+        "problem": entry.problem,
+        "planned_at": entry.planned_at,
+        "changed_at": entry.changed_at,
+        "receipt": receipt_as_json(receipt) if receipt else None,
+        "documents": [
+            {
+                "name": document.name,
+                "path": document.path,
+                "bytes": document.size,
+                "sha256": document.sha256,
+            }
+            for document in entry.documents
+        ],
+    }
+
+
+def _entry(kind: str, row: Entry) -> dict[str, Any]:
+    extra = {name: getattr(row, name) for name in ("to", "subject", "category", "form") if hasattr(row, name)}
+    online = getattr(row, "online", None)
+    return {
+        "kind": kind,
+        "code": row.code,
+        "labels": dict(row.labels),
+        **extra,
+        "online_form": online.url if hasattr(online, "url") else getattr(row, "url", None),
+        "status": row.status,
+        "source": row.source,
+    }
+
+
+def _belongs(row: Entry) -> str:
+    parts = [getattr(row, "subject", None), getattr(row, "category", None)]
+    return " / ".join("any" if part == "*" else part for part in parts if part) or " ".join(getattr(row, "to", ()))
+
+
+def _verdict(name: str, problems: Sequence[Problem]) -> str:
+    codes = [problem.code for problem in problems if problem.document == name]
+    return ", ".join(codes) or "good"
+
+
+def _moment(rfc3339: str) -> str:
+    """2026-11-23T05:00:00.123Z, as a person writes it."""
+    return rfc3339[:19].replace("T", " ") + (" UTC" if rfc3339.endswith("Z") else rfc3339[19:])
+
+
+def _as_text(text: str) -> Any:
+    """Give text to rich as what it is, and not as markup."""
+    from rich.text import Text  # noqa: PLC0415 - only a terminal pays for rich
+
+    return Text(text)
+
+
+def _has_surrogates(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _point_to_nowhere(stream: IO[str]) -> None:
+    import os  # noqa: PLC0415
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,54 @@
+"""Putting things on the disk so that they are there after a power cut, and for their owner's eyes alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it, durably; what is there already is left as it is."""
+    if folder.is_dir():
+        return
+    make_private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def make_private_file(file: Path) -> None:
+    """Make an empty file, durably, unless it is there: others would ask for wider permissions."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        sync_folder(file.parent)
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write a file as a whole: whoever reads it sees the old content or the new, never a part."""
+    make_private_folder(file.parent)
+    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as written:
+            written.write(content)
+            written.flush()
+            os.fsync(written.fileno())
+        beside.replace(file)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk. Windows has no such call: NTFS journals names itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,60 @@
+"""Receipts as bytes: what the service wrote, and what the ledger kept of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from docsend.errors import LocalFailure
+from docsend.submission import ReceivedDocument, Receipt, canonical
+
+if TYPE_CHECKING:
+    from docsend.ledger import Entry
+
+
+class MalformedReceipt(ValueError):
+    """These bytes are not a receipt of the contract."""
+
+
+def read(body: bytes) -> Receipt:
+    """Read a receipt as the service wrote it; raise MalformedReceipt if anything in it is missing."""
+    try:
+        raw = json.loads(body)
+        datetime.fromisoformat(raw["received_at"])
+        receipt = Receipt(
+            key=_text(raw["key"]),
+            number=_text(raw["number"]),
+            issuer=_text(raw["issuer"]),
+            received_at=_text(raw["received_at"]),
+            branch_code=_text(raw["branch"]["code"]),
+            branch_names={language: _text(name) for language, name in raw["branch"]["name"].items()},
+            documents=tuple(
+                ReceivedDocument(_text(document["name"]), int(document["bytes"]), _text(document["sha256"]))
+                for document in raw["documents"]
+            ),
+            body=canonical(raw),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise MalformedReceipt("not a receipt") from None
+    if not receipt.number or not receipt.documents or not receipt.branch_names.get("en"):
+        raise MalformedReceipt("not a receipt")
+    return receipt
+
+
+def kept(entry: Entry) -> Receipt | None:
+    """Give the receipt that the ledger keeps of a submission, if it was received."""
+    if entry.receipt is None:
+        return None
+    try:
+        return read(entry.receipt)
+    except MalformedReceipt as error:
+        raise LocalFailure(
+            f"the ledger's receipt of {entry.key[:12]} is damaged", "restore the ledger from a copy"
+        ) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value

@@ -1,0 +1,128 @@
+"""What a command came to, as a value and as the JSON of `--json` (docs/json.md): docsend.result/1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from docsend.errors import DocsendError, ExitCode
+from docsend.submission import CheckedSubmission, Document, Problem, Submission
+
+if TYPE_CHECKING:
+    from docsend.submission import Receipt, UnreadDocument
+
+Status: TypeAlias = Literal["received", "checked", "faulty", "refused", "unfinished", "failed"]
+
+_STATUS_OF_EXIT: dict[ExitCode, Status] = {
+    ExitCode.FAULTY: "faulty",
+    ExitCode.REFUSED: "refused",
+    ExitCode.UNFINISHED: "unfinished",
+    ExitCode.INTERRUPTED: "unfinished",
+    ExitCode.TERMINATED: "unfinished",
+}
+# The problem's code when an error is all there is to report.
+_CODE_OF_EXIT = {
+    ExitCode.BUG: "bug",
+    ExitCode.USAGE: "usage",
+    ExitCode.FAULTY: "faulty",
+    ExitCode.SIGN_IN: "sign-in-needed",
+    ExitCode.REFUSED: "refused",
+    ExitCode.UNFINISHED: "unfinished",
+    ExitCode.LOCAL: "local-failure",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.TERMINATED: "terminated",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One submission's outcome. `service` is an address or "sandbox"; `row` the row of a batch."""
+
+    status: Status
+    exit_code: ExitCode
+    is_repeated: bool = False
+    row: int | None = None
+    service: str | None = None
+    submission: CheckedSubmission | Submission | None = None
+    receipt: Receipt | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def key(self) -> str | None:
+        return self.submission.key if isinstance(self.submission, CheckedSubmission) else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema": "docsend.result/1",
+            "status": self.status,
+            "repeated": self.is_repeated,
+            "row": self.row,
+            "key": self.key,
+            "service": self.service,
+            "reference": self.submission.reference if self.submission else None,
+            "submission": _submission(self.submission) if self.submission else None,
+            "receipt": receipt_as_json(self.receipt) if self.receipt else None,
+            "problems": [problem_as_json(problem) for problem in self.problems],
+        }
+
+
+def of_error(
+    error: DocsendError,
+    submission: CheckedSubmission | Submission | None = None,
+    service: str | None = None,
+    warnings: tuple[Problem, ...] = (),
+) -> Result:
+    """Give the result of a command that failed."""
+    summary = Problem(_CODE_OF_EXIT[error.code], error.message, error.hint)
+    return Result(
+        status=_STATUS_OF_EXIT.get(error.code, "failed"),
+        exit_code=error.code,
+        service=service,
+        submission=submission,
+        problems=(error.problems or (summary,)) + warnings,
+    )
+
+
+def receipt_as_json(receipt: Receipt) -> dict[str, Any]:
+    """Give the receipt's part of the JSON; names of branches are in English whatever the language."""
+    return {
+        "number": receipt.number,
+        "received_at": receipt.received_at,
+        "branch": {"code": receipt.branch_code, "name": receipt.branch_names["en"]},
+        "documents": [
+            {"name": document.name, "bytes": document.size, "sha256": document.sha256}
+            for document in receipt.documents
+        ],
+    }
+
+
+def problem_as_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "code": problem.code,
+        "severity": problem.severity,
+        "message": problem.message,
+        "hint": problem.hint,
+        "field": problem.field,
+        "document": problem.document,
+        "row": problem.row,
+    }
+
+
+def _submission(submission: CheckedSubmission | Submission) -> dict[str, Any]:
+    return {
+        "to": submission.to,
+        "subject": submission.subject,
+        "category": submission.category,
+        "type": submission.type,
+        "documents": [_document(document) for document in submission.documents],
+    }
+
+
+def _document(document: Document | UnreadDocument) -> dict[str, Any]:
+    was_read = isinstance(document, Document)
+    return {
+        "name": document.name,
+        "bytes": document.size,
+        "sha256": document.sha256 if was_read else None,
+        "format": document.format if was_read else None,
+    }

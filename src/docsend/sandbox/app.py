@@ -1,0 +1,204 @@
+"""The sandbox's HTTP face: the calls of openapi.yaml, one function each.
+
+Limits hold while bytes arrive, not after; a refusal that comes before the body is read lets the body pass
+first, so that the sender gets to see the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from docsend.sandbox import content, declaration, residences
+from docsend.sandbox.problems import Refusal, not_found
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from docsend.catalog import Catalog
+    from docsend.sandbox.store import Store
+
+_KEY = re.compile(r"[A-Z2-7]{52}\Z")
+_MOST_DECLARATION = 2**20
+_LETS_PASS = 16 * 2**20  # of a refused body, before the connection is closed instead
+_SECONDS_TO_ARRIVE = 300
+
+
+class Sandbox:
+    """The service: a catalog, a store, and what to answer."""
+
+    def __init__(self, store: Store, catalog: Catalog, catalog_body: bytes) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._catalog_body = catalog_body
+        self._etag = f'"{hashlib.sha256(catalog_body).hexdigest()[:32]}"'
+
+    def app(self) -> Starlette:
+        submission = "/v1/submissions/{key}"
+        return Starlette(
+            routes=[
+                Route("/v1/catalog", self._answering(self.catalog), methods=["GET"]),
+                Route(submission, self._answering(self.declare), methods=["PUT"]),
+                Route(submission, self._answering(self.standing), methods=["GET"]),
+                Route(submission, self._answering(self.withdraw), methods=["DELETE"]),
+                Route(f"{submission}/documents/{{sha256}}", self._answering(self.put), methods=["PUT"]),
+                Route(f"{submission}/send", self._answering(self.send), methods=["POST"]),
+            ],
+            exception_handlers={404: _no_such_path, 405: _no_such_method, 500: _own_fault},
+        )
+
+    # -- the calls ---------------------------------------------------------------------------------------
+
+    async def catalog(self, request: Request) -> Response:
+        headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
+        if self._etag in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
+            return Response(status_code=304, headers=headers)
+        return Response(self._catalog_body, media_type="application/json", headers=headers)
+
+    async def declare(self, request: Request) -> Response:
+        key = _key(request)
+        body = await _body(request, _MOST_DECLARATION)
+        read = declaration.read(body, self._catalog)
+        branch = read.branch or residences.branch_of(read.resident)
+        kept, is_new = await run_in_threadpool(self._store.declare, key, read, branch)
+        return _json(kept.body(), 201 if is_new else 200)
+
+    async def standing(self, request: Request) -> Response:
+        kept = await run_in_threadpool(self._store.standing, _key(request))
+        return _json(kept.body())
+
+    async def put(self, request: Request) -> Response:
+        key, sha256 = _key(request), request.path_params["sha256"]
+        if not declaration.SHA256.match(sha256):
+            raise not_found()
+        length = request.headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit()):
+            raise Refusal(411, "length-required", "a document is sent with its Content-Length")
+        expected = await run_in_threadpool(self._store.expected, key, sha256)
+        if expected is None:
+            await _let_pass(request)
+            return Response(status_code=204)
+        name, size = expected
+        if int(length) != size:
+            if int(length) > max(known.max_document_bytes for known in self._catalog.destinations.values()):
+                raise Refusal(413, "document-too-large", "larger than any document may be")
+            raise Refusal(400, "digest-mismatch", f"{size} bytes were declared, {length} are announced")
+        await self._take(request, key, sha256, name, size)
+        return Response(status_code=201)
+
+    async def send(self, request: Request) -> Response:
+        key = _key(request)
+        kept = await run_in_threadpool(self._store.standing, key)
+        branch = self._catalog.branches[kept.branch or residences.ELSEWHERE]
+        receipt = await run_in_threadpool(self._store.receive, key, branch)
+        return Response(receipt, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+    async def withdraw(self, request: Request) -> Response:
+        kept = await run_in_threadpool(self._store.withdraw, _key(request))
+        return _json(kept.body())
+
+    # -- how ---------------------------------------------------------------------------------------------
+
+    async def _take(self, request: Request, key: str, sha256: str, name: str, size: int) -> None:
+        """Write a document to the disk while it arrives; keep it only if it is what was declared."""
+        part = self._store.incoming()
+        digest, arrived, start = hashlib.sha256(), 0, b""
+        try:
+            with part.open("xb", buffering=0) as file:
+                async for chunk in request.stream():
+                    arrived += len(chunk)
+                    if arrived > size:
+                        raise Refusal(400, "digest-mismatch", "more bytes than were declared")
+                    start = start or chunk[: content.LOOKS_AT]
+                    digest.update(chunk)
+                    file.write(chunk)
+            if digest.hexdigest() != sha256:
+                raise Refusal(400, "digest-mismatch", "other bytes than were declared")
+            if not content.is_what_it_says(name, start):
+                raise Refusal(415, "content-mismatch", "the content is not what the extension says")
+            await run_in_threadpool(self._store.keep, key, sha256, part)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @staticmethod
+    def _answering(call: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        return partial(_answer, call)
+
+
+async def _answer(call: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
+    """Make a call's answer, within a time; a Refusal becomes its problem, after the body has passed."""
+    try:
+        async with asyncio.timeout(_SECONDS_TO_ARRIVE):
+            try:
+                return await call(request)
+            except Refusal as refusal:
+                await _let_pass(request)
+                return _problem(refusal)
+    except (TimeoutError, ClientDisconnect):
+        return _problem(Refusal(408, "too-slow", "the request did not arrive in time"))
+
+
+def _key(request: Request) -> str:
+    key: str = request.path_params["key"]
+    if not _KEY.match(key):
+        raise not_found()
+    return key
+
+
+async def _body(request: Request, at_most: int) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > at_most:
+            raise Refusal(413, "declaration-too-large", f"a declaration has at most {at_most} bytes")
+    return body
+
+
+async def _let_pass(request: Request) -> None:
+    """Read what is still coming and forget it: an answer under a running upload would be lost in a reset."""
+    passed = 0
+    try:
+        async for chunk in request.stream():
+            passed += len(chunk)
+            if passed > _LETS_PASS:
+                return
+    except (RuntimeError, ClientDisconnect):  # the body has been read already, or nobody is there any more
+        return
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    return JSONResponse(body, status_code=status, headers={"Cache-Control": "no-store"})
+
+
+def _problem(refusal: Refusal) -> Response:
+    return JSONResponse(
+        refusal.body(),
+        status_code=refusal.status,
+        media_type="application/problem+json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def _no_such_path(_request: Request, _error: Exception) -> Response:
+    return _problem(not_found())
+
+
+async def _no_such_method(_request: Request, error: Exception) -> Response:
+    answer = _problem(Refusal(405, "method-not-allowed", "this address takes other methods"))
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
+
+
+async def _own_fault(_request: Request, _error: Exception) -> Response:
+    return _problem(Refusal(500, "own-fault", "the sandbox failed; the same request may be repeated"))

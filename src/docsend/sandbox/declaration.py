@@ -1,0 +1,291 @@
+"""Reading a declaration, and the sandbox's own enforcement of the institute's rules on it.
+
+Written against openapi.yaml and the catalog's numbers, not against the client: where the two disagree, a
+test shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from docsend.sandbox.problems import Refusal
+from docsend.submission import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from docsend.catalog import Catalog, Destination
+
+SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_MEMBERS = {
+    "to",
+    "identity",
+    "subject",
+    "category",
+    "type",
+    "remark",
+    "branch",
+    "required",
+    "reference",
+    "occurrence",
+    "documents",
+}
+_MOST_DOCUMENTS = 10_000  # a bound on the work, where the institute states no number
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One document that was announced: its name, its length in bytes, its digest."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A declaration that may be opened. `canonical` is what makes two of them the same."""
+
+    to: str
+    resident: str | None
+    branch: str | None
+    documents: tuple[Declared, ...]
+    canonical: bytes
+
+
+class _Errors:
+    """Everything that is wrong with one declaration, for one 422 answer."""
+
+    def __init__(self) -> None:
+        self.found: list[dict[str, str]] = []
+
+    def add(self, pointer: str, code: str, detail: str) -> None:
+        self.found.append({"pointer": pointer, "code": code, "detail": detail})
+
+    def text(self, raw: dict[str, Any], name: str, at_most: int, pointer: str = "") -> str | None:
+        """Give an optional text of at most so many characters."""
+        value = raw.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip() or not _is_plain(value):
+            self.add(f"{pointer}/{name}", "invalid", "must be null or a text without control characters")
+            return None
+        if len(value) > at_most:
+            self.add(f"{pointer}/{name}", f"{name}-too-long", f"has more than {at_most} characters")
+        return value
+
+
+def read(body: bytes, catalog: Catalog) -> Declaration:
+    """Read a declaration and hold it against every rule; raise the Refusal that the contract names."""
+    raw = _parsed(body)
+    errors = _Errors()
+    for stray in sorted(raw.keys() - _MEMBERS):
+        errors.add(f"/{stray[:40]}", "invalid", "is no member of a declaration")
+    destination = catalog.destinations.get(raw["to"]) if isinstance(raw.get("to"), str) else None
+    if destination is None:
+        errors.add("/to", "unknown-destination", "is no destination of the catalog")
+        raise _invalid(errors)
+    if destination.is_personal:
+        raise Refusal(401, "sign-in-needed", "the personal service needs a session")
+    documents = _documents(raw.get("documents"), errors)
+    resident = _IDENTITIES[destination.identity](raw.get("identity"), errors)
+    online = _subject_category_and_type(raw, destination, catalog, errors)
+    branch = errors.text(raw, "branch", 100)
+    if branch is not None and branch not in catalog.branches:
+        errors.add("/branch", "unknown-branch", "is no branch of the catalog")
+    errors.text(raw, "remark", catalog.texts.remark)
+    errors.text(raw, "reference", catalog.texts.reference)
+    if raw.get("required") is not None:
+        errors.add("/required", "not-taken", "open destinations ask for no required documents")
+    occurrence = raw.get("occurrence")
+    if not _is_count(occurrence) or occurrence < 1:
+        errors.add("/occurrence", "invalid", "must be a whole number from 1")
+    if errors.found:
+        raise _invalid(errors)
+    _documents_taken(documents, destination, catalog)
+    if online is not None:
+        raise online
+    return Declaration(destination.code, resident, branch, documents, canonical(raw))
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        raw = json.loads(body, object_pairs_hook=_no_twins, parse_float=_no_float, parse_constant=_no_float)
+        canonical(raw)  # a lone surrogate is no text
+    except (ValueError, RecursionError):
+        raise Refusal(400, "malformed", "the body is not the JSON object of a declaration") from None
+    if not isinstance(raw, dict):
+        raise Refusal(400, "malformed", "the body is not the JSON object of a declaration")
+    return raw
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _no_float(_text: str) -> float:
+    raise ValueError("declarations have whole numbers only")
+
+
+def _invalid(errors: _Errors) -> Refusal:
+    return Refusal(422, "invalid", "the declaration breaks rules of the service", {"errors": errors.found})
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value < 2**53
+
+
+def _is_plain(text: str) -> bool:
+    return not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
+
+
+# -- what it is about --------------------------------------------------------------------------------------
+
+
+def _subject_category_and_type(
+    raw: dict[str, Any], destination: Destination, catalog: Catalog, errors: _Errors
+) -> Refusal | None:
+    """Check the codes; give back the refusal of a type that is filed online, for its turn in the order."""
+    subject = raw.get("subject")
+    if destination.needs_subject:
+        if subject not in {known.code for known in catalog.subjects_of(destination.code)}:
+            missing = subject is None
+            code = "subject-missing" if missing else "unknown-subject"
+            errors.add("/subject", code, "must be a subject of the destination")
+            return None
+    elif subject is not None:
+        errors.add("/subject", "not-taken", "this destination has no subjects")
+        return None
+    fitting = catalog.types_of(destination.code, subject)
+    category, type_code = raw.get("category"), raw.get("type")
+    if category not in {type_.category for type_ in fitting}:
+        code = "category-missing" if category is None else "unknown-category"
+        errors.add("/category", code, "must be a category of the subject")
+    type_ = next((known for known in fitting if known.code == type_code), None)
+    if type_ is None or type_.category != category:
+        code = "type-missing" if type_code is None else "unknown-type"
+        errors.add("/type", code, "must be a type of the category")
+        return None
+    if type_.online is None:
+        return None
+    # Where no official page confirms that the online form takes the document's place, the client leaves
+    # the decision to the service; the sandbox decides to refuse.
+    return Refusal(
+        422,
+        "online-form-required",
+        "this type is filed as an online form, not as a document",
+        {"form": type_.online.number, "url": type_.online.url},
+    )
+
+
+# -- whom it is about --------------------------------------------------------------------------------------
+
+
+def _insured(raw: object, errors: _Errors) -> str | None:
+    number = raw.get("id_number") if isinstance(raw, dict) and raw.keys() == {"id_number"} else None
+    if not isinstance(number, str) or not re.fullmatch(r"[0-9]{9}", number) or not _has_check_digit(number):
+        errors.add("/identity/id_number", "id-number-invalid", "must be 9 digits with their check digit")
+        return None
+    return number
+
+
+def _has_check_digit(number: str) -> bool:
+    """Weigh the digits 1, 2, 1, 2, ...; the sum of the products' digits ends in 0 (the Luhn check)."""
+    products = [int(digit) * (1 + place % 2) for place, digit in enumerate(number)]
+    return number != "000000000" and sum(product // 10 + product % 10 for product in products) % 10 == 0
+
+
+_EMPLOYER_PATTERNS = {
+    "booklet": ("booklet-missing", re.compile(r"[0-9A-Za-z/-]{1,32}\Z")),
+    "mobile": ("mobile-invalid", re.compile(r"05[0-9]{8}\Z")),
+    "employer_kind": ("unknown-employer-kind", re.compile(r"(deduction|household|building-committee)\Z")),
+}
+
+
+def _employer(raw: object, errors: _Errors) -> str | None:
+    identity = raw if isinstance(raw, dict) else {}
+    for stray in sorted(identity.keys() - {"employer_file", "email", *_EMPLOYER_PATTERNS}):
+        errors.add(f"/identity/{stray[:40]}", "invalid", "is no member of an employer's identity")
+    file = identity.get("employer_file")
+    digits = r"[0-9]{9}" if identity.get("employer_kind") == "deduction" else r"[0-9]{1,20}"
+    if not isinstance(file, str) or not re.fullmatch(digits, file):
+        errors.add("/identity/employer_file", "employer-file-invalid", "must be the digits of a file number")
+    for name, (code, pattern) in _EMPLOYER_PATTERNS.items():
+        value = identity.get(name)
+        if not isinstance(value, str) or not pattern.match(value):
+            errors.add(f"/identity/{name}", code, "is missing or has another form")
+    email = identity.get("email")
+    if email is not None and not (isinstance(email, str) and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", email)):
+        errors.add("/identity/email", "email-invalid", "must be null or an address")
+    return file if isinstance(file, str) else None
+
+
+def _account(raw: object, errors: _Errors) -> str | None:
+    if raw is not None:
+        errors.add("/identity", "not-taken", "the session says who it is")
+    return None
+
+
+_IDENTITIES: dict[str, Callable[[object, _Errors], str | None]] = {
+    "insured": _insured,
+    "employer": _employer,
+    "account": _account,
+}
+
+
+# -- documents ---------------------------------------------------------------------------------------------
+
+
+def _documents(raw: object, errors: _Errors) -> tuple[Declared, ...]:
+    if not isinstance(raw, list) or not 1 <= len(raw) <= _MOST_DOCUMENTS:
+        errors.add("/documents", "documents-missing", "must be a list of at least one document")
+        return ()
+    declared = []
+    for position, entry in enumerate(raw):
+        document = _document(entry)
+        if document is None:
+            detail = "must be {name, bytes, sha256}, of a readable name, 1 byte or more, and 64 hex digits"
+            errors.add(f"/documents/{position}", "invalid", detail)
+        else:
+            declared.append(document)
+    digests = [document.sha256 for document in declared]
+    for position, digest in enumerate(digests):
+        if digest in digests[:position]:
+            errors.add(f"/documents/{position}", "duplicate-document", "stands twice in the declaration")
+    return tuple(declared)
+
+
+def _document(raw: object) -> Declared | None:
+    if not isinstance(raw, dict) or raw.keys() != {"name", "bytes", "sha256"}:
+        return None
+    name, size, digest = raw["name"], raw["bytes"], raw["sha256"]
+    is_name = isinstance(name, str) and 0 < len(name.encode()) and _is_plain(name) and not re.search(r"[/\\\n]", name)
+    is_whole = is_name and _is_count(size) and size > 0 and isinstance(digest, str) and SHA256.match(digest)
+    return Declared(name, size, digest) if is_whole else None
+
+
+def _documents_taken(documents: tuple[Declared, ...], destination: Destination, catalog: Catalog) -> None:
+    """Refuse by count and size (413) and by extension (415), before any document is sent."""
+    most = destination.max_documents
+    if most is not None and len(documents) > most:
+        raise Refusal(413, "too-many-documents", f"at most {most} documents are taken", {"limit": most})
+    largest = destination.max_document_bytes
+    for position, document in enumerate(documents):
+        pointer = f"/documents/{position}"
+        if document.size > largest:
+            detail = f"a document may have {largest} bytes"
+            raise Refusal(413, "document-too-large", detail, {"limit": largest, "pointer": pointer})
+        if document.name.rpartition(".")[2].lower() not in destination.formats:
+            detail = f"taken are {', '.join(destination.formats)}"
+            raise Refusal(
+                415, "format-not-accepted", detail, {"accepted": list(destination.formats), "pointer": pointer}
+            )
+        if len(document.name.encode()) > catalog.texts.document_name:
+            error = {"pointer": f"{pointer}/name", "code": "name-not-accepted", "detail": "is too long"}
+            raise Refusal(422, "invalid", "a name is too long", {"errors": [error]})

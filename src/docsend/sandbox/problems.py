@@ -1,0 +1,42 @@
+"""What the sandbox refuses, as RFC 9457 problems: the types are those of openapi.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TYPE_PREFIX = "urn:docsend:problem:"
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):
+    """One answer that is not a success: HTTP status, the problem's short name, and a sentence for people.
+
+    The sentence names no identity and quotes nothing that was sent.
+    """
+
+    status: int
+    code: str
+    detail: str
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "type": TYPE_PREFIX + self.code,
+            "title": self.code.replace("-", " "),
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+
+
+def not_found() -> Refusal:
+    """Give the one answer for what does not exist and for what is not yours to see."""
+    return Refusal(404, "not-found", "there is nothing under this address")
+
+
+def withdrawn() -> Refusal:
+    return Refusal(409, "withdrawn", "this key was withdrawn; nothing can be received under it any more")

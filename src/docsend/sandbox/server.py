@@ -1,0 +1,178 @@
+"""Running the sandbox: in the foreground for others to use, or inside the process for one command.
+
+A foreground sandbox holds a lock on its folder for as long as it lives and leaves its address in the same
+file; the kernel frees the lock however the process ends, so there is no stale address to believe in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sqlite3
+import threading
+import time
+from typing import IO, TYPE_CHECKING
+
+import uvicorn
+
+from docsend import catalog, disk
+from docsend.errors import LocalFailure, UsageFault
+from docsend.sandbox.app import Sandbox
+from docsend.sandbox.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+if os.name == "nt":
+    import msvcrt
+else:
+    import fcntl
+
+_LOOPBACK = "127.0.0.1"
+# Windows keeps others from reading what is locked, so the lock is on a byte far behind the address.
+_LOCKED_BYTE = 2**30
+
+
+@contextlib.contextmanager
+def beside(folder: Path) -> Iterator[str]:
+    """Give the address of a sandbox over this folder: the running one, or one inside this process."""
+    running = running_at(folder)
+    if running is not None:
+        yield running
+        return
+    with _opened(folder, port=0) as (server, listener):
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            _wait_until(lambda: server.started or not thread.is_alive())
+            yield _address(listener)
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+def serve(folder: Path, port: int, announce: Callable[[str], None]) -> None:
+    """Serve a folder in the foreground until a signal comes; `announce` is told the address."""
+    with _presence(folder) as note, _opened(folder, port) as (server, listener):
+        address = _address(listener)
+        note.seek(0)
+        note.truncate()
+        note.write(address.encode("ascii"))
+        note.flush()
+        announce(address)
+        server.run(sockets=[listener])
+
+
+def running_at(folder: Path) -> str | None:
+    """Give the address of the foreground sandbox that serves this folder, if there is one."""
+    try:
+        with (folder / "running").open("rb+") as note:
+            if _lock(note):
+                _unlock(note)
+                return None
+            note.seek(0)
+            return note.read(200).decode("ascii") or None
+    except FileNotFoundError:
+        return None
+
+
+# -- how ---------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, port: int) -> Iterator[tuple[uvicorn.Server, socket.socket]]:
+    try:
+        store = Store(folder)
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(folder, error) from error
+    body = catalog.BUNDLED.read_bytes()
+    listener = socket.socket()
+    try:
+        if os.name != "nt":  # there it would let two programs share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_LOOPBACK, port))
+        except OSError as error:
+            raise UsageFault(f"port {port} cannot be used: {error.strerror}", "--port 0 picks a free one") from error
+        config = uvicorn.Config(
+            Sandbox(store, catalog.Catalog(body), body).app(),
+            http="h11",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        yield uvicorn.Server(config), listener
+    finally:
+        listener.close()
+        store.close()
+
+
+def _unusable(folder: Path, error: OSError | sqlite3.Error) -> LocalFailure:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return LocalFailure(f"the sandbox's folder {folder} cannot be used: {reason}", "name another with --data DIR")
+
+
+def _address(listener: socket.socket) -> str:
+    return f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
+
+
+def _wait_until(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not ready():
+        if time.monotonic() > deadline:
+            raise LocalFailure("the sandbox did not start within 10 s")
+        time.sleep(0.002)
+
+
+@contextlib.contextmanager
+def _presence(folder: Path) -> Iterator[IO[bytes]]:
+    """Hold the folder's lock, which says that a foreground sandbox serves it."""
+    try:
+        disk.make_private_folder(folder)
+        disk.make_private_file(folder / "running")
+        note = (folder / "running").open("rb+")
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    with note:
+        # A client that looks whether anybody is here holds the lock for a moment.
+        for _ in range(50):
+            if _lock(note):
+                break
+            time.sleep(0.02)
+        else:
+            note.seek(0)
+            address = note.read(200).decode("ascii")
+            raise UsageFault(f"a sandbox serves {folder} already, at {address}", "use it, or name another --data DIR")
+        yield note
+
+
+if os.name == "nt":
+
+    def _lock(file: IO[bytes]) -> bool:
+        file.seek(_LOCKED_BYTE)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+
+    def _lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file.fileno(), fcntl.LOCK_UN)
