@@ -216,7 +216,5 @@ def _document_type(row: Mapping[str, Any]) -> DocumentType:
         form=row["form"],
         online=None
         if online is None
-        else OnlineForm(
-            number=row["form"], url=online["url"], is_confirmed=online["status"] == "confirmed"
-        ),
+        else OnlineForm(number=row["form"], url=online["url"], is_confirmed=online["status"] == "confirmed"),
     )

@@ -37,7 +37,7 @@ NOT_APPROVED = '"received" means that the service has everything; it does not me
 
 
 def safe(text: object) -> str:
-    """Give foreign text with everything that could steer a terminal or a log written out: \\x1b, \\u202e."""
+    r"""Give foreign text with everything that could steer a terminal or a log written out: \x1b, \u202e."""
     return "".join(
         character if unicodedata.category(character) not in _STEERING else _written_out(character)
         for character in str(text)
@@ -58,6 +58,7 @@ class Console:
         """Make the console of a run; without settings, that of one that failed before it had any."""
         self._as_json = settings.as_json if settings else as_json
         self._quiet = settings.quiet if settings else False
+        self._verbose = settings.verbose if settings else False
         self._language: Language = settings.language if settings else "en"
         self._is_dumb = settings.has_dumb_terminal if settings else True
 
@@ -67,6 +68,11 @@ class Console:
         """Tell something that is good to know and may be missed."""
         if not self._quiet:
             self._write(sys.stderr, text + "\n")
+
+    def detail(self, text: str) -> None:
+        """Tell what only `--verbose` wants to know."""
+        if self._verbose:
+            self._write(sys.stderr, f"  {safe(text)}\n")
 
     def error(self, message: str, hint: str | None = None) -> None:
         self._write(sys.stderr, f"docsend: {safe(message)}\n" + (f"  {safe(hint)}\n" if hint else ""))
@@ -107,7 +113,10 @@ class Console:
         rows = [
             *self._receipt_rows(receipt),
             ("for", str(checked.identity) if checked.identity else "the signed-in account"),
-            ("about", " / ".join(filter(None, (checked.to, checked.subject, checked.category, checked.type)))),
+            (
+                "about",
+                " / ".join(filter(None, (checked.to, checked.subject, checked.category, checked.type))),
+            ),
             *([("reference", checked.reference)] if checked.reference else []),
             *self._document_rows(receipt),
         ]
@@ -315,6 +324,9 @@ class _Lines:
         self._count = count
         self._arrived = 0
 
+    def declared(self, missing_bytes: int) -> None:
+        pass
+
     def sent(self, document: Document, sent_bytes: int) -> None:
         pass
 
@@ -370,7 +382,7 @@ def _entry(kind: str, row: Entry) -> dict[str, Any]:
         "code": row.code,
         "labels": dict(row.labels),
         **extra,
-        "online_form": online.url if hasattr(online, "url") else getattr(row, "url", None),
+        "online_form": getattr(online, "url", None) or getattr(row, "url", None),
         "status": row.status,
         "source": row.source,
     }
@@ -378,7 +390,9 @@ def _entry(kind: str, row: Entry) -> dict[str, Any]:
 
 def _belongs(row: Entry) -> str:
     parts = [getattr(row, "subject", None), getattr(row, "category", None)]
-    return " / ".join("any" if part == "*" else part for part in parts if part) or " ".join(getattr(row, "to", ()))
+    return " / ".join("any" if part == "*" else part for part in parts if part) or " ".join(
+        getattr(row, "to", ())
+    )
 
 
 def _verdict(name: str, problems: Sequence[Problem]) -> str:

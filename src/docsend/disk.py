@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def replace_file(file: Path, content: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on the disk. Windows has no such call: NTFS journals names itself."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

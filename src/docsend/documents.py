@@ -88,7 +88,8 @@ def content(document: Document) -> bytes:
     raise FaultySubmission(problem.message, problem.hint, [problem])
 
 
-def _read(path: Path, at_most: int) -> bytes | tuple[Unread, int | None]:
+def _read(path: Path, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa: PLR0911 - a list of cases
+    """Give the bytes, or why there are none and the size if it is known."""
     try:
         descriptor = os.open(path, _READ_FLAGS)
     except OSError as error:

@@ -95,10 +95,21 @@ class LocalFailure(DocsendError):
     exit_code = ExitCode.LOCAL
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. It takes the way of Ctrl-C, so that the state is told before the process ends."""
+
+
 class Interrupted(DocsendError):
-    """A signal stopped the work. `exit_code` is 130 for SIGINT; SIGTERM passes its own."""
+    """A signal stopped the work: 130 for SIGINT, 143 for SIGTERM."""
 
     exit_code = ExitCode.INTERRUPTED
+
+    @classmethod
+    def by(
+        cls, stop: KeyboardInterrupt, message: str = "interrupted", hint: str | None = None
+    ) -> Interrupted:
+        """Give the error for what a signal raised."""
+        return cls(message, hint, terminated=isinstance(stop, Terminated))
 
     def __init__(self, message: str, hint: str | None = None, *, terminated: bool = False) -> None:
         super().__init__(message, hint)

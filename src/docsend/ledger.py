@@ -111,7 +111,12 @@ class Ledger:
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
             self._connection = sqlite3.connect(file, timeout=30, isolation_level=None)
-            for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1"):
+            for pragma in (
+                "journal_mode = TRUNCATE",
+                "synchronous = FULL",
+                "fullfsync = 1",
+                "foreign_keys = 1",
+            ):
                 self._connection.execute(f"PRAGMA {pragma}")
             self._prepare()
 
@@ -151,10 +156,11 @@ class Ledger:
         now = self._timestamp()
         with self._transaction() as connection:
             connection.execute(
-                "INSERT INTO submission (service, key, state, destination, subject, category, type, reference,"
-                " occurrence, planned_at, changed_at) VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL, changed_at = excluded.changed_at"
-                " WHERE state = 'refused'",
+                "INSERT INTO submission (service, key, state, destination, subject, category, type,"
+                " reference, occurrence, planned_at, changed_at)"
+                " VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL,"
+                " changed_at = excluded.changed_at WHERE state = 'refused'",
                 (
                     service,
                     checked.key,
@@ -184,7 +190,9 @@ class Ledger:
                     for position, document in enumerate(checked.documents)
                 ],
             )
-            return self._with_documents(self._select("WHERE service = ? AND key = ?", service, checked.key)[0])
+            return self._with_documents(
+                self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
+            )
 
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
@@ -196,7 +204,9 @@ class Ledger:
 
     def received(self, service: str, key: str, receipt: Receipt) -> None:
         """Keep the receipt. Only after this returns may anybody be told."""
-        self._move(service, key, "received", of=("planned", "open", "sending", "refused"), receipt=receipt.body)
+        self._move(
+            service, key, "received", of=("planned", "open", "sending", "refused"), receipt=receipt.body
+        )
 
     def refused(self, service: str, key: str, problem: str) -> None:
         self._move(service, key, "refused", of=("planned", "open", "sending"), problem=problem)
@@ -220,15 +230,15 @@ class Ledger:
         marks = ", ".join("?" * len(of))
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"
-                f" WHERE service = ? AND key = ? AND state IN ({marks})",  # noqa: S608 - only question marks
+                "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
+                f" WHERE service = ? AND key = ? AND state IN ({marks})",
                 (state, receipt, problem, self._timestamp(), service, key, *of),
             )
 
     def _select(self, where: str, *values: object) -> list[Entry]:
         rows = self._connection.execute(
-            "SELECT service, key, state, destination, subject, category, type, reference, occurrence, problem,"
-            f" receipt, planned_at, changed_at FROM submission {where}",  # noqa: S608 - the clauses above
+            "SELECT service, key, state, destination, subject, category, type, reference, occurrence,"  # noqa: S608
+            f" problem, receipt, planned_at, changed_at FROM submission {where}",
             values,
         )
         return [Entry(*row) for row in rows]

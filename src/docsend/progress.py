@@ -32,6 +32,9 @@ class _Bar:
         self._count = len(checked.documents)
         self._arrived = 0
 
+    def declared(self, missing_bytes: int) -> None:
+        self._progress.update(self._task, total=missing_bytes)
+
     def sent(self, document: Document, sent_bytes: int) -> None:
         self._progress.update(
             self._task, description=_shortened(safe(document.name)), completed=self._done + sent_bytes

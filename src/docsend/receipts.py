@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from docsend.errors import LocalFailure
-from docsend.submission import ReceivedDocument, Receipt, canonical
+from docsend.submission import Delivery, Receipt, ReceivedDocument, canonical
 
 if TYPE_CHECKING:
     from docsend.ledger import Entry
@@ -52,6 +52,12 @@ def kept(entry: Entry) -> Receipt | None:
         raise LocalFailure(
             f"the ledger's receipt of {entry.key[:12]} is damaged", "restore the ledger from a copy"
         ) from error
+
+
+def delivered(entry: Entry) -> Delivery | None:
+    """Give what an earlier run came to, if it came to a receipt."""
+    receipt = kept(entry)
+    return Delivery(receipt, is_repeated=True) if receipt else None
 
 
 def _text(value: object) -> str:

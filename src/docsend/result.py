@@ -119,10 +119,9 @@ def _submission(submission: CheckedSubmission | Submission) -> dict[str, Any]:
 
 
 def _document(document: Document | UnreadDocument) -> dict[str, Any]:
-    was_read = isinstance(document, Document)
     return {
         "name": document.name,
         "bytes": document.size,
-        "sha256": document.sha256 if was_read else None,
-        "format": document.format if was_read else None,
+        "sha256": document.sha256 if isinstance(document, Document) else None,
+        "format": document.format if isinstance(document, Document) else None,
     }

@@ -133,9 +133,7 @@ def _subject(
     subjects = catalog.subjects_of(destination.code)
     if not submission.subject:
         hint = f"--subject CODE; `docsend catalog --to {destination.code}` lists them"
-        found.append(
-            Problem("subject-missing", f"{destination.code} needs a subject", hint, field="subject")
-        )
+        found.append(Problem("subject-missing", f"{destination.code} needs a subject", hint, field="subject"))
         return None
     if submission.subject not in {subject.code for subject in subjects}:
         found.append(_unknown("subject", submission.subject, subjects))
@@ -260,9 +258,7 @@ def _insured(submission: Submission, found: Findings) -> InsuredIdentity | None:
 
 
 def _employer(submission: Submission, found: Findings) -> EmployerIdentity | None:
-    """Seed: "le numéro de dossier de déductions ..., le numéro d'identification du livret ..., le numéro de
-    téléphone portable et adresse courriel (adresse courriel est facultative)".
-    """
+    """Seed: "le numéro de dossier ..., le numéro d'identification du livret ..., le numéro de téléphone"."""
     before = len(found)
     kind = next((kind for kind in EMPLOYER_KINDS if kind == (submission.employer_kind or "deduction")), None)
     if kind is None:
@@ -282,7 +278,9 @@ def _employer(submission: Submission, found: Findings) -> EmployerIdentity | Non
     mobile = _mobile(submission.mobile, found)
     email = (submission.email or "").strip() or None
     if email and not re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email):
-        found.append(Problem("email-invalid", "the e-mail address is not one", "name@host.tld", field="email"))
+        found.append(
+            Problem("email-invalid", "the e-mail address is not one", "name@host.tld", field="email")
+        )
     if kind is None or any(problem.is_error for problem in found[before:]):
         return None
     return EmployerIdentity(file, kind, booklet, mobile, email)
@@ -293,7 +291,9 @@ def _employer_file(stated: str | None, kind: str | None, found: Findings) -> str
     number = _digits(stated or "")
     if not number:
         message = "the employer's file number is not given"
-        found.append(Problem("employer-file-missing", message, "--employer-file NUMBER", field="employer_file"))
+        found.append(
+            Problem("employer-file-missing", message, "--employer-file NUMBER", field="employer_file")
+        )
     elif not (number.isascii() and number.isdecimal() and len(number) <= 20):
         message = "the employer's file number has other characters than digits, or more than 20"
         hint = "digits only, as on the booklet"
@@ -303,7 +303,9 @@ def _employer_file(stated: str | None, kind: str | None, found: Findings) -> str
         hint = "for another kind of file say --employer-kind household or building-committee"
         found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
     elif kind == "deduction" and not _is_usual_deduction_file(number):
-        message = "deduction file numbers begin with 9 and end in a check digit, as far as is known; not this one"
+        message = (
+            "deduction file numbers begin with 9 and end in a check digit, as far as is known; not this one"
+        )
         hint = "compare it with the booklet"
         found.append(
             Problem("employer-file-unusual", message, hint, field="employer_file", severity="warning"),
@@ -352,8 +354,8 @@ def _text(stated: str | None, field: str, at_most: int, found: Findings) -> str 
 def _has_controls(text: str) -> bool:
     """Cc: control; Cs: a lone surrogate; and the bidirectional overrides and isolates."""
     return any(
-        unicodedata.category(character) in ("Cc", "Cs") or character in "\u202a\u202b\u202c\u202d\u202e\u2066"
-        "\u2067\u2068\u2069\u2028\u2029"
+        unicodedata.category(character) in ("Cc", "Cs")
+        or character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
         for character in text
     )
 
@@ -370,7 +372,9 @@ def _documents(
         found.append(Problem("documents-missing", "no document is given", field="documents"))
     most = destination.max_documents if destination else None
     if most is not None and len(documents) > most:
-        message = f"{len(documents)} documents are given, {destination.code if destination else ''} takes {most}"
+        message = (
+            f"{len(documents)} documents are given, {destination.code if destination else ''} takes {most}"
+        )
         hint = "send the rest in a second submission"
         found.append(Problem("too-many-documents", message, hint, field="documents"))
     found.extend(_duplicates(documents))
@@ -470,13 +474,11 @@ def _unread(document: UnreadDocument, destination: Destination | None, catalog: 
     if document.reason == "too-large":
         return _too_large(document, destination, catalog)
     code, message, hint = _UNREAD[document.reason]
-    return Problem(
-        code, message.format(name=document.name), hint, field="documents", document=document.name
-    )
+    return Problem(code, message.format(name=document.name), hint, field="documents", document=document.name)
 
 
 def _too_large(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
-    """Seed: "chaque fichier ayant une taille maximale de 10 Mo"; "La taille maximale du fichier est de 5 Mo"."""
+    """Seed: "une taille maximale de 10 Mo"; "La taille maximale du fichier est de 5 Mo"."""
     size = document.size or 0
     roomiest = max(catalog.destinations.values(), key=lambda known: known.max_document_bytes)
     limit = (destination or roomiest).max_document_bytes

@@ -18,7 +18,7 @@ from docsend.submission import Delivery
 if TYPE_CHECKING:
     from docsend.ledger import Ledger
     from docsend.service import Opened, Service
-    from docsend.submission import CheckedSubmission, Receipt
+    from docsend.submission import CheckedSubmission
 
 # The service may forget a declaration that nobody finished (it expires), even between two calls.
 _ROUNDS = 3
@@ -30,8 +30,8 @@ def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> De
     Raises Refused, Unfinished, SignInNeeded, LocalFailure, or FaultySubmission if a file changed.
     """
     known = ledger.plan(far_side.name, checked)
-    if receipt := receipts.kept(known):
-        return Delivery(receipt, is_repeated=True)
+    if before := receipts.delivered(known):
+        return before
     try:
         return _deliver(checked, far_side, ledger)
     except Refused as refusal:

@@ -16,7 +16,7 @@ import random
 import ssl
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from docsend.settings import Endpoint
-    from docsend.submission import CheckedSubmission, Document, Json
+    from docsend.submission import CheckedSubmission, Document
 
 _T = TypeVar("_T")
 
@@ -49,6 +49,9 @@ _WORTH_REPEATING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 class Watcher(Protocol):
     """Somebody who wants to see what happens on the wire."""
+
+    def declared(self, missing_bytes: int) -> None:
+        """The service has the declaration and lacks documents of so many bytes."""
 
     def sent(self, document: Document, sent_bytes: int) -> None:
         """So many bytes of the document have left; the number falls back to 0 when a try is repeated."""
@@ -70,7 +73,7 @@ class Patience:
     longest_pause_s: float = 30.0
 
     def pause(self, attempt: int) -> float:
-        """Give the pause after this attempt (from 0): full jitter, so that many clients do not return as one."""
+        """Give the pause after this attempt (from 0): full jitter, lest many clients return as one."""
         return float(random.uniform(0, min(self.longest_pause_s, self.first_pause_s * 2**attempt)))  # noqa: S311
 
 
@@ -103,12 +106,24 @@ class _NotTheContract(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Request:
+    """One request, the same at every try; `most` is the size of the largest answer that is read."""
+
+    method: str
+    path: str
+    content: bytes = b""
+    document: Document | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    most: int = _MOST_JSON
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
     headers: httpx.Headers
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - whatever the service wrote
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -151,58 +166,49 @@ class Service:
     def catalog(self, etag: str | None) -> tuple[bytes, str] | None:
         """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
         headers = {"If-None-Match": etag} if etag else {}
-        return self._call("GET", "/v1/catalog", _catalog, headers=headers, most=_MOST_CATALOG)
+        return self._call(_Request("GET", "/v1/catalog", headers=headers, most=_MOST_CATALOG), _catalog)
 
     def declare(self, checked: CheckedSubmission) -> Opened | Receipt:
         """Declare a submission before any of its documents; the receipt comes back if it has one already."""
-        return self._call(
-            "PUT", _submission(checked.key), lambda answer: _opened(answer, checked), body=checked.declaration()
+        request = _Request(
+            "PUT",
+            _submission(checked.key),
+            content=canonical(checked.declaration()),
+            headers={"Content-Type": "application/json"},
         )
+        standing = self._call(request, lambda answer: _opened(answer, checked))
+        if isinstance(standing, Opened):
+            missing = (document.size for document in checked.documents if document.sha256 in standing.missing)
+            self._watcher.declared(sum(missing))
+        return standing
 
     def put(self, checked: CheckedSubmission, document: Document, content: bytes) -> None:
         """Send one document's bytes under their digest; raise Forgotten if the declaration is gone."""
-        self._call(
-            "PUT",
-            f"{_submission(checked.key)}/documents/{document.sha256}",
-            _put,
-            content=content,
-            document=document,
-        )
+        path = f"{_submission(checked.key)}/documents/{document.sha256}"
+        self._call(_Request("PUT", path, content=content, document=document), _put)
         self._watcher.arrived(document)
 
     def send(self, checked: CheckedSubmission) -> Receipt:
         """Ask for the receipt; raise Incomplete or Forgotten if the service lacks something."""
-        return self._call("POST", f"{_submission(checked.key)}/send", lambda answer: _received(answer, checked))
+        request = _Request("POST", f"{_submission(checked.key)}/send")
+        return self._call(request, lambda answer: _received(answer, checked))
 
     def standing(self, key: str) -> Standing:
         """Ask what became of a key; raise Forgotten if the service does not know it."""
-        return self._call("GET", _submission(key), lambda answer: _standing(answer, key))
+        return self._call(_Request("GET", _submission(key)), lambda answer: _standing(answer, key))
 
     def withdraw(self, key: str) -> Standing:
-        """Fence a key off: nothing can be received under it any more, unless it has been already."""
-        return self._call("DELETE", _submission(key), lambda answer: _standing(answer, key))
+        """Fence a key off: nothing can be received under it any more; Refused if it has been already."""
+        return self._call(_Request("DELETE", _submission(key)), lambda answer: _standing(answer, key))
 
     # -- how a call is made ------------------------------------------------------------------------------
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        read: Callable[[_Answer], _T],
-        *,
-        body: Mapping[str, Json] | None = None,
-        content: bytes = b"",
-        document: Document | None = None,
-        headers: Mapping[str, str] | None = None,
-        most: int = _MOST_JSON,
-    ) -> _T:
+    def _call(self, request: _Request, read: Callable[[_Answer], _T]) -> _T:
         """Make one call, repeated as often as patience allows; raise Unfinished when it runs out."""
-        if body is not None:
-            content, headers = canonical(body), {"Content-Type": "application/json"}
-        began = time.monotonic()
-        for attempt in range(self._patience.attempts):
+        began, attempt = time.monotonic(), 0
+        while True:
             try:
-                answer = self._exchange(method, path, content, document, headers or {}, most)
+                answer = self._exchange(request)
                 if answer.status not in _WORTH_REPEATING:
                     return read(answer)
                 trouble, asked_to_wait = f"the service answered {answer.status}", _retry_after(answer)
@@ -211,35 +217,35 @@ class Service:
             except _NotTheContract as error:
                 trouble, asked_to_wait = f"the answer is not what the contract says ({error})", None
             pause = self._patience.pause(attempt) if asked_to_wait is None else asked_to_wait
-            left = self._patience.total_s - (time.monotonic() - began)
-            if attempt + 1 == self._patience.attempts or pause > left:
-                break
+            attempt += 1
+            if (
+                attempt == self._patience.attempts
+                or time.monotonic() - began + pause > self._patience.total_s
+            ):
+                later = f"in {asked_to_wait:.0f} s, as the service asks, " if asked_to_wait else ""
+                raise Unfinished(
+                    f"{trouble}: {self._url}", f"nothing is lost: {later}run the same command again"
+                )
             self._watcher.waiting(trouble, pause)
             time.sleep(pause)
-        later = f"in {asked_to_wait:.0f} s, as the service asks, " if asked_to_wait else ""
-        raise Unfinished(f"{trouble}: {self._url}", f"nothing is lost: {later}run the same command again")
 
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        document: Document | None,
-        headers: Mapping[str, str],
-        most: int,
-    ) -> _Answer:
-        """Send one request and read one answer of at most `most` bytes, before a deadline."""
-        deadline = time.monotonic() + _GRACE_S + len(content) / _SLOWEST_BYTES_PER_S
+    def _exchange(self, asked: _Request) -> _Answer:
+        """Send one request and read one answer, both before a deadline."""
+        deadline = time.monotonic() + _GRACE_S + len(asked.content) / _SLOWEST_BYTES_PER_S
+        # A document goes in blocks, so that progress can be seen and the deadline kept; the length is
+        # known all the same.
+        length = {"Content-Length": str(len(asked.content))} if asked.document else {}
         request = self._client.build_request(
-            method,
-            self._url + path,
-            # In blocks, so that progress can be seen and the deadline kept; the length is known all the same.
-            content=self._blocks(content, document, deadline) if document else content,
-            headers={**headers, **({"Content-Length": str(len(content))} if document else {})},
+            asked.method,
+            self._url + asked.path,
+            content=self._blocks(asked.content, asked.document, deadline)
+            if asked.document
+            else asked.content,
+            headers={**asked.headers, **length},
         )
         response = self._client.send(request, stream=True)
         try:
-            if response.is_redirect:
+            if response.status_code != httpx.codes.NOT_MODIFIED and 300 <= response.status_code < 400:
                 raise Unfinished(
                     f"{self._url} sends elsewhere ({response.status_code}), and redirects are not followed",
                     "is the address right? A network's sign-in page answers like this, too",
@@ -249,22 +255,21 @@ class Service:
             body = b""
             for piece in response.iter_raw():
                 body += piece
-                if len(body) > most:
-                    raise _NotTheContract(f"more than {most} bytes")
+                if len(body) > asked.most:
+                    raise _NotTheContract(f"more than {asked.most} bytes")
                 if time.monotonic() > deadline:
                     raise httpx.ReadTimeout("slower than the deadline", request=request)
             return _Answer(response.status_code, response.headers, body)
         finally:
             response.close()
 
-    def _blocks(self, content: bytes, document: Document | None, deadline: float) -> Iterator[bytes]:
+    def _blocks(self, content: bytes, document: Document, deadline: float) -> Iterator[bytes]:
         for start in range(0, len(content), _BLOCK):
             if time.monotonic() > deadline:
                 raise httpx.WriteTimeout("slower than the deadline")
             block = content[start : start + _BLOCK]
             yield block
-            if document is not None:
-                self._watcher.sent(document, start + len(block))
+            self._watcher.sent(document, start + len(block))
 
 
 def _client(url: str, proxy: str | None) -> httpx.Client:
@@ -341,7 +346,9 @@ def _standing(answer: _Answer, key: str) -> Standing:
         receipt = receipts.read(canonical(raw["receipt"])) if state == "received" else None
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _NotTheContract("not the state of a submission") from None
-    if state not in ("open", "received", "withdrawn") or not all(isinstance(digest, str) for digest in missing):
+    if state not in ("open", "received", "withdrawn") or not all(
+        isinstance(digest, str) for digest in missing
+    ):
         raise _NotTheContract("not the state of a submission")
     if receipt is not None and receipt.key != key:
         raise _NotTheContract("the receipt of another submission")

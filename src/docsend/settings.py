@@ -24,7 +24,7 @@ DEFAULT_PATIENCE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The service to speak to: its base address without a final slash, None for the sandbox in the process."""
+    """The service to speak to: its address without a final slash, None for the sandbox in the process."""
 
     url: str | None
     proxy: str | None = None
@@ -105,7 +105,8 @@ def resolve(
         quiet=quiet,
         verbose=verbose,
         no_input=no_input or bool(environment.get("DOCSEND_NO_INPUT")),
-        has_dumb_terminal=environment.get("TERM", "dumb" if os.name == "posix" else "") in ("dumb", "unknown"),
+        has_dumb_terminal=environment.get("TERM", "dumb" if os.name == "posix" else "")
+        in ("dumb", "unknown"),
     )
 
 
@@ -134,7 +135,9 @@ class _Config:
         except FileNotFoundError:
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageFault(f"{file} cannot be read", f"{type(error).__name__}: mend or remove it") from error
+            raise UsageFault(
+                f"{file} cannot be read", f"{type(error).__name__}: mend or remove it"
+            ) from error
         import tomllib  # noqa: PLC0415 - only those who have a configuration pay for its parser
 
         try:
@@ -220,7 +223,9 @@ def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> E
     if not host or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
         raise UsageFault("the service's address is not one", "as in https://documents.example")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise UsageFault(f"http to {host} could be read on the way", "use https; http is for this machine only")
+        raise UsageFault(
+            f"http to {host} could be read on the way", "use https; http is for this machine only"
+        )
     url = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
     return Endpoint(url, _proxy(parts.scheme, host, environment))
 
@@ -242,6 +247,6 @@ def _proxy(scheme: str, host: str, environment: Mapping[str, str]) -> str | None
         return None
     lowered = {name.lower(): value for name, value in environment.items()}
     exempt = [part.strip().lstrip(".") for part in lowered.get("no_proxy", "").split(",") if part.strip()]
-    if any(part == "*" or host == part or host.endswith("." + part) for part in exempt):
+    if any(part in ("*", host) or host.endswith("." + part) for part in exempt):
         return None
     return lowered.get("https_proxy") or lowered.get("all_proxy") or None

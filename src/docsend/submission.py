@@ -106,7 +106,7 @@ class InsuredIdentity:
 
 @dataclass(frozen=True, slots=True)
 class EmployerIdentity:
-    """The employer whom the documents are about; the booklet number works as a password and is never shown."""
+    """The employer whom the documents are about; the booklet number works as a password."""
 
     employer_file: str = field(repr=False)
     employer_kind: EmployerKind

@@ -37,9 +37,7 @@ OPEN_COUNT_AND_SIZE = (
     "Il est possible de télécharger jusqu'à 15 documents différents, "
     "chaque fichier ayant une taille maximale de 10 Mo."
 )
-PERSONAL_FORMATS = (
-    "Vous pouvez télécharger les formats de documents suivants : JPG, PNG, TIF, TIFF et PDF."
-)
+PERSONAL_FORMATS = "Vous pouvez télécharger les formats de documents suivants : JPG, PNG, TIF, TIFF et PDF."
 PERSONAL_SIZE = "La taille maximale du fichier est de 5 Mo."
 
 # The seed does not say whether "Mo" means 10^6 or 2^20 bytes: above 2^20 is surely too much, above 10^6
@@ -165,7 +163,7 @@ def table(name: str) -> list[dict[str, str]]:
 
 
 def address(row: dict[str, str]) -> str | None:
-    """Return the row's address with everything but ASCII percent-encoded, so that it can be opened as printed."""
+    """Return the row's address, percent-encoded so that it can be opened as printed."""
     return urllib.parse.quote(row["url"], safe=":/?=&@%#") or None
 
 

@@ -13,7 +13,7 @@ import typer
 from docsend import __version__, result
 from docsend.cli import catalog, receipts, sandbox, send
 from docsend.console import Console, prepare_streams
-from docsend.errors import DocsendError, ExitCode, Interrupted, UsageFault
+from docsend.errors import DocsendError, ExitCode, Interrupted, Terminated, UsageFault
 
 app = typer.Typer(
     name="docsend",
@@ -30,10 +30,6 @@ for part in (send, catalog, receipts, sandbox):
 
 class _Bug(DocsendError):
     exit_code = ExitCode.BUG
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, taken down the same way as Ctrl-C."""
 
 
 @app.callback(epilog="`docsend COMMAND --help` tells the exit codes of each command.")
@@ -71,7 +67,7 @@ def _run(argv: Sequence[str]) -> int:
     try:
         code = app(args=list(argv), prog_name="docsend", standalone_mode=False)
     except KeyboardInterrupt as stop:
-        raise interrupted(stop) from None
+        raise Interrupted.by(stop) from None
     except typer.Abort:
         raise Interrupted("interrupted") from None
     except typer.TyperException as error:
@@ -80,11 +76,6 @@ def _run(argv: Sequence[str]) -> int:
     if code == ExitCode.INTERRUPTED:
         raise Interrupted("interrupted")
     return int(code or 0)
-
-
-def interrupted(stop: KeyboardInterrupt, message: str = "interrupted", hint: str | None = None) -> Interrupted:
-    """Give the error for a signal: SIGINT or SIGTERM."""
-    return Interrupted(message, hint, terminated=isinstance(stop, _Terminated))
 
 
 def _usage(error: typer.TyperException) -> UsageFault:
@@ -106,7 +97,7 @@ def _bug(error: Exception, *, with_trace: bool) -> _Bug:
     where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
     return _Bug(
         f"a bug in docsend {__version__}: {type(error).__name__} at {where}",
-        "please report it; with --verbose the whole trace is shown. Nothing is lost: the ledger knows how far it came",
+        "please report it, with what --verbose shows. Nothing is lost: the ledger knows how far it came",
     )
 
 
@@ -121,7 +112,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM take the way of Ctrl-C, so that the state is written and told before the process ends."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _Terminated
+        raise Terminated
 
     restore: Callable[[], object] = lambda: None  # noqa: E731
     try:

@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
         app,
         "catalog",
         exits=EXITS,
-        example="docsend catalog fiches de paie\ndocsend catalog 1514\ndocsend catalog --to employer-collection",
+        example="docsend catalog fiches de paie\n"
+        "docsend catalog 1514\n"
+        "docsend catalog --to employer-collection",
     )(catalog)
 
 
@@ -31,7 +33,9 @@ def catalog(
     session: Session,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORDS]", help="Words in Hebrew, English or French, a code or a form's number."),
+        typer.Argument(
+            metavar="[WORDS]", help="Words in Hebrew, English or French, a code or a form's number."
+        ),
     ] = None,
     *,
     to: Annotated[
@@ -81,7 +85,9 @@ def _update(session: Session) -> None:
     try:
         version = catalog.Catalog(body).version
     except catalog.MalformedCatalog as error:
-        raise Unfinished(f"the service's catalog cannot be used: {error}", "the one here stays in force") from error
+        raise Unfinished(
+            f"the service's catalog cannot be used: {error}", "the one here stays in force"
+        ) from error
     disk.replace_file(file, body)
     # Second, so that an etag never speaks of a catalog that is not here.
     disk.replace_file(etag_file, new_etag.encode("ascii"))

@@ -62,6 +62,8 @@ def _one(ledger: "Ledger", key: str) -> "Entry":
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageFault(f"the ledger has no key that begins with {key[:60]!r}", "`docsend receipts` lists them")
+        raise UsageFault(
+            f"the ledger has no key that begins with {key[:60]!r}", "`docsend receipts` lists them"
+        )
     several = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in found[:5])
     raise UsageFault(f"{len(found)} submissions begin with {key[:60]!r}: {several}", "give more of the key")

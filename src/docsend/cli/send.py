@@ -3,25 +3,17 @@
 import glob
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from docsend.cli.session import Session, command
-from docsend.errors import (
-    DocsendError,
-    ExitCode,
-    FaultySubmission,
-    Interrupted,
-    SignInNeeded,
-    UsageFault,
-)
+from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, SignInNeeded, UsageFault
 
 if TYPE_CHECKING:
     from docsend.ledger import Ledger
     from docsend.rules import Faulty
-    from docsend.send import Delivery
-    from docsend.submission import CheckedSubmission, Submission
+    from docsend.submission import CheckedSubmission, Delivery, Problem, Submission
 
 EXITS = tuple(code for code in ExitCode if code != ExitCode.SOME_ROWS)
 
@@ -36,7 +28,7 @@ def register(app: typer.Typer) -> None:
     )(send)
 
 
-def _code(option: str, help_: str) -> typer.models.OptionInfo:
+def _code(option: str, help_: str) -> Any:
     return typer.Option(f"--{option}", metavar="CODE", help=help_)
 
 
@@ -44,7 +36,12 @@ def send(
     session: Session,
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="The documents.")] = None,
     *,
-    to: Annotated[str | None, _code("to", "Destination: benefits, insured-collection, employer-collection, health-funds or personal.")] = None,
+    to: Annotated[
+        str | None,
+        _code(
+            "to", "Destination: benefits, insured-collection, employer-collection, health-funds or personal."
+        ),
+    ] = None,
     subject: Annotated[str | None, _code("subject", "What they are about, as in unemployment.")] = None,
     category: Annotated[str | None, _code("category", "What kind of documents.")] = None,
     type_: Annotated[str | None, _code("type", "Which document, as in payslips.")] = None,
@@ -69,7 +66,8 @@ def send(
         str | None, typer.Option("--mobile", metavar="NUMBER", help="The employer's mobile number.")
     ] = None,
     email: Annotated[
-        str | None, typer.Option("--email", metavar="ADDRESS", help="The employer's e-mail address, optional.")
+        str | None,
+        typer.Option("--email", metavar="ADDRESS", help="The employer's e-mail address, optional."),
     ] = None,
     remark: Annotated[
         str | None, typer.Option("--remark", metavar="TEXT", help="A remark for the clerk, optional.")
@@ -141,11 +139,11 @@ def _refuse(
     from docsend import result  # noqa: PLC0415 - only for a fault
 
     problems = faulty.problems
-    missing = [problem.hint for problem in problems if problem.code.endswith("-missing") and problem.hint]
+    missing = [_option(problem) for problem in problems if problem.code.endswith("-missing")]
     errors = sum(problem.is_error for problem in problems)
     error: DocsendError
     if missing:
-        error = UsageFault("something is missing", problems=problems)
+        error = UsageFault(f"missing: {', '.join(missing)}", problems=problems)
     else:
         counted = "1 problem" if errors == 1 else f"{errors} problems"
         error = FaultySubmission(f"{counted}, nothing was sent", problems=problems)
@@ -154,6 +152,11 @@ def _refuse(
     endpoint = session.settings.endpoint
     session.console.failure(error, result.of_error(error, stated, endpoint.name if endpoint else None))
     raise typer.Exit(error.code)
+
+
+def _option(problem: "Problem") -> str:
+    field = problem.field or ""
+    return "FILE" if field == "documents" else "--" + field.replace("_", "-")
 
 
 def _show_clean(session: Session, checked: "CheckedSubmission", limit: int | None) -> None:
@@ -201,13 +204,9 @@ def _deliver_watched(
     session: Session, checked: "CheckedSubmission", service: str, ledger: "Ledger"
 ) -> "Delivery":
     from docsend import receipts  # noqa: PLC0415
-    from docsend.cli.app import interrupted  # noqa: PLC0415 - app imports this module
 
-    known = ledger.find(service, checked.key)
-    if known and (receipt := receipts.kept(known)):
-        from docsend.submission import Delivery  # noqa: PLC0415
-
-        return Delivery(receipt, is_repeated=True)
+    if (known := ledger.find(service, checked.key)) and (before := receipts.delivered(known)):
+        return before
     if checked.to == "personal":
         raise SignInNeeded(
             "the personal service needs a sign-in, which this version of docsend cannot do yet",
@@ -219,11 +218,11 @@ def _deliver_watched(
         with session.console.watching(checked) as watcher, session.service(watcher) as far_side:
             return journey.deliver(checked, far_side, ledger)
     except KeyboardInterrupt as stop:
-        raise interrupted(stop, *_how_far(checked, service, ledger)) from None
+        raise Interrupted.by(stop, *_how_far(checked, service, ledger)) from None
 
 
 def _next_occurrence(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> "CheckedSubmission":
-    """Give the first occurrence that is not at its end: one that was interrupted is finished, not passed by."""
+    """Give the first occurrence that has not ended: one that was interrupted is finished first."""
     while (known := ledger.find(service, checked.key)) and known.state in ("received", "withdrawn"):
         checked = checked.again(checked.occurrence + 1)
     return checked

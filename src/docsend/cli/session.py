@@ -52,6 +52,7 @@ class Session:
     def ledger(self) -> "Ledger":
         from docsend.ledger import Ledger  # noqa: PLC0415 - --help does without
 
+        self.console.detail(f"the ledger: {self.settings.ledger_file}")
         return Ledger(self.settings.ledger_file)
 
     @contextlib.contextmanager
@@ -65,7 +66,9 @@ class Session:
             if url is None:
                 server = sandbox_server()
                 self.console.say(NOT_THE_INSTITUTE)
+                self.console.detail(f"the sandbox's folder: {self.settings.sandbox_data}")
                 url = opened.enter_context(server.beside(self.settings.sandbox_data))
+            self.console.detail(f"the service's address: {url}")
             patience = Patience(self.settings.patience_s)
             yield opened.enter_context(Service(endpoint, url, patience, watcher))
 
@@ -88,7 +91,9 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                "--service", metavar="NAME|URL", help="Where to send: `sandbox`, a name or an address. [env: DOCSEND_SERVICE]"
+                "--service",
+                metavar="NAME|URL",
+                help="Where to send: `sandbox`, a name or an address. [env: DOCSEND_SERVICE]",
             ),
         ],
         None,
@@ -102,7 +107,10 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         False,
     ),
     "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No talk, only errors.")], False),
-    "verbose": (Annotated[bool, typer.Option("--verbose", "-v", help="More talk.")], False),
+    "verbose": (
+        Annotated[bool, typer.Option("--verbose", "-v", help="Tell more: addresses, folders, traces.")],
+        False,
+    ),
     "no_input": (Annotated[bool, typer.Option("--no-input", help="Never ask.")], False),
 }
 
@@ -110,7 +118,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
 def command(
     app: typer.Typer, name: str | None, *, exits: tuple[ExitCode, ...], example: str, **more: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command: it gets a Session, its own options, and in its help example and exit codes."""
+    """Make a function a command: it gets a Session, the common options, an example and its exit codes."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(function)

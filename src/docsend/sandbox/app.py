@@ -132,7 +132,9 @@ class Sandbox:
             part.unlink(missing_ok=True)
 
     @staticmethod
-    def _answering(call: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def _answering(
+        call: Callable[[Request], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
         return partial(_answer, call)
 
 

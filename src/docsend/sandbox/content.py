@@ -1,4 +1,4 @@
-"""The sandbox's own look at a document's first bytes: is it what its name says?
+"""The sandbox's own look at a document's first bytes: is it what its name says.
 
 A second opinion, not the client's code: the service of a real institute would not share it either.
 """

@@ -101,7 +101,7 @@ def read(body: bytes, catalog: Catalog) -> Declaration:
     if raw.get("required") is not None:
         errors.add("/required", "not-taken", "open destinations ask for no required documents")
     occurrence = raw.get("occurrence")
-    if not _is_count(occurrence) or occurrence < 1:
+    if not _is_count(occurrence):
         errors.add("/occurrence", "invalid", "must be a whole number from 1")
     if errors.found:
         raise _invalid(errors)
@@ -138,7 +138,8 @@ def _invalid(errors: _Errors) -> Refusal:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value < 2**53
+    """Tell a whole number from 1 that every JSON reader keeps exact."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**53
 
 
 def _is_plain(text: str) -> bool:
@@ -221,7 +222,9 @@ def _employer(raw: object, errors: _Errors) -> str | None:
         if not isinstance(value, str) or not pattern.match(value):
             errors.add(f"/identity/{name}", code, "is missing or has another form")
     email = identity.get("email")
-    if email is not None and not (isinstance(email, str) and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", email)):
+    if email is not None and not (
+        isinstance(email, str) and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", email)
+    ):
         errors.add("/identity/email", "email-invalid", "must be null or an address")
     return file if isinstance(file, str) else None
 
@@ -265,8 +268,13 @@ def _document(raw: object) -> Declared | None:
     if not isinstance(raw, dict) or raw.keys() != {"name", "bytes", "sha256"}:
         return None
     name, size, digest = raw["name"], raw["bytes"], raw["sha256"]
-    is_name = isinstance(name, str) and 0 < len(name.encode()) and _is_plain(name) and not re.search(r"[/\\\n]", name)
-    is_whole = is_name and _is_count(size) and size > 0 and isinstance(digest, str) and SHA256.match(digest)
+    is_name = (
+        isinstance(name, str)
+        and len(name.encode()) > 0
+        and _is_plain(name)
+        and not re.search(r"[/\\\n]", name)
+    )
+    is_whole = is_name and _is_count(size) and isinstance(digest, str) and SHA256.match(digest)
     return Declared(name, size, digest) if is_whole else None
 
 
@@ -284,7 +292,10 @@ def _documents_taken(documents: tuple[Declared, ...], destination: Destination, 
         if document.name.rpartition(".")[2].lower() not in destination.formats:
             detail = f"taken are {', '.join(destination.formats)}"
             raise Refusal(
-                415, "format-not-accepted", detail, {"accepted": list(destination.formats), "pointer": pointer}
+                415,
+                "format-not-accepted",
+                detail,
+                {"accepted": list(destination.formats), "pointer": pointer},
             )
         if len(document.name.encode()) > catalog.texts.document_name:
             error = {"pointer": f"{pointer}/name", "code": "name-not-accepted", "detail": "is too long"}

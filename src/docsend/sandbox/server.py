@@ -7,9 +7,9 @@ file; the kernel frees the lock however the process ends, so there is no stale a
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from typing import IO, TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
@@ -90,12 +90,14 @@ def _opened(folder: Path, port: int) -> Iterator[tuple[uvicorn.Server, socket.so
     body = catalog.BUNDLED.read_bytes()
     listener = socket.socket()
     try:
-        if os.name != "nt":  # there it would let two programs share the port
+        if sys.platform != "win32":  # there it would let two programs share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((_LOOPBACK, port))
         except OSError as error:
-            raise UsageFault(f"port {port} cannot be used: {error.strerror}", "--port 0 picks a free one") from error
+            raise UsageFault(
+                f"port {port} cannot be used: {error.strerror}", "--port 0 picks a free one"
+            ) from error
         config = uvicorn.Config(
             Sandbox(store, catalog.Catalog(body), body).app(),
             http="h11",
@@ -114,7 +116,9 @@ def _opened(folder: Path, port: int) -> Iterator[tuple[uvicorn.Server, socket.so
 
 def _unusable(folder: Path, error: OSError | sqlite3.Error) -> LocalFailure:
     reason = error.strerror if isinstance(error, OSError) else error
-    return LocalFailure(f"the sandbox's folder {folder} cannot be used: {reason}", "name another with --data DIR")
+    return LocalFailure(
+        f"the sandbox's folder {folder} cannot be used: {reason}", "name another with --data DIR"
+    )
 
 
 def _address(listener: socket.socket) -> str:
@@ -147,11 +151,13 @@ def _presence(folder: Path) -> Iterator[IO[bytes]]:
         else:
             note.seek(0)
             address = note.read(200).decode("ascii")
-            raise UsageFault(f"a sandbox serves {folder} already, at {address}", "use it, or name another --data DIR")
+            raise UsageFault(
+                f"a sandbox serves {folder} already, at {address}", "use it, or name another --data DIR"
+            )
         yield note
 
 
-if os.name == "nt":
+if sys.platform == "win32":
 
     def _lock(file: IO[bytes]) -> bool:
         file.seek(_LOCKED_BYTE)

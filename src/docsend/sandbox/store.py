@@ -102,9 +102,11 @@ class Store:
     # -- the calls of the contract -----------------------------------------------------------------------
 
     def declare(self, key: str, declaration: Declaration, branch: str) -> tuple[Kept, bool]:
-        """Open a submission, or find it; say whether it is new. Refuses another content under the same key."""
+        """Open a submission, or find it; say whether it is new. Refuses other content under the key."""
         with self._transaction() as connection:
-            row = connection.execute("SELECT state, declaration FROM submission WHERE key = ?", (key,)).fetchone()
+            row = connection.execute(
+                "SELECT state, declaration FROM submission WHERE key = ?", (key,)
+            ).fetchone()
             if row is None:
                 self._open(connection, key, declaration, branch)
                 return self._kept(connection, key), True
@@ -165,7 +167,9 @@ class Store:
                 raise Refusal(409, "incomplete", detail, {"missing": list(kept.missing)})
             (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()
             body = canonical(self._receipt(connection, key, last + 1, branch))
-            connection.execute("INSERT INTO receipt (number, key, body) VALUES (?, ?, ?)", (last + 1, key, body))
+            connection.execute(
+                "INSERT INTO receipt (number, key, body) VALUES (?, ?, ?)", (last + 1, key, body)
+            )
             connection.execute(
                 "UPDATE submission SET state = 'received', expires_at = NULL WHERE key = ?", (key,)
             )
@@ -193,7 +197,8 @@ class Store:
     def _open(self, connection: sqlite3.Connection, key: str, declaration: Declaration, branch: str) -> None:
         expires_at = _timestamp(self._now() + KEEPS_UNFINISHED)
         connection.execute(
-            "INSERT INTO submission (key, state, declaration, branch, expires_at) VALUES (?, 'open', ?, ?, ?)",
+            "INSERT INTO submission (key, state, declaration, branch, expires_at)"
+            " VALUES (?, 'open', ?, ?, ?)",
             (key, declaration.canonical, branch, expires_at),
         )
         connection.executemany(
@@ -206,7 +211,8 @@ class Store:
 
     def _kept(self, connection: sqlite3.Connection, key: str) -> Kept:
         row = connection.execute(
-            "SELECT state, branch, expires_at, body FROM submission LEFT JOIN receipt USING (key) WHERE key = ?",
+            "SELECT state, branch, expires_at, body FROM submission LEFT JOIN receipt USING (key)"
+            " WHERE key = ?",
             (key,),
         ).fetchone()
         if row is None:
@@ -238,7 +244,8 @@ class Store:
         files: list[str] = []
         with self._transaction() as connection:
             expired = connection.execute(
-                "SELECT key FROM submission WHERE state = 'open' AND expires_at < ?", (_timestamp(self._now()),)
+                "SELECT key FROM submission WHERE state = 'open' AND expires_at < ?",
+                (_timestamp(self._now()),),
             ).fetchall()
             for (key,) in expired:
                 files += self._forget_documents(connection, key)
