@@ -1,0 +1,154 @@
+"""What every test stands on: a home of its own, a guard, a real sandbox on a real socket, and `run`."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from docsend.cli.app import main
+from docsend.sandbox import server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Run = Callable[..., "Outcome"]
+
+# A fictional insured person: a right check digit, nobody's number.
+PERSON = "000000018"
+ABOUT = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
+WHO = ("--id", PERSON)
+
+
+class YouForgotToKeepATestAtHome(Exception):
+    """A test reached for the network or for the real home."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test a home of its own, and no environment that somebody else set up."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("DOCSEND_", "XDG_", "LC_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("DOCSEND_HOME", str(home / "docsend"))
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TERM", "dumb")
+    # A dead service must not cost minutes.
+    monkeypatch.setenv("DOCSEND_PATIENCE", "2")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    return home
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sockets reach this machine only."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else None
+        if host is not None and host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise YouForgotToKeepATestAtHome(f"a connection to {host}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of the program ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def problems(self) -> list[str]:
+        """The codes of the problems in the JSON result."""
+        return [problem["code"] for problem in self.json["problems"]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the program in this process, through its public door, and give back how it ended."""
+
+    def run_(*argv: str | Path) -> Outcome:
+        capsys.readouterr()
+        code = main([str(argument) for argument in argv])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run_
+
+
+@pytest.fixture
+def spawn() -> Run:
+    """Run the program as a process of its own, with the streams and the environment that a test wants."""
+
+    def spawn_(*argv: str | Path, **options: Any) -> Outcome:
+        environment = {**os.environ, **options.pop("env", {})}
+        options = {"capture_output": True, "timeout": 60, "stdin": subprocess.DEVNULL, **options}
+        done = subprocess.run(
+            [sys.executable, "-m", "docsend", *map(str, argv)], env=environment, check=False, **options
+        )
+        return Outcome(
+            done.returncode, (done.stdout or b"").decode("utf-8", "replace"), (done.stderr or b"").decode("utf-8", "replace")
+        )
+
+    return spawn_
+
+
+@dataclass(frozen=True)
+class RunningSandbox:
+    """A real sandbox on a real socket, and a look into what it keeps."""
+
+    url: str
+    folder: Path
+
+    def select(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(self.folder / "sandbox.sqlite3") as connection:
+            rows = connection.execute(sql, values).fetchall()
+        connection.close()
+        return rows
+
+    def state(self, key: str) -> str | None:
+        rows = self.select("SELECT state FROM submission WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    def count(self, state: str = "received") -> int:
+        return int(self.select("SELECT count(*) FROM submission WHERE state = ?", state)[0][0])
+
+    def content(self, key: str) -> dict[str, bytes]:
+        """The bytes of each document that it keeps of a submission, by name."""
+        rows = self.select("SELECT name, file FROM document WHERE key = ? AND file IS NOT NULL", key)
+        return {name: (self.folder / "documents" / file).read_bytes() for name, file in rows}
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    with server.beside(folder) as url:
+        yield RunningSandbox(url, folder)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
+    """Give a sandbox that nothing was sent to yet."""
+    folder = tmp_path / "sandbox"
+    with server.beside(folder) as url:
+        yield RunningSandbox(url, folder)

@@ -1,0 +1,78 @@
+"""Real documents for tests, made by the libraries that others make them with. All content is fictional."""
+
+from __future__ import annotations
+
+import io
+import random
+from typing import TYPE_CHECKING
+
+import pikepdf
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """A picture with something on it, another one for each seed."""
+    return Image.frombytes("RGB", size, random.Random(seed).randbytes(size[0] * size[1] * 3))
+
+
+def jpeg(seed: int = 0) -> bytes:
+    return _saved(picture(seed), "JPEG")
+
+
+def png(seed: int = 0) -> bytes:
+    return _saved(picture(seed), "PNG")
+
+
+def bmp(seed: int = 0) -> bytes:
+    return _saved(picture(seed), "BMP")
+
+
+def tiff(seed: int = 0, pages: int = 2) -> bytes:
+    more = [picture(seed + 1000 + page) for page in range(1, pages)]
+    return _saved(picture(seed), "TIFF", save_all=True, append_images=more, compression="tiff_lzw")
+
+
+def pdf(seed: int = 0, *, password: str | None = None, size: int | None = None, streams: bool = False) -> bytes:
+    """A PDF of one page; with a password, of exactly `size` bytes, or with a cross-reference stream."""
+    document = pikepdf.Pdf.new()
+    document.add_blank_page()
+    document.docinfo["/Title"] = f"fictional sample {seed}"
+    encryption = pikepdf.Encryption(owner=password, user=password) if password else False
+    mode = pikepdf.ObjectStreamMode.generate if streams else pikepdf.ObjectStreamMode.disable
+    buffer = io.BytesIO()
+    document.save(buffer, encryption=encryption, object_stream_mode=mode, static_id=not password)
+    content = buffer.getvalue()
+    if size is None:
+        return content
+    # A comment after the header moves every offset; after the end-of-file marker only blanks may follow.
+    padding = size - len(content)
+    return _padded(document, padding, size)
+
+
+def _padded(document: pikepdf.Pdf, padding: int, size: int) -> bytes:
+    """Grow a PDF by a stream of noise until it has exactly so many bytes."""
+    noise = random.Random(1).randbytes(padding)
+    for _ in range(20):
+        document.Root["/Filler"] = document.make_stream(noise)
+        buffer = io.BytesIO()
+        document.save(buffer, compress_streams=False, static_id=True)
+        short = size - len(buffer.getvalue())
+        if short == 0:
+            return buffer.getvalue()
+        noise = noise[:short] if short < 0 else noise + bytes(short)
+    raise AssertionError("no PDF of that size was found")
+
+
+def write(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def _saved(image: Image.Image, format_name: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_name, **options)
+    return buffer.getvalue()

@@ -1,0 +1,36 @@
+"""The guard around the tests bites."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import keyring
+import keyring.errors
+import pytest
+
+from conftest import YouForgotToKeepATestAtHome
+from docsend import settings
+
+
+def test_a_connection_to_another_machine_is_refused() -> None:
+    with socket.socket() as outside, pytest.raises(YouForgotToKeepATestAtHome):
+        outside.connect(("192.0.2.1", 443))
+
+
+def test_the_home_and_everything_docsend_keeps_is_a_temporary_folder(home: Path) -> None:
+    found = settings.resolve()
+    assert Path.home() == home
+    assert home in found.ledger_file.parents
+    assert home in found.config_file.parents
+
+
+def test_the_real_keyring_is_out_of_reach() -> None:
+    with pytest.raises(keyring.errors.NoKeyringError):
+        keyring.get_password("docsend", "anybody")
+
+
+def test_settings_of_the_machine_do_not_reach_a_test() -> None:
+    strangers = {"DOCSEND_SERVICE", "HTTPS_PROXY", "https_proxy", "LC_ALL"} & os.environ.keys()
+    assert not strangers
