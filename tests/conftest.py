@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
+import docsend
+import samples
 from docsend.cli.app import main
 from docsend.sandbox import server
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 PERSON = "000000018"
 ABOUT = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
 WHO = ("--id", PERSON)
+RESULT_SCHEMA = json.loads((Path(docsend.__file__).parent / "data" / "result.schema.json").read_text())
 
 
 class YouForgotToKeepATestAtHome(Exception):
@@ -75,7 +79,11 @@ class Outcome:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        """The JSON on stdout; a docsend.result/1 is held against its schema on the way."""
+        value = json.loads(self.out)
+        if value["schema"] == "docsend.result/1":
+            jsonschema.validate(value, RESULT_SCHEMA, cls=jsonschema.Draft202012Validator)
+        return value
 
     @property
     def problems(self) -> list[str]:
@@ -107,7 +115,9 @@ def spawn() -> Run:
             [sys.executable, "-m", "docsend", *map(str, argv)], env=environment, check=False, **options
         )
         return Outcome(
-            done.returncode, (done.stdout or b"").decode("utf-8", "replace"), (done.stderr or b"").decode("utf-8", "replace")
+            done.returncode,
+            (done.stdout or b"").decode("utf-8", "replace"),
+            (done.stderr or b"").decode("utf-8", "replace"),
         )
 
     return spawn_
@@ -152,3 +162,9 @@ def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
     folder = tmp_path / "sandbox"
     with server.beside(folder) as url:
         yield RunningSandbox(url, folder)
+
+
+@pytest.fixture
+def payslip(tmp_path: Path) -> Path:
+    """Give one small real document."""
+    return samples.write(tmp_path, "payslip.pdf", samples.pdf())

@@ -35,7 +35,9 @@ def tiff(seed: int = 0, pages: int = 2) -> bytes:
     return _saved(picture(seed), "TIFF", save_all=True, append_images=more, compression="tiff_lzw")
 
 
-def pdf(seed: int = 0, *, password: str | None = None, size: int | None = None, streams: bool = False) -> bytes:
+def pdf(
+    seed: int = 0, *, password: str | None = None, size: int | None = None, streams: bool = False
+) -> bytes:
     """A PDF of one page; with a password, of exactly `size` bytes, or with a cross-reference stream."""
     document = pikepdf.Pdf.new()
     document.add_blank_page()

@@ -1,9 +1,21 @@
-"""The main job: documents go in, a receipt comes out."""
+"""The main job: documents go in, a receipt comes out, once."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, PERSON, WHO
+
+SEND = (*ABOUT, *WHO)
+EMPLOYER = ("--to", "employer-collection", "--category", "correspondence", "--type", "correction-letter")
+EMPLOYER_WHO = ("--employer-file", "900000019", "--booklet", "77431", "--mobile", "+972-50-1234567")
 
 
 def test_three_documents_are_received_and_the_service_has_their_bytes(run, sandbox, tmp_path) -> None:
@@ -12,7 +24,224 @@ def test_three_documents_are_received_and_the_service_has_their_bytes(run, sandb
         samples.write(tmp_path, "photo.jpg", samples.jpeg()),
         samples.write(tmp_path, "form.tiff", samples.tiff()),
     ]
-    outcome = run("send", *files, *ABOUT, *WHO, "--service", sandbox.url, "--json")
+    outcome = run("send", *files, *SEND, "--service", sandbox.url, "--json")
     assert outcome.code == 0, outcome.err
-    assert outcome.json["status"] == "received"
-    assert sandbox.content(outcome.json["key"]) == {file.name: file.read_bytes() for file in files}
+    result = outcome.json
+    assert (result["status"], result["repeated"], result["service"]) == ("received", False, sandbox.url)
+    assert sandbox.content(result["key"]) == {file.name: file.read_bytes() for file in files}
+    named = {document["name"]: document["sha256"] for document in result["receipt"]["documents"]}
+    assert named == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("a.pdf", samples.pdf),
+        ("a.PDF", lambda: samples.pdf(streams=True)),
+        ("a.jpg", samples.jpeg),
+        ("a.jpeg", samples.jpeg),
+        ("a.JPG", samples.jpeg),
+        ("a.png", samples.png),
+        ("a.tif", samples.tiff),
+        ("a.tiff", lambda: samples.tiff(pages=5)),
+        ("a.bmp", samples.bmp),
+        ("תלוש שכר.pdf", samples.pdf),
+        ("relevé d'août.pdf", samples.pdf),
+        ("[link=x] & 'quote'.pdf", samples.pdf),
+        ("-n.pdf", samples.pdf),
+    ],
+)
+def test_every_format_and_every_honest_name_is_received(run, shared_sandbox, tmp_path, name, make) -> None:
+    file = samples.write(tmp_path, name, make())
+    outcome = run("send", *SEND, "--service", shared_sandbox.url, "--json", "--reference", name, "--", file)
+    assert outcome.code == 0, outcome.err
+    assert [document["name"] for document in outcome.json["receipt"]["documents"]] == [name]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (*ABOUT, *WHO),
+        ("--to", "insured-collection", "--category", "supporting", "--type", "power-of-attorney", *WHO),
+        ("--to", "health-funds", "--category", "forms", "--type", "form-7000", *WHO),
+        (*EMPLOYER, *EMPLOYER_WHO, "--email", "office@bakery.example"),
+        (*EMPLOYER, *EMPLOYER_WHO, "--employer-kind", "household"),
+    ],
+)
+def test_each_open_destination_takes_a_submission(run, shared_sandbox, payslip, options) -> None:
+    outcome = run("send", payslip, *options, "--service", shared_sandbox.url, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["receipt"]["number"].startswith("SANDBOX-")
+
+
+def test_the_second_run_says_received_before_and_asks_nobody(run, sandbox, payslip) -> None:
+    first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
+    outcome = run("send", payslip, *SEND, "--service", sandbox.url, "--json")
+    assert outcome.code == 0
+    assert outcome.json == {**first, "repeated": True}
+    assert sandbox.count() == 1
+
+
+def test_a_lost_ledger_changes_nothing_the_service_gives_the_same_receipt(
+    run, sandbox, payslip, home
+) -> None:
+    first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
+    shutil.rmtree(home / "docsend")
+    second = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
+    assert second == {**first, "repeated": True}
+    assert sandbox.count() == 1
+
+
+def test_the_order_and_the_folder_of_the_files_make_no_other_submission(run, sandbox, tmp_path) -> None:
+    one = samples.write(tmp_path, "a.pdf", samples.pdf(1))
+    two = samples.write(tmp_path, "b.jpg", samples.jpeg(2))
+    first = run("send", one, two, *SEND, "--service", sandbox.url, "--json").json
+    (tmp_path / "elsewhere").mkdir()
+    moved = [shutil.move(path, tmp_path / "elsewhere" / path.name) for path in (two, one)]
+    second = run("send", *moved, *SEND, "--service", sandbox.url, "--json").json
+    assert (second["key"], second["repeated"]) == (first["key"], True)
+
+
+def test_again_sends_the_same_content_once_more_and_only_then(run, sandbox, payslip) -> None:
+    arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
+    keys = [run(*arguments, *again).json["key"] for again in ([], ["--again"], [], ["--again"])]
+    assert len(set(keys)) == 3
+    assert keys[2] == keys[0]
+    assert sandbox.count() == 3
+
+
+def test_again_without_a_first_time_is_the_first_time(run, sandbox, payslip) -> None:
+    arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
+    first = run(*arguments, "--again").json
+    assert run(*arguments).json["key"] == first["key"]
+    assert sandbox.count() == 1
+
+
+def test_the_branch_is_that_of_the_residence_and_can_be_changed(run, shared_sandbox, payslip) -> None:
+    arguments = ("send", payslip, *SEND, "--service", shared_sandbox.url, "--json")
+    assert run(*arguments).json["receipt"]["branch"] == {"code": "haifa", "name": "Haifa"}
+    assert run(*arguments, "--branch", "eilat").json["receipt"]["branch"]["code"] == "eilat"
+
+
+def test_an_unsure_online_form_is_the_service_s_to_decide(run, sandbox, payslip) -> None:
+    about = ("--to", "benefits", "--subject", "long-term-care", "--category", "claim")
+    type_ = ("--type", "long-term-care-reassessment")
+    outcome = run("send", payslip, *about, *type_, *WHO, "--service", sandbox.url, "--json")
+    assert outcome.code == 5
+    assert outcome.problems == ["online-form-required", "online-form-possible"]
+    assert sandbox.count() == 0
+    again = run("send", payslip, *about, *type_, *WHO, "--service", sandbox.url, "--json")
+    assert again.code == 5, "the same command asks again: the cause may be gone by then"
+
+
+def test_a_document_near_the_limit_is_received_with_a_warning(run, shared_sandbox, tmp_path) -> None:
+    file = samples.write(tmp_path, "big.pdf", samples.pdf(size=10 * 10**6 + 1))
+    outcome = run("send", file, *SEND, "--service", shared_sandbox.url, "--json")
+    assert (outcome.code, outcome.problems) == (0, ["size-near-limit"])
+    assert outcome.json["problems"][0]["severity"] == "warning"
+
+
+def test_fifteen_documents_of_ten_megabytes_arrive_whole(spawn, sandbox, tmp_path) -> None:
+    files = []
+    for number in range(15):
+        # One PDF grown to the limit, and a last line of its own for each.
+        content = samples.pdf(number, size=10 * 2**20)
+        files.append(samples.write(tmp_path, f"scan-{number:02}.pdf", content))
+    outcome = spawn("send", *files, *SEND, "--service", sandbox.url, "--json")
+    assert outcome.code == 0, outcome.err
+    kept = sandbox.content(outcome.json["key"])
+    assert {name: hashlib.sha256(content).digest() for name, content in kept.items()} == {
+        file.name: hashlib.sha256(file.read_bytes()).digest() for file in files
+    }
+
+
+def test_a_pattern_that_no_shell_expanded_is_expanded_here(run, shared_sandbox, tmp_path) -> None:
+    for number in range(3):
+        samples.write(tmp_path, f"page-{number}.png", samples.png(number))
+    outcome = run("send", tmp_path / "page-*.png", *SEND, "--service", shared_sandbox.url, "--json")
+    assert len(outcome.json["receipt"]["documents"]) == 3
+
+
+# -- dry run ---------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_sends_nothing_and_keeps_nothing(run, payslip, home) -> None:
+    outcome = run("send", payslip, *SEND, "--dry-run", "--json")
+    assert (outcome.code, outcome.json["status"]) == (0, "checked")
+    assert not (home / "docsend").exists()
+
+
+def test_a_dry_run_names_the_key_that_the_sending_will_have(run, shared_sandbox, payslip) -> None:
+    checked = run("send", payslip, *SEND, "--dry-run", "--json").json
+    sent = run("send", payslip, *SEND, "--service", shared_sandbox.url, "--json").json
+    assert checked["key"] == sent["key"]
+
+
+def test_a_dry_run_shows_each_document_with_format_size_digest_and_verdict(run, tmp_path, payslip) -> None:
+    bad = samples.write(tmp_path, "photo.jpg", samples.png())
+    outcome = run("send", payslip, bad, *SEND, "--dry-run")
+    assert outcome.code == 3
+    heads, *rows = outcome.out.splitlines()
+    assert heads.split() == ["document", "format", "bytes", "sha256", "verdict"]
+    digest = hashlib.sha256(payslip.read_bytes()).hexdigest()
+    assert rows[0].split() == [
+        "payslip.pdf",
+        "pdf",
+        f"{payslip.stat().st_size:,}",
+        "of",
+        "10",
+        "MB",
+        digest[:16],
+        "good",
+    ]
+    assert rows[1].split()[-1] == "content-mismatch"
+
+
+# -- privacy ---------------------------------------------------------------------------------------------
+
+
+def test_identity_is_masked_everywhere_and_stays_out_of_the_ledger(
+    run, shared_sandbox, payslip, home
+) -> None:
+    secrets = [PERSON, "900000019", "77431", "0501234567", "+972-50-1234567"]
+    seen = ""
+    for who in (SEND, (*EMPLOYER, *EMPLOYER_WHO)):
+        for talk in ([], ["--json"], ["--verbose"], ["--dry-run"]):
+            outcome = run("send", payslip, *who, *talk, "--service", shared_sandbox.url)
+            assert outcome.code == 0
+            seen += outcome.out + outcome.err
+    assert "••••••018" in seen
+    kept = b"".join(path.read_bytes() for path in (home / "docsend").rglob("*") if path.is_file())
+    for secret in secrets:
+        assert secret not in seen
+        assert secret.encode() not in kept
+
+
+# -- the sandbox inside the process ----------------------------------------------------------------------
+
+
+def test_service_sandbox_needs_no_other_process_and_says_that_it_is_the_sandbox(run, payslip, home) -> None:
+    outcome = run("send", payslip, *SEND, "--service", "sandbox")
+    assert outcome.code == 0
+    assert "nothing here reaches the institute" in outcome.err
+    assert "docsend sandbox (not the institute)" in outcome.out
+    again = run("send", payslip, *SEND, "--service", "sandbox", "--json").json
+    assert (again["repeated"], again["service"]) == (True, "sandbox")
+    assert (home / "docsend" / "sandbox" / "sandbox.sqlite3").exists()
+
+
+def test_service_sandbox_finds_the_one_that_runs_already(spawn, run, payslip) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "docsend", "sandbox", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        assert running.stdout
+        address = json.loads(running.stdout.readline())["address"]
+        outcome = run("send", payslip, *SEND, "--service", "sandbox", "--verbose", "--json")
+        assert outcome.code == 0
+        assert address in outcome.err
+        second = spawn("sandbox")
+        assert (second.code, address in second.err) == (2, True)
+        running.terminate()
+        assert running.wait(timeout=10) == 143

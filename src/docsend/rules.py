@@ -398,8 +398,10 @@ def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Pr
     for document in documents:
         if not isinstance(document, Document):
             continue
-        same = first.setdefault(document.sha256, document.name)
-        if same is not document.name:
+        same = first.get(document.sha256)
+        if same is None:
+            first[document.sha256] = document.name
+        else:
             message = f"{document.name} is the same document as {same}"
             if same == document.name:
                 message = f"{document.name} is given twice"

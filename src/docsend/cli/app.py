@@ -72,9 +72,6 @@ def _run(argv: Sequence[str]) -> int:
         raise Interrupted("interrupted") from None
     except typer.TyperException as error:
         raise _usage(error) from error
-    # Typer turns a Ctrl-C on the way into this code.
-    if code == ExitCode.INTERRUPTED:
-        raise Interrupted("interrupted")
     return int(code or 0)
 
 

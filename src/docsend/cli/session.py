@@ -13,7 +13,7 @@ import typer
 
 from docsend import settings as settings_
 from docsend.console import NOT_THE_INSTITUTE, Console
-from docsend.errors import EXIT_MEANINGS, ExitCode, LocalFailure, UsageFault
+from docsend.errors import EXIT_MEANINGS, ExitCode, Interrupted, LocalFailure, UsageFault
 
 if TYPE_CHECKING:
     from docsend.catalog import Catalog
@@ -134,8 +134,11 @@ def command(
 
         def run(**values: Any) -> None:
             common = {option: values.pop(option) for option in _COMMON}
-            session = _session(**common)
-            function(session, **values)
+            try:
+                function(_session(**common), **values)
+            except KeyboardInterrupt as stop:
+                # Here and not at the border: on the way there Typer forgets which signal it was.
+                raise Interrupted.by(stop) from None
 
         run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

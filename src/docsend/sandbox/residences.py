@@ -13,8 +13,8 @@ RESIDENCES = {
     "000000034": "nazareth",
     "000000042": "jerusalem",
     "000000059": "tel-aviv",
-    "900000007": "ashdod",
-    "900000015": "karmiel",
+    "900000019": "ashdod",
+    "900000027": "karmiel",
 }
 ELSEWHERE = "tel-aviv"
 

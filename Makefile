@@ -1,0 +1,65 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
+
+.PHONY: demo test lint types docs bench lock clean
+
+## demo: install into .venv, send three real documents to the sandbox, print the receipt
+demo: $(VENV)/.run
+	@$(BIN)/docsend send $(EXAMPLES) --service sandbox --to benefits --subject unemployment \
+	    --category employer --type payslips --id 000000018 --reference demo
+
+## test: lint, types, tests
+test: lint types
+	$(BIN)/python -m pytest
+
+## lint: style, formatting, and whether generated files are current
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tools/catalog/build.py --check
+
+## types: strict, as seen on each platform
+types: $(VENV)/.dev
+	$(BIN)/mypy
+	$(BIN)/mypy --platform win32
+	$(BIN)/mypy --platform darwin
+
+## docs: write anew what is generated into the documents
+docs: $(VENV)/.dev
+	$(BIN)/python tools/catalog/build.py
+	$(BIN)/python tests/bad_input.py
+
+## bench: measure start-up and sending against bare Python and curl
+bench: $(VENV)/.dev
+	$(BIN)/python bench/run.py
+
+## lock: compile the locked requirements anew (uv does it for all platforms at once)
+lock: $(VENV)/.dev
+	$(PIP) install uv
+	for name in run dev; do \
+	    extra=$$([ $$name = dev ] && echo requirements/dev.in); \
+	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	        --no-emit-index-url --no-header --no-annotate --extra sandbox \
+	        pyproject.toml requirements/build.in $$extra --output-file requirements/$$name.lock; \
+	done
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "docsend needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python requirements/run.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements/run.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@

@@ -1,0 +1,353 @@
+"""Bad input and what it gets: one table, checked by test_bad_input.py and shown in the README.
+
+Each case says what a sender does wrong, the problem codes that must be found (all of them, in order) and
+the exit code. `python tests/bad_input.py` runs them all and writes the README's table from what it saw.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import socket
+import stat
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import samples
+from docsend.cli.app import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+README = Path(__file__).parent.parent / "README.md"
+START, END = "<!-- bad input: made by tests/bad_input.py -->", "<!-- end of bad input -->"
+
+PERSON = ["--id", "000000018"]
+ABOUT = ["--subject", "unemployment", "--category", "employer", "--type", "payslips"]
+BENEFITS = ["--to", "benefits", *ABOUT, *PERSON]
+PERSONAL = ["--to", "personal", *ABOUT]
+EMPLOYER = ["--to", "employer-collection", "--category", "correspondence", "--type", "correction-letter"]
+EMPLOYER_WHO = ["--employer-file", "900000019", "--booklet", "12345", "--mobile", "0501234567"]
+MB = 2**20
+
+
+@dataclass(frozen=True)
+class Case:
+    """`make` writes what is sent into a folder and gives the FILE arguments."""
+
+    what: str
+    codes: list[str]
+    exit_code: int = 3
+    make: Callable[[Path], list[Path]] = lambda folder: [samples.write(folder, "payslip.pdf", samples.pdf())]
+    options: list[str] = field(default_factory=lambda: BENEFITS)
+    environment: dict[str, str] = field(default_factory=dict)
+    config: str | None = None
+    as_nobody: bool = False
+
+
+def file(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], list[Path]]:
+    return lambda folder: [samples.write(folder, name, content if isinstance(content, bytes) else content())]
+
+
+def cut(whole: Callable[[], bytes], share: float = 0.6) -> Callable[[], bytes]:
+    return lambda: whole()[: int(len(whole()) * share)]
+
+
+def fifo(folder: Path) -> list[Path]:
+    os.mkfifo(folder / "pipe.pdf")
+    return [folder / "pipe.pdf"]
+
+
+def folder_named(folder: Path) -> list[Path]:
+    (folder / "january").mkdir()
+    return [folder / "january"]
+
+
+def unix_socket(folder: Path) -> list[Path]:
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(folder):
+        server.bind("socket.pdf")
+    return [folder / "socket.pdf"]
+
+
+def unreadable(folder: Path) -> list[Path]:
+    path = samples.write(folder, "payslip.pdf", samples.pdf())
+    path.chmod(0)
+    return [path]
+
+
+def many(folder: Path) -> list[Path]:
+    return [samples.write(folder, f"payslip-{n:02}.pdf", samples.pdf(n)) for n in range(16)]
+
+
+def twice(folder: Path) -> list[Path]:
+    return [samples.write(folder, "payslip.pdf", samples.pdf())] * 2
+
+
+def twins(folder: Path) -> list[Path]:
+    return [samples.write(folder, name, samples.pdf()) for name in ("january.pdf", "february.pdf")]
+
+
+def not_utf8(folder: Path) -> list[Path]:
+    path = Path(os.fsdecode(os.fsencode(folder) + b"/payslip-\xe9.pdf"))
+    path.write_bytes(samples.pdf())
+    return [path]
+
+
+def growing(folder: Path) -> list[Path]:
+    (folder / "mem.pdf").symlink_to("/proc/self/mem")
+    return [folder / "mem.pdf"]
+
+
+CASES = [
+    # -- the file itself
+    Case("a file that is not there", ["document-not-found"], make=lambda folder: [folder / "payslip.pdf"]),
+    Case("a folder", ["not-a-regular-file"], make=folder_named),
+    Case("a named pipe", ["not-a-regular-file"], make=fifo),
+    Case("a device", ["not-a-regular-file"], make=lambda _: [Path("/dev/null")]),
+    Case("a socket", ["not-a-regular-file"], make=unix_socket),
+    Case("a file without permission to read it", ["unreadable-document"], make=unreadable, as_nobody=True),
+    Case("a file that the system fails to read", ["unreadable-document"], make=growing),
+    Case("an empty file", ["empty-document"], make=file("payslip.pdf", b"")),
+    # -- its format
+    Case("a web page named .pdf", ["content-mismatch"], make=file("payslip.pdf", b"<!DOCTYPE html><html>")),
+    Case("a PNG named .jpg", ["content-mismatch"], make=file("photo.jpg", samples.png)),
+    Case(
+        "a HEIC photo named .jpg",
+        ["content-mismatch"],
+        make=file("photo.jpg", b"\0\0\0\x18ftypheic" + bytes(99)),
+    ),
+    Case("a .pdf of no known kind", ["content-mismatch"], make=file("payslip.pdf", bytes(range(1, 256)))),
+    Case("a Word document", ["format-not-accepted"], make=file("letter.docx", b"PK\x03\x04" + bytes(99))),
+    Case("a file without an extension", ["format-not-accepted"], make=file("payslip", samples.pdf)),
+    Case("a JPEG cut short", ["damaged-document"], make=file("photo.jpg", cut(samples.jpeg))),
+    Case("a PNG cut short", ["damaged-document"], make=file("photo.png", cut(samples.png))),
+    Case("a TIFF cut short", ["damaged-document"], make=file("form.tiff", cut(samples.tiff))),
+    Case("a BMP cut short", ["damaged-document"], make=file("photo.bmp", cut(samples.bmp))),
+    Case("a PDF cut short", ["damaged-document"], make=file("payslip.pdf", cut(samples.pdf, 0.9))),
+    Case(
+        "a PDF with a password",
+        ["encrypted-pdf"],
+        make=file("payslip.pdf", lambda: samples.pdf(password="fictional")),
+    ),
+    # -- sizes, counts, names
+    Case(
+        "10 MB and one byte",
+        ["document-too-large"],
+        make=file("payslip.pdf", lambda: samples.pdf(size=10 * MB) + b"\n"),
+    ),
+    Case(
+        "7 MB to the personal service",
+        ["document-too-large"],
+        make=file("payslip.pdf", lambda: samples.pdf(size=7 * MB)),
+        options=PERSONAL,
+    ),
+    Case(
+        "a .jpeg to the personal service",
+        ["format-not-accepted"],
+        make=file("photo.jpeg", samples.jpeg),
+        options=PERSONAL,
+    ),
+    Case(
+        "a BMP to the personal service",
+        ["format-not-accepted"],
+        make=file("photo.bmp", samples.bmp),
+        options=PERSONAL,
+    ),
+    Case("16 documents", ["too-many-documents"], make=many),
+    Case("one document twice", ["duplicate-document"], make=twice),
+    Case("the same bytes under two names", ["duplicate-document"], make=twins),
+    Case(
+        "a file name with a control character",
+        ["name-not-accepted"],
+        make=file("pay\x1b[2Jslip.pdf", samples.pdf),
+    ),
+    Case(
+        "a file name that reverses the reading direction",
+        ["name-not-accepted"],
+        make=file("pay\u202efdp.pdf", samples.pdf),
+    ),
+    Case("a file name that is not UTF-8", ["name-not-accepted"], make=not_utf8),
+    # -- what it is about
+    Case("no destination", ["destination-missing"], 2, options=[*ABOUT, *PERSON]),
+    Case("an unknown destination", ["unknown-destination"], options=["--to", "benefit", *ABOUT, *PERSON]),
+    Case(
+        "no subject",
+        ["subject-missing"],
+        2,
+        options=["--to", "benefits", "--category", "employer", "--type", "payslips", *PERSON],
+    ),
+    Case(
+        "a slip in the subject",
+        ["unknown-subject"],
+        options=["--to", "benefits", "--subject", "unemploymnt", *ABOUT[2:], *PERSON],
+    ),
+    Case("no type", ["type-missing"], 2, options=["--to", "benefits", *ABOUT[:4], *PERSON]),
+    Case(
+        "a category of another subject",
+        ["unknown-category"],
+        options=["--to", "benefits", *ABOUT[:2], "--category", "accident", *ABOUT[4:], *PERSON],
+    ),
+    Case(
+        "a type of another category",
+        ["unknown-type"],
+        options=["--to", "benefits", *ABOUT[:2], "--category", "claim", *ABOUT[4:], *PERSON],
+    ),
+    Case(
+        "a claim that has an online form",
+        ["online-form-required"],
+        options=[
+            "--to",
+            "benefits",
+            *ABOUT[:2],
+            "--category",
+            "claim",
+            "--type",
+            "unemployment-claim",
+            *PERSON,
+        ],
+    ),
+    Case("an unknown branch", ["unknown-branch"], options=[*BENEFITS, "--branch", "hayfa"]),
+    Case(
+        "a subject where none is taken",
+        ["not-taken"],
+        options=[
+            "--to",
+            "health-funds",
+            "--subject",
+            "unemployment",
+            "--category",
+            "forms",
+            "--type",
+            "form-7000",
+            *PERSON,
+        ],
+    ),
+    # -- whom it is about
+    Case("no id number", ["id-number-missing"], 2, options=BENEFITS[:-2]),
+    Case("an id number with a wrong digit", ["id-number-invalid"], options=[*BENEFITS[:-1], "000000019"]),
+    Case("an id number without its zeros", ["id-number-invalid"], options=[*BENEFITS[:-1], "18"]),
+    Case(
+        "no booklet number", ["booklet-missing"], 2, options=[*EMPLOYER, *EMPLOYER_WHO[:2], *EMPLOYER_WHO[4:]]
+    ),
+    Case("a landline as mobile", ["mobile-invalid"], options=[*EMPLOYER, *EMPLOYER_WHO[:-1], "026709070"]),
+    Case(
+        "a deduction file of 8 digits",
+        ["employer-file-invalid"],
+        options=[*EMPLOYER, "--employer-file", "90000000", *EMPLOYER_WHO[2:]],
+    ),
+    Case(
+        "an e-mail that is none", ["email-invalid"], options=[*EMPLOYER, *EMPLOYER_WHO, "--email", "office"]
+    ),
+    Case("an insured's id for an employer", ["not-taken"], options=[*EMPLOYER, *EMPLOYER_WHO, *PERSON]),
+    Case("a remark of 1,001 characters", ["remark-too-long"], options=[*BENEFITS, "--remark", "x" * 1001]),
+    Case(
+        "a reference with an escape", ["text-not-accepted"], options=[*BENEFITS, "--reference", "a\x1b[31m"]
+    ),
+    Case(
+        "four faults at once",
+        ["empty-document", "unknown-type", "id-number-invalid", "unknown-branch"],
+        make=file("payslip.pdf", b""),
+        options=["--to", "benefits", *ABOUT[:4], "--type", "pay", "--id", "000000019", "--branch", "x"],
+    ),
+    # -- the command line and the settings
+    Case("an unknown option", ["usage"], 2, options=[*BENEFITS, "--sujet", "x"]),
+    Case("no service", ["usage"], 2),
+    Case("an unknown service", ["usage"], 2, options=[*BENEFITS, "--service", "institute"]),
+    Case(
+        "http to another machine", ["usage"], 2, options=[*BENEFITS, "--service", "http://documents.example"]
+    ),
+    Case(
+        "a password in the address",
+        ["usage"],
+        2,
+        options=[*BENEFITS, "--service", "https://me:secret@documents.example"],
+    ),
+    Case("a slip in config.toml", ["usage"], 2, config='defualt_service = "sandbox"'),
+    Case(
+        "the personal service without a sign-in",
+        ["sign-in-needed"],
+        4,
+        options=[*PERSONAL, "--service", "sandbox"],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Seen:
+    exit_code: int
+    result: dict[str, Any]
+    err: str
+
+    @property
+    def first(self) -> dict[str, Any]:
+        problem: dict[str, Any] = self.result["problems"][0]
+        return problem
+
+
+def observe(case: Case) -> Seen:
+    """Do what the case describes, in a home of its own, and see what comes of it."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        home = folder / "home"
+        home.mkdir()
+        if case.config is not None:
+            (home / "config.toml").write_text(case.config)
+        files = case.make(folder)
+        environment = {"DOCSEND_HOME": str(home), "TERM": "dumb", **case.environment}
+        stack.enter_context(mock.patch.dict(os.environ, environment))
+        out, err = io.StringIO(), io.StringIO()
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        if case.as_nobody:
+            stack.enter_context(_nobody(folder))
+        code = main(["send", *map(str, files), *case.options, "--json"])
+        out_, err_ = (text.getvalue().replace(str(home), "~") for text in (out, err))
+        return Seen(code, json.loads(out_), err_)
+
+
+@contextlib.contextmanager
+def _nobody(folder: Path) -> Iterator[None]:
+    """Root may read everything, so it steps down for a moment."""
+    if os.geteuid() != 0:
+        yield
+        return
+    folder.chmod(stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def table() -> str:
+    """The README's table: what was done, the first problem's message and cure, the exit code."""
+    lines = ["| input | message | exit |", "|---|---|---|"]
+    for case in CASES:
+        seen = observe(case)
+        message = f"{seen.first['message']} — *{seen.first['hint']}*"
+        more = len(seen.result["problems"]) - 1
+        also = f" (and {more} more)" if more else ""
+        lines.append(f"| {case.what} | {_cell(message)}{also} `{seen.first['code']}` | {seen.exit_code} |")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\x1b", "\\x1b").replace("<", "&lt;")
+
+
+def shown_in_readme() -> str:
+    text = README.read_text(encoding="utf-8")
+    return text[text.index(START) + len(START) : text.index(END)].strip()
+
+
+if __name__ == "__main__":
+    text = README.read_text(encoding="utf-8")
+    before, after = text[: text.index(START) + len(START)], text[text.index(END) :]
+    README.write_text(f"{before}\n{table()}\n{after}", encoding="utf-8")
+    sys.stdout.write(f"{len(CASES)} rows\n")

@@ -1,0 +1,105 @@
+"""A service that misbehaves as told, on a real socket: for answers that the sandbox would never give."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Fate = Callable[["Asked", int, str], "Reply | None"]
+
+
+@dataclass
+class Asked:
+    """One request that arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Reply:
+    """What to answer; `cut` breaks the connection off instead."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+
+
+@contextlib.contextmanager
+def service(answer: Callable[[Asked], Reply]) -> Iterator[tuple[str, list[Asked]]]:
+    """Serve `answer` on the loopback; give the address and the requests as they come in."""
+    asked: list[Asked] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one_request(self) -> None:
+            with contextlib.suppress(ConnectionError):
+                super().handle_one_request()
+
+        def reply(self) -> None:
+            length = int(self.headers.get("content-length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Asked(self.command, self.path, headers, self.rfile.read(length))
+            asked.append(request)
+            told = answer(request)
+            if told.cut:
+                self.close_connection = True
+                return
+            self.send_response_only(told.status)
+            for name, value in told.headers.items():
+                self.send_header(name, value)
+            if told.status != 304:
+                self.send_header("Content-Length", str(len(told.body)))
+            self.end_headers()
+            self.wfile.write(told.body)
+
+        do_GET = do_PUT = do_POST = do_DELETE = reply  # noqa: N815 - the names that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def relay(sandbox_url: str, fate: Fate) -> Iterator[tuple[str, list[Asked]]]:
+    """Serve the sandbox behind a connection that fails as told.
+
+    `fate(request, how often it was asked, "before" or "after")` may answer in the sandbox's place, before
+    the sandbox sees the request or after it has acted on it.
+    """
+    seen: dict[tuple[str, str], int] = {}
+
+    def answer(asked: Asked) -> Reply:
+        count = seen[asked.method, asked.path] = seen.get((asked.method, asked.path), 0) + 1
+        if (instead := fate(asked, count, "before")) is not None:
+            return instead
+        passed_on = {name: asked.headers[name] for name in ("content-type",) if name in asked.headers}
+        given = client.request(asked.method, asked.path, content=asked.body, headers=passed_on)
+        if (instead := fate(asked, count, "after")) is not None:
+            return instead
+        headers = {name: given.headers[name] for name in ("content-type", "etag") if name in given.headers}
+        return Reply(given.status_code, given.content, headers)
+
+    with httpx.Client(base_url=sandbox_url, trust_env=False, timeout=30) as client, service(answer) as served:
+        yield served

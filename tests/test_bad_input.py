@@ -1,0 +1,34 @@
+"""Bad input is refused before a byte leaves: every fault at once, with its code, its cure, an exit code."""
+
+from __future__ import annotations
+
+import pytest
+
+import bad_input
+
+
+@pytest.mark.parametrize("case", bad_input.CASES, ids=lambda case: case.what.replace(" ", "-"))
+def test_bad_input_gets_its_codes_its_cure_and_its_exit_code(case: bad_input.Case) -> None:
+    seen = bad_input.observe(case)
+    assert [
+        problem["code"] for problem in seen.result["problems"] if problem["severity"] == "error"
+    ] == case.codes
+    assert seen.exit_code == case.exit_code
+    assert seen.result["status"] == ("faulty" if case.exit_code == 3 else "failed")
+    assert seen.result["receipt"] is None
+    for problem in seen.result["problems"]:
+        assert problem["message"]
+        assert problem["hint"], "a problem comes with a cure"
+        assert problem["code"] in seen.err or problem["message"] in seen.err
+
+
+def test_no_identity_number_is_in_what_bad_input_gets() -> None:
+    for case in bad_input.CASES:
+        seen = bad_input.observe(case)
+        for secret in ("000000018", "000000019", "900000019", "0501234567", "026709070", "12345", "secret"):
+            assert secret not in seen.err
+            assert secret not in str(seen.result)
+
+
+def test_the_readme_shows_what_bad_input_really_gets() -> None:
+    assert bad_input.shown_in_readme() == bad_input.table(), "run python tests/bad_input.py"

@@ -1,0 +1,216 @@
+"""The catalog: every row has its shape, its source and its references; every limit its sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import doubles
+import samples
+from docsend import catalog
+
+ROOT = Path(__file__).parent.parent
+RAW: dict[str, Any] = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
+SCHEMA = json.loads((catalog.BUNDLED.parent / "catalog.schema.json").read_text(encoding="utf-8"))
+SEED = (ROOT / "tools" / "catalog" / "seed.txt").read_text(encoding="utf-8")
+
+
+def test_every_row_keeps_the_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(RAW, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_the_schema_bites() -> None:
+    broken = json.loads(json.dumps(RAW))
+    del broken["types"][0]["source"]
+    with pytest.raises(jsonschema.ValidationError, match="source"):
+        jsonschema.validate(broken, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_the_catalog_is_what_its_tables_and_the_seed_make() -> None:
+    subprocess.run([sys.executable, ROOT / "tools" / "catalog" / "build.py", "--check"], check=True)
+
+
+def test_it_holds_what_the_seed_names() -> None:
+    assert [row["code"] for row in RAW["destinations"]] == [
+        "benefits",
+        "insured-collection",
+        "employer-collection",
+        "health-funds",
+        "personal",
+    ]
+    assert len(RAW["subjects"]) >= 24
+    assert len(RAW["types"]) >= 100
+    assert len(RAW["forms"]) >= 100
+
+
+# What each number of a limit looks like in the seed's words.
+@pytest.mark.parametrize("row", RAW["destinations"], ids=lambda row: row["code"])
+def test_every_limit_stands_in_its_sentence_of_the_seed(row: dict[str, Any]) -> None:
+    sentences = row["sentences"]
+    assert all(sentence in SEED for sentence in sentences.values())
+    named = {name.lower() for name in re.findall(r"\b[A-Z]{3,4}\b", sentences["formats"])}
+    assert named == set(row["formats"])
+    (megabytes,) = map(int, re.findall(r"(\d+) Mo\b", sentences["max_document_bytes"]))
+    assert row["max_document_bytes"] == megabytes * 2**20
+    assert row["near_document_bytes"] == megabytes * 10**6
+    if row["max_documents"] is None:
+        assert "max_documents" not in sentences
+    else:
+        assert f"jusqu'à {row['max_documents']} documents différents" in sentences["max_documents"]
+
+
+def test_every_reference_is_to_a_code_that_exists() -> None:
+    destinations = {row["code"] for row in RAW["destinations"]}
+    subjects = {row["code"] for row in RAW["subjects"]}
+    categories = {row["code"] for row in RAW["categories"]}
+    for row in RAW["subjects"]:
+        assert set(row["to"]) <= destinations
+    for row in RAW["types"]:
+        assert set(row["to"]) <= destinations | {"*"}
+        assert row["subject"] in subjects | {None, "*"}
+        assert row["category"] in categories
+    for row in RAW["forms"]:
+        assert row["subject"] in subjects | destinations | {"general"}
+    assert {row["category"] for row in RAW["types"]} == categories
+
+
+def test_a_type_s_code_is_unique_wherever_it_fits() -> None:
+    known = catalog.load()
+    for destination in known.destinations.values():
+        subjects = known.subjects_of(destination.code)
+        for subject in [subject.code for subject in subjects] if destination.needs_subject else [None]:
+            codes = [type_.code for type_ in known.types_of(destination.code, subject)]
+            assert codes
+            assert len(codes) == len(set(codes))
+
+
+def test_only_a_confirmed_online_form_with_an_address_refuses() -> None:
+    for type_ in catalog.load().types:
+        if type_.online is not None and type_.online.is_confirmed:
+            assert type_.online.url
+            assert type_.online.url.startswith("https://")
+            assert type_.online.url.isascii()
+            assert " " not in type_.online.url
+
+
+# -- docsend catalog -------------------------------------------------------------------------------------
+
+FOUND = [
+    ("fiches de paie", "type", "payslips"),
+    ("תלושי שכר", "type", "payslips"),
+    ("payslips", "type", "payslips"),
+    ("chomage", "subject", "unemployment"),
+    ("CHÔMAGE", "subject", "unemployment"),
+    ("unemploymnt", "subject", "unemployment"),
+    ("matérnite", "subject", "maternity"),
+    ("קִצְבַּת אֶזְרָח וָתִיק", "subject", "old-age"),
+    ("אבטלה", "subject", "unemployment"),
+    ("1514", "form", "1514"),
+    ("1514", "type", "certificate-1514"),
+    ("old-age", "subject", "old-age"),
+    ("old_age", "subject", "old-age"),
+    ("Beer Sheva", "branch", "beer-sheva"),
+    ("haïfa", "branch", "haifa"),
+    ("caisses de sante", "destination", "health-funds"),
+]
+
+
+@pytest.mark.parametrize(("words", "kind", "code"), FOUND)
+def test_a_row_is_found_by_words_of_any_language_codes_and_form_numbers(run, words, kind, code) -> None:
+    outcome = run("catalog", *words.split(), "--json")
+    assert outcome.code == 0
+    assert (kind, code) in [(row["kind"], row["code"]) for row in outcome.json["rows"]][:6]
+
+
+def test_words_that_match_nothing_give_an_empty_answer_and_say_so(run) -> None:
+    outcome = run("catalog", "zzzzqqq")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "nothing in the catalog matches" in outcome.err
+
+
+def test_one_destination_s_rows_are_listed_alone(run) -> None:
+    rows = run("catalog", "--to", "employer-collection", "--json").json["rows"]
+    types = [row["code"] for row in rows if row["kind"] == "type"]
+    assert "form-620" in types
+    assert "payslips" not in types
+    assert not [row for row in rows if row["kind"] == "subject"]
+
+
+def test_an_unknown_destination_is_a_usage_fault_with_the_nearest_one(run) -> None:
+    outcome = run("catalog", "--to", "benefit")
+    assert outcome.code == 2
+    assert "did you mean benefits?" in outcome.err
+
+
+def test_labels_are_in_the_language_asked_for(run) -> None:
+    assert "Chômage" in run("catalog", "unemployment", "--lang", "fr").out
+    assert "אבטלה" in run("catalog", "unemployment", "--lang", "he").out
+
+
+def test_the_whole_catalog_is_listed_with_status_and_source(run) -> None:
+    rows = run("catalog", "--json").json["rows"]
+    assert len(rows) > 300
+    assert all(row["status"] and row["source"] for row in rows)
+
+
+# -- docsend catalog --update ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def another_catalog():
+    """Serve a catalog of one's own under the ETag "one"; give the address and the requests."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(body: bytes) -> tuple[str, list[doubles.Asked]]:
+            def answer(asked: doubles.Asked) -> doubles.Reply:
+                if asked.headers.get("if-none-match") == '"one"':
+                    return doubles.Reply(304, headers={"ETag": '"one"'})
+                return doubles.Reply(200, body, {"ETag": '"one"', "Content-Type": "application/json"})
+
+            return stack.enter_context(doubles.service(answer))
+
+        yield serve
+
+
+def test_the_service_s_catalog_replaces_the_bundled_one_limits_included(
+    run, tmp_path, another_catalog
+) -> None:
+    smaller = json.loads(json.dumps(RAW))
+    smaller["version"] = "2027-01-01"
+    smaller["destinations"][0]["max_document_bytes"] = 2 * 2**20
+    url, requests = another_catalog(json.dumps(smaller).encode())
+    big = samples.write(tmp_path, "big.pdf", samples.pdf(size=3 * 2**20))
+    arguments = ("send", big, "--to", "benefits", "--subject", "unemployment", "--category", "employer")
+    arguments += ("--type", "payslips", "--id", "000000018", "-n", "--json", "--service", url)
+    assert run(*arguments).code == 0
+    updated = run("catalog", "--update", "--service", url)
+    assert (updated.code, "2027-01-01 is in force" in updated.err) == (0, True)
+    refused = run(*arguments)
+    assert (refused.code, refused.problems) == (3, ["document-too-large"])
+    assert "2 MB" in refused.json["problems"][0]["message"]
+    again = run("catalog", "--update", "--service", url)
+    assert (again.code, "current one" in again.err) == (0, True)
+    assert [request.headers.get("if-none-match") for request in requests] == [None, '"one"']
+
+
+def test_a_catalog_that_is_none_is_not_put_in_force(run, another_catalog) -> None:
+    url, _ = another_catalog(b'{"schema": "docsend.catalog/1", "destinations": []}')
+    outcome = run("catalog", "--update", "--service", url)
+    assert outcome.code == 6
+    assert "stays in force" in outcome.err
+    assert run("catalog", "unemployment", "--service", url).code == 0
+
+
+def test_the_sandbox_gives_out_the_bundled_catalog(run, shared_sandbox) -> None:
+    assert run("catalog", "--update", "--service", shared_sandbox.url).code == 0
+    outcome = run("catalog", "--update", "--service", shared_sandbox.url)
+    assert "current one" in outcome.err
