@@ -198,8 +198,8 @@ class Service:
         return self._call(_Request("GET", _submission(key)), lambda answer: _standing(answer, key))
 
     def withdraw(self, key: str) -> Standing:
-        """Fence a key off: nothing can be received under it any more; Refused if it has been already."""
-        return self._call(_Request("DELETE", _submission(key)), lambda answer: _standing(answer, key))
+        """Fence a key off: nothing can be received under it any more, unless it has been already."""
+        return self._call(_Request("DELETE", _submission(key)), lambda answer: _withdrawn(answer, key))
 
     # -- how a call is made ------------------------------------------------------------------------------
 
@@ -355,6 +355,19 @@ def _standing(answer: _Answer, key: str) -> Standing:
     return Standing(state, missing, receipt)
 
 
+def _withdrawn(answer: _Answer, key: str) -> Standing:
+    """Read what became of a withdrawal: done, or too late, and then the receipt comes with the problem."""
+    if answer.problem_code != "already-received":
+        return _standing(answer, key)
+    try:
+        receipt = receipts.read(canonical(answer.json()["receipt"]))
+    except (KeyError, TypeError, ValueError):
+        raise _NotTheContract("not a receipt") from None
+    if receipt.key != key:
+        raise _NotTheContract("the receipt of another submission")
+    return Standing("received", frozenset(), receipt)
+
+
 def _of(checked: CheckedSubmission, receipt: Receipt) -> Receipt:
     """Hold a receipt against what was sent: it must be for this key, and for these very documents."""
     sent = [(document.name, document.size, document.sha256) for document in checked.documents]
@@ -380,7 +393,6 @@ def _not_expected(answer: _Answer) -> Exception:
 _CURES = {
     "withdrawn": "it was withdrawn for good; --again sends it as a new submission",
     "key-reused": "this is a fault of docsend or of the service: nothing was received, please report it",
-    "already-received": "it has been received; `docsend receipts show KEY` shows the receipt",
 }
 
 

@@ -6,7 +6,7 @@ The only reader of the environment, of platformdirs and of the configuration fil
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,10 @@ class Settings:
     @property
     def sandbox_data(self) -> Path:
         return self.data / SANDBOX
+
+    def at(self, service: str) -> Settings:
+        """Give these settings with the service that the ledger knows by this name."""
+        return replace(self, endpoint=_endpoint(service, _Config({}), os.environ))
 
     def chosen_endpoint(self) -> Endpoint:
         """Give the service to send to; raise UsageFault if none was chosen."""

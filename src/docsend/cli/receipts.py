@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.cli.session import Session, command
-from docsend.errors import ExitCode, UsageFault
+from docsend.errors import ExitCode, Refused, UsageFault
 
 if TYPE_CHECKING:
     from docsend.ledger import Entry, Ledger
@@ -18,12 +18,14 @@ EXITS = (
     ExitCode.INTERRUPTED,
     ExitCode.TERMINATED,
 )
+# Of the ones that ask the service, too.
+ASKING_EXITS = (*EXITS, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(rich_markup_mode=None, help="What was sent from here: list, show.")
+    group = typer.Typer(rich_markup_mode=None)
     command(
         group,
         None,
@@ -31,16 +33,20 @@ def register(app: typer.Typer) -> None:
         example="docsend receipts\ndocsend receipts --json | jq '.receipts[].receipt.number'",
         invoke_without_command=True,
     )(list_)
-    command(group, "show", exits=EXITS, example="docsend receipts show 7QH2XKZL")(show)
+    command(group, "show", exits=ASKING_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
+    command(group, "withdraw", exits=ASKING_EXITS, example="docsend receipts withdraw 7QH2XKZL")(withdraw)
     app.add_typer(group, name="receipts")
 
 
 def list_(
     session: Session,
+    context: typer.Context,
     *,
     most: Annotated[int | None, typer.Option("--most", metavar="N", min=1, help="Only the latest N.")] = None,
 ) -> None:
-    """List what was sent from here, the latest first, and show single receipts."""
+    """List what was sent from here, the latest first; show or withdraw single submissions."""
+    if context.invoked_subcommand is not None:
+        return
     from docsend import receipts  # noqa: PLC0415 - --help does without
 
     with session.ledger() as ledger:
@@ -48,17 +54,67 @@ def list_(
     session.console.receipts([(entry, receipts.kept(entry)) for entry in entries])
 
 
-def show(session: Session, key: Key) -> None:
+def show(
+    session: Session,
+    key: Key,
+    *,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask the service what it knows of it, too.")] = False,
+) -> None:
     """Show one submission with all that the ledger holds of it."""
     from docsend import receipts  # noqa: PLC0415 - --help does without
 
     with session.ledger() as ledger:
-        entry = _one(ledger, key)
+        entry = _one(session, ledger, key)
+    if ask:
+        _ask(session, entry)
     session.console.kept(entry, receipts.kept(entry))
 
 
-def _one(ledger: "Ledger", key: str) -> "Entry":
+def withdraw(session: Session, key: Key) -> None:
+    """Withdraw a submission that has not been received: from then on it never can be.
+
+    A submission that was interrupted may have been received all the same; then its receipt is kept, and
+    the exit code is 5.
+    """
+    from docsend import receipts  # noqa: PLC0415 - --help does without
+
+    with session.ledger() as ledger:
+        entry = _one(session, ledger, key)
+        if entry.state != "received":
+            with session.at(entry.service).service(session.console.lines()) as service:
+                standing = service.withdraw(entry.key)
+            if standing.receipt is None:
+                ledger.withdrawn(entry.service, entry.key)
+            else:
+                ledger.received(entry.service, entry.key, standing.receipt)
+        entry = ledger.find(entry.service, entry.key) or entry
+    if entry.state == "received":
+        raise Refused(
+            "the submission has been received and cannot be withdrawn",
+            f"`docsend receipts show {entry.key[:12]}` shows the receipt",
+        )
+    session.console.kept(entry, receipts.kept(entry))
+
+
+def _ask(session: Session, entry: "Entry") -> None:
+    from docsend.service import Forgotten  # noqa: PLC0415 - httpx is the dearest import
+
+    with session.at(entry.service).service(session.console.lines()) as service:
+        try:
+            standing = service.standing(entry.key)
+        except Forgotten:
+            session.console.say("the service knows nothing of this submission")
+            return
+    lacking = f", lacking {len(standing.missing)} documents" if standing.missing else ""
+    session.console.say(f"the service says: {standing.state}{lacking}")
+
+
+def _one(session: Session, ledger: "Ledger", key: str) -> "Entry":
+    """Give the submission whose key begins so; where several services have it, that of the chosen one."""
     found = ledger.named(key)
+    endpoint = session.settings.endpoint
+    if len(found) > 1 and endpoint is not None:
+        found = [entry for entry in found if entry.service == endpoint.name] or found
     if len(found) == 1:
         return found[0]
     if not found:
@@ -66,4 +122,5 @@ def _one(ledger: "Ledger", key: str) -> "Entry":
             f"the ledger has no key that begins with {key[:60]!r}", "`docsend receipts` lists them"
         )
     several = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in found[:5])
-    raise UsageFault(f"{len(found)} submissions begin with {key[:60]!r}: {several}", "give more of the key")
+    message = f"{len(found)} submissions begin with {key[:60]!r}: {several}"
+    raise UsageFault(message, "give more of the key, or the service with --service")

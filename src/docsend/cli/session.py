@@ -5,7 +5,7 @@ import hashlib
 import inspect
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,10 @@ class Session:
 
     settings: "Settings"
     console: Console
+
+    def at(self, service: str) -> "Session":
+        """Give this session with another service, named as in the ledger."""
+        return replace(self, settings=self.settings.at(service))
 
     def catalog(self) -> "Catalog":
         """Give the catalog that the chosen service gave out, or else the bundled one."""

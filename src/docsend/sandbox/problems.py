@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,17 +10,18 @@ if TYPE_CHECKING:
 TYPE_PREFIX = "urn:docsend:problem:"
 
 
-@dataclass(frozen=True)
 class Refusal(Exception):
     """One answer that is not a success: HTTP status, the problem's short name, and a sentence for people.
 
-    The sentence names no identity and quotes nothing that was sent.
+    The sentence names no identity and quotes nothing that was sent; `members` are the problem's own.
     """
 
-    status: int
-    code: str
-    detail: str
-    members: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(self, status: int, code: str, detail: str, members: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.members = members or {}
 
     def body(self) -> dict[str, Any]:
         return {

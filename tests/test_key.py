@@ -1,0 +1,117 @@
+"""The key: content alone makes it. These vectors hold for ever; a change of one of them is a new contract."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import docsend
+import samples
+from conftest import ABOUT, PERSON
+from docsend import catalog, documents, rules
+from docsend.submission import CheckedSubmission, Submission, canonical, key_of
+
+DECLARATION = {
+    "to": "benefits",
+    "identity": {"id_number": PERSON},
+    "subject": "unemployment",
+    "category": "employer",
+    "type": "payslips",
+    "remark": None,
+    "branch": None,
+    "required": None,
+    "reference": None,
+    "occurrence": 1,
+    "documents": [{"name": "payslip.pdf", "bytes": 3, "sha256": "0" * 64}],
+}
+EMPLOYER = {
+    "employer_file": "900000019",
+    "employer_kind": "deduction",
+    "booklet": "77431",
+    "mobile": "0501234567",
+    "email": None,
+}
+VECTORS = [
+    ({}, "C6PBC5WVT2X6BCIRE2EE2M3K7Q5KZGJMW3JJ6BSTCAYJEIESSFFQ"),
+    ({"occurrence": 2}, "TXCIO4XVMPCAZQ3YIY2JNKJ4X5Y2NCO6ENUZD5SRDABWZ3WZYIZA"),
+    (
+        {"remark": 'שלום, à bientôt; "quoted"\n\\ and \u2028'},
+        "OQ5UKC2UWDVIJM2DJABUPGSIC7IBFXIXC5TBSPEHQ2GUZ6VNJ5EA",
+    ),
+    (
+        {"to": "employer-collection", "subject": None, "identity": EMPLOYER},
+        "JQQQTK7U54HERRUIWBFLMHKUKAORHMIEQCZ4FOH6ILNKDAZ4I22Q",
+    ),
+    ({"reference": "client 4711", "branch": "haifa"}, "BUNDRKOMMMR3ME6HVK4GG7IXGDEFIFYL3Z5IGTE33AT3RI6ZSOPA"),
+    (
+        {"documents": [{"name": "תלוש.pdf", "bytes": 10485760, "sha256": "f" * 64}]},
+        "7VR3DNJC4O3TA65L45FXK5RFZWXFK5GC6NE52BLOQVVCDOCB4MRA",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "key"), VECTORS)
+def test_the_key_of_a_declaration_is_this_and_no_other(changes, key) -> None:
+    assert key_of({**DECLARATION, **changes}) == key
+
+
+@pytest.mark.parametrize(("changes", "key"), VECTORS)
+def test_other_tools_make_the_same_key(changes, key) -> None:
+    text = json.dumps({**DECLARATION, **changes})
+    sorted_by_jq = subprocess.run(
+        ["jq", "-cSj", "."], input=text.encode(), capture_output=True, check=True
+    ).stdout
+    assert base64.b32encode(hashlib.sha256(sorted_by_jq).digest()).decode().rstrip("=") == key
+
+
+def test_canonical_json_is_that_of_rfc_8785() -> None:
+    # From RFC 8785, 3.2.2 and 3.2.3, within what declarations use: texts, whole numbers, null.
+    value = {"string": '€$\u000f\nA\'B"\\\\"/', "literals": [None, True, False], "one": 1}
+    expected = '{"literals":[null,true,false],"one":1,"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
+    assert canonical(value).decode() == expected
+
+
+def checked(tmp_path, **changes: str) -> CheckedSubmission:
+    file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
+    about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
+    stated = Submission(**{**about, "id_number": PERSON, **changes})
+    found = rules.check(stated.of(documents.read_all([file], at_most=10**7)), catalog.load())
+    assert isinstance(found, CheckedSubmission), found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"remark": "e\u0301te\u0301"}, {"remark": "été"}),
+        ({"name": "re\u0301sume\u0301.pdf"}, {"name": "résumé.pdf"}),
+        ({"id_number": "000-000 018"}, {"id_number": PERSON}),
+        ({"remark": "  x "}, {"remark": "x"}),
+        ({"remark": ""}, {}),
+        ({"branch": ""}, {}),
+    ],
+)
+def test_the_same_content_written_differently_has_the_same_key(tmp_path, one, other) -> None:
+    assert checked(tmp_path, **one).key == checked(tmp_path, **other).key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"remark": "x"}, {"branch": "haifa"}, {"reference": "1"}, {"name": "b.pdf"}, {"id_number": "000000026"}],
+)
+def test_other_content_has_another_key(tmp_path, changes) -> None:
+    assert checked(tmp_path, **changes).key != checked(tmp_path).key
+
+
+def test_only_rules_check_makes_a_checked_submission() -> None:
+    makers = [
+        path.name
+        for path in Path(docsend.__file__).parent.rglob("*.py")
+        if "CheckedSubmission(" in path.read_text(encoding="utf-8").replace("class CheckedSubmission(", "")
+    ]
+    assert makers == ["rules.py"]
