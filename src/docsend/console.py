@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
+import textwrap
 import unicodedata
 from typing import IO, TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from docsend.settings import Settings
     from docsend.submission import CheckedSubmission, Problem, Receipt, Submission
 
+_WIDE = 80
 NOT_THE_INSTITUTE = "sandbox: nothing here reaches the institute"
 NOT_APPROVED = '"received" means that the service has everything; it does not mean approved'
 
@@ -67,26 +70,27 @@ class Console:
     def say(self, text: str) -> None:
         """Tell something that is good to know and may be missed."""
         if not self._quiet:
-            self._write(sys.stderr, text + "\n")
+            self._tell(text)
 
     def detail(self, text: str) -> None:
         """Tell what only `--verbose` wants to know."""
         if self._verbose:
-            self._write(sys.stderr, f"  {safe(text)}\n")
+            self._tell(safe(text), indent=2)
 
     def error(self, message: str, hint: str | None = None) -> None:
-        self._write(sys.stderr, f"docsend: {safe(message)}\n" + (f"  {safe(hint)}\n" if hint else ""))
+        self._tell(f"docsend: {safe(message)}")
+        if hint:
+            self._tell(safe(hint), indent=2)
 
     def problems(self, problems: Iterable[Problem]) -> None:
         """Tell what was found, each with its code and its cure; with `--quiet` errors only."""
         for problem in problems:
             if problem.is_error or not self._quiet:
                 row = f"row {problem.row}: " if problem.row is not None else ""
-                self._write(
-                    sys.stderr, f"  {problem.severity}: {row}{safe(problem.message)} [{safe(problem.code)}]\n"
-                )
+                found = f"{problem.severity}: {row}{safe(problem.message)} [{safe(problem.code)}]"
+                self._tell(found, indent=2)
                 if problem.hint:
-                    self._write(sys.stderr, f"    {safe(problem.hint)}\n")
+                    self._tell(safe(problem.hint), indent=4)
 
     # -- results -----------------------------------------------------------------------------------------
 
@@ -132,7 +136,7 @@ class Console:
         submission = result.submission
         if submission is not None:
             self.findings(submission, result.problems, catalog_limit)
-        self.say("checked clean; nothing was sent" if result.status == "checked" else "")
+        self.say("checked clean; nothing was sent")
 
     def findings(
         self,
@@ -223,8 +227,10 @@ class Console:
         from rich import box, table  # noqa: PLC0415 - only a terminal pays for rich
 
         drawn = table.Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        is_wide = shutil.get_terminal_size().columns >= _WIDE
         for head in heads:
-            drawn.add_column(head, overflow="fold")
+            # What is meant to be copied stays in one piece where there is room for it.
+            drawn.add_column(head, overflow="fold", no_wrap=is_wide and head in ("code", "key", "receipt"))
         for row in cells:
             drawn.add_row(*map(_as_text, row))
         self._draw(drawn)
@@ -298,6 +304,15 @@ class Console:
         import rich.console  # noqa: PLC0415 - only a terminal pays for rich
 
         rich.console.Console(file=sys.stdout, highlight=False, emoji=False, markup=False).print(renderable)
+
+    def _tell(self, text: str, *, indent: int = 0) -> None:
+        """Put a line of talk on stderr, broken between words if a terminal is too narrow for it."""
+        lines = [text]
+        if self._draws(sys.stderr):
+            width = max(shutil.get_terminal_size().columns - indent, 20)
+            lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+        for line in lines:
+            self._write(sys.stderr, f"{' ' * indent}{line}\n")
 
     def _draws(self, stream: IO[str] | None) -> bool:
         return stream is not None and not self._is_dumb and stream.isatty()
@@ -389,10 +404,10 @@ def _entry(kind: str, row: Entry) -> dict[str, Any]:
 
 
 def _belongs(row: Entry) -> str:
-    parts = [getattr(row, "subject", None), getattr(row, "category", None)]
-    return " / ".join("any" if part == "*" else part for part in parts if part) or " ".join(
-        getattr(row, "to", ())
-    )
+    """Tell where a row has its place: subject or destinations, then category."""
+    subject, category = getattr(row, "subject", None), getattr(row, "category", None)
+    above = subject or " ".join(getattr(row, "to", ()))
+    return " / ".join("any" if part == "*" else part for part in (above, category) if part)
 
 
 def _verdict(name: str, problems: Sequence[Problem]) -> str:

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def read_all(paths: Iterable[Path], *, at_most: int) -> tuple[Document | UnreadD
 
 def read(path: Path, *, at_most: int, hold_up_to: int) -> Document | UnreadDocument:
     """Read one file once: hash, recognise and check that buffer, and keep it if it is small enough."""
-    name = unicodedata.normalize("NFC", path.name)
+    name = unicodedata.normalize("NFC", _in_utf8(path.name or str(path)))
     content = _read(path, at_most)
     if not isinstance(content, bytes):
         reason, size = content
@@ -86,6 +87,11 @@ def content(document: Document) -> bytes:
         document=document.name,
     )
     raise FaultySubmission(problem.message, problem.hint, [problem])
+
+
+def _in_utf8(name: str) -> str:
+    """Give a name as what its bytes say in UTF-8; in the C locale Python would read them as ASCII."""
+    return name if sys.platform == "win32" else os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def _read(path: Path, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa: PLR0911 - a list of cases

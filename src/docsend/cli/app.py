@@ -32,19 +32,25 @@ class _Bug(DocsendError):
     exit_code = ExitCode.BUG
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"docsend {__version__}")
+        raise typer.Exit
+
+
 @app.callback(epilog="`docsend COMMAND --help` tells the exit codes of each command.")
 def root(
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
+    ] = False,
 ) -> None:
     """Send documents to a national insurance institute's document service.
 
     The institute publishes no programming interface: docsend speaks a contract of its own, and `--service
     sandbox` is a whole service that keeps it. Nothing sent to the sandbox reaches the institute.
     """
-    if version:
-        typer.echo(f"docsend {__version__}")
-        raise typer.Exit
 
 
 def main(argv: Sequence[str]) -> int:

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
     )(list_)
     command(group, "show", exits=ASKING_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
     command(group, "withdraw", exits=ASKING_EXITS, example="docsend receipts withdraw 7QH2XKZL")(withdraw)
-    app.add_typer(group, name="receipts")
+    app.add_typer(group, name="receipts", short_help="List what was sent from here; show or withdraw one.")
 
 
 def list_(

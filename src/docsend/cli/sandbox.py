@@ -19,7 +19,13 @@ EXITS = (
 
 
 def register(app: typer.Typer) -> None:
-    command(app, "sandbox", exits=EXITS, example="docsend sandbox --port 8750 --data /tmp/sandbox")(sandbox)
+    command(
+        app,
+        "sandbox",
+        short_help="Run a whole service on this machine, for trying and testing.",
+        exits=EXITS,
+        example="docsend sandbox --port 8750 --data /tmp/sandbox",
+    )(sandbox)
 
 
 def sandbox(

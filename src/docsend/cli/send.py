@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "send",
+        short_help="Check documents, send them exactly once, print the receipt.",
         exits=EXITS,
         example="docsend send payslip.pdf --to benefits --subject unemployment --category employer \\\n"
         "    --type payslips --id 000000018 --service sandbox",

@@ -1,0 +1,135 @@
+"""Every exit code, provoked for real; and every command's help tells those that it has."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import doubles
+from conftest import ABOUT, WHO
+from docsend import rules
+from docsend.errors import EXIT_MEANINGS, ExitCode
+
+SEND = (*ABOUT, *WHO)
+COMMANDS = {
+    ("send",): {0, 1, 2, 3, 4, 5, 6, 8, 130, 143},
+    ("catalog",): {0, 1, 2, 6, 8, 130, 143},
+    ("receipts",): {0, 1, 2, 8, 130, 143},
+    ("receipts", "show"): {0, 1, 2, 5, 6, 8, 130, 143},
+    ("receipts", "withdraw"): {0, 1, 2, 5, 6, 8, 130, 143},
+    ("sandbox",): {1, 2, 8, 130, 143},
+}
+
+
+def test_0_received_and_received_before_and_checked_clean(run, shared_sandbox, payslip) -> None:
+    sent = ("send", payslip, *SEND, "--service", shared_sandbox.url)
+    assert [run(*sent).code, run(*sent).code, run(*sent, "--dry-run").code] == [0, 0, 0]
+
+
+def test_1_a_bug_is_told_without_anybody_s_data(run, payslip, monkeypatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("000000018")
+
+    monkeypatch.setattr(rules, "check", broken)
+    outcome = run("send", payslip, *SEND, "--json")
+    assert (outcome.code, outcome.json["status"], outcome.problems) == (1, "failed", ["bug"])
+    assert "ZeroDivisionError at test_exit_codes.py:" in outcome.err
+    assert "000000018" not in outcome.err + outcome.out
+    assert "Traceback" not in outcome.err
+
+
+def test_2_a_command_line_that_cannot_be_understood(run) -> None:
+    assert run("send", "--nonsense").code == 2
+    assert run("nonsense").code == 2
+    assert run("send").code == 2
+    assert run("sandbox", "--port", "x").code == 2
+
+
+def test_3_faulty(run) -> None:
+    assert run("send", "nowhere.pdf", *SEND).code == 3
+
+
+def test_4_sign_in(run, payslip) -> None:
+    about = ("--to", "personal", *ABOUT[2:])
+    assert run("send", payslip, *about, "--service", "sandbox").code == 4
+
+
+def test_5_refused(run, shared_sandbox, payslip) -> None:
+    type_ = ("--subject", "long-term-care", "--category", "claim", "--type", "long-term-care-reassessment")
+    outcome = run("send", payslip, "--to", "benefits", *type_, *WHO, "--service", shared_sandbox.url)
+    assert outcome.code == 5
+
+
+def test_6_unfinished(run, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    assert run("send", payslip, *SEND, "--service", "http://127.0.0.1:9").code == 6
+    assert run("catalog", "--update", "--service", "http://127.0.0.1:9").code == 6
+
+
+def test_8_the_ledger_fails(run, payslip, home) -> None:
+    (home / "docsend").write_text("a file where the folder should be")
+    outcome = run("receipts")
+    assert outcome.code == 2, "the configuration cannot even be looked for"
+    (home / "docsend").unlink()
+    (home / "docsend" / "ledger.sqlite3").mkdir(parents=True)
+    assert run("receipts").code == 8
+    assert run("send", payslip, *SEND, "--service", "sandbox").code == 8
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_130_and_143_signals(number, code) -> None:
+    command = [sys.executable, "-m", "docsend", "sandbox"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout
+        assert running.stdout.readline().startswith(b"http://127.0.0.1:")
+        running.send_signal(number)
+        _, err = running.communicate(timeout=10)
+    assert (running.returncode, b"Traceback" in err) == (code, False)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_tells_its_exit_codes_and_an_example(run, command) -> None:
+    outcome = run(*command, "--help")
+    assert outcome.code == 0
+    _, told = outcome.out.split("Exit codes:")
+    codes = {int(line.split()[0]) for line in told.splitlines() if line.strip()[:1].isdigit()}
+    assert codes == COMMANDS[command]
+    for code in codes:
+        assert EXIT_MEANINGS[ExitCode(code)] in told
+    assert "Example:" in outcome.out
+    assert run(*command, "-h").out == outcome.out
+
+
+def test_help_and_version_need_nothing_and_say_what_docsend_is(run, spawn) -> None:
+    outcome = run("--help")
+    assert outcome.code == 0
+    assert "publishes no programming interface" in " ".join(outcome.out.split())
+    assert spawn("--version").out == run("--version").out
+    assert run().code == 2
+
+
+def test_json_comes_on_failure_too_whatever_failed(run, payslip) -> None:
+    for argv in (
+        ("send", "--json", "--nonsense"),
+        ("nonsense", "--json"),
+        ("catalog", "--to", "nowhere", "--json"),
+        ("receipts", "show", "NOTHING", "--json"),
+        ("send", payslip, *SEND, "--json"),
+    ):
+        outcome = run(*argv)
+        assert (outcome.code, outcome.json["status"]) == (2, "failed")
+        assert len(outcome.out.splitlines()) == 1
+
+
+def test_a_wrong_answer_is_not_blamed_on_the_sender(run, payslip) -> None:
+    with doubles.service(lambda _: doubles.Reply(403, b"{}", {"Content-Type": "application/json"})) as (
+        url,
+        _,
+    ):
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert outcome.code == 6
+    assert json.loads(outcome.out)["problems"][0]["code"] == "unfinished"

@@ -1,0 +1,232 @@
+"""What a person sees, on every kind of terminal, file and pipe: no crash, no foreign escapes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pexpect
+import pyte
+import pytest
+
+import doubles
+import samples
+from conftest import ABOUT, WHO
+
+SEND = (*ABOUT, *WHO)
+COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)[0-9;]*m")
+
+
+class Terminal:
+    """A command on a pseudo-terminal, and the screen that a person sees of it."""
+
+    def __init__(self, *argv: object, columns: int = 100, lines: int = 60, **environment: str) -> None:
+        self.screen = pyte.HistoryScreen(columns, lines)
+        self._stream = pyte.Stream(self.screen)
+        self.raw = ""
+        self._child = pexpect.spawn(
+            sys.executable,
+            ["-m", "docsend", *map(str, argv)],
+            env={**os.environ, "TERM": "xterm-256color", **environment},
+            dimensions=(lines, columns),
+            encoding="utf-8",
+            codec_errors="replace",
+            timeout=30,
+        )
+
+    def read_until(self, seen: str) -> str:
+        """Let the screen fill until a text is on it; give the screen."""
+        deadline = time.monotonic() + 20
+        while seen not in self.shown and time.monotonic() < deadline:
+            self._feed()
+        return self.shown
+
+    def finish(self) -> int:
+        while self._feed():
+            pass
+        self._child.close()
+        return int(self._child.exitstatus)
+
+    @property
+    def shown(self) -> str:
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+    def _feed(self) -> bool:
+        try:
+            text = self._child.read_nonblocking(4096, timeout=0.5)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += text
+        self._stream.feed(text)
+        return True
+
+
+def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_panel(
+    sandbox, tmp_path
+) -> None:
+    files = [samples.write(tmp_path, f"scan-{n}.pdf", samples.pdf(n, size=300_000)) for n in range(2)]
+    go_on = tmp_path / "go-on"
+
+    def fate(asked, _count, now):
+        if "/documents/" in asked.path and now == "before" and asked.body == files[1].read_bytes():
+            deadline = time.monotonic() + 10
+            while not go_on.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        terminal = Terminal("send", *files, *SEND, "--service", url)
+        during = terminal.read_until("scan-1.pdf")
+        go_on.touch()
+        assert terminal.finish() == 0
+    assert "sent scan-0.pdf, 300,000 bytes (1 of 2)" in during
+    bar = next(line for line in during.splitlines() if line.startswith("scan-1.pdf"))
+    assert "━" in bar
+    assert re.search(r"\d/\S*600\.0 kB", bar)
+    after = terminal.shown
+    assert "╭─  received  ─" in after
+    assert "│ receipt      SANDBOX-000001" in after
+    assert "does not mean approved" in after
+    assert "kB" not in after, "the bar is gone when it is done"
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_no_terminal_is_too_narrow(sandbox, tmp_path, columns) -> None:
+    file = samples.write(
+        tmp_path, "a-rather-long-name-of-a-payslip-for-november-2026.pdf", samples.pdf(columns)
+    )
+    for argv in (
+        ["send", file, *SEND, "--service", sandbox.url],
+        ["send", file, *SEND, "--dry-run"],
+        ["receipts"],
+        ["catalog", "payslips"],
+    ):
+        terminal = Terminal(*argv, columns=columns, lines=200)
+        assert terminal.finish() == 0, terminal.raw
+        assert "Traceback" not in terminal.raw
+
+
+def test_no_color_is_respected(shared_sandbox, payslip) -> None:
+    argv = ("receipts",), ("catalog", "payslips"), ("send", payslip, *SEND, "--service", shared_sandbox.url)
+    for each in argv:
+        terminal = Terminal(*each, NO_COLOR="1")
+        assert terminal.finish() == 0
+        assert not COLOUR.search(terminal.raw)
+
+
+def test_a_dumb_terminal_gets_plain_lines(sandbox, payslip) -> None:
+    terminal = Terminal("send", payslip, *SEND, "--service", sandbox.url, TERM="dumb")
+    assert terminal.finish() == 0
+    assert "\x1b" not in terminal.raw
+    assert "sent payslip.pdf" in terminal.raw
+
+
+def test_files_and_pipes_get_plain_lines(spawn, shared_sandbox, payslip) -> None:
+    for argv in (
+        ("send", payslip, *SEND, "--service", shared_sandbox.url),
+        ("receipts",),
+        ("catalog", "unemployment"),
+        ("send", payslip, *SEND, "-n"),
+    ):
+        outcome = spawn(*argv, env={"TERM": "xterm-256color"})
+        assert outcome.code == 0
+        assert "\x1b" not in outcome.out + outcome.err
+        assert not re.search("[╭│━]", outcome.out + outcome.err)
+
+
+def test_quiet_leaves_the_result_and_errors(run, shared_sandbox, payslip) -> None:
+    outcome = run("send", payslip, *SEND, "--service", shared_sandbox.url, "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "SANDBOX-" in outcome.out
+    faulty = run("send", "nowhere.pdf", *SEND, "--quiet")
+    assert faulty.code == 3
+    assert "there is no file nowhere.pdf" in faulty.err
+
+
+def test_global_options_stand_before_or_behind_what_they_belong_to(run, payslip) -> None:
+    assert run("send", "--json", payslip, *SEND, "-n").json["status"] == "checked"
+    assert run("send", payslip, *SEND, "-n", "--json").json["status"] == "checked"
+
+
+OLD_STREAMS = {
+    "cp1252": {"PYTHONIOENCODING": "cp1252"},
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "LANG=C without any help": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+}
+
+
+@pytest.mark.parametrize("name", OLD_STREAMS)
+def test_streams_of_old_encodings_neither_crash_nor_change_a_result(
+    spawn, shared_sandbox, tmp_path, name
+) -> None:
+    file = samples.write(tmp_path, "תלוש שכר é.pdf", samples.pdf(9))
+    environment = OLD_STREAMS[name]
+    arguments = ("send", file, *SEND, "--service", shared_sandbox.url, "--reference", name)
+    first = spawn(*arguments, env=environment)
+    assert (first.code, "Traceback" in first.err) == (0, False)
+    result = spawn(*arguments, "--json", env=environment).json
+    named = result["receipt"]["documents"][0]["name"]
+    assert named.encode("utf-8", "surrogateescape").decode() == file.name
+    catalog = spawn("catalog", "--lang", "he", env=environment)
+    assert (catalog.code, "Traceback" in catalog.err) == (0, False)
+
+
+def test_a_terminal_of_an_old_encoding_is_drawn_with_what_it_has(shared_sandbox, payslip) -> None:
+    terminal = Terminal(
+        "send", payslip, *SEND, "--service", shared_sandbox.url, PYTHONIOENCODING="cp1252", columns=80
+    )
+    assert terminal.finish() == 0
+    assert "Traceback" not in terminal.raw
+    assert "SANDBOX-" in terminal.shown
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "| head -1", "2>&1 | head -1", "| true"])
+@pytest.mark.parametrize("as_json", ["", "--json"])
+def test_a_stream_that_is_closed_or_not_read_stops_nothing(sandbox, payslip, closed, as_json) -> None:
+    send = " ".join(
+        [sys.executable, "-m docsend send", str(payslip), *SEND, "--service", sandbox.url, as_json]
+    )
+    script = f"set -o pipefail; {send} {closed}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"BrokenPipe" not in done.stderr
+    assert sandbox.count() == 1
+
+
+def test_a_long_list_into_head_ends_quietly() -> None:
+    script = f"set -o pipefail; {sys.executable} -m docsend catalog | head -1"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"kind")
+
+
+HOSTILE = [
+    "a\x1b]0;owned\x07b.pdf",
+    "a\x1b[2Jb.pdf",
+    "a\u202efdp.exe.pdf",
+    "a\rb.pdf",
+    "a\nb.pdf",
+    "[red]x[bold].pdf",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_name_steers_no_terminal_no_log_and_no_markup(run, tmp_path, name) -> None:
+    file = samples.write(tmp_path, name, samples.pdf())
+    plain = run("send", file, *SEND, "-n")
+    shown = plain.out + plain.err
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
+    assert "[red]" in shown or "[red]" not in name
+    terminal = Terminal("send", file, *SEND, "-n")
+    terminal.finish()
+    assert "\x1b]0;" not in terminal.raw
+    assert "\u202e" not in terminal.raw
+    result = run("send", file, *SEND, "-n", "--json")
+    assert json.loads(result.out)["submission"]["documents"][0]["name"] == name

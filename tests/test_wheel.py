@@ -1,0 +1,81 @@
+"""The wheel works when it is installed alone, in an empty environment, from nothing but itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from conftest import ABOUT, WHO
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    assert list(folder.glob("*.tar.gz"))
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_holds_the_program_and_its_data_and_nothing_else(wheel) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"docsend"}
+    for needed in ("py.typed", "data/catalog.json", "data/catalog.schema.json", "sandbox/openapi.yaml"):
+        assert f"docsend/{needed}" in names
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel with the locked versions of what it needs; give the environment's bin folder."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, with_pip=True)
+    bin_ = folder / ("Scripts" if sys.platform == "win32" else "bin")
+    pip = [bin_ / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    locked = ROOT / "requirements" / "run.lock"
+    subprocess.run([*pip, "--require-hashes", "-r", locked], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run([*pip, "--no-deps", wheel], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run([bin_ / "python", "-m", "pip", "check"], check=True, capture_output=True)
+    return bin_
+
+
+@pytest.mark.timeout(300)
+def test_the_installed_command_sends_a_document_from_an_empty_environment(
+    installed, payslip, tmp_path
+) -> None:
+    def docsend(*argv: object) -> subprocess.CompletedProcess[bytes]:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8"}
+        return subprocess.run(
+            [installed / "docsend", *map(str, argv)],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
+
+    assert docsend("--version").stdout.startswith(b"docsend ")
+    assert b"1514" in docsend("catalog", "1514").stdout
+    result = json.loads(docsend("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json").stdout)
+    assert result["status"] == "received"
+    assert (tmp_path / ".local" / "share" / "docsend" / "ledger.sqlite3").exists()
+
+
+def test_the_locked_requirements_name_no_index_and_pin_every_file_by_its_hash() -> None:
+    for lock in (ROOT / "requirements").glob("*.lock"):
+        text = lock.read_text(encoding="utf-8")
+        assert "://" not in text
+        assert "index" not in text
+        pinned = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+        assert pinned
+        assert all("==" in line and line.endswith("\\") for line in pinned)
+        assert text.count("--hash=sha256:") >= len(pinned)
