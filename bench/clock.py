@@ -76,8 +76,7 @@ def _timed(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
     process = os.posix_spawn(command[0], list(command), environment, file_actions=_SILENT)
     _, status, used = os.wait4(process, 0)
     wall = time.perf_counter() - began
-    if code := os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"{' '.join(command)}: exit code {code}")
+    _ended_well(command, status)
     return Timing(wall * 1000, (used.ru_utime + used.ru_stime) * 1000)
 
 
@@ -120,10 +119,17 @@ def _peak_by_gnu_time(program: str, command: Sequence[str], environment: Mapping
 def _peak_by_proc(command: Sequence[str], environment: Mapping[str, str]) -> float:
     most = 0
     process = os.posix_spawn(command[0], list(command), environment, file_actions=_SILENT)
-    while os.waitpid(process, os.WNOHANG) == (0, 0):
-        status = Path(f"/proc/{process}/status").read_text("ascii", "replace")
-        most = max(
-            [most, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))]
-        )
+    while True:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            break
+        lines = Path(f"/proc/{process}/status").read_text("ascii", "replace").splitlines()
+        most = max([most, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))])
         time.sleep(0.0005)
+    _ended_well(command, status)
     return most / 1024
+
+
+def _ended_well(command: Sequence[str], status: int) -> None:
+    if code := os.waitstatus_to_exitcode(status):
+        raise SystemExit(f"{' '.join(command)}: exit code {code}")

@@ -277,7 +277,8 @@ def _employer(submission: Submission, found: Findings) -> EmployerIdentity | Non
         found.append(Problem("booklet-invalid", message, hint, field="booklet"))
     mobile = _mobile(submission.mobile, found)
     email = (submission.email or "").strip() or None
-    if email and not re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email):
+    is_address = re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email or "")
+    if email and (_has_controls(email) or not is_address):
         found.append(
             Problem("email-invalid", "the e-mail address is not one", "name@host.tld", field="email")
         )
@@ -414,8 +415,10 @@ def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Iterator[P
     """A name that a clerk can read and a file system can keep; it travels as text, never as a path."""
     name = document.name
     size = len(name.encode("utf-8", "surrogatepass"))
-    if _has_controls(name) or size > at_most_bytes:
+    has_separator = "/" in name or "\\" in name
+    if has_separator or _has_controls(name) or size > at_most_bytes:
         what = "is too long" if size > at_most_bytes else "has characters that cannot be shown"
+        what = "has a slash or backslash, as if it were a path" if has_separator else what
         message = f"the file name {name[:60]!a} {what}"
         yield Problem("name-not-accepted", message, "rename the file", field="documents", document=name)
 

@@ -309,6 +309,8 @@ def _catalog(answer: _Answer) -> tuple[bytes, str] | None:
 
 
 def _opened(answer: _Answer, checked: CheckedSubmission) -> Opened | Receipt:
+    if answer.problem_code == "not-found":
+        raise Unfinished("the address answers, but takes no submissions", "is it the service's base address?")
     if answer.status not in (200, 201):
         raise _not_expected(answer)
     standing = _standing(answer, checked.key)

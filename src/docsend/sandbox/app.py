@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
+
+    _Call: TypeAlias = Callable[[Request], Awaitable[Response]]
 
     from docsend.catalog import Catalog
     from docsend.sandbox.store import Store
@@ -46,23 +47,24 @@ class Sandbox:
 
     def app(self) -> Starlette:
         submission = "/v1/submissions/{key}"
-        return Starlette(
+        app = Starlette(
             routes=[
-                Route("/v1/catalog", self._answering(self.catalog), methods=["GET"]),
-                Route(submission, self._answering(self.declare), methods=["PUT"]),
-                Route(submission, self._answering(self.standing), methods=["GET"]),
-                Route(submission, self._answering(self.withdraw), methods=["DELETE"]),
-                Route(f"{submission}/documents/{{sha256}}", self._answering(self.put), methods=["PUT"]),
-                Route(f"{submission}/send", self._answering(self.send), methods=["POST"]),
+                _route("/v1/catalog", GET=self.catalog),
+                _route(submission, PUT=self.declare, GET=self.standing, DELETE=self.withdraw),
+                _route(f"{submission}/documents/{{sha256}}", PUT=self.put),
+                _route(f"{submission}/send", POST=self.send),
             ],
             exception_handlers={404: _no_such_path, 405: _no_such_method, 500: _own_fault},
         )
+        app.router.redirect_slashes = False  # the contract knows no redirect
+        return app
 
     # -- the calls ---------------------------------------------------------------------------------------
 
     async def catalog(self, request: Request) -> Response:
         headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
-        if self._etag in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
+        known = request.headers.get("if-none-match", "")
+        if known == "*" or self._etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
             return Response(status_code=304, headers=headers)
         return Response(self._catalog_body, media_type="application/json", headers=headers)
 
@@ -131,14 +133,17 @@ class Sandbox:
         finally:
             part.unlink(missing_ok=True)
 
-    @staticmethod
-    def _answering(
-        call: Callable[[Request], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
-        return partial(_answer, call)
+
+def _route(path: str, **calls: _Call) -> Route:
+    """Give one address with the call that each of its methods makes."""
+
+    async def answer(request: Request) -> Response:
+        return await _answer(calls["GET" if request.method == "HEAD" else request.method], request)
+
+    return Route(path, answer, methods=list(calls))
 
 
-async def _answer(call: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
+async def _answer(call: _Call, request: Request) -> Response:
     """Make a call's answer, within a time; a Refusal becomes its problem, after the body has passed."""
     try:
         async with asyncio.timeout(_SECONDS_TO_ARRIVE):

@@ -16,9 +16,15 @@ _STARTS = {
 LOOKS_AT = 1024
 
 
+def extension(name: str) -> str:
+    """Give what stands behind the last dot, in small letters; nothing stands before it, nothing it is."""
+    stem, _, end = name.rpartition(".")
+    return end.lower() if stem else ""
+
+
 def is_what_it_says(name: str, start: bytes) -> bool:
     """Compare the first LOOKS_AT bytes of a document with what its extension promises."""
-    extension = name.rpartition(".")[2].lower()
-    if extension == "pdf":  # ISO 32000-1: the header may stand anywhere in the first 1024 bytes
+    promised = extension(name)
+    if promised == "pdf":  # ISO 32000-1: the header may stand anywhere in the first 1024 bytes
         return b"%PDF-" in start
-    return start.startswith(_STARTS.get(extension, ()))
+    return start.startswith(_STARTS.get(promised, ()))

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from docsend.sandbox import content
 from docsend.sandbox.problems import Refusal
 from docsend.submission import canonical
 
@@ -65,6 +66,14 @@ class _Errors:
     def add(self, pointer: str, code: str, detail: str) -> None:
         self.found.append({"pointer": pointer, "code": code, "detail": detail})
 
+    def members(self, pointer: str, raw: dict[str, Any], known: set[str], optional: set[str] = set()) -> None:  # noqa: B006 - never changed
+        """Hold an object's members against those it has to have: one content, one declaration, one key."""
+        for stray in sorted(raw.keys() - known):
+            escaped = stray[:40].replace("~", "~0").replace("/", "~1")  # RFC 6901, 3
+            self.add(f"{pointer}/{escaped}", "invalid", "is not known here")
+        for absent in sorted(known - optional - raw.keys()):
+            self.add(f"{pointer}/{absent}", "invalid", "is missing; null where there is nothing to say")
+
     def text(self, raw: dict[str, Any], name: str, at_most: int, pointer: str = "") -> str | None:
         """Give an optional text of at most so many characters."""
         value = raw.get(name)
@@ -82,8 +91,7 @@ def read(body: bytes, catalog: Catalog) -> Declaration:
     """Read a declaration and hold it against every rule; raise the Refusal that the contract names."""
     raw = _parsed(body)
     errors = _Errors()
-    for stray in sorted(raw.keys() - _MEMBERS):
-        errors.add(f"/{stray[:40]}", "invalid", "is no member of a declaration")
+    errors.members("", raw, _MEMBERS, optional={"identity"})  # which a personal declaration does not have
     destination = catalog.destinations.get(raw["to"]) if isinstance(raw.get("to"), str) else None
     if destination is None:
         errors.add("/to", "unknown-destination", "is no destination of the catalog")
@@ -113,7 +121,9 @@ def read(body: bytes, catalog: Catalog) -> Declaration:
 
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
-        raw = json.loads(body, object_pairs_hook=_no_twins, parse_float=_no_float, parse_constant=_no_float)
+        raw = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_no_twins, parse_float=_no_float, parse_constant=_no_float
+        )
         canonical(raw)  # a lone surrogate is no text
     except (ValueError, RecursionError):
         raise Refusal(400, "malformed", "the body is not the JSON object of a declaration") from None
@@ -153,7 +163,7 @@ def _subject_category_and_type(
     raw: dict[str, Any], destination: Destination, catalog: Catalog, errors: _Errors
 ) -> Refusal | None:
     """Check the codes; give back the refusal of a type that is filed online, for its turn in the order."""
-    subject = raw.get("subject")
+    subject, category, type_code = (_code(raw.get(name)) for name in ("subject", "category", "type"))
     if destination.needs_subject:
         if subject not in {known.code for known in catalog.subjects_of(destination.code)}:
             missing = subject is None
@@ -164,7 +174,6 @@ def _subject_category_and_type(
         errors.add("/subject", "not-taken", "this destination has no subjects")
         return None
     fitting = catalog.types_of(destination.code, subject)
-    category, type_code = raw.get("category"), raw.get("type")
     if category not in {type_.category for type_ in fitting}:
         code = "category-missing" if category is None else "unknown-category"
         errors.add("/category", code, "must be a category of the subject")
@@ -183,6 +192,11 @@ def _subject_category_and_type(
         "this type is filed as an online form, not as a document",
         {"form": type_.online.number, "url": type_.online.url},
     )
+
+
+def _code(value: object) -> str | None:
+    """Give a code as a text that can be looked up; whatever is not a text is no code of anything."""
+    return value if isinstance(value, str) or value is None else ""
 
 
 # -- whom it is about --------------------------------------------------------------------------------------
@@ -209,10 +223,12 @@ _EMPLOYER_PATTERNS = {
 }
 
 
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+\Z")
+
+
 def _employer(raw: object, errors: _Errors) -> str | None:
     identity = raw if isinstance(raw, dict) else {}
-    for stray in sorted(identity.keys() - {"employer_file", "email", *_EMPLOYER_PATTERNS}):
-        errors.add(f"/identity/{stray[:40]}", "invalid", "is no member of an employer's identity")
+    errors.members("/identity", identity, {"employer_file", "email", *_EMPLOYER_PATTERNS})
     file = identity.get("employer_file")
     digits = r"[0-9]{9}" if identity.get("employer_kind") == "deduction" else r"[0-9]{1,20}"
     if not isinstance(file, str) or not re.fullmatch(digits, file):
@@ -246,7 +262,9 @@ _IDENTITIES: dict[str, Callable[[object, _Errors], str | None]] = {
 
 
 def _documents(raw: object, errors: _Errors) -> tuple[Declared, ...]:
-    if not isinstance(raw, list) or not 1 <= len(raw) <= _MOST_DOCUMENTS:
+    if isinstance(raw, list) and len(raw) > _MOST_DOCUMENTS:
+        raise Refusal(413, "too-many-documents", f"at most {_MOST_DOCUMENTS}", {"limit": _MOST_DOCUMENTS})
+    if not isinstance(raw, list) or not raw:
         errors.add("/documents", "documents-missing", "must be a list of at least one document")
         return ()
     declared = []
@@ -257,10 +275,11 @@ def _documents(raw: object, errors: _Errors) -> tuple[Declared, ...]:
             errors.add(f"/documents/{position}", "invalid", detail)
         else:
             declared.append(document)
-    digests = [document.sha256 for document in declared]
-    for position, digest in enumerate(digests):
-        if digest in digests[:position]:
+    seen: set[str] = set()
+    for position, document in enumerate(declared):
+        if document.sha256 in seen:
             errors.add(f"/documents/{position}", "duplicate-document", "stands twice in the declaration")
+        seen.add(document.sha256)
     return tuple(declared)
 
 
@@ -289,7 +308,7 @@ def _documents_taken(documents: tuple[Declared, ...], destination: Destination, 
         if document.size > largest:
             detail = f"a document may have {largest} bytes"
             raise Refusal(413, "document-too-large", detail, {"limit": largest, "pointer": pointer})
-        if document.name.rpartition(".")[2].lower() not in destination.formats:
+        if content.extension(document.name) not in destination.formats:
             detail = f"taken are {', '.join(destination.formats)}"
             raise Refusal(
                 415,

@@ -151,8 +151,10 @@ class Store:
                 " AND key IN (SELECT key FROM submission WHERE state = 'open')",
                 (kept.name, key, sha256),
             ).rowcount
-        if not changed:  # another request was faster, or the key was withdrawn or has expired meanwhile
+        if not changed:
+            # Another request was faster; or the key was withdrawn or has expired, and then this says so.
             kept.unlink()
+            self.expected(key, sha256)
 
     def receive(self, key: str, branch: Branch) -> bytes:
         """Give the receipt, and make it if all documents are here: one transaction, at most once a key."""
@@ -241,7 +243,7 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove what was never finished and has expired; its key may then be opened again."""
-        files: list[str] = []
+        files = [part.name for part in self._documents.glob("*.part") if self._is_abandoned(part)]
         with self._transaction() as connection:
             expired = connection.execute(
                 "SELECT key FROM submission WHERE state = 'open' AND expires_at < ?",
@@ -251,6 +253,13 @@ class Store:
                 files += self._forget_documents(connection, key)
                 connection.execute("DELETE FROM submission WHERE key = ?", (key,))
         self._remove(files)
+
+    def _is_abandoned(self, part: Path) -> bool:
+        """Tell a file that a killed process left from one that is arriving at another process."""
+        try:
+            return part.stat().st_mtime < (self._now() - KEEPS_UNFINISHED).timestamp()
+        except FileNotFoundError:
+            return False
 
     def _forget_documents(self, connection: sqlite3.Connection, key: str) -> list[str]:
         rows = connection.execute("DELETE FROM document WHERE key = ? RETURNING file", (key,)).fetchall()

@@ -1,0 +1,944 @@
+"""The contract: openapi.yaml is valid, docs/contract.md plays as written, no answer falls outside of it."""
+
+from __future__ import annotations
+
+import copy
+import http.client
+import itertools
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import openapi_spec_validator
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from conftest import PERSON
+from docsend import catalog
+from docsend import sandbox as sandbox_package
+from docsend.sandbox import app
+from docsend.sandbox.store import Store
+from docsend.submission import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from conftest import RunningSandbox
+
+    Declaration = dict[str, Any]
+    Scenario = Callable[["Sender"], "Answer"]
+
+ROOT = Path(__file__).parent.parent
+WALK = (ROOT / "docs" / "contract.md").read_text("utf-8")
+CONTRACT = yaml.safe_load((Path(sandbox_package.__file__).parent / "openapi.yaml").read_text("utf-8"))
+CATALOG = catalog.load()
+PREFIX = "urn:docsend:problem:"
+METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE")
+
+
+# -- openapi.yaml, read ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One call of openapi.yaml; `pointer` leads to it."""
+
+    method: str
+    path: str
+    pointer: str
+
+
+def _operations() -> Iterator[tuple[str, Operation]]:
+    for path, item in CONTRACT["paths"].items():
+        for method in (name.lower() for name in METHODS if name.lower() in item):
+            pointer = f"/paths/{path.replace('~', '~0').replace('/', '~1')}/{method}"
+            yield item[method]["operationId"], Operation(method.upper(), path, pointer)
+
+
+OPERATIONS = dict(_operations())
+REGISTRY: Registry[Any] = Registry().with_resource("urn:contract", DRAFT202012.create_resource(CONTRACT))
+
+
+def resolved(pointer: str) -> tuple[str, Any]:
+    """Follow a JSON pointer, and the $ref that may stand at its end; give both where it arrived."""
+    node = CONTRACT
+    for part in pointer.split("/")[1:]:
+        node = node[part.replace("~1", "/").replace("~0", "~")]
+    if "$ref" in node:
+        return resolved(node["$ref"].removeprefix("#"))
+    return pointer, node
+
+
+def faults(pointer: str, value: object, *, closed: bool = False) -> list[str]:
+    """What keeps a value from fitting the schema; `closed` lets it have no members but the named ones."""
+    schema = {"$ref": f"urn:contract#{pointer}"} | ({"unevaluatedProperties": False} if closed else {})
+    validator = Draft202012Validator(
+        schema, registry=REGISTRY, format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
+    return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
+
+
+def problems_of(pointer: str) -> set[str]:
+    """The codes of the problems that the schema of an answer knows: of one, or of each in its oneOf."""
+    _, schema = resolved(pointer)
+    pointers = [one["$ref"].removeprefix("#") for one in schema.get("oneOf", ())] or [pointer]
+    return {resolved(one)[1]["properties"]["type"]["const"].removeprefix(PREFIX) for one in pointers}
+
+
+def documented() -> Iterator[tuple[str, int, str | None]]:
+    """Every answer that openapi.yaml knows: the call, its status, the code if it is a problem."""
+    for name, operation in OPERATIONS.items():
+        for status in resolved(operation.pointer)[1]["responses"]:
+            pointer, response = resolved(f"{operation.pointer}/responses/{status}")
+            if "application/problem+json" in response.get("content", {}):
+                codes = problems_of(f"{pointer}/content/application~1problem+json/schema")
+                yield from ((name, int(status), code) for code in codes)
+            else:
+                yield name, int(status), None
+
+
+# -- somebody who speaks it --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str | None:
+        """The short name of the problem, if it is one."""
+        if self.headers.get("content-type") != "application/problem+json":
+            return None
+        return str(self.json["type"]).removeprefix(PREFIX)
+
+
+def check(answer: Answer, pointer: str) -> None:
+    """Hold an answer against a response of openapi.yaml: headers, media type, body."""
+    pointer, response = resolved(pointer)
+    for name, header in response.get("headers", {}).items():
+        where = header.get("$ref", f"{pointer}/headers/{name}").removeprefix("#")
+        assert name.lower() in answer.headers, f"no {name}"
+        assert not faults(f"{where}/schema", answer.headers[name.lower()])
+    if "content" not in response:
+        assert answer.body == b""
+        return
+    (media_type,) = response["content"]
+    assert answer.headers["content-type"] == media_type
+    schema = f"{pointer}/content/{media_type.replace('/', '~1')}/schema"
+    assert not faults(schema, answer.json, closed=True)
+
+
+class Sender:
+    """Makes calls by their names in openapi.yaml, and holds every answer against it."""
+
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url).netloc
+
+    def ask(self, name: str, *, key: str = "", digest: str = "", **options: Any) -> Answer:
+        operation = OPERATIONS[name]
+        path = operation.path.replace("{key}", key).replace("{sha256}", digest)
+        answer = self.request(operation.method, path, **options)
+        responses = resolved(operation.pointer)[1]["responses"]
+        assert str(answer.status) in responses, (
+            f"{name} is not known to answer {answer.status}: {answer.body!r}"
+        )
+        check(answer, f"{operation.pointer}/responses/{answer.status}")
+        return answer
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | Iterable[bytes] = b"",
+        headers: dict[str, str] | None = None,
+        withheld: int = 0,
+    ) -> Answer:
+        """Make a request. Pieces are sent in chunks; `withheld` bytes are announced and never sent."""
+        connection = http.client.HTTPConnection(self._address, timeout=20)
+        try:
+            if withheld:
+                connection.putrequest(method, path)
+                connection.putheader("Content-Length", str(withheld))
+                connection.endheaders()
+            else:
+                chunked = not isinstance(body, bytes)
+                connection.request(method, path, body, headers or {}, encode_chunked=chunked)
+            response = connection.getresponse()
+            stated = {header.lower(): value for header, value in response.getheaders()}
+            return Answer(response.status, stated, response.read())
+        finally:
+            connection.close()
+
+    def declare(self, declaration: Declaration, key: str | None = None) -> Answer:
+        body = json.dumps(declaration).encode()
+        return self.ask("declare", key=key or key_of(declaration), body=body)
+
+    def put(
+        self, declaration: Declaration, content: bytes, digest: str | None = None, **options: Any
+    ) -> Answer:
+        digest = digest or sha256(content).hexdigest()
+        return self.ask("put", key=key_of(declaration), digest=digest, body=content, **options)
+
+    def opened(self, declaration: Declaration | None = None) -> Declaration:
+        """Declare something, and see it open."""
+        declaration = declaration or a_declaration()
+        assert self.declare(declaration).status == 201
+        return declaration
+
+    def received(self) -> Declaration:
+        """Go the whole way to a receipt."""
+        declaration = self.opened()
+        assert self.put(declaration, CONTENT).status == 201
+        assert self.ask("send", key=key_of(declaration)).status == 200
+        return declaration
+
+    def withdrawn(self) -> Declaration:
+        declaration = self.opened()
+        assert self.ask("withdraw", key=key_of(declaration)).status == 200
+        return declaration
+
+
+@pytest.fixture(autouse=True)
+def _no_traceback_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the service's thread from writing tracebacks of the faults that are provoked here.
+
+    Python 3.11 parses source for a traceback, and fails ("AST constructor recursion depth mismatch") if two
+    threads parse at once: the service's, and pytest's that explains a failure.
+    """
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
+
+
+@pytest.fixture
+def sender(shared_sandbox: RunningSandbox) -> Sender:
+    return Sender(shared_sandbox.url)
+
+
+CONTENT = b"%PDF-1.4 fictional"
+DIGEST = sha256(CONTENT).hexdigest()
+DOCUMENT: Declaration = {"name": "payslip.pdf", "bytes": len(CONTENT), "sha256": DIGEST}
+INSURED: Declaration = {
+    "to": "benefits",
+    "identity": {"id_number": PERSON},
+    "subject": "unemployment",
+    "category": "employer",
+    "type": "payslips",
+    "remark": None,
+    "branch": None,
+    "required": None,
+    "reference": None,
+    "occurrence": 1,
+    "documents": [DOCUMENT],
+}
+EMPLOYER: Declaration = INSURED | {
+    "to": "employer-collection",
+    "identity": {
+        "employer_file": "900000000",
+        "employer_kind": "deduction",
+        "booklet": "A-123",
+        "mobile": "0500000000",
+        "email": None,
+    },
+    "subject": None,
+    "category": "forms",
+    "type": "form-620",
+}
+LARGEST = max(known.max_document_bytes for known in CATALOG.destinations.values())
+_numbers = itertools.count(1)
+
+
+def a_declaration(base: Declaration = INSURED, **changes: Any) -> Declaration:
+    """One that no test has used yet."""
+    return base | {"reference": f"test {next(_numbers)}"} | changes
+
+
+def a_key() -> str:
+    """A key that the service has never seen."""
+    return key_of(a_declaration())
+
+
+# -- (a) openapi.yaml --------------------------------------------------------------------------------------
+
+
+def test_openapi_yaml_is_valid_openapi_3_1() -> None:
+    assert CONTRACT["openapi"].startswith("3.1.")
+    openapi_spec_validator.validate(CONTRACT, cls=openapi_spec_validator.OpenAPIV31SpecValidator)
+
+
+def test_the_list_of_problem_types_is_that_of_the_problems_and_of_the_page() -> None:
+    schemas = CONTRACT["components"]["schemas"]
+    problems = {
+        (schema["properties"]["status"]["const"], schema["properties"]["type"]["const"])
+        for name, schema in schemas.items()
+        if name.startswith("Problem.")
+    }
+    assert {type_ for _, type_ in problems} == set(schemas["Problem"]["properties"]["type"]["enum"])
+    page = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", WALK, re.MULTILINE)
+    assert {(int(status), PREFIX + code) for status, code in page} == problems
+
+
+def test_the_page_names_the_members_of_a_declaration_and_the_calls() -> None:
+    schemas = CONTRACT["components"]["schemas"]
+    members = set(re.findall(r"^\|(?: insured person | employer | )?\| `([a-z_]+)` \|", WALK, re.MULTILINE))
+    identities = set(schemas["InsuredIdentity"]["properties"]) | set(
+        schemas["EmployerIdentity"]["properties"]
+    )
+    assert identities <= members
+    table = WALK.partition("## A declaration")[2].partition("### An identity")[0]
+    assert set(re.findall(r"^\| `([a-z0-9_]+)` \|", table, re.MULTILINE)) == set(
+        schemas["Declaration"]["properties"]
+    )
+    calls = set(re.findall(r"^\| `([A-Z]+) (/v1/[^`]+)`", WALK, re.MULTILINE))
+    assert calls == {(operation.method, operation.path) for operation in OPERATIONS.values()}
+
+
+def test_the_examples_keep_their_schemas_and_the_key_is_made_as_stated() -> None:
+    examples = {name: example["value"] for name, example in CONTRACT["components"]["examples"].items()}
+    schemas = {
+        "InsuredDeclaration": "Declaration",
+        "EmployerDeclaration": "Declaration",
+        "Open": "Standing.open",
+        "Withdrawn": "Standing.withdrawn",
+        "Receipt": "Receipt",
+        "Invalid": "Problem.invalid",
+    }
+    for name, value in examples.items():
+        assert not faults(f"/components/schemas/{schemas[name]}", value), name
+    assert key_of(examples["InsuredDeclaration"]) == examples["Receipt"]["key"]
+
+
+# -- (b) docs/contract.md ----------------------------------------------------------------------------------
+
+_BLOCKS = re.compile(r"^```bash\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+
+
+def prints(expected: str, printed: str) -> bool:
+    """Compare line by line; `…` stands for anything within a line."""
+    lines, patterns = (
+        printed.splitlines(),
+        [".*".join(map(re.escape, line.split("…"))) for line in expected.splitlines()],
+    )
+    return len(lines) == len(patterns) and all(map(re.fullmatch, patterns, lines))
+
+
+def test_the_comparison_of_what_is_printed_bites() -> None:
+    assert prints('{"state":"open",…}\n201\n', '{"state":"open","missing":[]}\n201')
+    assert not prints("201\n", "200\n")
+    assert not prints("20\n", "201\n")
+    assert not prints("201\n", "201\n201\n")
+    assert not prints("", "curl: (7) Failed to connect\n")
+
+
+def test_the_walk_through_prints_what_it_says(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    blocks = _BLOCKS.findall(WALK)
+    assert len(blocks) == WALK.count("```bash") > 30
+    assert len([expected for _, expected in blocks if expected]) == WALK.count("```text")
+    mark = "-- end of a block --"
+    script = tmp_path / "walk-through.sh"
+    script.write_text("set -eu\n" + "".join(f"{block}\necho '{mark}'\n" for block, _ in blocks), "utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "SERVICE": sandbox.url, "TMPDIR": str(tmp_path), "PATH": path}
+    ran = subprocess.run(
+        ["bash", script],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    *printed, rest = ran.stdout.split(f"{mark}\n")
+    for (block, expected), output in zip(blocks, printed, strict=False):
+        assert prints(expected, output), f"{block}\nprinted\n{output}\ninstead of\n{expected}"
+    assert (ran.returncode, rest, len(printed)) == (0, "", len(blocks))
+    assert sandbox.count() == 1
+
+
+# -- (c) every answer --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    status: int
+    code: str | None
+    scenario: Scenario
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.status}-{self.scenario.__name__}"
+
+
+CASES: list[Case] = []
+
+
+def provokes(name: str, status: int, code: str | None = None) -> Callable[[Scenario], Scenario]:
+    """Enter a scenario into the table: its last call is answered with this status and problem."""
+
+    def enter(scenario: Scenario) -> Scenario:
+        CASES.append(Case(name, status, code, scenario))
+        return scenario
+
+    return enter
+
+
+@provokes("catalog", 200)
+def the_whole_catalog(sender: Sender) -> Answer:
+    return sender.ask("catalog")
+
+
+@provokes("catalog", 304)
+def the_same_catalog(sender: Sender) -> Answer:
+    etag = sender.ask("catalog").headers["etag"]
+    return sender.ask("catalog", headers={"If-None-Match": etag})
+
+
+@provokes("catalog", 200)
+def another_catalog_than_the_sender_has(sender: Sender) -> Answer:
+    return sender.ask("catalog", headers={"If-None-Match": '"another"'})
+
+
+@provokes("declare", 201)
+def declared_for_an_insured_person(sender: Sender) -> Answer:
+    return sender.declare(a_declaration())
+
+
+@provokes("declare", 201)
+def declared_for_an_employer(sender: Sender) -> Answer:
+    return sender.declare(a_declaration(EMPLOYER, remark="עברית\nfrançais", branch="haifa"))
+
+
+@provokes("declare", 200)
+def declared_while_open(sender: Sender) -> Answer:
+    return sender.declare(sender.opened())
+
+
+@provokes("declare", 200)
+def declared_after_it_was_received(sender: Sender) -> Answer:
+    return sender.declare(sender.received())
+
+
+@provokes("declare", 400, "malformed")
+def declared_without_json(sender: Sender) -> Answer:
+    return sender.ask("declare", key=a_key(), body=b"payslip.pdf")
+
+
+@provokes("declare", 400, "malformed")
+def declared_in_latin_1(sender: Sender) -> Answer:
+    return sender.ask("declare", key=a_key(), body='{"to": "bénéfices"}'.encode("latin-1"))
+
+
+@provokes("declare", 400, "malformed")
+def declared_with_a_list(sender: Sender) -> Answer:
+    return sender.ask("declare", key=a_key(), body=b"[]")
+
+
+@provokes("declare", 400, "malformed")
+def declared_with_a_member_twice(sender: Sender) -> Answer:
+    return sender.ask("declare", key=a_key(), body=b'{"to": "benefits", "to": "health-funds"}')
+
+
+@provokes("declare", 400, "malformed")
+def declared_with_a_fraction(sender: Sender) -> Answer:
+    return sender.declare(a_declaration(occurrence=1.5), a_key())
+
+
+@provokes("declare", 401, "sign-in-needed")
+def declared_to_the_personal_service(sender: Sender) -> Answer:
+    declaration = a_declaration(to="personal")
+    del declaration["identity"]
+    return sender.declare(declaration)
+
+
+@provokes("declare", 404, "not-found")
+def declared_under_no_key(sender: Sender) -> Answer:
+    return sender.declare(a_declaration(), "no-key")
+
+
+@provokes("declare", 409, "key-reused")
+def declared_under_the_key_of_another(sender: Sender) -> Answer:
+    return sender.declare(a_declaration(), key_of(sender.opened()))
+
+
+@provokes("declare", 409, "key-reused")
+def declared_under_the_key_of_another_that_was_received(sender: Sender) -> Answer:
+    return sender.declare(a_declaration(), key_of(sender.received()))
+
+
+@provokes("declare", 409, "withdrawn")
+def declared_after_it_was_withdrawn(sender: Sender) -> Answer:
+    return sender.declare(sender.withdrawn())
+
+
+@provokes("declare", 409, "withdrawn")
+def declared_too_late(sender: Sender) -> Answer:
+    declaration = a_declaration()
+    assert sender.ask("withdraw", key=key_of(declaration)).status == 200
+    return sender.declare(declaration)
+
+
+@provokes("declare", 413, "declaration-too-large")
+def declared_at_length(sender: Sender) -> Answer:
+    return sender.declare(a_declaration(remark="x" * 2**20))
+
+
+@provokes("declare", 413, "document-too-large")
+def declared_with_a_document_that_is_too_large(sender: Sender) -> Answer:
+    size = CATALOG.destinations["benefits"].max_document_bytes + 1
+    answer = sender.declare(a_declaration(documents=[DOCUMENT | {"bytes": size}]))
+    assert (answer.json["limit"], answer.json["pointer"]) == (size - 1, "/documents/0")
+    return answer
+
+
+@provokes("declare", 413, "too-many-documents")
+def declared_with_too_many_documents(sender: Sender) -> Answer:
+    limit = CATALOG.destinations["benefits"].max_documents or 0
+    documents = [DOCUMENT | {"sha256": f"{number:064x}"} for number in range(limit + 1)]
+    answer = sender.declare(a_declaration(documents=documents))
+    assert answer.json["limit"] == limit
+    return answer
+
+
+@provokes("declare", 415, "format-not-accepted")
+def declared_with_a_format_that_is_not_taken(sender: Sender) -> Answer:
+    answer = sender.declare(a_declaration(documents=[DOCUMENT | {"name": "payslip.txt"}]))
+    assert answer.json["accepted"] == list(CATALOG.destinations["benefits"].formats)
+    return answer
+
+
+@provokes("declare", 422, "invalid")
+def declared_with_nothing_in_it(sender: Sender) -> Answer:
+    return sender.declare({}, a_key())
+
+
+@provokes("declare", 422, "online-form-required")
+def declared_with_a_type_that_is_filed_online(sender: Sender) -> Answer:
+    answer = sender.declare(a_declaration(category="claim", type="unemployment-claim"))
+    assert answer.json["form"] == "1500"
+    return answer
+
+
+@provokes("standing", 200)
+def the_standing_of_an_open_one(sender: Sender) -> Answer:
+    answer = sender.ask("standing", key=key_of(sender.opened()))
+    assert (answer.json["state"], answer.json["missing"]) == ("open", [DIGEST])
+    return answer
+
+
+@provokes("standing", 200)
+def the_standing_of_a_received_one(sender: Sender) -> Answer:
+    key = key_of(sender.received())
+    answer = sender.ask("standing", key=key)
+    assert answer.json["receipt"] == sender.ask("send", key=key).json
+    return answer
+
+
+@provokes("standing", 200)
+def the_standing_of_a_withdrawn_one(sender: Sender) -> Answer:
+    answer = sender.ask("standing", key=key_of(sender.withdrawn()))
+    assert answer.json["state"] == "withdrawn"
+    return answer
+
+
+@provokes("standing", 404, "not-found")
+def the_standing_of_an_unknown_one(sender: Sender) -> Answer:
+    return sender.ask("standing", key=a_key())
+
+
+@provokes("standing", 404, "not-found")
+def the_standing_of_a_key_in_lower_case(sender: Sender) -> Answer:
+    return sender.ask("standing", key=key_of(sender.opened()).lower())
+
+
+@provokes("withdraw", 200)
+def withdrawn_while_open(sender: Sender) -> Answer:
+    return sender.ask("withdraw", key=key_of(sender.opened()))
+
+
+@provokes("withdraw", 200)
+def withdrawn_before_it_was_known(sender: Sender) -> Answer:
+    return sender.ask("withdraw", key=a_key())
+
+
+@provokes("withdraw", 200)
+def withdrawn_again(sender: Sender) -> Answer:
+    return sender.ask("withdraw", key=key_of(sender.withdrawn()))
+
+
+@provokes("withdraw", 404, "not-found")
+def withdrawn_without_a_key(sender: Sender) -> Answer:
+    return sender.ask("withdraw", key="no-key")
+
+
+@provokes("withdraw", 409, "already-received")
+def withdrawn_too_late(sender: Sender) -> Answer:
+    key = key_of(sender.received())
+    answer = sender.ask("withdraw", key=key)
+    assert answer.json["receipt"] == sender.ask("send", key=key).json
+    return answer
+
+
+@provokes("put", 201)
+def put_once(sender: Sender) -> Answer:
+    return sender.put(sender.opened(), CONTENT)
+
+
+@provokes("put", 204)
+def put_twice(sender: Sender) -> Answer:
+    declaration = sender.opened()
+    assert sender.put(declaration, CONTENT).status == 201
+    return sender.put(declaration, CONTENT)
+
+
+@provokes("put", 204)
+def put_after_it_was_received(sender: Sender) -> Answer:
+    return sender.put(sender.received(), CONTENT)
+
+
+@provokes("put", 400, "digest-mismatch")
+def put_with_other_bytes(sender: Sender) -> Answer:
+    return sender.put(sender.opened(), CONTENT.swapcase(), DIGEST)
+
+
+@provokes("put", 400, "digest-mismatch")
+def put_with_fewer_bytes(sender: Sender) -> Answer:
+    return sender.put(sender.opened(), CONTENT[:-1], DIGEST)
+
+
+@provokes("put", 400, "digest-mismatch")
+def put_with_no_bytes(sender: Sender) -> Answer:
+    return sender.put(sender.opened(), b"", DIGEST)
+
+
+@provokes("put", 404, "not-found")
+def put_without_being_declared(sender: Sender) -> Answer:
+    return sender.put(sender.opened(), b"%PDF-1.4 another")
+
+
+@provokes("put", 404, "not-found")
+def put_under_an_unknown_key(sender: Sender) -> Answer:
+    return sender.put(a_declaration(), CONTENT)
+
+
+@provokes("put", 404, "not-found")
+def put_under_no_digest(sender: Sender) -> Answer:
+    return sender.put(sender.opened(), CONTENT, "no-digest")
+
+
+@provokes("put", 409, "withdrawn")
+def put_after_it_was_withdrawn(sender: Sender) -> Answer:
+    return sender.put(sender.withdrawn(), CONTENT)
+
+
+@provokes("put", 411, "length-required")
+def put_in_chunks(sender: Sender) -> Answer:
+    declaration = sender.opened()
+    chunks = iter([CONTENT[:4], CONTENT[4:]])
+    headers = {"Transfer-Encoding": "chunked"}
+    key, digest = key_of(declaration), DIGEST
+    return sender.ask("put", key=key, digest=digest, body=chunks, headers=headers)
+
+
+@provokes("put", 413, "document-too-large")
+def put_with_more_than_any_document_may_have(sender: Sender) -> Answer:
+    return sender.put(sender.opened(), bytes(LARGEST + 1), DIGEST)
+
+
+@provokes("put", 415, "content-mismatch")
+def put_with_another_content_than_the_name_says(sender: Sender) -> Answer:
+    content = b"\x89PNG\r\n\x1a\n"
+    document = {"name": "scan.pdf", "bytes": len(content), "sha256": sha256(content).hexdigest()}
+    return sender.put(sender.opened(a_declaration(documents=[document])), content)
+
+
+@provokes("send", 200)
+def sent_when_complete(sender: Sender) -> Answer:
+    declaration = sender.opened()
+    assert sender.put(declaration, CONTENT).status == 201
+    answer = sender.ask("send", key=key_of(declaration))
+    assert answer.json["key"] == key_of(declaration)
+    assert answer.json["documents"] == declaration["documents"]
+    return answer
+
+
+@provokes("send", 200)
+def sent_again(sender: Sender) -> Answer:
+    key = key_of(sender.received())
+    once, again = sender.ask("send", key=key), sender.ask("send", key=key)
+    assert once.body == again.body
+    return again
+
+
+@provokes("send", 404, "not-found")
+def sent_under_an_unknown_key(sender: Sender) -> Answer:
+    return sender.ask("send", key=a_key())
+
+
+@provokes("send", 409, "incomplete")
+def sent_too_early(sender: Sender) -> Answer:
+    answer = sender.ask("send", key=key_of(sender.opened()))
+    assert answer.json["missing"] == [DIGEST]
+    return answer
+
+
+@provokes("send", 409, "withdrawn")
+def sent_after_it_was_withdrawn(sender: Sender) -> Answer:
+    return sender.ask("send", key=key_of(sender.withdrawn()))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_answer_is_the_one_that_the_contract_names(case: Case, sender: Sender) -> None:
+    answer = case.scenario(sender)
+    assert (answer.status, answer.code) == (case.status, case.code)
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "catalog"])
+def test_a_body_that_does_not_come_is_too_slow(
+    name: str, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_SECONDS_TO_ARRIVE", 0.05)
+    answer = sender.ask(name, key="no-key", digest=DIGEST, withheld=100)
+    assert (answer.status, answer.code) == (408, "too-slow")
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_fault_of_the_service_is_told_as_one_and_not_kept(
+    name: str, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = key_of(sender.received())
+    digest, body = DIGEST, CONTENT if name == "put" else b""
+    with monkeypatch.context() as broken:
+        broken.setattr(app, "_SECONDS_TO_ARRIVE", "as long as it takes")
+        answer = sender.ask(name, key=key, digest=digest, body=body)
+        assert (answer.status, answer.code) == (500, "own-fault")
+    assert sender.ask(name, key=key, digest=digest, body=body).status < 500
+
+
+def test_every_documented_answer_is_provoked_and_no_other() -> None:
+    provoked = {(case.name, case.status, case.code) for case in CASES}
+    provoked |= {(name, 408, "too-slow") for name in OPERATIONS if name != "catalog"}
+    provoked |= {(name, 500, "own-fault") for name in OPERATIONS}
+    assert provoked == set(documented())
+    elsewhere = {"method-not-allowed"}
+    types = CONTRACT["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
+    assert {code for _, _, code in provoked if code} | elsewhere == {
+        type_.removeprefix(PREFIX) for type_ in types
+    }
+
+
+def test_a_document_that_did_not_arrive_in_time_can_be_put_again(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declaration = sender.opened()
+    key, digest = key_of(declaration), DIGEST
+    with monkeypatch.context() as hurried:
+        hurried.setattr(app, "_SECONDS_TO_ARRIVE", 0.05)
+        assert sender.ask("put", key=key, digest=digest, withheld=len(CONTENT)).status == 408
+    assert sender.ask("standing", key=key).json["missing"] == [digest]
+    assert sender.put(declaration, CONTENT).status == 201
+
+
+# -- declarations ------------------------------------------------------------------------------------------
+
+ABSENT = object()
+
+# Where, what stands there instead, and the code of the error that the service finds there.
+FAULTS: list[tuple[Declaration, str, object, str]] = [
+    (INSURED, "/to", "moon", "unknown-destination"),
+    (INSURED, "/identity/id_number", "000000019", "id-number-invalid"),
+    (INSURED, "/identity/id_number", ABSENT, "id-number-invalid"),
+    (INSURED, "/subject", None, "subject-missing"),
+    (INSURED, "/subject", "moon", "unknown-subject"),
+    (INSURED, "/category", None, "category-missing"),
+    (INSURED, "/category", "moon", "unknown-category"),
+    (INSURED, "/type", None, "type-missing"),
+    (INSURED, "/type", "moon", "unknown-type"),
+    (INSURED, "/remark", "x" * (CATALOG.texts.remark + 1), "remark-too-long"),
+    (INSURED, "/remark", "turned \u202e round", "invalid"),
+    (INSURED, "/remark", " ", "invalid"),
+    (INSURED, "/reference", "x" * (CATALOG.texts.reference + 1), "reference-too-long"),
+    (INSURED, "/branch", "moon", "unknown-branch"),
+    (INSURED, "/branch", "x" * 101, "branch-too-long"),
+    (INSURED, "/required", "1", "not-taken"),
+    (INSURED, "/occurrence", 0, "invalid"),
+    (INSURED, "/occurrence", "1", "invalid"),
+    (INSURED, "/occurrence", True, "invalid"),
+    (INSURED, "/occurrence", ABSENT, "invalid"),
+    (INSURED, "/documents", [], "documents-missing"),
+    (INSURED, "/documents/0", DOCUMENT | {"name": "../payslip.pdf"}, "invalid"),
+    (INSURED, "/documents/0", DOCUMENT | {"bytes": 0}, "invalid"),
+    (INSURED, "/documents/0", DOCUMENT | {"sha256": "no digest"}, "invalid"),
+    (INSURED, "/documents/0", DOCUMENT | {"path": "/tmp"}, "invalid"),  # noqa: S108 - no path is made of it
+    (INSURED, "/documents/1", DOCUMENT, "duplicate-document"),
+    (INSURED, "/documents/0/name", "x" * CATALOG.texts.document_name + ".pdf", "name-not-accepted"),
+    (INSURED, "/colour", "red", "invalid"),
+    (EMPLOYER, "/subject", "unemployment", "not-taken"),
+    (EMPLOYER, "/identity/employer_file", "12", "employer-file-invalid"),
+    (EMPLOYER, "/identity/employer_kind", "moon", "unknown-employer-kind"),
+    (EMPLOYER, "/identity/booklet", "", "booklet-missing"),
+    (EMPLOYER, "/identity/mobile", "031234567", "mobile-invalid"),
+    (EMPLOYER, "/identity/email", "nobody", "email-invalid"),
+    (EMPLOYER, "/identity/id_number", PERSON, "invalid"),
+]
+# The rules of these are the catalog's, or go beyond what a schema can say.
+NOT_IN_THE_SCHEMA = {
+    "branch-too-long",
+    "duplicate-document",
+    "name-not-accepted",
+    "not-taken",
+    "reference-too-long",
+    "remark-too-long",
+    "subject-missing",
+    "unknown-branch",
+    "unknown-category",
+    "unknown-destination",
+    "unknown-subject",
+    "unknown-type",
+}
+
+
+def changed(base: Declaration, pointer: str, value: object) -> Declaration:
+    """Give a declaration in which `value` stands where the JSON pointer leads, one place deep or two."""
+    declaration = copy.deepcopy(a_declaration(base))
+    *way, last = pointer.split("/")[1:]
+    place: Any = declaration
+    for step in way:
+        place = place[int(step)] if isinstance(place, list) else place[step]
+    if isinstance(place, list):
+        place[int(last) :] = [value]
+    elif value is ABSENT:
+        del place[last]
+    else:
+        place[last] = value
+    return declaration
+
+
+@pytest.mark.parametrize(("base", "pointer", "value", "code"), FAULTS)
+def test_a_fault_in_a_declaration_is_named_where_it_stands(
+    base: Declaration, pointer: str, value: object, code: str, sender: Sender
+) -> None:
+    answer = sender.declare(changed(base, pointer, value))
+    assert answer.code == "invalid"
+    assert (pointer, code) in [(error["pointer"], error["code"]) for error in answer.json["errors"]]
+
+
+def test_every_code_of_an_error_is_provoked() -> None:
+    codes = CONTRACT["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
+    assert {code for *_, code in FAULTS} == set(codes)
+
+
+def test_the_schema_of_a_declaration_takes_what_is_right_and_refuses_what_is_wrong() -> None:
+    schema = "/components/schemas/Declaration"
+    assert faults(schema, INSURED) == faults(schema, EMPLOYER) == []
+    for base, pointer, value, code in FAULTS:
+        if code not in NOT_IN_THE_SCHEMA and value != "000000019":  # nor can a schema count check digits
+            assert faults(schema, changed(base, pointer, value)), (pointer, value)
+
+
+OF_ANOTHER_KIND: tuple[object, ...] = (None, True, 0, -1, 2**53, "", "\n", [], [[]], {}, {"code": "haifa"})
+
+
+@pytest.mark.parametrize("member", [*INSURED, "identity/id_number", "identity/email", "documents/0"])
+def test_a_member_of_another_kind_is_refused_and_breaks_nothing(member: str, sender: Sender) -> None:
+    for base, value in itertools.product((INSURED, EMPLOYER), OF_ANOTHER_KIND):
+        declaration = changed(base, f"/{member}", value)
+        if faults("/components/schemas/Declaration", declaration):
+            assert sender.declare(declaration).code == "invalid", value
+
+
+@pytest.mark.parametrize("member", ["remark", "branch", "required", "reference", "subject", "identity/email"])
+def test_a_member_that_says_nothing_is_there_nevertheless(member: str, sender: Sender) -> None:
+    declaration = changed(EMPLOYER, f"/{member}", ABSENT)
+    assert faults("/components/schemas/Declaration", declaration)
+    assert sender.declare(declaration).code == "invalid"
+
+
+def test_a_name_without_an_extension_has_no_format(sender: Sender) -> None:
+    declaration = a_declaration(documents=[DOCUMENT | {"name": "pdf"}])
+    assert sender.declare(declaration).code == "format-not-accepted"
+
+
+def test_a_declaration_is_written_in_utf_8(sender: Sender) -> None:
+    declaration = a_declaration()
+    body = json.dumps(declaration).encode("utf-16")
+    assert sender.ask("declare", key=key_of(declaration), body=body).code == "malformed"
+
+
+def test_a_pointer_to_a_stray_member_is_a_json_pointer(sender: Sender) -> None:
+    answer = sender.declare(a_declaration(INSURED | {"a/b~c": 1}))
+    assert [error["pointer"] for error in answer.json["errors"]] == ["/a~1b~0c"]
+
+
+# -- (d) addresses -----------------------------------------------------------------------------------------
+
+
+def test_the_calls_of_openapi_yaml_are_the_routes_of_the_sandbox(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    routes: Any = app.Sandbox(store, CATALOG, b"{}").app().routes
+    store.close()
+    served = {(method, route.path) for route in routes for method in route.methods - {"HEAD"}}
+    assert served == {(operation.method, operation.path) for operation in OPERATIONS.values()}
+
+
+SUBMISSION = "/v1/submissions/{key}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    list(CONTRACT["paths"]),
+)
+def test_other_methods_are_refused_and_the_right_ones_named(path: str, sender: Sender) -> None:
+    taken = {operation.method for operation in OPERATIONS.values() if operation.path == path}
+    address = path.replace("{key}", a_key()).replace("{sha256}", DIGEST)
+    for method in METHODS:
+        if method not in taken:
+            answer = sender.request(method, address)
+            assert answer.status == 405
+            check(answer, "/components/responses/MethodNotAllowed")
+            assert set(answer.headers["allow"].split(", ")) - {"HEAD"} == taken
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1/",
+        "/v1/session",
+        "/v1/required",
+        "/v1/submissions/",
+        "/v2/catalog",
+        "/v1/catalog/",
+    ],
+)
+def test_other_addresses_are_not_found_and_lead_nowhere_else(path: str, sender: Sender) -> None:
+    answer = sender.request("GET", path)
+    assert answer.status == 404
+    check(answer, "/components/responses/NotFound")
+
+
+def test_head_is_taken_wherever_get_is(sender: Sender) -> None:
+    key = key_of(sender.opened())
+    for operation in OPERATIONS.values():
+        if operation.method == "GET":
+            address = operation.path.replace("{key}", key)
+            head, get = sender.request("HEAD", address), sender.request("GET", address)
+            assert (head.status, head.body) == (get.status, b"")
+            assert head.headers.keys() == get.headers.keys()
