@@ -354,13 +354,6 @@ class _Lines:
         self._console.say(f"{safe(reason)}; trying again in {seconds:.1f} s")
 
 
-def prepare_streams() -> None:
-    """Let stdout and stderr write any text: what their encoding lacks is written out as an escape."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def kept_as_json(entry: Kept, receipt: Receipt | None) -> dict[str, Any]:
     """Give one row of docsend.receipts/1."""
     return {

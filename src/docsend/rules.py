@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.formats import FORMAT_OF_EXTENSION
-from docsend.search import nearest
 from docsend.submission import (
     EMPLOYER_KINDS,
     CheckedSubmission,
@@ -209,6 +208,8 @@ def _branch(submission: Submission, catalog: Catalog, found: Findings) -> str | 
 
 
 def _unknown(what: str, given: str, known: Iterable[Entry], *, field: str | None = None) -> Problem:
+    from docsend.search import nearest  # noqa: PLC0415 - only for a fault
+
     codes = [entry.code for entry in known]
     close = nearest(given, codes)
     if close:

@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from docsend import __version__, result
+from docsend import __version__
 from docsend.cli import catalog, receipts, sandbox, send
-from docsend.console import Console, prepare_streams
 from docsend.errors import DocsendError, ExitCode, Interrupted, Terminated, UsageFault
 
 app = typer.Typer(
@@ -55,18 +54,15 @@ def root(
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code (see `docsend.errors`); nothing is raised."""
-    prepare_streams()
-    console = Console(as_json=_asks_for_json(argv))
+    _let_streams_write_anything()
     try:
         with _sigterm_as_interrupt():
             return _run(argv)
     except DocsendError as error:
-        console.failure(error, result.of_error(error))
-        return int(error.code)
+        return _report(error, as_json=_asks_for_json(argv))
     except Exception as error:  # noqa: BLE001 - the last border: a bug is reported, not thrown at the user
         bug = _bug(error, with_trace="-v" in argv or "--verbose" in argv)
-        console.failure(bug, result.of_error(bug))
-        return int(ExitCode.BUG)
+        return _report(bug, as_json=_asks_for_json(argv))
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -79,6 +75,21 @@ def _run(argv: Sequence[str]) -> int:
     except typer.TyperException as error:
         raise _usage(error) from error
     return int(code or 0)
+
+
+def _report(error: DocsendError, *, as_json: bool) -> int:
+    from docsend import result  # noqa: PLC0415 - only a failure pays for its report
+    from docsend.console import Console  # noqa: PLC0415
+
+    Console(as_json=as_json).failure(error, result.of_error(error))
+    return int(error.code)
+
+
+def _let_streams_write_anything() -> None:
+    """Let stdout and stderr write any text: what their encoding lacks is written out as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _usage(error: typer.TyperException) -> UsageFault:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from docsend.cli.session import Session, command, sandbox_server
-from docsend.console import NOT_THE_INSTITUTE
 from docsend.errors import ExitCode
 
 EXITS = (
@@ -42,6 +41,8 @@ def sandbox(
 
     It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
     """
+    from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415 - --help does without
+
     server = sandbox_server()
     folder = (data or session.settings.sandbox_data).absolute()
 

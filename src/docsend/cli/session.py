@@ -1,7 +1,6 @@
 """What every command starts with: the options that all of them take, and the wiring behind them."""
 
 import contextlib
-import hashlib
 import inspect
 import typing
 from collections.abc import Callable, Iterator
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from docsend import settings as settings_
-from docsend.console import NOT_THE_INSTITUTE, Console
 from docsend.errors import EXIT_MEANINGS, ExitCode, Interrupted, LocalFailure, UsageFault
 
 if TYPE_CHECKING:
     from docsend.catalog import Catalog
+    from docsend.console import Console
     from docsend.ledger import Ledger
     from docsend.service import Service, Watcher
     from docsend.settings import Settings
@@ -27,7 +25,7 @@ class Session:
     """One run of one command: its settings, its console, and what it opens."""
 
     settings: "Settings"
-    console: Console
+    console: "Console"
 
     def at(self, service: str) -> "Session":
         """Give this session with another service, named as in the ledger."""
@@ -50,6 +48,8 @@ class Session:
         endpoint = self.settings.endpoint
         if endpoint is None:
             return None
+        import hashlib  # noqa: PLC0415 - --help does without
+
         name = hashlib.sha256(endpoint.name.encode()).hexdigest()[:16]
         return self.settings.catalogs / f"{name}.json"
 
@@ -62,6 +62,7 @@ class Session:
     @contextlib.contextmanager
     def service(self, watcher: "Watcher") -> Iterator["Service"]:
         """Open the chosen service; `sandbox` is the one that runs, or one inside this process."""
+        from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415 - --help does without
         from docsend.service import Patience, Service  # noqa: PLC0415 - httpx is the dearest import
 
         endpoint = self.settings.chosen_endpoint()
@@ -159,6 +160,9 @@ def command(
 def _session(
     *, service: str | None, lang: str | None, as_json: bool, quiet: bool, verbose: bool, no_input: bool
 ) -> Session:
+    from docsend import settings as settings_  # noqa: PLC0415 - --help does without
+    from docsend.console import Console  # noqa: PLC0415
+
     settings = settings_.resolve(
         service=service,
         language=lang,
