@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from docsend.result import Result
     from docsend.service import Watcher
     from docsend.settings import Settings
-    from docsend.submission import CheckedSubmission, Problem, Receipt, Submission
+    from docsend.submission import CheckedSubmission, Problem, Receipt, RequiredDocument, Submission
 
 _WIDE = 80
 NOT_THE_INSTITUTE = "sandbox: nothing here reaches the institute"
@@ -63,6 +63,7 @@ class Console:
         self._quiet = settings.quiet if settings else False
         self._verbose = settings.verbose if settings else False
         self._language: Language = settings.language if settings else "en"
+        self._said: set[str] = set()
         self._is_dumb = settings.has_dumb_terminal if settings else True
 
     # -- talk --------------------------------------------------------------------------------------------
@@ -71,6 +72,12 @@ class Console:
         """Tell something that is good to know and may be missed."""
         if not self._quiet:
             self._tell(text)
+
+    def say_once(self, text: str) -> None:
+        """Tell it the first time only."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
 
     def detail(self, text: str) -> None:
         """Tell what only `--verbose` wants to know."""
@@ -235,6 +242,51 @@ class Console:
             drawn.add_row(*map(_as_text, row))
         self._draw(drawn)
 
+    def required(self, asked: Sequence[RequiredDocument]) -> None:
+        """List the documents that the service asks for."""
+        if self._as_json:
+            self.json({"schema": "docsend.required/1", "required": [_required(each) for each in asked]})
+            return
+        if not asked:
+            self.say("the service asks for no documents")
+            return
+        self.table(
+            ("id", "subject", "title", "due", "state"),
+            [(each.id, each.subject, each.titles[self._language], each.due, each.state) for each in asked],
+        )
+
+    def signed_in(self, service: str, backend: str, expires_in: float) -> None:
+        """Tell that somebody has signed in; never who."""
+        if self._as_json:
+            self.json(_sign_in(service, backend, "••••••", expires_in))
+            return
+        self._write(sys.stdout, f"signed in at {safe(service)}\n")
+        self.say(f"code and password are kept in {safe(backend)}; the session lasts {_duration(expires_in)}")
+
+    def sign_in_status(
+        self, service: str, where: str | None, who: str | None, expires_in: float | None
+    ) -> None:
+        """Tell whether somebody is signed in, where the secret is, and how long the session lasts."""
+        if self._as_json:
+            self.json(_sign_in(service, where, who, expires_in))
+        elif where is None or who is None:
+            self._write(sys.stdout, f"nobody is signed in at {safe(service)}\n")
+            self.say("docsend login")
+        else:
+            lasts = "no session" if expires_in is None else f"{_duration(expires_in)} more"
+            self._card(
+                "signed in",
+                [("service", service), ("who", who), ("kept in", where), ("session", lasts)],
+                footnote=None,
+            )
+
+    def forgotten(self, service: str, *, was_there: bool) -> None:
+        if self._as_json:
+            self.json(_sign_in(service, None, None, None))
+            return
+        done = "code, password and session are removed" if was_there else "there was nothing to forget"
+        self._write(sys.stdout, f"{done}: {safe(service)}\n")
+
     def address(self, address: str, folder: Path) -> None:
         """Tell where the sandbox is: the address alone on stdout, so that a script can read it."""
         if self._as_json:
@@ -280,7 +332,9 @@ class Console:
             ],
         ]
 
-    def _card(self, heading: str, rows: Sequence[tuple[str, str]]) -> None:
+    def _card(
+        self, heading: str, rows: Sequence[tuple[str, str]], *, footnote: str | None = NOT_APPROVED
+    ) -> None:
         """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
         clean = [(safe(label), safe(value)) for label, value in rows]
         if not self._draws(sys.stdout):
@@ -288,7 +342,8 @@ class Console:
             self._write(sys.stdout, safe(heading) + "\n")
             for label, value in clean:
                 self._write(sys.stdout, f"  {label.ljust(width)}  {value}\n")
-            self.say(NOT_APPROVED)
+            if footnote:
+                self.say(footnote)
             return
         from rich import panel, table  # noqa: PLC0415 - only a terminal pays for rich
 
@@ -298,7 +353,7 @@ class Console:
         for label, value in clean:
             grid.add_row(_as_text(label), _as_text(value))
         title = _as_text(f" {heading} ")
-        self._draw(panel.Panel(grid, title=title, title_align="left", subtitle=_as_text(NOT_APPROVED)))
+        self._draw(panel.Panel(grid, title=title, title_align="left", subtitle=_as_text(footnote or "")))
 
     def _draw(self, renderable: Any) -> None:
         import rich.console  # noqa: PLC0415 - only a terminal pays for rich
@@ -380,6 +435,33 @@ def kept_as_json(entry: Kept, receipt: Receipt | None) -> dict[str, Any]:
             for document in entry.documents
         ],
     }
+
+
+def _required(asked: RequiredDocument) -> dict[str, Any]:
+    return {
+        "id": asked.id,
+        "subject": asked.subject,
+        "category": asked.category,
+        "type": asked.type,
+        "title": dict(asked.titles),
+        "due": asked.due,
+        "state": asked.state,
+    }
+
+
+def _sign_in(service: str, where: str | None, who: str | None, expires_in: float | None) -> dict[str, Any]:
+    return {
+        "schema": "docsend.login/1",
+        "service": service,
+        "signed_in": who is not None,
+        "who": who,
+        "kept_in": where,
+        "expires_in": None if expires_in is None else int(expires_in),
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
 
 
 def _entry(kind: str, row: Entry) -> dict[str, Any]:

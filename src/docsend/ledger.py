@@ -32,7 +32,7 @@ State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", 
 STATES: tuple[State, ...] = get_args(State)
 
 _APPLICATION_ID = 0x646F6373  # "docs"
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE submission (
     service      TEXT NOT NULL,
@@ -43,6 +43,7 @@ CREATE TABLE submission (
     category     TEXT NOT NULL,
     type         TEXT NOT NULL,
     reference    TEXT,
+    required     TEXT,
     occurrence   INTEGER NOT NULL,
     problem      TEXT,
     receipt      BLOB,
@@ -92,6 +93,7 @@ class Entry:
     category: str
     type: str
     reference: str | None
+    required: str | None
     occurrence: int
     problem: str | None
     receipt: bytes | None
@@ -144,6 +146,14 @@ class Ledger:
                 for entry in self._select("WHERE substr(key, 1, ?) = ?", len(start), start.upper())
             ]
 
+    def requested(self, service: str, required: str) -> Entry | None:
+        """Give the latest submission that was to fulfil a requirement of the service."""
+        with self._failures_named():
+            found = self._select(
+                "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
+            )
+            return found[0] if found else None
+
     def entries(self, *, most: int | None = None) -> list[Entry]:
         """Give all submissions, the latest first, without their documents."""
         with self._failures_named():
@@ -157,8 +167,8 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO submission (service, key, state, destination, subject, category, type,"
-                " reference, occurrence, planned_at, changed_at)"
-                " VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?)"
+                " reference, required, occurrence, planned_at, changed_at)"
+                " VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL,"
                 " changed_at = excluded.changed_at WHERE state = 'refused'",
                 (
@@ -169,6 +179,7 @@ class Ledger:
                     checked.category,
                     checked.type,
                     checked.reference,
+                    checked.required,
                     checked.occurrence,
                     now,
                     now,
@@ -237,8 +248,8 @@ class Ledger:
 
     def _select(self, where: str, *values: object) -> list[Entry]:
         rows = self._connection.execute(
-            "SELECT service, key, state, destination, subject, category, type, reference, occurrence,"  # noqa: S608
-            f" problem, receipt, planned_at, changed_at FROM submission {where}",
+            "SELECT service, key, state, destination, subject, category, type, reference, required,"  # noqa: S608
+            f" occurrence, problem, receipt, planned_at, changed_at FROM submission {where}",
             values,
         )
         return [Entry(*row) for row in rows]
@@ -255,6 +266,11 @@ class Ledger:
         if version > _VERSION:
             raise LocalFailure(
                 f"the ledger {self._file} was written by a newer docsend", "update docsend on this machine"
+            )
+        if version in range(1, _VERSION):
+            raise LocalFailure(
+                f"the ledger {self._file} was written by an unreleased docsend",
+                "move it aside: it is not read any more",
             )
         if version == 0:
             with self._transaction() as connection:

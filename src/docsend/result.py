@@ -49,7 +49,8 @@ class Result:
 
     @property
     def key(self) -> str | None:
-        return self.submission.key if isinstance(self.submission, CheckedSubmission) else None
+        known = self.submission
+        return known.key if isinstance(known, CheckedSubmission) and known.is_named else None
 
     def as_json(self) -> dict[str, Any]:
         return {

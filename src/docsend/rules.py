@@ -24,10 +24,10 @@ from docsend.submission import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from docsend.catalog import Catalog, Category, Destination, DocumentType, Entry
-    from docsend.submission import Identity, Submission
+    from docsend.submission import Identity, RequiredDocument, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,35 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Fault
         type=type_.code,
         remark=remark,
         branch=branch,
-        required=submission.required,
+        required=submission.required or None,
         reference=reference,
         documents=documents,
         warnings=tuple(found),
+    )
+
+
+def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]) -> Problem | None:
+    """Hold a personal submission against what the service asks for.
+
+    Seed: "Si un document est requis par le système, il ne sera pas possible de télécharger d'autres documents
+    en ligne concernant le sujet pour lequel il existe une telle exigence."
+    """
+    waiting = [document for document in asked if document.subject == checked.subject]
+    if checked.required is not None:
+        if any(document.id == checked.required for document in asked):
+            return None
+        message = f"the service asks for no document {checked.required!r} (any more)"
+        return Problem(
+            "unknown-required", message, "`docsend required` lists what it asks for", field="required"
+        )
+    if not waiting:
+        return None
+    named = ", ".join(f"{document.titles['en']} (due {document.due})" for document in waiting)
+    return Problem(
+        "required-documents-pending",
+        f"{checked.subject} takes nothing else before the documents that the service asks for: {named}",
+        "; ".join(f"docsend required upload {document.id} FILE" for document in waiting),
+        field="subject",
     )
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docsend import documents, receipts, service
-from docsend.errors import Refused, Unfinished
+from docsend import documents, receipts, rules, service
+from docsend.errors import FaultySubmission, Refused, Unfinished
 from docsend.submission import Delivery
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> De
 
     Raises Refused, Unfinished, SignInNeeded, LocalFailure, or FaultySubmission if a file changed.
     """
+    if checked.account is not None:
+        _required_first(checked, far_side, ledger)
     known = ledger.plan(far_side.name, checked)
     if before := receipts.delivered(known):
         return before
@@ -40,6 +42,19 @@ def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> De
         else:
             ledger.refused(far_side.name, checked.key, refusal.problems[0].code)
         raise
+
+
+def _required_first(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> None:
+    """Refuse what the service would refuse, before it is planned: documents that it asks for go first.
+
+    What was declared already is past this: the requirement may be gone because this submission met it.
+    """
+    known = ledger.find(far_side.name, checked.key)
+    if known is not None and known.state not in ("planned", "refused"):
+        return
+    problem = rules.required_first(checked, far_side.required())
+    if problem is not None:
+        raise FaultySubmission("1 problem, nothing was sent", problems=[problem])
 
 
 def _deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:

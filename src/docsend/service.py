@@ -16,13 +16,13 @@ import random
 import ssl
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from docsend import __version__, receipts
 from docsend.errors import Refused, SignInNeeded, Unfinished
-from docsend.submission import Problem, Receipt, canonical
+from docsend.submission import Problem, Receipt, RequiredDocument, canonical
 
 # uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
+    from docsend.account import Account
+    from docsend.credentials import Credentials
     from docsend.settings import Endpoint
     from docsend.submission import CheckedSubmission, Document
 
 _T = TypeVar("_T")
 
 PROBLEM_TYPE = "urn:docsend:problem:"
+_JSON = {"Content-Type": "application/json"}
 _BLOCK = 128 * 1024
 _MOST_JSON = 2**20
 _MOST_CATALOG = 8 * 2**20
@@ -115,6 +118,11 @@ class _Request:
     document: Document | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     most: int = _MOST_JSON
+    signed: bool = False
+    counts: bool = False  # each try counts at the service, and so none is made that is not needed
+
+    def with_token(self, token: str) -> _Request:
+        return replace(self, headers={**self.headers, "Authorization": f"Bearer {token}"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +153,23 @@ class _Answer:
 class Service:
     """One service at one address. Use it as a context manager: connections are kept for the calls inside."""
 
-    def __init__(self, endpoint: Endpoint, url: str, patience: Patience, watcher: Watcher) -> None:
-        """Make the service at `url`, which is the endpoint's own or that of the sandbox in the process."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        patience: Patience,
+        watcher: Watcher,
+        account: Account | None = None,
+    ) -> None:
+        """Make the service at `url`, which is the endpoint's own or that of the sandbox in the process.
+
+        Calls about what is personal carry the token of `account`, which was made for this endpoint alone.
+        """
         self.name = endpoint.name
         self._url = url
         self._patience = patience
         self._watcher = watcher
+        self._account = account
         self._client = _client(url, endpoint.proxy)
 
     def __enter__(self) -> Service:
@@ -168,13 +187,32 @@ class Service:
         headers = {"If-None-Match": etag} if etag else {}
         return self._call(_Request("GET", "/v1/catalog", headers=headers, most=_MOST_CATALOG), _catalog)
 
+    def sign_in(self, credentials: Credentials) -> tuple[str, float]:
+        """Give a token and the seconds that it lasts; raise SignInNeeded if the service refuses.
+
+        A try that may have reached the service is not repeated: each one counts towards a lock.
+        """
+        body = canonical({"code": credentials.code, "password": credentials.password})
+        request = _Request("POST", "/v1/session", content=body, headers=_JSON, counts=True)
+        return self._call(request, _session)
+
+    def sign_out(self, token: str) -> None:
+        """End a session; one that the service does not know any more has ended."""
+        bearer = {"Authorization": f"Bearer {token}"}
+        self._call(_Request("DELETE", "/v1/session", headers=bearer), _signed_out)
+
+    def required(self) -> tuple[RequiredDocument, ...]:
+        """Ask which documents the signed-in person has to send."""
+        return self._call(_Request("GET", "/v1/required", signed=True), _required)
+
     def declare(self, checked: CheckedSubmission) -> Opened | Receipt:
         """Declare a submission before any of its documents; the receipt comes back if it has one already."""
         request = _Request(
             "PUT",
             _submission(checked.key),
             content=canonical(checked.declaration()),
-            headers={"Content-Type": "application/json"},
+            headers=_JSON,
+            signed=checked.account is not None,
         )
         standing = self._call(request, lambda answer: _opened(answer, checked))
         if isinstance(standing, Opened):
@@ -185,21 +223,25 @@ class Service:
     def put(self, checked: CheckedSubmission, document: Document, content: bytes) -> None:
         """Send one document's bytes under their digest; raise Forgotten if the declaration is gone."""
         path = f"{_submission(checked.key)}/documents/{document.sha256}"
-        self._call(_Request("PUT", path, content=content, document=document), _put)
+        signed = checked.account is not None
+        self._call(_Request("PUT", path, content=content, document=document, signed=signed), _put)
         self._watcher.arrived(document)
 
     def send(self, checked: CheckedSubmission) -> Receipt:
         """Ask for the receipt; raise Incomplete or Forgotten if the service lacks something."""
-        request = _Request("POST", f"{_submission(checked.key)}/send")
+        path, signed = f"{_submission(checked.key)}/send", checked.account is not None
+        request = _Request("POST", path, signed=signed)
         return self._call(request, lambda answer: _received(answer, checked))
 
-    def standing(self, key: str) -> Standing:
+    def standing(self, key: str, *, signed: bool) -> Standing:
         """Ask what became of a key; raise Forgotten if the service does not know it."""
-        return self._call(_Request("GET", _submission(key)), lambda answer: _standing(answer, key))
+        request = _Request("GET", _submission(key), signed=signed)
+        return self._call(request, lambda answer: _standing(answer, key))
 
-    def withdraw(self, key: str) -> Standing:
+    def withdraw(self, key: str, *, signed: bool) -> Standing:
         """Fence a key off: nothing can be received under it any more, unless it has been already."""
-        return self._call(_Request("DELETE", _submission(key)), lambda answer: _withdrawn(answer, key))
+        request = _Request("DELETE", _submission(key), signed=signed)
+        return self._call(request, lambda answer: _withdrawn(answer, key))
 
     # -- how a call is made ------------------------------------------------------------------------------
 
@@ -208,12 +250,14 @@ class Service:
         began, attempt = time.monotonic(), 0
         while True:
             try:
-                answer = self._exchange(request)
-                if answer.status not in _WORTH_REPEATING:
+                answer = self._signed_exchange(request) if request.signed else self._exchange(request)
+                if answer.status not in _WORTH_REPEATING or request.counts:
                     return read(answer)
                 trouble, asked_to_wait = f"the service answered {answer.status}", _retry_after(answer)
             except httpx.TransportError as error:
                 trouble, asked_to_wait = _in_words(error), None
+                if request.counts and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                    raise Unfinished(f"{trouble}: {self._url}", "nothing is lost: try again") from None
             except _NotTheContract as error:
                 trouble, asked_to_wait = f"the answer is not what the contract says ({error})", None
             pause = self._patience.pause(attempt) if asked_to_wait is None else asked_to_wait
@@ -228,6 +272,23 @@ class Service:
                 )
             self._watcher.waiting(trouble, pause)
             time.sleep(pause)
+
+    def _signed_exchange(self, asked: _Request) -> _Answer:
+        """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
+        if self._account is None:
+            raise SignInNeeded("the personal service needs a sign-in", "docsend login")
+        token = self._account.token(self.sign_in)
+        answer = self._exchange(asked.with_token(token))
+        if answer.status == 401:
+            token = self._account.token(self.sign_in, instead_of=token)
+            answer = self._exchange(asked.with_token(token))
+            if answer.status == 401:
+                raise self._account.refused(
+                    SignInNeeded(
+                        "the service does not accept the session that it has just given", "docsend login"
+                    )
+                )
+        return answer
 
     def _exchange(self, asked: _Request) -> _Answer:
         """Send one request and read one answer, both before a deadline."""
@@ -306,6 +367,59 @@ def _catalog(answer: _Answer) -> tuple[bytes, str] | None:
     if answer.status != 200 or not etag:
         raise _not_expected(answer)
     return answer.body, etag
+
+
+def _session(answer: _Answer) -> tuple[str, float]:
+    if answer.status == 401:
+        raise SignInNeeded("the service refused code and password", "docsend login, with the right ones")
+    if answer.status == 429:
+        pause = _retry_after(answer)
+        hint = f"try again in {pause:.0f} s" if pause else "try again later"
+        raise SignInNeeded("the service takes no more sign-ins for now: too many were refused", hint)
+    if answer.status != 200:
+        raise Unfinished(f"the service could not sign in: it answered {answer.status}", "try again later")
+    raw = answer.json()
+    try:
+        token, expires_in = _text(raw["token"]), float(raw["expires_in"])
+    except (KeyError, TypeError, ValueError):
+        raise Unfinished(
+            "the service's answer to the sign-in is not what the contract says", "try again"
+        ) from None
+    # Visible ASCII without blanks (RFC 6750, 2.1): nothing else may stand in a header.
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise Unfinished("the service gave a token that is none", "try again")
+    return token, expires_in
+
+
+def _signed_out(answer: _Answer) -> None:
+    if answer.status not in (204, 401):
+        raise _not_expected(answer)
+
+
+def _required(answer: _Answer) -> tuple[RequiredDocument, ...]:
+    if answer.status != 200:
+        raise _not_expected(answer)
+    try:
+        return tuple(
+            RequiredDocument(
+                id=_text(raw["id"]),
+                subject=_text(raw["subject"]),
+                category=_text(raw["category"]),
+                type=_text(raw["type"]),
+                titles={language: _text(raw["title"][language]) for language in ("he", "en", "fr")},
+                due=_text(raw["due"]),
+                state=_text(raw["state"]),
+            )
+            for raw in answer.json()["required"]
+        )
+    except (KeyError, TypeError):
+        raise _NotTheContract("not a list of required documents") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
 
 
 def _opened(answer: _Answer, checked: CheckedSubmission) -> Opened | Receipt:

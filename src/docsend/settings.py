@@ -6,7 +6,7 @@ The only reader of the environment, of platformdirs and of the configuration fil
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,9 @@ class Settings:
     verbose: bool = False
     no_input: bool = False
     has_dumb_terminal: bool = False
+    code: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
+    keyring_backend: str | None = None
 
     @property
     def ledger_file(self) -> Path:
@@ -111,6 +114,9 @@ def resolve(
         no_input=no_input or bool(environment.get("DOCSEND_NO_INPUT")),
         has_dumb_terminal=environment.get("TERM", "dumb" if os.name == "posix" else "")
         in ("dumb", "unknown"),
+        code=environment.get("DOCSEND_CODE") or None,
+        password_file=_path(environment.get("DOCSEND_PASSWORD_FILE")),
+        keyring_backend=environment.get("DOCSEND_KEYRING") or None,
     )
 
 
@@ -181,6 +187,10 @@ def _no_strays(table: Mapping[str, Any], known: set[str], where: str) -> None:
             close = nearest(name.replace("_", "-"), [key.replace("_", "-") for key in known])
             meant = f", did you mean {close.replace('-', '_')}?" if close else ""
             raise ValueError(f"unknown key {name!r} in {where}{meant}")
+
+
+def _path(stated: str | None) -> Path | None:
+    return Path(stated) if stated else None
 
 
 def _seconds(stated: str | None, configured: float | None) -> float:

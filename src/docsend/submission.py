@@ -179,10 +179,16 @@ class CheckedSubmission:
     documents: tuple[Document, ...]
     warnings: tuple[Problem, ...] = ()
     occurrence: int = 1
+    account: str | None = field(default=None, repr=False)
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", key_of(self.declaration()))
+        object.__setattr__(self, "key", key_of(self.declaration(), self.account))
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is known whom it is about: only then is the key the one that the service will see."""
+        return self.identity is not None or self.account is not None
 
     def declaration(self) -> dict[str, Json]:
         """What is declared to the service before any document: docs/contract.md, "A declaration"."""
@@ -209,18 +215,24 @@ class CheckedSubmission:
         """Give the same content under another key, to be received once more."""
         return replace(self, occurrence=occurrence)
 
+    def of_account(self, code: str) -> CheckedSubmission:
+        """Give the same submission as one of a signed-in person."""
+        return replace(self, account=code)
+
     @property
     def total_bytes(self) -> int:
         return sum(document.size for document in self.documents)
 
 
-def key_of(declaration: Mapping[str, Json]) -> str:
+def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
     """The submission's name: base32 (RFC 4648, without padding) of SHA-256 of its canonical JSON.
 
     52 characters of A-Z and 2-7. Content alone makes it: the same submission from another machine, path,
-    day or version of docsend has the same key, and so it cannot be received twice.
+    day or version of docsend has the same key, and so it cannot be received twice. The code of the account
+    enters as one more member, for a personal declaration does not say who it is about.
     """
-    digest = hashlib.sha256(canonical(declaration)).digest()
+    named = declaration if account is None else {**declaration, "account": account}
+    digest = hashlib.sha256(canonical(named)).digest()
     return base64.b32encode(digest).decode("ascii").rstrip("=")
 
 
@@ -261,6 +273,19 @@ class Receipt:
     branch_names: Mapping[str, str]
     documents: tuple[ReceivedDocument, ...]
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredDocument:
+    """A document that the service asks a signed-in person for; `due` is a date, as in 2026-12-15."""
+
+    id: str
+    subject: str
+    category: str
+    type: str
+    titles: Mapping[str, str]
+    due: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)

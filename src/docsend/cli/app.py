@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from docsend import __version__
-from docsend.cli import catalog, receipts, sandbox, send
+from docsend.cli import catalog, login, receipts, required, sandbox, send
 from docsend.errors import DocsendError, ExitCode, Interrupted, Terminated, UsageFault
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (send, catalog, receipts, sandbox):
+for part in (send, login, required, catalog, receipts, sandbox):
     part.register(app)
 
 

@@ -8,7 +8,10 @@ from docsend.cli.session import Session, command
 from docsend.errors import ExitCode, Refused, UsageFault
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from docsend.ledger import Entry, Ledger
+    from docsend.service import Service
 
 EXITS = (
     ExitCode.RECEIVED,
@@ -19,7 +22,7 @@ EXITS = (
     ExitCode.TERMINATED,
 )
 # Of the ones that ask the service, too.
-ASKING_EXITS = (*EXITS, ExitCode.REFUSED, ExitCode.UNFINISHED)
+ASKING_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
@@ -81,8 +84,8 @@ def withdraw(session: Session, key: Key) -> None:
     with session.ledger() as ledger:
         entry = _one(session, ledger, key)
         if entry.state != "received":
-            with session.at(entry.service).service(session.console.lines()) as service:
-                standing = service.withdraw(entry.key)
+            with _service_of(session, entry) as service:
+                standing = service.withdraw(entry.key, signed=entry.to == "personal")
             if standing.receipt is None:
                 ledger.withdrawn(entry.service, entry.key)
             else:
@@ -96,12 +99,19 @@ def withdraw(session: Session, key: Key) -> None:
     session.console.kept(entry, receipts.kept(entry))
 
 
+def _service_of(session: Session, entry: "Entry") -> "AbstractContextManager[Service]":
+    """Open the service that a submission was sent to, signed in if it is a personal one."""
+    there = session.at(entry.service)
+    account = there.needed_account() if entry.to == "personal" else None
+    return there.service(session.console.lines(), account)
+
+
 def _ask(session: Session, entry: "Entry") -> None:
     from docsend.service import Forgotten  # noqa: PLC0415 - httpx is the dearest import
 
-    with session.at(entry.service).service(session.console.lines()) as service:
+    with _service_of(session, entry) as service:
         try:
-            standing = service.standing(entry.key)
+            standing = service.standing(entry.key, signed=entry.to == "personal")
         except Forgotten:
             session.console.say("the service knows nothing of this submission")
             return

@@ -36,6 +36,10 @@ def sandbox(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Where it keeps what it receives.")
     ] = None,
+    session_seconds: Annotated[
+        int,
+        typer.Option("--session-seconds", min=1, help="How long a session of the personal service lasts."),
+    ] = 3600,
 ) -> None:
     """Run the sandbox in the foreground and print its address; Ctrl-C ends it.
 
@@ -50,4 +54,4 @@ def sandbox(
         session.console.address(address, folder)
         session.console.say(f"{NOT_THE_INSTITUTE}; it keeps what it gets in {folder}; Ctrl-C ends it")
 
-    server.serve(folder, port, announce)
+    server.serve(folder, port, announce, session_s=session_seconds)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from docsend.cli.session import Session, command
-from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, SignInNeeded, UsageFault
+from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, UsageFault
 
 if TYPE_CHECKING:
+    from docsend.account import Account
     from docsend.ledger import Ledger
     from docsend.rules import Faulty
     from docsend.submission import CheckedSubmission, Delivery, Problem, Submission
@@ -79,6 +80,9 @@ def send(
     reference: Annotated[
         str | None, typer.Option("--reference", metavar="TEXT", help="Your own reference, optional.")
     ] = None,
+    required: Annotated[
+        str | None, typer.Option("--required", metavar="ID", help="The required document that this is.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Check everything, show the findings, send nothing.")
     ] = False,
@@ -91,10 +95,8 @@ def send(
     Everything that is wrong is told at once, before a byte leaves. Running the same command again
     finishes what was interrupted and sends nothing twice. `docsend catalog` finds the codes.
     """
-    from docsend import documents, rules  # noqa: PLC0415 - --help does without
-    from docsend.submission import Submission  # noqa: PLC0415
+    from docsend.submission import Submission  # noqa: PLC0415 - --help does without
 
-    catalog = session.catalog()
     stated = Submission(
         to=to,
         subject=subject,
@@ -109,18 +111,39 @@ def send(
         remark=remark,
         branch=branch,
         reference=reference,
+        required=required,
     )
-    stated = stated.of(
-        documents.read_all(_paths(files or ()), at_most=rules.largest_document(stated, catalog))
-    )
+    check_and_deliver(session, stated, _paths(files or ()), dry_run=dry_run, again=again)
+
+
+def check_and_deliver(
+    session: Session,
+    stated: "Submission",
+    paths: Sequence[Path],
+    *,
+    account: "Account | None" = None,
+    dry_run: bool,
+    again: bool = False,
+) -> None:
+    """Read, check, and show the findings or send; `account` is the one to use, if it is known already."""
+    from docsend import documents, rules  # noqa: PLC0415 - --help does without
+
+    catalog = session.catalog()
+    most = rules.largest_document(stated, catalog)
+    stated = stated.of(documents.read_all(paths, at_most=most))
     checked = rules.check(stated, catalog)
-    limit = rules.largest_document(stated, catalog) if to in catalog.destinations else None
+    limit = most if stated.to in catalog.destinations else None
     if isinstance(checked, rules.Faulty):
         _refuse(session, stated, checked, limit, dry_run=dry_run)
-    elif dry_run:
+        return
+    if catalog.destinations[checked.to].is_personal and not dry_run:
+        account = account or session.needed_account()
+    if account is not None:
+        checked = checked.of_account(account.code)
+    if dry_run:
         _show_clean(session, checked, limit)
     else:
-        _deliver(session, checked, again=again)
+        _deliver(session, checked, account, again=again)
 
 
 def _paths(given: Sequence[str]) -> list[Path]:
@@ -175,7 +198,9 @@ def _show_clean(session: Session, checked: "CheckedSubmission", limit: int | Non
     session.console.checked(clean, limit)
 
 
-def _deliver(session: Session, checked: "CheckedSubmission", *, again: bool) -> None:
+def _deliver(
+    session: Session, checked: "CheckedSubmission", account: "Account | None", *, again: bool
+) -> None:
     """Send, and show the receipt or how far it came."""
     from docsend import result  # noqa: PLC0415
 
@@ -185,7 +210,7 @@ def _deliver(session: Session, checked: "CheckedSubmission", *, again: bool) -> 
         with session.ledger() as ledger:
             if again:
                 checked = _next_occurrence(checked, service, ledger)
-            delivery = _deliver_watched(session, checked, service, ledger)
+            delivery = _deliver_watched(session, checked, account, ledger)
     except DocsendError as error:
         session.console.failure(error, result.of_error(error, checked, service, checked.warnings))
         raise typer.Exit(error.code) from error
@@ -202,21 +227,17 @@ def _deliver(session: Session, checked: "CheckedSubmission", *, again: bool) -> 
 
 
 def _deliver_watched(
-    session: Session, checked: "CheckedSubmission", service: str, ledger: "Ledger"
+    session: Session, checked: "CheckedSubmission", account: "Account | None", ledger: "Ledger"
 ) -> "Delivery":
     from docsend import receipts  # noqa: PLC0415
 
+    service = session.settings.chosen_endpoint().name
     if (known := ledger.find(service, checked.key)) and (before := receipts.delivered(known)):
         return before
-    if checked.to == "personal":
-        raise SignInNeeded(
-            "the personal service needs a sign-in, which this version of docsend cannot do yet",
-            "the open destinations need none: --to benefits",
-        )
     from docsend import send as journey  # noqa: PLC0415 - brings httpx, which a repeated run needs not
 
     try:
-        with session.console.watching(checked) as watcher, session.service(watcher) as far_side:
+        with session.console.watching(checked) as watcher, session.service(watcher, account) as far_side:
             return journey.deliver(checked, far_side, ledger)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop, *_how_far(checked, service, ledger)) from None

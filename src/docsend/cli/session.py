@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from docsend.errors import EXIT_MEANINGS, ExitCode, Interrupted, LocalFailure, UsageFault
+from docsend.errors import EXIT_MEANINGS, ExitCode, Interrupted, LocalFailure, SignInNeeded, UsageFault
 
 if TYPE_CHECKING:
+    from docsend.account import Account
     from docsend.catalog import Catalog
     from docsend.console import Console
+    from docsend.credentials import Vault
     from docsend.ledger import Ledger
     from docsend.service import Service, Watcher
     from docsend.settings import Settings
@@ -59,8 +61,40 @@ class Session:
         self.console.detail(f"the ledger: {self.settings.ledger_file}")
         return Ledger(self.settings.ledger_file)
 
+    def vault(self) -> "Vault":
+        """Give the keyring's entries of the chosen service."""
+        from docsend.credentials import Vault  # noqa: PLC0415 - only the personal service needs it
+
+        return Vault(self.settings.chosen_endpoint().name, backend=self.settings.keyring_backend)
+
+    def account(self) -> "Account | None":
+        """Give the account to sign in with: of the environment, else of the keyring, else none."""
+        from docsend.account import Account  # noqa: PLC0415 - only the personal service needs it
+        from docsend.credentials import Credentials, read_password_file  # noqa: PLC0415
+
+        code, file = self.settings.code, self.settings.password_file
+        if (code is None) != (file is None):
+            raise UsageFault("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together", "set both, or none")
+        if code is not None and file is not None:
+            return Account(Credentials(code, read_password_file(file)), None)
+        vault = self.vault()
+        credentials = vault.credentials()
+        return Account(credentials, vault) if credentials else None
+
+    def needed_account(self) -> "Account":
+        account = self.account()
+        if account is None:
+            raise SignInNeeded("nobody is signed in", "docsend login")
+        return account
+
+    def account_source(self) -> str:
+        """Say where code and password are kept."""
+        if self.settings.password_file is not None:
+            return f"the file {self.settings.password_file}"
+        return self.vault().backend
+
     @contextlib.contextmanager
-    def service(self, watcher: "Watcher") -> Iterator["Service"]:
+    def service(self, watcher: "Watcher", account: "Account | None" = None) -> Iterator["Service"]:
         """Open the chosen service; `sandbox` is the one that runs, or one inside this process."""
         from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415 - --help does without
         from docsend.service import Patience, Service  # noqa: PLC0415 - httpx is the dearest import
@@ -70,12 +104,12 @@ class Session:
             url = endpoint.url
             if url is None:
                 server = sandbox_server()
-                self.console.say(NOT_THE_INSTITUTE)
+                self.console.say_once(NOT_THE_INSTITUTE)
                 self.console.detail(f"the sandbox's folder: {self.settings.sandbox_data}")
                 url = opened.enter_context(server.beside(self.settings.sandbox_data))
             self.console.detail(f"the service's address: {url}")
             patience = Patience(self.settings.patience_s)
-            yield opened.enter_context(Service(endpoint, url, patience, watcher))
+            yield opened.enter_context(Service(endpoint, url, patience, watcher, account))
 
 
 def sandbox_server() -> Any:

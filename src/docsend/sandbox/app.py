@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +20,7 @@ from starlette.routing import Route
 
 from docsend.sandbox import content, declaration, residences
 from docsend.sandbox.problems import Refusal, not_found
+from docsend.sandbox.store import Place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
     _Call: TypeAlias = Callable[[Request], Awaitable[Response]]
 
     from docsend.catalog import Catalog
+    from docsend.sandbox.accounts import Account, Accounts
     from docsend.sandbox.store import Store
 
 _KEY = re.compile(r"[A-Z2-7]{52}\Z")
 _MOST_DECLARATION = 2**20
+_MOST_CREDENTIALS = 4096
 _LETS_PASS = 16 * 2**20  # of a refused body, before the connection is closed instead
 _SECONDS_TO_ARRIVE = 300
 
@@ -39,8 +43,9 @@ _SECONDS_TO_ARRIVE = 300
 class Sandbox:
     """The service: a catalog, a store, and what to answer."""
 
-    def __init__(self, store: Store, catalog: Catalog, catalog_body: bytes) -> None:
+    def __init__(self, store: Store, accounts: Accounts, catalog: Catalog, catalog_body: bytes) -> None:
         self._store = store
+        self._accounts = accounts
         self._catalog = catalog
         self._catalog_body = catalog_body
         self._etag = f'"{hashlib.sha256(catalog_body).hexdigest()[:32]}"'
@@ -50,6 +55,8 @@ class Sandbox:
         app = Starlette(
             routes=[
                 _route("/v1/catalog", GET=self.catalog),
+                _route("/v1/session", POST=self.sign_in, DELETE=self.sign_out),
+                _route("/v1/required", GET=self.required),
                 _route(submission, PUT=self.declare, GET=self.standing, DELETE=self.withdraw),
                 _route(f"{submission}/documents/{{sha256}}", PUT=self.put),
                 _route(f"{submission}/send", POST=self.send),
@@ -68,26 +75,48 @@ class Sandbox:
             return Response(status_code=304, headers=headers)
         return Response(self._catalog_body, media_type="application/json", headers=headers)
 
+    async def sign_in(self, request: Request) -> Response:
+        code, password = _credentials(await _body(request, _MOST_CREDENTIALS))
+        token, expires_in = await run_in_threadpool(self._accounts.sign_in, code, password)
+        return _json({"token": token, "expires_in": expires_in})
+
+    async def sign_out(self, request: Request) -> Response:
+        await self._signed_in(request)
+        await run_in_threadpool(self._accounts.sign_out, _token(request) or "")
+        return Response(status_code=204)
+
+    async def required(self, request: Request) -> Response:
+        account = await self._signed_in(request)
+        pending = await run_in_threadpool(self._accounts.pending, account)
+        return _json({"required": [{**asked, "state": "pending"} for asked in pending]})
+
     async def declare(self, request: Request) -> Response:
         key = _key(request)
+        account = await self._signed_in(request) if _token(request) else None
         body = await _body(request, _MOST_DECLARATION)
-        read = declaration.read(body, self._catalog)
-        branch = read.branch or residences.branch_of(read.resident)
-        kept, is_new = await run_in_threadpool(self._store.declare, key, read, branch)
+        read = declaration.read(body, self._catalog, is_signed_in=account is not None)
+        if read.is_personal and account is not None:
+            place, resides = Place(account.code, key), account.residence
+            if not await run_in_threadpool(self._store.knows, place):
+                pending = await run_in_threadpool(self._accounts.pending, account)
+                declaration.refuse_what_is_not_required(read, pending)
+        else:
+            place, resides = Place("", key), residences.branch_of(read.resident)
+        kept, is_new = await run_in_threadpool(self._store.declare, place, read, read.branch or resides)
         return _json(kept.body(), 201 if is_new else 200)
 
     async def standing(self, request: Request) -> Response:
-        kept = await run_in_threadpool(self._store.standing, _key(request))
+        kept = await run_in_threadpool(self._store.standing, await self._place(request))
         return _json(kept.body())
 
     async def put(self, request: Request) -> Response:
-        key, sha256 = _key(request), request.path_params["sha256"]
+        place, sha256 = await self._place(request), request.path_params["sha256"]
         if not declaration.SHA256.match(sha256):
             raise not_found()
         length = request.headers.get("content-length", "")
         if not (length.isascii() and length.isdigit()):
             raise Refusal(411, "length-required", "a document is sent with its Content-Length")
-        expected = await run_in_threadpool(self._store.expected, key, sha256)
+        expected = await run_in_threadpool(self._store.expected, place, sha256)
         if expected is None:
             await _let_pass(request)
             return Response(status_code=204)
@@ -96,23 +125,43 @@ class Sandbox:
             if int(length) > max(known.max_document_bytes for known in self._catalog.destinations.values()):
                 raise Refusal(413, "document-too-large", "larger than any document may be")
             raise Refusal(400, "digest-mismatch", f"{size} bytes were declared, {length} are announced")
-        await self._take(request, key, sha256, name, size)
+        await self._take(request, place, sha256, name, size)
         return Response(status_code=201)
 
     async def send(self, request: Request) -> Response:
-        key = _key(request)
-        kept = await run_in_threadpool(self._store.standing, key)
+        place = await self._place(request)
+        kept = await run_in_threadpool(self._store.standing, place)
         branch = self._catalog.branches[kept.branch or residences.ELSEWHERE]
-        receipt = await run_in_threadpool(self._store.receive, key, branch)
+        receipt = await run_in_threadpool(self._store.receive, place, branch)
         return Response(receipt, media_type="application/json", headers={"Cache-Control": "no-store"})
 
     async def withdraw(self, request: Request) -> Response:
-        kept = await run_in_threadpool(self._store.withdraw, _key(request))
+        kept = await run_in_threadpool(self._store.withdraw, await self._place(request))
         return _json(kept.body())
 
     # -- how ---------------------------------------------------------------------------------------------
 
-    async def _take(self, request: Request, key: str, sha256: str, name: str, size: int) -> None:
+    async def _signed_in(self, request: Request) -> Account:
+        """Give the account whose token the request carries; refuse with 401 if it carries no good one."""
+        token = _token(request)
+        if token is None:
+            raise Refusal(401, "sign-in-needed", "this call needs a session")
+        return await run_in_threadpool(self._accounts.signed_in, token)
+
+    async def _place(self, request: Request) -> Place:
+        """Give the place that a request may see: its account's own, or what was sent without an account.
+
+        What belongs to another account is looked for where it is not, and so answers like what never was.
+        """
+        key = _key(request)
+        if _token(request) is None:
+            return Place("", key)
+        account = await self._signed_in(request)
+        own, open_ = Place(account.code, key), Place("", key)
+        is_open = not await run_in_threadpool(self._store.knows, own)
+        return open_ if is_open and await run_in_threadpool(self._store.knows, open_) else own
+
+    async def _take(self, request: Request, place: Place, sha256: str, name: str, size: int) -> None:
         """Write a document to the disk while it arrives; keep it only if it is what was declared."""
         part = self._store.incoming()
         digest, arrived, start = hashlib.sha256(), 0, b""
@@ -129,7 +178,7 @@ class Sandbox:
                 raise Refusal(400, "digest-mismatch", "other bytes than were declared")
             if not content.is_what_it_says(name, start):
                 raise Refusal(415, "content-mismatch", "the content is not what the extension says")
-            await run_in_threadpool(self._store.keep, key, sha256, part)
+            await run_in_threadpool(self._store.keep, place, sha256, part)
         finally:
             part.unlink(missing_ok=True)
 
@@ -154,6 +203,24 @@ async def _answer(call: _Call, request: Request) -> Response:
                 return _problem(refusal)
     except (TimeoutError, ClientDisconnect):
         return _problem(Refusal(408, "too-slow", "the request did not arrive in time"))
+
+
+def _token(request: Request) -> str | None:
+    """Give the token of `Authorization: Bearer ...` (RFC 6750, 2.1)."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _credentials(body: bytes) -> tuple[str, str]:
+    try:
+        raw = json.loads(body.decode("utf-8"))
+        texts = (raw["code"], raw["password"])
+        is_good = all(isinstance(text, str) and 0 < len(text.encode()) <= 200 for text in texts)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        is_good, texts = False, ("", "")
+    if not is_good:
+        raise Refusal(400, "malformed", "the body is not {code, password}")
+    return texts
 
 
 def _key(request: Request) -> str:
@@ -193,7 +260,7 @@ def _problem(refusal: Refusal) -> Response:
         refusal.body(),
         status_code=refusal.status,
         media_type="application/problem+json",
-        headers={"Cache-Control": "no-store"},
+        headers={"Cache-Control": "no-store", **refusal.headers},
     )
 
 

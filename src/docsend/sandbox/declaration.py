@@ -16,7 +16,7 @@ from docsend.sandbox.problems import Refusal
 from docsend.submission import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from docsend.catalog import Catalog, Destination
 
@@ -48,11 +48,16 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A declaration that may be opened. `canonical` is what makes two of them the same."""
+    """A declaration that may be opened; `about` is its subject, category and type.
 
-    to: str
+    `canonical` is what makes two of them the same.
+    """
+
+    is_personal: bool
     resident: str | None
     branch: str | None
+    required: str | None
+    about: tuple[str | None, str, str]
     documents: tuple[Declared, ...]
     canonical: bytes
 
@@ -87,7 +92,7 @@ class _Errors:
         return value
 
 
-def read(body: bytes, catalog: Catalog) -> Declaration:
+def read(body: bytes, catalog: Catalog, *, is_signed_in: bool) -> Declaration:
     """Read a declaration and hold it against every rule; raise the Refusal that the contract names."""
     raw = _parsed(body)
     errors = _Errors()
@@ -96,17 +101,20 @@ def read(body: bytes, catalog: Catalog) -> Declaration:
     if destination is None:
         errors.add("/to", "unknown-destination", "is no destination of the catalog")
         raise _invalid(errors)
-    if destination.is_personal:
+    if destination.is_personal and not is_signed_in:
         raise Refusal(401, "sign-in-needed", "the personal service needs a session")
     documents = _documents(raw.get("documents"), errors)
     resident = _IDENTITIES[destination.identity](raw.get("identity"), errors)
     online = _subject_category_and_type(raw, destination, catalog, errors)
     branch = errors.text(raw, "branch", 100)
-    if branch is not None and branch not in catalog.branches:
+    if branch is not None and not destination.takes_branch:
+        errors.add("/branch", "not-taken", "the account's own branch handles it")
+    elif branch is not None and branch not in catalog.branches:
         errors.add("/branch", "unknown-branch", "is no branch of the catalog")
     errors.text(raw, "remark", catalog.texts.remark)
     errors.text(raw, "reference", catalog.texts.reference)
-    if raw.get("required") is not None:
+    required = errors.text(raw, "required", 100)
+    if required is not None and not destination.is_personal:
         errors.add("/required", "not-taken", "open destinations ask for no required documents")
     occurrence = raw.get("occurrence")
     if not _is_count(occurrence):
@@ -116,7 +124,33 @@ def read(body: bytes, catalog: Catalog) -> Declaration:
     _documents_taken(documents, destination, catalog)
     if online is not None:
         raise online
-    return Declaration(destination.code, resident, branch, documents, canonical(raw))
+    about = (raw["subject"], raw["category"], raw["type"])
+    return Declaration(destination.is_personal, resident, branch, required, about, documents, canonical(raw))
+
+
+def refuse_what_is_not_required(read: Declaration, pending: Sequence[Mapping[str, Any]]) -> None:
+    """Hold a personal submission against what the service asks for.
+
+    Seed: "Si un document est requis par le système, il ne sera pas possible de télécharger d'autres documents
+    en ligne concernant le sujet pour lequel il existe une telle exigence."
+    """
+    asked = next((each for each in pending if each["id"] == read.required), None)
+    if read.required is not None:
+        if asked is None:
+            error = {
+                "pointer": "/required",
+                "code": "unknown-required",
+                "detail": "nothing of the kind is asked for",
+            }
+            raise Refusal(422, "invalid", "no such required document", {"errors": [error]})
+        if (asked["subject"], asked["category"], asked["type"]) != read.about:
+            error = {"pointer": "/type", "code": "unknown-type", "detail": "another type was asked for"}
+            raise Refusal(422, "invalid", "not the required document", {"errors": [error]})
+        return
+    waiting = [each["id"] for each in pending if each["subject"] == read.about[0]]
+    if waiting:
+        detail = "this subject takes its required documents only"
+        raise Refusal(422, "required-documents-pending", detail, {"required": waiting})
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

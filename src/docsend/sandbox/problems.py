@@ -16,12 +16,22 @@ class Refusal(Exception):
     The sentence names no identity and quotes nothing that was sent; `members` are the problem's own.
     """
 
-    def __init__(self, status: int, code: str, detail: str, members: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        members: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(code)
         self.status = status
         self.code = code
         self.detail = detail
         self.members = members or {}
+        self.headers = dict(headers or {})
+        if status == 401:  # RFC 9110, 15.5.2: a 401 names the way to sign in
+            self.headers["WWW-Authenticate"] = "Bearer"
 
     def body(self) -> dict[str, Any]:
         return {

@@ -18,6 +18,7 @@ import uvicorn
 
 from docsend import catalog, disk
 from docsend.errors import LocalFailure, UsageFault
+from docsend.sandbox.accounts import SESSION_S, Accounts
 from docsend.sandbox.app import Sandbox
 from docsend.sandbox.store import Store
 
@@ -36,13 +37,13 @@ _LOCKED_BYTE = 2**30
 
 
 @contextlib.contextmanager
-def beside(folder: Path) -> Iterator[str]:
+def beside(folder: Path, *, session_s: float = SESSION_S) -> Iterator[str]:
     """Give the address of a sandbox over this folder: the running one, or one inside this process."""
     running = running_at(folder)
     if running is not None:
         yield running
         return
-    with _opened(folder, port=0) as (server, listener):
+    with _opened(folder, 0, session_s) as (server, listener):
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
@@ -53,9 +54,9 @@ def beside(folder: Path) -> Iterator[str]:
             thread.join(timeout=10)
 
 
-def serve(folder: Path, port: int, announce: Callable[[str], None]) -> None:
+def serve(folder: Path, port: int, announce: Callable[[str], None], *, session_s: float = SESSION_S) -> None:
     """Serve a folder in the foreground until a signal comes; `announce` is told the address."""
-    with _presence(folder) as note, _opened(folder, port) as (server, listener):
+    with _presence(folder) as note, _opened(folder, port, session_s) as (server, listener):
         address = _address(listener)
         note.seek(0)
         note.truncate()
@@ -82,11 +83,12 @@ def running_at(folder: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _opened(folder: Path, port: int) -> Iterator[tuple[uvicorn.Server, socket.socket]]:
+def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[uvicorn.Server, socket.socket]]:
     try:
         store = Store(folder)
     except (OSError, sqlite3.Error) as error:
         raise _unusable(folder, error) from error
+    accounts = Accounts(store.database, session_s=session_s)
     body = catalog.BUNDLED.read_bytes()
     # With the protocol named, asyncio turns Nagle's algorithm off, which would hold an answer back 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -101,7 +103,7 @@ def _opened(folder: Path, port: int) -> Iterator[tuple[uvicorn.Server, socket.so
                 f"port {port} cannot be used: {error.strerror}", "--port 0 picks a free one"
             ) from error
         config = uvicorn.Config(
-            Sandbox(store, catalog.Catalog(body), body).app(),
+            Sandbox(store, accounts, catalog.Catalog(body), body).app(),
             http="h11",
             loop="asyncio",
             lifespan="off",

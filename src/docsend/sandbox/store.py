@@ -7,22 +7,21 @@ decides, and `receipt.key` is unique. Nothing is removed but what was never fini
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
-import sqlite3
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from docsend import disk
+from docsend.sandbox.database import Database
 from docsend.sandbox.problems import Refusal, not_found, withdrawn
 from docsend.submission import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import sqlite3
+    from collections.abc import Callable
     from pathlib import Path
 
     from docsend.catalog import Branch
@@ -32,29 +31,12 @@ State: TypeAlias = Literal["open", "received", "withdrawn"]
 ISSUER = "docsend sandbox (not the institute)"
 KEEPS_UNFINISHED = timedelta(hours=72)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS submission (
-    key         TEXT PRIMARY KEY,
-    state       TEXT NOT NULL CHECK (state IN ('open', 'received', 'withdrawn')),
-    declaration BLOB,
-    branch      TEXT,
-    expires_at  TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS document (
-    key      TEXT NOT NULL REFERENCES submission (key) ON DELETE CASCADE,
-    position INTEGER NOT NULL,
-    name     TEXT NOT NULL,
-    bytes    INTEGER NOT NULL,
-    sha256   TEXT NOT NULL,
-    file     TEXT,
-    PRIMARY KEY (key, sha256)
-) STRICT;
-CREATE TABLE IF NOT EXISTS receipt (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    key    TEXT NOT NULL UNIQUE REFERENCES submission (key),
-    body   BLOB NOT NULL
-) STRICT;
-"""
+
+class Place(NamedTuple):
+    """Where a submission is kept: whose it is (an account's code, or nobody's: "") and its key."""
+
+    owner: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +48,7 @@ class Kept:
     branch: str | None
     expires_at: str | None
     receipt: bytes | None
+    required: str | None
 
     def body(self) -> dict[str, Any]:
         """Give the JSON of openapi.yaml's `Standing`."""
@@ -86,48 +69,47 @@ class Store:
         self._now = now
         self._documents = folder / "documents"
         disk.make_private_folder(self._documents)
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(
-            folder / "sandbox.sqlite3", timeout=30, isolation_level=None, check_same_thread=False
-        )
-        for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(_SCHEMA)
+        self.database = Database(folder / "sandbox.sqlite3")
         self._sweep()
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        self.database.close()
 
     # -- the calls of the contract -----------------------------------------------------------------------
 
-    def declare(self, key: str, declaration: Declaration, branch: str) -> tuple[Kept, bool]:
+    def declare(self, place: Place, declaration: Declaration, branch: str) -> tuple[Kept, bool]:
         """Open a submission, or find it; say whether it is new. Refuses other content under the key."""
-        with self._transaction() as connection:
+        with self.database.transaction() as connection:
             row = connection.execute(
-                "SELECT state, declaration FROM submission WHERE key = ?", (key,)
+                "SELECT state, declaration FROM submission WHERE owner = ? AND key = ?", place
             ).fetchone()
             if row is None:
-                self._open(connection, key, declaration, branch)
-                return self._kept(connection, key), True
+                self._open(connection, place, declaration, branch)
+                return self._kept(connection, place), True
             state, declared = row
             if state == "withdrawn":
                 raise withdrawn()
             if declared != declaration.canonical:
                 raise Refusal(409, "key-reused", "another declaration has this key")
-            return self._kept(connection, key), False
+            return self._kept(connection, place), False
 
-    def standing(self, key: str) -> Kept:
-        with self._transaction() as connection:
-            return self._kept(connection, key)
+    def knows(self, place: Place) -> bool:
+        with self.database.transaction() as connection:
+            found = connection.execute("SELECT 1 FROM submission WHERE owner = ? AND key = ?", place)
+            return found.fetchone() is not None
 
-    def expected(self, key: str, sha256: str) -> tuple[str, int] | None:
+    def standing(self, place: Place) -> Kept:
+        with self.database.transaction() as connection:
+            return self._kept(connection, place)
+
+    def expected(self, place: Place, sha256: str) -> tuple[str, int] | None:
         """Give name and length of a document that is still missing; None if it is there. Refuses others."""
-        with self._transaction() as connection:
-            if self._kept(connection, key).state == "withdrawn":
+        with self.database.transaction() as connection:
+            if self._kept(connection, place).state == "withdrawn":
                 raise withdrawn()
             row = connection.execute(
-                "SELECT name, bytes, file FROM document WHERE key = ? AND sha256 = ?", (key, sha256)
+                "SELECT name, bytes, file FROM document WHERE owner = ? AND key = ? AND sha256 = ?",
+                (*place, sha256),
             ).fetchone()
             if row is None:
                 raise not_found()
@@ -138,28 +120,29 @@ class Store:
         """Give the name for a file that is about to arrive; nothing of the sender's is in it."""
         return self._documents / f"{secrets.token_hex(16)}.part"
 
-    def keep(self, key: str, sha256: str, arrived: Path) -> None:
+    def keep(self, place: Place, sha256: str, arrived: Path) -> None:
         """Make an arrived document part of its submission: the file first, durably, then its row."""
         with arrived.open("rb") as file:
             os.fsync(file.fileno())
         kept = arrived.with_suffix("")
         arrived.replace(kept)
         disk.sync_folder(self._documents)
-        with self._transaction() as connection:
+        with self.database.transaction() as connection:
             changed = connection.execute(
-                "UPDATE document SET file = ? WHERE key = ? AND sha256 = ? AND file IS NULL"
-                " AND key IN (SELECT key FROM submission WHERE state = 'open')",
-                (kept.name, key, sha256),
+                "UPDATE document SET file = ? WHERE owner = ? AND key = ? AND sha256 = ? AND file IS NULL"
+                " AND EXISTS (SELECT * FROM submission AS whole WHERE whole.owner = document.owner"
+                " AND whole.key = document.key AND whole.state = 'open')",
+                (kept.name, *place, sha256),
             ).rowcount
         if not changed:
             # Another request was faster; or the key was withdrawn or has expired, and then this says so.
             kept.unlink()
-            self.expected(key, sha256)
+            self.expected(place, sha256)
 
-    def receive(self, key: str, branch: Branch) -> bytes:
+    def receive(self, place: Place, branch: Branch) -> bytes:
         """Give the receipt, and make it if all documents are here: one transaction, at most once a key."""
-        with self._transaction() as connection:
-            kept = self._kept(connection, key)
+        with self.database.transaction() as connection:
+            kept = self._kept(connection, place)
             if kept.state == "withdrawn":
                 raise withdrawn()
             if kept.receipt is not None:
@@ -168,70 +151,84 @@ class Store:
                 detail = "documents are missing"
                 raise Refusal(409, "incomplete", detail, {"missing": list(kept.missing)})
             (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()
-            body = canonical(self._receipt(connection, key, last + 1, branch))
+            body = canonical(self._receipt(connection, place, last + 1, branch))
             connection.execute(
-                "INSERT INTO receipt (number, key, body) VALUES (?, ?, ?)", (last + 1, key, body)
+                "INSERT INTO receipt (number, owner, key, body) VALUES (?, ?, ?, ?)",
+                (last + 1, *place, body),
             )
+            if kept.required is not None:
+                connection.execute(
+                    "INSERT OR IGNORE INTO fulfilled VALUES (?, ?, ?)",
+                    (place.owner, kept.required, place.key),
+                )
             connection.execute(
-                "UPDATE submission SET state = 'received', expires_at = NULL WHERE key = ?", (key,)
+                "UPDATE submission SET state = 'received', expires_at = NULL WHERE owner = ? AND key = ?",
+                place,
             )
             return body
 
-    def withdraw(self, key: str) -> Kept:
+    def withdraw(self, place: Place) -> Kept:
         """Fence a key off, also one that is not known yet: a late request must not open it."""
-        with self._transaction() as connection:
-            receipt = connection.execute("SELECT body FROM receipt WHERE key = ?", (key,)).fetchone()
+        with self.database.transaction() as connection:
+            receipt = connection.execute(
+                "SELECT body FROM receipt WHERE owner = ? AND key = ?", place
+            ).fetchone()
             if receipt is not None:
                 members = {"receipt": json.loads(receipt[0])}
                 raise Refusal(409, "already-received", "this submission has been received", members)
             connection.execute(
-                "INSERT INTO submission (key, state) VALUES (?, 'withdrawn') ON CONFLICT DO UPDATE"
+                "INSERT INTO submission (owner, key, state) VALUES (?, ?, 'withdrawn') ON CONFLICT DO UPDATE"
                 " SET state = 'withdrawn', declaration = NULL, expires_at = NULL",
-                (key,),
+                place,
             )
-            files = self._forget_documents(connection, key)
-            kept = self._kept(connection, key)
+            files = self._forget_documents(connection, place)
+            kept = self._kept(connection, place)
         self._remove(files)
         return kept
 
     # -- how ---------------------------------------------------------------------------------------------
 
-    def _open(self, connection: sqlite3.Connection, key: str, declaration: Declaration, branch: str) -> None:
+    def _open(
+        self, connection: sqlite3.Connection, place: Place, declaration: Declaration, branch: str
+    ) -> None:
         expires_at = _timestamp(self._now() + KEEPS_UNFINISHED)
         connection.execute(
-            "INSERT INTO submission (key, state, declaration, branch, expires_at)"
-            " VALUES (?, 'open', ?, ?, ?)",
-            (key, declaration.canonical, branch, expires_at),
+            "INSERT INTO submission (owner, key, state, declaration, branch, expires_at)"
+            " VALUES (?, ?, 'open', ?, ?, ?)",
+            (*place, declaration.canonical, branch, expires_at),
         )
         connection.executemany(
-            "INSERT INTO document (key, position, name, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO document (owner, key, position, name, bytes, sha256) VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (key, position, document.name, document.size, document.sha256)
+                (*place, position, document.name, document.size, document.sha256)
                 for position, document in enumerate(declaration.documents)
             ],
         )
 
-    def _kept(self, connection: sqlite3.Connection, key: str) -> Kept:
+    def _kept(self, connection: sqlite3.Connection, place: Place) -> Kept:
         row = connection.execute(
-            "SELECT state, branch, expires_at, body FROM submission LEFT JOIN receipt USING (key)"
-            " WHERE key = ?",
-            (key,),
+            "SELECT state, branch, expires_at, body, declaration"
+            " FROM submission LEFT JOIN receipt USING (owner, key) WHERE owner = ? AND key = ?",
+            place,
         ).fetchone()
         if row is None:
             raise not_found()
         missing = connection.execute(
-            "SELECT sha256 FROM document WHERE key = ? AND file IS NULL ORDER BY position", (key,)
+            "SELECT sha256 FROM document WHERE owner = ? AND key = ? AND file IS NULL ORDER BY position",
+            place,
         )
-        return Kept(row[0], tuple(digest for (digest,) in missing), row[1], row[2], row[3])
+        state, branch, expires_at, receipt, declared = row
+        required = json.loads(declared)["required"] if declared else None
+        return Kept(state, tuple(digest for (digest,) in missing), branch, expires_at, receipt, required)
 
     def _receipt(
-        self, connection: sqlite3.Connection, key: str, number: int, branch: Branch
+        self, connection: sqlite3.Connection, place: Place, number: int, branch: Branch
     ) -> dict[str, Any]:
         documents = connection.execute(
-            "SELECT name, bytes, sha256 FROM document WHERE key = ? ORDER BY position", (key,)
+            "SELECT name, bytes, sha256 FROM document WHERE owner = ? AND key = ? ORDER BY position", place
         )
         return {
-            "key": key,
+            "key": place.key,
             "number": f"SANDBOX-{number:06d}",
             "issuer": ISSUER,
             "received_at": _timestamp(self._now()),
@@ -244,14 +241,14 @@ class Store:
     def _sweep(self) -> None:
         """Remove what was never finished and has expired; its key may then be opened again."""
         files = [part.name for part in self._documents.glob("*.part") if self._is_abandoned(part)]
-        with self._transaction() as connection:
+        with self.database.transaction() as connection:
             expired = connection.execute(
-                "SELECT key FROM submission WHERE state = 'open' AND expires_at < ?",
+                "SELECT owner, key FROM submission WHERE state = 'open' AND expires_at < ?",
                 (_timestamp(self._now()),),
             ).fetchall()
-            for (key,) in expired:
-                files += self._forget_documents(connection, key)
-                connection.execute("DELETE FROM submission WHERE key = ?", (key,))
+            for place in [Place(*row) for row in expired]:
+                files += self._forget_documents(connection, place)
+                connection.execute("DELETE FROM submission WHERE owner = ? AND key = ?", place)
         self._remove(files)
 
     def _is_abandoned(self, part: Path) -> bool:
@@ -261,24 +258,15 @@ class Store:
         except FileNotFoundError:
             return False
 
-    def _forget_documents(self, connection: sqlite3.Connection, key: str) -> list[str]:
-        rows = connection.execute("DELETE FROM document WHERE key = ? RETURNING file", (key,)).fetchall()
+    def _forget_documents(self, connection: sqlite3.Connection, place: Place) -> list[str]:
+        rows = connection.execute(
+            "DELETE FROM document WHERE owner = ? AND key = ? RETURNING file", place
+        ).fetchall()
         return [file for (file,) in rows if file]
 
     def _remove(self, files: list[str]) -> None:
         for file in files:
             (self._documents / file).unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
 
 
 def _timestamp(moment: datetime) -> str:

@@ -1,0 +1,135 @@
+"""`docsend login`: code and password of the personal service, verified once and kept in the OS keyring."""
+
+import getpass
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from docsend.cli.session import Session, command
+from docsend.errors import DocsendError, ExitCode, UsageFault
+
+if TYPE_CHECKING:
+    from docsend.credentials import Credentials, Vault
+
+EXITS = (
+    ExitCode.RECEIVED,
+    ExitCode.BUG,
+    ExitCode.USAGE,
+    ExitCode.SIGN_IN,
+    ExitCode.UNFINISHED,
+    ExitCode.LOCAL,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+)
+
+
+def register(app: typer.Typer) -> None:
+    command(
+        app,
+        "login",
+        short_help="Sign in to the personal service; show or forget the sign-in.",
+        exits=EXITS,
+        example="docsend login --service sandbox\n"
+        "docsend login --service sandbox --code 1002 --password-stdin < password.txt",
+    )(login)
+
+
+def login(
+    session: Session,
+    *,
+    code: Annotated[str | None, typer.Option("--code", metavar="CODE", help="The account's code.")] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Say whether somebody is signed in, where, for how long.")
+    ] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Remove code, password and session.")] = False,
+) -> None:
+    """Sign in to the personal service and keep code and password in the operating system's keyring.
+
+    They are asked for without echo and verified with the service before they are kept. There is no option
+    for a password: others could read it. Machines without a keyring use DOCSEND_CODE and
+    DOCSEND_PASSWORD_FILE, and need no login (docs/personal.md).
+    """
+    if status and forget:
+        raise UsageFault("--status and --forget do not go together", "say one of them")
+    if status:
+        _status(session)
+    elif forget:
+        _forget(session, session.vault())
+    else:
+        _sign_in(session, session.vault(), code, password_stdin=password_stdin)
+
+
+def _sign_in(session: Session, vault: "Vault", code: str | None, *, password_stdin: bool) -> None:
+    from docsend.account import Account  # noqa: PLC0415 - --help does without
+
+    backend = vault.backend  # first, so that nobody is asked in vain
+    credentials = _credentials(session, code, password_stdin=password_stdin)
+    with session.service(session.console.lines()) as service:
+        token, expires_in = service.sign_in(credentials)
+    vault.keep_credentials(credentials)
+    Account(credentials, vault).accept(token, expires_in)
+    session.console.signed_in(session.settings.chosen_endpoint().name, backend, expires_in)
+
+
+def _credentials(session: Session, code: str | None, *, password_stdin: bool) -> "Credentials":
+    """Take code and password from where they were said to be, and ask for the rest, if anybody is there."""
+    from docsend.credentials import Credentials, first_line, read_password_file  # noqa: PLC0415
+
+    settings = session.settings
+    code = code or settings.code
+    password: str | None = None
+    if password_stdin:
+        password = first_line(sys.stdin.read() if sys.stdin else "")
+    elif settings.password_file is not None:
+        password = read_password_file(settings.password_file)
+    can_ask = not settings.no_input and sys.stdin is not None and sys.stdin.isatty()
+    missing = [*([] if code else ["--code"]), *([] if password else ["--password-stdin"])]
+    if missing and not can_ask:
+        raise UsageFault(
+            f"missing: {', '.join(missing)}",
+            "there is no terminal to ask on: say --code CODE and give the password on standard input",
+        )
+    code = code or _asked("code")
+    password = password or _asked("password")
+    if any(not character.isprintable() for character in code + password):
+        session.console.say("warning: there are invisible characters in the code or the password")
+    return Credentials(code, password)
+
+
+def _asked(what: str) -> str:
+    try:
+        answer = getpass.getpass(f"{what}: ")
+    except EOFError:
+        raise UsageFault(f"no {what} was given", "type it, and Enter") from None
+    if not answer:
+        raise UsageFault(f"no {what} was given", "type it, and Enter")
+    return answer
+
+
+def _status(session: Session) -> None:
+    account, where = session.account(), session.account_source()
+    session.console.sign_in_status(
+        session.settings.chosen_endpoint().name,
+        where if account else None,
+        account.masked_code if account else None,
+        account.expires_in() if account else None,
+    )
+
+
+def _forget(session: Session, vault: "Vault") -> None:
+    """End the session at the service, if it can be reached, and remove everything from the keyring."""
+    token = vault.token()
+    was_there = vault.forget()
+    if token is not None:
+        try:
+            with session.service(session.console.lines()) as service:
+                service.sign_out(token.text)
+        except DocsendError as error:
+            session.console.say(
+                f"the session could not be ended at the service ({error.message}); it expires"
+            )
+    session.console.forgotten(session.settings.chosen_endpoint().name, was_there=was_there)

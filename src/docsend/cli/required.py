@@ -1,0 +1,98 @@
+"""`docsend required`: the documents that the service asks a signed-in person for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from docsend.cli import send
+from docsend.cli.session import Session, command
+from docsend.errors import ExitCode, FaultySubmission
+
+if TYPE_CHECKING:
+    from docsend.account import Account
+    from docsend.submission import Submission
+
+EXITS = (
+    ExitCode.RECEIVED,
+    ExitCode.BUG,
+    ExitCode.USAGE,
+    ExitCode.SIGN_IN,
+    ExitCode.UNFINISHED,
+    ExitCode.LOCAL,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+)
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(rich_markup_mode=None)
+    command(
+        group,
+        None,
+        exits=EXITS,
+        example="docsend required --service sandbox",
+        invoke_without_command=True,
+    )(list_)
+    command(
+        group,
+        "upload",
+        exits=send.EXITS,
+        example="docsend required upload R-4711 payslips.pdf --service sandbox",
+    )(upload)
+    app.add_typer(group, name="required", short_help="List what the service asks for; send one of them.")
+
+
+def list_(session: Session, context: typer.Context) -> None:
+    """List the documents that the service asks the signed-in person for.
+
+    While one of them is pending, its subject takes no other document.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    account = session.needed_account()
+    with session.service(session.console.lines(), account) as service:
+        session.console.required(service.required())
+
+
+def upload(
+    session: Session,
+    id_: Annotated[str, typer.Argument(metavar="ID", help="The id of the required document.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The document.")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Check everything, show the findings, send nothing.")
+    ] = False,
+) -> None:
+    """Check and send one document that the service asks for, and print the receipt.
+
+    Running the same command again finishes what was interrupted and sends nothing twice.
+    """
+    account = session.needed_account()
+    stated = _stated(session, account, id_)
+    send.check_and_deliver(session, stated, [Path(file)], account=account, dry_run=dry_run)
+
+
+def _stated(session: Session, account: "Account", required: str) -> "Submission":
+    """Give the submission that a requirement asks for, from the service or from an earlier run.
+
+    The service lists a requirement no more once it is met: a run whose answer was lost finds it here.
+    """
+    from docsend.submission import Problem, Submission  # noqa: PLC0415 - --help does without
+
+    service_name = session.settings.chosen_endpoint().name
+    with session.ledger() as ledger:
+        known = ledger.requested(service_name, required)
+    if known is not None:
+        about = (known.subject, known.category, known.type)
+    else:
+        with session.service(session.console.lines(), account) as service:
+            asked = next((each for each in service.required() if each.id == required), None)
+        if asked is None:
+            message = f"the service asks for no document {required!r} (any more)"
+            hint = "`docsend required` lists what it asks for, `docsend receipts` what was sent"
+            problem = Problem("unknown-required", message, hint, field="required")
+            raise FaultySubmission(message, hint, [problem])
+        about = (asked.subject, asked.category, asked.type)
+    subject, category, type_ = about
+    return Submission(to="personal", subject=subject, category=category, type=type_, required=required)

@@ -1,0 +1,201 @@
+"""Code, password and token of the personal service, in the operating system's keyring. Only user of keyring.
+
+What is kept here for certain:
+- no call to a keyring takes longer than KEYRING_S: one that hangs (a locked collection whose prompt nobody
+  sees, a dead D-Bus) is abandoned, and the message names the three ways out;
+- only the operating systems' own keyrings are used; any other has to be chosen by its name. `null` and
+  `fail` keep nothing, plaintext files keep no secret;
+- what was written is read back, for some backends take a password and keep nothing;
+- secrets have a masked repr, and travel in no message.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import stat
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from docsend.errors import LocalFailure, UsageFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_T = TypeVar("_T")
+
+KEYRING_S = 5.0
+# The operating systems' own: Secret Service and KWallet, macOS, Windows.
+_TRUSTED = (
+    "keyring.backends.SecretService.",
+    "keyring.backends.libsecret.",
+    "keyring.backends.kwallet.",
+    "keyring.backends.macOS.",
+    "keyring.backends.Windows.",
+)
+_CHAINER = "keyring.backends.chainer.ChainerBackend"
+_LARGEST_FILE = 4096
+_LONG_CODE = 8
+
+THREE_WAYS = (
+    "unlock or install the keyring (on Debian: gnome-keyring, in a desktop session or under "
+    "dbus-run-session); or put the password into a file that only you can read, named by "
+    "DOCSEND_PASSWORD_FILE, and the code into DOCSEND_CODE; or choose another keyring backend by its name "
+    "with DOCSEND_KEYRING"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Code and password of an account. Printing them shows neither."""
+
+    code: str = field(repr=False)
+    password: str = field(repr=False)
+
+    @property
+    def masked_code(self) -> str:
+        """Enough to tell one's own accounts apart, not enough to sign in: two characters of a long code."""
+        return "••••••" + (self.code[-2:] if len(self.code) >= _LONG_CODE else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A session's token, and when it expires by this machine's clock (seconds since the epoch)."""
+
+    text: str = field(repr=False)
+    expires_at: float
+
+
+class Vault:
+    """The keyring's entries of one service: the credentials, and the token of the last session."""
+
+    def __init__(self, service: str, *, backend: str | None = None) -> None:
+        """Make the vault of a service; `backend` is a keyring chosen by name, as `module.Class`."""
+        self._name = f"docsend {service}"
+        self._chosen = backend
+
+    @property
+    def backend(self) -> str:
+        """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
+        return self._within_time(_name_of)
+
+    def credentials(self) -> Credentials | None:
+        raw = self._read("account")
+        return Credentials(str(raw["code"]), str(raw["password"])) if raw else None
+
+    def token(self) -> Token | None:
+        raw = self._read("session")
+        return Token(str(raw["token"]), float(raw["expires_at"])) if raw else None
+
+    def keep_credentials(self, credentials: Credentials) -> None:
+        """Write, and read back; raise LocalFailure if that is not what was written."""
+        raw = {"code": credentials.code, "password": credentials.password}
+        self._write("account", raw)
+        if self._read("account") != raw:
+            raise LocalFailure("the keyring took the password but did not keep it", THREE_WAYS)
+
+    def keep_token(self, token: Token) -> None:
+        self._write("session", {"token": token.text, "expires_at": token.expires_at})
+
+    def forget(self) -> bool:
+        """Remove everything of this service; tell whether there was anything."""
+        return any([self._remove("account"), self._remove("session")])
+
+    # -- how ---------------------------------------------------------------------------------------------
+
+    def _read(self, entry: str) -> dict[str, Any] | None:
+        text = self._within_time(lambda ring: ring.get_password(self._name, entry))
+        try:
+            raw = json.loads(text) if text else None
+        except ValueError:
+            raw = None
+        return raw if isinstance(raw, dict) else None
+
+    def _write(self, entry: str, raw: dict[str, Any]) -> None:
+        self._within_time(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
+
+    def _remove(self, entry: str) -> bool:
+        def remove(ring: Any) -> bool:  # noqa: ANN401 - a backend of keyring
+            if ring.get_password(self._name, entry) is None:
+                return False
+            ring.delete_password(self._name, entry)
+            return True
+
+        return self._within_time(remove)
+
+    def _within_time(self, call: Callable[[Any], _T]) -> _T:
+        """Make one call to the keyring in a thread of its own, and leave it behind if it does not return."""
+        answers: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
+
+        def make() -> None:
+            try:
+                answers.put((call(_ring(self._chosen)), None))
+            except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
+                answers.put((None, error))
+
+        threading.Thread(target=make, daemon=True).start()
+        try:
+            answer, error = answers.get(timeout=KEYRING_S)
+        except queue.Empty:
+            raise LocalFailure(f"the keyring did not answer within {KEYRING_S:.0f} s", THREE_WAYS) from None
+        if isinstance(error, LocalFailure):
+            raise error
+        if error is not None:
+            # The name of the error only: its text could be anybody's.
+            raise LocalFailure(f"the keyring failed: {type(error).__name__}", THREE_WAYS) from None
+        return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
+
+
+def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
+    """Give the keyring to use; raise LocalFailure if there is none that can be trusted with a secret."""
+    import keyring.core  # noqa: PLC0415 - 80 ms, for those who sign in
+
+    if chosen is not None:
+        try:
+            return keyring.core.load_keyring(chosen)
+        except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
+            raise LocalFailure(
+                f"there is no keyring backend {chosen!r}: {type(error).__name__}",
+                "DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them",
+            ) from None
+    ring = keyring.get_keyring()
+    name = _name_of(ring)
+    members = [_name_of(each) for each in getattr(ring, "backends", ())] if name == _CHAINER else [name]
+    if members and all(member.startswith(_TRUSTED) for member in members):
+        return ring
+    if name.startswith("keyring.backends.fail.") or not members:
+        raise LocalFailure("there is no keyring on this machine", THREE_WAYS)
+    raise LocalFailure(f"the keyring {name} is none of the operating system's own", THREE_WAYS)
+
+
+def _name_of(ring: Any) -> str:  # noqa: ANN401 - a backend of keyring
+    return f"{type(ring).__module__}.{type(ring).__name__}"
+
+
+def read_password_file(file: Path) -> str:
+    """Read a password from the first line of a file that its owner alone may read."""
+    try:
+        with file.open("rb") as opened:
+            found = os.fstat(opened.fileno())
+            if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
+                raise UsageFault(
+                    "the password file can be read by others", f"chmod 600 {file}; then change the password"
+                )
+            text = opened.read(_LARGEST_FILE).decode("utf-8")
+    except OSError as error:
+        raise UsageFault(f"the password file cannot be read: {error.strerror}", "look at its path") from error
+    except UnicodeDecodeError:
+        raise UsageFault("the password file is not UTF-8", "write the password as its first line") from None
+    return first_line(text)
+
+
+def first_line(text: str) -> str:
+    """Give the password that a file or a pipe holds; raise UsageFault if there is none."""
+    password = text.split("\n", 1)[0].rstrip("\r")
+    if not password:
+        raise UsageFault("the password is empty", "write it as the first line")
+    return password

@@ -1,0 +1,96 @@
+"""The sandbox's one SQLite file: opened, kept at its version, and entered by one thread at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_VERSION = 2
+_SCHEMA = """
+CREATE TABLE submission (
+    owner       TEXT NOT NULL,  -- the account's code; empty for what was sent without one
+    key         TEXT NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('open', 'received', 'withdrawn')),
+    declaration BLOB,
+    branch      TEXT,
+    expires_at  TEXT,
+    PRIMARY KEY (owner, key)
+) STRICT;
+CREATE TABLE document (
+    owner    TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    bytes    INTEGER NOT NULL,
+    sha256   TEXT NOT NULL,
+    file     TEXT,
+    PRIMARY KEY (owner, key, sha256),
+    FOREIGN KEY (owner, key) REFERENCES submission (owner, key)
+) STRICT;
+CREATE TABLE receipt (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner  TEXT NOT NULL,
+    key    TEXT NOT NULL,
+    body   BLOB NOT NULL,
+    UNIQUE (owner, key),
+    FOREIGN KEY (owner, key) REFERENCES submission (owner, key)
+) STRICT;
+CREATE TABLE fulfilled (
+    owner    TEXT NOT NULL,
+    required TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    PRIMARY KEY (owner, required)
+) STRICT;
+CREATE TABLE session (
+    token      TEXT PRIMARY KEY,  -- SHA-256 of the token: who reads this file cannot use it
+    owner      TEXT NOT NULL,
+    expires_at REAL NOT NULL      -- seconds since the epoch
+) STRICT;
+CREATE TABLE attempt (
+    code       TEXT PRIMARY KEY,  -- of an account or not: both are counted alike
+    failures   INTEGER NOT NULL,
+    locked_until REAL NOT NULL
+) STRICT;
+"""
+
+
+class Database:
+    """A connection that several threads, and through SQLite's locks several processes, share."""
+
+    def __init__(self, file: Path) -> None:
+        """Open the file, or make it; raise sqlite3.Error if it is of another version."""
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        with self.transaction() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if tables and version != _VERSION:
+                raise sqlite3.DatabaseError("it was made by another version of the sandbox")
+            if not tables:
+                for statement in _SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Enter alone; what was done inside is on the disk at the end, or undone if an error leaves it."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
