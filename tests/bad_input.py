@@ -274,6 +274,7 @@ CASES = [
         ["sign-in-needed"],
         4,
         options=[*PERSONAL, "--service", "sandbox"],
+        environment={"DOCSEND_KEYRING": "keyrings.alt.file.PlaintextKeyring"},
     ),
 ]
 

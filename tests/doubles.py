@@ -94,7 +94,9 @@ def relay(sandbox_url: str, fate: Fate) -> Iterator[tuple[str, list[Asked]]]:
         count = seen[asked.method, asked.path] = seen.get((asked.method, asked.path), 0) + 1
         if (instead := fate(asked, count, "before")) is not None:
             return instead
-        passed_on = {name: asked.headers[name] for name in ("content-type",) if name in asked.headers}
+        passed_on = {
+            name: asked.headers[name] for name in ("content-type", "authorization") if name in asked.headers
+        }
         given = client.request(asked.method, asked.path, content=asked.body, headers=passed_on)
         if (instead := fate(asked, count, "after")) is not None:
             return instead
@@ -103,3 +105,15 @@ def relay(sandbox_url: str, fate: Fate) -> Iterator[tuple[str, list[Asked]]]:
 
     with httpx.Client(base_url=sandbox_url, trust_env=False, timeout=30) as client, service(answer) as served:
         yield served
+
+
+class Nobody:
+    """A watcher who looks away."""
+
+    def declared(self, missing_bytes: int) -> None: ...
+
+    def sent(self, document: object, sent_bytes: int) -> None: ...
+
+    def arrived(self, document: object) -> None: ...
+
+    def waiting(self, reason: str, seconds: float) -> None: ...

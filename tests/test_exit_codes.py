@@ -17,10 +17,13 @@ from docsend.errors import EXIT_MEANINGS, ExitCode
 SEND = (*ABOUT, *WHO)
 COMMANDS = {
     ("send",): {0, 1, 2, 3, 4, 5, 6, 8, 130, 143},
+    ("login",): {0, 1, 2, 4, 6, 8, 130, 143},
+    ("required",): {0, 1, 2, 4, 6, 8, 130, 143},
+    ("required", "upload"): {0, 1, 2, 3, 4, 5, 6, 8, 130, 143},
     ("catalog",): {0, 1, 2, 6, 8, 130, 143},
     ("receipts",): {0, 1, 2, 8, 130, 143},
-    ("receipts", "show"): {0, 1, 2, 5, 6, 8, 130, 143},
-    ("receipts", "withdraw"): {0, 1, 2, 5, 6, 8, 130, 143},
+    ("receipts", "show"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
+    ("receipts", "withdraw"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
     ("sandbox",): {1, 2, 8, 130, 143},
 }
 
@@ -53,9 +56,11 @@ def test_3_faulty(run) -> None:
     assert run("send", "nowhere.pdf", *SEND).code == 3
 
 
-def test_4_sign_in(run, payslip) -> None:
+def test_4_sign_in(run, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
     about = ("--to", "personal", *ABOUT[2:])
     assert run("send", payslip, *about, "--service", "sandbox").code == 4
+    assert run("required", "--service", "sandbox").code == 4
 
 
 def test_5_refused(run, shared_sandbox, payslip) -> None:

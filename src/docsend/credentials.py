@@ -146,7 +146,9 @@ class Vault:
             raise error
         if error is not None:
             # The name of the error only: its text could be anybody's.
-            raise LocalFailure(f"the keyring failed: {type(error).__name__}", THREE_WAYS) from None
+            name = type(error).__name__
+            happened = "is locked" if name == "KeyringLocked" else f"failed: {name}"
+            raise LocalFailure(f"the keyring {happened}", THREE_WAYS) from None
         return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
 
 
@@ -163,13 +165,14 @@ def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
                 "DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them",
             ) from None
     ring = keyring.get_keyring()
-    name = _name_of(ring)
-    members = [_name_of(each) for each in getattr(ring, "backends", ())] if name == _CHAINER else [name]
-    if members and all(member.startswith(_TRUSTED) for member in members):
-        return ring
-    if name.startswith("keyring.backends.fail.") or not members:
-        raise LocalFailure("there is no keyring on this machine", THREE_WAYS)
-    raise LocalFailure(f"the keyring {name} is none of the operating system's own", THREE_WAYS)
+    # Where several are installed, keyring asks them in turn, plaintext files among them: not here.
+    found = list(getattr(ring, "backends", [ring])) if _name_of(ring) == _CHAINER else [ring]
+    for each in found:
+        if _name_of(each).startswith(_TRUSTED):
+            return each
+    others = [_name_of(each) for each in found if not _name_of(each).startswith("keyring.backends.fail.")]
+    only = f" that keeps a secret, only {', '.join(others)}" if others else ""
+    raise LocalFailure(f"there is no keyring on this machine{only}", THREE_WAYS)
 
 
 def _name_of(ring: Any) -> str:  # noqa: ANN401 - a backend of keyring

@@ -1,0 +1,19 @@
+"""A keyring backend that behaves like a locked collection whose prompt nobody sees: it does not return."""
+
+import time
+
+from keyring.backend import KeyringBackend
+
+
+class SleepingKeyring(KeyringBackend):
+    priority = 1  # type: ignore[assignment]
+
+    def get_password(self, service: str, username: str) -> str | None:
+        time.sleep(60)
+        return None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        time.sleep(60)
+
+    def delete_password(self, service: str, username: str) -> None:
+        time.sleep(60)

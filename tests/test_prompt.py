@@ -1,0 +1,87 @@
+"""The prompt of `docsend login` on a real pseudo-terminal: nothing is echoed, and Ctrl-C leaves it sane."""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+
+import pexpect
+import pytest
+
+
+@pytest.fixture
+def login(sandbox):
+    """Start `docsend login` on a terminal; the keyring is a file chosen by name."""
+    environment = {
+        **os.environ,
+        "DOCSEND_KEYRING": "keyrings.alt.file.PlaintextKeyring",
+        "DOCSEND_SERVICE": sandbox.url,
+        "TERM": "xterm",
+    }
+
+    def start(*argv: str) -> pexpect.spawn[str]:
+        # A shell in between keeps the terminal alive, so that its state can be looked at afterwards.
+        child = pexpect.spawn("/bin/sh", env=environment, encoding="utf-8", timeout=20, dimensions=(24, 100))
+        child.setecho(False)
+        child.sendline("PS1='ready> '")
+        child.expect("ready> ")
+        child.sendline(f"{sys.executable} -m docsend login {' '.join(argv)}; echo exit=$?")
+        return child
+
+    return start
+
+
+def test_code_and_password_are_asked_for_and_never_echoed(login) -> None:
+    child = login()
+    seen = ""
+    for prompt, answer in (("code: ", "1002"), ("password: ", "fictional-clear")):
+        child.expect_exact(prompt)
+        seen += child.before
+        assert not child.getecho()
+        child.sendline(answer)
+    child.expect(r"exit=(\d+)")
+    seen += child.before
+    assert child.match.group(1) == "0"
+    assert "signed in at" in seen
+    assert "1002" not in seen
+    assert "fictional-clear" not in seen
+
+
+def test_only_what_is_missing_is_asked_for(login) -> None:
+    child = login("--code", "1002")
+    child.expect_exact("password: ")
+    assert "code: " not in child.before
+    child.sendline("wrong")
+    child.expect("exit=4")
+
+
+@pytest.mark.parametrize("at", ["code: ", "password: "])
+def test_ctrl_c_leaves_the_terminal_sane_and_exits_130(login, at) -> None:
+    child = login()
+    child.setecho(True)
+    before = termios.tcgetattr(child.child_fd)
+    child.expect_exact("code: ")
+    if at == "password: ":
+        child.sendline("1002")
+        child.expect_exact(at)
+    assert not child.getecho()
+    child.sendintr()
+    child.expect("exit=130")
+    assert "Traceback" not in child.before
+    assert "interrupted" in child.before
+    assert termios.tcgetattr(child.child_fd) == before
+
+
+def test_end_of_input_is_told(login) -> None:
+    child = login()
+    child.expect_exact("code: ")
+    child.sendeof()
+    child.expect("exit=2")
+    assert "no code was given" in child.before
+
+
+def test_no_input_asks_nothing(login) -> None:
+    child = login("--no-input")
+    child.expect("exit=2")
+    assert "missing: --code, --password-stdin" in child.before

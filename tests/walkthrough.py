@@ -1,0 +1,70 @@
+"""Pages whose commands are run: each bash block prints what the text block behind it says, line by line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_BLOCKS = re.compile(r"^```bash\n(.*?)^```\n(?:\n?```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+_MARK = "-- end of a block --"
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Give each bash block with what it prints; nothing stands for a block that prints nothing."""
+    found: list[tuple[str, str]] = _BLOCKS.findall(page)
+    assert len(found) == page.count("```bash")
+    assert len([expected for _, expected in found if expected]) == page.count("```text")
+    return found
+
+
+def prints(expected: str, printed: str) -> bool:
+    """Compare line by line; `…` stands for anything within a line."""
+    lines, patterns = (
+        printed.splitlines(),
+        [".*".join(map(re.escape, line.split("…"))) for line in expected.splitlines()],
+    )
+    return len(lines) == len(patterns) and all(map(re.fullmatch, patterns, lines))
+
+
+def play(
+    page: str,
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    within: Sequence[str] = (),
+    before: str = "",
+) -> None:
+    """Run a page's blocks in order, in one bash, as a reader would; `within` is a command that runs bash."""
+    script = folder / "walk-through.sh"
+    steps = "".join(f"{block}\necho '{_MARK}'\n" for block, _ in blocks(page))
+    script.write_text(f"set -eu\n{before}\n{steps}", "utf-8")
+    ran = subprocess.run(
+        [*within, "bash", script],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+    )
+    *printed, rest = ran.stdout.split(f"{_MARK}\n")
+    for (block, expected), output in zip(blocks(page), printed, strict=False):
+        assert prints(expected, output), f"{block}\nprinted\n{output}\ninstead of\n{expected}\n{ran.stderr}"
+    assert (ran.returncode, rest, len(printed)) == (0, "", len(blocks(page))), ran.stderr
+
+
+def commands(folder: Path) -> Path:
+    """Give a folder with `docsend` in it, whatever environment the tests run from."""
+    bin_ = folder / "bin"
+    bin_.mkdir(exist_ok=True)
+    command = bin_ / "docsend"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m docsend "$@"\n')
+    command.chmod(0o755)
+    return bin_
