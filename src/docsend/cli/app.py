@@ -1,5 +1,6 @@
 """The command line's root, and the one border where errors become words and exit codes."""
 
+import importlib
 import os
 import signal
 import sys
@@ -11,20 +12,10 @@ from typing import Annotated
 import typer
 
 from docsend import __version__
-from docsend.cli import catalog, login, receipts, required, sandbox, send
 from docsend.errors import DocsendError, ExitCode, Interrupted, Terminated, UsageFault
 
-app = typer.Typer(
-    name="docsend",
-    # Rich help would double the time that every command needs to start.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for part in (send, login, required, catalog, receipts, sandbox):
-    part.register(app)
+# In the order of the help. Each is a module with a `register(app)`.
+COMMANDS = ("send", "login", "required", "catalog", "receipts", "sandbox")
 
 
 class _Bug(DocsendError):
@@ -37,8 +28,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="`docsend COMMAND --help` tells the exit codes of each command.")
-def root(
+def _root(
     *,
     _version: Annotated[
         bool,
@@ -50,6 +40,23 @@ def root(
     The institute publishes no programming interface: docsend speaks a contract of its own, and `--service
     sandbox` is a whole service that keeps it. Nothing sent to the sandbox reaches the institute.
     """
+
+
+def _app(argv: Sequence[str]) -> typer.Typer:
+    """Make the command line: of the one command that is asked for, or else of all."""
+    app = typer.Typer(
+        # Rich help would double the time that every command needs to start.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(epilog="`docsend COMMAND --help` tells the exit codes of each command.")(_root)
+    asked = argv[0] if argv else ""
+    for name in (asked,) if asked in COMMANDS else COMMANDS:
+        importlib.import_module(f"docsend.cli.{name}").register(app)
+    return app
 
 
 def main(argv: Sequence[str]) -> int:
@@ -67,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     try:
-        code = app(args=list(argv), prog_name="docsend", standalone_mode=False)
+        code = _app(argv)(args=list(argv), prog_name="docsend", standalone_mode=False)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop) from None
     except typer.Abort:
