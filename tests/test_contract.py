@@ -9,8 +9,6 @@ import json
 import logging
 import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,10 +22,12 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+import walkthrough
 from conftest import PERSON
 from docsend import catalog
 from docsend import sandbox as sandbox_package
 from docsend.sandbox import app
+from docsend.sandbox.accounts import Accounts
 from docsend.sandbox.store import Store
 from docsend.submission import key_of
 
@@ -146,10 +146,35 @@ def check(answer: Answer, pointer: str) -> None:
 
 
 class Sender:
-    """Makes calls by their names in openapi.yaml, and holds every answer against it."""
+    """Makes calls by their names in openapi.yaml, and holds every answer against it.
+
+    Without an account, or signed in to one: then its token goes with every request.
+    """
 
     def __init__(self, url: str) -> None:
         self._address = urlsplit(url).netloc
+        self._token: str | None = None
+        self._signed_in: dict[str, Sender] = {}
+        self.account = ""
+
+    def with_token(self, account: str, token: str | None) -> Sender:
+        other = copy.copy(self)
+        other.account, other._token = account, token
+        return other
+
+    def signed_in(self, account: str) -> Sender:
+        """Give somebody who is signed in to this account; the same session whenever this sender is asked."""
+        if account not in self._signed_in:
+            token = self.sign_in(account, PASSWORDS[account]).json["token"]
+            self._signed_in[account] = self.with_token(account, token)
+        return self._signed_in[account]
+
+    def sign_in(self, code: str, password: str) -> Answer:
+        return self.ask("sign_in", body=json.dumps({"code": code, "password": password}).encode())
+
+    def key(self, declaration: Declaration) -> str:
+        """The key of a declaration; the account's code enters that of a personal one."""
+        return key_of(declaration | ({"account": self.account} if declaration["to"] == "personal" else {}))
 
     def ask(self, name: str, *, key: str = "", digest: str = "", **options: Any) -> Answer:
         operation = OPERATIONS[name]
@@ -173,14 +198,19 @@ class Sender:
     ) -> Answer:
         """Make a request. Pieces are sent in chunks; `withheld` bytes are announced and never sent."""
         connection = http.client.HTTPConnection(self._address, timeout=20)
+        headers = ({} if self._token is None else {"Authorization": f"Bearer {self._token}"}) | (
+            headers or {}
+        )
         try:
             if withheld:
                 connection.putrequest(method, path)
                 connection.putheader("Content-Length", str(withheld))
+                for header, value in headers.items():
+                    connection.putheader(header, value)
                 connection.endheaders()
             else:
                 chunked = not isinstance(body, bytes)
-                connection.request(method, path, body, headers or {}, encode_chunked=chunked)
+                connection.request(method, path, body, headers, encode_chunked=chunked)
             response = connection.getresponse()
             stated = {header.lower(): value for header, value in response.getheaders()}
             return Answer(response.status, stated, response.read())
@@ -189,13 +219,13 @@ class Sender:
 
     def declare(self, declaration: Declaration, key: str | None = None) -> Answer:
         body = json.dumps(declaration).encode()
-        return self.ask("declare", key=key or key_of(declaration), body=body)
+        return self.ask("declare", key=key or self.key(declaration), body=body)
 
     def put(
         self, declaration: Declaration, content: bytes, digest: str | None = None, **options: Any
     ) -> Answer:
         digest = digest or sha256(content).hexdigest()
-        return self.ask("put", key=key_of(declaration), digest=digest, body=content, **options)
+        return self.ask("put", key=self.key(declaration), digest=digest, body=content, **options)
 
     def opened(self, declaration: Declaration | None = None) -> Declaration:
         """Declare something, and see it open."""
@@ -203,16 +233,16 @@ class Sender:
         assert self.declare(declaration).status == 201
         return declaration
 
-    def received(self) -> Declaration:
+    def received(self, declaration: Declaration | None = None) -> Declaration:
         """Go the whole way to a receipt."""
-        declaration = self.opened()
+        declaration = self.opened(declaration)
         assert self.put(declaration, CONTENT).status == 201
-        assert self.ask("send", key=key_of(declaration)).status == 200
+        assert self.ask("send", key=self.key(declaration)).status == 200
         return declaration
 
-    def withdrawn(self) -> Declaration:
-        declaration = self.opened()
-        assert self.ask("withdraw", key=key_of(declaration)).status == 200
+    def withdrawn(self, declaration: Declaration | None = None) -> Declaration:
+        declaration = self.opened(declaration)
+        assert self.ask("withdraw", key=self.key(declaration)).status == 200
         return declaration
 
 
@@ -226,7 +256,7 @@ def _no_traceback_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sender(shared_sandbox: RunningSandbox) -> Sender:
     return Sender(shared_sandbox.url)
 
@@ -260,6 +290,23 @@ EMPLOYER: Declaration = INSURED | {
     "category": "forms",
     "type": "form-620",
 }
+PERSONAL: Declaration = {name: value for name, value in INSURED.items() if name != "identity"} | {
+    "to": "personal",
+    "subject": "children",
+    "category": "identity-bank",
+    "type": "id-card-copy",
+}
+# What the sandbox asks its account 1001 for. Nothing here has it received, so it stays asked for.
+ANSWERING: Declaration = PERSONAL | {
+    "subject": "unemployment",
+    "category": "employer",
+    "type": "payslips",
+    "required": "R-4711",
+}
+# The sandbox's invented accounts: one that is asked for documents, one that is not, one that is locked.
+ASKED, CLEAR, LOCKED = "1001", "1002", "1003"
+PASSWORDS = {ASKED: "fictional-pending", CLEAR: "fictional-clear", LOCKED: "fictional-locked"}
+NO_TOKEN = "A" * 43  # it looks like one
 LARGEST = max(known.max_document_bytes for known in CATALOG.destinations.values())
 _numbers = itertools.count(1)
 
@@ -314,63 +361,39 @@ def test_the_examples_keep_their_schemas_and_the_key_is_made_as_stated() -> None
     schemas = {
         "InsuredDeclaration": "Declaration",
         "EmployerDeclaration": "Declaration",
+        "PersonalDeclaration": "Declaration",
+        "Credentials": "Credentials",
+        "Session": "Session",
+        "Required": "Required",
         "Open": "Standing.open",
         "Withdrawn": "Standing.withdrawn",
         "Receipt": "Receipt",
         "Invalid": "Problem.invalid",
+        "Pending": "Problem.required-documents-pending",
     }
     for name, value in examples.items():
         assert not faults(f"/components/schemas/{schemas[name]}", value), name
     assert key_of(examples["InsuredDeclaration"]) == examples["Receipt"]["key"]
+    assert f"\n{key_of(examples['PersonalDeclaration'] | {'account': ASKED})}\n" in WALK
 
 
 # -- (b) docs/contract.md ----------------------------------------------------------------------------------
 
-_BLOCKS = re.compile(r"^```bash\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-
-
-def prints(expected: str, printed: str) -> bool:
-    """Compare line by line; `…` stands for anything within a line."""
-    lines, patterns = (
-        printed.splitlines(),
-        [".*".join(map(re.escape, line.split("…"))) for line in expected.splitlines()],
-    )
-    return len(lines) == len(patterns) and all(map(re.fullmatch, patterns, lines))
-
 
 def test_the_comparison_of_what_is_printed_bites() -> None:
-    assert prints('{"state":"open",…}\n201\n', '{"state":"open","missing":[]}\n201')
-    assert not prints("201\n", "200\n")
-    assert not prints("20\n", "201\n")
-    assert not prints("201\n", "201\n201\n")
-    assert not prints("", "curl: (7) Failed to connect\n")
+    assert walkthrough.prints('{"state":"open",…}\n201\n', '{"state":"open","missing":[]}\n201')
+    assert not walkthrough.prints("201\n", "200\n")
+    assert not walkthrough.prints("20\n", "201\n")
+    assert not walkthrough.prints("201\n", "201\n201\n")
+    assert not walkthrough.prints("", "curl: (7) Failed to connect\n")
 
 
 def test_the_walk_through_prints_what_it_says(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    blocks = _BLOCKS.findall(WALK)
-    assert len(blocks) == WALK.count("```bash") > 30
-    assert len([expected for _, expected in blocks if expected]) == WALK.count("```text")
-    mark = "-- end of a block --"
-    script = tmp_path / "walk-through.sh"
-    script.write_text("set -eu\n" + "".join(f"{block}\necho '{mark}'\n" for block, _ in blocks), "utf-8")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    assert len(walkthrough.blocks(WALK)) > 30
+    path = f"{walkthrough.commands(tmp_path)}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "SERVICE": sandbox.url, "TMPDIR": str(tmp_path), "PATH": path}
-    ran = subprocess.run(
-        ["bash", script],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
-    *printed, rest = ran.stdout.split(f"{mark}\n")
-    for (block, expected), output in zip(blocks, printed, strict=False):
-        assert prints(expected, output), f"{block}\nprinted\n{output}\ninstead of\n{expected}"
-    assert (ran.returncode, rest, len(printed)) == (0, "", len(blocks))
-    assert sandbox.count() == 1
+    walkthrough.play(WALK, folder=tmp_path, at=ROOT, environment=environment)
+    assert sandbox.count() > 1
 
 
 # -- (c) every answer --------------------------------------------------------------------------------------
@@ -412,8 +435,112 @@ def the_same_catalog(sender: Sender) -> Answer:
 
 
 @provokes("catalog", 200)
+def the_catalog_with_a_token_that_is_none(sender: Sender) -> Answer:
+    return sender.with_token(CLEAR, NO_TOKEN).ask("catalog")
+
+
+@provokes("catalog", 200)
 def another_catalog_than_the_sender_has(sender: Sender) -> Answer:
     return sender.ask("catalog", headers={"If-None-Match": '"another"'})
+
+
+@provokes("sign_in", 200)
+def signed_in(sender: Sender) -> Answer:
+    answer = sender.sign_in(CLEAR, PASSWORDS[CLEAR])
+    assert sender.with_token(CLEAR, answer.json["token"]).ask("required").status == 200
+    return answer
+
+
+@provokes("sign_in", 200)
+def signed_in_with_an_old_token_at_hand(sender: Sender) -> Answer:
+    return sender.with_token(CLEAR, NO_TOKEN).sign_in(CLEAR, PASSWORDS[CLEAR])
+
+
+@provokes("sign_in", 400, "malformed")
+def signed_in_without_json(sender: Sender) -> Answer:
+    return sender.ask("sign_in", body=b"code=1002")
+
+
+@provokes("sign_in", 400, "malformed")
+def signed_in_without_a_password(sender: Sender) -> Answer:
+    return sender.ask("sign_in", body=b'{"code": "1002"}')
+
+
+@provokes("sign_in", 400, "malformed")
+def signed_in_with_a_number_for_a_code(sender: Sender) -> Answer:
+    return sender.ask("sign_in", body=b'{"code": 1002, "password": "fictional-clear"}')
+
+
+@provokes("sign_in", 400, "malformed")
+def signed_in_with_a_password_that_is_too_long(sender: Sender) -> Answer:
+    return sender.sign_in(CLEAR, "x" * 201)
+
+
+@provokes("sign_in", 401, "sign-in-refused")
+def signed_in_with_a_wrong_password(sender: Sender) -> Answer:
+    answer = sender.sign_in(CLEAR, "a guess")
+    assert sender.sign_in(CLEAR, PASSWORDS[CLEAR]).status == 200  # so that guesses do not add up to a lock
+    return answer
+
+
+@provokes("sign_in", 401, "sign-in-refused")
+def signed_in_with_an_unknown_code(sender: Sender) -> Answer:
+    return sender.sign_in(f"nobody {next(_numbers)}", "a guess")
+
+
+@provokes("sign_in", 413, "declaration-too-large")
+def signed_in_at_length(sender: Sender) -> Answer:
+    return sender.sign_in(CLEAR, "x" * 4096)
+
+
+@provokes("sign_in", 429, "locked-out")
+def signed_in_to_a_locked_account(sender: Sender) -> Answer:
+    return sender.sign_in(LOCKED, PASSWORDS[LOCKED])
+
+
+@provokes("sign_out", 204)
+def signed_out(sender: Sender) -> Answer:
+    person = sender.with_token(CLEAR, sender.sign_in(CLEAR, PASSWORDS[CLEAR]).json["token"])
+    answer = person.ask("sign_out")
+    assert person.ask("required").status == 401
+    assert sender.signed_in(CLEAR).ask("required").status == 200  # another session stays
+    return answer
+
+
+@provokes("sign_out", 401, "sign-in-needed")
+def signed_out_without_a_token(sender: Sender) -> Answer:
+    return sender.ask("sign_out")
+
+
+@provokes("sign_out", 401, "sign-in-needed")
+def signed_out_twice(sender: Sender) -> Answer:
+    person = sender.with_token(CLEAR, sender.sign_in(CLEAR, PASSWORDS[CLEAR]).json["token"])
+    assert person.ask("sign_out").status == 204
+    return person.ask("sign_out")
+
+
+@provokes("required", 200)
+def the_required_documents(sender: Sender) -> Answer:
+    answer = sender.signed_in(ASKED).ask("required")
+    assert [document["id"] for document in answer.json["required"]] == ["R-4711", "R-4712"]
+    return answer
+
+
+@provokes("required", 200)
+def no_required_documents(sender: Sender) -> Answer:
+    answer = sender.signed_in(CLEAR).ask("required")
+    assert answer.json == {"required": []}
+    return answer
+
+
+@provokes("required", 401, "sign-in-needed")
+def the_required_documents_without_a_token(sender: Sender) -> Answer:
+    return sender.ask("required")
+
+
+@provokes("required", 401, "sign-in-needed")
+def the_required_documents_with_a_token_that_is_none(sender: Sender) -> Answer:
+    return sender.with_token(CLEAR, NO_TOKEN).ask("required")
 
 
 @provokes("declare", 201)
@@ -461,11 +588,57 @@ def declared_with_a_fraction(sender: Sender) -> Answer:
     return sender.declare(a_declaration(occurrence=1.5), a_key())
 
 
-@provokes("declare", 401, "sign-in-needed")
+@provokes("declare", 201)
 def declared_to_the_personal_service(sender: Sender) -> Answer:
-    declaration = a_declaration(to="personal")
-    del declaration["identity"]
-    return sender.declare(declaration)
+    answer = sender.signed_in(CLEAR).declare(a_declaration(PERSONAL))
+    assert answer.json["branch"] == "nazareth"
+    return answer
+
+
+@provokes("declare", 201)
+def declared_with_the_required_document_that_it_answers(sender: Sender) -> Answer:
+    return sender.signed_in(ASKED).declare(a_declaration(ANSWERING))
+
+
+@provokes("declare", 201)
+def declared_to_an_open_destination_while_signed_in(sender: Sender) -> Answer:
+    declaration = a_declaration()
+    answer = sender.signed_in(CLEAR).declare(declaration)
+    assert sender.ask("standing", key=key_of(declaration)).json == answer.json
+    return answer
+
+
+@provokes("declare", 200)
+def declared_to_the_personal_service_while_open(sender: Sender) -> Answer:
+    person = sender.signed_in(CLEAR)
+    return person.declare(person.opened(a_declaration(PERSONAL)))
+
+
+@provokes("declare", 200)
+def declared_to_the_personal_service_after_it_was_received(sender: Sender) -> Answer:
+    person = sender.signed_in(CLEAR)
+    return person.declare(person.received(a_declaration(PERSONAL)))
+
+
+@provokes("declare", 401, "sign-in-needed")
+def declared_to_the_personal_service_without_a_token(sender: Sender) -> Answer:
+    return sender.declare(a_declaration(PERSONAL))
+
+
+@provokes("declare", 401, "sign-in-needed")
+def declared_with_a_token_that_is_none(sender: Sender) -> Answer:
+    return sender.with_token(CLEAR, NO_TOKEN).declare(a_declaration(PERSONAL))
+
+
+@provokes("declare", 401, "sign-in-needed")
+def declared_to_an_open_destination_with_a_token_that_is_none(sender: Sender) -> Answer:
+    return sender.with_token(CLEAR, NO_TOKEN).declare(a_declaration())
+
+
+@provokes("declare", 401, "sign-in-needed")
+def declared_with_another_scheme_than_bearer(sender: Sender) -> Answer:
+    body = json.dumps(a_declaration(PERSONAL)).encode()
+    return sender.ask("declare", key=a_key(), body=body, headers={"Authorization": "Basic MTAwMjp4"})
 
 
 @provokes("declare", 404, "not-found")
@@ -508,6 +681,30 @@ def declared_with_a_document_that_is_too_large(sender: Sender) -> Answer:
     return answer
 
 
+@provokes("declare", 413, "document-too-large")
+def declared_to_the_personal_service_with_a_document_that_is_too_large(sender: Sender) -> Answer:
+    size = CATALOG.destinations["personal"].max_document_bytes + 1
+    answer = sender.signed_in(CLEAR).declare(a_declaration(PERSONAL, documents=[DOCUMENT | {"bytes": size}]))
+    assert (answer.json["limit"], answer.json["pointer"]) == (size - 1, "/documents/0")
+    return answer
+
+
+@provokes("declare", 413, "too-many-documents")
+def declared_to_the_personal_service_with_more_documents_than_the_sandbox_works_on(sender: Sender) -> Answer:
+    documents = [{"name": "a.png", "bytes": 1, "sha256": f"{number:064x}"} for number in range(10_001)]
+    declaration = a_declaration(PERSONAL, documents=documents)
+    body = json.dumps(declaration, separators=(",", ":")).encode()
+    answer = sender.signed_in(CLEAR).ask("declare", key=a_key(), body=body)
+    assert answer.json["limit"] == 10_000
+    return answer
+
+
+@provokes("declare", 201)
+def declared_to_the_personal_service_with_more_documents_than_elsewhere(sender: Sender) -> Answer:
+    documents = [DOCUMENT | {"sha256": f"{number:064x}"} for number in range(100)]
+    return sender.signed_in(CLEAR).declare(a_declaration(PERSONAL, documents=documents))
+
+
 @provokes("declare", 413, "too-many-documents")
 def declared_with_too_many_documents(sender: Sender) -> Answer:
     limit = CATALOG.destinations["benefits"].max_documents or 0
@@ -521,6 +718,31 @@ def declared_with_too_many_documents(sender: Sender) -> Answer:
 def declared_with_a_format_that_is_not_taken(sender: Sender) -> Answer:
     answer = sender.declare(a_declaration(documents=[DOCUMENT | {"name": "payslip.txt"}]))
     assert answer.json["accepted"] == list(CATALOG.destinations["benefits"].formats)
+    return answer
+
+
+@provokes("declare", 415, "format-not-accepted")
+def declared_to_the_personal_service_with_a_format_that_others_take(sender: Sender) -> Answer:
+    declaration = a_declaration(PERSONAL, documents=[DOCUMENT | {"name": "scan.jpeg"}])
+    answer = sender.signed_in(CLEAR).declare(declaration)
+    assert answer.json["accepted"] == list(CATALOG.destinations["personal"].formats)
+    return answer
+
+
+@provokes("declare", 422, "invalid")
+def declared_with_another_type_than_the_one_that_was_asked_for(sender: Sender) -> Answer:
+    declaration = a_declaration(ANSWERING, type="termination-letter")
+    answer = sender.signed_in(ASKED).declare(declaration)
+    assert [(error["pointer"], error["code"]) for error in answer.json["errors"]] == [
+        ("/type", "unknown-type")
+    ]
+    return answer
+
+
+@provokes("declare", 422, "required-documents-pending")
+def declared_on_a_subject_that_another_document_is_asked_for_on(sender: Sender) -> Answer:
+    answer = sender.signed_in(ASKED).declare(a_declaration(ANSWERING, required=None))
+    assert answer.json["required"] == [ANSWERING["required"]]
     return answer
 
 
@@ -558,6 +780,12 @@ def the_standing_of_a_withdrawn_one(sender: Sender) -> Answer:
     return answer
 
 
+@provokes("standing", 401, "sign-in-needed")
+def the_standing_with_a_token_that_is_none(sender: Sender) -> Answer:
+    key = key_of(sender.opened())
+    return sender.with_token(CLEAR, NO_TOKEN).ask("standing", key=key)
+
+
 @provokes("standing", 404, "not-found")
 def the_standing_of_an_unknown_one(sender: Sender) -> Answer:
     return sender.ask("standing", key=a_key())
@@ -581,6 +809,12 @@ def withdrawn_before_it_was_known(sender: Sender) -> Answer:
 @provokes("withdraw", 200)
 def withdrawn_again(sender: Sender) -> Answer:
     return sender.ask("withdraw", key=key_of(sender.withdrawn()))
+
+
+@provokes("withdraw", 401, "sign-in-needed")
+def withdrawn_with_a_token_that_is_none(sender: Sender) -> Answer:
+    key = key_of(sender.opened())
+    return sender.with_token(CLEAR, NO_TOKEN).ask("withdraw", key=key)
 
 
 @provokes("withdraw", 404, "not-found")
@@ -626,6 +860,12 @@ def put_with_fewer_bytes(sender: Sender) -> Answer:
 @provokes("put", 400, "digest-mismatch")
 def put_with_no_bytes(sender: Sender) -> Answer:
     return sender.put(sender.opened(), b"", DIGEST)
+
+
+@provokes("put", 401, "sign-in-needed")
+def put_with_a_token_that_is_none(sender: Sender) -> Answer:
+    key = key_of(sender.opened())
+    return sender.with_token(CLEAR, NO_TOKEN).ask("put", key=key, digest=DIGEST, body=CONTENT)
 
 
 @provokes("put", 404, "not-found")
@@ -685,6 +925,12 @@ def sent_again(sender: Sender) -> Answer:
     once, again = sender.ask("send", key=key), sender.ask("send", key=key)
     assert once.body == again.body
     return again
+
+
+@provokes("send", 401, "sign-in-needed")
+def sent_with_a_token_that_is_none(sender: Sender) -> Answer:
+    key = key_of(sender.opened())
+    return sender.with_token(CLEAR, NO_TOKEN).ask("send", key=key)
 
 
 @provokes("send", 404, "not-found")
@@ -797,6 +1043,12 @@ FAULTS: list[tuple[Declaration, str, object, str]] = [
     (EMPLOYER, "/identity/mobile", "031234567", "mobile-invalid"),
     (EMPLOYER, "/identity/email", "nobody", "email-invalid"),
     (EMPLOYER, "/identity/id_number", PERSON, "invalid"),
+    (PERSONAL, "/identity", {"id_number": PERSON}, "not-taken"),
+    (PERSONAL, "/subject", None, "subject-missing"),
+    (PERSONAL, "/branch", "haifa", "not-taken"),
+    (PERSONAL, "/required", "R-0000", "unknown-required"),
+    (PERSONAL, "/required", " ", "invalid"),
+    (PERSONAL, "/required", "x" * 101, "required-too-long"),
 ]
 # The rules of these are the catalog's, or go beyond what a schema can say.
 NOT_IN_THE_SCHEMA = {
@@ -810,9 +1062,15 @@ NOT_IN_THE_SCHEMA = {
     "unknown-branch",
     "unknown-category",
     "unknown-destination",
+    "unknown-required",
     "unknown-subject",
     "unknown-type",
 }
+
+
+def speaker(sender: Sender, base: Declaration) -> Sender:
+    """Whoever may make such a declaration."""
+    return sender.signed_in(CLEAR) if base["to"] == "personal" else sender
 
 
 def changed(base: Declaration, pointer: str, value: object) -> Declaration:
@@ -835,7 +1093,7 @@ def changed(base: Declaration, pointer: str, value: object) -> Declaration:
 def test_a_fault_in_a_declaration_is_named_where_it_stands(
     base: Declaration, pointer: str, value: object, code: str, sender: Sender
 ) -> None:
-    answer = sender.declare(changed(base, pointer, value))
+    answer = speaker(sender, base).declare(changed(base, pointer, value))
     assert answer.code == "invalid"
     assert (pointer, code) in [(error["pointer"], error["code"]) for error in answer.json["errors"]]
 
@@ -847,7 +1105,8 @@ def test_every_code_of_an_error_is_provoked() -> None:
 
 def test_the_schema_of_a_declaration_takes_what_is_right_and_refuses_what_is_wrong() -> None:
     schema = "/components/schemas/Declaration"
-    assert faults(schema, INSURED) == faults(schema, EMPLOYER) == []
+    for right in (INSURED, EMPLOYER, PERSONAL, ANSWERING):
+        assert not faults(schema, right)
     for base, pointer, value, code in FAULTS:
         if code not in NOT_IN_THE_SCHEMA and value != "000000019":  # nor can a schema count check digits
             assert faults(schema, changed(base, pointer, value)), (pointer, value)
@@ -858,10 +1117,20 @@ OF_ANOTHER_KIND: tuple[object, ...] = (None, True, 0, -1, 2**53, "", "\n", [], [
 
 @pytest.mark.parametrize("member", [*INSURED, "identity/id_number", "identity/email", "documents/0"])
 def test_a_member_of_another_kind_is_refused_and_breaks_nothing(member: str, sender: Sender) -> None:
-    for base, value in itertools.product((INSURED, EMPLOYER), OF_ANOTHER_KIND):
+    bases = [INSURED, EMPLOYER] if member.startswith("identity") else [INSURED, EMPLOYER, PERSONAL]
+    for base, value in itertools.product(bases, OF_ANOTHER_KIND):
         declaration = changed(base, f"/{member}", value)
         if faults("/components/schemas/Declaration", declaration):
-            assert sender.declare(declaration).code == "invalid", value
+            assert speaker(sender, base).declare(declaration, a_key()).code == "invalid", value
+
+
+@pytest.mark.parametrize("value", [None, *OF_ANOTHER_KIND[1:], INSURED["identity"]], ids=repr)
+def test_a_personal_declaration_has_no_identity_whatever_its_value(value: object, sender: Sender) -> None:
+    declaration = changed(PERSONAL, "/identity", value)
+    assert faults("/components/schemas/Declaration", declaration)
+    answer = sender.signed_in(CLEAR).declare(declaration, a_key())
+    assert answer.code == "invalid"
+    assert [error["pointer"] for error in answer.json["errors"]] == ["/identity"]
 
 
 @pytest.mark.parametrize("member", ["remark", "branch", "required", "reference", "subject", "identity/email"])
@@ -892,7 +1161,7 @@ def test_a_pointer_to_a_stray_member_is_a_json_pointer(sender: Sender) -> None:
 
 def test_the_calls_of_openapi_yaml_are_the_routes_of_the_sandbox(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    routes: Any = app.Sandbox(store, CATALOG, b"{}").app().routes
+    routes: Any = app.Sandbox(store, Accounts(store.database), CATALOG, b"{}").app().routes
     store.close()
     served = {(method, route.path) for route in routes for method in route.methods - {"HEAD"}}
     assert served == {(operation.method, operation.path) for operation in OPERATIONS.values()}
@@ -921,8 +1190,9 @@ def test_other_methods_are_refused_and_the_right_ones_named(path: str, sender: S
     [
         "/",
         "/v1/",
-        "/v1/session",
-        "/v1/required",
+        "/v1/session/",
+        "/v1/required/",
+        "/v1/required/R-4711",
         "/v1/submissions/",
         "/v2/catalog",
         "/v1/catalog/",
@@ -936,9 +1206,9 @@ def test_other_addresses_are_not_found_and_lead_nowhere_else(path: str, sender: 
 
 def test_head_is_taken_wherever_get_is(sender: Sender) -> None:
     key = key_of(sender.opened())
-    for operation in OPERATIONS.values():
+    for operation, one in itertools.product(OPERATIONS.values(), (sender, sender.signed_in(ASKED))):
         if operation.method == "GET":
             address = operation.path.replace("{key}", key)
-            head, get = sender.request("HEAD", address), sender.request("GET", address)
+            head, get = one.request("HEAD", address), one.request("GET", address)
             assert (head.status, head.body) == (get.status, b"")
             assert head.headers.keys() == get.headers.keys()

@@ -299,7 +299,7 @@ def test_a_refused_password_is_tried_once_however_much_is_waiting(sandbox) -> No
 
 def test_a_wrong_password_is_exit_4_and_keeps_nothing(run, sandbox, monkeypatch, kept_in_a_file) -> None:
     outcome = log_in(run, sandbox.url, monkeypatch, password="wrong")
-    assert (outcome.code, outcome.problems) == (4, ["sign-in-needed"])
+    assert (outcome.code, outcome.problems) == (4, ["sign-in-refused"])
     status = run("login", "--status", "--service", sandbox.url, "--json").json
     assert (status["signed_in"], status["kept_in"]) == (False, None)
 

@@ -37,16 +37,17 @@ def play(
     *,
     folder: Path,
     environment: Mapping[str, str],
+    at: Path | None = None,
     within: Sequence[str] = (),
     before: str = "",
 ) -> None:
-    """Run a page's blocks in order, in one bash, as a reader would; `within` is a command that runs bash."""
+    """Run a page's blocks in order, in one bash, as a reader would, at `at`; `within` runs that bash."""
     script = folder / "walk-through.sh"
     steps = "".join(f"{block}\necho '{_MARK}'\n" for block, _ in blocks(page))
     script.write_text(f"set -eu\n{before}\n{steps}", "utf-8")
     ran = subprocess.run(
         [*within, "bash", script],
-        cwd=folder,
+        cwd=at or folder,
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -371,11 +371,11 @@ def _catalog(answer: _Answer) -> tuple[bytes, str] | None:
 
 def _session(answer: _Answer) -> tuple[str, float]:
     if answer.status == 401:
-        raise SignInNeeded("the service refused code and password", "docsend login, with the right ones")
+        raise _not_let_in("sign-in-refused", "the service refused code and password", "docsend login")
     if answer.status == 429:
         pause = _retry_after(answer)
         hint = f"try again in {pause:.0f} s" if pause else "try again later"
-        raise SignInNeeded("the service takes no more sign-ins for now: too many were refused", hint)
+        raise _not_let_in("locked-out", "the service takes no sign-in now: too many were refused", hint)
     if answer.status != 200:
         raise Unfinished(f"the service could not sign in: it answered {answer.status}", "try again later")
     raw = answer.json()
@@ -389,6 +389,10 @@ def _session(answer: _Answer) -> tuple[str, float]:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Unfinished("the service gave a token that is none", "try again")
     return token, expires_in
+
+
+def _not_let_in(code: str, message: str, hint: str) -> SignInNeeded:
+    return SignInNeeded(message, hint, [Problem(code, message, hint)])
 
 
 def _signed_out(answer: _Answer) -> None:

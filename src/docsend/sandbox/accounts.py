@@ -66,15 +66,15 @@ class Accounts:
 
     def sign_in(self, code: str, password: str) -> tuple[str, int]:
         """Give a token and the seconds that it lasts; refuse with 401, or 429 once the door is locked."""
-        self._refuse_if_locked(code)
+        # Counted before it is looked at: guesses at the same moment are no more than one after the other.
+        self._count_or_refuse(code)
         account = self._accounts.get(code, _NOBODY)
         found = hashlib.scrypt(password.encode(), salt=account.salt, **_SCRYPT)
         if not hmac.compare_digest(found, account.scrypt):
-            self._count_failure(code)
             raise Refusal(401, "sign-in-refused", "code and password do not belong together")
         token = secrets.token_urlsafe(32)
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM attempt WHERE code = ?", (code,))
+            connection.execute("DELETE FROM attempt WHERE code = ?", (_hashed(code),))
             connection.execute("DELETE FROM session WHERE expires_at < ?", (self._now(),))
             expires_at = self._now() + self._session_s
             connection.execute("INSERT INTO session VALUES (?, ?, ?)", (_hashed(token), code, expires_at))
@@ -103,27 +103,25 @@ class Accounts:
 
     # -- the lock ----------------------------------------------------------------------------------------
 
-    def _refuse_if_locked(self, code: str) -> None:
+    def _count_or_refuse(self, code: str) -> None:
+        """Count a try that is about to be made; refuse with 429 what comes after the last one allowed."""
+        is_locked = code in self._accounts and self._accounts[code].is_locked
         with self._database.transaction() as connection:
-            row = connection.execute("SELECT locked_until FROM attempt WHERE code = ?", (code,)).fetchone()
-        seconds = row[0] - self._now() if row else 0
-        if code in self._accounts and self._accounts[code].is_locked:
-            seconds = _LOCK_S
+            row = connection.execute(
+                "SELECT failures, locked_until FROM attempt WHERE code = ?", (_hashed(code),)
+            ).fetchone()
+            failures, locked_until = row or (0, 0.0)
+            seconds = _LOCK_S if is_locked else locked_until - self._now()
+            if seconds <= 0:
+                failures += 1
+                is_last = failures == _FAILURES
+                connection.execute(
+                    "INSERT OR REPLACE INTO attempt VALUES (?, ?, ?)",
+                    (_hashed(code), 0 if is_last else failures, self._now() + _LOCK_S if is_last else 0.0),
+                )
         if seconds > 0:
-            raise Refusal(
-                429, "locked-out", "too many wrong passwords", headers={"Retry-After": str(int(seconds) + 1)}
-            )
-
-    def _count_failure(self, code: str) -> None:
-        with self._database.transaction() as connection:
-            connection.execute(
-                "INSERT INTO attempt VALUES (?, 1, 0) ON CONFLICT DO UPDATE SET failures = failures + 1",
-                (code,),
-            )
-            connection.execute(
-                "UPDATE attempt SET failures = 0, locked_until = ? WHERE code = ? AND failures >= ?",
-                (self._now() + _LOCK_S, code, _FAILURES),
-            )
+            wait = {"Retry-After": str(int(seconds) + 1)}
+            raise Refusal(429, "locked-out", "too many wrong passwords", headers=wait)
 
 
 def _account(row: Mapping[str, Any]) -> Account:
@@ -137,5 +135,6 @@ def _account(row: Mapping[str, Any]) -> Account:
     )
 
 
-def _hashed(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+def _hashed(text: str) -> str:
+    """Give what is kept of a token, and of whatever was typed as a code: it could be a password."""
+    return hashlib.sha256(text.encode()).hexdigest()

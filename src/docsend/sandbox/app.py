@@ -92,7 +92,7 @@ class Sandbox:
 
     async def declare(self, request: Request) -> Response:
         key = _key(request)
-        account = await self._signed_in(request) if _token(request) else None
+        account = await self._signed_in(request) if _token(request) is not None else None
         body = await _body(request, _MOST_DECLARATION)
         read = declaration.read(body, self._catalog, is_signed_in=account is not None)
         if read.is_personal and account is not None:
@@ -235,7 +235,7 @@ async def _body(request: Request, at_most: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > at_most:
-            raise Refusal(413, "declaration-too-large", f"a declaration has at most {at_most} bytes")
+            raise Refusal(413, "declaration-too-large", f"this call takes at most {at_most} bytes")
     return body
 
 

@@ -53,8 +53,8 @@ CREATE TABLE session (
     expires_at REAL NOT NULL      -- seconds since the epoch
 ) STRICT;
 CREATE TABLE attempt (
-    code       TEXT PRIMARY KEY,  -- of an account or not: both are counted alike
-    failures   INTEGER NOT NULL,
+    code         TEXT PRIMARY KEY,  -- SHA-256 of it; of an account or not, both are counted alike
+    failures     INTEGER NOT NULL,
     locked_until REAL NOT NULL
 ) STRICT;
 """

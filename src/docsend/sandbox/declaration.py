@@ -34,6 +34,7 @@ _MEMBERS = {
     "occurrence",
     "documents",
 }
+_ABSENT = object()
 _MOST_DOCUMENTS = 10_000  # a bound on the work, where the institute states no number
 
 
@@ -103,8 +104,8 @@ def read(body: bytes, catalog: Catalog, *, is_signed_in: bool) -> Declaration:
         raise _invalid(errors)
     if destination.is_personal and not is_signed_in:
         raise Refusal(401, "sign-in-needed", "the personal service needs a session")
-    documents = _documents(raw.get("documents"), errors)
-    resident = _IDENTITIES[destination.identity](raw.get("identity"), errors)
+    documents = _documents(raw.get("documents"), destination, errors)
+    resident = _IDENTITIES[destination.identity](raw.get("identity", _ABSENT), errors)
     online = _subject_category_and_type(raw, destination, catalog, errors)
     branch = errors.text(raw, "branch", 100)
     if branch is not None and not destination.takes_branch:
@@ -280,7 +281,7 @@ def _employer(raw: object, errors: _Errors) -> str | None:
 
 
 def _account(raw: object, errors: _Errors) -> str | None:
-    if raw is not None:
+    if raw is not _ABSENT:
         errors.add("/identity", "not-taken", "the session says who it is")
     return None
 
@@ -295,9 +296,10 @@ _IDENTITIES: dict[str, Callable[[object, _Errors], str | None]] = {
 # -- documents ---------------------------------------------------------------------------------------------
 
 
-def _documents(raw: object, errors: _Errors) -> tuple[Declared, ...]:
+def _documents(raw: object, destination: Destination, errors: _Errors) -> tuple[Declared, ...]:
     if isinstance(raw, list) and len(raw) > _MOST_DOCUMENTS:
-        raise Refusal(413, "too-many-documents", f"at most {_MOST_DOCUMENTS}", {"limit": _MOST_DOCUMENTS})
+        most = destination.max_documents or _MOST_DOCUMENTS
+        raise Refusal(413, "too-many-documents", f"at most {most} documents are taken", {"limit": most})
     if not isinstance(raw, list) or not raw:
         errors.add("/documents", "documents-missing", "must be a list of at least one document")
         return ()
