@@ -70,35 +70,47 @@ def defect_of(content: bytes, format_name: str) -> Defect | None:
 
 # -- PDF: ISO 32000-1, 7.5 ---------------------------------------------------------------------------------
 
-_STARTXREF = re.compile(rb"startxref\s+(\d+)\s+%%EOF")
+_ENDING = re.compile(rb"startxref\s+(\d+)\b")
+_LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
 _ENCRYPT = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
+_OBJECT = re.compile(rb"\d+\s+\d+\s+obj\b")
+_LOOKS_BACK = 8192  # what downloads append to a file may stand behind its ending
 
 
 def _pdf_defect(content: bytes) -> Defect | None:
-    """A whole PDF ends with `startxref`, an offset and `%%EOF`; the dictionary there names the encryption."""
-    endings = list(_STARTXREF.finditer(content, max(0, len(content) - 2048)))
-    if not endings:
+    """A whole PDF ends with `startxref` and an offset; the dictionary there names the encryption.
+
+    Not every producer counts the offset right or writes `%%EOF`, and viewers open the file all the same.
+    What only a file that was cut short lacks is the ending itself.
+    """
+    end = len(content.rstrip(b"\0\t\n\f\r "))
+    endings = list(_ENDING.finditer(content, max(0, end - _LOOKS_BACK)))
+    # A linearized file has an ending near its beginning, too, and states its length there (annex F).
+    linearized = _LINEARIZED.search(content[:1024])
+    if not endings or (linearized and int(linearized[1]) > len(content)):
         return "damaged"
+    trailer = _pdf_trailer(content, int(endings[-1][1]))
+    return "encrypted" if trailer is not None and _ENCRYPT.search(trailer) else None
+
+
+def _pdf_trailer(content: bytes, offset: int) -> bytes | None:
+    """Give the last trailer, or the dictionary of the last cross-reference stream, which stands for it."""
     header = content.find(b"%PDF-", 0, 1024)
-    if any(_ENCRYPT.search(trailer) for trailer in _pdf_trailers(content, header, int(endings[-1][1]))):
-        return "encrypted"
-    table = content[header + int(endings[-1][1]) :][:64].lstrip()
-    whole = table.startswith(b"xref") or re.match(rb"\d+\s+\d+\s+obj", table)
-    return None if whole else "damaged"
+    for start in (header + offset, offset):
+        table = content[start : start + 64].lstrip()
+        if table.startswith(b"xref"):
+            return _between(content, content.find(b"trailer", start), b"startxref")
+        if _OBJECT.match(table):
+            return _between(content, start, b"stream")
+    if (trailer := content.rfind(b"trailer")) >= 0:
+        return _between(content, trailer, b"startxref")
+    stream = content.rfind(b"/XRef")
+    return None if stream < 0 else _between(content, content.rfind(b" obj", 0, stream), b"stream")
 
 
-def _pdf_trailers(content: bytes, header: int, offset: int) -> Iterator[bytes]:
-    """The trailer dictionary, or the dictionary of the cross-reference stream, that the last offset names."""
-    start = header + offset
-    table = content[start : start + 64].lstrip()
-    if table.startswith(b"xref"):
-        trailer = content.find(b"trailer", start)
-        if trailer >= 0:
-            end = content.find(b"startxref", trailer)
-            yield content[trailer : end if end >= 0 else len(content)]
-    elif re.match(rb"\d+\s+\d+\s+obj", table):
-        end = content.find(b"stream", start)
-        yield content[start : end if end >= 0 else len(content)]
+def _between(content: bytes, start: int, end: bytes) -> bytes | None:
+    stop = content.find(end, start)
+    return None if start < 0 else content[start : stop if stop >= 0 else len(content)]
 
 
 # -- JPEG: ITU-T T.81, annex B -----------------------------------------------------------------------------
@@ -110,8 +122,8 @@ def _jpeg_defect(content: bytes) -> Defect | None:
     """Walk the segments to the first scan; from there an end-of-image marker must follow."""
     position = 2
     while True:
-        if content[position] != 0xFF:
-            return "damaged"
+        # Between segments, stray bytes are passed over, as decoders do.
+        position = content.index(0xFF, position)
         while content[position] == 0xFF:
             position += 1
         marker = content[position]
@@ -138,7 +150,8 @@ def _png_defect(content: bytes) -> Defect | None:
         length, kind = struct.unpack_from(">I4s", content, position)
         end = position + 8 + length
         (checksum,) = struct.unpack_from(">I", content, end)
-        if zlib.crc32(view[position + 4 : end]) != checksum:
+        # Decoders pass over a comment whose checksum is wrong; kinds in small letters are such extras.
+        if kind[:1].isupper() and zlib.crc32(view[position + 4 : end]) != checksum:
             return "damaged"
         seen_data = seen_data or kind == b"IDAT"
         if kind == b"IEND":
@@ -152,22 +165,26 @@ def _png_defect(content: bytes) -> Defect | None:
 def _bmp_defect(content: bytes) -> Defect | None:
     """The pixels that the header promises are there."""
     (pixels_at, header_size) = struct.unpack_from("<II", content, 10)
+    compression = stated = 0
     if header_size == 12:  # BITMAPCOREHEADER
         width, height, _planes, depth = struct.unpack_from("<HHHH", content, 18)
-        compression = stated = 0
+    elif header_size < 40:  # OS22XBITMAPHEADER, cut short
+        width, height, _planes, depth = struct.unpack_from("<iiHH", content, 18)
     else:
         width, height, _planes, depth, compression, stated = struct.unpack_from("<iiHHII", content, 18)
     if width <= 0 or height == 0 or depth not in (0, 1, 2, 4, 8, 16, 24, 32):
         return "damaged"
     uncompressed = compression in (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
     pixel_bytes = (width * depth + 31) // 32 * 4 * abs(height) if uncompressed else stated
-    return None if pixels_at + pixel_bytes <= len(content) else "damaged"
+    # Some writers leave out the padding of the last row, which is at most three bytes.
+    return None if pixels_at + pixel_bytes - 3 <= len(content) else "damaged"
 
 
 # -- TIFF 6.0, section 2 -----------------------------------------------------------------------------------
 
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS = 273, 279, 324, 325
+_OFFSETS = (273, 324, 513)  # StripOffsets, TileOffsets, JPEGInterchangeFormat
+_LENGTHS = (279, 325, 514)  # StripByteCounts, TileByteCounts, JPEGInterchangeFormatLength
 _MOST_PAGES = 10_000
 
 
@@ -176,20 +193,21 @@ def _tiff_defect(content: bytes) -> Defect | None:
     order = "<" if content.startswith(b"II") else ">"
     (directory,) = struct.unpack_from(order + "I", content, 4)
     visited: set[int] = set()
+    has_image = False
     while directory:
         if directory in visited or len(visited) >= _MOST_PAGES:
             return "damaged"
         visited.add(directory)
         (count,) = struct.unpack_from(order + "H", content, directory)
         fields = dict(_tiff_fields(content, order, directory + 2, count))
-        offsets = fields.get(_STRIP_OFFSETS) or fields.get(_TILE_OFFSETS)
-        lengths = fields.get(_STRIP_COUNTS) or fields.get(_TILE_COUNTS)
-        if not offsets or not lengths or len(offsets) != len(lengths):
-            return "damaged"
+        offsets = next((fields[tag] for tag in _OFFSETS if tag in fields), ())
+        # Old writers leave the lengths out; then each piece has at least to begin inside the file.
+        lengths = next((fields[tag] for tag in _LENGTHS if tag in fields), (1,) * len(offsets))
         if any(start + length > len(content) for start, length in zip(offsets, lengths, strict=True)):
             return "damaged"
+        has_image = has_image or bool(offsets)
         (directory,) = struct.unpack_from(order + "I", content, directory + 2 + 12 * count)
-    return None if visited else "damaged"
+    return None if has_image else "damaged"
 
 
 def _tiff_fields(
@@ -198,7 +216,7 @@ def _tiff_fields(
     """The offsets and lengths of a page's strips and tiles; the other fields are passed over."""
     for entry in range(position, position + 12 * count, 12):
         tag, kind, values = struct.unpack_from(order + "HHI", content, entry)
-        if tag not in (_STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS):
+        if tag not in _OFFSETS + _LENGTHS:
             continue
         if kind not in (3, 4) or values * 2 > len(content):
             raise ValueError("not an offset or length")

@@ -1,0 +1,116 @@
+"""Good files of many makers pass; the same files cut short do not."""
+
+from __future__ import annotations
+
+import io
+import random
+from typing import TYPE_CHECKING
+
+import pikepdf
+import pytest
+
+import samples
+from docsend import formats
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PDF = samples.pdf(1)
+
+
+def repacked(**options: object) -> bytes:
+    with pikepdf.open(io.BytesIO(PDF)) as document:
+        buffer = io.BytesIO()
+        document.save(buffer, **options)
+        return buffer.getvalue()
+
+
+def saved(image: Image.Image, format_name: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_name, **options)
+    return buffer.getvalue()
+
+
+RGB = samples.picture(1, (120, 90))
+STREAMS = pikepdf.ObjectStreamMode.generate
+WHOLE = {
+    "a plain PDF": PDF,
+    "a PDF with a cross-reference stream": repacked(object_stream_mode=STREAMS),
+    "a linearized PDF": repacked(linearize=True),
+    "a linearized PDF with object streams": repacked(linearize=True, object_stream_mode=STREAMS),
+    "a PDF in QDF form": repacked(qdf=True),
+    "a PDF behind other bytes": b"junk\r\n" * 20 + PDF,
+    "a PDF with blanks and zeros behind it": PDF + b"\0" * 3000 + b"\n",
+    "a PDF with a web page behind it": PDF + b"<html>" + b"x" * 4000,
+    "a PDF without %%EOF": PDF.replace(b"%%EOF", b""),
+    "a PDF with a wrong offset": PDF.replace(b"startxref\n", b"startxref\n1"),
+    "a PDF that speaks of /Encrypt": samples.pdf(2).replace(b"fictional sample 2", b"x /Encrypt 5 0 R "),
+    "a JPEG": saved(RGB, "JPEG"),
+    "a progressive JPEG": saved(RGB, "JPEG", progressive=True),
+    "a JPEG with restarts": saved(RGB, "JPEG", restart_marker_rows=1),
+    "a grey JPEG": saved(RGB.convert("L"), "JPEG"),
+    "a CMYK JPEG": saved(RGB.convert("CMYK"), "JPEG"),
+    "a PNG": saved(RGB, "PNG"),
+    "a palette PNG": saved(RGB.convert("P"), "PNG"),
+    "an animated PNG": saved(RGB, "PNG", save_all=True, append_images=[RGB.rotate(5)]),
+    "a BMP": saved(RGB, "BMP"),
+    "a black and white BMP": saved(RGB.convert("1"), "BMP"),
+    "an uncompressed TIFF": saved(RGB, "TIFF"),
+    "an LZW TIFF": saved(RGB, "TIFF", compression="tiff_lzw"),
+    "a JPEG in TIFF": saved(RGB, "TIFF", compression="jpeg"),
+    "a fax in TIFF": saved(RGB.convert("1"), "TIFF", compression="group4"),
+    "a TIFF of 5 pages": samples.tiff(pages=5),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_file_passes_whoever_made_it(name) -> None:
+    content = WHOLE[name]
+    found = formats.recognise(content)
+    assert found in formats.FORMAT_OF_EXTENSION.values()
+    assert formats.defect_of(content, found) is None
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_file_cut_short_anywhere_does_not(name) -> None:
+    content = WHOLE[name]
+    # Behind a PDF's ending there is nothing to miss, and at a TIFF's end stand tables that are not looked at.
+    end = content.rfind(b"startxref") if b"%PDF-" in content else int(len(content) * 0.95)
+    chance = random.Random(name)
+    for length in {chance.randrange(20, end) for _ in range(60)}:
+        part = content[:length]
+        found = formats.recognise(part)
+        known = found in formats.FORMAT_OF_EXTENSION.values()
+        assert not known or formats.defect_of(part, found) == "damaged", length
+
+
+@pytest.mark.parametrize("streams", [pikepdf.ObjectStreamMode.disable, STREAMS])
+@pytest.mark.parametrize("revision", [2, 3, 4, 6])
+@pytest.mark.parametrize("linearize", [False, True])
+def test_a_pdf_with_a_password_is_recognised_however_it_is_encrypted(streams, revision, linearize) -> None:
+    keys = {"user": "fictional", "owner": "fictional"}
+    legacy = {"aes": False, "metadata": False} if revision < 4 else {}
+    encryption = pikepdf.Encryption(R=revision, **keys, **legacy)
+    content = repacked(encryption=encryption, object_stream_mode=streams, linearize=linearize)
+    assert formats.defect_of(content, "pdf") == "encrypted"
+
+
+@pytest.mark.parametrize(
+    "content", [b"%PDF-", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*\0\0\0\x08", b"BM"]
+)
+def test_a_beginning_alone_is_damaged(content) -> None:
+    found = formats.recognise(content)
+    assert found is not None
+    assert formats.defect_of(content, found) == "damaged"
+
+
+def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
+    chance = random.Random(7)
+    for name, content in WHOLE.items():
+        for _ in range(40):
+            broken = bytearray(content)
+            for _ in range(8):
+                broken[chance.randrange(len(broken))] = chance.randrange(256)
+            found = formats.recognise(bytes(broken))
+            if found in formats.FORMAT_OF_EXTENSION.values():
+                assert formats.defect_of(bytes(broken), found) in (None, "damaged", "encrypted"), name
