@@ -268,6 +268,7 @@ CASES = [
         2,
         options=[*BENEFITS, "--service", "https://me:secret@documents.example"],
     ),
+    Case("a host that is none", ["usage"], 2, options=[*BENEFITS, "--service", "https://xn--.example"]),
     Case("a slip in config.toml", ["usage"], 2, config='defualt_service = "sandbox"'),
     Case(
         "the personal service without a sign-in",

@@ -121,6 +121,9 @@ FOUND = [
     ("Beer Sheva", "branch", "beer-sheva"),
     ("haïfa", "branch", "haifa"),
     ("caisses de sante", "destination", "health-funds"),
+    ("טופס 7801", "form", "7801"),
+    ("formulaire 7801", "type", "general-disability-claim"),
+    ("form 1514", "type", "certificate-1514"),
 ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from typing import TYPE_CHECKING
 
-from docsend.catalog import DocumentType
+from docsend.catalog import DocumentType, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,8 +65,11 @@ def _words(text: str) -> list[str]:
 def _score(wanted: list[str], entry: Entry, *, forgiving: bool) -> float:
     """Return the sum of how well each wanted word is found; 0 if one of them is not found at all."""
     texts = [entry.code, *entry.labels.values()]
-    if isinstance(entry, DocumentType) and entry.form:
-        texts.append(entry.form)
+    number = (
+        entry.form if isinstance(entry, DocumentType) else entry.code if isinstance(entry, Form) else None
+    )
+    if number:
+        texts += [number, "form formulaire טופס"]
     present = {word for text in texts for word in _words(text)}
     total = 0.0
     for word in wanted:

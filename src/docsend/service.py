@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from docsend import __version__, receipts
-from docsend.errors import Refused, SignInNeeded, Unfinished
+from docsend.errors import Refused, SignInNeeded, Unfinished, UsageFault
 from docsend.submission import Problem, Receipt, RequiredDocument, canonical
 
 # uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
@@ -334,6 +334,10 @@ class Service:
 
 
 def _client(url: str, proxy: str | None) -> httpx.Client:
+    try:
+        _ = httpx.URL(url).host  # which decodes what IDNA encoded
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise UsageFault("the service's address is not one", "as in https://documents.example") from error
     verify: ssl.SSLContext | bool = False  # over http there is nothing to verify, and stores load slowly
     if url.startswith("https:"):
         import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
