@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import ssl
+    from collections.abc import Callable, Iterator, Mapping
 
     Fate = Callable[["Asked", int, str], "Reply | None"]
 
@@ -37,7 +38,9 @@ class Reply:
 
 
 @contextlib.contextmanager
-def service(answer: Callable[[Asked], Reply]) -> Iterator[tuple[str, list[Asked]]]:
+def service(
+    answer: Callable[[Asked], Reply], *, tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[Asked]]]:
     """Serve `answer` on the loopback; give the address and the requests as they come in."""
     asked: list[Asked] = []
 
@@ -72,6 +75,8 @@ def service(answer: Callable[[Asked], Reply]) -> Iterator[tuple[str, list[Asked]
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
@@ -82,11 +87,13 @@ def service(answer: Callable[[Asked], Reply]) -> Iterator[tuple[str, list[Asked]
 
 
 @contextlib.contextmanager
-def relay(sandbox_url: str, fate: Fate) -> Iterator[tuple[str, list[Asked]]]:
+def relay(
+    sandbox_url: str, fate: Fate, *, add: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, list[Asked]]]:
     """Serve the sandbox behind a connection that fails as told.
 
     `fate(request, how often it was asked, "before" or "after")` may answer in the sandbox's place, before
-    the sandbox sees the request or after it has acted on it.
+    the sandbox sees the request or after it has acted on it. `add` are headers of every answer.
     """
     seen: dict[tuple[str, str], int] = {}
 
@@ -101,7 +108,7 @@ def relay(sandbox_url: str, fate: Fate) -> Iterator[tuple[str, list[Asked]]]:
         if (instead := fate(asked, count, "after")) is not None:
             return instead
         headers = {name: given.headers[name] for name in ("content-type", "etag") if name in given.headers}
-        return Reply(given.status_code, given.content, headers)
+        return Reply(given.status_code, given.content, {**headers, **(add or {})})
 
     with httpx.Client(base_url=sandbox_url, trust_env=False, timeout=30) as client, service(answer) as served:
         yield served

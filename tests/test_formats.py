@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -33,7 +34,32 @@ def saved(image: Image.Image, format_name: str, **options: object) -> bytes:
 
 RGB = samples.picture(1, (120, 90))
 STREAMS = pikepdf.ObjectStreamMode.generate
+
+
+def tiff_of_hand(order: str, *, tiled: bool) -> bytes:
+    """A TIFF of one grey page, 16 by 16, in either byte order, in strips or tiles."""
+    pixels = bytes(range(256))
+    tags = [(256, 16), (257, 16), (258, 8), (259, 1), (262, 1)]
+    tags += [(322, 16), (323, 16), (324, 8), (325, 256)] if tiled else [(273, 8), (278, 16), (279, 256)]
+    directory = struct.pack(order + "H", len(tags))
+    directory += b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags)
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(order + "I", 8 + len(pixels)) + pixels + directory + bytes(4)
+
+
+def bmp_of_hand(header: bytes) -> bytes:
+    pixels = bytes(4 * 8 * 9)
+    at = 14 + len(header)
+    return b"BM" + struct.pack("<IHHI", at + len(pixels), 0, 0, at) + header + pixels
+
+
 WHOLE = {
+    "a big-endian TIFF": tiff_of_hand(">", tiled=False),
+    "a tiled TIFF": tiff_of_hand("<", tiled=True),
+    "a big-endian tiled TIFF": tiff_of_hand(">", tiled=True),
+    "a BMP of OS/2": bmp_of_hand(struct.pack("<IHHHH", 12, 10, 9, 1, 24)),
+    "a short BMP of OS/2 2": bmp_of_hand(struct.pack("<IiiHH", 16, 10, 9, 1, 24)),
+    "a BMP from the top down": bmp_of_hand(struct.pack("<IiiHHIIiiII", 40, 10, -9, 1, 24, 0, 0, 0, 0, 0, 0)),
     "a plain PDF": PDF,
     "a PDF with a cross-reference stream": repacked(object_stream_mode=STREAMS),
     "a linearized PDF": repacked(linearize=True),
