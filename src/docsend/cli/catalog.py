@@ -7,15 +7,7 @@ import typer
 from docsend.cli.session import Session, command
 from docsend.errors import ExitCode, Unfinished, UsageFault
 
-EXITS = (
-    ExitCode.RECEIVED,
-    ExitCode.BUG,
-    ExitCode.USAGE,
-    ExitCode.UNFINISHED,
-    ExitCode.LOCAL,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-)
+EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED)
 
 
 def register(app: typer.Typer) -> None:

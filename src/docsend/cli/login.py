@@ -12,16 +12,7 @@ from docsend.errors import DocsendError, ExitCode, UsageFault
 if TYPE_CHECKING:
     from docsend.credentials import Credentials, Vault
 
-EXITS = (
-    ExitCode.RECEIVED,
-    ExitCode.BUG,
-    ExitCode.USAGE,
-    ExitCode.SIGN_IN,
-    ExitCode.UNFINISHED,
-    ExitCode.LOCAL,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-)
+EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
 
 
 def register(app: typer.Typer) -> None:

@@ -13,14 +13,7 @@ if TYPE_CHECKING:
     from docsend.ledger import Entry, Ledger
     from docsend.service import Service
 
-EXITS = (
-    ExitCode.RECEIVED,
-    ExitCode.BUG,
-    ExitCode.USAGE,
-    ExitCode.LOCAL,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-)
+EXITS = (ExitCode.RECEIVED,)
 # Of the ones that ask the service, too.
 ASKING_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 

@@ -13,16 +13,7 @@ if TYPE_CHECKING:
     from docsend.account import Account
     from docsend.submission import Submission
 
-EXITS = (
-    ExitCode.RECEIVED,
-    ExitCode.BUG,
-    ExitCode.USAGE,
-    ExitCode.SIGN_IN,
-    ExitCode.UNFINISHED,
-    ExitCode.LOCAL,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-)
+EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
 
 
 def register(app: typer.Typer) -> None:

@@ -6,15 +6,6 @@ from typing import Annotated
 import typer
 
 from docsend.cli.session import Session, command, sandbox_server
-from docsend.errors import ExitCode
-
-EXITS = (
-    ExitCode.BUG,
-    ExitCode.USAGE,
-    ExitCode.LOCAL,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +13,7 @@ def register(app: typer.Typer) -> None:
         app,
         "sandbox",
         short_help="Run a whole service on this machine, for trying and testing.",
-        exits=EXITS,
+        exits=(),
         example="docsend sandbox --port 8750 --data /tmp/sandbox",
     )(sandbox)
 

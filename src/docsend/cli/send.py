@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from docsend.rules import Faulty
     from docsend.submission import CheckedSubmission, Delivery, Problem, Submission
 
-EXITS = tuple(code for code in ExitCode if code != ExitCode.SOME_ROWS)
+EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 
 def register(app: typer.Typer) -> None:

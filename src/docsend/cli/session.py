@@ -154,6 +154,10 @@ _COMMON: dict[str, tuple[Any, Any]] = {
 }
 
 
+# What any command may end with; the others are its own.
+_ALWAYS = (ExitCode.BUG, ExitCode.USAGE, ExitCode.LOCAL, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+
+
 def command(
     app: typer.Typer, name: str | None, *, exits: tuple[ExitCode, ...], example: str, **more: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -182,7 +186,7 @@ def command(
         run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = function.__doc__
-        codes = "\n\n".join(f"{code.value:>3}  {EXIT_MEANINGS[code]}" for code in sorted(exits))
+        codes = "\n\n".join(f"{code.value:>3}  {EXIT_MEANINGS[code]}" for code in sorted((*_ALWAYS, *exits)))
         epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n" + codes.replace("\n\n", "\n")
         decorate = app.callback if name is None else app.command
         arguments = {"epilog": epilog, **more, **({} if name is None else {"name": name})}
