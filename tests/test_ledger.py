@@ -11,8 +11,10 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO
+from docsend import receipts
 from docsend.errors import LocalFailure
 from docsend.ledger import Ledger
+from docsend.sandbox import server
 from test_key import checked
 
 SEND = (*ABOUT, *WHO)
@@ -87,9 +89,9 @@ def test_an_empty_ledger_says_so(run) -> None:
 
 
 def test_an_unknown_key_is_a_usage_fault(run) -> None:
-    outcome = run("receipts", "show", "ZZZZ")
+    outcome = run("receipts", "show", "ZZZZZZZZ")
     assert outcome.code == 2
-    assert "no key that begins with 'ZZZZ'" in outcome.err
+    assert "no key that begins with 'ZZZZZZZZ'" in outcome.err
 
 
 def test_one_key_at_two_services_asks_for_more(run, kept, sandbox, payslip) -> None:
@@ -211,3 +213,43 @@ def test_a_withdrawal_that_comes_too_late_brings_the_receipt_home(run, sandbox, 
 def test_the_service_can_be_asked_for_what_it_lacks(run, interrupted) -> None:
     key, _ = interrupted
     assert "the service says: open, lacking 1 documents" in run("receipts", "show", key, "--ask").err
+
+
+@pytest.mark.parametrize("key", ["", "A", "ABCDEFG"])
+def test_too_little_of_a_key_means_no_submission(run, kept, key) -> None:
+    assert run("receipts", "show", key).code == 2
+
+
+def test_a_withdrawal_needs_the_whole_key(run, interrupted) -> None:
+    key, _ = interrupted
+    for part in ("", key[:8], key[:-1]):
+        assert run("receipts", "withdraw", part).code == 2
+    assert run("receipts", "show", key, "--json").json["receipts"][0]["state"] == "open"
+
+
+def test_what_the_ledger_holds_as_withdrawn_is_refused_without_asking(
+    run, payslip, tmp_path, interrupted
+) -> None:
+    key, url = interrupted
+    assert run("receipts", "withdraw", key).code == 0
+    # A service that has forgotten the withdrawal would receive it: nobody is asked.
+    with (
+        server.beside(tmp_path / "another") as elsewhere,
+        doubles.relay(elsewhere, lambda *_: None) as (_, asked),
+    ):
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+        assert (outcome.code, outcome.problems, asked) == (5, ["withdrawn"], [])
+    assert run("receipts", "show", key, "--json").json["receipts"][0]["state"] == "withdrawn"
+
+
+def test_a_receipt_that_cannot_be_kept_is_never_called_received(tmp_path, run, kept) -> None:
+    _, file = kept
+    body = run("receipts", "--json").json["receipts"][0]["receipt"]
+    assert body
+    one = checked(tmp_path)
+    with Ledger(tmp_path / "ledger") as ledger, Ledger(file) as other:
+        receipt = receipts.kept(other.entries()[0])
+        ledger.plan("sandbox", one)
+        ledger.withdrawn("sandbox", one.key)
+        with pytest.raises(LocalFailure, match="holds as withdrawn"):
+            ledger.received("sandbox", one.key, receipt)

@@ -168,6 +168,25 @@ def test_an_answer_that_drips_is_given_up(run, payslip, monkeypatch) -> None:
     assert time.monotonic() - began < 4
 
 
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX-Endless: ", b"HTTP/1.1 2", b""])
+@pytest.mark.parametrize("more", [b"a", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+def test_headers_that_never_end_are_given_up(run, payslip, monkeypatch, start, more) -> None:
+    monkeypatch.setattr(service, "_GRACE_S", 0.5)
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(start)
+        for _ in range(200):
+            connection.sendall(more)
+            time.sleep(0.05)
+
+    began = time.monotonic()
+    with a_port(drip) as port:
+        assert run("send", payslip, *SEND, "--service", f"http://127.0.0.1:{port}").code == 6
+    assert time.monotonic() - began < 4
+
+
 def test_an_upload_that_crawls_is_given_up(run, sandbox, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(service, "_GRACE_S", 0.5)
     monkeypatch.setattr(service, "_SLOWEST_BYTES_PER_S", 2**30)

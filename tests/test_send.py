@@ -117,6 +117,15 @@ def test_again_without_a_first_time_is_the_first_time(run, sandbox, payslip) -> 
     assert sandbox.count() == 1
 
 
+def test_again_sends_once_more_what_another_machine_had_sent(run, sandbox, payslip, home) -> None:
+    arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
+    first = run(*arguments).json
+    shutil.rmtree(home / "docsend")
+    again = run(*arguments, "--again").json
+    assert (again["repeated"], again["key"] == first["key"]) == (False, False)
+    assert sandbox.count() == 2
+
+
 def test_the_branch_is_that_of_the_residence_and_can_be_changed(run, shared_sandbox, payslip) -> None:
     arguments = ("send", payslip, *SEND, "--service", shared_sandbox.url, "--json")
     assert run(*arguments).json["receipt"]["branch"] == {"code": "haifa", "name": "Haifa"}

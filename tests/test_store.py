@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import samples
+from conftest import ABOUT, WHO
 from docsend import catalog
-from docsend.sandbox import declaration
+from docsend.sandbox import declaration, server
 from docsend.sandbox.problems import Refusal
 from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store
 from docsend.submission import canonical
@@ -56,3 +62,45 @@ def test_what_was_withdrawn_stays_withdrawn_for_ever(tmp_path, declared) -> None
     with pytest.raises(Refusal, match="withdrawn"):
         later.declare(PLACE, declared, "haifa")
     later.close()
+
+
+def test_a_document_that_the_disk_took_only_a_part_of_is_never_received(run, tmp_path) -> None:
+    file = samples.write(tmp_path, "big.pdf", samples.pdf(size=135_097))
+    folder = tmp_path / "full"
+    # Every file fails beyond 129 KiB, as on a disk that is nearly full.
+    script = f"trap '' XFSZ; ulimit -f 129; exec {sys.executable} -m docsend sandbox --data {folder} --json"
+    with subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE) as running:
+        assert running.stdout
+        address = json.loads(running.stdout.readline())["address"]
+        outcome = run("send", file, *ABOUT, *WHO, "--service", address, "--json")
+        running.terminate()
+    assert (outcome.code, outcome.json["receipt"]) == (6, None)
+    assert list((folder / "documents").iterdir()) == []
+
+
+def test_those_who_look_for_a_sandbox_do_not_take_one_another_for_one(tmp_path) -> None:
+    (tmp_path / "running").write_bytes(b"http://127.0.0.1:9")
+    seen: set[str | None] = set()
+
+    def look() -> None:
+        seen.update(server.running_at(tmp_path) for _ in range(2000))
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {None}
+
+
+def test_a_sandbox_that_has_ended_leaves_no_address(tmp_path) -> None:
+    command = [sys.executable, "-m", "docsend", "sandbox", "--data", str(tmp_path)]
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            assert running.stdout
+            address = running.stdout.readline().decode().strip()
+            assert server.running_at(tmp_path) == address
+            running.send_signal(number)
+            _, err = running.communicate(timeout=20)
+        assert (running.returncode, b"Traceback" in err, b"ignored" in err) == (code, False, False)
+        assert (tmp_path / "running").read_bytes() == b""

@@ -214,10 +214,20 @@ class Ledger:
         self._move(service, key, "sending", of=("planned", "open"))
 
     def received(self, service: str, key: str, receipt: Receipt) -> None:
-        """Keep the receipt. Only after this returns may anybody be told."""
+        """Keep the receipt. Only after this returns may anybody be told.
+
+        Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
+        """
         self._move(
             service, key, "received", of=("planned", "open", "sending", "refused"), receipt=receipt.body
         )
+        known = self.find(service, key)
+        if known is None or known.receipt != receipt.body:
+            state = known.state if known else "unknown"
+            raise LocalFailure(
+                f"the service gave a receipt for what this ledger holds as {state}",
+                f"receipt {receipt.number}: note it, and keep this ledger for support",
+            )
 
     def refused(self, service: str, key: str, problem: str) -> None:
         self._move(service, key, "refused", of=("planned", "open", "sending"), problem=problem)

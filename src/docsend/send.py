@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from docsend import documents, receipts, rules, service
 from docsend.errors import FaultySubmission, Refused, Unfinished
-from docsend.submission import Delivery
+from docsend.submission import Delivery, Problem
 
 if TYPE_CHECKING:
     from docsend.ledger import Ledger
@@ -34,6 +34,9 @@ def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> De
     known = ledger.plan(far_side.name, checked)
     if before := receipts.delivered(known):
         return before
+    if known.state == "withdrawn":
+        problem = Problem("withdrawn", "this submission was withdrawn for good", "--again sends it anew")
+        raise Refused(problem.message, problem.hint, [problem])
     try:
         return _deliver(checked, far_side, ledger)
     except Refused as refusal:

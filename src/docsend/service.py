@@ -15,6 +15,7 @@ import json
 import random
 import ssl
 import sys
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
@@ -26,10 +27,11 @@ from docsend.submission import Problem, Receipt, RequiredDocument, canonical
 
 # uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-import httpx  # noqa: E402 - after the line above
+import httpcore  # noqa: E402 - after the line above
+import httpx  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from docsend.account import Account
@@ -304,6 +306,7 @@ class Service:
             else asked.content,
             headers={**asked.headers, **length},
         )
+        _clock.deadline = deadline
         response = self._client.send(request, stream=True)
         try:
             if response.status_code != httpx.codes.NOT_MODIFIED and 300 <= response.status_code < 400:
@@ -318,8 +321,6 @@ class Service:
                 body += piece
                 if len(body) > asked.most:
                     raise _NotTheContract(f"more than {asked.most} bytes")
-                if time.monotonic() > deadline:
-                    raise httpx.ReadTimeout("slower than the deadline", request=request)
             return _Answer(response.status_code, response.headers, body)
         finally:
             response.close()
@@ -343,9 +344,11 @@ def _client(url: str, proxy: str | None) -> httpx.Client:
         import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
 
         verify = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    transport = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
+    # The pool has this seam, and httpx 0.28, its last release, no other way to it.
+    transport._pool._network_backend = _Timed(transport._pool._network_backend)  # noqa: SLF001
     return httpx.Client(
-        verify=verify,
-        proxy=proxy,
+        transport=transport,
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(30, connect=10),
@@ -355,6 +358,70 @@ def _client(url: str, proxy: str | None) -> httpx.Client:
             "Accept-Encoding": "identity",
         },
     )
+
+
+# -- deadlines ---------------------------------------------------------------------------------------------
+
+
+class _Clock(threading.local):
+    """When the exchange that this thread makes has to be over; httpx itself limits single reads only."""
+
+    deadline = float("inf")
+
+    def left(self, timeout: float | None) -> float:
+        """Give how long the next step may take; raise if there is no time left."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("slower than the deadline")
+        return left if timeout is None else min(left, timeout)
+
+
+_clock = _Clock()
+_SLICE = 64 * 1024
+
+
+class _Timed(httpcore.NetworkBackend):
+    """A network whose every step ends at the exchange's deadline, however the far side drips."""
+
+    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+        self._inner = inner
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = _clock.left(timeout)
+        return _TimedStream(self._inner.connect_tcp(host, port, limit, local_address, socket_options))
+
+
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _clock.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _SLICE):
+            self._inner.write(buffer[start : start + _SLICE], _clock.left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, _clock.left(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as the interface has it
+        return self._inner.get_extra_info(info)
 
 
 def _submission(key: str) -> str:

@@ -17,6 +17,9 @@ EXITS = (ExitCode.RECEIVED,)
 # Of the ones that ask the service, too.
 ASKING_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
+_SHORTEST_KEY = 8
+_WHOLE_KEY = 52
+
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
 
@@ -30,7 +33,7 @@ def register(app: typer.Typer) -> None:
         invoke_without_command=True,
     )(list_)
     command(group, "show", exits=ASKING_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
-    command(group, "withdraw", exits=ASKING_EXITS, example="docsend receipts withdraw 7QH2XKZL")(withdraw)
+    command(group, "withdraw", exits=ASKING_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
     app.add_typer(group, name="receipts", short_help="List what was sent from here; show or withdraw one.")
 
 
@@ -74,6 +77,11 @@ def withdraw(session: Session, key: Key) -> None:
     """
     from docsend import receipts  # noqa: PLC0415 - --help does without
 
+    if len(key) != _WHOLE_KEY:
+        raise UsageFault(
+            f"a withdrawal is for good and needs the whole key, {_WHOLE_KEY} characters",
+            "`docsend receipts show KEY` shows it",
+        )
     with session.ledger() as ledger:
         entry = _one(session, ledger, key)
         if entry.state != "received":
@@ -114,6 +122,8 @@ def _ask(session: Session, entry: "Entry") -> None:
 
 def _one(session: Session, ledger: "Ledger", key: str) -> "Entry":
     """Give the submission whose key begins so; where several services have it, that of the chosen one."""
+    if len(key) < _SHORTEST_KEY:
+        raise UsageFault("that is too little of a key", f"give at least {_SHORTEST_KEY} characters of it")
     found = ledger.named(key)
     endpoint = session.settings.endpoint
     if len(found) > 1 and endpoint is not None:

@@ -208,9 +208,15 @@ def _deliver(
     session.console.problems(checked.warnings)
     try:
         with session.ledger() as ledger:
+            is_new_here = False
             if again:
                 checked = _next_occurrence(checked, service, ledger)
+                is_new_here = ledger.find(service, checked.key) is None
             delivery = _deliver_watched(session, checked, account, ledger)
+            while is_new_here and delivery.is_repeated:
+                # It had been sent from elsewhere, and once more was asked for.
+                checked = checked.again(checked.occurrence + 1)
+                delivery = _deliver_watched(session, checked, account, ledger)
     except DocsendError as error:
         session.console.failure(error, result.of_error(error, checked, service, checked.warnings))
         raise typer.Exit(error.code) from error

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.applications import Starlette
@@ -166,7 +167,8 @@ class Sandbox:
         part = self._store.incoming()
         digest, arrived, start = hashlib.sha256(), 0, b""
         try:
-            with part.open("xb", buffering=0) as file:
+            # Buffered: a bare write may take less than it was given, and a disk that is nearly full does.
+            with part.open("xb") as file:
                 async for chunk in request.stream():
                     arrived += len(chunk)
                     if arrived > size:
@@ -178,6 +180,8 @@ class Sandbox:
                 raise Refusal(400, "digest-mismatch", "other bytes than were declared")
             if not content.is_what_it_says(name, start):
                 raise Refusal(415, "content-mismatch", "the content is not what the extension says")
+            if part.stat().st_size != size:
+                raise _failed()
             await run_in_threadpool(self._store.keep, place, sha256, part)
         finally:
             part.unlink(missing_ok=True)
@@ -203,6 +207,8 @@ async def _answer(call: _Call, request: Request) -> Response:
                 return _problem(refusal)
     except (TimeoutError, ClientDisconnect):
         return _problem(Refusal(408, "too-slow", "the request did not arrive in time"))
+    except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept
+        return _problem(_failed())
 
 
 def _token(request: Request) -> str | None:
@@ -275,4 +281,8 @@ async def _no_such_method(_request: Request, error: Exception) -> Response:
 
 
 async def _own_fault(_request: Request, _error: Exception) -> Response:
-    return _problem(Refusal(500, "own-fault", "the sandbox failed; the same request may be repeated"))
+    return _problem(_failed())
+
+
+def _failed() -> Refusal:
+    return Refusal(500, "own-fault", "the sandbox failed; the same request may be repeated")

@@ -7,6 +7,7 @@ file; the kernel frees the lock however the process ends, so there is no stale a
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import sqlite3
 import sys
@@ -17,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 import uvicorn
 
 from docsend import catalog, disk
-from docsend.errors import LocalFailure, UsageFault
+from docsend.errors import LocalFailure, Terminated, UsageFault
 from docsend.sandbox.accounts import SESSION_S, Accounts
 from docsend.sandbox.app import Sandbox
 from docsend.sandbox.store import Store
@@ -25,6 +26,7 @@ from docsend.sandbox.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import FrameType
 
 if sys.platform == "win32":
     import msvcrt
@@ -58,32 +60,72 @@ def serve(folder: Path, port: int, announce: Callable[[str], None], *, session_s
     """Serve a folder in the foreground until a signal comes; `announce` is told the address."""
     with _presence(folder) as note, _opened(folder, port, session_s) as (server, listener):
         address = _address(listener)
-        note.seek(0)
-        note.truncate()
-        note.write(address.encode("ascii"))
-        note.flush()
-        announce(address)
-        server.run(sockets=[listener])
+
+        def ready() -> None:
+            note.seek(0)
+            note.write(address.encode("ascii"))
+            note.flush()
+            announce(address)
+
+        server.when_started = ready
+        with _signals_end(server):
+            server.run(sockets=[listener])
 
 
 def running_at(folder: Path) -> str | None:
-    """Give the address of the foreground sandbox that serves this folder, if there is one."""
+    """Give the address of the foreground sandbox that serves this folder, if there is one.
+
+    Those who look share a lock, so that they do not take one another for a sandbox.
+    """
     try:
         with (folder / "running").open("rb+") as note:
-            if _lock(note):
-                _unlock(note)
+            if _can_share(note):
                 return None
             note.seek(0)
             return note.read(200).decode("ascii") or None
     except FileNotFoundError:
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(folder, error) from error
 
 
 # -- how ---------------------------------------------------------------------------------------------------
 
 
+class _Server(uvicorn.Server):
+    """A server that says when it listens and its signal handlers are in place."""
+
+    when_started: Callable[[], None] = staticmethod(lambda: None)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.when_started()
+
+
 @contextlib.contextmanager
-def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[uvicorn.Server, socket.socket]]:
+def _signals_end(server: uvicorn.Server) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the server in peace, and raise what they stand for only afterwards.
+
+    uvicorn gives a signal back from within its event loop, which is no place to raise in.
+    """
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        server.should_exit = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise Terminated if came[0] == signal.SIGTERM else KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[_Server, socket.socket]]:
     try:
         store = Store(folder)
     except (OSError, sqlite3.Error) as error:
@@ -112,13 +154,13 @@ def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[uvicorn
             server_header=False,
             timeout_graceful_shutdown=5,
         )
-        yield uvicorn.Server(config), listener
+        yield _Server(config), listener
     finally:
         listener.close()
         store.close()
 
 
-def _unusable(folder: Path, error: OSError | sqlite3.Error) -> LocalFailure:
+def _unusable(folder: Path, error: Exception) -> LocalFailure:
     reason = error.strerror if isinstance(error, OSError) else error
     return LocalFailure(
         f"the sandbox's folder {folder} cannot be used: {reason}", "name another with --data DIR"
@@ -158,7 +200,11 @@ def _presence(folder: Path) -> Iterator[IO[bytes]]:
             raise UsageFault(
                 f"a sandbox serves {folder} already, at {address}", "use it, or name another --data DIR"
             )
-        yield note
+        note.truncate(0)  # an address of one that is gone must not be read
+        try:
+            yield note
+        finally:
+            note.truncate(0)
 
 
 if sys.platform == "win32":
@@ -171,9 +217,15 @@ if sys.platform == "win32":
             return False
         return True
 
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(_LOCKED_BYTE)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    def _can_share(file: IO[bytes]) -> bool:
+        # There are no shared locks here: whoever looks holds it for a moment, so look more than once.
+        for _ in range(10):
+            if _lock(file):
+                file.seek(_LOCKED_BYTE)
+                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+                return True
+            time.sleep(0.01)
+        return False
 
 else:
 
@@ -184,5 +236,9 @@ else:
             return False
         return True
 
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+    def _can_share(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

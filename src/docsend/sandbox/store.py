@@ -122,7 +122,7 @@ class Store:
 
     def keep(self, place: Place, sha256: str, arrived: Path) -> None:
         """Make an arrived document part of its submission: the file first, durably, then its row."""
-        with arrived.open("rb") as file:
+        with arrived.open("rb+") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())
         kept = arrived.with_suffix("")
         arrived.replace(kept)
