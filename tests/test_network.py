@@ -104,6 +104,8 @@ def _served(serve, connection: socket.socket) -> None:
         ({"HTTPS_PROXY": "http://127.0.0.1:{}"}, True),
         ({"https_proxy": "http://127.0.0.1:{}"}, True),
         ({"ALL_PROXY": "http://127.0.0.1:{}"}, True),
+        ({"HTTPS_PROXY": "127.0.0.1:{}"}, True),
+        ({"HTTPS_PROXY": "user:secret@127.0.0.1:{}"}, True),
         ({"HTTP_PROXY": "http://127.0.0.1:{}"}, False),
         ({"HTTPS_PROXY": "http://127.0.0.1:{}", "NO_PROXY": "documents.example"}, False),
         ({"HTTPS_PROXY": "http://127.0.0.1:{}", "NO_PROXY": ".example"}, False),
@@ -138,6 +140,19 @@ def test_the_proxy_of_the_environment_is_used_for_https(
     assert [line.split(b"\r\n")[0] for line in heard] == (
         [b"CONNECT documents.example:443 HTTP/1.1"] if is_asked else []
     )
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "http://u:secret@", "http://a..b:1", "127.0.0.1:secret", "u:secret@://"]
+)
+def test_a_proxy_that_cannot_be_used_is_a_usage_fault_that_does_not_show_it(
+    run, payslip, monkeypatch, proxy
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    outcome = run("send", payslip, *SEND, "--service", "https://documents.example")
+    assert outcome.code == 2
+    assert "HTTPS_PROXY" in outcome.err
+    assert proxy not in outcome.err
 
 
 def test_this_machine_is_reached_without_a_proxy(run, shared_sandbox, payslip, monkeypatch) -> None:

@@ -200,6 +200,59 @@ def test_a_stream_that_is_closed_or_not_read_stops_nothing(sandbox, payslip, clo
     assert sandbox.count() == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(spawn, sandbox, payslip, as_json) -> None:
+    with open("/dev/full", "wb") as full:
+        outcome = spawn(
+            "send", payslip, *SEND, "--service", sandbox.url, *as_json, stdout=full, stderr=subprocess.PIPE,
+            capture_output=False,
+        )  # fmt: skip
+    assert outcome.code == 8
+    assert "received as SANDBOX-000001, but the result cannot be written: No space left" in outcome.err
+    assert "`docsend receipts show " in outcome.err
+    assert "Traceback" not in outcome.err
+    assert sandbox.count() == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        ("--help", 8),
+        ("receipts --help", 8),
+        ("catalog", 8),
+        ("nonsense --json", 2),
+        ("send no.pdf --json", 2),
+    ],
+)
+def test_a_full_disk_behind_stdout_leaves_a_failure_its_code(spawn, argv, code) -> None:
+    with open("/dev/full", "wb") as full:
+        outcome = spawn(*argv.split(), stdout=full, stderr=subprocess.PIPE, capture_output=False)
+    assert outcome.code == code
+    assert "No space left" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_talk_that_nobody_can_keep_stops_nothing(spawn, sandbox, payslip) -> None:
+    with open("/dev/full", "wb") as full:
+        outcome = spawn(
+            "send", payslip, *SEND, "--service", sandbox.url, "-v", stdout=subprocess.PIPE, stderr=full,
+            capture_output=False,
+        )  # fmt: skip
+    assert outcome.code == 0
+    assert "SANDBOX-000001" in outcome.out
+
+
+@pytest.mark.parametrize("argv", ["--help", "send --help", ""])
+def test_help_that_nobody_reads_ends_quietly(argv) -> None:
+    script = f"{sys.executable} -m docsend {argv} | true; exit ${{PIPESTATUS[0]}}"
+    for _ in range(3):
+        done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (0 if argv else 2, b"")
+
+
 def test_a_long_list_into_head_ends_quietly() -> None:
     script = f"set -o pipefail; {sys.executable} -m docsend catalog | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)

@@ -18,6 +18,7 @@ import textwrap
 import unicodedata
 from typing import IO, TYPE_CHECKING, Any
 
+from docsend.errors import LocalFailure
 from docsend.result import receipt_as_json
 from docsend.rules import in_words
 from docsend.submission import Document
@@ -103,17 +104,24 @@ class Console:
 
     def failure(self, error: DocsendError, result: Result) -> None:
         """Show a command that failed: in words on stderr, and as JSON on stdout if asked."""
+        unwritten = None
         if self._as_json:
-            self.json(result.as_json())
+            try:
+                self.json(result.as_json())
+            except LocalFailure as failure:
+                unwritten = failure
         self.error(error.message, None if error.problems else error.hint)
         self.problems(problem for problem in result.problems if error.problems or not problem.is_error)
+        if unwritten is not None:
+            # The first failure keeps its exit code: it says what to do next.
+            self.error(unwritten.message)
 
     def json(self, value: Any) -> None:
         stream = sys.stdout
         plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
         # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
         text = json.dumps(value, ensure_ascii=plain or _has_surrogates(value))
-        self._write(stream, text + "\n")
+        self._put(text + "\n")
 
     def received(self, result: Result, checked: CheckedSubmission, receipt: Receipt) -> None:
         """Show a receipt: a panel for a person, lines for a file."""
@@ -229,7 +237,7 @@ class Console:
             widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
             for row in [list(heads), *cells]:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-                self._write(sys.stdout, "  ".join(padded).rstrip() + "\n")
+                self._put("  ".join(padded).rstrip() + "\n")
             return
         from rich import box, table  # noqa: PLC0415 - only a terminal pays for rich
 
@@ -260,7 +268,7 @@ class Console:
         if self._as_json:
             self.json(_sign_in(service, backend, "••••••", expires_in))
             return
-        self._write(sys.stdout, f"signed in at {safe(service)}\n")
+        self._put(f"signed in at {safe(service)}\n")
         self.say(f"code and password are kept in {safe(backend)}; the session lasts {_duration(expires_in)}")
 
     def sign_in_status(
@@ -270,7 +278,7 @@ class Console:
         if self._as_json:
             self.json(_sign_in(service, where, who, expires_in))
         elif where is None or who is None:
-            self._write(sys.stdout, f"nobody is signed in at {safe(service)}\n")
+            self._put(f"nobody is signed in at {safe(service)}\n")
             self.say("docsend login")
         else:
             lasts = "no session" if expires_in is None else f"{_duration(expires_in)} more"
@@ -285,14 +293,14 @@ class Console:
             self.json(_sign_in(service, None, None, None))
             return
         done = "code, password and session are removed" if was_there else "there was nothing to forget"
-        self._write(sys.stdout, f"{done}: {safe(service)}\n")
+        self._put(f"{done}: {safe(service)}\n")
 
     def address(self, address: str, folder: Path) -> None:
         """Tell where the sandbox is: the address alone on stdout, so that a script can read it."""
         if self._as_json:
             self.json({"schema": "docsend.sandbox/1", "address": address, "data": str(folder)})
         else:
-            self._write(sys.stdout, address + "\n")
+            self._put(address + "\n")
 
     def lines(self) -> Watcher:
         """Give a watcher that only tells when something has to be tried again."""
@@ -339,9 +347,9 @@ class Console:
         clean = [(safe(label), safe(value)) for label, value in rows]
         if not self._draws(sys.stdout):
             width = max(len(label) for label, _ in clean)
-            self._write(sys.stdout, safe(heading) + "\n")
+            self._put(safe(heading) + "\n")
             for label, value in clean:
-                self._write(sys.stdout, f"  {label.ljust(width)}  {value}\n")
+                self._put(f"  {label.ljust(width)}  {value}\n")
             if footnote:
                 self.say(footnote)
             return
@@ -358,7 +366,19 @@ class Console:
     def _draw(self, renderable: Any) -> None:
         import rich.console  # noqa: PLC0415 - only a terminal pays for rich
 
-        rich.console.Console(file=sys.stdout, highlight=False, emoji=False, markup=False).print(renderable)
+        console = rich.console.Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
+        with console.capture() as drawn:
+            console.print(renderable)
+        self._put(drawn.get())
+
+    @staticmethod
+    def _put(text: str) -> None:
+        """Put a part of the result on stdout; raise LocalFailure if the disk does not take it."""
+        if (failure := _write(sys.stdout, text)) is not None:
+            raise LocalFailure(
+                f"the result cannot be written: {failure.strerror}",
+                "look at where the output goes",
+            )
 
     def _tell(self, text: str, *, indent: int = 0) -> None:
         """Put a line of talk on stderr, broken between words if a terminal is too narrow for it."""
@@ -367,23 +387,10 @@ class Console:
             width = max(shutil.get_terminal_size().columns - indent, 20)
             lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
         for line in lines:
-            self._write(sys.stderr, f"{' ' * indent}{line}\n")
+            _write(sys.stderr, f"{' ' * indent}{line}\n")
 
     def _draws(self, stream: IO[str] | None) -> bool:
         return stream is not None and not self._is_dumb and stream.isatty()
-
-    @staticmethod
-    def _write(stream: IO[str] | None, text: str) -> None:
-        """Write, whatever the stream is: closed (`>&-`), gone (`| head`) or of an old encoding."""
-        if stream is None:
-            return
-        try:
-            stream.write(text)
-            stream.flush()
-        except BrokenPipeError:
-            # Nobody reads any more. The work goes on, and its exit code still tells how it ended.
-            with contextlib.suppress(OSError):
-                _point_to_nowhere(stream)
 
 
 class _Lines:
@@ -508,6 +515,25 @@ def _has_surrogates(value: Any) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def _write(stream: IO[str] | None, text: str) -> OSError | None:
+    """Write, whatever the stream is: closed (`>&-`), gone (`| head`) or of an old encoding.
+
+    Nobody reads a broken pipe any more: the work goes on, and its exit code still tells how it ended. Any
+    other failure is given back.
+    """
+    if stream is None:
+        return None
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as failure:
+        # What did not get out must not be tried again when the process ends.
+        with contextlib.suppress(OSError):
+            _point_to_nowhere(stream)
+        return None if isinstance(failure, BrokenPipeError) else failure
+    return None
 
 
 def _point_to_nowhere(stream: IO[str]) -> None:

@@ -6,6 +6,7 @@ The only reader of the environment, of platformdirs and of the configuration fil
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from docsend.errors import UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
     from docsend.catalog import Language
 
@@ -33,10 +35,6 @@ class Endpoint:
     def name(self) -> str:
         """The name by which the ledger knows the service."""
         return self.url or SANDBOX
-
-    @property
-    def is_sandbox(self) -> bool:
-        return self.url is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +99,13 @@ def resolve(
     config_folder, data = _folders(environment)
     config_file = config_folder / "config.toml"
     config = _Config.read(config_file)
-    chosen = service or environment.get("DOCSEND_SERVICE") or config.default_service
+    chosen = environment.get("DOCSEND_SERVICE") or config.default_service if service is None else service
     return Settings(
-        endpoint=_endpoint(chosen, config, environment) if chosen else None,
+        endpoint=None if chosen is None else _endpoint(chosen, config, environment),
         language=_language(language, environment),
         data=data,
         config_file=config_file,
-        patience_s=_seconds(environment.get("DOCSEND_PATIENCE"), config.patience),
+        patience_s=_seconds(environment.get("DOCSEND_PATIENCE") or None, config.patience),
         as_json=as_json,
         quiet=quiet,
         verbose=verbose,
@@ -163,12 +161,14 @@ class _Config:
             if not isinstance(table, dict) or not isinstance(table.get("url"), str):
                 raise ValueError(f"[services.{name}] needs a url")  # noqa: TRY004 - all faults are ValueError
             _no_strays(table, {"url"}, f"[services.{name}]")
+            if name == SANDBOX:
+                raise ValueError(f"[services.{name}]: this name is the sandbox's, choose another")
             services[name] = table["url"]
         default, patience = raw.get("default_service"), raw.get("patience")
         if not isinstance(default, str | None):
             raise ValueError("default_service is the name of a service, a text")  # noqa: TRY004
-        if patience is not None and (isinstance(patience, bool) or not isinstance(patience, int | float)):
-            raise ValueError("patience is a number of seconds")
+        if patience is not None and not (_is_number(patience) and _is_patience(patience)):
+            raise ValueError("patience is a number of seconds, from 0 up to a week")
         return cls(services, default, patience)
 
 
@@ -197,9 +197,24 @@ def _seconds(stated: str | None, configured: float | None) -> float:
     if stated is None:
         return DEFAULT_PATIENCE_S if configured is None else configured
     try:
-        return float(stated)
+        seconds = float(stated)
     except ValueError:
-        raise UsageFault("DOCSEND_PATIENCE is not a number", "say how many seconds, as in 300") from None
+        seconds = -1
+    if not _is_patience(seconds):
+        raise UsageFault(
+            f"DOCSEND_PATIENCE is {stated!r}, not a number of seconds",
+            "say how many, as in 300; at most a week",
+        )
+    return seconds
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_patience(seconds: float) -> bool:
+    """Tell whether somebody can wait so long; nobody can for `nan` and `inf`."""
+    return 0 <= seconds <= 7 * 24 * 3600
 
 
 def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
@@ -215,27 +230,27 @@ def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
 # -- addresses ---------------------------------------------------------------------------------------------
 
 
+# What is not ASCII in it, IDNA judges when the service is opened.
+_LABEL = re.compile(r"[a-z0-9_\x80-\U0010ffff-]{1,63}")
+_NO_ADDRESS = ("the service's address is not one", "as in https://documents.example")
+
+
 def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> Endpoint:
-    if chosen == SANDBOX and SANDBOX not in config.services:
+    if chosen == SANDBOX:
         return Endpoint(None)
     address = config.services.get(chosen, chosen)
     if "://" not in address:
         known = ", ".join([SANDBOX, *config.services])
         raise UsageFault(f"there is no service {chosen!r}", f"an address (https://...) or one of: {known}")
-    from urllib.parse import urlsplit  # noqa: PLC0415 - the sandbox has no address to take apart
-
-    try:
-        parts = urlsplit(address)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        raise UsageFault("the service's address is not one", "as in https://documents.example") from None
+    parts = _parts(address)
+    if parts is None or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
+        raise UsageFault(*_NO_ADDRESS)
+    host = parts.hostname or ""
     if parts.username is not None or parts.password is not None:
         raise UsageFault(
             "the service's address has a name or a password in it",
             "leave them out: addresses are shown in outputs",
         )
-    if not host or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
-        raise UsageFault("the service's address is not one", "as in https://documents.example")
     if parts.scheme == "http" and not _is_loopback(host):
         raise UsageFault(
             f"http to {host} could be read on the way", "use https; http is for this machine only"
@@ -244,15 +259,33 @@ def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> E
     return Endpoint(url, _proxy(parts.scheme, host, environment))
 
 
+def _parts(address: str) -> SplitResult | None:
+    """Take an address apart; None if it has no host that could be one, or no port that is a number."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - the sandbox has no address to take apart
+
+    if not address.isprintable() or " " in address or "\\" in address:
+        return None
+    try:
+        parts = urlsplit(address)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    is_name = all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
+    return parts if is_name or _is_address(host) else None
+
+
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    from ipaddress import ip_address  # noqa: PLC0415 - only addresses over plain http ask
+    return host == "localhost" or _is_address(host, loopback=True)
+
+
+def _is_address(host: str, *, loopback: bool = False) -> bool:
+    from ipaddress import ip_address  # noqa: PLC0415 - few addresses are without a name
 
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return False
+    return address.is_loopback or not loopback
 
 
 def _proxy(scheme: str, host: str, environment: Mapping[str, str]) -> str | None:
@@ -263,4 +296,16 @@ def _proxy(scheme: str, host: str, environment: Mapping[str, str]) -> str | None
     exempt = [part.strip().lstrip(".") for part in lowered.get("no_proxy", "").split(",") if part.strip()]
     if any(part in ("*", host) or host.endswith("." + part) for part in exempt):
         return None
-    return lowered.get("https_proxy") or lowered.get("all_proxy") or None
+    name = "https_proxy" if lowered.get("https_proxy") else "all_proxy"
+    proxy = lowered.get(name)
+    if not proxy:
+        return None
+    address = proxy if "://" in proxy else f"http://{proxy}"
+    parts = _parts(address)
+    if parts is None or parts.scheme not in ("http", "https"):
+        # Without its value: it may hold a password.
+        raise UsageFault(
+            f"{name.upper()} of the environment is not the address of an http proxy",
+            "as in http://proxy.example:3128; NO_PROXY names what is reached without one",
+        )
+    return address

@@ -1,21 +1,29 @@
 """The command line's root, and the one border where errors become words and exit codes."""
 
+import errno
 import importlib
+import inspect
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from docsend import __version__
-from docsend.errors import DocsendError, ExitCode, Interrupted, Terminated, UsageFault
+from docsend.cli.session import taking_common_options
+from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, Terminated, UsageFault
 
 # In the order of the help. Each is a module with a `register(app)`.
 COMMANDS = ("send", "login", "required", "catalog", "receipts", "sandbox")
+
+
+# No fault of the program: it may meet them wherever it writes.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 
 
 class _Bug(DocsendError):
@@ -28,13 +36,18 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _root(
-    *,
-    _version: Annotated[
+_VERSION = inspect.Parameter(
+    "version",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
         bool,
         typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
-    ] = False,
-) -> None:
+    ],
+)
+
+
+def _root(_context: typer.Context, _common: dict[str, Any], *, version: bool) -> None:  # noqa: ARG001 - see _VERSION
     """Send documents to a national insurance institute's document service.
 
     The institute publishes no programming interface: docsend speaks a contract of its own, and `--service
@@ -42,17 +55,25 @@ def _root(
     """
 
 
+class _InOrder(typer.core.TyperGroup):
+    """Typer alone would list the commands with commands of their own last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as Typer calls it
+        return [name for name in COMMANDS if name in self.commands]
+
+
 def _app(argv: Sequence[str]) -> typer.Typer:
     """Make the command line: of the one command that is asked for, or else of all."""
     app = typer.Typer(
+        cls=_InOrder,
         # Rich help would double the time that every command needs to start.
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,
-        no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback(epilog="`docsend COMMAND --help` tells the exit codes of each command.")(_root)
+    epilog = "`docsend COMMAND --help` tells the exit codes of each command."
+    app.callback(epilog=epilog)(taking_common_options(_root, [_VERSION]))
     asked = argv[0] if argv else ""
     for name in (asked,) if asked in COMMANDS else COMMANDS:
         importlib.import_module(f"docsend.cli.{name}").register(app)
@@ -73,12 +94,28 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    if not argv:
+        _call(["--help"])
+        return ExitCode.USAGE
+    return _call(argv)
+
+
+def _call(argv: Sequence[str]) -> int:
     try:
         code = _app(argv)(args=list(argv), prog_name="docsend", standalone_mode=False)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop) from None
     except typer.Abort:
         raise Interrupted("interrupted") from None
+    except SystemExit as stop:
+        # Typer writes its help itself, and leaves this way when nobody reads it: `docsend --help | true`.
+        if isinstance(stop.__context__, BrokenPipeError):
+            return ExitCode.RECEIVED
+        raise
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        raise LocalFailure(f"the disk failed: {error.strerror}", "look at its space and its state") from error
     except typer.TyperException as error:
         raise _usage(error) from error
     return int(code or 0)

@@ -39,13 +39,10 @@ def register(app: typer.Typer) -> None:
 
 def list_(
     session: Session,
-    context: typer.Context,
     *,
     most: Annotated[int | None, typer.Option("--most", metavar="N", min=1, help="Only the latest N.")] = None,
 ) -> None:
     """List what was sent from here, the latest first; show or withdraw single submissions."""
-    if context.invoked_subcommand is not None:
-        return
     from docsend import receipts  # noqa: PLC0415 - --help does without
 
     with session.ledger() as ledger:

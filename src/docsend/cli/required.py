@@ -34,13 +34,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="required", short_help="List what the service asks for; send one of them.")
 
 
-def list_(session: Session, context: typer.Context) -> None:
+def list_(session: Session) -> None:
     """List the documents that the service asks the signed-in person for.
 
     While one of them is pending, its subject takes no other document.
     """
-    if context.invoked_subcommand is not None:
-        return
     account = session.needed_account()
     with session.service(session.console.lines(), account) as service:
         session.console.required(service.required())

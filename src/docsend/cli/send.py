@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from docsend.cli.session import Session, command
-from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, UsageFault
+from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, LocalFailure, UsageFault
 
 if TYPE_CHECKING:
     from docsend.account import Account
@@ -229,7 +229,13 @@ def _deliver(
         receipt=delivery.receipt,
         problems=checked.warnings,
     )
-    session.console.received(received, checked, delivery.receipt)
+    try:
+        session.console.received(received, checked, delivery.receipt)
+    except LocalFailure as failure:
+        raise LocalFailure(
+            f"received as {delivery.receipt.number}, but {failure.message}",
+            f"`docsend receipts show {checked.key[:12]}` shows the receipt",
+        ) from failure
 
 
 def _deliver_watched(

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -118,7 +118,8 @@ def sandbox_server() -> Any:
         from docsend.sandbox import server  # noqa: PLC0415 - only who asks for the sandbox pays for it
     except ModuleNotFoundError as error:
         raise UsageFault(
-            f"the sandbox is not installed: {error.name} is missing", "pip install 'docsend[sandbox]'"
+            f"the sandbox is not installed: {error.name} is missing",
+            "in the folder that docsend was installed from: pip install '.[sandbox]'",
         ) from error
     return server
 
@@ -161,7 +162,10 @@ _ALWAYS = (ExitCode.BUG, ExitCode.USAGE, ExitCode.LOCAL, ExitCode.INTERRUPTED, E
 def command(
     app: typer.Typer, name: str | None, *, exits: tuple[ExitCode, ...], example: str, **more: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command: it gets a Session, the common options, an example and its exit codes."""
+    """Make a function a command: it gets a Session, the common options, an example and its exit codes.
+
+    Without a name it is what a group of commands does by itself, when none of them is asked for.
+    """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(function)
@@ -170,29 +174,70 @@ def command(
             parameter.replace(annotation=hints[parameter.name])
             for parameter in list(own.parameters.values())[1:]
         ]
-        parameters += [
-            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            for option, (annotation, default) in _COMMON.items()
-        ]
 
-        def run(**values: Any) -> None:
-            common = {option: values.pop(option) for option in _COMMON}
+        def run(context: typer.Context, common: dict[str, Any], **values: Any) -> None:
+            if name is None and context.invoked_subcommand is not None:
+                _refuse_what_would_be_lost(context, values)
+                return
             try:
                 function(_session(**common), **values)
             except KeyboardInterrupt as stop:
                 # Here and not at the border: on the way there Typer forgets which signal it was.
                 raise Interrupted.by(stop) from None
 
-        run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = function.__doc__
         codes = "\n\n".join(f"{code.value:>3}  {EXIT_MEANINGS[code]}" for code in sorted((*_ALWAYS, *exits)))
         epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n" + codes.replace("\n\n", "\n")
         decorate = app.callback if name is None else app.command
         arguments = {"epilog": epilog, **more, **({} if name is None else {"name": name})}
-        return typing.cast("Callable[..., None]", decorate(**arguments)(run))
+        return decorate(**arguments)(taking_common_options(run, parameters))
 
     return register
+
+
+def taking_common_options(
+    function: Callable[..., None], parameters: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """Give `function(context, common, **values)` to Typer as one that has these parameters and the common options.
+
+    The common options may stand behind each part of a command line: `docsend --json receipts show KEY` and
+    `docsend receipts show KEY --json` are the same. `common` is what was said of them so far.
+    """
+    context_ = inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)
+    parameters = [
+        context_,
+        *parameters,
+        *(
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for option, (annotation, default) in _COMMON.items()
+        ),
+    ]
+
+    def run(*, context: typer.Context, **values: Any) -> None:
+        # Typer makes one `meta` for all parts of a command line.
+        common = context.meta.setdefault(
+            __name__, {option: default for option, (_, default) in _COMMON.items()}
+        )
+        for option, (_, default) in _COMMON.items():
+            if (value := values.pop(option)) != default:
+                common[option] = value
+        function(context, common, **values)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__doc__ = function.__doc__
+    return run
+
+
+def _refuse_what_would_be_lost(context: typer.Context, values: Mapping[str, Any]) -> None:
+    """Raise UsageFault if a group's own option was given to one of its commands."""
+    for parameter, value in values.items():
+        if value is not None:
+            command_ = context.invoked_subcommand
+            raise UsageFault(
+                f"--{parameter.replace('_', '-')} is not an option of `{context.command_path} {command_}`",
+                f"`{context.command_path} {command_} --help` tells what it takes",
+            )
 
 
 def _session(
