@@ -10,7 +10,7 @@ EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run
-	@$(BIN)/docsend send $(EXAMPLES) --service sandbox --to benefits --subject unemployment \
+	@DOCSEND_HOME=$(VENV)/demo $(BIN)/docsend send $(EXAMPLES) --service sandbox --to benefits --subject unemployment \
 	    --category employer --type payslips --id 000000018 --reference demo
 
 ## test: lint, types, tests

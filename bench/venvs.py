@@ -47,7 +47,7 @@ class Venv:
 
 @dataclass(frozen=True, slots=True)
 class Venvs:
-    """`plain` has what `pip install docsend` brings, `with_sandbox` what `docsend[sandbox]` does."""
+    """`plain` is the wheel as it is, `with_sandbox` the wheel with its extra `sandbox`."""
 
     plain: Venv
     with_sandbox: Venv

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -31,6 +32,11 @@ PERSON = "000000018"
 ABOUT = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
 WHO = ("--id", PERSON)
 RESULT_SCHEMA = json.loads((Path(docsend.__file__).parent / "data" / "result.schema.json").read_text())
+
+
+# A background job of a shell ignores Ctrl-C, and so would the commands that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class YouForgotToKeepATestAtHome(Exception):

@@ -124,6 +124,17 @@ FOUND = [
     ("טופס 7801", "form", "7801"),
     ("formulaire 7801", "type", "general-disability-claim"),
     ("form 1514", "type", "certificate-1514"),
+    ("branch", "branch", "haifa"),
+    ("agences", "branch", "haifa"),
+    ("סניפים", "branch", "haifa"),
+    ("branch Haifa", "branch", "haifa"),
+    ("subjects", "subject", "unemployment"),
+    ("la fiche de paie", "type", "payslips"),
+    ("bulletin de salaire", "type", "payslips"),
+    ("תלוש משכורת", "type", "payslips"),
+    ("pay stub", "type", "payslips"),
+    ("payslip of november", "type", "payslips"),
+    ("de", "destination", "health-funds"),
 ]
 
 
@@ -217,3 +228,36 @@ def test_the_sandbox_gives_out_the_bundled_catalog(run, shared_sandbox) -> None:
     assert run("catalog", "--update", "--service", shared_sandbox.url).code == 0
     outcome = run("catalog", "--update", "--service", shared_sandbox.url)
     assert "current one" in outcome.err
+
+
+def test_the_branches_are_listed_as_the_hint_of_an_unknown_one_says(run, payslip) -> None:
+    about = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
+    outcome = run("send", payslip, *about, "--id", "000000018", "--branch", "qqqq", "--json")
+    assert outcome.problems == ["unknown-branch"]
+    assert "`docsend catalog branch` lists them" in outcome.json["problems"][0]["hint"]
+    listed = [row["code"] for row in run("catalog", "branch", "--json").json["rows"]]
+    assert set(listed) >= {row["code"] for row in RAW["branches"]}
+
+
+def test_an_etag_that_is_none_costs_one_download(run, home, another_catalog) -> None:
+    url, requests = another_catalog(json.dumps(RAW).encode())
+    update = ("catalog", "--update", "--service", url)
+    assert run(*update).code == 0
+    (etag,) = (home / "docsend" / "catalogs").glob("*.etag")
+    for odd in (b"\xff\xfe", b'"one"\r\nX-Injected: 1', b""):
+        etag.write_bytes(odd)
+        assert run(*update).code == 0
+        assert requests[-1].headers.get("if-none-match") is None
+        assert "x-injected" not in requests[-1].headers
+    etag.unlink()
+    etag.mkdir()
+    outcome = run(*update)
+    assert outcome.code == 8
+    assert "the catalog cannot be kept in" in outcome.err
+
+
+@pytest.mark.parametrize("etag", ['"\u00e9"', ""], ids=ascii)
+def test_a_service_s_etag_that_no_header_may_have_is_not_the_contract(run, etag) -> None:
+    reply = doubles.Reply(200, json.dumps(RAW).encode(), {"ETag": etag, "Content-Type": "application/json"})
+    with doubles.service(lambda _: reply) as (url, _):
+        assert run("catalog", "--update", "--service", url).code == 6

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import doubles
-from conftest import ABOUT, WHO
+from conftest import ABOUT, PERSON, WHO
 from docsend import rules
 from docsend.errors import EXIT_MEANINGS, ExitCode
 
@@ -45,6 +45,21 @@ def test_1_a_bug_is_told_without_anybody_s_data(run, payslip, monkeypatch) -> No
     assert "Traceback" not in outcome.err
 
 
+def test_a_bug_s_trace_has_places_and_no_texts(run, payslip, monkeypatch) -> None:
+    def broken(*_: object) -> None:
+        try:
+            _ = {}[PERSON]
+        except KeyError as error:
+            raise ZeroDivisionError(PERSON) from error
+
+    monkeypatch.setattr(rules, "check", broken)
+    outcome = run("send", payslip, *SEND, "-v")
+    assert outcome.code == 1
+    assert "KeyError" in outcome.err
+    assert "in check_and_deliver" in outcome.err
+    assert PERSON not in outcome.err
+
+
 def test_2_a_command_line_that_cannot_be_understood(run) -> None:
     assert run("send", "--nonsense").code == 2
     assert run("nonsense").code == 2
@@ -77,8 +92,7 @@ def test_6_unfinished(run, payslip, monkeypatch) -> None:
 
 def test_8_the_ledger_fails(run, payslip, home) -> None:
     (home / "docsend").write_text("a file where the folder should be")
-    outcome = run("receipts")
-    assert outcome.code == 2, "the configuration cannot even be looked for"
+    assert run("receipts").code == 8
     (home / "docsend").unlink()
     (home / "docsend" / "ledger.sqlite3").mkdir(parents=True)
     assert run("receipts").code == 8
@@ -103,8 +117,10 @@ def test_the_help_of_every_command_tells_its_exit_codes_and_an_example(run, comm
     _, told = outcome.out.split("Exit codes:")
     codes = {int(line.split()[0]) for line in told.splitlines() if line.strip()[:1].isdigit()}
     assert codes == COMMANDS[command]
-    for code in codes:
+    for code in codes - {0}:
         assert EXIT_MEANINGS[ExitCode(code)] in told
+    sends = command in (("send",), ("required", "upload"))
+    assert (EXIT_MEANINGS[ExitCode.RECEIVED] in told) == sends
     assert "Example:" in outcome.out
     assert run(*command, "-h").out == outcome.out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import time
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -36,15 +37,21 @@ RGB = samples.picture(1, (120, 90))
 STREAMS = pikepdf.ObjectStreamMode.generate
 
 
-def tiff_of_hand(order: str, *, tiled: bool) -> bytes:
-    """A TIFF of one grey page, 16 by 16, in either byte order, in strips or tiles."""
+def tiff_of_hand(
+    order: str = "<", *, tiled: bool = False, length: int | None = 256, directory_first: bool = False
+) -> bytes:
+    """A TIFF of one grey page, 16 by 16, in either byte order, in one strip or tile of the stated length."""
+    at = 8 + 2 + 12 * 9 + 4 if directory_first else 8
     pixels = bytes(range(256))
     tags = [(256, 16), (257, 16), (258, 8), (259, 1), (262, 1)]
-    tags += [(322, 16), (323, 16), (324, 8), (325, 256)] if tiled else [(273, 8), (278, 16), (279, 256)]
+    tags += [(322, 16), (323, 16), (324, at)] if tiled else [(273, at), (277, 1), (278, 16)]
+    tags += [(325 if tiled else 279, length)] if length is not None else []
     directory = struct.pack(order + "H", len(tags))
-    directory += b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags)
+    directory += b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4)
     mark = b"II*\0" if order == "<" else b"MM\0*"
-    return mark + struct.pack(order + "I", 8 + len(pixels)) + pixels + directory + bytes(4)
+    if directory_first:
+        return mark + struct.pack(order + "I", 8) + directory.ljust(at - 8, b"\0") + pixels
+    return mark + struct.pack(order + "I", 8 + len(pixels)) + pixels + directory
 
 
 def bmp_of_hand(header: bytes) -> bytes:
@@ -54,7 +61,10 @@ def bmp_of_hand(header: bytes) -> bytes:
 
 
 WHOLE = {
-    "a big-endian TIFF": tiff_of_hand(">", tiled=False),
+    "a big-endian TIFF": tiff_of_hand(">"),
+    "a TIFF without lengths": tiff_of_hand(length=None),
+    "a TIFF with its directory first": tiff_of_hand(directory_first=True),
+    "a TIFF that states too long a last strip": tiff_of_hand(length=4096, directory_first=True),
     "a tiled TIFF": tiff_of_hand("<", tiled=True),
     "a big-endian tiled TIFF": tiff_of_hand(">", tiled=True),
     "a BMP of OS/2": bmp_of_hand(struct.pack("<IHHHH", 12, 10, 9, 1, 24)),
@@ -140,3 +150,28 @@ def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
             found = formats.recognise(bytes(broken))
             if found in formats.FORMAT_OF_EXTENSION.values():
                 assert formats.defect_of(bytes(broken), found) in (None, "damaged", "encrypted"), name
+
+
+def test_a_pdf_whose_last_revision_is_cut_short_is_damaged() -> None:
+    revised = PDF + b"\n7 0 obj\n<< /Title (fictional) >>\nendobj\n"
+    assert formats.defect_of(PDF + b"\n", "pdf") is None
+    for cut in range(len(PDF) + 9, len(revised), 7):
+        assert formats.defect_of(revised[:cut], "pdf") == "damaged", cut
+
+
+@pytest.mark.parametrize("length", [256, 4096, None])
+def test_a_tiff_whose_pixels_are_cut_short_is_damaged_whatever_it_states(length) -> None:
+    content = tiff_of_hand(length=length, directory_first=True)
+    assert formats.defect_of(content[:-1], "tiff") == "damaged"
+
+
+def test_a_tiff_of_directories_inside_directories_is_not_followed_for_long() -> None:
+    count = 65_535
+    content = bytearray(b"II*\0" + struct.pack("<I", 8) + bytes(12 * count + 2 * 4000))
+    for n in range(600):  # each directory begins two bytes behind the one before
+        struct.pack_into("<H", content, 8 + 2 * n, count)
+    for n in range(600):
+        struct.pack_into("<I", content, 8 + 2 * n + 2 + 12 * count, 8 + 2 * (n + 1))
+    began = time.process_time()
+    assert formats.defect_of(bytes(content), "tiff") == "damaged"
+    assert time.process_time() - began < 5, "it took 13 s when every directory was read"

@@ -14,7 +14,6 @@ from conftest import ABOUT, WHO
 from docsend import receipts
 from docsend.errors import LocalFailure
 from docsend.ledger import Ledger
-from docsend.sandbox import server
 from test_key import checked
 
 SEND = (*ABOUT, *WHO)
@@ -228,17 +227,17 @@ def test_a_withdrawal_needs_the_whole_key(run, interrupted) -> None:
 
 
 def test_what_the_ledger_holds_as_withdrawn_is_refused_without_asking(
-    run, payslip, tmp_path, interrupted
+    run, sandbox, payslip, interrupted
 ) -> None:
     key, url = interrupted
     assert run("receipts", "withdraw", key).code == 0
     # A service that has forgotten the withdrawal would receive it: nobody is asked.
-    with (
-        server.beside(tmp_path / "another") as elsewhere,
-        doubles.relay(elsewhere, lambda *_: None) as (_, asked),
-    ):
-        outcome = run("send", payslip, *SEND, "--service", url, "--json")
-        assert (outcome.code, outcome.problems, asked) == (5, ["withdrawn"], [])
+    with sqlite3.connect(sandbox.folder / "sandbox.sqlite3") as connection:
+        connection.execute("DELETE FROM submission WHERE key = ?", (key,))
+    connection.close()
+    outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.problems) == (5, ["withdrawn"])
+    assert sandbox.state(key) is None
     assert run("receipts", "show", key, "--json").json["receipts"][0]["state"] == "withdrawn"
 
 

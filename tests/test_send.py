@@ -254,3 +254,19 @@ def test_service_sandbox_finds_the_one_that_runs_already(spawn, run, payslip) ->
         assert (second.code, address in second.err) == (2, True)
         running.terminate()
         assert running.wait(timeout=10) == 143
+
+
+def test_two_files_of_one_name_have_a_verdict_each(run, tmp_path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    good = samples.write(tmp_path / "a", "payslip.pdf", samples.pdf(1))
+    bad = samples.write(tmp_path / "b", "payslip.pdf", samples.pdf(2)[:300])
+    outcome = run("send", good, bad, *SEND, "--dry-run")
+    verdicts = [line.split()[-1] for line in outcome.out.splitlines() if line.startswith("payslip.pdf")]
+    assert (outcome.code, verdicts) == (3, ["good", "damaged-document"])
+
+
+def test_a_file_name_that_is_empty_is_a_usage_fault(run, payslip) -> None:
+    outcome = run("send", payslip, "", *SEND)
+    assert outcome.code == 2
+    assert "the name of a file is empty" in outcome.err

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import pexpect
 import pyte
@@ -17,8 +19,21 @@ import doubles
 import samples
 from conftest import ABOUT, WHO
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 SEND = (*ABOUT, *WHO)
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)[0-9;]*m")
+
+
+@pytest.fixture
+def full() -> Iterator[IO[bytes]]:
+    """Give a file that takes nothing."""
+    device = Path("/dev/full")
+    if not device.exists():
+        pytest.skip("no /dev/full here")
+    with device.open("wb") as opened:
+        yield opened
 
 
 class Terminal:
@@ -200,14 +215,12 @@ def test_a_stream_that_is_closed_or_not_read_stops_nothing(sandbox, payslip, clo
     assert sandbox.count() == 1
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
-def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(spawn, sandbox, payslip, as_json) -> None:
-    with open("/dev/full", "wb") as full:
-        outcome = spawn(
-            "send", payslip, *SEND, "--service", sandbox.url, *as_json, stdout=full, stderr=subprocess.PIPE,
-            capture_output=False,
-        )  # fmt: skip
+def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(
+    spawn, sandbox, payslip, full, as_json
+) -> None:
+    send = ("send", payslip, *SEND, "--service", sandbox.url, *as_json)
+    outcome = spawn(*send, capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert outcome.code == 8
     assert "received as SANDBOX-000001, but the result cannot be written: No space left" in outcome.err
     assert "`docsend receipts show " in outcome.err
@@ -215,7 +228,6 @@ def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(spawn, sandbox, p
     assert sandbox.count() == 1
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 @pytest.mark.parametrize(
     ("argv", "code"),
     [
@@ -226,21 +238,16 @@ def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(spawn, sandbox, p
         ("send no.pdf --json", 2),
     ],
 )
-def test_a_full_disk_behind_stdout_leaves_a_failure_its_code(spawn, argv, code) -> None:
-    with open("/dev/full", "wb") as full:
-        outcome = spawn(*argv.split(), stdout=full, stderr=subprocess.PIPE, capture_output=False)
+def test_a_full_disk_behind_stdout_leaves_a_failure_its_code(spawn, full, argv, code) -> None:
+    outcome = spawn(*argv.split(), capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert outcome.code == code
     assert "No space left" in outcome.err
     assert "Traceback" not in outcome.err
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-def test_talk_that_nobody_can_keep_stops_nothing(spawn, sandbox, payslip) -> None:
-    with open("/dev/full", "wb") as full:
-        outcome = spawn(
-            "send", payslip, *SEND, "--service", sandbox.url, "-v", stdout=subprocess.PIPE, stderr=full,
-            capture_output=False,
-        )  # fmt: skip
+def test_talk_that_nobody_can_keep_stops_nothing(spawn, sandbox, payslip, full) -> None:
+    send = ("send", payslip, *SEND, "--service", sandbox.url, "-v")
+    outcome = spawn(*send, capture_output=False, stdout=subprocess.PIPE, stderr=full)
     assert outcome.code == 0
     assert "SANDBOX-000001" in outcome.out
 
@@ -283,3 +290,33 @@ def test_a_name_steers_no_terminal_no_log_and_no_markup(run, tmp_path, name) -> 
     assert "\u202e" not in terminal.raw
     result = run("send", file, *SEND, "-n", "--json")
     assert json.loads(result.out)["submission"]["documents"][0]["name"] == name
+
+
+def test_the_list_of_receipts_fits_a_usual_terminal_and_has_an_end(run, sandbox, payslip) -> None:
+    for n in range(52):
+        reference = ("--reference", f"client {n}")
+        assert run("send", payslip, *SEND, "--service", sandbox.url, *reference).code == 0
+    terminal = Terminal("receipts", columns=80, lines=70)
+    assert terminal.finish() == 0
+    rows = [line for line in terminal.shown.splitlines() if "SANDBOX-" in line]
+    assert len(rows) == 50, "one line each"
+    assert rows[0].split()[1:3] == ["received", "SANDBOX-000052"]
+    assert rows[0].endswith("client 51")
+    assert "these are the latest 50; --most N lists more" in terminal.shown
+    assert len(run("receipts").out.splitlines()) == 1 + 52, "a pipe gets all"
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_what_received_means_is_told_whole_however_narrow_the_terminal(sandbox, payslip, columns) -> None:
+    terminal = Terminal("send", payslip, *SEND, "--service", sandbox.url, columns=columns)
+    assert terminal.finish() == 0
+    shown = " ".join(terminal.shown.replace("│", " ").split())
+    assert "it does not mean approved" in shown
+
+
+def test_what_has_no_receipt_says_nothing_of_received(run, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    key = run("send", payslip, *SEND, "--service", "http://127.0.0.1:9", "--json").json["key"]
+    outcome = run("receipts", "show", key)
+    assert outcome.code == 0
+    assert "approved" not in outcome.out + outcome.err

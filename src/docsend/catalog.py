@@ -87,7 +87,7 @@ class DocumentType(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch(Entry):
-    region: str
+    """An office that handles submissions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +127,7 @@ class Catalog:
             }
             self.categories = {row["code"]: Category(**_entry(row)) for row in raw["categories"]}
             self.types = tuple(_document_type(row) for row in raw["types"])
-            self.branches = {
-                row["code"]: Branch(**_entry(row), region=str(row["region"])) for row in raw["branches"]
-            }
+            self.branches = {row["code"]: Branch(**_entry(row)) for row in raw["branches"]}
             self.forms = {row["number"]: _form(row) for row in raw["forms"]}
             if strays := {type_.category for type_ in self.types} - self.categories.keys():
                 raise MalformedCatalog(f"types of unknown categories: {len(strays)}")

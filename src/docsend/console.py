@@ -18,8 +18,8 @@ import textwrap
 import unicodedata
 from typing import IO, TYPE_CHECKING, Any
 
+from docsend import shapes
 from docsend.errors import LocalFailure
-from docsend.result import receipt_as_json
 from docsend.rules import in_words
 from docsend.submission import Document
 
@@ -33,9 +33,18 @@ if TYPE_CHECKING:
     from docsend.result import Result
     from docsend.service import Watcher
     from docsend.settings import Settings
-    from docsend.submission import CheckedSubmission, Problem, Receipt, RequiredDocument, Submission
+    from docsend.submission import (
+        CheckedSubmission,
+        Problem,
+        Receipt,
+        RequiredDocument,
+        Submission,
+        UnreadDocument,
+    )
 
-_WIDE = 80
+# Columns of a terminal.
+_WIDE, _VERY_WIDE = 80, 150
+_IN_ONE_PIECE = ("code", "key", "state", "receipt", "time", "due")
 NOT_THE_INSTITUTE = "sandbox: nothing here reaches the institute"
 NOT_APPROVED = '"received" means that the service has everything; it does not mean approved'
 
@@ -99,6 +108,11 @@ class Console:
                 self._tell(found, indent=2)
                 if problem.hint:
                     self._tell(safe(problem.hint), indent=4)
+
+    @property
+    def pages(self) -> bool:
+        """Whether a person reads the result on a terminal, where a list without an end helps nobody."""
+        return not self._as_json and self._draws(sys.stdout)
 
     # -- results -----------------------------------------------------------------------------------------
 
@@ -167,7 +181,7 @@ class Console:
                 (document.format or "?") if isinstance(document, Document) else "-",
                 "-" if document.size is None else f"{document.size:,}{of_limit}",
                 document.sha256[:16] if isinstance(document, Document) else "-",
-                _verdict(document.name, problems),
+                _verdict(document, problems),
             )
             for document in submission.documents
         ]
@@ -176,7 +190,7 @@ class Console:
     def kept(self, entry: Kept, receipt: Receipt | None) -> None:
         """Show one submission of the ledger with all that is known of it."""
         if self._as_json:
-            self.json({"schema": "docsend.receipts/1", "receipts": [kept_as_json(entry, receipt)]})
+            self.json({"schema": "docsend.receipts/1", "receipts": [shapes.kept(entry, receipt)]})
             return
         rows = [
             *(self._receipt_rows(receipt) if receipt else [("key", entry.key)]),
@@ -192,35 +206,44 @@ class Console:
                 for document in entry.documents
             ],
         ]
-        self._card(entry.state, rows)
+        self._card(entry.state, rows, footnote=NOT_APPROVED if receipt else None)
 
     def receipts(self, entries: Sequence[tuple[Kept, Receipt | None]]) -> None:
         """List what the ledger holds, the latest first."""
         if self._as_json:
-            listed = [kept_as_json(entry, receipt) for entry, receipt in entries]
+            listed = [shapes.kept(entry, receipt) for entry, receipt in entries]
             self.json({"schema": "docsend.receipts/1", "receipts": listed})
             return
         if not entries:
             self.say("nothing has been sent from here yet; `docsend send FILE` does")
             return
         rows = [
-            (
-                entry.key[:12],
-                entry.state,
-                receipt.number if receipt else "-",
-                _moment(receipt.received_at if receipt else entry.changed_at),
-                "/".join(filter(None, (entry.to, entry.subject, entry.type))),
-                entry.reference or "-",
-                entry.service,
-            )
+            {
+                "key": entry.key[:12],
+                "state": entry.state,
+                "receipt": receipt.number if receipt else "-",
+                "time": _moment(receipt.received_at if receipt else entry.changed_at),
+                "about": "/".join(filter(None, (entry.to, entry.subject, entry.type))),
+                "reference": entry.reference or "-",
+                "service": entry.service,
+            }
             for entry, receipt in entries
         ]
-        self.table(("key", "state", "receipt", "time", "about", "reference", "service"), rows)
+        # `receipts show` has the rest.
+        narrow = ("key", "state", "receipt", "time", "reference")
+        is_narrow = self._draws(sys.stdout) and shutil.get_terminal_size().columns < _VERY_WIDE
+        heads = narrow if is_narrow else tuple(rows[0])
+        self.table(heads, [[row[head] for head in heads] for row in rows])
 
     def catalog(self, rows: Sequence[tuple[str, Entry]], words: str) -> None:
         """List rows of the catalog, with their label in the reader's language."""
         if self._as_json:
-            self.json({"schema": "docsend.catalog-rows/1", "rows": [_entry(kind, row) for kind, row in rows]})
+            self.json(
+                {
+                    "schema": "docsend.catalog-rows/1",
+                    "rows": [shapes.catalog_row(kind, row) for kind, row in rows],
+                }
+            )
             return
         if not rows:
             self.say(f"nothing in the catalog matches {safe(words)!r}")
@@ -245,7 +268,7 @@ class Console:
         is_wide = shutil.get_terminal_size().columns >= _WIDE
         for head in heads:
             # What is meant to be copied stays in one piece where there is room for it.
-            drawn.add_column(head, overflow="fold", no_wrap=is_wide and head in ("code", "key", "receipt"))
+            drawn.add_column(head, overflow="fold", no_wrap=is_wide and head in _IN_ONE_PIECE)
         for row in cells:
             drawn.add_row(*map(_as_text, row))
         self._draw(drawn)
@@ -253,7 +276,7 @@ class Console:
     def required(self, asked: Sequence[RequiredDocument]) -> None:
         """List the documents that the service asks for."""
         if self._as_json:
-            self.json({"schema": "docsend.required/1", "required": [_required(each) for each in asked]})
+            self.json({"schema": "docsend.required/1", "required": [shapes.required(each) for each in asked]})
             return
         if not asked:
             self.say("the service asks for no documents")
@@ -266,7 +289,7 @@ class Console:
     def signed_in(self, service: str, backend: str, expires_in: float) -> None:
         """Tell that somebody has signed in; never who."""
         if self._as_json:
-            self.json(_sign_in(service, backend, "••••••", expires_in))
+            self.json(shapes.sign_in(service, backend, "••••••", expires_in))
             return
         self._put(f"signed in at {safe(service)}\n")
         self.say(f"code and password are kept in {safe(backend)}; the session lasts {_duration(expires_in)}")
@@ -276,7 +299,7 @@ class Console:
     ) -> None:
         """Tell whether somebody is signed in, where the secret is, and how long the session lasts."""
         if self._as_json:
-            self.json(_sign_in(service, where, who, expires_in))
+            self.json(shapes.sign_in(service, where, who, expires_in))
         elif where is None or who is None:
             self._put(f"nobody is signed in at {safe(service)}\n")
             self.say("docsend login")
@@ -290,7 +313,7 @@ class Console:
 
     def forgotten(self, service: str, *, was_there: bool) -> None:
         if self._as_json:
-            self.json(_sign_in(service, None, None, None))
+            self.json(shapes.sign_in(service, None, None, None))
             return
         done = "code, password and session are removed" if was_there else "there was nothing to forget"
         self._put(f"{done}: {safe(service)}\n")
@@ -353,7 +376,8 @@ class Console:
             if footnote:
                 self.say(footnote)
             return
-        from rich import panel, table  # noqa: PLC0415 - only a terminal pays for rich
+        from rich import console, panel, table  # noqa: PLC0415 - only a terminal pays for rich
+        from rich.text import Text  # noqa: PLC0415
 
         grid = table.Table.grid(padding=(0, 2))
         grid.add_column(style="dim", no_wrap=True)
@@ -361,7 +385,8 @@ class Console:
         for label, value in clean:
             grid.add_row(_as_text(label), _as_text(value))
         title = _as_text(f" {heading} ")
-        self._draw(panel.Panel(grid, title=title, title_align="left", subtitle=_as_text(footnote or "")))
+        below = [Text(""), Text(footnote, style="dim italic")] if footnote else []
+        self._draw(panel.Panel(console.Group(grid, *below), title=title, title_align="left"))
 
     def _draw(self, renderable: Any) -> None:
         import rich.console  # noqa: PLC0415 - only a terminal pays for rich
@@ -416,73 +441,8 @@ class _Lines:
         self._console.say(f"{safe(reason)}; trying again in {seconds:.1f} s")
 
 
-def kept_as_json(entry: Kept, receipt: Receipt | None) -> dict[str, Any]:
-    """Give one row of docsend.receipts/1."""
-    return {
-        "key": entry.key,
-        "service": entry.service,
-        "state": entry.state,
-        "to": entry.to,
-        "subject": entry.subject,
-        "category": entry.category,
-        "type": entry.type,
-        "reference": entry.reference,
-        "occurrence": entry.occurrence,
-        "problem": entry.problem,
-        "planned_at": entry.planned_at,
-        "changed_at": entry.changed_at,
-        "receipt": receipt_as_json(receipt) if receipt else None,
-        "documents": [
-            {
-                "name": document.name,
-                "path": document.path,
-                "bytes": document.size,
-                "sha256": document.sha256,
-            }
-            for document in entry.documents
-        ],
-    }
-
-
-def _required(asked: RequiredDocument) -> dict[str, Any]:
-    return {
-        "id": asked.id,
-        "subject": asked.subject,
-        "category": asked.category,
-        "type": asked.type,
-        "title": dict(asked.titles),
-        "due": asked.due,
-        "state": asked.state,
-    }
-
-
-def _sign_in(service: str, where: str | None, who: str | None, expires_in: float | None) -> dict[str, Any]:
-    return {
-        "schema": "docsend.login/1",
-        "service": service,
-        "signed_in": who is not None,
-        "who": who,
-        "kept_in": where,
-        "expires_in": None if expires_in is None else int(expires_in),
-    }
-
-
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
-
-
-def _entry(kind: str, row: Entry) -> dict[str, Any]:
-    extra = {name: getattr(row, name) for name in ("to", "subject", "category", "form") if hasattr(row, name)}
-    online = getattr(row, "online", None)
-    return {
-        "kind": kind,
-        "code": row.code,
-        "labels": dict(row.labels),
-        **extra,
-        "online_form": getattr(online, "url", None) or getattr(row, "url", None),
-        "status": row.status,
-        "source": row.source,
-    }
 
 
 def _belongs(row: Entry) -> str:
@@ -492,8 +452,8 @@ def _belongs(row: Entry) -> str:
     return " / ".join("any" if part == "*" else part for part in (above, category) if part)
 
 
-def _verdict(name: str, problems: Sequence[Problem]) -> str:
-    codes = [problem.code for problem in problems if problem.document == name]
+def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> str:
+    codes = [problem.code for problem in problems if problem.path == document.path]
     return ", ".join(codes) or "good"
 
 

@@ -2,15 +2,15 @@
 
     DocsendError
     ├── UsageFault         2  the command line or the settings cannot be understood
-    ├── FaultySubmission   3  the checks failed, nothing was sent
+    ├── FaultySubmission   3  the checks failed, nothing was received
     ├── SignInNeeded       4  sign-in needed or refused
     ├── Refused            5  the service refused for good
     ├── Unfinished         6  nothing lost, run the same command again
     ├── LocalFailure       8  ledger, keyring or disk failed
     └── Interrupted  130/143  stopped by a signal
 
-A message begins small, has no full stop and says what happened; the hint says what to do next. Only
-`cli.app.main` turns these into text and exit codes.
+A message begins small, has no full stop and says what happened; the hint says what to do next. Only the
+commands (`docsend.cli`) turn these into text and exit codes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ EXIT_MEANINGS: dict[ExitCode, str] = {
     ExitCode.RECEIVED: "received (also if it had been received before), or checked clean",
     ExitCode.BUG: "a bug in docsend",
     ExitCode.USAGE: "usage: the command line or the settings cannot be understood",
-    ExitCode.FAULTY: "faulty: the checks failed, nothing was sent",
+    ExitCode.FAULTY: "faulty: the checks failed, nothing was received",
     ExitCode.SIGN_IN: "sign-in needed or refused",
     ExitCode.REFUSED: "refused by the service",
     ExitCode.UNFINISHED: "unfinished: nothing lost, run the same command again",

@@ -296,10 +296,11 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # some failures, as of a full disk, end it themselves
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextlib.contextmanager
     def _failures_named(self) -> Iterator[None]:
@@ -308,8 +309,8 @@ class Ledger:
         except (sqlite3.Error, OSError) as error:
             raise LocalFailure(
                 f"the ledger {self._file} cannot be used: {_reason(error)}",
-                "nothing is sent without it: make room or mend its permissions, or name another folder with "
-                "DOCSEND_HOME",
+                "something could be sent twice without it: make room or mend its permissions, then run the "
+                "same command again",
             ) from error
 
     def _timestamp(self) -> str:

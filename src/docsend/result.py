@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from docsend import shapes
 from docsend.errors import DocsendError, ExitCode
-from docsend.submission import CheckedSubmission, Document, Problem, Submission
+from docsend.submission import CheckedSubmission, Problem, Submission
 
 if TYPE_CHECKING:
-    from docsend.submission import Receipt, UnreadDocument
+    from docsend.submission import Receipt
 
 Status: TypeAlias = Literal["received", "checked", "faulty", "refused", "unfinished", "failed"]
 
@@ -61,9 +62,9 @@ class Result:
             "key": self.key,
             "service": self.service,
             "reference": self.submission.reference if self.submission else None,
-            "submission": _submission(self.submission) if self.submission else None,
-            "receipt": receipt_as_json(self.receipt) if self.receipt else None,
-            "problems": [problem_as_json(problem) for problem in self.problems],
+            "submission": shapes.submission(self.submission) if self.submission else None,
+            "receipt": shapes.receipt(self.receipt) if self.receipt else None,
+            "problems": [shapes.problem(problem) for problem in self.problems],
         }
 
 
@@ -82,47 +83,3 @@ def of_error(
         submission=submission,
         problems=(error.problems or (summary,)) + warnings,
     )
-
-
-def receipt_as_json(receipt: Receipt) -> dict[str, Any]:
-    """Give the receipt's part of the JSON; names of branches are in English whatever the language."""
-    return {
-        "number": receipt.number,
-        "received_at": receipt.received_at,
-        "branch": {"code": receipt.branch_code, "name": receipt.branch_names["en"]},
-        "documents": [
-            {"name": document.name, "bytes": document.size, "sha256": document.sha256}
-            for document in receipt.documents
-        ],
-    }
-
-
-def problem_as_json(problem: Problem) -> dict[str, Any]:
-    return {
-        "code": problem.code,
-        "severity": problem.severity,
-        "message": problem.message,
-        "hint": problem.hint,
-        "field": problem.field,
-        "document": problem.document,
-        "row": problem.row,
-    }
-
-
-def _submission(submission: CheckedSubmission | Submission) -> dict[str, Any]:
-    return {
-        "to": submission.to,
-        "subject": submission.subject,
-        "category": submission.category,
-        "type": submission.type,
-        "documents": [_document(document) for document in submission.documents],
-    }
-
-
-def _document(document: Document | UnreadDocument) -> dict[str, Any]:
-    return {
-        "name": document.name,
-        "bytes": document.size,
-        "sha256": document.sha256 if isinstance(document, Document) else None,
-        "format": document.format if isinstance(document, Document) else None,
-    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.formats import FORMAT_OF_EXTENSION
@@ -302,7 +302,7 @@ def _employer(submission: Submission, found: Findings) -> EmployerIdentity | Non
         hint = "digits, letters, - and / only, at most 32"
         found.append(Problem("booklet-invalid", message, hint, field="booklet"))
     mobile = _mobile(submission.mobile, found)
-    email = (submission.email or "").strip() or None
+    email = unicodedata.normalize("NFC", submission.email or "").strip() or None
     is_address = re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email or "")
     if email and (_has_controls(email) or not is_address):
         found.append(
@@ -406,17 +406,24 @@ def _documents(
         found.append(Problem("too-many-documents", message, hint, field="documents"))
     found.extend(_duplicates(documents))
     for document in documents:
-        found.extend(_name(document, catalog.texts.document_name))
-        if destination is not None:
-            found.extend(_format(document, destination, catalog))
-        if isinstance(document, UnreadDocument):
-            found.append(_unread(document, destination, catalog))
-        else:
-            found.extend(_content(document))
-            if destination is not None and document.size > destination.near_document_bytes:
-                found.append(_near_limit(document, destination))
+        about = _document(document, destination, catalog)
+        found.extend(replace(problem, path=document.path) for problem in about)
     readable = (document for document in documents if isinstance(document, Document))
     return tuple(sorted(readable, key=lambda document: (document.name, document.sha256)))
+
+
+def _document(
+    document: Document | UnreadDocument, destination: Destination | None, catalog: Catalog
+) -> Iterator[Problem]:
+    yield from _name(document, catalog.texts.document_name)
+    if destination is not None:
+        yield from _format(document, destination, catalog)
+    if isinstance(document, UnreadDocument):
+        yield _unread(document, destination, catalog)
+        return
+    yield from _content(document)
+    if destination is not None and document.size > destination.near_document_bytes:
+        yield _near_limit(document, destination)
 
 
 def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
@@ -433,7 +440,12 @@ def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Pr
             if same == document.name:
                 message = f"{document.name} is given twice"
             yield Problem(
-                "duplicate-document", message, "give it once", field="documents", document=document.name
+                "duplicate-document",
+                message,
+                "give it once",
+                field="documents",
+                document=document.name,
+                path=document.path,
             )
 
 

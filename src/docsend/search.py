@@ -20,6 +20,39 @@ if TYPE_CHECKING:
 
 _FINAL_LETTERS = str.maketrans("ךםןףץ", "כמנפצ")
 _NO_WORD = re.compile(r"[^\w]+|_")
+# What a row is, so that `docsend catalog branch` lists the branches.
+_KINDS = {
+    "destination": "destination destinations יעד יעדים",
+    "subject": "subject subjects sujet sujets נושא נושאים",
+    "category": "category categories catégorie catégories קטגוריה קטגוריות",
+    "type": "type types סוג סוגים",
+    "branch": "branch branches agence agences סניף סניפים",
+    "form": "form forms formulaire formulaires טופס טפסים",
+}
+# Words that say nothing about a document; left out unless there is nothing else.
+_FILLING = frozenset(
+    word
+    for words in (
+        "a an and at for from in of on the to",
+        "au aux d de des du en et l la le les ou par pour sur un une",
+        "את על של",
+    )
+    for word in words.split()
+)
+# What people say, and the catalog's word for it.
+_OTHER_WORDS = {
+    "bulletin": ("fiche",),
+    "bulletins": ("fiches",),
+    "salaire": ("paie",),
+    "salary": ("pay", "payslip", "payslips"),
+    "slip": ("payslip", "payslips"),
+    "slips": ("payslips",),
+    "stub": ("payslip", "payslips"),
+    "wage": ("pay", "payslip"),
+    "משכורת": ("שכר",),
+    "chomage": ("unemployment",),
+    "dole": ("unemployment",),
+}
 # A slip is forgiven in words of this length and more; shorter ones resemble too much.
 _SHORTEST_WITH_SLIP = 4
 _ALIKE = 0.75
@@ -35,11 +68,16 @@ class Hit:
 def find(words: str, rows: Iterable[tuple[str, Entry]]) -> list[Hit]:
     """Give the rows in which every word is found, best first; rows of equal worth keep their order.
 
-    Slips are forgiven only if nothing is found without: who writes `1514` or `payslip` means just that.
+    Slips are forgiven only if nothing is found without: who writes `1514` or `payslip` means just that. Only
+    if that finds nothing either, half of the words are enough.
     """
-    wanted, candidates = _words(words), list(rows)
-    for forgiving in (False, True):
-        hits = [Hit(kind, entry, _score(wanted, entry, forgiving=forgiving)) for kind, entry in candidates]
+    every, candidates = _words(words), list(rows)
+    wanted = [word for word in every if word not in _FILLING] or every
+    for forgiving, enough in ((False, 1.0), (True, 1.0), (True, 0.5)):
+        hits = [
+            Hit(kind, entry, _score(wanted, kind, entry, forgiving=forgiving, enough=enough))
+            for kind, entry in candidates
+        ]
         if found := sorted((hit for hit in hits if hit.score), key=lambda hit: -hit.score):
             return found
     return []
@@ -62,23 +100,27 @@ def _words(text: str) -> list[str]:
     return [word for word in _NO_WORD.split(re.sub("[\"'׳״]", "", plain(text))) if word]
 
 
-def _score(wanted: list[str], entry: Entry, *, forgiving: bool) -> float:
-    """Return the sum of how well each wanted word is found; 0 if one of them is not found at all."""
-    texts = [entry.code, *entry.labels.values()]
+def _score(wanted: list[str], kind: str, entry: Entry, *, forgiving: bool, enough: float) -> float:
+    """Return the sum of how well each wanted word is found; 0 if less than `enough` of them (1: all) are."""
+    texts = [entry.code, _KINDS[kind], *entry.labels.values()]
     number = (
         entry.form if isinstance(entry, DocumentType) else entry.code if isinstance(entry, Form) else None
     )
     if number:
-        texts += [number, "form formulaire טופס"]
+        texts += [number, _KINDS["form"]]
     present = {word for text in texts for word in _words(text)}
-    total = 0.0
-    for word in wanted:
-        best = max((_likeness(word, other, forgiving=forgiving) for other in present), default=0.0)
-        if not best:
-            return 0.0
-        total += best
+    found = [
+        max(
+            _likeness(meant, other, forgiving=forgiving)
+            for meant in (word, *_OTHER_WORDS.get(word, ()))
+            for other in present
+        )
+        for word in wanted
+    ]
+    if not wanted or sum(map(bool, found)) < enough * len(wanted):
+        return 0.0
     # The code itself, written out, beats every row that only contains its words.
-    return total + (1.0 if wanted == _words(entry.code) else 0.0)
+    return sum(found) + (1.0 if wanted == _words(entry.code) else 0.0)
 
 
 def _likeness(wanted: str, present: str, *, forgiving: bool) -> float:

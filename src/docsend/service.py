@@ -435,8 +435,10 @@ def _catalog(answer: _Answer) -> tuple[bytes, str] | None:
     if answer.status == 304:
         return None
     etag = answer.headers.get("etag")
-    if answer.status != 200 or not etag:
+    if answer.status != 200:
         raise _not_expected(answer)
+    if not etag or not etag.isascii() or not etag.isprintable():
+        raise _NotTheContract("a catalog without an ETag")
     return answer.body, etag
 
 

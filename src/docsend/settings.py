@@ -140,7 +140,7 @@ class _Config:
     def read(cls, file: Path) -> _Config:
         try:
             text = file.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
             raise UsageFault(

@@ -30,7 +30,7 @@ class Problem:
     """One finding of a check: what is wrong (`message`), and what to do about it (`hint`).
 
     `code` is stable and never translated; `field` is the option's name with underscores; `document` the
-    file as the sender named it; `row` the manifest's row, if there is one.
+    file as the sender named it, and `path` where it is; `row` the manifest's row, if there is one.
     """
 
     code: str
@@ -41,6 +41,7 @@ class Problem:
     field: str | None = None
     document: str | None = None
     row: int | None = None
+    path: Path | None = None
 
     @property
     def is_error(self) -> bool:
@@ -87,8 +88,9 @@ EMPLOYER_KINDS: tuple[EmployerKind, ...] = ("deduction", "household", "building-
 
 
 def masked(secret: str) -> str:
-    """The last three characters behind six dots, the only form in which an identity is ever shown."""
-    return "••••••" + secret[-3:] if len(secret) > 3 else "••••••"
+    """Up to three last characters, and at most a third of all, behind six dots: all that is ever shown."""
+    shown = min(3, len(secret) // 3)
+    return "••••••" + secret[len(secret) - shown :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,7 @@ class Receipt:
 
     `issuer` is what the service calls itself; `received_at` an RFC 3339 time as the service wrote it;
     `branch_names` has one name a language.
-    `body` is the service's own bytes (canonical JSON), which are what the ledger keeps.
+    `body` is all that the service wrote, as canonical JSON: what the ledger keeps.
     """
 
     key: str

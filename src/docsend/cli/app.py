@@ -47,7 +47,7 @@ _VERSION = inspect.Parameter(
 )
 
 
-def _root(_context: typer.Context, _common: dict[str, Any], *, version: bool) -> None:  # noqa: ARG001 - see _VERSION
+def _root(_context: typer.Context, _common: dict[str, Any], *, version: bool) -> None:
     """Send documents to a national insurance institute's document service.
 
     The institute publishes no programming interface: docsend speaks a contract of its own, and `--service
@@ -144,11 +144,14 @@ def _usage(error: typer.TyperException) -> UsageFault:
 
 
 def _bug(error: Exception, *, with_trace: bool) -> _Bug:
-    """Tell where it happened. No values: they could be somebody's identity."""
+    """Tell where it happened. No values and no texts of exceptions: they could be somebody's identity."""
     if with_trace:
         import traceback  # noqa: PLC0415 - only for a bug
 
-        traceback.print_exception(error)
+        cause: BaseException | None = error
+        while cause is not None:
+            sys.stderr.write("".join(traceback.format_tb(cause.__traceback__)) + f"{type(cause).__name__}\n")
+            cause = cause.__cause__ or cause.__context__
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,11 +1,12 @@
 """`docsend catalog`: what can be sent where, under which code."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from docsend.cli.session import Session, command
-from docsend.errors import ExitCode, Unfinished, UsageFault
+from docsend.errors import ExitCode, LocalFailure, Unfinished, UsageFault
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED)
 
@@ -68,7 +69,7 @@ def _update(session: Session) -> None:
     file = session.catalog_file()
     assert file is not None  # noqa: S101 - there is an endpoint, so there is a file
     etag_file = file.with_suffix(".etag")
-    etag = etag_file.read_text("ascii") if file.exists() and etag_file.exists() else None
+    etag = _etag(etag_file) if file.exists() else None
     with session.service(session.console.lines()) as service:
         fetched = service.catalog(etag)
     if fetched is None:
@@ -81,7 +82,22 @@ def _update(session: Session) -> None:
         raise Unfinished(
             f"the service's catalog cannot be used: {error}", "the one here stays in force"
         ) from error
-    disk.replace_file(file, body)
-    # Second, so that an etag never speaks of a catalog that is not here.
-    disk.replace_file(etag_file, new_etag.encode("ascii"))
+    try:
+        disk.replace_file(file, body)
+        # Second, so that an etag never speaks of a catalog that is not here.
+        disk.replace_file(etag_file, new_etag.encode("ascii"))
+    except OSError as error:
+        raise LocalFailure(
+            f"the catalog cannot be kept in {file.parent}: {error.strerror}",
+            "make room or mend the folder's permissions",
+        ) from error
     session.console.say(f"the service's catalog of {version} is in force now")
+
+
+def _etag(file: Path) -> str | None:
+    """Give the kept ETag; what is not there, cannot be read or is none costs one download, no more."""
+    try:
+        etag = file.read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return etag if etag.isprintable() else None

@@ -19,6 +19,8 @@ ASKING_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 _SHORTEST_KEY = 8
 _WHOLE_KEY = 52
+# How many a terminal gets unless more are asked for.
+_PAGE = 50
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
@@ -45,9 +47,12 @@ def list_(
     """List what was sent from here, the latest first; show or withdraw single submissions."""
     from docsend import receipts  # noqa: PLC0415 - --help does without
 
+    page = _PAGE if most is None and session.console.pages else None
     with session.ledger() as ledger:
-        entries = ledger.entries(most=most)
-    session.console.receipts([(entry, receipts.kept(entry)) for entry in entries])
+        entries = ledger.entries(most=page + 1 if page else most)
+    session.console.receipts([(entry, receipts.kept(entry)) for entry in entries[:page]])
+    if page and len(entries) > page:
+        session.console.say(f"these are the latest {page}; --most N lists more")
 
 
 def show(

@@ -7,7 +7,7 @@ import typer
 
 from docsend.cli import send
 from docsend.cli.session import Session, command
-from docsend.errors import ExitCode, FaultySubmission
+from docsend.errors import EXIT_MEANINGS, ExitCode, FaultySubmission
 
 if TYPE_CHECKING:
     from docsend.account import Account
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
         "upload",
         exits=send.EXITS,
         example="docsend required upload R-4711 payslips.pdf --service sandbox",
+        done=EXIT_MEANINGS[ExitCode.RECEIVED],
     )(upload)
     app.add_typer(group, name="required", short_help="List what the service asks for; send one of them.")
 

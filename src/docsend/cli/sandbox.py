@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
         "sandbox",
         short_help="Run a whole service on this machine, for trying and testing.",
         exits=(),
+        without=("service",),
         example="docsend sandbox --port 8750 --data /tmp/sandbox",
     )(sandbox)
 

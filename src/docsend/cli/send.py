@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from docsend.cli.session import Session, command
-from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, LocalFailure, UsageFault
+from docsend.errors import (
+    EXIT_MEANINGS,
+    DocsendError,
+    ExitCode,
+    FaultySubmission,
+    Interrupted,
+    LocalFailure,
+    UsageFault,
+)
 
 if TYPE_CHECKING:
     from docsend.account import Account
@@ -25,8 +33,9 @@ def register(app: typer.Typer) -> None:
         "send",
         short_help="Check documents, send them exactly once, print the receipt.",
         exits=EXITS,
-        example="docsend send payslip.pdf --to benefits --subject unemployment --category employer \\\n"
-        "    --type payslips --id 000000018 --service sandbox",
+        example="docsend send payslip.pdf --to benefits --subject unemployment \\\n"
+        "    --category employer --type payslips --id 000000018 --service sandbox",
+        done=EXIT_MEANINGS[ExitCode.RECEIVED],
     )(send)
 
 
@@ -150,6 +159,8 @@ def _paths(given: Sequence[str]) -> list[Path]:
     """Give the files meant: Windows shells leave patterns to the program, and so do quotes elsewhere."""
     paths: list[Path] = []
     for name in given:
+        if not name:
+            raise UsageFault("the name of a file is empty", "is a variable of the script empty?")
         path = Path(name)
         found = sorted(glob.glob(name)) if glob.has_magic(name) and not path.exists() else []  # noqa: PTH207
         paths += map(Path, found) if found else [path]

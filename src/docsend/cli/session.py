@@ -160,11 +160,19 @@ _ALWAYS = (ExitCode.BUG, ExitCode.USAGE, ExitCode.LOCAL, ExitCode.INTERRUPTED, E
 
 
 def command(
-    app: typer.Typer, name: str | None, *, exits: tuple[ExitCode, ...], example: str, **more: Any
+    app: typer.Typer,
+    name: str | None,
+    *,
+    exits: tuple[ExitCode, ...],
+    example: str,
+    done: str = "done",
+    without: tuple[str, ...] = (),
+    **more: Any,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command: it gets a Session, the common options, an example and its exit codes.
 
-    Without a name it is what a group of commands does by itself, when none of them is asked for.
+    Without a name it is what a group of commands does by itself, when none of them is asked for. `done` says
+    what exit code 0 means, `without` names the common options that mean nothing to it.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -186,19 +194,20 @@ def command(
                 raise Interrupted.by(stop) from None
 
         run.__doc__ = function.__doc__
-        codes = "\n\n".join(f"{code.value:>3}  {EXIT_MEANINGS[code]}" for code in sorted((*_ALWAYS, *exits)))
-        epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n" + codes.replace("\n\n", "\n")
+        meanings = {**EXIT_MEANINGS, ExitCode.RECEIVED: done}
+        codes = "\n".join(f"{code.value:>3}  {meanings[code]}" for code in sorted((*_ALWAYS, *exits)))
+        epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n{codes}"
         decorate = app.callback if name is None else app.command
         arguments = {"epilog": epilog, **more, **({} if name is None else {"name": name})}
-        return decorate(**arguments)(taking_common_options(run, parameters))
+        return decorate(**arguments)(taking_common_options(run, parameters, without))
 
     return register
 
 
 def taking_common_options(
-    function: Callable[..., None], parameters: Sequence[inspect.Parameter]
+    function: Callable[..., None], parameters: Sequence[inspect.Parameter], without: tuple[str, ...] = ()
 ) -> Callable[..., None]:
-    """Give `function(context, common, **values)` to Typer as one that has these parameters and the common options.
+    """Make of `function(context, common, **values)` one that takes these parameters and the common options.
 
     The common options may stand behind each part of a command line: `docsend --json receipts show KEY` and
     `docsend receipts show KEY --json` are the same. `common` is what was said of them so far.
@@ -210,6 +219,7 @@ def taking_common_options(
         *(
             inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
             for option, (annotation, default) in _COMMON.items()
+            if option not in without
         ),
     ]
 
@@ -219,7 +229,7 @@ def taking_common_options(
             __name__, {option: default for option, (_, default) in _COMMON.items()}
         )
         for option, (_, default) in _COMMON.items():
-            if (value := values.pop(option)) != default:
+            if (value := values.pop(option, default)) != default:
                 common[option] = value
         function(context, common, **values)
 

@@ -273,9 +273,7 @@ def _employer(raw: object, errors: _Errors) -> str | None:
         if not isinstance(value, str) or not pattern.match(value):
             errors.add(f"/identity/{name}", code, "is missing or has another form")
     email = identity.get("email")
-    if email is not None and not (
-        isinstance(email, str) and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", email)
-    ):
+    if email is not None and not (isinstance(email, str) and _EMAIL.match(email) and _is_plain(email)):
         errors.add("/identity/email", "email-invalid", "must be null or an address")
     return file if isinstance(file, str) else None
 

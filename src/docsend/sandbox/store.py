@@ -240,8 +240,14 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove what was never finished and has expired; its key may then be opened again."""
-        files = [part.name for part in self._documents.glob("*.part") if self._is_abandoned(part)]
         with self.database.transaction() as connection:
+            rows = connection.execute("SELECT file FROM document WHERE file IS NOT NULL")
+            kept = {name for (name,) in rows}
+            files = [
+                file.name
+                for file in self._documents.iterdir()
+                if file.name not in kept and self._is_abandoned(file)
+            ]
             expired = connection.execute(
                 "SELECT owner, key FROM submission WHERE state = 'open' AND expires_at < ?",
                 (_timestamp(self._now()),),

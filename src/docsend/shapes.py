@@ -1,0 +1,128 @@
+"""The JSON of `--json`, one function for each shape (docs/json.md). Names of members never change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from docsend.submission import Document
+
+if TYPE_CHECKING:
+    from docsend.catalog import Entry as Row
+    from docsend.ledger import Entry
+    from docsend.submission import (
+        CheckedSubmission,
+        Problem,
+        Receipt,
+        RequiredDocument,
+        Submission,
+        UnreadDocument,
+    )
+
+
+def receipt(received: Receipt) -> dict[str, Any]:
+    """Give the receipt's part of the JSON; names of branches are in English whatever the language."""
+    return {
+        "number": received.number,
+        "received_at": received.received_at,
+        "branch": {"code": received.branch_code, "name": received.branch_names["en"]},
+        "documents": [
+            {"name": document.name, "bytes": document.size, "sha256": document.sha256}
+            for document in received.documents
+        ],
+    }
+
+
+def problem(found: Problem) -> dict[str, Any]:
+    return {
+        "code": found.code,
+        "severity": found.severity,
+        "message": found.message,
+        "hint": found.hint,
+        "field": found.field,
+        "document": found.document,
+        "row": found.row,
+    }
+
+
+def submission(stated: CheckedSubmission | Submission) -> dict[str, Any]:
+    return {
+        "to": stated.to,
+        "subject": stated.subject,
+        "category": stated.category,
+        "type": stated.type,
+        "documents": [_document(document) for document in stated.documents],
+    }
+
+
+def _document(document: Document | UnreadDocument) -> dict[str, Any]:
+    return {
+        "name": document.name,
+        "bytes": document.size,
+        "sha256": document.sha256 if isinstance(document, Document) else None,
+        "format": document.format if isinstance(document, Document) else None,
+    }
+
+
+def kept(entry: Entry, received: Receipt | None) -> dict[str, Any]:
+    """Give one row of docsend.receipts/1."""
+    return {
+        "key": entry.key,
+        "service": entry.service,
+        "state": entry.state,
+        "to": entry.to,
+        "subject": entry.subject,
+        "category": entry.category,
+        "type": entry.type,
+        "reference": entry.reference,
+        "occurrence": entry.occurrence,
+        "problem": entry.problem,
+        "planned_at": entry.planned_at,
+        "changed_at": entry.changed_at,
+        "receipt": receipt(received) if received else None,
+        "documents": [
+            {
+                "name": document.name,
+                "path": document.path,
+                "bytes": document.size,
+                "sha256": document.sha256,
+            }
+            for document in entry.documents
+        ],
+    }
+
+
+def required(asked: RequiredDocument) -> dict[str, Any]:
+    return {
+        "id": asked.id,
+        "subject": asked.subject,
+        "category": asked.category,
+        "type": asked.type,
+        "title": dict(asked.titles),
+        "due": asked.due,
+        "state": asked.state,
+    }
+
+
+def sign_in(service: str, where: str | None, who: str | None, expires_in: float | None) -> dict[str, Any]:
+    return {
+        "schema": "docsend.login/1",
+        "service": service,
+        "signed_in": who is not None,
+        "who": who,
+        "kept_in": where,
+        "expires_in": None if expires_in is None else int(expires_in),
+    }
+
+
+def catalog_row(kind: str, row: Row) -> dict[str, Any]:
+    extra = {name: getattr(row, name) for name in ("to", "subject", "category", "form") if hasattr(row, name)}
+    online = getattr(row, "online", None)
+    return {
+        "kind": kind,
+        "code": row.code,
+        "labels": dict(row.labels),
+        **extra,
+        "online_form": getattr(online, "url", None) or getattr(row, "url", None),
+        "status": row.status,
+        "source": row.source,
+    }

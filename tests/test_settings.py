@@ -1,0 +1,161 @@
+"""What may be said in flags, in the environment and in config.toml, and what is refused as not meant."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import ABOUT, WHO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SEND = (*ABOUT, *WHO)
+
+
+def configure(home: Path, content: str) -> None:
+    (home / "docsend").mkdir()
+    (home / "docsend" / "config.toml").write_text(content, "utf-8")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://a..b",
+        "https://.x",
+        "https://",
+        "https://exa mple",
+        "https://exam\tple",
+        "https://exam\nple.example",
+        "https://\\x",
+        "https://a\\b",
+        "https://a%20b",
+        f"https://{'a' * 64}.example",
+        "https://documents.example:port",
+        "https://documents.example:99999",
+        "https://[::1",
+        "https://documents.example?x=1",
+        "ftp://documents.example",
+        "https://\N{SNOWMAN}.\u200b",
+        "",
+    ],
+    ids=ascii,
+)
+def test_what_cannot_be_an_address_is_a_usage_fault(run, payslip, address) -> None:
+    outcome = run("send", payslip, *SEND, "--service", address, "--json")
+    assert (outcome.code, outcome.problems) == (2, ["usage"]), outcome.err
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://[::1]:9", "http://localhost:9"])
+def test_this_machine_needs_no_https(run, payslip, address, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    assert run("send", payslip, *SEND, "--service", address).code == 6
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://documents.example",
+        "https://documents.example.",
+        "https://a_b.example",
+        "https://בדיקה.example",
+    ],
+)
+def test_a_host_may_be_named_as_hosts_are(run, payslip, address) -> None:
+    assert run("send", payslip, *SEND, "--dry-run", "--service", address).code == 0
+
+
+@pytest.mark.parametrize("patience", ["nan", "inf", "-inf", "-1", "soon", "1e300"])
+def test_a_patience_that_nobody_can_have_is_a_usage_fault(run, payslip, monkeypatch, patience) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", patience)
+    outcome = run("send", payslip, *SEND, "--service", "sandbox")
+    assert outcome.code == 2
+    assert "DOCSEND_PATIENCE" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("patience = nan", "patience is a number"),
+        ("patience = -5", "patience is a number"),
+        ("patience = true", "patience is a number"),
+        ("patience = 'long'", "patience is a number"),
+        ("default_servise = 'x'", "did you mean default_service?"),
+        ("[services.office]\nurl = 3", "needs a url"),
+        ("[services.office]\nurl = 'https://x.example'\nproxy = 'x'", "unknown key 'proxy'"),
+        ("[services.sandbox]\nurl = 'https://x.example'", "this name is the sandbox's"),
+        ("default_service = 'elsewhere'", "there is no service 'elsewhere'"),
+        ("default_service = ''", "there is no service ''"),
+        ("services = 1", "services is a table"),
+        ("not toml", "config.toml"),
+    ],
+)
+def test_a_configuration_that_means_nothing_is_told_and_not_passed_over(
+    run, payslip, home, content, told
+) -> None:
+    configure(home, content)
+    outcome = run("send", payslip, *SEND, "-n")
+    assert outcome.code == 2
+    assert told in outcome.err
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file(run, payslip, home, monkeypatch) -> None:
+    lines = [f"[services.{name}]\nurl = 'https://{name}.example'\n" for name in ("flag", "env", "file")]
+    content = "default_service = 'file'\n" + "".join(lines)
+    configure(home, content)
+    send = ("send", payslip, *SEND, "-n", "--json")
+    assert run(*send).json["service"] == "https://file.example"
+    monkeypatch.setenv("DOCSEND_SERVICE", "env")
+    assert run(*send).json["service"] == "https://env.example"
+    assert run(*send, "--service", "flag").json["service"] == "https://flag.example"
+
+
+# -- common options, before and behind what they belong to --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        "--json --service sandbox receipts",
+        "--json receipts --service sandbox",
+        "receipts --json",
+        "--service sandbox --lang fr --json receipts --quiet",
+    ],
+)
+def test_a_common_option_holds_wherever_it_stands(run, argv) -> None:
+    outcome = run(*argv.split())
+    assert (outcome.code, json.loads(outcome.out)["schema"]) == (0, "docsend.receipts/1")
+
+
+def test_a_common_option_of_a_group_holds_for_its_commands(run, shared_sandbox, payslip) -> None:
+    sent = run("--json", "--service", shared_sandbox.url, "send", payslip, *SEND, "--reference", "group").json
+    for argv in (
+        ("receipts", "--json", "show", sent["key"]),
+        ("receipts", "show", "--json", sent["key"]),
+        ("--json", "receipts", "show", sent["key"]),
+    ):
+        (shown,) = run(*argv).json["receipts"]
+        assert shown["key"] == sent["key"]
+
+
+def test_the_last_word_on_a_common_option_counts(run, payslip) -> None:
+    argv = ("--service", "https://first.example", "send", payslip, *SEND, "-n", "--json")
+    assert run(*argv).json["service"] == "https://first.example"
+    assert run(*argv, "--service", "https://second.example").json["service"] == "https://second.example"
+
+
+def test_an_option_of_the_list_alone_is_refused_where_it_would_be_lost(run) -> None:
+    outcome = run("receipts", "--most", "3", "show", "AAAAAAAA")
+    assert outcome.code == 2
+    assert "--most is not an option of `docsend receipts show`" in outcome.err
+
+
+def test_without_a_command_the_help_is_shown_and_the_code_is_that_of_usage(run) -> None:
+    bare, asked = run(), run("--help")
+    assert (bare.code, asked.code) == (2, 0)
+    assert bare.out == asked.out
+    assert "\\n" not in bare.out
+    order = [line.split()[0] for line in asked.out.split("Commands:\n")[1].splitlines()[:6]]
+    assert order == ["send", "login", "required", "catalog", "receipts", "sandbox"]
