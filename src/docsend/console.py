@@ -16,10 +16,11 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from docsend import shapes
 from docsend.errors import LocalFailure
+from docsend.result import problem_of
 from docsend.rules import in_words
 from docsend.submission import Document
 
@@ -62,6 +63,14 @@ _STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 def _written_out(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+class Resumed(NamedTuple):
+    """One submission after the attempt to finish it: as the ledger has it now, and what is in the way."""
+
+    entry: Kept
+    receipt: Receipt | None
+    error: DocsendError | None
 
 
 class Console:
@@ -234,6 +243,28 @@ class Console:
         is_narrow = self._draws(sys.stdout) and shutil.get_terminal_size().columns < _VERY_WIDE
         heads = narrow if is_narrow else tuple(rows[0])
         self.table(heads, [[row[head] for head in heads] for row in rows])
+
+    def resumed(self, ends: Sequence[Resumed]) -> None:
+        """Tell what became of each submission that was to be finished."""
+        if self._as_json:
+            listed = [{**shapes.kept(end.entry, end.receipt), "problems": _problems(end)} for end in ends]
+            self.json({"schema": "docsend.receipts/1", "receipts": listed})
+        elif not ends:
+            self.say("nothing is unfinished")
+        else:
+            rows = [
+                (
+                    end.entry.key[:12],
+                    end.entry.state,
+                    end.receipt.number if end.receipt else "-",
+                    end.entry.reference or "-",
+                )
+                for end in ends
+            ]
+            self.table(("key", "state", "receipt", "reference"), rows)
+        for end in ends:
+            if end.error is not None:
+                self.error(f"{end.entry.key[:12]}: {end.error.message}", end.error.hint)
 
     def catalog(self, rows: Sequence[tuple[str, Entry]], words: str) -> None:
         """List rows of the catalog, with their label in the reader's language."""
@@ -443,6 +474,10 @@ class _Lines:
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
+
+
+def _problems(end: Resumed) -> list[dict[str, Any]]:
+    return [] if end.error is None else [shapes.problem(problem_of(end.error))]
 
 
 def _belongs(row: Entry) -> str:

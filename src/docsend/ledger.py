@@ -16,14 +16,15 @@ import contextlib
 import sqlite3
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from docsend import disk
 from docsend.errors import LocalFailure
+from docsend.submission import Document, PlannedSubmission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from types import TracebackType
 
     from docsend.submission import CheckedSubmission, Receipt
@@ -101,6 +102,14 @@ class Entry:
     changed_at: str
     documents: tuple[KeptDocument, ...] = ()
 
+    def planned(self) -> PlannedSubmission:
+        """Give what can be finished of it, if the service has its declaration."""
+        documents = tuple(
+            Document(Path(document.path), document.name, document.size, document.sha256, format=None)
+            for document in self.documents
+        )
+        return PlannedSubmission(self.key, documents, is_signed=self.to == "personal")
+
 
 class Ledger:
     """An open ledger file. Every method raises LocalFailure if the disk or the file fails."""
@@ -153,6 +162,12 @@ class Ledger:
                 "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
             )
             return found[0] if found else None
+
+    def unfinished(self) -> list[Entry]:
+        """Give what was begun and has not ended, the earliest first, with its documents."""
+        with self._failures_named():
+            found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
+            return [self._with_documents(entry) for entry in found]
 
     def entries(self, *, most: int | None = None) -> list[Entry]:
         """Give all submissions, the latest first, without their documents."""

@@ -68,6 +68,11 @@ class Result:
         }
 
 
+def problem_of(error: DocsendError) -> Problem:
+    """Give an error as a problem, under a code of its kind."""
+    return Problem(_CODE_OF_EXIT[error.code], error.message, error.hint)
+
+
 def of_error(
     error: DocsendError,
     submission: CheckedSubmission | Submission | None = None,
@@ -75,11 +80,10 @@ def of_error(
     warnings: tuple[Problem, ...] = (),
 ) -> Result:
     """Give the result of a command that failed."""
-    summary = Problem(_CODE_OF_EXIT[error.code], error.message, error.hint)
     return Result(
         status=_STATUS_OF_EXIT.get(error.code, "failed"),
         exit_code=error.code,
         service=service,
         submission=submission,
-        problems=(error.problems or (summary,)) + warnings,
+        problems=(error.problems or (problem_of(error),)) + warnings,
     )

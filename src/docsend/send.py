@@ -16,9 +16,11 @@ from docsend.errors import FaultySubmission, Refused, Unfinished
 from docsend.submission import Delivery, Problem
 
 if TYPE_CHECKING:
-    from docsend.ledger import Ledger
-    from docsend.service import Opened, Service
-    from docsend.submission import CheckedSubmission
+    from collections.abc import Callable
+
+    from docsend.ledger import Entry, Ledger
+    from docsend.service import Opened, Sendable, Service
+    from docsend.submission import CheckedSubmission, Receipt
 
 # The service may forget a declaration that nobody finished (it expires), even between two calls.
 _ROUNDS = 3
@@ -37,14 +39,16 @@ def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> De
     if known.state == "withdrawn":
         problem = Problem("withdrawn", "this submission was withdrawn for good", "--again sends it anew")
         raise Refused(problem.message, problem.hint, [problem])
-    try:
-        return _deliver(checked, far_side, ledger)
-    except Refused as refusal:
-        if any(problem.code == "withdrawn" for problem in refusal.problems):
-            ledger.withdrawn(far_side.name, checked.key)
-        else:
-            ledger.refused(far_side.name, checked.key, refusal.problems[0].code)
-        raise
+    return _to_the_receipt(checked, lambda: far_side.declare(checked), far_side, ledger)
+
+
+def finish(entry: Entry, far_side: Service, ledger: Ledger) -> Delivery:
+    """Bring to its receipt what an earlier run declared: the ledger has no identity to declare it anew.
+
+    Raises service.Forgotten if the service has no declaration of it (any more), else what `deliver` raises.
+    """
+    planned = entry.planned()
+    return _to_the_receipt(planned, lambda: far_side.reopen(planned), far_side, ledger)
 
 
 def _required_first(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> None:
@@ -60,27 +64,45 @@ def _required_first(checked: CheckedSubmission, far_side: Service, ledger: Ledge
         raise FaultySubmission("1 problem, nothing was sent", problems=[problem])
 
 
-def _deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:
+def _to_the_receipt(
+    submission: Sendable, begin: Callable[[], Opened | Receipt], far_side: Service, ledger: Ledger
+) -> Delivery:
+    """Go the way from the declaration to the receipt; what the service refuses for good is written down."""
+    try:
+        return _go(submission, begin, far_side, ledger)
+    except Refused as refusal:
+        if any(problem.code == "withdrawn" for problem in refusal.problems):
+            ledger.withdrawn(far_side.name, submission.key)
+        else:
+            ledger.refused(far_side.name, submission.key, refusal.problems[0].code)
+        raise
+
+
+def _go(
+    submission: Sendable, begin: Callable[[], Opened | Receipt], far_side: Service, ledger: Ledger
+) -> Delivery:
     for _ in range(_ROUNDS):
+        standing = begin()
         try:
-            standing = far_side.declare(checked)
             if isinstance(standing, service.Opened):
-                ledger.opened(far_side.name, checked.key)
-                _put_missing(checked, standing, far_side)
-                ledger.sending(far_side.name, checked.key)
-                receipt, is_repeated = far_side.send(checked), False
+                ledger.opened(far_side.name, submission.key)
+                _put_missing(submission, standing, far_side)
+                ledger.sending(far_side.name, submission.key)
+                receipt, is_repeated = far_side.send(submission), False
             else:
                 receipt, is_repeated = standing, True
         except (service.Forgotten, service.Incomplete):
             continue
-        ledger.received(far_side.name, checked.key, receipt)
+        # Invariant 1: on the disk before anybody is told.
+        ledger.received(far_side.name, submission.key, receipt)
         return Delivery(receipt, is_repeated)
     raise Unfinished(
         "the service forgets what was declared to it", "nothing is lost: run the same command again later"
     )
 
 
-def _put_missing(checked: CheckedSubmission, opened: Opened, far_side: Service) -> None:
-    for document in checked.documents:
+def _put_missing(submission: Sendable, opened: Opened, far_side: Service) -> None:
+    for document in submission.documents:
         if document.sha256 in opened.missing:
-            far_side.put(checked, document, documents.content(document))
+            # Invariant 2: the buffer that was checked, or the file if its digest still is the checked one.
+            far_side.put(submission, document, documents.content(document))

@@ -12,17 +12,17 @@ The only user of httpx, and it knows no console: what a person should see goes t
 from __future__ import annotations
 
 import json
-import random
 import ssl
 import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from docsend import __version__, receipts
 from docsend.errors import Refused, SignInNeeded, Unfinished, UsageFault
+from docsend.patience import Patience, Reserve
 from docsend.submission import Problem, Receipt, RequiredDocument, canonical
 
 # uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from docsend.account import Account
     from docsend.credentials import Credentials
     from docsend.settings import Endpoint
-    from docsend.submission import CheckedSubmission, Document
+    from docsend.submission import CheckedSubmission, Document, PlannedSubmission
+
+    # Nothing else can be sent: `rules.check` makes the one, the ledger keeps the other of it.
+    Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
 
 _T = TypeVar("_T")
 
@@ -66,20 +69,6 @@ class Watcher(Protocol):
 
     def waiting(self, reason: str, seconds: float) -> None:
         """A try failed; the next one begins in so many seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one call is tried: attempts, seconds in all, and the range of the pauses between them."""
-
-    total_s: float
-    attempts: int = 6
-    first_pause_s: float = 0.5
-    longest_pause_s: float = 30.0
-
-    def pause(self, attempt: int) -> float:
-        """Give the pause after this attempt (from 0): full jitter, lest many clients return as one."""
-        return float(random.uniform(0, min(self.longest_pause_s, self.first_pause_s * 2**attempt)))  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +162,7 @@ class Service:
         self._watcher = watcher
         self._account = account
         self._client = _client(url, endpoint.proxy)
+        self._reserve = Reserve()
 
     def __enter__(self) -> Service:
         return self
@@ -214,26 +204,36 @@ class Service:
             _submission(checked.key),
             content=canonical(checked.declaration()),
             headers=_JSON,
-            signed=checked.account is not None,
+            signed=checked.is_signed,
         )
         standing = self._call(request, lambda answer: _opened(answer, checked))
         if isinstance(standing, Opened):
-            missing = (document.size for document in checked.documents if document.sha256 in standing.missing)
-            self._watcher.declared(sum(missing))
+            self._tell_missing(checked, standing)
         return standing
 
-    def put(self, checked: CheckedSubmission, document: Document, content: bytes) -> None:
+    def reopen(self, planned: PlannedSubmission) -> Opened | Receipt:
+        """Ask what is missing of a submission that an earlier run declared; raise Forgotten if none did."""
+        request = _Request("GET", _submission(planned.key), signed=planned.is_signed)
+        standing = self._call(request, lambda answer: _standing_of(answer, planned))
+        if isinstance(standing, Opened):
+            self._tell_missing(planned, standing)
+        return standing
+
+    def put(self, checked: Sendable, document: Document, content: bytes) -> None:
         """Send one document's bytes under their digest; raise Forgotten if the declaration is gone."""
         path = f"{_submission(checked.key)}/documents/{document.sha256}"
-        signed = checked.account is not None
-        self._call(_Request("PUT", path, content=content, document=document, signed=signed), _put)
+        request = _Request("PUT", path, content=content, document=document, signed=checked.is_signed)
+        self._call(request, _put)
         self._watcher.arrived(document)
 
-    def send(self, checked: CheckedSubmission) -> Receipt:
+    def send(self, checked: Sendable) -> Receipt:
         """Ask for the receipt; raise Incomplete or Forgotten if the service lacks something."""
-        path, signed = f"{_submission(checked.key)}/send", checked.account is not None
-        request = _Request("POST", path, signed=signed)
+        request = _Request("POST", f"{_submission(checked.key)}/send", signed=checked.is_signed)
         return self._call(request, lambda answer: _received(answer, checked))
+
+    def _tell_missing(self, submission: Sendable, opened: Opened) -> None:
+        sizes = [document.size for document in submission.documents if document.sha256 in opened.missing]
+        self._watcher.declared(sum(sizes))
 
     def standing(self, key: str, *, signed: bool) -> Standing:
         """Ask what became of a key; raise Forgotten if the service does not know it."""
@@ -248,13 +248,24 @@ class Service:
     # -- how a call is made ------------------------------------------------------------------------------
 
     def _call(self, request: _Request, read: Callable[[_Answer], _T]) -> _T:
-        """Make one call, repeated as often as patience allows; raise Unfinished when it runs out."""
+        """Make one call, repeated as often as patience allows; raise Unfinished when it runs out.
+
+        A repeated request is the same request, byte for byte, and every call here is one that cannot
+        duplicate: the service answers to the key.
+        """
         began, attempt = time.monotonic(), 0
         while True:
+            if not self._reserve.may_ask():
+                raise Unfinished(
+                    f"the service has failed {Reserve.FAILURES} times in a row: {self._url}",
+                    "nothing is lost: run the same command again later",
+                )
             try:
                 answer = self._signed_exchange(request) if request.signed else self._exchange(request)
                 if answer.status not in _WORTH_REPEATING or request.counts:
-                    return read(answer)
+                    result = self._read(answer, read)
+                    self._reserve.answered()
+                    return result
                 trouble, asked_to_wait = f"the service answered {answer.status}", _retry_after(answer)
             except httpx.TransportError as error:
                 trouble, asked_to_wait = _in_words(error), None
@@ -262,11 +273,13 @@ class Service:
                     raise Unfinished(f"{trouble}: {self._url}", "nothing is lost: try again") from None
             except _NotTheContract as error:
                 trouble, asked_to_wait = f"the answer is not what the contract says ({error})", None
+            self._reserve.failed()
             pause = self._patience.pause(attempt) if asked_to_wait is None else asked_to_wait
             attempt += 1
             if (
                 attempt == self._patience.attempts
                 or time.monotonic() - began + pause > self._patience.total_s
+                or not self._reserve.take()
             ):
                 later = f"in {asked_to_wait:.0f} s, as the service asks, " if asked_to_wait else ""
                 raise Unfinished(
@@ -274,6 +287,16 @@ class Service:
                 )
             self._watcher.waiting(trouble, pause)
             time.sleep(pause)
+
+    def _read(self, answer: _Answer, read: Callable[[_Answer], _T]) -> _T:
+        """Read an answer; one that the contract knows shows that the service works, also if it refuses."""
+        try:
+            return read(answer)
+        except _NotTheContract:
+            raise
+        except Exception:
+            self._reserve.answered()
+            raise
 
     def _signed_exchange(self, asked: _Request) -> _Answer:
         """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
@@ -502,12 +525,18 @@ def _text(value: object) -> str:
 def _opened(answer: _Answer, checked: CheckedSubmission) -> Opened | Receipt:
     if answer.problem_code == "not-found":
         raise Unfinished("the address answers, but takes no submissions", "is it the service's base address?")
-    if answer.status not in (200, 201):
-        raise _not_expected(answer)
-    standing = _standing(answer, checked.key)
+    return _standing_of(answer, checked)
+
+
+def _standing_of(answer: _Answer, submission: Sendable) -> Opened | Receipt:
+    """Read what is missing of a submission, or its receipt; both must be of these very documents."""
+    standing = _standing(answer, submission.key)
     if standing.receipt is not None:
-        return _of(checked, standing.receipt)
-    if standing.state != "open" or standing.missing - {document.sha256 for document in checked.documents}:
+        return _of(submission, standing.receipt)
+    if standing.state == "withdrawn":
+        problem = Problem("withdrawn", "the submission was withdrawn for good", _CURES["withdrawn"])
+        raise Refused(problem.message, problem.hint, [problem])
+    if standing.missing - {document.sha256 for document in submission.documents}:
         raise _NotTheContract("it asks for documents that were not declared")
     return Opened(standing.missing)
 
@@ -519,7 +548,7 @@ def _put(answer: _Answer) -> None:
         raise _not_expected(answer)
 
 
-def _received(answer: _Answer, checked: CheckedSubmission) -> Receipt:
+def _received(answer: _Answer, checked: Sendable) -> Receipt:
     if answer.problem_code == "incomplete":
         raise Incomplete
     if answer.status != 200:
@@ -561,7 +590,7 @@ def _withdrawn(answer: _Answer, key: str) -> Standing:
     return Standing("received", frozenset(), receipt)
 
 
-def _of(checked: CheckedSubmission, receipt: Receipt) -> Receipt:
+def _of(checked: Sendable, receipt: Receipt) -> Receipt:
     """Hold a receipt against what was sent: it must be for this key, and for these very documents."""
     sent = [(document.name, document.size, document.sha256) for document in checked.documents]
     named = [(document.name, document.size, document.sha256) for document in receipt.documents]

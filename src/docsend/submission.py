@@ -192,6 +192,11 @@ class CheckedSubmission:
         """Whether it is known whom it is about: only then is the key the one that the service will see."""
         return self.identity is not None or self.account is not None
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether it goes under the token of an account."""
+        return self.account is not None
+
     def declaration(self) -> dict[str, Json]:
         """What is declared to the service before any document: docs/contract.md, "A declaration"."""
         declared: dict[str, Json] = {
@@ -224,6 +229,19 @@ class CheckedSubmission:
     @property
     def total_bytes(self) -> int:
         return sum(document.size for document in self.documents)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSubmission:
+    """A submission that an earlier run checked and planned, as far as the ledger has it: enough to finish it.
+
+    Its declaration is not there, because it holds identities; only what the service has already been told of
+    can be finished from it.
+    """
+
+    key: str
+    documents: tuple[Document, ...]
+    is_signed: bool
 
 
 def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:

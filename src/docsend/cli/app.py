@@ -6,8 +6,8 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Annotated, Any
 
@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code (see `docsend.errors`); nothing is raised."""
     _let_streams_write_anything()
     try:
-        with _sigterm_as_interrupt():
+        with _signals_as_interrupts():
             return _run(argv)
     except DocsendError as error:
         return _report(error, as_json=_asks_for_json(argv))
@@ -169,22 +169,38 @@ def _asks_for_json(argv: Sequence[str]) -> bool:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM take the way of Ctrl-C, so that the state is written and told before the process ends."""
+def _signals_as_interrupts() -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the work in order, its state written and told; the second at once.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Terminated
+    At once is safe, too: whatever the ledger promised is on the disk already.
+    """
+    came: list[int] = []
 
-    restore: Callable[[], object] = lambda: None  # noqa: E731
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-        restore = lambda: signal.signal(signal.SIGTERM, before)  # noqa: E731
-    except ValueError:  # not in the main thread: whoever runs us there has signals of his own
-        pass
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if came:
+            _leave(number)
+        came.append(number)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    before: dict[int, Any] = {}
+    for which in (signal.SIGINT, signal.SIGTERM):
+        # Outside the main thread nobody may; and what a shell's background job ignores stays ignored.
+        with suppress(ValueError):
+            if signal.getsignal(which) is not signal.SIG_IGN:
+                before[which] = signal.signal(which, stop)
     try:
         yield
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int) -> None:
+    """End the process here and now, with the cursor that a progress bar may have hidden."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), b"\x1b[?25h\r\n")
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":

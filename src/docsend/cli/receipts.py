@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from docsend.cli import resume
 from docsend.cli.session import Session, command
 from docsend.errors import ExitCode, Refused, UsageFault
 
@@ -35,8 +36,9 @@ def register(app: typer.Typer) -> None:
         invoke_without_command=True,
     )(list_)
     command(group, "show", exits=ASKING_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
+    command(group, "resume", exits=resume.EXITS, example=resume.EXAMPLE)(resume.resume)
     command(group, "withdraw", exits=ASKING_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
-    app.add_typer(group, name="receipts", short_help="List what was sent from here; show or withdraw one.")
+    app.add_typer(group, name="receipts", short_help="List what was sent; show, resume, withdraw.")
 
 
 def list_(
@@ -44,7 +46,7 @@ def list_(
     *,
     most: Annotated[int | None, typer.Option("--most", metavar="N", min=1, help="Only the latest N.")] = None,
 ) -> None:
-    """List what was sent from here, the latest first; show or withdraw single submissions."""
+    """List what was sent from here, the latest first; show or withdraw one, resume what was interrupted."""
     from docsend import receipts  # noqa: PLC0415 - --help does without
 
     page = _PAGE if most is None and session.console.pages else None

@@ -97,7 +97,8 @@ class Session:
     def service(self, watcher: "Watcher", account: "Account | None" = None) -> Iterator["Service"]:
         """Open the chosen service; `sandbox` is the one that runs, or one inside this process."""
         from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415 - --help does without
-        from docsend.service import Patience, Service  # noqa: PLC0415 - httpx is the dearest import
+        from docsend.patience import Patience  # noqa: PLC0415
+        from docsend.service import Service  # noqa: PLC0415 - httpx is the dearest import
 
         endpoint = self.settings.chosen_endpoint()
         with contextlib.ExitStack() as opened:

@@ -111,10 +111,12 @@ def _signals_end(server: uvicorn.Server) -> Iterator[None]:
     came: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
+        server.force_exit = bool(came)  # the second time without waiting for requests that are on their way
         server.should_exit = True
+        came.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield
     finally:

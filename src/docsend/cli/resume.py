@@ -1,0 +1,118 @@
+"""`docsend receipts resume`: finish what was interrupted, as far as the service has been told of it."""
+
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from docsend.cli.session import Session
+from docsend.errors import (
+    DocsendError,
+    ExitCode,
+    FaultySubmission,
+    Interrupted,
+    Refused,
+    SignInNeeded,
+    Unfinished,
+    UsageFault,
+)
+
+if TYPE_CHECKING:
+    from docsend.console import Resumed
+    from docsend.ledger import Entry, Ledger
+
+EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
+# If several ends differ, the one that needs somebody's attention first.
+_WEIGHTIEST = (ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
+EXAMPLE = "docsend receipts resume\ndocsend receipts resume --service sandbox --json"
+
+
+def resume(
+    session: Session,
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY...]", help="Only these, by how their keys begin.")
+    ] = None,
+) -> None:
+    """Finish what was interrupted: of one service with --service, else of all.
+
+    The ledger keeps no identities. So what the service has been told of is finished from here, and for
+    anything else the command is shown that has to be run again; that sends nothing twice.
+    """
+    with session.ledger() as ledger:
+        entries = _chosen(session, ledger.unfinished(), keys or ())
+        resumed: list[Resumed] = []
+        try:
+            resumed.extend(_finish_all(session, entries, ledger))
+        except KeyboardInterrupt as stop:
+            message = f"interrupted: {len(entries)} submissions were to be finished"
+            raise Interrupted.by(
+                stop, message, "nothing is lost: `docsend receipts resume` goes on"
+            ) from None
+    session.console.resumed(resumed)
+    ends = {one.error.code for one in resumed if one.error is not None}
+    worst = next((code for code in _WEIGHTIEST if code in ends), None)
+    if worst is not None:
+        raise typer.Exit(worst)
+
+
+def _chosen(session: Session, entries: "list[Entry]", keys: Iterable[str]) -> "list[Entry]":
+    wanted = [key.upper() for key in keys]
+    for key in wanted:
+        if not any(entry.key.startswith(key) for entry in entries):
+            raise UsageFault(
+                f"nothing unfinished has a key that begins with {key[:60]!r}", "docsend receipts"
+            )
+    endpoint = session.settings.endpoint
+    return [
+        entry
+        for entry in entries
+        if (endpoint is None or entry.service == endpoint.name)
+        and (not wanted or entry.key.startswith(tuple(wanted)))
+    ]
+
+
+def _finish_all(session: Session, entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
+    for service in dict.fromkeys(entry.service for entry in entries):
+        yield from _finish_those_of(session.at(service), [e for e in entries if e.service == service], ledger)
+
+
+def _finish_those_of(there: Session, entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
+    from docsend import receipts, send, service  # noqa: PLC0415 - --help does without
+    from docsend.console import Resumed  # noqa: PLC0415
+
+    account = there.account() if any(entry.to == "personal" for entry in entries) else None
+    with there.service(there.console.lines(), account) as far_side:
+        for entry in entries:
+            error: DocsendError | None = None
+            try:
+                send.finish(entry, far_side, ledger)
+            except service.Forgotten:
+                error = Unfinished("the service has no declaration of it", _again(there, entry))
+            except FaultySubmission as changed:
+                error = Unfinished(changed.message, _again(there, entry))
+            except (Unfinished, Refused, SignInNeeded) as failure:
+                error = failure
+            now = ledger.find(entry.service, entry.key) or entry
+            yield Resumed(now, receipts.kept(now), error)
+
+
+def _again(session: Session, entry: "Entry") -> str:
+    """Give the command that sends it, as far as the ledger knows: it keeps no identity and no remark."""
+    options = {
+        "to": entry.to,
+        "subject": entry.subject,
+        "category": entry.category,
+        "type": entry.type,
+        "reference": entry.reference,
+        "required": entry.required,
+        "service": entry.service,
+    }
+    said = [part for name, value in options.items() if value for part in (f"--{name}", value)]
+    destination = session.catalog().destinations.get(entry.to)
+    who = {"insured": " --id …", "employer": " --employer-file … --booklet … --mobile …"}
+    files = [document.path for document in entry.documents]
+    command = shlex.join(["docsend", "send", *files, *said])
+    once_more = " --again" if entry.occurrence > 1 else ""
+    identity = who.get(destination.identity, "") if destination else ""
+    return f"run it again, with all that it had: {command}{identity}{once_more}"

@@ -1,0 +1,235 @@
+"""`docsend receipts resume`, the shared reserve of further tries, and the two signals."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import doubles
+import samples
+from conftest import ABOUT, WHO
+from docsend.patience import Reserve
+
+SEND = (*ABOUT, *WHO)
+
+
+def at(call: str, moment: str):
+    """A fate: the service is busy for ever at one call, before it acts or after."""
+
+    def fate(asked, _count, now):
+        kind = "put" if "/documents/" in asked.path else "send" if asked.path.endswith("/send") else "declare"
+        busy = doubles.Reply(503, headers={"Retry-After": "999"})
+        return busy if (kind, now) == (call, moment) and fate.on else None
+
+    fate.on = True
+    return fate
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", ["put", "send"])
+def test_what_was_declared_is_finished_without_saying_anything_again(
+    run, sandbox, payslip, call, moment
+) -> None:
+    fate = at(call, moment)
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        begun = run("send", payslip, *SEND, "--service", url, "--json")
+        assert begun.code == 6
+        fate.on = False
+        (resumed,) = run("receipts", "resume", "--json").json["receipts"]
+        assert (resumed["key"], resumed["state"], resumed["problems"]) == (begun.json["key"], "received", [])
+        asked.clear()
+        again = run("send", payslip, *SEND, "--service", url, "--json")
+        assert (again.code, again.json["repeated"], asked) == (0, True, [])
+        assert again.json["receipt"] == resumed["receipt"]
+        nothing = run("receipts", "resume")
+        assert (nothing.code, nothing.out, asked) == (0, "", [])
+        assert "nothing is unfinished" in nothing.err
+    assert sandbox.count() == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
+    run, sandbox, tmp_path, moment
+) -> None:
+    file = samples.write(tmp_path, "pay slip's.pdf", samples.pdf(3))
+    fate = at("declare", moment)
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        assert run("send", file, *SEND, "--service", url, "--reference", "client 7").code == 6
+        fate.on = False
+        outcome = run("receipts", "resume")
+        if moment == "after":  # the service had it all the same
+            assert outcome.code == 0
+            return
+        assert outcome.code == 6
+        assert "the service has no declaration of it" in outcome.err
+        told = next(line for line in outcome.err.splitlines() if "docsend send" in line)
+        command = shlex.split(told.split(": ", 1)[1].replace("…", WHO[1]))
+        assert command[:3] == ["docsend", "send", str(file)]
+        assert WHO[1] not in outcome.err
+        assert run(*command[1:]).code == 0
+        assert run("receipts", "resume").code == 0
+    assert sandbox.count() == 1
+
+
+def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip) -> None:
+    fate = at("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
+        fate.on = False
+        payslip.write_bytes(samples.pdf(99))
+        outcome = run("receipts", "resume", "--json")
+    (left,) = outcome.json["receipts"]
+    assert (outcome.code, left["key"], left["state"]) == (6, key, "open")
+    assert "was changed, moved or removed" in left["problems"][0]["message"]
+    assert sandbox.count() == 0
+
+
+def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip, home, monkeypatch) -> None:
+    fate = at("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
+        fate.on = False
+        ledger = home / "docsend" / "ledger.sqlite3"
+        before = ledger.read_bytes()
+        assert run("receipts", "withdraw", key).code == 0
+        ledger.write_bytes(before)  # as another machine's ledger has it, which knows nothing of that
+        outcome = run("receipts", "resume", "--json")
+    (left,) = outcome.json["receipts"]
+    assert (outcome.code, left["state"]) == (5, "withdrawn")
+    assert sandbox.state(key) == "withdrawn"
+
+
+def test_only_one_service_or_some_keys_are_resumed_if_asked(run, sandbox, tmp_path) -> None:
+    fate = at("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _), doubles.relay(sandbox.url, fate) as (other, _):
+        keys = []
+        for n, service in enumerate((url, url, other)):
+            file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
+            keys.append(run("send", file, *SEND, "--service", service, "--json").json["key"])
+        fate.on = False
+        one = run("receipts", "resume", keys[1][:10], "--json").json["receipts"]
+        assert [entry["key"] for entry in one] == [keys[1]]
+        elsewhere = run("receipts", "resume", "--service", other, "--json").json["receipts"]
+        assert [entry["key"] for entry in elsewhere] == [keys[2]]
+        assert run("receipts", "resume", "AAAAAAAA").code == 2
+        rest = run("receipts", "resume", "--json").json["receipts"]
+        assert [(entry["key"], entry["state"]) for entry in rest] == [(keys[0], "received")]
+    assert sandbox.count() == 3
+
+
+def test_a_personal_submission_is_resumed_under_its_account(
+    run, sandbox, payslip, tmp_path, monkeypatch
+) -> None:
+    password = samples.write(tmp_path, "password", b"fictional-clear\n")
+    password.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "1002")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+    fate = at("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        assert run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url).code == 6
+        fate.on = False
+        monkeypatch.delenv("DOCSEND_CODE")
+        monkeypatch.delenv("DOCSEND_PASSWORD_FILE")
+        monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
+        refused = run("receipts", "resume", "--json")
+        assert refused.code == 4
+        assert refused.json["receipts"][0]["problems"][0]["code"] == "sign-in-needed"
+        monkeypatch.setenv("DOCSEND_CODE", "1002")
+        monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+        assert run("receipts", "resume", "--json").json["receipts"][0]["state"] == "received"
+    assert sandbox.count() == 1
+
+
+# -- the reserve -------------------------------------------------------------------------------------------
+
+
+def test_ten_failures_in_a_row_open_the_breaker_for_a_while_and_one_call_tries_again() -> None:
+    clock = [0.0]
+    reserve = Reserve(lambda: clock[0])
+    for _ in range(9):
+        reserve.failed()
+    assert reserve.may_ask()
+    reserve.failed()
+    assert not reserve.may_ask()
+    assert not reserve.take()
+    clock[0] = 30
+    assert reserve.may_ask(), "the one that tries"
+    assert not reserve.may_ask(), "the others wait for it"
+    reserve.answered()
+    assert reserve.may_ask()
+
+
+def test_further_tries_are_paid_from_one_reserve_that_successes_fill() -> None:
+    reserve = Reserve()
+    taken = 0
+    while reserve.take():
+        taken += 1
+    assert taken == 100
+    for _ in range(4):
+        reserve.answered()
+    assert not reserve.take()
+    reserve.answered()
+    assert reserve.take()
+    for _ in range(1000):
+        reserve.answered()
+    assert sum(reserve.take() for _ in range(200)) == 100, "it is never more than full"
+
+
+def test_a_dead_service_is_not_asked_for_every_unfinished_submission(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    with doubles.service(lambda _: doubles.Reply(503)) as (url, asked):
+        for n in range(15):
+            file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
+            assert run("send", file, *SEND, "--service", url).code == 6
+        asked.clear()
+        outcome = run("receipts", "resume", "--json")
+    assert (outcome.code, len(asked)) == (6, Reserve.FAILURES)
+    messages = [entry["problems"][0]["message"] for entry in outcome.json["receipts"]]
+    assert len(messages) == 15
+    assert "has failed 10 times in a row" in messages[-1]
+
+
+# -- signals -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def fate(asked, _count, now):
+        if "/documents/" in asked.path and now == "before":
+            reached.set()
+            go_on.wait(20)
+
+    # Code of ours that takes its time after the first signal, as a slow disk would.
+    script = (
+        "import sys, time; from docsend.ledger import Ledger; from docsend.cli.app import main\n"
+        "leave = Ledger.__exit__\n"
+        "def slow(*a):\n    print('leaving', file=sys.stderr, flush=True); time.sleep(30); leave(*a)\n"
+        "Ledger.__exit__ = slow\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        command = [sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as client:
+            assert reached.wait(20)
+            client.send_signal(number)
+            assert client.stderr
+            assert client.stderr.readline() == b"leaving\n"
+            began = time.monotonic()
+            client.send_signal(number)
+            client.wait(10)
+            go_on.set()
+    assert client.returncode == code
+    assert time.monotonic() - began < 5
+    outcome = json.dumps(sandbox.select("SELECT state FROM submission"))
+    assert outcome in ('[["open"]]', '[["received"]]')
