@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import signal
 import subprocess
@@ -155,15 +156,16 @@ def test_ten_failures_in_a_row_open_the_breaker_for_a_while_and_one_call_tries_a
     reserve = Reserve(lambda: clock[0])
     for _ in range(9):
         reserve.failed()
-    assert reserve.may_ask()
+    assert reserve.closed_for(300) == 0
     reserve.failed()
-    assert not reserve.may_ask()
+    assert reserve.closed_for(300) == 30
     assert not reserve.take()
     clock[0] = 30
-    assert reserve.may_ask(), "the one that tries"
-    assert not reserve.may_ask(), "the others wait for it"
+    assert reserve.closed_for(300) == 0, "the one that tries"
+    assert reserve.closed_for(300) == 30, "the others wait for it"
+    assert reserve.closed_for(20) == math.inf, "it has failed for longer than patience lasts"
     reserve.answered()
-    assert reserve.may_ask()
+    assert reserve.closed_for(300) == 0
 
 
 def test_further_tries_are_paid_from_one_reserve_that_successes_fill() -> None:

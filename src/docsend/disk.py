@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder, and those above it, durably; what is there already is left as it is."""
+    """Make a folder, and those above it, durably; what is there already is left as it is.
+
+    Its name is synced all the same: a process that was killed may have made it and not lived to do so.
+    """
     if folder.is_dir():
+        with contextlib.suppress(PermissionError):  # the home's parent need not be ours to read
+            sync_folder(folder.parent)
         return
     make_private_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -26,6 +31,21 @@ def make_private_file(file: Path) -> None:
     with contextlib.suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         sync_folder(file.parent)
+
+
+def settle(database: Path) -> None:
+    """Put on the disk what a process that was killed had committed to a SQLite file, before it is believed.
+
+    SQLite commits by truncating the journal. Killed between that and the sync, a process leaves a commit that
+    everybody sees and a power cut takes back.
+    """
+    journal = database.with_name(f"{database.name}-journal")
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(journal, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def replace_file(file: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,16 +113,20 @@ class Entry:
 
 
 class Ledger:
-    """An open ledger file. Every method raises LocalFailure if the disk or the file fails."""
+    """An open ledger file. Several threads may share it; methods raise LocalFailure if the disk fails."""
 
     def __init__(self, file: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Open the ledger, and make it if it is not there, readable by its owner alone."""
         self._file = file
         self._now = now
+        self._lock = threading.RLock()
         with self._failures_named():
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
-            self._connection = sqlite3.connect(file, timeout=30, isolation_level=None)
+            disk.settle(file)
+            self._connection = sqlite3.connect(
+                file, timeout=30, isolation_level=None, check_same_thread=False
+            )
             for pragma in (
                 "journal_mode = TRUNCATE",
                 "synchronous = FULL",
@@ -319,8 +324,10 @@ class Ledger:
 
     @contextlib.contextmanager
     def _failures_named(self) -> Iterator[None]:
+        """Use the connection alone (the workers of a batch share it), and name the file if it fails."""
         try:
-            yield
+            with self._lock:
+                yield
         except (sqlite3.Error, OSError) as error:
             raise LocalFailure(
                 f"the ledger {self._file} cannot be used: {_reason(error)}",

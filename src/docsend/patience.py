@@ -3,11 +3,13 @@
 One call has attempts, a time and growing pauses with full jitter, lest many clients return as one. Over all
 calls, a reserve of further tries shrinks with each of them and grows with each success, so that thousands of
 rows do not become six times as many requests to a service that is down; and after ten failures in a row the
-breaker opens: nothing is asked any more for a while.
+breaker opens: nothing is asked any more for a while. A pause that the service asks for holds for all.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import random
 import threading
 import time
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,25 @@ class Reserve:
         self._lock = threading.Lock()
         self._left = self.FULL
         self._failures = 0
+        self._failing_since = 0.0
         self._opens_again = 0.0
 
-    def may_ask(self) -> bool:
-        """Tell whether the breaker lets a request pass; after a while it lets one, which decides for all."""
+    def closed_for(self, patience_s: float) -> float:
+        """Give the seconds to wait before the next request, 0 for none; `inf` if it is time to give up.
+
+        While the breaker is open, one call after each pause may try, and decides for all; a service that
+        has failed for as long as patience lasts is given up.
+        """
         with self._lock:
             if self._failures < self.FAILURES:
-                return True
-            if self._now() < self._opens_again:
-                return False
-            self._opens_again = self._now() + self.OPEN_S
-            return True
+                return 0.0
+            now = self._now()
+            if now - self._failing_since >= patience_s:
+                return math.inf
+            if now < self._opens_again:
+                return self._opens_again - now
+            self._opens_again = now + self.OPEN_S
+            return 0.0
 
     def answered(self) -> None:
         """Note that the service did its work, be it by refusing."""
@@ -66,8 +76,10 @@ class Reserve:
     def failed(self) -> None:
         """Note that a request came to nothing."""
         with self._lock:
+            if self._failures == 0:
+                self._failing_since = self._now()
             self._failures += 1
-            if self._failures == self.FAILURES:
+            if self._failures >= self.FAILURES:
                 self._opens_again = self._now() + self.OPEN_S
 
     def take(self) -> bool:
@@ -77,3 +89,53 @@ class Reserve:
                 return False
             self._left -= self.COST
             return True
+
+
+class Pace:
+    """How many calls run at once, and when: one `Retry-After` holds all of them back.
+
+    On a 429 the number of calls at once is halved, and with each success it grows a little, up to `most`
+    (additive increase, multiplicative decrease).
+    """
+
+    def __init__(self, most: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._now = now
+        self._limit = float(most)
+        self._running = 0
+        self._not_before = 0.0
+        self._freed = threading.Condition()
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a place among the calls that may run at once."""
+        with self._freed:
+            while self._running >= max(1, int(self._limit)):
+                self._freed.wait()
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._running -= 1
+                self._freed.notify()
+
+    def held_for(self) -> float:
+        """Give the seconds that the service has asked everybody to wait, 0 for none."""
+        with self._freed:
+            return max(0.0, self._not_before - self._now())
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody ask for so long."""
+        with self._freed:
+            self._not_before = max(self._not_before, self._now() + seconds)
+
+    def too_fast(self) -> None:
+        """Take back half of the calls that run at once."""
+        with self._freed:
+            self._limit = max(1.0, self._limit / 2)
+
+    def went_well(self) -> None:
+        with self._freed:
+            self._limit = min(float(self._most), self._limit + 1 / self._limit)
+            self._freed.notify()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from docsend import __version__, receipts
 from docsend.errors import Refused, SignInNeeded, Unfinished, UsageFault
-from docsend.patience import Patience, Reserve
+from docsend.patience import Pace, Patience, Reserve
 from docsend.submission import Problem, Receipt, RequiredDocument, canonical
 
 # uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
@@ -52,6 +52,7 @@ _MOST_CATALOG = 8 * 2**20
 # A request that is slower than this on the average, after a minute's grace, is given up and repeated.
 _SLOWEST_BYTES_PER_S = 4 * 1024
 _GRACE_S = 60.0
+_SHORTEST_PAUSE_S = 0.02
 _WORTH_REPEATING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -151,18 +152,24 @@ class Service:
         patience: Patience,
         watcher: Watcher,
         account: Account | None = None,
+        *,
+        jobs: int = 1,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Make the service at `url`, which is the endpoint's own or that of the sandbox in the process.
 
-        Calls about what is personal carry the token of `account`, which was made for this endpoint alone.
+        Calls about what is personal carry the token of `account`, which was made for this endpoint alone. Up
+        to `jobs` threads may call at the same time.
         """
         self.name = endpoint.name
         self._url = url
         self._patience = patience
         self._watcher = watcher
         self._account = account
-        self._client = _client(url, endpoint.proxy)
+        self._sleep = sleep
+        self._client = _client(url, endpoint.proxy, connections=jobs)
         self._reserve = Reserve()
+        self._pace = Pace(jobs)
 
     def __enter__(self) -> Service:
         return self
@@ -255,18 +262,14 @@ class Service:
         """
         began, attempt = time.monotonic(), 0
         while True:
-            if not self._reserve.may_ask():
-                raise Unfinished(
-                    f"the service has failed {Reserve.FAILURES} times in a row: {self._url}",
-                    "nothing is lost: run the same command again later",
-                )
+            self._await_turn()
             try:
                 answer = self._signed_exchange(request) if request.signed else self._exchange(request)
                 if answer.status not in _WORTH_REPEATING or request.counts:
-                    result = self._read(answer, read)
-                    self._reserve.answered()
-                    return result
+                    return self._read(answer, read)
                 trouble, asked_to_wait = f"the service answered {answer.status}", _retry_after(answer)
+                if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+                    self._pace.too_fast()
             except httpx.TransportError as error:
                 trouble, asked_to_wait = _in_words(error), None
                 if request.counts and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
@@ -276,27 +279,46 @@ class Service:
             self._reserve.failed()
             pause = self._patience.pause(attempt) if asked_to_wait is None else asked_to_wait
             attempt += 1
+            if asked_to_wait:
+                self._pace.hold(asked_to_wait)
             if (
                 attempt == self._patience.attempts
                 or time.monotonic() - began + pause > self._patience.total_s
                 or not self._reserve.take()
             ):
-                later = f"in {asked_to_wait:.0f} s, as the service asks, " if asked_to_wait else ""
-                raise Unfinished(
-                    f"{trouble}: {self._url}", f"nothing is lost: {later}run the same command again"
-                )
+                raise self._given_up(trouble, asked_to_wait)
             self._watcher.waiting(trouble, pause)
-            time.sleep(pause)
+            self._sleep(pause)
+
+    def _await_turn(self) -> None:
+        """Wait as long as the service has asked all to, or as the breaker says; raise if that is too long."""
+        while True:
+            held, closed = self._pace.held_for(), self._reserve.closed_for(self._patience.total_s)
+            if held > self._patience.total_s:
+                raise self._given_up("the service asks for a pause", held)
+            if closed > self._patience.total_s:
+                raise self._given_up(f"the service has failed {Reserve.FAILURES} times in a row", None)
+            if (pause := max(held, closed)) < _SHORTEST_PAUSE_S:
+                return
+            self._watcher.waiting("the service does not answer, or asks for a pause", pause)
+            self._sleep(pause)
+
+    def _given_up(self, trouble: str, asked_to_wait: float | None) -> Unfinished:
+        later = f"in {asked_to_wait:.0f} s, as the service asks, " if asked_to_wait else ""
+        return Unfinished(f"{trouble}: {self._url}", f"nothing is lost: {later}run the same command again")
 
     def _read(self, answer: _Answer, read: Callable[[_Answer], _T]) -> _T:
         """Read an answer; one that the contract knows shows that the service works, also if it refuses."""
         try:
-            return read(answer)
+            result = read(answer)
         except _NotTheContract:
             raise
         except Exception:
             self._reserve.answered()
             raise
+        self._reserve.answered()
+        self._pace.went_well()
+        return result
 
     def _signed_exchange(self, asked: _Request) -> _Answer:
         """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
@@ -316,6 +338,11 @@ class Service:
         return answer
 
     def _exchange(self, asked: _Request) -> _Answer:
+        """Send one request and read one answer, when it is this thread's turn."""
+        with self._pace.turn():
+            return self._exchange_now(asked)
+
+    def _exchange_now(self, asked: _Request) -> _Answer:
         """Send one request and read one answer, both before a deadline."""
         deadline = time.monotonic() + _GRACE_S + len(asked.content) / _SLOWEST_BYTES_PER_S
         # A document goes in blocks, so that progress can be seen and the deadline kept; the length is
@@ -357,7 +384,7 @@ class Service:
             self._watcher.sent(document, start + len(block))
 
 
-def _client(url: str, proxy: str | None) -> httpx.Client:
+def _client(url: str, proxy: str | None, *, connections: int) -> httpx.Client:
     try:
         _ = httpx.URL(url).host  # which decodes what IDNA encoded
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -367,7 +394,9 @@ def _client(url: str, proxy: str | None) -> httpx.Client:
         import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
 
         verify = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    transport = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
+    # As many as there are threads, and all of them kept: fewer make threads wait, and httpcore slow.
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    transport = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False, limits=limits)
     # The pool has this seam, and httpx 0.28, its last release, no other way to it.
     transport._pool._network_backend = _Timed(transport._pool._network_backend)  # noqa: SLF001
     return httpx.Client(

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
 PERSON = "000000018"  # fictional: a right check digit, nobody's number
 BOOKLET = "BOOKLET-7781"
@@ -147,7 +147,7 @@ def sandbox(folder: Path, *, under: Sequence[str] = (), port: int = 0) -> Iterat
         assert process.stdout
         try:
             line = process.stdout.readline()
-            yield Sandbox(folder, json.loads(line)["address"] if line else "", process)
+            yield Sandbox(folder, json.loads(line).get("address", "") if line else "", process)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -166,6 +166,18 @@ class Sandbox:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
+    def stop(self) -> bool:
+        """End it by SIGTERM, also under strace, which would only let go of it; False if it does not end."""
+        traced = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text("ascii").split()
+        for pid in map(int, traced or [str(self.process.pid)]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
 
 # -- the checker -------------------------------------------------------------------------------------------
 
@@ -180,8 +192,12 @@ class Kept:
     documents: tuple[tuple[str, str], ...]  # (name, SHA-256 of the bytes on its disk)
 
 
-def received(folder: Path) -> list[Kept]:
-    """Read what the sandbox has received, from its tables and its files, and not through its HTTP face."""
+def received(folder: Path, names: Container[str] | None = None) -> list[Kept]:
+    """Read what the sandbox has received, from its tables and its files, and not through its HTTP face.
+
+    With `names` only submissions that have a document of one of these names: many experiments share a sandbox,
+    and each gives its documents names of their own.
+    """
     database = folder / "sandbox.sqlite3"
     if not database.exists():
         return []
@@ -197,10 +213,20 @@ def received(folder: Path) -> list[Kept]:
             rows = connection.execute(
                 "SELECT name, file FROM document WHERE owner = ? AND key = ? ORDER BY position", (owner, key)
             ).fetchall()
+            if names is not None and not any(name in names for name, _ in rows):
+                continue
             files = [(name, folder / "documents" / (file or "nowhere")) for name, file in rows]
             documents = tuple((name, digest(file)) for name, file in files)
             found.append(Kept(owner, key, json.loads(body)["number"], documents))
     return found
+
+
+def receipts(folder: Path) -> dict[str, str]:
+    """Give the key that each receipt's number belongs to."""
+    database = folder / "sandbox.sqlite3"
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+        rows = connection.execute("SELECT key, body FROM receipt").fetchall()
+    return {json.loads(body)["number"]: key for key, body in rows}
 
 
 def digest(file: Path) -> str:
@@ -233,17 +259,21 @@ def violations(
     """Hold what clients printed and keep against what the sandbox has.
 
     `expected` is name -> SHA-256 of every document that was to arrive, `submissions` how many there should be
-    in the end (each of them holds documents of `expected`).
+    in the end (each of them holds documents of `expected`; no other experiment has documents of these names).
     """
     broken: list[tuple[str, str]] = []
-    kept = received(folder)
-    by_number = {one.number: one for one in kept}
+    kept = received(folder, expected)
+    key_of = receipts(folder)
+    tokens = sessions(folder)
     for one in ran:
+        broken += [("seen", "a session's token in an output")] * bool(_tokens_in(one, tokens))
         if one.code == 0 and one.receipt is None and "docsend.result/1" in one.out:
             broken.append(("lost", "exit code 0 without a receipt"))
-        if one.receipt is not None and one.receipt["number"] not in by_number:
+        if one.receipt is not None and one.receipt["number"] not in key_of:
             broken.append(("lost", f"{one.receipt['number']} was printed, and the sandbox has none such"))
-        broken += [("seen", f"{secret[:3]}… in an output") for secret in SECRETS if secret in one.out + one.err]
+        broken += [
+            ("seen", f"{secret[:3]}… in an output") for secret in SECRETS if secret in one.out + one.err
+        ]
         if "Traceback" in one.err or '"code": "bug"' in one.out:
             broken.append(("other", f"a bug: {one.err[-300:]}"))
     for home in homes:
@@ -251,7 +281,7 @@ def violations(
             if state != "received":
                 continue
             number = json.loads(receipt or b"{}").get("number")
-            if number not in by_number or by_number[number].key != key:
+            if key_of.get(number) != key:
                 broken.append(("lost", f"the ledger has {number} at {service}, the sandbox has not"))
         broken += [("seen", f"{secret[:3]}… in {file.name}") for secret, file in _kept_secrets(home)]
     if len(kept) > submissions:
@@ -267,29 +297,34 @@ def violations(
     return broken
 
 
+def sessions(folder: Path) -> set[str]:
+    """Give the SHA-256 of every token that the sandbox has given out and not forgotten."""
+    database = folder / "sandbox.sqlite3"
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+        return {token for (token,) in connection.execute("SELECT token FROM session")}
+
+
+def _tokens_in(ran: Ran, tokens: set[str]) -> set[str]:
+    words = re.findall(r"[\w.~+/=-]{16,}", ran.out + ran.err) if tokens else []
+    return {word for word in words if hashlib.sha256(word.encode()).hexdigest() in tokens}
+
+
 def _kept_secrets(home: Path) -> Iterator[tuple[str, Path]]:
     for file in (home / "docsend").glob("ledger*"):
         content = file.read_bytes()
         yield from ((secret, file) for secret in SECRETS if secret.encode() in content)
 
 
-def traffic(folder: Path) -> int:
-    """A number that grows when the sandbox keeps a document: its files' change times and count."""
-    documents = folder / "documents"
-    return sum(file.stat().st_ino for file in documents.iterdir()) if documents.exists() else 0
-
-
 # -- worlds ------------------------------------------------------------------------------------------------
 
 
-def documents(folder: Path, count: int, seed: int, size: int = 4000) -> list[Path]:
+def documents(folder: Path, count: int, seed: int, size: int = 4000, stem: str = "payslip") -> list[Path]:
     """Real small PDFs that nobody has sent before."""
     import samples  # noqa: PLC0415 - lives beside the tests, which the runner puts on the path
 
     folder.mkdir(parents=True, exist_ok=True)
     return [
-        samples.write(folder, f"payslip-{n}.pdf", samples.pdf(seed * 100 + n, size=size))
-        for n in range(count)
+        samples.write(folder, f"{stem}-{n}.pdf", samples.pdf(seed * 100 + n, size=size)) for n in range(count)
     ]
 
 

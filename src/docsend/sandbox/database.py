@@ -69,6 +69,7 @@ class Database:
         """Open the file, or make it; raise sqlite3.Error if it is of another version."""
         self._lock = threading.Lock()
         disk.make_private_file(file)
+        disk.settle(file)
         self._connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1"):
             self._connection.execute(f"PRAGMA {pragma}")

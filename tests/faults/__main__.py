@@ -1,0 +1,199 @@
+"""`make faults`: the whole laboratory, and docs/fault-report.md. `--sample` is the short one of `make test`.
+
+    python -m faults [--sample] [--only NAME ...] [--seed N] [--write FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docsend
+from faults import contract_fuzz, hostile, kills, lab, machine, network, planted, power
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Experiment = Callable[[int, int, Path], list[lab.Tally]]
+
+
+def _client_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [kills.clients(count, seed, scratch)]
+
+
+def _service_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [kills.services(count, seed, scratch)]
+
+
+def _client_errnos(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [kills.clients(count, seed, scratch, errnos=True)]
+
+
+def _service_errnos(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [kills.services(count, seed, scratch, errnos=True)]
+
+
+def _personal_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [kills.clients(count, seed, scratch, only=("required upload",))]
+
+
+def _catalogue(_count: int, _seed: int, scratch: Path) -> list[lab.Tally]:
+    return [network.catalogue(scratch)]
+
+
+def _stories(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [machine.experiment(count, seed, scratch)]
+
+
+def _fuzz(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [contract_fuzz.experiment(count, seed, scratch)]
+
+
+# name -> (experiment, how many in the whole gate, how many in the sample)
+EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
+    "client kills": (_client_kills, 1600, 12),
+    "service kills": (_service_kills, 450, 4),
+    "client errnos": (_client_errnos, 700, 8),
+    "service errnos": (_service_errnos, 400, 4),
+    "power": (power.experiment, 20_000, 600),
+    "single network faults": (_catalogue, 1, 0),
+    "network": (network.experiment, 1000, 12),
+    "stories": (_stories, 400, 8),
+    "hostile": (hostile.experiment, 50_000, 1200),
+    "contract fuzz": (_fuzz, 200, 5),
+}
+# What a planted bug has to be noticed by: name -> (experiment, how many).
+PROBES: dict[str, tuple[Experiment, int]] = {
+    "kills": (_client_kills, 30),
+    "personal kills": (_personal_kills, 6),
+    "service errnos": (_service_errnos, 30),
+    "power": (power.experiment, 1500),
+    "network": (_catalogue, 1),
+    "stories": (_stories, 60),
+    "hostile": (hostile.experiment, 3000),
+}
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__.splitlines()[0])
+    parser.add_argument("--sample", action="store_true", help="the short run of `make test`")
+    parser.add_argument("--only", action="append", metavar="NAME", choices=[*EXPERIMENTS, "planted"])
+    parser.add_argument("--seed", type=int, default=20261123)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the report there")
+    parser.add_argument("--probe", choices=PROBES, help=argparse.SUPPRESS)
+    asked = parser.parse_args(argv)
+    memory = Path("/dev/shm")  # noqa: S108 - thousands of short lives; what has to survive is modelled
+    with tempfile.TemporaryDirectory(prefix="faults-", dir=memory if memory.is_dir() else None) as folder:
+        if asked.probe:
+            experiment, count = PROBES[asked.probe]
+            for tally in experiment(count, asked.seed, Path(folder)):
+                print(json.dumps({"tried": tally.tried, "broken": tally.broken, "examples": tally.examples}))
+            return 0
+        return _gate(asked, Path(folder))
+
+
+def _gate(asked: argparse.Namespace, scratch: Path) -> int:
+    began = time.monotonic()
+    tallies: list[tuple[lab.Tally, float]] = []
+    for name, (experiment, whole, sample) in EXPERIMENTS.items():
+        count = sample if asked.sample else whole
+        if count and (not asked.only or name in asked.only):
+            started = time.monotonic()
+            found = experiment(count, asked.seed, scratch)
+            took = (time.monotonic() - started) / len(found)
+            for tally in found:
+                tallies.append((tally, took))
+                _tell(tally, took)
+    hunted = []
+    if (not asked.only or "planted" in asked.only) and not asked.sample:
+        for bug in planted.BUGS:
+            hunted.append(planted.hunt(bug, asked.seed, scratch))
+            print(f"planted: {bug.name}: {'caught' if hunted[-1].broken else 'NOT CAUGHT'}", flush=True)
+    if asked.write:
+        asked.write.write_text(_report(tallies, hunted, asked.seed, time.monotonic() - began), "utf-8")
+    escaped = [tally for tally in hunted if not tally.broken]
+    return 1 if escaped or any(not tally.survived for tally, _ in tallies) else 0
+
+
+def _tell(tally: lab.Tally, took: float) -> None:
+    print(f"{tally.name}: {tally.tried} tried, {dict(tally.broken) or 'all survived'} ({took:.0f} s)", flush=True)
+    for example in tally.examples:
+        print(f"    {example}", flush=True)
+
+
+def _report(
+    tallies: list[tuple[lab.Tally, float]], hunted: list[lab.Tally], seed: int, seconds: float
+) -> str:
+    columns = ("lost", "twice", "wrong", "seen", "resent", "other")
+    rows = [
+        f"| {tally.name} | {tally.tried:,} | {tally.struck:,} |"
+        + "".join(f" {tally.broken[kind]} |" for kind in columns)
+        + f" {took:.0f} | {tally.note} |"
+        for tally, took in tallies
+    ]
+    bugs = [
+        f"| {tally.name} | {tally.note} | {tally.tried:,} | {sum(tally.broken.values()):,} | "
+        f"{'caught' if tally.broken else '**not caught**'} |"
+        for tally in hunted
+    ]
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    caught = sum(bool(tally.broken) for tally in hunted)
+    return _FRAME.format(
+        when=datetime.now(UTC).date().isoformat(),
+        version=docsend.__version__,
+        commit=commit,
+        seed=seed,
+        minutes=seconds / 60,
+        machine=f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, "
+        f"CPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        rows="\n".join(rows),
+        bugs="\n".join(bugs),
+        caught=caught,
+        planted=len(hunted),
+    )
+
+
+_FRAME = """# Fault report
+
+Written by `make faults`; do not edit. What is tried, how, and what is compared: `tests/faults/`, each file begins with it.
+
+- {when}, docsend {version} (after commit {commit}), seed {seed}, {minutes:.0f} minutes
+- {machine}
+
+"Struck" are the experiments in which the fault really happened (a process may end before the n-th call). After every fault
+the client's ledger and all that it printed are held against the sandbox's own tables and files.
+**lost**: called received, and not there, or never received by the same command again. **twice**: two submissions of one.
+**wrong**: other bytes. **seen**: a secret in an output, a log or the ledger, or a character that steers a terminal.
+**resent**: a later run sent bytes again. **other**: a bug, a hang, a damaged database, a wrong exit code.
+
+| fault | tried | struck | lost | twice | wrong | seen | resent | other | seconds | |
+|---|---|---|---|---|---|---|---|---|---|---|
+{rows}
+
+## Planted bugs: {caught} of {planted} caught
+
+A laboratory that finds nothing may be blind. Each of these bugs was planted into a copy of the program, and the experiment
+named beside it had to notice; the number is how many violations it reported.
+
+| planted bug | experiment | tried | violations | |
+|---|---|---|---|---|
+{bugs}
+"""
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,240 @@
+"""Random stories, told by Hypothesis: two ledgers and one service, and all that people and networks do to them.
+
+A story is a sequence of steps (send, withdraw, resume, lose a ledger, lose an answer, wait three days, start the
+service again). After each step, what was ever promised is held against the service's tables; a story that
+breaks a promise is shortened to the steps that matter, and printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from hypothesis import HealthCheck, Phase, seed, settings, strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from docsend import catalog, documents, rules, send
+from docsend.errors import DocsendError, Refused
+from docsend.ledger import Ledger
+from docsend.patience import Patience
+from docsend.sandbox import server
+from docsend.sandbox.store import KEEPS_UNFINISHED, Store
+from docsend.service import Forgotten, Service
+from docsend.settings import Endpoint
+from docsend.submission import CheckedSubmission, Submission
+from faults import lab
+
+if TYPE_CHECKING:
+    from docsend.submission import Receipt
+
+CATALOG = catalog.load()
+SUBMISSIONS = st.integers(0, 2)
+LEDGERS = st.sampled_from(["here", "there"])
+# At which request of a run the network fails, and whether the service has acted by then.
+FAULTS = st.none() | st.tuples(st.integers(1, 6), st.booleans())
+
+
+class Faulty(Service):
+    """The real client over the real socket; one of its requests fails, before or after the service acts."""
+
+    def __init__(self, *arguments: Any, fault: tuple[int, bool] | None) -> None:
+        super().__init__(*arguments)
+        self._fault = fault
+        self._count = itertools.count(1)
+
+    def _exchange(self, asked: Any) -> Any:
+        number = next(self._count)
+        if self._fault == (number, False):
+            raise httpx.ConnectError("lost before")
+        answer = super()._exchange(asked)
+        if self._fault == (number, True):
+            raise httpx.ReadError("lost after")
+        return answer
+
+
+class Nobody:
+    """A watcher who looks away."""
+
+    def declared(self, missing_bytes: int) -> None: ...
+
+    def sent(self, document: object, sent_bytes: int) -> None: ...
+
+    def arrived(self, document: object) -> None: ...
+
+    def waiting(self, reason: str, seconds: float) -> None: ...
+
+
+class Story(RuleBasedStateMachine):
+    """The promises so far: each receipt that was given, each key that was fenced off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resources = contextlib.ExitStack()
+        self.folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory(dir=_fast_folder())))
+        self.name = "http://127.0.0.1:1"  # what the ledgers call the service, whatever its port is today
+        self.receipts: dict[str, Receipt] = {}
+        self.withdrawn: set[str] = set()
+        self._server = contextlib.ExitStack()
+        self._start()
+        files = lab.documents(self.folder / "files", 5, 1)
+        self.checked = [self._check(files[:1]), self._check(files[1:3]), self._check(files[3:])]
+
+    def _check(self, files: list[Path]) -> CheckedSubmission:
+        stated = Submission(
+            to="benefits", subject="unemployment", category="employer", type="payslips", id_number=lab.PERSON
+        )
+        checked = rules.check(stated.of(documents.read_all(files, at_most=2**20)), CATALOG)
+        assert isinstance(checked, CheckedSubmission)
+        return checked
+
+    def _start(self) -> None:
+        self._server = contextlib.ExitStack()
+        self.url = self._server.enter_context(server.beside(self.folder / "sandbox"))
+
+    def _client(self, fault: tuple[int, bool] | None) -> Faulty:
+        return Faulty(Endpoint(self.name), self.url, Patience(5, attempts=1), Nobody(), fault=fault)
+
+    def _ledger(self, which: str) -> Ledger:
+        return Ledger(self.folder / which / "ledger.sqlite3")
+
+    def _received(self, key: str, receipt: Receipt) -> None:
+        assert key not in self.withdrawn, "received what had been fenced off"
+        assert self.receipts.setdefault(key, receipt).body == receipt.body, "another receipt for the same key"
+
+    # -- what happens --------------------------------------------------------------------------------------
+
+    @rule(which=SUBMISSIONS, ledger=LEDGERS, fault=FAULTS, occurrence=st.integers(1, 2))
+    def send(self, which: int, ledger: str, fault: tuple[int, bool] | None, occurrence: int) -> None:
+        checked = self.checked[which].again(occurrence)
+        with self._ledger(ledger) as kept, self._client(fault) as far_side:
+            try:
+                delivery = send.deliver(checked, far_side, kept)
+            except Refused:
+                assert checked.key in self.withdrawn, "refused without a reason"
+                return
+            except DocsendError:
+                assert fault is not None, "it failed although nothing was wrong"
+                return
+            self._received(checked.key, delivery.receipt)
+            entry = kept.find(self.name, checked.key)
+            assert entry is not None
+            assert entry.state == "received"
+            assert entry.receipt == delivery.receipt.body
+
+    @rule(ledger=LEDGERS, fault=FAULTS)
+    def resume(self, ledger: str, fault: tuple[int, bool] | None) -> None:
+        with self._ledger(ledger) as kept, self._client(fault) as far_side:
+            for entry in kept.unfinished():
+                try:
+                    delivery = send.finish(entry, far_side, kept)
+                except Refused:
+                    assert entry.key in self.withdrawn
+                except Forgotten:
+                    assert entry.key not in self.receipts, "the service has forgotten a receipt"
+                except DocsendError:
+                    assert fault is not None
+                else:
+                    self._received(entry.key, delivery.receipt)
+
+    @rule(which=SUBMISSIONS, fault=FAULTS)
+    def withdraw(self, which: int, fault: tuple[int, bool] | None) -> None:
+        key = self.checked[which].key
+        with self._client(fault) as far_side:
+            try:
+                standing = far_side.withdraw(key, signed=False)
+            except DocsendError:
+                assert fault is not None
+                if fault == (1, True) and key not in self.receipts:
+                    self.withdrawn.add(key)  # it was done all the same; only the answer was lost
+                return
+        if standing.receipt is None:
+            assert key not in self.receipts, "what was received can be withdrawn"
+            self.withdrawn.add(key)
+        else:
+            self._received(key, standing.receipt)
+
+    @rule(ledger=LEDGERS)
+    def lose_the_ledger(self, ledger: str) -> None:
+        (self.folder / ledger / "ledger.sqlite3").unlink(missing_ok=True)
+
+    @rule(chance=st.integers(0, 7))
+    def start_the_service_again(self, chance: int) -> None:
+        if chance == 0:  # it takes a fifth of a second, which is long for a story
+            self._server.close()
+            self._start()
+
+    @rule(days=st.integers(0, 6))
+    def let_time_pass(self, days: int) -> None:
+        """Unfinished declarations expire after three days; receipts and withdrawals never.
+
+        Another process over the same folder sweeps, while the service goes on.
+        """
+        later = datetime.now(UTC) + KEEPS_UNFINISHED * days / 3 + timedelta(seconds=days)
+        Store(self.folder / "sandbox", now=lambda: later).close()
+
+    @precondition(lambda self: self.receipts)
+    @rule(data=st.data(), ledger=LEDGERS)
+    def send_again_what_was_received(self, data: st.DataObject, ledger: str) -> None:
+        """Whatever happened, the same command shows the same receipt, and sends no document."""
+        key = data.draw(st.sampled_from(sorted(self.receipts)))
+        checked = next(one.again(n) for one in self.checked for n in (1, 2) if one.again(n).key == key)
+        with self._ledger(ledger) as kept, self._client(None) as far_side:
+            delivery = send.deliver(checked, far_side, kept)
+        assert delivery.is_repeated
+        self._received(key, delivery.receipt)
+
+    # -- what has to hold ----------------------------------------------------------------------------------
+
+    @invariant()
+    def every_promise_is_kept(self) -> None:
+        kept = {one.key: one for one in lab.received(self.folder / "sandbox")}
+        by_digest = {document.sha256 for checked in self.checked for document in checked.documents}
+        for key, receipt in self.receipts.items():
+            assert key in kept, "lost"
+            assert kept[key].number == receipt.number
+            assert all(sha256 in by_digest for _, sha256 in kept[key].documents), "other bytes"
+        assert not self.withdrawn & kept.keys(), "received after it was fenced off"
+        numbers = [one.number for one in kept.values()]
+        assert len(numbers) == len(set(numbers))
+
+    def teardown(self) -> None:
+        self._server.close()
+        self._resources.close()
+
+
+def _fast_folder() -> str | None:
+    memory = Path("/dev/shm")  # noqa: S108 - a folder in memory, where there is one
+    return str(memory) if memory.is_dir() else None
+
+
+def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> lab.Tally:  # noqa: ARG001
+    """Let Hypothesis tell so many stories; the shortest that breaks a promise is the tally's example."""
+    tally = lab.Tally("stories of two ledgers and one service (Hypothesis)", seed_)
+    told = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+        print_blob=False,
+    )
+    try:
+        run_state_machine_as_test(seed(seed_)(Story), settings=told)
+    except Exception as broken:  # noqa: BLE001 - whatever it was, it is the finding
+        notes = "\n".join(getattr(broken, "__notes__", []))
+        tally.add("a story", [("other", f"{type(broken).__name__}: {broken}\n{notes}")])
+    tally.tried = tally.struck = examples
+    tally.note = f"up to {steps} steps each"
+    return tally

@@ -1,0 +1,1052 @@
+"""The network as the enemy: a proxy between real clients and a real sandbox that breaks what passes through.
+
+Who is who. `experiment` starts up to two workers, each an interpreter of its own, so that a patched docsend
+can stand first on its path. A worker imports docsend once and forks from then on: the proxy, which lives as
+long as the worker, a sandbox for each schedule, and each client. The worker has no threads, so what it forks
+is whole, and a forked client is a process like any other: it can be killed.
+
+The proxy keeps its port over all schedules, for the ledger knows a submission by address and key. One
+schedule at a time runs through it. Which request is the n-th is the machine's choice when several clients
+run: a schedule can be played again (`experiment(1, seed, scratch, first=n)`), its interleaving cannot.
+
+What is not here: a forged 409 "withdrawn" among the random faults. The contract makes it final, the ledger
+keeps it for ever, and the same command is refused from then on; `catalogue` holds it to exactly that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import gzip
+import hashlib
+import importlib
+import json
+import multiprocessing
+import os
+import random
+import re
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faults import lab
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from multiprocessing.connection import Connection
+
+    Wire = Callable[["Exchange"], Awaitable[None]]
+
+TALLIES = ("network, one client", "network, two clients", "network, eight clients")
+CALLS = ("declare", "put", "send")
+_LOOPBACK = "127.0.0.1"
+_WORKERS = 2
+_RUNS_THROUGH_FAULTS = 3
+_HANGS_AFTER_S = 20.0
+_MOST_GROWTH_KB = 40 * 1024  # of a client: less than what the gzip bomb would become
+_DEAF_S = 0.12
+_STALL_S = 1.5  # longer than a client's patience here
+_PATIENCE = "1.0"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
+
+
+# What clients and sandboxes import in the course of a run, most of it late: forked, they have it already.
+_NEEDED = (
+    "docsend.cli.app",
+    "docsend.cli.sandbox",
+    "docsend.cli.send",
+    "docsend.console",
+    "docsend.ledger",
+    "docsend.patience",
+    "docsend.sandbox.server",
+    "docsend.send",
+    "docsend.settings",
+    "encodings.idna",
+    "stdnum.il.hp",
+    "stdnum.il.idnr",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl",
+)
+
+
+# -- answers that the sandbox did not give -----------------------------------------------------------------
+
+
+def _http(status: int, body: bytes = b"", **headers: str) -> bytes:
+    lines = [
+        f"HTTP/1.1 {status} -",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+    ]
+    if status != 204:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def _json(status: int, value: object) -> bytes:
+    return _http(status, json.dumps(value).encode(), Content_Type="application/json")
+
+
+def _problem(status: int, code: str, **members: object) -> bytes:
+    body = {"type": f"urn:docsend:problem:{code}", "title": code, "status": status, "detail": code, **members}
+    return _http(status, json.dumps(body).encode(), Content_Type="application/problem+json")
+
+
+_HTML = b"<!doctype html><html><title>Sign in to the network</title></html>"
+
+# Each of these is all that a client gets, in the place of the sandbox's answer; the sandbox sees nothing.
+ANSWERS: dict[str, Callable[[], bytes]] = {
+    "101": lambda: _http(101),
+    "200 empty": lambda: _http(200),
+    "200 HTML": lambda: _http(200, _HTML, Content_Type="text/html"),
+    "201 {}": lambda: _json(201, {}),
+    "204": lambda: _http(204),
+    "400 plain": lambda: _http(400, b"bad request"),
+    "400 malformed": lambda: _problem(400, "malformed"),
+    "400 digest-mismatch": lambda: _problem(400, "digest-mismatch"),
+    "401 plain": lambda: _http(401, WWW_Authenticate="Basic"),
+    "401 sign-in-needed": lambda: _problem(401, "sign-in-needed"),
+    "403": lambda: _http(403, _HTML, Content_Type="text/html"),
+    "404 plain": lambda: _http(404, b"not found"),
+    "404 not-found": lambda: _problem(404, "not-found"),
+    "405": lambda: _problem(405, "method-not-allowed"),
+    "408": lambda: _problem(408, "too-slow"),
+    "409 incomplete": lambda: _problem(409, "incomplete", missing=[]),
+    "409 key-reused": lambda: _problem(409, "key-reused"),
+    "410": lambda: _http(410),
+    "411": lambda: _problem(411, "length-required"),
+    "413": lambda: _problem(413, "document-too-large"),
+    "415": lambda: _problem(415, "content-mismatch"),
+    "418": lambda: _http(418, b"short and stout"),
+    "422": lambda: _problem(
+        422, "invalid", errors=[{"pointer": "/type", "code": "type-missing", "detail": "-"}]
+    ),
+    "425": lambda: _http(425),
+    "429 seconds": lambda: _http(429, Retry_After="0"),
+    "429 date": lambda: _http(429, Retry_After=formatdate(time.time() + 1, usegmt=True), Date=_now()),
+    "429 past": lambda: _http(429, Retry_After="Sat, 01 Jan 2000 00:00:00 GMT", Date=_now()),
+    "429 garbage": lambda: _http(429, Retry_After="-1 soon\t\xe9"),
+    "429 huge": lambda: _http(429, Retry_After="9" * 400),
+    "500": lambda: _problem(500, "own-fault"),
+    "502 HTML": lambda: _http(502, _HTML, Content_Type="text/html"),
+    "503": lambda: _http(503, Retry_After="0"),
+    "504": lambda: _http(504),
+    "gzip bomb": lambda: _http(200, _BOMB, Content_Encoding="gzip", Content_Type="application/json"),
+}
+_BOMB = gzip.compress(bytes(50_000_000))
+_WITHDRAWN = "409 withdrawn"  # final by contract, see above
+# By these the contract refuses for good, and a client may end with 5; 401 as a problem may end it with 4.
+_REFUSES = frozenset(
+    {
+        "400 malformed",
+        "400 digest-mismatch",
+        "405",
+        "409 incomplete",
+        "409 key-reused",
+        "411",
+        "413",
+        "413 early",
+        "415",
+        "422",
+        "404 not-found",
+    }
+)
+_WANTS_SIGN_IN = frozenset({"401 sign-in-needed"})
+
+
+def _now() -> str:
+    return formatdate(usegmt=True)
+
+
+# -- one exchange, and what can be done to it --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The head of a request, and what the proxy has to know of it."""
+
+    head: bytes
+    path: str
+    call: str
+    length: int
+
+    @classmethod
+    def of(cls, head: bytes) -> Asked:
+        path = head.split(b" ", 2)[1].decode("ascii")
+        call = "put" if "/documents/" in path else "send" if path.endswith("/send") else "declare"
+        return cls(head, path, call, _length(head))
+
+
+def _length(head: bytes) -> int:
+    stated = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    return int(stated[1]) if stated else 0
+
+
+@dataclass
+class Exchange:
+    """One request on its way, and the connection on which it came."""
+
+    proxy: Proxy
+    asked: Asked
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def body(self) -> bytes:
+        """Read the whole body, and hold a document against its digest: that is its address."""
+        body = await self._read(self.asked.length)
+        self.proxy.wire.note(self.asked, body)
+        return body
+
+    async def half_of_body(self) -> bytes:
+        return await self._read(self.asked.length // 2)
+
+    async def _read(self, length: int) -> bytes:
+        body = await self.reader.readexactly(length)
+        if self.asked.call == "put":
+            self.proxy.wire.document_bytes += length
+        return body
+
+    async def passed_on(self) -> bytes:
+        """Give the sandbox's own answer to the request as it came."""
+        return await self.proxy.deliver(self.asked.head + await self.body())
+
+    async def say(self, answer: bytes) -> None:
+        self.writer.write(answer)
+        await self.writer.drain()
+
+    def reset(self) -> None:
+        _reset(self.writer)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection by RST: with a linger of 0 nothing that is still under way is delivered."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _untouched(exchange: Exchange) -> None:
+    await exchange.say(await exchange.passed_on())
+
+
+async def _refuse(exchange: Exchange) -> None:
+    """Nobody listens: this connection is gone, and those that the client tries next are refused."""
+    exchange.reset()
+    exchange.proxy.go_deaf()
+
+
+async def _reset_before(exchange: Exchange) -> None:
+    exchange.reset()
+
+
+async def _reset_in_body(exchange: Exchange) -> None:
+    half = await exchange.half_of_body()
+    await exchange.proxy.abandon(exchange.asked.head + half)
+    exchange.reset()
+
+
+async def _reset_after_body(exchange: Exchange) -> None:
+    await exchange.proxy.abandon(exchange.asked.head + await exchange.body())
+    exchange.reset()
+
+
+async def _answer_lost(exchange: Exchange) -> None:
+    await exchange.passed_on()
+    exchange.close()
+
+
+async def _cut_in_head(exchange: Exchange) -> None:
+    answer = await exchange.passed_on()
+    await exchange.say(answer[: answer.index(b"\r\n\r\n") // 2])
+    exchange.close()
+
+
+async def _cut_in_body(exchange: Exchange) -> None:
+    """An answer without a body is cut just before its head ends."""
+    head, end, body = (await exchange.passed_on()).partition(b"\r\n\r\n")
+    await exchange.say(head + end + body[: len(body) // 2] if body else head)
+    exchange.close()
+
+
+async def _drip(exchange: Exchange) -> None:
+    for byte in await exchange.passed_on():
+        await exchange.say(bytes([byte]))
+        await asyncio.sleep(0.0002)
+
+
+async def _stall(exchange: Exchange) -> None:
+    await exchange.body()
+    await asyncio.sleep(_STALL_S)
+    exchange.reset()
+
+
+async def _duplicate(exchange: Exchange) -> None:
+    """Both arrive at the same time, as when a middlebox thought the first one lost."""
+    request = exchange.asked.head + await exchange.body()
+    answer, _ = await asyncio.gather(exchange.proxy.deliver(request), exchange.proxy.deliver(request))
+    await exchange.say(answer)
+
+
+async def _ghost(when: str, exchange: Exchange) -> None:
+    """The request was taken and seemed lost; it comes to the sandbox when nobody thinks of it any more."""
+    exchange.proxy.ghosts.append((when, exchange.asked.head + await exchange.body()))
+    exchange.reset()
+
+
+async def _refused_early(exchange: Exchange) -> None:
+    await exchange.say(_problem(413, "document-too-large"))
+    exchange.close()
+
+
+async def _flood_of_hints(exchange: Exchange) -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    await exchange.say(hint * 200 + await exchange.passed_on())
+
+
+async def _endless_head(exchange: Exchange) -> None:
+    await exchange.body()
+    await exchange.say(b"HTTP/1.1 200 OK\r\n")
+    for number in range(300):
+        await exchange.say(b"X-%d: %s\r\n" % (number, b"a" * 1000))
+    exchange.reset()
+
+
+async def _elsewhere(status: int, exchange: Exchange) -> None:
+    await exchange.body()
+    location = f"http://{_LOOPBACK}:{exchange.proxy.elsewhere_port}{exchange.asked.path}"
+    await exchange.say(_http(status, Location=location))
+
+
+async def _foreign_receipt(exchange: Exchange) -> None:
+    """A real receipt of this sandbox, but of another submission, in the shape of the call's answer."""
+    await exchange.body()
+    await exchange.say(_json(200, _shaped(exchange.asked, exchange.proxy.foreign)))
+
+
+async def _failed_with_receipt(exchange: Exchange) -> None:
+    """Right in everything but the status, and a lie: nothing was received."""
+    await exchange.body()
+    declared = exchange.proxy.wire.declared.get(_key(exchange.asked), {"documents": []})
+    receipt = {
+        "key": _key(exchange.asked),
+        "number": "SANDBOX-999999",
+        "issuer": "a gateway",
+        "received_at": "2026-01-01T00:00:00.000Z",
+        "branch": {"code": "haifa", "name": {"he": "-", "en": "Haifa", "fr": "-"}},
+        "documents": declared["documents"],
+    }
+    await exchange.say(_json(503, _shaped(exchange.asked, receipt)))
+
+
+async def _said_instead(answer: Callable[[], bytes], exchange: Exchange) -> None:
+    await exchange.body()
+    await exchange.say(answer())
+
+
+def _shaped(asked: Asked, receipt: dict[str, Any]) -> dict[str, Any]:
+    standing = {"state": "received", "missing": [], "branch": "haifa", "expires_at": None, "receipt": receipt}
+    return standing if asked.call == "declare" else receipt
+
+
+def _key(asked: Asked) -> str:
+    return asked.path.split("/")[3]
+
+
+_FOREIGN = "200 foreign receipt"
+_BREAKING: dict[str, Wire] = {
+    "refuse": _refuse,
+    "reset before": _reset_before,
+    "reset in body": _reset_in_body,
+    "reset after body": _reset_after_body,
+    "answer lost": _answer_lost,
+    "answer cut in head": _cut_in_head,
+    "answer cut in body": _cut_in_body,
+    "drip": _drip,
+    "stall": _stall,
+    "duplicate": _duplicate,
+    "ghost on the next request": partial(_ghost, "next"),
+    "ghost after the clients": partial(_ghost, "after"),
+    "ghost after the receipt": partial(_ghost, "late"),
+    "413 early": _refused_early,
+    "1xx flood": _flood_of_hints,
+    "endless head": _endless_head,
+    "301": partial(_elsewhere, 301),
+    "307": partial(_elsewhere, 307),
+    _FOREIGN: _foreign_receipt,
+    "503 with a receipt": _failed_with_receipt,
+}
+_SAYING = {name: partial(_said_instead, answer) for name, answer in ANSWERS.items()}
+_BREAKS, _SAYS = list(_BREAKING), list(_SAYING)
+_ON_THE_WIRE: dict[str, Wire] = {
+    **_BREAKING,
+    **_SAYING,
+    _WITHDRAWN: partial(_said_instead, partial(_problem, 409, "withdrawn")),
+}
+
+
+# -- the proxy ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Seen:
+    """What came from clients, for the checker."""
+
+    struck: list[str] = field(default_factory=list)
+    document_bytes: int = 0
+    elsewhere_bytes: int = 0
+    wrong: list[str] = field(default_factory=list)  # bytes that came under another's digest
+    declared: dict[str, Any] = field(default_factory=dict)  # by key, since the schedule began
+
+    def note(self, asked: Asked, body: bytes) -> None:
+        if asked.call == "declare":
+            self.declared[_key(asked)] = json.loads(body)
+        if asked.call == "put" and hashlib.sha256(body).hexdigest() != asked.path.rpartition("/")[2]:
+            self.wrong.append(f"{len(body)} bytes that are not {asked.path[-8:]}")
+
+
+class Proxy:
+    """The man in the middle, in a process of its own. What it is told is the name of a method."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.wire = Seen()
+        self.ghosts: list[tuple[str, bytes]] = []
+        self.foreign: dict[str, Any] = {}
+        self.elsewhere_port = 0
+        self._listener = listener
+        self._sandbox_port = 0
+        self._plan: dict[tuple[str, int], str] = {}
+        self._asked: Counter[str] = Counter()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._accepting: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    # -- what it is told -----------------------------------------------------------------------------------
+
+    async def arm(self, sandbox_port: int, plan: dict[tuple[str, int], str], foreign: dict[str, Any]) -> None:
+        """Begin a schedule: the n-th request of a call, or of any, meets its fault."""
+        for task in self._connections:
+            task.cancel()
+        self._sandbox_port, self._plan, self.foreign = sandbox_port, dict(plan), foreign
+        self._asked.clear()
+        self.ghosts.clear()
+        self.wire = Seen()
+        await self._hear()
+
+    async def calm(self) -> None:
+        """End the faults. The ghosts that waited for the clients to go come now."""
+        self._plan.clear()
+        await self._hear()
+        await self._raise_ghosts("next", "after")
+
+    async def raise_late_ghosts(self) -> None:
+        await self._raise_ghosts("next", "after", "late")
+
+    async def seen(self) -> Seen:
+        """Tell what came since the last time, so that each phase of a schedule is held to its own."""
+        seen, self.wire = self.wire, Seen(declared=self.wire.declared)
+        return seen
+
+    # -- what it does --------------------------------------------------------------------------------------
+
+    def go_deaf(self) -> None:
+        """Let connections be refused for a while; the port stays ours, for a listener keeps it when shut."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+            self._accepting = None
+            self._listener.shutdown(socket.SHUT_RD)
+            self._opening = asyncio.create_task(self._hear_again())
+
+    async def deliver(self, request: bytes) -> bytes:
+        """Give the sandbox's whole answer to a request, made on a connection of its own."""
+        reader, writer = await asyncio.open_connection(_LOOPBACK, self._sandbox_port, limit=2**20)
+        try:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            return head + await reader.readexactly(_length(head))
+        finally:
+            writer.transport.abort()
+
+    async def abandon(self, part: bytes) -> None:
+        """Send the sandbox this much, and be gone before it answers."""
+        _, writer = await asyncio.open_connection(_LOOPBACK, self._sandbox_port)
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(0.002)  # a reset discards what the sandbox has not read yet
+        _reset(writer)
+
+    async def _raise_ghosts(self, *when: str) -> None:
+        called = [request for its_time, request in self.ghosts if its_time in when]
+        self.ghosts = [(its_time, request) for its_time, request in self.ghosts if its_time not in when]
+        for request in called:
+            await self.deliver(request)
+
+    async def _hear_again(self) -> None:
+        await asyncio.sleep(_DEAF_S)
+        await self._hear()
+
+    async def _hear(self) -> None:
+        if self._accepting is None:
+            self._listener.listen(100)
+            self._accepting = asyncio.create_task(self._accept())
+
+    async def _accept(self) -> None:
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = asyncio.create_task(self._serve(connection))
+            self._connections.add(task)
+            task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        """Forget a connection. What the proxy cannot handle ends it loudly, lest it look like a fault."""
+        self._connections.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            traceback.print_exception(error)
+            os._exit(1)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection, limit=2**20)
+        try:
+            # A client that is killed, refused or content breaks off wherever it likes.
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while not writer.is_closing():
+                    await self._exchange(reader, writer)
+        finally:
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = Asked.of(await reader.readuntil(b"\r\n\r\n"))
+        fault = self._fault_of(asked)
+        await self._raise_ghosts("next")
+        await _ON_THE_WIRE.get(fault, _untouched)(Exchange(self, asked, reader, writer))
+
+    def _fault_of(self, asked: Asked) -> str:
+        self._asked.update(("any", asked.call))
+        for which in ("any", asked.call):
+            if fault := self._plan.pop((which, self._asked[which]), ""):
+                self.wire.struck.append(f"{fault} at {asked.call}")
+                return fault
+        return ""
+
+    async def watch_elsewhere(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The place that redirects point to. Whoever comes is counted, with everything that it says."""
+        self.wire.elsewhere_bytes += 1
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(2**16):
+                self.wire.elsewhere_bytes += len(piece)
+                writer.write(_http(200))
+        writer.close()
+
+
+async def _run_proxy(proxy: Proxy, orders: Connection) -> None:
+    elsewhere = await asyncio.start_server(proxy.watch_elsewhere, _LOOPBACK, 0)
+    proxy.elsewhere_port = elsewhere.sockets[0].getsockname()[1]
+    ordered = asyncio.Event()
+    asyncio.get_running_loop().add_reader(orders.fileno(), ordered.set)
+    while True:
+        await ordered.wait()
+        ordered.clear()
+        while orders.poll():
+            name, *values = orders.recv()
+            orders.send(await getattr(proxy, name)(*values))
+
+
+class Switch:
+    """The worker's hand on its proxy: `proxy("calm")` returns when it is done."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.url = f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
+        context = multiprocessing.get_context("fork")
+        self._orders, far_end = context.Pipe()
+        self._process = context.Process(target=self._serve, args=(listener, far_end), daemon=True)
+        self._process.start()
+
+    @staticmethod
+    def _serve(listener: socket.socket, orders: Connection) -> None:
+        listener.setblocking(False)
+        asyncio.run(_run_proxy(Proxy(listener), orders))
+
+    def __call__(self, order: str, *values: object) -> Any:
+        self._orders.send((order, *values))
+        if not self._orders.poll(30):
+            raise TimeoutError(f"the proxy does not {order}")
+        return self._orders.recv()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+@contextlib.contextmanager
+def _proxied() -> Iterator[Switch]:
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        port = probe.getsockname()[1]
+    # A port that was bound by its number stays bound while nobody listens on it.
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_LOOPBACK, port))
+        switch = Switch(listener)
+    try:
+        yield switch
+    finally:
+        switch.close()
+
+
+# -- processes ---------------------------------------------------------------------------------------------
+
+
+def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> int:
+    """Start docsend in a fork of this process, which has imported it; give its process id."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        os.environ.clear()
+        os.environ.update(env)
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        # New ones: the worker's own know of another kind of file behind their numbers.
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
+        code = _main([str(each) for each in argv])
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:  # noqa: BLE001 - as an interpreter would end
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _main(argv: list[str]) -> int:
+    from docsend.cli import app  # noqa: PLC0415 - in the worker, where the path may lead to a patched one
+    from docsend.patience import Patience  # noqa: PLC0415
+
+    # Shorter pauses, so that attempts are many; how they are made is the program's own.
+    Patience.__init__.__defaults__ = (Patience(0).attempts, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+    shortened = Patience(0)
+    assert (shortened.first_pause_s, shortened.longest_pause_s) == (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+    return app.main(argv)
+
+
+@contextlib.contextmanager
+def _sandbox(folder: Path) -> Iterator[int]:
+    """A sandbox over this folder, forked: an interpreter for each would cost more than its clients."""
+    folder.mkdir()
+    reading, writing = os.pipe()
+    with (folder / "stderr").open("wb") as err:
+        argv = ("sandbox", "--data", folder, "--port", 0, "--json")
+        pid = _forked(argv, lab.environment(folder / "home"), writing, err.fileno())
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as said:
+            yield int(json.loads(said.readline())["address"].rpartition(":")[2])
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@dataclass
+class Client:
+    """Somebody who runs one command until it is done; `ran` is how each run ended."""
+
+    number: int
+    submission: int
+    files: list[Path]
+    home: Path
+    ran: list[lab.Ran] = field(default_factory=list)
+    trouble: list[tuple[str, str]] = field(default_factory=list)
+
+    def argv(self, url: str) -> list[object]:
+        return ["send", *self.files, *lab.ABOUT, "--id", lab.PERSON, "--service", url, "--json"]
+
+
+@dataclass
+class _Running:
+    """One run of a client that has not ended."""
+
+    client: Client
+    pid: int
+    folder: Path
+    began: float
+    kill_at: float | None
+
+    @classmethod
+    def start(
+        cls, client: Client, url: str, folder: Path, kill_after: float | None, more: Sequence[str]
+    ) -> _Running:
+        folder = folder / f"{client.number}-{len(client.ran)}"
+        folder.mkdir(parents=True)
+        env = lab.environment(client.home, DOCSEND_PATIENCE=_PATIENCE)
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            pid = _forked([*client.argv(url), *more], env, out.fileno(), err.fileno())
+        now = time.monotonic()
+        return cls(client, pid, folder, now, None if kill_after is None else now + kill_after)
+
+    def has_ended(self) -> bool:
+        """Kill it if its time has come, and note how it ended if it has."""
+        pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        now = time.monotonic()
+        if not pid and self.kill_at is not None and now > self.kill_at:
+            os.kill(self.pid, signal.SIGKILL)
+            self.kill_at = None
+        elif not pid and now - self.began > _HANGS_AFTER_S:
+            self.client.trouble.append(("other", f"still running after {_HANGS_AFTER_S:.0f} s"))
+            os.kill(self.pid, signal.SIGKILL)
+            self.began = now
+        if pid:
+            out, err = ((self.folder / name).read_text("utf-8", "replace") for name in ("out", "err"))
+            self.client.ran.append(lab.Ran(os.waitstatus_to_exitcode(status), out, err))
+            grown = used.ru_maxrss - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            if grown > _MOST_GROWTH_KB:
+                self.client.trouble.append(("other", f"took {grown // 1024} MB of memory"))
+        return bool(pid)
+
+
+def _run(
+    clients: Iterable[Client],
+    url: str,
+    folder: Path,
+    *,
+    most: int = 1,
+    kills: dict[tuple[int, int], float] | None = None,
+    more: Sequence[str] = (),
+) -> None:
+    """Run clients at the same time, each again until it has a receipt, at `most` so often."""
+
+    def start(client: Client) -> _Running:
+        kill_after = (kills or {}).get((client.number, len(client.ran)))
+        return _Running.start(client, url, folder, kill_after, more)
+
+    started = Counter({client.number: 1 for client in clients})
+    running = [start(client) for client in clients]
+    while running:
+        time.sleep(0.002)
+        for one in list(running):
+            if not one.has_ended():
+                continue
+            running.remove(one)
+            if one.client.ran[-1].code != 0 and started[one.client.number] < most:
+                started[one.client.number] += 1
+                running.append(start(one.client))
+
+
+# -- schedules ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What will happen: who sends which submission, which request meets which fault, who is killed when."""
+
+    name: str
+    seed: int
+    senders: tuple[int, ...]  # for each client the number of its submission
+    shares_home: bool
+    documents: int
+    plan: dict[tuple[str, int], str]
+    kills: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    @property
+    def tally(self) -> str:
+        return TALLIES[(len(self.senders) > 1) + (len(self.senders) > 2)]
+
+    def __str__(self) -> str:
+        plan = ", ".join(f"{fault!r} at {call} {n}" for (call, n), fault in sorted(self.plan.items()))
+        home = "one home" if self.shares_home else "a home each"
+        return f"{self.name}: submissions {self.senders}, {home}, {plan}, kills {self.kills or 'none'}"
+
+
+def schedule(seed: int, number: int) -> Schedule:
+    """Make the random schedule of this number: 1 to 8 faults among the requests that are likely to come."""
+    chance = random.Random(f"{seed}/{number}")
+    clients = chance.choices((1, 2, 8), (40, 50, 10))[0]
+    senders = tuple(range(clients)) if chance.random() < 0.2 else (0,) * clients
+    documents = chance.randint(1, 3)
+    faults = chance.randint(1, 8)
+    requests = chance.sample(range(1, clients * (documents + 2) + 2 * faults), faults)
+    kills = {
+        (chance.randrange(clients), chance.randrange(_RUNS_THROUGH_FAULTS)): chance.uniform(0, 0.15)
+        for _ in range(chance.choice((0, 0, 1, 2)))
+    }
+    return Schedule(
+        f"schedule {seed}/{number}",
+        seed,
+        senders,
+        chance.random() < 0.5,
+        documents,
+        {("any", n): chance.choice(chance.choice((_BREAKS, _SAYS))) for n in requests},
+        kills,
+    )
+
+
+def singles() -> list[Schedule]:
+    """Each fault alone, at the first request of each call."""
+    return [
+        Schedule(f"{fault} at {call}", 0, (0,), shares_home=True, documents=2, plan={(call, 1): fault})
+        for fault in _ON_THE_WIRE
+        for call in CALLS
+    ]
+
+
+class World:
+    """All that the schedules of one worker have in common, and what happens in each."""
+
+    def __init__(self, scratch: Path, proxy: Switch) -> None:
+        self._scratch = scratch
+        self._proxy = proxy
+        self._pool = [_files(scratch / "files", submission) for submission in range(9)]
+
+    def play(self, plan: Schedule) -> tuple[list[tuple[str, str]], bool]:
+        """Play one schedule; give its violations, and whether a fault really happened."""
+        with lab.world(self._scratch, "schedule") as folder, _sandbox(folder / "sandbox") as port:
+            return self._play(plan, folder, port)
+
+    def _play(self, plan: Schedule, folder: Path, port: int) -> tuple[list[tuple[str, str]], bool]:
+        sent = {submission: self._pool[submission][: plan.documents] for submission in plan.senders}
+        clients = [
+            Client(number, submission, sent[submission], folder / f"home-{0 if plan.shares_home else number}")
+            for number, submission in enumerate(plan.senders)
+        ]
+        foreign = self._foreign(plan, folder, port)
+        self._proxy("arm", port, plan.plan, _as_given(foreign) if foreign else {})
+        _run(clients, self._proxy.url, folder / "faulty", most=_RUNS_THROUGH_FAULTS, kills=plan.kills)
+        attempts = [list(client.ran) for client in clients]
+        self._proxy("calm")
+        if _WITHDRAWN in plan.plan.values():
+            return self._withdrawn(clients[0], folder)
+        faulty = self._proxy("seen")
+        _run(clients, self._proxy.url, folder / "clean")
+        clean = self._proxy("seen")
+        self._proxy("raise_late_ghosts")
+        # Somebody else with the same documents has no ledger that knows: there, the service alone can tell.
+        others = [
+            Client(100 + submission, submission, files, folder / f"home-other-{submission}")
+            for submission, files in sent.items()
+        ]
+        _run([*clients, *others], self._proxy.url, folder / "again")
+        again = self._proxy("seen")
+        struck = {fault.rpartition(" at ")[0] for fault in faulty.struck}
+        broken = [
+            *_whole(folder / "sandbox", [*clients, *others, *([foreign] if foreign else [])]),
+            *_receipts_of_each([*clients, *others], lab.received(folder / "sandbox")),
+            *_once_more([client.ran[-1] for client in (*clients, *others)], again),
+            *_on_the_wire([faulty, clean, again], submissions=len(sent)),
+        ]
+        for client, tried in zip(clients, attempts, strict=True):
+            may_be_killed = client.number in {who for who, _ in plan.kills}
+            broken += _after_faults(tried, struck, may_be_killed=may_be_killed)
+            broken += _after_clean_run(client.ran[len(tried)])
+        was_killed = any(ran.code == -signal.SIGKILL for tried in attempts for ran in tried)
+        return broken, bool(struck) or was_killed
+
+    def _foreign(self, plan: Schedule, folder: Path, port: int) -> Client | None:
+        """Let somebody else's submission be received first, if the schedule needs its receipt."""
+        if _FOREIGN not in plan.plan.values():
+            return None
+        foreign = Client(99, 99, self._pool[-1][:1], folder / "home-foreign")
+        _run([foreign], f"http://{_LOOPBACK}:{port}", folder / "foreign")
+        foreign.trouble += _after_clean_run(foreign.ran[0])
+        return foreign
+
+    def _withdrawn(self, client: Client, folder: Path) -> tuple[list[tuple[str, str]], bool]:
+        """What was said to be withdrawn stays so, and --again is the way to send it, once."""
+        struck = self._proxy("seen").struck
+        _run([client], self._proxy.url, folder / "clean")
+        refused, document_bytes = client.ran[-1], self._proxy("seen").document_bytes
+        _run([client], self._proxy.url, folder / "again", more=["--again"])
+        codes = [problem["code"] for problem in refused.result.get("problems", ())]
+        broken = [*_whole(folder / "sandbox", [client]), *_after_clean_run(client.ran[-1])]
+        if (refused.code, codes, document_bytes) != (5, ["withdrawn"], 0):
+            broken.append(
+                ("other", f"after a withdrawal: {refused.code}, {codes}, {document_bytes} bytes sent")
+            )
+        return broken, bool(struck)
+
+
+def _files(folder: Path, submission: int) -> list[Path]:
+    """Three documents that no other submission has; the last of them takes more than one packet."""
+    import samples  # noqa: PLC0415 - lives beside the tests, which the runner puts on the path
+
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = (4_000, 9_000, 300_000)
+    return [
+        samples.write(folder, f"payslip-{submission}-{n}.pdf", samples.pdf(10 * submission + n, size=size))
+        for n, size in enumerate(sizes)
+    ]
+
+
+def _as_given(client: Client) -> dict[str, Any]:
+    """The receipt as the sandbox wrote it, which is more than a result shows; {} if there is none."""
+    receipts = [receipt for _, receipt in lab.ledger_rows(client.home).values() if receipt]
+    return dict(json.loads(receipts[0])) if receipts else {}
+
+
+# -- what has to hold --------------------------------------------------------------------------------------
+
+
+def _whole(sandbox: Path, clients: Sequence[Client]) -> Iterator[tuple[str, str]]:
+    """What the laboratory asks of all experiments, and what was noticed while clients ran."""
+    yield from lab.violations(
+        sandbox,
+        list(dict.fromkeys(client.home for client in clients)),
+        [ran for client in clients for ran in client.ran],
+        expected=lab.expected(file for client in clients for file in client.files),
+        submissions=len({client.submission for client in clients}),
+    )
+    for client in clients:
+        yield from client.trouble
+
+
+def _after_faults(
+    tried: Sequence[lab.Ran], struck: set[str], *, may_be_killed: bool
+) -> Iterator[tuple[str, str]]:
+    """A run through faults ends received, unfinished, or as the faults allow."""
+    allowed = {0, 6}
+    if _REFUSES & struck:
+        allowed.add(5)
+    if _WANTS_SIGN_IN & struck:
+        allowed.add(4)
+    if may_be_killed:
+        allowed.add(-signal.SIGKILL)
+    for ran in tried:
+        if ran.code not in allowed:
+            yield "other", f"exit code {ran.code}: {_said(ran)}"
+        if ran.code == 0 and not ran.receipt:
+            yield "lost", "exit code 0 without a receipt"
+
+
+def _after_clean_run(ran: lab.Ran) -> Iterator[tuple[str, str]]:
+    if ran.code != 0 or not ran.receipt:
+        yield "lost", f"a clean run ended with {ran.code}: {_said(ran)}"
+
+
+def _receipts_of_each(clients: Iterable[Client], kept: Sequence[lab.Kept]) -> Iterator[tuple[str, str]]:
+    """Whoever sent the same has one receipt, and it is of these documents."""
+    documents = {one.number: {name for name, _ in one.documents} for one in kept}
+    numbers: dict[int, set[str]] = {}
+    for client in clients:
+        for ran in client.ran:
+            if ran.receipt:
+                number = ran.receipt["number"]
+                numbers.setdefault(client.submission, set()).add(number)
+                if number in documents and documents[number] != {file.name for file in client.files}:
+                    yield "lost", f"{number} was printed, which is of other documents"
+    for submission, shown in numbers.items():
+        if len(shown) > 1:
+            yield "twice", f"submission {submission} has the receipts {', '.join(sorted(shown))}"
+
+
+def _once_more(last: Iterable[lab.Ran], seen: Seen) -> Iterator[tuple[str, str]]:
+    for ran in last:
+        if ran.code != 0 or not ran.receipt:
+            yield "lost", f"one more run ended with {ran.code}: {_said(ran)}"
+        elif ran.result.get("repeated") is not True:
+            yield "resent", "one more run does not say that it is repeated"
+    if seen.document_bytes:
+        yield "resent", f"one more run sent {seen.document_bytes} bytes of documents"
+
+
+def _on_the_wire(phases: Sequence[Seen], *, submissions: int) -> Iterator[tuple[str, str]]:
+    if (keys := len(phases[-1].declared)) > submissions:
+        yield "twice", f"{keys} keys were declared for {submissions} submissions"
+    for seen in phases:
+        if seen.elsewhere_bytes:
+            yield "seen", f"{seen.elsewhere_bytes} bytes at the place that a redirect named"
+        yield from (("wrong", f"a client sent {wrong}") for wrong in seen.wrong)
+
+
+def _said(ran: lab.Ran) -> str:
+    return ran.err.strip()[-300:] or "nothing"
+
+
+# -- the experiments ---------------------------------------------------------------------------------------
+
+
+def experiment(
+    count: int, seed: int, scratch: Path, *, source: Path | None = None, first: int = 0
+) -> list[lab.Tally]:
+    """Play random schedules from number `first` on; `source` is the folder of a patched docsend."""
+    tallies = {name: lab.Tally(name, seed) for name in TALLIES}
+    for found in _worked(scratch, source, {"seed": seed, "first": first, "count": count}):
+        tallies[found.name].merge(found)
+    return list(tallies.values())
+
+
+def catalogue(scratch: Path, *, source: Path | None = None) -> lab.Tally:
+    """Play each single fault at each call, once, with one client."""
+    whole = lab.Tally("network, each fault at each call", 0)
+    for found in _worked(scratch, source, {}):
+        whole.merge(found)
+    return whole
+
+
+def _worked(scratch: Path, source: Path | None, job: dict[str, int]) -> list[lab.Tally]:
+    """Let workers do a job together; each takes the schedules whose turn is its own."""
+    path = [str(source)] if source else []
+    path += [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    workers = []
+    for turn in range(_WORKERS):
+        folder = scratch / f"network-{turn}"
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"turn": turn, "scratch": str(folder), "source": source and str(source), **job}
+        worker = subprocess.Popen(
+            [sys.executable, "-c", "from faults import network; network.work()", json.dumps(about)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+        workers.append(worker)
+    outputs = [worker.communicate()[0] for worker in workers]
+    if any(worker.returncode for worker in workers):
+        raise RuntimeError(f"a worker ended with {[worker.returncode for worker in workers]}")
+    return [
+        lab.Tally(**{**raw, "broken": Counter(raw["broken"])})
+        for output in outputs
+        for raw in json.loads(output)
+    ]
+
+
+def work() -> None:
+    """Do a worker's part of a job; it is in the arguments, what came of it goes to stdout."""
+    job = json.loads(sys.argv[1])
+    _import_all(job["source"])
+    schedules = singles()
+    if "count" in job:
+        schedules = [schedule(job["seed"], job["first"] + n) for n in range(job["count"])]
+    tallies: dict[str, lab.Tally] = {}
+    with _proxied() as proxy:
+        world = World(Path(job["scratch"]), proxy)
+        for plan in schedules[job["turn"] :: _WORKERS]:
+            broken, struck = world.play(plan)
+            tally = tallies.setdefault(plan.tally, lab.Tally(plan.tally, plan.seed))
+            tally.add(str(plan), broken, struck=struck)
+    sys.stdout.write(json.dumps([vars(tally) for tally in tallies.values()]))
+
+
+def _import_all(source: str | None) -> None:
+    """Import what clients and sandboxes need before any is forked, and make sure that it is the one meant."""
+    for name in _NEEDED:
+        importlib.import_module(name)
+    found = Path(sys.modules["docsend"].__file__ or "")
+    assert source is None or found.is_relative_to(source), found
+    gc.freeze()  # a fork that collected what it shares would copy it

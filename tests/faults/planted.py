@@ -1,0 +1,252 @@
+"""Bugs that others made, planted into a copy of the program: the laboratory has to find each of them.
+
+A planted bug is a change of a few lines (file, what stands there, what stands there instead) and the
+experiment that must notice. If the program's text moves on, the change no longer fits, and that is an error too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import docsend
+from faults import lab
+
+_TESTS = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Bug:
+    name: str
+    changes: tuple[tuple[str, str, str], ...]
+    probe: str  # a name of faults.__main__.PROBES
+
+
+BUGS = (
+    Bug(
+        "a random key for every attempt",
+        (
+            (
+                "submission.py",
+                "digest = hashlib.sha256(canonical(named)).digest()",
+                "digest = __import__('os').urandom(32)",
+            ),
+        ),
+        "kills",
+    ),
+    Bug(
+        "the plan is written after the first byte has left",
+        (
+            (
+                "send.py",
+                "    known = ledger.plan(far_side.name, checked)\n",
+                "    far_side.declare(checked)\n    known = ledger.plan(far_side.name, checked)\n",
+            ),
+        ),
+        "power",
+    ),
+    Bug(
+        "the receipt is printed before it is on the disk",
+        (
+            ("send.py", "        ledger.received(far_side.name, submission.key, receipt)\n", ""),
+            (
+                "cli/send.py",
+                "        session.console.received(received, checked, delivery.receipt)\n",
+                "        session.console.received(received, checked, delivery.receipt)\n"
+                "        with session.ledger() as late:\n"
+                "            late.received(service, checked.key, delivery.receipt)\n",
+            ),
+        ),
+        "power",
+    ),
+    Bug(
+        "the ledger does not wait for the disk (synchronous = OFF)",
+        (("ledger.py", '"synchronous = FULL"', '"synchronous = OFF"'),),
+        "power",
+    ),
+    Bug(
+        "the sandbox does not wait for the disk before it says 201",
+        (("sandbox/store.py", "            os.fsync(file.fileno())\n", "            pass\n"),),
+        "power",
+    ),
+    Bug(
+        "a 404 on the way makes a new key",
+        (
+            (
+                "send.py",
+                "        except (service.Forgotten, service.Incomplete):\n            continue\n",
+                "        except service.Forgotten:\n"
+                "            submission = submission.again(submission.occurrence + 1)\n"
+                "            ledger.plan(far_side.name, submission)\n"
+                "            begin = lambda: far_side.declare(submission)\n"
+                "            continue\n",
+            ),
+        ),
+        "network",
+    ),
+    Bug(
+        "a further try sends the rest of the document only",
+        (
+            (
+                "service.py",
+                "        for start in range(0, len(content), _BLOCK):\n",
+                "        for start in range(_sent.get(document.sha256, 0), len(content), _BLOCK):\n"
+                "            _sent[document.sha256] = start + _BLOCK\n",
+            ),
+            ("service.py", "_SLICE = 64 * 1024\n", "_SLICE = 64 * 1024\n_sent: dict = {}\n"),
+        ),
+        "network",
+    ),
+    Bug(
+        "redirects are followed",
+        (
+            ("service.py", "self._client.send(request, stream=True)", "self._client.send(request, stream=True, follow_redirects=True)"),
+            ("service.py", "300 <= response.status_code < 400", "False"),
+        ),
+        "network",
+    ),
+    Bug(
+        "the sandbox keeps a 5xx as its answer",
+        (
+            (
+                "sandbox/app.py",
+                "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n",
+                "    stored = __import__('pathlib').Path(_FAILED, request.url.path.replace('/', '_'))\n"
+                "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n"
+                "            if stored.exists():\n                return _problem(_failed())\n",
+            ),
+            (
+                "sandbox/app.py",
+                "    except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept\n",
+                "    except (OSError, sqlite3.Error):\n        stored.touch()\n",
+            ),
+            ("sandbox/app.py", "_MOST_DECLARATION = ", "_FAILED = __import__('os').environ['FAULTS_FOLDER']\n_MOST_DECLARATION = "),
+        ),
+        "service errnos",
+    ),
+    Bug(
+        "the sandbox does not compare the digest of what arrived",
+        (("sandbox/app.py", "if digest.hexdigest() != sha256:", "if False:"),),
+        "network",
+    ),
+    Bug(
+        "a receipt is believed without looking whose it is",
+        (
+            ("service.py", "if receipt.key != checked.key or sent != named:", "if False:"),
+            ("service.py", "if receipt is not None and receipt.key != key:", "if False:"),
+        ),
+        "network",
+    ),
+    Bug(
+        "a repeated send is not replayed but makes another receipt",
+        (
+            (
+                "sandbox/store.py",
+                "            if kept.receipt is not None:\n                return kept.receipt\n",
+                "            connection.execute('DELETE FROM receipt WHERE owner = ? AND key = ?', place)\n",
+            ),
+            (
+                "sandbox/store.py",
+                'connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()',
+                'connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone() or (0,)',
+            ),
+        ),
+        "network",
+    ),
+    Bug(
+        "the session's token is written to the log",
+        (
+            (
+                "service.py",
+                "        _clock.deadline = deadline\n",
+                "        _clock.deadline = deadline\n"
+                "        sys.stderr.write(f\"{request.headers.get('authorization')}\\n\")\n",
+            ),
+        ),
+        "personal kills",
+    ),
+    Bug(
+        "a key that was withdrawn may be opened again",
+        (
+            (
+                "sandbox/store.py",
+                '            if state == "withdrawn":\n                raise withdrawn()\n            if declared',
+                '            if state == "withdrawn":\n'
+                "                connection.execute('DELETE FROM submission WHERE owner = ? AND key = ?', place)\n"
+                "                self._open(connection, place, declaration, branch)\n"
+                "                return self._kept(connection, place), True\n            if declared",
+            ),
+        ),
+        "stories",
+    ),
+    Bug(
+        "what was received expires like what was not",
+        (
+            (
+                "sandbox/store.py",
+                "WHERE state = 'open' AND expires_at < ?\"",
+                "WHERE state != 'withdrawn' AND coalesce(expires_at, '2000') < ?\"",
+            ),
+            ("sandbox/store.py", 'connection.execute("DELETE FROM submission', "connection.execute('DELETE FROM receipt WHERE owner = ? AND key = ?', place); connection.execute(\"DELETE FROM submission"),
+        ),
+        "stories",
+    ),
+    Bug(
+        "names of files reach the terminal as they are",
+        (
+            (
+                "console.py",
+                "        character if unicodedata.category(character) not in _STEERING else _written_out(character)\n",
+                "        character\n",
+            ),
+        ),
+        "hostile",
+    ),
+)
+
+
+def plant(bug: Bug, folder: Path) -> Path:
+    """Copy the program and change the copy; give the folder for PYTHONPATH."""
+    copy = folder / "docsend"
+    shutil.copytree(Path(docsend.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, here, instead in bug.changes:
+        text = (copy / name).read_text("utf-8")
+        if text.count(here) != 1:
+            raise LookupError(f"{bug.name}: {name} has this {text.count(here)} times: {here!r}")
+        (copy / name).write_text(text.replace(here, instead), "utf-8")
+    return folder
+
+
+def hunt(bug: Bug, seed: int, scratch: Path) -> lab.Tally:
+    """Run the experiment that must notice, over the changed copy. The tally is that experiment's."""
+    with lab.world(scratch, "planted") as folder:
+        source = plant(bug, folder / "source")
+        (folder / "lab").mkdir()
+        done = subprocess.run(
+            [sys.executable, "-m", "faults", "--probe", bug.probe, "--seed", str(seed)],
+            cwd=_TESTS,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(source), str(_TESTS)]),
+                "FAULTS_FOLDER": str(folder / "lab"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+    tally = lab.Tally(bug.name, seed, note=bug.probe)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        raise RuntimeError(f"{bug.name}: the probe said nothing: {done.stderr[-2000:]}")
+    for line in lines:
+        told = json.loads(line)
+        tally.tried += told["tried"]
+        tally.broken.update(told["broken"])
+        tally.examples += told["examples"][:2]
+    return tally

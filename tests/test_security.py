@@ -1,0 +1,335 @@
+"""What docs/security.md claims and no other test proves, and that every test it names exists."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import json
+import re
+import socket
+import stat
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import trustme
+
+import doubles
+import samples
+from conftest import ABOUT, WHO
+from docsend import catalog
+from docsend.sandbox import app
+from test_key import DECLARATION
+from test_network import a_port, over_tls
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+SEND = (*ABOUT, *WHO)
+JSON = {"Content-Type": "application/json"}
+KEY = "A" * 52
+HTTP = "HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+
+
+# -- the page ----------------------------------------------------------------------------------------------
+
+
+def _rows() -> list[list[str]]:
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines()]
+    return [row for row in cells if len(row) == 4 and row[0].isdecimal()]
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", PAGE))
+    assert len(named) > 40
+    for file, name in sorted(named):
+        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+        there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert name in there, f"{file}::{name}"
+
+
+def test_every_item_of_the_page_has_its_proof_or_says_why_not() -> None:
+    rows = _rows()
+    assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
+    for number, item, kept, proof in rows:
+        assert item, number
+        assert kept, number
+        assert "::test_" in proof or "not tested: " in proof or "faults/" in proof, number
+
+
+# -- the way to the service --------------------------------------------------------------------------------
+
+
+def _ask_for_required(run, answer, monkeypatch, tmp_path, token: str = "t") -> tuple[object, list]:
+    """Ask a service for the required documents, signed in with a token that it gave."""
+    file = tmp_path / "password"
+    file.write_text("fictional\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "1001")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(file))
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    session = doubles.Reply(200, json.dumps({"token": token, "expires_in": 60}).encode(), JSON)
+    with doubles.service(lambda asked: session if asked.method == "POST" else answer) as (url, asked):
+        return run("required", "--service", url), asked
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_carries_a_token_elsewhere(run, monkeypatch, tmp_path, status) -> None:
+    with doubles.service(lambda _: doubles.Reply(200, b'{"required": []}', JSON)) as (elsewhere, asked):
+        answer = doubles.Reply(status, headers={"Location": f"{elsewhere}/v1/required"})
+        outcome, _ = _ask_for_required(run, answer, monkeypatch, tmp_path)
+    assert (outcome.code, asked) == (6, [])
+
+
+@pytest.mark.parametrize("token", ["t\r\nX-Evil: 1", "t\nHost: evil", "t t", "t\x00", "\u05d0", ""])
+def test_a_token_that_is_no_token_gets_into_no_header(run, monkeypatch, tmp_path, token) -> None:
+    outcome, asked = _ask_for_required(run, doubles.Reply(200), monkeypatch, tmp_path, token)
+    assert outcome.code == 6
+    assert [request.method for request in asked] == ["POST"]
+
+
+def test_a_token_of_any_usual_length_is_carried_whole(run, monkeypatch, tmp_path) -> None:
+    answer = doubles.Reply(200, b'{"required": []}', JSON)
+    outcome, asked = _ask_for_required(run, answer, monkeypatch, tmp_path, "t" * 3000)
+    assert (outcome.code, asked[-1].headers["authorization"]) == (0, f"Bearer {'t' * 3000}")
+
+
+def test_netrc_is_never_read(run, payslip, home, monkeypatch) -> None:
+    for name in (".netrc", "_netrc"):
+        samples.write(home, name, b"machine 127.0.0.1 login canary password canary\n").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(home / ".netrc"))
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    with doubles.service(lambda _: doubles.Reply(500)) as (url, asked):
+        run("send", payslip, *SEND, "--service", url)
+    assert asked
+    assert not [request for request in asked if "authorization" in request.headers]
+
+
+def test_a_file_s_name_and_the_identity_are_in_no_address_and_no_header(run, sandbox, tmp_path) -> None:
+    file = samples.write(tmp_path, "canary; filename=x.pdf", samples.pdf(5))
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+        assert run("send", file, *SEND, "--service", url).code == 0
+    seen = " ".join(f"{request.path} {request.headers}" for request in asked)
+    assert len(asked) == 3
+    assert not re.search("canary|filename|000000018|User-Agent: python", seen, re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def test_no_keys_of_a_session_are_written_whatever_the_environment_asks(
+    run, payslip, authority, tmp_path, monkeypatch
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    with over_tls(authority.issue_cert("127.0.0.1")) as (url, asked):
+        run("send", payslip, *SEND, "--service", url)
+    assert len(asked) == 1
+    assert not (tmp_path / "keys").exists()
+
+
+def test_nothing_in_the_environment_switches_the_look_at_certificates_off(
+    run, payslip, authority, tmp_path, monkeypatch
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPX_CA_BUNDLE", "PIP_CERT"):
+        monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
+    for name, value in (
+        ("PYTHONHTTPSVERIFY", "0"),
+        ("NODE_TLS_REJECT_UNAUTHORIZED", "0"),
+        ("SSL_VERIFY", "0"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    with over_tls(authority.issue_cert("127.0.0.1")) as (url, asked):
+        outcome = run("send", payslip, *SEND, "--service", url)
+    assert (outcome.code, asked) == (6, [])
+    assert "certificate cannot be verified" in outcome.err
+
+
+def test_tls_below_1_2_is_not_offered(run, payslip, monkeypatch) -> None:
+    heard: list[bytes] = []
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    with a_port(lambda connection: heard.append(connection.recv(4096))) as port:
+        assert run("send", payslip, *SEND, "--service", f"https://127.0.0.1:{port}").code == 6
+    # The extension supported_versions (43): its length, the list's length, 1.3 and 1.2.
+    assert b"\x00\x2b\x00\x05\x04\x03\x04\x03\x03" in heard[0]
+
+
+@pytest.mark.parametrize("what", ["a body", "a header", "many headers"])
+def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    start = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    told = {
+        "a body": start + b"\r\n" + b" " * (2**20 + 2**16),
+        "a header": start + b"X: " + b"a" * 2**20 + b"\r\n\r\n",
+        "many headers": start + b"X: a\r\n" * 2**17 + b"\r\n",
+    }
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        with contextlib.suppress(OSError):
+            connection.sendall(told[what])
+
+    with a_port(serve) as port:
+        assert run("send", payslip, *SEND, "--service", f"http://127.0.0.1:{port}").code == 6
+
+
+# -- this machine ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_what_is_kept_is_for_its_owner_alone_however_loose_the_umask(spawn, payslip, home, tmp_path) -> None:
+    done = spawn("send", payslip, *SEND, "--service", "sandbox", umask=0)
+    assert done.code == 0, done.err
+    assert spawn("catalog", "--update", "--service", "sandbox", umask=0).code == 0
+    top = home / "docsend"
+    kept = [path for path in top.rglob("*") if path.is_file()]
+    assert {"ledger.sqlite3", "sandbox.sqlite3"} <= {path.name for path in kept}
+    for path in (top, *top.rglob("*")):
+        assert not path.is_dir() or stat.S_IMODE(path.stat().st_mode) == 0o700, path
+    # Documents lie in a folder that nobody else may enter.
+    files = [path for path in kept if path.parent.name != "documents"]
+    assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def test_nothing_in_the_current_folder_is_taken_for_configuration(spawn, payslip, tmp_path) -> None:
+    (tmp_path / ".env").write_text("DOCSEND_SERVICE=sandbox\nDOCSEND_LANG=he\n")
+    for name in ("config.toml", "docsend.toml", ".docsend.toml", "pyproject.toml"):
+        (tmp_path / name).write_text(
+            'default_service = "sandbox"\n[tool.docsend]\ndefault_service = "sandbox"\n'
+        )
+    (tmp_path / "keyringrc.cfg").write_text("[backend]\ndefault-keyring=keyring.backends.null.Keyring\n")
+    outcome = spawn("send", payslip, *SEND, cwd=tmp_path)
+    assert (outcome.code, "no service is chosen" in outcome.err) == (2, True)
+    assert spawn("login", "--status", "--service", "sandbox", cwd=tmp_path).code == 8
+
+
+def test_keyring_s_own_configuration_cannot_choose_a_plaintext_keyring(spawn, home, monkeypatch) -> None:
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND")
+    folder = home / "config" / "python_keyring"
+    folder.mkdir(parents=True)
+    name = "keyrings.alt.file.PlaintextKeyring"
+    (folder / "keyringrc.cfg").write_text(f"[backend]\ndefault-keyring={name}\n")
+    outcome = spawn(
+        "login", "--status", "--service", "sandbox", env={"XDG_CONFIG_HOME": str(home / "config")}
+    )
+    assert (outcome.code, f"only {name}" in outcome.err) == (8, True)
+
+
+def test_no_option_takes_a_password(run) -> None:
+    for option in ("--password", "--token", "--pass"):
+        assert run("login", "--code", "1", option, "canary", "--service", "sandbox").code == 2
+    assert "canary" not in run("login", "--password", "canary").err
+
+
+def test_what_a_service_says_becomes_no_path(run, home, tmp_path) -> None:
+    raw = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
+    raw["version"] = "../../../canary"
+    reply = doubles.Reply(200, json.dumps(raw).encode(), {**JSON, "ETag": '"../../canary"'})
+    before = set(tmp_path.rglob("*"))
+    with doubles.service(lambda _: reply) as (url, _):
+        assert run("catalog", "--update", "--service", url).code == 0
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
+    kept = {path.name for path in home.rglob("*") if path.is_file()}
+    assert kept == {f"{name}.json", f"{name}.etag"}
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_link_is_sent_as_the_file_that_it_leads_to(run, sandbox, payslip, tmp_path) -> None:
+    link = tmp_path / "link.pdf"
+    link.symlink_to(payslip)
+    result = run("send", link, *SEND, "--service", sandbox.url, "--json").json
+    assert sandbox.content(result["key"]) == {"link.pdf": payslip.read_bytes()}
+
+
+def test_the_client_has_few_dependencies() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert len(project["dependencies"]) <= 8
+
+
+# -- the sandbox -------------------------------------------------------------------------------------------
+
+
+def _told(url: str, request: bytes) -> bytes:
+    """Say these very bytes to the sandbox, and nothing after them; give all that it answers to them."""
+    port = int(url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        answer = b""
+        with contextlib.suppress(OSError):
+            while piece := connection.recv(65536):
+                answer += piece
+    return answer
+
+
+@pytest.fixture
+def declared(sandbox, payslip) -> str:
+    """Declare one document, and give the address that takes it."""
+    content = payslip.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    documents = [{"name": "payslip.pdf", "bytes": len(content), "sha256": digest}]
+    body = json.dumps({**DECLARATION, "documents": documents}).encode()
+    head = f"PUT /v1/submissions/{KEY} {HTTP}Content-Length: {len(body)}\r\n\r\n"
+    assert b" 201 " in _told(sandbox.url, head.encode() + body)[:20]
+    return f"/v1/submissions/{KEY}/documents/{digest}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "cut", "status"),
+    [
+        ("Content-Length: {less}", 0, 400),
+        ("Content-Length: {more}", 0, 408),
+        ("Content-Length: 99999999999", 0, 408),
+        ("Content-Length: {right}", 1, 408),
+        ("Content-Length: {right}\r\nContent-Length: {less}", 0, 400),
+        ("Content-Length: {right}\r\nTransfer-Encoding: chunked", 0, 408),
+        ("Transfer-Encoding: chunked", 0, 408),
+        ("Content-Length: -1", 0, 400),
+        ("Content-Length: +5", 0, 400),
+        ("X-Nothing: 1", 0, 411),
+    ],
+)
+def test_a_length_that_lies_stores_nothing(
+    sandbox, payslip, declared, monkeypatch, headers, cut, status
+) -> None:
+    monkeypatch.setattr(app, "_SECONDS_TO_ARRIVE", 0.3)  # for what was announced and does not come
+    content = payslip.read_bytes()
+    right = len(content)
+    lines = headers.format(right=right, less=right - 1, more=right + 1)
+    request = f"PUT {declared} {HTTP}{lines}\r\n\r\n".encode()
+    answer = _told(sandbox.url, request + content[: right - cut])
+    assert b" 201 " not in answer[:20]
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
+    assert list((sandbox.folder / "documents").iterdir()) == []
+    assert sandbox.select("SELECT file FROM document") == [(None,)]
+
+
+def test_documents_lie_under_names_of_the_sandbox_s_own(run, sandbox, payslip) -> None:
+    assert run("send", payslip, *SEND, "--service", sandbox.url).code == 0
+    names = [path.name for path in (sandbox.folder / "documents").iterdir()]
+    assert [bool(re.fullmatch("[0-9a-f]{32}", name)) for name in names] == [True]
+
+
+def test_the_sandbox_listens_on_this_machine_alone(run, sandbox) -> None:
+    port = int(sandbox.url.rpartition(":")[2])
+    assert sandbox.url.startswith("http://127.0.0.1:")
+    if sys.platform == "linux":  # where all of 127.0.0.0/8 is this machine
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=5).close()
+    assert run("sandbox", "--host", "0.0.0.0").code == 2  # noqa: S104 - that it cannot be said
+
+
+def test_an_answer_of_the_sandbox_names_no_place_and_no_statement(
+    sandbox, payslip, declared, monkeypatch
+) -> None:
+    (sandbox.folder / "documents").rmdir()
+    content = payslip.read_bytes()
+    head = f"PUT {declared} {HTTP}Content-Length: {len(content)}\r\n\r\n"
+    answer = _told(sandbox.url, head.encode() + content)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert not re.search(rb"Traceback|\.py|/tmp|sqlite|SELECT|Errno|server:", answer, re.IGNORECASE)
