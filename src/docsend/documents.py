@@ -37,13 +37,15 @@ _READ_FLAGS = (
 )
 
 
-def read_all(paths: Iterable[Path], *, at_most: int) -> tuple[Document | UnreadDocument, ...]:
+def read_all(
+    paths: Iterable[Path], *, at_most: int, hold_up_to: int = HELD_BYTES
+) -> tuple[Document | UnreadDocument, ...]:
     """Read every path in the order given. A file of more than `at_most` bytes is not read.
 
     Whatever is wrong with a file is in the UnreadDocument that stands in its place; nothing raises.
     """
     documents: list[Document | UnreadDocument] = []
-    room = HELD_BYTES
+    room = hold_up_to
     for path in paths:
         document = read(path, at_most=at_most, hold_up_to=room)
         documents.append(document)

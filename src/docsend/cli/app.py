@@ -4,19 +4,16 @@ import errno
 import importlib
 import inspect
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
-from docsend import __version__
+from docsend import __version__, signals
 from docsend.cli.session import taking_common_options
-from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, Terminated, UsageFault
+from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
 
 # In the order of the help. Each is a module with a `register(app)`.
 COMMANDS = ("send", "login", "required", "catalog", "receipts", "sandbox")
@@ -84,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code (see `docsend.errors`); nothing is raised."""
     _let_streams_write_anything()
     try:
-        with _signals_as_interrupts():
+        with signals.raised():
             return _run(argv)
     except DocsendError as error:
         return _report(error, as_json=_asks_for_json(argv))
@@ -166,41 +163,6 @@ def _asks_for_json(argv: Sequence[str]) -> bool:
     """Tell whether --json was given, when the command line itself could not be understood."""
     before_files = list(argv)[: list(argv).index("--")] if "--" in argv else argv
     return "--json" in before_files
-
-
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the work in order, its state written and told; the second at once.
-
-    At once is safe, too: whatever the ledger promised is on the disk already.
-    """
-    came: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        if came:
-            _leave(number)
-        came.append(number)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-
-    before: dict[int, Any] = {}
-    for which in (signal.SIGINT, signal.SIGTERM):
-        # Outside the main thread nobody may; and what a shell's background job ignores stays ignored.
-        with suppress(ValueError):
-            if signal.getsignal(which) is not signal.SIG_IGN:
-                before[which] = signal.signal(which, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _leave(number: int) -> None:
-    """End the process here and now, with the cursor that a progress bar may have hidden."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        with suppress(OSError):
-            os.write(sys.stderr.fileno(), b"\x1b[?25h\r\n")
-    os._exit(128 + number)
 
 
 if __name__ == "__main__":

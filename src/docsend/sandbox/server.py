@@ -7,7 +7,6 @@ file; the kernel frees the lock however the process ends, so there is no stale a
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import sqlite3
 import sys
@@ -17,8 +16,8 @@ from typing import IO, TYPE_CHECKING
 
 import uvicorn
 
-from docsend import catalog, disk
-from docsend.errors import LocalFailure, Terminated, UsageFault
+from docsend import catalog, disk, signals
+from docsend.errors import LocalFailure, UsageFault
 from docsend.sandbox.accounts import SESSION_S, Accounts
 from docsend.sandbox.app import Sandbox
 from docsend.sandbox.store import Store
@@ -26,7 +25,6 @@ from docsend.sandbox.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import FrameType
 
 if sys.platform == "win32":
     import msvcrt
@@ -68,8 +66,7 @@ def serve(folder: Path, port: int, announce: Callable[[str], None], *, session_s
             announce(address)
 
         server.when_started = ready
-        with _signals_end(server):
-            server.run(sockets=[listener])
+        _until_a_signal(server, listener)
 
 
 def running_at(folder: Path) -> str | None:
@@ -102,28 +99,19 @@ class _Server(uvicorn.Server):
         self.when_started()
 
 
-@contextlib.contextmanager
-def _signals_end(server: uvicorn.Server) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the server in peace, and raise what they stand for only afterwards.
+def _until_a_signal(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, end in peace, and raise what the signal stands for only then.
 
     uvicorn gives a signal back from within its event loop, which is no place to raise in.
     """
-    came: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        server.force_exit = bool(came)  # the second time without waiting for requests that are on their way
+    def stop() -> None:
         server.should_exit = True
-        came.append(number)
 
-    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with signals.noted(stop) as came:
+        server.run(sockets=[listener])
     if came:
-        raise Terminated if came[0] == signal.SIGTERM else KeyboardInterrupt
+        raise signals.came_as(came[0])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,259 @@
+"""The journey of many submissions: every row is checked before the first byte leaves, then workers send them.
+
+Nothing of a row is kept between the two passes but its key, so memory hardly grows with the batch: a worker
+reads and checks its row once more, and sends the very buffers that it has just checked. Rows end in any
+order; a row that fails stops no other. Running the same batch again finishes it, and sends nothing twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import queue
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from docsend import documents, receipts, rules
+from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, SignInNeeded
+from docsend.result import problem_of
+from docsend.submission import CheckedSubmission, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from docsend.catalog import Catalog
+    from docsend.ledger import Ledger
+    from docsend.manifest import Manifest, Row
+    from docsend.submission import Delivery, Receipt, Submission
+
+Status: TypeAlias = Literal["received", "before", "faulty", "refused", "unfinished", "not tried", "checked"]
+Deliver: TypeAlias = "Callable[[CheckedSubmission], Delivery]"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one row. `before` means: received, but by an earlier run."""
+
+    row: Row
+    status: Status
+    submission: CheckedSubmission | Submission
+    receipt: Receipt | None = None
+    problems: tuple[Problem, ...] = ()
+    error: DocsendError | None = None
+
+    @property
+    def key(self) -> str | None:
+        known = self.submission
+        return known.key if isinstance(known, CheckedSubmission) and known.is_named else None
+
+    @property
+    def is_received(self) -> bool:
+        return self.status in ("received", "before")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The rows of one machine of several: the K-th of N. What a row says decides where it belongs."""
+
+    number: int
+    of: int
+
+    def has(self, row: Row) -> bool:
+        return row.share % self.of == self.number - 1
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the first pass found: how many rows and bytes, and everything that is wrong with which row."""
+
+    rows: int = 0
+    total_bytes: int = 0
+    faulty: dict[int, tuple[Problem, ...]] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
+
+    @property
+    def good(self) -> int:
+        return self.rows - len(self.faulty)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A manifest with all that is needed to check its rows."""
+
+    manifest: Manifest
+    catalog: Catalog
+    share: Share | None = None
+    allow_outside: bool = False
+    account: str | None = None
+
+    def rows(self) -> Iterator[Row]:
+        rows = self.manifest.rows()
+        return rows if self.share is None else filter(self.share.has, rows)
+
+    def check(self, row: Row, *, hold: bool) -> tuple[CheckedSubmission | Submission, tuple[Problem, ...]]:
+        """Read a row's documents and hold the row against every rule; with errors it stays a Submission."""
+        paths, found = self.manifest.paths(row, allow_outside=self.allow_outside)
+        most = rules.largest_document(row.stated, self.catalog)
+        room = documents.HELD_BYTES if hold else 0
+        stated = row.stated.of(documents.read_all(paths, at_most=most, hold_up_to=room))
+        checked = rules.check(stated, self.catalog)
+        problems = (*row.problems, *found)
+        if isinstance(checked, rules.Faulty):
+            problems += checked.problems
+        else:
+            problems += checked.warnings
+        numbered = tuple(replace(problem, row=row.number) for problem in problems)
+        if isinstance(checked, rules.Faulty) or any(problem.is_error for problem in numbered):
+            return stated, numbered
+        if self.account is not None and self.catalog.destinations[checked.to].is_personal:
+            checked = checked.of_account(self.account)
+        return checked, numbered
+
+
+def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) -> Plan:
+    """Check every row, and rows against each other. Nothing is sent, and no document stays in memory."""
+    plan = Plan()
+    rows_of_keys: dict[bytes, int] = {}
+    rows_of_documents: dict[bytes, int] = {}
+    for row in batch.rows():
+        plan.rows += 1
+        checked, problems = batch.check(row, hold=False)
+        errors = [problem for problem in problems if problem.is_error]
+        if isinstance(checked, CheckedSubmission):
+            key = base64.b32decode(checked.key + "====")
+            first = rows_of_keys.setdefault(key, row.number)
+            if first != row.number:
+                errors.append(_duplicate(row, first))
+            plan.total_bytes += checked.total_bytes
+            problems += tuple(_shared_documents(row, checked, rows_of_documents, is_twin=first != row.number))
+        if errors:
+            plan.faulty[row.number] = tuple(errors)
+        plan.warnings += [problem for problem in problems if not problem.is_error]
+        seen(plan.rows)
+    return plan
+
+
+def _duplicate(row: Row, first: int) -> Problem:
+    return Problem(
+        "duplicate-row",
+        f"the row says the same as row {first}",
+        "remove one of them; if both are meant, give each its own reference",
+        row=row.number,
+    )
+
+
+def _shared_documents(
+    row: Row, checked: CheckedSubmission, rows_of_documents: dict[bytes, int], *, is_twin: bool
+) -> Iterator[Problem]:
+    for document in checked.documents:
+        first = rows_of_documents.setdefault(bytes.fromhex(document.sha256), row.number)
+        if first != row.number and not is_twin:
+            yield Problem(
+                "document-in-two-rows",
+                f"{document.name} is in row {first}, too",
+                "if it belongs to both, all is well",
+                severity="warning",
+                field="documents",
+                document=document.name,
+                row=row.number,
+            )
+
+
+class Stop(Exception):
+    """A worker was asked to stop in the middle of its row."""
+
+
+class Runner:
+    """Workers that bring the good rows of a batch to their receipts."""
+
+    def __init__(
+        self, batch: Batch, plan: Plan, ledger: Ledger, service: str, deliver: Deliver, *, jobs: int
+    ) -> None:
+        self._batch = batch
+        self._plan = plan
+        self._ledger = ledger
+        self._service = service
+        self._deliver = deliver
+        self._jobs = max(1, min(jobs, plan.good or 1))
+        self._rows = self._good_rows()
+        self._next = threading.Lock()
+        # Bounded: a slow report holds the workers back rather than filling the memory.
+        self._outcomes: queue.Queue[Outcome | None] = queue.Queue(maxsize=4 * self._jobs)
+        self._stopped = threading.Event()
+        self._bug: Exception | None = None
+
+    def stop(self) -> None:
+        """Let no row begin any more, and end those that are on their way at their next step."""
+        self._stopped.set()
+
+    def go_on(self) -> None:
+        """Raise Stop if the batch was stopped; workers ask at every step."""
+        if self._stopped.is_set():
+            raise Stop
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not for a batch that was stopped."""
+        if self._stopped.wait(seconds):
+            raise Stop
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Give what becomes of each good row, as it ends; after a stop the others as not tried.
+
+        A bug in a worker ends the batch, and is raised here.
+        """
+        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(self._jobs)]
+        for worker in workers:
+            worker.start()
+        running = len(workers)
+        while running:
+            outcome = self._outcomes.get()
+            if outcome is None:
+                running -= 1
+            else:
+                yield outcome
+        for row in self._rows:
+            yield Outcome(row, "not tried", row.stated)
+        if self._bug is not None:
+            raise self._bug
+
+    def _good_rows(self) -> Iterator[Row]:
+        return (row for row in self._batch.rows() if row.number not in self._plan.faulty)
+
+    def _work(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                with self._next:
+                    row = next(self._rows, None)
+                if row is None:
+                    return
+                self._outcomes.put(self._outcome(row))
+        except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
+            self._bug = bug
+            self.stop()
+        finally:
+            self._outcomes.put(None)
+
+    def _outcome(self, row: Row) -> Outcome:
+        checked, problems = self._batch.check(row, hold=True)
+        if not isinstance(checked, CheckedSubmission):
+            return Outcome(row, "faulty", checked, problems=problems)  # changed since the first pass
+        try:
+            known = self._ledger.find(self._service, checked.key)
+            delivery = (receipts.delivered(known) if known else None) or self._deliver(checked)
+        except Stop:
+            return Outcome(row, "unfinished", checked, problems=problems)
+        except DocsendError as error:
+            if isinstance(error, LocalFailure | SignInNeeded):
+                self.stop()  # no other row would fare better
+            found = tuple(
+                replace(problem, row=row.number) for problem in error.problems or (problem_of(error),)
+            )
+            return Outcome(row, _status(error), checked, problems=found + problems, error=error)
+        status: Status = "before" if delivery.is_repeated else "received"
+        return Outcome(row, status, checked, delivery.receipt, problems)
+
+
+def _status(error: DocsendError) -> Status:
+    if isinstance(error, Refused):
+        return "refused"
+    return "faulty" if isinstance(error, FaultySubmission) else "unfinished"

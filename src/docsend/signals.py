@@ -1,0 +1,79 @@
+"""SIGINT and SIGTERM: the first ends the work in order, the second ends the process at once.
+
+At once is safe, too: whatever was promised to anybody is on the disk already.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from docsend.errors import Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Raise what a signal stands for, KeyboardInterrupt or Terminated, wherever the main thread is."""
+
+    def first(number: int) -> None:
+        raise came_as(number)
+
+    with _handled(first):
+        yield
+
+
+@contextmanager
+def noted(stop: Callable[[], None]) -> Iterator[list[int]]:
+    """Call `stop` when a signal comes, and interrupt nothing; give the list of those that came."""
+    came: list[int] = []
+
+    def first(number: int) -> None:
+        came.append(number)
+        stop()
+
+    with _handled(first):
+        yield came
+
+
+def came_as(number: int) -> KeyboardInterrupt:
+    """Give what a signal is raised as."""
+    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+
+
+@contextmanager
+def _handled(first: Callable[[int], None]) -> Iterator[None]:
+    count = 0
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        if count > 1:
+            _leave(number)
+        first(number)
+
+    before: dict[int, Any] = {}
+    for which in (signal.SIGINT, signal.SIGTERM):
+        # Outside the main thread nobody may; and what a shell's background job ignores stays ignored.
+        with suppress(ValueError):
+            if signal.getsignal(which) is not signal.SIG_IGN:
+                before[which] = signal.signal(which, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int) -> None:
+    """End the process here and now, with the cursor that a progress bar may have hidden."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), b"\x1b[?25h\r\n")
+    os._exit(128 + number)
