@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
-.PHONY: demo test lint types docs bench lock clean
+.PHONY: demo test lint types docs bench faults lock clean
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run
@@ -38,13 +38,17 @@ docs: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python bench/run.py
 
+## faults: the whole fault laboratory, about an hour; writes docs/fault-report.md
+faults: $(VENV)/.dev
+	cd tests && $(abspath $(BIN))/python -m faults --write ../docs/fault-report.md
+
 ## lock: compile the locked requirements anew (uv does it for all platforms at once)
 lock: $(VENV)/.dev
 	$(PIP) install uv
 	for name in run dev; do \
 	    extra=$$([ $$name = dev ] && echo requirements/dev.in); \
 	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	        --no-emit-index-url --no-header --no-annotate --extra sandbox \
+	        --no-emit-index-url --no-header --no-annotate --extra sandbox --extra excel \
 	        pyproject.toml requirements/build.in $$extra --output-file requirements/$$name.lock; \
 	done
 

@@ -117,21 +117,23 @@ class Catalog:
             raw: dict[str, Any] = json.loads(text)
             if raw["schema"] != SCHEMA:
                 raise MalformedCatalog(f"not a {SCHEMA}")
-            self.version = str(raw["version"])
+            self.version = _text(raw["version"])
             self.texts = TextLimits(
-                **{name: int(raw["texts"][name]) for name in ("remark", "reference", "document_name")}
+                **{name: _size(raw["texts"][name]) for name in ("remark", "reference", "document_name")}
             )
-            self.destinations = {row["code"]: _destination(row) for row in raw["destinations"]}
+            self.destinations = {_text(row["code"]): _destination(row) for row in raw["destinations"]}
             self.subjects = {
-                row["code"]: Subject(**_entry(row), to=tuple(row["to"])) for row in raw["subjects"]
+                _text(row["code"]): Subject(**_entry(row), to=_texts(row["to"])) for row in raw["subjects"]
             }
-            self.categories = {row["code"]: Category(**_entry(row)) for row in raw["categories"]}
+            self.categories = {_text(row["code"]): Category(**_entry(row)) for row in raw["categories"]}
             self.types = tuple(_document_type(row) for row in raw["types"])
-            self.branches = {row["code"]: Branch(**_entry(row)) for row in raw["branches"]}
-            self.forms = {row["number"]: _form(row) for row in raw["forms"]}
+            self.branches = {_text(row["code"]): Branch(**_entry(row)) for row in raw["branches"]}
+            self.forms = {_text(row["number"]): _form(row) for row in raw["forms"]}
             if strays := {type_.category for type_ in self.types} - self.categories.keys():
                 raise MalformedCatalog(f"types of unknown categories: {len(strays)}")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if not self.destinations:
+                raise MalformedCatalog("no destination")
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise MalformedCatalog(f"not a catalog: {type(error).__name__}") from error
 
     def subjects_of(self, to: str) -> tuple[Subject, ...]:
@@ -168,13 +170,38 @@ def load(path: Path = BUNDLED) -> Catalog:
     return Catalog(path.read_bytes())
 
 
+def _text(value: object) -> str:
+    """Give a text in which every character can be written; raise ValueError or TypeError for all else."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    value.encode()
+    return value
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError("not a list")
+    return tuple(map(_text, values))
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _size(value: object) -> int:
+    """Give a number of bytes or documents that can be; nothing has more than 2**53."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 2**53:
+        raise ValueError("not a limit")
+    return value
+
+
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
     names = row["labels"]
     return {
-        "code": str(row["code"]),
-        "labels": {language: str(names[language]) for language in LANGUAGES},
-        "status": row["status"],
-        "source": row["source"],
+        "code": _text(row["code"]),
+        "labels": {language: _text(names[language]) for language in LANGUAGES},
+        "status": _text(row["status"]),
+        "source": _text(row["source"]),
     }
 
 
@@ -188,19 +215,19 @@ def _destination(row: Mapping[str, Any]) -> Destination:
         needs_subject=bool(row["subject"]),
         takes_branch=bool(row["branch"]),
         is_personal=row["service"] == "personal",
-        formats=tuple(str(name) for name in row["formats"]),
-        max_documents=None if most is None else int(most),
-        max_document_bytes=int(row["max_document_bytes"]),
-        near_document_bytes=int(row["near_document_bytes"]),
+        formats=_texts(row["formats"]),
+        max_documents=None if most is None else _size(most),
+        max_document_bytes=_size(row["max_document_bytes"]),
+        near_document_bytes=_size(row["near_document_bytes"]),
     )
 
 
 def _form(row: Mapping[str, Any]) -> Form:
     return Form(
         **_entry({**row, "code": row["number"]}),
-        subject=str(row["subject"]),
-        online=str(row["online"]),
-        url=row["url"],
+        subject=_text(row["subject"]),
+        online=_text(row["online"]),
+        url=_optional(row["url"]),
     )
 
 
@@ -208,11 +235,15 @@ def _document_type(row: Mapping[str, Any]) -> DocumentType:
     online = row["online"]
     return DocumentType(
         **_entry(row),
-        to=tuple(row["to"]),
-        subject=row["subject"],
-        category=row["category"],
-        form=row["form"],
+        to=_texts(row["to"]),
+        subject=_optional(row["subject"]),
+        category=_text(row["category"]),
+        form=_optional(row["form"]),
         online=None
         if online is None
-        else OnlineForm(number=row["form"], url=online["url"], is_confirmed=online["status"] == "confirmed"),
+        else OnlineForm(
+            number=_optional(row["form"]),
+            url=_optional(online["url"]),
+            is_confirmed=online["status"] == "confirmed",
+        ),
     )

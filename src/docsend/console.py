@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -61,6 +62,9 @@ def safe(text: object) -> str:
 _STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
+_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 def _written_out(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
@@ -90,7 +94,7 @@ class Console:
     def say(self, text: str) -> None:
         """Tell something that is good to know and may be missed."""
         if not self._quiet:
-            self._tell(text)
+            self._tell(safe(text))
 
     def say_once(self, text: str) -> None:
         """Tell it the first time only."""
@@ -143,7 +147,9 @@ class Console:
         stream = sys.stdout
         plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
         # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
-        text = json.dumps(value, ensure_ascii=plain or _has_surrogates(value))
+        text = json.dumps(value, ensure_ascii=plain)
+        # In JSON these stand in texts only, and an escape is the same character.
+        text = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         self._put(text + "\n")
 
     def received(self, result: Result, checked: CheckedSubmission, receipt: Receipt) -> None:
@@ -502,14 +508,6 @@ def _as_text(text: str) -> Any:
     from rich.text import Text  # noqa: PLC0415 - only a terminal pays for rich
 
     return Text(text)
-
-
-def _has_surrogates(value: Any) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def _write(stream: IO[str] | None, text: str) -> OSError | None:

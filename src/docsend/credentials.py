@@ -84,12 +84,17 @@ class Vault:
         return self._within_time(_name_of)
 
     def credentials(self) -> Credentials | None:
-        raw = self._read("account")
-        return Credentials(str(raw["code"]), str(raw["password"])) if raw else None
+        raw = self._read("account") or {}
+        code, password = raw.get("code"), raw.get("password")
+        # Whatever else stands there is not ours, and nobody is signed in.
+        return Credentials(code, password) if isinstance(code, str) and isinstance(password, str) else None
 
     def token(self) -> Token | None:
-        raw = self._read("session")
-        return Token(str(raw["token"]), float(raw["expires_at"])) if raw else None
+        raw = self._read("session") or {}
+        token, expires_at = raw.get("token"), raw.get("expires_at")
+        if not isinstance(token, str) or not isinstance(expires_at, int | float):
+            return None
+        return Token(token, float(expires_at))
 
     def keep_credentials(self, credentials: Credentials) -> None:
         """Write, and read back; raise LocalFailure if that is not what was written."""

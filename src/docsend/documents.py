@@ -138,4 +138,4 @@ def _reason(path: Path, error: OSError) -> Unread:
     if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that is not there
         return "not-regular"
     # Windows cannot open a folder and says "access denied".
-    return "directory" if path.is_dir() else "unreadable"
+    return "directory" if os.path.isdir(path) else "unreadable"  # noqa: PTH112 - Path.is_dir may raise

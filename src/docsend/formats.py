@@ -200,14 +200,20 @@ def _tiff_defect(content: bytes) -> Defect | None:
     order = "<" if content.startswith(b"II") else ">"
     (directory,) = struct.unpack_from(order + "I", content, 4)
     visited: set[int] = set()
-    seen_fields, has_image = 0, False
+    seen_fields, seen_values, has_image = 0, 0, False
     while directory:
         (count,) = struct.unpack_from(order + "H", content, directory)
         seen_fields += count
         if directory in visited or len(visited) >= _MOST_PAGES or seen_fields > _MOST_FIELDS:
             return "damaged"
         visited.add(directory)
-        fields = dict(_tiff_fields(content, order, directory + 2, count))
+        fields = {}
+        for tag, values in _tiff_fields(content, order, directory + 2, count):
+            fields[tag] = values
+            # Fields may name the same values over and over: all together, no more than the file can hold.
+            seen_values += len(values)
+            if 2 * seen_values > len(content):
+                return "damaged"
         offsets = next((fields[tag] for tag in _OFFSETS if tag in fields), ())
         lengths = _tiff_lengths(fields, len(offsets))
         if any(start + length > len(content) for start, length in zip(offsets, lengths, strict=True)):

@@ -30,7 +30,9 @@ def read(body: bytes) -> Receipt:
             branch_code=_text(raw["branch"]["code"]),
             branch_names={language: _text(name) for language, name in raw["branch"]["name"].items()},
             documents=tuple(
-                ReceivedDocument(_text(document["name"]), int(document["bytes"]), _text(document["sha256"]))
+                ReceivedDocument(
+                    _text(document["name"]), _count(document["bytes"]), _text(document["sha256"])
+                )
                 for document in raw["documents"]
             ),
             body=canonical(raw),
@@ -58,6 +60,12 @@ def delivered(entry: Entry) -> Delivery | None:
     """Give what an earlier run came to, if it came to a receipt."""
     receipt = kept(entry)
     return Delivery(receipt, is_repeated=True) if receipt else None
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("not a whole number")
+    return value
 
 
 def _text(value: object) -> str:

@@ -38,6 +38,7 @@ class Faulty:
 
 
 Findings: TypeAlias = list[Problem]
+_MOST_REQUIRED = 100  # characters of an id, as in openapi.yaml's RequiredId
 
 
 def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Faulty:
@@ -53,6 +54,7 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Fault
     identity = _identity(submission, destination, found)
     remark = _text(submission.remark, "remark", catalog.texts.remark, found)
     reference = _text(submission.reference, "reference", catalog.texts.reference, found)
+    required = _text(submission.required, "required", _MOST_REQUIRED, found)
     branch = _branch(submission, catalog, found)
     if type_ is None or any(problem.is_error for problem in found):
         return _faulty(found)
@@ -64,7 +66,7 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Fault
         type=type_.code,
         remark=remark,
         branch=branch,
-        required=submission.required or None,
+        required=required,
         reference=reference,
         documents=documents,
         warnings=tuple(found),

@@ -12,6 +12,7 @@ The only user of httpx, and it knows no console: what a person should see goes t
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import sys
 import threading
@@ -53,6 +54,8 @@ _MOST_CATALOG = 8 * 2**20
 _SLOWEST_BYTES_PER_S = 4 * 1024
 _GRACE_S = 60.0
 _SHORTEST_PAUSE_S = 0.02
+_LONGEST_SESSION_S = 10 * 365 * 24 * 3600.0
+_SHORT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _WORTH_REPEATING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -139,7 +142,12 @@ class _Answer:
         except (_NotTheContract, TypeError, KeyError):
             return None
         known = isinstance(type_, str) and type_.startswith(PROBLEM_TYPE)
-        return type_.removeprefix(PROBLEM_TYPE) if known else None
+        return _code(type_.removeprefix(PROBLEM_TYPE)) if known else None
+
+
+def _code(stated: object) -> str | None:
+    """Give a short name as the contract has them; it goes into the ledger and into the JSON."""
+    return stated if isinstance(stated, str) and _SHORT_NAME.fullmatch(stated) else None
 
 
 class Service:
@@ -384,7 +392,7 @@ class Service:
             self._watcher.sent(document, start + len(block))
 
 
-def _client(url: str, proxy: str | None, *, connections: int) -> httpx.Client:
+def _client(url: str, proxy: str | None, *, connections: int = 1) -> httpx.Client:
     try:
         _ = httpx.URL(url).host  # which decodes what IDNA encoded
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -396,7 +404,12 @@ def _client(url: str, proxy: str | None, *, connections: int) -> httpx.Client:
         verify = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # As many as there are threads, and all of them kept: fewer make threads wait, and httpcore slow.
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    transport = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False, limits=limits)
+    try:
+        transport = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False, limits=limits)
+    except (httpx.InvalidURL, UnicodeError) as error:  # without its value: it may hold a password
+        raise UsageFault(
+            "the proxy of the environment is not the address of one", "as in http://proxy.example:3128"
+        ) from error
     # The pool has this seam, and httpx 0.28, its last release, no other way to it.
     transport._pool._network_backend = _Timed(transport._pool._network_backend)  # noqa: SLF001
     return httpx.Client(
@@ -488,7 +501,7 @@ def _catalog(answer: _Answer) -> tuple[bytes, str] | None:
         return None
     etag = answer.headers.get("etag")
     if answer.status != 200:
-        raise _not_expected(answer)
+        raise _no_such_call(answer)
     if not etag or not etag.isascii() or not etag.isprintable():
         raise _NotTheContract("a catalog without an ETag")
     return answer.body, etag
@@ -505,8 +518,8 @@ def _session(answer: _Answer) -> tuple[str, float]:
         raise Unfinished(f"the service could not sign in: it answered {answer.status}", "try again later")
     raw = answer.json()
     try:
-        token, expires_in = _text(raw["token"]), float(raw["expires_in"])
-    except (KeyError, TypeError, ValueError):
+        token, expires_in = _text(raw["token"]), _session_seconds(raw["expires_in"])
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise Unfinished(
             "the service's answer to the sign-in is not what the contract says", "try again"
         ) from None
@@ -516,18 +529,24 @@ def _session(answer: _Answer) -> tuple[str, float]:
     return token, expires_in
 
 
+def _session_seconds(stated: object) -> float:
+    if not isinstance(stated, int | float) or not 0 < stated < _LONGEST_SESSION_S:  # nor `nan`
+        raise ValueError("not a time")
+    return float(stated)
+
+
 def _not_let_in(code: str, message: str, hint: str) -> SignInNeeded:
     return SignInNeeded(message, hint, [Problem(code, message, hint)])
 
 
 def _signed_out(answer: _Answer) -> None:
     if answer.status not in (204, 401):
-        raise _not_expected(answer)
+        raise _no_such_call(answer)
 
 
 def _required(answer: _Answer) -> tuple[RequiredDocument, ...]:
     if answer.status != 200:
-        raise _not_expected(answer)
+        raise _no_such_call(answer)
     try:
         return tuple(
             RequiredDocument(
@@ -595,7 +614,7 @@ def _standing(answer: _Answer, key: str) -> Standing:
         raw = answer.json()
         state, missing = raw["state"], frozenset(raw.get("missing", ()))
         receipt = receipts.read(canonical(raw["receipt"])) if state == "received" else None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise _NotTheContract("not the state of a submission") from None
     if state not in ("open", "received", "withdrawn") or not all(
         isinstance(digest, str) for digest in missing
@@ -612,7 +631,7 @@ def _withdrawn(answer: _Answer, key: str) -> Standing:
         return _standing(answer, key)
     try:
         receipt = receipts.read(canonical(answer.json()["receipt"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise _NotTheContract("not a receipt") from None
     if receipt.key != key:
         raise _NotTheContract("the receipt of another submission")
@@ -626,6 +645,15 @@ def _of(checked: Sendable, receipt: Receipt) -> Receipt:
     if receipt.key != checked.key or sent != named:
         raise _NotTheContract("the receipt of another submission")
     return receipt
+
+
+def _no_such_call(answer: _Answer) -> Exception:
+    """Give the error for an answer to a call without a key, where nothing can be forgotten."""
+    if answer.problem_code == "not-found":
+        return Unfinished(
+            "the address answers, but does not know this call", "is it the service's base address?"
+        )
+    return _not_expected(answer)
 
 
 def _not_expected(answer: _Answer) -> Exception:
@@ -656,7 +684,7 @@ def _problems(answer: _Answer, code: str) -> list[Problem]:
         return [Problem(code, str(raw.get("detail") or raw.get("title") or code), cure)]
     return [
         Problem(
-            str(error.get("code") or code),
+            _code(error.get("code")) or code,
             str(error.get("detail") or code),
             cure,
             field=_field(error.get("pointer")),
@@ -687,7 +715,7 @@ def _retry_after(answer: _Answer) -> float | None:
         until = parsedate_to_datetime(stated)
         now = parsedate_to_datetime(answer.headers["date"])
         return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 

@@ -112,7 +112,7 @@ def resolve(
         no_input=no_input or bool(environment.get("DOCSEND_NO_INPUT")),
         has_dumb_terminal=environment.get("TERM", "dumb" if os.name == "posix" else "")
         in ("dumb", "unknown"),
-        code=environment.get("DOCSEND_CODE") or None,
+        code=_writable(environment.get("DOCSEND_CODE") or None, "DOCSEND_CODE"),
         password_file=_path(environment.get("DOCSEND_PASSWORD_FILE")),
         keyring_backend=environment.get("DOCSEND_KEYRING") or None,
     )
@@ -150,6 +150,8 @@ class _Config:
 
         try:
             return cls._from(tomllib.loads(text))
+        except RecursionError as error:
+            raise UsageFault(f"{file} is nested too deeply", "see docs/configuration.md") from error
         except (tomllib.TOMLDecodeError, ValueError) as error:
             raise UsageFault(f"{file}: {error}", "see docs/configuration.md for what it may hold") from error
 
@@ -187,6 +189,14 @@ def _no_strays(table: Mapping[str, Any], known: set[str], where: str) -> None:
             close = nearest(name.replace("_", "-"), [key.replace("_", "-") for key in known])
             meant = f", did you mean {close.replace('-', '_')}?" if close else ""
             raise ValueError(f"unknown key {name!r} in {where}{meant}")
+
+
+def _writable(stated: str | None, name: str) -> str | None:
+    try:
+        (stated or "").encode()
+    except UnicodeEncodeError:
+        raise UsageFault(f"{name} is not UTF-8", "write it anew") from None
+    return stated
 
 
 def _path(stated: str | None) -> Path | None:
@@ -232,6 +242,10 @@ def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
 
 # What is not ASCII in it, IDNA judges when the service is opened.
 _LABEL = re.compile(r"[a-z0-9_\x80-\U0010ffff-]{1,63}")
+_NAMED = (
+    "the service's address has a name or a password in it",
+    "leave them out: addresses are shown in outputs",
+)
 _NO_ADDRESS = ("the service's address is not one", "as in https://documents.example")
 
 
@@ -240,6 +254,8 @@ def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> E
         return Endpoint(None)
     address = config.services.get(chosen, chosen)
     if "://" not in address:
+        if "@" in address:
+            raise UsageFault(*_NAMED)
         known = ", ".join([SANDBOX, *config.services])
         raise UsageFault(f"there is no service {chosen!r}", f"an address (https://...) or one of: {known}")
     parts = _parts(address)
@@ -247,10 +263,7 @@ def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> E
         raise UsageFault(*_NO_ADDRESS)
     host = parts.hostname or ""
     if parts.username is not None or parts.password is not None:
-        raise UsageFault(
-            "the service's address has a name or a password in it",
-            "leave them out: addresses are shown in outputs",
-        )
+        raise UsageFault(*_NAMED)
     if parts.scheme == "http" and not _is_loopback(host):
         raise UsageFault(
             f"http to {host} could be read on the way", "use https; http is for this machine only"

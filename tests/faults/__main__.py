@@ -1,6 +1,6 @@
 """`make faults`: the whole laboratory, and docs/fault-report.md. `--sample` is the short one of `make test`.
 
-    python -m faults [--sample] [--only NAME ...] [--seed N] [--write FILE]
+python -m faults [--sample] [--only NAME ...] [--seed N] [--write FILE]
 """
 
 from __future__ import annotations
@@ -126,7 +126,10 @@ def _gate(asked: argparse.Namespace, scratch: Path) -> int:
 
 
 def _tell(tally: lab.Tally, took: float) -> None:
-    print(f"{tally.name}: {tally.tried} tried, {dict(tally.broken) or 'all survived'} ({took:.0f} s)", flush=True)
+    print(
+        f"{tally.name}: {tally.tried} tried, {dict(tally.broken) or 'all survived'} ({took:.0f} s)",
+        flush=True,
+    )
     for example in tally.examples:
         print(f"    {example}", flush=True)
 
@@ -147,7 +150,7 @@ def _report(
         for tally in hunted
     ]
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
+        ["git", "rev-parse", "--short", "HEAD"],
         capture_output=True,
         text=True,
         check=False,
@@ -170,16 +173,22 @@ def _report(
 
 _FRAME = """# Fault report
 
-Written by `make faults`; do not edit. What is tried, how, and what is compared: `tests/faults/`, each file begins with it.
+Written by `make faults`; do not edit. What is tried, how, and what is compared stands at the beginning of
+each file of `tests/faults/`.
 
 - {when}, docsend {version} (after commit {commit}), seed {seed}, {minutes:.0f} minutes
 - {machine}
 
-"Struck" are the experiments in which the fault really happened (a process may end before the n-th call). After every fault
-the client's ledger and all that it printed are held against the sandbox's own tables and files.
-**lost**: called received, and not there, or never received by the same command again. **twice**: two submissions of one.
-**wrong**: other bytes. **seen**: a secret in an output, a log or the ledger, or a character that steers a terminal.
-**resent**: a later run sent bytes again. **other**: a bug, a hang, a damaged database, a wrong exit code.
+"Struck" are the experiments in which the fault really happened (a process may end before the n-th call).
+After every fault the client's ledger and all that it printed are held against the sandbox's own tables and
+files.
+
+- **lost**: called received, and not there; or not received by the same command again
+- **twice**: two submissions of one
+- **wrong**: other bytes
+- **seen**: a secret in an output, a log or the ledger, or a character that steers a terminal
+- **resent**: a later run sent bytes again
+- **other**: a bug, a hang, a damaged database, a wrong exit code
 
 | fault | tried | struck | lost | twice | wrong | seen | resent | other | seconds | |
 |---|---|---|---|---|---|---|---|---|---|---|
@@ -187,8 +196,8 @@ the client's ledger and all that it printed are held against the sandbox's own t
 
 ## Planted bugs: {caught} of {planted} caught
 
-A laboratory that finds nothing may be blind. Each of these bugs was planted into a copy of the program, and the experiment
-named beside it had to notice; the number is how many violations it reported.
+A laboratory that finds nothing may be blind. Each of these bugs was planted into a copy of the program, and
+the experiment named beside it had to notice; the number is how many violations it reported.
 
 | planted bug | experiment | tried | violations | |
 |---|---|---|---|---|

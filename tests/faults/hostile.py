@@ -90,7 +90,7 @@ def _try(tally: lab.Tally, inputs: _Inputs, number: int) -> None:
             found = list(inputs.door(rng) if through_door else inputs.near(rng))
     except _TooLong as late:
         found = [("other", f"it takes more than {late}")]
-    except Exception as error:  # noqa: BLE001 - what it is, and where, is what is looked for
+    except Exception as error:
         found = [("other", f"{type(error).__name__} at {_place(error)}: {str(error)[:120]!a}")]
     tally.add(f"input {number} ({inputs.what[:160]})", found)
 

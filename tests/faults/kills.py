@@ -1,7 +1,7 @@
 """kill -9, and an errno, at every n-th call with which a process changes something outside itself.
 
-strace does it: it counts the calls of one kind and, at the n-th, kills the process before the call happens, or
-lets the call fail. Every point is a real process, killed once, and then the same command again.
+strace does it: it counts the calls of one kind and, at the n-th, kills the process before the call happens,
+or lets the call fail. Every point is a real process, killed once, and then the same command again.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Point:
 
 
 def counted(log: Path, ours: Iterable[Path] = ()) -> Counter[str]:
-    """How often a traced process made each call; of several threads, the one that made most (as strace counts)."""
+    """How often a traced process made each call; of several threads the busiest counts, as in strace."""
     names = [f'"{path}"' for path in ours]
     by_thread: Counter[tuple[str, str]] = Counter(
         (found[1], found[2])
@@ -166,7 +166,7 @@ def _continue(folder: Path, url: str, seed: int) -> Scene:
 
 
 def _upload_required(folder: Path, url: str, seed: int) -> Scene:
-    """A required document of the personal service; under the same account its requirement is met only once."""
+    """A required document of the personal service; an account's requirement can be met only once."""
     home = folder / "home"
     home.mkdir(parents=True)
     password = home / "password"
@@ -210,7 +210,7 @@ def _points_of(
 def clients(
     count: int, seed: int, scratch: Path, *, errnos: bool = False, only: Sequence[str] = ()
 ) -> lab.Tally:
-    """Disturb a client at up to `count` points, chosen by chance among all that there are, and run it again."""
+    """Disturb a client at `count` points, chosen by chance among all that there are, and run it again."""
     name = "an errno at a call of the client" if errnos else "kill -9 of the client"
     tally = lab.Tally(name, seed)
     calls = tuple(ERRNOS_OF) if errnos else CALLS
@@ -290,9 +290,7 @@ def _spread(todo: list[tuple], count: int, seed: int) -> list[tuple]:  # type: i
 # -- what the service does ---------------------------------------------------------------------------------
 
 
-def services(
-    count: int, seed: int, scratch: Path, *, errnos: bool = False
-) -> lab.Tally:
+def services(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> lab.Tally:
     """Disturb the sandbox at its calls while a client sends; then start it again over the same folder."""
     name = "an errno at a call of the sandbox" if errnos else "kill -9 of the sandbox"
     tally = lab.Tally(name, seed)

@@ -1,4 +1,4 @@
-"""What every experiment of the fault laboratory shares: real processes, a world of their own, and the checker.
+"""What the experiments of the fault laboratory share: real processes, a world of their own, the checker.
 
 A fault may cost an attempt. It may never cost a submission (lost), make two of one (twice), change a byte
 (wrong), show a secret (seen), or make a later run of the same command send bytes again (resent).
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 PERSON = "000000018"  # fictional: a right check digit, nobody's number
 BOOKLET = "BOOKLET-7781"
@@ -36,7 +36,7 @@ KINDS = ("lost", "twice", "wrong", "seen", "resent", "other")
 
 @dataclass
 class Tally:
-    """What one class of faults came to. `broken` counts violations by kind (see KINDS), `examples` shows some."""
+    """What one class of faults came to. `broken` counts violations by kind (KINDS), `examples` shows some."""
 
     name: str
     seed: int
@@ -195,8 +195,8 @@ class Kept:
 def received(folder: Path, names: Container[str] | None = None) -> list[Kept]:
     """Read what the sandbox has received, from its tables and its files, and not through its HTTP face.
 
-    With `names` only submissions that have a document of one of these names: many experiments share a sandbox,
-    and each gives its documents names of their own.
+    With `names` only submissions that have a document of one of these names: many experiments share a
+    sandbox, and each gives its documents names of their own.
     """
     database = folder / "sandbox.sqlite3"
     if not database.exists():
@@ -261,40 +261,50 @@ def violations(
     `expected` is name -> SHA-256 of every document that was to arrive, `submissions` how many there should be
     in the end (each of them holds documents of `expected`; no other experiment has documents of these names).
     """
-    broken: list[tuple[str, str]] = []
     kept = received(folder, expected)
     key_of = receipts(folder)
     tokens = sessions(folder)
-    for one in ran:
-        broken += [("seen", "a session's token in an output")] * bool(_tokens_in(one, tokens))
-        if one.code == 0 and one.receipt is None and "docsend.result/1" in one.out:
-            broken.append(("lost", "exit code 0 without a receipt"))
-        if one.receipt is not None and one.receipt["number"] not in key_of:
-            broken.append(("lost", f"{one.receipt['number']} was printed, and the sandbox has none such"))
-        broken += [
-            ("seen", f"{secret[:3]}… in an output") for secret in SECRETS if secret in one.out + one.err
-        ]
-        if "Traceback" in one.err or '"code": "bug"' in one.out:
-            broken.append(("other", f"a bug: {one.err[-300:]}"))
-    for home in homes:
-        for (service, key), (state, receipt) in ledger_rows(home).items():
-            if state != "received":
-                continue
-            number = json.loads(receipt or b"{}").get("number")
-            if key_of.get(number) != key:
-                broken.append(("lost", f"the ledger has {number} at {service}, the sandbox has not"))
-        broken += [("seen", f"{secret[:3]}… in {file.name}") for secret, file in _kept_secrets(home)]
+    broken = [found for one in ran for found in _of_a_run(one, key_of, tokens)]
+    broken += [found for home in homes for found in _of_a_ledger(home, key_of)]
     if len(kept) > submissions:
         broken.append(("twice", f"{len(kept)} receipts for {submissions} submissions"))
     if len(kept) < submissions:
         broken.append(("lost", f"{len(kept)} receipts for {submissions} submissions"))
-    for one in kept:
-        broken += [
-            ("wrong", f"{name} has other bytes")
-            for name, sha256 in one.documents
-            if expected.get(name) != sha256
-        ]
+    broken += [
+        ("wrong", f"{name} has other bytes")
+        for one in kept
+        for name, sha256 in one.documents
+        if expected.get(name) != sha256
+    ]
     return broken
+
+
+def _of_a_run(one: Ran, key_of: Mapping[str, str], tokens: set[str]) -> Iterator[tuple[str, str]]:
+    """What a run printed must be so, and may hold no secret."""
+    if one.code == 0 and one.receipt is None and "docsend.result/1" in one.out:
+        yield "lost", "exit code 0 without a receipt"
+    if one.receipt is not None and one.receipt["number"] not in key_of:
+        yield "lost", f"{one.receipt['number']} was printed, and the sandbox has none such"
+    shown = one.out + one.err
+    yield from (("seen", f"{secret[:3]}… in an output") for secret in SECRETS if secret in shown)
+    words = re.findall(r"[\w.~+/=-]{16,}", shown) if tokens else []
+    if any(hashlib.sha256(word.encode()).hexdigest() in tokens for word in words):
+        yield "seen", "a session's token in an output"
+    if "Traceback" in one.err or '"code": "bug"' in one.out:
+        yield "other", f"a bug: {one.err[-300:]}"
+
+
+def _of_a_ledger(home: Path, key_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What a ledger holds as received must be so, and no secret may stand in it."""
+    for (service, key), (state, receipt) in ledger_rows(home).items():
+        number = json.loads(receipt or b"{}").get("number")
+        if state == "received" and key_of.get(number) != key:
+            yield "lost", f"the ledger has {number} at {service}, the sandbox has not"
+    for file in (home / "docsend").glob("ledger*"):
+        content = file.read_bytes()
+        yield from (
+            ("seen", f"{secret[:3]}… in {file.name}") for secret in SECRETS if secret.encode() in content
+        )
 
 
 def sessions(folder: Path) -> set[str]:
@@ -302,17 +312,6 @@ def sessions(folder: Path) -> set[str]:
     database = folder / "sandbox.sqlite3"
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
         return {token for (token,) in connection.execute("SELECT token FROM session")}
-
-
-def _tokens_in(ran: Ran, tokens: set[str]) -> set[str]:
-    words = re.findall(r"[\w.~+/=-]{16,}", ran.out + ran.err) if tokens else []
-    return {word for word in words if hashlib.sha256(word.encode()).hexdigest() in tokens}
-
-
-def _kept_secrets(home: Path) -> Iterator[tuple[str, Path]]:
-    for file in (home / "docsend").glob("ledger*"):
-        content = file.read_bytes()
-        yield from ((secret, file) for secret in SECRETS if secret.encode() in content)
 
 
 # -- worlds ------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Random stories, told by Hypothesis: two ledgers and one service, and all that people and networks do to them.
+"""Random stories, told by Hypothesis: two ledgers, one service, and what people and networks do to them.
 
-A story is a sequence of steps (send, withdraw, resume, lose a ledger, lose an answer, wait three days, start the
-service again). After each step, what was ever promised is held against the service's tables; a story that
+A story is a sequence of steps (send, withdraw, resume, lose a ledger, lose an answer, wait three days, start
+the service again). After each step, what was ever promised is held against the service's tables; a story that
 breaks a promise is shortened to the steps that matter, and printed.
 """
 
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from hypothesis import HealthCheck, Phase, seed, settings, strategies as st
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
@@ -218,7 +219,7 @@ def _fast_folder() -> str | None:
     return str(memory) if memory.is_dir() else None
 
 
-def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> lab.Tally:  # noqa: ARG001
+def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> lab.Tally:
     """Let Hypothesis tell so many stories; the shortest that breaks a promise is the tally's example."""
     tally = lab.Tally("stories of two ledgers and one service (Hypothesis)", seed_)
     told = settings(
@@ -232,7 +233,7 @@ def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> 
     )
     try:
         run_state_machine_as_test(seed(seed_)(Story), settings=told)
-    except Exception as broken:  # noqa: BLE001 - whatever it was, it is the finding
+    except Exception as broken:
         notes = "\n".join(getattr(broken, "__notes__", []))
         tally.add("a story", [("other", f"{type(broken).__name__}: {broken}\n{notes}")])
     tally.tried = tally.struck = examples

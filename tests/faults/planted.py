@@ -57,9 +57,11 @@ BUGS = (
             (
                 "cli/send.py",
                 "        session.console.received(received, checked, delivery.receipt)\n",
-                "        session.console.received(received, checked, delivery.receipt)\n"
-                "        with session.ledger() as late:\n"
-                "            late.received(service, checked.key, delivery.receipt)\n",
+                (
+                    "        session.console.received(received, checked, delivery.receipt)\n"
+                    "        with session.ledger() as late:\n"
+                    "            late.received(service, checked.key, delivery.receipt)\n"
+                ),
             ),
         ),
         "power",
@@ -80,11 +82,13 @@ BUGS = (
             (
                 "send.py",
                 "        except (service.Forgotten, service.Incomplete):\n            continue\n",
-                "        except service.Forgotten:\n"
-                "            submission = submission.again(submission.occurrence + 1)\n"
-                "            ledger.plan(far_side.name, submission)\n"
-                "            begin = lambda: far_side.declare(submission)\n"
-                "            continue\n",
+                (
+                    "        except service.Forgotten:\n"
+                    "            submission = submission.again(submission.occurrence + 1)\n"
+                    "            ledger.plan(far_side.name, submission)\n"
+                    "            begin = lambda: far_side.declare(submission)\n"
+                    "            continue\n"
+                ),
             ),
         ),
         "network",
@@ -95,8 +99,10 @@ BUGS = (
             (
                 "service.py",
                 "        for start in range(0, len(content), _BLOCK):\n",
-                "        for start in range(_sent.get(document.sha256, 0), len(content), _BLOCK):\n"
-                "            _sent[document.sha256] = start + _BLOCK\n",
+                (
+                    "        for start in range(_sent.get(document.sha256, 0), len(content), _BLOCK):\n"
+                    "            _sent[document.sha256] = start + _BLOCK\n"
+                ),
             ),
             ("service.py", "_SLICE = 64 * 1024\n", "_SLICE = 64 * 1024\n_sent: dict = {}\n"),
         ),
@@ -105,7 +111,11 @@ BUGS = (
     Bug(
         "redirects are followed",
         (
-            ("service.py", "self._client.send(request, stream=True)", "self._client.send(request, stream=True, follow_redirects=True)"),
+            (
+                "service.py",
+                "self._client.send(request, stream=True)",
+                "self._client.send(request, stream=True, follow_redirects=True)",
+            ),
             ("service.py", "300 <= response.status_code < 400", "False"),
         ),
         "network",
@@ -116,16 +126,22 @@ BUGS = (
             (
                 "sandbox/app.py",
                 "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n",
-                "    stored = __import__('pathlib').Path(_FAILED, request.url.path.replace('/', '_'))\n"
-                "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n"
-                "            if stored.exists():\n                return _problem(_failed())\n",
+                (
+                    "    stored = __import__('pathlib').Path(_FAILED, request.url.path.replace('/', '_'))\n"
+                    "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n"
+                    "            if stored.exists():\n                return _problem(_failed())\n"
+                ),
             ),
             (
                 "sandbox/app.py",
                 "    except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept\n",
                 "    except (OSError, sqlite3.Error):\n        stored.touch()\n",
             ),
-            ("sandbox/app.py", "_MOST_DECLARATION = ", "_FAILED = __import__('os').environ['FAULTS_FOLDER']\n_MOST_DECLARATION = "),
+            (
+                "sandbox/app.py",
+                "_MOST_DECLARATION = ",
+                "_FAILED = __import__('os').environ['FAULTS_FOLDER']\n_MOST_DECLARATION = ",
+            ),
         ),
         "service errnos",
     ),
@@ -164,8 +180,10 @@ BUGS = (
             (
                 "service.py",
                 "        _clock.deadline = deadline\n",
-                "        _clock.deadline = deadline\n"
-                "        sys.stderr.write(f\"{request.headers.get('authorization')}\\n\")\n",
+                (
+                    "        _clock.deadline = deadline\n"
+                    "        sys.stderr.write(f\"{request.headers.get('authorization')}\\n\")\n"
+                ),
             ),
         ),
         "personal kills",
@@ -176,10 +194,12 @@ BUGS = (
             (
                 "sandbox/store.py",
                 '            if state == "withdrawn":\n                raise withdrawn()\n            if declared',
-                '            if state == "withdrawn":\n'
-                "                connection.execute('DELETE FROM submission WHERE owner = ? AND key = ?', place)\n"
-                "                self._open(connection, place, declaration, branch)\n"
-                "                return self._kept(connection, place), True\n            if declared",
+                (
+                    '            if state == "withdrawn":\n'
+                    "                connection.execute('DELETE FROM submission WHERE owner = ? AND key = ?', place)\n"
+                    "                self._open(connection, place, declaration, branch)\n"
+                    "                return self._kept(connection, place), True\n            if declared"
+                ),
             ),
         ),
         "stories",
@@ -192,7 +212,11 @@ BUGS = (
                 "WHERE state = 'open' AND expires_at < ?\"",
                 "WHERE state != 'withdrawn' AND coalesce(expires_at, '2000') < ?\"",
             ),
-            ("sandbox/store.py", 'connection.execute("DELETE FROM submission', "connection.execute('DELETE FROM receipt WHERE owner = ? AND key = ?', place); connection.execute(\"DELETE FROM submission"),
+            (
+                "sandbox/store.py",
+                'connection.execute("DELETE FROM submission',
+                "connection.execute('DELETE FROM receipt WHERE owner = ? AND key = ?', place); connection.execute(\"DELETE FROM submission",
+            ),
         ),
         "stories",
     ),

@@ -74,7 +74,10 @@ def _credentials(session: Session, code: str | None, *, password_stdin: bool) ->
     code = code or settings.code
     password: str | None = None
     if password_stdin:
-        password = first_line(sys.stdin.read() if sys.stdin else "")
+        try:
+            password = first_line(sys.stdin.read() if sys.stdin else "")
+        except UnicodeDecodeError:
+            raise UsageFault("the password is not UTF-8", "write it as the first line") from None
     elif settings.password_file is not None:
         password = read_password_file(settings.password_file)
     can_ask = not settings.no_input and sys.stdin is not None and sys.stdin.isatty()
@@ -86,6 +89,10 @@ def _credentials(session: Session, code: str | None, *, password_stdin: bool) ->
         )
     code = code or _asked("code")
     password = password or _asked("password")
+    try:
+        (code + password).encode()
+    except UnicodeEncodeError:
+        raise UsageFault("the code or the password is not UTF-8", "type it anew") from None
     if any(not character.isprintable() for character in code + password):
         session.console.say("warning: there are invisible characters in the code or the password")
     return Credentials(code, password)

@@ -1,6 +1,7 @@
 """`docsend send`: check, send, print the receipt."""
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -162,7 +163,9 @@ def _paths(given: Sequence[str]) -> list[Path]:
         if not name:
             raise UsageFault("the name of a file is empty", "is a variable of the script empty?")
         path = Path(name)
-        found = sorted(glob.glob(name)) if glob.has_magic(name) and not path.exists() else []  # noqa: PTH207
+        # Not Path.exists, which raises for a folder that may not be entered.
+        is_pattern = glob.has_magic(name) and not os.path.exists(name)  # noqa: PTH110
+        found = sorted(glob.glob(name)) if is_pattern else []  # noqa: PTH207
         paths += map(Path, found) if found else [path]
     return paths
 

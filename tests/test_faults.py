@@ -1,0 +1,50 @@
+"""A sample of the fault laboratory (the whole: `make faults`), and whether it still fits the program."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faults import planted
+from faults.__main__ import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SEED = 11
+SAMPLED = [name for name, (_, _, sample) in EXPERIMENTS.items() if sample]
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Give a folder in memory, where there is one: an experiment makes and removes thousands of files."""
+    memory = Path("/dev/shm")  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", SAMPLED)
+def test_a_sample_of_faults_loses_nothing_and_doubles_nothing(name, scratch) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not here")
+    experiment, _, count = EXPERIMENTS[name]
+    for tally in experiment(count, SEED, scratch):
+        assert tally.survived, "\n".join(tally.examples)
+        assert tally.tried > 0
+
+
+@pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_fits_the_program_as_it_is(bug, tmp_path) -> None:
+    source = planted.plant(bug, tmp_path / "source")
+    assert (source / "docsend" / "__init__.py").exists()
+
+
+@pytest.mark.timeout(300)
+def test_the_laboratory_notices_a_planted_bug(scratch) -> None:
+    bug = next(bug for bug in planted.BUGS if bug.probe == "personal kills")
+    assert planted.hunt(bug, SEED, scratch).broken["seen"] > 0
