@@ -40,7 +40,9 @@ bench: $(VENV)/.dev
 
 ## faults: the whole fault laboratory, about an hour; writes docs/fault-report.md
 faults: $(VENV)/.dev
-	cd tests && $(abspath $(BIN))/python -m faults --write ../docs/fault-report.md
+	rm -f $(VENV)/faults.jsonl
+	cd tests && $(abspath $(BIN))/python -m faults --record $(abspath $(VENV))/faults.jsonl \
+	    --write ../docs/fault-report.md
 
 ## lock: compile the locked requirements anew (uv does it for all platforms at once)
 lock: $(VENV)/.dev

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import queue
 import threading
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from docsend.catalog import Catalog
+    from docsend.errors import ExitCode
     from docsend.ledger import Ledger
     from docsend.manifest import Manifest, Row
-    from docsend.submission import Delivery, Receipt, Submission
+    from docsend.submission import Delivery, Document, Receipt, Submission
 
 Status: TypeAlias = Literal["received", "before", "faulty", "refused", "unfinished", "not tried", "checked"]
 Deliver: TypeAlias = "Callable[[CheckedSubmission], Delivery]"
@@ -166,19 +168,17 @@ class Stop(Exception):
 class Runner:
     """Workers that bring the good rows of a batch to their receipts."""
 
-    def __init__(
-        self, batch: Batch, plan: Plan, ledger: Ledger, service: str, deliver: Deliver, *, jobs: int
-    ) -> None:
+    def __init__(self, batch: Batch, plan: Plan, ledger: Ledger, service: str, *, jobs: int) -> None:
+        """Make the runner; `service` is the name by which the ledger knows where the rows go."""
         self._batch = batch
         self._plan = plan
         self._ledger = ledger
         self._service = service
-        self._deliver = deliver
-        self._jobs = max(1, min(jobs, plan.good or 1))
+        self.jobs = max(1, min(jobs, plan.good or 1))
         self._rows = self._good_rows()
         self._next = threading.Lock()
         # Bounded: a slow report holds the workers back rather than filling the memory.
-        self._outcomes: queue.Queue[Outcome | None] = queue.Queue(maxsize=4 * self._jobs)
+        self._outcomes: queue.Queue[Outcome | None] = queue.Queue(maxsize=4 * self.jobs)
         self._stopped = threading.Event()
         self._bug: Exception | None = None
 
@@ -196,12 +196,14 @@ class Runner:
         if self._stopped.wait(seconds):
             raise Stop
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self, deliver: Deliver) -> Iterator[Outcome]:
         """Give what becomes of each good row, as it ends; after a stop the others as not tried.
 
         A bug in a worker ends the batch, and is raised here.
         """
-        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(self._jobs)]
+        workers = [
+            threading.Thread(target=self._work, args=(deliver,), daemon=True) for _ in range(self.jobs)
+        ]
         for worker in workers:
             worker.start()
         running = len(workers)
@@ -219,27 +221,27 @@ class Runner:
     def _good_rows(self) -> Iterator[Row]:
         return (row for row in self._batch.rows() if row.number not in self._plan.faulty)
 
-    def _work(self) -> None:
+    def _work(self, deliver: Deliver) -> None:
         try:
             while not self._stopped.is_set():
                 with self._next:
                     row = next(self._rows, None)
                 if row is None:
                     return
-                self._outcomes.put(self._outcome(row))
+                self._outcomes.put(self._outcome(row, deliver))
         except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
             self._bug = bug
             self.stop()
         finally:
             self._outcomes.put(None)
 
-    def _outcome(self, row: Row) -> Outcome:
+    def _outcome(self, row: Row, deliver: Deliver) -> Outcome:
         checked, problems = self._batch.check(row, hold=True)
         if not isinstance(checked, CheckedSubmission):
             return Outcome(row, "faulty", checked, problems=problems)  # changed since the first pass
         try:
             known = self._ledger.find(self._service, checked.key)
-            delivery = (receipts.delivered(known) if known else None) or self._deliver(checked)
+            delivery = (receipts.delivered(known) if known else None) or deliver(checked)
         except Stop:
             return Outcome(row, "unfinished", checked, problems=problems)
         except DocsendError as error:
@@ -251,6 +253,52 @@ class Runner:
             return Outcome(row, _status(error), checked, problems=found + problems, error=error)
         status: Status = "before" if delivery.is_repeated else "received"
         return Outcome(row, status, checked, delivery.receipt, problems)
+
+
+class Steps:
+    """A watcher of all workers: asks at every step whether to go on, and talks about trouble only."""
+
+    def __init__(self, runner: Runner, talk: Callable[[str], None]) -> None:
+        self._runner = runner
+        self._talk = talk
+
+    def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - a watcher's method
+        self._runner.go_on()
+
+    def sent(self, document: Document, sent_bytes: int) -> None:  # noqa: ARG002
+        self._runner.go_on()
+
+    def arrived(self, document: Document) -> None:  # noqa: ARG002
+        self._runner.go_on()
+
+    def waiting(self, reason: str, seconds: float) -> None:
+        self._runner.go_on()
+        self._talk(f"{reason}; trying again in {seconds:.1f} s")
+
+
+_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Tally:
+    """How a batch ended: how many rows how, and which were not received (the first of them)."""
+
+    counts: Counter[Status] = field(default_factory=Counter)
+    failed: list[Outcome] = field(default_factory=list)
+    worst: ExitCode | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        self.counts[outcome.status] += 1
+        if outcome.is_received:
+            return
+        if len(self.failed) < _SHOWN and outcome.status != "not tried":
+            self.failed.append(outcome)
+        if isinstance(outcome.error, LocalFailure | SignInNeeded):
+            self.worst = outcome.error.code
+
+    @property
+    def received(self) -> int:
+        return self.counts["received"] + self.counts["before"]
 
 
 def _status(error: DocsendError) -> Status:

@@ -16,19 +16,21 @@ import re
 import shutil
 import sys
 import textwrap
+import time
 import unicodedata
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from docsend import shapes
 from docsend.errors import LocalFailure
-from docsend.result import problem_of
+from docsend.result import of_row, problem_of
 from docsend.rules import in_words
 from docsend.submission import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from docsend.batch import Outcome, Plan, Tally
     from docsend.catalog import Entry, Language
     from docsend.errors import DocsendError
     from docsend.ledger import Entry as Kept
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 # Columns of a terminal.
 _WIDE, _VERY_WIDE = 80, 150
+_MOST_WARNINGS = 10
 _IN_ONE_PIECE = ("code", "key", "state", "receipt", "time", "due")
 NOT_THE_INSTITUTE = "sandbox: nothing here reaches the institute"
 NOT_APPROVED = '"received" means that the service has everything; it does not mean approved'
@@ -249,6 +252,87 @@ class Console:
         is_narrow = self._draws(sys.stdout) and shutil.get_terminal_size().columns < _VERY_WIDE
         heads = narrow if is_narrow else tuple(rows[0])
         self.table(heads, [[row[head] for head in heads] for row in rows])
+
+    def faults(self, plan: Plan) -> None:
+        """Tell what is wrong with the rows of a batch, one line each; warnings only if there are few."""
+        for problems in plan.faulty.values():
+            for problem in problems:
+                self._tell(_row_fault(problem))
+        warnings = plan.warnings if self._verbose else plan.warnings[:_MOST_WARNINGS]
+        if not self._quiet:
+            for problem in warnings:
+                self._tell(_row_fault(problem))
+            if len(plan.warnings) > len(warnings):
+                self._tell(f"and {len(plan.warnings) - len(warnings):,} more warnings; --verbose shows them")
+
+    def checked_batch(self, plan: Plan) -> None:
+        """Tell what the check of a batch came to, if nothing is sent."""
+        if self._as_json:
+            return
+        found = f"{plan.rows:,} rows, {plan.total_bytes:,} bytes"
+        if not plan.rows:
+            self._put("the manifest has no rows\n")
+        elif plan.faulty:
+            self._put(f"{found}: {len(plan.faulty):,} faulty, {plan.good:,} good; nothing was sent\n")
+            self.say("--only-valid sends the good ones")
+        else:
+            self._put(f"{found}: all good; nothing was sent\n")
+
+    def row(self, outcome: Outcome, service: str | None) -> None:
+        """Show one row of a batch as it ends: a line of JSON, if asked."""
+        if self._as_json:
+            self.json(of_row(outcome, service).as_json())
+
+    def sent_batch(self, plan: Plan, tally: Tally) -> None:
+        """Sum up a batch: the last thing that is said, and the rows that need somebody."""
+        faulty = len(plan.faulty) + tally.counts["faulty"]
+        numbers = {
+            "received": tally.counts["received"],
+            "received before": tally.counts["before"],
+            "faulty": faulty,
+            "refused": tally.counts["refused"],
+            "unfinished": tally.counts["unfinished"],
+            "not tried": tally.counts["not tried"],
+        }
+        for outcome in tally.failed:
+            problem = next((p for p in outcome.problems if p.is_error), None)
+            why = f"{problem.message} [{problem.code}]" if problem else "interrupted"
+            self._tell(safe(f"row {outcome.row.number}: {outcome.status}: {why}"))
+        failed = sum(tally.counts[status] for status in ("faulty", "refused", "unfinished"))
+        if failed > len(tally.failed):
+            self._tell(f"and {failed - len(tally.failed):,} more rows; --report FILE has them all")
+        if not self._as_json:
+            told = ", ".join(f"{count:,} {name}" for name, count in numbers.items() if count)
+            self._put(f"{plan.rows:,} rows: {told}\n")
+        if tally.counts["unfinished"] or tally.counts["not tried"]:
+            self.say("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+
+    @contextlib.contextmanager
+    def checking(self) -> Iterator[Callable[[int], None]]:
+        """Show how many rows are checked: on a terminal as they are, elsewhere every few seconds."""
+        with self._counting("checked", None) as count:
+            yield count
+
+    @contextlib.contextmanager
+    def sending(self, plan: Plan) -> Iterator[Ends]:
+        """Show how many rows have ended, and how."""
+        from docsend.batch import Tally  # noqa: PLC0415
+
+        tally = Tally()
+        with self._counting("sent", plan.good) as count:
+            yield Ends(tally, count)
+
+    @contextlib.contextmanager
+    def _counting(self, verb: str, total: int | None) -> Iterator[Callable[..., None]]:
+        if self._quiet:
+            yield lambda *_: None
+        elif self._draws(sys.stderr):
+            from docsend.progress import rows  # noqa: PLC0415 - only a terminal pays for rich
+
+            with rows(verb, total) as count:
+                yield count
+        else:
+            yield _Heartbeat(self, verb, total)
 
     def resumed(self, ends: Sequence[Resumed]) -> None:
         """Tell what became of each submission that was to be finished."""
@@ -455,6 +539,42 @@ class Console:
         return stream is not None and not self._is_dumb and stream.isatty()
 
 
+class Ends:
+    """Counts how the rows of a batch end, and shows it."""
+
+    def __init__(self, tally: Tally, show: Callable[..., None]) -> None:
+        self.tally = tally
+        self._show = show
+
+    def ended(self, outcome: Outcome) -> None:
+        self.tally.add(outcome)
+        done = sum(self.tally.counts.values())
+        self._show(done, done - self.tally.received)
+
+
+class _Heartbeat:
+    """Progress of a batch without a terminal: a plain line every few seconds, none for a short one."""
+
+    EVERY_S = 5.0
+
+    def __init__(self, console: Console, verb: str, total: int | None) -> None:
+        self._console = console
+        self._verb = verb
+        self._total = total
+        self._began = self._last = time.monotonic()
+
+    def __call__(self, done: int, failed: int = 0) -> None:
+        now = time.monotonic()
+        if now - self._last < self.EVERY_S:
+            return
+        self._last = now
+        of_total = f" of {self._total:,}" if self._total is not None else ""
+        rate = done / (now - self._began)
+        left = f", {_duration((self._total - done) / rate)} left" if self._total and rate else ""
+        not_received = f", {failed:,} not received" if failed else ""
+        self._console.say(f"{self._verb} {done:,}{of_total} rows{not_received}, {rate:.0f} a second{left}")
+
+
 class _Lines:
     """Progress without a terminal: a line for each document that has arrived."""
 
@@ -480,6 +600,13 @@ class _Lines:
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
+
+
+def _row_fault(problem: Problem) -> str:
+    """One line for one fault of a batch: row, column, what, code, cure."""
+    where = f"row {problem.row}" + (f", {problem.field}" if problem.field else "")
+    cure = f" ({problem.hint})" if problem.hint else ""
+    return safe(f"{problem.severity}: {where}: {problem.message} [{problem.code}]{cure}")
 
 
 def _problems(end: Resumed) -> list[dict[str, Any]]:

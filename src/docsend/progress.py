@@ -1,4 +1,4 @@
-"""The progress bar of a terminal: one for all bytes of a submission, and a line for each document done."""
+"""The progress bars of a terminal: for the bytes of a submission, for the rows of a batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.text import Text
 from docsend.console import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from docsend.submission import CheckedSubmission, Document
 
@@ -65,6 +65,31 @@ def bar(checked: CheckedSubmission) -> Iterator[_Bar]:
     )
     with progress:
         yield _Bar(progress, checked)
+
+
+@contextlib.contextmanager
+def rows(verb: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Draw how many rows of a batch have ended while the block runs; give what is told the numbers."""
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[counts]}", markup=False),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True, highlight=False, emoji=False, markup=False),
+        transient=True,
+        expand=True,
+    )
+    task = progress.add_task(verb, total=total, counts="")
+    of_total = f"/{total:,}" if total is not None else ""
+
+    def count(done: int, failed: int = 0) -> None:
+        elapsed = progress.tasks[0].elapsed or 0
+        rate = f", {done / elapsed:.0f}/s" if elapsed > 1 else ""
+        not_received = f", {failed:,} not received" if failed else ""
+        progress.update(task, completed=done, counts=f"{done:,}{of_total} rows{not_received}{rate}")
+
+    with progress:
+        yield count
 
 
 def _shortened(name: str, most: int = 24) -> str:

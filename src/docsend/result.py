@@ -10,6 +10,7 @@ from docsend.errors import DocsendError, ExitCode
 from docsend.submission import CheckedSubmission, Problem, Submission
 
 if TYPE_CHECKING:
+    from docsend.batch import Outcome
     from docsend.submission import Receipt
 
 Status: TypeAlias = Literal["received", "checked", "faulty", "refused", "unfinished", "failed"]
@@ -66,6 +67,32 @@ class Result:
             "receipt": shapes.receipt(self.receipt) if self.receipt else None,
             "problems": [shapes.problem(problem) for problem in self.problems],
         }
+
+
+_OF_ROWS: dict[str, tuple[Status, ExitCode]] = {
+    "received": ("received", ExitCode.RECEIVED),
+    "before": ("received", ExitCode.RECEIVED),
+    "checked": ("checked", ExitCode.RECEIVED),
+    "faulty": ("faulty", ExitCode.FAULTY),
+    "refused": ("refused", ExitCode.REFUSED),
+    "unfinished": ("unfinished", ExitCode.UNFINISHED),
+    "not tried": ("unfinished", ExitCode.UNFINISHED),
+}
+
+
+def of_row(outcome: Outcome, service: str | None) -> Result:
+    """Give the result of one row of a batch."""
+    status, code = _OF_ROWS[outcome.status]
+    return Result(
+        status=status,
+        exit_code=code,
+        is_repeated=outcome.status == "before",
+        row=outcome.row.number,
+        service=service,
+        submission=outcome.submission,
+        receipt=outcome.receipt,
+        problems=outcome.problems,
+    )
 
 
 def problem_of(error: DocsendError) -> Problem:

@@ -9,6 +9,7 @@ What holds at every instant (design, section 6):
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from docsend import documents, receipts, rules, service
@@ -20,19 +21,40 @@ if TYPE_CHECKING:
 
     from docsend.ledger import Entry, Ledger
     from docsend.service import Opened, Sendable, Service
-    from docsend.submission import CheckedSubmission, Receipt
+    from docsend.submission import CheckedSubmission, Receipt, RequiredDocument
 
 # The service may forget a declaration that nobody finished (it expires), even between two calls.
 _ROUNDS = 3
 
 
-def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:
+class Required:
+    """What the service asks a signed-in person for: asked once, and again before anything is refused."""
+
+    def __init__(self, far_side: Service) -> None:
+        self._far_side = far_side
+        self._lock = threading.Lock()
+        self._known: tuple[RequiredDocument, ...] | None = None
+
+    def problem(self, checked: CheckedSubmission) -> Problem | None:
+        """Hold a submission against what is asked for."""
+        with self._lock:
+            if self._known is not None and rules.required_first(checked, self._known) is None:
+                return None
+            self._known = self._far_side.required()
+            return rules.required_first(checked, self._known)
+
+
+def deliver(
+    checked: CheckedSubmission, far_side: Service, ledger: Ledger, required: Required | None = None
+) -> Delivery:
     """Bring a submission to its receipt, from wherever an earlier run left it.
+
+    Several submissions share `required`, so that not each of them asks.
 
     Raises Refused, Unfinished, SignInNeeded, LocalFailure, or FaultySubmission if a file changed.
     """
     if checked.account is not None:
-        _required_first(checked, far_side, ledger)
+        _required_first(checked, far_side, ledger, required or Required(far_side))
     known = ledger.plan(far_side.name, checked)
     if before := receipts.delivered(known):
         return before
@@ -51,7 +73,9 @@ def finish(entry: Entry, far_side: Service, ledger: Ledger) -> Delivery:
     return _to_the_receipt(planned, lambda: far_side.reopen(planned), far_side, ledger)
 
 
-def _required_first(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> None:
+def _required_first(
+    checked: CheckedSubmission, far_side: Service, ledger: Ledger, required: Required
+) -> None:
     """Refuse what the service would refuse, before it is planned: documents that it asks for go first.
 
     What was declared already is past this: the requirement may be gone because this submission met it.
@@ -59,7 +83,7 @@ def _required_first(checked: CheckedSubmission, far_side: Service, ledger: Ledge
     known = ledger.find(far_side.name, checked.key)
     if known is not None and known.state not in ("planned", "refused"):
         return
-    problem = rules.required_first(checked, far_side.required())
+    problem = required.problem(checked)
     if problem is not None:
         raise FaultySubmission("1 problem, nothing was sent", problems=[problem])
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ import docsend
 from faults import contract_fuzz, hostile, kills, lab, machine, network, planted, power
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Experiment = Callable[[int, int, Path], list[lab.Tally]]
 
@@ -61,16 +62,16 @@ def _fuzz(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
 
 # name -> (experiment, how many in the whole gate, how many in the sample)
 EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
-    "client kills": (_client_kills, 1600, 12),
-    "service kills": (_service_kills, 450, 4),
+    "client kills": (_client_kills, 1550, 12),
+    "service kills": (_service_kills, 480, 4),
     "client errnos": (_client_errnos, 700, 8),
-    "service errnos": (_service_errnos, 400, 4),
+    "service errnos": (_service_errnos, 350, 4),
     "power": (power.experiment, 20_000, 600),
     "single network faults": (_catalogue, 1, 0),
     "network": (network.experiment, 1000, 12),
     "stories": (_stories, 400, 8),
     "hostile": (hostile.experiment, 50_000, 1200),
-    "contract fuzz": (_fuzz, 200, 5),
+    "contract fuzz": (_fuzz, 60, 5),
 }
 # What a planted bug has to be noticed by: name -> (experiment, how many).
 PROBES: dict[str, tuple[Experiment, int]] = {
@@ -84,12 +85,30 @@ PROBES: dict[str, tuple[Experiment, int]] = {
 }
 
 
+@dataclass(frozen=True)
+class Result:
+    """One line of the record: what a tally came to, when, and of which commit."""
+
+    name: str
+    is_planted: bool
+    tried: int
+    struck: int
+    broken: dict[str, int]
+    seconds: float
+    note: str
+    seed: int
+    commit: str
+
+
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__.splitlines()[0])
     parser.add_argument("--sample", action="store_true", help="the short run of `make test`")
     parser.add_argument("--only", action="append", metavar="NAME", choices=[*EXPERIMENTS, "planted"])
     parser.add_argument("--seed", type=int, default=20261123)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the report there")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="add the results to this file (JSON Lines)"
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the report of the record there")
     parser.add_argument("--probe", choices=PROBES, help=argparse.SUPPRESS)
     asked = parser.parse_args(argv)
     memory = Path("/dev/shm")  # noqa: S108 - thousands of short lives; what has to survive is modelled
@@ -99,74 +118,87 @@ def main(argv: list[str]) -> int:
             for tally in experiment(count, asked.seed, Path(folder)):
                 print(json.dumps({"tried": tally.tried, "broken": tally.broken, "examples": tally.examples}))
             return 0
-        return _gate(asked, Path(folder))
+        results = list(_run(asked, Path(folder)))
+    if asked.write:
+        recorded = [Result(**json.loads(line)) for line in asked.record.read_text("utf-8").splitlines()]
+        asked.write.write_text(_report(recorded), "utf-8")
+    return 0 if all(result.is_planted == bool(result.broken) for result in results) else 1
 
 
-def _gate(asked: argparse.Namespace, scratch: Path) -> int:
-    began = time.monotonic()
-    tallies: list[tuple[lab.Tally, float]] = []
+def _run(asked: argparse.Namespace, scratch: Path) -> Iterator[Result]:
     for name, (experiment, whole, sample) in EXPERIMENTS.items():
         count = sample if asked.sample else whole
         if count and (not asked.only or name in asked.only):
-            started = time.monotonic()
-            found = experiment(count, asked.seed, scratch)
-            took = (time.monotonic() - started) / len(found)
-            for tally in found:
-                tallies.append((tally, took))
-                _tell(tally, took)
-    hunted = []
+            began = time.monotonic()
+            tallies = experiment(count, asked.seed, scratch)
+            took = (time.monotonic() - began) / len(tallies)
+            for tally in tallies:
+                yield _recorded(asked, tally, took, is_planted=False)
     if (not asked.only or "planted" in asked.only) and not asked.sample:
         for bug in planted.BUGS:
-            hunted.append(planted.hunt(bug, asked.seed, scratch))
-            print(f"planted: {bug.name}: {'caught' if hunted[-1].broken else 'NOT CAUGHT'}", flush=True)
-    if asked.write:
-        asked.write.write_text(_report(tallies, hunted, asked.seed, time.monotonic() - began), "utf-8")
-    escaped = [tally for tally in hunted if not tally.broken]
-    return 1 if escaped or any(not tally.survived for tally, _ in tallies) else 0
+            began = time.monotonic()
+            tally = planted.hunt(bug, asked.seed, scratch)
+            yield _recorded(asked, tally, time.monotonic() - began, is_planted=True)
 
 
-def _tell(tally: lab.Tally, took: float) -> None:
-    print(
-        f"{tally.name}: {tally.tried} tried, {dict(tally.broken) or 'all survived'} ({took:.0f} s)",
-        flush=True,
+def _recorded(asked: argparse.Namespace, tally: lab.Tally, took: float, *, is_planted: bool) -> Result:
+    """Tell a result, and add it to the record: an hour's work should not be lost to its last minute."""
+    result = Result(
+        tally.name,
+        is_planted,
+        tally.tried,
+        tally.struck,
+        dict(tally.broken),
+        took,
+        tally.note,
+        asked.seed,
+        _commit(),
     )
-    for example in tally.examples:
+    came = (
+        ("caught" if tally.broken else "NOT CAUGHT") if is_planted else dict(tally.broken) or "all survived"
+    )
+    print(f"{tally.name}: {tally.tried} tried, {came} ({took:.0f} s)", flush=True)
+    for example in () if is_planted else tally.examples:
         print(f"    {example}", flush=True)
+    if asked.record:
+        with asked.record.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(result)) + "\n")
+    return result
 
 
-def _report(
-    tallies: list[tuple[lab.Tally, float]], hunted: list[lab.Tally], seed: int, seconds: float
-) -> str:
-    columns = ("lost", "twice", "wrong", "seen", "resent", "other")
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "-"
+
+
+def _report(recorded: list[Result]) -> str:
+    latest = {result.name: result for result in recorded}.values()
+    tallies = [result for result in latest if not result.is_planted]
+    hunted = [result for result in latest if result.is_planted]
     rows = [
-        f"| {tally.name} | {tally.tried:,} | {tally.struck:,} |"
-        + "".join(f" {tally.broken[kind]} |" for kind in columns)
-        + f" {took:.0f} | {tally.note} |"
-        for tally, took in tallies
+        f"| {one.name} | {one.tried:,} | {one.struck:,} |"
+        + "".join(f" {one.broken.get(kind, 0)} |" for kind in lab.KINDS)
+        + f" {one.seconds:.0f} | {one.note} |"
+        for one in tallies
     ]
     bugs = [
-        f"| {tally.name} | {tally.note} | {tally.tried:,} | {sum(tally.broken.values()):,} | "
-        f"{'caught' if tally.broken else '**not caught**'} |"
-        for tally in hunted
+        f"| {one.name} | {one.note} | {one.tried:,} | {sum(one.broken.values()):,} | "
+        f"{'caught' if one.broken else '**not caught**'} |"
+        for one in hunted
     ]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    caught = sum(bool(tally.broken) for tally in hunted)
     return _FRAME.format(
         when=datetime.now(UTC).date().isoformat(),
         version=docsend.__version__,
-        commit=commit,
-        seed=seed,
-        minutes=seconds / 60,
+        commits=", ".join(sorted({one.commit for one in latest})),
+        seeds=", ".join(sorted({str(one.seed) for one in latest})),
+        minutes=sum(one.seconds for one in latest) / 60,
         machine=f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, "
         f"CPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         rows="\n".join(rows),
         bugs="\n".join(bugs),
-        caught=caught,
+        caught=sum(bool(one.broken) for one in hunted),
         planted=len(hunted),
     )
 
@@ -176,7 +208,7 @@ _FRAME = """# Fault report
 Written by `make faults`; do not edit. What is tried, how, and what is compared stands at the beginning of
 each file of `tests/faults/`.
 
-- {when}, docsend {version} (after commit {commit}), seed {seed}, {minutes:.0f} minutes
+- {when}, docsend {version} (commit {commits}), seed {seeds}, {minutes:.0f} minutes
 - {machine}
 
 "Struck" are the experiments in which the fault really happened (a process may end before the n-th call).

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from docsend.rules import Faulty
     from docsend.submission import CheckedSubmission, Delivery, Problem, Submission
 
+# Of `required upload`, too; batches have one more.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 
@@ -33,9 +34,10 @@ def register(app: typer.Typer) -> None:
         app,
         "send",
         short_help="Check documents, send them exactly once, print the receipt.",
-        exits=EXITS,
+        exits=(*EXITS, ExitCode.SOME_ROWS),
         example="docsend send payslip.pdf --to benefits --subject unemployment \\\n"
-        "    --category employer --type payslips --id 000000018 --service sandbox",
+        "    --category employer --type payslips --id 000000018 --service sandbox\n"
+        "docsend send --batch payroll.csv --report result.csv --service sandbox",
         done=EXIT_MEANINGS[ExitCode.RECEIVED],
     )(send)
 
@@ -99,12 +101,45 @@ def send(
     again: Annotated[
         bool, typer.Option("--again", help="Send once more what has been received before.")
     ] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option("--batch", metavar="MANIFEST", help="Send many: one submission a row; - reads stdin."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", min=1, max=64, help="Rows sent at once; 4 if not said."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="What became of each row, as .csv or .jsonl."),
+    ] = None,
+    only_valid: Annotated[
+        bool, typer.Option("--only-valid", help="Send the good rows of a batch although others are faulty.")
+    ] = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Take documents from outside the manifest's folder.")
+    ] = False,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="K/N", help="Only this machine's share of the rows.")
+    ] = None,
+    batch_template: Annotated[
+        str | None,
+        typer.Option("--batch-template", metavar="csv|jsonl", help="Print an example manifest and exit."),
+    ] = None,
 ) -> None:
     """Check documents against the institute's rules, send them exactly once, and print the receipt.
 
     Everything that is wrong is told at once, before a byte leaves. Running the same command again
     finishes what was interrupted and sends nothing twice. `docsend catalog` finds the codes.
+
+    With --batch each row of a manifest is a submission (docs/manifest.md); the other options are defaults
+    for rows that do not say them.
     """
+    if batch_template is not None:
+        from docsend.cli.batch import print_template  # noqa: PLC0415 - only who asks for it
+
+        print_template(batch_template)
+        return
     from docsend.submission import Submission  # noqa: PLC0415 - --help does without
 
     stated = Submission(
@@ -123,7 +158,29 @@ def send(
         reference=reference,
         required=required,
     )
-    check_and_deliver(session, stated, _paths(files or ()), dry_run=dry_run, again=again)
+    if batch is None:
+        of_batches = {
+            "--jobs": jobs is not None,
+            "--report": report is not None,
+            "--only-valid": only_valid,
+            "--allow-outside": allow_outside,
+            "--shard": shard is not None,
+        }
+        _refuse_if_any(of_batches, "is for batches", "name a manifest with --batch")
+        check_and_deliver(session, stated, _paths(files or ()), dry_run=dry_run, again=again)
+        return
+    of_one = {"FILE": bool(files), "--again": again}
+    _refuse_if_any(of_one, "does not go with --batch", "the rows name the documents; --again is said for one")
+    from docsend.cli import batch as batches  # noqa: PLC0415
+
+    options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run)
+    batches.run(session, stated, options)
+
+
+def _refuse_if_any(given: Mapping[str, bool], why: str, hint: str) -> None:
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageFault(f"{option} {why}", hint)
 
 
 def check_and_deliver(

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -94,8 +95,18 @@ class Session:
         return self.vault().backend
 
     @contextlib.contextmanager
-    def service(self, watcher: "Watcher", account: "Account | None" = None) -> Iterator["Service"]:
-        """Open the chosen service; `sandbox` is the one that runs, or one inside this process."""
+    def service(
+        self,
+        watcher: "Watcher",
+        account: "Account | None" = None,
+        *,
+        jobs: int = 1,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Iterator["Service"]:
+        """Open the chosen service; `sandbox` is the one that runs, or one inside this process.
+
+        Up to `jobs` threads may call it at the same time; `sleep` is how they wait.
+        """
         from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415 - --help does without
         from docsend.patience import Patience  # noqa: PLC0415
         from docsend.service import Service  # noqa: PLC0415 - httpx is the dearest import
@@ -110,7 +121,9 @@ class Session:
                 url = opened.enter_context(server.beside(self.settings.sandbox_data))
             self.console.detail(f"the service's address: {url}")
             patience = Patience(self.settings.patience_s)
-            yield opened.enter_context(Service(endpoint, url, patience, watcher, account))
+            yield opened.enter_context(
+                Service(endpoint, url, patience, watcher, account, jobs=jobs, sleep=sleep)
+            )
 
 
 def sandbox_server() -> Any:

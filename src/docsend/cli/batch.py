@@ -1,0 +1,165 @@
+"""`docsend send --batch`: one submission a row, all checked before the first byte, safe to run again."""
+
+import contextlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from docsend.cli.session import Session
+from docsend.errors import ExitCode, Interrupted, UsageFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docsend.account import Account
+    from docsend.batch import Batch, Deliver, Outcome, Plan, Runner, Share
+    from docsend.ledger import Ledger
+    from docsend.report import Report
+    from docsend.submission import Submission
+
+MOST_JOBS = 64
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `send` was told about a batch."""
+
+    manifest: str
+    jobs: int
+    report: Path | None
+    only_valid: bool
+    allow_outside: bool
+    shard: str | None
+    dry_run: bool
+
+
+def print_template(form: str) -> None:
+    """Print an example manifest, to be filled in."""
+    from docsend import manifest  # noqa: PLC0415
+
+    if form not in ("csv", "jsonl"):
+        raise UsageFault(f"there is no template {form!r}", "csv or jsonl")
+    sys.stdout.write(manifest.template(form))
+
+
+def run(session: Session, stated: "Submission", options: Options) -> None:
+    """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
+    from docsend import batch as batches  # noqa: PLC0415 - --help does without
+    from docsend import manifest as manifests  # noqa: PLC0415
+    from docsend.report import Report  # noqa: PLC0415
+
+    manifest = manifests.read(options.manifest, stated, standard_input=_standard_input)
+    _refuse_to_overwrite(options)
+    session.console.say(manifest.described)
+    batch = batches.Batch(manifest, session.catalog(), _share(options.shard), options.allow_outside)
+    with session.console.checking() as seen:
+        plan = batches.preflight(batch, seen)
+    session.console.faults(plan)
+    with contextlib.ExitStack() as opened:
+        report = opened.enter_context(Report(options.report, manifest)) if options.report else None
+        if plan.rows == 0 or (plan.faulty and not options.only_valid) or options.dry_run:
+            _end_before_sending(session, batch, plan, report)
+        _send(session, batch, plan, report, options.jobs)
+
+
+def _standard_input() -> bytes:
+    return sys.stdin.buffer.read() if sys.stdin else b""
+
+
+def _share(stated: str | None) -> "Share | None":
+    if stated is None:
+        return None
+    from docsend.batch import Share  # noqa: PLC0415
+
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", stated)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageFault(f"--shard is {stated!r}, not K/N", "as in --shard 2/8, with K from 1 to N")
+    return Share(int(found[1]), int(found[2]))
+
+
+def _refuse_to_overwrite(options: Options) -> None:
+    with contextlib.suppress(OSError):
+        if options.report and options.report.samefile(options.manifest):
+            raise UsageFault("the report would overwrite its own manifest", "give it another name")
+
+
+def _end_before_sending(session: Session, batch: "Batch", plan: "Plan", report: "Report | None") -> None:
+    """Report what the first pass found, and end: nothing is sent."""
+    from docsend.batch import Outcome  # noqa: PLC0415
+
+    wanted = report is not None or session.settings.as_json
+    for row in batch.rows() if wanted else ():
+        problems = plan.faulty.get(row.number, ())
+        outcome = Outcome(row, "faulty" if problems else "checked", row.stated, problems=problems)
+        _tell(session, outcome, report)
+    session.console.checked_batch(plan)
+    raise typer.Exit(ExitCode.FAULTY if plan.faulty else ExitCode.RECEIVED)
+
+
+def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None", jobs: int) -> None:
+    from dataclasses import replace  # noqa: PLC0415
+
+    from docsend import signals  # noqa: PLC0415
+    from docsend.batch import Outcome  # noqa: PLC0415
+
+    session.settings.chosen_endpoint()  # before anything is opened
+    account = _account(session, batch)
+    batch = replace(batch, account=account.code if account else None)
+    with (
+        session.ledger() as ledger,
+        _runner(session, batch, plan, ledger, account, jobs) as (runner, deliver),
+    ):
+        for row in batch.rows():
+            if row.number in plan.faulty:
+                _tell(session, Outcome(row, "faulty", row.stated, problems=plan.faulty[row.number]), report)
+        with signals.noted(runner.stop) as came, session.console.sending(plan) as progress:
+            tally = progress.tally
+            for outcome in runner.outcomes(deliver):
+                progress.ended(outcome)
+                _tell(session, outcome, report)
+    session.console.sent_batch(plan, tally)
+    if came:
+        hint = "nothing is lost: the same command goes on"
+        raise Interrupted.by(signals.came_as(came[0]), "interrupted", hint)
+    if tally.worst is not None:
+        raise typer.Exit(tally.worst)
+    if tally.received < plan.rows:
+        raise typer.Exit(ExitCode.SOME_ROWS)
+
+
+def _account(session: Session, batch: "Batch") -> "Account | None":
+    """Give the account of the personal rows, None if there are none; asked for once."""
+    personal = {code for code, known in batch.catalog.destinations.items() if known.is_personal}
+    return session.needed_account() if any(row.stated.to in personal for row in batch.rows()) else None
+
+
+@contextlib.contextmanager
+def _runner(
+    session: Session,
+    batch: "Batch",
+    plan: "Plan",
+    ledger: "Ledger",
+    account: "Account | None",
+    jobs: int,
+) -> "Iterator[tuple[Runner, Deliver]]":
+    """Open the service once for all workers; one Retry-After holds all of them back."""
+    from docsend import send as journey  # noqa: PLC0415 - brings httpx
+    from docsend.batch import Runner, Steps  # noqa: PLC0415
+
+    name = session.settings.chosen_endpoint().name
+    runner = Runner(batch, plan, ledger, name, jobs=jobs)
+    steps = Steps(runner, session.console.detail)
+    with session.service(steps, account, jobs=runner.jobs, sleep=runner.sleep) as far_side:
+        required = journey.Required(far_side)
+        yield runner, lambda checked: journey.deliver(checked, far_side, ledger, required)
+
+
+def _tell(session: Session, outcome: "Outcome", report: "Report | None") -> None:
+    if report is not None:
+        report.add(outcome)
+    endpoint = session.settings.endpoint
+    session.console.row(outcome, endpoint.name if endpoint else None)
