@@ -16,7 +16,7 @@ from docsend.errors import EXIT_MEANINGS, ExitCode
 
 SEND = (*ABOUT, *WHO)
 COMMANDS = {
-    ("send",): {0, 1, 2, 3, 4, 5, 6, 8, 130, 143},
+    ("send",): {0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 143},
     ("login",): {0, 1, 2, 4, 6, 8, 130, 143},
     ("required",): {0, 1, 2, 4, 6, 8, 130, 143},
     ("required", "upload"): {0, 1, 2, 3, 4, 5, 6, 8, 130, 143},
@@ -24,6 +24,7 @@ COMMANDS = {
     ("receipts",): {0, 1, 2, 8, 130, 143},
     ("receipts", "show"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
     ("receipts", "resume"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
+    ("receipts", "merge"): {0, 1, 2, 7, 8, 130, 143},
     ("receipts", "withdraw"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
     ("sandbox",): {1, 2, 8, 130, 143},
 }

@@ -94,16 +94,18 @@ class Batch:
 
     def check(self, row: Row, *, hold: bool) -> tuple[CheckedSubmission | Submission, tuple[Problem, ...]]:
         """Read a row's documents and hold the row against every rule; with errors it stays a Submission."""
+        if any(problem.code == "row-malformed" for problem in row.problems):
+            return row.stated, row.problems  # what its cells say, nobody can know
         paths, found = self.manifest.paths(row, allow_outside=self.allow_outside)
         most = rules.largest_document(row.stated, self.catalog)
         room = documents.HELD_BYTES if hold else 0
         stated = row.stated.of(documents.read_all(paths, at_most=most, hold_up_to=room))
         checked = rules.check(stated, self.catalog)
         problems = (*row.problems, *found)
-        if isinstance(checked, rules.Faulty):
-            problems += checked.problems
-        else:
-            problems += checked.warnings
+        more = checked.problems if isinstance(checked, rules.Faulty) else checked.warnings
+        told = {problem.field for problem in problems if problem.is_error}
+        # What could not be taken from a cell is not missing, too.
+        problems += tuple(p for p in more if not (p.code.endswith("-missing") and p.field in told))
         numbered = tuple(replace(problem, row=row.number) for problem in problems)
         if isinstance(checked, rules.Faulty) or any(problem.is_error for problem in numbered):
             return stated, numbered

@@ -1,7 +1,7 @@
 """Everything a person sees. The result goes to stdout, talk to stderr; the only user of rich.
 
 Rules:
-- every string that was made elsewhere passes `safe` before a terminal or a log sees it;
+- every string that was made elsewhere passes `safe` before a terminal or a log sees it (invariant 7);
 - pictures (panels, bars, colours) only on a terminal that can draw them, judged for each stream by itself;
   everywhere else plain lines, which a script or a log can keep;
 - `--quiet` leaves errors and the result; `--json` makes the result one line of JSON and silences the bars;
@@ -18,6 +18,7 @@ import sys
 import textwrap
 import time
 import unicodedata
+from collections import Counter
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from docsend import shapes
@@ -55,7 +56,7 @@ NOT_APPROVED = '"received" means that the service has everything; it does not me
 
 
 def safe(text: object) -> str:
-    r"""Give foreign text with everything that could steer a terminal or a log written out: \x1b, \u202e."""
+    r"""Give foreign text with all that could steer a terminal or a log written out: \x1b, \u202e."""
     return "".join(
         character if unicodedata.category(character) not in _STEERING else _written_out(character)
         for character in str(text)
@@ -306,6 +307,14 @@ class Console:
             self._put(f"{plan.rows:,} rows: {told}\n")
         if tally.counts["unfinished"] or tally.counts["not tried"]:
             self.say("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+
+    def merged(self, lines: Iterable[str], rows: Sequence[dict[str, str]]) -> None:
+        """Print a joined report, and sum it up."""
+        for line in lines:
+            self._put(line)
+        counts = Counter(row["status"] or "without a status" for row in rows)
+        told = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+        self.say(f"{len(rows):,} rows: {told}" if rows else "the reports have no rows")
 
     @contextlib.contextmanager
     def checking(self) -> Iterator[Callable[[int], None]]:

@@ -169,7 +169,7 @@ def _csv_rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             hint = "is a quotation mark not closed, or a separator missing?"
             raise _faulty(
-                "manifest-malformed", f"row {number} cannot be taken apart: {error}", hint, number
+                "manifest-malformed", f"the row cannot be taken apart: {error}", hint, number
             ) from error
 
 
@@ -227,7 +227,7 @@ def _of_table(
                 message = f"the row has {len(cells)} cells, its head has {len(columns)}"
                 hint = "a separator inside a text needs quotation marks around the text"
                 problems.append(Problem("row-malformed", message, hint, row=number))
-            named = dict(zip(columns, map(_clean, cells), strict=False))
+            named = dict(zip(columns, map(clean, cells), strict=False))
             yield _row(number, named, defaults, problems)
 
     return Manifest(folder, described, tuple(name for name in columns if name in COLUMNS), rows)
@@ -321,7 +321,7 @@ def _json_row(number: int, raw: dict[str, Any], defaults: Submission) -> Row:
             or isinstance(value, str)
             or (isinstance(value, int) and not isinstance(value, bool))
         ):
-            cells[name] = _clean(_cell(value))
+            cells[name] = clean(_cell(value))
         else:
             message = f"{name} is neither a text nor a whole number"
             problems.append(
@@ -391,7 +391,7 @@ def _undamaged(name: str, value: str, number: int, problems: list[Problem]) -> s
     return restored
 
 
-def _clean(cell: str) -> str:
+def clean(cell: str) -> str:
     """Give a cell without the blanks and marks that copying between programs leaves around it.
 
     An apostrophe in front makes a spreadsheet take a number for text, or keeps a formula from being one.

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from docsend.errors import LocalFailure, UsageFault
-from docsend.manifest import COLUMNS, REPORT_COLUMNS
+from docsend.manifest import COLUMNS, REPORT_COLUMNS, clean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from docsend.batch import Outcome
-    from docsend.manifest import Manifest, Row
+    from docsend.manifest import Manifest
 
 # What a spreadsheet takes for a formula (CWE-1236), and what it would take for a number and shorten.
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
@@ -60,7 +61,7 @@ class Report:
         row, receipt = outcome.row, outcome.receipt
         found = {
             **row.cells,
-            "documents": self._documents(row),
+            "documents": _as_seen_from(self._file.parent, self._folder, row.cells.get("documents", "")),
             "row": str(row.number),
             "status": outcome.status,
             "key": outcome.key or "",
@@ -73,13 +74,6 @@ class Report:
             self._write(json.dumps(dict(zip(self._columns, values, strict=True)), ensure_ascii=False) + "\n")
         else:
             self._write(_line([_harmless(value) for value in values]))
-
-    def _documents(self, row: Row) -> str:
-        """Give the paths as seen from the report's own folder, so that it can be sent from there."""
-        here, there = os.path.abspath(self._file.parent), os.path.abspath(self._folder)  # noqa: PTH100 - no links
-        if here == there:
-            return row.cells.get("documents", "")
-        return ";".join(os.path.relpath(Path(there, part), here) for part in row.documents)
 
     def _write(self, text: str) -> None:
         try:
@@ -96,6 +90,71 @@ class Report:
         )
 
 
+# Which of two rows about the same tells more.
+_RANK = ("", "not tried", "checked", "unfinished", "faulty", "refused", "before", "received")
+
+
+def merged(files: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """Join reports of one manifest, or of its shares: one row for each that says something of its own.
+
+    Of several reports about a row, the one that came further counts, and of equals the last. Gives the
+    columns and the rows; documents are named as seen from the current folder. Raises UsageFault for a file
+    that is no report.
+    """
+    best: dict[tuple[str, ...], dict[str, str]] = {}
+    columns: dict[str, None] = {}
+    for file in files:
+        for row in _read(file):
+            columns.update(dict.fromkeys(row))
+            row["documents"] = _as_seen_from(Path(), file.parent, row["documents"])
+            said = tuple(row.get(name, "") for name in COLUMNS)
+            known = best.get(said)
+            if known is None or _RANK.index(row["status"]) >= _RANK.index(known["status"]):
+                best[said] = row
+    ordered = [name for name in (*COLUMNS, *REPORT_COLUMNS) if name in columns]
+    return tuple(ordered), list(best.values())
+
+
+def write_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_json: bool) -> Iterator[str]:
+    """Give the lines of a joined report, CSV or JSON Lines."""
+    if not as_json:
+        yield "\ufeff" + _line(columns)
+    for row in rows:
+        values = [row.get(name, "") for name in columns]
+        if as_json:
+            yield json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n"
+        else:
+            yield _line([_harmless(value) for value in values])
+
+
+def _read(file: Path) -> Iterator[dict[str, str]]:
+    no_report = UsageFault(f"{file} is not a report of docsend", "name files that --report wrote")
+    try:
+        if _is_json(file):
+            rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        else:
+            with file.open(encoding="utf-8-sig", newline="") as opened:
+                rows = list(csv.DictReader(opened))
+    except OSError as error:
+        raise UsageFault(f"the report {file} cannot be read: {error.strerror}", "look at its path") from error
+    except (ValueError, csv.Error) as error:
+        raise no_report from error
+    for row in rows:
+        texts = isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
+        if not texts or row.get("status") not in _RANK or "documents" not in row:
+            raise no_report
+        yield {name: clean(value) for name, value in row.items() if name in COLUMNS + REPORT_COLUMNS}
+
+
+def _as_seen_from(here: Path, there: Path, documents: str) -> str:
+    """Give paths that are relative to one folder as paths relative to another."""
+    start, end = os.path.abspath(here), os.path.abspath(there)  # noqa: PTH100 - links stay as they are named
+    if start == end:
+        return documents
+    parts = [part for part in map(str.strip, documents.split(";")) if part]
+    return ";".join(os.path.relpath(Path(end, part), start) for part in parts)
+
+
 def _is_json(file: Path) -> bool:
     suffix = file.suffix.lower()
     if suffix not in (".csv", ".jsonl"):
@@ -103,12 +162,12 @@ def _is_json(file: Path) -> bool:
     return suffix == ".jsonl"
 
 
-def _line(values: list[str] | tuple[str, ...]) -> str:
+def _line(values: Sequence[str]) -> str:
     written = io.StringIO()
     csv.writer(written, lineterminator="\r\n").writerow(values)
     return written.getvalue()
 
 
 def _harmless(cell: str) -> str:
-    """Give a cell that no spreadsheet takes for a formula; the apostrophe goes when it is read again."""
+    """Give a cell that no spreadsheet takes for a formula (invariant 7); reading takes the apostrophe off."""
     return f"'{cell}" if cell.startswith(_DANGEROUS) else cell

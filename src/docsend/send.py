@@ -1,10 +1,15 @@
 """The journey of one checked submission: plan, declare, put what is missing, send, keep the receipt.
 
-What holds at every instant (design, section 6):
+What holds at every instant; "Invariant N" marks each place in the code that keeps one:
 1. nothing is sent that was not planned durably first; nothing is called received before its receipt is;
 2. the bytes that are sent are the bytes that were checked;
 3. running the same command again is the recovery from anything, and sends nothing twice: the key comes
-   from the content, and the ledger and the service both answer to it.
+   from the content, and the ledger and the service both answer to it;
+4. only what cannot duplicate is repeated, as the same request under the same key (`service`, `patience`);
+5. redirects are never followed, https is needed except on this machine, certificates are verified (`service`,
+   `settings`);
+6. an answer that is not what the contract says is a failure, never a success (`service`);
+7. foreign text is made safe before a terminal, a log or a spreadsheet sees it (`console`, `report`).
 """
 
 from __future__ import annotations
@@ -55,6 +60,7 @@ def deliver(
     """
     if checked.account is not None:
         _required_first(checked, far_side, ledger, required or Required(far_side))
+    # Invariant 1: on the disk before anything is sent.
     known = ledger.plan(far_side.name, checked)
     if before := receipts.delivered(known):
         return before

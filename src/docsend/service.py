@@ -100,7 +100,7 @@ class Incomplete(Exception):
 
 
 class _NotTheContract(Exception):
-    """An answer that the contract does not know."""
+    """An answer that the contract does not know. Invariant 6: it is a failure, whatever its status says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +265,8 @@ class Service:
     def _call(self, request: _Request, read: Callable[[_Answer], _T]) -> _T:
         """Make one call, repeated as often as patience allows; raise Unfinished when it runs out.
 
-        A repeated request is the same request, byte for byte, and every call here is one that cannot
-        duplicate: the service answers to the key.
+        Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
+        cannot duplicate: the service answers to the key.
         """
         began, attempt = time.monotonic(), 0
         while True:
@@ -368,6 +368,7 @@ class Service:
         response = self._client.send(request, stream=True)
         try:
             if response.status_code != httpx.codes.NOT_MODIFIED and 300 <= response.status_code < 400:
+                # Invariant 5: a redirect would carry documents and tokens to somebody else.
                 raise Unfinished(
                     f"{self._url} sends elsewhere ({response.status_code}), and redirects are not followed",
                     "is the address right? A network's sign-in page answers like this, too",

@@ -245,7 +245,7 @@ class PlannedSubmission:
 
 
 def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
-    """The submission's name: base32 (RFC 4648, without padding) of SHA-256 of its canonical JSON.
+    """The submission's name: base32 (RFC 4648, no padding) of SHA-256 of its canonical JSON (invariant 3).
 
     52 characters of A-Z and 2-7. Content alone makes it: the same submission from another machine, path,
     day or version of docsend has the same key, and so it cannot be received twice. The code of the account

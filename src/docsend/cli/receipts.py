@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli import resume
+from docsend.cli import merge, resume
 from docsend.cli.session import Session, command
 from docsend.errors import ExitCode, Refused, UsageFault
 
@@ -37,8 +37,9 @@ def register(app: typer.Typer) -> None:
     )(list_)
     command(group, "show", exits=ASKING_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
     command(group, "resume", exits=resume.EXITS, example=resume.EXAMPLE)(resume.resume)
+    command(group, "merge", exits=merge.EXITS, example=merge.EXAMPLE)(merge.merge)
     command(group, "withdraw", exits=ASKING_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
-    app.add_typer(group, name="receipts", short_help="List what was sent; show, resume, withdraw.")
+    app.add_typer(group, name="receipts", short_help="List what was sent; show, resume, withdraw, merge.")
 
 
 def list_(

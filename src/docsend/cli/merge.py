@@ -1,0 +1,29 @@
+"""`docsend receipts merge`: the reports of several machines, or of several runs, become one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from docsend.cli.session import Session
+from docsend.errors import ExitCode
+
+EXITS = (ExitCode.RECEIVED, ExitCode.SOME_ROWS)
+EXAMPLE = "docsend receipts merge result-*.csv > result.csv"
+
+
+def merge(
+    session: Session,
+    reports: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="Files that --report wrote.")],
+) -> None:
+    """Join the reports of shares or of repeated runs of one batch, and print the result as CSV.
+
+    Each row comes once, as the report has it that came furthest; what is printed is a manifest, too. With
+    --json it is JSON Lines. Exit code 7 says that rows are left that were not received.
+    """
+    from docsend import report  # noqa: PLC0415 - --help does without
+
+    columns, rows = report.merged(reports)
+    session.console.merged(report.write_merged(columns, rows, as_json=session.settings.as_json), rows)
+    if any(row["status"] not in ("received", "before") for row in rows):
+        raise typer.Exit(ExitCode.SOME_ROWS)

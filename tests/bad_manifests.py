@@ -1,0 +1,165 @@
+"""Bad manifests, the codes and lines they get, and the table of docs/manifest.md made from them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import samples
+from docsend.cli.app import main
+
+PAGE = Path(__file__).parent.parent / "docs" / "manifest.md"
+START, END = "<!-- bad manifests: made by tests/bad_manifests.py -->", "<!-- end -->"
+
+HEAD = "to,subject,category,type,id,reference,documents"
+GOOD = "benefits,unemployment,employer,payslips,000000018,{n},one.pdf"
+EMPLOYER_HEAD = "to,category,type,employer_file,booklet,mobile,documents"
+EMPLOYER = "employer-collection,correspondence,correction-letter,{file},{booklet},{mobile},one.pdf"
+JSON = (
+    '"to": "benefits", "subject": "unemployment", "category": "employer", "type": "payslips",'
+    ' "id": "000000018"'
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A manifest, the options beside it, the codes of its faults in order, and the exit code."""
+
+    what: str
+    content: bytes | str | None
+    codes: tuple[str, ...]
+    exit_code: int = 3
+    options: tuple[str, ...] = ()
+    name: str = "batch.csv"
+
+
+def rows(*lines: str, head: str = HEAD) -> str:
+    return "\n".join([head, *lines]) + "\n"
+
+
+def good(n: int = 1, **changes: str) -> str:
+    """A good row, with some of its cells changed."""
+    cells = dict(zip(HEAD.split(","), GOOD.format(n=n).split(","), strict=True))
+    return ",".join({**cells, **changes}.values())
+
+
+def employer(file: str = "900000019", booklet: str = "7", mobile: str = "0501234567") -> str:
+    return rows(EMPLOYER.format(file=file, booklet=booklet, mobile=mobile), head=EMPLOYER_HEAD)
+
+
+CASES = (
+    Case("a manifest that is not there", None, ("usage",), 2),
+    Case("an empty file", "", ("no-columns",)),
+    Case("a head and no rows", rows(), (), 0),
+    Case("no head", good(), ("no-columns",)),
+    Case("a column nobody knows", rows(good(), head=f"{HEAD.replace('type', 'typ')}"), ("unknown-column",)),
+    Case("a column twice", rows(f"{good()},x", head=f"{HEAD},subject"), ("duplicate-column",)),
+    Case("no column for documents", rows("benefits,unemployment", head="to,subject"), ("missing-column",)),
+    Case("a picture instead of a manifest", samples.png(), ("manifest-encoding",)),
+    Case("a UTF-16 file that breaks off", rows(good()).encode("utf-16")[:-1], ("manifest-encoding",)),
+    Case("NUL characters", rows(good(reference="a\0b")), ("manifest-encoding",)),
+    Case("a workbook that is none", b"PK\x03\x04 nonsense", ("manifest-malformed",), name="batch.xlsx"),
+    Case("a quotation mark that is not closed", rows(good(reference='"open')), ("manifest-malformed",)),
+    Case("text behind a quotation mark", rows(good(reference='"a"b')), ("manifest-malformed",)),
+    Case("more cells than columns", rows(f"{good()},surplus"), ("row-malformed",)),
+    Case("a comma in a text without quotation marks", rows(good(reference="a,b")), ("row-malformed",)),
+    Case("no document in a row", rows(good(documents="")), ("documents-missing",)),
+    Case("a document that is not there", rows(good(documents="two.pdf")), ("document-not-found",)),
+    Case("a pattern that matches nothing", rows(good(documents="*.tiff")), ("document-not-found",)),
+    Case("a document outside", rows(good(documents="../outside.pdf")), ("path-outside",)),
+    Case("an absolute path", rows(good(documents="/etc/hostname")), ("path-outside",)),
+    Case("a link that leads outside", rows(good(documents="link.pdf")), ("path-outside",)),
+    Case("the same document twice in a row", rows(good(documents="one.pdf;one.pdf")), ("duplicate-document",)),
+    Case("an empty document", rows(good(documents="empty.pdf")), ("empty-document",)),
+    Case("a web page named .pdf", rows(good(documents="page.pdf")), ("content-mismatch",)),
+    Case("a folder", rows(good(documents="folder")), ("not-a-regular-file",)),
+    Case("no destination", rows(good(to="")), ("destination-missing",)),
+    Case("a destination nobody knows", rows(good(to="benefit")), ("unknown-destination",)),
+    Case("no subject", rows(good(subject="")), ("subject-missing",)),
+    Case("a subject nobody knows", rows(good(subject="unemploiment")), ("unknown-subject",)),
+    Case("a type nobody knows", rows(good(type="payslip")), ("unknown-type",)),
+    Case("no type", rows(good(type="")), ("type-missing",)),
+    Case("an id number with a wrong digit", rows(good(id="000000019")), ("id-number-invalid",)),
+    Case("no id number", rows(good(id="")), ("id-number-missing",)),
+    Case("an id number that a spreadsheet rounded", rows(good(id="3.2E+07")), ("number-rounded",)),
+    Case("an id number in other digits", rows(good(id="٠٠٠٠٠٠٠١٨")), ("id-number-invalid",)),
+    Case("a branch nobody knows", rows(f"{good()},haifaa", head=f"{HEAD},branch"), ("unknown-branch",)),
+    Case("a reference that is too long", rows(good(reference="x" * 300)), ("reference-too-long",)),
+    Case("a sender, of whom none are known", rows(f"{good()},cohen", head=f"{HEAD},sender"), ("unknown-sender",)),
+    Case("an employer's number that is too short", employer(file="9000"), ("employer-file-invalid",)),
+    Case("no booklet number", employer(booklet=""), ("booklet-missing",)),
+    Case("a mobile number that is none", employer(mobile="12"), ("mobile-invalid",)),
+    Case("two rows that say the same", rows(good(), good()), ("duplicate-row",)),
+    Case("a bad row among good ones", rows(good(1), good(2, id="000000019"), good(3)), ("id-number-invalid",)),
+    Case("JSON Lines: not JSON", '{"to": \n', ("row-malformed",), name="batch.jsonl"),
+    Case("JSON Lines: a list", f'{{{JSON}, "documents": ["one.pdf"]}}\n[1]\n', ("row-malformed",)),
+    Case("JSON Lines: a member twice", '{"to": "benefits", "to": "benefits"}\n', ("row-malformed",)),
+    Case("JSON Lines: a member nobody knows", f'{{{JSON}, "file_": "one.pdf"}}\n', ("unknown-column", "documents-missing")),
+    Case("JSON Lines: a number with a fraction", f'{{{JSON}, "reference": 1.5, "documents": "one.pdf"}}\n', ("row-malformed",)),
+    Case("--shard that is no share", rows(good()), ("usage",), 2, ("--shard", "3/2")),
+    Case("--report that is no .csv or .jsonl", rows(good()), ("usage",), 2, ("--report", "r.txt")),
+    Case("a report over its own manifest", rows(good()), ("usage",), 2, ("--report", "batch.csv")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seen:
+    exit_code: int
+    lines: tuple[str, ...]
+
+
+def observe(case: Case) -> Seen:
+    """Check the manifest in a folder of its own; give what stderr says of it, and the exit code."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        outer = Path(name)
+        folder = outer / "manifest"
+        folder.mkdir()
+        samples.write(outer, "outside.pdf", samples.pdf(9))
+        samples.write(folder, "one.pdf", samples.pdf(1))
+        samples.write(folder, "empty.pdf", b"")
+        samples.write(folder, "page.pdf", b"<html><body>sign in</body></html>")
+        (folder / "folder").mkdir()
+        (folder / "link.pdf").symlink_to(outer / "outside.pdf")
+        if case.content is not None:
+            content = case.content if isinstance(case.content, bytes) else case.content.encode()
+            (folder / case.name).write_bytes(content)
+        environment = {"DOCSEND_HOME": str(outer / "home"), "TERM": "dumb"}
+        stack.enter_context(mock.patch.dict(os.environ, environment))
+        stack.enter_context(contextlib.chdir(folder))
+        out, err = io.StringIO(), io.StringIO()
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        code = main(["send", "--batch", case.name, "--dry-run", *case.options])
+        told = [line for line in err.getvalue().splitlines() if not line.startswith(case.name)]
+    return Seen(code, tuple(told))
+
+
+def table() -> str:
+    lines = ["| manifest | what it gets | exit |", "|---|---|---|"]
+    for case in CASES:
+        seen = observe(case)
+        shown = [line.strip() for line in seen.lines if not line.startswith("--only-valid")]
+        cell = (
+            "<br>".join(line.replace("|", "\\|").replace("<", "&lt;") for line in shown)
+            or "the manifest has no rows"
+        )
+        lines.append(f"| {case.what} | {cell} | {seen.exit_code} |")
+    return "\n".join(lines)
+
+
+def shown_in_page() -> str:
+    text = PAGE.read_text(encoding="utf-8")
+    return text[text.index(START) + len(START) : text.index(END)].strip()
+
+
+if __name__ == "__main__":
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text[: text.index(START) + len(START)], text[text.index(END) :]
+    PAGE.write_text(f"{before}\n{table()}\n{after}", encoding="utf-8")
+    sys.stdout.write(f"{len(CASES)} rows\n")

@@ -1,0 +1,578 @@
+"""Batches: manifests as accountants have them, all checked first, sent once whatever happens, reported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import openpyxl
+import pytest
+import yaml
+
+import bad_manifests
+import doubles
+import samples
+from conftest import PERSON
+from docsend import manifest as manifests
+from docsend.submission import Submission
+
+# A fictional person whose number a spreadsheet would shorten.
+SHORT = "012345674"
+HEAD = ["to", "subject", "category", "type", "id", "reference", "documents"]
+
+
+def table(folder: Path, count: int, *, size: int | None = None, first: int = 0) -> list[list[str]]:
+    """Make so many good rows, each with a document that no other has."""
+    folder.mkdir(exist_ok=True)
+    rows = []
+    for n in range(first, first + count):
+        samples.write(folder, f"payslip-{n}.pdf", samples.pdf(n, size=size))
+        cells = [
+            "benefits",
+            "unemployment",
+            "employer",
+            "payslips",
+            PERSON,
+            f"client {n}",
+            f"payslip-{n}.pdf",
+        ]
+        rows.append(cells)
+    return rows
+
+
+def written(rows: list[list[str]], *, separator: str = ",", head: list[str] = HEAD) -> str:
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator, lineterminator="\r\n").writerows([head, *rows])
+    return text.getvalue()
+
+
+def save(folder: Path, rows: list[list[str]], name: str = "batch.csv") -> Path:
+    return samples.write(folder, name, written(rows).encode())
+
+
+def read_report(file: Path) -> list[dict[str, str]]:
+    if file.suffix == ".jsonl":
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    return list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"), newline="")))
+
+
+def lines(outcome) -> list[dict]:
+    return [json.loads(line) for line in outcome.out.splitlines()]
+
+
+# -- manifests ---------------------------------------------------------------------------------------------
+
+ENCODINGS = {
+    "UTF-8": ("utf-8", ",", "UTF-8, separated by commas"),
+    "UTF-8 with a mark": ("utf-8-sig", ";", "UTF-8, separated by semicolons"),
+    "UTF-16 as Excel writes it": ("utf-16", "\t", "UTF-16, separated by tabs"),
+    "Windows-1255 as a Hebrew Excel writes it": ("cp1255", ",", "Windows-1255, separated by commas"),
+}
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_csv_is_read_as_spreadsheets_write_it_and_what_was_found_is_told(
+    run, sandbox, tmp_path, name
+) -> None:
+    encoding, separator, told = ENCODINGS[name]
+    rows = table(tmp_path, 2)
+    rows[0][5] = "תלוש; שכר, אחד"
+    text = written(rows, separator=separator)
+    file = samples.write(tmp_path, "batch.csv", text.encode(encoding))
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--json")
+    assert (outcome.code, f"batch.csv: {told}" in outcome.err) == (0, True)
+    assert {line["reference"] for line in lines(outcome)} == {"תלוש; שכר, אחד", "client 1"}
+    assert sandbox.count() == 2
+
+
+def test_json_lines_and_excel_say_the_same_as_csv(run, sandbox, tmp_path) -> None:
+    rows = [[*row[:4], SHORT, *row[5:]] for row in table(tmp_path, 2)]
+    book = openpyxl.Workbook()
+    for row in [HEAD, *rows]:
+        book.active.append([int(cell) if cell == SHORT else cell for cell in row])
+    book.save(tmp_path / "batch.xlsx")
+    objects = [dict(zip(HEAD, row, strict=True)) for row in rows]
+    objects[1]["documents"] = [objects[1]["documents"]]
+    text = "".join(json.dumps(each) + "\n" for each in objects)
+    files = (
+        save(tmp_path, rows),
+        tmp_path / "batch.xlsx",
+        samples.write(tmp_path, "batch.jsonl", text.encode()),
+    )
+    keys = []
+    for file in files:
+        outcome = run("send", "--batch", file, "--service", sandbox.url, "--json")
+        assert outcome.code == 0, outcome.err
+        keys.append({line["key"] for line in lines(outcome)})
+    assert keys[0] == keys[1] == keys[2]
+    assert sandbox.count() == 2
+    assert (
+        "zeros that a spreadsheet removed from id are put back" in run("send", "--batch", files[1], "-n").err
+    ), "a workbook keeps numbers without their zeros"
+
+
+def test_standard_input_is_read_only_if_asked_for(spawn, sandbox, tmp_path) -> None:
+    text = written(table(tmp_path, 1)).encode()
+    argv = ("send", "--batch", "-", "--service", sandbox.url, "--json")
+    outcome = spawn(*argv, stdin=None, input=text, cwd=tmp_path)
+    assert (outcome.code, sandbox.count()) == (0, 1)
+
+
+def test_head_and_cells_are_taken_as_people_write_them(run, tmp_path) -> None:
+    samples.write(tmp_path, "a.pdf", samples.pdf(1))
+    samples.write(tmp_path, "b.pdf", samples.pdf(2))
+    text = (
+        "To ; Category;TYPE;Employer File;employer-kind;Booklet;mobile;Documents;;\r\n"
+        " employer-collection ;correspondence;correction-letter;900000019;;7;501234567;a.pdf; b.pdf;;\r\n"
+        ";;;;;;;;;\r\n"
+    )
+    file = samples.write(tmp_path, "batch.csv", text.replace("a.pdf; b.pdf", '"a.pdf; b.pdf"').encode())
+    outcome = run("send", "--batch", file, "-n")
+    assert (outcome.code, outcome.out.startswith("1 rows")) == (0, True), outcome.err
+    assert "put back" in outcome.err
+
+
+def test_nothing_carries_over_from_one_row_to_the_next(run, tmp_path) -> None:
+    rows = table(tmp_path, 2)
+    rows[1][4] = ""
+    outcome = run("send", "--batch", save(tmp_path, rows), "-n")
+    assert outcome.code == 3
+    assert "row 3, id: the insured person's id number is not given" in outcome.err
+    assert "row 2" not in outcome.err
+
+
+def test_options_are_defaults_for_what_rows_leave_open(run, sandbox, tmp_path) -> None:
+    rows = [row[4:] for row in table(tmp_path, 2)]
+    file = samples.write(tmp_path, "batch.csv", written(rows, head=HEAD[4:]).encode())
+    about = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
+    outcome = run("send", "--batch", file, *about, "--service", sandbox.url)
+    assert (outcome.code, sandbox.count()) == (0, 2)
+
+
+def test_a_document_outside_goes_only_if_it_is_allowed(run, sandbox, tmp_path) -> None:
+    rows = table(tmp_path / "in", 1)
+    samples.write(tmp_path, "outside.pdf", samples.pdf(5))
+    rows[0][6] = "../outside.pdf"
+    file = save(tmp_path / "in", rows)
+    assert run("send", "--batch", file, "--service", sandbox.url).code == 3
+    assert run("send", "--batch", file, "--service", sandbox.url, "--allow-outside").code == 0
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_the_template_is_a_manifest(run, tmp_path, form) -> None:
+    text = run("send", "--batch-template", form).out
+    file = samples.write(tmp_path, f"batch.{form}", text.encode())
+    for folder, names in (("payslips", ("january", "february")), ("letters", ("one",))):
+        (tmp_path / folder).mkdir()
+        for n, name in enumerate(names):
+            samples.write(tmp_path / folder, f"{name}.pdf", samples.pdf(len(folder) * 10 + n))
+    outcome = run("send", "--batch", file, "-n")
+    assert (outcome.code, outcome.out.startswith("2 rows")) == (0, True), outcome.err
+    assert run("send", "--batch-template", "xml").code == 2
+
+
+def test_a_manifest_has_limits(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(manifests, "MOST_ROWS", 3)
+    outcome = run("send", "--batch", save(tmp_path, table(tmp_path, 4)), "-n", "--json")
+    assert (outcome.code, outcome.problems) == (3, ["manifest-too-large"])
+    monkeypatch.setattr(manifests, "MOST_BYTES", 100)
+    assert run("send", "--batch", tmp_path / "batch.csv", "-n", "--json").problems == ["manifest-too-large"]
+
+
+@pytest.mark.parametrize("case", bad_manifests.CASES, ids=lambda case: case.what.replace(" ", "-"))
+def test_a_bad_manifest_gets_its_codes_and_its_exit_code(case: bad_manifests.Case) -> None:
+    seen = bad_manifests.observe(case)
+    codes = [found[1] for line in seen.lines if (found := re.search(r"error: .*\[([a-z-]+)\]", line))]
+    expected = () if case.codes == ("usage",) else case.codes
+    assert (tuple(codes), seen.exit_code) == (expected, case.exit_code), seen.lines
+
+
+def test_the_manual_shows_what_bad_manifests_really_get() -> None:
+    assert bad_manifests.shown_in_page() == bad_manifests.table(), "run python tests/bad_manifests.py"
+    assert len(bad_manifests.CASES) >= 40
+
+
+def test_one_bad_row_among_many_costs_one_line(run, tmp_path) -> None:
+    rows = [row for row in table(tmp_path, 1) for _ in range(500)]
+    rows = [[*row[:5], f"client {n}", row[6]] for n, row in enumerate(rows)]
+    rows[250][4] = "000000019"
+    outcome = run("send", "--batch", save(tmp_path, rows), "-n", "--quiet")
+    assert outcome.code == 3
+    assert len(outcome.err.splitlines()) == 1
+    assert outcome.err.startswith("error: row 252, id: ")
+
+
+# -- sending -----------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_sent_reported_and_costs_nothing_the_second_time(run, sandbox, tmp_path) -> None:
+    file = save(tmp_path, table(tmp_path, 12))
+    report = tmp_path / "result.csv"
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+        argv = ("send", "--batch", file, "--service", url, "--report", report)
+        first = run(*argv)
+        assert (first.code, first.out) == (0, "12 rows: 12 received\n")
+        asked.clear()
+        second = run(*argv)
+        assert (second.code, second.out, asked) == (0, "12 rows: 12 received before\n", [])
+        told = read_report(report)
+        assert Counter(row["status"] for row in told) == {"before": 12}
+        # The report is a manifest, too.
+        third = run("send", "--batch", report, "--service", url, "--report", tmp_path / "again.jsonl")
+        assert (third.code, third.out, asked) == (0, "12 rows: 12 received before\n", [])
+    again = read_report(tmp_path / "again.jsonl")
+    assert {row["receipt"] for row in again} == {row["receipt"] for row in told}
+    assert sandbox.count() == 12
+    assert report.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_sent_if_a_row_is_faulty_unless_the_good_ones_are_wanted(run, sandbox, tmp_path) -> None:
+    rows = table(tmp_path, 4)
+    rows[1][4] = "000000019"
+    file, report = save(tmp_path, rows), tmp_path / "result.csv"
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report)
+    refused = run(*argv)
+    assert (refused.code, sandbox.count()) == (3, 0)
+    assert [row["status"] for row in read_report(report)] == ["checked", "faulty", "checked", "checked"]
+    assert "id-number-invalid" in read_report(report)[1]["problems"]
+    sent = run(*argv, "--only-valid")
+    assert (sent.code, sandbox.count()) == (7, 3)
+    assert sent.out == "4 rows: 3 received, 1 faulty\n"
+    # The report is mended and sent: only the mended row costs anything.
+    report.write_text(report.read_text("utf-8-sig").replace("000000019", PERSON), "utf-8")
+    assert (
+        run("send", "--batch", report, "--service", sandbox.url).out
+        == "4 rows: 1 received, 3 received before\n"
+    )
+
+
+def test_a_row_that_is_refused_stops_no_other(run, sandbox, tmp_path) -> None:
+    rows = table(tmp_path, 6)
+
+    def fate(asked, _count, now):
+        if asked.method == "PUT" and b'"reference":"client 2"' in asked.body and now == "before":
+            body = json.dumps({"type": "urn:docsend:problem:invalid", "detail": "not this one"}).encode()
+            return doubles.Reply(422, body, {"Content-Type": "application/problem+json"})
+        return None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        outcome = run("send", "--batch", save(tmp_path, rows), "--service", url, "--jobs", "3")
+    assert (outcome.code, outcome.out) == (7, "6 rows: 5 received, 1 refused\n")
+    assert "row 4: refused: not this one [invalid]" in outcome.err
+    assert sandbox.count() == 5
+
+
+def test_a_dead_service_leaves_every_row_to_be_finished(run, sandbox, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    file = save(tmp_path, table(tmp_path, 30))
+    with doubles.service(lambda _: doubles.Reply(503)) as (url, asked):
+        outcome = run("send", "--batch", file, "--service", url, "--report", tmp_path / "r.csv")
+    assert (outcome.code, outcome.out) == (7, "30 rows: 30 unfinished\n")
+    assert len(asked) < 20, "after ten failures nobody asks any more"
+    assert "and 10 more rows" in outcome.err
+    assert "nothing is lost" in outcome.err
+    sent = run("send", "--batch", tmp_path / "r.csv", "--service", sandbox.url)
+    assert (sent.code, sandbox.count()) == (0, 30)
+
+
+def test_one_retry_after_holds_all_workers_back(run, sandbox, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "30")
+    held: list[float] = []
+    times: list[float] = []
+
+    def fate(_asked, _count, now):
+        if now == "before":
+            times.append(time.monotonic())
+            if not held and len(times) == 5:
+                held.append(times[-1])
+                return doubles.Reply(429, headers={"Retry-After": "2"})
+        return None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        file = save(tmp_path, table(tmp_path, 12))
+        assert run("send", "--batch", file, "--service", url, "--jobs", "4").code == 0
+    # Requests that were on their way go on; none begins until the pause is over.
+    pause = [moment for moment in times if held[0] + 0.5 < moment < held[0] + 1.9]
+    assert pause == []
+    assert sandbox.count() == 12
+
+
+def test_a_personal_batch_signs_in_once_and_a_refused_sign_in_ends_it(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    rows = table(tmp_path, 40)
+    for row in rows:
+        row[0], row[4] = "personal", ""
+    file = save(tmp_path, rows)
+    password = samples.write(tmp_path, "password", b"wrong\n")
+    password.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "1002")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+        outcome = run("send", "--batch", file, "--service", url, "--jobs", "8")
+        assert outcome.code == 4
+        assert [request.path for request in asked] == ["/v1/session"], "one failed sign-in for all rows"
+        password.write_bytes(b"fictional-clear\n")
+        asked.clear()
+        assert run("send", "--batch", file, "--service", url, "--jobs", "8").code == 0
+        paths = Counter(request.path for request in asked)
+        assert (paths["/v1/session"], paths["/v1/required"]) == (1, 1)
+    assert sandbox.count() == 40
+
+
+def test_a_document_that_changes_between_check_and_sending_is_not_sent(run, sandbox, tmp_path) -> None:
+    rows = table(tmp_path, 3)
+    changed = tmp_path / "payslip-2.pdf"
+
+    def fate(_asked, _count, now):
+        if now == "before":
+            changed.write_bytes(b"")
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        outcome = run("send", "--batch", save(tmp_path, rows), "--service", url, "--jobs", "1")
+    assert (outcome.code, outcome.out) == (7, "3 rows: 2 received, 1 faulty\n")
+    assert sandbox.count() == 2
+
+
+def test_json_has_a_line_a_row_each_after_the_schema(run, sandbox, tmp_path) -> None:
+    rows = table(tmp_path, 3)
+    rows[1][3] = "payslip"
+    argv = ("send", "--batch", save(tmp_path, rows), "--service", sandbox.url, "--json", "--only-valid")
+    found = lines(run(*argv))
+    for line in found:
+        assert line["schema"] == "docsend.result/1"
+    by_row = {line["row"]: line for line in found}
+    assert {row: line["status"] for row, line in by_row.items()} == {
+        2: "received",
+        3: "faulty",
+        4: "received",
+    }
+    (problem,) = by_row[3]["problems"]
+    assert (problem["code"], problem["row"], problem["field"]) == ("unknown-type", 3, "type")
+
+
+def test_what_is_for_one_submission_or_for_batches_alone_is_refused_elsewhere(run, tmp_path, payslip) -> None:
+    file = save(tmp_path, table(tmp_path / "x", 1))
+    assert run("send", payslip, "--batch", file).code == 2
+    assert run("send", "--batch", file, "--again").code == 2
+    for option in (("--jobs", "2"), ("--report", "r.csv"), ("--only-valid",), ("--shard", "1/2")):
+        assert run("send", payslip, *option).code == 2
+
+
+def test_a_report_that_cannot_be_written_ends_it(run, sandbox, tmp_path) -> None:
+    file = save(tmp_path, table(tmp_path, 2))
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "no" / "r.csv")
+    assert (outcome.code, sandbox.count()) == (8, 0)
+    assert "cannot be written" in outcome.err
+
+
+def test_a_report_starts_no_formula(run, tmp_path, sandbox) -> None:
+    rows = table(tmp_path, 4)
+    for row, start in zip(rows, ("=1+1", "+1", "-1", "@x"), strict=True):
+        row[5] = start
+    report = tmp_path / "r.csv"
+    argv = ("send", "--batch", save(tmp_path, rows), "--service", sandbox.url, "--report", report)
+    assert run(*argv).code == 0
+    for line in csv.reader(io.StringIO(report.read_text("utf-8-sig"), newline="")):
+        assert not any(cell.startswith(("=", "+", "-", "@")) for cell in line)
+    again = run("send", "--batch", report, "--service", sandbox.url)
+    assert again.out == "4 rows: 4 received before\n", "what was made harmless is read as it was"
+
+
+def test_a_report_elsewhere_names_the_documents_as_seen_from_there(run, sandbox, tmp_path) -> None:
+    (tmp_path / "reports").mkdir()
+    file, report = save(tmp_path / "in", table(tmp_path / "in", 1)), tmp_path / "reports" / "r.csv"
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
+    assert read_report(report)[0]["documents"] == "../in/payslip-0.pdf"
+    again = run("send", "--batch", report, "--service", sandbox.url, "--allow-outside")
+    assert again.out == "1 rows: 1 received before\n"
+
+
+def test_shares_are_disjoint_whole_and_the_same_whatever_the_order(run, tmp_path) -> None:
+    rows = table(tmp_path, 40)
+    shares = []
+    for order in (rows, rows[::-1]):
+        file = save(tmp_path, order)
+        found = []
+        for k in range(1, 5):
+            argv = ("send", "--batch", file, "-n", "--json", "--shard", f"{k}/4")
+            found.append({line["reference"] for line in lines(run(*argv))})
+        assert set().union(*found) == {row[5] for row in rows}
+        assert sum(map(len, found)) == 40
+        assert all(found)
+        shares.append(found)
+    assert shares[0] == shares[1]
+
+
+# -- whatever ends it --------------------------------------------------------------------------------------
+
+
+def start(file: Path, url: str, *more: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "docsend", "send", "--batch", file, "--service", url, *more]
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path, run, number, code) -> None:
+    file, report = save(tmp_path, table(tmp_path, 60)), tmp_path / "r.csv"
+    reached = threading.Event()
+
+    def fate(asked, _count, now):
+        time.sleep(0.02)
+        if len(requests) > 30 and now == "before":
+            reached.set()
+
+    with doubles.relay(sandbox.url, fate) as (url, requests):
+        with start(file, url, "--report", report, "--jobs", 4) as batch:
+            assert reached.wait(30)
+            batch.send_signal(number)
+            out, err = batch.communicate(timeout=30)
+        assert batch.returncode == code, err
+        assert b"Traceback" not in err
+        told = read_report(report)
+        assert len(told) == 60
+        counts = Counter(row["status"] for row in told)
+        assert counts["not tried"] > 0
+        assert 0 < counts["received"] <= sandbox.count()
+        assert f"{counts['received']} received".encode() in out
+        assert run("send", "--batch", file, "--service", url).code == 0
+    assert sandbox.count() == 60
+
+
+def test_a_batch_that_is_killed_again_and_again_sends_each_row_once(
+    sandbox, tmp_path, run, monkeypatch
+) -> None:
+    """The whole of this, 5,000 rows and 20 kills, is in `make faults`."""
+    file, report = save(tmp_path, table(tmp_path, 120)), tmp_path / "r.jsonl"
+    chance = random.Random(3)
+
+    def fate(_asked, _count, now):
+        if chance.random() < 0.05:
+            return (
+                doubles.Reply(cut=True)
+                if now == "after"
+                else doubles.Reply(503, headers={"Retry-After": "0"})
+            )
+        return None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        for _ in range(4):
+            with start(file, url, "--report", report, "--jobs", 4) as batch:
+                time.sleep(chance.uniform(0.4, 1.2))
+                batch.kill()
+        monkeypatch.setenv("DOCSEND_PATIENCE", "60")
+        final = run("send", "--batch", file, "--service", url, "--report", report, "--jobs", "4")
+    assert final.code == 0, final.err
+    assert sandbox.count() == 120
+    told = read_report(report)
+    assert len(told) == 120
+    assert {row["status"] for row in told} <= {"received", "before"}
+    receipts = {body for (body,) in sandbox.select("SELECT body FROM receipt")}
+    assert {row["receipt"] for row in told} == {json.loads(body)["number"] for body in receipts}
+
+
+def test_reading_a_manifest_again_gives_the_same_rows(tmp_path) -> None:
+    file = save(tmp_path, table(tmp_path, 5))
+    manifest = manifests.read(str(file), Submission(), standard_input=lambda: b"")
+    assert list(manifest.rows()) == list(manifest.rows())
+
+
+# -- many machines -----------------------------------------------------------------------------------------
+
+
+def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    monkeypatch.chdir(tmp_path)
+    rows = table(tmp_path, 12)
+    file = save(tmp_path, rows)
+    reports = []
+    for k in (1, 2, 3):
+        report = tmp_path / f"result-{k}.csv"
+        url = "http://127.0.0.1:9" if k == 2 else sandbox.url
+        run("send", "--batch", file, "--service", url, "--shard", f"{k}/3", "--report", report)
+        reports.append(report)
+    joined = run("receipts", "merge", *reports)
+    assert joined.code == 7
+    left = samples.write(tmp_path, "left.csv", joined.out.encode())
+    assert len(read_report(left)) == 12
+    finished = run("send", "--batch", left, "--service", sandbox.url, "--report", tmp_path / "last.jsonl")
+    assert finished.code == 0, finished.err
+    once_more = run("receipts", "merge", *reports, tmp_path / "last.jsonl", "--json")
+    assert once_more.code == 0
+    told = [json.loads(line) for line in once_more.out.splitlines()]
+    assert len(told) == len({row["receipt"] for row in told}) == 12
+    assert run("receipts", "merge", file).code == 2, "a manifest is no report"
+
+
+def test_shares_under_gnu_parallel_killed_and_overlapping_send_each_row_once(sandbox, tmp_path, run) -> None:
+    file = save(tmp_path, table(tmp_path, 100))
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "docsend").write_text(f'#!/bin/sh\nexec {sys.executable} -m docsend "$@"\n')
+    (bin_ / "docsend").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "DOCSEND_PATIENCE": "10"}
+    # The halves overlap with the quarters: each row is sent by two processes, on one ledger.
+    shares = ["1/4", "2/4", "3/4", "4/4", "1/2", "2/2"]
+    chance = random.Random(5)
+    with doubles.relay(sandbox.url, lambda *_: time.sleep(0.01)) as (url, _):
+        command = [
+            "parallel", "--will-cite", "--jobs", "6", "--retries", "20",
+            f"docsend send --batch {file} --shard {{}} --report result-{{#}}.csv --service {url} --quiet",
+            ":::", *shares,
+        ]  # fmt: skip
+        with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE) as engine:
+            for _ in range(6):
+                time.sleep(chance.uniform(0.3, 0.7))
+                running = _workers(str(file))
+                for pid in chance.sample(running, min(2, len(running))):
+                    os.kill(pid, signal.SIGKILL)
+            _, err = engine.communicate(timeout=90)
+        assert engine.returncode == 0, err
+    assert sandbox.count() == 100
+    joined = run("receipts", "merge", *sorted(tmp_path.glob("result-*.csv")))
+    assert joined.code == 0
+    assert len(joined.out.splitlines()) == 1 + 100
+
+
+def _workers(manifest: str) -> list[int]:
+    """Give the Python processes that send this manifest; parallel and its shells have its name, too."""
+    command = ["pgrep", "-f", f"docsend send --batch {manifest}"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return [int(pid) for pid in listed if "python" in Path(f"/proc/{pid}/exe").resolve().name]
+
+
+def test_the_scripts_of_the_page_on_scale_can_be_read(tmp_path) -> None:
+    folder = Path(__file__).parent.parent / "docs" / "scale"
+    for script in ("parallel.sh", "slurm.sbatch"):
+        subprocess.run(["bash", "-n", folder / script], check=True)
+    (job,) = yaml.safe_load_all((folder / "job.yaml").read_text())
+    assert (job["kind"], job["spec"]["completionMode"]) == ("Job", "Indexed")
+
+
+def test_the_script_for_gnu_parallel_does_what_the_page_says(sandbox, tmp_path) -> None:
+    file = save(tmp_path, table(tmp_path, 10))
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "docsend").write_text(f'#!/bin/sh\nexec {sys.executable} -m docsend "$@"\n')
+    (bin_ / "docsend").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "DOCSEND_SERVICE": sandbox.url}
+    script = Path(__file__).parent.parent / "docs" / "scale" / "parallel.sh"
+    done = subprocess.run(
+        [script, file, "3"], env=environment, cwd=tmp_path, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(read_report(tmp_path / "result.csv")) == 10
+    assert sandbox.count() == 10
