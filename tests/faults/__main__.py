@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docsend
-from faults import contract_fuzz, hostile, kills, lab, machine, network, planted, power
+from faults import batches, contract_fuzz, hostile, kills, lab, machine, network, planted, power
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 def _client_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
     return [kills.clients(count, seed, scratch)]
+
+
+def _more_client_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [kills.clients(count, seed, scratch, only=kills.MORE)]
 
 
 def _service_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
@@ -63,12 +67,14 @@ def _fuzz(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
 # name -> (experiment, how many in the whole gate, how many in the sample)
 EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "client kills": (_client_kills, 1550, 12),
+    "more client kills": (_more_client_kills, 1000, 4),
     "service kills": (_service_kills, 480, 4),
     "client errnos": (_client_errnos, 700, 8),
     "service errnos": (_service_errnos, 350, 4),
     "power": (power.experiment, 20_000, 600),
     "single network faults": (_catalogue, 1, 0),
     "network": (network.experiment, 1000, 12),
+    "batch": (batches.experiment, 5000, 0),
     "stories": (_stories, 400, 8),
     "hostile": (hostile.experiment, 50_000, 1200),
     "contract fuzz": (_fuzz, 60, 5),

@@ -178,6 +178,37 @@ def _upload_required(folder: Path, url: str, seed: int) -> Scene:
     return Scene(argv, argv, env, home, lab.expected([file]))
 
 
+def _send_seven(folder: Path, url: str, seed: int) -> Scene:
+    return _send(folder, url, seed, count=7)
+
+
+def _send_signed_in(folder: Path, url: str, seed: int) -> Scene:
+    """To the personal service, as an account that nothing is asked of."""
+    home = folder / "home"
+    home.mkdir(parents=True)
+    password = home / "password"
+    password.write_text("fictional-clear")
+    password.chmod(0o600)
+    env = lab.environment(home, DOCSEND_CODE="1002", DOCSEND_PASSWORD_FILE=str(password))
+    files = lab.documents(folder / "files", 3, seed, stem=f"d{seed}")
+    argv = ["send", *files, "--to", "personal", *lab.ABOUT[2:], "--service", url, "--json"]
+    return Scene(argv, argv, env, home, lab.expected(files))
+
+
+def _send_a_batch(folder: Path, url: str, seed: int) -> Scene:
+    """Four rows with a document each, sent by two workers, with a report."""
+    home = folder / "home"
+    files = lab.documents(folder / "files", 4, seed, stem=f"d{seed}")
+    about = f"benefits,unemployment,employer,payslips,{lab.PERSON}"
+    rows = [f"{about},row {n},{file.name}" for n, file in enumerate(files)]
+    manifest = folder / "files" / "batch.csv"
+    manifest.write_text("\n".join(["to,subject,category,type,id,reference,documents", *rows, ""]))
+    report = folder / "files" / "report.csv"
+    options = ["--jobs", "2", "--report", report, "--service", url, "--json"]
+    argv = ["send", "--batch", manifest, *options]
+    return Scene(argv, argv, lab.environment(home), home, lab.expected(files), 4)
+
+
 # The fixture's requirement can be met once a sandbox, so this one has a sandbox a point.
 OF_ONE_SANDBOX: dict[str, Callable[[Path, str, int], Scene]] = {
     "send one document": _send,
@@ -189,6 +220,11 @@ OF_ONE_SANDBOX: dict[str, Callable[[Path, str, int], Scene]] = {
     "send --again": _again,
     "receipts resume": _resume,
     "send what was killed before": _continue,
+}
+MORE = {
+    "send seven documents": _send_seven,
+    "send signed in": _send_signed_in,
+    "send a batch": _send_a_batch,
 }
 OWN_SANDBOX: dict[str, Callable[[Path, str, int], Scene]] = {"required upload": _upload_required}
 
@@ -208,14 +244,15 @@ def _points_of(
 
 
 def clients(
-    count: int, seed: int, scratch: Path, *, errnos: bool = False, only: Sequence[str] = ()
+    count: int, seed: int, scratch: Path, *, errnos: bool = False, only: Iterable[str] = ()
 ) -> lab.Tally:
     """Disturb a client at `count` points, chosen by chance among all that there are, and run it again."""
     name = "an errno at a call of the client" if errnos else "kill -9 of the client"
-    tally = lab.Tally(name, seed)
+    tally = lab.Tally(f"{name}, batches and signed in" if set(only) == set(MORE) else name, seed)
     calls = tuple(ERRNOS_OF) if errnos else CALLS
-    stages = {**OF_ONE_SANDBOX, **OWN_SANDBOX}
-    found = list(_points_of({n: s for n, s in stages.items() if not only or n in only}, scratch, calls))
+    wanted = set(only) or {*OF_ONE_SANDBOX, *OWN_SANDBOX}
+    stages = {n: s for n, s in {**OF_ONE_SANDBOX, **MORE, **OWN_SANDBOX}.items() if n in wanted}
+    found = list(_points_of(stages, scratch, calls))
     todo = [
         (scene, stage, Point(call, n, fault))
         for scene, stage, call, n in found
@@ -256,7 +293,7 @@ def _disturbed(scene: Scene, point: Point, sandbox: lab.Sandbox) -> tuple[bool, 
     if scene.again != scene.command and scene.submissions == 1:
         # `resume` was killed, and the command itself finishes; or the other way round.
         ran.append(lab.run(scene.command, scene.env))
-    if scene.submissions == 2 and not _has(sandbox, scene):
+    if "--again" in scene.command and not _has(sandbox, scene):
         # --again was killed before it was declared: nothing to resume, so it is said once more.
         ran.append(lab.run(scene.command, scene.env))
     if all(one.code != 0 for one in ran):
@@ -264,16 +301,26 @@ def _disturbed(scene: Scene, point: Point, sandbox: lab.Sandbox) -> tuple[bool, 
     broken += lab.violations(
         sandbox.folder, [scene.home], ran, expected=scene.expected, submissions=scene.submissions
     )
-    # From here on nothing may be sent any more: neither with this ledger, nor with none.
-    if scene.submissions == 1 and scene.again[0] != "receipts" and scene.command[0] == "send":
-        elsewhere = lab.environment(scene.home.parent / "elsewhere")
+    broken += _run_once_more(scene, ran)
+    return struck, broken
+
+
+def _run_once_more(scene: Scene, ran: Sequence[lab.Ran]) -> list[tuple[str, str]]:
+    """Run it once more: nothing may be sent any more, neither with this ledger nor with none."""
+    broken: list[tuple[str, str]] = []
+    if "--batch" in scene.command:
+        last = lab.run(scene.command, scene.env)
+        if last.code != 0 or last.out.count('"repeated": true') != scene.submissions:
+            broken.append(("resent", f"another run: {last.code} {last.err[-200:]}"))
+    elif scene.submissions == 1 and scene.again[0] != "receipts" and scene.command[0] == "send":
+        elsewhere = lab.environment(scene.home.parent / "elsewhere", **_signed(scene))
         for env in (scene.env, elsewhere):
             last = lab.run(scene.command, env)
             if last.code != 0 or not last.result.get("repeated") or "sent " in last.err:
                 broken.append(("resent", f"another run: {last.code} {last.err[-200:]}"))
             if last.receipt is None or any(r.receipt and r.receipt != last.receipt for r in ran):
                 broken.append(("lost", "another run shows another receipt"))
-    return struck, broken
+    return broken
 
 
 def _has(sandbox: lab.Sandbox, scene: Scene) -> bool:

@@ -317,7 +317,9 @@ def sessions(folder: Path) -> set[str]:
 # -- worlds ------------------------------------------------------------------------------------------------
 
 
-def documents(folder: Path, count: int, seed: int, size: int = 4000, stem: str = "payslip") -> list[Path]:
+def documents(
+    folder: Path, count: int, seed: int, size: int | None = 4000, stem: str = "payslip"
+) -> list[Path]:
     """Real small PDFs that nobody has sent before."""
     import samples  # noqa: PLC0415 - lives beside the tests, which the runner puts on the path
 
