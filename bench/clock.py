@@ -49,8 +49,8 @@ def measured(
     for done in range(rounds):
         bases = []
         for contender in contenders:
-            bases.append(_timed(base.command(), environment))
-            timings[contender.name].append(_timed(contender.command(), environment))
+            bases.append(timed(base.command(), environment))
+            timings[contender.name].append(timed(contender.command(), environment))
         timings[base.name].append(_median(bases))
         print(f"\rround {done + 1} of {rounds}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -71,7 +71,7 @@ def warm_up(command: Sequence[str], environment: Mapping[str, str]) -> str:
     return ended.stdout
 
 
-def _timed(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
+def timed(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
     began = time.perf_counter()
     process = os.posix_spawn(command[0], list(command), environment, file_actions=_SILENT)
     _, status, used = os.wait4(process, 0)

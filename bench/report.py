@@ -41,7 +41,7 @@ def times_table(
                 _verdict(statistics.median(found), contender.budget),
             )
         )
-    return _table(rows)
+    return table(rows)
 
 
 def pairs_table(pairs: Sequence[tuple[str, str]], timings: Mapping[str, Sequence[Timing]]) -> str:
@@ -50,12 +50,12 @@ def pairs_table(pairs: Sequence[tuple[str, str]], timings: Mapping[str, Sequence
     for one, other in pairs:
         found = _ratios(timings[one], timings[other])
         rows.append((one, other, f"{statistics.median(found):.2f}", f"{min(found):.2f}–{max(found):.2f}"))
-    return _table(rows)
+    return table(rows)
 
 
 def memory_table(name: str, found: Peak, budget: float) -> str:
     row = (name, f"{found.mib:.1f}", f"≤ {budget:.0f}", _verdict(found.mib, budget), found.by)
-    return _table([("what", "peak MiB", "budget", "", "measured by"), row])
+    return table([("what", "peak MiB", "budget", "", "measured by"), row])
 
 
 def _verdict(value: float, budget: float | None) -> str:
@@ -87,7 +87,7 @@ def write(report: str) -> None:
     _DOCUMENT.write_text(f"{before}{_BEGIN}\n{report}\n{_END}{after}", "utf-8")
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
     """Lay rows out as a Markdown table that is readable as it stands."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

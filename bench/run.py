@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import batches
 import report
 import venvs
 from clock import Contender, measured, peak, warm_up
@@ -60,12 +61,14 @@ def _report(installed: venvs.Venvs, folder: Path, rounds: int) -> str:
         timings = measured(base, contenders, environment, rounds)
         large = documents.by_docsend(installed.plain.docsend, address, _LARGE_DOCUMENT)()
         most = peak(large, environment)
+    rows = batches.tables(installed.plain.docsend, installed.plain.python, folder, environment)
     return "\n".join(
         [
             heading,
             report.times_table(base, contenders, timings),
             report.pairs_table(_PAIRS, timings),
             report.memory_table("docsend send, 10 MB PDF", most, _MEMORY),
+            rows,
         ]
     )
 

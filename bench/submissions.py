@@ -36,6 +36,16 @@ class Submissions:
             os.fsync(file.fileno())
         return path
 
+    def many(self, count: int, size: int) -> list[Path]:
+        """Make so many documents, in the memory of the disk; who measures does not measure the disk."""
+        made = []
+        for _ in range(count):
+            self._count += 1
+            path = self._folder / f"row-{self._count}.pdf"
+            path.write_bytes(_pdf(size))
+            made.append(path)
+        return made
+
     def by_docsend(self, docsend: str, address: str, size: int, *more: str) -> Callable[[], list[str]]:
         """Give the maker of `docsend send` commands of one new document each."""
         options = [part for name, value in _OPTIONS.items() for part in (f"--{name}", value)]
@@ -49,10 +59,10 @@ class Submissions:
         """Three requests by one curl on one connection. What docsend does besides is done here already."""
         content = document.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        declaration = _declaration(document.name, len(content), digest)
+        declared_bytes = declaration(document.name, len(content), digest)
         declared = document.with_suffix(".json")
-        declared.write_bytes(declaration)
-        submission = f"{address}/v1/submissions/{_key(declaration)}"
+        declared.write_bytes(declared_bytes)
+        submission = f"{address}/v1/submissions/{key_of(declared_bytes)}"
         curl = ["--silent", "--show-error", "--fail"]
         return [
             found_curl(),
@@ -70,9 +80,9 @@ def found_curl() -> str:
     return curl
 
 
-def _declaration(name: str, size: int, sha256: str) -> bytes:
+def declaration(name: str, size: int, sha256: str) -> bytes:
     """Write the contract's declaration (docs/contract.md) in canonical JSON."""
-    declaration = {
+    stated = {
         "to": _OPTIONS["to"],
         "identity": {"id_number": _OPTIONS["id"]},
         "subject": _OPTIONS["subject"],
@@ -85,10 +95,10 @@ def _declaration(name: str, size: int, sha256: str) -> bytes:
         "occurrence": 1,
         "documents": [{"name": name, "bytes": size, "sha256": sha256}],
     }
-    return json.dumps(declaration, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(stated, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _key(declaration: bytes) -> str:
+def key_of(declaration: bytes) -> str:
     return base64.b32encode(hashlib.sha256(declaration).digest()).decode("ascii").rstrip("=")
 
 

@@ -204,13 +204,13 @@ def test_the_manual_shows_what_bad_manifests_really_get() -> None:
 
 
 def test_one_bad_row_among_many_costs_one_line(run, tmp_path) -> None:
-    rows = [row for row in table(tmp_path, 1) for _ in range(500)]
+    rows = [row for row in table(tmp_path, 1) for _ in range(5000)]
     rows = [[*row[:5], f"client {n}", row[6]] for n, row in enumerate(rows)]
-    rows[250][4] = "000000019"
+    rows[2500][4] = "000000019"
     outcome = run("send", "--batch", save(tmp_path, rows), "-n", "--quiet")
     assert outcome.code == 3
     assert len(outcome.err.splitlines()) == 1
-    assert outcome.err.startswith("error: row 252, id: ")
+    assert outcome.err.startswith("error: row 2502, id: ")
 
 
 # -- sending -----------------------------------------------------------------------------------------------

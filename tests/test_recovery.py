@@ -15,6 +15,7 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO
+from docsend import ledger as ledger_module
 from docsend.ledger import Ledger
 
 SEND = (*ABOUT, *WHO)
@@ -357,3 +358,41 @@ def test_the_ledger_is_for_its_owner_alone(run, shared_sandbox, payslip, home) -
     assert (ledger.stat().st_mode & 0o777, ledger.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     others = [path.stat().st_mode & 0o077 for path in ledger.parent.iterdir()]
     assert not any(others)
+
+
+def test_a_ledger_that_another_process_holds_for_too_long_stops_before_anything_is_sent(
+    run, sandbox, payslip, home, monkeypatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.2)
+    assert run("receipts").code == 0
+    with sqlite3.connect(home / "docsend" / "ledger.sqlite3", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        outcome = run("send", payslip, *SEND, "--service", sandbox.url)
+        other.execute("ROLLBACK")
+    other.close()
+    assert outcome.code == 8
+    assert "database is locked" in outcome.err
+    assert sandbox.select("SELECT * FROM submission") == []
+    assert run("send", payslip, *SEND, "--service", sandbox.url).code == 0
+
+
+@pytest.mark.parametrize("damage", ["no database", "a torn header", "a torn page"])
+def test_a_damaged_ledger_is_told_and_nothing_is_sent(run, sandbox, payslip, home, damage) -> None:
+    assert run("send", payslip, *SEND, "--service", sandbox.url, "--reference", "before").code == 0
+    file = home / "docsend" / "ledger.sqlite3"
+    content = bytearray(file.read_bytes())
+    if damage == "no database":
+        content = bytearray(b"not a database" * 100)
+    elif damage == "a torn header":
+        content[:64] = bytes(64)
+    else:
+        content[4096:] = bytes(len(content) - 4096)
+    file.write_bytes(content)
+    outcome = run("send", payslip, *SEND, "--service", sandbox.url)
+    assert (outcome.code, "Traceback" in outcome.err) == (8, False)
+    assert "the ledger" in outcome.err
+    assert sandbox.count() == 1
+    # A ledger that is moved away costs nothing: the service knows the key.
+    file.unlink()
+    again = run("send", payslip, *SEND, "--service", sandbox.url, "--reference", "before", "--json")
+    assert (again.code, again.json["repeated"]) == (0, True)

@@ -18,6 +18,7 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO
+from docsend import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -320,3 +321,56 @@ def test_what_has_no_receipt_says_nothing_of_received(run, payslip, monkeypatch)
     outcome = run("receipts", "show", key)
     assert outcome.code == 0
     assert "approved" not in outcome.out + outcome.err
+
+
+def batch_of(folder: Path, count: int) -> Path:
+    rows = ["to,subject,category,type,id,reference,documents"]
+    for n in range(count):
+        samples.write(folder, f"row-{n}.pdf", samples.pdf(n))
+        rows.append(f"benefits,unemployment,employer,payslips,{WHO[1]},client {n},row-{n}.pdf")
+    return samples.write(folder, "batch.csv", "\n".join(rows).encode())
+
+
+def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(sandbox, tmp_path) -> None:
+    file = batch_of(tmp_path, 30)
+    go_on = tmp_path / "go-on"
+
+    def fate(asked, _count, now):
+        if b'"client 20"' in asked.body and now == "before":
+            deadline = time.monotonic() + 10
+            while not go_on.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        terminal = Terminal("send", "--batch", file, "--service", url, "--jobs", "1", columns=80)
+        during = terminal.read_until("20/30 rows")
+        go_on.touch()
+        assert terminal.finish() == 0
+    bar = next(line for line in during.splitlines() if "20/30 rows" in line)
+    assert bar.startswith("sent")
+    assert "━" in bar
+    assert terminal.shown.splitlines()[-1] == "30 rows: 30 received"
+    assert "━" not in terminal.shown
+
+
+def test_without_a_terminal_a_batch_says_every_few_seconds_how_far_it_is(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(console._Heartbeat, "EVERY_S", 0.2)
+    file = batch_of(tmp_path, 20)
+    with doubles.relay(sandbox.url, lambda *_: time.sleep(0.02)) as (url, _):
+        outcome = run("send", "--batch", file, "--service", url, "--jobs", "2")
+    assert outcome.code == 0
+    beats = [line for line in outcome.err.splitlines() if line.startswith("sent ")]
+    assert beats
+    assert re.fullmatch(r"sent \d+ of 20 rows, \d+ a second, \d+ s left", beats[0])
+    quiet = run("send", "--batch", file, "--service", sandbox.url, "--quiet")
+    assert quiet.err == ""
+
+
+@pytest.mark.parametrize("columns", [20, 40])
+def test_a_batch_fits_a_narrow_terminal(sandbox, tmp_path, columns) -> None:
+    file = batch_of(tmp_path, 3)
+    terminal = Terminal("send", "--batch", file, "--service", sandbox.url, columns=columns, lines=100)
+    assert terminal.finish() == 0
+    assert "Traceback" not in terminal.raw

@@ -35,6 +35,7 @@ STATES: tuple[State, ...] = get_args(State)
 
 _APPLICATION_ID = 0x646F6373  # "docs"
 _VERSION = 2
+_BUSY_S = 30.0  # how long another process may hold the file
 _SCHEMA = f"""
 CREATE TABLE submission (
     service      TEXT NOT NULL,
@@ -125,7 +126,7 @@ class Ledger:
             disk.make_private_file(file)
             disk.settle(file)
             self._connection = sqlite3.connect(
-                file, timeout=30, isolation_level=None, check_same_thread=False
+                file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )
             for pragma in (
                 "journal_mode = TRUNCATE",
