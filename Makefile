@@ -22,6 +22,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/catalog/build.py --check
+	$(BIN)/python tools/cli/build.py --check
+	$(BIN)/python tools/man/build.py --check
 
 ## types: strict, as seen on each platform
 types: $(VENV)/.dev
@@ -32,7 +34,10 @@ types: $(VENV)/.dev
 ## docs: write anew what is generated into the documents
 docs: $(VENV)/.dev
 	$(BIN)/python tools/catalog/build.py
+	$(BIN)/python tools/cli/build.py
+	$(BIN)/python tools/man/build.py
 	$(BIN)/python tests/bad_input.py
+	$(BIN)/python tests/bad_manifests.py
 
 ## bench: measure start-up and sending against bare Python and curl
 bench: $(VENV)/.dev

@@ -1,4 +1,4 @@
-"""The installed command. Answers --version before anything else is imported, then opens the command line."""
+"""The installed command. Answers --version and a Tab before much is imported, then opens the command line."""
 
 import gc
 import sys
@@ -11,6 +11,10 @@ def run() -> int:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"docsend {__version__}\n")
         return 0
+    if sys.argv[1:2] == ["_complete"]:
+        from docsend import completion  # noqa: PLC0415 - and a Tab must not pay for Typer
+
+        return completion.main(sys.argv[2:])
     # A run makes its modules and then few cycles: looking for garbage among them is a tenth of its time.
     gc.set_threshold(100_000)
     from docsend.cli.app import main  # noqa: PLC0415 - --version must not pay for Typer

@@ -54,6 +54,7 @@ class Settings:
     code: str | None = field(default=None, repr=False)
     password_file: Path | None = None
     keyring_backend: str | None = None
+    services: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ledger_file(self) -> Path:
@@ -63,6 +64,16 @@ class Settings:
     def catalogs(self) -> Path:
         """The folder of the catalogs that services gave out."""
         return self.data / "catalogs"
+
+    @property
+    def catalog_file(self) -> Path | None:
+        """The place of the chosen service's own catalog; None if no service is chosen."""
+        if self.endpoint is None:
+            return None
+        import hashlib  # noqa: PLC0415 - --help does without
+
+        name = hashlib.sha256(self.endpoint.name.encode()).hexdigest()[:16]
+        return self.catalogs / f"{name}.json"
 
     @property
     def sandbox_data(self) -> Path:
@@ -115,6 +126,7 @@ def resolve(
         code=_writable(environment.get("DOCSEND_CODE") or None, "DOCSEND_CODE"),
         password_file=_path(environment.get("DOCSEND_PASSWORD_FILE")),
         keyring_backend=environment.get("DOCSEND_KEYRING") or None,
+        services=config.services,
     )
 
 

@@ -260,8 +260,10 @@ def clients(
     ]
     todo = _spread(todo, count, seed)
     tally.note = f"{len(todo)} of the points of {len({scene for scene, _, _ in todo})} commands"
+    # A sandbox of this experiment's own: names of documents count from 1 in each.
     with (
-        lab.sandbox(scratch / "shared") as shared,
+        lab.world(scratch, "shared") as folder,
+        lab.sandbox(folder) as shared,
         ThreadPoolExecutor(2) as workers,
     ):
         seeds = itertools.count(1)

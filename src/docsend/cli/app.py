@@ -59,7 +59,7 @@ class _InOrder(typer.core.TyperGroup):
         return [name for name in COMMANDS if name in self.commands]
 
 
-def _app(argv: Sequence[str]) -> typer.Typer:
+def build(asked: str = "") -> typer.Typer:
     """Make the command line: of the one command that is asked for, or else of all."""
     app = typer.Typer(
         cls=_InOrder,
@@ -71,7 +71,6 @@ def _app(argv: Sequence[str]) -> typer.Typer:
     )
     epilog = "`docsend COMMAND --help` tells the exit codes of each command."
     app.callback(epilog=epilog)(taking_common_options(_root, [_VERSION]))
-    asked = argv[0] if argv else ""
     for name in (asked,) if asked in COMMANDS else COMMANDS:
         importlib.import_module(f"docsend.cli.{name}").register(app)
     return app
@@ -99,7 +98,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def _call(argv: Sequence[str]) -> int:
     try:
-        code = _app(argv)(args=list(argv), prog_name="docsend", standalone_mode=False)
+        code = build(argv[0])(args=list(argv), prog_name="docsend", standalone_mode=False)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop) from None
     except typer.Abort:

@@ -66,7 +66,7 @@ def _update(session: Session) -> None:
     from docsend import catalog, disk  # noqa: PLC0415 - a search does without
 
     session.settings.chosen_endpoint()
-    file = session.catalog_file()
+    file = session.settings.catalog_file
     assert file is not None  # noqa: S101 - there is an endpoint, so there is a file
     etag_file = file.with_suffix(".etag")
     etag = _etag(etag_file) if file.exists() else None

@@ -6,7 +6,6 @@ import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,23 +37,13 @@ class Session:
         """Give the catalog that the chosen service gave out, or else the bundled one."""
         from docsend import catalog  # noqa: PLC0415 - --help does without
 
-        file = self.catalog_file()
+        file = self.settings.catalog_file
         try:
             return catalog.load(file if file and file.exists() else catalog.BUNDLED)
         except (OSError, catalog.MalformedCatalog) as error:
             raise LocalFailure(
                 f"the catalog {file} cannot be read: {error}", "`docsend catalog --update` fetches it anew"
             ) from error
-
-    def catalog_file(self) -> Path | None:
-        """Give the place of the chosen service's own catalog."""
-        endpoint = self.settings.endpoint
-        if endpoint is None:
-            return None
-        import hashlib  # noqa: PLC0415 - --help does without
-
-        name = hashlib.sha256(endpoint.name.encode()).hexdigest()[:16]
-        return self.settings.catalogs / f"{name}.json"
 
     def ledger(self) -> "Ledger":
         from docsend.ledger import Ledger  # noqa: PLC0415 - --help does without

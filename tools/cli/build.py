@@ -1,0 +1,71 @@
+"""Describe the command line in `data/commands.json`, for completion, and check that it is current (--check).
+
+The program itself is asked: commands, options, arguments and their help come from Typer's tree. What an
+option or argument takes is said here, where it is not a plain text.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from docsend.cli.app import build
+from docsend.completion import COMMANDS
+
+_TAKES = {
+    "--to": "destination",
+    "--subject": "subject",
+    "--category": "category",
+    "--type": "type",
+    "--branch": "branch",
+    "--employer-kind": "employer-kind",
+    "--lang": "language",
+    "--service": "service",
+    "--batch": "manifest",
+    "--report": "report",
+    "--data": "file",
+    "--batch-template": "template",
+}
+_ARGUMENTS = {"files": "document", "file": "document", "key": "key", "keys": "key", "reports": "report"}
+
+
+def described() -> dict[str, Any]:
+    """Give the whole command line as plain values."""
+    return _command(typer.main.get_command(build()), "")
+
+
+def _command(command: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - Typer's own click has no public types
+    told: dict[str, Any] = {"path": path, "help": _first_sentence(command), "options": {}, "arguments": []}
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            told["arguments"].append(_ARGUMENTS.get(parameter.name, "text"))
+            continue
+        takes = "" if parameter.is_flag else _TAKES.get(parameter.opts[0], "text")
+        for name in parameter.opts:
+            told["options"][name] = {"help": parameter.help or "", "takes": takes}
+    told["options"] |= {name: {"help": "Show the help and exit.", "takes": ""} for name in ("-h", "--help")}
+    if commands := getattr(command, "commands", None):
+        told["commands"] = {name: _command(each, f"{path} {name}".strip()) for name, each in commands.items()}
+    return told
+
+
+def _first_sentence(command: Any) -> str:  # noqa: ANN401
+    text = command.short_help or (command.help or "").split("\n\n")[0]
+    return " ".join(text.split())
+
+
+def main() -> int:
+    text = json.dumps(described(), ensure_ascii=False, indent=1) + "\n"
+    if "--check" in sys.argv[1:]:
+        if not COMMANDS.exists() or COMMANDS.read_text("utf-8") != text:
+            print(f"{COMMANDS.name} is stale: run python {Path(__file__).name}")
+            return 1
+        return 0
+    COMMANDS.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
