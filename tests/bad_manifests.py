@@ -65,8 +65,8 @@ CASES = (
     Case("a UTF-16 file that breaks off", rows(good()).encode("utf-16")[:-1], ("manifest-encoding",)),
     Case("NUL characters", rows(good(reference="a\0b")), ("manifest-encoding",)),
     Case("a workbook that is none", b"PK\x03\x04 nonsense", ("manifest-malformed",), name="batch.xlsx"),
-    Case("a quotation mark that is not closed", rows(good(reference='"open')), ("manifest-malformed",)),
-    Case("text behind a quotation mark", rows(good(reference='"a"b')), ("manifest-malformed",)),
+    Case("a quotation mark that is not closed", rows(good(reference='"open')), ("row-malformed",)),
+    Case("text behind a quotation mark", rows(good(reference='"a"b')), ("row-malformed",)),
     Case("more cells than columns", rows(f"{good()},surplus"), ("row-malformed",)),
     Case("a comma in a text without quotation marks", rows(good(reference="a,b")), ("row-malformed",)),
     Case("no document in a row", rows(good(documents="")), ("documents-missing",)),
@@ -97,6 +97,14 @@ CASES = (
     Case("a mobile number that is none", employer(mobile="12"), ("mobile-invalid",)),
     Case("two rows that say the same", rows(good(), good()), ("duplicate-row",)),
     Case("a bad row among good ones", rows(good(1), good(2, id="000000019"), good(3)), ("id-number-invalid",)),
+    Case("a report that a person changed", rows(f"{good()},received,{'A' * 52}", head=f"{HEAD},status,key"), ("key-changed",)),
+    Case("a row of a report that is cut short", rows("benefits,unemployment", head=f"{HEAD},status"), ("row-malformed",)),
+    Case("a text in Windows-1252", rows(good(reference="Société")).encode("cp1252"), ("manifest-encoding",)),
+    Case("a number in the place of a subject", rows(good(subject="000000018")), ("unknown-subject",)),
+    Case("JSON Lines: a member under two names", f'{{{JSON}, "id_number": "012345674", "documents": "one.pdf"}}\n', ("duplicate-column",)),
+    Case("JSON Lines: a NUL in a path", f'{{{JSON}, "documents": "a\\u0000.pdf"}}\n', ("row-malformed",)),
+    Case("JSON Lines: half a character", f'{{{JSON}, "documents": "\\ud800.pdf"}}\n', ("row-malformed",)),
+    Case("JSON Lines: a semicolon in a path", f'{{{JSON}, "documents": ["a;b.pdf"]}}\n', ("row-malformed",)),
     Case("JSON Lines: not JSON", '{"to": \n', ("row-malformed",), name="batch.jsonl"),
     Case("JSON Lines: a list", f'{{{JSON}, "documents": ["one.pdf"]}}\n[1]\n', ("row-malformed",)),
     Case("JSON Lines: a member twice", '{"to": "benefits", "to": "benefits"}\n', ("row-malformed",)),
@@ -104,6 +112,7 @@ CASES = (
     Case("JSON Lines: a number with a fraction", f'{{{JSON}, "reference": 1.5, "documents": "one.pdf"}}\n', ("row-malformed",)),
     Case("--shard that is no share", rows(good()), ("usage",), 2, ("--shard", "3/2")),
     Case("--report that is no .csv or .jsonl", rows(good()), ("usage",), 2, ("--report", "r.txt")),
+    Case("--report over a file that is none", rows(good()), ("usage",), 2, ("--report", "other.csv")),
     Case("a report over its own manifest", rows(good()), ("usage",), 2, ("--report", "batch.csv")),
 )  # fmt: skip
 
@@ -123,6 +132,7 @@ def observe(case: Case) -> Seen:
         samples.write(outer, "outside.pdf", samples.pdf(9))
         samples.write(folder, "one.pdf", samples.pdf(1))
         samples.write(folder, "empty.pdf", b"")
+        samples.write(folder, "other.csv", b"not,a,report\n")
         samples.write(folder, "page.pdf", b"<html><body>sign in</body></html>")
         (folder / "folder").mkdir()
         (folder / "link.pdf").symlink_to(outer / "outside.pdf")

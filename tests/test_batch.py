@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +26,8 @@ import doubles
 import samples
 from conftest import PERSON
 from docsend import manifest as manifests
+from docsend import report as report_module
+from docsend.errors import LocalFailure
 from docsend.submission import Submission
 
 # A fictional person whose number a spreadsheet would shorten.
@@ -213,6 +216,48 @@ def test_one_bad_row_among_many_costs_one_line(run, tmp_path) -> None:
     assert outcome.err.startswith("error: row 2502, id: ")
 
 
+def test_manifests_are_read_as_odd_programs_write_them(run, tmp_path) -> None:
+    samples.write(tmp_path, "a.pdf", samples.pdf(1))
+    (tmp_path / "d [2026]").mkdir()
+    samples.write(tmp_path / "d [2026]", "b.pdf", samples.pdf(2))
+    nfd = unicodedata.normalize("NFD", "é.pdf")
+    samples.write(tmp_path, nfd, samples.pdf(3))
+    about = ["benefits", "unemployment", "employer", "payslips", PERSON]
+
+    def manifest(folder: Path, *documents: str) -> Path:
+        rows = [[*about, name, name] for name in documents]
+        text = "sep=;\r\n;;\r\n" + written(rows, separator=";")
+        return samples.write(folder, "batch.csv", text.encode())
+
+    outcome = run("send", "--batch", manifest(tmp_path, "a.pdf", "é.pdf"), "-n")
+    assert (outcome.code, outcome.out[:6]) == (0, "2 rows"), outcome.err
+    # A folder whose name looks like a pattern is no pattern.
+    assert run("send", "--batch", manifest(tmp_path / "d [2026]", "*.pdf"), "-n").code == 0
+
+
+def test_a_line_separator_in_a_text_does_not_end_a_row_of_json_lines(run, tmp_path) -> None:
+    samples.write(tmp_path, "a.pdf", samples.pdf(1))
+    row = dict(
+        zip(
+            HEAD,
+            ["benefits", "unemployment", "employer", "payslips", PERSON, "x\u2028y", "a.pdf"],
+            strict=True,
+        )
+    )
+    file = samples.write(tmp_path, "batch.jsonl", (json.dumps(row, ensure_ascii=False) + "\n").encode())
+    outcome = run("send", "--batch", file, "-n")
+    assert (outcome.code, "text-not-accepted" in outcome.err) == (3, True)
+    assert "not JSON" not in outcome.err
+
+
+def test_no_number_is_shown_that_was_said_in_the_wrong_place(run, tmp_path) -> None:
+    rows = table(tmp_path, 1)
+    rows[0][1] = PERSON
+    outcome = run("send", "--batch", save(tmp_path, rows), "-n", "--json")
+    assert outcome.code == 3
+    assert PERSON not in outcome.err + outcome.out
+
+
 # -- sending -----------------------------------------------------------------------------------------------
 
 
@@ -397,6 +442,100 @@ def test_a_report_elsewhere_names_the_documents_as_seen_from_there(run, sandbox,
     assert read_report(report)[0]["documents"] == "../in/payslip-0.pdf"
     again = run("send", "--batch", report, "--service", sandbox.url, "--allow-outside")
     assert again.out == "1 rows: 1 received before\n"
+
+
+def test_what_options_said_stands_in_the_report_so_that_it_means_the_same_without_them(
+    run, sandbox, tmp_path
+) -> None:
+    file, report = save(tmp_path, table(tmp_path, 3)), tmp_path / "r.csv"
+    url = ("--service", sandbox.url)
+    assert (
+        run("send", "--batch", file, *url, "--branch", "haifa", "--remark", "x", "--report", report).code == 0
+    )
+    assert {row["branch"] for row in read_report(report)} == {"haifa"}
+    again = run("send", "--batch", report, *url)
+    assert again.out == "3 rows: 3 received before\n"
+    assert sandbox.count() == 3
+
+
+def test_a_report_that_a_spreadsheet_has_changed_is_not_sent_a_second_time(run, sandbox, tmp_path) -> None:
+    rows = table(tmp_path, 3)
+    for row, reference in zip(rows, ("001", "1/2", "123456789012345678"), strict=True):
+        row[5] = reference
+    file, report = save(tmp_path, rows), tmp_path / "r.csv"
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
+    kept = report.read_text("utf-8-sig")
+    assert run("send", "--batch", report, "--service", sandbox.url).out == "3 rows: 3 received before\n"
+    for cell in ("'001", "'1/2", "'123456789012345678"):
+        assert cell in kept
+    report.write_text(kept.replace("'001", "1"), "utf-8")
+    changed = run("send", "--batch", report, "--service", sandbox.url)
+    assert changed.code == 3
+    assert "[key-changed]" in changed.err
+    assert sandbox.count() == 3
+
+
+def test_a_report_has_its_name_only_when_it_is_whole(run, sandbox, tmp_path) -> None:
+    file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
+    part = tmp_path / "r.csv.part"
+    reached = threading.Event()
+
+    def fate(_asked, _count, _now):
+        time.sleep(0.01)
+        if len(requests) > 30:
+            reached.set()
+
+    with doubles.relay(sandbox.url, fate) as (url, requests):
+        with start(file, url, "--report", report) as batch:
+            assert reached.wait(30)
+            batch.kill()
+        assert (report.exists(), part.exists()) == (False, True)
+        assert part.stat().st_mode & 0o777 == 0o600
+        merged = run("receipts", "merge", part)
+        assert merged.code == 7, "rows are missing"
+        assert "is of a run that did not end" in merged.err
+        assert run("send", "--batch", file, "--service", url, "--report", report).code == 0
+    assert (len(read_report(report)), part.exists()) == (40, False)
+
+
+def test_a_report_that_fails_in_the_middle_stops_the_batch_and_loses_nothing(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    file = save(tmp_path, table(tmp_path, 60))
+    add, added = report_module.Report.add, []
+
+    def failing(self, outcome) -> None:
+        added.append(outcome)
+        if len(added) == 5:
+            raise LocalFailure("the report cannot be written: No space left on device")
+        add(self, outcome)
+
+    monkeypatch.setattr(report_module.Report, "add", failing)
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--jobs", "4")
+    outcome = run(*argv, "--report", tmp_path / "r.csv")
+    assert outcome.code == 8
+    assert "No space left" in outcome.err
+    assert re.match(r"60 rows: \d+ received, .*\d+ not tried\n", outcome.out), outcome.out
+    received = int(outcome.out.split()[2])
+    assert 4 <= received <= sandbox.count() < 20
+    states = [entry["state"] for entry in run("receipts", "--json").json["receipts"]]
+    assert states.count("received") == received
+    assert run(*argv).code == 0
+    assert sandbox.count() == 60
+
+
+def test_a_report_overwrites_nothing_but_a_report(run, sandbox, tmp_path) -> None:
+    file = save(tmp_path, table(tmp_path, 2))
+    other = samples.write(tmp_path, "accounts.csv", b"year,total\n2026,1\n")
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report")
+    assert run(*argv, other).code == 2
+    assert other.read_bytes() == b"year,total\n2026,1\n"
+    report = tmp_path / "r.csv"
+    assert run(*argv, report).code == 0
+    before = report.read_bytes()
+    assert run("send", "--batch", file, "--report", report).code == 2, "no service"
+    assert report.read_bytes() == before
+    assert run("send", "--batch", report, "--service", sandbox.url, "--report", report).code == 0
 
 
 def test_shares_are_disjoint_whole_and_the_same_whatever_the_order(run, tmp_path) -> None:

@@ -374,3 +374,18 @@ def test_a_batch_fits_a_narrow_terminal(sandbox, tmp_path, columns) -> None:
     terminal = Terminal("send", "--batch", file, "--service", sandbox.url, columns=columns, lines=100)
     assert terminal.finish() == 0
     assert "Traceback" not in terminal.raw
+
+
+def test_results_go_into_their_file_while_a_terminal_shows_the_bar(sandbox, tmp_path) -> None:
+    file, out = batch_of(tmp_path, 3), tmp_path / "out.jsonl"
+    command = f"{sys.executable} -m docsend send --batch {file} --service {sandbox.url} --json > {out}"
+    child = pexpect.spawn("bash", ["-c", command], env={**os.environ, "TERM": "xterm"}, timeout=30)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert [json.loads(line)["status"] for line in out.read_text().splitlines()] == ["received"] * 3
+    single = f"{sys.executable} -m docsend send {tmp_path}/row-0.pdf {' '.join(SEND)} --service {sandbox.url} > {out}"
+    child = pexpect.spawn("bash", ["-c", single], env={**os.environ, "TERM": "xterm"}, timeout=30)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert out.read_text().startswith("received")

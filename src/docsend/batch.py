@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import queue
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -20,7 +21,7 @@ from docsend.result import problem_of
 from docsend.submission import CheckedSubmission, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from docsend.catalog import Catalog
     from docsend.errors import ExitCode
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from docsend.submission import Delivery, Document, Receipt, Submission
 
 Status: TypeAlias = Literal["received", "before", "faulty", "refused", "unfinished", "not tried", "checked"]
+_MOST_WARNINGS = 1000
 Deliver: TypeAlias = "Callable[[CheckedSubmission], Delivery]"
 
 
@@ -72,6 +74,14 @@ class Plan:
     total_bytes: int = 0
     faulty: dict[int, tuple[Problem, ...]] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
+    warned: int = 0
+
+    def warn(self, warnings: Iterable[Problem]) -> None:
+        """Count warnings, and keep the first of them: a manifest may have one in every row."""
+        for warning in warnings:
+            self.warned += 1
+            if len(self.warnings) < _MOST_WARNINGS:
+                self.warnings.append(warning)
 
     @property
     def good(self) -> int:
@@ -109,9 +119,27 @@ class Batch:
         numbered = tuple(replace(problem, row=row.number) for problem in problems)
         if isinstance(checked, rules.Faulty) or any(problem.is_error for problem in numbered):
             return stated, numbered
+        if (changed := _changed(row, checked)) is not None:
+            return stated, (*numbered, changed)
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.of_account(self.account)
         return checked, numbered
+
+
+def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
+    """Hold a row of a report against the key under which the report says that it was received.
+
+    A spreadsheet that removed a zero, or other options on the command line, would make another submission
+    of it, and send it a second time.
+    """
+    if row.claimed is None or not checked.is_named or checked.key == row.claimed:
+        return None
+    return Problem(
+        "key-changed",
+        "the report says that this row was received, but it does not say the same any more",
+        "use the report as it was written, with the same options; or empty status and key to send it anew",
+        row=row.number,
+    )
 
 
 def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) -> Plan:
@@ -132,7 +160,7 @@ def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) ->
             problems += tuple(_shared_documents(row, checked, rows_of_documents, is_twin=first != row.number))
         if errors:
             plan.faulty[row.number] = tuple(errors)
-        plan.warnings += [problem for problem in problems if not problem.is_error]
+        plan.warn(problem for problem in problems if not problem.is_error)
         seen(plan.rows)
     return plan
 
@@ -198,23 +226,30 @@ class Runner:
         if self._stopped.wait(seconds):
             raise Stop
 
-    def outcomes(self, deliver: Deliver) -> Iterator[Outcome]:
+    def outcomes(self, deliver: Deliver) -> Generator[Outcome, None, None]:
         """Give what becomes of each good row, as it ends; after a stop the others as not tried.
 
-        A bug in a worker ends the batch, and is raised here.
+        Closing it before its end stops the workers and waits for them. A bug in a worker ends the batch, and
+        is raised here.
         """
-        workers = [
-            threading.Thread(target=self._work, args=(deliver,), daemon=True) for _ in range(self.jobs)
-        ]
-        for worker in workers:
-            worker.start()
-        running = len(workers)
-        while running:
-            outcome = self._outcomes.get()
-            if outcome is None:
-                running -= 1
-            else:
-                yield outcome
+        for _ in range(self.jobs):
+            threading.Thread(target=self._work, args=(deliver,), daemon=True).start()
+        running = self.jobs
+        try:
+            while running:
+                try:
+                    # With a limit, or Windows would not hear Ctrl-C.
+                    outcome = self._outcomes.get(timeout=0.5)
+                except queue.Empty:
+                    continue
+                if outcome is None:
+                    running -= 1
+                else:
+                    yield outcome
+        finally:
+            self.stop()
+            while running:
+                running -= self._outcomes.get() is None
         for row in self._rows:
             yield Outcome(row, "not tried", row.stated)
         if self._bug is not None:
@@ -263,6 +298,8 @@ class Steps:
     def __init__(self, runner: Runner, talk: Callable[[str], None]) -> None:
         self._runner = runner
         self._talk = talk
+        self._lock = threading.Lock()
+        self._told_until = 0.0
 
     def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - a watcher's method
         self._runner.go_on()
@@ -274,11 +311,19 @@ class Steps:
         self._runner.go_on()
 
     def waiting(self, reason: str, seconds: float) -> None:
+        """Tell of a pause that a person would notice, once for all workers."""
         self._runner.go_on()
-        self._talk(f"{reason}; trying again in {seconds:.1f} s")
+        with self._lock:
+            now = time.monotonic()
+            is_news = seconds >= _NOTICED_S and now >= self._told_until
+            if is_news:
+                self._told_until = now + seconds
+        if is_news:
+            self._talk(f"{reason}; going on in {seconds:.0f} s")
 
 
 _SHOWN = 20
+_NOTICED_S = 3.0
 
 
 @dataclass(slots=True)

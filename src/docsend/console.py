@@ -263,8 +263,8 @@ class Console:
         if not self._quiet:
             for problem in warnings:
                 self._tell(_row_fault(problem))
-            if len(plan.warnings) > len(warnings):
-                self._tell(f"and {len(plan.warnings) - len(warnings):,} more warnings; --verbose shows them")
+            if plan.warned > len(warnings):
+                self._tell(f"and {plan.warned - len(warnings):,} more warnings; --verbose shows more of them")
 
     def checked_batch(self, plan: Plan) -> None:
         """Tell what the check of a batch came to, if nothing is sent."""
@@ -275,7 +275,8 @@ class Console:
             self._put("the manifest has no rows\n")
         elif plan.faulty:
             self._put(f"{found}: {len(plan.faulty):,} faulty, {plan.good:,} good; nothing was sent\n")
-            self.say("--only-valid sends the good ones")
+            if plan.good:
+                self.say("--only-valid sends the good ones")
         else:
             self._put(f"{found}: all good; nothing was sent\n")
 
@@ -305,13 +306,16 @@ class Console:
         if not self._as_json:
             told = ", ".join(f"{count:,} {name}" for name, count in numbers.items() if count)
             self._put(f"{plan.rows:,} rows: {told}\n")
-        if tally.counts["unfinished"] or tally.counts["not tried"]:
+        if tally.worst is not None:
+            hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
+            self.say(hint or "see above")
+        elif tally.counts["unfinished"] or tally.counts["not tried"]:
             self.say("nothing is lost: the same command again finishes the rest, and sends nothing twice")
 
     def merged(self, lines: Iterable[str], rows: Sequence[dict[str, str]]) -> None:
         """Print a joined report, and sum it up."""
         for line in lines:
-            self._put(line)
+            self._put(line, encoding="utf-8")
         counts = Counter(row["status"] or "without a status" for row in rows)
         told = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
         self.say(f"{len(rows):,} rows: {told}" if rows else "the reports have no rows")
@@ -335,7 +339,7 @@ class Console:
     def _counting(self, verb: str, total: int | None) -> Iterator[Callable[..., None]]:
         if self._quiet:
             yield lambda *_: None
-        elif self._draws(sys.stderr):
+        elif self._draws(sys.stderr) and not self._as_json:
             from docsend.progress import rows  # noqa: PLC0415 - only a terminal pays for rich
 
             with rows(verb, total) as count:
@@ -527,9 +531,12 @@ class Console:
         self._put(drawn.get())
 
     @staticmethod
-    def _put(text: str) -> None:
-        """Put a part of the result on stdout; raise LocalFailure if the disk does not take it."""
-        if (failure := _write(sys.stdout, text)) is not None:
+    def _put(text: str, *, encoding: str | None = None) -> None:
+        """Put a part of the result on stdout; raise LocalFailure if the disk does not take it.
+
+        With an encoding, those very bytes: what is redirected into a file is not for the terminal's encoding.
+        """
+        if (failure := _write(sys.stdout, text, encoding)) is not None:
             raise LocalFailure(
                 f"the result cannot be written: {failure.strerror}",
                 "look at where the output goes",
@@ -646,7 +653,7 @@ def _as_text(text: str) -> Any:
     return Text(text)
 
 
-def _write(stream: IO[str] | None, text: str) -> OSError | None:
+def _write(stream: IO[str] | None, text: str, encoding: str | None = None) -> OSError | None:
     """Write, whatever the stream is: closed (`>&-`), gone (`| head`) or of an old encoding.
 
     Nobody reads a broken pipe any more: the work goes on, and its exit code still tells how it ended. Any
@@ -655,7 +662,10 @@ def _write(stream: IO[str] | None, text: str) -> OSError | None:
     if stream is None:
         return None
     try:
-        stream.write(text)
+        if encoding is not None and hasattr(stream, "buffer"):
+            stream.buffer.write(text.encode(encoding, "backslashreplace"))
+        else:
+            stream.write(text)
         stream.flush()
     except OSError as failure:
         # What did not get out must not be tried again when the process ends.

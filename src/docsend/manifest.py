@@ -17,10 +17,10 @@ import re
 import unicodedata
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from docsend.errors import FaultySubmission, UsageFault
-from docsend.submission import Problem, Submission
+from docsend.submission import Problem, Submission, without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,13 +36,24 @@ _ALIASES = {"id_number": "id", "document": "documents", "files": "documents", "f
 MOST_BYTES = 50 * 2**20
 MOST_ROWS = 100_000
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
+# Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
+_MIXED_UP = re.compile("[a-z][א-ת][a-z]")
+_STATED = {field.name for field in fields(Submission)} - {"documents"}
+_OPTION_OF = {"id": "id_number"}
+_COLUMN_OF = {"id_number": "id"}
+# A row as a table has it, or why it has none.
+_TableRow: TypeAlias = "tuple[int, list[str] | Problem]"
+csv.field_size_limit(2**20)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row: its number as a spreadsheet shows it, its cells, what it states, and what is wrong with it.
 
-    `documents` are the paths or patterns as written; `stated` has none yet.
+    `cells` are the columns with what the command line says for those that are left open. `documents` are the
+    paths or patterns as written; `stated` has none yet. `claimed` is the key under which a report says that
+    the row was received.
     """
 
     number: int
@@ -50,12 +61,13 @@ class Row:
     stated: Submission
     documents: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
+    claimed: str | None = None
 
     @property
     def share(self) -> int:
         """A number that depends on what the row says and on nothing else, not even on its place."""
         said = sorted((name, value) for name, value in self.cells.items() if value and name in COLUMNS)
-        return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
+        return int.from_bytes(hashlib.sha256(ascii(said).encode("ascii")).digest()[:8], "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +124,28 @@ def read(name: str, defaults: Submission, *, standard_input: Callable[[], bytes]
         return _of_table(folder, f"{shown}: Excel", _excel_rows(content), defaults)
     text, encoding = _decoded(content, shown)
     if text.lstrip().startswith("{"):
+        columns = _with_defaults(COLUMNS, defaults)
         return Manifest(
-            folder, f"{shown}: JSON Lines, {encoding}", COLUMNS, lambda: _json_rows(text, defaults)
+            folder, f"{shown}: JSON Lines, {encoding}", columns, lambda: _json_rows(text, defaults)
         )
-    first = next(iter(text.splitlines()), "")
-    separator = max(_SEPARATORS, key=lambda each: (len(_known(first.split(each))), first.count(each)))
+    separator = _separator(text)
     described = f"{shown}: {encoding}, separated by {_SEPARATORS[separator]}"
     return _of_table(folder, described, lambda: _csv_rows(text, separator), defaults)
+
+
+def _separator(text: str) -> str:
+    """Choose by what makes most columns of the head; Excel may say it in a line of its own, `sep=;`."""
+    lines = (line for line in io.StringIO(text) if line.strip(" \t\r\n,;"))
+    first = next(lines, "")
+    if (stated := _SEP_LINE.match(first)) and stated[1] in _SEPARATORS:
+        return stated[1]
+    return max(_SEPARATORS, key=lambda each: (len(_known(first.split(each))), first.count(each)))
+
+
+def _with_defaults(columns: Iterable[str], defaults: Submission) -> tuple[str, ...]:
+    """Give the columns, and those that options of the command line stand for: a report says them, too."""
+    stated = {_COLUMN_OF.get(name, name) for name in _STATED if getattr(defaults, name) is not None}
+    return tuple(name for name in COLUMNS if name in {*columns, *stated})
 
 
 # -- bytes, text, cells ------------------------------------------------------------------------------------
@@ -147,7 +174,7 @@ def _decoded(content: bytes, shown: str) -> tuple[str, str]:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if "\0" in text:
+        if "\0" in text or (encoding == "cp1255" and _MIXED_UP.search(text)):
             break
         return text, names[encoding]
     raise _faulty(
@@ -157,23 +184,26 @@ def _decoded(content: bytes, shown: str) -> tuple[str, str]:
     )
 
 
-def _csv_rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(text: str, separator: str) -> Iterator[_TableRow]:
+    """Give the rows; behind one that cannot be taken apart nobody knows where the next begins."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number = 0
     while True:
         number += 1
         try:
-            yield number, next(reader)
+            cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
+            message = f"the row cannot be taken apart: {error}; what follows cannot be read"
             hint = "is a quotation mark not closed, or a separator missing?"
-            raise _faulty(
-                "manifest-malformed", f"the row cannot be taken apart: {error}", hint, number
-            ) from error
+            yield number, Problem("row-malformed", message, hint, row=number)
+            return
+        if not (number == 1 and len(cells) <= 2 and _SEP_LINE.match(separator.join(cells))):
+            yield number, cells
 
 
-def _excel_rows(content: bytes) -> Callable[[], Iterator[tuple[int, list[str]]]]:
+def _excel_rows(content: bytes) -> Callable[[], Iterator[_TableRow]]:
     try:
         import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, and slow to import
     except ModuleNotFoundError as error:
@@ -182,7 +212,7 @@ def _excel_rows(content: bytes) -> Callable[[], Iterator[tuple[int, list[str]]]]
             "in the folder that docsend was installed from: pip install '.[excel]'; or save it as CSV",
         ) from error
 
-    def rows() -> Iterator[tuple[int, list[str]]]:
+    def rows() -> Iterator[_TableRow]:
         try:
             book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
             for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
@@ -211,62 +241,81 @@ def _cell(value: object) -> str:
 
 
 def _of_table(
-    folder: Path,
-    described: str,
-    table: Callable[[], Iterator[tuple[int, list[str]]]],
-    defaults: Submission,
+    folder: Path, described: str, table: Callable[[], Iterator[_TableRow]], defaults: Submission
 ) -> Manifest:
-    _, head = next(table(), (1, []))
-    columns = _columns(head)
+    columns = _columns(*next(_filled(table()), (1, [])))
 
     def rows() -> Iterator[Row]:
-        for count, (number, cells) in enumerate(_below_the_head(table())):
+        below = _filled(table())
+        next(below, None)
+        for count, (number, cells) in enumerate(below):
             _not_too_many(count)
-            problems = []
-            if any(cell.strip() for cell in cells[len(columns) :]):
-                message = f"the row has {len(cells)} cells, its head has {len(columns)}"
-                hint = "a separator inside a text needs quotation marks around the text"
-                problems.append(Problem("row-malformed", message, hint, row=number))
+            if isinstance(cells, Problem):
+                yield Row(number, {}, Submission(), (), (cells,))
+                continue
             named = dict(zip(columns, map(clean, cells), strict=False))
-            yield _row(number, named, defaults, problems)
+            yield _row(number, named, defaults, list(_misfits(number, cells, columns)))
 
-    return Manifest(folder, described, tuple(name for name in columns if name in COLUMNS), rows)
-
-
-def _below_the_head(table: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
-    next(table, None)
-    return ((number, cells) for number, cells in table if any(cell.strip() for cell in cells))
+    return Manifest(folder, described, _with_defaults(columns, defaults), rows)
 
 
-def _columns(head: Sequence[str]) -> list[str]:
+def _filled(table: Iterator[_TableRow]) -> Iterator[_TableRow]:
+    """Leave out the rows in which nothing stands."""
+    for number, cells in table:
+        if isinstance(cells, Problem) or any(cell.strip() for cell in cells):
+            yield number, cells
+
+
+def _misfits(number: int, cells: Sequence[str], columns: Sequence[str]) -> Iterator[Problem]:
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        message = f"the row has {len(cells)} cells, its head has {len(columns)}"
+        hint = "a separator inside a text needs quotation marks around the text"
+        yield Problem("row-malformed", message, hint, row=number)
+    if "status" in columns and len(cells) < len(columns):
+        message = "the row is cut short: whoever wrote this report was killed"
+        yield Problem("row-malformed", message, "send the manifest itself again", row=number)
+
+
+def _columns(number: int, head: Sequence[str] | Problem) -> list[str]:
     """Give the columns' names; raise FaultySubmission with all that is wrong with them."""
-    from docsend.search import nearest  # noqa: PLC0415 - drags in difflib
-
     problems: list[Problem] = []
     names: list[str] = []
+    if isinstance(head, Problem):
+        raise _faulty_as([head])
     while head and not head[-1].strip():  # spreadsheets add empty columns
         head = head[:-1]
     if not _known(head):
         raise _faulty(
-            "no-columns", "the first row names no column", f"it has to name them: {', '.join(COLUMNS)}", 1
+            "no-columns",
+            "the first row names no column",
+            f"it has to name them: {', '.join(COLUMNS)}",
+            number,
         )
     for cell in head:
         name = _column(cell)
         if name not in COLUMNS + REPORT_COLUMNS:
-            close = nearest(name.replace("_", "-"), [known.replace("_", "-") for known in COLUMNS])
-            hint = f"did you mean {close.replace('-', '_')}?" if close else f"one of: {', '.join(COLUMNS)}"
-            problems.append(
-                Problem("unknown-column", f"there is no column {cell.strip()[:60]!r}", hint, row=1)
-            )
+            problems.append(_unknown_column(cell.strip(), number))
         elif name in names:
-            problems.append(Problem("duplicate-column", f"the column {name} stands twice", "keep one", row=1))
+            problems.append(_twice(name, number))
         names.append(name)
     if "documents" not in names:
         hint = "it holds the paths, separated by ;"
-        problems.append(Problem("missing-column", "the column documents is missing", hint, row=1))
+        problems.append(Problem("missing-column", "the column documents is missing", hint, row=number))
     if problems:
         raise _faulty_as(problems)
     return names
+
+
+def _unknown_column(name: str, row: int) -> Problem:
+    from docsend.search import nearest  # noqa: PLC0415 - drags in difflib
+
+    close = nearest(_column(name).replace("_", "-"), [known.replace("_", "-") for known in COLUMNS])
+    hint = f"did you mean {close.replace('-', '_')}?" if close else f"one of: {', '.join(COLUMNS)}"
+    return Problem("unknown-column", f"there is no column {without_numbers(name[:60])!r}", hint, row=row)
+
+
+def _twice(name: str, row: int) -> Problem:
+    return Problem("duplicate-column", f"the column {name} stands twice", "keep one", row=row)
 
 
 def _known(cells: Iterable[str]) -> list[str]:
@@ -284,7 +333,7 @@ def _column(cell: str) -> str:
 
 def _json_rows(text: str, defaults: Submission) -> Iterator[Row]:
     count = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines would break a text at U+2028
         if not line.strip():
             continue
         _not_too_many(count)
@@ -302,20 +351,16 @@ def _json_rows(text: str, defaults: Submission) -> Iterator[Row]:
 
 
 def _json_row(number: int, raw: dict[str, Any], defaults: Submission) -> Row:
-    from docsend.search import nearest  # noqa: PLC0415 - drags in difflib
-
     problems: list[Problem] = []
     cells: dict[str, str] = {}
     for key, value in raw.items():
         name = _column(key)
         if name not in COLUMNS + REPORT_COLUMNS:
-            close = nearest(name.replace("_", "-"), [known.replace("_", "-") for known in COLUMNS])
-            hint = f"did you mean {close.replace('-', '_')}?" if close else f"one of: {', '.join(COLUMNS)}"
-            problems.append(Problem("unknown-column", f"there is no column {key[:60]!r}", hint, row=number))
-        elif name in REPORT_COLUMNS:
-            continue
-        elif name == "documents" and isinstance(value, list) and all(isinstance(each, str) for each in value):
-            cells[name] = ";".join(value)
+            problems.append(_unknown_column(key, number))
+        elif name in cells:
+            problems.append(_twice(name, number))
+        elif name == "documents" and isinstance(value, list):
+            cells[name] = _list_of_documents(value, number, problems)
         elif (
             value is None
             or isinstance(value, str)
@@ -328,6 +373,15 @@ def _json_row(number: int, raw: dict[str, Any], defaults: Submission) -> Row:
                 Problem("row-malformed", message, "write it in quotation marks", field=name, row=number)
             )
     return _row(number, cells, defaults, problems)
+
+
+def _list_of_documents(paths: list[Any], number: int, problems: list[Problem]) -> str:
+    if all(isinstance(path, str) and ";" not in path for path in paths):
+        return ";".join(paths)
+    message = "documents is not a list of paths without semicolons"
+    hint = "a semicolon separates paths in tables and reports: rename the file"
+    problems.append(Problem("row-malformed", message, hint, field="documents", row=number))
+    return ""
 
 
 class _Twins(ValueError):
@@ -347,23 +401,34 @@ def _unread(number: int, message: str, hint: str) -> Row:
 
 # -- rows --------------------------------------------------------------------------------------------------
 
-_STATED = {field.name for field in fields(Submission)} - {"documents"}
-_OPTION_OF = {"id": "id_number"}
 
-
-def _row(number: int, cells: dict[str, str], defaults: Submission, problems: list[Problem]) -> Row:
+def _row(number: int, named: dict[str, str], defaults: Submission, problems: list[Problem]) -> Row:
     """Make a row of its cells; what a cell leaves open, the command line's option says."""
-    cells = {name: value for name, value in cells.items() if name in COLUMNS}
+    cells = {name: value for name, value in named.items() if name in COLUMNS}
+    for name, value in cells.items():
+        if not _can_be(value):
+            hint = "write it anew, as plain text"
+            message = f"{name} has characters that no text has"
+            problems.append(Problem("row-malformed", message, hint, field=name, row=number))
     meant = {name: _undamaged(name, value, number, problems) for name, value in cells.items()}
     if meant.get("sender"):
         hint = "leave the column out, and say id or employer_file"
-        message = f"there is no sender {meant['sender'][:60]!r} here"
+        message = f"there is no sender {without_numbers(meant['sender'][:60])!r} here"
         problems.append(Problem("unknown-sender", message, hint, field="sender", row=number))
     said = {_OPTION_OF.get(name, name): value for name, value in meant.items() if value}
     options: dict[str, Any] = {name: value for name, value in said.items() if name in _STATED}
     stated = replace(defaults, **options)
+    for name in _STATED:
+        if (value := getattr(defaults, name)) is not None and name not in said:
+            cells[_COLUMN_OF.get(name, name)] = value
     documents = tuple(part for part in map(str.strip, meant.get("documents", "").split(";")) if part)
-    return Row(number, cells, stated, documents, tuple(problems))
+    claimed = named.get("key") if named.get("status") in ("received", "before") else None
+    return Row(number, cells, stated, documents, tuple(problems), claimed or None)
+
+
+def _can_be(text: str) -> bool:
+    """Tell whether a cell can be written and named: no NUL, no lone surrogate, which JSON can hold."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _undamaged(name: str, value: str, number: int, problems: list[Problem]) -> str:
@@ -396,15 +461,19 @@ def clean(cell: str) -> str:
 
     An apostrophe in front makes a spreadsheet take a number for text, or keeps a formula from being one.
     """
-    text = unicodedata.normalize("NFC", cell).strip().strip("\u200e\u200f\ufeff\u00a0")
+    text = cell.strip().strip("\u200e\u200f\ufeff\u00a0")
     return text[1:] if text[:1] == "'" and text[1:2] in "=+-@\t\r0123456789" and text[1:2] else text
 
 
 def _matches(folder: Path, pattern: str) -> list[Path]:
-    path = folder / pattern
-    if not glob.has_magic(pattern) or os.path.lexists(path):
-        return [path]
-    return [Path(found) for found in sorted(glob.glob(str(path)))] or [path]  # noqa: PTH207 - of a text
+    """Give the files that a path or pattern means, in whatever form their accents are written on the disk."""
+    forms = dict.fromkeys([pattern, *(unicodedata.normalize(form, pattern) for form in ("NFC", "NFD"))])
+    for form in forms:
+        if os.path.lexists(folder / form):
+            return [folder / form]
+        if found := glob.glob(form, root_dir=folder) if glob.has_magic(form) else []:  # noqa: PTH207
+            return [folder / each for each in sorted(found)]
+    return [folder / pattern]
 
 
 def _is_inside(home: str, path: Path) -> bool:

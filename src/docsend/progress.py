@@ -62,6 +62,7 @@ def bar(checked: CheckedSubmission) -> Iterator[_Bar]:
         console=Console(stderr=True, highlight=False, emoji=False, markup=False),
         transient=True,
         expand=True,
+        redirect_stdout=False,  # results go where they are meant to go, also into a file
     )
     with progress:
         yield _Bar(progress, checked)
@@ -78,6 +79,7 @@ def rows(verb: str, total: int | None) -> Iterator[Callable[..., None]]:
         console=Console(stderr=True, highlight=False, emoji=False, markup=False),
         transient=True,
         expand=True,
+        redirect_stdout=False,  # results go where they are meant to go, also into a file
     )
     task = progress.add_task(verb, total=total, counts="")
     of_total = f"/{total:,}" if total is not None else ""

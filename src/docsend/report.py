@@ -6,13 +6,17 @@ what its manifest holds, identities too: it is made for its owner's eyes alone.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
+import re
+import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from docsend import disk
 from docsend.errors import LocalFailure, UsageFault
 from docsend.manifest import COLUMNS, REPORT_COLUMNS, clean
 
@@ -24,23 +28,30 @@ if TYPE_CHECKING:
     from docsend.manifest import Manifest
 
 # What a spreadsheet takes for a formula (CWE-1236), and what it would take for a number and shorten.
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+_DANGEROUS = re.compile(r"[=+\-@\t\r]")
+_NO_NUMBER = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}")
+_PART = ".part"
 
 
 class Report:
-    """An open report, CSV or JSON Lines by its name. Use it as a context manager."""
+    """An open report, CSV or JSON Lines by its name. Use it as a context manager.
+
+    It is written beside its name, with `.part` behind it, and gets the name when it is whole: what has the
+    name is never the half of a run that was killed, and an older report stays until then.
+    """
 
     def __init__(self, file: Path, manifest: Manifest) -> None:
-        """Make the file anew; raise UsageFault if its name says no format, LocalFailure if the disk fails."""
+        """Begin the report; raise UsageFault if its name says no format, LocalFailure if the disk fails."""
         self._file = file
-        self._as_json = _is_json(file)
+        self._part = file.with_name(f"{file.name}{_PART}")
+        self._as_json = is_json(file)
         columns = [name for name in COLUMNS if name in manifest.columns]
         self._columns = (*columns, *REPORT_COLUMNS)
         self._folder = manifest.folder
         try:
-            descriptor = os.open(
-                file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600
-            )
+            self._part.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            descriptor = os.open(self._part, flags, 0o600)
         except OSError as error:
             raise self._failure(error) from error
         self._out: IO[bytes] = os.fdopen(descriptor, "wb")
@@ -54,7 +65,16 @@ class Report:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._out.close()
+        with contextlib.suppress(OSError):  # what could not be written was told when it happened
+            self._out.close()
+
+    def finish(self) -> None:
+        """Give it its name: every row is in it."""
+        try:
+            self._part.replace(self._file)
+            disk.sync_folder(self._file.parent)
+        except OSError as error:
+            raise self._failure(error) from error
 
     def add(self, outcome: Outcome) -> None:
         """Write one row, durably."""
@@ -130,11 +150,14 @@ def write_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_j
 def _read(file: Path) -> Iterator[dict[str, str]]:
     no_report = UsageFault(f"{file} is not a report of docsend", "name files that --report wrote")
     try:
-        if _is_json(file):
-            rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        if is_json(file):
+            lines = file.read_text("utf-8").split("\n")  # splitlines would break texts at U+2028
+            rows = [json.loads(line) for line in (lines[:-1] if is_part(file) else filter(None, lines))]
         else:
             with file.open(encoding="utf-8-sig", newline="") as opened:
                 rows = list(csv.DictReader(opened))
+            if is_part(file) and rows and None in rows[-1].values():
+                del rows[-1]  # its writer was killed in the middle of it
     except OSError as error:
         raise UsageFault(f"the report {file} cannot be read: {error.strerror}", "look at its path") from error
     except (ValueError, csv.Error) as error:
@@ -146,17 +169,43 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
         yield {name: clean(value) for name, value in row.items() if name in COLUMNS + REPORT_COLUMNS}
 
 
+def is_part(file: Path) -> bool:
+    """Tell whether it is the report of a run that did not come to its end."""
+    return file.name.endswith(_PART)
+
+
 def _as_seen_from(here: Path, there: Path, documents: str) -> str:
     """Give paths that are relative to one folder as paths relative to another."""
-    start, end = os.path.abspath(here), os.path.abspath(there)  # noqa: PTH100 - links stay as they are named
+    start, end = os.path.realpath(here), os.path.realpath(there)
     if start == end:
         return documents
     parts = [part for part in map(str.strip, documents.split(";")) if part]
-    return ";".join(os.path.relpath(Path(end, part), start) for part in parts)
+    try:
+        return ";".join(os.path.relpath(Path(end, part), start) for part in parts)
+    except ValueError:  # on another drive of Windows
+        return ";".join(str(Path(end, part)) for part in parts)
 
 
-def _is_json(file: Path) -> bool:
-    suffix = file.suffix.lower()
+def refuse_to_overwrite(file: Path, manifest: str) -> None:
+    """Raise UsageFault if the name is taken by the manifest, or by anything else that is no report."""
+    is_json(file)
+    try:
+        found = file.stat()
+        given = os.fstat(sys.stdin.fileno()) if manifest == "-" and sys.stdin else Path(manifest).stat()
+    except (OSError, ValueError):  # not there, or no file
+        return
+    is_itself = os.path.samestat(found, given)
+    with file.open("rb") as opened:
+        head = opened.readline(10_000)
+    is_report = not head or all(name.encode() in head for name in ("documents", "status", "received_at"))
+    if is_itself and not is_report:
+        raise UsageFault("the report would overwrite its own manifest", "give it another name")
+    if not is_report:
+        raise UsageFault(f"{file} is there, and is no report of docsend", "name another file with --report")
+
+
+def is_json(file: Path) -> bool:
+    suffix = Path(file.name.removesuffix(_PART)).suffix.lower()
     if suffix not in (".csv", ".jsonl"):
         raise UsageFault(f"a report is a .csv or a .jsonl, not {file.name!r}", "as in --report result.csv")
     return suffix == ".jsonl"
@@ -169,5 +218,8 @@ def _line(values: Sequence[str]) -> str:
 
 
 def _harmless(cell: str) -> str:
-    """Give a cell that no spreadsheet takes for a formula (invariant 7); reading takes the apostrophe off."""
-    return f"'{cell}" if cell.startswith(_DANGEROUS) else cell
+    """Give a cell that no spreadsheet takes for a formula (invariant 7), or changes as a number or a date.
+
+    Reading takes the apostrophe off.
+    """
+    return f"'{cell}" if _DANGEROUS.match(cell) or _NO_NUMBER.fullmatch(cell) else cell

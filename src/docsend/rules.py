@@ -21,6 +21,7 @@ from docsend.submission import (
     InsuredIdentity,
     Problem,
     UnreadDocument,
+    without_numbers,
 )
 
 if TYPE_CHECKING:
@@ -245,7 +246,9 @@ def _unknown(what: str, given: str, known: Iterable[Entry], *, field: str | None
         hint = f"one of: {', '.join(codes)}"
     else:
         hint = f"`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one"
-    return Problem(f"unknown-{what}", f"there is no {what} {given!r} here", hint, field=field or what)
+    return Problem(
+        f"unknown-{what}", f"there is no {what} {without_numbers(given)!r} here", hint, field=field or what
+    )
 
 
 def _option(field: str) -> str:

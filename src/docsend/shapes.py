@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from docsend.submission import Document
+from docsend.submission import Document, without_numbers
 
 if TYPE_CHECKING:
     from docsend.catalog import Entry as Row
@@ -46,12 +46,14 @@ def problem(found: Problem) -> dict[str, Any]:
 
 def submission(stated: CheckedSubmission | Submission) -> dict[str, Any]:
     return {
-        "to": stated.to,
-        "subject": stated.subject,
-        "category": stated.category,
-        "type": stated.type,
+        **{name: _said(getattr(stated, name)) for name in ("to", "subject", "category", "type")},
         "documents": [_document(document) for document in stated.documents],
     }
+
+
+def _said(code: str | None) -> str | None:
+    """Give a code as it was said, but no number that was said in its place."""
+    return None if code is None else without_numbers(code)
 
 
 def _document(document: Document | UnreadDocument) -> dict[str, Any]:

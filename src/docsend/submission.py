@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -91,6 +92,11 @@ def masked(secret: str) -> str:
     """Up to three last characters, and at most a third of all, behind six dots: all that is ever shown."""
     shown = min(3, len(secret) // 3)
     return "••••••" + secret[len(secret) - shown :]
+
+
+def without_numbers(text: str) -> str:
+    """Give a text that was said in the wrong place without what could be somebody's number."""
+    return re.sub(r"[0-9]{5,}", "••••••", text)
 
 
 @dataclass(frozen=True, slots=True)

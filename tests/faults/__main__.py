@@ -20,7 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docsend
-from faults import batches, contract_fuzz, hostile, kills, lab, machine, network, planted, power
+from faults import (
+    batches,
+    contract_fuzz,
+    hostile,
+    kills,
+    lab,
+    machine,
+    network,
+    planted,
+    power,
+    tampering,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,6 +85,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "power": (power.experiment, 20_000, 600),
     "single network faults": (_catalogue, 1, 0),
     "network": (network.experiment, 1000, 12),
+    "tampering": (tampering.experiment, 60, 4),
     "batch": (batches.experiment, 5000, 0),
     "stories": (_stories, 400, 8),
     "hostile": (hostile.experiment, 50_000, 1200),
@@ -86,6 +98,7 @@ PROBES: dict[str, tuple[Experiment, int]] = {
     "service errnos": (_service_errnos, 30),
     "power": (power.experiment, 1500),
     "network": (_catalogue, 1),
+    "tampering": (tampering.experiment, 4),
     "stories": (_stories, 60),
     "hostile": (hostile.experiment, 3000),
 }

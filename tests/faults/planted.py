@@ -148,7 +148,7 @@ BUGS = (
     Bug(
         "the sandbox does not compare the digest of what arrived",
         (("sandbox/app.py", "if digest.hexdigest() != sha256:", "if False:"),),
-        "network",
+        "tampering",
     ),
     Bug(
         "a receipt is believed without looking whose it is",

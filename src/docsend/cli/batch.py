@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from docsend.cli.session import Session
-from docsend.errors import ExitCode, Interrupted, UsageFault
+from docsend.errors import ExitCode, Interrupted, LocalFailure, UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +50,13 @@ def run(session: Session, stated: "Submission", options: Options) -> None:
     """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
     from docsend import batch as batches  # noqa: PLC0415 - --help does without
     from docsend import manifest as manifests  # noqa: PLC0415
-    from docsend.report import Report  # noqa: PLC0415
+    from docsend.report import Report, refuse_to_overwrite  # noqa: PLC0415
 
+    if options.report:
+        refuse_to_overwrite(options.report, options.manifest)
+    if not options.dry_run:
+        session.settings.chosen_endpoint()  # before anything is checked or written
     manifest = manifests.read(options.manifest, stated, standard_input=_standard_input)
-    _refuse_to_overwrite(options)
     session.console.say(manifest.described)
     batch = batches.Batch(manifest, session.catalog(), _share(options.shard), options.allow_outside)
     with session.console.checking() as seen:
@@ -67,7 +70,9 @@ def run(session: Session, stated: "Submission", options: Options) -> None:
 
 
 def _standard_input() -> bytes:
-    return sys.stdin.buffer.read() if sys.stdin else b""
+    from docsend.manifest import MOST_BYTES  # noqa: PLC0415
+
+    return sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""
 
 
 def _share(stated: str | None) -> "Share | None":
@@ -81,12 +86,6 @@ def _share(stated: str | None) -> "Share | None":
     return Share(int(found[1]), int(found[2]))
 
 
-def _refuse_to_overwrite(options: Options) -> None:
-    with contextlib.suppress(OSError):
-        if options.report and options.report.samefile(options.manifest):
-            raise UsageFault("the report would overwrite its own manifest", "give it another name")
-
-
 def _end_before_sending(session: Session, batch: "Batch", plan: "Plan", report: "Report | None") -> None:
     """Report what the first pass found, and end: nothing is sent."""
     from docsend.batch import Outcome  # noqa: PLC0415
@@ -96,6 +95,8 @@ def _end_before_sending(session: Session, batch: "Batch", plan: "Plan", report: 
         problems = plan.faulty.get(row.number, ())
         outcome = Outcome(row, "faulty" if problems else "checked", row.stated, problems=problems)
         _tell(session, outcome, report)
+    if report is not None:
+        report.finish()
     session.console.checked_batch(plan)
     raise typer.Exit(ExitCode.FAULTY if plan.faulty else ExitCode.RECEIVED)
 
@@ -106,7 +107,6 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
     from docsend import signals  # noqa: PLC0415
     from docsend.batch import Outcome  # noqa: PLC0415
 
-    session.settings.chosen_endpoint()  # before anything is opened
     account = _account(session, batch)
     batch = replace(batch, account=account.code if account else None)
     with (
@@ -116,19 +116,37 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
         for row in batch.rows():
             if row.number in plan.faulty:
                 _tell(session, Outcome(row, "faulty", row.stated, problems=plan.faulty[row.number]), report)
-        with signals.noted(runner.stop) as came, session.console.sending(plan) as progress:
+        broken: LocalFailure | None = None
+        with (
+            signals.noted(lambda: _stop(session, runner)) as came,
+            session.console.sending(plan) as progress,
+            contextlib.closing(runner.outcomes(deliver)) as outcomes,
+        ):
             tally = progress.tally
-            for outcome in runner.outcomes(deliver):
+            for outcome in outcomes:
                 progress.ended(outcome)
-                _tell(session, outcome, report)
+                try:
+                    _tell(session, outcome, report)
+                except LocalFailure as failure:
+                    # Rows that are on their way still end in the ledger; nobody begins another one.
+                    broken, report = failure, None
+                    runner.stop()
     session.console.sent_batch(plan, tally)
+    if report is not None:
+        report.finish()
     if came:
-        hint = "nothing is lost: the same command goes on"
-        raise Interrupted.by(signals.came_as(came[0]), "interrupted", hint)
+        raise Interrupted.by(signals.came_as(came[0]))
+    if broken is not None:
+        raise broken
     if tally.worst is not None:
         raise typer.Exit(tally.worst)
     if tally.received < plan.rows:
         raise typer.Exit(ExitCode.SOME_ROWS)
+
+
+def _stop(session: Session, runner: "Runner") -> None:
+    runner.stop()
+    session.console.say("ending what is on its way; Ctrl-C again ends at once")
 
 
 def _account(session: Session, batch: "Batch") -> "Account | None":
@@ -152,7 +170,7 @@ def _runner(
 
     name = session.settings.chosen_endpoint().name
     runner = Runner(batch, plan, ledger, name, jobs=jobs)
-    steps = Steps(runner, session.console.detail)
+    steps = Steps(runner, session.console.say)
     with session.service(steps, account, jobs=runner.jobs, sleep=runner.sleep) as far_side:
         required = journey.Required(far_side)
         yield runner, lambda checked: journey.deliver(checked, far_side, ledger, required)

@@ -23,7 +23,10 @@ def merge(
     """
     from docsend import report  # noqa: PLC0415 - --help does without
 
+    for file in filter(report.is_part, reports):
+        session.console.say(f"{file} is of a run that did not end: rows may be missing")
     columns, rows = report.merged(reports)
     session.console.merged(report.write_merged(columns, rows, as_json=session.settings.as_json), rows)
-    if any(row["status"] not in ("received", "before") for row in rows):
+    is_whole = not any(map(report.is_part, reports))
+    if not is_whole or any(row["status"] not in ("received", "before") for row in rows):
         raise typer.Exit(ExitCode.SOME_ROWS)
