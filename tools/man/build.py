@@ -169,7 +169,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Give running text as mdoc: a sentence a line, code in quotation marks as literal, nothing as a macro."""
+    """Give running text as mdoc: a sentence a line, code in backquotes as bold, nothing as a macro."""
     text = text.replace("\\", "\\e")
     text = re.sub(r"`([^`]*)`", lambda found: f"\\fB{found[1]}\\fR", text)
     text = re.sub(r"(?<=[.:;!?]) (?=[A-Z\\])", "\n", text)
