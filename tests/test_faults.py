@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from faults.__main__ import EXPERIMENTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEED = 11
+# Another month, other experiments; within a month the same, so that a failure can be looked into.
+SEED = int(datetime.now(UTC).strftime("%Y%m"))
 SAMPLED = [name for name, (_, _, sample) in EXPERIMENTS.items() if sample]
 
 
@@ -33,9 +35,11 @@ def test_a_sample_of_faults_loses_nothing_and_doubles_nothing(name, scratch) -> 
     if shutil.which("strace") is None:
         pytest.skip("strace is not here")
     experiment, _, count = EXPERIMENTS[name]
-    for tally in experiment(count, SEED, scratch):
+    tallies = experiment(count, SEED, scratch)
+    for tally in tallies:
         assert tally.survived, "\n".join(tally.examples)
-        assert tally.tried > 0
+    # A few schedules may have none with eight clients.
+    assert sum(tally.struck for tally in tallies) > 0
 
 
 @pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.name)

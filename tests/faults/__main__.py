@@ -89,7 +89,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "batch": (batches.experiment, 5000, 0),
     "stories": (_stories, 400, 8),
     "hostile": (hostile.experiment, 50_000, 1200),
-    "contract fuzz": (_fuzz, 60, 5),
+    "contract fuzz": (_fuzz, 60, 3),
 }
 # What a planted bug has to be noticed by: name -> (experiment, how many).
 PROBES: dict[str, tuple[Experiment, int]] = {
