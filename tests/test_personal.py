@@ -19,8 +19,9 @@ import samples
 from docsend.account import Account
 from docsend.credentials import Credentials, Token
 from docsend.errors import SignInNeeded
+from docsend.patience import Patience
 from docsend.sandbox import server
-from docsend.service import Patience, Service
+from docsend.service import Service
 from docsend.settings import Endpoint
 
 ABOUT = (

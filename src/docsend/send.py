@@ -17,15 +17,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from docsend import documents, receipts, rules, service
+from docsend import answers, documents, receipts, rules
 from docsend.errors import FaultySubmission, Refused, Unfinished
 from docsend.submission import Delivery, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from docsend.answers import Opened, Sendable
     from docsend.ledger import Entry, Ledger
-    from docsend.service import Opened, Sendable, Service
+    from docsend.service import Service
     from docsend.submission import CheckedSubmission, Receipt, RequiredDocument
 
 # The service may forget a declaration that nobody finished (it expires), even between two calls.
@@ -73,7 +74,7 @@ def deliver(
 def finish(entry: Entry, far_side: Service, ledger: Ledger) -> Delivery:
     """Bring to its receipt what an earlier run declared: the ledger has no identity to declare it anew.
 
-    Raises service.Forgotten if the service has no declaration of it (any more), else what `deliver` raises.
+    Raises answers.Forgotten if the service has no declaration of it (any more), else what `deliver` raises.
     """
     planned = entry.planned()
     return _to_the_receipt(planned, lambda: far_side.reopen(planned), far_side, ledger)
@@ -114,14 +115,14 @@ def _go(
     for _ in range(_ROUNDS):
         standing = begin()
         try:
-            if isinstance(standing, service.Opened):
+            if isinstance(standing, answers.Opened):
                 ledger.opened(far_side.name, submission.key)
                 _put_missing(submission, standing, far_side)
                 ledger.sending(far_side.name, submission.key)
                 receipt, is_repeated = far_side.send(submission), False
             else:
                 receipt, is_repeated = standing, True
-        except (service.Forgotten, service.Incomplete):
+        except (answers.Forgotten, answers.Incomplete):
             continue
         # Invariant 1: on the disk before anybody is told.
         ledger.received(far_side.name, submission.key, receipt)

@@ -11,20 +11,18 @@ The only user of httpx, and it knows no console: what a person should see goes t
 
 from __future__ import annotations
 
-import json
-import re
 import ssl
 import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from docsend import __version__, receipts
-from docsend.errors import Refused, SignInNeeded, Unfinished, UsageFault
+from docsend import __version__, answers
+from docsend.answers import Answer, Opened
+from docsend.errors import SignInNeeded, Unfinished, UsageFault
 from docsend.patience import Pace, Patience, Reserve
-from docsend.submission import Problem, Receipt, RequiredDocument, canonical
+from docsend.submission import canonical
 
 # uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
@@ -36,16 +34,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from docsend.account import Account
+    from docsend.answers import Sendable, Standing
     from docsend.credentials import Credentials
     from docsend.settings import Endpoint
-    from docsend.submission import CheckedSubmission, Document, PlannedSubmission
-
-    # Nothing else can be sent: `rules.check` makes the one, the ledger keeps the other of it.
-    Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
+    from docsend.submission import CheckedSubmission, Document, PlannedSubmission, Receipt, RequiredDocument
 
 _T = TypeVar("_T")
 
-PROBLEM_TYPE = "urn:docsend:problem:"
 _JSON = {"Content-Type": "application/json"}
 _BLOCK = 128 * 1024
 _MOST_JSON = 2**20
@@ -54,8 +49,6 @@ _MOST_CATALOG = 8 * 2**20
 _SLOWEST_BYTES_PER_S = 4 * 1024
 _GRACE_S = 60.0
 _SHORTEST_PAUSE_S = 0.02
-_LONGEST_SESSION_S = 10 * 365 * 24 * 3600.0
-_SHORT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _WORTH_REPEATING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -76,34 +69,6 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The service has the declaration and wants these documents (SHA-256)."""
-
-    missing: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the service says of a key: open, received or withdrawn."""
-
-    state: str
-    missing: frozenset[str]
-    receipt: Receipt | None
-
-
-class Forgotten(Exception):
-    """The service knows nothing (any more) of this key; it has to be declared again under the same one."""
-
-
-class Incomplete(Exception):
-    """The service was asked to receive a submission of which it lacks documents."""
-
-
-class _NotTheContract(Exception):
-    """An answer that the contract does not know. Invariant 6: it is a failure, whatever its status says."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Request:
     """One request, the same at every try; `most` is the size of the largest answer that is read."""
 
@@ -118,36 +83,6 @@ class _Request:
 
     def with_token(self, token: str) -> _Request:
         return replace(self, headers={**self.headers, "Authorization": f"Bearer {token}"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: httpx.Headers
-    body: bytes
-
-    def json(self) -> Any:  # noqa: ANN401 - whatever the service wrote
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            raise _NotTheContract(f"{self.status} without JSON") from None
-
-    @property
-    def problem_code(self) -> str | None:
-        """The short name of an RFC 9457 problem of the contract."""
-        if self.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
-            return None
-        try:
-            type_ = self.json()["type"]
-        except (_NotTheContract, TypeError, KeyError):
-            return None
-        known = isinstance(type_, str) and type_.startswith(PROBLEM_TYPE)
-        return _code(type_.removeprefix(PROBLEM_TYPE)) if known else None
-
-
-def _code(stated: object) -> str | None:
-    """Give a short name as the contract has them; it goes into the ledger and into the JSON."""
-    return stated if isinstance(stated, str) and _SHORT_NAME.fullmatch(stated) else None
 
 
 class Service:
@@ -192,7 +127,9 @@ class Service:
     def catalog(self, etag: str | None) -> tuple[bytes, str] | None:
         """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
         headers = {"If-None-Match": etag} if etag else {}
-        return self._call(_Request("GET", "/v1/catalog", headers=headers, most=_MOST_CATALOG), _catalog)
+        return self._call(
+            _Request("GET", "/v1/catalog", headers=headers, most=_MOST_CATALOG), answers.catalog
+        )
 
     def sign_in(self, credentials: Credentials) -> tuple[str, float]:
         """Give a token and the seconds that it lasts; raise SignInNeeded if the service refuses.
@@ -201,16 +138,16 @@ class Service:
         """
         body = canonical({"code": credentials.code, "password": credentials.password})
         request = _Request("POST", "/v1/session", content=body, headers=_JSON, counts=True)
-        return self._call(request, _session)
+        return self._call(request, answers.session)
 
     def sign_out(self, token: str) -> None:
         """End a session; one that the service does not know any more has ended."""
         bearer = {"Authorization": f"Bearer {token}"}
-        self._call(_Request("DELETE", "/v1/session", headers=bearer), _signed_out)
+        self._call(_Request("DELETE", "/v1/session", headers=bearer), answers.signed_out)
 
     def required(self) -> tuple[RequiredDocument, ...]:
         """Ask which documents the signed-in person has to send."""
-        return self._call(_Request("GET", "/v1/required", signed=True), _required)
+        return self._call(_Request("GET", "/v1/required", signed=True), answers.required)
 
     def declare(self, checked: CheckedSubmission) -> Opened | Receipt:
         """Declare a submission before any of its documents; the receipt comes back if it has one already."""
@@ -221,7 +158,7 @@ class Service:
             headers=_JSON,
             signed=checked.is_signed,
         )
-        standing = self._call(request, lambda answer: _opened(answer, checked))
+        standing = self._call(request, lambda answer: answers.opened(answer, checked))
         if isinstance(standing, Opened):
             self._tell_missing(checked, standing)
         return standing
@@ -229,7 +166,7 @@ class Service:
     def reopen(self, planned: PlannedSubmission) -> Opened | Receipt:
         """Ask what is missing of a submission that an earlier run declared; raise Forgotten if none did."""
         request = _Request("GET", _submission(planned.key), signed=planned.is_signed)
-        standing = self._call(request, lambda answer: _standing_of(answer, planned))
+        standing = self._call(request, lambda answer: answers.standing_of(answer, planned))
         if isinstance(standing, Opened):
             self._tell_missing(planned, standing)
         return standing
@@ -238,13 +175,13 @@ class Service:
         """Send one document's bytes under their digest; raise Forgotten if the declaration is gone."""
         path = f"{_submission(checked.key)}/documents/{document.sha256}"
         request = _Request("PUT", path, content=content, document=document, signed=checked.is_signed)
-        self._call(request, _put)
+        self._call(request, answers.put)
         self._watcher.arrived(document)
 
     def send(self, checked: Sendable) -> Receipt:
         """Ask for the receipt; raise Incomplete or Forgotten if the service lacks something."""
         request = _Request("POST", f"{_submission(checked.key)}/send", signed=checked.is_signed)
-        return self._call(request, lambda answer: _received(answer, checked))
+        return self._call(request, lambda answer: answers.received(answer, checked))
 
     def _tell_missing(self, submission: Sendable, opened: Opened) -> None:
         sizes = [document.size for document in submission.documents if document.sha256 in opened.missing]
@@ -253,16 +190,16 @@ class Service:
     def standing(self, key: str, *, signed: bool) -> Standing:
         """Ask what became of a key; raise Forgotten if the service does not know it."""
         request = _Request("GET", _submission(key), signed=signed)
-        return self._call(request, lambda answer: _standing(answer, key))
+        return self._call(request, lambda answer: answers.standing(answer, key))
 
     def withdraw(self, key: str, *, signed: bool) -> Standing:
         """Fence a key off: nothing can be received under it any more, unless it has been already."""
         request = _Request("DELETE", _submission(key), signed=signed)
-        return self._call(request, lambda answer: _withdrawn(answer, key))
+        return self._call(request, lambda answer: answers.withdrawn(answer, key))
 
     # -- how a call is made ------------------------------------------------------------------------------
 
-    def _call(self, request: _Request, read: Callable[[_Answer], _T]) -> _T:
+    def _call(self, request: _Request, read: Callable[[Answer], _T]) -> _T:
         """Make one call, repeated as often as patience allows; raise Unfinished when it runs out.
 
         Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
@@ -275,14 +212,14 @@ class Service:
                 answer = self._signed_exchange(request) if request.signed else self._exchange(request)
                 if answer.status not in _WORTH_REPEATING or request.counts:
                     return self._read(answer, read)
-                trouble, asked_to_wait = f"the service answered {answer.status}", _retry_after(answer)
+                trouble, asked_to_wait = f"the service answered {answer.status}", answers.retry_after(answer)
                 if answer.status == httpx.codes.TOO_MANY_REQUESTS:
                     self._pace.too_fast()
             except httpx.TransportError as error:
                 trouble, asked_to_wait = _in_words(error), None
                 if request.counts and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                     raise Unfinished(f"{trouble}: {self._url}", "nothing is lost: try again") from None
-            except _NotTheContract as error:
+            except answers.NotTheContract as error:
                 trouble, asked_to_wait = f"the answer is not what the contract says ({error})", None
             self._reserve.failed()
             pause = self._patience.pause(attempt) if asked_to_wait is None else asked_to_wait
@@ -315,11 +252,11 @@ class Service:
         later = f"in {asked_to_wait:.0f} s, as the service asks, " if asked_to_wait else ""
         return Unfinished(f"{trouble}: {self._url}", f"nothing is lost: {later}run the same command again")
 
-    def _read(self, answer: _Answer, read: Callable[[_Answer], _T]) -> _T:
+    def _read(self, answer: Answer, read: Callable[[Answer], _T]) -> _T:
         """Read an answer; one that the contract knows shows that the service works, also if it refuses."""
         try:
             result = read(answer)
-        except _NotTheContract:
+        except answers.NotTheContract:
             raise
         except Exception:
             self._reserve.answered()
@@ -328,7 +265,7 @@ class Service:
         self._pace.went_well()
         return result
 
-    def _signed_exchange(self, asked: _Request) -> _Answer:
+    def _signed_exchange(self, asked: _Request) -> Answer:
         """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
         if self._account is None:
             raise SignInNeeded("the personal service needs a sign-in", "docsend login")
@@ -345,12 +282,12 @@ class Service:
                 )
         return answer
 
-    def _exchange(self, asked: _Request) -> _Answer:
+    def _exchange(self, asked: _Request) -> Answer:
         """Send one request and read one answer, when it is this thread's turn."""
         with self._pace.turn():
             return self._exchange_now(asked)
 
-    def _exchange_now(self, asked: _Request) -> _Answer:
+    def _exchange_now(self, asked: _Request) -> Answer:
         """Send one request and read one answer, both before a deadline."""
         deadline = time.monotonic() + _GRACE_S + len(asked.content) / _SLOWEST_BYTES_PER_S
         # A document goes in blocks, so that progress can be seen and the deadline kept; the length is
@@ -374,13 +311,13 @@ class Service:
                     "is the address right? A network's sign-in page answers like this, too",
                 )
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise _NotTheContract("compressed, though nobody asked for that")
+                raise answers.NotTheContract("compressed, though nobody asked for that")
             body = b""
             for piece in response.iter_raw():
                 body += piece
                 if len(body) > asked.most:
-                    raise _NotTheContract(f"more than {asked.most} bytes")
-            return _Answer(response.status_code, response.headers, body)
+                    raise answers.NotTheContract(f"more than {asked.most} bytes")
+            return Answer(response.status_code, response.headers, body)
         finally:
             response.close()
 
@@ -492,232 +429,6 @@ class _TimedStream(httpcore.NetworkStream):
 
 def _submission(key: str) -> str:
     return f"/v1/submissions/{key}"
-
-
-# -- reading answers ---------------------------------------------------------------------------------------
-
-
-def _catalog(answer: _Answer) -> tuple[bytes, str] | None:
-    if answer.status == 304:
-        return None
-    etag = answer.headers.get("etag")
-    if answer.status != 200:
-        raise _no_such_call(answer)
-    if not etag or not etag.isascii() or not etag.isprintable():
-        raise _NotTheContract("a catalog without an ETag")
-    return answer.body, etag
-
-
-def _session(answer: _Answer) -> tuple[str, float]:
-    if answer.status == 401:
-        raise _not_let_in("sign-in-refused", "the service refused code and password", "docsend login")
-    if answer.status == 429:
-        pause = _retry_after(answer)
-        hint = f"try again in {pause:.0f} s" if pause else "try again later"
-        raise _not_let_in("locked-out", "the service takes no sign-in now: too many were refused", hint)
-    if answer.status != 200:
-        raise Unfinished(f"the service could not sign in: it answered {answer.status}", "try again later")
-    raw = answer.json()
-    try:
-        token, expires_in = _text(raw["token"]), _session_seconds(raw["expires_in"])
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise Unfinished(
-            "the service's answer to the sign-in is not what the contract says", "try again"
-        ) from None
-    # Visible ASCII without blanks (RFC 6750, 2.1): nothing else may stand in a header.
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise Unfinished("the service gave a token that is none", "try again")
-    return token, expires_in
-
-
-def _session_seconds(stated: object) -> float:
-    if not isinstance(stated, int | float) or not 0 < stated < _LONGEST_SESSION_S:  # nor `nan`
-        raise ValueError("not a time")
-    return float(stated)
-
-
-def _not_let_in(code: str, message: str, hint: str) -> SignInNeeded:
-    return SignInNeeded(message, hint, [Problem(code, message, hint)])
-
-
-def _signed_out(answer: _Answer) -> None:
-    if answer.status not in (204, 401):
-        raise _no_such_call(answer)
-
-
-def _required(answer: _Answer) -> tuple[RequiredDocument, ...]:
-    if answer.status != 200:
-        raise _no_such_call(answer)
-    try:
-        return tuple(
-            RequiredDocument(
-                id=_text(raw["id"]),
-                subject=_text(raw["subject"]),
-                category=_text(raw["category"]),
-                type=_text(raw["type"]),
-                titles={language: _text(raw["title"][language]) for language in ("he", "en", "fr")},
-                due=_text(raw["due"]),
-                state=_text(raw["state"]),
-            )
-            for raw in answer.json()["required"]
-        )
-    except (KeyError, TypeError):
-        raise _NotTheContract("not a list of required documents") from None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value
-
-
-def _opened(answer: _Answer, checked: CheckedSubmission) -> Opened | Receipt:
-    if answer.problem_code == "not-found":
-        raise Unfinished("the address answers, but takes no submissions", "is it the service's base address?")
-    return _standing_of(answer, checked)
-
-
-def _standing_of(answer: _Answer, submission: Sendable) -> Opened | Receipt:
-    """Read what is missing of a submission, or its receipt; both must be of these very documents."""
-    standing = _standing(answer, submission.key)
-    if standing.receipt is not None:
-        return _of(submission, standing.receipt)
-    if standing.state == "withdrawn":
-        problem = Problem("withdrawn", "the submission was withdrawn for good", _CURES["withdrawn"])
-        raise Refused(problem.message, problem.hint, [problem])
-    if standing.missing - {document.sha256 for document in submission.documents}:
-        raise _NotTheContract("it asks for documents that were not declared")
-    return Opened(standing.missing)
-
-
-def _put(answer: _Answer) -> None:
-    if answer.status not in (201, 204):
-        if answer.problem_code == "digest-mismatch":  # the bytes were changed on the way: send them again
-            raise _NotTheContract("the document arrived with other bytes")
-        raise _not_expected(answer)
-
-
-def _received(answer: _Answer, checked: Sendable) -> Receipt:
-    if answer.problem_code == "incomplete":
-        raise Incomplete
-    if answer.status != 200:
-        raise _not_expected(answer)
-    try:
-        return _of(checked, receipts.read(answer.body))
-    except receipts.MalformedReceipt as error:
-        raise _NotTheContract(str(error)) from None
-
-
-def _standing(answer: _Answer, key: str) -> Standing:
-    if answer.status not in (200, 201):
-        raise _not_expected(answer)
-    try:
-        raw = answer.json()
-        state, missing = raw["state"], frozenset(raw.get("missing", ()))
-        receipt = receipts.read(canonical(raw["receipt"])) if state == "received" else None
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise _NotTheContract("not the state of a submission") from None
-    if state not in ("open", "received", "withdrawn") or not all(
-        isinstance(digest, str) for digest in missing
-    ):
-        raise _NotTheContract("not the state of a submission")
-    if receipt is not None and receipt.key != key:
-        raise _NotTheContract("the receipt of another submission")
-    return Standing(state, missing, receipt)
-
-
-def _withdrawn(answer: _Answer, key: str) -> Standing:
-    """Read what became of a withdrawal: done, or too late, and then the receipt comes with the problem."""
-    if answer.problem_code != "already-received":
-        return _standing(answer, key)
-    try:
-        receipt = receipts.read(canonical(answer.json()["receipt"]))
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise _NotTheContract("not a receipt") from None
-    if receipt.key != key:
-        raise _NotTheContract("the receipt of another submission")
-    return Standing("received", frozenset(), receipt)
-
-
-def _of(checked: Sendable, receipt: Receipt) -> Receipt:
-    """Hold a receipt against what was sent: it must be for this key, and for these very documents."""
-    sent = [(document.name, document.size, document.sha256) for document in checked.documents]
-    named = [(document.name, document.size, document.sha256) for document in receipt.documents]
-    if receipt.key != checked.key or sent != named:
-        raise _NotTheContract("the receipt of another submission")
-    return receipt
-
-
-def _no_such_call(answer: _Answer) -> Exception:
-    """Give the error for an answer to a call without a key, where nothing can be forgotten."""
-    if answer.problem_code == "not-found":
-        return Unfinished(
-            "the address answers, but does not know this call", "is it the service's base address?"
-        )
-    return _not_expected(answer)
-
-
-def _not_expected(answer: _Answer) -> Exception:
-    """Give the error for an answer that is not a success: the contract's refusals, or a breach of it."""
-    code = answer.problem_code
-    if code is None:
-        return _NotTheContract(f"{answer.status}, no problem of the contract")
-    if answer.status == 401:
-        return SignInNeeded("the service asks for a sign-in", "docsend login")
-    if code == "not-found":
-        return Forgotten()
-    problems = _problems(answer, code)
-    return Refused(f"the service refused: {problems[0].message}", problems[0].hint, problems)
-
-
-_CURES = {
-    "withdrawn": "it was withdrawn for good; --again sends it as a new submission",
-    "key-reused": "this is a fault of docsend or of the service: nothing was received, please report it",
-}
-
-
-def _problems(answer: _Answer, code: str) -> list[Problem]:
-    """Give the findings of a refusal: one, or one for each entry of `errors`."""
-    raw = answer.json()
-    cure = _CURES.get(code) or (raw["url"] if isinstance(raw.get("url"), str) else None)
-    errors = raw.get("errors")
-    if not isinstance(errors, list) or not errors:
-        return [Problem(code, str(raw.get("detail") or raw.get("title") or code), cure)]
-    return [
-        Problem(
-            _code(error.get("code")) or code,
-            str(error.get("detail") or code),
-            cure,
-            field=_field(error.get("pointer")),
-        )
-        for error in errors
-        if isinstance(error, dict)
-    ] or [Problem(code, code, cure)]
-
-
-def _field(pointer: object) -> str | None:
-    """Give the option that a JSON pointer (RFC 6901) into the declaration speaks of: "/documents/0/name"."""
-    if not isinstance(pointer, str) or not pointer.startswith("/"):
-        return None
-    parts = pointer.split("/")
-    name = parts[2] if parts[1] == "identity" and len(parts) > 2 else parts[1]
-    return {"id_number": "id"}.get(name, name)
-
-
-def _retry_after(answer: _Answer) -> float | None:
-    """Give the seconds that the service asks to wait: RFC 9110, 10.2.3, a number or a date.
-
-    A date is taken relative to the answer's own Date, so that a wrong clock here does no harm.
-    """
-    stated = answer.headers.get("retry-after", "").strip()
-    if stated.isascii() and stated.isdigit():
-        return float(stated[:9])
-    try:
-        until = parsedate_to_datetime(stated)
-        now = parsedate_to_datetime(answer.headers["date"])
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return None
 
 
 def _in_words(error: httpx.TransportError) -> str:

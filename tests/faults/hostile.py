@@ -35,7 +35,7 @@ import jsonschema
 import docsend
 import doubles
 import samples
-from docsend import catalog, console, documents, receipts, rules, search, service, settings, shapes
+from docsend import answers, catalog, console, documents, receipts, rules, search, service, settings, shapes
 from docsend.cli import app
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, UsageFault
 from docsend.ledger import Entry
@@ -793,7 +793,7 @@ class _Answers(_Inputs):
             "state": "pending",
         }
         problem = {
-            "type": f"{service.PROBLEM_TYPE}invalid",
+            "type": f"{answers.PROBLEM_TYPE}invalid",
             "title": "t",
             "status": 422,
             "detail": "d",
@@ -816,8 +816,8 @@ class _Answers(_Inputs):
         text = rng.choice(self.bodies)
         if rng.random() < 0.15:
             text = text.replace(
-                json.dumps(f"{service.PROBLEM_TYPE}invalid"),
-                json.dumps(service.PROBLEM_TYPE + rng.choice(_TYPES)),
+                json.dumps(f"{answers.PROBLEM_TYPE}invalid"),
+                json.dumps(answers.PROBLEM_TYPE + rng.choice(_TYPES)),
             )
         body = _changed_json(rng, text) if rng.random() < 0.9 else text.encode()
         status = rng.choice((200, 200, 200, 201, 204, 304, 400, 401, 404, 409, 409, 415, 422, 422, 429, 503))
@@ -829,11 +829,11 @@ class _Answers(_Inputs):
     def near(self, rng: random.Random) -> Violations:
         status, headers, body = self.answer(rng)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        answer = service._Answer(status, httpx.Headers(encoded), body)
+        answer = answers.Answer(status, httpx.Headers(encoded), body)
         for name, read in self._readers().items():
             try:
                 got = read(answer)
-            except (service._NotTheContract, service.Forgotten, service.Incomplete):
+            except (answers.NotTheContract, answers.Forgotten, answers.Incomplete):
                 continue
             except DocsendError as error:
                 yield from self._told(error)
@@ -844,28 +844,28 @@ class _Answers(_Inputs):
         with contextlib.suppress(LocalFailure):
             receipts.kept(self._entry(body))
 
-    def _readers(self) -> dict[str, Callable[[service._Answer], Any]]:
+    def _readers(self) -> dict[str, Callable[[answers.Answer], Any]]:
         checked = self.checked
         return {
-            "catalog": service._catalog,
-            "session": service._session,
-            "sign-out": service._signed_out,
-            "required": service._required,
-            "declare": lambda answer: service._opened(answer, checked),
-            "put": service._put,
-            "send": lambda answer: service._received(answer, checked),
-            "standing": lambda answer: service._standing(answer, checked.key),
-            "withdraw": lambda answer: service._withdrawn(answer, checked.key),
-            "retry-after": service._retry_after,
+            "catalog": answers.catalog,
+            "session": answers.session,
+            "sign-out": answers.signed_out,
+            "required": answers.required,
+            "declare": lambda answer: answers.opened(answer, checked),
+            "put": answers.put,
+            "send": lambda answer: answers.received(answer, checked),
+            "standing": lambda answer: answers.standing(answer, checked.key),
+            "withdraw": lambda answer: answers.withdrawn(answer, checked.key),
+            "retry-after": answers.retry_after,
         }
 
     def _got(self, got: Any) -> Violations:
         """Hold a value that a reader took for good against what the rest of the program needs of it."""
-        if isinstance(got, service.Opened):
+        if isinstance(got, answers.Opened):
             if not got.missing <= {document.sha256 for document in self.checked.documents}:
                 yield "wrong", "documents are missing that were not declared"
         elif (
-            isinstance(got, service.Standing)
+            isinstance(got, answers.Standing)
             and got.receipt is not None
             and got.receipt.key != self.checked.key
         ):

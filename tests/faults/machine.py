@@ -26,12 +26,13 @@ from hypothesis.stateful import (
 )
 
 from docsend import catalog, documents, rules, send
+from docsend.answers import Forgotten
 from docsend.errors import DocsendError, Refused
 from docsend.ledger import Ledger
 from docsend.patience import Patience
 from docsend.sandbox import server
 from docsend.sandbox.store import KEEPS_UNFINISHED, Store
-from docsend.service import Forgotten, Service
+from docsend.service import Service
 from docsend.settings import Endpoint
 from docsend.submission import CheckedSubmission, Submission
 from faults import lab

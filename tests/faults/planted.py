@@ -81,9 +81,9 @@ BUGS = (
         (
             (
                 "send.py",
-                "        except (service.Forgotten, service.Incomplete):\n            continue\n",
+                "        except (answers.Forgotten, answers.Incomplete):\n            continue\n",
                 (
-                    "        except service.Forgotten:\n"
+                    "        except answers.Forgotten:\n"
                     "            submission = submission.again(submission.occurrence + 1)\n"
                     "            ledger.plan(far_side.name, submission)\n"
                     "            begin = lambda: far_side.declare(submission)\n"
@@ -153,8 +153,8 @@ BUGS = (
     Bug(
         "a receipt is believed without looking whose it is",
         (
-            ("service.py", "if receipt.key != checked.key or sent != named:", "if False:"),
-            ("service.py", "if receipt is not None and receipt.key != key:", "if False:"),
+            ("answers.py", "if receipt.key != checked.key or sent != named:", "if False:"),
+            ("answers.py", "if receipt is not None and receipt.key != key:", "if False:"),
         ),
         "network",
     ),

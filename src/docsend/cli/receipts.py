@@ -113,7 +113,7 @@ def _service_of(session: Session, entry: "Entry") -> "AbstractContextManager[Ser
 
 
 def _ask(session: Session, entry: "Entry") -> None:
-    from docsend.service import Forgotten  # noqa: PLC0415 - httpx is the dearest import
+    from docsend.answers import Forgotten  # noqa: PLC0415 - --help does without
 
     with _service_of(session, entry) as service:
         try:

@@ -78,7 +78,7 @@ def _finish_all(session: Session, entries: "list[Entry]", ledger: "Ledger") -> "
 
 
 def _finish_those_of(there: Session, entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
-    from docsend import receipts, send, service  # noqa: PLC0415 - --help does without
+    from docsend import answers, receipts, send  # noqa: PLC0415 - --help does without
     from docsend.console import Resumed  # noqa: PLC0415
 
     account = there.account() if any(entry.to == "personal" for entry in entries) else None
@@ -87,7 +87,7 @@ def _finish_those_of(there: Session, entries: "list[Entry]", ledger: "Ledger") -
             error: DocsendError | None = None
             try:
                 send.finish(entry, far_side, ledger)
-            except service.Forgotten:
+            except answers.Forgotten:
                 error = Unfinished("the service has no declaration of it", _again(there, entry))
             except FaultySubmission as changed:
                 error = Unfinished(changed.message, _again(there, entry))
