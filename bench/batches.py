@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import hashlib
 import statistics
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import report
 from clock import Contender, measured, peak, timed
-from submissions import Submissions, declaration, found_curl, key_of
+from submissions import Submissions, declared_beside, found_curl
 
 LATENCY_MS = 20
 ROUNDS = 3
@@ -124,12 +123,7 @@ def _by_curl(manifest: Path, address: str, jobs: int) -> list[str]:
     with manifest.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             document = manifest.parent / row["documents"]
-            content = document.read_bytes()
-            digest = hashlib.sha256(content).hexdigest()
-            body = declaration(document.name, len(content), digest)
-            declared = document.with_suffix(".json")
-            declared.write_bytes(body)
-            submission = f"{address}/v1/submissions/{key_of(body)}"
+            submission, digest, declared = declared_beside(document, address)
             for options in (
                 ["request = PUT", f'data-binary = "@{declared}"', f"url = {submission}"],
                 [f'upload-file = "{document}"', f"url = {submission}/documents/{digest}"],

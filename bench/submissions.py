@@ -57,12 +57,7 @@ class Submissions:
 
     def _curl(self, address: str, document: Path) -> list[str]:
         """Three requests by one curl on one connection. What docsend does besides is done here already."""
-        content = document.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        declared_bytes = declaration(document.name, len(content), digest)
-        declared = document.with_suffix(".json")
-        declared.write_bytes(declared_bytes)
-        submission = f"{address}/v1/submissions/{key_of(declared_bytes)}"
+        submission, digest, declared = declared_beside(document, address)
         curl = ["--silent", "--show-error", "--fail"]
         return [
             found_curl(),
@@ -70,6 +65,16 @@ class Submissions:
             *("--next", *curl, "--upload-file", str(document), f"{submission}/documents/{digest}"),
             *("--next", *curl, "--request", "POST", "--data-binary", "", f"{submission}/send"),
         ]
+
+
+def declared_beside(document: Path, address: str) -> tuple[str, str, Path]:
+    """Give a document's submission as an address, its digest, and its declaration in a file beside it."""
+    content = document.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    declaration = _declaration(document.name, len(content), digest)
+    declared = document.with_suffix(".json")
+    declared.write_bytes(declaration)
+    return f"{address}/v1/submissions/{_key(declaration)}", digest, declared
 
 
 def found_curl() -> str:
@@ -80,7 +85,7 @@ def found_curl() -> str:
     return curl
 
 
-def declaration(name: str, size: int, sha256: str) -> bytes:
+def _declaration(name: str, size: int, sha256: str) -> bytes:
     """Write the contract's declaration (docs/contract.md) in canonical JSON."""
     stated = {
         "to": _OPTIONS["to"],
@@ -98,7 +103,7 @@ def declaration(name: str, size: int, sha256: str) -> bytes:
     return json.dumps(stated, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def key_of(declaration: bytes) -> str:
+def _key(declaration: bytes) -> str:
     return base64.b32encode(hashlib.sha256(declaration).digest()).decode("ascii").rstrip("=")
 
 

@@ -19,14 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+import pages
 import samples
 from docsend.cli.app import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-README = Path(__file__).parent.parent / "README.md"
-START, END = "<!-- bad input: made by tests/bad_input.py -->", "<!-- end of bad input -->"
+PART = pages.Part(
+    Path(__file__).parent.parent / "README.md",
+    "<!-- bad input: made by tests/bad_input.py -->",
+    "<!-- end of bad input -->",
+)
 
 PERSON = ["--id", "000000018"]
 ABOUT = ["--subject", "unemployment", "--category", "employer", "--type", "payslips"]
@@ -343,13 +347,6 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\x1b", "\\x1b").replace("<", "&lt;")
 
 
-def shown_in_readme() -> str:
-    text = README.read_text(encoding="utf-8")
-    return text[text.index(START) + len(START) : text.index(END)].strip()
-
-
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    before, after = text[: text.index(START) + len(START)], text[text.index(END) :]
-    README.write_text(f"{before}\n{table()}\n{after}", encoding="utf-8")
+    PART.write(table())
     sys.stdout.write(f"{len(CASES)} rows\n")

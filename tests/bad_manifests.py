@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import pages
 import samples
 from docsend.cli.app import main
 
-PAGE = Path(__file__).parent.parent / "docs" / "manifest.md"
-START, END = "<!-- bad manifests: made by tests/bad_manifests.py -->", "<!-- end -->"
+PART = pages.Part(
+    Path(__file__).parent.parent / "docs" / "manifest.md",
+    "<!-- bad manifests: made by tests/bad_manifests.py -->",
+    "<!-- end -->",
+)
 
 HEAD = "to,subject,category,type,id,reference,documents"
 GOOD = "benefits,unemployment,employer,payslips,000000018,{n},one.pdf"
@@ -163,13 +167,6 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def shown_in_page() -> str:
-    text = PAGE.read_text(encoding="utf-8")
-    return text[text.index(START) + len(START) : text.index(END)].strip()
-
-
 if __name__ == "__main__":
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text[: text.index(START) + len(START)], text[text.index(END) :]
-    PAGE.write_text(f"{before}\n{table()}\n{after}", encoding="utf-8")
+    PART.write(table())
     sys.stdout.write(f"{len(CASES)} rows\n")

@@ -31,4 +31,4 @@ def test_no_identity_number_is_in_what_bad_input_gets() -> None:
 
 
 def test_the_readme_shows_what_bad_input_really_gets() -> None:
-    assert bad_input.shown_in_readme() == bad_input.table(), "run python tests/bad_input.py"
+    assert bad_input.PART.shown() == bad_input.table(), "run python tests/bad_input.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -26,8 +27,6 @@ import doubles
 import samples
 from conftest import PERSON
 from docsend import manifest as manifests
-from docsend import report as report_module
-from docsend.errors import LocalFailure
 from docsend.submission import Submission
 
 # A fictional person whose number a spreadsheet would shorten.
@@ -202,7 +201,7 @@ def test_a_bad_manifest_gets_its_codes_and_its_exit_code(case: bad_manifests.Cas
 
 
 def test_the_manual_shows_what_bad_manifests_really_get() -> None:
-    assert bad_manifests.shown_in_page() == bad_manifests.table(), "run python tests/bad_manifests.py"
+    assert bad_manifests.PART.shown() == bad_manifests.table(), "run python tests/bad_manifests.py"
     assert len(bad_manifests.CASES) >= 40
 
 
@@ -407,6 +406,12 @@ def test_json_has_a_line_a_row_each_after_the_schema(run, sandbox, tmp_path) -> 
     assert (problem["code"], problem["row"], problem["field"]) == ("unknown-type", 3, "type")
 
 
+def test_the_json_of_a_dry_run_has_the_documents_and_the_key_of_each_row(run, tmp_path) -> None:
+    found = lines(run("send", "--batch", save(tmp_path, table(tmp_path, 2)), "--dry-run", "--json"))
+    assert [line["status"] for line in found] == ["checked", "checked"]
+    assert all(len(line["key"]) == 52 and line["submission"]["documents"] for line in found)
+
+
 def test_what_is_for_one_submission_or_for_batches_alone_is_refused_elsewhere(run, tmp_path, payslip) -> None:
     file = save(tmp_path, table(tmp_path / "x", 1))
     assert run("send", payslip, "--batch", file).code == 2
@@ -501,34 +506,57 @@ def test_a_report_has_its_name_only_when_it_is_whole(run, sandbox, tmp_path) -> 
 def test_a_report_that_fails_in_the_middle_stops_the_batch_and_loses_nothing(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    file = save(tmp_path, table(tmp_path, 60))
-    add, added = report_module.Report.add, []
+    file, report = save(tmp_path, table(tmp_path, 60)), tmp_path / "r.csv"
+    real, synced = os.fsync, []
 
-    def failing(self, outcome) -> None:
-        added.append(outcome)
-        if len(added) == 5:
-            raise LocalFailure("the report cannot be written: No space left on device")
-        add(self, outcome)
+    def full(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").resolve().name == "r.csv.part":
+            synced.append(descriptor)
+            if len(synced) > 5:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
 
-    monkeypatch.setattr(report_module.Report, "add", failing)
+    monkeypatch.setattr(os, "fsync", full)
     argv = ("send", "--batch", file, "--service", sandbox.url, "--jobs", "4")
-    outcome = run(*argv, "--report", tmp_path / "r.csv")
+    outcome = run(*argv, "--report", report)
     assert outcome.code == 8
-    assert "No space left" in outcome.err
+    assert outcome.err.count("No space left") == 1
     assert re.match(r"60 rows: \d+ received, .*\d+ not tried\n", outcome.out), outcome.out
+    assert (report.exists(), (tmp_path / "r.csv.part").exists()) == (False, True)
     received = int(outcome.out.split()[2])
     assert 4 <= received <= sandbox.count() < 20
     states = [entry["state"] for entry in run("receipts", "--json").json["receipts"]]
     assert states.count("received") == received
+    monkeypatch.undo()
+    monkeypatch.setenv("DOCSEND_HOME", str(tmp_path / "another-ledger"))
     assert run(*argv).code == 0
     assert sandbox.count() == 60
+
+
+def test_results_that_stdout_does_not_take_stop_the_batch_and_leave_the_report_whole(
+    spawn, sandbox, tmp_path
+) -> None:
+    file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report, "--json")
+    with Path("/dev/full").open("wb") as full:
+        outcome = spawn(*argv, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert outcome.code == 8
+    assert "the result cannot be written: No space left" in outcome.err
+    told = read_report(report)
+    assert len(told) == 40
+    assert Counter(row["status"] for row in told)["received"] <= sandbox.count()
 
 
 def test_a_report_overwrites_nothing_but_a_report(run, sandbox, tmp_path) -> None:
     file = save(tmp_path, table(tmp_path, 2))
     other = samples.write(tmp_path, "accounts.csv", b"year,total\n2026,1\n")
+    (tmp_path / "folder.csv").mkdir()
+    assert (
+        run("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "folder.csv").code == 2
+    )
     argv = ("send", "--batch", file, "--service", sandbox.url, "--report")
     assert run(*argv, other).code == 2
+    assert run("send", "--batch", "-", "--service", sandbox.url, "--report", other).code == 2
     assert other.read_bytes() == b"year,total\n2026,1\n"
     report = tmp_path / "r.csv"
     assert run(*argv, report).code == 0

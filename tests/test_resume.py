@@ -16,7 +16,7 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO
-from docsend.patience import Reserve
+from docsend.patience import Pace, Reserve
 
 SEND = (*ABOUT, *WHO)
 
@@ -184,6 +184,51 @@ def test_further_tries_are_paid_from_one_reserve_that_successes_fill() -> None:
     assert sum(reserve.take() for _ in range(200)) == 100, "it is never more than full"
 
 
+def test_a_429_halves_the_calls_at_once_and_successes_bring_them_back() -> None:
+    pace = Pace(8)
+    pace.too_fast()
+    pace.too_fast()
+    assert _at_once(pace, 8) == 2
+    for _ in range(100):
+        pace.went_well()
+    assert _at_once(pace, 20) == 8, "never more than there are workers"
+    for _ in range(10):
+        pace.too_fast()
+    assert _at_once(pace, 3) == 1, "one always may"
+
+
+def _at_once(pace: Pace, workers: int) -> int:
+    """Count how many of so many workers are in their turn when none of them leaves."""
+    leave, entered = threading.Event(), []
+
+    def work() -> None:
+        with pace.turn():
+            entered.append(1)
+            leave.wait(10)
+
+    threads = [threading.Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    count = len(entered)
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(entered) == workers
+    return count
+
+
+def test_a_pause_that_the_service_asks_for_holds_for_all() -> None:
+    clock = [0.0]
+    pace = Pace(4, lambda: clock[0])
+    assert pace.held_for() == 0
+    pace.hold(5)
+    pace.hold(2)
+    assert pace.held_for() == 5
+    clock[0] = 6
+    assert pace.held_for() == 0
+
+
 def test_a_dead_service_is_not_asked_for_every_unfinished_submission(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
@@ -198,6 +243,32 @@ def test_a_dead_service_is_not_asked_for_every_unfinished_submission(
     messages = [entry["problems"][0]["message"] for entry in outcome.json["receipts"]]
     assert len(messages) == 15
     assert "has failed 10 times in a row" in messages[-1]
+
+
+def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) -> None:
+    busy = at("put", "before")
+    reached, keys = threading.Event(), []
+
+    def fate(asked, count, now):
+        if not busy.on and len(keys) == 3 and keys[1] in asked.path and now == "before":
+            reached.set()
+            time.sleep(5)
+        return busy(asked, count, now)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        for n in range(3):
+            file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
+            keys.append(run("send", file, *SEND, "--service", url, "--json").json["key"])
+        busy.on = False
+        command = [sys.executable, "-m", "docsend", "receipts", "resume"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+            assert reached.wait(20)
+            client.send_signal(signal.SIGINT)
+            out, err = client.communicate(timeout=20)
+    assert client.returncode == 130
+    assert b"interrupted after 1 of 3" in err
+    _, *rows = out.decode().splitlines()
+    assert [row.split()[:2] for row in rows] == [[keys[0][:12], "received"]]
 
 
 # -- signals -----------------------------------------------------------------------------------------------

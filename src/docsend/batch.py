@@ -72,6 +72,7 @@ class Plan:
 
     rows: int = 0
     total_bytes: int = 0
+    needs_account: bool = False
     faulty: dict[int, tuple[Problem, ...]] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     warned: int = 0
@@ -157,6 +158,7 @@ def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) ->
             if first != row.number:
                 errors.append(_duplicate(row, first))
             plan.total_bytes += checked.total_bytes
+            plan.needs_account |= batch.catalog.destinations[checked.to].is_personal
             problems += tuple(_shared_documents(row, checked, rows_of_documents, is_twin=first != row.number))
         if errors:
             plan.faulty[row.number] = tuple(errors)

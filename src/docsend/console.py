@@ -312,6 +312,10 @@ class Console:
         elif tally.counts["unfinished"] or tally.counts["not tried"]:
             self.say("nothing is lost: the same command again finishes the rest, and sends nothing twice")
 
+    def template(self, text: str) -> None:
+        """Print an example manifest, as a file would have it."""
+        self._put(text, encoding="utf-8")
+
     def merged(self, lines: Iterable[str], rows: Sequence[dict[str, str]]) -> None:
         """Print a joined report, and sum it up."""
         for line in lines:

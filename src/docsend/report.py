@@ -48,6 +48,7 @@ class Report:
         columns = [name for name in COLUMNS if name in manifest.columns]
         self._columns = (*columns, *REPORT_COLUMNS)
         self._folder = manifest.folder
+        self._has_failed = False
         try:
             self._part.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -69,7 +70,9 @@ class Report:
             self._out.close()
 
     def finish(self) -> None:
-        """Give it its name: every row is in it."""
+        """Give it its name: every row is in it. One that could not be written stays a part."""
+        if self._has_failed:
+            return
         try:
             self._part.replace(self._file)
             disk.sync_folder(self._file.parent)
@@ -77,7 +80,9 @@ class Report:
             raise self._failure(error) from error
 
     def add(self, outcome: Outcome) -> None:
-        """Write one row, durably."""
+        """Write one row, durably. Raises LocalFailure once; a report that has failed takes no more rows."""
+        if self._has_failed:
+            return
         row, receipt = outcome.row, outcome.receipt
         found = {
             **row.cells,
@@ -101,6 +106,7 @@ class Report:
             self._out.flush()
             os.fsync(self._out.fileno())
         except OSError as error:
+            self._has_failed = True
             raise self._failure(error) from error
 
     def _failure(self, error: OSError) -> LocalFailure:
@@ -190,18 +196,20 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
     """Raise UsageFault if the name is taken by the manifest, or by anything else that is no report."""
     is_json(file)
     try:
-        found = file.stat()
-        given = os.fstat(sys.stdin.fileno()) if manifest == "-" and sys.stdin else Path(manifest).stat()
-    except (OSError, ValueError):  # not there, or no file
+        with file.open("rb") as opened:
+            head, found = opened.readline(10_000), os.fstat(opened.fileno())
+    except FileNotFoundError:
         return
-    is_itself = os.path.samestat(found, given)
-    with file.open("rb") as opened:
-        head = opened.readline(10_000)
-    is_report = not head or all(name.encode() in head for name in ("documents", "status", "received_at"))
-    if is_itself and not is_report:
+    except OSError as error:
+        raise UsageFault(f"{file} cannot be a report: {error.strerror}", "name another file") from error
+    if not head or all(name.encode() in head for name in ("documents", "status", "received_at")):
+        return
+    given: os.stat_result | None = None
+    with contextlib.suppress(OSError, ValueError):  # no such file, or a standard input that is none
+        given = os.fstat(sys.stdin.fileno()) if manifest == "-" else os.stat(manifest)  # noqa: PTH116
+    if given is not None and os.path.samestat(found, given):
         raise UsageFault("the report would overwrite its own manifest", "give it another name")
-    if not is_report:
-        raise UsageFault(f"{file} is there, and is no report of docsend", "name another file with --report")
+    raise UsageFault(f"{file} is there, and is no report of docsend", "name another file with --report")
 
 
 def is_json(file: Path) -> bool:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from docsend.report import Report
     from docsend.submission import Submission
 
-MOST_JOBS = 64
-
 
 @dataclass(frozen=True)
 class Options:
@@ -37,13 +35,13 @@ class Options:
     dry_run: bool
 
 
-def print_template(form: str) -> None:
+def print_template(session: Session, form: str) -> None:
     """Print an example manifest, to be filled in."""
     from docsend import manifest  # noqa: PLC0415
 
     if form not in ("csv", "jsonl"):
         raise UsageFault(f"there is no template {form!r}", "csv or jsonl")
-    sys.stdout.write(manifest.template(form))
+    session.console.template(manifest.template(form))
 
 
 def run(session: Session, stated: "Submission", options: Options) -> None:
@@ -93,7 +91,9 @@ def _end_before_sending(session: Session, batch: "Batch", plan: "Plan", report: 
     wanted = report is not None or session.settings.as_json
     for row in batch.rows() if wanted else ():
         problems = plan.faulty.get(row.number, ())
-        outcome = Outcome(row, "faulty" if problems else "checked", row.stated, problems=problems)
+        # What was found of a good row was not kept: memory is dearer than a second look.
+        checked = row.stated if problems else batch.check(row, hold=False)[0]
+        outcome = Outcome(row, "faulty" if problems else "checked", checked, problems=problems)
         _tell(session, outcome, report)
     if report is not None:
         report.finish()
@@ -107,16 +107,16 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
     from docsend import signals  # noqa: PLC0415
     from docsend.batch import Outcome  # noqa: PLC0415
 
-    account = _account(session, batch)
+    account = session.needed_account() if plan.needs_account else None
     batch = replace(batch, account=account.code if account else None)
+    broken: LocalFailure | None = None
     with (
         session.ledger() as ledger,
         _runner(session, batch, plan, ledger, account, jobs) as (runner, deliver),
     ):
-        for row in batch.rows():
+        for row in batch.rows() if plan.faulty else ():
             if row.number in plan.faulty:
                 _tell(session, Outcome(row, "faulty", row.stated, problems=plan.faulty[row.number]), report)
-        broken: LocalFailure | None = None
         with (
             signals.noted(lambda: _stop(session, runner)) as came,
             session.console.sending(plan) as progress,
@@ -129,7 +129,7 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
                     _tell(session, outcome, report)
                 except LocalFailure as failure:
                     # Rows that are on their way still end in the ledger; nobody begins another one.
-                    broken, report = failure, None
+                    broken = broken or failure
                     runner.stop()
     session.console.sent_batch(plan, tally)
     if report is not None:
@@ -147,12 +147,6 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
 def _stop(session: Session, runner: "Runner") -> None:
     runner.stop()
     session.console.say("ending what is on its way; Ctrl-C again ends at once")
-
-
-def _account(session: Session, batch: "Batch") -> "Account | None":
-    """Give the account of the personal rows, None if there are none; asked for once."""
-    personal = {code for code, known in batch.catalog.destinations.items() if known.is_personal}
-    return session.needed_account() if any(row.stated.to in personal for row in batch.rows()) else None
 
 
 @contextlib.contextmanager

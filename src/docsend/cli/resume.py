@@ -45,10 +45,11 @@ def resume(
         try:
             resumed.extend(_finish_all(session, entries, ledger))
         except KeyboardInterrupt as stop:
-            message = f"interrupted: {len(entries)} submissions were to be finished"
-            raise Interrupted.by(
-                stop, message, "nothing is lost: `docsend receipts resume` goes on"
-            ) from None
+            if not session.settings.as_json:  # which is one object, and the failure's
+                session.console.resumed(resumed)
+            message = f"interrupted after {len(resumed)} of {len(entries)} unfinished submissions"
+            hint = "nothing is lost: `docsend receipts resume` goes on"
+            raise Interrupted.by(stop, message, hint) from None
     session.console.resumed(resumed)
     ends = {one.error.code for one in resumed if one.error is not None}
     worst = next((code for code in _WEIGHTIEST if code in ends), None)

@@ -138,7 +138,7 @@ def send(
     if batch_template is not None:
         from docsend.cli.batch import print_template  # noqa: PLC0415 - only who asks for it
 
-        print_template(batch_template)
+        print_template(session, batch_template)
         return
     from docsend.submission import Submission  # noqa: PLC0415 - --help does without
 

@@ -1,0 +1,27 @@
+"""Parts of pages that tests write: what stands between two marks is made, and held against what is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Part:
+    """What stands between two marks of a page."""
+
+    page: Path
+    start: str
+    end: str
+
+    def shown(self) -> str:
+        text = self.page.read_text(encoding="utf-8")
+        return text[text.index(self.start) + len(self.start) : text.index(self.end)].strip()
+
+    def write(self, made: str) -> None:
+        text = self.page.read_text(encoding="utf-8")
+        before, after = text[: text.index(self.start) + len(self.start)], text[text.index(self.end) :]
+        self.page.write_text(f"{before}\n{made}\n{after}", encoding="utf-8")
