@@ -199,7 +199,7 @@ def _report(recorded: list[Result]) -> str:
     rows = [
         f"| {one.name} | {one.tried:,} | {one.struck:,} |"
         + "".join(f" {one.broken.get(kind, 0)} |" for kind in lab.KINDS)
-        + f" {one.seconds:.0f} | {one.note} |"
+        + f" {one.seconds:.0f} | {one.commit} | {one.note} |"
         for one in tallies
     ]
     bugs = [
@@ -210,7 +210,6 @@ def _report(recorded: list[Result]) -> str:
     return _FRAME.format(
         when=datetime.now(UTC).date().isoformat(),
         version=docsend.__version__,
-        commits=", ".join(sorted({one.commit for one in latest})),
         seeds=", ".join(sorted({str(one.seed) for one in latest})),
         minutes=sum(one.seconds for one in latest) / 60,
         machine=f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, "
@@ -227,7 +226,7 @@ _FRAME = """# Fault report
 Written by `make faults`; do not edit. What is tried, how, and what is compared stands at the beginning of
 each file of `tests/faults/`.
 
-- {when}, docsend {version} (commit {commits}), seed {seeds}, {minutes:.0f} minutes
+- {when}, docsend {version}, seed {seeds}, {minutes:.0f} minutes; the commit is named in each row
 - {machine}
 
 "Struck" are the experiments in which the fault really happened (a process may end before the n-th call).
@@ -241,8 +240,8 @@ files.
 - **resent**: a later run sent bytes again
 - **other**: a bug, a hang, a damaged database, a wrong exit code
 
-| fault | tried | struck | lost | twice | wrong | seen | resent | other | seconds | |
-|---|---|---|---|---|---|---|---|---|---|---|
+| fault | tried | struck | lost | twice | wrong | seen | resent | other | seconds | commit | |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 {rows}
 
 ## Planted bugs: {caught} of {planted} caught
