@@ -211,7 +211,7 @@ def test_a_withdrawal_that_comes_too_late_brings_the_receipt_home(run, sandbox, 
 
 def test_the_service_can_be_asked_for_what_it_lacks(run, interrupted) -> None:
     key, _ = interrupted
-    assert "the service says: open, lacking 1 documents" in run("receipts", "show", key, "--ask").err
+    assert "the service says: open, lacking 1 document\n" in run("receipts", "show", key, "--ask").err
 
 
 @pytest.mark.parametrize("key", ["", "A", "ABCDEFG"])

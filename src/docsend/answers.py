@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from docsend import receipts
 from docsend.errors import Refused, SignInNeeded, Unfinished
+from docsend.language import Phrase
 from docsend.submission import Problem, Receipt, RequiredDocument, canonical
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Answer:
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            raise NotTheContract(f"{self.status} without JSON") from None
+            raise NotTheContract(Phrase("{status} without JSON", status=self.status)) from None
 
     @property
     def problem_code(self) -> str | None:
@@ -94,29 +95,38 @@ def catalog(answer: Answer) -> tuple[bytes, str] | None:
     if answer.status != 200:
         raise _no_such_call(answer)
     if not etag or not etag.isascii() or not etag.isprintable():
-        raise NotTheContract("a catalog without an ETag")
+        raise NotTheContract(Phrase("a catalog without an ETag"))
     return answer.body, etag
 
 
 def session(answer: Answer) -> tuple[str, float]:
     if answer.status == 401:
-        raise _not_let_in("sign-in-refused", "the service refused code and password", "docsend login")
+        raise _not_let_in(
+            "sign-in-refused",
+            Phrase("the service refused code and password"),
+            Phrase("`docsend login` signs in"),
+        )
     if answer.status == 429:
         pause = retry_after(answer)
-        hint = f"try again in {pause:.0f} s" if pause else "try again later"
-        raise _not_let_in("locked-out", "the service takes no sign-in now: too many were refused", hint)
+        hint = Phrase("try again in {pause:.0f} s", pause=pause) if pause else Phrase("try again later")
+        raise _not_let_in(
+            "locked-out", Phrase("the service takes no sign-in now: too many were refused"), hint
+        )
     if answer.status != 200:
-        raise Unfinished(f"the service could not sign in: it answered {answer.status}", "try again later")
+        raise Unfinished(
+            Phrase("the service could not sign in: it answered {status}", status=answer.status),
+            Phrase("try again later"),
+        )
     raw = answer.json()
     try:
         token, expires_in = _text(raw["token"]), _session_seconds(raw["expires_in"])
     except (KeyError, TypeError, ValueError, OverflowError):
         raise Unfinished(
-            "the service's answer to the sign-in is not what the contract says", "try again"
+            Phrase("the service's answer to the sign-in is not what the contract says"), Phrase("try again")
         ) from None
     # Visible ASCII without blanks (RFC 6750, 2.1): nothing else may stand in a header.
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise Unfinished("the service gave a token that is none", "try again")
+        raise Unfinished(Phrase("the service gave a token that is none"), Phrase("try again"))
     return token, expires_in
 
 
@@ -152,7 +162,7 @@ def required(answer: Answer) -> tuple[RequiredDocument, ...]:
             for raw in answer.json()["required"]
         )
     except (KeyError, TypeError):
-        raise NotTheContract("not a list of required documents") from None
+        raise NotTheContract(Phrase("not a list of required documents")) from None
 
 
 def _text(value: object) -> str:
@@ -163,7 +173,10 @@ def _text(value: object) -> str:
 
 def opened(answer: Answer, checked: CheckedSubmission) -> Opened | Receipt:
     if answer.problem_code == "not-found":
-        raise Unfinished("the address answers, but takes no submissions", "is it the service's base address?")
+        raise Unfinished(
+            Phrase("the address answers, but takes no submissions"),
+            Phrase("is it the service's base address?"),
+        )
     return standing_of(answer, checked)
 
 
@@ -173,17 +186,17 @@ def standing_of(answer: Answer, submission: Sendable) -> Opened | Receipt:
     if found.receipt is not None:
         return _of(submission, found.receipt)
     if found.state == "withdrawn":
-        problem = Problem("withdrawn", "the submission was withdrawn for good", _CURES["withdrawn"])
+        problem = Problem("withdrawn", Phrase("the submission was withdrawn for good"), _CURES["withdrawn"])
         raise Refused(problem.message, problem.hint, [problem])
     if found.missing - {document.sha256 for document in submission.documents}:
-        raise NotTheContract("it asks for documents that were not declared")
+        raise NotTheContract(Phrase("it asks for documents that were not declared"))
     return Opened(found.missing)
 
 
 def put(answer: Answer) -> None:
     if answer.status not in (201, 204):
         if answer.problem_code == "digest-mismatch":  # the bytes were changed on the way: send them again
-            raise NotTheContract("the document arrived with other bytes")
+            raise NotTheContract(Phrase("the document arrived with other bytes"))
         raise _not_expected(answer)
 
 
@@ -194,8 +207,8 @@ def received(answer: Answer, checked: Sendable) -> Receipt:
         raise _not_expected(answer)
     try:
         return _of(checked, receipts.read(answer.body))
-    except receipts.MalformedReceipt as error:
-        raise NotTheContract(str(error)) from None
+    except receipts.MalformedReceipt:
+        raise NotTheContract(Phrase("not a receipt")) from None
 
 
 def standing(answer: Answer, key: str) -> Standing:
@@ -206,13 +219,13 @@ def standing(answer: Answer, key: str) -> Standing:
         state, missing = raw["state"], frozenset(raw.get("missing", ()))
         receipt = receipts.read(canonical(raw["receipt"])) if state == "received" else None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise NotTheContract("not the state of a submission") from None
+        raise NotTheContract(Phrase("not the state of a submission")) from None
     if state not in ("open", "received", "withdrawn") or not all(
         isinstance(digest, str) for digest in missing
     ):
-        raise NotTheContract("not the state of a submission")
+        raise NotTheContract(Phrase("not the state of a submission"))
     if receipt is not None and receipt.key != key:
-        raise NotTheContract("the receipt of another submission")
+        raise NotTheContract(Phrase("the receipt of another submission"))
     return Standing(state, missing, receipt)
 
 
@@ -223,9 +236,9 @@ def withdrawn(answer: Answer, key: str) -> Standing:
     try:
         receipt = receipts.read(canonical(answer.json()["receipt"]))
     except (KeyError, TypeError, ValueError, RecursionError):
-        raise NotTheContract("not a receipt") from None
+        raise NotTheContract(Phrase("not a receipt")) from None
     if receipt.key != key:
-        raise NotTheContract("the receipt of another submission")
+        raise NotTheContract(Phrase("the receipt of another submission"))
     return Standing("received", frozenset(), receipt)
 
 
@@ -234,7 +247,7 @@ def _of(checked: Sendable, receipt: Receipt) -> Receipt:
     sent = [(document.name, document.size, document.sha256) for document in checked.documents]
     named = [(document.name, document.size, document.sha256) for document in receipt.documents]
     if receipt.key != checked.key or sent != named:
-        raise NotTheContract("the receipt of another submission")
+        raise NotTheContract(Phrase("the receipt of another submission"))
     return receipt
 
 
@@ -242,7 +255,8 @@ def _no_such_call(answer: Answer) -> Exception:
     """Give the error for an answer to a call without a key, where nothing can be forgotten."""
     if answer.problem_code == "not-found":
         return Unfinished(
-            "the address answers, but does not know this call", "is it the service's base address?"
+            Phrase("the address answers, but does not know this call"),
+            Phrase("is it the service's base address?"),
         )
     return _not_expected(answer)
 
@@ -251,18 +265,22 @@ def _not_expected(answer: Answer) -> Exception:
     """Give the error for an answer that is not a success: the contract's refusals, or a breach of it."""
     code = answer.problem_code
     if code is None:
-        return NotTheContract(f"{answer.status}, no problem of the contract")
+        return NotTheContract(Phrase("{status}, no problem of the contract", status=answer.status))
     if answer.status == 401:
-        return SignInNeeded("the service asks for a sign-in", "docsend login")
+        return SignInNeeded(Phrase("the service asks for a sign-in"), Phrase("`docsend login` signs in"))
     if code == "not-found":
         return Forgotten()
     problems = _problems(answer, code)
-    return Refused(f"the service refused: {problems[0].message}", problems[0].hint, problems)
+    return Refused(
+        Phrase("the service refused: {message}", message=problems[0].message), problems[0].hint, problems
+    )
 
 
 _CURES = {
-    "withdrawn": "it was withdrawn for good; --again sends it as a new submission",
-    "key-reused": "this is a fault of docsend or of the service: nothing was received, please report it",
+    "withdrawn": Phrase("it was withdrawn for good; --again sends it as a new submission"),
+    "key-reused": Phrase(
+        "this is a fault of docsend or of the service: nothing was received, please report it"
+    ),
 }
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from docsend import documents, receipts, rules
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, SignInNeeded
+from docsend.language import Phrase
 from docsend.result import problem_of
 from docsend.submission import CheckedSubmission, Problem
 
@@ -137,8 +138,10 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
         return None
     return Problem(
         "key-changed",
-        "the report says that this row was received, but it does not say the same any more",
-        "use the report as it was written, with the same options; or empty status and key to send it anew",
+        Phrase("the report says that this row was received, but it does not say the same any more"),
+        Phrase(
+            "use the report as it was written, with the same options; or empty status and key to send it anew"
+        ),
         row=row.number,
     )
 
@@ -170,8 +173,8 @@ def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) ->
 def _duplicate(row: Row, first: int) -> Problem:
     return Problem(
         "duplicate-row",
-        f"the row says the same as row {first}",
-        "remove one of them; if both are meant, give each its own reference",
+        Phrase("the row says the same as row {first}", first=first),
+        Phrase("remove one of them; if both are meant, give each its own reference"),
         row=row.number,
     )
 
@@ -184,8 +187,8 @@ def _shared_documents(
         if first != row.number and not is_twin:
             yield Problem(
                 "document-in-two-rows",
-                f"{document.name} is in row {first}, too",
-                "if it belongs to both, all is well",
+                Phrase("{name} is in row {first}, too", name=document.name, first=first),
+                Phrase("if it belongs to both, all is well"),
                 severity="warning",
                 field="documents",
                 document=document.name,

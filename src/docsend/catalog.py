@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from docsend.language import LANGUAGES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Language: TypeAlias = Literal["en", "fr", "he"]
-LANGUAGES: tuple[Language, ...] = ("en", "fr", "he")
 IdentityKind: TypeAlias = Literal["insured", "employer", "account"]
 
 SCHEMA = "docsend.catalog/1"

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from docsend import shapes
 from docsend.errors import LocalFailure
+from docsend.language import Label, Phrase, Reader, joined
 from docsend.result import of_row, problem_of
 from docsend.rules import in_words
 from docsend.submission import Document
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docsend.batch import Outcome, Plan, Tally
-    from docsend.catalog import Entry, Language
+    from docsend.catalog import Entry
     from docsend.errors import DocsendError
+    from docsend.language import Language
     from docsend.ledger import Entry as Kept
     from docsend.result import Result
     from docsend.service import Watcher
@@ -51,8 +53,31 @@ if TYPE_CHECKING:
 _WIDE, _VERY_WIDE = 80, 150
 _MOST_WARNINGS = 10
 _IN_ONE_PIECE = ("code", "key", "state", "receipt", "time", "due")
-NOT_THE_INSTITUTE = "sandbox: nothing here reaches the institute"
-NOT_APPROVED = '"received" means that the service has everything; it does not mean approved'
+# The heads of tables, by the names that the code has for them.
+_HEADS = {
+    "document": Phrase("document"),
+    "format": Phrase("format"),
+    "bytes": Phrase("bytes"),
+    "sha256": Phrase("sha256"),
+    "verdict": Phrase("verdict"),
+    "key": Phrase("key"),
+    "state": Phrase("state"),
+    "receipt": Phrase("receipt"),
+    "time": Phrase("time"),
+    "about": Phrase("about"),
+    "reference": Phrase("reference"),
+    "service": Phrase("service"),
+    "kind": Phrase("kind"),
+    "code": Phrase("code"),
+    "label": Phrase("label"),
+    "belongs to": Phrase("belongs to"),
+    "id": Phrase("id"),
+    "subject": Phrase("subject"),
+    "title": Phrase("title"),
+    "due": Phrase("due"),
+}
+NOT_THE_INSTITUTE = Phrase("sandbox: nothing here reaches the institute")
+NOT_APPROVED = Phrase('"received" means that the service has everything; it does not mean approved')
 
 
 def safe(text: object) -> str:
@@ -84,12 +109,14 @@ class Resumed(NamedTuple):
 class Console:
     """The two streams, and what this run may put on them."""
 
-    def __init__(self, settings: Settings | None = None, *, as_json: bool = False) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, as_json: bool = False, language: Language = "en"
+    ) -> None:
         """Make the console of a run; without settings, that of one that failed before it had any."""
         self._as_json = settings.as_json if settings else as_json
         self._quiet = settings.quiet if settings else False
         self._verbose = settings.verbose if settings else False
-        self._language: Language = settings.language if settings else "en"
+        self._reader = Reader(settings.language if settings else language)
         self._said: set[str] = set()
         self._is_dumb = settings.has_dumb_terminal if settings else True
 
@@ -98,7 +125,7 @@ class Console:
     def say(self, text: str) -> None:
         """Tell something that is good to know and may be missed."""
         if not self._quiet:
-            self._tell(safe(text))
+            self._tell(text)
 
     def say_once(self, text: str) -> None:
         """Tell it the first time only."""
@@ -109,22 +136,24 @@ class Console:
     def detail(self, text: str) -> None:
         """Tell what only `--verbose` wants to know."""
         if self._verbose:
-            self._tell(safe(text), indent=2)
+            self._tell(text, indent=2)
 
     def error(self, message: str, hint: str | None = None) -> None:
-        self._tell(f"docsend: {safe(message)}")
+        self._tell(Phrase("docsend: {message}", message=message))
         if hint:
-            self._tell(safe(hint), indent=2)
+            self._tell(hint, indent=2)
 
     def problems(self, problems: Iterable[Problem]) -> None:
         """Tell what was found, each with its code and its cure; with `--quiet` errors only."""
         for problem in problems:
             if problem.is_error or not self._quiet:
-                row = f"row {problem.row}: " if problem.row is not None else ""
-                found = f"{problem.severity}: {row}{safe(problem.message)} [{safe(problem.code)}]"
-                self._tell(found, indent=2)
+                self._tell(_found(problem), indent=2)
                 if problem.hint:
-                    self._tell(safe(problem.hint), indent=4)
+                    self._tell(problem.hint, indent=4)
+
+    def reads(self, text: str) -> str:
+        """Give a text as it is shown on stderr: safe, and in the reader's language."""
+        return self._reader.text(text, safe=safe, isolated=self._draws(sys.stderr))
 
     @property
     def pages(self) -> bool:
@@ -161,19 +190,19 @@ class Console:
         if self._as_json:
             self.json(result.as_json())
             return
-        heading = "received before" if result.is_repeated else "received"
+        heading = Phrase("received before") if result.is_repeated else Phrase("received")
         rows = [
             *self._receipt_rows(receipt),
-            ("for", str(checked.identity) if checked.identity else "the signed-in account"),
             (
-                "about",
-                " / ".join(filter(None, (checked.to, checked.subject, checked.category, checked.type))),
+                Phrase("for"),
+                str(checked.identity) if checked.identity else Phrase("the signed-in account"),
             ),
-            *([("reference", checked.reference)] if checked.reference else []),
+            (Phrase("about"), _about(checked)),
+            *([(Phrase("reference"), checked.reference)] if checked.reference else []),
             *self._document_rows(receipt),
         ]
         if result.is_repeated:
-            self.say("this submission had been received before; no document was sent again")
+            self.say(Phrase("this submission had been received before; no document was sent again"))
         self._card(heading, rows)
 
     def checked(self, result: Result, catalog_limit: int | None) -> None:
@@ -184,7 +213,7 @@ class Console:
         submission = result.submission
         if submission is not None:
             self.findings(submission, result.problems, catalog_limit)
-        self.say("checked clean; nothing was sent")
+        self.say(Phrase("checked clean; nothing was sent"))
 
     def findings(
         self,
@@ -193,18 +222,18 @@ class Console:
         limit: int | None,
     ) -> None:
         """Show each document with its format, size against the limit, digest and verdict."""
-        of_limit = f" of {in_words(limit)}" if limit else ""
         rows = [
             (
                 document.name,
                 (document.format or "?") if isinstance(document, Document) else "-",
-                "-" if document.size is None else f"{document.size:,}{of_limit}",
+                "-" if document.size is None else _size(document.size, limit),
                 document.sha256[:16] if isinstance(document, Document) else "-",
                 _verdict(document, problems),
             )
             for document in submission.documents
         ]
-        self.table(("document", "format", "bytes", "sha256", "verdict"), rows)
+        heads = ("document", "format", "bytes", "sha256", "verdict")
+        self.table(heads, rows)
 
     def kept(self, entry: Kept, receipt: Receipt | None) -> None:
         """Show one submission of the ledger with all that is known of it."""
@@ -212,16 +241,22 @@ class Console:
             self.json({"schema": "docsend.receipts/1", "receipts": [shapes.kept(entry, receipt)]})
             return
         rows = [
-            *(self._receipt_rows(receipt) if receipt else [("key", entry.key)]),
-            ("service", entry.service),
-            ("about", " / ".join(filter(None, (entry.to, entry.subject, entry.category, entry.type)))),
-            *([("reference", entry.reference)] if entry.reference else []),
-            *([("occurrence", str(entry.occurrence))] if entry.occurrence > 1 else []),
-            *([("problem", entry.problem)] if entry.problem else []),
-            ("planned", _moment(entry.planned_at)),
-            ("changed", _moment(entry.changed_at)),
+            *(self._receipt_rows(receipt) if receipt else [(Phrase("key"), entry.key)]),
+            (Phrase("service"), entry.service),
+            (
+                Phrase("about"),
+                " / ".join(filter(None, (entry.to, entry.subject, entry.category, entry.type))),
+            ),
+            *([(Phrase("reference"), entry.reference)] if entry.reference else []),
+            *([(Phrase("occurrence"), str(entry.occurrence))] if entry.occurrence > 1 else []),
+            *([(Phrase("problem"), entry.problem)] if entry.problem else []),
+            (Phrase("planned"), _moment(entry.planned_at)),
+            (Phrase("changed"), _moment(entry.changed_at)),
             *[
-                (document.name, f"{document.size:,} bytes, sha256 {document.sha256}")
+                (
+                    document.name,
+                    Phrase("{size:,} bytes, sha256 {digest}", size=document.size, digest=document.sha256),
+                )
                 for document in entry.documents
             ],
         ]
@@ -234,7 +269,7 @@ class Console:
             self.json({"schema": "docsend.receipts/1", "receipts": listed})
             return
         if not entries:
-            self.say("nothing has been sent from here yet; `docsend send FILE` does")
+            self.say(Phrase("nothing has been sent from here yet; `docsend send FILE` does"))
             return
         rows = [
             {
@@ -264,21 +299,33 @@ class Console:
             for problem in warnings:
                 self._tell(_row_fault(problem))
             if plan.warned > len(warnings):
-                self._tell(f"and {plan.warned - len(warnings):,} more warnings; --verbose shows more of them")
+                self._tell(
+                    Phrase(
+                        "and {count:,} more warnings; --verbose shows more of them",
+                        count=plan.warned - len(warnings),
+                    )
+                )
 
     def checked_batch(self, plan: Plan) -> None:
         """Tell what the check of a batch came to, if nothing is sent."""
         if self._as_json:
             return
-        found = f"{plan.rows:,} rows, {plan.total_bytes:,} bytes"
+        found = Phrase("{rows:,} rows, {size:,} bytes", rows=plan.rows, size=plan.total_bytes)
         if not plan.rows:
-            self._put("the manifest has no rows\n")
+            self._print(Phrase("the manifest has no rows"))
         elif plan.faulty:
-            self._put(f"{found}: {len(plan.faulty):,} faulty, {plan.good:,} good; nothing was sent\n")
+            self._print(
+                Phrase(
+                    "{found}: {faulty:,} faulty, {good:,} good; nothing was sent",
+                    found=found,
+                    faulty=len(plan.faulty),
+                    good=plan.good,
+                )
+            )
             if plan.good:
-                self.say("--only-valid sends the good ones")
+                self.say(Phrase("--only-valid sends the good ones"))
         else:
-            self._put(f"{found}: all good; nothing was sent\n")
+            self._print(Phrase("{found}: all good; nothing was sent", found=found))
 
     def row(self, outcome: Outcome, service: str | None) -> None:
         """Show one row of a batch as it ends: a line of JSON, if asked."""
@@ -288,29 +335,41 @@ class Console:
     def sent_batch(self, plan: Plan, tally: Tally) -> None:
         """Sum up a batch: the last thing that is said, and the rows that need somebody."""
         faulty = len(plan.faulty) + tally.counts["faulty"]
-        numbers = {
-            "received": tally.counts["received"],
-            "received before": tally.counts["before"],
-            "faulty": faulty,
-            "refused": tally.counts["refused"],
-            "unfinished": tally.counts["unfinished"],
-            "not tried": tally.counts["not tried"],
-        }
+        counts = (
+            (tally.counts["received"], Phrase("{count:,} received")),
+            (tally.counts["before"], Phrase("{count:,} received before")),
+            (faulty, Phrase("{count:,} faulty")),
+            (tally.counts["refused"], Phrase("{count:,} refused")),
+            (tally.counts["unfinished"], Phrase("{count:,} unfinished")),
+            (tally.counts["not tried"], Phrase("{count:,} not tried")),
+        )
         for outcome in tally.failed:
             problem = next((p for p in outcome.problems if p.is_error), None)
-            why = f"{problem.message} [{problem.code}]" if problem else "interrupted"
-            self._tell(safe(f"row {outcome.row.number}: {outcome.status}: {why}"))
+            why = (
+                Phrase("{message} [{code}]", message=problem.message, code=problem.code)
+                if problem
+                else Phrase("interrupted")
+            )
+            self._tell(
+                Phrase("row {row}: {status}: {why}", row=outcome.row.number, status=outcome.status, why=why)
+            )
         failed = sum(tally.counts[status] for status in ("faulty", "refused", "unfinished"))
         if failed > len(tally.failed):
-            self._tell(f"and {failed - len(tally.failed):,} more rows; --report FILE has them all")
+            self._tell(
+                Phrase(
+                    "and {count:,} more rows; --report FILE has them all", count=failed - len(tally.failed)
+                )
+            )
         if not self._as_json:
-            told = ", ".join(f"{count:,} {name}" for name, count in numbers.items() if count)
-            self._put(f"{plan.rows:,} rows: {told}\n")
+            told = joined([phrase.about(count=count) for count, phrase in counts if count])
+            self._print(Phrase("{rows:,} rows: {told}", rows=plan.rows, told=told))
         if tally.worst is not None:
             hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
-            self.say(hint or "see above")
+            self.say(hint or Phrase("see above"))
         elif tally.counts["unfinished"] or tally.counts["not tried"]:
-            self.say("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+            self.say(
+                Phrase("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+            )
 
     def template(self, text: str) -> None:
         """Print an example manifest, as a file would have it."""
@@ -320,14 +379,20 @@ class Console:
         """Print a joined report, and sum it up."""
         for line in lines:
             self._put(line, encoding="utf-8")
-        counts = Counter(row["status"] or "without a status" for row in rows)
-        told = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-        self.say(f"{len(rows):,} rows: {told}" if rows else "the reports have no rows")
+        counts = Counter(row["status"] or Phrase("without a status") for row in rows)
+        told = joined(
+            [
+                Phrase("{count:,} {status}", count=count, status=status)
+                for status, count in counts.most_common()
+            ]
+        )
+        sum_ = Phrase("{rows:,} rows: {told}", rows=len(rows), told=told)
+        self.say(sum_ if rows else Phrase("the reports have no rows"))
 
     @contextlib.contextmanager
     def checking(self) -> Iterator[Callable[[int], None]]:
         """Show how many rows are checked: on a terminal as they are, elsewhere every few seconds."""
-        with self._counting("checked", None) as count:
+        with self._counting(_CHECKED, None) as count:
             yield count
 
     @contextlib.contextmanager
@@ -336,20 +401,20 @@ class Console:
         from docsend.batch import Tally  # noqa: PLC0415
 
         tally = Tally()
-        with self._counting("sent", plan.good) as count:
+        with self._counting(_SENT, plan.good) as count:
             yield Ends(tally, count)
 
     @contextlib.contextmanager
-    def _counting(self, verb: str, total: int | None) -> Iterator[Callable[..., None]]:
+    def _counting(self, told: Told, total: int | None) -> Iterator[Callable[..., None]]:
         if self._quiet:
             yield lambda *_: None
         elif self._draws(sys.stderr) and not self._as_json:
             from docsend.progress import rows  # noqa: PLC0415 - only a terminal pays for rich
 
-            with rows(verb, total) as count:
+            with rows(told, total, self._reader) as count:
                 yield count
         else:
-            yield _Heartbeat(self, verb, total)
+            yield _Heartbeat(self, told, total)
 
     def resumed(self, ends: Sequence[Resumed]) -> None:
         """Tell what became of each submission that was to be finished."""
@@ -357,7 +422,7 @@ class Console:
             listed = [{**shapes.kept(end.entry, end.receipt), "problems": _problems(end)} for end in ends]
             self.json({"schema": "docsend.receipts/1", "receipts": listed})
         elif not ends:
-            self.say("nothing is unfinished")
+            self.say(Phrase("nothing is unfinished"))
         else:
             rows = [
                 (
@@ -371,7 +436,10 @@ class Console:
             self.table(("key", "state", "receipt", "reference"), rows)
         for end in ends:
             if end.error is not None:
-                self.error(f"{end.entry.key[:12]}: {end.error.message}", end.error.hint)
+                self.error(
+                    Phrase("{key}: {message}", key=end.entry.key[:12], message=end.error.message),
+                    end.error.hint,
+                )
 
     def catalog(self, rows: Sequence[tuple[str, Entry]], words: str) -> None:
         """List rows of the catalog, with their label in the reader's language."""
@@ -384,19 +452,20 @@ class Console:
             )
             return
         if not rows:
-            self.say(f"nothing in the catalog matches {safe(words)!r}")
+            self.say(Phrase("nothing in the catalog matches {words!r}", words=words))
             return
         self.table(
             ("kind", "code", "label", "belongs to"),
-            [(kind, row.code, row.labels[self._language], _belongs(row)) for kind, row in rows],
+            [(kind, row.code, Label(row.labels), _belongs(row)) for kind, row in rows],
         )
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show rows under their heads; on a terminal as wide as it is, elsewhere in plain columns."""
-        cells = [[safe(cell) for cell in row] for row in rows]
+        heads_ = [self._out(_HEADS[head]) for head in heads]
+        cells = [[self._out(cell) for cell in row] for row in rows]
         if not self._draws(sys.stdout):
-            widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-            for row in [list(heads), *cells]:
+            widths = [max(map(len, column)) for column in zip(heads_, *cells, strict=True)]
+            for row in [heads_, *cells]:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
                 self._put("  ".join(padded).rstrip() + "\n")
             return
@@ -404,9 +473,9 @@ class Console:
 
         drawn = table.Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         is_wide = shutil.get_terminal_size().columns >= _WIDE
-        for head in heads:
+        for head, shown in zip(heads, heads_, strict=True):
             # What is meant to be copied stays in one piece where there is room for it.
-            drawn.add_column(head, overflow="fold", no_wrap=is_wide and head in _IN_ONE_PIECE)
+            drawn.add_column(_as_text(shown), overflow="fold", no_wrap=is_wide and head in _IN_ONE_PIECE)
         for row in cells:
             drawn.add_row(*map(_as_text, row))
         self._draw(drawn)
@@ -417,11 +486,11 @@ class Console:
             self.json({"schema": "docsend.required/1", "required": [shapes.required(each) for each in asked]})
             return
         if not asked:
-            self.say("the service asks for no documents")
+            self.say(Phrase("the service asks for no documents"))
             return
         self.table(
             ("id", "subject", "title", "due", "state"),
-            [(each.id, each.subject, each.titles[self._language], each.due, each.state) for each in asked],
+            [(each.id, each.subject, Label(each.titles), each.due, each.state) for each in asked],
         )
 
     def signed_in(self, service: str, backend: str, expires_in: float) -> None:
@@ -429,8 +498,14 @@ class Console:
         if self._as_json:
             self.json(shapes.sign_in(service, backend, "••••••", expires_in))
             return
-        self._put(f"signed in at {safe(service)}\n")
-        self.say(f"code and password are kept in {safe(backend)}; the session lasts {_duration(expires_in)}")
+        self._print(Phrase("signed in at {service}", service=service))
+        self.say(
+            Phrase(
+                "code and password are kept in {backend}; the session lasts {duration}",
+                backend=backend,
+                duration=_duration(expires_in),
+            )
+        )
 
     def sign_in_status(
         self, service: str, where: str | None, who: str | None, expires_in: float | None
@@ -439,13 +514,20 @@ class Console:
         if self._as_json:
             self.json(shapes.sign_in(service, where, who, expires_in))
         elif where is None or who is None:
-            self._put(f"nobody is signed in at {safe(service)}\n")
-            self.say("docsend login")
+            self._print(Phrase("nobody is signed in at {service}", service=service))
+            self.say(Phrase("`docsend login` signs in"))
         else:
-            lasts = "no session" if expires_in is None else f"{_duration(expires_in)} more"
+            lasts = Phrase("no session")
+            if expires_in is not None:
+                lasts = Phrase("{duration} more", duration=_duration(expires_in))
             self._card(
-                "signed in",
-                [("service", service), ("who", who), ("kept in", where), ("session", lasts)],
+                Phrase("signed in"),
+                [
+                    (Phrase("service"), service),
+                    (Phrase("who"), who),
+                    (Phrase("kept in"), where),
+                    (Phrase("session"), lasts),
+                ],
                 footnote=None,
             )
 
@@ -453,8 +535,10 @@ class Console:
         if self._as_json:
             self.json(shapes.sign_in(service, None, None, None))
             return
-        done = "code, password and session are removed" if was_there else "there was nothing to forget"
-        self._put(f"{done}: {safe(service)}\n")
+        done = Phrase("there was nothing to forget: {service}", service=service)
+        if was_there:
+            done = Phrase("code, password and session are removed: {service}", service=service)
+        self._print(done)
 
     def address(self, address: str, folder: Path) -> None:
         """Tell where the sandbox is: the address alone on stdout, so that a script can read it."""
@@ -475,28 +559,36 @@ class Console:
             return
         from docsend.progress import bar  # noqa: PLC0415 - only a terminal pays for rich
 
-        with bar(checked) as watcher:
+        with bar(checked, self._reader) as watcher:
             yield watcher
 
     # -- how ---------------------------------------------------------------------------------------------
 
     def _receipt_rows(self, receipt: Receipt) -> list[tuple[str, str]]:
-        branch = receipt.branch_names.get(self._language) or receipt.branch_names["en"]
+        branch = Phrase("{name} ({code})", name=Label(receipt.branch_names), code=receipt.branch_code)
         return [
-            ("receipt", receipt.number),
-            ("issued by", receipt.issuer),
-            ("received at", _moment(receipt.received_at)),
-            ("branch", f"{branch} ({receipt.branch_code})"),
-            ("key", receipt.key),
+            (Phrase("receipt"), receipt.number),
+            (Phrase("issued by"), receipt.issuer),
+            (Phrase("received at"), _moment(receipt.received_at)),
+            (Phrase("branch"), branch),
+            (Phrase("key"), receipt.key),
         ]
 
     def _document_rows(self, receipt: Receipt) -> list[tuple[str, str]]:
         total = sum(document.size for document in receipt.documents)
         count = len(receipt.documents)
         return [
-            ("documents", f"{count}, {total:,} bytes"),
+            (Phrase("documents"), Phrase("{count}, {size:,} bytes", count=count, size=total)),
             *[
-                ("", f"{document.name}  {document.size:,} bytes  sha256 {document.sha256[:16]}")
+                (
+                    "",
+                    Phrase(
+                        "{name}  {size:,} bytes  sha256 {digest}",
+                        name=document.name,
+                        size=document.size,
+                        digest=document.sha256[:16],
+                    ),
+                )
                 for document in receipt.documents
             ],
         ]
@@ -505,10 +597,10 @@ class Console:
         self, heading: str, rows: Sequence[tuple[str, str]], *, footnote: str | None = NOT_APPROVED
     ) -> None:
         """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
-        clean = [(safe(label), safe(value)) for label, value in rows]
+        clean = [(self._out(label), self._out(value)) for label, value in rows]
         if not self._draws(sys.stdout):
             width = max(len(label) for label, _ in clean)
-            self._put(safe(heading) + "\n")
+            self._print(heading)
             for label, value in clean:
                 self._put(f"  {label.ljust(width)}  {value}\n")
             if footnote:
@@ -522,8 +614,8 @@ class Console:
         grid.add_column(overflow="fold")
         for label, value in clean:
             grid.add_row(_as_text(label), _as_text(value))
-        title = _as_text(f" {heading} ")
-        below = [Text(""), Text(footnote, style="dim italic")] if footnote else []
+        title = _as_text(f" {self._out(heading)} ")
+        below = [Text(""), Text(self._out(footnote), style="dim italic")] if footnote else []
         self._draw(panel.Panel(console.Group(grid, *below), title=title, title_align="left"))
 
     def _draw(self, renderable: Any) -> None:
@@ -534,6 +626,13 @@ class Console:
             console.print(renderable)
         self._put(drawn.get())
 
+    def _out(self, text: str) -> str:
+        """Give a text for stdout: safe, and in the reader's language."""
+        return self._reader.text(text, safe=safe, isolated=self._draws(sys.stdout))
+
+    def _print(self, text: str) -> None:
+        self._put(self._out(text) + "\n")
+
     @staticmethod
     def _put(text: str, *, encoding: str | None = None) -> None:
         """Put a part of the result on stdout; raise LocalFailure if the disk does not take it.
@@ -542,14 +641,16 @@ class Console:
         """
         if (failure := _write(sys.stdout, text, encoding)) is not None:
             raise LocalFailure(
-                f"the result cannot be written: {failure.strerror}",
-                "look at where the output goes",
+                Phrase("the result cannot be written: {reason}", reason=failure.strerror),
+                Phrase("look at where the output goes"),
             )
 
     def _tell(self, text: str, *, indent: int = 0) -> None:
         """Put a line of talk on stderr, broken between words if a terminal is too narrow for it."""
+        is_terminal = self._draws(sys.stderr)
+        text = self.reads(text)
         lines = [text]
-        if self._draws(sys.stderr):
+        if is_terminal:
             width = max(shutil.get_terminal_size().columns - indent, 20)
             lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
         for line in lines:
@@ -572,14 +673,35 @@ class Ends:
         self._show(done, done - self.tally.received)
 
 
+class Told(NamedTuple):
+    """How the progress of a batch is told: with a total, and without."""
+
+    heading: Phrase
+    of_total: Phrase
+    so_far_only: Phrase
+
+    def so_far(self, done: int, total: int | None) -> Phrase:
+        return (
+            self.so_far_only.about(done=done)
+            if total is None
+            else self.of_total.about(done=done, total=total)
+        )
+
+
+_CHECKED = Told(
+    Phrase("checked"), Phrase("checked {done:,} of {total:,} rows"), Phrase("checked {done:,} rows")
+)
+_SENT = Told(Phrase("sent"), Phrase("sent {done:,} of {total:,} rows"), Phrase("sent {done:,} rows"))
+
+
 class _Heartbeat:
     """Progress of a batch without a terminal: a plain line every few seconds, none for a short one."""
 
     EVERY_S = 5.0
 
-    def __init__(self, console: Console, verb: str, total: int | None) -> None:
+    def __init__(self, console: Console, told: Told, total: int | None) -> None:
         self._console = console
-        self._verb = verb
+        self._told = told
         self._total = total
         self._began = self._last = time.monotonic()
 
@@ -588,11 +710,14 @@ class _Heartbeat:
         if now - self._last < self.EVERY_S:
             return
         self._last = now
-        of_total = f" of {self._total:,}" if self._total is not None else ""
         rate = done / (now - self._began)
-        left = f", {_duration((self._total - done) / rate)} left" if self._total and rate else ""
-        not_received = f", {failed:,} not received" if failed else ""
-        self._console.say(f"{self._verb} {done:,}{of_total} rows{not_received}, {rate:.0f} a second{left}")
+        parts: list[str] = [self._told.so_far(done, self._total)]
+        if failed:
+            parts.append(Phrase("{count:,} not received", count=failed))
+        parts.append(Phrase("{rate:.0f} a second", rate=rate))
+        if self._total and rate:
+            parts.append(Phrase("{duration} left", duration=_duration((self._total - done) / rate)))
+        self._console.say(joined(parts))
 
 
 class _Lines:
@@ -611,38 +736,86 @@ class _Lines:
 
     def arrived(self, document: Document) -> None:
         self._arrived += 1
-        name = safe(document.name)
-        self._console.say(f"sent {name}, {document.size:,} bytes ({self._arrived} of {self._count})")
+        self._console.say(arrived(document, self._arrived, self._count))
 
     def waiting(self, reason: str, seconds: float) -> None:
-        self._console.say(f"{safe(reason)}; trying again in {seconds:.1f} s")
+        self._console.say(trying_again(reason, seconds))
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
+def arrived(document: Document, number: int, count: int) -> Phrase:
+    """Say that the service has a document, which is the `number`th of `count`."""
+    return Phrase(
+        "sent {name}, {size:,} bytes ({number} of {count})",
+        name=document.name,
+        size=document.size,
+        number=number,
+        count=count,
+    )
 
 
-def _row_fault(problem: Problem) -> str:
+def trying_again(reason: str, seconds: float) -> Phrase:
+    return Phrase("{reason}; trying again in {seconds:.1f} s", reason=reason, seconds=seconds)
+
+
+def _duration(seconds: float) -> Phrase:
+    if seconds >= 120:
+        return Phrase("{minutes:.0f} min", minutes=seconds / 60)
+    return Phrase("{seconds:.0f} s", seconds=seconds)
+
+
+def _size(size: int, limit: int | None) -> Phrase:
+    if limit is None:
+        return Phrase("{size:,}", size=size)
+    return Phrase("{size:,} of {limit}", size=size, limit=in_words(limit))
+
+
+_SEVERITY = {"error": Phrase("error"), "warning": Phrase("warning")}
+
+
+def _found(problem: Problem) -> Phrase:
+    """One line for one finding: what, and its code."""
+    if problem.row is None:
+        template = Phrase("{severity}: {message} [{code}]")
+    else:
+        template = Phrase("{severity}: row {row}: {message} [{code}]")
+    return template.about(
+        severity=_SEVERITY[problem.severity], row=problem.row, message=problem.message, code=problem.code
+    )
+
+
+def _row_fault(problem: Problem) -> Phrase:
     """One line for one fault of a batch: row, column, what, code, cure."""
-    where = f"row {problem.row}" + (f", {problem.field}" if problem.field else "")
-    cure = f" ({problem.hint})" if problem.hint else ""
-    return safe(f"{problem.severity}: {where}: {problem.message} [{problem.code}]{cure}")
+    where = Phrase("row {row}", row=problem.row)
+    if problem.field:
+        where = Phrase("row {row}, {field}", row=problem.row, field=problem.field)
+    fault = Phrase(
+        "{severity}: {where}: {message} [{code}]",
+        severity=_SEVERITY[problem.severity],
+        where=where,
+        message=problem.message,
+        code=problem.code,
+    )
+    return Phrase("{fault} ({cure})", fault=fault, cure=problem.hint) if problem.hint else fault
 
 
 def _problems(end: Resumed) -> list[dict[str, Any]]:
     return [] if end.error is None else [shapes.problem(problem_of(end.error))]
 
 
-def _belongs(row: Entry) -> str:
+def _about(sent: Kept | CheckedSubmission) -> str:
+    return " / ".join(filter(None, (sent.to, sent.subject, sent.category, sent.type)))
+
+
+def _belongs(row: Entry) -> Phrase:
     """Tell where a row has its place: subject or destinations, then category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
     above = subject or " ".join(getattr(row, "to", ()))
-    return " / ".join("any" if part == "*" else part for part in (above, category) if part)
+    return joined([Phrase("any") if part == "*" else part for part in (above, category) if part], " / ")
 
 
 def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> str:
     codes = [problem.code for problem in problems if problem.path == document.path]
-    return ", ".join(codes) or "good"
+    return ", ".join(codes) or Phrase("good")
 
 
 def _moment(rfc3339: str) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from docsend.errors import LocalFailure, UsageFault
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ _CHAINER = "keyring.backends.chainer.ChainerBackend"
 _LARGEST_FILE = 4096
 _LONG_CODE = 8
 
-THREE_WAYS = (
+THREE_WAYS = Phrase(
     "unlock or install the keyring (on Debian: gnome-keyring, in a desktop session or under "
     "dbus-run-session); or put the password into a file that only you can read, named by "
     "DOCSEND_PASSWORD_FILE, and the code into DOCSEND_CODE; or choose another keyring backend by its name "
@@ -101,7 +102,7 @@ class Vault:
         raw = {"code": credentials.code, "password": credentials.password}
         self._write("account", raw)
         if self._read("account") != raw:
-            raise LocalFailure("the keyring took the password but did not keep it", THREE_WAYS)
+            raise LocalFailure(Phrase("the keyring took the password but did not keep it"), THREE_WAYS)
 
     def keep_token(self, token: Token) -> None:
         self._write("session", {"token": token.text, "expires_at": token.expires_at})
@@ -146,14 +147,17 @@ class Vault:
         try:
             answer, error = answers.get(timeout=KEYRING_S)
         except queue.Empty:
-            raise LocalFailure(f"the keyring did not answer within {KEYRING_S:.0f} s", THREE_WAYS) from None
+            raise LocalFailure(
+                Phrase("the keyring did not answer within {seconds:.0f} s", seconds=KEYRING_S), THREE_WAYS
+            ) from None
         if isinstance(error, LocalFailure):
             raise error
         if error is not None:
             # The name of the error only: its text could be anybody's.
             name = type(error).__name__
-            happened = "is locked" if name == "KeyringLocked" else f"failed: {name}"
-            raise LocalFailure(f"the keyring {happened}", THREE_WAYS) from None
+            failed = Phrase("the keyring failed: {error}", error=name)
+            is_locked = name == "KeyringLocked"
+            raise LocalFailure(Phrase("the keyring is locked") if is_locked else failed, THREE_WAYS) from None
         return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
 
 
@@ -166,8 +170,12 @@ def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
             return keyring.core.load_keyring(chosen)
         except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
             raise LocalFailure(
-                f"there is no keyring backend {chosen!r}: {type(error).__name__}",
-                "DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them",
+                Phrase(
+                    "there is no keyring backend {chosen!r}: {kind}",
+                    chosen=chosen,
+                    kind=type(error).__name__,
+                ),
+                Phrase("DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them"),
             ) from None
     ring = keyring.get_keyring()
     # Where several are installed, keyring asks them in turn, plaintext files among them: not here.
@@ -176,8 +184,13 @@ def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
         if _name_of(each).startswith(_TRUSTED):
             return each
     others = [_name_of(each) for each in found if not _name_of(each).startswith("keyring.backends.fail.")]
-    only = f" that keeps a secret, only {', '.join(others)}" if others else ""
-    raise LocalFailure(f"there is no keyring on this machine{only}", THREE_WAYS)
+    none = Phrase("there is no keyring on this machine")
+    if others:
+        none = Phrase(
+            "there is no keyring on this machine that keeps a secret, only {others}",
+            others=", ".join(others),
+        )
+    raise LocalFailure(none, THREE_WAYS)
 
 
 def _name_of(ring: Any) -> str:  # noqa: ANN401 - a backend of keyring
@@ -191,13 +204,19 @@ def read_password_file(file: Path) -> str:
             found = os.fstat(opened.fileno())
             if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
                 raise UsageFault(
-                    "the password file can be read by others", f"chmod 600 {file}; then change the password"
+                    Phrase("the password file can be read by others"),
+                    Phrase("chmod 600 {file}; then change the password", file=file),
                 )
             text = opened.read(_LARGEST_FILE).decode("utf-8")
     except OSError as error:
-        raise UsageFault(f"the password file cannot be read: {error.strerror}", "look at its path") from error
+        raise UsageFault(
+            Phrase("the password file cannot be read: {reason}", reason=error.strerror),
+            Phrase("look at its path"),
+        ) from error
     except UnicodeDecodeError:
-        raise UsageFault("the password file is not UTF-8", "write the password as its first line") from None
+        raise UsageFault(
+            Phrase("the password file is not UTF-8"), Phrase("write the password as its first line")
+        ) from None
     return first_line(text)
 
 
@@ -205,5 +224,5 @@ def first_line(text: str) -> str:
     """Give the password that a file or a pipe holds; raise UsageFault if there is none."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
-        raise UsageFault("the password is empty", "write it as the first line")
+        raise UsageFault(Phrase("the password is empty"), Phrase("write it as the first line"))
     return password

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from docsend import formats
 from docsend.errors import FaultySubmission
+from docsend.language import Phrase
 from docsend.submission import Document, Problem, UnreadDocument
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def content(document: Document) -> bytes:
         return found
     problem = Problem(
         "document-changed",
-        f"{document.name} was changed, moved or removed while it was being sent",
-        "run the same command again: it is checked anew, and nothing of this submission was received",
+        Phrase("{name} was changed, moved or removed while it was being sent", name=document.name),
+        Phrase("run the same command again: it is checked anew, and nothing of this submission was received"),
         field="documents",
         document=document.name,
     )

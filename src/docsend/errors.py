@@ -18,6 +18,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from docsend.language import Phrase
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -41,17 +43,17 @@ class ExitCode(IntEnum):
 
 
 EXIT_MEANINGS: dict[ExitCode, str] = {
-    ExitCode.RECEIVED: "received (also if it had been received before), or checked clean",
-    ExitCode.BUG: "a bug in docsend",
-    ExitCode.USAGE: "usage: the command line or the settings cannot be understood",
-    ExitCode.FAULTY: "faulty: the checks failed, nothing was received",
-    ExitCode.SIGN_IN: "sign-in needed or refused",
-    ExitCode.REFUSED: "refused by the service",
-    ExitCode.UNFINISHED: "unfinished: nothing lost, run the same command again",
-    ExitCode.SOME_ROWS: "batch: some rows not received",
-    ExitCode.LOCAL: "ledger, keyring or disk failed",
-    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
-    ExitCode.TERMINATED: "terminated (SIGTERM)",
+    ExitCode.RECEIVED: Phrase("received (also if it had been received before), or checked clean"),
+    ExitCode.BUG: Phrase("a bug in docsend"),
+    ExitCode.USAGE: Phrase("usage: the command line or the settings cannot be understood"),
+    ExitCode.FAULTY: Phrase("faulty: the checks failed, nothing was received"),
+    ExitCode.SIGN_IN: Phrase("sign-in needed or refused"),
+    ExitCode.REFUSED: Phrase("refused by the service"),
+    ExitCode.UNFINISHED: Phrase("unfinished: nothing lost, run the same command again"),
+    ExitCode.SOME_ROWS: Phrase("batch: some rows not received"),
+    ExitCode.LOCAL: Phrase("ledger, keyring or disk failed"),
+    ExitCode.INTERRUPTED: Phrase("interrupted (Ctrl-C)"),
+    ExitCode.TERMINATED: Phrase("terminated (SIGTERM)"),
 }
 
 
@@ -77,6 +79,14 @@ class UsageFault(DocsendError):
 
 class FaultySubmission(DocsendError):
     exit_code = ExitCode.FAULTY
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> FaultySubmission:
+        """Give the error for what a check found."""
+        problems = tuple(problems)
+        errors = sum(problem.is_error for problem in problems)
+        message = Phrase.counted("1 problem, nothing was sent", "{count} problems, nothing was sent", errors)
+        return cls(message, problems=problems)
 
 
 class SignInNeeded(DocsendError):
@@ -106,7 +116,7 @@ class Interrupted(DocsendError):
 
     @classmethod
     def by(
-        cls, stop: KeyboardInterrupt, message: str = "interrupted", hint: str | None = None
+        cls, stop: KeyboardInterrupt, message: str = Phrase("interrupted"), hint: str | None = None
     ) -> Interrupted:
         """Give the error for what a signal raised."""
         return cls(message, hint, terminated=isinstance(stop, Terminated))

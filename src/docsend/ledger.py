@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from docsend import disk
 from docsend.errors import LocalFailure
+from docsend.language import Phrase
 from docsend.submission import Document, PlannedSubmission
 
 if TYPE_CHECKING:
@@ -246,8 +247,8 @@ class Ledger:
         if known is None or known.receipt != receipt.body:
             state = known.state if known else "unknown"
             raise LocalFailure(
-                f"the service gave a receipt for what this ledger holds as {state}",
-                f"receipt {receipt.number}: note it, and keep this ledger for support",
+                Phrase("the service gave a receipt for what this ledger holds as {state}", state=state),
+                Phrase("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
             )
 
     def refused(self, service: str, key: str, problem: str) -> None:
@@ -296,12 +297,13 @@ class Ledger:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version > _VERSION:
             raise LocalFailure(
-                f"the ledger {self._file} was written by a newer docsend", "update docsend on this machine"
+                Phrase("the ledger {file} was written by a newer docsend", file=self._file),
+                Phrase("update docsend on this machine"),
             )
         if version in range(1, _VERSION):
             raise LocalFailure(
-                f"the ledger {self._file} was written by an unreleased docsend",
-                "move it aside: it is not read any more",
+                Phrase("the ledger {file} was written by an unreleased docsend", file=self._file),
+                Phrase("move it aside: it is not read any more"),
             )
         if version == 0:
             with self._transaction() as connection:
@@ -331,9 +333,11 @@ class Ledger:
                 yield
         except (sqlite3.Error, OSError) as error:
             raise LocalFailure(
-                f"the ledger {self._file} cannot be used: {_reason(error)}",
-                "something could be sent twice without it: make room or mend its permissions, then run the "
-                "same command again",
+                Phrase("the ledger {file} cannot be used: {reason}", file=self._file, reason=_reason(error)),
+                Phrase(
+                    "something could be sent twice without it: make room or mend its permissions, then run "
+                    "the same command again"
+                ),
             ) from error
 
     def _timestamp(self) -> str:

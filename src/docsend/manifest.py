@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from docsend.errors import FaultySubmission, UsageFault
+from docsend.language import Phrase
 from docsend.submission import Problem, Submission, without_numbers
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ REPORT_COLUMNS = ("row", "status", "key", "receipt", "received_at", "problems")
 _ALIASES = {"id_number": "id", "document": "documents", "files": "documents", "file": "documents"}
 MOST_BYTES = 50 * 2**20
 MOST_ROWS = 100_000
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATORS = {",": Phrase("commas"), ";": Phrase("semicolons"), "\t": Phrase("tabs")}
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 # Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
 _MIXED_UP = re.compile("[a-z][א-ת][a-z]")
@@ -98,8 +99,8 @@ class Manifest:
                 problems.append(
                     Problem(
                         "path-outside",
-                        f"{pattern[:100]} lies outside the manifest's folder",
-                        "move it there, or say --allow-outside",
+                        Phrase("{pattern} lies outside the manifest's folder", pattern=pattern[:100]),
+                        Phrase("move it there, or say --allow-outside"),
                         field="documents",
                         row=row.number,
                     )
@@ -117,19 +118,31 @@ def read(name: str, defaults: Submission, *, standard_input: Callable[[], bytes]
     path = Path(name)
     content = standard_input() if name == "-" else _content(path)
     folder = Path() if name == "-" else path.parent
-    shown = "standard input" if name == "-" else path.name
+    shown = Phrase("standard input") if name == "-" else path.name
     if len(content) > MOST_BYTES:
-        raise _faulty("manifest-too-large", f"{shown} has more than {MOST_BYTES // 2**20} MB", "split it")
+        raise _faulty(
+            "manifest-too-large",
+            Phrase("{shown} has more than {most} MB", shown=shown, most=MOST_BYTES // 2**20),
+            Phrase("split it"),
+        )
     if content.startswith(b"PK\x03\x04"):
-        return _of_table(folder, f"{shown}: Excel", _excel_rows(content), defaults)
+        return _of_table(folder, Phrase("{name}: Excel", name=shown), _excel_rows(content), defaults)
     text, encoding = _decoded(content, shown)
     if text.lstrip().startswith("{"):
         columns = _with_defaults(COLUMNS, defaults)
         return Manifest(
-            folder, f"{shown}: JSON Lines, {encoding}", columns, lambda: _json_rows(text, defaults)
+            folder,
+            Phrase("{name}: JSON Lines, {encoding}", name=shown, encoding=encoding),
+            columns,
+            lambda: _json_rows(text, defaults),
         )
     separator = _separator(text)
-    described = f"{shown}: {encoding}, separated by {_SEPARATORS[separator]}"
+    described = Phrase(
+        "{name}: {encoding}, separated by {separator}",
+        name=shown,
+        encoding=encoding,
+        separator=_SEPARATORS[separator],
+    )
     return _of_table(folder, described, lambda: _csv_rows(text, separator), defaults)
 
 
@@ -156,8 +169,11 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it has no such name"
-        raise UsageFault(f"the manifest {path} cannot be read: {reason}", "look at the path") from error
+        reason = getattr(error, "strerror", None) or Phrase("there is no such name")
+        raise UsageFault(
+            Phrase("the manifest {path} cannot be read: {reason}", path=path, reason=reason),
+            Phrase("look at the path"),
+        ) from error
 
 
 def _decoded(content: bytes, shown: str) -> tuple[str, str]:
@@ -179,8 +195,8 @@ def _decoded(content: bytes, shown: str) -> tuple[str, str]:
         return text, names[encoding]
     raise _faulty(
         "manifest-encoding",
-        f"{shown} is no text in UTF-8, UTF-16 or Windows-1255",
-        'save it as "CSV UTF-8" or as Excel workbook',
+        Phrase("{shown} is no text in UTF-8, UTF-16 or Windows-1255", shown=shown),
+        Phrase('save it as "CSV UTF-8" or as Excel workbook'),
     )
 
 
@@ -195,8 +211,10 @@ def _csv_rows(text: str, separator: str) -> Iterator[_TableRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            message = f"the row cannot be taken apart: {error}; what follows cannot be read"
-            hint = "is a quotation mark not closed, or a separator missing?"
+            message = Phrase(
+                "the row cannot be taken apart: {error}; what follows cannot be read", error=error
+            )
+            hint = Phrase("is a quotation mark not closed, or a separator missing?")
             yield number, Problem("row-malformed", message, hint, row=number)
             return
         if not (number == 1 and len(cells) <= 2 and _SEP_LINE.match(separator.join(cells))):
@@ -208,8 +226,10 @@ def _excel_rows(content: bytes) -> Callable[[], Iterator[_TableRow]]:
         import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, and slow to import
     except ModuleNotFoundError as error:
         raise UsageFault(
-            "an Excel workbook needs the extra `excel`",
-            "in the folder that docsend was installed from: pip install '.[excel]'; or save it as CSV",
+            Phrase("an Excel workbook needs the extra `excel`"),
+            Phrase(
+                "in the folder that docsend was installed from: pip install '.[excel]'; or save it as CSV"
+            ),
         ) from error
 
     def rows() -> Iterator[_TableRow]:
@@ -222,7 +242,9 @@ def _excel_rows(content: bytes) -> Callable[[], Iterator[_TableRow]]:
         except Exception as error:
             # openpyxl has no error of its own for what is broken inside.
             raise _faulty(
-                "manifest-malformed", "the workbook cannot be read", "save it again, or as CSV"
+                "manifest-malformed",
+                Phrase("the workbook cannot be read"),
+                Phrase("save it again, or as CSV"),
             ) from error
 
     return rows
@@ -268,12 +290,14 @@ def _filled(table: Iterator[_TableRow]) -> Iterator[_TableRow]:
 
 def _misfits(number: int, cells: Sequence[str], columns: Sequence[str]) -> Iterator[Problem]:
     if any(cell.strip() for cell in cells[len(columns) :]):
-        message = f"the row has {len(cells)} cells, its head has {len(columns)}"
-        hint = "a separator inside a text needs quotation marks around the text"
+        message = Phrase(
+            "the row has {count} cells, its head has {columns}", count=len(cells), columns=len(columns)
+        )
+        hint = Phrase("a separator inside a text needs quotation marks around the text")
         yield Problem("row-malformed", message, hint, row=number)
     if "status" in columns and len(cells) < len(columns):
-        message = "the row is cut short: whoever wrote this report was killed"
-        yield Problem("row-malformed", message, "send the manifest itself again", row=number)
+        message = Phrase("the row is cut short: whoever wrote this report was killed")
+        yield Problem("row-malformed", message, Phrase("send the manifest itself again"), row=number)
 
 
 def _columns(number: int, head: Sequence[str] | Problem) -> list[str]:
@@ -287,8 +311,8 @@ def _columns(number: int, head: Sequence[str] | Problem) -> list[str]:
     if not _known(head):
         raise _faulty(
             "no-columns",
-            "the first row names no column",
-            f"it has to name them: {', '.join(COLUMNS)}",
+            Phrase("the first row names no column"),
+            Phrase("it has to name them: {columns}", columns=", ".join(COLUMNS)),
             number,
         )
     for cell in head:
@@ -299,8 +323,10 @@ def _columns(number: int, head: Sequence[str] | Problem) -> list[str]:
             problems.append(_twice(name, number))
         names.append(name)
     if "documents" not in names:
-        hint = "it holds the paths, separated by ;"
-        problems.append(Problem("missing-column", "the column documents is missing", hint, row=number))
+        hint = Phrase("it holds the paths, separated by ;")
+        problems.append(
+            Problem("missing-column", Phrase("the column documents is missing"), hint, row=number)
+        )
     if problems:
         raise _faulty_as(problems)
     return names
@@ -310,12 +336,23 @@ def _unknown_column(name: str, row: int) -> Problem:
     from docsend.search import nearest  # noqa: PLC0415 - drags in difflib
 
     close = nearest(_column(name).replace("_", "-"), [known.replace("_", "-") for known in COLUMNS])
-    hint = f"did you mean {close.replace('-', '_')}?" if close else f"one of: {', '.join(COLUMNS)}"
-    return Problem("unknown-column", f"there is no column {without_numbers(name[:60])!r}", hint, row=row)
+    hint = (
+        Phrase("did you mean {close}?", close=close.replace("-", "_"))
+        if close
+        else Phrase("one of: {columns}", columns=", ".join(COLUMNS))
+    )
+    return Problem(
+        "unknown-column",
+        Phrase("there is no column {given!r}", given=without_numbers(name[:60])),
+        hint,
+        row=row,
+    )
 
 
 def _twice(name: str, row: int) -> Problem:
-    return Problem("duplicate-column", f"the column {name} stands twice", "keep one", row=row)
+    return Problem(
+        "duplicate-column", Phrase("the column {name} stands twice", name=name), Phrase("keep one"), row=row
+    )
 
 
 def _known(cells: Iterable[str]) -> list[str]:
@@ -341,11 +378,13 @@ def _json_rows(text: str, defaults: Submission) -> Iterator[Row]:
         try:
             raw = json.loads(line, object_pairs_hook=_no_twins)
         except (ValueError, RecursionError) as error:
-            reason = str(error) if isinstance(error, _Twins) else "is not JSON"
-            yield _unread(number, f"the row {reason}", "one object a line")
+            message = Phrase("the row is not JSON")
+            if isinstance(error, _Twins):
+                message = Phrase("the row has a member twice")
+            yield _unread(number, message, Phrase("one object a line"))
             continue
         if not isinstance(raw, dict):
-            yield _unread(number, "the row is not a JSON object", "one object a line")
+            yield _unread(number, Phrase("the row is not a JSON object"), Phrase("one object a line"))
             continue
         yield _json_row(number, raw, defaults)
 
@@ -368,9 +407,11 @@ def _json_row(number: int, raw: dict[str, Any], defaults: Submission) -> Row:
         ):
             cells[name] = clean(_cell(value))
         else:
-            message = f"{name} is neither a text nor a whole number"
+            message = Phrase("{name} is neither a text nor a whole number", name=name)
             problems.append(
-                Problem("row-malformed", message, "write it in quotation marks", field=name, row=number)
+                Problem(
+                    "row-malformed", message, Phrase("write it in quotation marks"), field=name, row=number
+                )
             )
     return _row(number, cells, defaults, problems)
 
@@ -378,8 +419,8 @@ def _json_row(number: int, raw: dict[str, Any], defaults: Submission) -> Row:
 def _list_of_documents(paths: list[Any], number: int, problems: list[Problem]) -> str:
     if all(isinstance(path, str) and ";" not in path for path in paths):
         return ";".join(paths)
-    message = "documents is not a list of paths without semicolons"
-    hint = "a semicolon separates paths in tables and reports: rename the file"
+    message = Phrase("documents is not a list of paths without semicolons")
+    hint = Phrase("a semicolon separates paths in tables and reports: rename the file")
     problems.append(Problem("row-malformed", message, hint, field="documents", row=number))
     return ""
 
@@ -391,7 +432,7 @@ class _Twins(ValueError):
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _Twins("has a member twice")
+        raise _Twins
     return members
 
 
@@ -407,13 +448,16 @@ def _row(number: int, named: dict[str, str], defaults: Submission, problems: lis
     cells = {name: value for name, value in named.items() if name in COLUMNS}
     for name, value in cells.items():
         if not _can_be(value):
-            hint = "write it anew, as plain text"
-            message = f"{name} has characters that no text has"
+            hint = Phrase("write it anew, as plain text")
+            message = Phrase("{name} has characters that no text has", name=name)
             problems.append(Problem("row-malformed", message, hint, field=name, row=number))
     meant = {name: _undamaged(name, value, number, problems) for name, value in cells.items()}
     if meant.get("sender"):
-        hint = "leave the column out, and say id or employer_file"
-        message = f"there is no sender {without_numbers(meant['sender'][:60])!r} here"
+        hint = Phrase("leave the column out, and say id or employer_file")
+        message = Phrase(
+            "there is no sender {given!r} here",
+            given=without_numbers(meant["sender"][:60]),
+        )
         problems.append(Problem("unknown-sender", message, hint, field="sender", row=number))
     said = {_OPTION_OF.get(name, name): value for name, value in meant.items() if value}
     options: dict[str, Any] = {name: value for name, value in said.items() if name in _STATED}
@@ -436,8 +480,8 @@ def _undamaged(name: str, value: str, number: int, problems: list[Problem]) -> s
     if name not in ("id", "mobile", "employer_file", "booklet"):
         return value
     if re.fullmatch(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+", value):
-        message = f"a spreadsheet has rounded the number in {name}"
-        hint = "make the column text, and enter the number again"
+        message = Phrase("a spreadsheet has rounded the number in {name}", name=name)
+        hint = Phrase("make the column text, and enter the number again")
         problems.append(Problem("number-rounded", message, hint, field=name, row=number))
         return ""
     value = re.sub(r"^([0-9]+)\.0$", r"\1", value)
@@ -450,8 +494,8 @@ def _undamaged(name: str, value: str, number: int, problems: list[Problem]) -> s
         restored = f"0{value}"
     if restored is None:
         return value
-    message = f"the leading zeros that a spreadsheet removed from {name} are put back"
-    hint = "make the column text, and they stay"
+    message = Phrase("the leading zeros that a spreadsheet removed from {name} are put back", name=name)
+    hint = Phrase("make the column text, and they stay")
     problems.append(Problem("zeros-restored", message, hint, severity="warning", field=name, row=number))
     return restored
 
@@ -483,7 +527,11 @@ def _is_inside(home: str, path: Path) -> bool:
 
 def _not_too_many(count: int) -> None:
     if count >= MOST_ROWS:
-        raise _faulty("manifest-too-large", f"the manifest has more than {MOST_ROWS:,} rows", "split it")
+        raise _faulty(
+            "manifest-too-large",
+            Phrase("the manifest has more than {most:,} rows", most=MOST_ROWS),
+            Phrase("split it"),
+        )
 
 
 def _faulty(code: str, message: str, hint: str, row: int | None = None) -> FaultySubmission:
@@ -491,8 +539,12 @@ def _faulty(code: str, message: str, hint: str, row: int | None = None) -> Fault
 
 
 def _faulty_as(problems: list[Problem]) -> FaultySubmission:
-    counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return FaultySubmission(f"the manifest: {counted}, nothing was sent", problems=problems)
+    message = Phrase.counted(
+        "the manifest: 1 problem, nothing was sent",
+        "the manifest: {count} problems, nothing was sent",
+        len(problems),
+    )
+    return FaultySubmission(message, problems=problems)
 
 
 TEMPLATE: tuple[dict[str, str], ...] = (

@@ -16,18 +16,22 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from docsend.console import safe
+from docsend.console import arrived, safe, trying_again
+from docsend.language import Phrase, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from docsend.console import Told
+    from docsend.language import Reader
     from docsend.submission import CheckedSubmission, Document
 
 
 class _Bar:
-    def __init__(self, progress: Progress, checked: CheckedSubmission) -> None:
+    def __init__(self, progress: Progress, checked: CheckedSubmission, reader: Reader) -> None:
         self._progress = progress
-        self._task = progress.add_task("declaring", total=checked.total_bytes)
+        self._reader = reader
+        self._task = progress.add_task(reader.text(Phrase("declaring")), total=checked.total_bytes)
         self._done = 0
         self._count = len(checked.documents)
         self._arrived = 0
@@ -43,15 +47,17 @@ class _Bar:
     def arrived(self, document: Document) -> None:
         self._done += document.size
         self._arrived += 1
-        line = f"sent {safe(document.name)}, {document.size:,} bytes ({self._arrived} of {self._count})"
-        self._progress.console.print(Text(line))
+        self._print(arrived(document, self._arrived, self._count))
 
     def waiting(self, reason: str, seconds: float) -> None:
-        self._progress.console.print(Text(f"{safe(reason)}; trying again in {seconds:.1f} s"))
+        self._print(trying_again(reason, seconds))
+
+    def _print(self, line: Phrase) -> None:
+        self._progress.console.print(Text(self._reader.text(line, safe=safe, isolated=True)))
 
 
 @contextlib.contextmanager
-def bar(checked: CheckedSubmission) -> Iterator[_Bar]:
+def bar(checked: CheckedSubmission, reader: Reader) -> Iterator[_Bar]:
     """Draw on stderr while the block runs; give the watcher that moves the bar."""
     progress = Progress(
         TextColumn("{task.description}", markup=False),
@@ -65,11 +71,11 @@ def bar(checked: CheckedSubmission) -> Iterator[_Bar]:
         redirect_stdout=False,  # results go where they are meant to go, also into a file
     )
     with progress:
-        yield _Bar(progress, checked)
+        yield _Bar(progress, checked, reader)
 
 
 @contextlib.contextmanager
-def rows(verb: str, total: int | None) -> Iterator[Callable[..., None]]:
+def rows(told: Told, total: int | None, reader: Reader) -> Iterator[Callable[..., None]]:
     """Draw how many rows of a batch have ended while the block runs; give what is told the numbers."""
     progress = Progress(
         TextColumn("{task.description}", markup=False),
@@ -81,14 +87,17 @@ def rows(verb: str, total: int | None) -> Iterator[Callable[..., None]]:
         expand=True,
         redirect_stdout=False,  # results go where they are meant to go, also into a file
     )
-    task = progress.add_task(verb, total=total, counts="")
-    of_total = f"/{total:,}" if total is not None else ""
+    task = progress.add_task(reader.text(told.heading), total=total, counts="")
 
     def count(done: int, failed: int = 0) -> None:
         elapsed = progress.tasks[0].elapsed or 0
-        rate = f", {done / elapsed:.0f}/s" if elapsed > 1 else ""
-        not_received = f", {failed:,} not received" if failed else ""
-        progress.update(task, completed=done, counts=f"{done:,}{of_total} rows{not_received}{rate}")
+        so_far = Phrase("{done:,} rows") if total is None else Phrase("{done:,}/{total:,} rows")
+        parts: list[str] = [so_far.about(done=done, total=total)]
+        if failed:
+            parts.append(Phrase("{count:,} not received", count=failed))
+        if elapsed > 1:
+            parts.append(Phrase("{rate:.0f} a second", rate=done / elapsed))
+        progress.update(task, completed=done, counts=reader.text(joined(parts), isolated=True))
 
     with progress:
         yield count

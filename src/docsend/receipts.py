@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from docsend.errors import LocalFailure
+from docsend.language import Phrase
 from docsend.submission import Delivery, Receipt, ReceivedDocument, canonical
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def kept(entry: Entry) -> Receipt | None:
         return read(entry.receipt)
     except MalformedReceipt as error:
         raise LocalFailure(
-            f"the ledger's receipt of {entry.key[:12]} is damaged", "restore the ledger from a copy"
+            Phrase("the ledger's receipt of {key} is damaged", key=entry.key[:12]),
+            Phrase("restore the ledger from a copy"),
         ) from error
 
 

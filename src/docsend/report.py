@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from docsend import disk
 from docsend.errors import LocalFailure, UsageFault
+from docsend.language import Phrase
 from docsend.manifest import COLUMNS, REPORT_COLUMNS, clean
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class Report:
 
     def _failure(self, error: OSError) -> LocalFailure:
         return LocalFailure(
-            f"the report {self._file} cannot be written: {error.strerror}",
-            "make room, or name another file with --report; the ledger knows what was received",
+            Phrase("the report {file} cannot be written: {reason}", file=self._file, reason=error.strerror),
+            Phrase("make room, or name another file with --report; the ledger knows what was received"),
         )
 
 
@@ -154,7 +155,9 @@ def write_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_j
 
 
 def _read(file: Path) -> Iterator[dict[str, str]]:
-    no_report = UsageFault(f"{file} is not a report of docsend", "name files that --report wrote")
+    no_report = UsageFault(
+        Phrase("{file} is not a report of docsend", file=file), Phrase("name files that --report wrote")
+    )
     try:
         if is_json(file):
             lines = file.read_text("utf-8").split("\n")  # splitlines would break texts at U+2028
@@ -165,7 +168,10 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
             if is_part(file) and rows and None in rows[-1].values():
                 del rows[-1]  # its writer was killed in the middle of it
     except OSError as error:
-        raise UsageFault(f"the report {file} cannot be read: {error.strerror}", "look at its path") from error
+        raise UsageFault(
+            Phrase("the report {file} cannot be read: {reason}", file=file, reason=error.strerror),
+            Phrase("look at its path"),
+        ) from error
     except (ValueError, csv.Error) as error:
         raise no_report from error
     for row in rows:
@@ -201,21 +207,32 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageFault(f"{file} cannot be a report: {error.strerror}", "name another file") from error
+        raise UsageFault(
+            Phrase("{file} cannot be a report: {reason}", file=file, reason=error.strerror),
+            Phrase("name another file"),
+        ) from error
     if not head or all(name.encode() in head for name in ("documents", "status", "received_at")):
         return
     given: os.stat_result | None = None
     with contextlib.suppress(OSError, ValueError):  # no such file, or a standard input that is none
         given = os.fstat(sys.stdin.fileno()) if manifest == "-" else os.stat(manifest)  # noqa: PTH116
     if given is not None and os.path.samestat(found, given):
-        raise UsageFault("the report would overwrite its own manifest", "give it another name")
-    raise UsageFault(f"{file} is there, and is no report of docsend", "name another file with --report")
+        raise UsageFault(
+            Phrase("the report would overwrite its own manifest"), Phrase("give it another name")
+        )
+    raise UsageFault(
+        Phrase("{file} is there, and is no report of docsend", file=file),
+        Phrase("name another file with --report"),
+    )
 
 
 def is_json(file: Path) -> bool:
     suffix = Path(file.name.removesuffix(_PART)).suffix.lower()
     if suffix not in (".csv", ".jsonl"):
-        raise UsageFault(f"a report is a .csv or a .jsonl, not {file.name!r}", "as in --report result.csv")
+        raise UsageFault(
+            Phrase("a report is a .csv or a .jsonl, not {name!r}", name=file.name),
+            Phrase("as in --report result.csv"),
+        )
     return suffix == ".jsonl"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.formats import FORMAT_OF_EXTENSION
+from docsend.language import Label, Phrase, joined
 from docsend.submission import (
     EMPLOYER_KINDS,
     CheckedSubmission,
@@ -84,17 +85,28 @@ def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]
     if checked.required is not None:
         if any(document.id == checked.required for document in asked):
             return None
-        message = f"the service asks for no document {checked.required!r} (any more)"
+        message = Phrase(
+            "the service asks for no document {required!r} (any more)", required=checked.required
+        )
         return Problem(
-            "unknown-required", message, "`docsend required` lists what it asks for", field="required"
+            "unknown-required", message, Phrase("`docsend required` lists what it asks for"), field="required"
         )
     if not waiting:
         return None
-    named = ", ".join(f"{document.titles['en']} (due {document.due})" for document in waiting)
+    named = joined(
+        [
+            Phrase("{title} (due {due})", title=Label(document.titles), due=document.due)
+            for document in waiting
+        ]
+    )
     return Problem(
         "required-documents-pending",
-        f"{checked.subject} takes nothing else before the documents that the service asks for: {named}",
-        "; ".join(f"docsend required upload {document.id} FILE" for document in waiting),
+        Phrase(
+            "{subject} takes nothing else before the documents that the service asks for: {named}",
+            subject=checked.subject,
+            named=named,
+        ),
+        "; ".join(f"docsend required upload {each.id} FILE" for each in waiting),
         field="subject",
     )
 
@@ -118,7 +130,14 @@ def _destination(submission: Submission, catalog: Catalog, found: Findings) -> D
     """Choose "l'une des quatre options ci-dessous", or the personal service."""
     if not submission.to:
         known = ", ".join(catalog.destinations)
-        found.append(Problem("destination-missing", "no destination is given", f"--to {known}", field="to"))
+        found.append(
+            Problem(
+                "destination-missing",
+                Phrase("no destination is given"),
+                Phrase("--to {known}", known=known),
+                field="to",
+            )
+        )
         return None
     destination = catalog.destinations.get(submission.to)
     if destination is None:
@@ -142,8 +161,8 @@ def _nothing_that_is_not_taken(submission: Submission, destination: Destination,
     found.extend(
         Problem(
             "not-taken",
-            f"{destination.code} takes no {_option(name)}",
-            f"leave {_option(name)} out, or choose another destination",
+            Phrase("{code} takes no {option}", code=destination.code, option=_option(name)),
+            Phrase("leave {option} out, or choose another destination", option=_option(name)),
             field=name,
         )
         for name, (value, taken) in given.items()
@@ -159,8 +178,15 @@ def _subject(
         return None
     subjects = catalog.subjects_of(destination.code)
     if not submission.subject:
-        hint = f"--subject CODE; `docsend catalog --to {destination.code}` lists them"
-        found.append(Problem("subject-missing", f"{destination.code} needs a subject", hint, field="subject"))
+        hint = Phrase("--subject CODE; `docsend catalog --to {code}` lists them", code=destination.code)
+        found.append(
+            Problem(
+                "subject-missing",
+                Phrase("{code} needs a subject", code=destination.code),
+                hint,
+                field="subject",
+            )
+        )
         return None
     if submission.subject not in {subject.code for subject in subjects}:
         found.append(_unknown("subject", submission.subject, subjects))
@@ -176,13 +202,13 @@ def _category_and_type(
     found: Findings,
 ) -> DocumentType | None:
     """Seed: "sélectionner la catégorie et le type de document"; a type with an online form is refused."""
-    where = f"`docsend catalog --to {destination.code}` lists them"
+    where = Phrase("`docsend catalog --to {code}` lists them", code=destination.code)
     if not submission.category:
-        hint = f"--category CODE; {where}"
-        found.append(Problem("category-missing", "no category is given", hint, field="category"))
+        hint = Phrase("--category CODE; {where}", where=where)
+        found.append(Problem("category-missing", Phrase("no category is given"), hint, field="category"))
     if not submission.type:
-        hint = f"--type CODE; {where}"
-        found.append(Problem("type-missing", "no document type is given", hint, field="type"))
+        hint = Phrase("--type CODE; {where}", where=where)
+        found.append(Problem("type-missing", Phrase("no document type is given"), hint, field="type"))
     if destination.needs_subject and subject is None:
         return None  # which categories and types there are depends on the subject
     category = _category(submission, catalog.categories_of(destination.code, subject), found)
@@ -194,8 +220,17 @@ def _category_and_type(
             found.append(_unknown("type", submission.type, in_category))
         return None
     if category is not None and category != type_.category:
-        message = f"the type {type_.code} is not in the category {category}"
-        found.append(Problem("unknown-type", message, f"--category {type_.category}", field="type"))
+        message = Phrase(
+            "the type {code} is not in the category {category}", code=type_.code, category=category
+        )
+        found.append(
+            Problem(
+                "unknown-type",
+                message,
+                Phrase("--category {category}", category=type_.category),
+                field="type",
+            )
+        )
     _online_form(type_, found)
     return type_
 
@@ -216,13 +251,24 @@ def _online_form(type_: DocumentType, found: Findings) -> None:
     """
     if type_.online is None:
         return
-    form = f"form {type_.online.number}" if type_.online.number else "a form"
-    where = f"fill it in at {type_.online.url}" if type_.online.url else "look for it on the institute's site"
+    number = type_.online.number
+    form = Phrase("form {number}", number=number) if number else Phrase("a form")
+    where = (
+        Phrase("fill it in at {url}", url=type_.online.url)
+        if type_.online.url
+        else Phrase("look for it on the institute's site")
+    )
     if type_.online.is_confirmed:
-        message = f"{type_.code} is filed online ({form}), the service does not take it as a document"
+        message = Phrase(
+            "{code} is filed online ({form}), the service does not take it as a document",
+            code=type_.code,
+            form=form,
+        )
         found.append(Problem("online-form-required", message, where, field="type"))
     else:
-        message = f"{type_.code} may have to be filed online ({form}); the service decides"
+        message = Phrase(
+            "{code} may have to be filed online ({form}); the service decides", code=type_.code, form=form
+        )
         found.append(
             Problem("online-form-possible", message, where, field="type", severity="warning"),
         )
@@ -235,19 +281,31 @@ def _branch(submission: Submission, catalog: Catalog, found: Findings) -> str | 
     return submission.branch or None
 
 
+_NONE_SUCH = {
+    "destination": Phrase("there is no destination {given!r} here"),
+    "subject": Phrase("there is no subject {given!r} here"),
+    "category": Phrase("there is no category {given!r} here"),
+    "type": Phrase("there is no type {given!r} here"),
+    "branch": Phrase("there is no branch {given!r} here"),
+}
+
+
 def _unknown(what: str, given: str, known: Iterable[Entry], *, field: str | None = None) -> Problem:
     from docsend.search import nearest  # noqa: PLC0415 - only for a fault
 
     codes = [entry.code for entry in known]
     close = nearest(given, codes)
     if close:
-        hint = f"did you mean {close}?"
+        hint = Phrase("did you mean {close}?", close=close)
     elif len(codes) <= 20:
-        hint = f"one of: {', '.join(codes)}"
+        hint = Phrase("one of: {choices}", choices=", ".join(codes))
     else:
-        hint = f"`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one"
+        hint = Phrase("`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one", what=what)
     return Problem(
-        f"unknown-{what}", f"there is no {what} {without_numbers(given)!r} here", hint, field=field or what
+        f"unknown-{what}",
+        _NONE_SUCH[what].about(given=without_numbers(given)),
+        hint,
+        field=field or what,
     )
 
 
@@ -269,20 +327,22 @@ def _identity(submission: Submission, destination: Destination, found: Findings)
 def _insured(submission: Submission, found: Findings) -> InsuredIdentity | None:
     """Nine digits, the last of them a check digit (stdnum.il.idnr). The number itself is never repeated."""
     if not submission.id_number:
-        message = "the insured person's id number is not given"
-        found.append(Problem("id-number-missing", message, "--id NUMBER", field="id"))
+        message = Phrase("the insured person's id number is not given")
+        found.append(Problem("id-number-missing", message, Phrase("--id NUMBER"), field="id"))
         return None
     from stdnum.il import idnr  # noqa: PLC0415 - a send to the employers' service does without it
 
     number = _digits(submission.id_number)
     if len(number) < 9 and number.isascii() and number.isdecimal():
-        message = f"an id number has 9 digits, this one has {len(number)}"
-        hint = "write it with its check digit and its leading zeros"
+        message = Phrase("an id number has 9 digits, this one has {count}", count=len(number))
+        hint = Phrase("write it with its check digit and its leading zeros")
         found.append(Problem("id-number-invalid", message, hint, field="id"))
         return None
     if len(number) != 9 or not number.isascii() or not idnr.is_valid(number):
-        message = "the id number is not one: it needs 9 digits, and the last must agree with the others"
-        hint = "compare it with the identity card; often two digits changed places"
+        message = Phrase(
+            "the id number is not one: it needs 9 digits, and the last must agree with the others"
+        )
+        hint = Phrase("compare it with the identity card; often two digits changed places")
         found.append(Problem("id-number-invalid", message, hint, field="id"))
         return None
     return InsuredIdentity(number)
@@ -293,25 +353,30 @@ def _employer(submission: Submission, found: Findings) -> EmployerIdentity | Non
     before = len(found)
     kind = next((kind for kind in EMPLOYER_KINDS if kind == (submission.employer_kind or "deduction")), None)
     if kind is None:
-        hint = f"one of: {', '.join(EMPLOYER_KINDS)}"
-        message = f"there is no kind of employer file {submission.employer_kind!r}"
+        hint = Phrase("one of: {choices}", choices=", ".join(EMPLOYER_KINDS))
+        message = Phrase("there is no kind of employer file {kind!r}", kind=submission.employer_kind)
         found.append(Problem("unknown-employer-kind", message, hint, field="employer_kind"))
     file = _employer_file(submission.employer_file, kind, found)
     booklet = (submission.booklet or "").strip()
     if not booklet:
-        message = "the booklet's identification number is not given"
-        hint = "--booklet NUMBER; it is printed on the vouchers of the booklet"
+        message = Phrase("the booklet's identification number is not given")
+        hint = Phrase("--booklet NUMBER; it is printed on the vouchers of the booklet")
         found.append(Problem("booklet-missing", message, hint, field="booklet"))
     elif not re.fullmatch(r"[0-9A-Za-z/-]{1,32}", booklet):
-        message = "the booklet's identification number has characters that no such number has"
-        hint = "digits, letters, - and / only, at most 32"
+        message = Phrase("the booklet's identification number has characters that no such number has")
+        hint = Phrase("digits, letters, - and / only, at most 32")
         found.append(Problem("booklet-invalid", message, hint, field="booklet"))
     mobile = _mobile(submission.mobile, found)
     email = unicodedata.normalize("NFC", submission.email or "").strip() or None
     is_address = re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email or "")
     if email and (_has_controls(email) or not is_address):
         found.append(
-            Problem("email-invalid", "the e-mail address is not one", "name@host.tld", field="email")
+            Problem(
+                "email-invalid",
+                Phrase("the e-mail address is not one"),
+                Phrase("name@host.tld"),
+                field="email",
+            )
         )
     if kind is None or any(problem.is_error for problem in found[before:]):
         return None
@@ -322,23 +387,23 @@ def _employer_file(stated: str | None, kind: str | None, found: Findings) -> str
     """A deduction file has nine digits and begins with 9; of the other kinds no format is public."""
     number = _digits(stated or "")
     if not number:
-        message = "the employer's file number is not given"
+        message = Phrase("the employer's file number is not given")
         found.append(
-            Problem("employer-file-missing", message, "--employer-file NUMBER", field="employer_file")
+            Problem("employer-file-missing", message, Phrase("--employer-file NUMBER"), field="employer_file")
         )
     elif not (number.isascii() and number.isdecimal() and len(number) <= 20):
-        message = "the employer's file number has other characters than digits, or more than 20"
-        hint = "digits only, as on the booklet"
+        message = Phrase("the employer's file number has other characters than digits, or more than 20")
+        hint = Phrase("digits only, as on the booklet")
         found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
     elif kind == "deduction" and len(number) != 9:
-        message = f"a deduction file number has 9 digits, this one has {len(number)}"
-        hint = "for another kind of file say --employer-kind household or building-committee"
+        message = Phrase("a deduction file number has 9 digits, this one has {count}", count=len(number))
+        hint = Phrase("for another kind of file say --employer-kind household or building-committee")
         found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
     elif kind == "deduction" and not _is_usual_deduction_file(number):
-        message = (
+        message = Phrase(
             "deduction file numbers begin with 9 and end in a check digit, as far as is known; not this one"
         )
-        hint = "compare it with the booklet"
+        hint = Phrase("compare it with the booklet")
         found.append(
             Problem("employer-file-unusual", message, hint, field="employer_file", severity="warning"),
         )
@@ -355,11 +420,11 @@ def _mobile(stated: str | None, found: Findings) -> str:
     """05 and eight digits; +972 and 00972 are the same number written for abroad."""
     number = re.sub(r"^(?:\+|00)972(?:\(?0\)?)?", "0", _digits(stated or ""))
     if not number:
-        message = "the mobile number is not given"
-        found.append(Problem("mobile-missing", message, "--mobile 05XXXXXXXX", field="mobile"))
+        message = Phrase("the mobile number is not given")
+        found.append(Problem("mobile-missing", message, Phrase("--mobile 05XXXXXXXX"), field="mobile"))
     elif not re.fullmatch(r"05[0-9]{8}", number):
-        message = "the mobile number is not one: it needs 10 digits and begins with 05"
-        found.append(Problem("mobile-invalid", message, "--mobile 05XXXXXXXX", field="mobile"))
+        message = Phrase("the mobile number is not one: it needs 10 digits and begins with 05")
+        found.append(Problem("mobile-invalid", message, Phrase("--mobile 05XXXXXXXX"), field="mobile"))
     return number
 
 
@@ -374,12 +439,21 @@ def _text(stated: str | None, field: str, at_most: int, found: Findings) -> str 
     """Text in NFC, without characters that a clerk's screen could take for commands."""
     text = unicodedata.normalize("NFC", stated or "").strip()
     if len(text) > at_most:
-        message = f"the {field} has {len(text)} characters, {at_most} are taken"
-        hint = "shorten it, or put it into a document"
+        message = Phrase(
+            "{field} has {count} characters, {at_most} are taken",
+            field=field,
+            count=len(text),
+            at_most=at_most,
+        )
+        hint = Phrase("shorten it, or put it into a document")
         found.append(Problem(f"{field}-too-long", message, hint, field=field))
     if _has_controls(text.replace("\n", "")):
-        message = f"the {field} has control characters or characters that reverse the reading direction"
-        found.append(Problem("text-not-accepted", message, "write it anew, as plain text", field=field))
+        message = Phrase(
+            "{field} has control characters or characters that reverse the reading direction", field=field
+        )
+        found.append(
+            Problem("text-not-accepted", message, Phrase("write it anew, as plain text"), field=field)
+        )
     return text or None
 
 
@@ -401,13 +475,16 @@ def _documents(
     """All rules of documents; the documents that could be read, in the order of their names."""
     documents = submission.documents
     if not documents:
-        found.append(Problem("documents-missing", "no document is given", field="documents"))
+        found.append(Problem("documents-missing", Phrase("no document is given"), field="documents"))
     most = destination.max_documents if destination else None
     if most is not None and len(documents) > most:
-        message = (
-            f"{len(documents)} documents are given, {destination.code if destination else ''} takes {most}"
+        message = Phrase(
+            "{count} documents are given, {destination} takes {most}",
+            count=len(documents),
+            destination=destination.code if destination else "",
+            most=most,
         )
-        hint = "send the rest in a second submission"
+        hint = Phrase("send the rest in a second submission")
         found.append(Problem("too-many-documents", message, hint, field="documents"))
     found.extend(_duplicates(documents))
     for document in documents:
@@ -441,13 +518,13 @@ def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Pr
         if same is None:
             first[document.sha256] = document.name
         else:
-            message = f"{document.name} is the same document as {same}"
+            message = Phrase("{name} is the same document as {same}", name=document.name, same=same)
             if same == document.name:
-                message = f"{document.name} is given twice"
+                message = Phrase("{name} is given twice", name=document.name)
             yield Problem(
                 "duplicate-document",
                 message,
-                "give it once",
+                Phrase("give it once"),
                 field="documents",
                 document=document.name,
                 path=document.path,
@@ -460,10 +537,16 @@ def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Iterator[P
     size = len(name.encode("utf-8", "surrogatepass"))
     has_separator = "/" in name or "\\" in name
     if has_separator or _has_controls(name) or size > at_most_bytes:
-        what = "is too long" if size > at_most_bytes else "has characters that cannot be shown"
-        what = "has a slash or backslash, as if it were a path" if has_separator else what
-        message = f"the file name {name[:60]!a} {what}"
-        yield Problem("name-not-accepted", message, "rename the file", field="documents", document=name)
+        message = Phrase("the file name {name!a} has characters that cannot be shown", name=name[:60])
+        if has_separator:
+            message = Phrase(
+                "the file name {name!a} has a slash or backslash, as if it were a path", name=name[:60]
+            )
+        elif size > at_most_bytes:
+            message = Phrase("the file name {name!a} is too long", name=name[:60])
+        yield Problem(
+            "name-not-accepted", message, Phrase("rename the file"), field="documents", document=name
+        )
 
 
 def _format(
@@ -475,8 +558,10 @@ def _format(
     extension = _extension(document.name)
     if extension in destination.formats:
         return
-    stated = f".{extension}" if extension else "a file without an extension"
-    message = f"{destination.code} does not take {stated}: {document.name}"
+    stated = f".{extension}" if extension else Phrase("a file without an extension")
+    message = Phrase(
+        "{code} does not take {stated}: {name}", code=destination.code, stated=stated, name=document.name
+    )
     yield Problem(
         "format-not-accepted",
         message,
@@ -493,11 +578,21 @@ def _format_cure(
     content = document.format if isinstance(document, Document) else None
     twins = [name for name in destination.formats if FORMAT_OF_EXTENSION.get(name) == content]
     if content and twins:
-        return f"its content is {content.upper()}: rename it to end in .{twins[0]}"
+        return Phrase(
+            "its content is {kind}: rename it to end in .{extension}",
+            kind=content.upper(),
+            extension=twins[0],
+        )
     others = [other.code for other in catalog.destinations.values() if extension in other.formats]
     if others:
-        return f"{destination.code} takes {taken}; `--to {others[0]}` takes {extension}"
-    return f"save it as PDF or as a picture: {destination.code} takes {taken}"
+        return Phrase(
+            "{code} takes {taken}; `--to {other}` takes {extension}",
+            code=destination.code,
+            taken=taken,
+            other=others[0],
+            extension=extension,
+        )
+    return Phrase("save it as PDF or as a picture: {code} takes {taken}", code=destination.code, taken=taken)
 
 
 def _extension(name: str) -> str:
@@ -506,15 +601,27 @@ def _extension(name: str) -> str:
 
 
 _UNREAD = {
-    "not-found": ("document-not-found", "there is no file {name}", "look at the path and its spelling"),
+    "not-found": (
+        "document-not-found",
+        Phrase("there is no file {name}"),
+        Phrase("look at the path and its spelling"),
+    ),
     "directory": (
         "not-a-regular-file",
-        "{name} is a folder",
-        "give the files in it; submissions have no folders",
+        Phrase("{name} is a folder"),
+        Phrase("give the files in it; submissions have no folders"),
     ),
-    "not-regular": ("not-a-regular-file", "{name} is a pipe, socket or device, not a file", "give a file"),
-    "unreadable": ("unreadable-document", "{name} cannot be read", "look at its permissions and at the disk"),
-    "empty": ("empty-document", "{name} is empty, it has 0 bytes", "scan or save it again"),
+    "not-regular": (
+        "not-a-regular-file",
+        Phrase("{name} is a pipe, socket or device, not a file"),
+        Phrase("give a file"),
+    ),
+    "unreadable": (
+        "unreadable-document",
+        Phrase("{name} cannot be read"),
+        Phrase("look at its permissions and at the disk"),
+    ),
+    "empty": ("empty-document", Phrase("{name} is empty, it has 0 bytes"), Phrase("scan or save it again")),
 }
 
 
@@ -522,7 +629,7 @@ def _unread(document: UnreadDocument, destination: Destination | None, catalog: 
     if document.reason == "too-large":
         return _too_large(document, destination, catalog)
     code, message, hint = _UNREAD[document.reason]
-    return Problem(code, message.format(name=document.name), hint, field="documents", document=document.name)
+    return Problem(code, message.about(name=document.name), hint, field="documents", document=document.name)
 
 
 def _too_large(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
@@ -530,44 +637,58 @@ def _too_large(document: UnreadDocument, destination: Destination | None, catalo
     size = document.size or 0
     roomiest = max(catalog.destinations.values(), key=lambda known: known.max_document_bytes)
     limit = (destination or roomiest).max_document_bytes
-    where = destination.code if destination else "every destination"
-    message = f"{document.name} has {size:,} bytes, {where} takes {in_words(limit)} ({limit:,} bytes)"
-    hint = "scan it at a lower resolution (300 dpi, black and white) or in two parts"
+    where = destination.code if destination else Phrase("every destination")
+    message = Phrase(
+        "{name} has {size:,} bytes, {where} takes {limit_in_words} ({limit:,} bytes)",
+        name=document.name,
+        size=size,
+        where=where,
+        limit_in_words=in_words(limit),
+        limit=limit,
+    )
+    hint = Phrase("scan it at a lower resolution (300 dpi, black and white) or in two parts")
     if size <= roomiest.max_document_bytes:
-        hint = (
-            f"the {where} destination takes {in_words(limit)}; "
-            f"`--to {roomiest.code}` takes {in_words(roomiest.max_document_bytes)}"
+        hint = Phrase(
+            "the {where} destination takes {limit_in_words}; `--to {code}` takes {more}",
+            where=where,
+            limit_in_words=in_words(limit),
+            code=roomiest.code,
+            more=in_words(roomiest.max_document_bytes),
         )
     return Problem("document-too-large", message, hint, field="documents", document=document.name)
 
 
 def _near_limit(document: Document, destination: Destination) -> Problem:
-    message = (
-        f"{document.name} has {document.size:,} bytes: whether the institute's "
-        f'"{in_words(destination.max_document_bytes)}" means {destination.near_document_bytes:,} bytes '
-        f"or {destination.max_document_bytes:,} is not public"
+    message = Phrase(
+        '{name} has {size:,} bytes: whether the institute\'s "{limit_in_words}" means {less:,} bytes or '
+        "{more:,} is not public",
+        name=document.name,
+        size=document.size,
+        limit_in_words=in_words(destination.max_document_bytes),
+        less=destination.near_document_bytes,
+        more=destination.max_document_bytes,
     )
-    hint = "a smaller file is safe"
+    hint = Phrase("a smaller file is safe")
     return Problem(
         "size-near-limit", message, hint, severity="warning", field="documents", document=document.name
     )
 
 
 _KINDS = {
-    "jpeg": "a JPEG picture",
-    "tiff": "a TIFF picture",
-    "png": "a PNG picture",
-    "bmp": "a BMP picture",
-    "pdf": "a PDF",
-    "bigtiff": "a BigTIFF picture",
-    "gif": "a GIF picture",
-    "webp": "a WebP picture",
-    "heic": "a HEIC photo",
-    "zip": "a ZIP file or an Office document",
-    "msoffice": "an Office document",
-    "rtf": "an RTF text",
-    "html": "a web page",
-    None: "something else",
+    "jpeg": Phrase("a JPEG picture"),
+    "tiff": Phrase("a TIFF picture"),
+    "png": Phrase("a PNG picture"),
+    "bmp": Phrase("a BMP picture"),
+    "pdf": Phrase("a PDF"),
+    "bigtiff": Phrase("a BigTIFF picture"),
+    "gif": Phrase("a GIF picture"),
+    "webp": Phrase("a WebP picture"),
+    "heic": Phrase("a HEIC photo"),
+    "zip": Phrase("a ZIP file or an Office document"),
+    "msoffice": Phrase("an Office document"),
+    "rtf": Phrase("an RTF text"),
+    "html": Phrase("a web page"),
+    None: Phrase("something else"),
 }
 
 
@@ -575,22 +696,33 @@ def _content(document: Document) -> Iterator[Problem]:
     """The content is what the extension says, is whole, and opens without a password."""
     promised = FORMAT_OF_EXTENSION.get(_extension(document.name))
     if promised is not None and promised != document.format:
-        message = f"{document.name} is not {_KINDS[promised]}, its content is {_KINDS[document.format]}"
+        message = Phrase(
+            "{name} is not {promised}, its content is {found}",
+            name=document.name,
+            promised=_KINDS[promised],
+            found=_KINDS[document.format],
+        )
         same = next((name for name, kind in FORMAT_OF_EXTENSION.items() if kind == document.format), None)
-        hint = f"rename it to end in .{same}" if same else "open it and save or export it as PDF"
+        hint = (
+            Phrase("rename it to end in .{same}", same=same)
+            if same
+            else Phrase("open it and save or export it as PDF")
+        )
         if document.format is None:
-            hint = "it may be damaged: open it, and save or scan it again"
+            hint = Phrase("it may be damaged: open it, and save or scan it again")
         yield Problem("content-mismatch", message, hint, field="documents", document=document.name)
     elif document.defect == "encrypted":
-        message = f"{document.name} is an encrypted PDF, which a clerk cannot open without its password"
-        hint = "print it to a new PDF without a password"
+        message = Phrase(
+            "{name} is an encrypted PDF, which a clerk cannot open without its password", name=document.name
+        )
+        hint = Phrase("print it to a new PDF without a password")
         yield Problem("encrypted-pdf", message, hint, field="documents", document=document.name)
     elif document.defect == "damaged":
-        message = f"{document.name} is damaged or cut short"
-        hint = "copy, save or scan it again; a download may have broken off"
+        message = Phrase("{name} is damaged or cut short", name=document.name)
+        hint = Phrase("copy, save or scan it again; a download may have broken off")
         yield Problem("damaged-document", message, hint, field="documents", document=document.name)
 
 
-def in_words(limit: int) -> str:
+def in_words(limit: int) -> Phrase:
     """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
-    return f"{limit / 2**20:g} MB"
+    return Phrase("{size} MB", size=f"{limit / 2**20:g}")

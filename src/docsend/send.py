@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from docsend import answers, documents, receipts, rules
 from docsend.errors import FaultySubmission, Refused, Unfinished
+from docsend.language import Phrase
 from docsend.submission import Delivery, Problem
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def deliver(
     if before := receipts.delivered(known):
         return before
     if known.state == "withdrawn":
-        problem = Problem("withdrawn", "this submission was withdrawn for good", "--again sends it anew")
+        problem = Problem(
+            "withdrawn", Phrase("this submission was withdrawn for good"), Phrase("--again sends it anew")
+        )
         raise Refused(problem.message, problem.hint, [problem])
     return _to_the_receipt(checked, lambda: far_side.declare(checked), far_side, ledger)
 
@@ -92,7 +95,7 @@ def _required_first(
         return
     problem = required.problem(checked)
     if problem is not None:
-        raise FaultySubmission("1 problem, nothing was sent", problems=[problem])
+        raise FaultySubmission.of([problem])
 
 
 def _to_the_receipt(
@@ -128,7 +131,8 @@ def _go(
         ledger.received(far_side.name, submission.key, receipt)
         return Delivery(receipt, is_repeated)
     raise Unfinished(
-        "the service forgets what was declared to it", "nothing is lost: run the same command again later"
+        Phrase("the service forgets what was declared to it"),
+        Phrase("nothing is lost: run the same command again later"),
     )
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from docsend import __version__, answers
 from docsend.answers import Answer, Opened
 from docsend.errors import SignInNeeded, Unfinished, UsageFault
+from docsend.language import Phrase
 from docsend.patience import Pace, Patience, Reserve
 from docsend.submission import canonical
 
@@ -212,15 +213,20 @@ class Service:
                 answer = self._signed_exchange(request) if request.signed else self._exchange(request)
                 if answer.status not in _WORTH_REPEATING or request.counts:
                     return self._read(answer, read)
-                trouble, asked_to_wait = f"the service answered {answer.status}", answers.retry_after(answer)
+                trouble = Phrase("the service answered {status}", status=answer.status)
+                asked_to_wait = answers.retry_after(answer)
                 if answer.status == httpx.codes.TOO_MANY_REQUESTS:
                     self._pace.too_fast()
             except httpx.TransportError as error:
                 trouble, asked_to_wait = _in_words(error), None
                 if request.counts and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-                    raise Unfinished(f"{trouble}: {self._url}", "nothing is lost: try again") from None
+                    raise Unfinished(
+                        Phrase("{trouble}: {url}", trouble=trouble, url=self._url),
+                        Phrase("nothing is lost: try again"),
+                    ) from None
             except answers.NotTheContract as error:
-                trouble, asked_to_wait = f"the answer is not what the contract says ({error})", None
+                trouble = Phrase("the answer is not what the contract says ({why})", why=error.args[0])
+                asked_to_wait = None
             self._reserve.failed()
             pause = self._patience.pause(attempt) if asked_to_wait is None else asked_to_wait
             attempt += 1
@@ -240,17 +246,23 @@ class Service:
         while True:
             held, closed = self._pace.held_for(), self._reserve.closed_for(self._patience.total_s)
             if held > self._patience.total_s:
-                raise self._given_up("the service asks for a pause", held)
+                raise self._given_up(Phrase("the service asks for a pause"), held)
             if closed > self._patience.total_s:
-                raise self._given_up(f"the service has failed {Reserve.FAILURES} times in a row", None)
+                often = Phrase("the service has failed {count} times in a row", count=Reserve.FAILURES)
+                raise self._given_up(often, None)
             if (pause := max(held, closed)) < _SHORTEST_PAUSE_S:
                 return
-            self._watcher.waiting("the service does not answer, or asks for a pause", pause)
+            self._watcher.waiting(Phrase("the service does not answer, or asks for a pause"), pause)
             self._sleep(pause)
 
-    def _given_up(self, trouble: str, asked_to_wait: float | None) -> Unfinished:
-        later = f"in {asked_to_wait:.0f} s, as the service asks, " if asked_to_wait else ""
-        return Unfinished(f"{trouble}: {self._url}", f"nothing is lost: {later}run the same command again")
+    def _given_up(self, trouble: Phrase, asked_to_wait: float | None) -> Unfinished:
+        hint = Phrase("nothing is lost: run the same command again")
+        if asked_to_wait:
+            hint = Phrase(
+                "nothing is lost: in {seconds:.0f} s, as the service asks, run the same command again",
+                seconds=asked_to_wait,
+            )
+        return Unfinished(Phrase("{trouble}: {url}", trouble=trouble, url=self._url), hint)
 
     def _read(self, answer: Answer, read: Callable[[Answer], _T]) -> _T:
         """Read an answer; one that the contract knows shows that the service works, also if it refuses."""
@@ -268,7 +280,9 @@ class Service:
     def _signed_exchange(self, asked: _Request) -> Answer:
         """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
         if self._account is None:
-            raise SignInNeeded("the personal service needs a sign-in", "docsend login")
+            raise SignInNeeded(
+                Phrase("the personal service needs a sign-in"), Phrase("`docsend login` signs in")
+            )
         token = self._account.token(self.sign_in)
         answer = self._exchange(asked.with_token(token))
         if answer.status == 401:
@@ -277,7 +291,8 @@ class Service:
             if answer.status == 401:
                 raise self._account.refused(
                     SignInNeeded(
-                        "the service does not accept the session that it has just given", "docsend login"
+                        Phrase("the service does not accept the session that it has just given"),
+                        Phrase("`docsend login` signs in"),
                     )
                 )
         return answer
@@ -307,16 +322,20 @@ class Service:
             if response.status_code != httpx.codes.NOT_MODIFIED and 300 <= response.status_code < 400:
                 # Invariant 5: a redirect would carry documents and tokens to somebody else.
                 raise Unfinished(
-                    f"{self._url} sends elsewhere ({response.status_code}), and redirects are not followed",
-                    "is the address right? A network's sign-in page answers like this, too",
+                    Phrase(
+                        "{url} sends elsewhere ({status_code}), and redirects are not followed",
+                        url=self._url,
+                        status_code=response.status_code,
+                    ),
+                    Phrase("is the address right? A network's sign-in page answers like this, too"),
                 )
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise answers.NotTheContract("compressed, though nobody asked for that")
+                raise answers.NotTheContract(Phrase("compressed, though nobody asked for that"))
             body = b""
             for piece in response.iter_raw():
                 body += piece
                 if len(body) > asked.most:
-                    raise answers.NotTheContract(f"more than {asked.most} bytes")
+                    raise answers.NotTheContract(Phrase("more than {most:,} bytes", most=asked.most))
             return Answer(response.status_code, response.headers, body)
         finally:
             response.close()
@@ -334,7 +353,9 @@ def _client(url: str, proxy: str | None, *, connections: int = 1) -> httpx.Clien
     try:
         _ = httpx.URL(url).host  # which decodes what IDNA encoded
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise UsageFault("the service's address is not one", "as in https://documents.example") from error
+        raise UsageFault(
+            Phrase("the service's address is not one"), Phrase("as in https://documents.example")
+        ) from error
     verify: ssl.SSLContext | bool = False  # over http there is nothing to verify, and stores load slowly
     if url.startswith("https:"):
         import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
@@ -346,7 +367,8 @@ def _client(url: str, proxy: str | None, *, connections: int = 1) -> httpx.Clien
         transport = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False, limits=limits)
     except (httpx.InvalidURL, UnicodeError) as error:  # without its value: it may hold a password
         raise UsageFault(
-            "the proxy of the environment is not the address of one", "as in http://proxy.example:3128"
+            Phrase("the proxy of the environment is not the address of one"),
+            Phrase("as in http://proxy.example:3128"),
         ) from error
     # The pool has this seam, and httpx 0.28, its last release, no other way to it.
     transport._pool._network_backend = _Timed(transport._pool._network_backend)  # noqa: SLF001
@@ -431,14 +453,14 @@ def _submission(key: str) -> str:
     return f"/v1/submissions/{key}"
 
 
-def _in_words(error: httpx.TransportError) -> str:
+def _in_words(error: httpx.TransportError) -> Phrase:
     """Say what went wrong between here and the service, without the words of the libraries below."""
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return "the service's certificate cannot be verified"
-        return "the service cannot be reached"
+            return Phrase("the service's certificate cannot be verified")
+        return Phrase("the service cannot be reached")
     if isinstance(error, httpx.TimeoutException):
-        return "the service did not answer in time"
+        return Phrase("the service did not answer in time")
     if isinstance(error, httpx.ProxyError):
-        return "the proxy did not let the request through"
-    return "the connection broke off"
+        return Phrase("the proxy did not let the request through")
+    return Phrase("the connection broke off")

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from docsend.catalog import LANGUAGES
+from docsend import language
 from docsend.errors import UsageFault
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from urllib.parse import SplitResult
 
-    from docsend.catalog import Language
+    from docsend.language import Language
 
 SANDBOX = "sandbox"
 DEFAULT_PATIENCE_S = 300.0
@@ -87,10 +88,13 @@ class Settings:
         """Give the service to send to; raise UsageFault if none was chosen."""
         if self.endpoint is None:
             raise UsageFault(
-                "no service is chosen",
-                "the institute publishes no programming interface, so docsend has no default: try it with "
-                "`--service sandbox`, or name an address with --service, DOCSEND_SERVICE or "
-                f"default_service in {self.config_file}",
+                Phrase("no service is chosen"),
+                Phrase(
+                    "the institute publishes no programming interface, so docsend has no default: "
+                    "try it with `--service sandbox`, or name an address with --service, DOCSEND_SERVICE or "
+                    "default_service in {config_file}",
+                    config_file=self.config_file,
+                ),
             )
         return self.endpoint
 
@@ -140,6 +144,14 @@ def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
     return own.user_config_path, own.user_data_path
 
 
+class _Fault(Exception):
+    """The configuration holds what it may not."""
+
+    def __init__(self, message: Phrase) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 @dataclass(frozen=True, slots=True)
 class _Config:
     """config.toml, read into types once."""
@@ -156,40 +168,53 @@ class _Config:
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
             raise UsageFault(
-                f"{file} cannot be read", f"{type(error).__name__}: mend or remove it"
+                Phrase("{file} cannot be read", file=file),
+                Phrase("{kind}: mend or remove it", kind=type(error).__name__),
             ) from error
         import tomllib  # noqa: PLC0415 - only those who have a configuration pay for its parser
 
         try:
             return cls._from(tomllib.loads(text))
         except RecursionError as error:
-            raise UsageFault(f"{file} is nested too deeply", "see docs/configuration.md") from error
+            raise UsageFault(
+                Phrase("{file} is nested too deeply", file=file), Phrase("see docs/configuration.md")
+            ) from error
+        except _Fault as fault:
+            raise UsageFault(
+                Phrase("{file}: {error}", file=file, error=fault.message),
+                Phrase("see docs/configuration.md for what it may hold"),
+            ) from fault
         except (tomllib.TOMLDecodeError, ValueError) as error:
-            raise UsageFault(f"{file}: {error}", "see docs/configuration.md for what it may hold") from error
+            raise UsageFault(
+                Phrase("{file}: {error}", file=file, error=error),
+                Phrase("see docs/configuration.md for what it may hold"),
+            ) from error
 
     @classmethod
     def _from(cls, raw: dict[str, Any]) -> _Config:
-        _no_strays(raw, {"services", "default_service", "patience"}, "the file")
+        _no_strays(raw, {"services", "default_service", "patience"}, Phrase("the file"))
         services: dict[str, str] = {}
         for name, table in _table(raw, "services").items():
             if not isinstance(table, dict) or not isinstance(table.get("url"), str):
-                raise ValueError(f"[services.{name}] needs a url")  # noqa: TRY004 - all faults are ValueError
+                raise _Fault(Phrase("[services.{name}] needs a url", name=name))
             _no_strays(table, {"url"}, f"[services.{name}]")
             if name == SANDBOX:
-                raise ValueError(f"[services.{name}]: this name is the sandbox's, choose another")
+                raise _Fault(
+                    Phrase("[services.{name}]: this name is the sandbox's, choose another", name=name)
+                )
             services[name] = table["url"]
         default, patience = raw.get("default_service"), raw.get("patience")
         if not isinstance(default, str | None):
-            raise ValueError("default_service is the name of a service, a text")  # noqa: TRY004
+            raise _Fault(Phrase("default_service is the name of a service, a text"))
         if patience is not None and not (_is_number(patience) and _is_patience(patience)):
-            raise ValueError("patience is a number of seconds, from 0 up to a week")
+            raise _Fault(Phrase("patience is a number of seconds, from 0 up to a week"))
         return cls(services, default, patience)
 
 
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
     table = raw.get(name, {})
     if not isinstance(table, dict):
-        raise ValueError(f"{name} is a table: [{name}.NAME]")  # noqa: TRY004
+        raise _Fault(Phrase("{name} is a table: [{name}.NAME]", name=name))
     return table
 
 
@@ -199,15 +224,24 @@ def _no_strays(table: Mapping[str, Any], known: set[str], where: str) -> None:
             from docsend.search import nearest  # noqa: PLC0415 - only for a fault
 
             close = nearest(name.replace("_", "-"), [key.replace("_", "-") for key in known])
-            meant = f", did you mean {close.replace('-', '_')}?" if close else ""
-            raise ValueError(f"unknown key {name!r} in {where}{meant}")
+            if close:
+                meant = close.replace("-", "_")
+                raise _Fault(
+                    Phrase(
+                        "unknown key {name!r} in {where}, did you mean {meant}?",
+                        name=name,
+                        where=where,
+                        meant=meant,
+                    )
+                )
+            raise _Fault(Phrase("unknown key {name!r} in {where}", name=name, where=where))
 
 
 def _writable(stated: str | None, name: str) -> str | None:
     try:
         (stated or "").encode()
     except UnicodeEncodeError:
-        raise UsageFault(f"{name} is not UTF-8", "write it anew") from None
+        raise UsageFault(Phrase("{name} is not UTF-8", name=name), Phrase("write it anew")) from None
     return stated
 
 
@@ -224,8 +258,8 @@ def _seconds(stated: str | None, configured: float | None) -> float:
         seconds = -1
     if not _is_patience(seconds):
         raise UsageFault(
-            f"DOCSEND_PATIENCE is {stated!r}, not a number of seconds",
-            "say how many, as in 300; at most a week",
+            Phrase("DOCSEND_PATIENCE is {stated!r}, not a number of seconds", stated=stated),
+            Phrase("say how many, as in 300; at most a week"),
         )
     return seconds
 
@@ -240,13 +274,14 @@ def _is_patience(seconds: float) -> bool:
 
 
 def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
-    asked = flag or environment.get("DOCSEND_LANG")
-    if asked and asked not in LANGUAGES:
-        raise UsageFault(f"there is no language {asked!r} here", f"one of: {', '.join(LANGUAGES)}")
-    locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""
-    # "iw" is Hebrew's code of before 1989, which some systems still use.
-    spoken = {"he": "he", "iw": "he", "fr": "fr"}.get(locale[:2].lower(), "en")
-    return next(language for language in LANGUAGES if language == (asked or spoken))
+    try:
+        return language.spoken(flag, environment)
+    except ValueError as error:
+        asked = error.args[0]
+        raise UsageFault(
+            Phrase("there is no language {asked!r} here", asked=asked),
+            Phrase("one of: {choices}", choices=", ".join(language.LANGUAGES)),
+        ) from None
 
 
 # -- addresses ---------------------------------------------------------------------------------------------
@@ -255,10 +290,10 @@ def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
 # What is not ASCII in it, IDNA judges when the service is opened.
 _LABEL = re.compile(r"[a-z0-9_\x80-\U0010ffff-]{1,63}")
 _NAMED = (
-    "the service's address has a name or a password in it",
-    "leave them out: addresses are shown in outputs",
+    Phrase("the service's address has a name or a password in it"),
+    Phrase("leave them out: addresses are shown in outputs"),
 )
-_NO_ADDRESS = ("the service's address is not one", "as in https://documents.example")
+_NO_ADDRESS = (Phrase("the service's address is not one"), Phrase("as in https://documents.example"))
 
 
 def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> Endpoint:
@@ -269,7 +304,10 @@ def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> E
         if "@" in address:
             raise UsageFault(*_NAMED)
         known = ", ".join([SANDBOX, *config.services])
-        raise UsageFault(f"there is no service {chosen!r}", f"an address (https://...) or one of: {known}")
+        raise UsageFault(
+            Phrase("there is no service {chosen!r}", chosen=chosen),
+            Phrase("an address (https://...) or one of: {known}", known=known),
+        )
     parts = _parts(address)
     if parts is None or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
         raise UsageFault(*_NO_ADDRESS)
@@ -278,7 +316,8 @@ def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> E
         raise UsageFault(*_NAMED)
     if parts.scheme == "http" and not _is_loopback(host):
         raise UsageFault(
-            f"http to {host} could be read on the way", "use https; http is for this machine only"
+            Phrase("http to {host} could be read on the way", host=host),
+            Phrase("use https; http is for this machine only"),
         )
     url = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
     return Endpoint(url, _proxy(parts.scheme, host, environment))
@@ -330,7 +369,7 @@ def _proxy(scheme: str, host: str, environment: Mapping[str, str]) -> str | None
     if parts is None or parts.scheme not in ("http", "https"):
         # Without its value: it may hold a password.
         raise UsageFault(
-            f"{name.upper()} of the environment is not the address of an http proxy",
-            "as in http://proxy.example:3128; NO_PROXY names what is reached without one",
+            Phrase("{name} of the environment is not the address of an http proxy", name=name.upper()),
+            Phrase("as in http://proxy.example:3128; NO_PROXY names what is reached without one"),
         )
     return address

@@ -35,7 +35,19 @@ import jsonschema
 import docsend
 import doubles
 import samples
-from docsend import answers, catalog, console, documents, receipts, rules, search, service, settings, shapes
+from docsend import (
+    answers,
+    catalog,
+    console,
+    documents,
+    language,
+    receipts,
+    rules,
+    search,
+    service,
+    settings,
+    shapes,
+)
 from docsend.cli import app
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, UsageFault
 from docsend.ledger import Entry
@@ -736,7 +748,7 @@ class _Catalogs(_Inputs):
         for argv in (
             ("catalog", "--update"),
             ("catalog",),
-            ("catalog", "payslips", "--lang", rng.choice(catalog.LANGUAGES)),
+            ("catalog", "payslips", "--lang", rng.choice(language.LANGUAGES)),
             ("catalog", "--to", "benefits"),
         ):
             as_json = rng.random() < 0.5 and argv != ("catalog", "--update")

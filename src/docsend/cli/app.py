@@ -4,6 +4,7 @@ import errno
 import importlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ import typer.core
 from docsend import __version__, signals
 from docsend.cli.session import taking_common_options
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
+from docsend.language import Language, Phrase, Reader, spoken
 
 # In the order of the help. Each is a module with a `register(app)`.
 COMMANDS = ("send", "login", "required", "catalog", "receipts", "sandbox")
@@ -83,10 +85,10 @@ def main(argv: Sequence[str]) -> int:
         with signals.raised():
             return _run(argv)
     except DocsendError as error:
-        return _report(error, as_json=_asks_for_json(argv))
+        return _report(error, argv)
     except Exception as error:  # noqa: BLE001 - the last border: a bug is reported, not thrown at the user
         bug = _bug(error, with_trace="-v" in argv or "--verbose" in argv)
-        return _report(bug, as_json=_asks_for_json(argv))
+        return _report(bug, argv)
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -98,11 +100,16 @@ def _run(argv: Sequence[str]) -> int:
 
 def _call(argv: Sequence[str]) -> int:
     try:
-        code = build(argv[0])(args=list(argv), prog_name="docsend", standalone_mode=False)
+        root = typer.main.get_command(build(argv[0]))
+        if (language := _language(argv)) != "en":
+            from docsend.cli.help import translate  # noqa: PLC0415 - English does without
+
+            translate(root, Reader(language))
+        code = root(args=list(argv), prog_name="docsend", standalone_mode=False)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop) from None
     except typer.Abort:
-        raise Interrupted("interrupted") from None
+        raise Interrupted(Phrase("interrupted")) from None
     except SystemExit as stop:
         # Typer writes its help itself, and leaves this way when nobody reads it: `docsend --help | true`.
         if isinstance(stop.__context__, BrokenPipeError):
@@ -111,17 +118,21 @@ def _call(argv: Sequence[str]) -> int:
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise
-        raise LocalFailure(f"the disk failed: {error.strerror}", "look at its space and its state") from error
+        raise LocalFailure(
+            Phrase("the disk failed: {reason}", reason=error.strerror),
+            Phrase("look at its space and its state"),
+        ) from error
     except typer.TyperException as error:
         raise _usage(error) from error
     return int(code or 0)
 
 
-def _report(error: DocsendError, *, as_json: bool) -> int:
+def _report(error: DocsendError, argv: Sequence[str]) -> int:
     from docsend import result  # noqa: PLC0415 - only a failure pays for its report
     from docsend.console import Console  # noqa: PLC0415
 
-    Console(as_json=as_json).failure(error, result.of_error(error))
+    console = Console(as_json=_asks_for_json(argv), language=_language(argv))
+    console.failure(error, result.of_error(error))
     return int(error.code)
 
 
@@ -136,7 +147,48 @@ def _usage(error: typer.TyperException) -> UsageFault:
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "docsend"
-    return UsageFault(message[:1].lower() + message[1:].rstrip("."), f"`{path} --help` tells what it takes")
+    return UsageFault(_of_typer(message), Phrase("`{path} --help` tells what it takes", path=path))
+
+
+# What Typer says of a command line, and how it is said here.
+_OF_TYPER = (
+    (r"No such option: (?P<option>\S+)", Phrase("no such option: {option}")),
+    (
+        r"No such option: (?P<option>\S+) \(Possible options: (?P<close>.+)\)",
+        Phrase("no such option: {option}; did you mean {close}?"),
+    ),
+    (
+        r"No such option: (?P<option>\S+) Did you mean (?P<close>.+)\?",
+        Phrase("no such option: {option}; did you mean {close}?"),
+    ),
+    (r"No such command '(?P<command>.*)'", Phrase("no such command: {command}")),
+    (
+        r"No such command '(?P<command>.*)'\. Did you mean '(?P<close>.+)'\?",
+        Phrase("no such command: {command}; did you mean {close}?"),
+    ),
+    (r"Missing command", Phrase("missing: the command")),
+    (r"Missing argument '(?P<name>.*)'", Phrase("missing: {name}")),
+    (r"Missing option '(?P<name>.*)'", Phrase("missing: {name}")),
+    (r"Option '(?P<option>.+)' requires (?:an|\d+) arguments?", Phrase("{option} needs a value")),
+    (r"Option '(?P<option>.+)' does not take a value", Phrase("{option} takes no value")),
+    (r"Got unexpected extra argument(?:s|\(s\))? \((?P<words>.*)\)", Phrase("too many words: {words}")),
+    (
+        r"Invalid value for '(?P<name>.+)': '(?P<value>.*)' is not a valid int(?:eger)?(?: range)?",
+        Phrase("{name} takes a whole number, not {value!r}"),
+    ),
+    (
+        r"Invalid value for '(?P<name>.+)': (?P<value>\S+) is not in the range (?P<range>.+)",
+        Phrase("{name} takes a number in the range {range}, not {value}"),
+    ),
+)
+
+
+def _of_typer(message: str) -> str:
+    message = message.rstrip(".")
+    for pattern, phrase in _OF_TYPER:
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            return phrase.about(**found.groupdict())
+    return message[:1].lower() + message[1:]
 
 
 def _bug(error: Exception, *, with_trace: bool) -> _Bug:
@@ -153,9 +205,31 @@ def _bug(error: Exception, *, with_trace: bool) -> _Bug:
         trace = trace.tb_next
     where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
     return _Bug(
-        f"a bug in docsend {__version__}: {type(error).__name__} at {where}",
-        "please report it, with what --verbose shows. Nothing is lost: the ledger knows how far it came",
+        Phrase(
+            "a bug in docsend {version}: {kind} at {where}",
+            version=__version__,
+            kind=type(error).__name__,
+            where=where,
+        ),
+        Phrase(
+            "please report it, with what --verbose shows. Nothing is lost: the ledger knows how far it came"
+        ),
     )
+
+
+def _language(argv: Sequence[str]) -> Language:
+    """Give the language to speak before the options are understood, and when they cannot be."""
+    words = list(argv)[: list(argv).index("--")] if "--" in argv else list(argv)
+    flag: str | None = None
+    for place, word in enumerate(words):
+        if word == "--lang":
+            flag = words[place + 1] if place + 1 < len(words) else None
+        elif word.startswith("--lang="):
+            flag = word.removeprefix("--lang=")
+    try:
+        return spoken(flag, os.environ)
+    except ValueError:
+        return "en"
 
 
 def _asks_for_json(argv: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ import typer
 
 from docsend.cli.session import Session
 from docsend.errors import ExitCode, Interrupted, LocalFailure, UsageFault
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def print_template(session: Session, form: str) -> None:
     from docsend import manifest  # noqa: PLC0415
 
     if form not in ("csv", "jsonl"):
-        raise UsageFault(f"there is no template {form!r}", "csv or jsonl")
+        raise UsageFault(Phrase("there is no template {form!r}", form=form), Phrase("csv or jsonl"))
     session.console.template(manifest.template(form))
 
 
@@ -80,7 +81,10 @@ def _share(stated: str | None) -> "Share | None":
 
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", stated)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageFault(f"--shard is {stated!r}, not K/N", "as in --shard 2/8, with K from 1 to N")
+        raise UsageFault(
+            Phrase("--shard is {stated!r}, not K/N", stated=stated),
+            Phrase("as in --shard 2/8, with K from 1 to N"),
+        )
     return Share(int(found[1]), int(found[2]))
 
 
@@ -146,7 +150,7 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
 
 def _stop(session: Session, runner: "Runner") -> None:
     runner.stop()
-    session.console.say("ending what is on its way; Ctrl-C again ends at once")
+    session.console.say(Phrase("ending what is on its way; Ctrl-C again ends at once"))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import typer
 
 from docsend.cli.session import Session, command
 from docsend.errors import ExitCode, LocalFailure, Unfinished, UsageFault
+from docsend.language import Phrase
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED)
 
@@ -52,8 +53,12 @@ def catalog(
     rows = session.catalog()
     if to is not None and to not in rows.destinations:
         close = search.nearest(to, rows.destinations)
-        hint = f"did you mean {close}?" if close else f"one of: {', '.join(rows.destinations)}"
-        raise UsageFault(f"there is no destination {to!r} here", hint)
+        hint = (
+            Phrase("did you mean {close}?", close=close)
+            if close
+            else Phrase("one of: {choices}", choices=", ".join(rows.destinations))
+        )
+        raise UsageFault(Phrase("there is no destination {to!r} here", to=to), hint)
     asked = " ".join(words or ())
     chosen = rows.rows(to)
     session.console.catalog(
@@ -73,14 +78,15 @@ def _update(session: Session) -> None:
     with session.service(session.console.lines()) as service:
         fetched = service.catalog(etag)
     if fetched is None:
-        session.console.say("the catalog here is the service's current one")
+        session.console.say(Phrase("the catalog here is the service's current one"))
         return
     body, new_etag = fetched
     try:
         version = catalog.Catalog(body).version
     except catalog.MalformedCatalog as error:
         raise Unfinished(
-            f"the service's catalog cannot be used: {error}", "the one here stays in force"
+            Phrase("the service's catalog cannot be used: {error}", error=error),
+            Phrase("the one here stays in force"),
         ) from error
     try:
         disk.replace_file(file, body)
@@ -88,10 +94,14 @@ def _update(session: Session) -> None:
         disk.replace_file(etag_file, new_etag.encode("ascii"))
     except OSError as error:
         raise LocalFailure(
-            f"the catalog cannot be kept in {file.parent}: {error.strerror}",
-            "make room or mend the folder's permissions",
+            Phrase(
+                "the catalog cannot be kept in {folder}: {reason}",
+                folder=file.parent,
+                reason=error.strerror,
+            ),
+            Phrase("make room or mend the folder's permissions"),
         ) from error
-    session.console.say(f"the service's catalog of {version} is in force now")
+    session.console.say(Phrase("the service's catalog of {version} is in force now", version=version))
 
 
 def _etag(file: Path) -> str | None:

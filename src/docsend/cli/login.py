@@ -8,6 +8,7 @@ import typer
 
 from docsend.cli.session import Session, command
 from docsend.errors import DocsendError, ExitCode, UsageFault
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from docsend.credentials import Credentials, Vault
@@ -45,7 +46,7 @@ def login(
     DOCSEND_PASSWORD_FILE, and need no login (docs/personal.md).
     """
     if status and forget:
-        raise UsageFault("--status and --forget do not go together", "say one of them")
+        raise UsageFault(Phrase("--status and --forget do not go together"), Phrase("say one of them"))
     if status:
         _status(session)
     elif forget:
@@ -77,34 +78,44 @@ def _credentials(session: Session, code: str | None, *, password_stdin: bool) ->
         try:
             password = first_line(sys.stdin.read() if sys.stdin else "")
         except UnicodeDecodeError:
-            raise UsageFault("the password is not UTF-8", "write it as the first line") from None
+            raise UsageFault(
+                Phrase("the password is not UTF-8"), Phrase("write it as the first line")
+            ) from None
     elif settings.password_file is not None:
         password = read_password_file(settings.password_file)
     can_ask = not settings.no_input and sys.stdin is not None and sys.stdin.isatty()
     missing = [*([] if code else ["--code"]), *([] if password else ["--password-stdin"])]
     if missing and not can_ask:
         raise UsageFault(
-            f"missing: {', '.join(missing)}",
-            "there is no terminal to ask on: say --code CODE and give the password on standard input",
+            Phrase("missing: {options}", options=", ".join(missing)),
+            Phrase("there is no terminal to ask on: say --code CODE and give the password on standard input"),
         )
-    code = code or _asked("code")
-    password = password or _asked("password")
+    code = code or _asked(session, "code")
+    password = password or _asked(session, "password")
     try:
         (code + password).encode()
     except UnicodeEncodeError:
-        raise UsageFault("the code or the password is not UTF-8", "type it anew") from None
+        raise UsageFault(Phrase("the code or the password is not UTF-8"), Phrase("type it anew")) from None
     if any(not character.isprintable() for character in code + password):
-        session.console.say("warning: there are invisible characters in the code or the password")
+        session.console.say(Phrase("warning: there are invisible characters in the code or the password"))
     return Credentials(code, password)
 
 
-def _asked(what: str) -> str:
+_ASKED = {
+    "code": (Phrase("code"), Phrase("no code was given")),
+    "password": (Phrase("password"), Phrase("no password was given")),
+}
+
+
+def _asked(session: Session, what: str) -> str:
+    """Ask without echo; raise UsageFault if nothing is answered."""
+    question, none_given = _ASKED[what]
     try:
-        answer = getpass.getpass(f"{what}: ")
+        answer = getpass.getpass(f"{session.console.reads(question)}: ")
     except EOFError:
-        raise UsageFault(f"no {what} was given", "type it, and Enter") from None
+        answer = ""
     if not answer:
-        raise UsageFault(f"no {what} was given", "type it, and Enter")
+        raise UsageFault(none_given, Phrase("type it, and Enter"))
     return answer
 
 
@@ -128,6 +139,9 @@ def _forget(session: Session, vault: "Vault") -> None:
                 service.sign_out(token.text)
         except DocsendError as error:
             session.console.say(
-                f"the session could not be ended at the service ({error.message}); it expires"
+                Phrase(
+                    "the session could not be ended at the service ({message}); it expires",
+                    message=error.message,
+                )
             )
     session.console.forgotten(session.settings.chosen_endpoint().name, was_there=was_there)

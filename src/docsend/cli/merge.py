@@ -7,6 +7,7 @@ import typer
 
 from docsend.cli.session import Session
 from docsend.errors import ExitCode
+from docsend.language import Phrase
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SOME_ROWS)
 EXAMPLE = "docsend receipts merge result-*.csv > result.csv"
@@ -24,7 +25,7 @@ def merge(
     from docsend import report  # noqa: PLC0415 - --help does without
 
     for file in filter(report.is_part, reports):
-        session.console.say(f"{file} is of a run that did not end: rows may be missing")
+        session.console.say(Phrase("{file} is of a run that did not end: rows may be missing", file=file))
     columns, rows = report.merged(reports)
     session.console.merged(report.write_merged(columns, rows, as_json=session.settings.as_json), rows)
     is_whole = not any(map(report.is_part, reports))

@@ -7,6 +7,7 @@ import typer
 from docsend.cli import merge, resume
 from docsend.cli.session import Session, command
 from docsend.errors import ExitCode, Refused, UsageFault
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -55,7 +56,7 @@ def list_(
         entries = ledger.entries(most=page + 1 if page else most)
     session.console.receipts([(entry, receipts.kept(entry)) for entry in entries[:page]])
     if page and len(entries) > page:
-        session.console.say(f"these are the latest {page}; --most N lists more")
+        session.console.say(Phrase("these are the latest {page}; --most N lists more", page=page))
 
 
 def show(
@@ -84,8 +85,11 @@ def withdraw(session: Session, key: Key) -> None:
 
     if len(key) != _WHOLE_KEY:
         raise UsageFault(
-            f"a withdrawal is for good and needs the whole key, {_WHOLE_KEY} characters",
-            "`docsend receipts show KEY` shows it",
+            Phrase(
+                "a withdrawal is for good and needs the whole key, {length} characters",
+                length=_WHOLE_KEY,
+            ),
+            Phrase("`docsend receipts show KEY` shows it"),
         )
     with session.ledger() as ledger:
         entry = _one(session, ledger, key)
@@ -99,8 +103,8 @@ def withdraw(session: Session, key: Key) -> None:
         entry = ledger.find(entry.service, entry.key) or entry
     if entry.state == "received":
         raise Refused(
-            "the submission has been received and cannot be withdrawn",
-            f"`docsend receipts show {entry.key[:12]}` shows the receipt",
+            Phrase("the submission has been received and cannot be withdrawn"),
+            Phrase("`docsend receipts show {key}` shows the receipt", key=entry.key[:12]),
         )
     session.console.kept(entry, receipts.kept(entry))
 
@@ -119,16 +123,26 @@ def _ask(session: Session, entry: "Entry") -> None:
         try:
             standing = service.standing(entry.key, signed=entry.to == "personal")
         except Forgotten:
-            session.console.say("the service knows nothing of this submission")
+            session.console.say(Phrase("the service knows nothing of this submission"))
             return
-    lacking = f", lacking {len(standing.missing)} documents" if standing.missing else ""
-    session.console.say(f"the service says: {standing.state}{lacking}")
+    told = Phrase("the service says: {state}", state=standing.state)
+    if standing.missing:
+        told = Phrase.counted(
+            "the service says: {state}, lacking 1 document",
+            "the service says: {state}, lacking {count} documents",
+            len(standing.missing),
+            state=standing.state,
+        )
+    session.console.say(told)
 
 
 def _one(session: Session, ledger: "Ledger", key: str) -> "Entry":
     """Give the submission whose key begins so; where several services have it, that of the chosen one."""
     if len(key) < _SHORTEST_KEY:
-        raise UsageFault("that is too little of a key", f"give at least {_SHORTEST_KEY} characters of it")
+        raise UsageFault(
+            Phrase("that is too little of a key"),
+            Phrase("give at least {shortest} characters of it", shortest=_SHORTEST_KEY),
+        )
     found = ledger.named(key)
     endpoint = session.settings.endpoint
     if len(found) > 1 and endpoint is not None:
@@ -137,8 +151,11 @@ def _one(session: Session, ledger: "Ledger", key: str) -> "Entry":
         return found[0]
     if not found:
         raise UsageFault(
-            f"the ledger has no key that begins with {key[:60]!r}", "`docsend receipts` lists them"
+            Phrase("the ledger has no key that begins with {key!r}", key=key[:60]),
+            Phrase("`docsend receipts` lists them"),
         )
     several = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in found[:5])
-    message = f"{len(found)} submissions begin with {key[:60]!r}: {several}"
-    raise UsageFault(message, "give more of the key, or the service with --service")
+    message = Phrase(
+        "{count} submissions begin with {key!r}: {several}", count=len(found), key=key[:60], several=several
+    )
+    raise UsageFault(message, Phrase("give more of the key, or the service with --service"))

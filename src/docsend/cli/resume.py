@@ -17,6 +17,7 @@ from docsend.errors import (
     Unfinished,
     UsageFault,
 )
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from docsend.console import Resumed
@@ -47,8 +48,12 @@ def resume(
         except KeyboardInterrupt as stop:
             if not session.settings.as_json:  # which is one object, and the failure's
                 session.console.resumed(resumed)
-            message = f"interrupted after {len(resumed)} of {len(entries)} unfinished submissions"
-            hint = "nothing is lost: `docsend receipts resume` goes on"
+            message = Phrase(
+                "interrupted after {count} of {total} unfinished submissions",
+                count=len(resumed),
+                total=len(entries),
+            )
+            hint = Phrase("nothing is lost: `docsend receipts resume` goes on")
             raise Interrupted.by(stop, message, hint) from None
     session.console.resumed(resumed)
     ends = {one.error.code for one in resumed if one.error is not None}
@@ -62,7 +67,8 @@ def _chosen(session: Session, entries: "list[Entry]", keys: Iterable[str]) -> "l
     for key in wanted:
         if not any(entry.key.startswith(key) for entry in entries):
             raise UsageFault(
-                f"nothing unfinished has a key that begins with {key[:60]!r}", "docsend receipts"
+                Phrase("nothing unfinished has a key that begins with {key!r}", key=key[:60]),
+                Phrase("`docsend receipts` lists them"),
             )
     endpoint = session.settings.endpoint
     return [
@@ -89,7 +95,7 @@ def _finish_those_of(there: Session, entries: "list[Entry]", ledger: "Ledger") -
             try:
                 send.finish(entry, far_side, ledger)
             except answers.Forgotten:
-                error = Unfinished("the service has no declaration of it", _again(there, entry))
+                error = Unfinished(Phrase("the service has no declaration of it"), _again(there, entry))
             except FaultySubmission as changed:
                 error = Unfinished(changed.message, _again(there, entry))
             except (Unfinished, Refused, SignInNeeded) as failure:
@@ -116,4 +122,4 @@ def _again(session: Session, entry: "Entry") -> str:
     command = shlex.join(["docsend", "send", *files, *said])
     once_more = " --again" if entry.occurrence > 1 else ""
     identity = who.get(destination.identity, "") if destination else ""
-    return f"run it again, with all that it had: {command}{identity}{once_more}"
+    return Phrase("run it again, with all that it had: {command}", command=command + identity + once_more)

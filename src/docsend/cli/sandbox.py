@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from docsend.cli.session import Session, command, sandbox_server
+from docsend.language import Phrase
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +45,12 @@ def sandbox(
 
     def announce(address: str) -> None:
         session.console.address(address, folder)
-        session.console.say(f"{NOT_THE_INSTITUTE}; it keeps what it gets in {folder}; Ctrl-C ends it")
+        session.console.say(
+            Phrase(
+                "{sandbox}; it keeps what it gets in {folder}; Ctrl-C ends it",
+                sandbox=NOT_THE_INSTITUTE,
+                folder=folder,
+            )
+        )
 
     server.serve(folder, port, announce, session_s=session_seconds)

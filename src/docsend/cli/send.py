@@ -18,6 +18,7 @@ from docsend.errors import (
     LocalFailure,
     UsageFault,
 )
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from docsend.account import Account
@@ -166,21 +167,25 @@ def send(
             "--allow-outside": allow_outside,
             "--shard": shard is not None,
         }
-        _refuse_if_any(of_batches, "is for batches", "name a manifest with --batch")
+        _refuse_if_any(of_batches, Phrase("{option} is for batches"), Phrase("name a manifest with --batch"))
         check_and_deliver(session, stated, _paths(files or ()), dry_run=dry_run, again=again)
         return
     of_one = {"FILE": bool(files), "--again": again}
-    _refuse_if_any(of_one, "does not go with --batch", "the rows name the documents; --again is said for one")
+    _refuse_if_any(
+        of_one,
+        Phrase("{option} does not go with --batch"),
+        Phrase("the rows name the documents; --again is said for one"),
+    )
     from docsend.cli import batch as batches  # noqa: PLC0415
 
     options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run)
     batches.run(session, stated, options)
 
 
-def _refuse_if_any(given: Mapping[str, bool], why: str, hint: str) -> None:
+def _refuse_if_any(given: Mapping[str, bool], why: Phrase, hint: Phrase) -> None:
     for option, is_given in given.items():
         if is_given:
-            raise UsageFault(f"{option} {why}", hint)
+            raise UsageFault(why.about(option=option), hint)
 
 
 def check_and_deliver(
@@ -218,7 +223,9 @@ def _paths(given: Sequence[str]) -> list[Path]:
     paths: list[Path] = []
     for name in given:
         if not name:
-            raise UsageFault("the name of a file is empty", "is a variable of the script empty?")
+            raise UsageFault(
+                Phrase("the name of a file is empty"), Phrase("is a variable of the script empty?")
+            )
         path = Path(name)
         # Not Path.exists, which raises for a folder that may not be entered.
         is_pattern = glob.has_magic(name) and not os.path.exists(name)  # noqa: PTH110
@@ -235,13 +242,9 @@ def _refuse(
 
     problems = faulty.problems
     missing = [_option(problem) for problem in problems if problem.code.endswith("-missing")]
-    errors = sum(problem.is_error for problem in problems)
-    error: DocsendError
+    error: DocsendError = FaultySubmission.of(problems)
     if missing:
-        error = UsageFault(f"missing: {', '.join(missing)}", problems=problems)
-    else:
-        counted = "1 problem" if errors == 1 else f"{errors} problems"
-        error = FaultySubmission(f"{counted}, nothing was sent", problems=problems)
+        error = UsageFault(Phrase("missing: {options}", options=", ".join(missing)), problems=problems)
     if dry_run and stated.documents and not session.settings.as_json:
         session.console.findings(stated, problems, limit)
     endpoint = session.settings.endpoint
@@ -304,8 +307,10 @@ def _deliver(
         session.console.received(received, checked, delivery.receipt)
     except LocalFailure as failure:
         raise LocalFailure(
-            f"received as {delivery.receipt.number}, but {failure.message}",
-            f"`docsend receipts show {checked.key[:12]}` shows the receipt",
+            Phrase(
+                "received as {number}, but {message}", number=delivery.receipt.number, message=failure.message
+            ),
+            Phrase("`docsend receipts show {key}` shows the receipt", key=checked.key[:12]),
         ) from failure
 
 
@@ -336,10 +341,10 @@ def _next_occurrence(checked: "CheckedSubmission", service: str, ledger: "Ledger
 def _how_far(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> tuple[str, str]:
     known = ledger.find(service, checked.key)
     come = {
-        None: "interrupted: nothing was sent",
-        "planned": "interrupted: nothing was received, perhaps it was declared",
-        "open": "interrupted: declared, perhaps some documents were sent, nothing was received",
-        "sending": "interrupted: all documents were sent, perhaps it was received",
+        None: Phrase("interrupted: nothing was sent"),
+        "planned": Phrase("interrupted: nothing was received, perhaps it was declared"),
+        "open": Phrase("interrupted: declared, perhaps some documents were sent, nothing was received"),
+        "sending": Phrase("interrupted: all documents were sent, perhaps it was received"),
     }
-    message = come.get(known.state if known else None, "interrupted")
-    return message, "nothing is lost: run the same command again"
+    message = come.get(known.state if known else None, Phrase("interrupted"))
+    return message, Phrase("nothing is lost: run the same command again")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from docsend.errors import EXIT_MEANINGS, ExitCode, Interrupted, LocalFailure, SignInNeeded, UsageFault
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from docsend.account import Account
@@ -42,13 +43,14 @@ class Session:
             return catalog.load(file if file and file.exists() else catalog.BUNDLED)
         except (OSError, catalog.MalformedCatalog) as error:
             raise LocalFailure(
-                f"the catalog {file} cannot be read: {error}", "`docsend catalog --update` fetches it anew"
+                Phrase("the catalog {file} cannot be read: {error}", file=file, error=error),
+                Phrase("`docsend catalog --update` fetches it anew"),
             ) from error
 
     def ledger(self) -> "Ledger":
         from docsend.ledger import Ledger  # noqa: PLC0415 - --help does without
 
-        self.console.detail(f"the ledger: {self.settings.ledger_file}")
+        self.console.detail(Phrase("the ledger: {file}", file=self.settings.ledger_file))
         return Ledger(self.settings.ledger_file)
 
     def vault(self) -> "Vault":
@@ -64,7 +66,9 @@ class Session:
 
         code, file = self.settings.code, self.settings.password_file
         if (code is None) != (file is None):
-            raise UsageFault("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together", "set both, or none")
+            raise UsageFault(
+                Phrase("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together"), Phrase("set both, or none")
+            )
         if code is not None and file is not None:
             return Account(Credentials(code, read_password_file(file)), None)
         vault = self.vault()
@@ -74,7 +78,7 @@ class Session:
     def needed_account(self) -> "Account":
         account = self.account()
         if account is None:
-            raise SignInNeeded("nobody is signed in", "docsend login")
+            raise SignInNeeded(Phrase("nobody is signed in"), Phrase("`docsend login` signs in"))
         return account
 
     def account_source(self) -> str:
@@ -106,9 +110,11 @@ class Session:
             if url is None:
                 server = sandbox_server()
                 self.console.say_once(NOT_THE_INSTITUTE)
-                self.console.detail(f"the sandbox's folder: {self.settings.sandbox_data}")
+                self.console.detail(
+                    Phrase("the sandbox's folder: {folder}", folder=self.settings.sandbox_data)
+                )
                 url = opened.enter_context(server.beside(self.settings.sandbox_data))
-            self.console.detail(f"the service's address: {url}")
+            self.console.detail(Phrase("the service's address: {url}", url=url))
             patience = Patience(self.settings.patience_s)
             yield opened.enter_context(
                 Service(endpoint, url, patience, watcher, account, jobs=jobs, sleep=sleep)
@@ -121,8 +127,8 @@ def sandbox_server() -> Any:
         from docsend.sandbox import server  # noqa: PLC0415 - only who asks for the sandbox pays for it
     except ModuleNotFoundError as error:
         raise UsageFault(
-            f"the sandbox is not installed: {error.name} is missing",
-            "in the folder that docsend was installed from: pip install '.[sandbox]'",
+            Phrase("the sandbox is not installed: {name} is missing", name=error.name),
+            Phrase("in the folder that docsend was installed from: pip install '.[sandbox]'"),
         ) from error
     return server
 
@@ -248,8 +254,17 @@ def _refuse_what_would_be_lost(context: typer.Context, values: Mapping[str, Any]
         if value is not None:
             command_ = context.invoked_subcommand
             raise UsageFault(
-                f"--{parameter.replace('_', '-')} is not an option of `{context.command_path} {command_}`",
-                f"`{context.command_path} {command_} --help` tells what it takes",
+                Phrase(
+                    "--{option} is not an option of `{path} {command}`",
+                    option=parameter.replace("_", "-"),
+                    path=context.command_path,
+                    command=command_,
+                ),
+                Phrase(
+                    "`{path} {command} --help` tells what it takes",
+                    path=context.command_path,
+                    command=command_,
+                ),
             )
 
 
