@@ -23,6 +23,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/catalog/build.py --check
 	$(BIN)/python tools/cli/build.py --check
+	$(BIN)/python tools/locale/build.py --check
 	$(BIN)/python tools/man/build.py --check
 
 ## types: strict, as seen on each platform
@@ -35,6 +36,7 @@ types: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python tools/catalog/build.py
 	$(BIN)/python tools/cli/build.py
+	$(BIN)/python tools/locale/build.py
 	$(BIN)/python tools/man/build.py
 	$(BIN)/python tests/bad_input.py
 	$(BIN)/python tests/bad_manifests.py

@@ -157,5 +157,5 @@ def test_without_a_command_the_help_is_shown_and_the_code_is_that_of_usage(run) 
     assert (bare.code, asked.code) == (2, 0)
     assert bare.out == asked.out
     assert "\\n" not in bare.out
-    order = [line.split()[0] for line in asked.out.split("Commands:\n")[1].splitlines()[:6]]
-    assert order == ["send", "login", "required", "catalog", "receipts", "sandbox"]
+    order = [line.split()[0] for line in asked.out.split("Commands:\n")[1].splitlines()[:8]]
+    assert order == ["send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox"]

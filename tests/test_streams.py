@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pexpect
-import pyte
 import pytest
 
 import doubles
 import samples
 from conftest import ABOUT, WHO
 from docsend import console
+from terminals import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,52 +35,6 @@ def full() -> Iterator[IO[bytes]]:
         pytest.skip("no /dev/full here")
     with device.open("wb") as opened:
         yield opened
-
-
-class Terminal:
-    """A command on a pseudo-terminal, and the screen that a person sees of it."""
-
-    def __init__(self, *argv: object, columns: int = 100, lines: int = 60, **environment: str) -> None:
-        self.screen = pyte.HistoryScreen(columns, lines)
-        self._stream = pyte.Stream(self.screen)
-        self.raw = ""
-        self._child = pexpect.spawn(
-            sys.executable,
-            ["-m", "docsend", *map(str, argv)],
-            env={**os.environ, "TERM": "xterm-256color", **environment},
-            dimensions=(lines, columns),
-            encoding="utf-8",
-            codec_errors="replace",
-            timeout=30,
-        )
-
-    def read_until(self, seen: str) -> str:
-        """Let the screen fill until a text is on it; give the screen."""
-        deadline = time.monotonic() + 20
-        while seen not in self.shown and time.monotonic() < deadline:
-            self._feed()
-        return self.shown
-
-    def finish(self) -> int:
-        while self._feed():
-            pass
-        self._child.close()
-        return int(self._child.exitstatus)
-
-    @property
-    def shown(self) -> str:
-        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
-
-    def _feed(self) -> bool:
-        try:
-            text = self._child.read_nonblocking(4096, timeout=0.5)
-        except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
-            return False
-        self.raw += text
-        self._stream.feed(text)
-        return True
 
 
 def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_panel(

@@ -99,6 +99,24 @@ def catalog(answer: Answer) -> tuple[bytes, str] | None:
     return answer.body, etag
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a first look at a service shows: its catalog's version, and its Date header as it stands."""
+
+    catalog_version: str | None
+    date: str | None
+
+
+def look(answer: Answer) -> Look:
+    if answer.status != 200:
+        raise _no_such_call(answer)
+    try:
+        version = answer.json()["version"]
+    except (KeyError, TypeError):
+        raise NotTheContract(Phrase("not a catalog")) from None
+    return Look(version if isinstance(version, str) else None, answer.headers.get("date"))
+
+
 def session(answer: Answer) -> tuple[str, float]:
     if answer.status == 401:
         raise _not_let_in(

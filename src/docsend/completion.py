@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import settings
 from docsend.errors import DocsendError
+from docsend.language import Phrase, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = Path(__file__).with_name("data") / "commands.json"
 _MOST_KEYS = 50
+_A_SANDBOX = Phrase("a service on this machine, for trying")
 
 
 class Candidate(NamedTuple):
@@ -75,10 +77,10 @@ def candidates(words: Sequence[str]) -> Iterator[Candidate | Files]:
             yield each if isinstance(each, Files) else Candidate(f"{option}={each.value}", each.label)
     elif current.startswith("-"):
         options = typed.command["options"]
-        yield from _fitting(current, (Candidate(name, known["help"]) for name, known in options.items()))
+        yield from _fitting(current, _helped(options, typed))
     else:
         commands = {} if typed.arguments else typed.command.get("commands", {})
-        yield from _fitting(current, (Candidate(name, known["help"]) for name, known in commands.items()))
+        yield from _fitting(current, _helped(commands, typed))
         yield from _fitting(current, _arguments(typed))
 
 
@@ -110,6 +112,13 @@ def _fitting(current: str, offered: Iterator[Candidate | Files]) -> Iterator[Can
             yield each
 
 
+def _helped(named: Mapping[str, Any], typed: _Typed) -> Iterator[Candidate]:
+    """Offer options or commands with their help, in the language that is spoken."""
+    reader = _reader(typed)
+    for name, known in named.items():
+        yield Candidate(name, reader.text(Phrase(known["help"])))
+
+
 # -- values of options -------------------------------------------------------------------------------------
 
 
@@ -117,6 +126,10 @@ def _values(option: str, typed: _Typed) -> Iterator[Candidate | Files]:
     known = typed.command["options"].get(option) or {}
     make = _MAKERS.get(known.get("takes", ""))
     return make(typed) if make else iter(())
+
+
+def _reader(typed: _Typed) -> Reader:
+    return Reader(settings.language_of(typed.options.get("--lang")))
 
 
 def _settings(typed: _Typed) -> Settings:
@@ -170,6 +183,11 @@ def _branches(typed: _Typed) -> Iterator[Candidate]:
     return _labelled(tuple(known.branches.values()), chosen)
 
 
+def _senders(_typed: _Typed) -> Iterator[Candidate]:
+    """Offer the senders by name: their numbers are nobody's to see over a shoulder."""
+    yield from (Candidate(name, sender.kind) for name, sender in settings.resolve().senders.items())
+
+
 def _employer_kinds(_typed: _Typed) -> Iterator[Candidate]:
     from docsend.submission import EMPLOYER_KINDS  # noqa: PLC0415
 
@@ -181,8 +199,8 @@ def _languages(_typed: _Typed) -> Iterator[Candidate]:
     return (Candidate(code, name) for code, name in names.items())
 
 
-def _services(_typed: _Typed) -> Iterator[Candidate]:
-    yield Candidate(settings.SANDBOX, "a service on this machine, for trying")
+def _services(typed: _Typed) -> Iterator[Candidate]:
+    yield Candidate(settings.SANDBOX, _reader(typed).text(_A_SANDBOX))
     yield from (Candidate(name, url) for name, url in settings.resolve().services.items())
 
 
@@ -245,6 +263,7 @@ _MAKERS: dict[str, Callable[[_Typed], Iterator[Candidate | Files]]] = {
     "category": _categories,
     "type": _types,
     "branch": _branches,
+    "sender": _senders,
     "employer-kind": _employer_kinds,
     "language": _languages,
     "service": _services,

@@ -29,15 +29,17 @@ from docsend.rules import in_words
 from docsend.submission import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from docsend.batch import Outcome, Plan, Tally
-    from docsend.catalog import Entry
+    from docsend.catalog import Catalog, Entry
+    from docsend.doctor import Finding
     from docsend.errors import DocsendError
     from docsend.language import Language
     from docsend.ledger import Entry as Kept
     from docsend.result import Result
+    from docsend.senders import Sender
     from docsend.service import Watcher
     from docsend.settings import Settings
     from docsend.submission import (
@@ -53,6 +55,20 @@ if TYPE_CHECKING:
 _WIDE, _VERY_WIDE = 80, 150
 _MOST_WARNINGS = 10
 _IN_ONE_PIECE = ("code", "key", "state", "receipt", "time", "due")
+# What `docsend doctor` looks at, and how it judges.
+_VERDICTS = {"good": Phrase("good"), "warning": Phrase("warning"), "bad": Phrase("BAD")}
+_PARTS = {
+    "version": Phrase("version"),
+    "configuration": Phrase("configuration"),
+    "data": Phrase("data"),
+    "catalog": Phrase("catalog"),
+    "ledger": Phrase("ledger"),
+    "keyring": Phrase("keyring"),
+    "terminal": Phrase("terminal"),
+    "service": Phrase("service"),
+    "network": Phrase("network"),
+    "clock": Phrase("clock"),
+}
 # The heads of tables, by the names that the code has for them.
 _HEADS = {
     "document": Phrase("document"),
@@ -75,6 +91,8 @@ _HEADS = {
     "subject": Phrase("subject"),
     "title": Phrase("title"),
     "due": Phrase("due"),
+    "sender": Phrase("sender"),
+    "number": Phrase("number"),
 }
 NOT_THE_INSTITUTE = Phrase("sandbox: nothing here reaches the institute")
 NOT_APPROVED = Phrase('"received" means that the service has everything; it does not mean approved')
@@ -133,6 +151,12 @@ class Console:
             self._said.add(text)
             self.say(text)
 
+    def command(self, heading: Phrase, command: str) -> None:
+        """Tell a command to be copied: in one line, however narrow the terminal is."""
+        if not self._quiet:
+            self._tell(heading)
+            _write(sys.stderr, f"  {safe(command)}\n")
+
     def detail(self, text: str) -> None:
         """Tell what only `--verbose` wants to know."""
         if self._verbose:
@@ -154,6 +178,11 @@ class Console:
     def reads(self, text: str) -> str:
         """Give a text as it is shown on stderr: safe, and in the reader's language."""
         return self._reader.text(text, safe=safe, isolated=self._draws(sys.stderr))
+
+    @property
+    def draws_talk(self) -> bool:
+        """Whether talk goes to a terminal that can draw."""
+        return self._draws(sys.stderr)
 
     @property
     def pages(self) -> bool:
@@ -204,6 +233,37 @@ class Console:
         if result.is_repeated:
             self.say(Phrase("this submission had been received before; no document was sent again"))
         self._card(heading, rows)
+
+    def summary(self, checked: CheckedSubmission, catalog: Catalog, sender: str | None) -> None:
+        """Show what is about to be sent, as talk: for a last look before it is."""
+        about = [
+            (Phrase("destination"), catalog.destinations.get(checked.to)),
+            (Phrase("subject"), catalog.subjects.get(checked.subject or "")),
+            (Phrase("category"), catalog.categories.get(checked.category)),
+            (Phrase("type"), next((each for each in catalog.types if each.code == checked.type), None)),
+            (Phrase("branch"), catalog.branches.get(checked.branch or "")),
+        ]
+        who: str = str(checked.identity) if checked.identity else Phrase("the signed-in account")
+        rows: list[tuple[str, str]] = [
+            (Phrase("for"), Phrase("{sender}, {number}", sender=sender, number=who) if sender else who),
+            *(
+                (name, Phrase("{label} ({code})", label=Label(entry.labels), code=entry.code))
+                for name, entry in about
+                if entry is not None
+            ),
+            *([(Phrase("remark"), checked.remark)] if checked.remark else []),
+            *([(Phrase("reference"), checked.reference)] if checked.reference else []),
+            *(
+                (Phrase("document"), Phrase("{name}, {size:,} bytes", name=each.name, size=each.size))
+                for each in checked.documents
+            ),
+        ]
+        width = max(len(self.reads(name)) for name, _ in rows)
+        self._tell("")
+        for name, value in rows:
+            self._tell(f"{self.reads(name).ljust(width)}  {self.reads(value)}", indent=2, is_ready=True)
+        self.problems(checked.warnings)
+        self._tell("")
 
     def checked(self, result: Result, catalog_limit: int | None) -> None:
         """Show what a dry run found: a line a document, then the problems."""
@@ -540,6 +600,52 @@ class Console:
             done = Phrase("code, password and session are removed: {service}", service=service)
         self._print(done)
 
+    def findings_of_doctor(self, findings: Sequence[Finding]) -> None:
+        """Show what an examination found: a line a part, and under it the cure of what is not good."""
+        if self._as_json:
+            listed = [shapes.finding(finding) for finding in findings]
+            self.json({"schema": "docsend.doctor/1", "findings": listed})
+            return
+        marks = {verdict: self._out(_VERDICTS[verdict]) for verdict in _VERDICTS}
+        parts = {finding.part: self._out(_PARTS[finding.part]) for finding in findings}
+        wide, wider = max(map(len, marks.values())), max(map(len, parts.values()))
+        for finding in findings:
+            mark, part = marks[finding.verdict].ljust(wide), parts[finding.part].ljust(wider)
+            self._put(f"{mark}  {part}  {self._out(finding.told)}\n")
+            if finding.cure:
+                self._put(f"{' ' * wide}  {' ' * wider}  {self._out(finding.cure)}\n")
+        if all(finding.verdict == "good" for finding in findings):
+            self.say(Phrase("all is well"))
+
+    def senders(self, known: Mapping[str, Sender]) -> None:
+        """List the senders, with nothing of their numbers but what a mask leaves."""
+        if self._as_json:
+            listed = [shapes.sender(name, sender) for name, sender in known.items()]
+            self.json({"schema": "docsend.senders/1", "senders": listed})
+        elif not known:
+            self.say(Phrase("no sender is kept yet; `docsend senders add NAME` keeps one"))
+        else:
+            rows = [
+                (name, sender.employer_kind or sender.kind, sender.masked) for name, sender in known.items()
+            ]
+            self.table(("sender", "kind", "number"), rows)
+
+    def sender_kept(self, name: str, sender: Sender, *, has_booklet: bool) -> None:
+        if self._as_json:
+            self.json({"schema": "docsend.senders/1", "senders": [shapes.sender(name, sender)]})
+            return
+        self._print(Phrase("kept: {name}, {number}", name=name, number=sender.masked))
+        if has_booklet:
+            self.say(Phrase("the booklet number is in the keyring"))
+        elif sender.kind == "employer":
+            self.say(Phrase("no booklet number is kept: each send needs --booklet"))
+
+    def sender_forgotten(self, name: str) -> None:
+        if self._as_json:
+            self.json({"schema": "docsend.senders/1", "senders": []})
+            return
+        self._print(Phrase("forgotten: {name}", name=name))
+
     def address(self, address: str, folder: Path) -> None:
         """Tell where the sandbox is: the address alone on stdout, so that a script can read it."""
         if self._as_json:
@@ -645,10 +751,10 @@ class Console:
                 Phrase("look at where the output goes"),
             )
 
-    def _tell(self, text: str, *, indent: int = 0) -> None:
+    def _tell(self, text: str, *, indent: int = 0, is_ready: bool = False) -> None:
         """Put a line of talk on stderr, broken between words if a terminal is too narrow for it."""
         is_terminal = self._draws(sys.stderr)
-        text = self.reads(text)
+        text = text if is_ready else self.reads(text)
         lines = [text]
         if is_terminal:
             width = max(shutil.get_terminal_size().columns - indent, 20)

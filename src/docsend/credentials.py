@@ -76,22 +76,21 @@ class Vault:
 
     def __init__(self, service: str, *, backend: str | None = None) -> None:
         """Make the vault of a service; `backend` is a keyring chosen by name, as `module.Class`."""
-        self._name = f"docsend {service}"
-        self._chosen = backend
+        self._entries = _Entries(f"docsend {service}", backend)
 
     @property
     def backend(self) -> str:
         """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
-        return self._within_time(_name_of)
+        return self._entries.backend
 
     def credentials(self) -> Credentials | None:
-        raw = self._read("account") or {}
+        raw = self._entries.read("account") or {}
         code, password = raw.get("code"), raw.get("password")
         # Whatever else stands there is not ours, and nobody is signed in.
         return Credentials(code, password) if isinstance(code, str) and isinstance(password, str) else None
 
     def token(self) -> Token | None:
-        raw = self._read("session") or {}
+        raw = self._entries.read("session") or {}
         token, expires_at = raw.get("token"), raw.get("expires_at")
         if not isinstance(token, str) or not isinstance(expires_at, int | float):
             return None
@@ -99,21 +98,54 @@ class Vault:
 
     def keep_credentials(self, credentials: Credentials) -> None:
         """Write, and read back; raise LocalFailure if that is not what was written."""
-        raw = {"code": credentials.code, "password": credentials.password}
-        self._write("account", raw)
-        if self._read("account") != raw:
-            raise LocalFailure(Phrase("the keyring took the password but did not keep it"), THREE_WAYS)
+        self._entries.keep("account", {"code": credentials.code, "password": credentials.password})
 
     def keep_token(self, token: Token) -> None:
-        self._write("session", {"token": token.text, "expires_at": token.expires_at})
+        self._entries.write("session", {"token": token.text, "expires_at": token.expires_at})
 
     def forget(self) -> bool:
         """Remove everything of this service; tell whether there was anything."""
-        return any([self._remove("account"), self._remove("session")])
+        return any([self._entries.remove("account"), self._entries.remove("session")])
 
-    # -- how ---------------------------------------------------------------------------------------------
 
-    def _read(self, entry: str) -> dict[str, Any] | None:
+class Booklets:
+    """The keyring's entries of the senders: their booklet numbers, which work as passwords."""
+
+    def __init__(self, *, backend: str | None = None) -> None:
+        """Make them; `backend` is a keyring chosen by name, as `module.Class`."""
+        self._entries = _Entries("docsend senders", backend)
+
+    @property
+    def backend(self) -> str:
+        """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
+        return self._entries.backend
+
+    def read(self, sender: str) -> str | None:
+        booklet = (self._entries.read(sender) or {}).get("booklet")
+        return booklet if isinstance(booklet, str) else None
+
+    def keep(self, sender: str, booklet: str) -> None:
+        """Write, and read back; raise LocalFailure if that is not what was written."""
+        self._entries.keep(sender, {"booklet": booklet})
+
+    def forget(self, sender: str) -> bool:
+        """Remove the number of a sender; tell whether there was one."""
+        return self._entries.remove(sender)
+
+
+class _Entries:
+    """Entries of the keyring under one name, each a JSON object. No call takes longer than KEYRING_S."""
+
+    def __init__(self, name: str, chosen: str | None) -> None:
+        self._name = name
+        self._chosen = chosen
+
+    @property
+    def backend(self) -> str:
+        return self._within_time(_name_of)
+
+    def read(self, entry: str) -> dict[str, Any] | None:
+        """Give an entry; what is not ours is as good as none."""
         text = self._within_time(lambda ring: ring.get_password(self._name, entry))
         try:
             raw = json.loads(text) if text else None
@@ -121,10 +153,16 @@ class Vault:
             raw = None
         return raw if isinstance(raw, dict) else None
 
-    def _write(self, entry: str, raw: dict[str, Any]) -> None:
+    def write(self, entry: str, raw: dict[str, Any]) -> None:
         self._within_time(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
 
-    def _remove(self, entry: str) -> bool:
+    def keep(self, entry: str, raw: dict[str, Any]) -> None:
+        """Write, and read back: some backends take a password and keep nothing."""
+        self.write(entry, raw)
+        if self.read(entry) != raw:
+            raise LocalFailure(Phrase("the keyring took the secret but did not keep it"), THREE_WAYS)
+
+    def remove(self, entry: str) -> bool:
         def remove(ring: Any) -> bool:  # noqa: ANN401 - a backend of keyring
             if ring.get_password(self._name, entry) is None:
                 return False

@@ -26,6 +26,8 @@ from docsend.submission import Problem, Submission, without_numbers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from docsend.senders import Senders
+
 # The names of the options, with underscores.
 COLUMNS = (
     "to", "subject", "category", "type", "id", "employer_file", "employer_kind", "booklet", "mobile", "email",
@@ -72,6 +74,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the command line says for all rows: options, and the sender of rows that do not say who it is."""
+
+    stated: Submission
+    senders: Senders | None = None
+    sender: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A batch file that can be read, again and again: its rows are made anew each time."""
 
@@ -110,11 +121,21 @@ class Manifest:
         return found, problems
 
 
-def read(name: str, defaults: Submission, *, standard_input: Callable[[], bytes]) -> Manifest:
+def read(
+    name: str,
+    defaults: Submission,
+    *,
+    standard_input: Callable[[], bytes],
+    senders: Senders | None = None,
+    sender: str | None = None,
+) -> Manifest:
     """Read a manifest; `-` is standard input, and then paths are relative to the working folder.
+
+    Rows may name one of `senders`; `sender` is the one of the rows that say nothing of whom they are about.
 
     Raises UsageFault if there is no such file, and FaultySubmission if it cannot be understood as a whole.
     """
+    said = Defaults(defaults, senders, sender)
     path = Path(name)
     content = standard_input() if name == "-" else _content(path)
     folder = Path() if name == "-" else path.parent
@@ -126,15 +147,15 @@ def read(name: str, defaults: Submission, *, standard_input: Callable[[], bytes]
             Phrase("split it"),
         )
     if content.startswith(b"PK\x03\x04"):
-        return _of_table(folder, Phrase("{name}: Excel", name=shown), _excel_rows(content), defaults)
+        return _of_table(folder, Phrase("{name}: Excel", name=shown), _excel_rows(content), said)
     text, encoding = _decoded(content, shown)
     if text.lstrip().startswith("{"):
-        columns = _with_defaults(COLUMNS, defaults)
+        columns = _with_defaults(COLUMNS, said)
         return Manifest(
             folder,
             Phrase("{name}: JSON Lines, {encoding}", name=shown, encoding=encoding),
             columns,
-            lambda: _json_rows(text, defaults),
+            lambda: _json_rows(text, said),
         )
     separator = _separator(text)
     described = Phrase(
@@ -143,7 +164,7 @@ def read(name: str, defaults: Submission, *, standard_input: Callable[[], bytes]
         encoding=encoding,
         separator=_SEPARATORS[separator],
     )
-    return _of_table(folder, described, lambda: _csv_rows(text, separator), defaults)
+    return _of_table(folder, described, lambda: _csv_rows(text, separator), said)
 
 
 def _separator(text: str) -> str:
@@ -155,9 +176,11 @@ def _separator(text: str) -> str:
     return max(_SEPARATORS, key=lambda each: (len(_known(first.split(each))), first.count(each)))
 
 
-def _with_defaults(columns: Iterable[str], defaults: Submission) -> tuple[str, ...]:
+def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...]:
     """Give the columns, and those that options of the command line stand for: a report says them, too."""
-    stated = {_COLUMN_OF.get(name, name) for name in _STATED if getattr(defaults, name) is not None}
+    stated = {_COLUMN_OF.get(name, name) for name in _STATED if getattr(defaults.stated, name) is not None}
+    if defaults.sender:
+        stated.add("sender")
     return tuple(name for name in COLUMNS if name in {*columns, *stated})
 
 
@@ -263,7 +286,7 @@ def _cell(value: object) -> str:
 
 
 def _of_table(
-    folder: Path, described: str, table: Callable[[], Iterator[_TableRow]], defaults: Submission
+    folder: Path, described: str, table: Callable[[], Iterator[_TableRow]], defaults: Defaults
 ) -> Manifest:
     columns = _columns(*next(_filled(table()), (1, [])))
 
@@ -368,7 +391,7 @@ def _column(cell: str) -> str:
 # -- JSON Lines --------------------------------------------------------------------------------------------
 
 
-def _json_rows(text: str, defaults: Submission) -> Iterator[Row]:
+def _json_rows(text: str, defaults: Defaults) -> Iterator[Row]:
     count = 0
     for number, line in enumerate(text.split("\n"), 1):  # splitlines would break a text at U+2028
         if not line.strip():
@@ -389,7 +412,7 @@ def _json_rows(text: str, defaults: Submission) -> Iterator[Row]:
         yield _json_row(number, raw, defaults)
 
 
-def _json_row(number: int, raw: dict[str, Any], defaults: Submission) -> Row:
+def _json_row(number: int, raw: dict[str, Any], defaults: Defaults) -> Row:
     problems: list[Problem] = []
     cells: dict[str, str] = {}
     for key, value in raw.items():
@@ -443,7 +466,7 @@ def _unread(number: int, message: str, hint: str) -> Row:
 # -- rows --------------------------------------------------------------------------------------------------
 
 
-def _row(number: int, named: dict[str, str], defaults: Submission, problems: list[Problem]) -> Row:
+def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[Problem]) -> Row:
     """Make a row of its cells; what a cell leaves open, the command line's option says."""
     cells = {name: value for name, value in named.items() if name in COLUMNS}
     for name, value in cells.items():
@@ -452,22 +475,36 @@ def _row(number: int, named: dict[str, str], defaults: Submission, problems: lis
             message = Phrase("{name} has characters that no text has", name=name)
             problems.append(Problem("row-malformed", message, hint, field=name, row=number))
     meant = {name: _undamaged(name, value, number, problems) for name, value in cells.items()}
-    if meant.get("sender"):
-        hint = Phrase("leave the column out, and say id or employer_file")
-        message = Phrase(
-            "there is no sender {given!r} here",
-            given=without_numbers(meant["sender"][:60]),
-        )
-        problems.append(Problem("unknown-sender", message, hint, field="sender", row=number))
+    sender, base = _sender_of(meant, defaults, number, problems)
     said = {_OPTION_OF.get(name, name): value for name, value in meant.items() if value}
     options: dict[str, Any] = {name: value for name, value in said.items() if name in _STATED}
-    stated = replace(defaults, **options)
+    stated = replace(base, **options)
     for name in _STATED:
-        if (value := getattr(defaults, name)) is not None and name not in said:
+        if (value := getattr(base, name)) is not None and name not in said:
             cells[_COLUMN_OF.get(name, name)] = value
+    if sender and defaults.senders is not None:
+        # By its name alone: a report holds no number that its manifest does not hold.
+        cells["sender"] = sender
+        stated = defaults.senders.applied(sender, stated)
     documents = tuple(part for part in map(str.strip, meant.get("documents", "").split(";")) if part)
     claimed = named.get("key") if named.get("status") in ("received", "before") else None
     return Row(number, cells, stated, documents, tuple(problems), claimed or None)
+
+
+def _sender_of(
+    meant: Mapping[str, str], defaults: Defaults, number: int, problems: list[Problem]
+) -> tuple[str | None, Submission]:
+    """Give the sender of a row, and the options that hold for it: its own sender replaces theirs."""
+    named = meant.get("sender")
+    says_who = meant.get("id") or meant.get("employer_file")
+    sender = named or (None if says_who else defaults.sender)
+    if sender is None or defaults.senders is None:
+        return None, defaults.stated
+    if sender not in defaults.senders:
+        message, hint = defaults.senders.unknown(sender)
+        problems.append(Problem("unknown-sender", message, hint, field="sender", row=number))
+        return None, defaults.stated
+    return sender, defaults.senders.without_identity(defaults.stated) if named else defaults.stated
 
 
 def _can_be(text: str) -> bool:

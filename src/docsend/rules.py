@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from docsend.formats import FORMAT_OF_EXTENSION
 from docsend.language import Label, Phrase, joined
@@ -21,15 +21,16 @@ from docsend.submission import (
     EmployerIdentity,
     InsuredIdentity,
     Problem,
+    Submission,
     UnreadDocument,
     without_numbers,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from docsend.catalog import Catalog, Category, Destination, DocumentType, Entry
-    from docsend.submission import Identity, RequiredDocument, Submission
+    from docsend.submission import Identity, RequiredDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,18 @@ def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]
         "; ".join(f"docsend required upload {each.id} FILE" for each in waiting),
         field="subject",
     )
+
+
+def of_sender(stated: Mapping[str, str], booklet: str | None) -> list[Problem]:
+    """Give what is wrong with the numbers of a sender; what is not stated may be stated with each send."""
+    found: Findings = []
+    said: dict[str, Any] = {**stated, "booklet": booklet}
+    submission = Submission(**said)
+    if submission.id_number:
+        _insured(submission, found)
+    else:
+        _employer(submission, found)
+    return [problem for problem in found if problem.is_error and not problem.code.endswith("-missing")]
 
 
 def largest_document(submission: Submission, catalog: Catalog) -> int:

@@ -16,10 +16,11 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from docsend import __version__, answers
-from docsend.answers import Answer, Opened
+from docsend.answers import Answer, Look, Opened
 from docsend.errors import SignInNeeded, Unfinished, UsageFault
 from docsend.language import Phrase
 from docsend.patience import Pace, Patience, Reserve
@@ -131,6 +132,11 @@ class Service:
         return self._call(
             _Request("GET", "/v1/catalog", headers=headers, most=_MOST_CATALOG), answers.catalog
         )
+
+    def look(self) -> Look:
+        """Ask for the catalog, to see whether the service is there, and what time it is there."""
+        request = _Request("GET", "/v1/catalog", most=_MOST_CATALOG)
+        return self._call(request, answers.look)
 
     def sign_in(self, credentials: Credentials) -> tuple[str, float]:
         """Give a token and the seconds that it lasts; raise SignInNeeded if the service refuses.
@@ -383,6 +389,36 @@ def _client(url: str, proxy: str | None, *, connections: int = 1) -> httpx.Clien
             "Accept-Encoding": "identity",
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a connection is encrypted: protocol, who vouches for the certificate, and until which day."""
+
+    version: str
+    issuer: str
+    expires: str
+
+
+def tls_of(url: str, *, timeout_s: float = 10) -> Tls:
+    """Look at the TLS of an https address, verified as every call's; raise OSError if there is none."""
+    import socket  # noqa: PLC0415 - only `docsend doctor` looks
+
+    import truststore  # noqa: PLC0415
+
+    address = httpx.URL(url)
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    host = address.raw_host.decode("ascii")
+    with (
+        socket.create_connection((host, address.port or 443), timeout_s) as plain,
+        context.wrap_socket(plain, server_hostname=host) as wrapped,
+    ):
+        certificate = wrapped.getpeercert() or {}
+        issuers: Any = certificate.get("issuer", ())  # ((("organizationName", "..."),), ...)
+        names = {name: value for part in issuers for name, value in part}
+        issuer = names.get("organizationName") or names.get("commonName") or "?"
+        expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+        return Tls(wrapped.version() or "?", str(issuer), expires.date().isoformat())
 
 
 # -- deadlines ---------------------------------------------------------------------------------------------

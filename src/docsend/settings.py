@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from docsend.language import Language
+    from docsend.senders import Sender
 
 SANDBOX = "sandbox"
 DEFAULT_PATIENCE_S = 300.0
@@ -56,6 +57,8 @@ class Settings:
     password_file: Path | None = None
     keyring_backend: str | None = None
     services: Mapping[str, str] = field(default_factory=dict)
+    senders: Mapping[str, Sender] = field(default_factory=dict)
+    service_flag: str | None = None
 
     @property
     def ledger_file(self) -> Path:
@@ -99,6 +102,11 @@ class Settings:
         return self.endpoint
 
 
+def language_of(flag: str | None) -> Language:
+    """Choose the language of this run; raise UsageFault if it is none of those known."""
+    return _language(flag, os.environ)
+
+
 def resolve(
     *,
     service: str | None = None,
@@ -131,6 +139,8 @@ def resolve(
         password_file=_path(environment.get("DOCSEND_PASSWORD_FILE")),
         keyring_backend=environment.get("DOCSEND_KEYRING") or None,
         services=config.services,
+        senders=config.senders,
+        service_flag=service,
     )
 
 
@@ -159,6 +169,7 @@ class _Config:
     services: Mapping[str, str]
     default_service: str | None = None
     patience: float | None = None
+    senders: Mapping[str, Sender] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path) -> _Config:
@@ -192,7 +203,7 @@ class _Config:
 
     @classmethod
     def _from(cls, raw: dict[str, Any]) -> _Config:
-        _no_strays(raw, {"services", "default_service", "patience"}, Phrase("the file"))
+        _no_strays(raw, {"services", "default_service", "patience", "senders"}, Phrase("the file"))
         services: dict[str, str] = {}
         for name, table in _table(raw, "services").items():
             if not isinstance(table, dict) or not isinstance(table.get("url"), str):
@@ -208,7 +219,36 @@ class _Config:
             raise _Fault(Phrase("default_service is the name of a service, a text"))
         if patience is not None and not (_is_number(patience) and _is_patience(patience)):
             raise _Fault(Phrase("patience is a number of seconds, from 0 up to a week"))
-        return cls(services, default, patience)
+        return cls(services, default, patience, _senders(raw))
+
+
+def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
+    tables = _table(raw, "senders")
+    if not tables:
+        return {}
+    from docsend import senders  # noqa: PLC0415 - most have none
+
+    known: dict[str, Sender] = {}
+    for name, table in tables.items():
+        where = f"[senders.{name}]"
+        if not isinstance(table, dict):
+            raise _Fault(Phrase("{name} is a table: [{name}.NAME]", name="senders"))
+        if "booklet" in table:
+            raise _Fault(
+                Phrase(
+                    "{where}: a booklet number works as a password, `docsend senders add` puts it into the "
+                    "keyring",
+                    where=where,
+                )
+            )
+        _no_strays(table, set(senders.KEYS), where)
+        for key, value in table.items():
+            if not isinstance(value, str):
+                raise _Fault(Phrase("{where}: {key} is a text, in quotation marks", where=where, key=key))
+        if ("id" in table) == ("employer_file" in table):
+            raise _Fault(Phrase("{where} needs id or employer_file, and not both", where=where))
+        known[name] = senders.Sender(**table)
+    return known
 
 
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:

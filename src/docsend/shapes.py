@@ -8,7 +8,9 @@ from docsend.submission import Document, without_numbers
 
 if TYPE_CHECKING:
     from docsend.catalog import Entry as Row
+    from docsend.doctor import Finding
     from docsend.ledger import Entry
+    from docsend.senders import Sender
     from docsend.submission import (
         CheckedSubmission,
         Problem,
@@ -113,6 +115,22 @@ def sign_in(service: str, where: str | None, who: str | None, expires_in: float 
         "who": who,
         "kept_in": where,
         "expires_in": None if expires_in is None else int(expires_in),
+    }
+
+
+def sender(name: str, kept: Sender) -> dict[str, Any]:
+    """Give one row of docsend.senders/1: the number masked, the booklet number not at all."""
+    return {"name": name, "kind": kept.employer_kind or kept.kind, "number": kept.masked}
+
+
+def finding(found: Finding) -> dict[str, Any]:
+    """Give one row of docsend.doctor/1."""
+    return {
+        "part": found.part,
+        "verdict": found.verdict,
+        "told": found.told,
+        "cure": found.cure,
+        "facts": dict(found.facts or {}),
     }
 
 

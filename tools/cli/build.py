@@ -20,6 +20,7 @@ _TAKES = {
     "--category": "category",
     "--type": "type",
     "--branch": "branch",
+    "--sender": "sender",
     "--employer-kind": "employer-kind",
     "--lang": "language",
     "--service": "service",
@@ -28,7 +29,14 @@ _TAKES = {
     "--data": "file",
     "--batch-template": "template",
 }
-_ARGUMENTS = {"files": "document", "file": "document", "key": "key", "keys": "key", "reports": "report"}
+_ARGUMENTS = {
+    "files": "document",
+    "file": "document",
+    "key": "key",
+    "keys": "key",
+    "reports": "report",
+    "name": "sender",
+}
 
 
 def described() -> dict[str, Any]:

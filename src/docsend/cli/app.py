@@ -18,7 +18,7 @@ from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, Us
 from docsend.language import Language, Phrase, Reader, spoken
 
 # In the order of the help. Each is a module with a `register(app)`.
-COMMANDS = ("send", "login", "required", "catalog", "receipts", "sandbox")
+COMMANDS = ("send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox")
 
 
 # No fault of the program: it may meet them wherever it writes.

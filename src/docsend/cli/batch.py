@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from docsend.cli.send import require_sender
 from docsend.cli.session import Session
 from docsend.errors import ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.language import Phrase
@@ -34,6 +35,7 @@ class Options:
     allow_outside: bool
     shard: str | None
     dry_run: bool
+    sender: str | None = None
 
 
 def print_template(session: Session, form: str) -> None:
@@ -55,7 +57,16 @@ def run(session: Session, stated: "Submission", options: Options) -> None:
         refuse_to_overwrite(options.report, options.manifest)
     if not options.dry_run:
         session.settings.chosen_endpoint()  # before anything is checked or written
-    manifest = manifests.read(options.manifest, stated, standard_input=_standard_input)
+    senders = session.senders()
+    if options.sender is not None:
+        require_sender(senders, options.sender)
+    manifest = manifests.read(
+        options.manifest,
+        stated,
+        standard_input=_standard_input,
+        senders=senders,
+        sender=options.sender,
+    )
     session.console.say(manifest.described)
     batch = batches.Batch(manifest, session.catalog(), _share(options.shard), options.allow_outside)
     with session.console.checking() as seen:

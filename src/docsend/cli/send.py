@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from docsend.account import Account
     from docsend.ledger import Ledger
     from docsend.rules import Faulty
+    from docsend.senders import Senders
     from docsend.submission import CheckedSubmission, Delivery, Problem, Submission
 
 # Of `required upload`, too; batches have one more.
@@ -83,6 +84,10 @@ def send(
     email: Annotated[
         str | None,
         typer.Option("--email", metavar="ADDRESS", help="The employer's e-mail address, optional."),
+    ] = None,
+    sender: Annotated[
+        str | None,
+        typer.Option("--sender", metavar="NAME", help="Who it is for, as `docsend senders` knows them."),
     ] = None,
     remark: Annotated[
         str | None, typer.Option("--remark", metavar="TEXT", help="A remark for the clerk, optional.")
@@ -168,7 +173,7 @@ def send(
             "--shard": shard is not None,
         }
         _refuse_if_any(of_batches, Phrase("{option} is for batches"), Phrase("name a manifest with --batch"))
-        check_and_deliver(session, stated, _paths(files or ()), dry_run=dry_run, again=again)
+        send_one(session, stated, files_of(files or ()), sender=sender, dry_run=dry_run, again=again)
         return
     of_one = {"FILE": bool(files), "--again": again}
     _refuse_if_any(
@@ -178,7 +183,7 @@ def send(
     )
     from docsend.cli import batch as batches  # noqa: PLC0415
 
-    options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run)
+    options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, sender)
     batches.run(session, stated, options)
 
 
@@ -186,6 +191,28 @@ def _refuse_if_any(given: Mapping[str, bool], why: Phrase, hint: Phrase) -> None
     for option, is_given in given.items():
         if is_given:
             raise UsageFault(why.about(option=option), hint)
+
+
+def send_one(
+    session: Session,
+    stated: "Submission",
+    paths: Sequence[Path],
+    *,
+    sender: str | None,
+    dry_run: bool,
+    again: bool,
+) -> None:
+    """Send what the command line states, after asking for what it leaves open, if anybody is there."""
+    if sender is not None:
+        senders = session.senders()
+        require_sender(senders, sender)
+        stated = senders.applied(sender, stated)
+    if session.can_ask:
+        from docsend.cli import guided  # noqa: PLC0415 - only on a terminal
+
+        guided.run(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
+    else:
+        check_and_deliver(session, stated, paths, dry_run=dry_run, again=again)
 
 
 def check_and_deliver(
@@ -218,7 +245,13 @@ def check_and_deliver(
         _deliver(session, checked, account, again=again)
 
 
-def _paths(given: Sequence[str]) -> list[Path]:
+def require_sender(senders: "Senders", name: str) -> None:
+    """Raise UsageFault if there is no sender of this name."""
+    if name not in senders:
+        raise UsageFault(*senders.unknown(name))
+
+
+def files_of(given: Sequence[str]) -> list[Path]:
     """Give the files meant: Windows shells leave patterns to the program, and so do quotes elsewhere."""
     paths: list[Path] = []
     for name in given:

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import sys
 import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from docsend.console import Console
     from docsend.credentials import Vault
     from docsend.ledger import Ledger
+    from docsend.senders import Senders
     from docsend.service import Service, Watcher
     from docsend.settings import Settings
+
+
+_IMPATIENT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,18 @@ class Session:
 
     settings: "Settings"
     console: "Console"
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to ask: a person at a terminal that can show more than plain lines."""
+        settings = self.settings
+        is_there = sys.stdin is not None and sys.stdin.isatty()
+        return is_there and self.console.draws_talk and not settings.no_input and not settings.as_json
+
+    def impatient(self) -> "Session":
+        """Give this session for somebody who waits for an answer, be it that there is none."""
+        patience_s = min(self.settings.patience_s, _IMPATIENT_S)
+        return replace(self, settings=replace(self.settings, patience_s=patience_s))
 
     def at(self, service: str) -> "Session":
         """Give this session with another service, named as in the ledger."""
@@ -74,6 +91,13 @@ class Session:
         vault = self.vault()
         credentials = vault.credentials()
         return Account(credentials, vault) if credentials else None
+
+    def senders(self) -> "Senders":
+        """Give the senders of config.toml, with their booklet numbers in the keyring."""
+        from docsend.credentials import Booklets  # noqa: PLC0415 - few sends need one
+        from docsend.senders import Senders  # noqa: PLC0415
+
+        return Senders(self.settings.senders, Booklets(backend=self.settings.keyring_backend))
 
     def needed_account(self) -> "Account":
         account = self.account()

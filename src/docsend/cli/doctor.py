@@ -1,0 +1,37 @@
+"""`docsend doctor`: a look at everything that docsend stands on."""
+
+import typer
+
+from docsend.cli.session import Session, command
+from docsend.errors import ExitCode
+
+EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED, ExitCode.REFUSED)
+
+
+def register(app: typer.Typer) -> None:
+    command(
+        app,
+        "doctor",
+        short_help="Look at version, paths, service, keyring, ledger, clock, terminal.",
+        exits=EXITS,
+        example="docsend doctor --service sandbox\n"
+        "docsend doctor --json | jq '.findings[] | select(.verdict != \"good\")'",
+        done="nothing is in the way; there may be warnings",
+    )(doctor)
+
+
+def doctor(session: Session) -> None:
+    """Look at everything that docsend stands on, and say what is in the way, with a cure.
+
+    Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.
+    """
+    from docsend import doctor as examination  # noqa: PLC0415 - --help does without
+
+    patient = session.impatient()
+    findings = list(
+        examination.examine(patient.settings, patient.vault, lambda: patient.service(patient.console.lines()))
+    )
+    session.console.findings_of_doctor(findings)
+    bad = next((finding for finding in findings if finding.verdict == "bad"), None)
+    if bad is not None:
+        raise typer.Exit(bad.exit_code)

@@ -1,0 +1,71 @@
+"""The guided `docsend send`: asks for what is missing, shows all, sends, and tells the command for it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docsend import documents, guide, rules
+from docsend.cli import send
+from docsend.cli.session import Session
+from docsend.errors import Interrupted
+from docsend.language import Phrase
+
+if TYPE_CHECKING:
+    from docsend.guide import Guided
+    from docsend.submission import Document, Submission, UnreadDocument
+
+
+def run(
+    session: Session,
+    stated: "Submission",
+    paths: Sequence[Path],
+    *,
+    sender: str | None,
+    dry_run: bool,
+    again: bool,
+) -> None:
+    """Ask only for what is missing; with nothing missing this is the plain send. Ctrl-C sends nothing."""
+    catalog = session.catalog()
+    most = rules.largest_document(stated, catalog)
+    looked_at = stated.of(documents.read_all(paths, at_most=most))
+    if not guide.missing(looked_at, catalog):
+        send.check_and_deliver(session, stated, paths, dry_run=dry_run, again=again)
+        return
+    if not dry_run:
+        session.settings.chosen_endpoint()  # nobody should answer ten questions in vain
+    guided, paths = _asked(session, looked_at, paths, is_sent=not dry_run)
+    guided = replace(guided, sender=guided.sender or sender)
+    try:
+        send.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
+    finally:
+        # Also of what broke off: running it again is the cure, and nobody wants to answer twice.
+        command = guide.command_line(guided, paths, service=session.settings.service_flag)
+        session.console.command(Phrase("without questions:"), command)
+
+
+def _asked(
+    session: Session, stated: "Submission", paths: Sequence[Path], *, is_sent: bool
+) -> "tuple[Guided, Sequence[Path]]":
+    """Have everything answered, show it, and have it agreed to; raise Interrupted if it is not."""
+    from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
+
+    console, catalog, given = session.console, session.catalog(), list(paths)
+
+    def read(names: list[str], so_far: "Submission") -> "tuple[Document | UnreadDocument, ...]":
+        given[:] = send.files_of(names)
+        return documents.read_all(given, at_most=rules.largest_document(so_far, catalog))
+
+    asker = Terminal(console.reads)
+    try:
+        guided = guide.fill_in(stated, catalog, asker, session.senders(), read)
+        checked = rules.check(guided.stated, catalog)
+        if isinstance(checked, rules.Faulty):
+            return guided, given  # told in full by the send that follows
+        console.summary(checked, catalog, guided.sender)
+        agreed = not is_sent or asker.agrees(Phrase("send it? Enter is yes"))
+    except KeyboardInterrupt as stop:
+        raise Interrupted.by(stop, Phrase("interrupted: nothing was sent")) from None
+    if not agreed:
+        raise Interrupted(Phrase("nothing was sent"))
+    return guided, given

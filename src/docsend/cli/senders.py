@@ -1,0 +1,127 @@
+"""`docsend senders`: who documents are for, kept once, named with --sender ever after."""
+
+import getpass
+import sys
+from typing import Annotated
+
+import typer
+
+from docsend.cli.session import Session, command
+from docsend.errors import ExitCode, FaultySubmission, UsageFault
+from docsend.language import Phrase
+
+EXITS = (ExitCode.RECEIVED,)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of your own, as in client-4711.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(rich_markup_mode=None)
+    command(group, None, exits=EXITS, example="docsend senders", invoke_without_command=True)(list_)
+    command(
+        group,
+        "add",
+        exits=(*EXITS, ExitCode.FAULTY),
+        example="docsend senders add client-4711 --id 000000018\n"
+        "docsend senders add bakery --employer-file 900000019 --mobile 0501234567",
+    )(add)
+    command(group, "remove", exits=EXITS, example="docsend senders remove client-4711")(remove)
+    app.add_typer(group, name="senders", short_help="Keep who documents are for: add, list, remove.")
+
+
+def list_(session: Session) -> None:
+    """List the senders: people and employers whose numbers need not be written each time.
+
+    `docsend send --sender NAME` names one, and so does the column `sender` of a manifest.
+    """
+    session.console.senders(session.settings.senders)
+
+
+def add(
+    session: Session,
+    name: Name,
+    *,
+    id_number: Annotated[
+        str | None, typer.Option("--id", metavar="NUMBER", help="The insured person's id number.")
+    ] = None,
+    employer_file: Annotated[
+        str | None, typer.Option("--employer-file", metavar="NUMBER", help="The employer's file number.")
+    ] = None,
+    employer_kind: Annotated[
+        str | None,
+        typer.Option(
+            "--employer-kind",
+            metavar="KIND",
+            help="deduction (if not said otherwise), household or building-committee.",
+        ),
+    ] = None,
+    mobile: Annotated[
+        str | None, typer.Option("--mobile", metavar="NUMBER", help="The employer's mobile number.")
+    ] = None,
+    email: Annotated[
+        str | None,
+        typer.Option("--email", metavar="ADDRESS", help="The employer's e-mail address, optional."),
+    ] = None,
+    booklet_stdin: Annotated[
+        bool, typer.Option("--booklet-stdin", help="Read the booklet number from standard input.")
+    ] = False,
+) -> None:
+    """Keep an insured person, or an employer, under a name; one of the same name is replaced.
+
+    The numbers go into config.toml, which only you can read then; the booklet number, which works as a
+    password, goes into the operating system's keyring. On a terminal it is asked for without echo; left
+    empty, none is kept, and each send needs --booklet.
+    """
+    from docsend import rules, senders  # noqa: PLC0415 - --help does without
+    from docsend.credentials import Booklets  # noqa: PLC0415
+
+    senders.check_name(name)
+    if (id_number is None) == (employer_file is None):
+        raise UsageFault(
+            Phrase("a sender has either --id or --employer-file"), Phrase("say one of them, and not both")
+        )
+    sender = senders.Sender(
+        id=id_number, employer_file=employer_file, employer_kind=employer_kind, mobile=mobile, email=email
+    )
+    booklet = _booklet(session, is_stdin=booklet_stdin) if sender.kind == "employer" else None
+    if problems := rules.of_sender(sender.stated(), booklet):
+        raise FaultySubmission(
+            Phrase.counted(
+                "1 problem, nothing was kept", "{count} problems, nothing was kept", len(problems)
+            ),
+            problems=problems,
+        )
+    if booklet:
+        # First: without a keyring nothing at all is kept, rather than half of it.
+        Booklets(backend=session.settings.keyring_backend).keep(name, booklet)
+    senders.write(session.settings.config_file, name, sender)
+    session.console.sender_kept(name, sender, has_booklet=bool(booklet))
+
+
+def remove(session: Session, name: Name) -> None:
+    """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
+    from docsend import senders  # noqa: PLC0415 - --help does without
+    from docsend.credentials import Booklets  # noqa: PLC0415
+
+    known = session.senders()
+    if name not in known:
+        raise UsageFault(*known.unknown(name))
+    if session.settings.senders[name].kind == "employer":
+        Booklets(backend=session.settings.keyring_backend).forget(name)
+    senders.write(session.settings.config_file, name, None)
+    session.console.sender_forgotten(name)
+
+
+def _booklet(session: Session, *, is_stdin: bool) -> str | None:
+    """Take the booklet number from where it was said to be; None if nobody gives one."""
+    from docsend.credentials import first_line  # noqa: PLC0415 - --help does without
+
+    if is_stdin:
+        return first_line(sys.stdin.read() if sys.stdin else "")
+    if session.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
+        return None
+    question = Phrase("the booklet's identification number, or nothing to keep none")
+    try:
+        return getpass.getpass(f"{session.console.reads(question)}: ") or None
+    except EOFError:
+        return None

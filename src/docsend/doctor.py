@@ -1,0 +1,321 @@
+"""A look at everything that docsend stands on, each part with a verdict and a cure. No secret is in it.
+
+Every check answers, whatever state its part is in: a part that cannot be looked at is a finding, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import sqlite3
+import stat
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from docsend import __version__, catalog
+from docsend.credentials import Booklets
+from docsend.errors import DocsendError, ExitCode
+from docsend.language import Phrase, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from docsend.credentials import Vault
+    from docsend.service import Service
+    from docsend.settings import Settings
+
+    Opens = Callable[[], contextlib.AbstractContextManager[Service]]
+
+# More than this, and tokens expire before their time, or receipts seem to be of tomorrow.
+_MOST_SKEW_S = 60
+_OLD_CATALOG_DAYS = 180
+_SLOW_KEYRING_S = 1.0
+_LEAST_FREE_BYTES = 100 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: `part` is a stable name, `exit_code` what a bad verdict ends the command with.
+
+    `facts` is for programs: names and plain values that mean the same in every language.
+    """
+
+    part: str
+    verdict: Literal["good", "warning", "bad"]
+    told: Phrase
+    cure: Phrase | str | None = None
+    facts: Mapping[str, Any] | None = None
+    exit_code: ExitCode = ExitCode.LOCAL
+
+
+def examine(settings: Settings, vault: Callable[[], Vault], opens: Opens) -> Iterator[Finding]:
+    """Look at one part after the other; `opens` the chosen service, `vault` its entries in the keyring."""
+    yield _version()
+    yield from _paths(settings)
+    yield _catalog(settings)
+    yield _ledger(settings.ledger_file)
+    yield _keyring(settings, vault)
+    yield _terminal(settings)
+    yield from _service(settings, opens)
+
+
+def _version() -> Finding:
+    facts = {
+        "docsend": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+        "sqlite": sqlite3.sqlite_version,
+    }
+    told = Phrase("docsend {docsend}, Python {python}, SQLite {sqlite}, {system}", **facts)
+    return Finding("version", "good", told, facts=facts)
+
+
+def _paths(settings: Settings) -> Iterator[Finding]:
+    file = settings.config_file
+    facts: dict[str, Any] = {"config_file": str(file), "exists": file.exists()}
+    told = Phrase("{file}", file=file) if file.exists() else Phrase("{file}, which is not there", file=file)
+    if settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        yield Finding(
+            "configuration",
+            "warning",
+            Phrase("{file} has senders' numbers in it, and others can read it", file=file),
+            Phrase("chmod 600 {file}", file=file),
+            facts,
+        )
+    else:
+        yield Finding("configuration", "good", told, facts=facts)
+    yield _data(settings.data)
+
+
+def _data(folder: Path) -> Finding:
+    """Look whether the data folder, or the one in which it will be made, can be written to."""
+    standing = folder
+    while not standing.exists() and standing != standing.parent:
+        standing = standing.parent
+    try:
+        free = shutil.disk_usage(standing).free
+    except OSError:
+        free = 0
+    facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(standing, os.W_OK)}
+    told = Phrase("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
+    if not standing.is_dir() or not facts["writable"]:
+        cure = Phrase("mend the permissions of {folder}, or set DOCSEND_HOME", folder=standing)
+        return Finding("data", "bad", Phrase("{folder} cannot be written to", folder=folder), cure, facts)
+    if free < _LEAST_FREE_BYTES:
+        return Finding("data", "warning", told, Phrase("make room: the ledger needs some"), facts)
+    return Finding("data", "good", told, facts=facts)
+
+
+def _catalog(settings: Settings) -> Finding:
+    own = settings.catalog_file
+    is_own = own is not None and own.exists()
+    file = own if own is not None and is_own else catalog.BUNDLED
+    facts: dict[str, Any] = {"source": "service" if is_own else "bundled"}
+    try:
+        version = catalog.load(file).version
+    except (OSError, catalog.MalformedCatalog):
+        cure = Phrase("`docsend catalog --update` fetches it anew")
+        told = Phrase("{file} cannot be read", file=file)
+        return Finding("catalog", "bad", told, cure, facts)
+    age = _days_since(version)
+    facts |= {"version": version, "age_days": age}
+    told = (
+        Phrase("the service's, of {version}", version=version)
+        if is_own
+        else Phrase("the bundled one, of {version}", version=version)
+    )
+    if age is not None and age > _OLD_CATALOG_DAYS:
+        cure = Phrase("`docsend catalog --update` asks the service for a newer one")
+        return Finding("catalog", "warning", told, cure, facts)
+    return Finding("catalog", "good", told, facts=facts)
+
+
+def _days_since(version: str) -> int | None:
+    """Give the age of a catalog whose version is a date."""
+    try:
+        return (datetime.now(UTC).date() - date.fromisoformat(version[:10])).days
+    except ValueError:
+        return None
+
+
+def _ledger(file: Path) -> Finding:
+    """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
+    if not file.exists():
+        told = Phrase("{file}, which the first send makes", file=file)
+        return Finding("ledger", "good", told, facts={"file": str(file), "exists": False})
+    facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
+    restore = Phrase("keep the file, and restore it from a copy; without it something could be sent twice")
+    try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
+        with contextlib.closing(connection):
+            (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            counts = dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))
+    except (sqlite3.Error, OSError) as error:
+        told = Phrase("{file} cannot be used: {reason}", file=file, reason=error)
+        return Finding("ledger", "bad", told, restore, facts)
+    facts |= {"health": health, "states": counts}
+    if health != "ok":
+        told = Phrase("{file} is damaged: {reason}", file=file, reason=health)
+        return Finding("ledger", "bad", told, restore, facts)
+    total = sum(counts.values())
+    told = Phrase("{file}, {count:,} submissions", file=file, count=total)
+    if unfinished := sum(counts.get(state, 0) for state in ("planned", "open", "sending")):
+        told = Phrase(
+            "{file}, {count:,} submissions, {unfinished:,} of them unfinished",
+            file=file,
+            count=total,
+            unfinished=unfinished,
+        )
+        return Finding("ledger", "warning", told, Phrase("`docsend receipts resume` finishes them"), facts)
+    return Finding("ledger", "good", told, facts=facts)
+
+
+def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
+    """Look how long the keyring takes to answer; whether somebody is signed in, never who."""
+    if settings.password_file is not None:
+        file = settings.password_file
+        return Finding(
+            "keyring", "good", Phrase("not used: the password is in {file}", file=file), facts={"used": False}
+        )
+    began = time.monotonic()
+    try:
+        backend = Booklets(backend=settings.keyring_backend).backend
+        is_signed_in = vault().credentials() is not None if settings.endpoint else None
+    except DocsendError as error:
+        cure = joined(
+            [Phrase("only the personal service and employers' senders need one"), error.hint or ""], ": "
+        )
+        told = Phrase("{message}", message=error.message)
+        return Finding("keyring", "warning", told, cure, {"used": True, "backend": None})
+    took = time.monotonic() - began
+    facts = {
+        "used": True,
+        "backend": backend,
+        "milliseconds": round(took * 1000),
+        "signed_in": is_signed_in,
+    }
+    told = Phrase(
+        "{backend}, answers in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
+    )
+    if took > _SLOW_KEYRING_S:
+        return Finding("keyring", "warning", told, Phrase("it is slow: is it waiting for somebody?"), facts)
+    return Finding("keyring", "good", told, facts=facts)
+
+
+def _terminal(settings: Settings) -> Finding:
+    encoding = (getattr(sys.stdout, "encoding", None) or "none").lower()
+    columns = shutil.get_terminal_size().columns
+    facts = {
+        "stdin": _is_terminal(sys.stdin),
+        "stdout": _is_terminal(sys.stdout),
+        "stderr": _is_terminal(sys.stderr),
+        "encoding": encoding,
+        "columns": columns,
+        "dumb": settings.has_dumb_terminal,
+        "language": settings.language,
+    }
+    what = Phrase("no terminal")
+    if facts["stdout"]:
+        what = Phrase("a terminal that cannot draw") if facts["dumb"] else Phrase("a terminal that can draw")
+    told = Phrase(
+        "{what}, {columns} columns, encoding {encoding}, language {language}",
+        what=what,
+        columns=columns,
+        encoding=encoding,
+        language=settings.language,
+    )
+    if encoding.replace("-", "") not in ("utf8", "none"):
+        cure = Phrase("Hebrew comes out as escapes: use a UTF-8 locale, or set PYTHONUTF8=1")
+        return Finding("terminal", "warning", told, cure, facts)
+    return Finding("terminal", "good", told, facts=facts)
+
+
+def _is_terminal(stream: Any) -> bool:  # noqa: ANN401 - a stream, or None
+    return stream is not None and stream.isatty()
+
+
+# -- the far side ------------------------------------------------------------------------------------------
+
+
+def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
+    endpoint = settings.endpoint
+    if endpoint is None:
+        cure = Phrase("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
+        yield Finding("service", "warning", Phrase("no service is chosen"), cure, {"address": None})
+        return
+    facts: dict[str, Any] = {"address": endpoint.name, "proxy": _without_password(endpoint.proxy)}
+    began = time.monotonic()
+    try:
+        with opens() as service:
+            answer = service.look()
+    except DocsendError as error:
+        yield Finding(
+            "service", "bad", Phrase("{message}", message=error.message), error.hint, facts, error.code
+        )
+        return
+    facts["milliseconds"] = round((time.monotonic() - began) * 1000)
+    facts["catalog"] = answer.catalog_version
+    told = Phrase(
+        "{address} answers in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
+    )
+    yield Finding("service", "good", told, facts=facts)
+    yield _way(endpoint.url, facts["proxy"])
+    yield _clock(answer.date)
+
+
+def _way(url: str | None, proxy: str | None) -> Finding:
+    """Tell how the service is reached: encrypted how, and through which proxy."""
+    facts: dict[str, Any] = {"proxy": proxy, "tls": None}
+    if url is None:
+        return Finding("network", "good", Phrase("inside this process: no network"), facts=facts)
+    if url.startswith("http:"):
+        return Finding("network", "good", Phrase("http, on this machine"), facts=facts)
+    if proxy is not None:
+        told = Phrase("https, verified, through the proxy {proxy}", proxy=proxy)
+        return Finding("network", "good", told, facts=facts)
+    from docsend.service import tls_of  # noqa: PLC0415 - only over https
+
+    try:
+        seen = tls_of(url)
+    except OSError as error:
+        told = Phrase("TLS cannot be looked at: {reason}", reason=type(error).__name__)
+        return Finding("network", "warning", told, facts=facts)
+    facts["tls"] = {"version": seen.version, "issuer": seen.issuer, "expires": seen.expires}
+    told = Phrase(
+        "{version}, certificate by {issuer}, until {expires}, no proxy",
+        version=seen.version,
+        issuer=seen.issuer,
+        expires=seen.expires,
+    )
+    return Finding("network", "good", told, facts=facts)
+
+
+def _clock(stated: str | None) -> Finding:
+    """Hold this machine's clock against the service's Date (RFC 9110, 6.6.1), which has whole seconds."""
+    try:
+        there = parsedate_to_datetime(stated or "")
+    except ValueError:
+        return Finding("clock", "good", Phrase("the service does not tell its time"), facts={"skew_s": None})
+    skew = (datetime.now(UTC) - there).total_seconds()
+    facts = {"skew_s": round(skew)}
+    if abs(skew) <= _MOST_SKEW_S:
+        return Finding("clock", "good", Phrase("agrees with the service's"), facts=facts)
+    told = Phrase("{seconds:.0f} s ahead of the service's", seconds=skew)
+    if skew < 0:
+        told = Phrase("{seconds:.0f} s behind the service's", seconds=-skew)
+    return Finding("clock", "warning", told, Phrase("set this machine's clock"), facts)
+
+
+def _without_password(proxy: str | None) -> str | None:
+    if proxy is None:
+        return None
+    parts = urlsplit(proxy)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")

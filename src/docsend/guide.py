@@ -1,0 +1,218 @@
+"""The guided send: what is still missing is asked for, in the order in which the institute's page asks.
+
+It decides what to ask and what may be answered, from the catalog and the rules; how it looks is the business
+of an `Asker`. Nothing is sent from here.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from docsend import rules
+from docsend.language import Phrase
+from docsend.submission import EMPLOYER_KINDS, masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from docsend.catalog import Catalog, Entry
+    from docsend.senders import Senders
+    from docsend.submission import Document, Problem, Submission, UnreadDocument
+
+    Judge = Callable[[str], "Phrase | str | None"]
+
+# What each question is called, by the field of the submission that it fills.
+_QUESTIONS = {
+    "to": Phrase("destination"),
+    "sender": Phrase("sender"),
+    "id_number": Phrase("id number of the insured person"),
+    "employer_kind": Phrase("kind of employer file"),
+    "employer_file": Phrase("the employer's file number"),
+    "booklet": Phrase("the booklet's identification number"),
+    "mobile": Phrase("the employer's mobile number"),
+    "subject": Phrase("subject"),
+    "category": Phrase("category"),
+    "type": Phrase("document type"),
+    "branch": Phrase("branch"),
+    "remark": Phrase("remark, optional"),
+    "documents": Phrase("document"),
+}
+_KINDS = {
+    "deduction": Phrase("a deduction file, 9 digits"),
+    "household": Phrase("somebody who employs in the household"),
+    "building-committee": Phrase("the committee of a building"),
+}
+_SECRET = ("booklet",)
+_FIELD_OF = {"id": "id_number"}
+_OPTION_OF = {"id_number": "id", "employer_file": "employer-file", "employer_kind": "employer-kind"}
+# In the order of the institute's page: where to, for whom, about what.
+_ORDER = ("documents", "to", "id", "employer_file", "booklet", "mobile", "subject", "category", "type")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the answers to a question: what is kept, and what a person reads beside it."""
+
+    code: str
+    label: str
+    entry: tuple[str, Entry] | None = None
+
+
+class Asker(Protocol):
+    """Somebody who can be asked. Each raises KeyboardInterrupt when the person has had enough."""
+
+    def choose(self, question: Phrase, choices: Sequence[Choice], default: str | None = None) -> str:
+        """Have one of the choices taken; give its code."""
+
+    def write(
+        self, question: Phrase, judge: Judge, *, optional: bool = False, secret: bool = False
+    ) -> str | None:
+        """Have a text written for which `judge` has no fault to tell; None if it is left open."""
+
+    def files(self, question: Phrase) -> list[str]:
+        """Have the names of files written, at least one."""
+
+
+@dataclass(frozen=True)
+class Guided:
+    """What the person stated in the end, and the sender by whose name they stated it."""
+
+    stated: Submission
+    sender: str | None
+
+
+def missing(stated: Submission, catalog: Catalog) -> list[str]:
+    """Give the fields that have to be asked for; none if something else is wrong, which no answer mends."""
+    checked = rules.check(stated, catalog)
+    if not isinstance(checked, rules.Faulty):
+        return []
+    codes = {problem.code: problem.field or "" for problem in checked.problems if problem.is_error}
+    if not all(code.endswith("-missing") for code in codes):
+        return []
+    return sorted(codes.values(), key=_ORDER.index)
+
+
+def fill_in(
+    stated: Submission,
+    catalog: Catalog,
+    asker: Asker,
+    senders: Senders,
+    read: Callable[[list[str], Submission], tuple[Document | UnreadDocument, ...]],
+) -> Guided:
+    """Ask for everything that is missing, and for what is optional beside it; `read` reads documents."""
+    sender: str | None = None
+    while fields := missing(stated, catalog):
+        field = _FIELD_OF.get(fields[0], fields[0])
+        if field == "documents":
+            stated = stated.of(read(asker.files(_QUESTIONS[field]), stated))
+        elif field in ("id_number", "employer_file") and sender is None and not stated.employer_file:
+            sender, stated = _whom(stated, catalog, asker, senders)
+        else:
+            stated = _set(stated, field, _answer(field, stated, catalog, asker))
+    if not isinstance(rules.check(stated, catalog), rules.Faulty):
+        stated = _options(stated, catalog, asker)
+    return Guided(stated, sender or None)
+
+
+def _whom(stated: Submission, catalog: Catalog, asker: Asker, senders: Senders) -> tuple[str, Submission]:
+    """Have a sender chosen, if there are any of the kind, or the numbers written."""
+    kind = catalog.destinations[stated.to or ""].identity
+    known = senders.of_kind(kind)
+    if known:
+        nobody = Choice("-", Phrase("somebody else"))
+        choices = [*(Choice(name, each.masked) for name, each in known.items()), nobody]
+        name = asker.choose(_QUESTIONS["sender"], choices)
+        if name != nobody.code:
+            return name, senders.applied(name, stated)
+    if kind == "insured":
+        return "", _set(stated, "id_number", _answer("id_number", stated, catalog, asker))
+    if stated.employer_kind is None:
+        kinds = [Choice(each, _KINDS[each]) for each in EMPLOYER_KINDS]
+        chosen = asker.choose(_QUESTIONS["employer_kind"], kinds, EMPLOYER_KINDS[0])
+        stated = _set(stated, "employer_kind", chosen)
+    return "", _set(stated, "employer_file", _answer("employer_file", stated, catalog, asker))
+
+
+def _answer(field: str, stated: Submission, catalog: Catalog, asker: Asker) -> str:
+    to, subject = stated.to or "", stated.subject
+    offered: dict[str, Callable[[], Sequence[Entry]]] = {
+        "to": lambda: tuple(catalog.destinations.values()),
+        "subject": lambda: catalog.subjects_of(to),
+        "category": lambda: catalog.categories_of(to, subject),
+        "type": lambda: [
+            each
+            for each in catalog.types_of(to, subject)
+            if stated.category in (None, each.category) and not (each.online and each.online.is_confirmed)
+        ],
+    }
+    if field in offered:
+        choices = _choices("destination" if field == "to" else field, offered[field]())
+        only = choices[0].code if len(choices) == 1 else None
+        return asker.choose(_QUESTIONS[field], choices, only)
+    judge = _judge(field, stated, catalog)
+    answer = asker.write(_QUESTIONS[field], judge, secret=field in _SECRET)
+    return answer or ""
+
+
+def _options(stated: Submission, catalog: Catalog, asker: Asker) -> Submission:
+    """Ask for what may be left open: the branch and a remark."""
+    if stated.branch is None and catalog.destinations[stated.to or ""].takes_branch:
+        by_residence = Choice("-", Phrase("the service chooses, by residence"))
+        choices = [by_residence, *_choices("branch", tuple(catalog.branches.values()))]
+        branch = asker.choose(_QUESTIONS["branch"], choices, by_residence.code)
+        stated = stated if branch == by_residence.code else _set(stated, "branch", branch)
+    if stated.remark is None:
+        remark = asker.write(_QUESTIONS["remark"], _judge("remark", stated, catalog), optional=True)
+        stated = _set(stated, "remark", remark) if remark else stated
+    return stated
+
+
+def _choices(kind: str, entries: Sequence[Entry]) -> list[Choice]:
+    from docsend.language import Label  # noqa: PLC0415
+
+    seen = {entry.code: Choice(entry.code, Label(entry.labels), (kind, entry)) for entry in reversed(entries)}
+    return list(reversed(seen.values()))
+
+
+def _judge(field: str, stated: Submission, catalog: Catalog) -> Judge:
+    """Give a check of what is being written: the very rules that the whole submission is held against."""
+
+    def judge(answer: str) -> Phrase | str | None:
+        checked = rules.check(_set(stated, field, answer), catalog)
+        problems: Sequence[Problem] = checked.problems if isinstance(checked, rules.Faulty) else ()
+        for problem in problems:
+            if problem.is_error and _FIELD_OF.get(problem.field or "", problem.field) == field:
+                return problem.message
+        return None
+
+    return judge
+
+
+def _set(stated: Submission, field: str, value: str | None) -> Submission:
+    said: dict[str, Any] = {field: value}
+    return replace(stated, **said)
+
+
+def command_line(guided: Guided, files: Sequence[Path], *, service: str | None) -> str:
+    """Give the command that does the same without questions; numbers in it are masked."""
+    stated = guided.stated
+    secret = {
+        name: masked(value)
+        for name in ("id_number", "employer_file", "booklet", "mobile", "email")
+        if (value := getattr(stated, name))
+    }
+    plain = {
+        name: getattr(stated, name)
+        for name in ("to", "subject", "category", "type", "employer_kind", "branch", "remark", "reference")
+    }
+    who: dict[str, str | None] = {"sender": guided.sender} if guided.sender else {**secret}
+    if guided.sender:
+        plain["employer_kind"] = None
+    said = {**plain, **who, "service": service}
+    options = [
+        part for name, value in said.items() if value for part in (f"--{_OPTION_OF.get(name, name)}", value)
+    ]
+    return shlex.join(["docsend", "send", *map(str, files), *options])

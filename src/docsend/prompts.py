@@ -1,0 +1,203 @@
+"""Asking a person on a terminal. The only user of prompt_toolkit, imported only when something is asked.
+
+Questions are talk and go to stderr, so that `docsend send FILE > receipt.txt` can ask, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import Completer, Completion, PathCompleter
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.output import create_output
+from prompt_toolkit.shortcuts import CompleteStyle
+from prompt_toolkit.styles import Style
+from prompt_toolkit.validation import ValidationError, Validator
+
+from docsend import search
+from docsend.console import safe
+from docsend.language import Phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+
+    from docsend.guide import Choice, Judge
+
+    Reads = Callable[[str], str]
+
+_STYLE = Style.from_dict(
+    {
+        "question": "bold",
+        "bottom-toolbar": "noreverse dim",
+        "completion-menu": "bg:default fg:default",
+        "completion-menu.completion.current": "reverse",
+        "completion-menu.meta.completion": "bg:default dim",
+        "completion-menu.meta.completion.current": "bg:default bold",
+        "scrollbar.background": "bg:default",
+        "scrollbar.button": "reverse",
+        "validation-toolbar": "noreverse bold",
+    }
+)
+_MENU_LINES = 10
+_HOW_TO_CHOOSE = Phrase("type words in any language, or use the arrows; Enter takes, Ctrl-C ends")
+_HOW_TO_WRITE = Phrase("Enter takes, Ctrl-C ends")
+_HOW_TO_SKIP = Phrase("Enter takes, or leaves it open; Ctrl-C ends")
+_NO_CHOICE = Phrase("none of the choices has these words")
+_NO_ANSWER = Phrase("an answer is needed")
+
+
+class Terminal:
+    """Asks on the terminal of stdin and stderr; an `Asker` for the guide."""
+
+    def __init__(self, reads: Reads) -> None:
+        """Make it for a reader: `reads` puts a phrase into the reader's language."""
+        self._reads = reads
+
+    def choose(self, question: Phrase, choices: Sequence[Choice], default: str | None = None) -> str:
+        menu = _Menu(choices, self._reads)
+        chosen = next((choice for choice in choices if choice.code == default), None)
+        if chosen is not None:
+            question = Phrase(
+                "{question} [{default}]", question=question, default=chosen.label or chosen.code
+            )
+
+        def judge(text: str) -> Phrase | None:
+            if not text.strip():
+                return None if chosen else _NO_ANSWER
+            return None if menu.meant(text) else _NO_CHOICE
+
+        session = self._session(
+            completer=menu, complete_while_typing=True, reserve_space_for_menu=_MENU_LINES
+        )
+        typed = self._ask(session, question, _HOW_TO_CHOOSE, judge, opens=True)
+        chosen = menu.meant(typed) or chosen
+        assert chosen is not None  # noqa: S101 - the judge let nothing else pass
+        if typed.strip() and chosen.label:
+            taken = Phrase("{label} ({code})", label=chosen.label, code=chosen.code)
+            self._say(f"  {self._reads(taken if typed.strip() != chosen.code else chosen.label)}")
+        return chosen.code
+
+    def write(
+        self, question: Phrase, judge: Judge, *, optional: bool = False, secret: bool = False
+    ) -> str | None:
+        def needed(text: str) -> Phrase | str | None:
+            if not text.strip():
+                return None if optional else _NO_ANSWER
+            return judge(text)
+
+        session = self._session(is_password=secret)
+        how = _HOW_TO_SKIP if optional else _HOW_TO_WRITE
+        return self._ask(session, question, how, needed).strip() or None
+
+    def files(self, question: Phrase) -> list[str]:
+        session = self._session(
+            completer=PathCompleter(expanduser=True),
+            complete_while_typing=True,
+            reserve_space_for_menu=_MENU_LINES,
+        )
+        given = self._ask(session, question, _HOW_TO_WRITE, lambda text: None if text else _NO_ANSWER)
+        return [given]
+
+    def agrees(self, question: Phrase) -> bool:
+        """Ask a last time; only yes, in one of the languages, or Enter is a yes."""
+        session = self._session()
+        answer = self._ask(session, question, _HOW_TO_WRITE, lambda _: None).strip().casefold()
+        return answer in ("", "y", "yes", "o", "oui", "כ", "כן")
+
+    @staticmethod
+    def _say(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    def _session(self, **options: object) -> PromptSession[str]:
+        make: Callable[..., PromptSession[str]] = PromptSession
+        return make(
+            output=create_output(stdout=sys.stderr),
+            style=_STYLE,
+            complete_style=CompleteStyle.COLUMN,
+            validate_while_typing=False,
+            enable_history_search=False,
+            enable_suspend=True,
+            **options,
+        )
+
+    def _ask(
+        self,
+        session: PromptSession[str],
+        question: Phrase,
+        how: Phrase,
+        judge: Judge,
+        *,
+        opens: bool = False,
+    ) -> str:
+        """Ask one question until `judge` has nothing to say against the answer."""
+
+        def open_menu() -> None:
+            if opens:
+                session.default_buffer.start_completion()
+
+        try:
+            return session.prompt(
+                FormattedText([("class:question", f"{self._reads(question)}: ")]),
+                validator=_Judged(judge, self._reads),
+                bottom_toolbar=self._reads(how),
+                pre_run=open_menu,
+            )
+        except EOFError:  # Ctrl-D
+            raise KeyboardInterrupt from None
+
+
+class _Judged(Validator):
+    def __init__(self, judge: Judge, reads: Reads) -> None:
+        self._judge = judge
+        self._reads = reads
+
+    def validate(self, document: Document) -> None:
+        fault = self._judge(document.text)
+        if fault is not None:
+            raise ValidationError(len(document.text), self._reads(fault))
+
+
+class _Menu(Completer):
+    """The choices that have the words typed so far, in any language of the catalog; best first."""
+
+    def __init__(self, choices: Sequence[Choice], reads: Reads) -> None:
+        self._choices = choices
+        self._reads = reads
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        _ = complete_event
+        for choice in self._fitting(document.text):
+            yield Completion(
+                choice.code,
+                start_position=-len(document.text),
+                display=safe(choice.code),
+                display_meta=self._reads(choice.label),
+            )
+
+    def meant(self, text: str) -> Choice | None:
+        """Give the choice of this code, or else the one that fits the words best."""
+        return next(iter(self._fitting(text)), None) if text.strip() else None
+
+    def _fitting(self, text: str) -> Sequence[Choice]:
+        typed = text.strip()
+        if not typed:
+            return self._choices
+        exact = [choice for choice in self._choices if choice.code == typed]
+        begun = [choice for choice in self._choices if choice.code.startswith(typed) and choice not in exact]
+        rows = [choice.entry for choice in self._choices if choice.entry]
+        found = [hit.entry.code for hit in search.find(typed, rows)]
+        by_code = {choice.code: choice for choice in self._choices}
+        by_words = [by_code[code] for code in found if code in by_code]
+        plain = [
+            choice
+            for choice in self._choices
+            if choice.entry is None and search.plain(typed) in search.plain(self._reads(choice.label))
+        ]
+        best_last = [*exact, *begun, *by_words, *plain][::-1]
+        return list({choice.code: choice for choice in best_last}.values())[::-1]

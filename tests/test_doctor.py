@@ -1,0 +1,131 @@
+"""`docsend doctor`: every part has a verdict, what is in the way has a cure, and nothing secret is told."""
+
+from __future__ import annotations
+
+import sqlite3
+import ssl
+
+import pytest
+import trustme
+
+import doubles
+from conftest import ABOUT, PERSON, WHO
+from docsend.catalog import BUNDLED
+
+PARTS = ["version", "configuration", "data", "catalog", "ledger", "keyring", "terminal"]
+FAR = ["service", "network", "clock"]
+
+
+def findings(outcome) -> dict[str, dict]:
+    return {each["part"]: each for each in outcome.json["findings"]}
+
+
+def test_with_a_service_at_hand_every_part_is_looked_at_and_nothing_is_changed(run, sandbox, home) -> None:
+    outcome = run("doctor", "--service", sandbox.url, "--json")
+    assert outcome.code == 0
+    assert list(findings(outcome)) == [*PARTS, *FAR]
+    assert {each["verdict"] for each in outcome.json["findings"]} <= {"good", "warning"}
+    assert not (home / "docsend").exists()
+
+
+def test_people_get_a_line_a_part_and_the_cure_of_what_is_not_good(run, sandbox) -> None:
+    outcome = run("doctor", "--service", sandbox.url)
+    assert outcome.code == 0
+    assert [line.split()[1] for line in outcome.out.splitlines() if not line.startswith(" ")] == [
+        *PARTS,
+        *FAR,
+    ]
+    assert "only the personal service and employers' senders need one" in outcome.out
+
+
+def test_without_a_service_it_says_so_and_how_to_choose_one(run) -> None:
+    outcome = run("doctor", "--json")
+    assert outcome.code == 0
+    service = findings(outcome)["service"]
+    assert (service["verdict"], service["told"]) == ("warning", "no service is chosen")
+    assert "DOCSEND_SERVICE" in service["cure"]
+
+
+def test_a_dead_service_is_bad_and_the_other_parts_are_told_all_the_same(run) -> None:
+    outcome = run("doctor", "--service", "http://127.0.0.1:9", "--json")
+    assert outcome.code == 6
+    assert list(findings(outcome)) == [*PARTS, "service"]
+    assert findings(outcome)["service"]["verdict"] == "bad"
+
+
+def test_a_damaged_ledger_is_bad_and_stays_as_it_is(run, home) -> None:
+    folder = home / "docsend"
+    folder.mkdir()
+    (folder / "ledger.sqlite3").write_bytes(b"this is no database, and has been one" * 100)
+    before = (folder / "ledger.sqlite3").read_bytes()
+    outcome = run("doctor", "--json")
+    assert outcome.code == 8
+    assert findings(outcome)["ledger"]["verdict"] == "bad"
+    assert (folder / "ledger.sqlite3").read_bytes() == before
+
+
+def test_unfinished_submissions_are_counted(run, sandbox, payslip, home) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as ledger:
+        ledger.execute(
+            "INSERT INTO submission SELECT service, 'A' || key, 'open', destination, subject, category,"
+            " type, reference, required, occurrence, NULL, NULL, planned_at, changed_at FROM submission"
+        )
+    ledger.close()
+    found = findings(run("doctor", "--json"))["ledger"]
+    assert found["verdict"] == "warning"
+    assert found["facts"]["states"] == {"received": 1, "open": 1}
+    assert "receipts resume" in found["cure"]
+
+
+@pytest.mark.parametrize(("date", "verdict"), [("Mon, 23 Nov 2020 05:00:00 GMT", "warning"), ("", "good")])
+def test_a_clock_that_disagrees_with_the_services_is_told(run, date, verdict) -> None:
+    def answer(_asked):
+        headers = {"Content-Type": "application/json", "ETag": '"1"', **({"Date": date} if date else {})}
+        return doubles.Reply(200, BUNDLED.read_bytes(), headers)
+
+    with doubles.service(answer) as (url, _):
+        clock = findings(run("doctor", "--service", url, "--json"))["clock"]
+    assert clock["verdict"] == verdict, clock
+
+
+def test_over_tls_protocol_issuer_and_expiry_are_told(run, monkeypatch, tmp_path) -> None:
+    authority = trustme.CA(organization_name="Fictional Authority")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+
+    def answer(_asked):
+        return doubles.Reply(200, BUNDLED.read_bytes(), {"Content-Type": "application/json"})
+
+    with doubles.service(answer, tls=context) as (plain, _):
+        url = plain.replace("http://127.0.0.1", "https://localhost")
+        network = findings(run("doctor", "--service", url, "--json"))["network"]
+    assert network["facts"]["tls"]["version"].startswith("TLSv1.")
+    assert network["facts"]["tls"]["issuer"] == "Fictional Authority"
+
+
+def test_no_secret_and_no_identity_is_told(run, spawn, sandbox, payslip, home, monkeypatch) -> None:
+    password = home / "password.txt"
+    password.write_text("fictional-clear")
+    password.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "10023344")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+    monkeypatch.setenv("HTTPS_PROXY", "http://somebody:proxy-secret@127.0.0.1:9")
+    run("senders", "add", "client-1", "--id", PERSON)
+    run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url)
+    for argv in (("--json",), ("-v",), ()):
+        for service in (sandbox.url, "https://documents.example"):
+            outcome = run("doctor", "--service", service, *argv)
+            told = outcome.out + outcome.err
+            assert not [
+                each for each in ("fictional-clear", "10023344", "proxy-secret", PERSON) if each in told
+            ], told
+
+
+def test_a_configuration_with_numbers_that_others_can_read_is_told(run, home) -> None:
+    run("senders", "add", "client-1", "--id", PERSON)
+    (home / "docsend" / "config.toml").chmod(0o644)
+    found = findings(run("doctor", "--json"))["configuration"]
+    assert (found["verdict"], found["cure"].split()[0]) == ("warning", "chmod")

@@ -1,0 +1,225 @@
+"""The guided send on a real pseudo-terminal: asks only for what is missing, sends nothing by accident."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import samples
+from conftest import ABOUT, PERSON, WHO
+from terminals import Terminal
+
+ENTER, DOWN, CTRL_C, CTRL_D, CTRL_U = "\r", "\x1b[B", "\x03", "\x04", "\x15"
+
+
+@pytest.fixture(autouse=True)
+def _prompts(monkeypatch) -> None:
+    """Let no test wait for the answer that a terminal of a test gives late."""
+    monkeypatch.setenv("PROMPT_TOOLKIT_NO_CPR", "1")
+
+
+@pytest.fixture
+def guided(sandbox):
+    def start(*argv: object, **options: object) -> Terminal:
+        return Terminal("send", *argv, "--service", sandbox.url, **options)
+
+    return start
+
+
+def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_it(
+    guided, sandbox, payslip, run
+) -> None:
+    terminal = guided(payslip)
+    terminal.answer("health-funds", "benefits" + ENTER)
+    terminal.answer("id number of the insured person:", PERSON + ENTER)
+    terminal.answer("subject:", "chomage" + ENTER)
+    terminal.answer("category:", "employer" + ENTER)
+    terminal.answer("document type:", "fiches" + ENTER)
+    terminal.answer("branch", ENTER)
+    terminal.answer("remark", "as agreed" + ENTER)
+    summary = terminal.read_until("send it?")
+    assert sandbox.count() == 0
+    for shown in ("Unemployment (unemployment)", "payslip.pdf, 618 bytes", "as agreed", "••••••018"):
+        assert shown in summary, summary
+    terminal.type(ENTER)
+    assert terminal.finish() == 0
+    assert sandbox.count() == 1
+    command = terminal.shown.splitlines()[-1]
+    for option in ("--to benefits", "--subject unemployment", "--type payslips", "--id '••••••018'"):
+        assert option in terminal.shown.replace("\n", ""), command
+    assert PERSON not in terminal.shown.split("send it?")[1]
+    again = run("send", payslip, *ABOUT, *WHO, "--remark", "as agreed", "--service", sandbox.url, "--json")
+    assert (again.code, again.json["repeated"]) == (0, True)
+
+
+def test_nothing_is_asked_when_nothing_is_missing(guided, sandbox, payslip) -> None:
+    terminal = guided(payslip, *ABOUT, *WHO)
+    assert terminal.finish() == 0
+    assert "send it?" not in terminal.shown
+    assert sandbox.count() == 1
+
+
+def test_only_what_is_missing_is_asked(guided, sandbox, payslip) -> None:
+    terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
+    terminal.answer("id number of the insured person:", PERSON + ENTER)
+    asked = terminal.read_until("send it?")
+    assert not [word for word in ("subject:", "category:", "branch [", "remark,") if word in asked]
+    terminal.type(ENTER)
+    assert terminal.finish() == 0
+
+
+def test_the_arrows_choose(guided, sandbox, payslip) -> None:
+    terminal = guided(payslip)
+    terminal.answer("health-funds", DOWN + DOWN + ENTER)
+    terminal.read_until("Collection from insured persons")
+    terminal.type(ENTER)
+    assert "id number of the insured person" in terminal.read_until("id number")
+    assert "insured-collection" in terminal.shown
+    terminal.type(CTRL_C)
+    assert terminal.finish() == 130
+
+
+@pytest.mark.parametrize("words", ["דמי אבטלה", "assurance chômage", "unemploy"])
+def test_words_of_every_language_find_a_choice_whatever_language_is_spoken(guided, payslip, words) -> None:
+    terminal = guided(payslip, "--to", "benefits", *WHO, "--lang", "fr")
+    terminal.read_until("unemployment")
+    terminal.type(words)
+    terminal.read_until(words.split()[0])
+    terminal.type(ENTER)
+    shown = terminal.read_until("(unemployment)")
+    assert "(unemployment)" in shown, shown
+    terminal.type(CTRL_C)
+    assert terminal.finish() == 130
+
+
+def test_a_wrong_number_is_told_while_it_is_written(guided, payslip) -> None:
+    terminal = guided(payslip, *ABOUT)
+    terminal.answer("id number of the insured person:", "123456789" + ENTER)
+    assert "the id number is not one" in terminal.read_until("the id number is not one")
+    terminal.type(CTRL_U + PERSON + ENTER)
+    assert "branch" in terminal.read_until("branch")
+    terminal.type(CTRL_C)
+    assert terminal.finish() == 130
+
+
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
+@pytest.mark.parametrize("question", ["destination:", "send it?"])
+def test_whoever_has_had_enough_sends_nothing(guided, sandbox, payslip, key, question) -> None:
+    about = () if question == "destination:" else (*ABOUT, "--branch", "haifa", "--remark", "x")
+    terminal = guided(payslip, *about)
+    if about:
+        terminal.answer("id number", PERSON + ENTER)
+    terminal.answer(question, key)
+    assert terminal.finish() == 130
+    assert "nothing was sent" in terminal.shown
+    assert sandbox.select("SELECT * FROM submission") == []
+
+
+def test_a_no_at_the_end_sends_nothing(guided, sandbox, payslip) -> None:
+    terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
+    terminal.answer("id number", PERSON + ENTER)
+    terminal.answer("send it?", "n" + ENTER)
+    assert terminal.finish() == 130
+    assert sandbox.select("SELECT * FROM submission") == []
+
+
+def test_without_files_one_is_asked_for(guided, sandbox, payslip) -> None:
+    terminal = guided(*ABOUT, *WHO, "--branch", "haifa", "--remark", "x")
+    terminal.answer("document:", str(payslip) + ENTER)
+    terminal.answer("send it?", ENTER)
+    assert terminal.finish() == 0
+    assert sandbox.count() == 1
+
+
+def test_what_no_answer_can_mend_is_told_before_anything_is_asked(guided, tmp_path) -> None:
+    broken = samples.write(tmp_path, "payslip.pdf", b"no PDF at all")
+    terminal = guided(broken)
+    assert terminal.finish() == 2
+    assert "[content-mismatch]" in terminal.shown
+    assert "destination:" not in terminal.shown.replace("--to", "").split("[")[0]
+
+
+def test_a_dry_run_asks_shows_and_sends_nothing(guided, sandbox, payslip) -> None:
+    terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x", "--dry-run")
+    terminal.answer("id number", PERSON + ENTER)
+    assert terminal.finish() == 0
+    assert "checked clean; nothing was sent" in terminal.shown
+    assert "without questions:" in terminal.shown
+    assert sandbox.select("SELECT * FROM submission") == []
+
+
+def test_an_employer_is_asked_for_and_the_booklet_number_is_not_echoed(guided, sandbox, payslip) -> None:
+    terminal = guided(payslip, "--to", "employer-collection")
+    terminal.answer("kind of employer file", ENTER)
+    terminal.answer("employer's file number:", "900000019" + ENTER)
+    terminal.answer("booklet's identification number:", "7134-22" + ENTER)
+    terminal.answer("mobile number:", "0501234567" + ENTER)
+    terminal.answer("category:", "correspondence" + ENTER)
+    terminal.answer("document type:", "correction-letter" + ENTER)
+    terminal.answer("branch [", ENTER)
+    terminal.answer("remark", ENTER)
+    terminal.answer("send it?", ENTER)
+    assert terminal.finish() == 0
+    assert sandbox.count() == 1
+    assert "7134-22" not in terminal.raw
+
+
+def test_a_kept_sender_can_be_chosen(guided, sandbox, payslip, run) -> None:
+    assert run("senders", "add", "client-4711", "--id", PERSON).code == 0
+    terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
+    terminal.answer("client-4711", "client" + ENTER)
+    terminal.answer("send it?", ENTER)
+    assert terminal.finish() == 0
+    assert sandbox.count() == 1
+    assert "--sender client-4711" in terminal.shown.replace("\n", "")
+    assert PERSON not in terminal.raw
+
+
+def test_the_result_alone_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> None:
+    receipt = tmp_path / "receipt.txt"
+    command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, "--service", sandbox.url]
+    terminal = Terminal.of("/bin/sh", "-c", f"{subprocess.list2cmdline(command)} > {receipt}")
+    terminal.answer("id number", PERSON + ENTER)
+    terminal.answer("branch", ENTER)
+    terminal.answer("remark", ENTER)
+    terminal.answer("send it?", ENTER)
+    assert terminal.finish() == 0
+    lines = receipt.read_text("utf-8").splitlines()
+    assert lines[0] == "received"
+    assert not [line for line in lines if "?" in line or "id number" in line]
+
+
+@pytest.mark.parametrize("more", [("--no-input",), ("--json",)])
+def test_who_wants_no_questions_gets_the_missing_options(guided, payslip, more) -> None:
+    terminal = guided(payslip, *more)
+    assert terminal.finish() == 2
+    assert "--to" in terminal.shown
+
+
+def test_without_a_terminal_the_missing_options_are_named(run, payslip, sandbox) -> None:
+    outcome = run("send", payslip, "--service", sandbox.url)
+    assert outcome.code == 2
+    assert "missing: --to" in outcome.err
+
+
+def test_no_service_is_told_before_ten_questions(payslip) -> None:
+    terminal = Terminal("send", payslip)
+    assert terminal.finish() == 2
+    assert "no service is chosen" in terminal.shown
+    assert "health-funds" not in terminal.shown
+
+
+def test_a_second_run_of_the_command_that_was_told_would_find_the_receipt(
+    guided, sandbox, payslip, run
+) -> None:
+    terminal = guided(payslip, *ABOUT)
+    terminal.answer("id number", PERSON + ENTER)
+    terminal.answer("branch", ENTER)
+    terminal.answer("remark", ENTER)
+    terminal.answer("send it?", ENTER)
+    assert terminal.finish() == 0
+    listed = json.loads(run("receipts", "--json").out)["receipts"]
+    assert len(listed) == 1

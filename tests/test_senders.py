@@ -1,0 +1,188 @@
+"""Senders: numbers are kept once, named ever after, and shown nowhere but masked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+import samples
+from conftest import ABOUT, PERSON, WHO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EMPLOYER = "900000019"
+BOOKLET = "7134-22"
+LETTER = ("--to", "employer-collection", "--category", "correspondence", "--type", "correction-letter")
+
+
+@pytest.fixture
+def config(home) -> Path:
+    return home / "docsend" / "config.toml"
+
+
+@pytest.fixture
+def keyring(monkeypatch) -> None:
+    """Keep secrets in a file of the test's own home, chosen by name."""
+    monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
+
+
+def add_employer(spawn, name: str = "bakery"):
+    return spawn(
+        *("senders", "add", name, "--employer-file", EMPLOYER, "--mobile", "0501234567", "--booklet-stdin"),
+        stdin=None,
+        input=BOOKLET.encode(),
+    )
+
+
+def test_a_sender_is_kept_listed_masked_used_and_removed(run, sandbox, payslip, config) -> None:
+    assert run("senders").err == "no sender is kept yet; `docsend senders add NAME` keeps one\n"
+    kept = run("senders", "add", "client-4711", "--id", PERSON)
+    assert (kept.code, kept.out) == (0, "kept: client-4711, ••••••018\n")
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    assert PERSON not in run("senders").out
+    listed = run("senders", "--json").json["senders"]
+    assert listed == [{"name": "client-4711", "kind": "insured", "number": "••••••018"}]
+    by_name = run("send", payslip, *ABOUT, "--sender", "client-4711", "--service", sandbox.url, "--json")
+    by_number = run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url, "--json")
+    assert by_number.json["key"] == by_name.json["key"]
+    assert by_number.json["repeated"]
+    assert run("senders", "remove", "client-4711").code == 0
+    assert tomllib.loads(config.read_text()) == {}
+
+
+def test_a_booklet_number_goes_to_the_keyring_and_nowhere_else(
+    run, spawn, sandbox, payslip, config, keyring, home
+) -> None:
+    kept = add_employer(spawn)
+    assert kept.code == 0, kept.err
+    assert "booklet" not in config.read_text("utf-8")
+    sent = run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url, "--json")
+    assert sent.code == 0, sent.err
+    (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
+    assert json.loads(declared)["identity"]["booklet"] == BOOKLET
+    assert run("senders", "remove", "bakery").code == 0
+    assert run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url).code == 2
+
+
+def test_without_a_keyring_nothing_of_an_employer_is_kept(spawn, config) -> None:
+    refused = add_employer(spawn)
+    assert refused.code == 8
+    assert not config.exists()
+
+
+def test_an_employer_without_a_kept_booklet_number_takes_it_from_the_option(
+    run, sandbox, payslip, keyring
+) -> None:
+    kept = run("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
+    assert "each send needs --booklet" in kept.err
+    without = run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url)
+    assert (without.code, "--booklet" in without.err) == (2, True)
+    given = run("send", payslip, *LETTER, "--sender", "bakery", "--booklet", "7", "--service", sandbox.url)
+    assert given.code == 0, given.err
+
+
+def test_what_stands_in_the_configuration_beside_senders_stays(run, config) -> None:
+    config.parent.mkdir()
+    config.write_text('# mine\npatience = 7  # short\n\n[services.office]\nurl = "https://a.example"\n')
+    assert run("senders", "add", "בית המאפה", "--id", PERSON).code == 0
+    text = config.read_text("utf-8")
+    assert text.startswith('# mine\npatience = 7  # short\n\n[services.office]\nurl = "https://a.example"\n')
+    assert tomllib.loads(text)["senders"] == {"בית המאפה": {"id": PERSON}}
+
+
+def test_a_configuration_that_is_linked_to_stays_where_it_is(run, config, tmp_path) -> None:
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("patience = 7\n")
+    config.parent.mkdir()
+    config.symlink_to(real)
+    assert run("senders", "add", "a", "--id", PERSON).code == 0
+    assert config.is_symlink()
+    assert "[senders.a]" in real.read_text()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "told"),
+    [
+        (("add", "x"), 2, "either --id or --employer-file"),
+        (("add", "x", "--id", PERSON, "--employer-file", EMPLOYER), 2, "either --id or --employer-file"),
+        (("add", "x", "--id", "123456789"), 3, "the id number is not one"),
+        (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "the mobile number is not one"),
+        (("add", "x" * 65, "--id", PERSON), 2, "cannot be the name of a sender"),
+        (("add", "a\nb", "--id", PERSON), 2, "cannot be the name of a sender"),
+        (("remove", "nobody"), 2, "there is no sender 'nobody' here"),
+    ],
+)
+def test_what_cannot_be_a_sender_is_refused_and_nothing_is_kept(run, config, argv, code, told) -> None:
+    outcome = run("senders", *argv)
+    assert (outcome.code, told in outcome.err) == (code, True), outcome.err
+    assert not config.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[senders.a]\n", "[senders.a] needs id or employer_file"),
+        ('[senders.a]\nid = "1"\nemployer_file = "2"\n', "[senders.a] needs id or employer_file"),
+        ("[senders.a]\nid = 123456782\n", "id is a text"),
+        ('[senders.a]\nid = "1"\nbooklet = "7"\n', "a booklet number works as a password"),
+        ('[senders.a]\nid = "1"\nmobil = "7"\n', "did you mean mobile?"),
+        ("senders = 3\n", "senders is a table"),
+        ("[senders]\na = 3\n", "senders is a table"),
+    ],
+)
+def test_what_config_toml_says_wrong_of_senders_is_told(run, config, text, told) -> None:
+    config.parent.mkdir()
+    config.write_text(text)
+    outcome = run("senders")
+    assert (outcome.code, told in outcome.err) == (2, True), outcome.err
+    assert "123456782" not in outcome.err
+
+
+def test_an_unknown_sender_is_named_with_the_nearest(run, payslip) -> None:
+    run("senders", "add", "client-4711", "--id", PERSON)
+    outcome = run("send", payslip, *ABOUT, "--sender", "client-4712", "--dry-run")
+    assert outcome.code == 2
+    assert "did you mean client-4711?" in outcome.err
+
+
+def test_rows_of_a_manifest_name_senders_and_the_report_holds_no_number(run, sandbox, tmp_path) -> None:
+    run("senders", "add", "client-1", "--id", PERSON)
+    run("senders", "add", "client-2", "--id", "000000026")
+    for n in range(4):
+        samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
+    rows = ["sender,id,documents", "client-1,,0.pdf", ",,1.pdf", ",000000034,2.pdf", "client-2,,3.pdf"]
+    file = samples.write(tmp_path, "batch.csv", "\n".join(rows).encode())
+    report = tmp_path / "result.csv"
+    argv = ("send", "--batch", file, *ABOUT, "--sender", "client-2", "--service", sandbox.url)
+    done = run(*argv, "--report", report)
+    assert done.code == 0, done.err
+    declared = {
+        json.loads(text)["documents"][0]["name"]: json.loads(text)["identity"]["id_number"]
+        for (text,) in sandbox.select("SELECT declaration FROM submission")
+    }
+    assert declared == {"0.pdf": PERSON, "1.pdf": "000000026", "2.pdf": "000000034", "3.pdf": "000000026"}
+    written = list(csv.DictReader(report.read_text("utf-8").splitlines()))
+    assert sorted(row["sender"] for row in written) == ["", "client-1", "client-2", "client-2"]
+    assert PERSON not in report.read_text()
+    assert run("send", "--batch", report, "--service", sandbox.url).out == "4 rows: 4 received before\n"
+
+
+def test_a_row_with_an_unknown_sender_is_faulty(run, tmp_path, payslip) -> None:
+    run("senders", "add", "client-1", "--id", PERSON)
+    file = samples.write(tmp_path, "batch.csv", b"sender,documents\nclient-2,payslip.pdf\n")
+    outcome = run("send", "--batch", file, *ABOUT, "--dry-run", "--json")
+    assert outcome.code == 3
+    assert outcome.json["problems"][0]["code"] == "unknown-sender"
+    assert outcome.json["problems"][0]["hint"] == "did you mean client-1?"
+
+
+def test_a_configuration_that_cannot_be_written_is_a_local_failure(run, config) -> None:
+    config.parent.write_text("a file where the folder should be")
+    outcome = run("senders", "add", "a", "--id", PERSON)
+    assert (outcome.code, "config.toml cannot be written" in outcome.err) == (8, True), outcome.err

@@ -1,0 +1,163 @@
+"""Keep the translations: collect the English texts, bring each `docsend.po` up to date, compile it.
+
+`--check` only looks: whether anything is stale, lacks a translation, or lost a value such as `{name}`. Texts
+come from the code (`Phrase("...")`, `Phrase.counted("...", "...", ...)`) and from the help of every command.
+To translate, edit src/docsend/locale/*/LC_MESSAGES/docsend.po, and run `make docs`.
+"""
+
+import ast
+import io
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from string import Formatter
+
+import typer.main
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+import docsend
+from docsend.cli.app import build
+from docsend.cli.help import texts
+from docsend.language import FOLDER, LANGUAGES
+
+SOURCE = Path(docsend.__file__).parent
+# These make phrases of texts that they were given, beside their own.
+_MAKERS = {"language.py", "cli/help.py", "completion.py"}
+_TRANSLATED = tuple(language for language in LANGUAGES if language != "en")
+# Two forms in both: French has one for 0 and 1, Hebrew one for 1.
+_PLURALS = {"fr": (2, "(n > 1)"), "he": (2, "(n != 1)")}
+_NO_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+
+Key = str | tuple[str, str]
+
+
+def collected() -> dict[Key, set[str]]:
+    """Give every text that people read in English, with the files that it stands in."""
+    found: dict[Key, set[str]] = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        name = file.relative_to(SOURCE).as_posix()
+        for text in _phrases(ast.parse(file.read_text("utf-8")), name):
+            found.setdefault(text, set()).add(name)
+    for text in texts(typer.main.get_command(build())):
+        found.setdefault(text, set()).add("--help")
+    return found
+
+
+def _phrases(tree: ast.AST, name: str) -> Iterator[Key]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id == "Phrase":
+            literals = [_literal(each) for each in node.args]
+            if len(literals) == 1 and literals[0]:
+                yield literals[0]
+            elif name not in _MAKERS:
+                raise SystemExit(f"{name}:{node.lineno}: Phrase() takes one text that stands right there")
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "counted":
+            one, many = (_literal(each) for each in node.args[:2])
+            if not one or not many:
+                raise SystemExit(f"{name}:{node.lineno}: counted() takes two texts that stand right there")
+            yield one, many
+
+
+def _literal(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def place(language: str) -> Path:
+    return FOLDER / language / "LC_MESSAGES" / "docsend.po"
+
+
+def read(language: str) -> Catalog:
+    if not place(language).exists():
+        return Catalog(locale=language)
+    return read_po(io.BytesIO(place(language).read_bytes()), locale=language, domain="docsend")
+
+
+def current(language: str) -> Catalog:
+    """Give the catalog of a language with today's texts, and the translations that it has of them."""
+    known = read(language)
+    catalog = Catalog(
+        locale=language,
+        domain="docsend",
+        project="docsend",
+        version=docsend.__version__,
+        header_comment=f"# What docsend says, in {language}. Kept by tools/locale/build.py.\n#",
+        creation_date=_NO_TIME,
+        revision_date=_NO_TIME,
+        last_translator="the authors of docsend",
+        language_team="the authors of docsend",
+        fuzzy=False,
+    )
+    catalog._num_plurals, catalog._plural_expr = _PLURALS[language]  # noqa: SLF001 - Babel has no other way
+    for text, files in sorted(collected().items(), key=lambda each: (min(each[1]), str(each[0]))):
+        before = known.get(text[0] if isinstance(text, tuple) else text)
+        said = before.string if before and before.id == text else ""
+        catalog.add(text, said, locations=[(name, 0) for name in sorted(files)])
+    return catalog
+
+
+def written(catalog: Catalog) -> bytes:
+    buffer = io.BytesIO()
+    write_po(buffer, catalog, width=110, include_lineno=False, omit_header=False)
+    return buffer.getvalue()
+
+
+def compiled(catalog: Catalog) -> bytes:
+    buffer = io.BytesIO()
+    write_mo(buffer, catalog)
+    return buffer.getvalue()
+
+
+def faults(catalog: Catalog) -> Iterator[str]:
+    """Give what is wrong with the translations of a language, one line for each."""
+    for message in catalog:
+        if not message.id:
+            continue
+        english = message.id if isinstance(message.id, tuple) else (message.id,)
+        said = message.string if isinstance(message.string, tuple) else (message.string,)
+        if not all(said) or message.fuzzy:
+            yield f"{catalog.locale}: not translated: {english[0]!r}"
+        elif any(
+            _values(text) != _values(english[-1]) and _values(text) != _values(english[0]) for text in said
+        ):
+            yield f"{catalog.locale}: other values than {english[-1]!r}: {said!r}"
+
+
+def _values(text: str) -> list[tuple[str, str, str]]:
+    """Give the values of a template with their forms: they may change their order, and nothing else."""
+    try:
+        parts = [
+            (name, form or "", how or "")
+            for _, name, form, how in Formatter().parse(text)
+            if name is not None
+        ]
+    except ValueError:
+        return []
+    return sorted(parts)
+
+
+def main() -> int:
+    is_check = "--check" in sys.argv[1:]
+    wrong: list[str] = []
+    for language in _TRANSLATED:
+        catalog = current(language)
+        wrong += faults(catalog)
+        for file, content in (
+            (place(language), written(catalog)),
+            (place(language).with_suffix(".mo"), compiled(catalog)),
+        ):
+            if is_check and (not file.exists() or file.read_bytes() != content):
+                wrong.append(f"{file} is stale: run make docs")
+            elif not is_check:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+    print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
