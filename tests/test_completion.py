@@ -33,7 +33,7 @@ def offered(capsys, *words: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        ([""], {"send", "login", "required", "catalog", "receipts", "sandbox"}),
+        ([""], {"send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox"}),
         (["re"], {"required", "receipts"}),
         (["receipts", ""], {"show", "resume", "merge", "withdraw"}),
         (["--json", "receipts", "re"], {"resume"}),
@@ -100,6 +100,13 @@ def test_keys_of_the_ledger_are_offered_and_services_of_the_configuration(
     assert list(found) == [sent["key"]]
     assert found[sent["key"]].startswith("received ")
     assert offered(capsys, "send", "--service", "o") == {"office": "https://documents.example"}
+
+
+def test_senders_are_offered_by_name_and_without_their_numbers(run, capsys) -> None:
+    assert offered(capsys, "send", "--sender", "") == {}
+    run("senders", "add", "client-4711", "--id", WHO[1])
+    assert offered(capsys, "send", "--sender", "c") == {"client-4711": "insured"}
+    assert offered(capsys, "senders", "remove", "") == {"client-4711": "insured"}
 
 
 def test_whatever_is_broken_a_tab_says_nothing(home, capsys) -> None:

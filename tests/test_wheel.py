@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
 import zipfile
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from conftest import ABOUT, WHO
 
 ROOT = Path(__file__).parent.parent
+BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_program_and_its_data_and_nothing_else(wheel) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"docsend"}
-    for needed in ("py.typed", "data/catalog.json", "data/catalog.schema.json", "sandbox/openapi.yaml"):
+    for needed in (
+        "py.typed",
+        "data/catalog.json",
+        "data/catalog.schema.json",
+        "sandbox/openapi.yaml",
+        "locale/fr/LC_MESSAGES/docsend.mo",
+        "locale/he/LC_MESSAGES/docsend.mo",
+    ):
         assert f"docsend/{needed}" in names
 
 
@@ -68,6 +78,57 @@ def test_the_installed_command_sends_a_document_from_an_empty_environment(
     result = json.loads(docsend("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json").stdout)
     assert result["status"] == "received"
     assert (tmp_path / ".local" / "share" / "docsend" / "ledger.sqlite3").exists()
+
+
+@pytest.fixture(scope="module")
+def user_home(wheel, installed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel as one user's, below ~/.local, and nothing else; give the home."""
+    home = tmp_path_factory.mktemp("user")
+    options = ["--quiet", "--no-deps", "--ignore-installed", "--prefix", home / ".local"]
+    subprocess.run([installed / "python", "-m", "pip", "install", *options, wheel], check=True)
+    return home
+
+
+def environment_of(home: Path) -> dict[str, str]:
+    path = f"{home / '.local' / 'bin'}:/usr/bin:/bin"
+    return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "dumb", "PS1": "> "}
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="no man here")
+@pytest.mark.parametrize("page", ["docsend", "docsend-send", "docsend-config"])
+def test_man_finds_the_pages_of_a_users_installation_without_further_steps(user_home, page) -> None:
+    shown = subprocess.run(
+        ["man", page], env=environment_of(user_home), capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.upper().startswith(page.upper())
+
+
+@pytest.mark.skipif(not BASH_COMPLETION.exists(), reason="no bash-completion here")
+def test_tab_works_in_bash_for_a_users_installation_without_further_steps(user_home) -> None:
+    bash = pexpect.spawn(
+        "bash",
+        ["--noprofile", "--norc", "-i"],
+        env=environment_of(user_home),
+        encoding="utf-8",
+        timeout=20,
+    )
+    bash.sendline(f"source {BASH_COMPLETION}; echo re''ady")
+    bash.expect_exact("ready")
+    bash.send("docsend rec\t")
+    bash.expect_exact("docsend receipts")
+    bash.close(force=True)
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")
+def test_tab_works_in_fish_for_a_users_installation_without_further_steps(user_home) -> None:
+    shown = subprocess.run(
+        ["fish", "-c", 'complete -C "docsend rec"'],
+        env=environment_of(user_home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.startswith("receipts\t")
 
 
 def test_the_locked_requirements_name_no_index_and_pin_every_file_by_its_hash() -> None:
