@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
-.PHONY: demo test lint types docs bench faults lock clean
+.PHONY: demo test lint types docs pictures bench faults lock clean
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run
@@ -40,6 +40,10 @@ docs: $(VENV)/.dev
 	$(BIN)/python tools/man/build.py
 	$(BIN)/python tests/bad_input.py
 	$(BIN)/python tests/bad_manifests.py
+
+## pictures: draw docs/pictures/*.svg anew, from real runs
+pictures: $(VENV)/.dev
+	cd tests && $(abspath $(BIN))/python pictures.py
 
 ## bench: measure start-up and sending against bare Python and curl
 bench: $(VENV)/.dev

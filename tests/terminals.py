@@ -9,6 +9,8 @@ import time
 import pexpect
 import pyte
 
+_ISOLATES = dict.fromkeys(map(ord, "\u2066\u2067\u2068\u2069"))
+
 
 class Terminal:
     """`docsend` with these arguments, on a screen of so many columns and lines."""
@@ -55,6 +57,10 @@ class Terminal:
         assert question in self.read_until(question), self.shown
         self.type(keys)
 
+    def rest(self) -> None:
+        """Let the screen come to rest."""
+        self._feed()
+
     def finish(self) -> int:
         while self._feed():
             pass
@@ -73,5 +79,6 @@ class Terminal:
         except pexpect.EOF:
             return False
         self.raw += text
-        self._stream.feed(text)
+        # A terminal shows isolates (UAX 9) as nothing; pyte would stop at them.
+        self._stream.feed(text.translate(_ISOLATES))
         return True
