@@ -38,6 +38,8 @@ _QUESTIONS = {
     "he": ("הערה", "?"),
 }
 
+_FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+
 Line = list[tuple[int, str, "Char"]]
 
 
@@ -142,21 +144,20 @@ def _draw(name: str, lines: list[Line]) -> None:
     width = COLUMNS * _WIDTH + 2 * _MARGIN
     height = len(lines) * _HEIGHT + 2 * _MARGIN + _BAR
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img" '
-        f'aria-label="docsend on a terminal">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img">',
+        "<title>docsend on a terminal</title>",
         f'<rect width="100%" height="100%" rx="8" fill="{_GROUND}"/>',
         *(
             f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="{colour}"/>'
             for n, colour in enumerate(("#e06c75", "#e5c07b", "#98c379"))
         ),
-        '<g font-family="ui-monospace, \'DejaVu Sans Mono\', Menlo, Consolas, monospace" font-size="14" '
-        'xml:space="preserve">',
+        f'<g font-family="{_FONTS}" font-size="14" xml:space="preserve">',
     ]
     for number, line in enumerate(lines):
         top = _BAR + _MARGIN + number * _HEIGHT
         parts += [_run(start, text, look, top) for start, text, look in line]
     FOLDER.joinpath(f"{name}.svg").write_text("\n".join([*parts, "</g>", "</svg>", ""]), "utf-8")
-    print(FOLDER / f"{name}.svg")
+    sys.stdout.write(f"{FOLDER / name}.svg\n")
 
 
 def _run(start: int, text: str, look: Char, top: int) -> str:

@@ -1,0 +1,217 @@
+"""What people read is in their language; what programs read is the same in every language."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bad_input
+import bad_manifests
+import samples
+from conftest import ABOUT, PERSON, WHO
+from docsend import language
+from docsend.language import Label, Phrase, Reader
+from terminals import Terminal
+
+ROOT = Path(__file__).parent.parent
+SEND = (*ABOUT, *WHO)
+TRANSLATED = ("fr", "he")
+COMMANDS = (
+    (), ("send",), ("login",), ("required",), ("required", "upload"), ("catalog",), ("receipts",),
+    ("receipts", "show"), ("receipts", "resume"), ("receipts", "export"), ("senders", "add"), ("doctor",),
+    ("sandbox",),
+)  # fmt: skip
+# The isolates of UAX 9: left-to-right, of its own, and their end.
+LRI, FSI, PDI = "\u2066", "\u2068", "\u2069"
+HEBREW = re.compile("[\u05d0-\u05ea]")
+
+
+def test_every_text_has_its_translation_and_the_catalogs_are_current() -> None:
+    command = [sys.executable, ROOT / "tools" / "locale" / "build.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_check_of_translations_sees_one_that_is_missing_or_has_lost_a_value() -> None:
+    sys.path.insert(0, str(ROOT / "tools" / "locale"))
+    try:
+        import build  # noqa: PLC0415 - a script, and not on the path of tests
+
+        whole = build.read("fr")
+        for spoiled in ("", "il n'y a pas ce fichier", "il n'y a pas de fichier {nom}"):
+            whole.get("there is no file {name}").string = spoiled
+            assert any("there is no file {name}" in fault for fault in build.faults(whole))
+    finally:
+        sys.path.remove(str(ROOT / "tools" / "locale"))
+        sys.modules.pop("build", None)
+
+
+@pytest.fixture
+def untranslatable(monkeypatch) -> list[str]:
+    """Note whatever is shown to a person and is a sentence, but no phrase that could be translated."""
+    found: list[str] = []
+    show = Reader.text
+
+    def noting(self, text, **options: object):
+        if not isinstance(text, Phrase | Label) and re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", text):
+            found.append(text)
+        return show(self, text, **options)
+
+    monkeypatch.setattr(Reader, "text", noting)
+    return found
+
+
+def test_whatever_bad_input_and_bad_manifests_get_can_be_translated(untranslatable) -> None:
+    for case in bad_input.CASES:
+        bad_input.observe(case)
+    for case in bad_manifests.CASES:
+        bad_manifests.observe(case)
+    assert [text for text in untranslatable if "docsend required upload" not in text] == []
+
+
+def test_whatever_a_day_with_the_program_shows_can_be_translated(
+    run, sandbox, payslip, untranslatable
+) -> None:
+    for argv in (
+        ("receipts",),
+        ("senders",),
+        ("senders", "add", "client", "--id", PERSON),
+        ("senders",),
+        ("send", payslip, *SEND, "-n"),
+        ("send", payslip, *SEND),
+        ("send", payslip, *SEND),
+        ("receipts",),
+        ("receipts", "resume"),
+        ("required",),
+        ("catalog", "nothing", "of", "this", "kind"),
+        ("catalog", "--update"),
+        ("doctor",),
+        ("login", "--status"),
+        ("send", "--nonsense"),
+        ("nonsense",),
+        ("sandbox", "--port", "x"),
+    ):
+        run(*argv, "-v", "--service", sandbox.url)
+    assert set(untranslatable) == {
+        "docsend sandbox (not the institute)"
+    }  # the issuer, as the service says it
+
+
+@pytest.mark.parametrize("spoken", TRANSLATED)
+def test_json_is_the_same_in_every_language(run, sandbox, payslip, tmp_path, spoken) -> None:
+    broken = samples.write(tmp_path, "broken.pdf", b"no PDF")
+    for argv in (
+        ("send", "nowhere.pdf", *SEND),
+        ("send", broken, *SEND, "--remark", "x" * 2000),
+        ("send", payslip, "--no-input"),
+        ("send", payslip, *SEND, "--dry-run"),
+        ("catalog", "1514"),
+        ("send", "--nonsense"),
+        ("doctor",),
+    ):
+        english = run(*argv, "--json", "--lang", "en")
+        theirs = run(*argv, "--json", "--lang", spoken)
+        assert theirs.code == english.code
+        if argv != ("doctor",):  # whose milliseconds differ
+            assert theirs.out == english.out
+        assert not HEBREW.search(re.sub(r'"labels": {[^}]*}', "", theirs.out))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_help_is_translated(run, command) -> None:
+    told = {spoken: run(*command, "--help", "--lang", spoken) for spoken in language.LANGUAGES}
+    assert {outcome.code for outcome in told.values()} == {0}
+    for one, other in itertools.combinations(told.values(), 2):
+        same = {line.strip() for line in one.out.splitlines()} & {
+            line.strip() for line in other.out.splitlines()
+        }
+        prose = [line for line in same if re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{2,}", line)]
+        assert [line for line in prose if not line.startswith(("docsend ", "--"))] == []
+    assert HEBREW.search(told["he"].out)
+    for option in re.findall(r"^  (?:-\w, )?(--[\w-]+)", told["en"].out, re.MULTILINE):
+        assert option in told["fr"].out
+        assert option in told["he"].out
+
+
+@pytest.mark.parametrize(
+    ("flag", "environment", "spoken"),
+    [
+        ((), {}, "en"),
+        ((), {"LANG": "fr_FR.UTF-8"}, "fr"),
+        ((), {"LANG": "he_IL.UTF-8"}, "he"),
+        ((), {"LANG": "iw_IL"}, "he"),
+        ((), {"LANG": "de_DE.UTF-8"}, "en"),
+        ((), {"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
+        ((), {"LANG": "fr_FR.UTF-8", "DOCSEND_LANG": "he"}, "he"),
+        (("--lang", "fr"), {"LANG": "he_IL.UTF-8", "DOCSEND_LANG": "he"}, "fr"),
+        (("--lang=fr",), {}, "fr"),
+    ],
+)
+def test_flag_beats_environment_beats_locale(run, monkeypatch, flag, environment, spoken) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # As messages, as help, and where the command line itself cannot be understood.
+    shown = {
+        "en": ("there is no file", "Usage:", "no such option"),
+        "fr": ("fichier", "Utilisation", "option"),
+        "he": ("קובץ", "שימוש", "אפשרות"),
+    }[spoken]
+    told = (
+        run("send", "nowhere.pdf", *SEND, *flag).err,
+        run("send", "--help", *flag).out,
+        run("send", "--x", *flag).err,
+    )
+    for text, word in zip(told, shown, strict=True):
+        assert word in text.lower() or word in text, text
+
+
+def test_an_unknown_language_is_a_usage_fault_told_in_english(run) -> None:
+    outcome = run("receipts", "--lang", "tlh")
+    assert (outcome.code, "there is no language 'tlh' here" in outcome.err) == (2, True)
+
+
+def test_hebrew_on_a_terminal_keeps_names_and_numbers_whole_and_a_file_gets_plain_text(
+    run, sandbox, tmp_path
+) -> None:
+    file = samples.write(tmp_path, "שכר 2026.pdf", b"")
+    terminal = Terminal("send", file, *SEND, "--service", sandbox.url, "--lang", "he")
+    assert terminal.finish() == 3
+    assert f"{FSI}שכר 2026.pdf{PDI}" in terminal.raw
+    assert terminal.raw.count(LRI) + terminal.raw.count(FSI) == terminal.raw.count(PDI)
+    plain = run("send", file, *SEND, "--service", sandbox.url, "--lang", "he")
+    assert "שכר 2026.pdf" in plain.err
+    assert not [mark for mark in (LRI, FSI, PDI) if mark in plain.err + plain.out]
+
+
+@pytest.mark.parametrize("spoken", ["en", "fr"])
+def test_languages_that_run_left_to_right_need_no_isolates(sandbox, payslip, spoken) -> None:
+    terminal = Terminal("send", payslip, *SEND, "--service", sandbox.url, "--lang", spoken)
+    assert terminal.finish() == 0
+    assert not [mark for mark in (LRI, FSI, PDI) if mark in terminal.raw]
+
+
+def test_french_groups_digits_and_names_units_as_the_institute_does(run, sandbox, tmp_path) -> None:
+    file = samples.write(tmp_path, "scan.pdf", samples.pdf(1, size=48_000))
+    sent = run("send", file, *SEND, "--service", sandbox.url, "--lang", "fr")
+    assert "48\u202f000 octets" in sent.out
+    large = samples.write(tmp_path, "large.pdf", samples.pdf(2, size=11 * 2**20))
+    assert "10\u00a0Mo" in run("send", large, *SEND, "--lang", "fr").err.replace("10 Mo", "10\u00a0Mo")
+
+
+def test_what_a_value_says_is_never_taken_for_a_template_or_a_translation(run, tmp_path) -> None:
+    for name in ("{name}.pdf", "there is no file {name}", "%s{0}.pdf", "{name!r:>99999999}.pdf"):
+        for spoken in language.LANGUAGES:
+            outcome = run("send", tmp_path / name, *SEND, "--lang", spoken)
+            assert (outcome.code, name in outcome.err) == (3, True), outcome.err
+
+
+def test_a_phrase_is_the_english_text_to_everybody_who_takes_it_for_one() -> None:
+    phrase = Phrase("{count:,} rows of {name}", count=1234, name="x")
+    assert phrase == "1,234 rows of x"
+    assert json.dumps({"message": phrase}) == '{"message": "1,234 rows of x"}'
