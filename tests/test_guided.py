@@ -212,6 +212,13 @@ def test_no_service_is_told_before_ten_questions(payslip) -> None:
     assert "health-funds" not in terminal.shown
 
 
+def test_who_has_to_sign_in_is_told_before_further_questions(guided, payslip) -> None:
+    terminal = guided(payslip)
+    terminal.answer("health-funds", "personal" + ENTER)
+    assert terminal.finish() == 8  # there is no keyring here to be asked who is signed in
+    assert "subject:" not in terminal.shown
+
+
 def test_a_second_run_of_the_command_that_was_told_would_find_the_receipt(
     guided, sandbox, payslip, run
 ) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from docsend.catalog import Catalog, Entry
+    from docsend.catalog import Catalog, Destination, Entry
     from docsend.senders import Senders
     from docsend.submission import Document, Problem, Submission, UnreadDocument
 
@@ -101,9 +101,16 @@ def fill_in(
     asker: Asker,
     senders: Senders,
     read: Callable[[list[str], Submission], tuple[Document | UnreadDocument, ...]],
+    going_to: Callable[[Destination], None],
 ) -> Guided:
-    """Ask for everything that is missing, and for what is optional beside it; `read` reads documents."""
+    """Ask for everything that is missing, and for what is optional beside it.
+
+    `read` reads documents; `going_to` is told the destination as soon as it is known, and may raise: nobody
+    should answer ten questions and hear then that a sign-in is needed.
+    """
     sender: str | None = None
+    if stated.to in catalog.destinations:
+        going_to(catalog.destinations[stated.to])
     while fields := missing(stated, catalog):
         field = _FIELD_OF.get(fields[0], fields[0])
         if field == "documents":
@@ -112,6 +119,8 @@ def fill_in(
             sender, stated = _whom(stated, catalog, asker, senders)
         else:
             stated = _set(stated, field, _answer(field, stated, catalog, asker))
+            if field == "to":
+                going_to(catalog.destinations[stated.to or ""])
     if not isinstance(rules.check(stated, catalog), rules.Faulty):
         stated = _options(stated, catalog, asker)
     return Guided(stated, sender or None)

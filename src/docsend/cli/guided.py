@@ -12,6 +12,7 @@ from docsend.errors import Interrupted
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
+    from docsend.catalog import Destination
     from docsend.guide import Guided
     from docsend.submission import Document, Submission, UnreadDocument
 
@@ -56,9 +57,13 @@ def _asked(
         given[:] = send.files_of(names)
         return documents.read_all(given, at_most=rules.largest_document(so_far, catalog))
 
+    def going_to(destination: "Destination") -> None:
+        if destination.is_personal and is_sent:
+            session.needed_account()
+
     asker = Terminal(console.reads)
     try:
-        guided = guide.fill_in(stated, catalog, asker, session.senders(), read)
+        guided = guide.fill_in(stated, catalog, asker, session.senders(), read, going_to)
         checked = rules.check(guided.stated, catalog)
         if isinstance(checked, rules.Faulty):
             return guided, given  # told in full by the send that follows
