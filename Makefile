@@ -15,7 +15,7 @@ demo: $(VENV)/.run
 
 ## test: lint, types, tests
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 ## lint: style, formatting, and whether generated files are current
 lint: $(VENV)/.dev

@@ -64,7 +64,7 @@ def offered(capsys, *words: str) -> dict[str, str]:
         (["nonsense", ""], set()),
         (["send", "--nonsense", ""], {"!files jpeg,jpg,tiff,tif,png,bmp,pdf"}),
     ],
-    ids=" ".join,
+    ids=lambda given: " ".join(sorted(given) if isinstance(given, set) else given),
 )  # fmt: skip
 def test_what_may_stand_there_is_offered(capsys, words, values) -> None:
     if values and next(iter(values)).startswith("!files"):

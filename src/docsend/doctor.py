@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from docsend import __version__, catalog
 from docsend.credentials import Booklets
 from docsend.errors import DocsendError, ExitCode
-from docsend.language import Phrase, joined
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -190,8 +190,8 @@ def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
         backend = Booklets(backend=settings.keyring_backend).backend
         is_signed_in = vault().credentials() is not None if settings.endpoint else None
     except DocsendError as error:
-        cure = joined(
-            [Phrase("only the personal service and employers' senders need one"), error.hint or ""], ": "
+        cure = Phrase(
+            "only the personal service and employers' senders need one: {cure}", cure=error.hint or ""
         )
         told = Phrase("{message}", message=error.message)
         return Finding("keyring", "warning", told, cure, {"used": True, "backend": None})

@@ -172,7 +172,10 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "lang": (
-        Annotated[str | None, typer.Option("--lang", metavar="en|fr|he", help="Language of labels.")],
+        Annotated[
+            str | None,
+            typer.Option("--lang", metavar="en|fr|he", help="Language of messages, help and labels."),
+        ],
         None,
     ),
     "as_json": (
