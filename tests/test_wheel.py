@@ -32,6 +32,8 @@ def test_the_wheel_holds_the_program_and_its_data_and_nothing_else(wheel) -> Non
     assert {name.split("/")[0].split("-")[0] for name in names} == {"docsend"}
     for needed in ("py.typed", "data/catalog.json", "data/catalog.schema.json", "sandbox/openapi.yaml"):
         assert f"docsend/{needed}" in names
+    for needed in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf", "LICENSE"):
+        assert f"docsend/data/fonts/{needed}" in names
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ the embedded fonts lack (Chinese, Arabic, an emoji in a file's name) is shown as
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC
@@ -42,7 +43,8 @@ _LABEL, _NUMBER, _SIZE, _GAP = 40.0, 9.0, 28.0, 4.0
 _MM_OF_POINT = 25.4 / 72
 
 _ON_ONE_PAGE = 15  # documents, for whose sake everything gets smaller
-_SCALES = (1.0, 0.94, 0.88, 0.82, 0.76, 0.7)
+_SCALES = (1.0, 0.92, 0.84, 0.77, 0.7, 0.65)
+_MOST = 1000  # characters of one foreign text: no row may be higher than a page
 
 _ISOLATES = "\u2066\u2067\u2068\u2069"
 _BY_ITSELF, _END = "\u2068", "\u2069"
@@ -88,35 +90,50 @@ class _Block:
 
 
 def write(proof: Proof, reader: Reader, safe: Callable[[object], str]) -> bytes:
-    """Give the PDF: one page for up to 15 documents, in smaller type if they need it, else numbered pages."""
-    scales = _SCALES if len(proof.documents) <= _ON_ONE_PAGE else _SCALES[:1]
-    for scale in scales:
-        sheet = _Sheet(proof, reader, safe, scale)
-        pages = sheet.pages()
-        if len(pages) == 1:
-            break
-    else:
-        sheet = _Sheet(proof, reader, safe, _SCALES[0])
-        pages = sheet.pages()
-    return sheet.drawn(pages)
+    """Give the PDF: up to 15 documents on one page, in smaller type if they need it; else numbered pages."""
+    with _empty() as pdf:
+        scales = _SCALES if len(proof.documents) <= _ON_ONE_PAGE else _SCALES[:1]
+        for scale in scales:
+            sheet = _Sheet(pdf, proof, reader, safe, scale)
+            pages = sheet.pages()
+            if len(pages) == 1:
+                break
+        else:
+            sheet = _Sheet(pdf, proof, reader, safe)
+            pages = sheet.pages()
+        return sheet.drawn(pages)
+
+
+@contextlib.contextmanager
+def _empty() -> Iterator[FPDF]:
+    """Give a PDF without a page, with its fonts; fpdf2 itself would leave their files open."""
+    pdf = FPDF(unit="mm", format="A4")
+    try:
+        pdf.set_auto_page_break(auto=False)
+        # Else a document named {nb}.pdf would be shown with the number of pages.
+        pdf.alias_nb_pages(None)  # type: ignore[arg-type]  # as its documentation says
+        pdf.add_font("sans", "", _FONTS / "DejaVuSans.ttf")
+        pdf.add_font("sans", "B", _FONTS / "DejaVuSans-Bold.ttf")
+        pdf.add_font("mono", "", _FONTS / "DejaVuSansMono.ttf")
+        yield pdf
+    finally:
+        for font in pdf.fonts.values():
+            if isinstance(font, TTFFont):
+                font.ttfont.close()
 
 
 class _Sheet:
     """The page (or pages) of one proof, in one language, at one size of type."""
 
-    def __init__(self, proof: Proof, reader: Reader, safe: Callable[[object], str], scale: float) -> None:
+    def __init__(
+        self, pdf: FPDF, proof: Proof, reader: Reader, safe: Callable[[object], str], scale: float = 1.0
+    ) -> None:
+        self._pdf = pdf
         self._proof = proof
         self._reader = reader
         self._safe = safe
         self._scale = scale
         self._direction = TextDirection.RTL if reader.is_right_to_left else TextDirection.LTR
-        self._pdf = FPDF(unit="mm", format="A4")
-        self._pdf.set_auto_page_break(auto=False)
-        # Else a document named {nb}.pdf would be shown with the number of pages.
-        self._pdf.alias_nb_pages(None)  # type: ignore[arg-type]  # as its documentation says
-        self._pdf.add_font("sans", "", _FONTS / "DejaVuSans.ttf")
-        self._pdf.add_font("sans", "B", _FONTS / "DejaVuSans-Bold.ttf")
-        self._pdf.add_font("mono", "", _FONTS / "DejaVuSansMono.ttf")
         self._letters = {
             key: frozenset(font.cmap) for key, font in self._pdf.fonts.items() if isinstance(font, TTFFont)
         }
@@ -166,7 +183,7 @@ class _Sheet:
         pdf.set_lang(self._reader.language)
         when = proof.received_at
         pdf.set_creation_date(when if when.tzinfo else when.replace(tzinfo=UTC))
-        pdf.viewer_preferences = ViewerPreferences(display_doc_title=True, direction=self._direction)
+        pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)
 
     def _blocks(self) -> Iterator[_Block]:
         proof = self._proof
@@ -358,6 +375,8 @@ class _Sheet:
         """Give foreign text so that nothing in it steers, and so that the font has it."""
         has = self._letters[style.family + style.weight]
         clean = self._safe(unicodedata.normalize("NFC", str(text)))
+        if len(clean) > _MOST:
+            clean = f"{clean[:_MOST]}…"
         return "".join(
             each if ord(each) in has else each.encode("unicode_escape").decode("ascii") for each in clean
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from docsend.submission import Document, without_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from docsend.catalog import Entry as Row
@@ -96,12 +97,13 @@ def kept(entry: Entry, received: Receipt | None) -> dict[str, Any]:
     }
 
 
-def proof(entry: Entry, received: Receipt, whom: str | None, *, is_sandbox: bool) -> dict[str, Any]:
-    """Give a proof of sending, docsend.proof/1."""
+def proof(
+    entry: Entry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Give a proof of sending, docsend.proof/1; `notes` are what has to be said with it, in English."""
     return {
         "schema": "docsend.proof/1",
         "status": "received",
-        "approved": None,
         "sandbox": is_sandbox,
         "key": entry.key,
         "service": entry.service,
@@ -117,6 +119,7 @@ def proof(entry: Entry, received: Receipt, whom: str | None, *, is_sandbox: bool
             "occurrence": entry.occurrence,
         },
         "receipt": receipt(received),
+        "notes": list(notes),
     }
 
 

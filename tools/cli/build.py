@@ -27,6 +27,8 @@ _TAKES = {
     "--report": "report",
     "--data": "file",
     "--batch-template": "template",
+    "--format": "proof",
+    "--output": "file",
 }
 _ARGUMENTS = {"files": "document", "file": "document", "key": "key", "keys": "key", "reports": "report"}
 

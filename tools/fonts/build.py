@@ -2,7 +2,7 @@
 
 DejaVu (https://dejavu-fonts.github.io, free to use, change and pass on) is taken as Debian packages it,
 version 2.37: `apt-get install fonts-dejavu-core`. Kept are the letters that a page of docsend needs, and what
-draws them; hints for small screens and tables for shaping go, which neither a printer nor Hebrew without vowel
+draws them; hints for screens and tables for shaping go, which neither a printer nor Hebrew without vowel
 points needs. The same sources and the same fontTools (requirements/dev.lock) give the same bytes.
 """
 

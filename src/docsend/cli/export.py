@@ -29,7 +29,10 @@ def export(
     key: Key,
     *,
     form: Annotated[
-        str, typer.Option("--format", metavar="pdf|text|json", help="What to write; a PDF unless told.")
+        str,
+        typer.Option(
+            "--format", metavar="pdf|text|json", help="What to write; a PDF unless told.", show_default=False
+        ),
     ] = "pdf",
     whom: Annotated[
         str | None,
@@ -161,7 +164,9 @@ def _text(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None
 def _json(_session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     from docsend import proof, shapes  # noqa: PLC0415 - --help does without
 
-    value = shapes.proof(entry, receipt, whom, is_sandbox=proof.is_of_the_sandbox(entry, receipt))
+    is_sandbox = proof.is_of_the_sandbox(entry, receipt)
+    notes = [proof.NOT_APPROVED, *([proof.NOT_THE_INSTITUTE] if is_sandbox else [])]
+    value = shapes.proof(entry, receipt, whom, is_sandbox=is_sandbox, notes=notes)
     # ASCII: a digest of this file is the same wherever it is made.
     return (json.dumps(value) + "\n").encode("ascii")
 
