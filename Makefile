@@ -61,7 +61,7 @@ lock: $(VENV)/.dev
 	for name in run dev; do \
 	    extra=$$([ $$name = dev ] && echo requirements/dev.in); \
 	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	        --no-emit-index-url --no-header --no-annotate --extra sandbox --extra excel \
+	        --no-emit-index-url --no-header --no-annotate --extra sandbox --extra excel --extra pdf \
 	        pyproject.toml requirements/build.in $$extra --output-file requirements/$$name.lock; \
 	done
 

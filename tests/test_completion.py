@@ -35,7 +35,7 @@ def offered(capsys, *words: str) -> dict[str, str]:
     [
         ([""], {"send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox"}),
         (["re"], {"required", "receipts"}),
-        (["receipts", ""], {"show", "resume", "merge", "withdraw"}),
+        (["receipts", ""], {"show", "resume", "merge", "export", "withdraw"}),
         (["--json", "receipts", "re"], {"resume"}),
         (["required", "u"], {"upload"}),
         (["send", "--dr"], {"--dry-run"}),
@@ -59,6 +59,8 @@ def offered(capsys, *words: str) -> dict[str, str]:
         (["required", "upload", "R-4711", ""], {"!files jpg,png,tif,tiff,pdf"}),
         (["receipts", "merge", ""], {"!files csv,jsonl"}),
         (["receipts", "merge", "a.csv", ""], {"!files csv,jsonl"}),
+        (["receipts", "export", "--format", ""], {"pdf", "text", "json"}),
+        (["receipts", "export", "--output", ""], {"!files"}),
         (["sandbox", "--data", ""], {"!files"}),
         (["send", "--id", ""], set()),
         (["nonsense", ""], set()),
@@ -97,7 +99,7 @@ def test_keys_of_the_ledger_are_offered_and_services_of_the_configuration(
     sent = run("send", payslip, *ABOUT, *WHO, "--service", shared_sandbox.url, "--json").json
     (home / "docsend" / "config.toml").write_text("[services.office]\nurl = 'https://documents.example'\n")
     found = offered(capsys, "receipts", "show", "")
-    assert list(found) == [sent["key"]]
+    assert list(found) == list(offered(capsys, "receipts", "export", "")) == [sent["key"]]
     assert found[sent["key"]].startswith("received ")
     assert offered(capsys, "send", "--service", "o") == {"office": "https://documents.example"}
 

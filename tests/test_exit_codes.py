@@ -25,6 +25,7 @@ COMMANDS = {
     ("receipts", "show"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
     ("receipts", "resume"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
     ("receipts", "merge"): {0, 1, 2, 7, 8, 130, 143},
+    ("receipts", "export"): {0, 1, 2, 8, 130, 143},
     ("receipts", "withdraw"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
     ("sandbox",): {1, 2, 8, 130, 143},
 }

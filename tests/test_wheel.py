@@ -42,6 +42,8 @@ def test_the_wheel_holds_the_program_and_its_data_and_nothing_else(wheel) -> Non
         "locale/he/LC_MESSAGES/docsend.mo",
     ):
         assert f"docsend/{needed}" in names
+    for needed in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf", "LICENSE"):
+        assert f"docsend/data/fonts/{needed}" in names
 
 
 @pytest.fixture(scope="module")

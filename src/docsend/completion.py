@@ -220,6 +220,10 @@ def _templates(_typed: _Typed) -> Iterator[Candidate]:
     return iter((Candidate("csv"), Candidate("jsonl")))
 
 
+def _proofs(_typed: _Typed) -> Iterator[Candidate]:
+    return iter((Candidate("pdf"), Candidate("text"), Candidate("json")))
+
+
 # -- arguments ---------------------------------------------------------------------------------------------
 
 
@@ -271,6 +275,7 @@ _MAKERS: dict[str, Callable[[_Typed], Iterator[Candidate | Files]]] = {
     "report": _reports,
     "file": _any_files,
     "template": _templates,
+    "proof": _proofs,
     "document": _documents,
     "key": _keys,
 }

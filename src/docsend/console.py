@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from docsend import shapes
 from docsend.errors import LocalFailure
-from docsend.language import Label, Phrase, Reader, joined
+from docsend.language import Label, Phrase, Reader, joined, moment
 from docsend.result import of_row, problem_of
 from docsend.rules import in_words
 from docsend.submission import Document
@@ -310,8 +310,8 @@ class Console:
             *([(Phrase("reference"), entry.reference)] if entry.reference else []),
             *([(Phrase("occurrence"), str(entry.occurrence))] if entry.occurrence > 1 else []),
             *([(Phrase("problem"), entry.problem)] if entry.problem else []),
-            (Phrase("planned"), _moment(entry.planned_at)),
-            (Phrase("changed"), _moment(entry.changed_at)),
+            (Phrase("planned"), moment(entry.planned_at)),
+            (Phrase("changed"), moment(entry.changed_at)),
             *[
                 (
                     document.name,
@@ -336,7 +336,7 @@ class Console:
                 "key": entry.key[:12],
                 "state": entry.state,
                 "receipt": receipt.number if receipt else "-",
-                "time": _moment(receipt.received_at if receipt else entry.changed_at),
+                "time": moment(receipt.received_at if receipt else entry.changed_at),
                 "about": "/".join(filter(None, (entry.to, entry.subject, entry.type))),
                 "reference": entry.reference or "-",
                 "service": entry.service,
@@ -434,6 +434,17 @@ class Console:
     def template(self, text: str) -> None:
         """Print an example manifest, as a file would have it."""
         self._put(text, encoding="utf-8")
+
+    def proof(self, content: bytes) -> None:
+        """Put a proof of sending on stdout, byte for byte as a file would have it."""
+        self._put(content)
+
+    def exported(self, file: Path, form: str, key: str, content: bytes) -> None:
+        """Tell which file has a proof of sending: its path alone on stdout, so that a script can read it."""
+        if self._as_json:
+            self.json(shapes.exported(file, form, key, content))
+        else:
+            self._put(f"{safe(file)}\n")
 
     def merged(self, lines: Iterable[str], rows: Sequence[dict[str, str]]) -> None:
         """Print a joined report, and sum it up."""
@@ -675,7 +686,7 @@ class Console:
         return [
             (Phrase("receipt"), receipt.number),
             (Phrase("issued by"), receipt.issuer),
-            (Phrase("received at"), _moment(receipt.received_at)),
+            (Phrase("received at"), moment(receipt.received_at)),
             (Phrase("branch"), branch),
             (Phrase("key"), receipt.key),
         ]
@@ -740,7 +751,7 @@ class Console:
         self._put(self._out(text) + "\n")
 
     @staticmethod
-    def _put(text: str, *, encoding: str | None = None) -> None:
+    def _put(text: str | bytes, *, encoding: str | None = None) -> None:
         """Put a part of the result on stdout; raise LocalFailure if the disk does not take it.
 
         With an encoding, those very bytes: what is redirected into a file is not for the terminal's encoding.
@@ -924,11 +935,6 @@ def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -
     return ", ".join(codes) or Phrase("good")
 
 
-def _moment(rfc3339: str) -> str:
-    """2026-11-23T05:00:00.123Z, as a person writes it."""
-    return rfc3339[:19].replace("T", " ") + (" UTC" if rfc3339.endswith("Z") else rfc3339[19:])
-
-
 def _as_text(text: str) -> Any:
     """Give text to rich as what it is, and not as markup."""
     from rich.text import Text  # noqa: PLC0415 - only a terminal pays for rich
@@ -936,7 +942,7 @@ def _as_text(text: str) -> Any:
     return Text(text)
 
 
-def _write(stream: IO[str] | None, text: str, encoding: str | None = None) -> OSError | None:
+def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = None) -> OSError | None:
     """Write, whatever the stream is: closed (`>&-`), gone (`| head`) or of an old encoding.
 
     Nobody reads a broken pipe any more: the work goes on, and its exit code still tells how it ended. Any
@@ -945,10 +951,14 @@ def _write(stream: IO[str] | None, text: str, encoding: str | None = None) -> OS
     if stream is None:
         return None
     try:
-        if encoding is not None and hasattr(stream, "buffer"):
-            stream.buffer.write(text.encode(encoding, "backslashreplace"))
-        else:
+        if isinstance(text, str) and encoding is not None:
+            text = text.encode(encoding, "backslashreplace")
+        if isinstance(text, str):
             stream.write(text)
+        elif hasattr(stream, "buffer"):
+            stream.buffer.write(text)
+        else:
+            stream.write(text.decode("utf-8", "replace"))
         stream.flush()
     except OSError as failure:
         # What did not get out must not be tried again when the process ends.

@@ -89,6 +89,11 @@ def joined(parts: Sequence[str], separator: str = ", ") -> Phrase:
     return Phrase(separator.join(f"{{{name}}}" for name in slots), **slots)
 
 
+def moment(rfc3339: str) -> str:
+    """2026-11-23T05:00:00.123Z, as a person writes it."""
+    return rfc3339[:19].replace("T", " ") + (" UTC" if rfc3339.endswith("Z") else rfc3339[19:])
+
+
 def spoken(flag: str | None, environment: Mapping[str, str]) -> Language:
     """Choose a language: flag > DOCSEND_LANG > locale > English. Raises ValueError if there is none such."""
     asked = flag or environment.get("DOCSEND_LANG")
@@ -108,13 +113,17 @@ class Reader:
         self.language = language
         self._translations = None if language == "en" else _translations(language)
 
+    @property
+    def is_right_to_left(self) -> bool:
+        return self.language in _RIGHT_TO_LEFT
+
     def text(self, text: str, *, safe: Callable[[object], str] = str, isolated: bool = False) -> str:
         """Give a text in the reader's language; one that is no Phrase is somebody else's, and stays.
 
         Whatever comes from outside, the text itself or the values in it, passes `safe`. With `isolated`,
         numbers, names and paths in a right-to-left language are kept from turning their surroundings around.
         """
-        isolated = isolated and self.language in _RIGHT_TO_LEFT
+        isolated = isolated and self.is_right_to_left
         if isinstance(text, Label):
             text = text.labels.get(self.language) or str(text)
         if not isinstance(text, Phrase):

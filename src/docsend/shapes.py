@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from docsend.submission import Document, without_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from docsend.catalog import Entry as Row
     from docsend.doctor import Finding
     from docsend.ledger import Entry
@@ -92,6 +96,44 @@ def kept(entry: Entry, received: Receipt | None) -> dict[str, Any]:
             }
             for document in entry.documents
         ],
+    }
+
+
+def proof(
+    entry: Entry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Give a proof of sending, docsend.proof/1; `notes` are what has to be said with it, in English."""
+    return {
+        "schema": "docsend.proof/1",
+        "status": "received",
+        "sandbox": is_sandbox,
+        "key": entry.key,
+        "service": entry.service,
+        "issuer": received.issuer,
+        "for": whom,
+        "reference": entry.reference,
+        "submission": {
+            "to": entry.to,
+            "subject": entry.subject,
+            "category": entry.category,
+            "type": entry.type,
+            "required": entry.required,
+            "occurrence": entry.occurrence,
+        },
+        "receipt": receipt(received),
+        "notes": list(notes),
+    }
+
+
+def exported(file: Path, form: str, key: str, content: bytes) -> dict[str, Any]:
+    """Tell which file has a proof of sending, docsend.export/1."""
+    return {
+        "schema": "docsend.export/1",
+        "key": key,
+        "format": form,
+        "file": str(file),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
 
 

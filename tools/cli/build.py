@@ -28,6 +28,8 @@ _TAKES = {
     "--report": "report",
     "--data": "file",
     "--batch-template": "template",
+    "--format": "proof",
+    "--output": "file",
 }
 _ARGUMENTS = {
     "files": "document",

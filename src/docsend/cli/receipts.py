@@ -4,27 +4,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli import merge, resume
-from docsend.cli.session import Session, command
+from docsend.cli import export, merge, resume
+from docsend.cli.session import Key, Session, command
 from docsend.errors import ExitCode, Refused, UsageFault
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from docsend.ledger import Entry, Ledger
+    from docsend.ledger import Entry
     from docsend.service import Service
 
 EXITS = (ExitCode.RECEIVED,)
 # Of the ones that ask the service, too.
 ASKING_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
-_SHORTEST_KEY = 8
 _WHOLE_KEY = 52
 # How many a terminal gets unless more are asked for.
 _PAGE = 50
-
-Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,8 +36,11 @@ def register(app: typer.Typer) -> None:
     command(group, "show", exits=ASKING_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
     command(group, "resume", exits=resume.EXITS, example=resume.EXAMPLE)(resume.resume)
     command(group, "merge", exits=merge.EXITS, example=merge.EXAMPLE)(merge.merge)
+    command(group, "export", exits=export.EXITS, example=export.EXAMPLE)(export.export)
     command(group, "withdraw", exits=ASKING_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
-    app.add_typer(group, name="receipts", short_help="List what was sent; show, resume, withdraw, merge.")
+    app.add_typer(
+        group, name="receipts", short_help="List what was sent; show, export, resume, withdraw, merge."
+    )
 
 
 def list_(
@@ -69,7 +69,7 @@ def show(
     from docsend import receipts  # noqa: PLC0415 - --help does without
 
     with session.ledger() as ledger:
-        entry = _one(session, ledger, key)
+        entry = session.kept(ledger, key)
     if ask:
         _ask(session, entry)
     session.console.kept(entry, receipts.kept(entry))
@@ -92,7 +92,7 @@ def withdraw(session: Session, key: Key) -> None:
             Phrase("`docsend receipts show KEY` shows it"),
         )
     with session.ledger() as ledger:
-        entry = _one(session, ledger, key)
+        entry = session.kept(ledger, key)
         if entry.state != "received":
             with _service_of(session, entry) as service:
                 standing = service.withdraw(entry.key, signed=entry.to == "personal")
@@ -134,28 +134,3 @@ def _ask(session: Session, entry: "Entry") -> None:
             state=standing.state,
         )
     session.console.say(told)
-
-
-def _one(session: Session, ledger: "Ledger", key: str) -> "Entry":
-    """Give the submission whose key begins so; where several services have it, that of the chosen one."""
-    if len(key) < _SHORTEST_KEY:
-        raise UsageFault(
-            Phrase("that is too little of a key"),
-            Phrase("give at least {shortest} characters of it", shortest=_SHORTEST_KEY),
-        )
-    found = ledger.named(key)
-    endpoint = session.settings.endpoint
-    if len(found) > 1 and endpoint is not None:
-        found = [entry for entry in found if entry.service == endpoint.name] or found
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageFault(
-            Phrase("the ledger has no key that begins with {key!r}", key=key[:60]),
-            Phrase("`docsend receipts` lists them"),
-        )
-    several = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in found[:5])
-    message = Phrase(
-        "{count} submissions begin with {key!r}: {several}", count=len(found), key=key[:60], several=several
-    )
-    raise UsageFault(message, Phrase("give more of the key, or the service with --service"))

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from docsend.catalog import Catalog
     from docsend.console import Console
     from docsend.credentials import Vault
-    from docsend.ledger import Ledger
+    from docsend.ledger import Entry, Ledger
     from docsend.senders import Senders
     from docsend.service import Service, Watcher
     from docsend.settings import Settings
 
 
 _IMPATIENT_S = 5.0
+_SHORTEST_KEY = 8
+Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,33 @@ class Session:
 
         self.console.detail(Phrase("the ledger: {file}", file=self.settings.ledger_file))
         return Ledger(self.settings.ledger_file)
+
+    def kept(self, ledger: "Ledger", key: str) -> "Entry":
+        """Give the submission whose key begins so; where several services have it, that of the chosen one."""
+        if len(key) < _SHORTEST_KEY:
+            raise UsageFault(
+                Phrase("that is too little of a key"),
+                Phrase("give at least {shortest} characters of it", shortest=_SHORTEST_KEY),
+            )
+        found = ledger.named(key)
+        endpoint = self.settings.endpoint
+        if len(found) > 1 and endpoint is not None:
+            found = [entry for entry in found if entry.service == endpoint.name] or found
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageFault(
+                Phrase("the ledger has no key that begins with {key!r}", key=key[:60]),
+                Phrase("`docsend receipts` lists them"),
+            )
+        several = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in found[:5])
+        message = Phrase(
+            "{count} submissions begin with {key!r}: {several}",
+            count=len(found),
+            key=key[:60],
+            several=several,
+        )
+        raise UsageFault(message, Phrase("give more of the key, or the service with --service"))
 
     def vault(self) -> "Vault":
         """Give the keyring's entries of the chosen service."""

@@ -1,0 +1,174 @@
+"""`docsend receipts export`: a proof of sending, one page to file."""
+
+import functools
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from docsend.cli.session import Key, Session
+from docsend.errors import ExitCode, LocalFailure, UsageFault
+from docsend.language import Phrase
+
+if TYPE_CHECKING:
+    from docsend.ledger import Entry
+    from docsend.submission import Receipt
+
+EXITS = (ExitCode.RECEIVED,)
+EXAMPLE = (
+    'docsend receipts export 7QH2XKZL --for "Client 4711"\n'
+    "docsend receipts export 7QH2XKZL --lang fr --output preuve.pdf"
+)
+_STDOUT = "-"
+
+
+def export(
+    session: Session,
+    key: Key,
+    *,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="pdf|text|json", help="What to write; a PDF unless told.", show_default=False
+        ),
+    ] = "pdf",
+    whom: Annotated[
+        str | None,
+        typer.Option("--for", metavar="NAME", help="Whom it was for, as the page is to say it."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", metavar="FILE", help="Write it there; `-` is standard output."),
+    ] = None,
+) -> None:
+    """Write a proof of sending, one page to file: what was sent, when, for whom, and the receipt.
+
+    Text and JSON go to standard output, a PDF to receipt-NUMBER.pdf in this folder, unless --output names
+    a file. A file with other content is never overwritten. The ledger keeps no identities: --for says whom
+    it was for.
+    """
+    from docsend import proof, receipts  # noqa: PLC0415 - --help does without
+
+    if form not in _WRITERS:
+        raise UsageFault(
+            Phrase("there is no format {format!r}", format=form[:60]),
+            Phrase("one of: {formats}", formats=", ".join(_WRITERS)),
+        )
+    with session.ledger() as ledger:
+        entry = session.kept(ledger, key)
+    receipt = receipts.kept(entry)
+    if receipt is None:
+        raise _without_receipt(entry)
+    if output is None:
+        output = proof.file_name(receipt) if form == "pdf" else _STDOUT
+    if output == _STDOUT:
+        _refuse_what_stdout_cannot_take(session, form)
+    content = _WRITERS[form](session, entry, receipt, (whom or "").strip() or None)
+    if output == _STDOUT:
+        session.console.proof(content)
+        return
+    _write(Path(output), content)
+    session.console.exported(Path(output), form, entry.key, content)
+
+
+def _without_receipt(entry: "Entry") -> UsageFault:
+    """Give the error for a submission that was not received.
+
+    Exit code 2, as for a key that the ledger does not have: there is no such proof. Not 5 or 6, which tell
+    what this run came to at a service; this one asked none, and running it again changes nothing.
+    """
+    hint = Phrase("`docsend receipts resume {key}` finishes it", key=entry.key[:12])
+    if entry.state == "refused":
+        hint = Phrase(
+            "`docsend receipts show {key}` tells why; mend it and send it again", key=entry.key[:12]
+        )
+    elif entry.state == "withdrawn":
+        hint = Phrase("a withdrawal is final; `docsend send --again` sends the same content anew")
+    return UsageFault(
+        Phrase("there is no proof of what was not received: it is {state}", state=entry.state), hint
+    )
+
+
+def _refuse_what_stdout_cannot_take(session: Session, form: str) -> None:
+    if session.settings.as_json and form != "json":
+        raise UsageFault(
+            Phrase("with --json, standard output is for the result"),
+            Phrase("--output FILE writes the proof into a file; `--format json` prints it"),
+        )
+    if form == "pdf" and sys.stdout is not None and sys.stdout.isatty():
+        raise UsageFault(
+            Phrase("a PDF is not for a terminal"), Phrase("--output FILE, or send it into a file or a pipe")
+        )
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all; one that is there already has to be the same."""
+    from docsend import disk  # noqa: PLC0415 - --help does without
+
+    try:
+        if file.is_file():
+            if file.read_bytes() == content:
+                return
+            raise UsageFault(
+                Phrase("{file} is there already, with other content", file=file),
+                Phrase("move it away, or name another with --output"),
+            )
+        if file.exists():
+            raise UsageFault(Phrase("{file} is not a file", file=file), Phrase("name a file with --output"))
+        if not file.parent.is_dir():
+            raise UsageFault(
+                Phrase("there is no folder {folder}", folder=file.parent), Phrase("make it, or name another")
+            )
+        disk.replace_file(file, content)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise LocalFailure(
+            Phrase("{file} cannot be written: {reason}", file=file, reason=reason),
+            Phrase("look at where it is to go"),
+        ) from error
+
+
+# -- what is written ---------------------------------------------------------------------------------------
+
+
+def _pdf(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
+    try:
+        from docsend import proof_pdf  # noqa: PLC0415 - an extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise UsageFault(
+            Phrase("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
+            Phrase(
+                "in the folder that docsend was installed from: pip install '.[pdf]'; or say --format text"
+            ),
+        ) from error
+    from docsend import proof  # noqa: PLC0415
+    from docsend.console import safe  # noqa: PLC0415
+    from docsend.language import Reader  # noqa: PLC0415
+
+    page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
+    return proof_pdf.write(page, Reader(session.settings.language), safe)
+
+
+def _text(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
+    from docsend import proof  # noqa: PLC0415 - --help does without
+    from docsend.console import safe  # noqa: PLC0415
+    from docsend.language import Reader  # noqa: PLC0415
+
+    page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
+    words = functools.partial(Reader(session.settings.language).text, safe=safe)
+    return proof.as_text(page, words).encode("utf-8", "backslashreplace")
+
+
+def _json(_session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
+    from docsend import proof, shapes  # noqa: PLC0415 - --help does without
+
+    is_sandbox = proof.is_of_the_sandbox(entry, receipt)
+    notes = [proof.NOT_APPROVED, *([proof.NOT_THE_INSTITUTE] if is_sandbox else [])]
+    value = shapes.proof(entry, receipt, whom, is_sandbox=is_sandbox, notes=notes)
+    # ASCII: a digest of this file is the same wherever it is made.
+    return (json.dumps(value) + "\n").encode("ascii")
+
+
+_WRITERS = {"pdf": _pdf, "text": _text, "json": _json}

@@ -1,0 +1,448 @@
+"""A proof of sending says what was sent and no more: three formats, three languages, one page."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pikepdf
+import pytest
+
+import doubles
+import samples
+from conftest import ABOUT, PERSON, WHO
+from docsend import catalog, proof, proof_pdf, receipts
+from docsend.console import safe
+from docsend.language import LANGUAGES, Phrase, Reader
+from docsend.ledger import Entry, Ledger
+from docsend.sandbox.store import ISSUER
+from docsend.submission import Receipt, ReceivedDocument
+
+SEND = (*ABOUT, *WHO)
+HEBREW = "תלוש שכר 11-2026 (עותק).pdf"
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("qpdf") and shutil.which("pdftotext")), reason="qpdf and pdftotext are not here"
+)
+
+
+@pytest.fixture
+def key(run, shared_sandbox, payslip, tmp_path, monkeypatch) -> str:
+    """Send two documents, one with a Hebrew name; give the key, in an empty working folder."""
+    other = samples.write(tmp_path, HEBREW, samples.pdf(7))
+    sent = run(
+        "send", payslip, other, *SEND, "--service", shared_sandbox.url, "--reference", "4711", "--json"
+    )
+    folder = tmp_path / "office"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return sent.json["key"]
+
+
+class Word(NamedTuple):
+    text: str
+    left: float
+    top: float
+    right: float
+
+
+def text_of(pdf: Path) -> str:
+    """What a reader copies out of it, without the marks that pdftotext puts around Hebrew."""
+    done = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True)
+    return re.sub("[\u202a-\u202e]", "", done.stdout.decode())
+
+
+def words_of(pdf: Path) -> list[Word]:
+    done = subprocess.run(["pdftotext", "-bbox", pdf, "-"], capture_output=True, check=True)
+    found = re.findall(
+        r'<word xMin="([\d.]+)" yMin="([\d.]+)" xMax="([\d.]+)" yMax="[\d.]+">(.*?)</word>',
+        done.stdout.decode(),
+    )
+    return [Word(text, float(left), float(top), float(right)) for left, top, right, text in found]
+
+
+def kept(home: Path) -> tuple[Entry, Receipt]:
+    """What the ledger has of the one submission that was sent."""
+    with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
+        (entry,) = ledger.named("")
+    receipt = receipts.kept(entry)
+    assert receipt
+    return entry, receipt
+
+
+ENTRY = Entry(
+    service="https://documents.example",
+    key="EN4523SEYXAHIRZWYMR3PS6DCTAVNGTT7GM6KHKDEDKQ4HSUL6TQ",
+    state="received",
+    to="benefits",
+    subject="unemployment",
+    category="employer",
+    type="payslips",
+    reference="4711",
+    required=None,
+    occurrence=1,
+    problem=None,
+    receipt=b"",
+    planned_at="2026-11-23T05:04:30.000Z",
+    changed_at="2026-11-23T05:04:32.128Z",
+)
+RECEIPT = Receipt(
+    key=ENTRY.key,
+    number="R-000001",
+    issuer="The institute's documents desk",
+    received_at="2026-11-23T05:04:32.128Z",
+    branch_code="haifa",
+    branch_names={"en": "Haifa", "fr": "Haïfa", "he": "חיפה"},
+    documents=(),
+    body=b"",
+)
+
+
+def page(
+    *documents: ReceivedDocument, reference: str | None = "4711", whom: str | None = None
+) -> proof.Proof:
+    """A proof of these documents."""
+    entry = dataclasses.replace(ENTRY, reference=reference)
+    receipt = dataclasses.replace(RECEIPT, documents=documents or (document(1, "payslip.pdf"),))
+    return proof.of(entry, receipt, catalog.load(catalog.BUNDLED), whom)
+
+
+def document(number: int, name: str) -> ReceivedDocument:
+    return ReceivedDocument(name, 10_000_000 + number, hashlib.sha256(bytes([number])).hexdigest())
+
+
+def pdf_of(page_: proof.Proof, folder: Path, language: str = "en") -> Path:
+    return samples.write(folder, f"{language}.pdf", proof_pdf.write(page_, Reader(language), safe))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
+    run, key, home, language
+) -> None:
+    outcome = run("receipts", "export", key, "--lang", language, "--for", "Dupont & Fils")
+    entry, receipt = kept(home)
+    assert (outcome.code, outcome.out) == (0, f"receipt-{receipt.number}.pdf\n")
+    file = Path(outcome.out.strip())
+    subprocess.run(["qpdf", "--check", file], check=True, capture_output=True)
+    text = text_of(file)
+    # In a line with Hebrew pdftotext turns brackets around.
+    issuer, _, _ = receipt.issuer.partition(" (")
+    for said in (receipt.number, receipt.key, issuer, "Dupont & Fils", "4711", entry.service):
+        assert said in text
+    for sent in receipt.documents:
+        assert sent.sha256 in text
+    assert f"{receipt.received_at[:10]} {receipt.received_at[11:19]} UTC" in text
+    reader = Reader(language)
+    plain = " ".join(text.split())
+    for sentence in (proof.NOT_APPROVED, proof.NOT_THE_INSTITUTE):
+        if not reader.is_right_to_left:  # pdftotext has its own order for Hebrew with Latin in it
+            assert " ".join(reader.text(sentence).split()) in plain
+    assert PERSON not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_text_says_the_same(run, key, home, language) -> None:
+    outcome = run("receipts", "export", key[:8], "--format", "text", "--lang", language)
+    _, receipt = kept(home)
+    reader = Reader(language)
+    for said in (receipt.number, receipt.key, HEBREW, *(each.sha256 for each in receipt.documents)):
+        assert said in outcome.out
+    for sentence in (proof.NOT_APPROVED, proof.NOT_THE_INSTITUTE):
+        assert reader.text(sentence) in outcome.out
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_json_is_english_whatever_the_language(run, key, home, language) -> None:
+    outcome = run("receipts", "export", key, "--format", "json", "--lang", language, "--for", "דוד")
+    entry, receipt = kept(home)
+    assert outcome.out.isascii()
+    assert outcome.json == {
+        "schema": "docsend.proof/1",
+        "status": "received",
+        "sandbox": True,
+        "key": key,
+        "service": entry.service,
+        "issuer": receipt.issuer,
+        "for": "דוד",
+        "reference": "4711",
+        "submission": {
+            "to": "benefits",
+            "subject": "unemployment",
+            "category": "employer",
+            "type": "payslips",
+            "required": None,
+            "occurrence": 1,
+        },
+        "receipt": run("receipts", "show", key, "--json").json["receipts"][0]["receipt"],
+        "notes": [str(proof.NOT_APPROVED), str(proof.NOT_THE_INSTITUTE)],
+    }
+    assert run("receipts", "export", key, "--format", "json", "--json", "--for", "דוד").out == outcome.out
+
+
+def test_without_a_name_it_says_that_none_is_kept_and_nothing_of_an_identity_is_in_it(run, key) -> None:
+    outcome = run("receipts", "export", key, "--format", "text")
+    assert "not stated: docsend keeps no identities, only the reference below" in outcome.out
+    run("receipts", "export", key, "--output", "proof.pdf")
+    assert run("receipts", "export", key, "--format", "json").json["for"] is None
+    with pikepdf.open("proof.pdf") as opened:
+        streams = b"".join(each.read_bytes() for each in opened.objects if isinstance(each, pikepdf.Stream))
+    for content in (outcome.out.encode(), text_of(Path("proof.pdf")).encode(), streams):
+        assert PERSON.encode() not in content
+
+
+def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
+    assert page().notice is None
+    assert proof.NOT_THE_INSTITUTE not in proof.as_text(page(), str)
+    assert not proof.is_of_the_sandbox(ENTRY, RECEIPT)
+    assert proof.is_of_the_sandbox(dataclasses.replace(ENTRY, service="sandbox"), RECEIPT)
+    assert proof.is_of_the_sandbox(ENTRY, dataclasses.replace(RECEIPT, issuer=ISSUER))
+
+
+def test_the_pdf_tells_what_it_is_and_carries_its_letters(run, key, home) -> None:
+    run("receipts", "export", key, "--lang", "he", "--output", "proof.pdf")
+    _, receipt = kept(home)
+    with pikepdf.open("proof.pdf") as opened:
+        assert len(opened.pages) == 1
+        assert opened.Root.Lang == "he"
+        assert receipt.number in str(opened.docinfo["/Title"])
+        assert str(opened.docinfo["/Author"]) == str(opened.docinfo["/Producer"]) == "docsend"
+        assert receipt.received_at[:10].replace("-", "") in str(opened.docinfo["/CreationDate"])
+        fonts = [
+            each for each in opened.objects if isinstance(each, pikepdf.Dictionary) and "/FontFile2" in each
+        ]
+        assert len(fonts) == 3
+        assert all("+" in str(each.FontName) for each in fonts), "each is a subset"
+    assert Path("proof.pdf").stat().st_size < 40_000
+
+
+def test_the_same_receipt_is_the_same_bytes_on_another_day_too(spawn, run, key) -> None:
+    run("receipts", "export", key, "--output", "one.pdf")
+    later = "import time, sys; now = time.time; time.time = lambda: now() + 1e6\n"
+    script = later + "from docsend.cli.app import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "receipts", "export", key, "--output", "two.pdf"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert Path("one.pdf").read_bytes() == Path("two.pdf").read_bytes()
+
+
+# -- Hebrew ------------------------------------------------------------------------------------------------
+
+
+def test_a_hebrew_page_is_laid_out_from_the_right(tmp_path) -> None:
+    mirrored = {
+        language: {word.text: word for word in reversed(words_of(pdf_of(page(), tmp_path, language)))}
+        for language in ("en", "he")
+    }
+    width = 595.28
+    for said in (RECEIPT.key, document(1, "").sha256, "1", "4711", "payslip.pdf"):
+        english, hebrew = mirrored["en"][said], mirrored["he"][said]
+        # As far from the right edge as it was from the left one.
+        assert abs((width - hebrew.right) - english.left) < 1
+    assert abs((width - mirrored["he"]["10,000,001"].left) - mirrored["en"]["10,000,001"].right) < 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_hebrew_name_with_digits_reads_from_the_right_on_every_page(tmp_path, language) -> None:
+    made = page(document(1, "תלוש 11-2026 (עותק) v2.pdf"))
+    words = words_of(pdf_of(made, tmp_path, language))
+    # As a file manager shows it: each part in its own direction, one part after the other from the right.
+    # pdftotext -bbox gives a word's letters as they are seen, from the left.
+    parts = ("תלוש"[::-1], "11-2026", f"({'עותק'[::-1]})", "v2.pdf")
+    seen = [next(word for word in words if word.text == part) for part in parts]
+    assert all(one.left > next_.left for one, next_ in pairwise(seen)), seen
+    assert len({round(word.top) for word in seen}) == 1
+
+
+@pytest.fixture
+def sheet():
+    """Give a sheet on which a test may set lines, in a language."""
+    with proof_pdf._empty() as pdf:
+        yield lambda language: proof_pdf._Sheet(pdf, page(), Reader(language), safe)
+
+
+def test_brackets_around_hebrew_open_towards_what_they_hold(sheet) -> None:
+    set_ = sheet("he")._lines
+    style = proof_pdf._TEXT
+    assert set_("א (ב) [ג] x", style) == ["x [ג] (ב) א"]
+    assert set_("report (א).pdf", style) == ["report (א).pdf"]
+    assert set_(Phrase("{name}: {size:,}", name="שלום 12", size=1234), style) == ["1,234 :12 םולש"]
+
+
+def test_a_long_text_is_broken_between_words_and_keeps_every_letter(sheet) -> None:
+    style = proof_pdf._TEXT
+    english = sheet("en")
+    text = "one two-three four_five.pdf " * 9
+    lines = english._lines(text, style, 60)
+    assert "".join(lines) == text
+    assert all(sum(english._width(each, style) for each in line.rstrip()) <= 60 for line in lines)
+    assert all(line.endswith(" ") for line in lines)
+    unbroken = english._lines("x" * 300, style, 60)
+    assert ("".join(unbroken), len(unbroken) > 5) == ("x" * 300, True)
+
+
+# -- what may not happen -----------------------------------------------------------------------------------
+
+
+def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_path) -> None:
+    evil = page(
+        document(1, "fdp.\u202egpj \x1b[31mred\x07 {nb}.pdf"),
+        document(2, "图 👍.pdf"),
+        document(3, "e\u0301te\u0301.pdf"),
+        document(4, "\ud800.pdf"),
+        reference="\u2067ref\u2066",
+        whom="Client\n4711 \u200f",
+    )
+    for language in LANGUAGES:
+        text = text_of(pdf_of(evil, tmp_path, language))
+        for said in (
+            "fdp.\\u202egpj \\x1b[31mred\\x07 {nb}.pdf",
+            "\\u56fe \\U0001f44d.pdf",
+            "été.pdf",
+            "\\ud800.pdf",
+            "\\u2067ref\\u2066",
+            "Client\\n4711 \\u200f",
+        ):
+            assert said in text
+        assert not re.search("[\x00-\x08\x0b\x0e-\x1f]", text)
+    told = proof.as_text(evil, lambda text: Reader("en").text(text, safe=safe))
+    assert "\u202e" not in told
+    assert "\x1b" not in told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_fifteen_documents_with_the_longest_names_are_one_page(tmp_path, language) -> None:
+    longest = [document(number, f"{number:02}{'תלוש שכר ' * 14}.pdf"[:127]) for number in range(15)]
+    made = page(*longest, reference="Dossier n° 4711, " * 5, whom="Société Dupont & Frères " * 4)
+    file = pdf_of(made, tmp_path, language)
+    words = words_of(file)
+    with pikepdf.open(file) as opened:
+        assert len(opened.pages) == 1
+    assert max(word.top for word in words) < 842 - 45
+    assert min(word.left for word in words) > 50
+    assert max(word.right for word in words) < 595 - 50
+
+
+def test_more_documents_take_more_pages_which_are_numbered(tmp_path) -> None:
+    many = [document(number, f"scan-{number}.pdf") for number in range(70)]
+    file = pdf_of(page(*many), tmp_path)
+    text = text_of(file)
+    subprocess.run(["qpdf", "--check", file], check=True, capture_output=True)
+    with pikepdf.open(file) as opened:
+        pages = len(opened.pages)
+    assert pages > 2
+    assert [f"Page {number} of {pages}" in text for number in range(1, pages + 1)] == [True] * pages
+    assert text.count("Document, and its SHA-256") == pages
+    assert all(each.sha256 in text for each in many)
+
+
+def test_a_service_that_says_too_much_still_gets_a_page(tmp_path) -> None:
+    made = page(document(1, "x" * 100_000), whom="y " * 100_000)
+    with pikepdf.open(pdf_of(made, tmp_path)) as opened:
+        assert len(opened.pages) <= 3
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        ("2026/11 #7", "receipt-2026_11__7.pdf"),
+        ("../../etc/passwd", "receipt-.._.._etc_passwd.pdf"),
+        ("א\x00\n", "receipt-___.pdf"),
+        ("9" * 500, f"receipt-{'9' * 100}.pdf"),
+    ],
+)
+def test_a_receipt_s_number_leads_nowhere_else(number, name) -> None:
+    assert proof.file_name(dataclasses.replace(RECEIPT, number=number)) == name
+
+
+def test_what_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) -> None:
+    def fate(asked, _count, now):
+        gone = now == "before" and "/documents/" in asked.path
+        return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
+
+    with doubles.relay(shared_sandbox.url, fate) as (url, _):
+        sent = run("send", payslip, *SEND, "--reference", "unsent", "--service", url, "--json").json
+    outcome = run("receipts", "export", sent["key"], "--json")
+    assert (outcome.code, outcome.json["status"]) == (2, "failed")
+    assert "there is no proof of what was not received: it is open" in outcome.err
+    assert "receipts resume" in outcome.err
+    for state, cure in (("refused", "receipts show"), ("withdrawn", "--again")):
+        with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as connection:
+            connection.execute("UPDATE submission SET state = ?", (state,))
+        connection.close()
+        outcome = run("receipts", "export", sent["key"], "--format", "text")
+        assert (outcome.code, outcome.out) == (2, "")
+        assert f"it is {state}" in outcome.err
+        assert cure in outcome.err
+
+
+# -- where it goes -----------------------------------------------------------------------------------------
+
+
+def test_a_file_with_other_content_is_never_overwritten(run, key) -> None:
+    file = Path(run("receipts", "export", key).out.strip())
+    before = file.read_bytes()
+    assert run("receipts", "export", key).code == 0, "the same again changes nothing"
+    outcome = run("receipts", "export", key, "--for", "somebody else")
+    assert outcome.code == 2
+    assert "is there already, with other content" in outcome.err
+    assert "--output" in outcome.err
+    assert file.read_bytes() == before
+    assert [each.name for each in Path.cwd().iterdir()] == [file.name]
+    if sys.platform != "win32":
+        assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("output", ["/dev/null", ".", "nowhere/proof.pdf"])
+def test_only_a_file_in_a_folder_that_is_there_is_written(run, key, output) -> None:
+    assert run("receipts", "export", key, "--output", output).code == 2
+    assert not list(Path.cwd().iterdir())
+    assert not Path("/dev/null").is_file()
+
+
+def test_json_names_the_file_and_its_digest(run, key) -> None:
+    for form in ("pdf", "text", "json"):
+        outcome = run("receipts", "export", key, "--format", form, "--output", f"proof.{form}", "--json")
+        content = Path(f"proof.{form}").read_bytes()
+        assert outcome.json == {
+            "schema": "docsend.export/1",
+            "key": key,
+            "format": form,
+            "file": f"proof.{form}",
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    assert json.loads(Path("proof.json").read_text("ascii"))["schema"] == "docsend.proof/1"
+    for extra in (("--format", "text"), ("--output", "-")):
+        assert run("receipts", "export", key, "--json", *extra).code == 2
+
+
+def test_standard_output_gets_the_bytes_of_the_pdf_but_no_terminal_does(run, key, monkeypatch) -> None:
+    run("receipts", "export", key, "--output", "proof.pdf")
+    command = [sys.executable, "-m", "docsend", "receipts", "export", key, "--output", "-"]
+    piped = subprocess.run(command, capture_output=True, check=True)
+    assert piped.stdout == Path("proof.pdf").read_bytes()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    outcome = run("receipts", "export", key, "--output", "-")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "a PDF is not for a terminal" in outcome.err
+
+
+def test_without_the_extra_the_cure_is_told_and_text_still_works(run, key, monkeypatch) -> None:
+    monkeypatch.delitem(sys.modules, "docsend.proof_pdf")
+    monkeypatch.delattr("docsend.proof_pdf")
+    monkeypatch.setitem(sys.modules, "fpdf", None)
+    outcome = run("receipts", "export", key)
+    assert outcome.code == 2
+    assert "needs the extra `pdf`: fpdf is missing" in outcome.err
+    assert "pip install '.[pdf]'" in outcome.err
+    assert run("receipts", "export", key, "--format", "text").code == 0
+    assert run("receipts", "export", key, "--format", "docx").code == 2

@@ -1,0 +1,88 @@
+"""Make the fonts of the PDF in `data/fonts/` from DejaVu, and check that they are current (--check).
+
+DejaVu (https://dejavu-fonts.github.io, free to use, change and pass on) is taken as Debian packages it,
+version 2.37: `apt-get install fonts-dejavu-core`. Kept are the letters that a page of docsend needs, and what
+draws them; hints for screens and tables for shaping go, which neither a printer nor Hebrew without vowel
+points needs. The same sources and the same fontTools (requirements/dev.lock) give the same bytes.
+"""
+
+import hashlib
+import io
+import sys
+from pathlib import Path
+
+from fontTools import subset
+from fontTools.ttLib import TTFont
+
+_SOURCE = Path("/usr/share/fonts/truetype/dejavu")
+_LICENCE = Path("/usr/share/doc/fonts-dejavu-core/copyright")
+_TARGET = Path(__file__).parent.parent.parent / "src" / "docsend" / "data" / "fonts"
+
+_ASCII = range(0x20, 0x7F)
+_TEXT = (
+    *_ASCII,
+    *range(0xA0, 0x180),  # Latin-1, Latin Extended-A
+    *range(0x370, 0x530),  # Greek, Cyrillic
+    *range(0x590, 0x600),  # Hebrew
+    *range(0x2010, 0x2028),  # dashes, quotation marks, the ellipsis; no marks that steer
+    *range(0x202F, 0x205F),
+    *range(0x20A0, 0x20C0),  # currencies
+)
+# Each font with the SHA-256 of its source.
+_FONTS = {
+    "DejaVuSans": ("abdc775b21b1bc470d50c97e790d276f2054b7504e56e5bd3e64f48d68582322", _TEXT),
+    "DejaVuSans-Bold": ("0d977336a6d5fba34eab8e3199eb218327161b5143749f802982c2bc34df0c96", _TEXT),
+    # Keys and digests only: letters of one width can be compared by eye.
+    "DejaVuSansMono": ("0f5db4f1749979d961019838b160bec74abdf7f9eca69553fe1aa856bbff49a4", _ASCII),
+}
+
+
+def made() -> dict[str, bytes]:
+    """Give each file by its name."""
+    files = {f"{name}.ttf": _font(name, digest, letters) for name, (digest, letters) in _FONTS.items()}
+    return {**files, "LICENSE": _LICENCE.read_bytes()}
+
+
+def _font(name: str, digest: str, letters: tuple[int, ...] | range) -> bytes:
+    source = (_SOURCE / f"{name}.ttf").read_bytes()
+    if hashlib.sha256(source).hexdigest() != digest:
+        raise SystemExit(f"{name}.ttf is not the one of DejaVu 2.37: {hashlib.sha256(source).hexdigest()}")
+    font = TTFont(io.BytesIO(source), recalcTimestamp=False)
+    options = subset.Options(
+        hinting=False,
+        layout_features=[],
+        notdef_outline=True,
+        glyph_names=False,
+        legacy_kern=False,
+        name_IDs=[0, 1, 2, 3, 4, 5, 6, 13, 14],  # names, version, copyright, licence
+        name_languages=[0x409],
+        drop_tables=[*subset.Options().drop_tables, "FFTM", "GDEF", "GPOS", "GSUB", "kern", "gasp"],
+    )
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes=letters)
+    subsetter.subset(font)
+    written = io.BytesIO()
+    font.save(written)
+    return written.getvalue()
+
+
+def main() -> int:
+    """Write the files; with --check, tell whether they are what would be written."""
+    stale = [name for name, content in made().items() if not _is(_TARGET / name, content)]
+    if "--check" in sys.argv[1:]:
+        for name in stale:
+            print(f"{name} is stale: run python {Path(__file__).name}")
+        return int(bool(stale))
+    _TARGET.mkdir(parents=True, exist_ok=True)
+    for name, content in made().items():
+        (_TARGET / name).write_bytes(content)
+        print(f"{name}: {len(content):,} bytes")
+    return 0
+
+
+def _is(file: Path, content: bytes) -> bool:
+    return file.exists() and file.read_bytes() == content
+
+
+if __name__ == "__main__":
+    sys.exit(main())
