@@ -141,7 +141,7 @@ def test_head_and_cells_are_taken_as_people_write_them(run, tmp_path) -> None:
     )
     file = samples.write(tmp_path, "batch.csv", text.replace("a.pdf; b.pdf", '"a.pdf; b.pdf"').encode())
     outcome = run("send", "--batch", file, "-n")
-    assert (outcome.code, outcome.out.startswith("1 rows")) == (0, True), outcome.err
+    assert (outcome.code, outcome.out.startswith("1 row:")) == (0, True), outcome.err
     assert "put back" in outcome.err
 
 
@@ -446,7 +446,7 @@ def test_a_report_elsewhere_names_the_documents_as_seen_from_there(run, sandbox,
     assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
     assert read_report(report)[0]["documents"] == "../in/payslip-0.pdf"
     again = run("send", "--batch", report, "--service", sandbox.url, "--allow-outside")
-    assert again.out == "1 rows: 1 received before\n"
+    assert again.out == "1 row: 1 received before\n"
 
 
 def test_what_options_said_stands_in_the_report_so_that_it_means_the_same_without_them(

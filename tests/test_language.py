@@ -158,8 +158,8 @@ def test_flag_beats_environment_beats_locale(run, monkeypatch, flag, environment
         monkeypatch.setenv(name, value)
     # As messages, as help, and where the command line itself cannot be understood.
     shown = {
-        "en": ("there is no file", "Usage:", "no such option"),
-        "fr": ("fichier", "Utilisation", "option"),
+        "en": ("there is no file", "check documents", "no such option"),
+        "fr": ("fichier", "vérifier des documents", "option"),
         "he": ("קובץ", "שימוש", "אפשרות"),
     }[spoken]
     told = (

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from docsend.credentials import Token
 from docsend.errors import LocalFailure, SignInNeeded
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +57,8 @@ class Account:
             try:
                 text, expires_in = sign_in(self._credentials)
             except SignInNeeded as refusal:
-                self._refusal = refusal
-                raise
+                self._refusal = refusal if self._vault else _of_environment(refusal)
+                raise self._refusal from None
             self.accept(text, expires_in)
             return text
 
@@ -90,3 +92,12 @@ class Account:
         if self._token is not None and self._token.expires_at - _SPARE_S < self._now():
             self._token = None
         return self._token
+
+
+def _of_environment(refusal: SignInNeeded) -> SignInNeeded:
+    """Give the refusal of what stands in the environment: there `docsend login` would change nothing."""
+    if [problem.code for problem in refusal.problems] != ["sign-in-refused"]:
+        return refusal
+    hint = Phrase("look at DOCSEND_CODE and at the file that DOCSEND_PASSWORD_FILE names")
+    problems = [replace(problem, hint=hint) for problem in refusal.problems]
+    return SignInNeeded(refusal.message, hint, problems)

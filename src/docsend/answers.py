@@ -283,7 +283,9 @@ def _not_expected(answer: Answer) -> Exception:
     """Give the error for an answer that is not a success: the contract's refusals, or a breach of it."""
     code = answer.problem_code
     if code is None:
-        return NotTheContract(Phrase("{status}, no problem of the contract", status=answer.status))
+        return NotTheContract(
+            Phrase("{status}, and no problem that the contract knows", status=answer.status)
+        )
     if answer.status == 401:
         return SignInNeeded(Phrase("the service asks for a sign-in"), Phrase("`docsend login` signs in"))
     if code == "not-found":

@@ -370,7 +370,9 @@ class Console:
         """Tell what the check of a batch came to, if nothing is sent."""
         if self._as_json:
             return
-        found = Phrase("{rows:,} rows, {size:,} bytes", rows=plan.rows, size=plan.total_bytes)
+        found = Phrase.counted(
+            "1 row, {size:,} bytes", "{count:,} rows, {size:,} bytes", plan.rows, size=plan.total_bytes
+        )
         if not plan.rows:
             self._print(Phrase("the manifest has no rows"))
         elif plan.faulty:
@@ -422,7 +424,7 @@ class Console:
             )
         if not self._as_json:
             told = joined([phrase.about(count=count) for count, phrase in counts if count])
-            self._print(Phrase("{rows:,} rows: {told}", rows=plan.rows, told=told))
+            self._print(_rows(plan.rows, told))
         if tally.worst is not None:
             hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
             self.say(hint or Phrase("see above"))
@@ -457,7 +459,7 @@ class Console:
                 for status, count in counts.most_common()
             ]
         )
-        sum_ = Phrase("{rows:,} rows: {told}", rows=len(rows), told=told)
+        sum_ = _rows(len(rows), told)
         self.say(sum_ if rows else Phrase("the reports have no rows"))
 
     @contextlib.contextmanager
@@ -878,6 +880,10 @@ def _duration(seconds: float) -> Phrase:
     if seconds >= 120:
         return Phrase("{minutes:.0f} min", minutes=seconds / 60)
     return Phrase("{seconds:.0f} s", seconds=seconds)
+
+
+def _rows(count: int, told: Phrase) -> Phrase:
+    return Phrase.counted("1 row: {told}", "{count:,} rows: {told}", count, told=told)
 
 
 def _size(size: int, limit: int | None) -> Phrase:

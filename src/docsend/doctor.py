@@ -166,12 +166,13 @@ def _ledger(file: Path) -> Finding:
         told = Phrase("{file} is damaged: {reason}", file=file, reason=health)
         return Finding("ledger", "bad", told, restore, facts)
     total = sum(counts.values())
-    told = Phrase("{file}, {count:,} submissions", file=file, count=total)
+    told = Phrase.counted("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
     if unfinished := sum(counts.get(state, 0) for state in ("planned", "open", "sending")):
-        told = Phrase(
+        told = Phrase.counted(
+            "{file}, 1 submission, unfinished",
             "{file}, {count:,} submissions, {unfinished:,} of them unfinished",
+            total,
             file=file,
-            count=total,
             unfinished=unfinished,
         )
         return Finding("ledger", "warning", told, Phrase("`docsend receipts resume` finishes them"), facts)

@@ -23,13 +23,17 @@ FOLDER = Path(__file__).parent / "locale"
 
 # U+202F: French groups digits with a narrow space that no line breaks at.
 _GROUPS_DIGITS = {"en": ",", "fr": "\u202f", "he": ","}
+_DECIMAL_POINT = {"en": ".", "fr": ",", "he": "."}
 _RIGHT_TO_LEFT = ("he",)
 # Unicode's isolates (UAX 9): what stands inside has its own direction and changes nothing around it.
 _LEFT_TO_RIGHT, _BY_ITSELF, _END = "\u2066", "\u2068", "\u2069"
-# In a Hebrew sentence: an option, a command, a name in Latin letters, a number with its signs.
-_LATIN = re.compile(
-    r"`[^`]+`|[\w\"'(./~+-]*[A-Za-z0-9][^\s\u0590-\u05ff]*(?: [A-Za-z0-9-][^\s\u0590-\u05ff]*)*"
-)
+# In a sentence that runs right to left, these run left to right: code in backquotes, and words of ASCII, one
+# or several in a row, with the values that hang on them, as in `--to {code}` or [services.{name}]. A value is
+# a character of the private use area here, which no foreign text has once it is safe.
+_SIGN = r"[A-Za-z0-9_./~+\-=@%#&*<>|\[\]$\ue000-\uf8ff]"
+_WORD = rf"(?=[^ \u0590-\u05ff]*[A-Za-z0-9\-.\[]){_SIGN}+(?:[:,]{_SIGN}+)*(?<!\.)"
+_RUN = re.compile(rf"`[^`\u0590-\u05ff]+`|{_WORD}(?: {_WORD})*|[\ue000-\uf8ff]")
+_FIRST_VALUE = 0xE000
 
 
 class Phrase(str):
@@ -143,19 +147,35 @@ class Reader:
 
         formatter = Formatter()
         parts: list[str] = []
+        shown: list[str] = []
         for literal, name, form, conversion in formatter.parse(template if values else _literal(template)):
-            parts.append(_LATIN.sub(f"{_LEFT_TO_RIGHT}\\g<0>{_END}", literal) if isolated else literal)
+            parts.append(literal)
             if name is None:
                 continue
             value = values[name]
             if isinstance(value, Phrase | Label):
-                parts.append(self.text(value, safe=safe, isolated=isolated))
-                continue
-            shown = safe(format(formatter.convert_field(value, conversion), form or ""))
-            if form and "," in form:
-                shown = shown.replace(",", _GROUPS_DIGITS[self.language])
-            parts.append(f"{_BY_ITSELF}{shown}{_END}" if isolated else shown)
-        return "".join(parts)
+                said = self.text(value, safe=safe, isolated=isolated)
+            else:
+                said = safe(format(formatter.convert_field(value, conversion), form or ""))
+                said = self._number(said, form or "") if form else said
+                said = f"{_BY_ITSELF}{said}{_END}" if isolated else said
+            shown.append(said)
+            parts.append(chr(_FIRST_VALUE + len(shown) - 1) if isolated else said)
+        text = "".join(parts)
+        return _RUN.sub(lambda run: _isolated(run[0], shown), text) if isolated else text
+
+    def _number(self, shown: str, form: str) -> str:
+        """Write a number that was formatted in English as the reader's language does."""
+        if "," in form:
+            return shown.replace(",", _GROUPS_DIGITS[self.language])
+        return shown.replace(".", _DECIMAL_POINT[self.language]) if form[-1] in "fg" else shown
+
+
+def _isolated(run: str, shown: Sequence[str]) -> str:
+    """Put the values into a run of left-to-right text, and keep it together; a lone value keeps itself."""
+    places = {chr(_FIRST_VALUE + place): text for place, text in enumerate(shown)}
+    said = "".join(places.get(each, each) for each in run)
+    return said if len(run) == 1 and said != run else f"{_LEFT_TO_RIGHT}{said}{_END}"
 
 
 def _literal(template: str) -> str:

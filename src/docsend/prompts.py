@@ -143,7 +143,7 @@ class Terminal:
 
         try:
             return session.prompt(
-                FormattedText([("class:question", f"{self._reads(question)}: ")]),
+                FormattedText([("class:question", self._reads(Phrase("{question}: ", question=question)))]),
                 validator=_Judged(judge, self._reads),
                 bottom_toolbar=self._reads(how),
                 pre_run=open_menu,

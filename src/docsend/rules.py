@@ -738,4 +738,4 @@ def _content(document: Document) -> Iterator[Problem]:
 
 def in_words(limit: int) -> Phrase:
     """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
-    return Phrase("{size} MB", size=f"{limit / 2**20:g}")
+    return Phrase("{size:g} MB", size=limit / 2**20)

@@ -187,7 +187,8 @@ def _of_typer(message: str) -> str:
     message = message.rstrip(".")
     for pattern, phrase in _OF_TYPER:
         if found := re.fullmatch(pattern, message, re.DOTALL):
-            return phrase.about(**found.groupdict())
+            named = {name: value.replace("'", "") for name, value in found.groupdict().items()}
+            return phrase.about(**named)
     return message[:1].lower() + message[1:]
 
 

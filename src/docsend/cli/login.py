@@ -111,7 +111,7 @@ def _asked(session: Session, what: str) -> str:
     """Ask without echo; raise UsageFault if nothing is answered."""
     question, none_given = _ASKED[what]
     try:
-        answer = getpass.getpass(f"{session.console.reads(question)}: ")
+        answer = getpass.getpass(session.console.reads(Phrase("{question}: ", question=question)))
     except EOFError:
         answer = ""
     if not answer:

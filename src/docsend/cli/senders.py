@@ -122,6 +122,6 @@ def _booklet(session: Session, *, is_stdin: bool) -> str | None:
         return None
     question = Phrase("the booklet's identification number, or nothing to keep none")
     try:
-        return getpass.getpass(f"{session.console.reads(question)}: ") or None
+        return getpass.getpass(session.console.reads(Phrase("{question}: ", question=question))) or None
     except EOFError:
         return None

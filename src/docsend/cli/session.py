@@ -137,7 +137,7 @@ class Session:
     def account_source(self) -> str:
         """Say where code and password are kept."""
         if self.settings.password_file is not None:
-            return f"the file {self.settings.password_file}"
+            return Phrase("the file {file}", file=self.settings.password_file)
         return self.vault().backend
 
     @contextlib.contextmanager
