@@ -9,7 +9,9 @@ import time
 import pexpect
 import pyte
 
-_ISOLATES = dict.fromkeys(map(ord, "\u2066\u2067\u2068\u2069"))
+# Isolates (UAX 9) as blinking, which the program does not use: pyte would stop at them, and like this it keeps
+# apart what they isolate.
+_ISOLATES = {ord("\u2066"): "\x1b[5m", ord("\u2068"): "\x1b[5m", ord("\u2069"): "\x1b[25m"}
 
 
 class Terminal:
@@ -79,6 +81,5 @@ class Terminal:
         except pexpect.EOF:
             return False
         self.raw += text
-        # A terminal shows isolates (UAX 9) as nothing; pyte would stop at them.
         self._stream.feed(text.translate(_ISOLATES))
         return True

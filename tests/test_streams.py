@@ -65,6 +65,17 @@ def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_pa
     assert "kB" not in after, "the bar is gone when it is done"
 
 
+@pytest.mark.parametrize("spoken", ["fr", "he"])
+@pytest.mark.parametrize("argv", ["doctor", "receipts", "send --help", "catalog unemployment", "send no.pdf"])
+def test_forty_columns_are_enough_in_every_language(shared_sandbox, argv, spoken) -> None:
+    terminal = Terminal(
+        *argv.split(), "--service", shared_sandbox.url, "--no-input", "--lang", spoken, columns=40
+    )
+    assert terminal.finish() in (0, 2)
+    assert "Traceback" not in terminal.raw
+    assert terminal.shown
+
+
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])
 def test_no_terminal_is_too_narrow(sandbox, tmp_path, columns) -> None:
     file = samples.write(
@@ -128,6 +139,9 @@ OLD_STREAMS = {
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "LANG=C without any help": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "Hebrew into cp1252": {"PYTHONIOENCODING": "cp1252", "LANG": "he_IL.UTF-8"},
+    "French into ascii": {"PYTHONIOENCODING": "ascii", "DOCSEND_LANG": "fr"},
+    "LANG=he_IL.UTF-8": {"LANG": "he_IL.UTF-8", "PYTHONUTF8": "0"},
 }
 
 
@@ -143,8 +157,16 @@ def test_streams_of_old_encodings_neither_crash_nor_change_a_result(
     result = spawn(*arguments, "--json", env=environment).json
     named = result["receipt"]["documents"][0]["name"]
     assert named.encode("utf-8", "surrogateescape").decode() == file.name
-    catalog = spawn("catalog", "--lang", "he", env=environment)
-    assert (catalog.code, "Traceback" in catalog.err) == (0, False)
+    for argv, code in (
+        (("catalog", "--lang", "he"), 0),
+        (("doctor", "--service", shared_sandbox.url), 0),
+        (("receipts",), 0),
+        (("send", "--help"), 0),
+        (("send", tmp_path / "לא כאן.pdf", *SEND), 3),
+        (("send", "--nonsense"), 2),
+    ):
+        outcome = spawn(*argv, env=environment)
+        assert (outcome.code, "Traceback" in outcome.err) == (code, False), outcome.err
 
 
 def test_a_terminal_of_an_old_encoding_is_drawn_with_what_it_has(shared_sandbox, payslip) -> None:
