@@ -9,8 +9,8 @@ import time
 import pexpect
 import pyte
 
-# Isolates (UAX 9) as blinking, which the program does not use: pyte would stop at them, and like this it keeps
-# apart what they isolate.
+# Isolates (UAX 9) as blinking, which the program does not use: at isolates pyte would stop, and like this it
+# keeps apart what they isolate.
 _ISOLATES = {ord("\u2066"): "\x1b[5m", ord("\u2068"): "\x1b[5m", ord("\u2069"): "\x1b[25m"}
 
 
