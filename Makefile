@@ -39,9 +39,9 @@ docs: $(VENV)/.dev
 	$(BIN)/python tests/bad_input.py
 	$(BIN)/python tests/bad_manifests.py
 
-## bench: measure start-up and sending against bare Python and curl
+## bench: measure against the budgets and other programs, about 25 minutes; writes docs/benchmarks.md
 bench: $(VENV)/.dev
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py --write
 
 ## faults: the whole fault laboratory, about an hour; writes docs/fault-report.md
 faults: $(VENV)/.dev
