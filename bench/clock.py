@@ -49,12 +49,12 @@ def measured(
     contenders: Sequence[Contender],
     environment: Mapping[str, str],
     rounds: int,
-    during: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    watched: Mapping[str, Callable[[], contextlib.AbstractContextManager[None]]] | None = None,
 ) -> Timings:
     """Run all contenders in turn, round after round, so that a ratio compares neighbours in time.
 
     The base is what all are compared with: it runs before each of the others, and counts in a round with
-    the median of its runs. Who wants to watch a server is called around each run of a contender.
+    the median of its runs. What `watched` has under a contender's name is entered around each of its runs.
     """
     warm_up(base.command(), {**environment, **base.extra})
     running = [each for each in contenders if _runs(each, environment)]
@@ -64,7 +64,7 @@ def measured(
             bases = []
             for contender in running:
                 bases.append(_run(base, environment))
-                with during():
+                with (watched or {}).get(contender.name, contextlib.nullcontext)():
                     timings[contender.name].append(_run(contender, environment))
             timings[base.name].append(_median(bases))
     return timings

@@ -141,7 +141,7 @@ def many_documents(
             ],
             environment,
             rounds,
-            load.during,
+            {docsends: load.during},
         )
         for name in (yardstick, docsends, curls):
             only = _transfer_ratio(timings, name, yardstick, least)
