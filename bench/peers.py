@@ -124,8 +124,7 @@ _PEERS = (
         "huggingface_hub",
         "hf",
         lambda _address, file: ["upload", "bench/documents", str(file)],
-        "one digest, four small requests and one PUT (Git LFS; without Xet, which needs its own store); "
-        "no check, no ledger",
+        "one digest, five small requests, one PUT (Git LFS; Xet needs its own store); no check, no ledger",
         settings=_hub,
     ),
     Peer(
