@@ -1,12 +1,11 @@
 """Batches against the clock: rows a second beside curl, and how time and memory grow with the rows."""
 
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clock import Peak, Timing, timed, timed_with_peak
+from clock import Peak, Timing, tell, timed, timed_with_peak
 from report import Budget, Section, table
 from servers import Load, stand_in
 from submissions import Rows, Submissions
@@ -34,7 +33,7 @@ _FULL = (
     _Plan(2000, 32, 20, 7),
     _Plan(20_000, 32, 20, 1),
     _Plan(500, 1, 0, 7),
-    _Plan(2000, 8, 0, 7),
+    _Plan(1000, 8, 0, 7),
     _Plan(500, 32, 0, 7),
 )
 _QUICK = (_Plan(50, 1, 20, 3), _Plan(400, 8, 20, 3), _Plan(400, 32, 20, 3), _Plan(400, 8, 0, 3))
@@ -106,8 +105,7 @@ def _measured(docsend: str, rows: Rows, plan: _Plan, environment: Mapping[str, s
             peaks.append(peak)
             theirs.append(timed(rows.by_curl(plan.rows, server.address, plan.jobs), environment))
             told = f"{plan.rows} rows, {plan.jobs} jobs, {plan.latency_ms} ms: {number} of {plan.rounds}"
-            print(f"\r{told}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            tell(told, is_last=number == plan.rounds)
     return _Found(plan, ours, theirs, max(peaks, key=lambda peak: peak.mib), load)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,15 +59,20 @@ def measured(
     warm_up(base.command(), {**environment, **base.extra})
     running = [each for each in contenders if _runs(each, environment)]
     timings: dict[str, list[Timing]] = {each.name: [] for each in (base, *running)}
-    with _rounds_told(rounds) as counted:
-        for _ in counted:
-            bases = []
-            for contender in running:
-                bases.append(_run(base, environment))
-                with (watched or {}).get(contender.name, contextlib.nullcontext)():
-                    timings[contender.name].append(_run(contender, environment))
-            timings[base.name].append(_median(bases))
+    for number in range(1, rounds + 1):
+        bases = []
+        for contender in running:
+            bases.append(_run(base, environment))
+            with (watched or {}).get(contender.name, contextlib.nullcontext)():
+                timings[contender.name].append(_run(contender, environment))
+        timings[base.name].append(_median(bases))
+        tell(f"{', '.join(timings)[:60]}: round {number} of {rounds}", is_last=number == rounds)
     return timings
+
+
+def tell(progress: str, *, is_last: bool) -> None:
+    """Say on one line of stderr how far it is."""
+    print(f"\r{progress}", end="\n" if is_last else "", file=sys.stderr, flush=True)
 
 
 def ratio(timings: Timings, one: str, other: str) -> float:
@@ -90,17 +95,6 @@ def median_cpu(timings: Sequence[Timing]) -> float:
 
 def _median(runs: Sequence[Timing]) -> Timing:
     return Timing(median_wall(runs), median_cpu(runs))
-
-
-@contextlib.contextmanager
-def _rounds_told(rounds: int) -> Iterator[Iterator[int]]:
-    def counted() -> Iterator[int]:
-        for number in range(1, rounds + 1):
-            yield number
-            print(f"\rround {number} of {rounds}", end="", file=sys.stderr, flush=True)
-
-    yield counted()
-    print(file=sys.stderr)
 
 
 def _runs(contender: Contender, environment: Mapping[str, str]) -> bool:
