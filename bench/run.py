@@ -5,7 +5,7 @@ Everything is a ratio within one run. What is measured how, and what is not: doc
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,12 +35,16 @@ def main() -> None:
     with TemporaryDirectory(prefix="docsend-bench-") as folder, ExitStack() as open_servers:
         bench = _Bench(Path(folder), asked.rounds, asked.quick, open_servers)
         heading = bench.heading()
-        sections = [_SECTIONS[name](bench) for name in asked.only or _SECTIONS]
+        sections = []
+        for name in asked.only or _SECTIONS:
+            sections.append(_SECTIONS[name](bench))
+            print(_shown(sections[-1]), flush=True)
+    budgets = report.budgets_table([budget for section in sections for budget in section.budgets])
     minutes = (time.monotonic() - began) / 60
-    text = "\n".join([f"{heading}- the whole run took {minutes:.0f} minutes\n", *_parts(sections)])
-    print(text)
+    heading += f"- the whole run took {minutes:.0f} minutes\n"
+    print(f"{heading}\n{budgets}")
     if asked.write:
-        report.write(text)
+        report.write("\n".join([heading, f"### The budgets\n\n{budgets}", *map(_shown, sections)]))
 
 
 def _arguments() -> argparse.Namespace:
@@ -177,13 +181,8 @@ _SECTIONS: dict[str, Callable[[_Bench], Section]] = {
 }
 
 
-def _parts(sections: list[Section]) -> Iterator[str]:
-    """Give the parts of the report: the budgets of all sections first."""
-    yield "### The budgets\n"
-    yield report.budgets_table([budget for section in sections for budget in section.budgets])
-    for section in sections:
-        yield f"### {section.title}\n"
-        yield section.text
+def _shown(section: Section) -> str:
+    return f"### {section.title}\n\n{section.text}"
 
 
 if __name__ == "__main__":
