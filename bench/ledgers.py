@@ -6,7 +6,6 @@ import re
 import shutil
 import sqlite3
 import statistics
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +107,7 @@ def _syncs(
 def _counted(strace: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
     counts = folder / "syncs"
     traced = [strace, "-f", "-qq", "-c", "-e", "trace=fsync,fdatasync", "-o", str(counts), *command]
-    subprocess.run(
-        traced, env=dict(environment), check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+    warm_up(traced, environment)
     return sum(map(int, _SYNCS.findall(counts.read_text("utf-8"))))
 
 
