@@ -45,9 +45,9 @@ docs: $(VENV)/.dev
 pictures: $(VENV)/.dev
 	cd tests && $(abspath $(BIN))/python pictures.py
 
-## bench: measure start-up and sending against bare Python and curl
+## bench: measure against the budgets and other programs, about 25 minutes; writes docs/benchmarks.md
 bench: $(VENV)/.dev
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py --write
 
 ## faults: the whole fault laboratory, about an hour; writes docs/fault-report.md
 faults: $(VENV)/.dev

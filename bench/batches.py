@@ -1,146 +1,144 @@
-"""Batches against the clock: rows a second beside curl, growth of time and memory, checking alone."""
+"""Batches against the clock: rows a second beside curl, and how time and memory grow with the rows."""
 
-import contextlib
-import csv
 import statistics
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import report
-from clock import Contender, measured, peak, timed
-from submissions import Submissions, declared_beside, found_curl
+from clock import Peak, Timing, tell, timed, timed_with_peak
+from report import Budget, Section, table
+from servers import Load, stand_in
+from submissions import Rows, Submissions
 
-LATENCY_MS = 20
-ROUNDS = 3
-_ROWS = {1: 100, 8: 1000, 32: 2000}
-_BUDGETS = {8: 0.9, 32: 0.8}
-_SMALL, _LARGE = 1000, 20_000
-_CHECKED = 10_000
-_DOCUMENT = 2000
-
-# What a batch's dry run cannot do without: read the manifest, read each file, hash it.
-_PLAIN = """
-import csv, hashlib, os, sys
-folder = os.path.dirname(sys.argv[1])
-with open(sys.argv[1], newline="") as manifest:
-    for row in csv.DictReader(manifest):
-        with open(os.path.join(folder, row["documents"]), "rb") as file:
-            hashlib.sha256(file.read()).hexdigest()
-"""
+DOCUMENT = 2000
+_MIN_AT = {8: 0.9, 32: 0.8}
+_GROWTH = 1.0
 
 
-def tables(docsend: str, python: str, folder: Path, environment: Mapping[str, str]) -> str:
-    """Measure, and give the tables."""
-    documents = Submissions(folder / "rows")
-    return "\n".join(
-        [
-            _throughput(docsend, documents, environment),
-            _growth(docsend, documents, environment),
-            _checking(docsend, python, documents, environment),
-        ]
-    )
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One batch: how many rows, by how many jobs, after how many milliseconds each answer, how often."""
+
+    rows: int
+    jobs: int
+    latency_ms: int
+    rounds: int
 
 
-def _throughput(docsend: str, documents: Submissions, environment: Mapping[str, str]) -> str:
-    rows = [("rows", "jobs", "docsend rows/s", "curl rows/s", "docsend/curl", "budget", "", "CPU ms a row")]
-    for jobs, count in _ROWS.items():
-        with _stand_in(LATENCY_MS) as address:
-            ours, theirs, cpu = [], [], []
-            for _ in range(ROUNDS):
-                manifest = _manifest(documents, count)
-                argv = [docsend, "send", "--batch", str(manifest), "--jobs", str(jobs), "--quiet"]
-                one = timed([*argv, "--service", address], environment)
-                other = timed(_by_curl(manifest, address, jobs), environment)
-                ours.append(count / one.wall * 1000)
-                theirs.append(count / other.wall * 1000)
-                cpu.append(one.cpu / count)
-        ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
-        budget = _BUDGETS.get(jobs)
-        verdict = (
-            "" if budget is None else "within" if ratio >= budget else f"short by {1 - ratio / budget:.0%}"
+_GROWING = (_Plan(2000, 8, 0, 1), _Plan(20_000, 8, 0, 1))
+# 20,000 rows by one job at 20 ms are 20 minutes by the latency alone, by eight jobs three.
+_FULL = (
+    _Plan(100, 1, 20, 7),
+    _Plan(2000, 8, 20, 7),
+    _Plan(2000, 32, 20, 7),
+    _Plan(20_000, 32, 20, 1),
+    _Plan(500, 1, 0, 7),
+    _Plan(1000, 8, 0, 7),
+    _Plan(500, 32, 0, 7),
+)
+_QUICK = (_Plan(50, 1, 20, 3), _Plan(400, 8, 20, 3), _Plan(400, 32, 20, 3), _Plan(400, 8, 0, 3))
+_GROWING_QUICK = (_Plan(500, 8, 0, 1), _Plan(3000, 8, 0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a batch came to, of docsend and of curl, run after run."""
+
+    plan: _Plan
+    ours: Sequence[Timing]
+    theirs: Sequence[Timing]
+    peak: Peak
+    load: Load
+
+    @property
+    def ratio(self) -> float:
+        """Give docsend's rows a second by curl's."""
+        return statistics.median(
+            curl.wall / docsend.wall for docsend, curl in zip(self.ours, self.theirs, strict=True)
         )
-        rows.append(
-            (
-                f"{count:,}",
-                str(jobs),
-                f"{statistics.median(ours):.0f}",
-                f"{statistics.median(theirs):.0f}",
-                f"{ratio:.2f}",
-                f"≥ {budget}" if budget else "",
-                verdict,
-                f"{statistics.median(cpu):.2f}",
-            )
+
+    def per_second(self, runs: Sequence[Timing]) -> float:
+        return statistics.median(self.plan.rows / run.wall * 1000 for run in runs)
+
+    @property
+    def ms_a_row(self) -> float:
+        return statistics.median(run.wall for run in self.ours) / self.plan.rows
+
+    @property
+    def cpu_ms_a_row(self) -> float:
+        return statistics.median(run.cpu for run in self.ours) / self.plan.rows
+
+
+def section(docsend: str, folder: Path, environment: Mapping[str, str], *, quick: bool) -> Section:
+    """Measure batches of one small document a row against the stand-in."""
+    plans, growing = (_QUICK, _GROWING_QUICK) if quick else (_FULL, _GROWING)
+    rows = Submissions(folder / "rows").rows(max(plan.rows for plan in (*plans, *growing)), DOCUMENT)
+    found = [_measured(docsend, rows, plan, environment) for plan in plans]
+    grown = [_measured(docsend, rows, plan, environment) for plan in growing]
+    less, more = grown
+    growth = (more.peak.mib - less.peak.mib) * 1024 / (more.plan.rows - less.plan.rows)
+    budgets = [
+        Budget(
+            f"batch of {each.plan.rows:,} rows, {each.plan.jobs} jobs, {each.plan.latency_ms} ms",
+            _MIN_AT[each.plan.jobs],
+            each.ratio,
+            "× curl --parallel",
+            at_least=True,
         )
-    return report.table(rows)
+        for each in found
+        if each.plan.latency_ms and each.plan.jobs in _MIN_AT and each.plan.rounds > 1
+    ]
+    budgets.append(Budget("growth of a batch", _GROWTH, growth, f"KiB a row ({more.peak.by})"))
+    return Section("Batches", f"{_throughput(found)}\n{_growth(grown)}", budgets)
 
 
-def _growth(docsend: str, documents: Submissions, environment: Mapping[str, str]) -> str:
-    found = {}
-    with _stand_in(0) as address:
-        for count in (_SMALL, _LARGE):
-            manifest = _manifest(documents, count)
-            argv = [docsend, "send", "--batch", str(manifest), "--jobs", "8", "--quiet", "--service", address]
-            found[count] = (timed(argv, environment).wall / count, peak(argv, environment).mib)
-    more = (found[_LARGE][1] - found[_SMALL][1]) * 1024 / (_LARGE - _SMALL)
-    rows = [("rows", "ms a row", "peak MiB of the same batch again", "more KiB a row", "budget", "")]
-    rows.append((f"{_SMALL:,}", f"{found[_SMALL][0]:.2f}", f"{found[_SMALL][1]:.1f}", "", "", ""))
-    verdict = "within" if more <= 1 else f"over by {more - 1:.0%}"
-    rows.append(
-        (f"{_LARGE:,}", f"{found[_LARGE][0]:.2f}", f"{found[_LARGE][1]:.1f}", f"{more:.2f}", "≤ 1", verdict)
-    )
-    return report.table(rows)
+def _measured(docsend: str, rows: Rows, plan: _Plan, environment: Mapping[str, str]) -> _Found:
+    ours, theirs, peaks = [], [], []
+    with stand_in(plan.latency_ms) as server:
+        load = Load(server)
+        for number in range(1, plan.rounds + 1):
+            manifest = rows.manifest(plan.rows)
+            command = [docsend, "send", "--batch", str(manifest), "--jobs", str(plan.jobs), "--quiet"]
+            with load.during():
+                timing, peak = timed_with_peak([*command, "--service", server.address], environment)
+            ours.append(timing)
+            peaks.append(peak)
+            theirs.append(timed(rows.by_curl(plan.rows, server.address, plan.jobs), environment))
+            told = f"{plan.rows} rows, {plan.jobs} jobs, {plan.latency_ms} ms: {number} of {plan.rounds}"
+            tell(told, is_last=number == plan.rounds)
+    return _Found(plan, ours, theirs, max(peaks, key=lambda peak: peak.mib), load)
 
 
-def _checking(docsend: str, python: str, documents: Submissions, environment: Mapping[str, str]) -> str:
-    manifest = _manifest(documents, _CHECKED)
-    base = Contender("plain Python reads and hashes", lambda: [python, "-I", "-c", _PLAIN, str(manifest)])
-    checked = Contender(
-        f"--batch --dry-run, {_CHECKED:,} rows",
-        lambda: [docsend, "send", "--batch", str(manifest), "--dry-run", "--quiet"],
-        3.0,
-    )
-    return report.times_table(base, [checked], measured(base, [checked], environment, 5))
-
-
-def _manifest(documents: Submissions, count: int) -> Path:
-    """Write a manifest of so many rows, each with a document that nothing else has."""
-    files = documents.many(count, _DOCUMENT)
-    manifest = files[0].parent / f"batch-{files[0].stem}.csv"
-    with manifest.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["to", "subject", "category", "type", "id", "documents"])
-        rows.writerows(
-            ["benefits", "unemployment", "employer", "payslips", "000000018", each.name] for each in files
+def _throughput(found: Sequence[_Found]) -> str:
+    batch, speed = ("rows", "jobs", "latency ms", "rounds"), ("docsend rows/s", "curl rows/s", "docsend/curl")
+    rows = [(*batch, *speed, "CPU ms a row", "peak MiB", "far side busy")]
+    rows += [
+        (
+            f"{each.plan.rows:,}",
+            str(each.plan.jobs),
+            str(each.plan.latency_ms),
+            str(each.plan.rounds),
+            f"{each.per_second(each.ours):.0f}",
+            f"{each.per_second(each.theirs):.0f}",
+            f"{each.ratio:.2f}",
+            f"{each.cpu_ms_a_row:.2f}",
+            f"{each.peak.mib:.1f}",
+            str(each.load),
         )
-    return manifest
+        for each in found
+    ]
+    return table(rows)
 
 
-def _by_curl(manifest: Path, address: str, jobs: int) -> list[str]:
-    """The same three requests a row by one curl, as many at once; it waits for none before the next."""
-    lines = []
-    with manifest.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            document = manifest.parent / row["documents"]
-            submission, digest, declared = declared_beside(document, address)
-            for options in (
-                ["request = PUT", f'data-binary = "@{declared}"', f"url = {submission}"],
-                [f'upload-file = "{document}"', f"url = {submission}/documents/{digest}"],
-                ["request = POST", 'data-binary = ""', f"url = {submission}/send"],
-            ):
-                lines += [*options, "output = /dev/null", "next"]
-    config = manifest.with_suffix(".curl")
-    config.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
-    return [found_curl(), "--silent", "--parallel", "--parallel-max", str(jobs), "--config", str(config)]
-
-
-@contextlib.contextmanager
-def _stand_in(latency_ms: int) -> Iterator[str]:
-    script = Path(__file__).with_name("stand_in.py")
-    command = [sys.executable, str(script), str(latency_ms)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            yield server.stdout.readline().strip() if server.stdout else ""
-        finally:
-            server.terminate()
+def _growth(grown: Sequence[_Found]) -> str:
+    rows = [("rows, 8 jobs, no latency", "ms a row", "CPU ms a row", "peak MiB")]
+    rows += [
+        (
+            f"{each.plan.rows:,}",
+            f"{each.ms_a_row:.2f}",
+            f"{each.cpu_ms_a_row:.2f}",
+            f"{each.peak.mib:.1f}",
+        )
+        for each in grown
+    ]
+    return table(rows)

@@ -1,5 +1,6 @@
 """Running commands against the clock, one after another, round after round."""
 
+import contextlib
 import os
 import shutil
 import statistics
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _SILENT = (
@@ -20,11 +21,16 @@ _SILENT = (
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Something to measure. `command` is called before each run, outside the clock: content can be fresh."""
+    """Something to measure.
+
+    `command` is called before each run, outside the clock: content can be fresh. `extra` joins the
+    environment of all. An optional one that fails is left out; without any other, the benchmark ends.
+    """
 
     name: str
     command: Callable[[], Sequence[str]]
-    budget: float | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +41,76 @@ class Timing:
     cpu: float
 
 
+Timings = Mapping[str, Sequence[Timing]]
+
+
 def measured(
-    base: Contender, contenders: Sequence[Contender], environment: Mapping[str, str], rounds: int
-) -> dict[str, list[Timing]]:
+    base: Contender,
+    contenders: Sequence[Contender],
+    environment: Mapping[str, str],
+    rounds: int,
+    watched: Mapping[str, Callable[[], contextlib.AbstractContextManager[None]]] | None = None,
+) -> Timings:
     """Run all contenders in turn, round after round, so that a ratio compares neighbours in time.
 
-    The base is what all are compared with, and short: it runs before each of the others, and counts in a
-    round with the median of its runs.
+    The base is what all are compared with: it runs before each of the others, and counts in a round with
+    the median of its runs. What `watched` has under a contender's name is entered around each of its runs.
     """
-    for contender in (base, *contenders):
-        warm_up(contender.command(), environment)
-    timings: dict[str, list[Timing]] = {contender.name: [] for contender in (base, *contenders)}
-    for done in range(rounds):
+    warm_up(base.command(), {**environment, **base.extra})
+    running = [each for each in contenders if _runs(each, environment)]
+    timings: dict[str, list[Timing]] = {each.name: [] for each in (base, *running)}
+    for number in range(1, rounds + 1):
         bases = []
-        for contender in contenders:
-            bases.append(timed(base.command(), environment))
-            timings[contender.name].append(timed(contender.command(), environment))
+        for contender in running:
+            bases.append(_run(base, environment))
+            with (watched or {}).get(contender.name, contextlib.nullcontext)():
+                timings[contender.name].append(_run(contender, environment))
         timings[base.name].append(_median(bases))
-        print(f"\rround {done + 1} of {rounds}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        tell(f"{', '.join(timings)[:60]}: round {number} of {rounds}", is_last=number == rounds)
     return timings
 
 
+def tell(progress: str, *, is_last: bool) -> None:
+    """Say on one line of stderr how far it is."""
+    print(f"\r{progress}", end="\n" if is_last else "", file=sys.stderr, flush=True)
+
+
+def ratio(timings: Timings, one: str, other: str) -> float:
+    """Give the median of one's time by the other's, each of the same round."""
+    return statistics.median(ratios(timings[one], timings[other]))
+
+
+def ratios(timings: Sequence[Timing], to: Sequence[Timing]) -> list[float]:
+    """Compare each run with the other's run of the same round."""
+    return [one.wall / other.wall for one, other in zip(timings, to, strict=True)]
+
+
+def median_wall(timings: Sequence[Timing]) -> float:
+    return statistics.median(run.wall for run in timings)
+
+
+def median_cpu(timings: Sequence[Timing]) -> float:
+    return statistics.median(run.cpu for run in timings)
+
+
 def _median(runs: Sequence[Timing]) -> Timing:
-    return Timing(statistics.median(run.wall for run in runs), statistics.median(run.cpu for run in runs))
+    return Timing(median_wall(runs), median_cpu(runs))
+
+
+def _runs(contender: Contender, environment: Mapping[str, str]) -> bool:
+    """Run it once outside the clock; say so if an optional one does not."""
+    try:
+        warm_up(contender.command(), {**environment, **contender.extra})
+    except SystemExit as failure:
+        if not contender.is_optional:
+            raise
+        print(f"left out: {contender.name}: {failure}", file=sys.stderr)
+        return False
+    return True
+
+
+def _run(contender: Contender, environment: Mapping[str, str]) -> Timing:
+    return timed(contender.command(), {**environment, **contender.extra})
 
 
 def warm_up(command: Sequence[str], environment: Mapping[str, str]) -> str:
@@ -67,11 +119,12 @@ def warm_up(command: Sequence[str], environment: Mapping[str, str]) -> str:
         command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if ended.returncode:
-        raise SystemExit(f"{' '.join(command)}: exit code {ended.returncode}\n{ended.stderr}")
+        raise SystemExit(f"{' '.join(command[:8])}: exit code {ended.returncode}\n{ended.stderr[-2000:]}")
     return ended.stdout
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
+    """Run once. The CPU time is that of the process and of its own children that have ended."""
     began = time.perf_counter()
     process = os.posix_spawn(command[0], list(command), environment, file_actions=_SILENT)
     _, status, used = os.wait4(process, 0)
@@ -85,21 +138,24 @@ def timed(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The largest resident set of one run, and who said so."""
+    """The largest resident set of one run, in MiB, and who said so."""
 
     mib: float
     by: str
 
 
-def peak(command: Sequence[str], environment: Mapping[str, str]) -> Peak:
-    """Measure the peak memory of a command.
+def timed_with_peak(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Timing, Peak]:
+    """Run once, and measure the peak memory, too.
 
     Not with the `wait4` of this process: `ru_maxrss` outlives the exec, so a child's would begin with this
     Python's own memory. GNU time is a small parent; without it the kernel's figure is read while it runs.
     """
-    if program := _gnu_time():
-        return Peak(_peak_by_gnu_time(program, command, environment), "GNU time")
-    return Peak(_peak_by_proc(command, environment), "VmHWM of /proc/PID/status, read every 0.5 ms")
+    program = _gnu_time()
+    if program is None:
+        return _timed_by_proc(command, environment)
+    with tempfile.NamedTemporaryFile("r", encoding="ascii") as answer:
+        timing = timed([program, "--format=%M", f"--output={answer.name}", *command], environment)
+        return timing, Peak(int(answer.read()) / 1024, "GNU time")
 
 
 def _gnu_time() -> str | None:
@@ -110,26 +166,23 @@ def _gnu_time() -> str | None:
     return program if "GNU" in told.stdout + told.stderr else None
 
 
-def _peak_by_gnu_time(program: str, command: Sequence[str], environment: Mapping[str, str]) -> float:
-    with tempfile.NamedTemporaryFile("r", encoding="ascii") as answer:
-        warm_up([program, "--format=%M", f"--output={answer.name}", *command], environment)
-        return int(answer.read()) / 1024
-
-
-def _peak_by_proc(command: Sequence[str], environment: Mapping[str, str]) -> float:
+def _timed_by_proc(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Timing, Peak]:
     most = 0
+    began = time.perf_counter()
     process = os.posix_spawn(command[0], list(command), environment, file_actions=_SILENT)
     while True:
-        ended, status = os.waitpid(process, os.WNOHANG)
+        ended, status, used = os.wait4(process, os.WNOHANG)
         if ended:
             break
         lines = Path(f"/proc/{process}/status").read_text("ascii", "replace").splitlines()
         most = max([most, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))])
-        time.sleep(0.0005)
+        time.sleep(0.001)
+    wall = time.perf_counter() - began
     _ended_well(command, status)
-    return most / 1024
+    timing = Timing(wall * 1000, (used.ru_utime + used.ru_stime) * 1000)
+    return timing, Peak(most / 1024, "VmHWM of /proc/PID/status, read every millisecond")
 
 
 def _ended_well(command: Sequence[str], status: int) -> None:
     if code := os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"{' '.join(command)}: exit code {code}")
+        raise SystemExit(f"{' '.join(command[:8])}: exit code {code}")

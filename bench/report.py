@@ -7,76 +7,94 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clock import Contender, Peak, Timing
+from clock import Timings, median_cpu, median_wall, ratios
 from venvs import ROOT, Venvs
 
 _DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 
-def _ratios(timings: Sequence[Timing], to: Sequence[Timing]) -> list[float]:
-    """Compare each run with the other's run of the same round."""
-    return [one.wall / other.wall for one, other in zip(timings, to, strict=True)]
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One budget and what was found; `at_least` where more is better."""
+
+    work: str
+    limit: float
+    found: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Say whether it was kept, and else by how much it was not."""
+        if self.at_least:
+            return "within" if self.found >= self.limit else f"short by {1 - self.found / self.limit:.0%}"
+        return "within" if self.found <= self.limit else f"over by {self.found / self.limit - 1:.0%}"
 
 
-def times_table(
-    base: Contender, contenders: Sequence[Contender], timings: Mapping[str, Sequence[Timing]]
-) -> str:
-    """Give a line for each contender, and how it compares with the base."""
-    rows = [("what", "median ms", "CPU ms", f"× {base.name}", "min–max", "budget", "")]
-    for contender in (base, *contenders):
-        own = timings[contender.name]
-        found = _ratios(own, timings[base.name])
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of the report: a heading, what was found in Markdown, and the budgets that it is about."""
+
+    title: str
+    text: str
+    budgets: Sequence[Budget] = ()
+
+
+def budgets_table(budgets: Sequence[Budget]) -> str:
+    """Give a line for each budget."""
+    rows = [("work", "budget", "found", "of", "")]
+    rows += [
+        (
+            each.work,
+            f"{'≥' if each.at_least else '≤'} {each.limit:g}",
+            f"{each.found:.2f}",
+            each.unit,
+            each.verdict,
+        )
+        for each in budgets
+    ]
+    return table(rows)
+
+
+def times_table(base: str, timings: Timings) -> str:
+    """Give a line for each contender, in milliseconds, and how it compares with the base."""
+    rows = [("what", "median ms", "CPU ms", f"× {base}", "min–max")]
+    for name, own in timings.items():
+        found = ratios(own, timings[base])
         rows.append(
             (
-                contender.name,
-                f"{statistics.median(run.wall for run in own):.1f}",
-                f"{statistics.median(run.cpu for run in own):.1f}",
+                name,
+                f"{median_wall(own):.1f}",
+                f"{median_cpu(own):.1f}",
                 f"{statistics.median(found):.2f}",
                 f"{min(found):.2f}–{max(found):.2f}",
-                f"≤ {contender.budget}" if contender.budget else "",
-                _verdict(statistics.median(found), contender.budget),
             )
         )
     return table(rows)
 
 
-def pairs_table(pairs: Sequence[tuple[str, str]], timings: Mapping[str, Sequence[Timing]]) -> str:
-    """Give a line for each two contenders that are compared with one another."""
-    rows = [("what", "compared with", "×", "min–max")]
-    for one, other in pairs:
-        found = _ratios(timings[one], timings[other])
-        rows.append((one, other, f"{statistics.median(found):.2f}", f"{min(found):.2f}–{max(found):.2f}"))
-    return table(rows)
-
-
-def memory_table(name: str, found: Peak, budget: float) -> str:
-    row = (name, f"{found.mib:.1f}", f"≤ {budget:.0f}", _verdict(found.mib, budget), found.by)
-    return table([("what", "peak MiB", "budget", "", "measured by"), row])
-
-
-def _verdict(value: float, budget: float | None) -> str:
-    if budget is None:
-        return ""
-    return "within" if value <= budget else f"over by {value / budget - 1:.0%}"
-
-
-def circumstances(venvs: Venvs, rounds: int, curl: str) -> str:
+def circumstances(installed: Venvs, peers: Mapping[str, str], programs: Sequence[str], asked: str) -> str:
     """Tell the day, the machine and the versions, without a name or a path of this machine."""
-    versions = {**venvs.with_sandbox.versions(), **venvs.plain.versions()}
+    versions = {**installed.with_sandbox.versions(), **installed.plain.versions()}
     day = datetime.now(UTC).date()
     machine = f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     lines = [
-        f"{day}, {rounds} rounds",
+        f"{day}, {asked}",
         f"{machine}; {_system()}; one fsync of 4 KiB takes {_fsync_ms():.2f} ms",
-        ", ".join([python, f"pip {venvs.pip}", *(f"{name} {version}" for name, version in versions.items())]),
-        curl,
+        ", ".join([python, f"pip {installed.pip}", *_named(versions)]),
+        ", ".join([*_named(peers), *programs]),
     ]
     return "".join(f"- {line}\n" for line in lines)
+
+
+def _named(versions: Mapping[str, str]) -> list[str]:
+    return [f"{name} {version}" for name, version in versions.items()]
 
 
 def write(report: str) -> None:

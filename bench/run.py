@@ -1,114 +1,188 @@
-"""Measure docsend against its budgets: `python bench/run.py`, with --write into docs/benchmarks.md.
+"""Measure docsend against its budgets and against other programs: `make bench`, or `python bench/run.py`.
 
 Everything is a ratio within one run. What is measured how, and what is not: docs/benchmarks.md.
 """
 
 import argparse
-import contextlib
-import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import batches
+import checks
+import ledgers
+import peers
 import report
+import sends
+import servers
+import startups
 import venvs
-from clock import Contender, measured, peak, warm_up
-from submissions import Submissions, found_curl
+from clock import warm_up
+from report import Section
+from submissions import Submissions, found
 
-_FEWEST_ROUNDS = 9
-_DOCUMENT = 100_000
-_LARGE_DOCUMENT = 10_000_000
-
-# The budgets: multiples of bare Python, and MiB.
-_VERSION, _HELP, _SEND, _MEMORY = 1.6, 5.5, 14.0, 60.0
-
-_SENT = "docsend send, 100 KB PDF"
-_SENT_BESIDE_SANDBOX = "docsend send, 100 KB PDF, sandbox extra installed"
-_CURL = "curl, the same three requests"
-_CURL_BARE = "curl --version"
-_PAIRS = [(_SENT, _CURL), (_SENT_BESIDE_SANDBOX, _CURL), (_SENT_BESIDE_SANDBOX, _SENT)]
+_FEWEST_ROUNDS = 3
+_ROUNDS, _QUICK_ROUNDS = 9, 3
 
 
 def main() -> None:
     asked = _arguments()
-    installed = venvs.prepared()
-    with tempfile.TemporaryDirectory(prefix="docsend-bench-") as folder:
-        text = _report(installed, Path(folder), asked.rounds)
-    print(text)
+    began = time.monotonic()
+    with TemporaryDirectory(prefix="docsend-bench-") as folder, ExitStack() as open_servers:
+        bench = _Bench(Path(folder), asked.rounds, asked.quick, open_servers)
+        heading = bench.heading()
+        sections = []
+        for name in asked.only or _SECTIONS:
+            sections.append(_SECTIONS[name](bench))
+            print(_shown(sections[-1]), flush=True)
+    budgets = report.budgets_table([budget for section in sections for budget in section.budgets])
+    minutes = (time.monotonic() - began) / 60
+    heading += f"- the whole run took {minutes:.0f} minutes\n"
+    print(f"{heading}\n{budgets}")
     if asked.write:
-        report.write(text)
+        report.write("\n".join([heading, f"### The budgets\n\n{budgets}", *map(_shown, sections)]))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure docsend against its budgets.")
-    parser.add_argument("--rounds", type=int, default=21, help="how often each is run (default: 21)")
+    parser = argparse.ArgumentParser(description="Measure docsend against its budgets and other programs.")
+    parser.add_argument("--rounds", type=int, help=f"how often each is run (default: {_ROUNDS})")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and rows, to see that it works")
+    parser.add_argument("--only", action="append", choices=_SECTIONS, help="this part alone (repeatable)")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     asked = parser.parse_args()
+    asked.rounds = asked.rounds or (_QUICK_ROUNDS if asked.quick else _ROUNDS)
     if asked.rounds < _FEWEST_ROUNDS:
         parser.error(f"a median needs at least {_FEWEST_ROUNDS} rounds")
+    if asked.write and (asked.only or asked.quick):
+        parser.error("docs/benchmarks.md tells of whole runs only")
     return asked
 
 
-def _report(installed: venvs.Venvs, folder: Path, rounds: int) -> str:
-    environment = {**venvs.user_environment(), "DOCSEND_HOME": str(folder / "home")}
-    curl = " ".join(warm_up([found_curl(), "--version"], environment).split()[:2])
-    heading = report.circumstances(installed, rounds, curl)
-    with _sandbox(installed.with_sandbox.docsend, folder / "sandbox", environment) as address:
-        documents = Submissions(folder / "documents")
-        base = Contender("bare Python", lambda: [installed.plain.python, "-I", "-c", "pass"])
-        contenders = _contenders(installed, documents, address)
-        timings = measured(base, contenders, environment, rounds)
-        large = documents.by_docsend(installed.plain.docsend, address, _LARGE_DOCUMENT)()
-        most = peak(large, environment)
-    rows = batches.tables(installed.plain.docsend, installed.plain.python, folder, environment)
-    return "\n".join(
-        [
-            heading,
-            report.times_table(base, contenders, timings),
-            report.pairs_table(_PAIRS, timings),
-            report.memory_table("docsend send, 10 MB PDF", most, _MEMORY),
-            rows,
+@dataclass
+class _Bench:
+    """Where everything is: folders, environments, and the servers, which start when they are asked for."""
+
+    folder: Path
+    rounds: int
+    is_quick: bool
+    open_servers: ExitStack
+
+    def heading(self) -> str:
+        programs = [
+            " ".join(warm_up([found(name), option], self.environment).split()[:2])
+            for name, option in (("curl", "--version"), ("openssl", "version"))
         ]
+        versions = {each.peer.package: each.version for each in self.peers}
+        asked = f"{self.rounds} rounds{', quick' if self.is_quick else ''}"
+        return report.circumstances(self.installed, versions, programs, asked)
+
+    @cached_property
+    def installed(self) -> venvs.Venvs:
+        return venvs.prepared()
+
+    @cached_property
+    def peers(self) -> list[peers.Installed]:
+        return peers.installed()
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """A user's own, but for a home of this run."""
+        home = self.folder / "home"
+        home.mkdir()
+        return {**venvs.user_environment(), "HOME": str(home)}
+
+    @cached_property
+    def sandbox(self) -> servers.Server:
+        return self.open_servers.enter_context(
+            servers.sandbox(self.installed.with_sandbox.docsend, self.folder / "sandbox", self.environment)
+        )
+
+    @cached_property
+    def stand_in(self) -> servers.Server:
+        return self.open_servers.enter_context(servers.stand_in())
+
+    @cached_property
+    def over_tls(self) -> servers.Server:
+        return self.open_servers.enter_context(servers.stand_in(tls_in=self.folder))
+
+    @cached_property
+    def nginx(self) -> servers.Server | None:
+        return self.open_servers.enter_context(servers.nginx(self.folder / "nginx"))
+
+
+def _startups(bench: _Bench) -> Section:
+    document = Submissions(bench.folder / "dry").pdf(sends.SMALL)
+    plain = bench.installed.plain
+    return startups.section(
+        plain.docsend, plain.python, bench.peers, document, bench.environment, bench.rounds
     )
 
 
-def _contenders(installed: venvs.Venvs, documents: Submissions, address: str) -> Sequence[Contender]:
-    """List what is run in each round."""
-    docsend = installed.plain.docsend
-    send = documents.by_docsend(docsend, address, _DOCUMENT)
-    dry_run = documents.by_docsend(docsend, address, _DOCUMENT, "--dry-run")
-    beside_sandbox = documents.by_docsend(installed.with_sandbox.docsend, address, _DOCUMENT)
-    return [
-        Contender("docsend --version", lambda: [docsend, "--version"], _VERSION),
-        Contender("docsend --help", lambda: [docsend, "--help"], _HELP),
-        Contender("docsend send --help", lambda: [docsend, "send", "--help"], _HELP),
-        Contender("docsend send --dry-run, 100 KB PDF", dry_run),
-        Contender(_SENT, send, _SEND),
-        Contender(_SENT_BESIDE_SANDBOX, beside_sandbox, _SEND),
-        Contender(_CURL, documents.by_curl(address, _DOCUMENT)),
-        Contender(_CURL_BARE, lambda: [found_curl(), "--version"]),
-    ]
+def _one_document(bench: _Bench) -> Section:
+    plain, beside_sandbox = bench.installed.plain, bench.installed.with_sandbox
+    return sends.one_document(
+        (plain.docsend, beside_sandbox.docsend, plain.python),
+        bench.sandbox,
+        bench.stand_in,
+        bench.peers,
+        bench.folder,
+        bench.environment,
+        bench.rounds,
+    )
 
 
-@contextlib.contextmanager
-def _sandbox(docsend: str, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """Run a sandbox in another process and give its address, which it prints when it listens."""
-    command = [docsend, "sandbox", "--port", "0", "--data", str(folder)]
-    talk = folder.with_suffix(".talk")
-    with (
-        talk.open("wb") as stderr,
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
-        ) as server,
-    ):
-        try:
-            address = server.stdout.readline().strip() if server.stdout else ""
-            if not address:
-                raise SystemExit(f"the sandbox did not start: {talk.read_text('utf-8')}")
-            yield address
-        finally:
-            server.terminate()
+def _many_documents(bench: _Bench) -> Section:
+    return sends.many_documents(
+        bench.installed.plain.docsend,
+        bench.stand_in,
+        bench.over_tls,
+        bench.nginx,
+        bench.folder,
+        bench.environment,
+        bench.rounds,
+    )
+
+
+def _batches(bench: _Bench) -> Section:
+    return batches.section(
+        bench.installed.plain.docsend, bench.folder, bench.environment, quick=bench.is_quick
+    )
+
+
+def _checks(bench: _Bench) -> Section:
+    plain = bench.installed.plain
+    return checks.section(
+        plain.docsend, plain.python, bench.folder, bench.environment, bench.rounds, quick=bench.is_quick
+    )
+
+
+def _ledger(bench: _Bench) -> Section:
+    return ledgers.section(
+        bench.installed.plain.docsend,
+        bench.stand_in,
+        bench.folder,
+        bench.environment,
+        bench.rounds,
+        quick=bench.is_quick,
+    )
+
+
+_SECTIONS: dict[str, Callable[[_Bench], Section]] = {
+    "startup": _startups,
+    "one": _one_document,
+    "many": _many_documents,
+    "batches": _batches,
+    "checks": _checks,
+    "ledger": _ledger,
+}
+
+
+def _shown(section: Section) -> str:
+    return f"### {section.title}\n\n{section.text}"
 
 
 if __name__ == "__main__":

@@ -1,76 +1,159 @@
-"""A service that answers as the contract says, after a stated time, and does nothing else: no limit itself.
+"""A service that answers as the contract says, after a stated time, and does nothing else.
 
-Run as `python stand_in.py MILLISECONDS`; prints its address. It keeps no documents and checks nothing.
+Run as `python stand_in.py [--latency MILLISECONDS] [--identity FILE]`; prints its address. It keeps no
+document and checks nothing: bodies are counted and forgotten. With an identity (a PEM file of a key and its
+certificates) it speaks TLS. To addresses that are not the contract's it answers as the hosts of other
+programs do (hosts.py).
+
+A thread a connection, into one buffer each: 150 MB arrive about as fast as nginx takes them, and every table
+tells how busy this process was, so that it can be seen when it is the limit.
 """
 
-import asyncio
+import argparse
+import contextlib
 import json
-import sys
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-_PLAIN = "HTTP/1.1 {} OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+import hosts
+
+_BUFFER = 512 * 1024
+_KEPT = 64 * 1024  # longer bodies are documents, and nobody looks at them
+_SUBMISSIONS = "/v1/submissions/"
 
 
-class _Answering(asyncio.Protocol):
-    """One connection: whole requests out of the bytes that arrive, each answered after the latency."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The first lines of a request: what it asks, how long its body is, and what it wants to hear first."""
 
-    def __init__(self, latency_s: float, declared: dict[str, list[dict[str, object]]]) -> None:
+    method: str
+    path: str
+    length: int
+    waits: bool
+
+    @classmethod
+    def of(cls, lines: bytes) -> "_Head":
+        first, *rest = lines.decode("latin-1").split("\r\n")
+        method, path, _ = first.split(" ", 2)
+        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+        waits = fields.get("expect", "").lower() == "100-continue"
+        return cls(method, path, int(fields.get("content-length", 0)), waits)
+
+
+class _Connection:
+    """One connection, and the bytes of it that have arrived and were not used yet."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._held = 0
+
+    def requests(self) -> Iterator[tuple[_Head, bytes]]:
+        """Give each request with its body; a body that is longer than what is looked at comes as nothing."""
+        while (end := self._head_end()) is not None:
+            head = _Head.of(bytes(self._view[:end]))
+            self._drop(end + 4)
+            if head.waits:
+                self.answer(b"HTTP/1.1 100 Continue\r\n\r\n")
+            yield head, self._body(head.length)
+
+    def answer(self, answer: bytes) -> None:
+        self._socket.sendall(answer)
+
+    def _head_end(self) -> int | None:
+        while (end := self._buffer.find(b"\r\n\r\n", 0, self._held)) < 0:
+            if not self._arrived():
+                return None
+        return end
+
+    def _body(self, length: int) -> bytes:
+        if length <= _KEPT:
+            while self._held < length and self._arrived():
+                pass
+            body = bytes(self._view[:length])
+            self._drop(length)
+            return body
+        left = length - min(length, self._held)
+        self._drop(min(length, self._held))
+        while left and (count := self._socket.recv_into(self._view, min(left, _BUFFER))):
+            left -= count
+        return b""
+
+    def _arrived(self) -> int:
+        count = self._socket.recv_into(self._view[self._held :])
+        self._held += count
+        return count
+
+    def _drop(self, count: int) -> None:
+        self._buffer[: self._held - count] = self._buffer[count : self._held]
+        self._held -= count
+
+
+class _StandIn:
+    def __init__(self, latency_s: float, identity: str | None) -> None:
         self._latency_s = latency_s
-        self._declared = declared
-        self._arrived = b""
+        self._declared: dict[str, list[dict[str, object]]] = {}
+        self._context: ssl.SSLContext | None = None
+        if identity:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(identity)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+    def listen(self) -> None:
+        """Print the address, then take connections until the process is ended."""
+        with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
+            scheme = "https" if self._context else "http"
+            self._address = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
+            print(self._address, flush=True)
+            while True:
+                connected, _ = listening.accept()
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=self._serve, args=(connected,), daemon=True).start()
 
-    def data_received(self, data: bytes) -> None:
-        self._arrived += data
-        while (end := self._arrived.find(b"\r\n\r\n")) >= 0:
-            head = self._arrived[:end].decode("latin-1")
-            length = next(
-                (int(line[15:]) for line in head.splitlines() if line.lower().startswith("content-length:")),
-                0,
-            )
-            if "expect: 100-continue" in head.lower():
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            if len(self._arrived) < end + 4 + length:
-                return
-            body, self._arrived = self._arrived[end + 4 : end + 4 + length], self._arrived[end + 4 + length :]
-            method, path, _ = head.split(" ", 2)
-            answer = self._answer(method, path, body)
-            asyncio.get_running_loop().call_later(self._latency_s, self._transport.write, answer)
+    def _serve(self, connected: socket.socket) -> None:
+        # Who hangs up in the middle of something has its reasons.
+        with contextlib.suppress(OSError), connected:
+            talking = self._context.wrap_socket(connected, server_side=True) if self._context else connected
+            connection = _Connection(talking)
+            for head, body in connection.requests():
+                if self._latency_s:
+                    time.sleep(self._latency_s)
+                connection.answer(self._answer(head, body))
 
-    def _answer(self, method: str, path: str, body: bytes) -> bytes:
-        parts = path.split("/")
-        if "/documents/" in path:
-            return b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
-        if method == "PUT":
-            documents = json.loads(body)["documents"]
-            self._declared[parts[3]] = documents
-            return _json(201, {"state": "open", "missing": [each["sha256"] for each in documents]})
-        return _json(
-            200,
-            {
-                "key": parts[3],
-                "number": f"BENCH-{parts[3][:8]}",
-                "issuer": "a stand-in for benchmarks",
-                "received_at": "2026-11-23T00:00:00.000Z",
-                "branch": {"code": "haifa", "name": {"en": "Haifa", "fr": "Haifa", "he": "Haifa"}},
-                "documents": self._declared.pop(parts[3], []),
-            },
-        )
+    def _answer(self, head: _Head, body: bytes) -> bytes:
+        if not head.path.startswith(_SUBMISSIONS):
+            return hosts.answer(self._address, head.method, head.path, body)
+        key, _, what = head.path.removeprefix(_SUBMISSIONS).partition("/")
+        if what.startswith("documents/"):
+            return hosts.response(201)
+        if head.method == "PUT":
+            self._declared[key] = documents = json.loads(body)["documents"]
+            return hosts.in_json(201, {"state": "open", "missing": [each["sha256"] for each in documents]})
+        return hosts.in_json(200, _receipt(key, self._declared.pop(key, [])))
 
 
-def _json(status: int, value: object) -> bytes:
-    body = json.dumps(value).encode()
-    return _PLAIN.format(status, len(body)).encode() + body
+def _receipt(key: str, documents: list[dict[str, object]]) -> dict[str, object]:
+    return {
+        "key": key,
+        "number": f"BENCH-{key[:8]}",
+        "issuer": "a stand-in for benchmarks",
+        "received_at": "2026-11-23T00:00:00.000Z",
+        "branch": {"code": "haifa", "name": {"en": "Haifa", "fr": "Haifa", "he": "Haifa"}},
+        "documents": documents,
+    }
 
 
-async def _serve(latency_s: float) -> None:
-    loop = asyncio.get_running_loop()
-    declared: dict[str, list[dict[str, object]]] = {}
-    server = await loop.create_server(lambda: _Answering(latency_s, declared), "127.0.0.1", 0, backlog=256)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
+def _main() -> None:
+    parser = argparse.ArgumentParser(description="Answer as the contract says, and do nothing else.")
+    parser.add_argument("--latency", type=float, default=0.0, help="milliseconds before each answer")
+    parser.add_argument("--identity", help="a PEM file with a key and its certificates: speak TLS")
+    asked = parser.parse_args()
+    _StandIn(asked.latency / 1000, asked.identity).listen()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(float(sys.argv[1]) / 1000))
+    _main()

@@ -1,14 +1,19 @@
-"""Something new to send at every call: a PDF, the options to send it with, and the same as three requests."""
+"""Something new to send at every call: documents, what is said of them, and the same as curl's requests.
+
+The same documents with another reference are another submission: that is how one set of files is sent
+over and over. What docsend finds out by itself (digest, key, declaration) curl gets ready-made.
+"""
 
 import base64
+import csv
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-_OPTIONS = {
+STATED = {
     "to": "benefits",
     "subject": "unemployment",
     "category": "employer",
@@ -28,77 +33,165 @@ class Submissions:
 
     def pdf(self, size: int) -> Path:
         """Make a whole PDF of exactly so many bytes, and have it on the disk before the clock starts."""
-        self._count += 1
-        path = self._folder / f"document-{self._count}.pdf"
+        path = self._next(".pdf")
         with path.open("xb") as file:
             file.write(_pdf(size))
             file.flush()
             os.fsync(file.fileno())
         return path
 
-    def many(self, count: int, size: int) -> list[Path]:
-        """Make so many documents, in the memory of the disk; who measures does not measure the disk."""
+    def pdfs(self, count: int, size: int) -> list[Path]:
+        """Make so many documents of so many bytes each."""
+        return [self.pdf(size) for _ in range(count)]
+
+    def rows(self, count: int, size: int) -> "Rows":
+        """Make a document a row, in the memory of the disk; who measures does not measure the disk."""
         made = []
         for _ in range(count):
-            self._count += 1
-            path = self._folder / f"row-{self._count}.pdf"
+            path = self._next(".pdf")
             path.write_bytes(_pdf(size))
             made.append(path)
-        return made
+        return Rows(made)
 
     def by_docsend(self, docsend: str, address: str, size: int, *more: str) -> Callable[[], list[str]]:
         """Give the maker of `docsend send` commands of one new document each."""
-        options = [part for name, value in _OPTIONS.items() for part in (f"--{name}", value)]
-        return lambda: [docsend, "send", str(self.pdf(size)), *options, "--service", address, *more]
+        return lambda: sending(docsend, address, [self.pdf(size)], *more)
 
     def by_curl(self, address: str, size: int) -> Callable[[], list[str]]:
         """Give the maker of curl commands that declare, put and send one new document each."""
-        return lambda: self._curl(address, self.pdf(size))
+        return lambda: requests_by_curl(address, [self.pdf(size)])
 
-    def _curl(self, address: str, document: Path) -> list[str]:
-        """Three requests by one curl on one connection. What docsend does besides is done here already."""
-        submission, digest, declared = declared_beside(document, address)
-        curl = ["--silent", "--show-error", "--fail"]
-        return [
-            found_curl(),
-            *(*curl, "--request", "PUT", "--header", _JSON, "--data-binary", f"@{declared}", submission),
-            *("--next", *curl, "--upload-file", str(document), f"{submission}/documents/{digest}"),
-            *("--next", *curl, "--request", "POST", "--data-binary", "", f"{submission}/send"),
-        ]
+    def again_by_docsend(
+        self, docsend: str, address: str, documents: Sequence[Path], *more: str
+    ) -> Callable[[], list[str]]:
+        """Give the maker of `docsend send` commands of the same documents under a new reference each."""
+        return lambda: sending(docsend, address, documents, "--reference", self._reference(), *more)
+
+    def again_by_curl(self, address: str, documents: Sequence[Path], *more: str) -> Callable[[], list[str]]:
+        """Give the maker of curl commands with the requests of `again_by_docsend`."""
+        return lambda: requests_by_curl(address, documents, self._reference(), more)
+
+    def _reference(self) -> str:
+        self._count += 1
+        return f"run {self._count}"
+
+    def _next(self, suffix: str) -> Path:
+        self._count += 1
+        return self._folder / f"document-{self._count}{suffix}"
 
 
-def declared_beside(document: Path, address: str) -> tuple[str, str, Path]:
-    """Give a document's submission as an address, its digest, and its declaration in a file beside it."""
-    content = document.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    declaration = _declaration(document.name, len(content), digest)
-    declared = document.with_suffix(".json")
-    declared.write_bytes(declaration)
-    return f"{address}/v1/submissions/{_key(declaration)}", digest, declared
+class Rows:
+    """One document a row, and any number of manifests of them that say something new each."""
+
+    def __init__(self, documents: Sequence[Path]) -> None:
+        self._documents = documents
+        self._digests = [hashlib.sha256(document.read_bytes()).hexdigest() for document in documents]
+        self._manifests = 0
+
+    def manifest(self, count: int) -> Path:
+        """Write a manifest of the first so many rows, each with a reference that was never used."""
+        self._manifests += 1
+        manifest = self._documents[0].parent / f"batch-{self._manifests}.csv"
+        with manifest.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow([*STATED, "reference", "documents"])
+            rows.writerows(
+                [*STATED.values(), self._reference(number), document.name]
+                for number, document in enumerate(self._documents[:count])
+            )
+        return manifest
+
+    def by_curl(self, count: int, address: str, jobs: int) -> list[str]:
+        """Give one curl with the three requests of each row of the last manifest, so many at once.
+
+        It waits for none before the next, checks nothing, keeps no ledger.
+        """
+        lines = []
+        for number, document in enumerate(self._documents[:count]):
+            digest = self._digests[number]
+            declaration = _declaration(
+                [(document.name, document.stat().st_size, digest)], self._reference(number)
+            )
+            submission = f"{address}/v1/submissions/{_key(declaration)}"
+            quoted = declaration.decode().replace("\\", "\\\\").replace('"', '\\"')
+            for options in (
+                ["request = PUT", f'data-binary = "{quoted}"', f"url = {submission}"],
+                [f'upload-file = "{document}"', f"url = {submission}/documents/{digest}"],
+                ["request = POST", 'data-binary = ""', f"url = {submission}/send"],
+            ):
+                lines += [*options, "output = /dev/null", "next"]
+        config = self._documents[0].parent / f"batch-{self._manifests}.curl"
+        config.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
+        return [found_curl(), "--silent", "--parallel", "--parallel-max", str(jobs), "--config", str(config)]
+
+    def _reference(self, number: int) -> str:
+        return f"batch {self._manifests} row {number}"
+
+
+def sending(docsend: str, address: str, documents: Sequence[Path], *more: str) -> list[str]:
+    """Give a `docsend send` of these documents."""
+    options = [part for name, value in STATED.items() for part in (f"--{name}", value)]
+    return [docsend, "send", *map(str, documents), *options, "--service", address, *more]
+
+
+def requests_by_curl(
+    address: str, documents: Sequence[Path], reference: str | None = None, more: Sequence[str] = ()
+) -> list[str]:
+    """Give one curl that declares, puts and sends on one connection; `more` are options of each request."""
+    stated = [
+        (each.name, each.stat().st_size, hashlib.sha256(each.read_bytes()).hexdigest()) for each in documents
+    ]
+    declaration = _declaration(stated, reference)
+    submission = f"{address}/v1/submissions/{_key(declaration)}"
+    curl = ["--silent", "--show-error", "--fail", *more]
+    puts = [
+        part
+        for document, (_, _, digest) in zip(documents, stated, strict=True)
+        for part in ("--next", *curl, "--upload-file", str(document), f"{submission}/documents/{digest}")
+    ]
+    return [
+        found_curl(),
+        *(*curl, "--request", "PUT", "--header", _JSON, "--data-binary", declaration.decode(), submission),
+        *puts,
+        *("--next", *curl, "--request", "POST", "--data-binary", "", f"{submission}/send"),
+    ]
+
+
+def uploads_by_curl(address: str, documents: Sequence[Path], *more: str) -> list[str]:
+    """Give one curl that puts the documents one after another on one connection, and says nothing of them."""
+    put = [part for each in documents for part in ("--upload-file", str(each), f"{address}/{each.name}")]
+    return [found_curl(), "--silent", "--show-error", "--fail", *more, *put]
 
 
 def found_curl() -> str:
     """Give curl's path; there is no benchmark without it."""
-    curl = shutil.which("curl")
-    if curl is None:
-        raise SystemExit("curl is one of the yardsticks: install it")
-    return curl
+    return found("curl")
 
 
-def _declaration(name: str, size: int, sha256: str) -> bytes:
+def found(program: str) -> str:
+    """Give the path of a program that is a yardstick."""
+    path = shutil.which(program)
+    if path is None:
+        raise SystemExit(f"{program} is one of the yardsticks: install it")
+    return path
+
+
+def _declaration(documents: Sequence[tuple[str, int, str]], reference: str | None) -> bytes:
     """Write the contract's declaration (docs/contract.md) in canonical JSON."""
     stated = {
-        "to": _OPTIONS["to"],
-        "identity": {"id_number": _OPTIONS["id"]},
-        "subject": _OPTIONS["subject"],
-        "category": _OPTIONS["category"],
-        "type": _OPTIONS["type"],
+        "to": STATED["to"],
+        "identity": {"id_number": STATED["id"]},
+        "subject": STATED["subject"],
+        "category": STATED["category"],
+        "type": STATED["type"],
         "remark": None,
         "branch": None,
         "required": None,
-        "reference": None,
+        "reference": reference,
         "occurrence": 1,
-        "documents": [{"name": name, "bytes": size, "sha256": sha256}],
+        "documents": [
+            {"name": name, "bytes": size, "sha256": sha256} for name, size, sha256 in sorted(documents)
+        ],
     }
     return json.dumps(stated, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 

@@ -1,26 +1,31 @@
-"""Docsend as users have it: the wheel, installed with pip into environments of its own, bytecode compiled.
+"""Programs as users have them: installed with pip into environments of their own, bytecode compiled.
 
-An editable install would be measured without what pip does: its wrapper script and its `.pyc` files. The
-environments stay in `.cache` until the project or the interpreter changes.
+Docsend from its wheel: an editable install would be measured without what pip does, its wrapper script and
+its `.pyc` files. The others from the registry. Docsend's environments stay in `.cache` until the project or
+the interpreter changes, those of the others until the interpreter does, or somebody removes `.cache`.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _CACHE = ROOT / "bench" / ".cache"
+_INTERPRETER = f"{sys.version} {sys.base_prefix}"
+_OTHERS = re.compile(r"PYTHON|DOCSEND_|XDG_|TWINE_|HF_|AWS_|IA_|.*_proxy$|SSL_CERT", re.IGNORECASE)
 _PACKAGES = ("docsend", "typer", "httpx", "httpcore", "h11", "anyio", "starlette", "uvicorn", "click")
 
 
 @dataclass(frozen=True, slots=True)
-class Venv:
-    """One virtual environment with docsend in it."""
+class Environment:
+    """One virtual environment."""
 
     folder: Path
 
@@ -32,8 +37,8 @@ class Venv:
     def docsend(self) -> str:
         return str(self.folder / "bin" / "docsend")
 
-    def versions(self) -> dict[str, str]:
-        """Give the versions of the packages that matter here, of those that are installed."""
+    def versions(self, packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+        """Give the versions of these packages, of those that are installed."""
         script = (
             "import importlib.metadata as m, json, sys\n"
             "print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
@@ -42,21 +47,24 @@ class Venv:
             [self.python, "-I", "-c", script], check=True, capture_output=True, env=user_environment()
         )
         installed: dict[str, str] = json.loads(answer.stdout)
-        return {name: installed[name] for name in _PACKAGES if name in installed}
+        return {name: installed[name] for name in packages if name in installed}
 
 
 @dataclass(frozen=True, slots=True)
 class Venvs:
     """`plain` is the wheel as it is, `with_sandbox` the wheel with its extra `sandbox`."""
 
-    plain: Venv
-    with_sandbox: Venv
+    plain: Environment
+    with_sandbox: Environment
     pip: str
 
 
 def user_environment() -> dict[str, str]:
-    """Give this environment without what developers set: no PYTHONDONTWRITEBYTECODE, no other DOCSEND_*."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DOCSEND_"))}
+    """Give this environment without what developers set: no PYTHONDONTWRITEBYTECODE, no other DOCSEND_*.
+
+    Nor what steers the other programs, or where files go.
+    """
+    return {name: value for name, value in os.environ.items() if not _OTHERS.match(name)}
 
 
 def prepared() -> Venvs:
@@ -65,14 +73,37 @@ def prepared() -> Venvs:
     if not stamp_file.exists() or stamp_file.read_text("ascii") != stamp:
         _build()
         stamp_file.write_text(stamp, "ascii")
-    found = Venvs(Venv(_CACHE / "plain"), Venv(_CACHE / "with-sandbox"), _pip_version())
+    found = Venvs(Environment(_CACHE / "plain"), Environment(_CACHE / "with-sandbox"), _pip_version())
     if "click" in found.plain.versions():
         raise SystemExit("the plain environment has click in it: httpx would be slower than for users")
     return found
 
 
+def for_peer(package: str) -> Environment:
+    """Give the environment of a package of the registry, as new as it was when it was first asked for."""
+    folder = _CACHE / f"peer-{package}"
+    if _is_stale(folder):
+        _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+        _run_pip("--python", str(folder / "bin" / "python"), "install", package)
+        _stamp_file(folder).write_text(_INTERPRETER, "utf-8")
+    return Environment(folder)
+
+
+def _is_stale(folder: Path) -> bool:
+    """Tell whether an environment has to be made, and remove what another interpreter left."""
+    stamp = _stamp_file(folder)
+    if stamp.exists() and stamp.read_text("utf-8") == _INTERPRETER:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def _stamp_file(folder: Path) -> Path:
+    return folder / "stamp"
+
+
 def _stamp() -> str:
-    digest = hashlib.sha256(f"{sys.version} {sys.base_prefix}".encode())
+    digest = hashlib.sha256(_INTERPRETER.encode())
     sources = (path for path in (ROOT / "src").rglob("*") if "__pycache__" not in path.parts)
     for path in sorted([*sources, ROOT / "pyproject.toml", Path(__file__)]):
         if path.is_file():
@@ -81,9 +112,10 @@ def _stamp() -> str:
 
 
 def _build() -> None:
-    shutil.rmtree(_CACHE, ignore_errors=True)
-    # pip works from an environment of its own: before Python 3.12 it would bring setuptools into the others.
-    _run(sys.executable, "-m", "venv", str(_CACHE / "pip"))
+    for old in ("plain", "with-sandbox"):
+        shutil.rmtree(_CACHE / old, ignore_errors=True)
+    for wheel in _CACHE.glob("docsend-*.whl"):
+        wheel.unlink()
     _run_pip("wheel", "--no-deps", "--wheel-dir", str(_CACHE), str(ROOT))
     (wheel,) = _CACHE.glob("docsend-*.whl")
     for name, what in (("plain", str(wheel)), ("with-sandbox", f"{wheel}[sandbox]")):
@@ -92,7 +124,16 @@ def _build() -> None:
 
 
 def _run_pip(*arguments: str) -> None:
-    _run(str(_CACHE / "pip" / "bin" / "python"), "-m", "pip", "-qq", *arguments)
+    _run(str(_pip()), "-m", "pip", "-qq", *arguments)
+
+
+def _pip() -> Path:
+    """Give the Python of pip's own environment: before 3.12 it would bring setuptools into the others."""
+    folder = _CACHE / "pip"
+    if _is_stale(folder):
+        _run(sys.executable, "-m", "venv", str(folder))
+        _stamp_file(folder).write_text(_INTERPRETER, "utf-8")
+    return folder / "bin" / "python"
 
 
 def _run(*command: str) -> None:
@@ -100,5 +141,5 @@ def _run(*command: str) -> None:
 
 
 def _pip_version() -> str:
-    command = [str(_CACHE / "pip" / "bin" / "python"), "-m", "pip", "--version"]
+    command = [str(_pip()), "-m", "pip", "--version"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[1]

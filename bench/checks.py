@@ -1,0 +1,64 @@
+"""Checking alone, nothing sent: many small files beside plain Python, large ones beside openssl."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from batches import DOCUMENT
+from clock import Contender, measured, ratio
+from report import Budget, Section, times_table
+from sends import LARGE
+from submissions import Submissions, found, sending
+
+_ROWS, _MOST_DOCUMENTS = 10_000, 15
+_LIMIT = 3.0
+
+# What a batch's dry run cannot do without: read the manifest, read each file, hash it.
+_PLAIN = """
+import csv, hashlib, os, sys
+folder = os.path.dirname(sys.argv[1])
+with open(sys.argv[1], newline="") as manifest:
+    for row in csv.DictReader(manifest):
+        with open(os.path.join(folder, row["documents"]), "rb") as file:
+            hashlib.sha256(file.read()).hexdigest()
+"""
+
+
+def section(
+    docsend: str, python: str, folder: Path, environment: Mapping[str, str], rounds: int, *, quick: bool
+) -> Section:
+    """Measure the dry run of a batch, and that of 15 documents of 10 MB."""
+    count = _ROWS // 10 if quick else _ROWS
+    manifest = str(Submissions(folder / "checked-rows").rows(count, DOCUMENT).manifest(count))
+    large = Submissions(folder / "checked").pdfs(_MOST_DOCUMENTS, LARGE)
+    plain, checked = "plain Python reads and hashes", f"--batch --dry-run, {count:,} rows"
+    small_files = measured(
+        Contender(plain, lambda: [python, "-I", "-c", _PLAIN, manifest]),
+        [Contender(checked, lambda: [docsend, "send", "--batch", manifest, "--dry-run", "--quiet"])],
+        environment,
+        rounds,
+    )
+    openssl = "openssl dgst -sha256, 15 × 10 MB"
+    large_files = measured(
+        Contender(openssl, lambda: [found("openssl"), "dgst", "-sha256", *map(str, large)]),
+        [
+            Contender(
+                "docsend send --dry-run, 15 × 10 MB", lambda: sending(docsend, "sandbox", large, "--dry-run")
+            ),
+            Contender(
+                "docsend send --dry-run, one of 1 KB",
+                lambda: sending(docsend, "sandbox", [_one(folder)], "--dry-run"),
+            ),
+        ],
+        environment,
+        rounds,
+    )
+    text = f"{times_table(plain, small_files)}\n{times_table(openssl, large_files)}"
+    return Section(
+        "Checks", text, [Budget(checked, _LIMIT, ratio(small_files, checked, plain), f"× {plain}")]
+    )
+
+
+def _one(folder: Path) -> Path:
+    """Give a document that costs nothing, so that the start-up can be seen beside the hashing."""
+    own = folder / "checked-one"
+    return next(own.iterdir()) if own.exists() else Submissions(own).pdf(1000)

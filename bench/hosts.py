@@ -1,0 +1,79 @@
+"""What the hosts of other programs answer to an upload, as far as these programs need it to end well.
+
+Nothing is kept and nothing checked; what stands here was found by running the programs against it.
+"""
+
+import json
+import re
+from urllib.parse import parse_qs, urlsplit
+
+_REASONS = {200: "OK", 201: "Created", 404: "Not Found"}
+_COMMIT = "0" * 40
+_S3 = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+def answer(address: str, method: str, path: str, body: bytes) -> bytes:
+    """Answer one request whose body is given if it is short; `address` is this server's own."""
+    split = urlsplit(path)
+    if split.path.startswith("/api/"):
+        return _hugging_face(address, split.path, body)
+    if split.path.endswith("/info/lfs/objects/batch"):
+        return _large_files(address, body)
+    if split.path.startswith("/metadata/"):
+        return in_json(200, {})
+    if split.path.startswith("/bucket/"):
+        return _s3(method, split.path, split.query)
+    return response(200)
+
+
+def in_json(status: int, value: object) -> bytes:
+    return response(status, json.dumps(value).encode(), "application/json")
+
+
+def response(status: int, body: bytes = b"", kind: str = "text/plain", *more: str) -> bytes:
+    """Write an answer with its length, so that the connection can be kept."""
+    fields = [f"Content-Type: {kind}", f"Content-Length: {len(body)}", *more]
+    return "\r\n".join([f"HTTP/1.1 {status} {_REASONS[status]}", *fields, "", ""]).encode() + body
+
+
+def _hugging_face(address: str, path: str, body: bytes) -> bytes:
+    """Answer the API of the Hugging Face Hub: every file is a large one and goes to the store beside."""
+    if path == "/api/repos/create":
+        return in_json(200, {"url": f"{address}/bench/documents"})
+    if "/preupload/" in path:
+        files = json.loads(body)["files"]
+        modes = [{"path": each["path"], "uploadMode": "lfs", "shouldIgnore": False} for each in files]
+        return in_json(200, {"files": modes})
+    if "/commit/" in path:
+        return in_json(
+            200, {"commitUrl": f"{address}/bench/documents/commit/{_COMMIT}", "commitOid": _COMMIT}
+        )
+    return in_json(200, {})
+
+
+def _large_files(address: str, body: bytes) -> bytes:
+    """Say where Git LFS's basic transfer should put each object."""
+    objects = [
+        {
+            **each,
+            "authenticated": True,
+            "actions": {"upload": {"href": f"{address}/objects/{each['oid']}", "header": {}}},
+        }
+        for each in json.loads(body)["objects"]
+    ]
+    return in_json(200, {"transfer": "basic", "objects": objects})
+
+
+def _s3(method: str, path: str, query: str) -> bytes:
+    """Answer a PUT of an object, or the three steps of one in parts."""
+    asked = parse_qs(query, keep_blank_values=True)
+    key = re.sub(r"^/bucket/", "", path)
+    if method == "PUT":
+        return response(200, b"", "application/xml", 'ETag: "0"')
+    named = f"<Bucket>bucket</Bucket><Key>{key}</Key>"
+    if "uploads" in asked:
+        name, more = "InitiateMultipartUploadResult", "<UploadId>1</UploadId>"
+    else:
+        name, more = "CompleteMultipartUploadResult", '<ETag>"0"</ETag>'
+    body = f'<{name} xmlns="{_S3}">{named}{more}</{name}>'
+    return response(200, body.encode(), "application/xml")
