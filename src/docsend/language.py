@@ -32,7 +32,7 @@ _LEFT_TO_RIGHT, _BY_ITSELF, _END = "\u2066", "\u2068", "\u2069"
 # a character of the private use area here, which no foreign text has once it is safe.
 _SIGN = r"[A-Za-z0-9_./~+\-=@%#&*<>|\[\]$\ue000-\uf8ff]"
 _WORD = rf"(?=[^ \u0590-\u05ff]*[A-Za-z0-9\-.\[]){_SIGN}+(?:[:,]{_SIGN}+)*(?<!\.)"
-_RUN = re.compile(rf"`[^`\u0590-\u05ff]+`|{_WORD}(?: {_WORD})*|[\ue000-\uf8ff]")
+_RUN = rf"`[^`\u0590-\u05ff]+`|{_WORD}(?: {_WORD})*|[\ue000-\uf8ff]"
 _FIRST_VALUE = 0xE000
 
 
@@ -162,7 +162,7 @@ class Reader:
             shown.append(said)
             parts.append(chr(_FIRST_VALUE + len(shown) - 1) if isolated else said)
         text = "".join(parts)
-        return _RUN.sub(lambda run: _isolated(run[0], shown), text) if isolated else text
+        return re.sub(_RUN, lambda run: _isolated(run[0], shown), text) if isolated else text
 
     def _number(self, shown: str, form: str) -> str:
         """Write a number that was formatted in English as the reader's language does."""

@@ -1,7 +1,6 @@
 """`docsend receipts export`: a proof of sending, one page to file."""
 
 import functools
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -162,7 +161,9 @@ def _text(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None
 
 
 def _json(_session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
-    from docsend import proof, shapes  # noqa: PLC0415 - --help does without
+    import json  # noqa: PLC0415 - --help does without
+
+    from docsend import proof, shapes  # noqa: PLC0415
 
     is_sandbox = proof.is_of_the_sandbox(entry, receipt)
     notes = [proof.NOT_APPROVED, *([proof.NOT_THE_INSTITUTE] if is_sandbox else [])]
