@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# Without compiled modules each of the thousands of processes that tests start takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
 .PHONY: demo test lint types docs pictures bench faults lock clean
