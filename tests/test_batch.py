@@ -141,7 +141,7 @@ def test_head_and_cells_are_taken_as_people_write_them(run, tmp_path) -> None:
     )
     file = samples.write(tmp_path, "batch.csv", text.replace("a.pdf; b.pdf", '"a.pdf; b.pdf"').encode())
     outcome = run("send", "--batch", file, "-n")
-    assert (outcome.code, outcome.out.startswith("1 row:")) == (0, True), outcome.err
+    assert (outcome.code, outcome.out.startswith("1 row,")) == (0, True), outcome.err
     assert "put back" in outcome.err
 
 
