@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import sys
+import threading
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,14 @@ from docsend.language import Phrase
 from docsend.submission import Document, Problem, UnreadDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from docsend.submission import Unread
 
 # Documents of one submission that stay in memory between check and sending, together at most this much.
 HELD_BYTES = 16 * 2**20
+_WORTH_A_THREAD = 2 * 2**20
 
 # Without O_NONBLOCK a FIFO would hang the open; Windows has no such files, but asks for O_BINARY.
 _READ_FLAGS = (
@@ -45,18 +47,44 @@ def read_all(
 
     Whatever is wrong with a file is in the UnreadDocument that stands in its place; nothing raises.
     """
-    documents: list[Document | UnreadDocument] = []
-    room = hold_up_to
-    for path in paths:
-        document = read(path, at_most=at_most, hold_up_to=room)
-        documents.append(document)
-        if isinstance(document, Document) and document.held is not None:
-            room -= document.size
-    return tuple(documents)
+    paths = list(paths)
+    room = _Room(hold_up_to)
+
+    def read_one(path: Path) -> Document | UnreadDocument:
+        return _document(path, at_most=at_most, room=room)
+
+    if len(paths) < 2 or sum(map(_size, paths)) < _WORTH_A_THREAD:
+        return tuple(map(read_one, paths))
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one small document does without
+
+    # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
+    with ThreadPoolExecutor(2) as pool:
+        return tuple(pool.map(read_one, paths))
 
 
-def read(path: Path, *, at_most: int, hold_up_to: int) -> Document | UnreadDocument:
-    """Read one file once: hash, recognise and check that buffer, and keep it if it is small enough."""
+class _Room:
+    """The memory for documents that stay there between check and sending."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = threading.Lock()
+
+    def takes(self, size: int) -> bool:
+        """Tell whether there is room for so many bytes, which are then taken."""
+        with self._lock:
+            self._left -= size if (fits := size <= self._left) else 0
+            return fits
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _document(path: Path, *, at_most: int, room: _Room) -> Document | UnreadDocument:
+    """Read one file once: hash, recognise and check that buffer, and keep it if there is room."""
     name = unicodedata.normalize("NFC", _in_utf8(path.name or str(path)))
     content = _read(path, at_most)
     if not isinstance(content, bytes):
@@ -71,8 +99,28 @@ def read(path: Path, *, at_most: int, hold_up_to: int) -> Document | UnreadDocum
         sha256=hashlib.sha256(content).hexdigest(),
         format=format_name,
         defect=formats.defect_of(content, format_name) if format_name and known else None,
-        held=content if len(content) <= hold_up_to else None,
+        held=content if room.takes(len(content)) else None,
     )
+
+
+def contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
+    """Give each document with the bytes that were checked, in order; raise FaultySubmission as `content`.
+
+    While the caller sends one that had to be let go, the next is read and compared.
+    """
+    if len(documents) < 2 or all(document.held is not None for document in documents):
+        yield from ((document, content(document)) for document in documents)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small submissions do without
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(content, documents[0])
+        for document, following in zip(documents, (*documents[1:], None), strict=True):
+            checked = coming.result()
+            if following is not None:
+                coming = pool.submit(content, following)
+            yield document, checked
+            del checked  # two buffers at a time, not three
 
 
 def content(document: Document) -> bytes:
@@ -128,6 +176,8 @@ def _read(path: Path, at_most: int) -> bytes | tuple[Unread, int | None]:  # noq
 def _read_up_to(descriptor: int, limit: int, *, expected: int) -> bytes:
     """Read to the end of the file or to `limit`, in one piece where the file has the size it states."""
     content = os.read(descriptor, min(expected + 1, limit))
+    if len(content) == expected > 0:
+        return content  # less than was asked for: the file ends where it said that it does
     while len(content) < limit and (piece := os.read(descriptor, min(2**20, limit - len(content)))):
         content += piece
     return content

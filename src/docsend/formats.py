@@ -75,6 +75,8 @@ _LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
 _ENCRYPT = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
 _OBJECT = re.compile(rb"\d+\s+\d+\s+obj\b")
 _LOOKS_BACK = 8192  # what downloads append to a file may stand behind its ending
+_PADDING = b"\0\t\n\f\r "
+_TAIL = 64 * 1024
 
 
 def _pdf_defect(content: bytes) -> Defect | None:
@@ -83,7 +85,7 @@ def _pdf_defect(content: bytes) -> Defect | None:
     Not every producer counts the offset right or writes `%%EOF`, and viewers open the file all the same.
     What only a file that was cut short lacks is the ending itself.
     """
-    end = len(content.rstrip(b"\0\t\n\f\r "))
+    end = _end_of_text(content)
     endings = list(_ENDING.finditer(content, max(0, end - _LOOKS_BACK)))
     # A linearized file has an ending near its beginning, too, and states its length there (annex F).
     linearized = _LINEARIZED.search(content[:1024])
@@ -94,6 +96,13 @@ def _pdf_defect(content: bytes) -> Defect | None:
         return "damaged"
     trailer = _pdf_trailer(content, int(endings[-1][1]))
     return "encrypted" if trailer is not None and _ENCRYPT.search(trailer) else None
+
+
+def _end_of_text(content: bytes) -> int:
+    """Give where the padding at the end begins; only a tail is copied for it, unless that is all padding."""
+    tail = content[-_TAIL:]
+    text = tail.rstrip(_PADDING)
+    return len(content) - len(tail) + len(text) if text else len(content.rstrip(_PADDING))
 
 
 def _pdf_trailer(content: bytes, offset: int) -> bytes | None:

@@ -137,7 +137,7 @@ def _go(
 
 
 def _put_missing(submission: Sendable, opened: Opened, far_side: Service) -> None:
-    for document in submission.documents:
-        if document.sha256 in opened.missing:
-            # Invariant 2: the buffer that was checked, or the file if its digest still is the checked one.
-            far_side.put(submission, document, documents.content(document))
+    missing = [document for document in submission.documents if document.sha256 in opened.missing]
+    # Invariant 2: the buffer that was checked, or the file if its digest still is the checked one.
+    for document, content in documents.contents(missing):
+        far_side.put(submission, document, content)

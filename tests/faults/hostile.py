@@ -356,7 +356,7 @@ class _Names(_Inputs):
 
     def near(self, rng: random.Random) -> Violations:
         with self.named(rng) as path:
-            read = documents.read(path, at_most=10**7, hold_up_to=10**7)
+            read = documents.read_all([path], at_most=10**7, hold_up_to=10**7)[0]
             yield from _check(read, self.catalog)
             yield from unsafe(console.safe(path), "made safe")
 
@@ -431,7 +431,7 @@ class _Paths(_Inputs):
             return
         path = Path(self.path(rng))
         self.what = ascii(str(path))
-        read = documents.read(path, at_most=10**6, hold_up_to=rng.choice((0, 10**7)))
+        read = documents.read_all([path], at_most=10**6, hold_up_to=rng.choice((0, 10**7)))[0]
         if isinstance(read, Document):
             if not stat.S_ISREG(path.stat().st_mode):
                 yield "wrong", "what is no file was read as one"
@@ -450,7 +450,7 @@ class _Paths(_Inputs):
             path.symlink_to("first")
         else:
             path.write_bytes(content)
-        read = documents.read(path, at_most=10**7, hold_up_to=rng.choice((0, 0, 0, 10**7)))
+        read = documents.read_all([path], at_most=10**7, hold_up_to=rng.choice((0, 0, 0, 10**7)))[0]
         change, make = rng.choice(list(_swaps(path, content, rng).items()))
         self.what = f"{'a link' if is_link else 'a file'} of {len(content)} bytes, then {change}"
         try:
@@ -615,7 +615,7 @@ class _Documents(_Inputs):
 
     def near(self, rng: random.Random) -> Violations:
         path = self.document(rng)
-        read = documents.read(path, at_most=10 * 2**20, hold_up_to=rng.choice((0, 10**8)))
+        read = documents.read_all([path], at_most=10 * 2**20, hold_up_to=rng.choice((0, 10**8)))[0]
         yield from _check(read, self.catalog)
 
     def door(self, rng: random.Random) -> Violations:
@@ -695,7 +695,7 @@ def _small_catalog() -> str:
 class _Catalogs(_Inputs):
     def prepare(self) -> None:
         self.text = _small_catalog()
-        self.document = documents.read(self.pdf, at_most=10**7, hold_up_to=0)
+        self.document = documents.read_all([self.pdf], at_most=10**7, hold_up_to=0)[0]
         self.body = b""
         self.etag = '"x"'
         self.url, _ = self.opened.enter_context(doubles.service(self._answer))
@@ -780,7 +780,7 @@ _HEADERS = {
 
 class _Answers(_Inputs):
     def prepare(self) -> None:
-        read = documents.read(self.pdf, at_most=10**7, hold_up_to=10**7)
+        read = documents.read_all([self.pdf], at_most=10**7, hold_up_to=10**7)[0]
         checked = rules.check(_stated(read), self.catalog)
         assert isinstance(checked, CheckedSubmission)
         self.checked = checked
