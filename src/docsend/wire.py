@@ -7,8 +7,8 @@ What it keeps:
 - each thread has a connection of its own, which it keeps: threads that share a pool wait for one another, and
   a pool looks at every connection that it has before each request.
 
-The only user of httpcore, which httpx stands on: what httpx has beyond it, cookies and the like, has nothing to
-do here, and cost half of each request's time.
+The only user of httpcore, which httpx stands on: what httpx has beyond it, cookies and the like, has nothing
+to do here, and cost half of each request's time.
 """
 
 from __future__ import annotations
