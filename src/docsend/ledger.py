@@ -1,7 +1,8 @@
 """The ledger: which submissions were planned, what became of them, and their receipts. SQLite.
 
 What it promises (design: "The journey, and what holds at every instant"):
-- a plan or a receipt is on the disk when the call that wrote it returns (`synchronous=FULL`);
+- what a call wrote is on the disk when it returns (`synchronous=FULL`). What several threads write at the
+  same time is one commit, so that many workers do not wait for the disk one after another;
 - states go one way, `planned -> open -> sending -> received`, or end in `refused` or `withdrawn`; a
   trigger keeps `received` and `withdrawn` for ever. `refused` alone may be planned again: the service
   keeps nothing of what it refused, and the cause may be gone;
@@ -15,10 +16,11 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast, get_args
 
 from docsend import disk
 from docsend.errors import LocalFailure
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from docsend.submission import CheckedSubmission, Receipt
 
+_T = TypeVar("_T")
 State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
 
@@ -114,6 +117,25 @@ class Entry:
         return PlannedSubmission(self.key, documents, is_signed=self.to == "personal")
 
 
+class _Change(Generic[_T]):
+    """What one thread wants written, and what came of it."""
+
+    def __init__(self, write: Callable[[sqlite3.Connection], _T]) -> None:
+        self.write = write
+        self.has_ended = False
+        self._result: _T | None = None
+        self._error: Exception | None = None
+
+    def end(self, result: _T | None, error: Exception | None = None) -> None:
+        self._result, self._error, self.has_ended = result, error, True
+
+    def result(self) -> _T:
+        """Give what the writing gave, or raise what kept it from the disk."""
+        if self._error is not None:
+            raise self._error
+        return cast("_T", self._result)
+
+
 class Ledger:
     """An open ledger file. Several threads may share it; methods raise LocalFailure if the disk fails."""
 
@@ -121,7 +143,8 @@ class Ledger:
         """Open the ledger, and make it if it is not there, readable by its owner alone."""
         self._file = file
         self._now = now
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # who has it uses the connection alone
+        self._wanted: deque[_Change[Any]] = deque()
         with self._failures_named():
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
@@ -150,13 +173,13 @@ class Ledger:
 
     def find(self, service: str, key: str) -> Entry | None:
         """Give the submission of this key, with its documents."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             rows = self._select("WHERE service = ? AND key = ?", service, key)
             return self._with_documents(rows[0]) if rows else None
 
     def named(self, start: str) -> list[Entry]:
         """Give the submissions whose key begins so; more than one if several services have it."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             return [
                 self._with_documents(entry)
                 for entry in self._select("WHERE substr(key, 1, ?) = ?", len(start), start.upper())
@@ -164,7 +187,7 @@ class Ledger:
 
     def requested(self, service: str, required: str) -> Entry | None:
         """Give the latest submission that was to fulfil a requirement of the service."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             found = self._select(
                 "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
             )
@@ -172,13 +195,13 @@ class Ledger:
 
     def unfinished(self) -> list[Entry]:
         """Give what was begun and has not ended, the earliest first, with its documents."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
             return [self._with_documents(entry) for entry in found]
 
     def entries(self, *, most: int | None = None) -> list[Entry]:
         """Give all submissions, the latest first, without their documents."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             return self._select("ORDER BY planned_at DESC, key LIMIT ?", -1 if most is None else most)
 
     # -- what happens ----------------------------------------------------------------------------------
@@ -186,7 +209,8 @@ class Ledger:
     def plan(self, service: str, checked: CheckedSubmission) -> Entry:
         """Write down what is about to be sent, before anything is; return what is then known of it."""
         now = self._timestamp()
-        with self._transaction() as connection:
+
+        def write(connection: sqlite3.Connection) -> Entry:
             connection.execute(
                 "INSERT INTO submission (service, key, state, destination, subject, category, type,"
                 " reference, required, occurrence, planned_at, changed_at)"
@@ -227,6 +251,8 @@ class Ledger:
                 self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
             )
 
+        return self._write(write)
+
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
         self._move(service, key, "open", of=("planned",))
@@ -240,12 +266,11 @@ class Ledger:
 
         Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
         """
-        self._move(
+        known = self._move(
             service, key, "received", of=("planned", "open", "sending", "refused"), receipt=receipt.body
         )
-        known = self.find(service, key)
-        if known is None or known.receipt != receipt.body:
-            state = known.state if known else "unknown"
+        if known != ("received", receipt.body):
+            state = known[0] if known else "unknown"
             raise LocalFailure(
                 Phrase("the service gave a receipt for what this ledger holds as {state}", state=state),
                 Phrase("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
@@ -268,15 +293,55 @@ class Ledger:
         of: tuple[State, ...],
         receipt: bytes | None = None,
         problem: str | None = None,
-    ) -> None:
-        """Go one state on. Nothing happens if another process is further along already."""
+    ) -> tuple[State, bytes | None] | None:
+        """Go one state on; give the state that it then has and its receipt, or None if it is not there.
+
+        Nothing happens if another process is further along already.
+        """
         marks = ", ".join("?" * len(of))
-        with self._transaction() as connection:
+        now = self._timestamp()
+
+        def write(connection: sqlite3.Connection) -> tuple[State, bytes | None] | None:
             connection.execute(
                 "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
                 f" WHERE service = ? AND key = ? AND state IN ({marks})",
-                (state, receipt, problem, self._timestamp(), service, key, *of),
+                (state, receipt, problem, now, service, key, *of),
             )
+            now_known: tuple[State, bytes | None] | None = connection.execute(
+                "SELECT state, receipt FROM submission WHERE service = ? AND key = ?", (service, key)
+            ).fetchone()
+            return now_known
+
+        return self._write(write)
+
+    def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Make a change, and return when it is on the disk.
+
+        Whoever gets the connection takes along what those want who wait for it: the disk is slow, and one
+        commit does for all of them.
+        """
+        mine = _Change(write)
+        self._wanted.append(mine)
+        with self._failures_named():
+            with self._lock:
+                if not mine.has_ended:
+                    self._commit_with_others(mine)
+            return mine.result()
+
+    def _commit_with_others(self, mine: _Change[Any]) -> None:
+        """Commit all that is wanted by now; what fails, as on a full disk, fails for all."""
+        wanted = [self._wanted.popleft() for _ in range(len(self._wanted))]
+        # A thread that was interrupted may have taken mine along, and not lived to end it.
+        group = [mine, *(change for change in wanted if change is not mine)]
+        try:
+            with self._transaction() as connection:
+                results = [change.write(connection) for change in group]
+        except Exception as error:  # noqa: BLE001 - raised by everybody who wanted something
+            for change in group:
+                change.end(None, error)
+        else:
+            for change, result in zip(group, results, strict=True):
+                change.end(result)
 
     def _select(self, where: str, *values: object) -> list[Entry]:
         rows = self._connection.execute(
@@ -314,23 +379,21 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._failures_named():
-            # IMMEDIATE: a transaction that first reads and then writes would not wait its turn.
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # some failures, as of a full disk, end it themselves
-                    self._connection.execute("ROLLBACK")
-                raise
+        # IMMEDIATE: a transaction that first reads and then writes would not wait its turn.
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # some failures, as of a full disk, end it themselves
+                self._connection.execute("ROLLBACK")
+            raise
 
     @contextlib.contextmanager
     def _failures_named(self) -> Iterator[None]:
-        """Use the connection alone (the workers of a batch share it), and name the file if it fails."""
+        """Name the file if it cannot be used."""
         try:
-            with self._lock:
-                yield
+            yield
         except (sqlite3.Error, OSError) as error:
             raise LocalFailure(
                 Phrase("the ledger {file} cannot be used: {reason}", file=self._file, reason=_reason(error)),
