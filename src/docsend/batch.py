@@ -7,7 +7,6 @@ order; a row that fails stops no other. Running the same batch again finishes it
 
 from __future__ import annotations
 
-import base64
 import queue
 import threading
 import time
@@ -149,15 +148,14 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
 def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) -> Plan:
     """Check every row, and rows against each other. Nothing is sent, and no document stays in memory."""
     plan = Plan()
-    rows_of_keys: dict[bytes, int] = {}
+    rows_of_keys: dict[str, int] = {}
     rows_of_documents: dict[bytes, int] = {}
     for row in batch.rows():
         plan.rows += 1
         checked, problems = batch.check(row, hold=False)
         errors = [problem for problem in problems if problem.is_error]
         if isinstance(checked, CheckedSubmission):
-            key = base64.b32decode(checked.key + "====")
-            first = rows_of_keys.setdefault(key, row.number)
+            first = rows_of_keys.setdefault(checked.key, row.number)
             if first != row.number:
                 errors.append(_duplicate(row, first))
             plan.total_bytes += checked.total_bytes
