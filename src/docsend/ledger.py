@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,12 +121,26 @@ class _Change(Generic[_T]):
 
     def __init__(self, write: Callable[[sqlite3.Connection], _T]) -> None:
         self.write = write
+        self.leads = False  # its thread commits, for itself and for others
         self.has_ended = False
+        self.is_alone = False  # its thread was interrupted and does not wait for it any more
         self._result: _T | None = None
         self._error: Exception | None = None
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def wait(self) -> None:
+        """Wait until it has ended, or is to lead."""
+        self._woken.acquire()
+
+    def lead(self) -> None:
+        self.leads = True
+        self._woken.release()
 
     def end(self, result: _T | None, error: Exception | None = None) -> None:
         self._result, self._error, self.has_ended = result, error, True
+        if not self.leads:
+            self._woken.release()
 
     def result(self) -> _T:
         """Give what the writing gave, or raise what kept it from the disk."""
@@ -144,7 +157,9 @@ class Ledger:
         self._file = file
         self._now = now
         self._lock = threading.Lock()  # who has it uses the connection alone
-        self._wanted: deque[_Change[Any]] = deque()
+        self._door = threading.Lock()  # of what is wanted, and of who leads
+        self._wanted: list[_Change[Any]] = []
+        self._is_led = False
         with self._failures_named():
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
@@ -207,7 +222,10 @@ class Ledger:
     # -- what happens ----------------------------------------------------------------------------------
 
     def plan(self, service: str, checked: CheckedSubmission) -> Entry:
-        """Write down what is about to be sent, before anything is; return what is then known of it."""
+        """Write down what is about to be sent, before anything is; return what is then known of it.
+
+        The entry has no documents: who plans has them.
+        """
         now = self._timestamp()
 
         def write(connection: sqlite3.Connection) -> Entry:
@@ -247,9 +265,7 @@ class Ledger:
                     for position, document in enumerate(checked.documents)
                 ],
             )
-            return self._with_documents(
-                self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
-            )
+            return self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
 
         return self._write(write)
 
@@ -317,24 +333,31 @@ class Ledger:
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
         """Make a change, and return when it is on the disk.
 
-        Whoever gets the connection takes along what those want who wait for it: the disk is slow, and one
-        commit does for all of them.
+        The disk is slow: while one thread waits for it, the changes of the others come together, and the next
+        of them commits all at once.
         """
         mine = _Change(write)
-        self._wanted.append(mine)
+        with self._door:
+            self._wanted.append(mine)
+            mine.leads, self._is_led = not self._is_led, True
+        try:
+            if not mine.leads:
+                mine.wait()
+            if not mine.has_ended:
+                self._commit_wanted()
+        finally:
+            mine.is_alone = True
+            if mine.leads:
+                self._hand_on(mine)
         with self._failures_named():
-            with self._lock:
-                if not mine.has_ended:
-                    self._commit_with_others(mine)
             return mine.result()
 
-    def _commit_with_others(self, mine: _Change[Any]) -> None:
+    def _commit_wanted(self) -> None:
         """Commit all that is wanted by now; what fails, as on a full disk, fails for all."""
-        wanted = [self._wanted.popleft() for _ in range(len(self._wanted))]
-        # A thread that was interrupted may have taken mine along, and not lived to end it.
-        group = [mine, *(change for change in wanted if change is not mine)]
+        with self._door:
+            group = self._wanted.copy()
         try:
-            with self._transaction() as connection:
+            with self._lock, self._transaction() as connection:
                 results = [change.write(connection) for change in group]
         except Exception as error:  # noqa: BLE001 - raised by everybody who wanted something
             for change in group:
@@ -342,6 +365,15 @@ class Ledger:
         else:
             for change, result in zip(group, results, strict=True):
                 change.end(result)
+
+    def _hand_on(self, mine: _Change[Any]) -> None:
+        """Let somebody lead who still waits; what an interrupted thread wanted goes with the next commit."""
+        with self._door:
+            self._wanted = [change for change in self._wanted if not change.has_ended and change is not mine]
+            waiting = next((change for change in self._wanted if not change.is_alone), None)
+            self._is_led = waiting is not None
+            if waiting is not None:
+                waiting.lead()
 
     def _select(self, where: str, *values: object) -> list[Entry]:
         rows = self._connection.execute(
