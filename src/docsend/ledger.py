@@ -282,11 +282,12 @@ class Ledger:
 
         Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
         """
-        known = self._move(
-            service, key, "received", of=("planned", "open", "sending", "refused"), receipt=receipt.body
-        )
-        if known != ("received", receipt.body):
-            state = known[0] if known else "unknown"
+        of: tuple[State, ...] = ("planned", "open", "sending", "refused")
+        if self._move(service, key, "received", of=of, receipt=receipt.body):
+            return
+        known = self.find(service, key)
+        if known is None or known.receipt != receipt.body:
+            state = known.state if known else "unknown"
             raise LocalFailure(
                 Phrase("the service gave a receipt for what this ledger holds as {state}", state=state),
                 Phrase("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
@@ -309,24 +310,18 @@ class Ledger:
         of: tuple[State, ...],
         receipt: bytes | None = None,
         problem: str | None = None,
-    ) -> tuple[State, bytes | None] | None:
-        """Go one state on; give the state that it then has and its receipt, or None if it is not there.
-
-        Nothing happens if another process is further along already.
-        """
+    ) -> bool:
+        """Go one state on, and tell so; False, and nothing happens, if another process is further along."""
         marks = ", ".join("?" * len(of))
         now = self._timestamp()
 
-        def write(connection: sqlite3.Connection) -> tuple[State, bytes | None] | None:
-            connection.execute(
+        def write(connection: sqlite3.Connection) -> bool:
+            moved = connection.execute(
                 "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
                 f" WHERE service = ? AND key = ? AND state IN ({marks})",
                 (state, receipt, problem, now, service, key, *of),
             )
-            now_known: tuple[State, bytes | None] | None = connection.execute(
-                "SELECT state, receipt FROM submission WHERE service = ? AND key = ?", (service, key)
-            ).fetchone()
-            return now_known
+            return moved.rowcount == 1
 
         return self._write(write)
 
