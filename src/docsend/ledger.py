@@ -224,11 +224,15 @@ class Ledger:
     def plan(self, service: str, checked: CheckedSubmission) -> Entry:
         """Write down what is about to be sent, before anything is; return what is then known of it.
 
-        The entry has no documents: who plans has them.
+        What was received or withdrawn stays as it is, and costs no commit. The entry has no documents: who
+        plans has them.
         """
         now = self._timestamp()
 
         def write(connection: sqlite3.Connection) -> Entry:
+            known = self._select("WHERE service = ? AND key = ?", service, checked.key)
+            if known and known[0].state in ("received", "withdrawn"):
+                return known[0]
             connection.execute(
                 "INSERT INTO submission (service, key, state, destination, subject, category, type,"
                 " reference, required, occurrence, planned_at, changed_at)"
