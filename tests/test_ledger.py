@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -17,6 +18,10 @@ from docsend.ledger import Ledger
 from test_key import checked
 
 SEND = (*ABOUT, *WHO)
+RECEIPT = (
+    b'{"branch":{"code":"haifa","name":{"en":"Haifa"}},"documents":[{"bytes":1,"name":"a.pdf","sha256":"00"}],'
+    b'"issuer":"a test","key":"K","number":"1","received_at":"2026-11-23T00:00:00Z"}'
+)
 
 
 @pytest.fixture
@@ -252,3 +257,102 @@ def test_a_receipt_that_cannot_be_kept_is_never_called_received(tmp_path, run, k
         ledger.withdrawn("sandbox", one.key)
         with pytest.raises(LocalFailure, match="holds as withdrawn"):
             ledger.received("sandbox", one.key, receipt)
+
+
+# -- many threads ------------------------------------------------------------------------------------------
+
+
+def together(ledger, wishes):
+    """Have each wish written by a thread of its own, the later ones while the first one's commit goes on."""
+    ended: dict[int, object] = {}
+    began = threading.Event()
+
+    def ask(number, wish) -> None:
+        def write(connection):
+            began.set()
+            return wish(connection)
+
+        try:
+            ended[number] = ledger._write(write)
+        except BaseException as error:  # noqa: BLE001 - held against what is expected
+            ended[number] = error
+
+    threads = [threading.Thread(target=ask, args=numbered) for numbered in enumerate(wishes)]
+    threads[0].start()
+    assert began.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    return [ended[number] for number in range(len(wishes))]
+
+
+def slowly(result):
+    """Give a wish that takes so long that all others come together behind it."""
+
+    def write(_connection):
+        time.sleep(0.3)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    return write
+
+
+def test_what_many_threads_write_while_one_commits_is_one_commit(tmp_path) -> None:
+    commits: list[str] = []
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        wishes = [lambda _, number=number: number for number in range(1, 20)]
+        assert together(ledger, [slowly(0), *wishes]) == list(range(20))
+    assert len(commits) == 2
+
+
+def test_a_failure_of_the_file_is_told_to_all_whom_it_concerns_and_to_nobody_else(tmp_path) -> None:
+    def fails(connection):
+        connection.execute("INSERT INTO submission (service) VALUES ('incomplete')")
+
+    with Ledger(tmp_path / "ledger") as ledger:
+        first, *others = together(ledger, [slowly("first"), fails, lambda _: "late"])
+        assert first == "first"
+        assert {type(other) for other in others} == {LocalFailure}
+        one = checked(tmp_path)
+        assert ledger.plan("sandbox", one).state == "planned"
+
+
+def test_a_thread_that_is_interrupted_while_it_commits_for_others_leaves_them_their_turn(tmp_path) -> None:
+    with Ledger(tmp_path / "ledger") as ledger:
+        stop, *others = together(ledger, [slowly(KeyboardInterrupt()), lambda _: "one", lambda _: "two"])
+        assert isinstance(stop, KeyboardInterrupt)
+        assert others == ["one", "two"]
+
+
+def test_many_threads_over_two_openings_of_one_ledger_lose_nothing(tmp_path) -> None:
+    plans = [checked(tmp_path).again(occurrence) for occurrence in range(1, 61)]
+    receipt = receipts.read(RECEIPT)
+    failed: list[BaseException] = []
+
+    def work(ledger, mine) -> None:
+        try:
+            for one in mine:
+                assert ledger.plan("sandbox", one).state in ("planned", "open", "sending", "received")
+                ledger.opened("sandbox", one.key)
+                ledger.sending("sandbox", one.key)
+                ledger.received("sandbox", one.key, receipt)
+                assert ledger.find("sandbox", one.key).receipt == receipt.body
+        except BaseException as error:  # noqa: BLE001 - held against what is expected
+            failed.append(error)
+
+    with Ledger(tmp_path / "ledger") as here, Ledger(tmp_path / "ledger") as there:
+        threads = [
+            threading.Thread(target=work, args=(ledger, plans[start::6]))
+            for ledger in (here, there)
+            for start in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert failed == []
+        assert [entry.state for entry in here.entries()] == ["received"] * 60

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from docsend import receipts
@@ -340,6 +339,10 @@ def retry_after(answer: Answer) -> float | None:
     stated = answer.headers.get("retry-after", "").strip()
     if stated.isascii() and stated.isdigit():
         return float(stated[:9])
+    if not stated:
+        return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few services state a date
+
     try:
         until = parsedate_to_datetime(stated)
         now = parsedate_to_datetime(answer.headers["date"])

@@ -7,7 +7,6 @@ order; a row that fails stops no other. Running the same batch again finishes it
 
 from __future__ import annotations
 
-import base64
 import queue
 import threading
 import time
@@ -15,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from docsend import documents, receipts, rules
+from docsend import documents, rules
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, SignInNeeded
 from docsend.language import Phrase
 from docsend.result import problem_of
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from docsend.catalog import Catalog
     from docsend.errors import ExitCode
-    from docsend.ledger import Ledger
     from docsend.manifest import Manifest, Row
     from docsend.submission import Delivery, Document, Receipt, Submission
 
@@ -149,15 +147,14 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
 def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) -> Plan:
     """Check every row, and rows against each other. Nothing is sent, and no document stays in memory."""
     plan = Plan()
-    rows_of_keys: dict[bytes, int] = {}
+    rows_of_keys: dict[str, int] = {}
     rows_of_documents: dict[bytes, int] = {}
     for row in batch.rows():
         plan.rows += 1
         checked, problems = batch.check(row, hold=False)
         errors = [problem for problem in problems if problem.is_error]
         if isinstance(checked, CheckedSubmission):
-            key = base64.b32decode(checked.key + "====")
-            first = rows_of_keys.setdefault(key, row.number)
+            first = rows_of_keys.setdefault(checked.key, row.number)
             if first != row.number:
                 errors.append(_duplicate(row, first))
             plan.total_bytes += checked.total_bytes
@@ -203,12 +200,9 @@ class Stop(Exception):
 class Runner:
     """Workers that bring the good rows of a batch to their receipts."""
 
-    def __init__(self, batch: Batch, plan: Plan, ledger: Ledger, service: str, *, jobs: int) -> None:
-        """Make the runner; `service` is the name by which the ledger knows where the rows go."""
+    def __init__(self, batch: Batch, plan: Plan, *, jobs: int) -> None:
         self._batch = batch
         self._plan = plan
-        self._ledger = ledger
-        self._service = service
         self.jobs = max(1, min(jobs, plan.good or 1))
         self._rows = self._good_rows()
         self._next = threading.Lock()
@@ -282,8 +276,7 @@ class Runner:
         if not isinstance(checked, CheckedSubmission):
             return Outcome(row, "faulty", checked, problems=problems)  # changed since the first pass
         try:
-            known = self._ledger.find(self._service, checked.key)
-            delivery = (receipts.delivered(known) if known else None) or deliver(checked)
+            delivery = deliver(checked)
         except Stop:
             return Outcome(row, "unfinished", checked, problems=problems)
         except DocsendError as error:

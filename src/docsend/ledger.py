@@ -1,7 +1,8 @@
 """The ledger: which submissions were planned, what became of them, and their receipts. SQLite.
 
 What it promises (design: "The journey, and what holds at every instant"):
-- a plan or a receipt is on the disk when the call that wrote it returns (`synchronous=FULL`);
+- what a call wrote is on the disk when it returns (`synchronous=FULL`). What several threads write at the
+  same time is one commit, so that many workers do not wait for the disk one after another;
 - states go one way, `planned -> open -> sending -> received`, or end in `refused` or `withdrawn`; a
   trigger keeps `received` and `withdrawn` for ever. `refused` alone may be planned again: the service
   keeps nothing of what it refused, and the cause may be gone;
@@ -18,7 +19,7 @@ import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast, get_args
 
 from docsend import disk
 from docsend.errors import LocalFailure
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from docsend.submission import CheckedSubmission, Receipt
 
+_T = TypeVar("_T")
 State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
 
@@ -114,6 +116,39 @@ class Entry:
         return PlannedSubmission(self.key, documents, is_signed=self.to == "personal")
 
 
+class _Change(Generic[_T]):
+    """What one thread wants written, and what came of it."""
+
+    def __init__(self, write: Callable[[sqlite3.Connection], _T]) -> None:
+        self.write = write
+        self.leads = False  # its thread commits, for itself and for others
+        self.has_ended = False
+        self.is_alone = False  # its thread was interrupted and does not wait for it any more
+        self._result: _T | None = None
+        self._error: Exception | None = None
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def wait(self) -> None:
+        """Wait until it has ended, or is to lead."""
+        self._woken.acquire()
+
+    def lead(self) -> None:
+        self.leads = True
+        self._woken.release()
+
+    def end(self, result: _T | None, error: Exception | None = None) -> None:
+        self._result, self._error, self.has_ended = result, error, True
+        if not self.leads:
+            self._woken.release()
+
+    def result(self) -> _T:
+        """Give what the writing gave, or raise what kept it from the disk."""
+        if self._error is not None:
+            raise self._error
+        return cast("_T", self._result)
+
+
 class Ledger:
     """An open ledger file. Several threads may share it; methods raise LocalFailure if the disk fails."""
 
@@ -121,7 +156,10 @@ class Ledger:
         """Open the ledger, and make it if it is not there, readable by its owner alone."""
         self._file = file
         self._now = now
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # who has it uses the connection alone
+        self._door = threading.Lock()  # of what is wanted, and of who leads
+        self._wanted: list[_Change[Any]] = []
+        self._is_led = False
         with self._failures_named():
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
@@ -150,13 +188,13 @@ class Ledger:
 
     def find(self, service: str, key: str) -> Entry | None:
         """Give the submission of this key, with its documents."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             rows = self._select("WHERE service = ? AND key = ?", service, key)
             return self._with_documents(rows[0]) if rows else None
 
     def named(self, start: str) -> list[Entry]:
         """Give the submissions whose key begins so; more than one if several services have it."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             return [
                 self._with_documents(entry)
                 for entry in self._select("WHERE substr(key, 1, ?) = ?", len(start), start.upper())
@@ -164,7 +202,7 @@ class Ledger:
 
     def requested(self, service: str, required: str) -> Entry | None:
         """Give the latest submission that was to fulfil a requirement of the service."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             found = self._select(
                 "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
             )
@@ -172,21 +210,29 @@ class Ledger:
 
     def unfinished(self) -> list[Entry]:
         """Give what was begun and has not ended, the earliest first, with its documents."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
             return [self._with_documents(entry) for entry in found]
 
     def entries(self, *, most: int | None = None) -> list[Entry]:
         """Give all submissions, the latest first, without their documents."""
-        with self._failures_named():
+        with self._failures_named(), self._lock:
             return self._select("ORDER BY planned_at DESC, key LIMIT ?", -1 if most is None else most)
 
     # -- what happens ----------------------------------------------------------------------------------
 
     def plan(self, service: str, checked: CheckedSubmission) -> Entry:
-        """Write down what is about to be sent, before anything is; return what is then known of it."""
+        """Write down what is about to be sent, before anything is; return what is then known of it.
+
+        What was received or withdrawn stays as it is, and costs no commit. The entry has no documents: who
+        plans has them.
+        """
         now = self._timestamp()
-        with self._transaction() as connection:
+
+        def write(connection: sqlite3.Connection) -> Entry:
+            known = self._select("WHERE service = ? AND key = ?", service, checked.key)
+            if known and known[0].state in ("received", "withdrawn"):
+                return known[0]
             connection.execute(
                 "INSERT INTO submission (service, key, state, destination, subject, category, type,"
                 " reference, required, occurrence, planned_at, changed_at)"
@@ -223,9 +269,9 @@ class Ledger:
                     for position, document in enumerate(checked.documents)
                 ],
             )
-            return self._with_documents(
-                self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
-            )
+            return self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
+
+        return self._write(write)
 
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
@@ -240,9 +286,9 @@ class Ledger:
 
         Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
         """
-        self._move(
-            service, key, "received", of=("planned", "open", "sending", "refused"), receipt=receipt.body
-        )
+        of: tuple[State, ...] = ("planned", "open", "sending", "refused")
+        if self._move(service, key, "received", of=of, receipt=receipt.body):
+            return
         known = self.find(service, key)
         if known is None or known.receipt != receipt.body:
             state = known.state if known else "unknown"
@@ -268,15 +314,65 @@ class Ledger:
         of: tuple[State, ...],
         receipt: bytes | None = None,
         problem: str | None = None,
-    ) -> None:
-        """Go one state on. Nothing happens if another process is further along already."""
+    ) -> bool:
+        """Go one state on, and tell so; False, and nothing happens, if another process is further along."""
         marks = ", ".join("?" * len(of))
-        with self._transaction() as connection:
-            connection.execute(
+        now = self._timestamp()
+
+        def write(connection: sqlite3.Connection) -> bool:
+            moved = connection.execute(
                 "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
                 f" WHERE service = ? AND key = ? AND state IN ({marks})",
-                (state, receipt, problem, self._timestamp(), service, key, *of),
+                (state, receipt, problem, now, service, key, *of),
             )
+            return moved.rowcount == 1
+
+        return self._write(write)
+
+    def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Make a change, and return when it is on the disk.
+
+        The disk is slow: while one thread waits for it, the changes of the others come together, and the next
+        of them commits all at once.
+        """
+        mine = _Change(write)
+        with self._door:
+            self._wanted.append(mine)
+            mine.leads, self._is_led = not self._is_led, True
+        try:
+            if not mine.leads:
+                mine.wait()
+            if not mine.has_ended:
+                self._commit_wanted()
+        finally:
+            mine.is_alone = True
+            if mine.leads:
+                self._hand_on(mine)
+        with self._failures_named():
+            return mine.result()
+
+    def _commit_wanted(self) -> None:
+        """Commit all that is wanted by now; what fails, as on a full disk, fails for all."""
+        with self._door:
+            group = self._wanted.copy()
+        try:
+            with self._lock, self._transaction() as connection:
+                results = [change.write(connection) for change in group]
+        except Exception as error:  # noqa: BLE001 - raised by everybody who wanted something
+            for change in group:
+                change.end(None, error)
+        else:
+            for change, result in zip(group, results, strict=True):
+                change.end(result)
+
+    def _hand_on(self, mine: _Change[Any]) -> None:
+        """Let somebody lead who still waits; what an interrupted thread wanted goes with the next commit."""
+        with self._door:
+            self._wanted = [change for change in self._wanted if not change.has_ended and change is not mine]
+            waiting = next((change for change in self._wanted if not change.is_alone), None)
+            self._is_led = waiting is not None
+            if waiting is not None:
+                waiting.lead()
 
     def _select(self, where: str, *values: object) -> list[Entry]:
         rows = self._connection.execute(
@@ -314,23 +410,21 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._failures_named():
-            # IMMEDIATE: a transaction that first reads and then writes would not wait its turn.
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # some failures, as of a full disk, end it themselves
-                    self._connection.execute("ROLLBACK")
-                raise
+        # IMMEDIATE: a transaction that first reads and then writes would not wait its turn.
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # some failures, as of a full disk, end it themselves
+                self._connection.execute("ROLLBACK")
+            raise
 
     @contextlib.contextmanager
     def _failures_named(self) -> Iterator[None]:
-        """Use the connection alone (the workers of a batch share it), and name the file if it fails."""
+        """Name the file if it cannot be used."""
         try:
-            with self._lock:
-                yield
+            yield
         except (sqlite3.Error, OSError) as error:
             raise LocalFailure(
                 Phrase("the ledger {file} cannot be used: {reason}", file=self._file, reason=_reason(error)),

@@ -14,8 +14,11 @@ import io
 import json
 import os
 import re
+import stat
+import sys
 import unicodedata
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -42,6 +45,7 @@ _SEPARATORS = {",": Phrase("commas"), ";": Phrase("semicolons"), "\t": Phrase("t
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 # Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
 _MIXED_UP = re.compile("[a-z][א-ת][a-z]")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _STATED = {field.name for field in fields(Submission)} - {"documents"}
 _OPTION_OF = {"id": "id_number"}
 _COLUMN_OF = {"id_number": "id"}
@@ -82,7 +86,7 @@ class Defaults:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """A batch file that can be read, again and again: its rows are made anew each time."""
 
@@ -102,10 +106,9 @@ class Manifest:
         """
         found: list[Path] = []
         problems: list[Problem] = []
-        home = os.path.realpath(self.folder)
         for pattern in row.documents:
-            matches = _matches(self.folder, pattern)
-            outside = [path for path in matches if not _is_inside(home, path)]
+            matches = _matches(self._home, pattern)
+            outside = [name for name in matches if not _is_inside(self._home, name)]
             if outside and not allow_outside:
                 problems.append(
                     Problem(
@@ -117,8 +120,12 @@ class Manifest:
                     )
                 )
             else:
-                found += matches
+                found += [self.folder / name for name in matches]
         return found, problems
+
+    @cached_property
+    def _home(self) -> str:
+        return os.path.realpath(self.folder)
 
 
 def read(
@@ -478,10 +485,9 @@ def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[
     sender, base = _sender_of(meant, defaults, number, problems)
     said = {_OPTION_OF.get(name, name): value for name, value in meant.items() if value}
     options: dict[str, Any] = {name: value for name, value in said.items() if name in _STATED}
-    stated = replace(base, **options)
-    for name in _STATED:
-        if (value := getattr(base, name)) is not None and name not in said:
-            cells[_COLUMN_OF.get(name, name)] = value
+    left_open = {name: value for name, value in base.said().items() if name not in options}
+    stated = Submission(**left_open, **options)
+    cells |= {_COLUMN_OF.get(name, name): value for name, value in left_open.items()}
     if sender and defaults.senders is not None:
         # By its name alone: a report holds no number that its manifest does not hold.
         cells["sender"] = sender
@@ -509,7 +515,7 @@ def _sender_of(
 
 def _can_be(text: str) -> bool:
     """Tell whether a cell can be written and named: no NUL, no lone surrogate, which JSON can hold."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return not _NO_TEXT.search(text)
 
 
 def _undamaged(name: str, value: str, number: int, problems: list[Problem]) -> str:
@@ -546,20 +552,39 @@ def clean(cell: str) -> str:
     return text[1:] if text[:1] == "'" and text[1:2] in "=+-@\t\r0123456789" and text[1:2] else text
 
 
-def _matches(folder: Path, pattern: str) -> list[Path]:
+def _matches(home: str, pattern: str) -> list[str]:
     """Give the files that a path or pattern means, in whatever form their accents are written on the disk."""
-    forms = dict.fromkeys([pattern, *(unicodedata.normalize(form, pattern) for form in ("NFC", "NFD"))])
-    for form in forms:
-        if os.path.lexists(folder / form):
-            return [folder / form]
-        if found := glob.glob(form, root_dir=folder) if glob.has_magic(form) else []:  # noqa: PTH207
-            return [folder / each for each in sorted(found)]
-    return [folder / pattern]
+    forms = (pattern, *(unicodedata.normalize(form, pattern) for form in ("NFC", "NFD")))
+    for form in dict.fromkeys(forms):
+        if os.path.lexists(os.path.join(home, form)):  # noqa: PTH118 - a tenth of what Path takes
+            return [form]
+        if found := glob.glob(form, root_dir=home) if glob.has_magic(form) else []:  # noqa: PTH207
+            return sorted(found)
+    return [pattern]
 
 
-def _is_inside(home: str, path: Path) -> bool:
-    real = os.path.realpath(path)
+def _is_inside(home: str, name: str) -> bool:
+    """Tell whether what a name below the folder means lies below it, too."""
+    if _goes_straight_down(home, name):
+        return True
+    real = os.path.realpath(os.path.join(home, name))  # noqa: PTH118
     return real == home or real.startswith(home.rstrip(os.sep) + os.sep)
+
+
+def _goes_straight_down(home: str, name: str) -> bool:
+    """Tell whether a name neither climbs nor passes a symbolic link, as nearly all names do."""
+    parts = name.split("/")
+    if sys.platform == "win32" or name.startswith("/") or os.pardir in parts:
+        return False  # Windows has other ways out: drives, junctions, backslashes
+    at = home
+    try:
+        for part in parts:
+            at = f"{at}/{part}"
+            if stat.S_ISLNK(os.lstat(at).st_mode):
+                return False
+    except OSError:
+        return False
+    return True
 
 
 def _not_too_many(count: int) -> None:

@@ -6,33 +6,25 @@ What it keeps:
 - an answer that is not what the contract says is a failure, never a success;
 - nothing waits for ever: every exchange has a deadline, every call a number of attempts and a time limit.
 
-The only user of httpx, and it knows no console: what a person should see goes to a `Watcher`.
+It knows no console: what a person should see goes to a `Watcher`. Bytes and sockets are the wire's.
 """
 
 from __future__ import annotations
 
-import ssl
-import sys
-import threading
 import time
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from docsend import __version__, answers
+from docsend import answers
 from docsend.answers import Answer, Look, Opened
-from docsend.errors import SignInNeeded, Unfinished, UsageFault
+from docsend.errors import SignInNeeded, Unfinished
 from docsend.language import Phrase
 from docsend.patience import Pace, Patience, Reserve
 from docsend.submission import canonical
-
-# uvicorn brings click along, and httpx imports its own command line, with rich, wherever it finds click.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-import httpcore  # noqa: E402 - after the line above
-import httpx  # noqa: E402
+from docsend.wire import Redirected, Unanswered, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable
     from types import TracebackType
 
     from docsend.account import Account
@@ -40,18 +32,19 @@ if TYPE_CHECKING:
     from docsend.credentials import Credentials
     from docsend.settings import Endpoint
     from docsend.submission import CheckedSubmission, Document, PlannedSubmission, Receipt, RequiredDocument
+    from docsend.wire import Header
 
 _T = TypeVar("_T")
 
-_JSON = {"Content-Type": "application/json"}
-_BLOCK = 128 * 1024
+_JSON = ((b"Content-Type", b"application/json"),)
 _MOST_JSON = 2**20
 _MOST_CATALOG = 8 * 2**20
 # A request that is slower than this on the average, after a minute's grace, is given up and repeated.
 _SLOWEST_BYTES_PER_S = 4 * 1024
 _GRACE_S = 60.0
 _SHORTEST_PAUSE_S = 0.02
-_WORTH_REPEATING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TOO_MANY_REQUESTS = 429
+_WORTH_REPEATING = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
 
 
 class Watcher(Protocol):
@@ -78,13 +71,13 @@ class _Request:
     path: str
     content: bytes = b""
     document: Document | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[Header, ...] = ()
     most: int = _MOST_JSON
     signed: bool = False
     counts: bool = False  # each try counts at the service, and so none is made that is not needed
 
     def with_token(self, token: str) -> _Request:
-        return replace(self, headers={**self.headers, "Authorization": f"Bearer {token}"})
+        return replace(self, headers=(*self.headers, _bearer(token)))
 
 
 class Service:
@@ -112,7 +105,7 @@ class Service:
         self._watcher = watcher
         self._account = account
         self._sleep = sleep
-        self._client = _client(url, endpoint.proxy, connections=jobs)
+        self._wire = Wire(url, endpoint.proxy)
         self._reserve = Reserve()
         self._pace = Pace(jobs)
 
@@ -122,13 +115,13 @@ class Service:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._wire.close()
 
     # -- the calls of the contract -----------------------------------------------------------------------
 
     def catalog(self, etag: str | None) -> tuple[bytes, str] | None:
         """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
-        headers = {"If-None-Match": etag} if etag else {}
+        headers = ((b"If-None-Match", etag.encode("ascii")),) if etag else ()
         return self._call(
             _Request("GET", "/v1/catalog", headers=headers, most=_MOST_CATALOG), answers.catalog
         )
@@ -149,8 +142,8 @@ class Service:
 
     def sign_out(self, token: str) -> None:
         """End a session; one that the service does not know any more has ended."""
-        bearer = {"Authorization": f"Bearer {token}"}
-        self._call(_Request("DELETE", "/v1/session", headers=bearer), answers.signed_out)
+        request = _Request("DELETE", "/v1/session", headers=(_bearer(token),))
+        self._call(request, answers.signed_out)
 
     def required(self) -> tuple[RequiredDocument, ...]:
         """Ask which documents the signed-in person has to send."""
@@ -221,11 +214,11 @@ class Service:
                     return self._read(answer, read)
                 trouble = Phrase("the service answered {status}", status=answer.status)
                 asked_to_wait = answers.retry_after(answer)
-                if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+                if answer.status == _TOO_MANY_REQUESTS:
                     self._pace.too_fast()
-            except httpx.TransportError as error:
-                trouble, asked_to_wait = _in_words(error), None
-                if request.counts and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            except Unanswered as error:
+                trouble, asked_to_wait = error.why, None
+                if request.counts and error.may_have_arrived:
                     raise Unfinished(
                         Phrase("{trouble}: {url}", trouble=trouble, url=self._url),
                         Phrase("nothing is lost: try again"),
@@ -311,192 +304,31 @@ class Service:
     def _exchange_now(self, asked: _Request) -> Answer:
         """Send one request and read one answer, both before a deadline."""
         deadline = time.monotonic() + _GRACE_S + len(asked.content) / _SLOWEST_BYTES_PER_S
-        # A document goes in blocks, so that progress can be seen and the deadline kept; the length is
-        # known all the same.
-        length = {"Content-Length": str(len(asked.content))} if asked.document else {}
-        request = self._client.build_request(
-            asked.method,
-            self._url + asked.path,
-            content=self._blocks(asked.content, asked.document, deadline)
-            if asked.document
-            else asked.content,
-            headers={**asked.headers, **length},
-        )
-        _clock.deadline = deadline
-        response = self._client.send(request, stream=True)
+        document = asked.document
         try:
-            if response.status_code != httpx.codes.NOT_MODIFIED and 300 <= response.status_code < 400:
-                # Invariant 5: a redirect would carry documents and tokens to somebody else.
-                raise Unfinished(
-                    Phrase(
-                        "{url} sends elsewhere ({status_code}), and redirects are not followed",
-                        url=self._url,
-                        status_code=response.status_code,
-                    ),
-                    Phrase("is the address right? A network's sign-in page answers like this, too"),
-                )
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise answers.NotTheContract(Phrase("compressed, though nobody asked for that"))
-            body = b""
-            for piece in response.iter_raw():
-                body += piece
-                if len(body) > asked.most:
-                    raise answers.NotTheContract(Phrase("more than {most:,} bytes", most=asked.most))
-            return Answer(response.status_code, response.headers, body)
-        finally:
-            response.close()
-
-    def _blocks(self, content: bytes, document: Document, deadline: float) -> Iterator[bytes]:
-        for start in range(0, len(content), _BLOCK):
-            if time.monotonic() > deadline:
-                raise httpx.WriteTimeout("slower than the deadline")
-            block = content[start : start + _BLOCK]
-            yield block
-            self._watcher.sent(document, start + len(block))
-
-
-def _client(url: str, proxy: str | None, *, connections: int = 1) -> httpx.Client:
-    try:
-        _ = httpx.URL(url).host  # which decodes what IDNA encoded
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise UsageFault(
-            Phrase("the service's address is not one"), Phrase("as in https://documents.example")
-        ) from error
-    verify: ssl.SSLContext | bool = False  # over http there is nothing to verify, and stores load slowly
-    if url.startswith("https:"):
-        import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
-
-        verify = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As many as there are threads, and all of them kept: fewer make threads wait, and httpcore slow.
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    try:
-        transport = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False, limits=limits)
-    except (httpx.InvalidURL, UnicodeError) as error:  # without its value: it may hold a password
-        raise UsageFault(
-            Phrase("the proxy of the environment is not the address of one"),
-            Phrase("as in http://proxy.example:3128"),
-        ) from error
-    # The pool has this seam, and httpx 0.28, its last release, no other way to it.
-    transport._pool._network_backend = _Timed(transport._pool._network_backend)  # noqa: SLF001
-    return httpx.Client(
-        transport=transport,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(30, connect=10),
-        headers={
-            "User-Agent": f"docsend/{__version__}",
-            "Accept": "application/json, application/problem+json",
-            "Accept-Encoding": "identity",
-        },
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How a connection is encrypted: protocol, who vouches for the certificate, and until which day."""
-
-    version: str
-    issuer: str
-    expires: str
-
-
-def tls_of(url: str, *, timeout_s: float = 10) -> Tls:
-    """Look at the TLS of an https address, verified as every call's; raise OSError if there is none."""
-    import socket  # noqa: PLC0415 - only `docsend doctor` looks
-
-    import truststore  # noqa: PLC0415
-
-    address = httpx.URL(url)
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    host = address.raw_host.decode("ascii")
-    with (
-        socket.create_connection((host, address.port or 443), timeout_s) as plain,
-        context.wrap_socket(plain, server_hostname=host) as wrapped,
-    ):
-        certificate = wrapped.getpeercert() or {}
-        issuers: Any = certificate.get("issuer", ())  # ((("organizationName", "..."),), ...)
-        names = {name: value for part in issuers for name, value in part}
-        issuer = names.get("organizationName") or names.get("commonName") or "?"
-        expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
-        return Tls(wrapped.version() or "?", str(issuer), expires.date().isoformat())
-
-
-# -- deadlines ---------------------------------------------------------------------------------------------
-
-
-class _Clock(threading.local):
-    """When the exchange that this thread makes has to be over; httpx itself limits single reads only."""
-
-    deadline = float("inf")
-
-    def left(self, timeout: float | None) -> float:
-        """Give how long the next step may take; raise if there is no time left."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout("slower than the deadline")
-        return left if timeout is None else min(left, timeout)
-
-
-_clock = _Clock()
-_SLICE = 64 * 1024
-
-
-class _Timed(httpcore.NetworkBackend):
-    """A network whose every step ends at the exchange's deadline, however the far side drips."""
-
-    def __init__(self, inner: httpcore.NetworkBackend) -> None:
-        self._inner = inner
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        limit = _clock.left(timeout)
-        return _TimedStream(self._inner.connect_tcp(host, port, limit, local_address, socket_options))
-
-
-class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _clock.left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), _SLICE):
-            self._inner.write(buffer[start : start + _SLICE], _clock.left(timeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, _clock.left(timeout)))
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as the interface has it
-        return self._inner.get_extra_info(info)
+            return self._wire.exchange(
+                asked.method,
+                asked.path,
+                asked.headers,
+                asked.content,
+                deadline=deadline,
+                most=asked.most,
+                sent=(lambda sent: self._watcher.sent(document, sent)) if document else None,
+            )
+        except Redirected as redirected:
+            raise Unfinished(
+                Phrase(
+                    "{url} sends elsewhere ({status_code}), and redirects are not followed",
+                    url=self._url,
+                    status_code=redirected.status,
+                ),
+                Phrase("is the address right? A network's sign-in page answers like this, too"),
+            ) from None
 
 
 def _submission(key: str) -> str:
     return f"/v1/submissions/{key}"
 
 
-def _in_words(error: httpx.TransportError) -> Phrase:
-    """Say what went wrong between here and the service, without the words of the libraries below."""
-    if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return Phrase("the service's certificate cannot be verified")
-        return Phrase("the service cannot be reached")
-    if isinstance(error, httpx.TimeoutException):
-        return Phrase("the service did not answer in time")
-    if isinstance(error, httpx.ProxyError):
-        return Phrase("the proxy did not let the request through")
-    return Phrase("the connection broke off")
+def _bearer(token: str) -> Header:
+    return b"Authorization", f"Bearer {token}".encode("ascii")

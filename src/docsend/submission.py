@@ -13,8 +13,8 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,7 +163,14 @@ class Submission:
 
     def of(self, documents: tuple[Document | UnreadDocument, ...]) -> Submission:
         """Give the same submission with these documents."""
-        return replace(self, documents=documents)
+        return Submission(**self.said(), documents=documents)
+
+    def said(self) -> dict[str, Any]:
+        """Give what was stated, by the names of the fields; documents are not among them."""
+        return {name: value for name in _STATEMENTS if (value := getattr(self, name)) is not None}
+
+
+_STATEMENTS = tuple(known.name for known in fields(Submission) if known.name != "documents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,14 +269,16 @@ def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
     return base64.b32encode(digest).decode("ascii").rstrip("=")
 
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(value: Json) -> bytes:
     """Canonical JSON (RFC 8785, JCS) of a value whose member names are ASCII and whose numbers are integers.
 
     Within those bounds Python's encoder already writes what the RFC asks for: names sorted, no blanks,
     the shortest escapes, UTF-8; a lone surrogate raises UnicodeEncodeError.
     """
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8")
+    return _CANONICAL.encode(value).encode("utf-8")
 
 
 # -- receipts ------------------------------------------------------------------------------------------

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import jsonschema
 
 import docsend
@@ -44,9 +43,9 @@ from docsend import (
     receipts,
     rules,
     search,
-    service,
     settings,
     shapes,
+    wire,
 )
 from docsend.cli import app
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, UsageFault
@@ -841,7 +840,7 @@ class _Answers(_Inputs):
     def near(self, rng: random.Random) -> Violations:
         status, headers, body = self.answer(rng)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        answer = answers.Answer(status, httpx.Headers(encoded), body)
+        answer = answers.Answer(status, wire.read_headers(encoded), body)
         for name, read in self._readers().items():
             try:
                 got = read(answer)
@@ -1097,10 +1096,10 @@ class _Settings(_Inputs):
             not endpoint.url.startswith("https") or rng.random() < 0.1
         ):  # the stores of certificates load slowly
             with contextlib.suppress(UsageFault):
-                service._client(endpoint.url, endpoint.proxy).close()
+                wire.Wire(endpoint.url, endpoint.proxy).close()
         elif endpoint.proxy is not None:
             with contextlib.suppress(UsageFault):
-                service._client("http://127.0.0.1", endpoint.proxy).close()
+                wire.Wire("http://127.0.0.1", endpoint.proxy).close()
 
     def _good(self, url: str) -> Violations:
         parts = urlsplit(url)

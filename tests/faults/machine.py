@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -28,6 +27,7 @@ from hypothesis.stateful import (
 from docsend import catalog, documents, rules, send
 from docsend.answers import Forgotten
 from docsend.errors import DocsendError, Refused
+from docsend.language import Phrase
 from docsend.ledger import Ledger
 from docsend.patience import Patience
 from docsend.sandbox import server
@@ -35,6 +35,7 @@ from docsend.sandbox.store import KEEPS_UNFINISHED, Store
 from docsend.service import Service
 from docsend.settings import Endpoint
 from docsend.submission import CheckedSubmission, Submission
+from docsend.wire import Unanswered
 from faults import lab
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ class Faulty(Service):
     def _exchange(self, asked: Any) -> Any:
         number = next(self._count)
         if self._fault == (number, False):
-            raise httpx.ConnectError("lost before")
+            raise Unanswered(Phrase("lost before"), may_have_arrived=False)
         answer = super()._exchange(asked)
         if self._fault == (number, True):
-            raise httpx.ReadError("lost after")
+            raise Unanswered(Phrase("lost after"), may_have_arrived=True)
         return answer
 
 

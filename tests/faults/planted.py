@@ -97,14 +97,14 @@ BUGS = (
         "a further try sends the rest of the document only",
         (
             (
-                "service.py",
-                "        for start in range(0, len(content), _BLOCK):\n",
+                "wire.py",
+                "    for start in range(0, len(content), _BLOCK):\n",
                 (
-                    "        for start in range(_sent.get(document.sha256, 0), len(content), _BLOCK):\n"
-                    "            _sent[document.sha256] = start + _BLOCK\n"
+                    "    for start in range(_sent.get(hash(content), 0), len(content), _BLOCK):\n"
+                    "        _sent[hash(content)] = start + _BLOCK\n"
                 ),
             ),
-            ("service.py", "_SLICE = 64 * 1024\n", "_SLICE = 64 * 1024\n_sent: dict = {}\n"),
+            ("wire.py", "_SLICE = 64 * 1024\n", "_SLICE = 64 * 1024\n_sent: dict = {}\n"),
         ),
         "network",
     ),
@@ -112,11 +112,16 @@ BUGS = (
         "redirects are followed",
         (
             (
-                "service.py",
-                "self._client.send(request, stream=True)",
-                "self._client.send(request, stream=True, follow_redirects=True)",
+                "wire.py",
+                "                return _answer(response, most)\n",
+                (
+                    "                if 300 <= response.status < 400 and response.status != 304:\n"
+                    "                    there = urlsplit(read_headers(response.headers)['location'])\n"
+                    "                    return Wire(f'{there.scheme}://{there.netloc}', None).exchange(\n"
+                    "                        method, there.path, headers, body, deadline=deadline, most=most)\n"
+                    "                return _answer(response, most)\n"
+                ),
             ),
-            ("service.py", "300 <= response.status_code < 400", "False"),
         ),
         "network",
     ),
@@ -178,11 +183,11 @@ BUGS = (
         "the session's token is written to the log",
         (
             (
-                "service.py",
-                "        _clock.deadline = deadline\n",
+                "wire.py",
+                "        line.deadline = deadline\n",
                 (
-                    "        _clock.deadline = deadline\n"
-                    "        sys.stderr.write(f\"{request.headers.get('authorization')}\\n\")\n"
+                    "        line.deadline = deadline\n"
+                    "        __import__('sys').stderr.write(f\"{dict(headers).get(b'Authorization', b'').decode()}\\n\")\n"
                 ),
             ),
         ),

@@ -174,11 +174,10 @@ def _runner(
     jobs: int,
 ) -> "Iterator[tuple[Runner, Deliver]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
-    from docsend import send as journey  # noqa: PLC0415 - brings httpx
+    from docsend import send as journey  # noqa: PLC0415 - brings httpcore
     from docsend.batch import Runner, Steps  # noqa: PLC0415
 
-    name = session.settings.chosen_endpoint().name
-    runner = Runner(batch, plan, ledger, name, jobs=jobs)
+    runner = Runner(batch, plan, jobs=jobs)
     steps = Steps(runner, session.console.say)
     with session.service(steps, account, jobs=runner.jobs, sleep=runner.sleep) as far_side:
         required = journey.Required(far_side)
