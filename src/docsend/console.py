@@ -109,6 +109,8 @@ def safe(text: object) -> str:
 _STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
+# Of a long list of JSON: what stays in memory, and what is written at once.
+_HELD_BYTES, _PIECE = 8 * 2**20, 2**20
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -206,13 +208,20 @@ class Console:
             self.error(unwritten.message)
 
     def json(self, value: Any) -> None:
-        stream = sys.stdout
-        plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
-        # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
-        text = json.dumps(value, ensure_ascii=plain)
-        # In JSON these stand in texts only, and an escape is the same character.
-        text = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-        self._put(text + "\n")
+        self._put(_json_text(value) + "\n")
+
+    def _json_list(self, head: dict[str, str], name: str, items: Iterable[Any]) -> None:
+        """Write one object with a list of any length in it, as a whole or, if an item fails, not at all."""
+        from tempfile import SpooledTemporaryFile  # noqa: PLC0415 - only lists that may be long
+
+        with SpooledTemporaryFile(_HELD_BYTES, "w+", encoding="utf-8", newline="") as text:
+            text.write(_json_text({**head, name: []}).removesuffix("]}"))
+            for count, item in enumerate(items):
+                text.write((", " if count else "") + _json_text(item))
+            text.write("]}\n")
+            text.seek(0)
+            while piece := text.read(_PIECE):
+                self._put(piece)
 
     def received(self, result: Result, checked: CheckedSubmission, receipt: Receipt) -> None:
         """Show a receipt: a panel for a person, lines for a file."""
@@ -322,14 +331,11 @@ class Console:
         ]
         self._card(entry.state, rows, footnote=NOT_APPROVED if receipt else None)
 
-    def receipts(self, entries: Sequence[tuple[Kept, Receipt | None]]) -> None:
+    def receipts(self, entries: Iterable[tuple[Kept, Receipt | None]]) -> None:
         """List what the ledger holds, the latest first."""
         if self._as_json:
-            listed = [shapes.kept(entry, receipt) for entry, receipt in entries]
-            self.json({"schema": "docsend.receipts/1", "receipts": listed})
-            return
-        if not entries:
-            self.say(Phrase("nothing has been sent from here yet; `docsend send FILE` does"))
+            listed = (shapes.kept(entry, receipt) for entry, receipt in entries)
+            self._json_list({"schema": "docsend.receipts/1"}, "receipts", listed)
             return
         rows = [
             {
@@ -343,6 +349,9 @@ class Console:
             }
             for entry, receipt in entries
         ]
+        if not rows:
+            self.say(Phrase("nothing has been sent from here yet; `docsend send FILE` does"))
+            return
         # `receipts show` has the rest.
         narrow = ("key", "state", "receipt", "time", "reference")
         is_narrow = self._draws(sys.stdout) and shutil.get_terminal_size().columns < _VERY_WIDE
@@ -874,6 +883,16 @@ def arrived(document: Document, number: int, count: int) -> Phrase:
 
 def trying_again(reason: str, seconds: float) -> Phrase:
     return Phrase("{reason}; trying again in {seconds:.1f} s", reason=reason, seconds=seconds)
+
+
+def _json_text(value: Any) -> str:
+    """Give a value as JSON that stdout can write and no terminal takes for anything else."""
+    stream = sys.stdout
+    plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
+    # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
+    text = json.dumps(value, ensure_ascii=plain)
+    # In JSON these stand in texts only, and an escape is the same character.
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _duration(seconds: float) -> Phrase:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,7 +38,25 @@ State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", 
 STATES: tuple[State, ...] = get_args(State)
 
 _APPLICATION_ID = 0x646F6373  # "docs"
-_VERSION = 2
+_VERSION = 3
+_PAGE = 500
+_LAST_CHARACTER = "\U0010ffff"
+# The services that there are, without looking at each submission: the primary key begins with them.
+_SERVICES = """
+WITH RECURSIVE known (service) AS (
+    SELECT min(service) FROM submission
+    UNION ALL
+    SELECT (SELECT min(service) FROM submission WHERE service > known.service) FROM known
+    WHERE known.service IS NOT NULL
+)
+SELECT service FROM known WHERE service IS NOT NULL
+"""
+# What few are, of however many: a look at these does not look at all the others.
+_OF_FEW = """
+CREATE INDEX submission_unfinished ON submission (planned_at, key)
+    WHERE state IN ('planned', 'open', 'sending');
+CREATE INDEX submission_required ON submission (service, required) WHERE required IS NOT NULL;
+"""
 _BUSY_S = 30.0  # how long another process may hold the file
 _SCHEMA = f"""
 CREATE TABLE submission (
@@ -59,6 +78,7 @@ CREATE TABLE submission (
     CHECK ((state = 'received') = (receipt IS NOT NULL))
 ) STRICT;
 CREATE INDEX submission_by_time ON submission (planned_at);
+{_OF_FEW}
 CREATE TABLE document (
     service  TEXT NOT NULL,
     key      TEXT NOT NULL,
@@ -194,10 +214,14 @@ class Ledger:
 
     def named(self, start: str) -> list[Entry]:
         """Give the submissions whose key begins so; more than one if several services have it."""
+        first = start.upper()
         with self._failures_named(), self._lock:
             return [
                 self._with_documents(entry)
-                for entry in self._select("WHERE substr(key, 1, ?) = ?", len(start), start.upper())
+                for (service,) in self._connection.execute(_SERVICES).fetchall()
+                for entry in self._select(
+                    "WHERE service = ? AND key >= ? AND key < ?", service, first, first + _LAST_CHARACTER
+                )
             ]
 
     def requested(self, service: str, required: str) -> Entry | None:
@@ -214,10 +238,26 @@ class Ledger:
             found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
             return [self._with_documents(entry) for entry in found]
 
-    def entries(self, *, most: int | None = None) -> list[Entry]:
-        """Give all submissions, the latest first, without their documents."""
-        with self._failures_named(), self._lock:
-            return self._select("ORDER BY planned_at DESC, key LIMIT ?", -1 if most is None else most)
+    def entries(self, *, most: int | None = None) -> Iterator[Entry]:
+        """Give all submissions, the latest first, without their documents; a page at a time.
+
+        Between two pages others may write: nobody who reads slowly keeps a send from the ledger.
+        """
+        left = sys.maxsize if most is None else most
+        where = ""
+        after: tuple[str, ...] = ()
+        while left > 0:
+            with self._failures_named(), self._lock:
+                page = self._select(
+                    f"{where} ORDER BY planned_at DESC, key, service LIMIT ?", *after, min(left, _PAGE)
+                )
+            yield from page
+            if len(page) < _PAGE:
+                return
+            left -= len(page)
+            last = page[-1]
+            where = "WHERE planned_at <= ? AND (planned_at < ? OR (key, service) > (?, ?))"
+            after = (last.planned_at, last.planned_at, last.key, last.service)
 
     # -- what happens ----------------------------------------------------------------------------------
 
@@ -396,17 +436,18 @@ class Ledger:
                 Phrase("the ledger {file} was written by a newer docsend", file=self._file),
                 Phrase("update docsend on this machine"),
             )
-        if version in range(1, _VERSION):
+        if version == 1:
             raise LocalFailure(
                 Phrase("the ledger {file} was written by an unreleased docsend", file=self._file),
                 Phrase("move it aside: it is not read any more"),
             )
-        if version == 0:
+        if version < _VERSION:
             with self._transaction() as connection:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version == 0:  # no other process was faster
-                    for statement in _statements(_SCHEMA):
-                        connection.execute(statement)
+                # No other process was faster. Version 2 lacks indexes, and has everything else.
+                script = {0: _SCHEMA, 2: f"{_OF_FEW}PRAGMA user_version = {_VERSION};\n"}.get(version, "")
+                for statement in _statements(script):
+                    connection.execute(statement)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

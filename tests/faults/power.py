@@ -739,7 +739,7 @@ def _client_broke(promise: Promise, state: str, receipt: bytes | None, *, has_do
 
 def _ledger_opens(home: Path) -> None:
     with Ledger(home / _LEDGER) as ledger:
-        ledger.entries()
+        list(ledger.entries())
 
 
 def _ledger_restarts(home: Path, again: Sequence[str], _promises: Sequence[Promise]) -> Broken:

@@ -53,9 +53,10 @@ def list_(
 
     page = _PAGE if most is None and session.console.pages else None
     with session.ledger() as ledger:
-        entries = ledger.entries(most=page + 1 if page else most)
-    session.console.receipts([(entry, receipts.kept(entry)) for entry in entries[:page]])
-    if page and len(entries) > page:
+        entries = ledger.entries(most=page or most)
+        session.console.receipts((entry, receipts.kept(entry)) for entry in entries)
+        has_more = page is not None and len(list(ledger.entries(most=page + 1))) > page
+    if has_more:
         session.console.say(Phrase("these are the latest {page}; --most N lists more", page=page))
 
 
