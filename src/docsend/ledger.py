@@ -1,8 +1,10 @@
 """The ledger: which submissions were planned, what became of them, and their receipts. SQLite.
 
 What it promises (design: "The journey, and what holds at every instant"):
-- what a call wrote is on the disk when it returns (`synchronous=FULL`). What several threads write at the
-  same time is one commit, so that many workers do not wait for the disk one after another;
+- a plan, a receipt and an end are on the disk when the call that wrote them returns (`synchronous=FULL`).
+  What several threads write at the same time is one commit, so that they do not wait for the disk in turn;
+- `open` and `sending` are notes, which go with the next commit: who was killed before it asks the service,
+  which knows better. Only a personal `sending` waits for the disk: its requirement is gone afterwards;
 - states go one way, `planned -> open -> sending -> received`, or end in `refused` or `withdrawn`; a
   trigger keeps `received` and `withdrawn` for ever. `refused` alone may be planned again: the service
   keeps nothing of what it refused, and the cause may be gone;
@@ -202,12 +204,15 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with contextlib.suppress(LocalFailure):  # notes, no more
+            self._settle_notes()
         self._connection.close()
 
     # -- what is known ---------------------------------------------------------------------------------
 
     def find(self, service: str, key: str) -> Entry | None:
         """Give the submission of this key, with its documents."""
+        self._settle_notes()
         with self._failures_named(), self._lock:
             rows = self._select("WHERE service = ? AND key = ?", service, key)
             return self._with_documents(rows[0]) if rows else None
@@ -234,6 +239,7 @@ class Ledger:
 
     def unfinished(self) -> list[Entry]:
         """Give what was begun and has not ended, the earliest first, with its documents."""
+        self._settle_notes()
         with self._failures_named(), self._lock:
             found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
             return [self._with_documents(entry) for entry in found]
@@ -315,11 +321,15 @@ class Ledger:
 
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
-        self._move(service, key, "open", of=("planned",))
+        self._note(_moving(service, key, "open", self._timestamp(), of=("planned",)))
 
-    def sending(self, service: str, key: str) -> None:
+    def sending(self, service: str, key: str, *, is_durable: bool = False) -> None:
         """Note that the service has every document and is about to be asked to receive them."""
-        self._move(service, key, "sending", of=("planned", "open"))
+        move = _moving(service, key, "sending", self._timestamp(), of=("planned", "open"))
+        if is_durable:
+            self._write(move)
+        else:
+            self._note(move)
 
     def received(self, service: str, key: str, receipt: Receipt) -> None:
         """Keep the receipt. Only after this returns may anybody be told.
@@ -356,18 +366,20 @@ class Ledger:
         problem: str | None = None,
     ) -> bool:
         """Go one state on, and tell so; False, and nothing happens, if another process is further along."""
-        marks = ", ".join("?" * len(of))
         now = self._timestamp()
+        return self._write(_moving(service, key, state, now, of=of, receipt=receipt, problem=problem))
 
-        def write(connection: sqlite3.Connection) -> bool:
-            moved = connection.execute(
-                "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
-                f" WHERE service = ? AND key = ? AND state IN ({marks})",
-                (state, receipt, problem, now, service, key, *of),
-            )
-            return moved.rowcount == 1
+    def _note(self, write: Callable[[sqlite3.Connection], object]) -> None:
+        """Let a change go with the next commit: if it is lost, nothing is but a line of a report."""
+        note = _Change(write)
+        note.is_alone = True
+        with self._door:
+            self._wanted.append(note)
 
-        return self._write(write)
+    def _settle_notes(self) -> None:
+        """Write down what is only noted yet, before anybody looks or the ledger is closed."""
+        if self._wanted:
+            self._write(lambda _: None)
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
         """Make a change, and return when it is on the disk.
@@ -477,6 +489,30 @@ class Ledger:
 
     def _timestamp(self) -> str:
         return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moving(
+    service: str,
+    key: str,
+    state: State,
+    now: str,
+    *,
+    of: tuple[State, ...],
+    receipt: bytes | None = None,
+    problem: str | None = None,
+) -> Callable[[sqlite3.Connection], bool]:
+    """Give the change that moves a submission one state on, and tells whether it did."""
+    marks = ", ".join("?" * len(of))
+
+    def write(connection: sqlite3.Connection) -> bool:
+        moved = connection.execute(
+            "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
+            f" WHERE service = ? AND key = ? AND state IN ({marks})",
+            (state, receipt, problem, now, service, key, *of),
+        )
+        return moved.rowcount == 1
+
+    return write
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -121,7 +121,7 @@ def _go(
             if isinstance(standing, answers.Opened):
                 ledger.opened(far_side.name, submission.key)
                 _put_missing(submission, standing, far_side)
-                ledger.sending(far_side.name, submission.key)
+                ledger.sending(far_side.name, submission.key, is_durable=submission.is_signed)
                 receipt, is_repeated = far_side.send(submission), False
             else:
                 receipt, is_repeated = standing, True
