@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Header = tuple[bytes, bytes]
 
 _BLOCK = 128 * 1024
-_SLICE = 64 * 1024
+_SLICE = 128 * 1024
 _KEPT_S = 5.0  # how long a connection that nobody uses stays open
 _LIMITS = {"timeout": {"connect": 10.0, "read": 30.0, "write": 30.0, "pool": 30.0}}
 _ALWAYS = (
@@ -316,8 +316,9 @@ class _Timed(httpcore.NetworkStream):
         return self._inner.read(max_bytes, self._line.left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        view = memoryview(buffer)  # what is sent in parts is not copied for it
         for start in range(0, len(buffer), _SLICE):
-            self._inner.write(buffer[start : start + _SLICE], self._line.left(timeout))
+            self._inner.write(view[start : start + _SLICE], self._line.left(timeout))
 
     def close(self) -> None:
         self._inner.close()
