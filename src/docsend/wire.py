@@ -318,7 +318,8 @@ class _Timed(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         view = memoryview(buffer)  # what is sent in parts is not copied for it
         for start in range(0, len(buffer), _SLICE):
-            self._inner.write(view[start : start + _SLICE], self._line.left(timeout))
+            part = view[start : start + _SLICE]
+            self._inner.write(part, self._line.left(timeout))  # type: ignore[arg-type]  # bytes-like will do
 
     def close(self) -> None:
         self._inner.close()
