@@ -85,7 +85,7 @@ def _guided(home: Path, language: str) -> list[Line]:
     terminal.rest()
     choosing = _lines(terminal)
     terminal.type(ENTER)
-    for answer in ("", "", ""):
+    for answer in ("", "", "y"):
         _next(terminal, answer)
     assert terminal.finish() == 0, terminal.shown
     quoted = f"'{name}'" if " " in name else name

@@ -78,7 +78,16 @@ def test_unfinished_submissions_are_counted(run, sandbox, payslip, home) -> None
     assert "receipts resume" in found["cure"]
 
 
-@pytest.mark.parametrize(("date", "verdict"), [("Mon, 23 Nov 2020 05:00:00 GMT", "warning"), ("", "good")])
+@pytest.mark.parametrize(
+    ("date", "verdict"),
+    [
+        ("Mon, 23 Nov 2020 05:00:00 GMT", "warning"),
+        ("Mon, 23 Nov 2020 05:00:00", "warning"),
+        ("Mon, 23 Nov 2099 05:00:00 -0000", "warning"),
+        ("yesterday", "good"),
+        ("", "good"),
+    ],
+)
 def test_a_clock_that_disagrees_with_the_services_is_told(run, date, verdict) -> None:
     def answer(_asked):
         headers = {"Content-Type": "application/json", "ETag": '"1"', **({"Date": date} if date else {})}
@@ -129,3 +138,44 @@ def test_a_configuration_with_numbers_that_others_can_read_is_told(run, home) ->
     (home / "docsend" / "config.toml").chmod(0o644)
     found = findings(run("doctor", "--json"))["configuration"]
     assert (found["verdict"], found["cure"].split()[0]) == ("warning", "chmod")
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [("empty", "good"), ("journal", "warning"), ("written", "warning")],
+)
+def test_a_ledger_in_use_or_interrupted_is_no_damage(run, sandbox, payslip, home, state, verdict) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    file = home / "docsend" / "ledger.sqlite3"
+    holder = sqlite3.connect(file, isolation_level=None)
+    if state == "empty":
+        file.write_bytes(b"")
+    elif state == "journal":
+        (home / "docsend" / "ledger.sqlite3-journal").write_bytes(b"what a killed process left")
+    else:
+        holder.execute("BEGIN EXCLUSIVE")
+    outcome = run("doctor", "--json")
+    holder.close()
+    ledger = findings(outcome)["ledger"]
+    assert (outcome.code, ledger["verdict"]) == (0, verdict), ledger
+    assert "restore" not in (ledger["cure"] or "")
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "verdict"), [(0o600, "1002", "good"), (0o644, "1002", "bad"), (0o600, None, "bad")]
+)
+def test_a_password_file_is_looked_at(run, home, monkeypatch, mode, code, verdict) -> None:
+    file = home / "password.txt"
+    file.write_text("fictional-clear")
+    file.chmod(mode)
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(file))
+    if code:
+        monkeypatch.setenv("DOCSEND_CODE", code)
+    keyring = findings(run("doctor", "--json"))["keyring"]
+    assert keyring["verdict"] == verdict, keyring
+    assert verdict == "good" or keyring["cure"]
+
+
+def test_the_sandbox_inside_the_process_is_not_started_for_a_look(run, home) -> None:
+    assert findings(run("doctor", "--service", "sandbox", "--json"))["service"]["verdict"] == "good"
+    assert not (home / "docsend").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
@@ -41,10 +40,12 @@ def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_
     terminal.answer("branch", ENTER)
     terminal.answer("remark", "as agreed" + ENTER)
     summary = terminal.read_until("send it?")
+    terminal.type(ENTER)  # one too many is no answer
+    assert "an answer is needed" in terminal.read_until("an answer is needed")
     assert sandbox.count() == 0
     for shown in ("Unemployment (unemployment)", "payslip.pdf, 618 bytes", "as agreed", "••••••018"):
         assert shown in summary, summary
-    terminal.type(ENTER)
+    terminal.type("y" + ENTER)
     assert terminal.finish() == 0
     assert sandbox.count() == 1
     command = terminal.shown.splitlines()[-1]
@@ -67,7 +68,7 @@ def test_only_what_is_missing_is_asked(guided, sandbox, payslip) -> None:
     terminal.answer("id number of the insured person:", PERSON + ENTER)
     asked = terminal.read_until("send it?")
     assert not [word for word in ("subject:", "category:", "branch [", "remark,") if word in asked]
-    terminal.type(ENTER)
+    terminal.type("y" + ENTER)
     assert terminal.finish() == 0
 
 
@@ -95,7 +96,7 @@ def test_words_of_every_language_find_a_choice_whatever_language_is_spoken(guide
     assert terminal.finish() == 130
 
 
-def test_a_wrong_number_is_told_while_it_is_written(guided, payslip) -> None:
+def test_a_wrong_number_is_told_before_the_next_question(guided, payslip) -> None:
     terminal = guided(payslip, *ABOUT)
     terminal.answer("id number of the insured person:", "123456789" + ENTER)
     assert "the id number is not one" in terminal.read_until("the id number is not one")
@@ -129,7 +130,7 @@ def test_a_no_at_the_end_sends_nothing(guided, sandbox, payslip) -> None:
 def test_without_files_one_is_asked_for(guided, sandbox, payslip) -> None:
     terminal = guided(*ABOUT, *WHO, "--branch", "haifa", "--remark", "x")
     terminal.answer("document:", str(payslip) + ENTER)
-    terminal.answer("send it?", ENTER)
+    terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
     assert sandbox.count() == 1
 
@@ -161,7 +162,7 @@ def test_an_employer_is_asked_for_and_the_booklet_number_is_not_echoed(guided, s
     terminal.answer("document type:", "correction-letter" + ENTER)
     terminal.answer("branch [", ENTER)
     terminal.answer("remark", ENTER)
-    terminal.answer("send it?", ENTER)
+    terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
     assert sandbox.count() == 1
     assert "7134-22" not in terminal.raw
@@ -171,7 +172,7 @@ def test_a_kept_sender_can_be_chosen(guided, sandbox, payslip, run) -> None:
     assert run("senders", "add", "client-4711", "--id", PERSON).code == 0
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
     terminal.answer("client-4711", "client" + ENTER)
-    terminal.answer("send it?", ENTER)
+    terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
     assert sandbox.count() == 1
     assert "--sender client-4711" in terminal.shown.replace("\n", "")
@@ -185,7 +186,7 @@ def test_the_result_alone_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> 
     terminal.answer("id number", PERSON + ENTER)
     terminal.answer("branch", ENTER)
     terminal.answer("remark", ENTER)
-    terminal.answer("send it?", ENTER)
+    terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
     lines = receipt.read_text("utf-8").splitlines()
     assert lines[0] == "received"
@@ -219,14 +220,99 @@ def test_who_has_to_sign_in_is_told_before_further_questions(guided, payslip) ->
     assert "subject:" not in terminal.shown
 
 
-def test_a_second_run_of_the_command_that_was_told_would_find_the_receipt(
-    guided, sandbox, payslip, run
-) -> None:
-    terminal = guided(payslip, *ABOUT)
+def told(terminal: Terminal) -> list[str]:
+    """Give the command that was told, taken apart as a shell does."""
+    quoted = terminal.shown.split("without questions:\n")[1].split("\n")[0]
+    command = f"for word in {quoted}; do printf '%s\\0' \"$word\"; done"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, text=True)
+    return done.stdout.split("\0")[:-1]
+
+
+@pytest.mark.parametrize("remark", ["as agreed", "l'accord", "שלום"])
+def test_the_command_that_was_told_finds_the_receipt(guided, sandbox, payslip, run, remark) -> None:
+    terminal = guided(payslip, *ABOUT, columns=400)
     terminal.answer("id number", PERSON + ENTER)
+    terminal.answer("branch", "haifa" + ENTER)
+    terminal.answer("remark", remark + ENTER)
+    terminal.answer("send it?", "y" + ENTER)
+    assert terminal.finish() == 0
+    words = [PERSON if word.startswith("••") else word for word in told(terminal)]
+    again = run(*words[1:], "--json")
+    assert (again.code, again.json["repeated"]) == (0, True), again.err
+
+
+def test_the_command_that_was_told_says_again_and_whom_it_was_for_beside_the_sender(
+    guided, payslip, run
+) -> None:
+    assert run("senders", "add", "client", "--id", PERSON).code == 0
+    about = (*ABOUT, "--branch", "haifa")
+    terminal = guided(payslip, *about[:-4], "--sender", "client", "--id", "000000026", "--again", columns=400)
+    terminal.answer("document type", "payslips" + ENTER)
     terminal.answer("branch", ENTER)
     terminal.answer("remark", ENTER)
-    terminal.answer("send it?", ENTER)
+    terminal.answer("send it?", "n" + ENTER)
+    assert terminal.finish() == 130
+    words = told(terminal)
+    assert words[words.index("--id") + 1].endswith("026")
+    assert words[words.index("--sender") + 1] == "client"
+    assert "--again" in words
+
+
+def test_nothing_of_a_booklet_number_is_told(guided, payslip) -> None:
+    who = ("--employer-file", "900000019", "--booklet", "713422", "--mobile", "0501234567")
+    terminal = guided(
+        payslip, "--to", "employer-collection", *who, "--category", "correspondence", columns=400
+    )
+    terminal.answer("document type:", "correction-letter" + ENTER)
+    terminal.answer("branch", ENTER)
+    terminal.answer("remark", ENTER)
+    terminal.answer("send it?", "n" + ENTER)
+    terminal.finish()
+    assert told(terminal)[told(terminal).index("--booklet") + 1] == "…"
+
+
+def test_a_type_that_is_filed_online_can_be_chosen_and_its_address_is_told(guided, payslip) -> None:
+    terminal = guided(payslip, "--to", "benefits", "--subject", "unemployment", *WHO)
+    terminal.answer("category:", "claim" + ENTER)
+    terminal.answer("document type", ENTER if "document type [" in terminal.shown else "claim" + ENTER)
+    assert terminal.finish() == 3
+    assert "[online-form-required]" in terminal.shown
+    assert "https://" in terminal.shown
+
+
+def test_only_destinations_that_take_what_is_stated_are_offered(guided, payslip, run) -> None:
+    run("senders", "add", "client", "--id", PERSON)
+    terminal = guided(payslip, "--sender", "client")
+    shown = terminal.read_until("health-funds")
+    assert "benefits" in shown
+    assert "employer-collection" not in shown
+    terminal.type(CTRL_C)
+    terminal.finish()
+
+
+def test_senders_are_found_by_any_part_of_their_names(guided, payslip, run) -> None:
+    run("senders", "add", "Client 77 Cohen", "--id", PERSON)
+    terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
+    terminal.answer("sender:", "cohen" + ENTER)
+    terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
-    listed = json.loads(run("receipts", "--json").out)["receipts"]
-    assert len(listed) == 1
+
+
+def test_a_file_that_is_not_there_is_asked_for_again_and_home_is_known(guided, home, run) -> None:
+    samples.write(home, "scan.pdf", samples.pdf())
+    terminal = guided(*ABOUT, *WHO, "--branch", "haifa", "--remark", "x")
+    terminal.answer("document:", "~/scam.pdf" + ENTER)
+    assert "there is no file" in terminal.read_until("there is no file")
+    terminal.type(CTRL_U + "~/scan.pdf" + ENTER)
+    terminal.answer("send it?", "y" + ENTER)
+    assert terminal.finish() == 0
+
+
+def test_the_menu_comes_back_when_something_is_taken_back(guided, payslip) -> None:
+    terminal = guided(payslip)
+    terminal.answer("health-funds", "person")
+    terminal.rest()
+    terminal.type("\x7f" * 6)
+    assert "health-funds" in terminal.read_until("health-funds")
+    terminal.type(CTRL_C)
+    assert terminal.finish() == 130

@@ -147,6 +147,8 @@ def test_every_help_is_translated(run, command) -> None:
         ((), {"LANG": "he_IL.UTF-8"}, "he"),
         ((), {"LANG": "iw_IL"}, "he"),
         ((), {"LANG": "de_DE.UTF-8"}, "en"),
+        ((), {"LANG": "frr_DE.UTF-8"}, "en"),
+        ((), {"LC_MESSAGES": "fr_CA"}, "fr"),
         ((), {"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
         ((), {"LANG": "fr_FR.UTF-8", "DOCSEND_LANG": "he"}, "he"),
         (("--lang", "fr"), {"LANG": "he_IL.UTF-8", "DOCSEND_LANG": "he"}, "fr"),

@@ -6,6 +6,7 @@ import csv
 import json
 import stat
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_booklet_number_goes_to_the_keyring_and_nowhere_else(
 ) -> None:
     kept = add_employer(spawn)
     assert kept.code == 0, kept.err
-    assert "booklet" not in config.read_text("utf-8")
+    assert BOOKLET not in config.read_text("utf-8")
     sent = run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url, "--json")
     assert sent.code == 0, sent.err
     (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
@@ -85,6 +86,61 @@ def test_an_employer_without_a_kept_booklet_number_takes_it_from_the_option(
     assert (without.code, "--booklet" in without.err) == (2, True)
     given = run("send", payslip, *LETTER, "--sender", "bakery", "--booklet", "7", "--service", sandbox.url)
     assert given.code == 0, given.err
+
+
+def test_another_employer_under_the_name_is_never_sent_with_the_booklet_number_of_the_first(
+    run, spawn, payslip, keyring, home
+) -> None:
+    assert add_employer(spawn).code == 0
+    other = ("--employer-file", "900000027", "--mobile", "0501234567")
+    assert "each send needs --booklet" in run("senders", "add", "bakery", *other).err
+    checked = run("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json")
+    assert checked.problems == ["booklet-missing"]
+    kept = [file.read_text("utf-8") for file in home.rglob("*") if file.is_file() and "keyring" in file.name]
+    assert not [text for text in kept if "bakery" in text]
+
+
+def test_an_employer_without_a_kept_booklet_number_needs_no_keyring(run, payslip) -> None:
+    kept = run(
+        "senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567", "--no-input"
+    )
+    assert kept.code == 0
+    assert run("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json").problems == [
+        "booklet-missing"
+    ]
+    assert run("send", payslip, *LETTER, "--sender", "bakery", "--booklet", "7", "--dry-run").code == 0
+    assert run("senders", "remove", "bakery").code == 0
+
+
+@pytest.mark.parametrize(
+    "text", ['senders = {b = {id = "000000026"}}\n', 'senders.b.id = "000000026"\npatience = 7\n']
+)
+def test_a_configuration_in_an_unusual_form_is_changed_rightly_or_not_at_all(run, config, text) -> None:
+    config.parent.mkdir()
+    config.write_text(text)
+    done = run("senders", "add", "a", "--id", PERSON)
+    after = tomllib.loads(config.read_text("utf-8"))
+    if done.code == 0:
+        assert after == {**tomllib.loads(text), "senders": {"b": {"id": "000000026"}, "a": {"id": PERSON}}}
+    else:
+        assert (done.code, config.read_text("utf-8")) == (2, text)
+
+
+def test_a_sender_is_changed_in_its_place_and_comments_stay(run, config) -> None:
+    config.parent.mkdir()
+    lines = ("\ufeff[senders.a]  # first", 'id = "000000026"  # was', "", "# about b", "[senders.b]")
+    config.write_bytes("\r\n".join((*lines, 'id = "000000034"', "")).encode())
+    assert run("senders", "add", "a", "--id", PERSON).code == 0
+    after = config.read_bytes().decode()
+    for kept in ("# first", "# was", "# about b\r\n[senders.b]"):
+        assert kept in after
+
+
+def test_several_processes_that_keep_senders_lose_none(spawn, config) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda n: spawn("senders", "add", f"client-{n}", "--id", PERSON), range(12)))
+    assert {outcome.code for outcome in done} == {0}
+    assert len(tomllib.loads(config.read_text("utf-8"))["senders"]) == 12
 
 
 def test_what_stands_in_the_configuration_beside_senders_stays(run, config) -> None:
@@ -115,6 +171,8 @@ def test_a_configuration_that_is_linked_to_stays_where_it_is(run, config, tmp_pa
         (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "the mobile number is not one"),
         (("add", "x" * 65, "--id", PERSON), 2, "cannot be the name of a sender"),
         (("add", "a\nb", "--id", PERSON), 2, "cannot be the name of a sender"),
+        (("add", "x", "--id", PERSON, "--mobile", "0501234567"), 2, "are for employers"),
+        (("add", "-x", "--id", PERSON), 2, "no such option"),
         (("remove", "nobody"), 2, "there is no sender 'nobody' here"),
     ],
 )

@@ -56,8 +56,10 @@ def main(words: Sequence[str]) -> int:
             f"!files {','.join(each.extensions)}" if isinstance(each, Files) else "\t".join(each).rstrip("\t")
             for each in candidates(words or [""])
         ]
-        # What a service or a manifest said may not steer a terminal from here (invariant 7).
-        lines = ["".join(c if c.isprintable() or c == "\t" else "?" for c in line) for line in lines]
+        # What a service or a manifest said may not steer a terminal from here (invariant 7); blanks may.
+        lines = [
+            "".join(c if c.isprintable() or c in "\t\u00a0\u202f" else "?" for c in line) for line in lines
+        ]
         # In UTF-8, whatever the locale: labels may be Hebrew.
         sys.stdout.buffer.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
         sys.stdout.flush()

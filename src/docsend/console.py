@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from docsend.result import Result
     from docsend.senders import Sender
     from docsend.service import Watcher
-    from docsend.settings import Settings
+    from docsend.settings import Endpoint, Settings
     from docsend.submission import (
         CheckedSubmission,
         Problem,
@@ -243,7 +243,9 @@ class Console:
             self.say(Phrase("this submission had been received before; no document was sent again"))
         self._card(heading, rows)
 
-    def summary(self, checked: CheckedSubmission, catalog: Catalog, sender: str | None) -> None:
+    def summary(
+        self, checked: CheckedSubmission, catalog: Catalog, sender: str | None, endpoint: Endpoint | None
+    ) -> None:
         """Show what is about to be sent, as talk: for a last look before it is."""
         about = [
             (Phrase("destination"), catalog.destinations.get(checked.to)),
@@ -260,8 +262,10 @@ class Console:
                 for name, entry in about
                 if entry is not None
             ),
+            *([(Phrase("required document"), checked.required)] if checked.required else []),
             *([(Phrase("remark"), checked.remark)] if checked.remark else []),
             *([(Phrase("reference"), checked.reference)] if checked.reference else []),
+            *([(Phrase("service"), endpoint.name)] if endpoint else []),
             *(
                 (Phrase("document"), Phrase("{name}, {size:,} bytes", name=each.name, size=each.size))
                 for each in checked.documents

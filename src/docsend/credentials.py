@@ -258,9 +258,9 @@ def read_password_file(file: Path) -> str:
     return first_line(text)
 
 
-def first_line(text: str) -> str:
-    """Give the password that a file or a pipe holds; raise UsageFault if there is none."""
+def first_line(text: str, none_given: Phrase | None = None) -> str:
+    """Give the password, or other secret, that a file or pipe holds; raise UsageFault if there is none."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
-        raise UsageFault(Phrase("the password is empty"), Phrase("write it as the first line"))
+        raise UsageFault(none_given or Phrase("the password is empty"), Phrase("write it as the first line"))
     return password

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from docsend import __version__, catalog
-from docsend.credentials import Booklets
+from docsend.credentials import Booklets, read_password_file
 from docsend.errors import DocsendError, ExitCode
 from docsend.language import Phrase
 
@@ -80,8 +80,9 @@ def _version() -> Finding:
 
 def _paths(settings: Settings) -> Iterator[Finding]:
     file = settings.config_file
-    facts: dict[str, Any] = {"config_file": str(file), "exists": file.exists()}
-    told = Phrase("{file}", file=file) if file.exists() else Phrase("{file}, which is not there", file=file)
+    is_there = os.path.exists(file)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
+    told = Phrase("{file}", file=file) if is_there else Phrase("{file}, which is not there", file=file)
     if settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield Finding(
             "configuration",
@@ -98,7 +99,7 @@ def _paths(settings: Settings) -> Iterator[Finding]:
 def _data(folder: Path) -> Finding:
     """Look whether the data folder, or the one in which it will be made, can be written to."""
     standing = folder
-    while not standing.exists() and standing != standing.parent:
+    while not os.path.exists(standing) and standing != standing.parent:  # noqa: PTH110 - as above
         standing = standing.parent
     try:
         free = shutil.disk_usage(standing).free
@@ -148,16 +149,33 @@ def _days_since(version: str) -> int | None:
 
 def _ledger(file: Path) -> Finding:
     """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
-    if not file.exists():
+    if not os.path.exists(file):  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
         told = Phrase("{file}, which the first send makes", file=file)
         return Finding("ledger", "good", told, facts={"file": str(file), "exists": False})
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
+    if not os.access(file, os.R_OK | os.W_OK):
+        told = Phrase("{file} cannot be read and written", file=file)
+        return Finding("ledger", "bad", told, Phrase("mend its permissions, or its owner"), facts)
+    if not facts["bytes"]:
+        return Finding("ledger", "good", Phrase("{file}, empty yet", file=file), facts=facts)
+    journal = file.with_name(f"{file.name}-journal")
+    if journal.exists() and journal.stat().st_size:
+        told = Phrase("{file} is being written, or was when its writer was killed", file=file)
+        return Finding("ledger", "warning", told, Phrase("the next command that uses it mends it"), facts)
+    return _health(file, facts)
+
+
+def _health(file: Path, facts: dict[str, Any]) -> Finding:
+    """Look into a ledger that nobody writes now."""
     restore = Phrase("keep the file, and restore it from a copy; without it something could be sent twice")
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
         with contextlib.closing(connection):
             (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             counts = dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))
+    except sqlite3.OperationalError as error:
+        told = Phrase("{file} cannot be looked at: {reason}", file=file, reason=error)
+        return Finding("ledger", "warning", told, Phrase("does another docsend use it? look again"), facts)
     except (sqlite3.Error, OSError) as error:
         told = Phrase("{file} cannot be used: {reason}", file=file, reason=error)
         return Finding("ledger", "bad", told, restore, facts)
@@ -182,10 +200,7 @@ def _ledger(file: Path) -> Finding:
 def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
     """Look how long the keyring takes to answer; whether somebody is signed in, never who."""
     if settings.password_file is not None:
-        file = settings.password_file
-        return Finding(
-            "keyring", "good", Phrase("not used: the password is in {file}", file=file), facts={"used": False}
-        )
+        return _password_file(settings.password_file, has_code=settings.code is not None)
     began = time.monotonic()
     try:
         backend = Booklets(backend=settings.keyring_backend).backend
@@ -208,6 +223,21 @@ def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
     )
     if took > _SLOW_KEYRING_S:
         return Finding("keyring", "warning", told, Phrase("it is slow: is it waiting for somebody?"), facts)
+    return Finding("keyring", "good", told, facts=facts)
+
+
+def _password_file(file: Path, *, has_code: bool) -> Finding:
+    """Look whether the password is there for its owner alone; what it is, nobody is told."""
+    facts = {"used": False}
+    if not has_code:
+        told = Phrase("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
+        return Finding("keyring", "bad", told, Phrase("set both, or none"), facts, ExitCode.USAGE)
+    try:
+        read_password_file(file)
+    except DocsendError as error:
+        told = Phrase("{message}", message=error.message)
+        return Finding("keyring", "bad", told, error.hint, facts, error.code)
+    told = Phrase("not used for the sign-in: the password is in {file}", file=file)
     return Finding("keyring", "good", told, facts=facts)
 
 
@@ -253,6 +283,10 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
         yield Finding("service", "warning", Phrase("no service is chosen"), cure, {"address": None})
         return
     facts: dict[str, Any] = {"address": endpoint.name, "proxy": _without_password(endpoint.proxy)}
+    if endpoint.url is None:
+        # Not started for this: it would make its folder.
+        yield Finding("service", "good", Phrase("the sandbox, inside the process that uses it"), facts=facts)
+        return
     began = time.monotonic()
     try:
         with opens() as service:
@@ -272,11 +306,9 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
     yield _clock(answer.date)
 
 
-def _way(url: str | None, proxy: str | None) -> Finding:
+def _way(url: str, proxy: str | None) -> Finding:
     """Tell how the service is reached: encrypted how, and through which proxy."""
     facts: dict[str, Any] = {"proxy": proxy, "tls": None}
-    if url is None:
-        return Finding("network", "good", Phrase("inside this process: no network"), facts=facts)
     if url.startswith("http:"):
         return Finding("network", "good", Phrase("http, on this machine"), facts=facts)
     if proxy is not None:
@@ -305,6 +337,7 @@ def _clock(stated: str | None) -> Finding:
         there = parsedate_to_datetime(stated or "")
     except ValueError:
         return Finding("clock", "good", Phrase("the service does not tell its time"), facts={"skew_s": None})
+    there = there if there.tzinfo else there.replace(tzinfo=UTC)
     skew = (datetime.now(UTC) - there).total_seconds()
     facts = {"skew_s": round(skew)}
     if abs(skew) <= _MOST_SKEW_S:

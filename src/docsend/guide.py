@@ -7,6 +7,8 @@ of an `Asker`. Nothing is sent from here.
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +17,7 @@ from docsend.language import Phrase
 from docsend.submission import EMPLOYER_KINDS, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from docsend.catalog import Catalog, Destination, Entry
@@ -46,6 +48,7 @@ _KINDS = {
     "building-committee": Phrase("the committee of a building"),
 }
 _SECRET = ("booklet",)
+_HIDDEN = "…"
 _FIELD_OF = {"id": "id_number"}
 _OPTION_OF = {"id_number": "id", "employer_file": "employer-file", "employer_kind": "employer-kind"}
 # In the order of the institute's page: where to, for whom, about what.
@@ -73,7 +76,7 @@ class Asker(Protocol):
         """Have a text written for which `judge` has no fault to tell; None if it is left open."""
 
     def files(self, question: Phrase) -> list[str]:
-        """Have the names of files written, at least one."""
+        """Have the name of a file written that is there."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,14 @@ class Guided:
     sender: str | None
 
 
-def missing(stated: Submission, catalog: Catalog) -> list[str]:
-    """Give the fields that have to be asked for; none if something else is wrong, which no answer mends."""
+def missing(stated: Submission, catalog: Catalog) -> list[str] | None:
+    """Give the fields that have to be asked for; None if something is wrong that no answer mends."""
     checked = rules.check(stated, catalog)
     if not isinstance(checked, rules.Faulty):
         return []
     codes = {problem.code: problem.field or "" for problem in checked.problems if problem.is_error}
     if not all(code.endswith("-missing") for code in codes):
-        return []
+        return None
     return sorted(codes.values(), key=_ORDER.index)
 
 
@@ -148,13 +151,12 @@ def _whom(stated: Submission, catalog: Catalog, asker: Asker, senders: Senders) 
 def _answer(field: str, stated: Submission, catalog: Catalog, asker: Asker) -> str:
     to, subject = stated.to or "", stated.subject
     offered: dict[str, Callable[[], Sequence[Entry]]] = {
-        "to": lambda: tuple(catalog.destinations.values()),
+        "to": lambda: _fitting(stated, catalog),
         "subject": lambda: catalog.subjects_of(to),
         "category": lambda: catalog.categories_of(to, subject),
+        # Those that are filed online, too: whoever wants one of them is told where.
         "type": lambda: [
-            each
-            for each in catalog.types_of(to, subject)
-            if stated.category in (None, each.category) and not (each.online and each.online.is_confirmed)
+            each for each in catalog.types_of(to, subject) if stated.category in (None, each.category)
         ],
     }
     if field in offered:
@@ -164,6 +166,13 @@ def _answer(field: str, stated: Submission, catalog: Catalog, asker: Asker) -> s
     judge = _judge(field, stated, catalog)
     answer = asker.write(_QUESTIONS[field], judge, secret=field in _SECRET)
     return answer or ""
+
+
+def _fitting(stated: Submission, catalog: Catalog) -> Sequence[Entry]:
+    """Give the destinations that take what is stated; all, if none does, and the rules say why."""
+    known = tuple(catalog.destinations.values())
+    fitting = [each for each in known if missing(_set(stated, "to", each.code), catalog) is not None]
+    return fitting or known
 
 
 def _options(stated: Submission, catalog: Catalog, asker: Asker) -> Submission:
@@ -205,23 +214,54 @@ def _set(stated: Submission, field: str, value: str | None) -> Submission:
     return replace(stated, **said)
 
 
-def command_line(guided: Guided, files: Sequence[Path], *, service: str | None) -> str:
-    """Give the command that does the same without questions; numbers in it are masked."""
+def command_line(
+    guided: Guided, files: Sequence[Path], *, of_sender: Mapping[str, str], service: str | None, again: bool
+) -> str:
+    """Give the command that does the same without questions.
+
+    `of_sender` is what the sender states already, by the names of `Submission`. Numbers are masked; of the
+    booklet's, which works as a password, nothing is shown.
+    """
     stated = guided.stated
-    secret = {
-        name: masked(value)
-        for name in ("id_number", "employer_file", "booklet", "mobile", "email")
-        if (value := getattr(stated, name))
+    who = {
+        name: value
+        for name in ("id_number", "employer_file", "employer_kind", "booklet", "mobile", "email")
+        if (value := getattr(stated, name)) and of_sender.get(name) != value
     }
-    plain = {
-        name: getattr(stated, name)
-        for name in ("to", "subject", "category", "type", "employer_kind", "branch", "remark", "reference")
+    said = {
+        **{name: getattr(stated, name) for name in ("to", "subject", "category", "type", "required")},
+        "sender": guided.sender,
+        **{name: _shown(name, value) for name, value in who.items()},
+        **{name: getattr(stated, name) for name in ("branch", "remark", "reference")},
+        "service": service,
     }
-    who: dict[str, str | None] = {"sender": guided.sender} if guided.sender else {**secret}
-    if guided.sender:
-        plain["employer_kind"] = None
-    said = {**plain, **who, "service": service}
     options = [
         part for name, value in said.items() if value for part in (f"--{_OPTION_OF.get(name, name)}", value)
     ]
-    return shlex.join(["docsend", "send", *map(str, files), *options])
+    if again:
+        options.append("--again")
+    names = [str(file) for file in files]
+    if any(name.startswith("-") for name in names):
+        names = ["--", *names]
+        return _joined(["docsend", "send", *options, *names])
+    return _joined(["docsend", "send", *names, *options])
+
+
+def _shown(name: str, value: str) -> str:
+    if name == "employer_kind":
+        return value
+    return _HIDDEN if name in _SECRET else masked(value)
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Join words as this system's shell takes them apart; what cannot be shown is written out for it."""
+    if sys.platform == "win32":
+        return subprocess.list2cmdline(words)
+    return " ".join(shlex.quote(word) if word.isprintable() else _written_out(word) for word in words)
+
+
+def _written_out(word: str) -> str:
+    r"""Give a word as $'...', which bash, zsh and others read: line breaks as \n, marks as \u200d."""
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    shown = (each if each.isprintable() else f"\\u{ord(each):04x}" for each in escaped)
+    return f"$'{''.join(shown)}'"

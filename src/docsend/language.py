@@ -103,7 +103,7 @@ def spoken(flag: str | None, environment: Mapping[str, str]) -> Language:
     asked = flag or environment.get("DOCSEND_LANG")
     locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""
     # "iw" is Hebrew's code of before 1989, which some systems still use.
-    language = {"he": "he", "iw": "he", "fr": "fr"}.get(locale[:2].lower(), "en")
+    language = {"he": "he", "iw": "he", "fr": "fr"}.get(re.split("[_.@-]", locale.lower())[0], "en")
     for known in LANGUAGES:
         if known == (asked or language):
             return known

@@ -6,6 +6,7 @@ Questions are talk and go to stderr, so that `docsend send FILE > receipt.txt` c
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
@@ -49,6 +50,10 @@ _HOW_TO_WRITE = Phrase("Enter takes, Ctrl-C ends")
 _HOW_TO_SKIP = Phrase("Enter takes, or leaves it open; Ctrl-C ends")
 _NO_CHOICE = Phrase("none of the choices has these words")
 _NO_ANSWER = Phrase("an answer is needed")
+
+
+_YES = frozenset({"y", "yes", "o", "oui", "כ", "כן"})
+_NO = frozenset({"n", "no", "non", "ל", "לא"})
 
 
 class Terminal:
@@ -100,14 +105,21 @@ class Terminal:
             complete_while_typing=True,
             reserve_space_for_menu=_MENU_LINES,
         )
-        given = self._ask(session, question, _HOW_TO_WRITE, lambda text: None if text else _NO_ANSWER)
-        return [given]
+
+        def judge(text: str) -> Phrase | None:
+            if not text.strip():
+                return _NO_ANSWER
+            return None if _file(text).exists() else Phrase("there is no file {name}", name=text.strip())
+
+        return [str(_file(self._ask(session, question, _HOW_TO_WRITE, judge)))]
 
     def agrees(self, question: Phrase) -> bool:
-        """Ask a last time; only yes, in one of the languages, or Enter is a yes."""
-        session = self._session()
-        answer = self._ask(session, question, _HOW_TO_WRITE, lambda _: None).strip().casefold()
-        return answer in ("", "y", "yes", "o", "oui", "כ", "כן")
+        """Ask a last time. An Enter alone is no answer: one too many may still be on its way."""
+
+        def judge(text: str) -> Phrase | None:
+            return None if text.strip().casefold() in _YES | _NO else _NO_ANSWER
+
+        return self._ask(self._session(), question, _HOW_TO_WRITE, judge).strip().casefold() in _YES
 
     @staticmethod
     def _say(line: str) -> None:
@@ -136,10 +148,14 @@ class Terminal:
         opens: bool = False,
     ) -> str:
         """Ask one question until `judge` has nothing to say against the answer."""
+        buffer = session.default_buffer
 
-        def open_menu() -> None:
-            if opens:
-                session.default_buffer.start_completion()
+        def open_menu(_: object = None) -> None:
+            # Also when something was taken back; prompt_toolkit by itself looks only at what is added.
+            if opens and buffer.complete_state is None:
+                buffer.start_completion()
+
+        buffer.on_text_changed += open_menu
 
         try:
             return session.prompt(
@@ -150,6 +166,10 @@ class Terminal:
             )
         except EOFError:  # Ctrl-D
             raise KeyboardInterrupt from None
+
+
+def _file(text: str) -> Path:
+    return Path(text.strip()).expanduser()
 
 
 class _Judged(Validator):
@@ -188,16 +208,16 @@ class _Menu(Completer):
         typed = text.strip()
         if not typed:
             return self._choices
+        plainly = search.plain(typed)
         exact = [choice for choice in self._choices if choice.code == typed]
-        begun = [choice for choice in self._choices if choice.code.startswith(typed) and choice not in exact]
+        begun = [choice for choice in self._choices if search.plain(choice.code).startswith(plainly)]
         rows = [choice.entry for choice in self._choices if choice.entry]
-        found = [hit.entry.code for hit in search.find(typed, rows)]
         by_code = {choice.code: choice for choice in self._choices}
-        by_words = [by_code[code] for code in found if code in by_code]
+        by_words = [by_code[hit.entry.code] for hit in search.find(typed, rows)]
         plain = [
             choice
             for choice in self._choices
-            if choice.entry is None and search.plain(typed) in search.plain(self._reads(choice.label))
+            if choice.entry is None and plainly in search.plain(f"{choice.code} {self._reads(choice.label)}")
         ]
         best_last = [*exact, *begun, *by_words, *plain][::-1]
         return list({choice.code: choice for choice in best_last}.values())[::-1]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from docsend.credentials import Booklets
 
 _LONGEST_NAME = 64
+_OF_IDENTITY = ("id_number", "employer_file", "employer_kind", "booklet", "mobile", "email")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Sender:
     employer_kind: str | None = None
     mobile: str | None = field(default=None, repr=False)
     email: str | None = field(default=None, repr=False)
+    booklet_kept: bool = False  # in the keyring
 
     @property
     def kind(self) -> IdentityKind:
@@ -45,16 +47,15 @@ class Sender:
 
     def stated(self) -> Mapping[str, str]:
         """Give what it says of a submission's identity, by the names of `Submission`."""
-        named = {"id_number" if name == "id" else name: value for name, value in self.members().items()}
-        return {name: value for name, value in named.items() if value}
+        members = {**self.members(), "id_number": self.id}
+        return {name: value for name, value in members.items() if name in _OF_IDENTITY and value}
 
-    def members(self) -> Mapping[str, str]:
+    def members(self) -> Mapping[str, Any]:
         """Give what stands in config.toml."""
         return {each.name: value for each in fields(self) if (value := getattr(self, each.name))}
 
 
 KEYS = frozenset(each.name for each in fields(Sender))
-_OF_IDENTITY = ("id_number", "employer_file", "employer_kind", "booklet", "mobile", "email")
 
 
 class Senders:
@@ -81,7 +82,7 @@ class Senders:
         """
         sender = self._known[name]
         said = dict(sender.stated())
-        if sender.kind == "employer" and not stated.booklet and (booklet := self._booklet(name)):
+        if sender.booklet_kept and not stated.booklet and (booklet := self._booklet(name)):
             said["booklet"] = booklet
         missing = {name: value for name, value in said.items() if not getattr(stated, name)}
         options: dict[str, Any] = missing
@@ -118,28 +119,56 @@ def check_name(name: str) -> None:
 
 
 def write(config_file: Path, name: str, sender: Sender | None) -> None:
-    """Put a sender into config.toml, or take it out; whatever else stands there stays as it is.
+    """Put a sender into config.toml, or take it out; what else it says stays as it is.
 
-    The file is readable by its owner alone from then on. Raises LocalFailure if the disk fails.
+    Comments stay, but for those inside a table that is taken out. Its owner alone can read the file from then
+    on. Raises LocalFailure if the disk fails, and UsageFault for a file that cannot be changed like this.
     """
-    import tomlkit  # noqa: PLC0415 - only who changes the file
-
     # The file itself, where somebody keeps it elsewhere and links to it.
     file = Path(os.path.realpath(config_file))
     try:
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        document = tomlkit.parse(text)
-        table = document.setdefault("senders", tomlkit.table(is_super_table=True))
-        table.pop(name, None)
-        if sender is not None:
-            members = tomlkit.table()
-            members.update(sender.members())
-            table[name] = members
-        elif not table:
-            document.pop("senders")
-        disk.replace_file(file, tomlkit.dumps(document).encode("utf-8"))
+        disk.make_private_folder(file.parent)
+        with disk.locked(file.with_name(f".{file.name}.lock")):
+            text = file.read_bytes().decode("utf-8-sig") if file.exists() else ""
+            disk.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
     except OSError as error:
         raise LocalFailure(
             Phrase("{file} cannot be written: {reason}", file=config_file, reason=error.strerror),
             Phrase("make room or mend the folder's permissions"),
         ) from error
+
+
+def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
+    """Give the configuration with the change in it; it is read back, to say just that and nothing else."""
+    import tomllib  # noqa: PLC0415
+
+    import tomlkit  # noqa: PLC0415 - only who changes the file
+
+    meant = tomllib.loads(text)
+    members = dict(sender.members()) if sender else {}
+    changed, is_meant = "", False
+    meant.setdefault("senders", {}).pop(name, None)
+    if sender:
+        meant["senders"][name] = members
+    try:
+        document = tomlkit.parse(text)
+        tables: Any = document.setdefault("senders", tomlkit.table(is_super_table=True))
+        if sender is None:
+            del tables[name]
+        else:
+            table = tables.setdefault(name, tomlkit.table())
+            for key in [key for key in table if key not in members]:
+                del table[key]
+            table.update(members)
+        if not meant["senders"]:
+            del document["senders"], meant["senders"]
+        changed = tomlkit.dumps(document)
+        is_meant = tomllib.loads(changed) == meant
+    except (ValueError, TypeError, AttributeError, KeyError):
+        pass  # tomlkit's own errors are ValueErrors
+    if not is_meant:
+        raise UsageFault(
+            Phrase("{file} has its senders in a form that cannot be changed from here", file=config_file),
+            Phrase("write each as a table of its own, [senders.NAME], below everything else"),
+        )
+    return changed

@@ -174,7 +174,7 @@ class _Config:
     @classmethod
     def read(cls, file: Path) -> _Config:
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
         except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
@@ -243,7 +243,7 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
             )
         _no_strays(table, set(senders.KEYS), where)
         for key, value in table.items():
-            if not isinstance(value, str):
+            if not isinstance(value, bool if key == "booklet_kept" else str):
                 raise _Fault(Phrase("{where}: {key} is a text, in quotation marks", where=where, key=key))
         if ("id" in table) == ("employer_file" in table):
             raise _Fault(Phrase("{where} needs id or employer_file, and not both", where=where))

@@ -104,7 +104,7 @@ BUGS = (
                     "        _sent[hash(content)] = start + _BLOCK\n"
                 ),
             ),
-            ("wire.py", "_SLICE = 64 * 1024\n", "_SLICE = 64 * 1024\n_sent: dict = {}\n"),
+            ("wire.py", "_SLICE = 128 * 1024\n", "_SLICE = 128 * 1024\n_sent: dict = {}\n"),
         ),
         "network",
     ),

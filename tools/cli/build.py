@@ -55,7 +55,9 @@ def _command(command: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - Typer
         takes = "" if parameter.is_flag else _TAKES.get(parameter.opts[0], "text")
         for name in parameter.opts:
             told["options"][name] = {"help": parameter.help or "", "takes": takes}
-    told["options"] |= {name: {"help": "Show the help and exit.", "takes": ""} for name in ("-h", "--help")}
+    told["options"] |= {
+        name: {"help": "Show this message and exit.", "takes": ""} for name in ("-h", "--help")
+    }
     if commands := getattr(command, "commands", None):
         told["commands"] = {name: _command(each, f"{path} {name}".strip()) for name, each in commands.items()}
     return told

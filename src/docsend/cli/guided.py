@@ -35,20 +35,45 @@ def run(
         return
     if not dry_run:
         session.settings.chosen_endpoint()  # nobody should answer ten questions in vain
-    guided, paths = _asked(session, looked_at, paths, is_sent=not dry_run)
+    guided, paths = _asked(session, looked_at, paths, dry_run=dry_run)
     guided = replace(guided, sender=guided.sender or sender)
+    checked = rules.check(guided.stated, catalog)
+    if isinstance(checked, rules.Faulty):  # told in full, as of any send
+        send.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
+        return
+    session.console.summary(checked, catalog, guided.sender, session.settings.endpoint)
     try:
+        if not dry_run:
+            _last_look(session)
         send.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
     finally:
-        # Also of what broke off: running it again is the cure, and nobody wants to answer twice.
-        command = guide.command_line(guided, paths, service=session.settings.service_flag)
+        # Also of what broke off, or is to wait: nobody wants to answer twice.
+        known = session.settings.senders.get(guided.sender or "")
+        kept = known.stated() if known else {}
+        if known and known.booklet_kept and guided.stated.booklet:
+            kept = {**kept, "booklet": guided.stated.booklet}
+        command = guide.command_line(
+            guided, paths, of_sender=kept, service=session.settings.service_flag, again=again
+        )
         session.console.command(Phrase("without questions:"), command)
 
 
+def _last_look(session: Session) -> None:
+    """Have what is shown agreed to; raise Interrupted if it is not."""
+    from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
+
+    try:
+        agreed = Terminal(session.console.reads).agrees(Phrase("send it? y sends, n does not"))
+    except KeyboardInterrupt as stop:
+        raise Interrupted.by(stop, Phrase("interrupted: nothing was sent")) from None
+    if not agreed:
+        raise Interrupted(Phrase("nothing was sent"))
+
+
 def _asked(
-    session: Session, stated: "Submission", paths: Sequence[Path], *, is_sent: bool
+    session: Session, stated: "Submission", paths: Sequence[Path], *, dry_run: bool
 ) -> "tuple[Guided, Sequence[Path]]":
-    """Have everything answered, show it, and have it agreed to; raise Interrupted if it is not."""
+    """Have everything answered that is missing; raise Interrupted if the person has had enough."""
     from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
 
     console, catalog, given = session.console, session.catalog(), list(paths)
@@ -58,19 +83,12 @@ def _asked(
         return documents.read_all(given, at_most=rules.largest_document(so_far, catalog))
 
     def going_to(destination: "Destination") -> None:
-        if destination.is_personal and is_sent:
+        if destination.is_personal and not dry_run:
             session.needed_account()
 
     asker = Terminal(console.reads)
     try:
         guided = guide.fill_in(stated, catalog, asker, session.senders(), read, going_to)
-        checked = rules.check(guided.stated, catalog)
-        if isinstance(checked, rules.Faulty):
-            return guided, given  # told in full by the send that follows
-        console.summary(checked, catalog, guided.sender)
-        agreed = not is_sent or asker.agrees(Phrase("send it? Enter is yes"))
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop, Phrase("interrupted: nothing was sent")) from None
-    if not agreed:
-        raise Interrupted(Phrase("nothing was sent"))
     return guided, given

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -80,10 +81,16 @@ def add(
         raise UsageFault(
             Phrase("a sender has either --id or --employer-file"), Phrase("say one of them, and not both")
         )
+    if id_number is not None and (employer_kind or mobile or email or booklet_stdin):
+        raise UsageFault(
+            Phrase("--employer-kind, --mobile, --email and --booklet-stdin are for employers"),
+            Phrase("leave them out, or say --employer-file"),
+        )
     sender = senders.Sender(
         id=id_number, employer_file=employer_file, employer_kind=employer_kind, mobile=mobile, email=email
     )
     booklet = _booklet(session, is_stdin=booklet_stdin) if sender.kind == "employer" else None
+    sender = replace(sender, booklet_kept=bool(booklet))
     if problems := rules.of_sender(sender.stated(), booklet):
         raise FaultySubmission(
             Phrase.counted(
@@ -94,6 +101,8 @@ def add(
     if booklet:
         # First: without a keyring nothing at all is kept, rather than half of it.
         Booklets(backend=session.settings.keyring_backend).keep(name, booklet)
+    else:
+        _forget_booklet(session, name)
     senders.write(session.settings.config_file, name, sender)
     session.console.sender_kept(name, sender, has_booklet=bool(booklet))
 
@@ -101,15 +110,22 @@ def add(
 def remove(session: Session, name: Name) -> None:
     """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
     from docsend import senders  # noqa: PLC0415 - --help does without
-    from docsend.credentials import Booklets  # noqa: PLC0415
 
     known = session.senders()
     if name not in known:
         raise UsageFault(*known.unknown(name))
-    if session.settings.senders[name].kind == "employer":
-        Booklets(backend=session.settings.keyring_backend).forget(name)
+    _forget_booklet(session, name)
     senders.write(session.settings.config_file, name, None)
     session.console.sender_forgotten(name)
+
+
+def _forget_booklet(session: Session, name: str) -> None:
+    """Remove the booklet number that an earlier sender of this name had, so that no other is sent with it."""
+    from docsend.credentials import Booklets  # noqa: PLC0415 - --help does without
+
+    before = session.settings.senders.get(name)
+    if before is not None and before.booklet_kept:
+        Booklets(backend=session.settings.keyring_backend).forget(name)
 
 
 def _booklet(session: Session, *, is_stdin: bool) -> str | None:
@@ -117,7 +133,7 @@ def _booklet(session: Session, *, is_stdin: bool) -> str | None:
     from docsend.credentials import first_line  # noqa: PLC0415 - --help does without
 
     if is_stdin:
-        return first_line(sys.stdin.read() if sys.stdin else "")
+        return first_line(sys.stdin.read() if sys.stdin else "", Phrase("the booklet number is empty"))
     if session.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
         return None
     question = Phrase("the booklet's identification number, or nothing to keep none")
