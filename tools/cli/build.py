@@ -9,9 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
-from docsend.cli.app import build
+from docsend.cli.app import tree
 from docsend.completion import COMMANDS
 
 _TAKES = {
@@ -43,7 +41,7 @@ _ARGUMENTS = {
 
 def described() -> dict[str, Any]:
     """Give the whole command line as plain values."""
-    return _command(typer.main.get_command(build()), "")
+    return _command(tree(), "")
 
 
 def _command(command: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - Typer's own click has no public types

@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 
-import typer.main
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 import docsend
-from docsend.cli.app import build
+from docsend.cli.app import tree
 from docsend.cli.help import texts
 from docsend.language import FOLDER, LANGUAGES
 
@@ -41,7 +40,7 @@ def collected() -> dict[Key, set[str]]:
         name = file.relative_to(SOURCE).as_posix()
         for text in _phrases(ast.parse(file.read_text("utf-8")), name):
             found.setdefault(text, set()).add(name)
-    for text in texts(typer.main.get_command(build())):
+    for text in texts(tree()):
         found.setdefault(text, set()).add("--help")
     return found
 

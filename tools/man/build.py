@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
 from docsend import __version__, manifest
-from docsend.cli.app import COMMANDS, build
+from docsend.cli.app import COMMANDS, tree
 from docsend.errors import EXIT_MEANINGS
 
 _HERE = Path(__file__).parent
@@ -24,7 +22,7 @@ _INDENT = ".Bl -tag -width Ds"
 
 def pages() -> dict[str, str]:
     """Give each page by its name below man/."""
-    root: Any = typer.main.get_command(build())
+    root: Any = tree()
     found = {"man1/docsend.1": _root_page(root)}
     for name in COMMANDS:
         found[f"man1/docsend-{name}.1"] = _command_page(name, root.commands[name])

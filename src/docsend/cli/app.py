@@ -17,8 +17,17 @@ from docsend.cli.session import taking_common_options
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.language import Language, Phrase, Reader, spoken
 
-# In the order of the help. Each is a module with a `register(app)`.
-COMMANDS = ("send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox")
+# In the order of the help, with what it says of each in its list. Each is a module with a `register(app)`.
+COMMANDS = {
+    "send": "Check documents, send them exactly once, print the receipt.",
+    "login": "Sign in to the personal service; show or forget the sign-in.",
+    "required": "List what the service asks for; send one of them.",
+    "catalog": "Find destinations, subjects, categories, types, branches, forms.",
+    "receipts": "List what was sent; show, export, resume, withdraw, merge.",
+    "senders": "Keep who documents are for: add, list, remove.",
+    "doctor": "Look at version, paths, service, keyring, ledger, clock, terminal.",
+    "sandbox": "Run a whole service on this machine, for trying and testing.",
+}
 
 
 # No fault of the program: it may meet them wherever it writes.
@@ -54,17 +63,48 @@ def _root(_context: typer.Context, _common: dict[str, Any], *, version: bool) ->
     """
 
 
-class _InOrder(typer.core.TyperGroup):
-    """Typer alone would list the commands with commands of their own last."""
+class _Root(typer.core.TyperGroup):
+    """The commands in their order; each is a name with a short help until it is called or told apart."""
+
+    reader: Reader | None = None
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as Typer calls it
         return [name for name in COMMANDS if name in self.commands]
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in COMMANDS and args[0] not in getattr(self, "loaded", ()):
+            self.commands[args[0]] = tree(args[0], reader=self.reader).commands[args[0]]
+        return super().resolve_command(ctx, args)
 
-def build(asked: str = "") -> typer.Typer:
-    """Make the command line: of the one command that is asked for, or else of all."""
+
+def tree(*names: str, reader: Reader | None = None) -> Any:
+    """Make the command line, of these commands or of all: the group that Typer makes of it.
+
+    With a reader its help is in the reader's language.
+    """
+    app = _app()
+    for name in names or COMMANDS:
+        importlib.import_module(f"docsend.cli.{name}").register(app)
+    root: Any = typer.main.get_command(app)
+    root.loaded = names or tuple(COMMANDS)
+    for name in root.loaded:
+        root.commands[name].short_help = COMMANDS[name]
+    return _translated(root, reader)
+
+
+def _names(reader: Reader | None) -> Any:
+    """Make the command line of names alone: for its help, and for options that stand before a command."""
+    app = _app()
+    for name, short_help in COMMANDS.items():
+        app.command(name, short_help=short_help)(lambda: None)
+    root: Any = typer.main.get_command(app)
+    root.reader = reader
+    return _translated(root, reader)
+
+
+def _app() -> typer.Typer:
     app = typer.Typer(
-        cls=_InOrder,
+        cls=_Root,
         # Rich help would double the time that every command needs to start.
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -73,9 +113,15 @@ def build(asked: str = "") -> typer.Typer:
     )
     epilog = "`docsend COMMAND --help` tells the exit codes of each command."
     app.callback(epilog=epilog)(taking_common_options(_root, [_VERSION]))
-    for name in (asked,) if asked in COMMANDS else COMMANDS:
-        importlib.import_module(f"docsend.cli.{name}").register(app)
     return app
+
+
+def _translated(root: Any, reader: Reader | None) -> Any:
+    if reader is not None:
+        from docsend.cli.help import translate  # noqa: PLC0415 - English does without
+
+        translate(root, reader)
+    return root
 
 
 def main(argv: Sequence[str]) -> int:
@@ -100,11 +146,9 @@ def _run(argv: Sequence[str]) -> int:
 
 def _call(argv: Sequence[str]) -> int:
     try:
-        root = typer.main.get_command(build(argv[0]))
-        if (language := _language(argv)) != "en":
-            from docsend.cli.help import translate  # noqa: PLC0415 - English does without
-
-            translate(root, Reader(language))
+        language = _language(argv)
+        reader = None if language == "en" else Reader(language)
+        root = tree(argv[0], reader=reader) if argv[0] in COMMANDS else _names(reader)
         code = root(args=list(argv), prog_name="docsend", standalone_mode=False)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop) from None

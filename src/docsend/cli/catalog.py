@@ -16,7 +16,6 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "catalog",
-        short_help="Find destinations, subjects, categories, types, branches, forms.",
         exits=EXITS,
         example="docsend catalog fiches de paie\n"
         "docsend catalog 1514\n"

@@ -12,7 +12,6 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "doctor",
-        short_help="Look at version, paths, service, keyring, ledger, clock, terminal.",
         exits=EXITS,
         example="docsend doctor --service sandbox\n"
         "docsend doctor --json | jq '.findings[] | select(.verdict != \"good\")'",

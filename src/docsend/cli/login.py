@@ -20,7 +20,6 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "login",
-        short_help="Sign in to the personal service; show or forget the sign-in.",
         exits=EXITS,
         example="docsend login --service sandbox\n"
         "docsend login --service sandbox --code 1002 --password-stdin < password.txt",

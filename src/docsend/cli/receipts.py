@@ -38,9 +38,7 @@ def register(app: typer.Typer) -> None:
     command(group, "merge", exits=merge.EXITS, example=merge.EXAMPLE)(merge.merge)
     command(group, "export", exits=export.EXITS, example=export.EXAMPLE)(export.export)
     command(group, "withdraw", exits=ASKING_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
-    app.add_typer(
-        group, name="receipts", short_help="List what was sent; show, export, resume, withdraw, merge."
-    )
+    app.add_typer(group, name="receipts")
 
 
 def list_(

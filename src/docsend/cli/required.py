@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
         example="docsend required upload R-4711 payslips.pdf --service sandbox",
         done=EXIT_MEANINGS[ExitCode.RECEIVED],
     )(upload)
-    app.add_typer(group, name="required", short_help="List what the service asks for; send one of them.")
+    app.add_typer(group, name="required")
 
 
 def list_(session: Session) -> None:

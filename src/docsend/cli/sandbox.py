@@ -13,7 +13,6 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "sandbox",
-        short_help="Run a whole service on this machine, for trying and testing.",
         exits=(),
         without=("service",),
         example="docsend sandbox --port 8750 --data /tmp/sandbox",

@@ -35,7 +35,6 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "send",
-        short_help="Check documents, send them exactly once, print the receipt.",
         exits=(*EXITS, ExitCode.SOME_ROWS),
         example="docsend send payslip.pdf --to benefits --subject unemployment \\\n"
         "    --category employer --type payslips --id 000000018 --service sandbox\n"

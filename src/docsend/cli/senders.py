@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
         "docsend senders add bakery --employer-file 900000019 --mobile 0501234567",
     )(add)
     command(group, "remove", exits=EXITS, example="docsend senders remove client-4711")(remove)
-    app.add_typer(group, name="senders", short_help="Keep who documents are for: add, list, remove.")
+    app.add_typer(group, name="senders")
 
 
 def list_(session: Session) -> None:
