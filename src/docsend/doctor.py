@@ -193,7 +193,13 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
             file=file,
             unfinished=unfinished,
         )
-        return Finding("ledger", "warning", told, Phrase("`docsend receipts resume` finishes them"), facts)
+        return Finding(
+            "ledger",
+            "warning",
+            told,
+            Phrase("`docsend receipts resume` finishes what the service knows of, and names the rest"),
+            facts,
+        )
     return Finding("ledger", "good", told, facts=facts)
 
 

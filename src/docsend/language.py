@@ -1,8 +1,8 @@
 """What people read, in their language. What programs read (codes, JSON, the ledger) is English always.
 
 A message is made where it is known, as a `Phrase`: an English text that remembers the template and the values
-it was made of. Only a `Reader` turns it into another language, and only the console has one: so nothing else
-has to know which language is spoken, and JSON stays English without anybody taking care.
+it was made of. Only a `Reader` turns it into another language, at the edges where people read (console, help,
+prompts, a proof): nothing else has to know which language is spoken, and JSON stays English by itself.
 
 Translations are gettext catalogs, `locale/*/LC_MESSAGES/docsend.po`, kept by `tools/locale/build.py`.
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from docsend.cli.identity import Email, EmployerFile, EmployerKind, IdNumber, Mobile
 from docsend.cli.session import Session, command
 from docsend.errors import (
     EXIT_MEANINGS,
@@ -60,30 +61,14 @@ def send(
     subject: Annotated[str | None, _code("subject", "What they are about, as in unemployment.")] = None,
     category: Annotated[str | None, _code("category", "What kind of documents.")] = None,
     type_: Annotated[str | None, _code("type", "Which document, as in payslips.")] = None,
-    id_number: Annotated[
-        str | None, typer.Option("--id", metavar="NUMBER", help="The insured person's id number.")
-    ] = None,
-    employer_file: Annotated[
-        str | None, typer.Option("--employer-file", metavar="NUMBER", help="The employer's file number.")
-    ] = None,
-    employer_kind: Annotated[
-        str | None,
-        typer.Option(
-            "--employer-kind",
-            metavar="KIND",
-            help="deduction (if not said otherwise), household or building-committee.",
-        ),
-    ] = None,
+    id_number: IdNumber = None,
+    employer_file: EmployerFile = None,
+    employer_kind: EmployerKind = None,
     booklet: Annotated[
         str | None, typer.Option("--booklet", metavar="NUMBER", help="The booklet's identification number.")
     ] = None,
-    mobile: Annotated[
-        str | None, typer.Option("--mobile", metavar="NUMBER", help="The employer's mobile number.")
-    ] = None,
-    email: Annotated[
-        str | None,
-        typer.Option("--email", metavar="ADDRESS", help="The employer's e-mail address, optional."),
-    ] = None,
+    mobile: Mobile = None,
+    email: Email = None,
     sender: Annotated[
         str | None,
         typer.Option("--sender", metavar="NAME", help="Who it is for, as `docsend senders` knows them."),
@@ -135,7 +120,8 @@ def send(
     """Check documents against the institute's rules, send them exactly once, and print the receipt.
 
     Everything that is wrong is told at once, before a byte leaves. Running the same command again
-    finishes what was interrupted and sends nothing twice. `docsend catalog` finds the codes.
+    finishes what was interrupted and sends nothing twice. `docsend catalog` finds the codes; on a terminal
+    what is missing is asked for.
 
     With --batch each row of a manifest is a submission (docs/manifest.md); the other options are defaults
     for rows that do not say them.

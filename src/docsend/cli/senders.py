@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from docsend.cli.identity import Email, EmployerFile, EmployerKind, IdNumber, Mobile
 from docsend.cli.session import Session, command
 from docsend.errors import ExitCode, FaultySubmission, UsageFault
 from docsend.language import Phrase
@@ -42,27 +43,11 @@ def add(
     session: Session,
     name: Name,
     *,
-    id_number: Annotated[
-        str | None, typer.Option("--id", metavar="NUMBER", help="The insured person's id number.")
-    ] = None,
-    employer_file: Annotated[
-        str | None, typer.Option("--employer-file", metavar="NUMBER", help="The employer's file number.")
-    ] = None,
-    employer_kind: Annotated[
-        str | None,
-        typer.Option(
-            "--employer-kind",
-            metavar="KIND",
-            help="deduction (if not said otherwise), household or building-committee.",
-        ),
-    ] = None,
-    mobile: Annotated[
-        str | None, typer.Option("--mobile", metavar="NUMBER", help="The employer's mobile number.")
-    ] = None,
-    email: Annotated[
-        str | None,
-        typer.Option("--email", metavar="ADDRESS", help="The employer's e-mail address, optional."),
-    ] = None,
+    id_number: IdNumber = None,
+    employer_file: EmployerFile = None,
+    employer_kind: EmployerKind = None,
+    mobile: Mobile = None,
+    email: Email = None,
     booklet_stdin: Annotated[
         bool, typer.Option("--booklet-stdin", help="Read the booklet number from standard input.")
     ] = False,
