@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sqlite3
 import ssl
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 import trustme
@@ -179,3 +184,55 @@ def test_a_password_file_is_looked_at(run, home, monkeypatch, mode, code, verdic
 def test_the_sandbox_inside_the_process_is_not_started_for_a_look(run, home) -> None:
     assert findings(run("doctor", "--service", "sandbox", "--json"))["service"]["verdict"] == "good"
     assert not (home / "docsend").exists()
+
+
+def test_a_full_disk_and_a_folder_that_cannot_be_made_are_told(run, home, monkeypatch) -> None:
+    usage = shutil.disk_usage(home)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**20))
+    data = findings(run("doctor", "--json"))["data"]
+    assert (data["verdict"], "make room" in data["cure"]) == ("warning", True)
+    (home / "docsend").write_text("a file where the folder should be")
+    outcome = run("doctor", "--json")
+    assert (outcome.code, findings(outcome)["data"]["verdict"]) == (8, "bad")
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict", "source"),
+    [("2026-11-01", "good", "service"), ("2020-01-01", "warning", "service"), (None, "bad", "service")],
+)
+def test_the_catalog_in_force_is_judged_by_its_age(run, sandbox, home, version, verdict, source) -> None:
+    assert run("catalog", "--update", "--service", sandbox.url).code == 0
+    (own,) = (home / "docsend" / "catalogs").glob("*.json")
+    raw = json.loads(own.read_text("utf-8"))
+    own.write_text(json.dumps({**raw, "version": version}) if version else "nonsense", "utf-8")
+    catalog = findings(run("doctor", "--service", sandbox.url, "--json"))["catalog"]
+    assert (catalog["verdict"], catalog["facts"]["source"]) == (verdict, source), catalog
+    assert verdict == "good" or "--update" in catalog["cure"]
+
+
+def test_a_slow_keyring_is_told_with_how_slow(run, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "backends"))
+    monkeypatch.setenv("DOCSEND_KEYRING", "slow_keyring.SlowKeyring")
+    keyring = findings(run("doctor", "--json"))["keyring"]
+    assert keyring["verdict"] == "warning", keyring
+    assert keyring["facts"]["milliseconds"] >= 1000
+
+
+@pytest.mark.parametrize(("ahead", "word"), [(-3600, "behind"), (3600, "ahead")])
+def test_whether_the_clock_is_ahead_or_behind_is_told(run, ahead, word) -> None:
+    stated = format_datetime(datetime.now(UTC) - timedelta(seconds=ahead), usegmt=True)
+
+    def answer(_asked):
+        headers = {"Content-Type": "application/json", "ETag": '"1"', "Date": stated}
+        return doubles.Reply(200, BUNDLED.read_bytes(), headers)
+
+    with doubles.service(answer) as (url, _):
+        clock = findings(run("doctor", "--service", url, "--json"))["clock"]
+    assert word in clock["told"]
+    assert abs(clock["facts"]["skew_s"] - ahead) < 5
+
+
+def test_an_old_encoding_is_told(spawn) -> None:
+    outcome = spawn("doctor", "--json", env={"PYTHONIOENCODING": "cp1252"})
+    terminal = {each["part"]: each for each in json.loads(outcome.out)["findings"]}["terminal"]
+    assert (terminal["verdict"], "UTF-8" in terminal["cure"]) == ("warning", True)

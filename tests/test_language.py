@@ -206,6 +206,22 @@ def test_french_groups_digits_and_names_units_as_the_institute_does(run, sandbox
     assert "10\u00a0Mo" in run("send", large, *SEND, "--lang", "fr").err.replace("10 Mo", "10\u00a0Mo")
 
 
+def test_numbers_are_counted_and_written_as_each_language_does() -> None:
+    counted = Phrase.counted("1 row: {told}", "{count:,} rows: {told}", 0, told="x")
+    assert Reader("fr").text(counted) == "0 ligne\u00a0: x"  # French has one form for 0 and 1
+    assert Reader("en").text(counted) == "0 rows: x"
+    pause = Phrase("{reason}; trying again in {seconds:.1f} s", reason="x", seconds=1.5)
+    assert "1,5" in Reader("fr").text(pause)
+    assert "1.5" in Reader("he").text(pause)
+
+
+def test_labels_are_read_in_the_readers_language(run) -> None:
+    found = {spoken: run("catalog", "unemployment", "--lang", spoken).out for spoken in language.LANGUAGES}
+    assert "Unemployment" in found["en"]
+    assert "Chômage" in found["fr"]
+    assert "אבטלה" in found["he"]
+
+
 def test_what_a_value_says_is_never_taken_for_a_template_or_a_translation(run, tmp_path) -> None:
     for name in ("{name}.pdf", "there is no file {name}", "%s{0}.pdf", "{name!r:>99999999}.pdf"):
         for spoken in language.LANGUAGES:

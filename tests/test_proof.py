@@ -21,10 +21,10 @@ import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
 from docsend import catalog, proof, proof_pdf, receipts
-from docsend.console import safe
 from docsend.language import LANGUAGES, Phrase, Reader
 from docsend.ledger import Entry, Ledger
 from docsend.sandbox.store import ISSUER
+from docsend.streams import safe
 from docsend.submission import Receipt, ReceivedDocument
 
 SEND = (*ABOUT, *WHO)

@@ -209,6 +209,42 @@ def test_an_unknown_sender_is_named_with_the_nearest(run, payslip) -> None:
     assert "did you mean client-4711?" in outcome.err
 
 
+def test_what_is_said_beside_a_sender_beats_it(run, spawn, sandbox, payslip, keyring) -> None:
+    assert add_employer(spawn).code == 0
+    more = ("--mobile", "0529999999", "--booklet", "9")
+    sent = run("send", payslip, *LETTER, "--sender", "bakery", *more, "--service", sandbox.url)
+    assert sent.code == 0, sent.err
+    (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
+    identity = json.loads(declared)["identity"]
+    assert (identity["employer_file"], identity["mobile"], identity["booklet"]) == (
+        EMPLOYER,
+        "0529999999",
+        "9",
+    )
+
+
+def test_a_rows_own_sender_replaces_whom_the_command_line_says(
+    run, spawn, sandbox, tmp_path, keyring
+) -> None:
+    assert add_employer(spawn).code == 0
+    samples.write(tmp_path, "0.pdf", samples.pdf(0))
+    file = samples.write(tmp_path, "batch.csv", b"sender,documents\nbakery,0.pdf\n")
+    who = (
+        "--employer-file",
+        "900000027",
+        "--mobile",
+        "0529999999",
+        "--booklet",
+        "9",
+        "--email",
+        "a@b.example",
+    )
+    assert run("send", "--batch", file, *LETTER, *who, "--service", sandbox.url).code == 0
+    (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
+    identity = json.loads(declared)["identity"]
+    assert (identity["employer_file"], identity["booklet"], identity["email"]) == (EMPLOYER, BOOKLET, None)
+
+
 def test_rows_of_a_manifest_name_senders_and_the_report_holds_no_number(run, sandbox, tmp_path) -> None:
     run("senders", "add", "client-1", "--id", PERSON)
     run("senders", "add", "client-2", "--id", "000000026")

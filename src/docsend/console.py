@@ -1,32 +1,24 @@
-"""Everything a person sees. The result goes to stdout, talk to stderr; the only user of rich.
+"""Everything a person sees: each result of a command, in words, as a table or card, or as JSON.
 
-Rules:
-- every string that was made elsewhere passes `safe` before a terminal or a log sees it (invariant 7);
-- pictures (panels, bars, colours) only on a terminal that can draw them, judged for each stream by itself;
-  everywhere else plain lines, which a script or a log can keep;
-- `--quiet` leaves errors and the result; `--json` makes the result one line of JSON and silences the bars;
-- a stream that is closed, or cannot write a letter, never stops the work.
+How it gets onto the streams, and what may not, is the business of `streams`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import re
 import shutil
 import sys
-import textwrap
-import time
-import unicodedata
 from collections import Counter
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import shapes
 from docsend.errors import LocalFailure
-from docsend.language import Label, Phrase, Reader, joined, moment
+from docsend.language import Label, Phrase, joined, moment
 from docsend.result import of_row, problem_of
 from docsend.rules import in_words
+from docsend.streams import NOT_APPROVED, SEVERITY, Streams, safe
 from docsend.submission import Document
+from docsend.watchers import CHECKED, SENT, Ends, Heartbeat, Lines, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,12 +28,11 @@ if TYPE_CHECKING:
     from docsend.catalog import Catalog, Entry
     from docsend.doctor import Finding
     from docsend.errors import DocsendError
-    from docsend.language import Language
     from docsend.ledger import Entry as Kept
     from docsend.result import Result
     from docsend.senders import Sender
     from docsend.service import Watcher
-    from docsend.settings import Endpoint, Settings
+    from docsend.settings import Endpoint
     from docsend.submission import (
         CheckedSubmission,
         Problem,
@@ -50,11 +41,10 @@ if TYPE_CHECKING:
         Submission,
         UnreadDocument,
     )
+    from docsend.watchers import Told
 
-# Columns of a terminal.
-_WIDE, _VERY_WIDE = 80, 150
 _MOST_WARNINGS = 10
-_IN_ONE_PIECE = ("code", "key", "state", "receipt", "time", "due")
+_VERY_WIDE = 150  # columns of a terminal
 # What `docsend doctor` looks at, and how it judges.
 _VERDICTS = {"good": Phrase("good"), "warning": Phrase("warning"), "bad": Phrase("BAD")}
 _PARTS = {
@@ -69,53 +59,7 @@ _PARTS = {
     "network": Phrase("network"),
     "clock": Phrase("clock"),
 }
-# The heads of tables, by the names that the code has for them.
-_HEADS = {
-    "document": Phrase("document"),
-    "format": Phrase("format"),
-    "bytes": Phrase("bytes"),
-    "sha256": Phrase("sha256"),
-    "verdict": Phrase("verdict"),
-    "key": Phrase("key"),
-    "state": Phrase("state"),
-    "receipt": Phrase("receipt"),
-    "time": Phrase("time"),
-    "about": Phrase("about"),
-    "reference": Phrase("reference"),
-    "service": Phrase("service"),
-    "kind": Phrase("kind"),
-    "code": Phrase("code"),
-    "label": Phrase("label"),
-    "belongs to": Phrase("belongs to"),
-    "id": Phrase("id"),
-    "subject": Phrase("subject"),
-    "title": Phrase("title"),
-    "due": Phrase("due"),
-    "sender": Phrase("sender"),
-    "number": Phrase("number"),
-}
 NOT_THE_INSTITUTE = Phrase("sandbox: nothing here reaches the institute")
-NOT_APPROVED = Phrase('"received" means that the service has everything; it does not mean approved')
-
-
-def safe(text: object) -> str:
-    r"""Give foreign text with all that could steer a terminal or a log written out: \x1b, \u202e."""
-    return "".join(
-        character if unicodedata.category(character) not in _STEERING else _written_out(character)
-        for character in str(text)
-    )
-
-
-_STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-
-
-# Of a long list of JSON: what stays in memory, and what is written at once.
-_HELD_BYTES, _PIECE = 8 * 2**20, 2**20
-_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def _written_out(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 class Resumed(NamedTuple):
@@ -126,70 +70,10 @@ class Resumed(NamedTuple):
     error: DocsendError | None
 
 
-class Console:
+class Console(Streams):
     """The two streams, and what this run may put on them."""
 
-    def __init__(
-        self, settings: Settings | None = None, *, as_json: bool = False, language: Language = "en"
-    ) -> None:
-        """Make the console of a run; without settings, that of one that failed before it had any."""
-        self._as_json = settings.as_json if settings else as_json
-        self._quiet = settings.quiet if settings else False
-        self._verbose = settings.verbose if settings else False
-        self._reader = Reader(settings.language if settings else language)
-        self._said: set[str] = set()
-        self._is_dumb = settings.has_dumb_terminal if settings else True
-
     # -- talk --------------------------------------------------------------------------------------------
-
-    def say(self, text: str) -> None:
-        """Tell something that is good to know and may be missed."""
-        if not self._quiet:
-            self._tell(text)
-
-    def say_once(self, text: str) -> None:
-        """Tell it the first time only."""
-        if text not in self._said:
-            self._said.add(text)
-            self.say(text)
-
-    def command(self, heading: Phrase, command: str) -> None:
-        """Tell a command to be copied: in one line, however narrow the terminal is."""
-        if not self._quiet:
-            self._tell(heading)
-            _write(sys.stderr, f"  {safe(command)}\n")
-
-    def detail(self, text: str) -> None:
-        """Tell what only `--verbose` wants to know."""
-        if self._verbose:
-            self._tell(text, indent=2)
-
-    def error(self, message: str, hint: str | None = None) -> None:
-        self._tell(Phrase("docsend: {message}", message=message))
-        if hint:
-            self._tell(hint, indent=2)
-
-    def problems(self, problems: Iterable[Problem]) -> None:
-        """Tell what was found, each with its code and its cure; with `--quiet` errors only."""
-        for problem in problems:
-            if problem.is_error or not self._quiet:
-                self._tell(_found(problem), indent=2)
-                if problem.hint:
-                    self._tell(problem.hint, indent=4)
-
-    def reads(self, text: str) -> str:
-        """Give a text as it is shown on stderr: safe, and in the reader's language."""
-        return self._reader.text(text, safe=safe, isolated=self._draws(sys.stderr))
-
-    @property
-    def draws_talk(self) -> bool:
-        """Whether talk goes to a terminal that can draw."""
-        return self._draws(sys.stderr)
-
-    @property
-    def pages(self) -> bool:
-        """Whether a person reads the result on a terminal, where a list without an end helps nobody."""
-        return not self._as_json and self._draws(sys.stdout)
 
     # -- results -----------------------------------------------------------------------------------------
 
@@ -206,22 +90,6 @@ class Console:
         if unwritten is not None:
             # The first failure keeps its exit code: it says what to do next.
             self.error(unwritten.message)
-
-    def json(self, value: Any) -> None:
-        self._put(_json_text(value) + "\n")
-
-    def _json_list(self, head: dict[str, str], name: str, items: Iterable[Any]) -> None:
-        """Write one object with a list of any length in it, as a whole or, if an item fails, not at all."""
-        from tempfile import SpooledTemporaryFile  # noqa: PLC0415 - only lists that may be long
-
-        with SpooledTemporaryFile(_HELD_BYTES, "w+", encoding="utf-8", newline="") as text:
-            text.write(_json_text({**head, name: []}).removesuffix("]}"))
-            for count, item in enumerate(items):
-                text.write((", " if count else "") + _json_text(item))
-            text.write("]}\n")
-            text.seek(0)
-            while piece := text.read(_PIECE):
-                self._put(piece)
 
     def received(self, result: Result, checked: CheckedSubmission, receipt: Receipt) -> None:
         """Show a receipt: a panel for a person, lines for a file."""
@@ -478,7 +346,7 @@ class Console:
     @contextlib.contextmanager
     def checking(self) -> Iterator[Callable[[int], None]]:
         """Show how many rows are checked: on a terminal as they are, elsewhere every few seconds."""
-        with self._counting(_CHECKED, None) as count:
+        with self._counting(CHECKED, None) as count:
             yield count
 
     @contextlib.contextmanager
@@ -487,7 +355,7 @@ class Console:
         from docsend.batch import Tally  # noqa: PLC0415
 
         tally = Tally()
-        with self._counting(_SENT, plan.good) as count:
+        with self._counting(SENT, plan.good) as count:
             yield Ends(tally, count)
 
     @contextlib.contextmanager
@@ -500,7 +368,7 @@ class Console:
             with rows(told, total, self._reader) as count:
                 yield count
         else:
-            yield _Heartbeat(self, told, total)
+            yield Heartbeat(self, told, total)
 
     def resumed(self, ends: Sequence[Resumed]) -> None:
         """Tell what became of each submission that was to be finished."""
@@ -545,27 +413,6 @@ class Console:
             [(kind, row.code, Label(row.labels), _belongs(row)) for kind, row in rows],
         )
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show rows under their heads; on a terminal as wide as it is, elsewhere in plain columns."""
-        heads_ = [self._out(_HEADS[head]) for head in heads]
-        cells = [[self._out(cell) for cell in row] for row in rows]
-        if not self._draws(sys.stdout):
-            widths = [max(map(len, column)) for column in zip(heads_, *cells, strict=True)]
-            for row in [heads_, *cells]:
-                padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-                self._put("  ".join(padded).rstrip() + "\n")
-            return
-        from rich import box, table  # noqa: PLC0415 - only a terminal pays for rich
-
-        drawn = table.Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        is_wide = shutil.get_terminal_size().columns >= _WIDE
-        for head, shown in zip(heads, heads_, strict=True):
-            # What is meant to be copied stays in one piece where there is room for it.
-            drawn.add_column(_as_text(shown), overflow="fold", no_wrap=is_wide and head in _IN_ONE_PIECE)
-        for row in cells:
-            drawn.add_row(*map(_as_text, row))
-        self._draw(drawn)
-
     def required(self, asked: Sequence[RequiredDocument]) -> None:
         """List the documents that the service asks for."""
         if self._as_json:
@@ -589,7 +436,7 @@ class Console:
             Phrase(
                 "code and password are kept in {backend}; the session lasts {duration}",
                 backend=backend,
-                duration=_duration(expires_in),
+                duration=duration(expires_in),
             )
         )
 
@@ -605,7 +452,7 @@ class Console:
         else:
             lasts = Phrase("no session")
             if expires_in is not None:
-                lasts = Phrase("{duration} more", duration=_duration(expires_in))
+                lasts = Phrase("{duration} more", duration=duration(expires_in))
             self._card(
                 Phrase("signed in"),
                 [
@@ -681,13 +528,13 @@ class Console:
 
     def lines(self) -> Watcher:
         """Give a watcher that only tells when something has to be tried again."""
-        return _Lines(self, 0)
+        return Lines(self, 0)
 
     @contextlib.contextmanager
     def watching(self, checked: CheckedSubmission) -> Iterator[Watcher]:
         """Watch a submission on its way: a bar on a terminal, a line a document elsewhere."""
         if self._quiet or self._as_json or not self._draws(sys.stderr):
-            yield _Lines(self, len(checked.documents))
+            yield Lines(self, len(checked.documents))
             return
         from docsend.progress import bar  # noqa: PLC0415 - only a terminal pays for rich
 
@@ -725,185 +572,6 @@ class Console:
             ],
         ]
 
-    def _card(
-        self, heading: str, rows: Sequence[tuple[str, str]], *, footnote: str | None = NOT_APPROVED
-    ) -> None:
-        """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
-        clean = [(self._out(label), self._out(value)) for label, value in rows]
-        if not self._draws(sys.stdout):
-            width = max(len(label) for label, _ in clean)
-            self._print(heading)
-            for label, value in clean:
-                self._put(f"  {label.ljust(width)}  {value}\n")
-            if footnote:
-                self.say(footnote)
-            return
-        from rich import console, panel, table  # noqa: PLC0415 - only a terminal pays for rich
-        from rich.text import Text  # noqa: PLC0415
-
-        grid = table.Table.grid(padding=(0, 2))
-        grid.add_column(style="dim", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for label, value in clean:
-            grid.add_row(_as_text(label), _as_text(value))
-        title = _as_text(f" {self._out(heading)} ")
-        below = [Text(""), Text(self._out(footnote), style="dim italic")] if footnote else []
-        self._draw(panel.Panel(console.Group(grid, *below), title=title, title_align="left"))
-
-    def _draw(self, renderable: Any) -> None:
-        import rich.console  # noqa: PLC0415 - only a terminal pays for rich
-
-        console = rich.console.Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
-        with console.capture() as drawn:
-            console.print(renderable)
-        self._put(drawn.get())
-
-    def _out(self, text: str) -> str:
-        """Give a text for stdout: safe, and in the reader's language."""
-        return self._reader.text(text, safe=safe, isolated=self._draws(sys.stdout))
-
-    def _print(self, text: str) -> None:
-        self._put(self._out(text) + "\n")
-
-    @staticmethod
-    def _put(text: str | bytes, *, encoding: str | None = None) -> None:
-        """Put a part of the result on stdout; raise LocalFailure if the disk does not take it.
-
-        With an encoding, those very bytes: what is redirected into a file is not for the terminal's encoding.
-        """
-        if (failure := _write(sys.stdout, text, encoding)) is not None:
-            raise LocalFailure(
-                Phrase("the result cannot be written: {reason}", reason=failure.strerror),
-                Phrase("look at where the output goes"),
-            )
-
-    def _tell(self, text: str, *, indent: int = 0, is_ready: bool = False) -> None:
-        """Put a line of talk on stderr, broken between words if a terminal is too narrow for it."""
-        is_terminal = self._draws(sys.stderr)
-        text = text if is_ready else self.reads(text)
-        lines = [text]
-        if is_terminal:
-            width = max(shutil.get_terminal_size().columns - indent, 20)
-            lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
-        for line in lines:
-            _write(sys.stderr, f"{' ' * indent}{line}\n")
-
-    def _draws(self, stream: IO[str] | None) -> bool:
-        return stream is not None and not self._is_dumb and stream.isatty()
-
-
-class Ends:
-    """Counts how the rows of a batch end, and shows it."""
-
-    def __init__(self, tally: Tally, show: Callable[..., None]) -> None:
-        self.tally = tally
-        self._show = show
-
-    def ended(self, outcome: Outcome) -> None:
-        self.tally.add(outcome)
-        done = sum(self.tally.counts.values())
-        self._show(done, done - self.tally.received)
-
-
-class Told(NamedTuple):
-    """How the progress of a batch is told: with a total, and without."""
-
-    heading: Phrase
-    of_total: Phrase
-    so_far_only: Phrase
-
-    def so_far(self, done: int, total: int | None) -> Phrase:
-        return (
-            self.so_far_only.about(done=done)
-            if total is None
-            else self.of_total.about(done=done, total=total)
-        )
-
-
-_CHECKED = Told(
-    Phrase("checked"), Phrase("checked {done:,} of {total:,} rows"), Phrase("checked {done:,} rows")
-)
-_SENT = Told(Phrase("sent"), Phrase("sent {done:,} of {total:,} rows"), Phrase("sent {done:,} rows"))
-
-
-class _Heartbeat:
-    """Progress of a batch without a terminal: a plain line every few seconds, none for a short one."""
-
-    EVERY_S = 5.0
-
-    def __init__(self, console: Console, told: Told, total: int | None) -> None:
-        self._console = console
-        self._told = told
-        self._total = total
-        self._began = self._last = time.monotonic()
-
-    def __call__(self, done: int, failed: int = 0) -> None:
-        now = time.monotonic()
-        if now - self._last < self.EVERY_S:
-            return
-        self._last = now
-        rate = done / (now - self._began)
-        parts: list[str] = [self._told.so_far(done, self._total)]
-        if failed:
-            parts.append(Phrase("{count:,} not received", count=failed))
-        parts.append(Phrase("{rate:.0f} a second", rate=rate))
-        if self._total and rate:
-            parts.append(Phrase("{duration} left", duration=_duration((self._total - done) / rate)))
-        self._console.say(joined(parts))
-
-
-class _Lines:
-    """Progress without a terminal: a line for each document that has arrived."""
-
-    def __init__(self, console: Console, count: int) -> None:
-        self._console = console
-        self._count = count
-        self._arrived = 0
-
-    def declared(self, missing_bytes: int) -> None:
-        pass
-
-    def sent(self, document: Document, sent_bytes: int) -> None:
-        pass
-
-    def arrived(self, document: Document) -> None:
-        self._arrived += 1
-        self._console.say(arrived(document, self._arrived, self._count))
-
-    def waiting(self, reason: str, seconds: float) -> None:
-        self._console.say(trying_again(reason, seconds))
-
-
-def arrived(document: Document, number: int, count: int) -> Phrase:
-    """Say that the service has a document, which is the `number`th of `count`."""
-    return Phrase(
-        "sent {name}, {size:,} bytes ({number} of {count})",
-        name=document.name,
-        size=document.size,
-        number=number,
-        count=count,
-    )
-
-
-def trying_again(reason: str, seconds: float) -> Phrase:
-    return Phrase("{reason}; trying again in {seconds:.1f} s", reason=reason, seconds=seconds)
-
-
-def _json_text(value: Any) -> str:
-    """Give a value as JSON that stdout can write and no terminal takes for anything else."""
-    stream = sys.stdout
-    plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
-    # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
-    text = json.dumps(value, ensure_ascii=plain)
-    # In JSON these stand in texts only, and an escape is the same character.
-    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _duration(seconds: float) -> Phrase:
-    if seconds >= 120:
-        return Phrase("{minutes:.0f} min", minutes=seconds / 60)
-    return Phrase("{seconds:.0f} s", seconds=seconds)
-
 
 def _rows(count: int, told: Phrase) -> Phrase:
     return Phrase.counted("1 row: {told}", "{count:,} rows: {told}", count, told=told)
@@ -915,20 +583,6 @@ def _size(size: int, limit: int | None) -> Phrase:
     return Phrase("{size:,} of {limit}", size=size, limit=in_words(limit))
 
 
-_SEVERITY = {"error": Phrase("error"), "warning": Phrase("warning")}
-
-
-def _found(problem: Problem) -> Phrase:
-    """One line for one finding: what, and its code."""
-    if problem.row is None:
-        template = Phrase("{severity}: {message} [{code}]")
-    else:
-        template = Phrase("{severity}: row {row}: {message} [{code}]")
-    return template.about(
-        severity=_SEVERITY[problem.severity], row=problem.row, message=problem.message, code=problem.code
-    )
-
-
 def _row_fault(problem: Problem) -> Phrase:
     """One line for one fault of a batch: row, column, what, code, cure."""
     where = Phrase("row {row}", row=problem.row)
@@ -936,7 +590,7 @@ def _row_fault(problem: Problem) -> Phrase:
         where = Phrase("row {row}, {field}", row=problem.row, field=problem.field)
     fault = Phrase(
         "{severity}: {where}: {message} [{code}]",
-        severity=_SEVERITY[problem.severity],
+        severity=SEVERITY[problem.severity],
         where=where,
         message=problem.message,
         code=problem.code,
@@ -962,44 +616,3 @@ def _belongs(row: Entry) -> Phrase:
 def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> str:
     codes = [problem.code for problem in problems if problem.path == document.path]
     return ", ".join(codes) or Phrase("good")
-
-
-def _as_text(text: str) -> Any:
-    """Give text to rich as what it is, and not as markup."""
-    from rich.text import Text  # noqa: PLC0415 - only a terminal pays for rich
-
-    return Text(text)
-
-
-def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = None) -> OSError | None:
-    """Write, whatever the stream is: closed (`>&-`), gone (`| head`) or of an old encoding.
-
-    Nobody reads a broken pipe any more: the work goes on, and its exit code still tells how it ended. Any
-    other failure is given back.
-    """
-    if stream is None:
-        return None
-    try:
-        if isinstance(text, str) and encoding is not None:
-            text = text.encode(encoding, "backslashreplace")
-        if isinstance(text, str):
-            stream.write(text)
-        elif hasattr(stream, "buffer"):
-            stream.buffer.write(text)
-        else:
-            stream.write(text.decode("utf-8", "replace"))
-        stream.flush()
-    except OSError as failure:
-        # What did not get out must not be tried again when the process ends.
-        with contextlib.suppress(OSError):
-            _point_to_nowhere(stream)
-        return None if isinstance(failure, BrokenPipeError) else failure
-    return None
-
-
-def _point_to_nowhere(stream: IO[str]) -> None:
-    import os  # noqa: PLC0415
-
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)

@@ -16,15 +16,16 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from docsend.console import arrived, safe, trying_again
 from docsend.language import Phrase, joined
+from docsend.streams import safe
+from docsend.watchers import arrived, trying_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from docsend.console import Told
     from docsend.language import Reader
     from docsend.submission import CheckedSubmission, Document
+    from docsend.watchers import Told
 
 
 class _Bar:

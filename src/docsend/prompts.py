@@ -18,8 +18,8 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.validation import ValidationError, Validator
 
 from docsend import search
-from docsend.console import safe
 from docsend.language import Phrase
+from docsend.streams import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -9,7 +9,7 @@ What holds at every instant; "Invariant N" marks each place in the code that kee
 5. redirects are never followed, https is needed except on this machine, certificates are verified (`service`,
    `settings`);
 6. an answer that is not what the contract says is a failure, never a success (`service`);
-7. foreign text is made safe before a terminal, a log or a spreadsheet sees it (`console`, `report`).
+7. foreign text is made safe before a terminal, a log or a spreadsheet sees it (`streams`, `report`).
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ from docsend import (
     search,
     settings,
     shapes,
+    streams,
     wire,
 )
 from docsend.cli import app
@@ -253,7 +254,7 @@ def _check(read: documents.Document | documents.UnreadDocument, rows: catalog.Ca
         if not found.problems:
             yield "other", "faulty without a problem"
         for problem in found.problems:
-            yield from unsafe(console.safe(problem.message + (problem.hint or "")), "in a problem, made safe")
+            yield from unsafe(streams.safe(problem.message + (problem.hint or "")), "in a problem, made safe")
             yield from unsafe(problem.code, "in a code")
         return
     (document,) = found.documents
@@ -357,7 +358,7 @@ class _Names(_Inputs):
         with self.named(rng) as path:
             read = documents.read_all([path], at_most=10**7, hold_up_to=10**7)[0]
             yield from _check(read, self.catalog)
-            yield from unsafe(console.safe(path), "made safe")
+            yield from unsafe(streams.safe(path), "made safe")
 
     def door(self, rng: random.Random) -> Violations:
         with self.named(rng) as path:
@@ -458,7 +459,7 @@ class _Paths(_Inputs):
             if hashlib.sha256(sent).digest() != hashlib.sha256(content).digest():
                 yield "wrong", "other bytes are sent than were checked"
         except FaultySubmission as refused:
-            yield from unsafe(console.safe(refused.message), "in the message")
+            yield from unsafe(streams.safe(refused.message), "in the message")
         finally:
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
@@ -721,7 +722,7 @@ class _Catalogs(_Inputs):
                 canonical(found.declaration())
             else:
                 for problem in found.problems:
-                    yield from unsafe(console.safe(problem.message + (problem.hint or "")), "in a problem")
+                    yield from unsafe(streams.safe(problem.message + (problem.hint or "")), "in a problem")
         listed = list(rows.rows())
         search.find("payslips 1500", listed)
         json.dumps([shapes.catalog_row(kind, row) for kind, row in listed])
@@ -884,7 +885,7 @@ class _Answers(_Inputs):
         elif isinstance(got, receipts.Receipt):
             json.dumps(shapes.receipt(got))
             for text in (got.number, got.issuer, *got.branch_names.values()):
-                yield from unsafe(console.safe(text), "in a receipt")
+                yield from unsafe(streams.safe(text), "in a receipt")
         elif isinstance(got, float) and not 0 <= got < math.inf:
             yield "other", f"a wait of {got} seconds"
         elif isinstance(got, tuple) and got and isinstance(got[0], str):
@@ -895,7 +896,7 @@ class _Answers(_Inputs):
                 yield "other", f"a session of {seconds} seconds, which no JSON can tell"
 
     def _told(self, error: DocsendError) -> Violations:
-        yield from unsafe(console.safe(f"{error.message} {error.hint}"), "in an error")
+        yield from unsafe(streams.safe(f"{error.message} {error.hint}"), "in an error")
         for problem in error.problems:
             try:
                 problem.code.encode()
@@ -1084,7 +1085,7 @@ class _Settings(_Inputs):
         try:
             resolved = settings.resolve(service=flag, environment=environment)
         except UsageFault as fault:
-            yield from unsafe(console.safe(f"{fault.message} {fault.hint}"), "in a fault")
+            yield from unsafe(streams.safe(f"{fault.message} {fault.hint}"), "in a fault")
             return
         if not math.isfinite(resolved.patience_s) or resolved.patience_s < 0:
             yield "other", f"a patience of {resolved.patience_s}"

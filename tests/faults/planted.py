@@ -229,7 +229,7 @@ BUGS = (
         "names of files reach the terminal as they are",
         (
             (
-                "console.py",
+                "streams.py",
                 "        character if unicodedata.category(character) not in _STEERING else _written_out(character)\n",
                 "        character\n",
             ),

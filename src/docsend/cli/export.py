@@ -143,8 +143,8 @@ def _pdf(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None)
             ),
         ) from error
     from docsend import proof  # noqa: PLC0415
-    from docsend.console import safe  # noqa: PLC0415
     from docsend.language import Reader  # noqa: PLC0415
+    from docsend.streams import safe  # noqa: PLC0415
 
     page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
     return proof_pdf.write(page, Reader(session.settings.language), safe)
@@ -152,8 +152,8 @@ def _pdf(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None)
 
 def _text(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     from docsend import proof  # noqa: PLC0415 - --help does without
-    from docsend.console import safe  # noqa: PLC0415
     from docsend.language import Reader  # noqa: PLC0415
+    from docsend.streams import safe  # noqa: PLC0415
 
     page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
     words = functools.partial(Reader(session.settings.language).text, safe=safe)

@@ -1,0 +1,22 @@
+"""A keyring backend that answers, but takes its time: as one that waits for somebody."""
+
+import time
+
+from keyring.backend import KeyringBackend
+
+
+class SlowKeyring(KeyringBackend):
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        time.sleep(1.1)
+        super().__init__()
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise NotImplementedError
+
+    def delete_password(self, service: str, username: str) -> None:
+        raise NotImplementedError
