@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -111,8 +110,8 @@ def page(
     *documents: ReceivedDocument, reference: str | None = "4711", whom: str | None = None
 ) -> proof.Proof:
     """A proof of these documents."""
-    entry = dataclasses.replace(ENTRY, reference=reference)
-    receipt = dataclasses.replace(RECEIPT, documents=documents or (document(1, "payslip.pdf"),))
+    entry = ENTRY._replace(reference=reference)
+    receipt = RECEIPT._replace(documents=documents or (document(1, "payslip.pdf"),))
     return proof.of(entry, receipt, catalog.load(catalog.BUNDLED), whom)
 
 
@@ -204,8 +203,8 @@ def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
     assert page().notice is None
     assert proof.NOT_THE_INSTITUTE not in proof.as_text(page(), str)
     assert not proof.is_of_the_sandbox(ENTRY, RECEIPT)
-    assert proof.is_of_the_sandbox(dataclasses.replace(ENTRY, service="sandbox"), RECEIPT)
-    assert proof.is_of_the_sandbox(ENTRY, dataclasses.replace(RECEIPT, issuer=ISSUER))
+    assert proof.is_of_the_sandbox(ENTRY._replace(service="sandbox"), RECEIPT)
+    assert proof.is_of_the_sandbox(ENTRY, RECEIPT._replace(issuer=ISSUER))
 
 
 def test_the_pdf_tells_what_it_is_and_carries_its_letters(run, key, home) -> None:
@@ -360,7 +359,7 @@ def test_a_service_that_says_too_much_still_gets_a_page(tmp_path) -> None:
     ],
 )
 def test_a_receipt_s_number_leads_nowhere_else(number, name) -> None:
-    assert proof.file_name(dataclasses.replace(RECEIPT, number=number)) == name
+    assert proof.file_name(RECEIPT._replace(number=number)) == name
 
 
 def test_what_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) -> None:

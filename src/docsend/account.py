@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from docsend.credentials import Token
@@ -99,5 +98,5 @@ def _of_environment(refusal: SignInNeeded) -> SignInNeeded:
     if [problem.code for problem in refusal.problems] != ["sign-in-refused"]:
         return refusal
     hint = Phrase("look at DOCSEND_CODE and at the file that DOCSEND_PASSWORD_FILE names")
-    problems = [replace(problem, hint=hint) for problem in refusal.problems]
+    problems = [problem._replace(hint=hint) for problem in refusal.problems]
     return SignInNeeded(refusal.message, hint, problems)

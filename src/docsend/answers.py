@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from docsend import receipts
 from docsend.errors import Refused, SignInNeeded, Unfinished
@@ -29,15 +28,13 @@ _LONGEST_SESSION_S = 10 * 365 * 24 * 3600.0
 _SHORT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """The service has the declaration and wants these documents (SHA-256)."""
 
     missing: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What the service says of a key: open, received or withdrawn."""
 
     state: str
@@ -57,8 +54,7 @@ class NotTheContract(Exception):
     """An answer that the contract does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -98,8 +94,7 @@ def catalog(answer: Answer) -> tuple[bytes, str] | None:
     return answer.body, etag
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What a first look at a service shows: its catalog's version, and its Date header as it stands."""
 
     catalog_version: str | None

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from docsend import documents, rules
@@ -116,7 +116,7 @@ class Batch:
         told = {problem.field for problem in problems if problem.is_error}
         # What could not be taken from a cell is not missing, too.
         problems += tuple(p for p in more if not (p.code.endswith("-missing") and p.field in told))
-        numbered = tuple(replace(problem, row=row.number) for problem in problems)
+        numbered = tuple(problem._replace(row=row.number) for problem in problems)
         if isinstance(checked, rules.Faulty) or any(problem.is_error for problem in numbered):
             return stated, numbered
         if (changed := _changed(row, checked)) is not None:
@@ -283,7 +283,7 @@ class Runner:
             if isinstance(error, LocalFailure | SignInNeeded):
                 self.stop()  # no other row would fare better
             found = tuple(
-                replace(problem, row=row.number) for problem in error.problems or (problem_of(error),)
+                problem._replace(row=row.number) for problem in error.problems or (problem_of(error),)
             )
             return Outcome(row, _status(error), checked, problems=found + problems, error=error)
         status: Status = "before" if delivery.is_repeated else "received"

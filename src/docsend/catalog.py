@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from docsend.language import LANGUAGES
 
@@ -28,7 +28,7 @@ class MalformedCatalog(ValueError):
     """This is not a catalog that this docsend can read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Entry:
     """A row that has a code and a label in each language, and says where it is known from."""
 
@@ -38,7 +38,7 @@ class Entry:
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Destination(Entry):
     """One of the five ways in. Sizes in bytes; `max_documents` is None where no limit is stated."""
 
@@ -52,18 +52,16 @@ class Destination(Entry):
     near_document_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Subject(Entry):
     to: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Category(Entry):
-    pass
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnlineForm:
+class OnlineForm(NamedTuple):
     """The online form that takes a type's place; `is_confirmed` if an official page was read that has it."""
 
     number: str | None
@@ -71,7 +69,7 @@ class OnlineForm:
     is_confirmed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class DocumentType(Entry):
     """A type of document. `to` and `subject` may be "*", which any destination and any subject fits."""
 
@@ -85,12 +83,13 @@ class DocumentType(Entry):
         return (to in self.to or _ANY in self.to) and self.subject in (subject, _ANY)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Branch(Entry):
     """An office that handles submissions."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Form(Entry):
     """A form of the institute; its code is its printed number. `online` is yes, no or unknown."""
 
@@ -99,8 +98,7 @@ class Form(Entry):
     url: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextLimits:
+class TextLimits(NamedTuple):
     """Limits of docsend's own contract: characters for remark and reference, bytes for a name."""
 
     remark: int

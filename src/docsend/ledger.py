@@ -19,10 +19,9 @@ import contextlib
 import sqlite3
 import sys
 import threading
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args
 
 from docsend import disk
 from docsend.errors import LocalFailure
@@ -101,16 +100,14 @@ PRAGMA user_version = {_VERSION};
 """
 
 
-@dataclass(frozen=True, slots=True)
-class KeptDocument:
+class KeptDocument(NamedTuple):
     path: str
     name: str
     size: int
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One submission as the ledger knows it. Times are RFC 3339 in UTC; `receipt` is the service's bytes."""
 
     service: str
@@ -439,7 +436,7 @@ class Ledger:
             "SELECT path, name, bytes, sha256 FROM document WHERE service = ? AND key = ? ORDER BY position",
             (entry.service, entry.key),
         )
-        return replace(entry, documents=tuple(KeptDocument(*row) for row in rows))
+        return entry._replace(documents=tuple(KeptDocument(*row) for row in rows))
 
     def _prepare(self) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()

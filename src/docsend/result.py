@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from docsend import shapes
 from docsend.errors import DocsendError, ExitCode
@@ -36,8 +35,7 @@ _CODE_OF_EXIT = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """One submission's outcome. `service` is an address or "sandbox"; `row` the row of a batch."""
 
     status: Status

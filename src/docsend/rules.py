@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from docsend.formats import FORMAT_OF_EXTENSION
 from docsend.language import Label, Phrase, joined
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from docsend.submission import Identity, RequiredDocument
 
 
-@dataclass(frozen=True, slots=True)
-class Faulty:
+class Faulty(NamedTuple):
     """Why a submission may not be sent: its errors first, then its warnings."""
 
     problems: tuple[Problem, ...]
@@ -513,7 +511,7 @@ def _documents(
     found.extend(_duplicates(documents))
     for document in documents:
         about = _document(document, destination, catalog)
-        found.extend(replace(problem, path=document.path) for problem in about)
+        found.extend(problem._replace(path=document.path) for problem in about)
     readable = (document for document in documents if isinstance(document, Document))
     return tuple(sorted(readable, key=lambda document: (document.name, document.sha256)))
 

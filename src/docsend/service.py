@@ -12,8 +12,7 @@ It knows no console: what a person should see goes to a `Watcher`. Bytes and soc
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from docsend import answers
 from docsend.answers import Answer, Look, Opened
@@ -63,8 +62,7 @@ class Watcher(Protocol):
         """A try failed; the next one begins in so many seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(NamedTuple):
     """One request, the same at every try; `most` is the size of the largest answer that is read."""
 
     method: str
@@ -77,7 +75,7 @@ class _Request:
     counts: bool = False  # each try counts at the service, and so none is made that is not needed
 
     def with_token(self, token: str) -> _Request:
-        return replace(self, headers=(*self.headers, _bearer(token)))
+        return self._replace(headers=(*self.headers, _bearer(token)))
 
 
 class Service:

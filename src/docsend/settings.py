@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import language
 from docsend.errors import UsageFault
@@ -26,8 +26,7 @@ SANDBOX = "sandbox"
 DEFAULT_PATIENCE_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """The service to speak to: its address without a final slash, None for the sandbox in the process."""
 
     url: str | None

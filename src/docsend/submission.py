@@ -13,8 +13,8 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import KW_ONLY, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,8 +26,7 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | boo
 # -- problems ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One finding of a check: what is wrong (`message`), and what to do about it (`hint`).
 
     `code` is stable and never translated; `field` is the option's name with underscores; `document` the
@@ -37,7 +36,6 @@ class Problem:
     code: str
     message: str
     hint: str | None = None
-    _: KW_ONLY
     severity: Literal["error", "warning"] = "error"
     field: str | None = None
     document: str | None = None
@@ -72,8 +70,7 @@ class Document:
     held: bytes | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadDocument:
+class UnreadDocument(NamedTuple):
     """A file that could not be read, or was not because of its size (in bytes, if known), and why."""
 
     path: Path
@@ -244,8 +241,7 @@ class CheckedSubmission:
         return sum(document.size for document in self.documents)
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedSubmission:
+class PlannedSubmission(NamedTuple):
     """A submission that an earlier run checked and planned, as far as the ledger has it: enough to finish it.
 
     Its declaration is not there, because it holds identities; only what the service has already been told of
@@ -284,15 +280,13 @@ def canonical(value: Json) -> bytes:
 # -- receipts ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedDocument:
+class ReceivedDocument(NamedTuple):
     name: str
     size: int
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The service's answer that it has everything. It says "received", never "approved".
 
     `issuer` is what the service calls itself; `received_at` an RFC 3339 time as the service wrote it;
@@ -307,11 +301,10 @@ class Receipt:
     branch_code: str
     branch_names: Mapping[str, str]
     documents: tuple[ReceivedDocument, ...]
-    body: bytes = field(repr=False)
+    body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RequiredDocument:
+class RequiredDocument(NamedTuple):
     """A document that the service asks a signed-in person for; `due` is a date, as in 2026-12-15."""
 
     id: str
@@ -323,8 +316,7 @@ class RequiredDocument:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A receipt, and whether the service had given it before this run."""
 
     receipt: Receipt

@@ -16,9 +16,8 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 import httpcore
@@ -237,8 +236,7 @@ def _proxy(url: str, trust: ssl.SSLContext | None) -> httpcore.Proxy:
 # -- encryption -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """How a connection is encrypted: protocol, who vouches for the certificate, and until which day."""
 
     version: str

@@ -888,7 +888,7 @@ class _Answers(_Inputs):
                 yield from unsafe(streams.safe(text), "in a receipt")
         elif isinstance(got, float) and not 0 <= got < math.inf:
             yield "other", f"a wait of {got} seconds"
-        elif isinstance(got, tuple) and got and isinstance(got[0], str):
+        elif type(got) is tuple and got and isinstance(got[0], str):
             token, seconds = got
             if not re.fullmatch(r"[!-~]+", token):
                 yield "wrong", "a token that no header may have"

@@ -643,7 +643,7 @@ def _main(argv: list[str]) -> int:
     from docsend.patience import Patience  # noqa: PLC0415
 
     # Shorter pauses, so that attempts are many; how they are made is the program's own.
-    Patience.__init__.__defaults__ = (Patience(0).attempts, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+    Patience.__new__.__defaults__ = (Patience(0).attempts, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
     shortened = Patience(0)
     assert (shortened.first_pause_s, shortened.longest_pause_s) == (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
     return app.main(argv)
