@@ -48,7 +48,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """Give every test a home of its own, and no environment that somebody else set up."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("DOCSEND_", "XDG_", "LC_")) or name.lower().endswith("_proxy"):
+        # A test that wants a narrow terminal or another encoding says so itself.
+        is_of_terminals = name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODING")
+        is_ours = name.startswith(("DOCSEND_", "XDG_", "LC_")) or name.lower().endswith("_proxy")
+        if is_ours or is_of_terminals:
             monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(home))
