@@ -271,6 +271,23 @@ def test_nothing_of_a_booklet_number_is_told(guided, payslip) -> None:
     assert told(terminal)[told(terminal).index("--booklet") + 1] == "…"
 
 
+def test_a_booklet_number_said_beside_a_sender_is_told_as_a_place_to_fill(
+    guided, payslip, spawn, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
+    who = ("--employer-file", "900000019", "--mobile", "0501234567", "--booklet-stdin")
+    assert spawn("senders", "add", "bakery", *who, stdin=None, input=b"713422").code == 0
+    for more, is_told in (((), False), (("--booklet", "8"), True)):
+        about = ("--to", "employer-collection", "--category", "correspondence", "--sender", "bakery", *more)
+        terminal = guided(payslip, *about, columns=400)
+        terminal.answer("document type:", "correction-letter" + ENTER)
+        terminal.answer("branch", ENTER)
+        terminal.answer("remark", ENTER)
+        terminal.answer("send it?", "n" + ENTER)
+        terminal.finish()
+        assert ("--booklet" in told(terminal)) == is_told
+
+
 def test_a_type_that_is_filed_online_can_be_chosen_and_its_address_is_told(guided, payslip) -> None:
     terminal = guided(payslip, "--to", "benefits", "--subject", "unemployment", *WHO)
     terminal.answer("category:", "claim" + ENTER)

@@ -356,3 +356,21 @@ def test_many_threads_over_two_openings_of_one_ledger_lose_nothing(tmp_path) -> 
             thread.join(60)
         assert failed == []
         assert [entry.state for entry in here.entries()] == ["received"] * 60
+
+
+def test_a_ledger_of_the_version_before_gets_its_indexes_and_keeps_what_it_has(
+    run, shared_sandbox, payslip, home
+) -> None:
+    sent = run("send", payslip, *ABOUT, *WHO, "--service", shared_sandbox.url, "--json").json
+    file = home / "docsend" / "ledger.sqlite3"
+    with sqlite3.connect(file) as before:
+        for name in ("submission_unfinished", "submission_required"):
+            before.execute(f"DROP INDEX {name}")
+        before.execute("PRAGMA user_version = 2")
+    before.close()
+    assert run("receipts", "show", sent["key"], "--json").json["receipts"][0]["receipt"] == sent["receipt"]
+    after = sqlite3.connect(file)
+    names = {name for (name,) in after.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    assert {"submission_unfinished", "submission_required"} <= names
+    assert after.execute("PRAGMA user_version").fetchone() == (3,)
+    after.close()

@@ -77,6 +77,24 @@ def test_without_a_keyring_nothing_of_an_employer_is_kept(spawn, config) -> None
     assert not config.exists()
 
 
+def test_a_change_that_the_configuration_does_not_take_mixes_no_two_employers(
+    run, spawn, payslip, config, keyring
+) -> None:
+    assert add_employer(spawn).code == 0
+    inline = (
+        f'senders = {{bakery = {{employer_file = "{EMPLOYER}", mobile = "0501234567", booklet_kept = true}}}}'
+    )
+    config.write_text(f"{inline}\n")
+    checked = ("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json")
+    assert run(*checked).code == 0
+    other = ("--employer-file", "900000027", "--mobile", "0501234567", "--booklet-stdin")
+    changed = spawn("senders", "add", "bakery", *other, stdin=None, input=b"99")
+    if changed.code != 0:
+        assert run(*checked).problems == ["booklet-missing"]
+    else:
+        assert "900000027" in config.read_text("utf-8")
+
+
 def test_an_employer_without_a_kept_booklet_number_takes_it_from_the_option(
     run, sandbox, payslip, keyring
 ) -> None:

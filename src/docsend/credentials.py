@@ -120,13 +120,15 @@ class Booklets:
         """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
         return self._entries.backend
 
-    def read(self, sender: str) -> str | None:
-        booklet = (self._entries.read(sender) or {}).get("booklet")
+    def read(self, sender: str, employer_file: str) -> str | None:
+        """Give the number, if it is this employer's: another may have had the sender's name before."""
+        kept = self._entries.read(sender) or {}
+        booklet = kept.get("booklet") if kept.get("employer_file") == employer_file else None
         return booklet if isinstance(booklet, str) else None
 
-    def keep(self, sender: str, booklet: str) -> None:
+    def keep(self, sender: str, employer_file: str, booklet: str) -> None:
         """Write, and read back; raise LocalFailure if that is not what was written."""
-        self._entries.keep(sender, {"booklet": booklet})
+        self._entries.keep(sender, {"employer_file": employer_file, "booklet": booklet})
 
     def forget(self, sender: str) -> bool:
         """Remove the number of a sender; tell whether there was one."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from docsend import rules
-from docsend.language import Phrase
+from docsend.language import Label, Phrase
 from docsend.submission import EMPLOYER_KINDS, masked
 
 if TYPE_CHECKING:
@@ -189,8 +189,6 @@ def _options(stated: Submission, catalog: Catalog, asker: Asker) -> Submission:
 
 
 def _choices(kind: str, entries: Sequence[Entry]) -> list[Choice]:
-    from docsend.language import Label  # noqa: PLC0415
-
     seen = {entry.code: Choice(entry.code, Label(entry.labels), (kind, entry)) for entry in reversed(entries)}
     return list(reversed(seen.values()))
 

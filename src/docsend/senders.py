@@ -66,9 +66,6 @@ class Senders:
         self._booklets = booklets
         self._read: dict[str, str | None] = {}
 
-    def names(self) -> list[str]:
-        return list(self._known)
-
     def of_kind(self, kind: IdentityKind) -> dict[str, Sender]:
         return {name: sender for name, sender in self._known.items() if sender.kind == kind}
 
@@ -105,7 +102,7 @@ class Senders:
 
     def _booklet(self, name: str) -> str | None:
         if name not in self._read:
-            self._read[name] = self._booklets.read(name)
+            self._read[name] = self._booklets.read(name, self._known[name].employer_file or "")
         return self._read[name]
 
 
@@ -127,8 +124,8 @@ def write(config_file: Path, name: str, sender: Sender | None) -> None:
     # The file itself, where somebody keeps it elsewhere and links to it.
     file = Path(os.path.realpath(config_file))
     try:
-        disk.make_private_folder(file.parent)
-        with disk.locked(file.with_name(f".{file.name}.lock")):
+        disk.make_private_folder(config_file.parent)
+        with disk.locked(config_file.with_name(f".{config_file.name}.lock")):
             text = file.read_bytes().decode("utf-8-sig") if file.exists() else ""
             disk.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
     except OSError as error:

@@ -10,16 +10,17 @@ from docsend.cli import send
 from docsend.cli.session import Session
 from docsend.errors import Interrupted
 from docsend.language import Phrase
+from docsend.submission import Submission
 
 if TYPE_CHECKING:
     from docsend.catalog import Destination
     from docsend.guide import Guided
-    from docsend.submission import Document, Submission, UnreadDocument
+    from docsend.submission import Document, UnreadDocument
 
 
 def run(
     session: Session,
-    stated: "Submission",
+    stated: Submission,
     paths: Sequence[Path],
     *,
     sender: str | None,
@@ -42,18 +43,15 @@ def run(
         send.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
         return
     session.console.summary(checked, catalog, guided.sender, session.settings.endpoint)
+    of_sender = session.senders().applied(guided.sender, Submission()).said() if guided.sender else {}
     try:
         if not dry_run:
             _last_look(session)
         send.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
     finally:
         # Also of what broke off, or is to wait: nobody wants to answer twice.
-        known = session.settings.senders.get(guided.sender or "")
-        kept = known.stated() if known else {}
-        if known and known.booklet_kept and guided.stated.booklet:
-            kept = {**kept, "booklet": guided.stated.booklet}
         command = guide.command_line(
-            guided, paths, of_sender=kept, service=session.settings.service_flag, again=again
+            guided, paths, of_sender=of_sender, service=session.settings.service_flag, again=again
         )
         session.console.command(Phrase("without questions:"), command)
 
@@ -71,14 +69,14 @@ def _last_look(session: Session) -> None:
 
 
 def _asked(
-    session: Session, stated: "Submission", paths: Sequence[Path], *, dry_run: bool
+    session: Session, stated: Submission, paths: Sequence[Path], *, dry_run: bool
 ) -> "tuple[Guided, Sequence[Path]]":
     """Have everything answered that is missing; raise Interrupted if the person has had enough."""
     from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
 
     console, catalog, given = session.console, session.catalog(), list(paths)
 
-    def read(names: list[str], so_far: "Submission") -> "tuple[Document | UnreadDocument, ...]":
+    def read(names: list[str], so_far: Submission) -> "tuple[Document | UnreadDocument, ...]":
         given[:] = send.files_of(names)
         return documents.read_all(given, at_most=rules.largest_document(so_far, catalog))
 

@@ -85,7 +85,7 @@ def add(
         )
     if booklet:
         # First: without a keyring nothing at all is kept, rather than half of it.
-        Booklets(backend=session.settings.keyring_backend).keep(name, booklet)
+        Booklets(backend=session.settings.keyring_backend).keep(name, employer_file or "", booklet)
     else:
         _forget_booklet(session, name)
     senders.write(session.settings.config_file, name, sender)
