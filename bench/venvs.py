@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _CACHE = ROOT / "bench" / ".cache"
 _INTERPRETER = f"{sys.version} {sys.base_prefix}"
 _OTHERS = re.compile(r"PYTHON|DOCSEND_|XDG_|TWINE_|HF_|AWS_|IA_|.*_proxy$|SSL_CERT", re.IGNORECASE)
-_PACKAGES = ("docsend", "typer", "httpx", "httpcore", "h11", "anyio", "starlette", "uvicorn", "click")
+_PACKAGES = ("docsend", "typer", "httpx", "h11", "anyio", "starlette", "uvicorn", "click")
 
 
 @dataclass(frozen=True, slots=True)

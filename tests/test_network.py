@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
 import hashlib
 import json
+import select
 import socket
 import ssl
 import threading
@@ -140,6 +142,61 @@ def test_the_proxy_of_the_environment_is_used_for_https(
     assert [line.split(b"\r\n")[0] for line in heard] == (
         [b"CONNECT documents.example:443 HTTP/1.1"] if is_asked else []
     )
+
+
+def a_tunnel(to_port: int, heard: list[bytes], tls: ssl.SSLContext | None):
+    """Give what serves a proxy's connection: it carries bytes to the port, whatever it was asked for."""
+
+    def serve(connection: socket.socket) -> None:
+        near = tls.wrap_socket(connection, server_side=True) if tls else connection
+        heard.append(near.recv(4096))
+        with near, socket.create_connection(("127.0.0.1", to_port)) as far:
+            near.sendall(b"HTTP/1.1 200 Connection established\r\nContent-Length: 7\r\n\r\n")
+            while True:
+                for ready in select.select([near, far], [], [])[0]:
+                    if not (data := ready.recv(2**20)):
+                        return
+                    (far if ready is near else near).sendall(data)
+
+    return serve
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_document_goes_through_a_proxy_that_sees_neither_it_nor_the_address_s_path(
+    run, payslip, authority, tmp_path, monkeypatch, scheme
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    itself = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(itself)
+    heard: list[bytes] = []
+    with over_tls(authority.issue_cert("documents.example")) as (url, asked):
+        tunnel = a_tunnel(int(url.rpartition(":")[2]), heard, itself if scheme == "https" else None)
+        with a_port(tunnel) as port:
+            monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://somebody:proxy%20secret@127.0.0.1:{port}")
+            outcome = run("send", payslip, *SEND, "--service", "https://documents.example/office")
+    assert (outcome.code, len(asked)) == (5, 1)
+    (connect,) = heard
+    who = base64.b64encode(b"somebody:proxy secret")
+    assert connect.startswith(b"CONNECT documents.example:443 HTTP/1.1\r\nHost: documents.example:443\r\n")
+    assert b"\r\nProxy-Authorization: Basic %b\r\n" % who in connect
+    assert b"office" not in connect
+
+
+def test_a_proxy_that_goes_on_talking_after_it_has_let_through_is_not_believed(
+    run, payslip, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+
+    def proxy(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with a_port(proxy) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        outcome = run("send", payslip, *SEND, "--service", "https://documents.example")
+    assert outcome.code == 6
+    assert "the proxy did not let the request through" in outcome.err
 
 
 @pytest.mark.parametrize(

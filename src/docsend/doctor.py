@@ -320,7 +320,7 @@ def _way(url: str, proxy: str | None) -> Finding:
     if proxy is not None:
         told = Phrase("https, verified, through the proxy {proxy}", proxy=proxy)
         return Finding("network", "good", told, facts=facts)
-    from docsend.wire import tls_of  # noqa: PLC0415 - only over https
+    from docsend.connection import tls_of  # noqa: PLC0415 - only over https
 
     try:
         seen = tls_of(url)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from docsend import answers
 from docsend.answers import Answer, Look, Opened
+from docsend.connection import Unanswered
 from docsend.errors import SignInNeeded, Unfinished
 from docsend.language import Phrase
 from docsend.patience import Pace, Patience, Reserve
 from docsend.submission import canonical
-from docsend.wire import Redirected, Unanswered, Wire
+from docsend.wire import Redirected, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable

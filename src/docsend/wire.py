@@ -1,64 +1,40 @@
-"""The wire: one request to one service, and its answer, over HTTP/1.1, through TLS and a proxy where needed.
+"""The wire: one request to one service, and its answer, in HTTP/1.1.
 
 What it keeps:
 - redirects are never followed; certificates are held against the system's trust store;
 - every step of an exchange ends at its deadline, however the far side drips, and no answer is read further
   than its caller wants;
-- each thread has a connection of its own, which it keeps: threads that share a pool wait for one another, and
-  a pool looks at every connection that it has before each request.
+- each thread has a connection of its own, which it keeps: threads that share some wait for one another.
 
-The only user of httpcore, which httpx stands on: what httpx has beyond it, cookies and the like, has nothing
-to do here, and cost half of each request's time.
+h11 reads and writes the protocol, as it does inside httpx; connections are `connection`'s. Of what else httpx
+has, nothing is wanted here (docs/decisions.md).
 """
 
 from __future__ import annotations
 
-import ssl
 import threading
-import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from typing import TYPE_CHECKING, TypeAlias
 
-import httpcore
+import h11
 
 from docsend import __version__
 from docsend.answers import Answer, NotTheContract
+from docsend.connection import Address, Proxy, Route, Unanswered
 from docsend.errors import UsageFault
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-Header = tuple[bytes, bytes]
+    from docsend.connection import Connection
 
-_BLOCK = 128 * 1024
-_SLICE = 128 * 1024
-_KEPT_S = 5.0  # how long a connection that nobody uses stays open
-_LIMITS = {"timeout": {"connect": 10.0, "read": 30.0, "write": 30.0, "pool": 30.0}}
+Header: TypeAlias = "tuple[bytes, bytes]"
+
 _ALWAYS = (
     (b"User-Agent", f"docsend/{__version__}".encode("ascii")),
     (b"Accept", b"application/json, application/problem+json"),
     (b"Accept-Encoding", b"identity"),
 )
-_PORTS = {"http": 80, "https": 443}
-_STAYS_IN_PATHS = "/%:@!$&'()*+,;=-._~"
-_TROUBLE = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-)
-
-
-class Unanswered(Exception):
-    """A request that has no answer. `why` is for people; `may_have_arrived` unless nothing of it has left."""
-
-    def __init__(self, why: Phrase, *, may_have_arrived: bool) -> None:
-        super().__init__(why)
-        self.why = why
-        self.may_have_arrived = may_have_arrived
 
 
 class Redirected(Exception):
@@ -75,28 +51,21 @@ class Wire:
     def __init__(self, url: str, proxy: str | None) -> None:
         """Prepare the way to `url`, connecting nowhere yet; raise UsageFault if an address is not one."""
         try:
-            self._scheme, self._host, self._port, self._folder = _parts(url)
+            address = Address.of(url)
         except ValueError as error:
             raise UsageFault(
                 Phrase("the service's address is not one"), Phrase("as in https://documents.example")
             ) from error
-        named = b"[%b]" % self._host if b":" in self._host else self._host
-        self._always = ((b"Host", named if self._port is None else b"%b:%d" % (named, self._port)), *_ALWAYS)
-        self._trust: ssl.SSLContext | None = (
-            None  # over http there is nothing to verify, and stores load slowly
-        )
-        if self._scheme == b"https":
-            import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
-
-            self._trust = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._proxy = _proxy(proxy, self._trust) if proxy else None
+        self._route = Route(address, Proxy.of(proxy) if proxy else None)
+        self._folder = address.folder
+        self._always = ((b"Host", address.short_host), *_ALWAYS)
         self._mine = threading.local()
-        self._lines: list[_Line] = []
+        self._open: set[Connection] = set()
 
     def close(self) -> None:
         """Close the connections of all threads; none may be in an exchange."""
-        for line in self._lines:
-            line.pool.close()
+        for connection in self._open:
+            connection.close()
 
     def exchange(
         self,
@@ -117,56 +86,56 @@ class Wire:
         stated = [*self._always, *headers]
         if body or method in ("PUT", "POST"):
             stated.append((b"Content-Length", b"%d" % len(body)))
-        url = httpcore.URL(
-            scheme=self._scheme,
-            host=self._host,
-            port=self._port,
-            target=self._folder + path.encode("ascii"),
-        )
-        content = body if sent is None else _blocks(body, sent)
-        line = self._line()
-        line.deadline = deadline
+        connection = self._connection(deadline)
+        is_kept = False
         try:
-            response = line.pool.handle_request(
-                httpcore.Request(method, url, headers=stated, content=content, extensions=_LIMITS)
-            )
-            try:
-                return _answer(response, most)
-            finally:
-                response.close()
-        except _TROUBLE as error:
-            is_early = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout)
-            raise Unanswered(_in_words(error), may_have_arrived=not is_early) from None
+            request = h11.Request(method=method, headers=stated, target=self._folder + path)
+            connection.ask(request, body, sent)
+            answer = _answer(connection, most)
+            is_kept = connection.rest()
+        except TimeoutError:
+            raise Unanswered(Phrase("the service did not answer in time"), may_have_arrived=True) from None
+        except (OSError, h11.ProtocolError):
+            raise Unanswered(Phrase("the connection broke off"), may_have_arrived=True) from None
+        finally:
+            if is_kept:
+                self._mine.connection = connection
+            else:
+                self._end(connection)
+        return answer
 
-    def _line(self) -> _Line:
-        """Give this thread's connection."""
-        line: _Line | None = getattr(self._mine, "line", None)
-        if line is None:
-            line = self._mine.line = _Line(self._trust, self._proxy)
-            self._lines.append(line)
-        return line
+    def _connection(self, deadline: float) -> Connection:
+        """Give this thread's connection if it still is good, or a new one."""
+        kept: Connection | None = getattr(self._mine, "connection", None)
+        self._mine.connection = None
+        if kept is not None:
+            if kept.is_fresh():
+                kept.deadline = deadline
+                return kept
+            self._end(kept)
+        connection = self._route.connect(deadline)
+        self._open.add(connection)
+        return connection
+
+    def _end(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        connection.close()
 
 
-def _blocks(content: bytes, sent: Callable[[int], None]) -> Iterator[bytes]:
-    for start in range(0, len(content), _BLOCK):
-        block = content[start : start + _BLOCK]
-        yield block
-        sent(start + len(block))
-
-
-def _answer(response: httpcore.Response, most: int) -> Answer:
+def _answer(connection: Connection, most: int) -> Answer:
+    response = connection.response()
     headers = read_headers(response.headers)
-    if response.status != 304 and 300 <= response.status < 400:
+    if response.status_code != 304 and 300 <= response.status_code < 400:
         # Invariant 5: a redirect would carry documents and tokens to somebody else.
-        raise Redirected(response.status)
+        raise Redirected(response.status_code)
     if headers.get("content-encoding", "identity") != "identity":
         raise NotTheContract(Phrase("compressed, though nobody asked for that"))
     body = b""
-    for piece in response.iter_stream():
+    for piece in connection.body():
         body += piece
         if len(body) > most:
             raise NotTheContract(Phrase("more than {most:,} bytes", most=most))
-    return Answer(response.status, headers, body)
+    return Answer(response.status_code, headers, body)
 
 
 def read_headers(raw: Iterable[Header]) -> dict[str, str]:
@@ -176,160 +145,3 @@ def read_headers(raw: Iterable[Header]) -> dict[str, str]:
         known, said = name.decode("latin-1").lower(), value.decode("latin-1")
         headers[known] = f"{headers[known]}, {said}" if known in headers else said
     return headers
-
-
-def _in_words(error: Exception) -> Phrase:
-    """Say what went wrong between here and the service, without the words of the libraries below."""
-    if isinstance(error, httpcore.ConnectTimeout | httpcore.ConnectError):
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return Phrase("the service's certificate cannot be verified")
-        return Phrase("the service cannot be reached")
-    if isinstance(error, httpcore.TimeoutException):
-        return Phrase("the service did not answer in time")
-    if isinstance(error, httpcore.ProxyError):
-        return Phrase("the proxy did not let the request through")
-    return Phrase("the connection broke off")
-
-
-# -- addresses ---------------------------------------------------------------------------------------------
-
-
-def _parts(url: str) -> tuple[bytes, bytes, int | None, bytes]:
-    """Give scheme, host, port unless it is the usual one, and path; raise ValueError if it is no address."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if not host or parts.scheme not in _PORTS:
-        raise ValueError("not an address")
-    port = None if parts.port == _PORTS[parts.scheme] else parts.port
-    path = quote(parts.path.rstrip("/"), safe=_STAYS_IN_PATHS)
-    return parts.scheme.encode("ascii"), _in_ascii(host), port, path.encode("ascii")
-
-
-def _in_ascii(host: str) -> bytes:
-    """Give a host as DNS knows it (IDNA 2008); raise UnicodeError, a ValueError, if it cannot be one."""
-    if host.isascii() and "xn--" not in host:
-        return host.encode("ascii")
-    import idna  # noqa: PLC0415 - nearly all names are ASCII
-
-    encoded = idna.encode(host)
-    idna.decode(encoded)  # what came encoded may be nothing
-    return encoded
-
-
-def _proxy(url: str, trust: ssl.SSLContext | None) -> httpcore.Proxy:
-    try:
-        scheme, host, port, _ = _parts(url)
-        parts = urlsplit(url)
-        username, password = unquote(parts.username or ""), unquote(parts.password or "")
-        return httpcore.Proxy(
-            httpcore.URL(scheme=scheme, host=host, port=port, target=b"/"),
-            auth=(username.encode(), password.encode()) if username or password else None,
-            ssl_context=trust if scheme == b"https" else None,
-        )
-    except ValueError as error:  # without its value: it may hold a password
-        raise UsageFault(
-            Phrase("the proxy of the environment is not the address of one"),
-            Phrase("as in http://proxy.example:3128"),
-        ) from error
-
-
-# -- encryption -------------------------------------------------------------------------------------------
-
-
-class Tls(NamedTuple):
-    """How a connection is encrypted: protocol, who vouches for the certificate, and until which day."""
-
-    version: str
-    issuer: str
-    expires: str
-
-
-def tls_of(url: str, *, timeout_s: float = 10) -> Tls:
-    """Look at the TLS of an https address, verified as every call's; raise OSError if there is none."""
-    import socket  # noqa: PLC0415 - only `docsend doctor` looks
-
-    import truststore  # noqa: PLC0415
-
-    _, encoded, port, _ = _parts(url)
-    host = encoded.decode("ascii")
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with (
-        socket.create_connection((host, port or _PORTS["https"]), timeout_s) as plain,
-        context.wrap_socket(plain, server_hostname=host) as wrapped,
-    ):
-        certificate = wrapped.getpeercert() or {}
-        issuers: Any = certificate.get("issuer", ())  # ((("organizationName", "..."),), ...)
-        names = {name: value for part in issuers for name, value in part}
-        issuer = names.get("organizationName") or names.get("commonName") or "?"
-        expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
-        return Tls(wrapped.version() or "?", str(issuer), expires.date().isoformat())
-
-
-# -- deadlines ---------------------------------------------------------------------------------------------
-
-
-class _Line(httpcore.NetworkBackend):
-    """One thread's connection, made anew where it has to be; every step on it ends at the deadline.
-
-    httpcore itself limits single steps only.
-    """
-
-    def __init__(self, trust: ssl.SSLContext | None, proxy: httpcore.Proxy | None) -> None:
-        self.deadline = float("inf")
-        self._network = httpcore.SyncBackend()
-        self.pool = httpcore.ConnectionPool(
-            ssl_context=trust,
-            proxy=proxy,
-            max_connections=1,
-            max_keepalive_connections=1,
-            keepalive_expiry=_KEPT_S,
-            network_backend=self,
-        )
-
-    def left(self, limit: float | None) -> float:
-        """Give how long the next step may take; raise if there is no time left."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout("slower than the deadline")
-        return left if limit is None else min(left, limit)
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        limit = self.left(timeout)
-        return _Timed(self._network.connect_tcp(host, port, limit, local_address, socket_options), self)
-
-
-class _Timed(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, line: _Line) -> None:
-        self._inner = inner
-        self._line = line
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._line.left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        view = memoryview(buffer)  # what is sent in parts is not copied for it
-        for start in range(0, len(buffer), _SLICE):
-            part = view[start : start + _SLICE]
-            self._inner.write(part, self._line.left(timeout))  # type: ignore[arg-type]  # bytes-like will do
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        limit = self._line.left(timeout)
-        return _Timed(self._inner.start_tls(ssl_context, server_hostname, limit), self._line)
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as the interface has it
-        return self._inner.get_extra_info(info)

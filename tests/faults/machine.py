@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 
 from docsend import catalog, documents, rules, send
 from docsend.answers import Forgotten
+from docsend.connection import Unanswered
 from docsend.errors import DocsendError, Refused
 from docsend.language import Phrase
 from docsend.ledger import Ledger
@@ -35,7 +36,6 @@ from docsend.sandbox.store import KEEPS_UNFINISHED, Store
 from docsend.service import Service
 from docsend.settings import Endpoint
 from docsend.submission import CheckedSubmission, Submission
-from docsend.wire import Unanswered
 from faults import lab
 
 if TYPE_CHECKING:

@@ -97,14 +97,15 @@ BUGS = (
         "a further try sends the rest of the document only",
         (
             (
-                "wire.py",
-                "    for start in range(0, len(content), _BLOCK):\n",
+                "connection.py",
+                "        for start in range(0, max(len(body), 1), _BLOCK):\n",
                 (
-                    "    for start in range(_sent.get(hash(content), 0), len(content), _BLOCK):\n"
-                    "        _sent[hash(content)] = start + _BLOCK\n"
+                    "        known, body = hash(body), body[_sent.get(hash(body), 0) :]\n"
+                    "        for start in range(0, max(len(body), 1), _BLOCK):\n"
+                    "            _sent[known] = _sent.get(known, 0) + _BLOCK\n"
                 ),
             ),
-            ("wire.py", "_SLICE = 128 * 1024\n", "_SLICE = 128 * 1024\n_sent: dict = {}\n"),
+            ("connection.py", "_BLOCK = 128 * 1024\n", "_BLOCK = 128 * 1024\n_sent: dict = {}\n"),
         ),
         "network",
     ),
@@ -113,15 +114,16 @@ BUGS = (
         (
             (
                 "wire.py",
-                "                return _answer(response, most)\n",
+                "            answer = _answer(connection, most)\n",
                 (
-                    "                if 300 <= response.status < 400 and response.status != 304:\n"
-                    "                    there = urlsplit(read_headers(response.headers)['location'])\n"
-                    "                    return Wire(f'{there.scheme}://{there.netloc}', None).exchange(\n"
-                    "                        method, there.path, headers, body, deadline=deadline, most=most)\n"
-                    "                return _answer(response, most)\n"
+                    "            answer = _answer(connection, most)\n"
+                    "            if 300 <= answer.status < 400 and answer.status != 304:\n"
+                    "                there = __import__('urllib.parse').parse.urlsplit(answer.headers['location'])\n"
+                    "                return Wire(f'{there.scheme}://{there.netloc}', None).exchange(\n"
+                    "                    method, there.path, headers, body, deadline=deadline, most=most)\n"
                 ),
             ),
+            ("wire.py", "        raise Redirected(response.status_code)\n", "        pass\n"),
         ),
         "network",
     ),
@@ -184,9 +186,9 @@ BUGS = (
         (
             (
                 "wire.py",
-                "        line.deadline = deadline\n",
+                "        is_kept = False\n",
                 (
-                    "        line.deadline = deadline\n"
+                    "        is_kept = False\n"
                     "        __import__('sys').stderr.write(f\"{dict(headers).get(b'Authorization', b'').decode()}\\n\")\n"
                 ),
             ),

@@ -174,7 +174,7 @@ def _runner(
     jobs: int,
 ) -> "Iterator[tuple[Runner, Deliver]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
-    from docsend import send as journey  # noqa: PLC0415 - brings httpcore
+    from docsend import send as journey  # noqa: PLC0415 - brings the network
     from docsend.batch import Runner, Steps  # noqa: PLC0415
 
     runner = Runner(batch, plan, jobs=jobs)

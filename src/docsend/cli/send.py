@@ -340,7 +340,7 @@ def _deliver_watched(
     service = session.settings.chosen_endpoint().name
     if (known := ledger.find(service, checked.key)) and (before := receipts.delivered(known)):
         return before
-    from docsend import send as journey  # noqa: PLC0415 - brings httpcore, which a repeated run needs not
+    from docsend import send as journey  # noqa: PLC0415 - brings the network, which a repeated run needs not
 
     try:
         with session.console.watching(checked) as watcher, session.service(watcher, account) as far_side:

@@ -155,7 +155,7 @@ class Session:
         """
         from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415 - --help does without
         from docsend.patience import Patience  # noqa: PLC0415
-        from docsend.service import Service  # noqa: PLC0415 - brings httpcore, the dearest import
+        from docsend.service import Service  # noqa: PLC0415 - brings sockets and TLS
 
         endpoint = self.settings.chosen_endpoint()
         with contextlib.ExitStack() as opened:
