@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
-import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -262,70 +262,74 @@ def test_a_receipt_that_cannot_be_kept_is_never_called_received(tmp_path, run, k
 # -- many threads ------------------------------------------------------------------------------------------
 
 
-def together(ledger, wishes):
-    """Have each wish written by a thread of its own, the later ones while the first one's commit goes on."""
-    ended: dict[int, object] = {}
-    began = threading.Event()
-
-    def ask(number, wish) -> None:
-        def write(connection):
-            began.set()
-            return wish(connection)
-
-        try:
-            ended[number] = ledger._write(write)
-        except BaseException as error:  # noqa: BLE001 - held against what is expected
-            ended[number] = error
-
-    threads = [threading.Thread(target=ask, args=numbered) for numbered in enumerate(wishes)]
-    threads[0].start()
-    assert began.wait(10)
-    for thread in threads[1:]:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    return [ended[number] for number in range(len(wishes))]
-
-
-def slowly(result):
-    """Give a wish that takes so long that all others come together behind it."""
-
-    def write(_connection):
-        time.sleep(0.3)
-        if isinstance(result, BaseException):
-            raise result
-        return result
-
-    return write
-
-
-def test_what_many_threads_write_while_one_commits_is_one_commit(tmp_path) -> None:
+def test_what_is_planned_or_kept_together_is_one_commit(tmp_path) -> None:
+    plans = [checked(tmp_path).again(occurrence) for occurrence in range(1, 21)]
+    receipt = receipts.read(RECEIPT)
     commits: list[str] = []
     with Ledger(tmp_path / "ledger") as ledger:
         ledger._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-        wishes = [lambda _, number=number: number for number in range(1, 20)]
-        assert together(ledger, [slowly(0), *wishes]) == list(range(20))
-    assert len(commits) == 2
+        assert [entry.state for entry in ledger.plan_all("sandbox", plans)] == ["planned"] * 20
+        ledger.received_all("sandbox", {one.key: receipt for one in plans})
+        assert len(commits) == 2
+        assert ledger.plan_all("sandbox", []) == []
+        ledger.received_all("sandbox", {})
+        assert len(commits) == 2, "nothing to write is no commit"
+        assert {entry.state for entry in ledger.entries()} == {"received"}
 
 
-def test_a_failure_of_the_file_is_told_to_all_whom_it_concerns_and_to_nobody_else(tmp_path) -> None:
-    def fails(connection):
-        connection.execute("INSERT INTO submission (service) VALUES ('incomplete')")
-
+def test_planning_again_gives_what_is_known_and_changes_nothing(tmp_path) -> None:
+    one = checked(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
-        first, *others = together(ledger, [slowly("first"), fails, lambda _: "late"])
-        assert first == "first"
-        assert {type(other) for other in others} == {LocalFailure}
-        one = checked(tmp_path)
+        planned = ledger.plan("sandbox", one)
+        assert (
+            planned == ledger.plan("sandbox", one) == ledger.find("sandbox", one.key)._replace(documents=())
+        )
+        ledger.refused("sandbox", one.key, "key-reused")
+        again = ledger.plan("sandbox", one)
+        assert (again.state, again.problem, again.planned_at) == ("planned", None, planned.planned_at)
+        assert again == ledger.find("sandbox", one.key)._replace(documents=())
+
+
+def test_a_receipt_that_cannot_be_kept_keeps_no_other_from_the_disk(tmp_path) -> None:
+    plans = [checked(tmp_path).again(occurrence) for occurrence in range(1, 4)]
+    receipt = receipts.read(RECEIPT)
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.plan_all("sandbox", plans)
+        ledger.withdrawn("sandbox", plans[1].key)
+        with pytest.raises(LocalFailure, match="holds as withdrawn"):
+            ledger.received_all("sandbox", {one.key: receipt for one in plans})
+        states = [ledger.find("sandbox", one.key).state for one in plans]
+    assert states == ["received", "withdrawn", "received"]
+
+
+def test_a_note_is_written_before_anybody_looks_and_before_the_ledger_is_closed(tmp_path) -> None:
+    one = checked(tmp_path)
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.plan("sandbox", one)
+        ledger.opened("sandbox", one.key)
+        assert ledger.find("sandbox", one.key).state == "open"
+        ledger.sending("sandbox", one.key)
+    with Ledger(tmp_path / "ledger") as ledger:
+        assert ledger.find("sandbox", one.key).state == "sending"
+
+
+def test_a_note_that_the_end_has_overtaken_changes_nothing(tmp_path) -> None:
+    one = checked(tmp_path)
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.plan("sandbox", one)
+        ledger.sending("sandbox", one.key)
+        ledger.refused("sandbox", one.key, "key-reused")
+        assert ledger.find("sandbox", one.key).state == "refused"
+
+
+def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp_path) -> None:
+    one, other = checked(tmp_path), checked(tmp_path).again(2)
+    incomplete = dataclasses.replace(other, category=None)
+    with Ledger(tmp_path / "ledger") as ledger:
+        with pytest.raises(LocalFailure, match="category"):
+            ledger.plan_all("sandbox", [one, incomplete])
+        assert list(ledger.entries()) == []
         assert ledger.plan("sandbox", one).state == "planned"
-
-
-def test_a_thread_that_is_interrupted_while_it_commits_for_others_leaves_them_their_turn(tmp_path) -> None:
-    with Ledger(tmp_path / "ledger") as ledger:
-        stop, *others = together(ledger, [slowly(KeyboardInterrupt()), lambda _: "one", lambda _: "two"])
-        assert isinstance(stop, KeyboardInterrupt)
-        assert others == ["one", "two"]
 
 
 def test_many_threads_over_two_openings_of_one_ledger_lose_nothing(tmp_path) -> None:

@@ -1,36 +1,31 @@
-"""The journey of many submissions: every row is checked before the first byte leaves, then workers send them.
+"""Many submissions: every row of a manifest is checked before the first byte leaves; `runner` sends them.
 
-Nothing of a row is kept between the two passes but its key, so memory hardly grows with the batch: a worker
-reads and checks its row once more, and sends the very buffers that it has just checked. Rows end in any
-order; a row that fails stops no other. Running the same batch again finishes it, and sends nothing twice.
+Nothing of a row is kept between these two passes but its key, so memory hardly grows with the batch: the
+second one reads and checks each row once more, and sends the very buffers that it has just checked. Running
+the same batch again finishes it, and sends nothing twice.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from docsend import documents, rules
-from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, SignInNeeded
+from docsend.errors import LocalFailure, SignInNeeded
 from docsend.language import Phrase
-from docsend.result import problem_of
 from docsend.submission import CheckedSubmission, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from docsend.catalog import Catalog
-    from docsend.errors import ExitCode
+    from docsend.errors import DocsendError, ExitCode
     from docsend.manifest import Manifest, Row
-    from docsend.submission import Delivery, Document, Receipt, Submission
+    from docsend.submission import Receipt, Submission
 
 Status: TypeAlias = Literal["received", "before", "faulty", "refused", "unfinished", "not tried", "checked"]
 _MOST_WARNINGS = 1000
-Deliver: TypeAlias = "Callable[[CheckedSubmission], Delivery]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,135 +188,7 @@ def _shared_documents(
             )
 
 
-class Stop(Exception):
-    """A worker was asked to stop in the middle of its row."""
-
-
-class Runner:
-    """Workers that bring the good rows of a batch to their receipts."""
-
-    def __init__(self, batch: Batch, plan: Plan, *, jobs: int) -> None:
-        self._batch = batch
-        self._plan = plan
-        self.jobs = max(1, min(jobs, plan.good or 1))
-        self._rows = self._good_rows()
-        self._next = threading.Lock()
-        # Bounded: a slow report holds the workers back rather than filling the memory.
-        self._outcomes: queue.Queue[Outcome | None] = queue.Queue(maxsize=4 * self.jobs)
-        self._stopped = threading.Event()
-        self._bug: Exception | None = None
-
-    def stop(self) -> None:
-        """Let no row begin any more, and end those that are on their way at their next step."""
-        self._stopped.set()
-
-    def go_on(self) -> None:
-        """Raise Stop if the batch was stopped; workers ask at every step."""
-        if self._stopped.is_set():
-            raise Stop
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, but not for a batch that was stopped."""
-        if self._stopped.wait(seconds):
-            raise Stop
-
-    def outcomes(self, deliver: Deliver) -> Generator[Outcome, None, None]:
-        """Give what becomes of each good row, as it ends; after a stop the others as not tried.
-
-        Closing it before its end stops the workers and waits for them. A bug in a worker ends the batch, and
-        is raised here.
-        """
-        for _ in range(self.jobs):
-            threading.Thread(target=self._work, args=(deliver,), daemon=True).start()
-        running = self.jobs
-        try:
-            while running:
-                try:
-                    # With a limit, or Windows would not hear Ctrl-C.
-                    outcome = self._outcomes.get(timeout=0.5)
-                except queue.Empty:
-                    continue
-                if outcome is None:
-                    running -= 1
-                else:
-                    yield outcome
-        finally:
-            self.stop()
-            while running:
-                running -= self._outcomes.get() is None
-        for row in self._rows:
-            yield Outcome(row, "not tried", row.stated)
-        if self._bug is not None:
-            raise self._bug
-
-    def _good_rows(self) -> Iterator[Row]:
-        return (row for row in self._batch.rows() if row.number not in self._plan.faulty)
-
-    def _work(self, deliver: Deliver) -> None:
-        try:
-            while not self._stopped.is_set():
-                with self._next:
-                    row = next(self._rows, None)
-                if row is None:
-                    return
-                self._outcomes.put(self._outcome(row, deliver))
-        except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
-            self._bug = bug
-            self.stop()
-        finally:
-            self._outcomes.put(None)
-
-    def _outcome(self, row: Row, deliver: Deliver) -> Outcome:
-        checked, problems = self._batch.check(row, hold=True)
-        if not isinstance(checked, CheckedSubmission):
-            return Outcome(row, "faulty", checked, problems=problems)  # changed since the first pass
-        try:
-            delivery = deliver(checked)
-        except Stop:
-            return Outcome(row, "unfinished", checked, problems=problems)
-        except DocsendError as error:
-            if isinstance(error, LocalFailure | SignInNeeded):
-                self.stop()  # no other row would fare better
-            found = tuple(
-                problem._replace(row=row.number) for problem in error.problems or (problem_of(error),)
-            )
-            return Outcome(row, _status(error), checked, problems=found + problems, error=error)
-        status: Status = "before" if delivery.is_repeated else "received"
-        return Outcome(row, status, checked, delivery.receipt, problems)
-
-
-class Steps:
-    """A watcher of all workers: asks at every step whether to go on, and talks about trouble only."""
-
-    def __init__(self, runner: Runner, talk: Callable[[str], None]) -> None:
-        self._runner = runner
-        self._talk = talk
-        self._lock = threading.Lock()
-        self._told_until = 0.0
-
-    def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - a watcher's method
-        self._runner.go_on()
-
-    def sent(self, document: Document, sent_bytes: int) -> None:  # noqa: ARG002
-        self._runner.go_on()
-
-    def arrived(self, document: Document) -> None:  # noqa: ARG002
-        self._runner.go_on()
-
-    def waiting(self, reason: str, seconds: float) -> None:
-        """Tell of a pause that a person would notice, once for all workers."""
-        self._runner.go_on()
-        with self._lock:
-            now = time.monotonic()
-            is_news = seconds >= _NOTICED_S and now >= self._told_until
-            if is_news:
-                self._told_until = now + seconds
-        if is_news:
-            self._talk(f"{reason}; going on in {seconds:.0f} s")
-
-
 _SHOWN = 20
-_NOTICED_S = 3.0
 
 
 @dataclass(slots=True)
@@ -344,9 +211,3 @@ class Tally:
     @property
     def received(self) -> int:
         return self.counts["received"] + self.counts["before"]
-
-
-def _status(error: DocsendError) -> Status:
-    if isinstance(error, Refused):
-        return "refused"
-    return "faulty" if isinstance(error, FaultySubmission) else "unfinished"

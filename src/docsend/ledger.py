@@ -1,8 +1,8 @@
 """The ledger: which submissions were planned, what became of them, and their receipts. SQLite.
 
 What it promises (design: "The journey, and what holds at every instant"):
-- a plan, a receipt and an end are on the disk when the call that wrote them returns (`synchronous=FULL`).
-  What several threads write at the same time is one commit, so that they do not wait for the disk in turn;
+- a plan, a receipt and an end are on the disk when the call that wrote them returns (`synchronous=FULL`);
+  a batch plans and keeps many in one commit;
 - `open` and `sending` are notes, which go with the next commit: who was killed before it asks the service,
   which knows better. Only a personal `sending` waits for the disk: its requirement is gone afterwards;
 - states go one way, `planned -> open -> sending -> received`, or end in `refused` or `withdrawn`; a
@@ -21,7 +21,7 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from docsend import disk
 from docsend.errors import LocalFailure
@@ -29,7 +29,7 @@ from docsend.language import Phrase
 from docsend.submission import Document, PlannedSubmission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from docsend.submission import CheckedSubmission, Receipt
@@ -135,37 +135,26 @@ class Entry(NamedTuple):
         return PlannedSubmission(self.key, documents, is_signed=self.to == "personal")
 
 
-class _Change(Generic[_T]):
-    """What one thread wants written, and what came of it."""
+class _Move(NamedTuple):
+    """One step of a submission from one state to the next."""
 
-    def __init__(self, write: Callable[[sqlite3.Connection], _T]) -> None:
-        self.write = write
-        self.leads = False  # its thread commits, for itself and for others
-        self.has_ended = False
-        self.is_alone = False  # its thread was interrupted and does not wait for it any more
-        self._result: _T | None = None
-        self._error: Exception | None = None
-        self._woken = threading.Lock()
-        self._woken.acquire()
+    service: str
+    key: str
+    to: State
+    when: str
+    of: tuple[State, ...]
+    receipt: bytes | None = None
+    problem: str | None = None
 
-    def wait(self) -> None:
-        """Wait until it has ended, or is to lead."""
-        self._woken.acquire()
-
-    def lead(self) -> None:
-        self.leads = True
-        self._woken.release()
-
-    def end(self, result: _T | None, error: Exception | None = None) -> None:
-        self._result, self._error, self.has_ended = result, error, True
-        if not self.leads:
-            self._woken.release()
-
-    def result(self) -> _T:
-        """Give what the writing gave, or raise what kept it from the disk."""
-        if self._error is not None:
-            raise self._error
-        return cast("_T", self._result)
+    def made(self, connection: sqlite3.Connection) -> bool:
+        """Make it, and tell so; False, and nothing happens, if another process is further along."""
+        marks = ", ".join("?" * len(self.of))
+        moved = connection.execute(
+            "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
+            f" WHERE service = ? AND key = ? AND state IN ({marks})",
+            (self.to, self.receipt, self.problem, self.when, self.service, self.key, *self.of),
+        )
+        return moved.rowcount == 1
 
 
 class Ledger:
@@ -176,9 +165,7 @@ class Ledger:
         self._file = file
         self._now = now
         self._lock = threading.Lock()  # who has it uses the connection alone
-        self._door = threading.Lock()  # of what is wanted, and of who leads
-        self._wanted: list[_Change[Any]] = []
-        self._is_led = False
+        self._notes: dict[tuple[str, str], _Move] = {}
         with self._failures_named():
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
@@ -270,61 +257,26 @@ class Ledger:
         What was received or withdrawn stays as it is, and costs no commit. The entry has no documents: who
         plans has them.
         """
+        return self.plan_all(service, [checked])[0]
+
+    def plan_all(self, service: str, checked: Sequence[CheckedSubmission]) -> list[Entry]:
+        """Plan several submissions in one commit."""
+        if not checked:
+            return []
         now = self._timestamp()
-
-        def write(connection: sqlite3.Connection) -> Entry:
-            known = self._select("WHERE service = ? AND key = ?", service, checked.key)
-            if known and known[0].state in ("received", "withdrawn"):
-                return known[0]
-            connection.execute(
-                "INSERT INTO submission (service, key, state, destination, subject, category, type,"
-                " reference, required, occurrence, planned_at, changed_at)"
-                " VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL,"
-                " changed_at = excluded.changed_at WHERE state = 'refused'",
-                (
-                    service,
-                    checked.key,
-                    checked.to,
-                    checked.subject,
-                    checked.category,
-                    checked.type,
-                    checked.reference,
-                    checked.required,
-                    checked.occurrence,
-                    now,
-                    now,
-                ),
-            )
-            connection.executemany(
-                # The same documents may lie elsewhere by now: the paths are the last known ones.
-                "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        service,
-                        checked.key,
-                        position,
-                        _storable(document.path.absolute()),
-                        document.name,
-                        document.size,
-                        document.sha256,
-                    )
-                    for position, document in enumerate(checked.documents)
-                ],
-            )
-            return self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
-
-        return self._write(write)
+        return self._write(
+            lambda connection: [self._planned(connection, service, one, now) for one in checked]
+        )
 
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
-        self._note(_moving(service, key, "open", self._timestamp(), of=("planned",)))
+        self._note(_Move(service, key, "open", self._timestamp(), of=("planned",)))
 
     def sending(self, service: str, key: str, *, is_durable: bool = False) -> None:
         """Note that the service has every document and is about to be asked to receive them."""
-        move = _moving(service, key, "sending", self._timestamp(), of=("planned", "open"))
+        move = _Move(service, key, "sending", self._timestamp(), of=("planned", "open"))
         if is_durable:
-            self._write(move)
+            self._write(move.made)
         else:
             self._note(move)
 
@@ -333,95 +285,110 @@ class Ledger:
 
         Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
         """
-        of: tuple[State, ...] = ("planned", "open", "sending", "refused")
-        if self._move(service, key, "received", of=of, receipt=receipt.body):
+        self.received_all(service, {key: receipt})
+
+    def received_all(self, service: str, received: Mapping[str, Receipt]) -> None:
+        """Keep the receipts of several keys in one commit."""
+        if not received:
             return
-        known = self.find(service, key)
-        if known is None or known.receipt != receipt.body:
-            state = known.state if known else "unknown"
-            raise LocalFailure(
-                Phrase("the service gave a receipt for what this ledger holds as {state}", state=state),
-                Phrase("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
-            )
+        now = self._timestamp()
+        of: tuple[State, ...] = ("planned", "open", "sending", "refused")
+        moves = [_Move(service, key, "received", now, of, receipt.body) for key, receipt in received.items()]
+        for key in self._moved(moves):
+            known, receipt = self.find(service, key), received[key]
+            if known is None or known.receipt != receipt.body:
+                state = known.state if known else "unknown"
+                raise LocalFailure(
+                    Phrase("the service gave a receipt for what this ledger holds as {state}", state=state),
+                    Phrase(
+                        "receipt {number}: note it, and keep this ledger for support", number=receipt.number
+                    ),
+                )
 
     def refused(self, service: str, key: str, problem: str) -> None:
-        self._move(service, key, "refused", of=("planned", "open", "sending"), problem=problem)
+        of: tuple[State, ...] = ("planned", "open", "sending")
+        self._moved([_Move(service, key, "refused", self._timestamp(), of, problem=problem)])
 
     def withdrawn(self, service: str, key: str) -> None:
-        self._move(service, key, "withdrawn", of=("planned", "open", "sending", "refused"))
+        of: tuple[State, ...] = ("planned", "open", "sending", "refused")
+        self._moved([_Move(service, key, "withdrawn", self._timestamp(), of)])
 
     # -- how -------------------------------------------------------------------------------------------
 
-    def _move(
-        self,
-        service: str,
-        key: str,
-        state: State,
-        *,
-        of: tuple[State, ...],
-        receipt: bytes | None = None,
-        problem: str | None = None,
-    ) -> bool:
-        """Go one state on, and tell so; False, and nothing happens, if another process is further along."""
-        now = self._timestamp()
-        return self._write(_moving(service, key, state, now, of=of, receipt=receipt, problem=problem))
+    def _planned(
+        self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
+    ) -> Entry:
+        about = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
+        planned = connection.execute(
+            "INSERT INTO submission (service, key, state, destination, subject, category, type,"
+            " reference, required, occurrence, planned_at, changed_at)"
+            " VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL,"
+            " changed_at = excluded.changed_at WHERE state = 'refused' RETURNING planned_at",
+            (service, checked.key, *about, checked.required, checked.occurrence, now, now),
+        ).fetchone()
+        if planned is not None:
+            entry = Entry(
+                service,
+                checked.key,
+                "planned",
+                *about,
+                required=checked.required,
+                occurrence=checked.occurrence,
+                problem=None,
+                receipt=None,
+                planned_at=planned[0],
+                changed_at=now,
+            )
+        else:
+            entry = self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
+            if entry.state in ("received", "withdrawn"):
+                return entry
+        connection.executemany(
+            # The same documents may lie elsewhere by now: the paths are the last known ones.
+            "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    service,
+                    checked.key,
+                    position,
+                    _storable(document.path.absolute()),
+                    document.name,
+                    document.size,
+                    document.sha256,
+                )
+                for position, document in enumerate(checked.documents)
+            ],
+        )
+        return entry
 
-    def _note(self, write: Callable[[sqlite3.Connection], object]) -> None:
-        """Let a change go with the next commit: if it is lost, nothing is but a line of a report."""
-        note = _Change(write)
-        note.is_alone = True
-        with self._door:
-            self._wanted.append(note)
+    def _moved(self, moves: Sequence[_Move]) -> list[str]:
+        """Go one state on with each; give the keys of those where another process is further along."""
+        for move in moves:
+            self._notes.pop((move.service, move.key), None)  # overtaken
+        return self._write(lambda connection: [move.key for move in moves if not move.made(connection)])
+
+    def _note(self, move: _Move) -> None:
+        """Let a move go with the next commit: if it is lost, nothing is but a line of a report."""
+        self._notes[move.service, move.key] = move
 
     def _settle_notes(self) -> None:
         """Write down what is only noted yet, before anybody looks or the ledger is closed."""
-        if self._wanted:
+        if self._notes:
             self._write(lambda _: None)
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Make a change, and return when it is on the disk.
-
-        The disk is slow: while one thread waits for it, the changes of the others come together, and the next
-        of them commits all at once.
-        """
-        mine = _Change(write)
-        with self._door:
-            self._wanted.append(mine)
-            mine.leads, self._is_led = not self._is_led, True
-        try:
-            if not mine.leads:
-                mine.wait()
-            if not mine.has_ended:
-                self._commit_wanted()
-        finally:
-            mine.is_alone = True
-            if mine.leads:
-                self._hand_on(mine)
-        with self._failures_named():
-            return mine.result()
-
-    def _commit_wanted(self) -> None:
-        """Commit all that is wanted by now; what fails, as on a full disk, fails for all."""
-        with self._door:
-            group = self._wanted.copy()
-        try:
-            with self._lock, self._transaction() as connection:
-                results = [change.write(connection) for change in group]
-        except Exception as error:  # noqa: BLE001 - raised by everybody who wanted something
-            for change in group:
-                change.end(None, error)
-        else:
-            for change, result in zip(group, results, strict=True):
-                change.end(result)
-
-    def _hand_on(self, mine: _Change[Any]) -> None:
-        """Let somebody lead who still waits; what an interrupted thread wanted goes with the next commit."""
-        with self._door:
-            self._wanted = [change for change in self._wanted if not change.has_ended and change is not mine]
-            waiting = next((change for change in self._wanted if not change.is_alone), None)
-            self._is_led = waiting is not None
-            if waiting is not None:
-                waiting.lead()
+        """Make a change, together with what was noted, and return when it is on the disk."""
+        with self._failures_named(), self._lock:
+            noted = self._notes.copy()
+            with self._transaction() as connection:
+                for move in noted.values():
+                    move.made(connection)
+                result = write(connection)
+            for known, move in noted.items():
+                if self._notes.get(known) is move:
+                    self._notes.pop(known, None)
+            return result
 
     def _select(self, where: str, *values: object) -> list[Entry]:
         rows = self._connection.execute(
@@ -486,30 +453,6 @@ class Ledger:
 
     def _timestamp(self) -> str:
         return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _moving(
-    service: str,
-    key: str,
-    state: State,
-    now: str,
-    *,
-    of: tuple[State, ...],
-    receipt: bytes | None = None,
-    problem: str | None = None,
-) -> Callable[[sqlite3.Connection], bool]:
-    """Give the change that moves a submission one state on, and tells whether it did."""
-    marks = ", ".join("?" * len(of))
-
-    def write(connection: sqlite3.Connection) -> bool:
-        moved = connection.execute(
-            "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
-            f" WHERE service = ? AND key = ? AND state IN ({marks})",
-            (state, receipt, problem, now, service, key, *of),
-        )
-        return moved.rowcount == 1
-
-    return write
 
 
 def _statements(script: str) -> Iterator[str]:

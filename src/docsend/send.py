@@ -18,12 +18,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from docsend import answers, documents, receipts, rules
-from docsend.errors import FaultySubmission, Refused, Unfinished
+from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, SignInNeeded, Unfinished
 from docsend.language import Phrase
 from docsend.submission import Delivery, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from docsend.answers import Opened, Sendable
     from docsend.ledger import Entry, Ledger
@@ -51,27 +51,64 @@ class Required:
             return rules.required_first(checked, self._known)
 
 
-def deliver(
-    checked: CheckedSubmission, far_side: Service, ledger: Ledger, required: Required | None = None
-) -> Delivery:
+def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:
     """Bring a submission to its receipt, from wherever an earlier run left it.
-
-    Several submissions share `required`, so that not each of them asks.
 
     Raises Refused, Unfinished, SignInNeeded, LocalFailure, or FaultySubmission if a file changed.
     """
-    if checked.account is not None:
-        _required_first(checked, far_side, ledger, required or Required(far_side))
+    (found,) = plan([checked], far_side, ledger, Required(far_side))
+    if isinstance(found, Delivery):
+        return found
+    if found is not None:
+        raise found
+    delivery = carry(checked, far_side, ledger)
+    keep([delivery], far_side, ledger)
+    return delivery
+
+
+def plan(
+    submissions: Sequence[CheckedSubmission], far_side: Service, ledger: Ledger, required: Required
+) -> list[Delivery | DocsendError | None]:
+    """Write down, in one commit, what is about to be sent.
+
+    For each: None if it may go now, its delivery if it was received before, or why it must not go. Raises
+    LocalFailure or SignInNeeded if that concerns all of them.
+    """
+    found: dict[str, Delivery | DocsendError | None] = {}
+    for one in submissions:
+        try:
+            if one.account is not None:
+                _required_first(one, far_side, ledger, required)
+        except (LocalFailure, SignInNeeded):
+            raise  # no other would fare better
+        except DocsendError as error:
+            found[one.key] = error
     # Invariant 1: on the disk before anything is sent.
-    known = ledger.plan(far_side.name, checked)
-    if before := receipts.delivered(known):
+    planned = ledger.plan_all(far_side.name, [one for one in submissions if one.key not in found])
+    found.update((entry.key, _known(entry)) for entry in planned)
+    return [found[one.key] for one in submissions]
+
+
+def _known(entry: Entry) -> Delivery | Refused | None:
+    if before := receipts.delivered(entry):
         return before
-    if known.state == "withdrawn":
+    if entry.state == "withdrawn":
         problem = Problem(
             "withdrawn", Phrase("this submission was withdrawn for good"), Phrase("--again sends it anew")
         )
-        raise Refused(problem.message, problem.hint, [problem])
+        return Refused(problem.message, problem.hint, [problem])
+    return None
+
+
+def carry(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:
+    """Bring to its receipt what was planned; nobody may be told of it before `keep` has returned."""
     return _to_the_receipt(checked, lambda: far_side.declare(checked), far_side, ledger)
+
+
+def keep(deliveries: Sequence[Delivery], far_side: Service, ledger: Ledger) -> None:
+    """Keep receipts, in one commit; raise LocalFailure if one of them is not there afterwards."""
+    # Invariant 1: on the disk before anybody is told.
+    ledger.received_all(far_side.name, {each.receipt.key: each.receipt for each in deliveries})
 
 
 def finish(entry: Entry, far_side: Service, ledger: Ledger) -> Delivery:
@@ -80,7 +117,9 @@ def finish(entry: Entry, far_side: Service, ledger: Ledger) -> Delivery:
     Raises answers.Forgotten if the service has no declaration of it (any more), else what `deliver` raises.
     """
     planned = entry.planned()
-    return _to_the_receipt(planned, lambda: far_side.reopen(planned), far_side, ledger)
+    delivery = _to_the_receipt(planned, lambda: far_side.reopen(planned), far_side, ledger)
+    keep([delivery], far_side, ledger)
+    return delivery
 
 
 def _required_first(
@@ -122,14 +161,10 @@ def _go(
                 ledger.opened(far_side.name, submission.key)
                 _put_missing(submission, standing, far_side)
                 ledger.sending(far_side.name, submission.key, is_durable=submission.is_signed)
-                receipt, is_repeated = far_side.send(submission), False
-            else:
-                receipt, is_repeated = standing, True
+                return Delivery(far_side.send(submission), is_repeated=False)
         except (answers.Forgotten, answers.Incomplete):
             continue
-        # Invariant 1: on the disk before anybody is told.
-        ledger.received(far_side.name, submission.key, receipt)
-        return Delivery(receipt, is_repeated)
+        return Delivery(standing, is_repeated=True)
     raise Unfinished(
         Phrase("the service forgets what was declared to it"),
         Phrase("nothing is lost: run the same command again later"),

@@ -44,8 +44,11 @@ BUGS = (
         (
             (
                 "send.py",
-                "    known = ledger.plan(far_side.name, checked)\n",
-                "    far_side.declare(checked)\n    known = ledger.plan(far_side.name, checked)\n",
+                "    (found,) = plan([checked], far_side, ledger, Required(far_side))\n",
+                (
+                    "    far_side.declare(checked)\n"
+                    "    (found,) = plan([checked], far_side, ledger, Required(far_side))\n"
+                ),
             ),
         ),
         "power",
@@ -53,7 +56,11 @@ BUGS = (
     Bug(
         "the receipt is printed before it is on the disk",
         (
-            ("send.py", "        ledger.received(far_side.name, submission.key, receipt)\n", ""),
+            (
+                "send.py",
+                "    keep([delivery], far_side, ledger)\n    return delivery\n\n\ndef plan",
+                "    return delivery\n\n\ndef plan",
+            ),
             (
                 "cli/send.py",
                 "        session.console.received(received, checked, delivery.receipt)\n",

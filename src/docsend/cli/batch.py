@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docsend.account import Account
-    from docsend.batch import Batch, Deliver, Outcome, Plan, Runner, Share
+    from docsend.batch import Batch, Outcome, Plan, Share
     from docsend.ledger import Ledger
     from docsend.report import Report
+    from docsend.runner import Runner, Stages
     from docsend.submission import Submission
 
 
@@ -127,7 +128,7 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
     broken: LocalFailure | None = None
     with (
         session.ledger() as ledger,
-        _runner(session, batch, plan, ledger, account, jobs) as (runner, deliver),
+        _runner(session, batch, plan, ledger, account, jobs) as (runner, stages),
     ):
         for row in batch.rows() if plan.faulty else ():
             if row.number in plan.faulty:
@@ -135,7 +136,7 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
         with (
             signals.noted(lambda: _stop(session, runner)) as came,
             session.console.sending(plan) as progress,
-            contextlib.closing(runner.outcomes(deliver)) as outcomes,
+            contextlib.closing(runner.outcomes(stages)) as outcomes,
         ):
             tally = progress.tally
             for outcome in outcomes:
@@ -172,16 +173,23 @@ def _runner(
     ledger: "Ledger",
     account: "Account | None",
     jobs: int,
-) -> "Iterator[tuple[Runner, Deliver]]":
+) -> "Iterator[tuple[Runner, Stages]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
     from docsend import send as journey  # noqa: PLC0415 - brings the network
-    from docsend.batch import Runner, Steps  # noqa: PLC0415
+    from docsend.runner import Runner, Stages, Steps  # noqa: PLC0415
 
     runner = Runner(batch, plan, jobs=jobs)
     steps = Steps(runner, session.console.say)
     with session.service(steps, account, jobs=runner.jobs, sleep=runner.sleep) as far_side:
         required = journey.Required(far_side)
-        yield runner, lambda checked: journey.deliver(checked, far_side, ledger, required)
+        yield (
+            runner,
+            Stages(
+                plan=lambda checked: journey.plan(checked, far_side, ledger, required),
+                carry=lambda checked: journey.carry(checked, far_side, ledger),
+                keep=lambda deliveries: journey.keep(deliveries, far_side, ledger),
+            ),
+        )
 
 
 def _tell(session: Session, outcome: "Outcome", report: "Report | None") -> None:
