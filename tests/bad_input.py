@@ -255,7 +255,7 @@ CASES = [
     ),
     Case(
         "four faults at once",
-        ["empty-document", "unknown-type", "id-number-invalid", "unknown-branch"],
+        ["unknown-type", "unknown-branch", "empty-document", "id-number-invalid"],
         make=file("payslip.pdf", b""),
         options=["--to", "benefits", *ABOUT[:4], "--type", "pay", "--id", "000000019", "--branch", "x"],
     ),

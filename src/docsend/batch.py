@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from docsend import documents, rules
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Status: TypeAlias = Literal["received", "before", "faulty", "refused", "unfinished", "not tried", "checked"]
 _MOST_WARNINGS = 1000
+_IS_ERROR = attrgetter("is_error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,18 @@ class Plan:
     warnings: list[Problem] = field(default_factory=list)
     warned: int = 0
 
-    def warn(self, warnings: Iterable[Problem]) -> None:
-        """Count warnings, and keep the first of them: a manifest may have one in every row."""
-        for warning in warnings:
+    def note(self, row: Row, problems: Iterable[Problem]) -> None:
+        """Keep the errors of a row, and the first warnings: a manifest may have one in every row."""
+        errors = []
+        for problem in problems:
+            if problem.is_error:
+                errors.append(problem)
+                continue
             self.warned += 1
             if len(self.warnings) < _MOST_WARNINGS:
-                self.warnings.append(warning)
+                self.warnings.append(problem)
+        if errors:
+            self.faulty[row.number] = tuple(errors)
 
     @property
     def good(self) -> int:
@@ -99,26 +107,30 @@ class Batch:
 
     def check(self, row: Row, *, hold: bool) -> tuple[CheckedSubmission | Submission, tuple[Problem, ...]]:
         """Read a row's documents and hold the row against every rule; with errors it stays a Submission."""
-        if any(problem.code == "row-malformed" for problem in row.problems):
+        if row.problems and any(problem.code == "row-malformed" for problem in row.problems):
             return row.stated, row.problems  # what its cells say, nobody can know
         paths, found = self.manifest.paths(row, allow_outside=self.allow_outside)
         most = rules.largest_document(row.stated, self.catalog)
         room = documents.HELD_BYTES if hold else 0
         stated = row.stated.of(documents.read_all(paths, at_most=most, hold_up_to=room))
         checked = rules.check(stated, self.catalog)
-        problems = (*row.problems, *found)
         more = checked.problems if isinstance(checked, rules.Faulty) else checked.warnings
-        told = {problem.field for problem in problems if problem.is_error}
-        # What could not be taken from a cell is not missing, too.
-        problems += tuple(p for p in more if not (p.code.endswith("-missing") and p.field in told))
-        numbered = tuple(problem._replace(row=row.number) for problem in problems)
-        if isinstance(checked, rules.Faulty) or any(problem.is_error for problem in numbered):
+        numbered = _numbered(row, found, more) if row.problems or found or more else ()
+        if isinstance(checked, rules.Faulty) or any(map(_IS_ERROR, numbered)):
             return stated, numbered
         if (changed := _changed(row, checked)) is not None:
             return stated, (*numbered, changed)
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.of_account(self.account)
         return checked, numbered
+
+
+def _numbered(row: Row, found: Iterable[Problem], more: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Give all that is wrong with a row; what could not be taken from a cell is not missing, too."""
+    problems = (*row.problems, *found)
+    told = {problem.field for problem in problems if problem.is_error}
+    problems += tuple(p for p in more if not (p.code.endswith("-missing") and p.field in told))
+    return tuple(problem._replace(row=row.number) for problem in problems)
 
 
 def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
@@ -142,22 +154,20 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
 def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) -> Plan:
     """Check every row, and rows against each other. Nothing is sent, and no document stays in memory."""
     plan = Plan()
-    rows_of_keys: dict[str, int] = {}
+    rows_of_digests: dict[bytes, int] = {}
     rows_of_documents: dict[bytes, int] = {}
     for row in batch.rows():
         plan.rows += 1
         checked, problems = batch.check(row, hold=False)
-        errors = [problem for problem in problems if problem.is_error]
         if isinstance(checked, CheckedSubmission):
-            first = rows_of_keys.setdefault(checked.key, row.number)
+            first = rows_of_digests.setdefault(checked.digest, row.number)
             if first != row.number:
-                errors.append(_duplicate(row, first))
+                problems += (_duplicate(row, first),)
+            problems += _shared_documents(row, checked, rows_of_documents, is_twin=first != row.number)
             plan.total_bytes += checked.total_bytes
             plan.needs_account |= batch.catalog.destinations[checked.to].is_personal
-            problems += tuple(_shared_documents(row, checked, rows_of_documents, is_twin=first != row.number))
-        if errors:
-            plan.faulty[row.number] = tuple(errors)
-        plan.warn(problem for problem in problems if not problem.is_error)
+        if problems:
+            plan.note(row, problems)
         seen(plan.rows)
     return plan
 
@@ -173,19 +183,24 @@ def _duplicate(row: Row, first: int) -> Problem:
 
 def _shared_documents(
     row: Row, checked: CheckedSubmission, rows_of_documents: dict[bytes, int], *, is_twin: bool
-) -> Iterator[Problem]:
+) -> tuple[Problem, ...]:
+    shared: list[Problem] = []
     for document in checked.documents:
         first = rows_of_documents.setdefault(bytes.fromhex(document.sha256), row.number)
         if first != row.number and not is_twin:
-            yield Problem(
-                "document-in-two-rows",
-                Phrase("{name} is in row {first}, too", name=document.name, first=first),
-                Phrase("if it belongs to both, all is well"),
-                severity="warning",
-                field="documents",
-                document=document.name,
-                row=row.number,
+            message = Phrase("{name} is in row {first}, too", name=document.name, first=first)
+            shared.append(
+                Problem(
+                    "document-in-two-rows",
+                    message,
+                    Phrase("if it belongs to both, all is well"),
+                    severity="warning",
+                    field="documents",
+                    document=document.name,
+                    row=row.number,
+                )
             )
+    return tuple(shared)
 
 
 _SHOWN = 20

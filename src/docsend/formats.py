@@ -86,16 +86,25 @@ def _pdf_defect(content: bytes) -> Defect | None:
     What only a file that was cut short lacks is the ending itself.
     """
     end = _end_of_text(content)
-    endings = list(_ENDING.finditer(content, max(0, end - _LOOKS_BACK)))
+    ending = _last_ending(content, max(0, end - _LOOKS_BACK))
     # A linearized file has an ending near its beginning, too, and states its length there (annex F).
-    linearized = _LINEARIZED.search(content[:1024])
-    if not endings or (linearized and int(linearized[1]) > len(content)):
+    start = content[:1024]
+    linearized = _LINEARIZED.search(start) if b"/Linearized" in start else None
+    if ending is None or (linearized and int(linearized[1]) > len(content)):
         return "damaged"
     # An object behind the last ending belongs to a revision whose own ending is lost.
-    if _OBJECT.search(content, endings[-1].end()):
+    if _OBJECT.search(content, ending.end()):
         return "damaged"
-    trailer = _pdf_trailer(content, int(endings[-1][1]))
+    trailer = _pdf_trailer(content, int(ending[1]))
     return "encrypted" if trailer is not None and _ENCRYPT.search(trailer) else None
+
+
+def _last_ending(content: bytes, start: int) -> re.Match[bytes] | None:
+    at = len(content)
+    while (at := content.rfind(b"startxref", start, at)) >= 0:
+        if ending := _ENDING.match(content, at):
+            return ending
+    return None
 
 
 def _end_of_text(content: bytes) -> int:

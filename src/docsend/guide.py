@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from docsend import rules
@@ -209,7 +209,7 @@ def _judge(field: str, stated: Submission, catalog: Catalog) -> Judge:
 
 def _set(stated: Submission, field: str, value: str | None) -> Submission:
     said: dict[str, Any] = {field: value}
-    return replace(stated, **said)
+    return stated._replace(**said)
 
 
 def command_line(

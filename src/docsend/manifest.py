@@ -17,7 +17,7 @@ import re
 import stat
 import sys
 import unicodedata
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -39,6 +39,7 @@ COLUMNS = (
 # What a report has more than its manifest; a report is a manifest, too.
 REPORT_COLUMNS = ("row", "status", "key", "receipt", "received_at", "problems")
 _ALIASES = {"id_number": "id", "document": "documents", "files": "documents", "file": "documents"}
+_COLUMNS = frozenset(COLUMNS)
 MOST_BYTES = 50 * 2**20
 MOST_ROWS = 100_000
 _SEPARATORS = {",": Phrase("commas"), ";": Phrase("semicolons"), "\t": Phrase("tabs")}
@@ -46,9 +47,11 @@ _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 # Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
 _MIXED_UP = re.compile("[a-z][א-ת][a-z]")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_STATED = {field.name for field in fields(Submission)} - {"documents"}
-_OPTION_OF = {"id": "id_number"}
+_STATED = set(Submission._fields) - {"documents"}
 _COLUMN_OF = {"id_number": "id"}
+_FIELD_OF = {_COLUMN_OF.get(name, name): name for name in Submission._fields if name != "documents"}
+_NUMBERS = frozenset({"id", "mobile", "employer_file", "booklet"})  # what spreadsheets damage
+_USUAL_DIGITS = {"id": 9, "mobile": 10}
 # A row as a table has it, or why it has none.
 _TableRow: TypeAlias = "tuple[int, list[str] | Problem]"
 csv.field_size_limit(2**20)
@@ -107,6 +110,9 @@ class Manifest:
         found: list[Path] = []
         problems: list[Problem] = []
         for pattern in row.documents:
+            if _goes_straight_down(self._home, pattern):  # and so it is there, as nearly all are
+                found.append(self.folder / pattern)
+                continue
             matches = _matches(self._home, pattern)
             outside = [name for name in matches if not _is_inside(self._home, name)]
             if outside and not allow_outside:
@@ -305,8 +311,9 @@ def _of_table(
             if isinstance(cells, Problem):
                 yield Row(number, {}, Submission(), (), (cells,))
                 continue
+            problems = _misfits(number, cells, columns) if len(cells) != len(columns) else []
             named = dict(zip(columns, map(clean, cells), strict=False))
-            yield _row(number, named, defaults, list(_misfits(number, cells, columns)))
+            yield _row(number, named, defaults, problems)
 
     return Manifest(folder, described, _with_defaults(columns, defaults), rows)
 
@@ -314,20 +321,23 @@ def _of_table(
 def _filled(table: Iterator[_TableRow]) -> Iterator[_TableRow]:
     """Leave out the rows in which nothing stands."""
     for number, cells in table:
-        if isinstance(cells, Problem) or any(cell.strip() for cell in cells):
+        if isinstance(cells, Problem) or "".join(cells).strip():
             yield number, cells
 
 
-def _misfits(number: int, cells: Sequence[str], columns: Sequence[str]) -> Iterator[Problem]:
+def _misfits(number: int, cells: Sequence[str], columns: Sequence[str]) -> list[Problem]:
+    problems: list[Problem] = []
     if any(cell.strip() for cell in cells[len(columns) :]):
         message = Phrase(
             "the row has {count} cells, its head has {columns}", count=len(cells), columns=len(columns)
         )
         hint = Phrase("a separator inside a text needs quotation marks around the text")
-        yield Problem("row-malformed", message, hint, row=number)
+        problems.append(Problem("row-malformed", message, hint, row=number))
     if "status" in columns and len(cells) < len(columns):
         message = Phrase("the row is cut short: whoever wrote this report was killed")
-        yield Problem("row-malformed", message, Phrase("send the manifest itself again"), row=number)
+        hint = Phrase("send the manifest itself again")
+        problems.append(Problem("row-malformed", message, hint, row=number))
+    return problems
 
 
 def _columns(number: int, head: Sequence[str] | Problem) -> list[str]:
@@ -475,19 +485,24 @@ def _unread(number: int, message: str, hint: str) -> Row:
 
 def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[Problem]) -> Row:
     """Make a row of its cells; what a cell leaves open, the command line's option says."""
-    cells = {name: value for name, value in named.items() if name in COLUMNS}
-    for name, value in cells.items():
-        if not _can_be(value):
-            hint = Phrase("write it anew, as plain text")
-            message = Phrase("{name} has characters that no text has", name=name)
-            problems.append(Problem("row-malformed", message, hint, field=name, row=number))
-    meant = {name: _undamaged(name, value, number, problems) for name, value in cells.items()}
+    cells = {name: value for name, value in named.items() if name in _COLUMNS}
+    if _NO_TEXT.search("".join(cells.values())):
+        problems += _no_texts(number, cells)
+    meant = cells
+    if not _NUMBERS.isdisjoint(cells):
+        meant = cells.copy()
+        for name in _NUMBERS & cells.keys():
+            meant[name] = _undamaged(name, cells[name], number, problems)
     sender, base = _sender_of(meant, defaults, number, problems)
-    said = {_OPTION_OF.get(name, name): value for name, value in meant.items() if value}
-    options: dict[str, Any] = {name: value for name, value in said.items() if name in _STATED}
-    left_open = {name: value for name, value in base.said().items() if name not in options}
-    stated = Submission(**left_open, **options)
-    cells |= {_COLUMN_OF.get(name, name): value for name, value in left_open.items()}
+    options: dict[str, Any] = {}
+    for name, value in meant.items():
+        if value and name in _FIELD_OF:
+            options[_FIELD_OF[name]] = value
+    if any(base):
+        left_open = {name: value for name, value in base.said().items() if name not in options}
+        cells |= {_COLUMN_OF.get(name, name): value for name, value in left_open.items()}
+        options |= left_open
+    stated = Submission(**options)
     if sender and defaults.senders is not None:
         # By its name alone: a report holds no number that its manifest does not hold.
         cells["sender"] = sender
@@ -513,14 +528,25 @@ def _sender_of(
     return sender, defaults.senders.without_identity(defaults.stated) if named else defaults.stated
 
 
-def _can_be(text: str) -> bool:
-    """Tell whether a cell can be written and named: no NUL, no lone surrogate, which JSON can hold."""
-    return not _NO_TEXT.search(text)
+def _no_texts(number: int, cells: Mapping[str, str]) -> list[Problem]:
+    """Find cells that cannot be written and named: with a NUL or a lone surrogate, which JSON can hold."""
+    hint = Phrase("write it anew, as plain text")
+    return [
+        Problem(
+            "row-malformed",
+            Phrase("{name} has characters that no text has", name=name),
+            hint,
+            field=name,
+            row=number,
+        )
+        for name, value in cells.items()
+        if _NO_TEXT.search(value)
+    ]
 
 
 def _undamaged(name: str, value: str, number: int, problems: list[Problem]) -> str:
     """Undo what a spreadsheet does to numbers, where it can be known; say so."""
-    if name not in ("id", "mobile", "employer_file", "booklet"):
+    if value.isdecimal() and len(value) == _USUAL_DIGITS.get(name, len(value)):
         return value
     if re.fullmatch(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+", value):
         message = Phrase("a spreadsheet has rounded the number in {name}", name=name)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from docsend.formats import FORMAT_OF_EXTENSION
@@ -26,7 +28,7 @@ from docsend.submission import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from docsend.catalog import Catalog, Category, Destination, DocumentType, Entry
     from docsend.submission import Identity, RequiredDocument
@@ -39,34 +41,33 @@ class Faulty(NamedTuple):
 
 
 Findings: TypeAlias = list[Problem]
+_BY_NAME = attrgetter("name", "sha256")
 _MOST_REQUIRED = 100  # characters of an id, as in openapi.yaml's RequiredId
 
 
 def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Faulty:
     """Hold a submission against every rule. The only maker of a CheckedSubmission."""
-    found: Findings = []
-    destination = _destination(submission, catalog, found)
+    said = submission
+    about = _about(catalog, said.to, said.subject, said.category, said.type, said.branch)
+    destination, type_, found = about.destination, about.type, list(about.problems)
     documents = _documents(submission, destination, catalog, found)
     if destination is None:
         return _faulty(found)
-    _nothing_that_is_not_taken(submission, destination, found)
-    subject = _subject(submission, destination, catalog, found)
-    type_ = _category_and_type(submission, destination, subject, catalog, found)
+    _nothing_that_is_not_taken(submission, about, found)
     identity = _identity(submission, destination, found)
     remark = _text(submission.remark, "remark", catalog.texts.remark, found)
     reference = _text(submission.reference, "reference", catalog.texts.reference, found)
     required = _text(submission.required, "required", _MOST_REQUIRED, found)
-    branch = _branch(submission, catalog, found)
     if type_ is None or any(problem.is_error for problem in found):
         return _faulty(found)
     return CheckedSubmission(
         to=destination.code,
         identity=identity,
-        subject=subject,
+        subject=about.subject,
         category=type_.category,
         type=type_.code,
         remark=remark,
-        branch=branch,
+        branch=submission.branch or None,
         required=required,
         reference=reference,
         documents=documents,
@@ -137,6 +138,36 @@ def _faulty(found: Findings) -> Faulty:
 # -- where to, what about ----------------------------------------------------------------------------------
 
 
+class _About(NamedTuple):
+    """What the catalog says of a destination, a subject and a type; `not_taken` are options out of place."""
+
+    destination: Destination | None = None
+    subject: str | None = None
+    type: DocumentType | None = None
+    not_taken: tuple[tuple[str, str], ...] = ()  # names of a Submission's field and of its option
+    problems: tuple[Problem, ...] = ()
+
+
+@lru_cache(maxsize=256)  # thousands of rows of a batch say the same here
+def _about(
+    catalog: Catalog,
+    to: str | None,
+    subject: str | None,
+    category: str | None,
+    type_: str | None,
+    branch: str | None,
+) -> _About:
+    submission = Submission(to=to, subject=subject, category=category, type=type_, branch=branch)
+    found: Findings = []
+    destination = _destination(submission, catalog, found)
+    if destination is None:
+        return _About(problems=tuple(found))
+    fitting = _subject(submission, destination, catalog, found)
+    known = _category_and_type(submission, destination, fitting, catalog, found)
+    _branch(submission, catalog, found)
+    return _About(destination, fitting, known, _not_taken_by(destination), tuple(found))
+
+
 def _destination(submission: Submission, catalog: Catalog, found: Findings) -> Destination | None:
     """Choose "l'une des quatre options ci-dessous", or the personal service."""
     if not submission.to:
@@ -156,29 +187,33 @@ def _destination(submission: Submission, catalog: Catalog, found: Findings) -> D
     return destination
 
 
-def _nothing_that_is_not_taken(submission: Submission, destination: Destination, found: Findings) -> None:
-    """Refuse what a destination has no place for, rather than drop it in silence."""
-    given = {
-        "subject": (submission.subject, destination.needs_subject),
-        "branch": (submission.branch, destination.takes_branch),
-        "id": (submission.id_number, destination.identity == "insured"),
-        "employer_file": (submission.employer_file, destination.identity == "employer"),
-        "employer_kind": (submission.employer_kind, destination.identity == "employer"),
-        "booklet": (submission.booklet, destination.identity == "employer"),
-        "mobile": (submission.mobile, destination.identity == "employer"),
-        "email": (submission.email, destination.identity == "employer"),
-        "required": (submission.required, destination.is_personal),
+def _not_taken_by(destination: Destination) -> tuple[tuple[str, str], ...]:
+    """Give what a destination has no place for: the names of a Submission's fields and of their options."""
+    is_employer = destination.identity == "employer"
+    taken = {
+        "subject": destination.needs_subject,
+        "branch": destination.takes_branch,
+        "id_number": destination.identity == "insured",
+        "employer_file": is_employer,
+        "employer_kind": is_employer,
+        "booklet": is_employer,
+        "mobile": is_employer,
+        "email": is_employer,
+        "required": destination.is_personal,
     }
-    found.extend(
-        Problem(
-            "not-taken",
-            Phrase("{code} takes no {option}", code=destination.code, option=_option(name)),
-            Phrase("leave {option} out, or choose another destination", option=_option(name)),
-            field=name,
-        )
-        for name, (value, taken) in given.items()
-        if value and not taken
+    return tuple(
+        (name, {"id_number": "id"}.get(name, name)) for name, is_taken in taken.items() if not is_taken
     )
+
+
+def _nothing_that_is_not_taken(submission: Submission, about: _About, found: Findings) -> None:
+    """Refuse what a destination has no place for, rather than drop it in silence."""
+    for name, option in about.not_taken:
+        if getattr(submission, name):
+            told = {"code": submission.to, "option": _option(option)}
+            message = Phrase("{code} takes no {option}", **told)
+            hint = Phrase("leave {option} out, or choose another destination", **told)
+            found.append(Problem("not-taken", message, hint, field=option))
 
 
 def _subject(
@@ -288,11 +323,10 @@ def _online_form(type_: DocumentType, found: Findings) -> None:
         )
 
 
-def _branch(submission: Submission, catalog: Catalog, found: Findings) -> str | None:
+def _branch(submission: Submission, catalog: Catalog, found: Findings) -> None:
     """Seed: "changer l'agence traitante (par défaut, ... celle de la zone de résidence de l'assuré)"."""
     if submission.branch and submission.branch not in catalog.branches:
         found.append(_unknown("branch", submission.branch, catalog.branches.values()))
-    return submission.branch or None
 
 
 _NONE_SUCH = {
@@ -347,8 +381,6 @@ def _insured(submission: Submission, found: Findings) -> InsuredIdentity | None:
         message = Phrase("the insured person's id number is not given")
         found.append(Problem("id-number-missing", message, Phrase("--id NUMBER"), field="id"))
         return None
-    from stdnum import luhn  # noqa: PLC0415 - a personal submission does without it
-
     number = _digits(submission.id_number)
     if len(number) < 9 and number.isascii() and number.isdecimal():
         message = Phrase("an id number has 9 digits, this one has {count}", count=len(number))
@@ -356,7 +388,7 @@ def _insured(submission: Submission, found: Findings) -> InsuredIdentity | None:
         found.append(Problem("id-number-invalid", message, hint, field="id"))
         return None
     is_digits = number.isascii() and number.isdecimal() and number.strip("0")
-    if len(number) != 9 or not is_digits or not luhn.is_valid(number):
+    if len(number) != 9 or not is_digits or not _agrees(number):
         message = Phrase(
             "the id number is not one: it needs 9 digits, and the last must agree with the others"
         )
@@ -429,9 +461,19 @@ def _employer_file(stated: str | None, kind: str | None, found: Findings) -> str
 
 
 def _is_usual_deduction_file(number: str) -> bool:
-    from stdnum import luhn  # noqa: PLC0415 - only employers' submissions need it
+    return number.startswith("9") and _agrees(number)
 
-    return number.startswith("9") and luhn.is_valid(number)
+
+def _agrees(number: str) -> bool:
+    """Tell whether the check digit of a number of digits agrees with the others (Luhn)."""
+    return _luhn()(number)
+
+
+@cache
+def _luhn() -> Callable[[str], bool]:
+    from stdnum import luhn  # noqa: PLC0415 - a personal submission does without it
+
+    return luhn.is_valid
 
 
 def _mobile(stated: str | None, found: Findings) -> str:
@@ -447,7 +489,7 @@ def _mobile(stated: str | None, found: Findings) -> str:
 
 
 def _digits(stated: str) -> str:
-    return re.sub(r"[\s-]", "", stated)
+    return stated if stated.isalnum() else re.sub(r"[\s-]", "", stated)
 
 
 # -- free text ---------------------------------------------------------------------------------------------
@@ -510,30 +552,27 @@ def _documents(
         found.append(Problem("too-many-documents", message, hint, field="documents"))
     found.extend(_duplicates(documents))
     for document in documents:
-        about = _document(document, destination, catalog)
-        found.extend(problem._replace(path=document.path) for problem in about)
-    readable = (document for document in documents if isinstance(document, Document))
-    return tuple(sorted(readable, key=lambda document: (document.name, document.sha256)))
+        for problem in _document(document, destination, catalog):
+            if problem is not None:
+                found.append(problem._replace(path=document.path))
+    readable = [document for document in documents if isinstance(document, Document)]
+    return tuple(sorted(readable, key=_BY_NAME))
 
 
 def _document(
     document: Document | UnreadDocument, destination: Destination | None, catalog: Catalog
-) -> Iterator[Problem]:
-    yield from _name(document, catalog.texts.document_name)
-    if destination is not None:
-        yield from _format(document, destination, catalog)
+) -> tuple[Problem | None, ...]:
+    name = _name(document, catalog.texts.document_name)
+    format_ = _format(document, destination, catalog) if destination is not None else None
     if isinstance(document, UnreadDocument):
-        yield _unread(document, destination, catalog)
-        return
-    yield from _content(document)
-    if destination is not None and document.size > destination.near_document_bytes:
-        yield _near_limit(document, destination)
+        return name, format_, _unread(document, destination, catalog)
+    return name, format_, _content(document), _near_limit(document, destination)
 
 
 def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
     """Seed: "jusqu'à 15 documents différents"."""
     first: dict[str, str] = {}
-    for document in documents:
+    for document in documents if len(documents) > 1 else ():
         if not isinstance(document, Document):
             continue
         same = first.get(document.sha256)
@@ -553,38 +592,37 @@ def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Pr
             )
 
 
-def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Iterator[Problem]:
+def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Problem | None:
     """A name that a clerk can read and a file system can keep; it travels as text, never as a path."""
     name = document.name
     size = len(name.encode("utf-8", "surrogatepass"))
     has_separator = "/" in name or "\\" in name
-    if has_separator or _has_controls(name) or size > at_most_bytes:
-        message = Phrase("the file name {name!a} has characters that cannot be shown", name=name[:60])
-        if has_separator:
-            message = Phrase(
-                "the file name {name!a} has a slash or backslash, as if it were a path", name=name[:60]
-            )
-        elif size > at_most_bytes:
-            message = Phrase("the file name {name!a} is too long", name=name[:60])
-        yield Problem(
-            "name-not-accepted", message, Phrase("rename the file"), field="documents", document=name
+    if not (has_separator or _has_controls(name) or size > at_most_bytes):
+        return None
+    message = Phrase("the file name {name!a} has characters that cannot be shown", name=name[:60])
+    if has_separator:
+        message = Phrase(
+            "the file name {name!a} has a slash or backslash, as if it were a path", name=name[:60]
         )
+    elif size > at_most_bytes:
+        message = Phrase("the file name {name!a} is too long", name=name[:60])
+    return Problem("name-not-accepted", message, Phrase("rename the file"), field="documents", document=name)
 
 
 def _format(
     document: Document | UnreadDocument, destination: Destination, catalog: Catalog
-) -> Iterator[Problem]:
+) -> Problem | None:
     """Seed: "Les formats de fichiers suivants peuvent être téléchargés"; by extension, in any case."""
     if isinstance(document, UnreadDocument) and document.reason in ("directory", "not-found", "not-regular"):
-        return
+        return None
     extension = _extension(document.name)
     if extension in destination.formats:
-        return
+        return None
     stated = f".{extension}" if extension else Phrase("a file without an extension")
     message = Phrase(
         "{code} does not take {stated}: {name}", code=destination.code, stated=stated, name=document.name
     )
-    yield Problem(
+    return Problem(
         "format-not-accepted",
         message,
         _format_cure(document, extension, destination, catalog),
@@ -680,7 +718,9 @@ def _too_large(document: UnreadDocument, destination: Destination | None, catalo
     return Problem("document-too-large", message, hint, field="documents", document=document.name)
 
 
-def _near_limit(document: Document, destination: Destination) -> Problem:
+def _near_limit(document: Document, destination: Destination | None) -> Problem | None:
+    if destination is None or document.size <= destination.near_document_bytes:
+        return None
     message = Phrase(
         '{name} has {size:,} bytes: whether the institute\'s "{limit_in_words}" means {less:,} bytes or '
         "{more:,} is not public",
@@ -714,7 +754,7 @@ _KINDS = {
 }
 
 
-def _content(document: Document) -> Iterator[Problem]:
+def _content(document: Document) -> Problem | None:
     """The content is what the extension says, is whole, and opens without a password."""
     promised = FORMAT_OF_EXTENSION.get(_extension(document.name))
     if promised is not None and promised != document.format:
@@ -732,17 +772,18 @@ def _content(document: Document) -> Iterator[Problem]:
         )
         if document.format is None:
             hint = Phrase("it may be damaged: open it, and save or scan it again")
-        yield Problem("content-mismatch", message, hint, field="documents", document=document.name)
-    elif document.defect == "encrypted":
+        return Problem("content-mismatch", message, hint, field="documents", document=document.name)
+    if document.defect == "encrypted":
         message = Phrase(
             "{name} is an encrypted PDF, which a clerk cannot open without its password", name=document.name
         )
         hint = Phrase("print it to a new PDF without a password")
-        yield Problem("encrypted-pdf", message, hint, field="documents", document=document.name)
-    elif document.defect == "damaged":
+        return Problem("encrypted-pdf", message, hint, field="documents", document=document.name)
+    if document.defect == "damaged":
         message = Phrase("{name} is damaged or cut short", name=document.name)
         hint = Phrase("copy, save or scan it again; a download may have broken off")
-        yield Problem("damaged-document", message, hint, field="documents", document=document.name)
+        return Problem("damaged-document", message, hint, field="documents", document=document.name)
+    return None
 
 
 def in_words(limit: int) -> Phrase:

@@ -7,7 +7,7 @@ password, and is in the operating system's keyring. The only writer of config.to
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,12 +83,12 @@ class Senders:
             said["booklet"] = booklet
         missing = {name: value for name, value in said.items() if not getattr(stated, name)}
         options: dict[str, Any] = missing
-        return replace(stated, **options)
+        return stated._replace(**options)
 
     def without_identity(self, stated: Submission) -> Submission:
         """Give what is stated without whom it is about: a row's own sender replaces the command line's."""
         nobody: dict[str, Any] = dict.fromkeys(_OF_IDENTITY)
-        return replace(stated, **nobody)
+        return stated._replace(**nobody)
 
     def unknown(self, name: str) -> tuple[Phrase, Phrase]:
         """Give message and cure for a name that no sender has."""

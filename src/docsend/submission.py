@@ -13,7 +13,8 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -138,20 +139,19 @@ Identity: TypeAlias = InsuredIdentity | EmployerIdentity
 # -- submissions ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class Submission(NamedTuple):
     """What the sender stated, word for word. Nothing is known to be right about it."""
 
     to: str | None = None
     subject: str | None = None
     category: str | None = None
     type: str | None = None
-    id_number: str | None = field(default=None, repr=False)
-    employer_file: str | None = field(default=None, repr=False)
+    id_number: str | None = None
+    employer_file: str | None = None
     employer_kind: str | None = None
-    booklet: str | None = field(default=None, repr=False)
-    mobile: str | None = field(default=None, repr=False)
-    email: str | None = field(default=None, repr=False)
+    booklet: str | None = None
+    mobile: str | None = None
+    email: str | None = None
     remark: str | None = None
     branch: str | None = None
     reference: str | None = None
@@ -160,14 +160,18 @@ class Submission:
 
     def of(self, documents: tuple[Document | UnreadDocument, ...]) -> Submission:
         """Give the same submission with these documents."""
-        return Submission(**self.said(), documents=documents)
+        return self._replace(documents=documents)
+
+    def __repr__(self) -> str:
+        """Say what it is about, and nothing of whom."""
+        return f"Submission(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
 
     def said(self) -> dict[str, Any]:
         """Give what was stated, by the names of the fields; documents are not among them."""
         return {name: value for name in _STATEMENTS if (value := getattr(self, name)) is not None}
 
 
-_STATEMENTS = tuple(known.name for known in fields(Submission) if known.name != "documents")
+_STATEMENTS = tuple(name for name in Submission._fields if name != "documents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,10 +196,15 @@ class CheckedSubmission:
     warnings: tuple[Problem, ...] = ()
     occurrence: int = 1
     account: str | None = field(default=None, repr=False)
-    key: str = field(init=False)
+    digest: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", key_of(self.declaration(), self.account))
+        object.__setattr__(self, "digest", digest_of(self.declaration(), self.account))
+
+    @property
+    def key(self) -> str:
+        """Give the name of the content: its digest, as it is written (see `key_of`)."""
+        return _written(self.digest)
 
     @property
     def is_named(self) -> bool:
@@ -260,8 +269,17 @@ def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
     day or version of docsend has the same key, and so it cannot be received twice. The code of the account
     enters as one more member, for a personal declaration does not say who it is about.
     """
+    return _written(digest_of(declaration, account))
+
+
+def digest_of(declaration: Mapping[str, Json], account: str | None = None) -> bytes:
+    """The 32 bytes that `key_of` writes; all that is needed to see whether two submissions are the same."""
     named = declaration if account is None else {**declaration, "account": account}
-    digest = hashlib.sha256(canonical(named)).digest()
+    return hashlib.sha256(canonical(named)).digest()
+
+
+@lru_cache(maxsize=256)  # on its way, a submission is named a dozen times
+def _written(digest: bytes) -> str:
     return base64.b32encode(digest).decode("ascii").rstrip("=")
 
 

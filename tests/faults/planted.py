@@ -33,8 +33,8 @@ BUGS = (
         (
             (
                 "submission.py",
-                "digest = hashlib.sha256(canonical(named)).digest()",
-                "digest = __import__('os').urandom(32)",
+                "return hashlib.sha256(canonical(named)).digest()",
+                "return __import__('os').urandom(32)",
             ),
         ),
         "kills",
