@@ -202,7 +202,7 @@ def _at_once(pace: Pace, workers: int) -> int:
     leave, entered = threading.Event(), []
 
     def work() -> None:
-        with pace.turn():
+        with pace:
             entered.append(1)
             leave.wait(10)
 

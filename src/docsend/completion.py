@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,7 +50,7 @@ class _Typed(NamedTuple):
 
 def main(words: Sequence[str]) -> int:
     """Print the candidates for the last word."""
-    with contextlib.suppress(DocsendError, OSError, ValueError, KeyError, sqlite3.Error):
+    with contextlib.suppress(DocsendError, OSError, ValueError, KeyError):
         lines = [
             f"!files {','.join(each.extensions)}" if isinstance(each, Files) else "\t".join(each).rstrip("\t")
             for each in candidates(words or [""])
@@ -248,17 +247,21 @@ def _documents(typed: _Typed) -> Iterator[Files]:
 
 def _keys(_typed: _Typed) -> Iterator[Candidate]:
     """Offer the latest keys of the ledger, read without waiting for anybody who writes."""
+    import sqlite3  # noqa: PLC0415 - most words need none
+
     file = settings.resolve().ledger_file
     if not file.exists():
         return
-    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=0.05)
     try:
-        rows = connection.execute(
-            "SELECT key, state, reference, planned_at FROM submission ORDER BY planned_at DESC LIMIT ?",
-            (_MOST_KEYS,),
-        ).fetchall()
-    finally:
-        connection.close()
+        with contextlib.closing(
+            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=0.05)
+        ) as connection:
+            rows = connection.execute(
+                "SELECT key, state, reference, planned_at FROM submission ORDER BY planned_at DESC LIMIT ?",
+                (_MOST_KEYS,),
+            ).fetchall()
+    except sqlite3.Error:
+        return
     for key, state, reference, planned_at in rows:
         yield Candidate(key, " ".join(filter(None, (state, planned_at[:10], reference))))
 

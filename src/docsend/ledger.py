@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
+# From where each state can be reached; `planned` is a beginning, and follows `refused` alone.
+_BEFORE: dict[State, tuple[State, ...]] = {
+    "open": ("planned",),
+    "sending": ("planned", "open"),
+    "received": ("planned", "open", "sending", "refused"),
+    "refused": ("planned", "open", "sending"),
+    "withdrawn": ("planned", "open", "sending", "refused"),
+}
 
 _APPLICATION_ID = 0x646F6373  # "docs"
 _VERSION = 3
@@ -142,17 +150,17 @@ class _Move(NamedTuple):
     key: str
     to: State
     when: str
-    of: tuple[State, ...]
     receipt: bytes | None = None
     problem: str | None = None
 
     def made(self, connection: sqlite3.Connection) -> bool:
         """Make it, and tell so; False, and nothing happens, if another process is further along."""
-        marks = ", ".join("?" * len(self.of))
+        before = _BEFORE[self.to]
+        marks = ", ".join("?" * len(before))
         moved = connection.execute(
             "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
             f" WHERE service = ? AND key = ? AND state IN ({marks})",
-            (self.to, self.receipt, self.problem, self.when, self.service, self.key, *self.of),
+            (self.to, self.receipt, self.problem, self.when, self.service, self.key, *before),
         )
         return moved.rowcount == 1
 
@@ -165,7 +173,7 @@ class Ledger:
         self._file = file
         self._now = now
         self._lock = threading.Lock()  # who has it uses the connection alone
-        self._notes: dict[tuple[str, str], _Move] = {}
+        self._notes: dict[tuple[str, str], State] = {}  # by service and key: what goes with the next commit
         with self._failures_named():
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
@@ -270,15 +278,13 @@ class Ledger:
 
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
-        self._note(_Move(service, key, "open", self._timestamp(), of=("planned",)))
+        self._notes[service, key] = "open"
 
     def sending(self, service: str, key: str, *, is_durable: bool = False) -> None:
         """Note that the service has every document and is about to be asked to receive them."""
-        move = _Move(service, key, "sending", self._timestamp(), of=("planned", "open"))
+        self._notes[service, key] = "sending"
         if is_durable:
-            self._write(move.made)
-        else:
-            self._note(move)
+            self._settle_notes()
 
     def received(self, service: str, key: str, receipt: Receipt) -> None:
         """Keep the receipt. Only after this returns may anybody be told.
@@ -292,8 +298,7 @@ class Ledger:
         if not received:
             return
         now = self._timestamp()
-        of: tuple[State, ...] = ("planned", "open", "sending", "refused")
-        moves = [_Move(service, key, "received", now, of, receipt.body) for key, receipt in received.items()]
+        moves = [_Move(service, key, "received", now, receipt.body) for key, receipt in received.items()]
         for key in self._moved(moves):
             known, receipt = self.find(service, key), received[key]
             if known is None or known.receipt != receipt.body:
@@ -306,12 +311,10 @@ class Ledger:
                 )
 
     def refused(self, service: str, key: str, problem: str) -> None:
-        of: tuple[State, ...] = ("planned", "open", "sending")
-        self._moved([_Move(service, key, "refused", self._timestamp(), of, problem=problem)])
+        self._moved([_Move(service, key, "refused", self._timestamp(), problem=problem)])
 
     def withdrawn(self, service: str, key: str) -> None:
-        of: tuple[State, ...] = ("planned", "open", "sending", "refused")
-        self._moved([_Move(service, key, "withdrawn", self._timestamp(), of)])
+        self._moved([_Move(service, key, "withdrawn", self._timestamp())])
 
     # -- how -------------------------------------------------------------------------------------------
 
@@ -368,10 +371,6 @@ class Ledger:
             self._notes.pop((move.service, move.key), None)  # overtaken
         return self._write(lambda connection: [move.key for move in moves if not move.made(connection)])
 
-    def _note(self, move: _Move) -> None:
-        """Let a move go with the next commit: if it is lost, nothing is but a line of a report."""
-        self._notes[move.service, move.key] = move
-
     def _settle_notes(self) -> None:
         """Write down what is only noted yet, before anybody looks or the ledger is closed."""
         if self._notes:
@@ -380,13 +379,13 @@ class Ledger:
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
         """Make a change, together with what was noted, and return when it is on the disk."""
         with self._failures_named(), self._lock:
-            noted = self._notes.copy()
+            noted, now = self._notes.copy(), self._timestamp()
             with self._transaction() as connection:
-                for move in noted.values():
-                    move.made(connection)
+                for (service, key), state in noted.items():
+                    _Move(service, key, state, now).made(connection)
                 result = write(connection)
-            for known, move in noted.items():
-                if self._notes.get(known) is move:
+            for known, state in noted.items():
+                if self._notes.get(known) == state:
                     self._notes.pop(known, None)
             return result
 

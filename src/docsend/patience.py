@@ -8,7 +8,6 @@ breaker opens: nothing is asked any more for a while. A pause that the service a
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
 import threading
@@ -16,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 class Patience(NamedTuple):
@@ -54,6 +53,8 @@ class Reserve:
         While the breaker is open, one call after each pause may try, and decides for all; a service that
         has failed for as long as patience lasts is given up.
         """
+        if self._failures < self.FAILURES:
+            return 0.0
         with self._lock:
             if self._failures < self.FAILURES:
                 return 0.0
@@ -67,6 +68,8 @@ class Reserve:
 
     def answered(self) -> None:
         """Note that the service did its work, be it by refusing."""
+        if self._failures == 0 and self._left == self.FULL:
+            return
         with self._lock:
             self._failures = 0
             self._left = min(self.FULL, self._left + 1)
@@ -90,7 +93,7 @@ class Reserve:
 
 
 class Pace:
-    """How many calls run at once, and when: one `Retry-After` holds all of them back.
+    """How many calls run at once, and when: one `Retry-After` holds all of them back. Enter it for a call.
 
     On a 429 the number of calls at once is halved, and with each success it grows a little, up to `most`
     (additive increase, multiplicative decrease).
@@ -104,24 +107,21 @@ class Pace:
         self._not_before = 0.0
         self._freed = threading.Condition()
 
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Wait for a place among the calls that may run at once."""
         with self._freed:
             while self._running >= max(1, int(self._limit)):
                 self._freed.wait()
             self._running += 1
-        try:
-            yield
-        finally:
-            with self._freed:
-                self._running -= 1
-                self._freed.notify()
+
+    def __exit__(self, *_: object) -> None:
+        with self._freed:
+            self._running -= 1
+            self._freed.notify()
 
     def held_for(self) -> float:
         """Give the seconds that the service has asked everybody to wait, 0 for none."""
-        with self._freed:
-            return max(0.0, self._not_before - self._now())
+        return max(0.0, self._not_before - self._now()) if self._not_before else 0.0
 
     def hold(self, seconds: float) -> None:
         """Let nobody ask for so long."""
@@ -134,6 +134,9 @@ class Pace:
             self._limit = max(1.0, self._limit / 2)
 
     def went_well(self) -> None:
+        """Let one call more run at once after as many successes as run now."""
+        if self._limit >= self._most:
+            return
         with self._freed:
             self._limit = min(float(self._most), self._limit + 1 / self._limit)
             self._freed.notify()

@@ -297,7 +297,7 @@ class Service:
 
     def _exchange(self, asked: _Request) -> Answer:
         """Send one request and read one answer, when it is this thread's turn."""
-        with self._pace.turn():
+        with self._pace:
             return self._exchange_now(asked)
 
     def _exchange_now(self, asked: _Request) -> Answer:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import language
@@ -38,8 +38,10 @@ class Endpoint(NamedTuple):
         return self.url or SANDBOX
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Settings(NamedTuple):
     """Everything about this run that is not the submission itself."""
 
     endpoint: Endpoint | None
@@ -52,12 +54,16 @@ class Settings:
     verbose: bool = False
     no_input: bool = False
     has_dumb_terminal: bool = False
-    code: str | None = field(default=None, repr=False)
+    code: str | None = None
     password_file: Path | None = None
     keyring_backend: str | None = None
-    services: Mapping[str, str] = field(default_factory=dict)
-    senders: Mapping[str, Sender] = field(default_factory=dict)
+    services: Mapping[str, str] = _NOTHING
+    senders: Mapping[str, Sender] = _NOTHING
     service_flag: str | None = None
+
+    def __repr__(self) -> str:
+        """Say where they stand, and neither code nor senders."""
+        return f"Settings(config_file={str(self.config_file)!r})"
 
     @property
     def ledger_file(self) -> Path:
@@ -84,7 +90,7 @@ class Settings:
 
     def at(self, service: str) -> Settings:
         """Give these settings with the service that the ledger knows by this name."""
-        return replace(self, endpoint=_endpoint(service, _Config({}), os.environ))
+        return self._replace(endpoint=_endpoint(service, _Config(_NOTHING), os.environ))
 
     def chosen_endpoint(self) -> Endpoint:
         """Give the service to send to; raise UsageFault if none was chosen."""
@@ -161,14 +167,13 @@ class _Fault(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class _Config:
+class _Config(NamedTuple):
     """config.toml, read into types once."""
 
     services: Mapping[str, str]
     default_service: str | None = None
     patience: float | None = None
-    senders: Mapping[str, Sender] = field(default_factory=dict)
+    senders: Mapping[str, Sender] = _NOTHING
 
     @classmethod
     def read(cls, file: Path) -> _Config:

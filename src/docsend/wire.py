@@ -124,7 +124,7 @@ class Wire:
 
 def _answer(connection: Connection, most: int) -> Answer:
     response = connection.response()
-    headers = read_headers(response.headers)
+    headers = read_headers(response.headers.raw_items())
     if response.status_code != 304 and 300 <= response.status_code < 400:
         # Invariant 5: a redirect would carry documents and tokens to somebody else.
         raise Redirected(response.status_code)

@@ -6,7 +6,6 @@ import sys
 import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,12 +29,12 @@ _SHORTEST_KEY = 8
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
 
-@dataclass(frozen=True)
 class Session:
     """One run of one command: its settings, its console, and what it opens."""
 
-    settings: "Settings"
-    console: "Console"
+    def __init__(self, settings: "Settings", console: "Console") -> None:
+        self.settings = settings
+        self.console = console
 
     @property
     def can_ask(self) -> bool:
@@ -47,11 +46,11 @@ class Session:
     def impatient(self) -> "Session":
         """Give this session for somebody who waits for an answer, be it that there is none."""
         patience_s = min(self.settings.patience_s, _IMPATIENT_S)
-        return replace(self, settings=replace(self.settings, patience_s=patience_s))
+        return Session(self.settings._replace(patience_s=patience_s), self.console)
 
     def at(self, service: str) -> "Session":
         """Give this session with another service, named as in the ledger."""
-        return replace(self, settings=self.settings.at(service))
+        return Session(self.settings.at(service), self.console)
 
     def catalog(self) -> "Catalog":
         """Give the catalog that the chosen service gave out, or else the bundled one."""
