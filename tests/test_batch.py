@@ -10,6 +10,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ import doubles
 import samples
 from conftest import PERSON
 from docsend import manifest as manifests
+from docsend.ledger import Ledger
 from docsend.submission import Submission
 
 # A fictional person whose number a spreadsheet would shorten.
@@ -531,6 +533,60 @@ def test_a_report_that_fails_in_the_middle_stops_the_batch_and_loses_nothing(
     monkeypatch.setenv("DOCSEND_HOME", str(tmp_path / "another-ledger"))
     assert run(*argv).code == 0
     assert sandbox.count() == 60
+
+
+def test_a_receipt_that_the_ledger_cannot_keep_is_told_nobody_and_takes_no_other_with_it(
+    run, sandbox, tmp_path, home
+) -> None:
+    file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
+    ledger = home / "docsend" / "ledger.sqlite3"
+    with Ledger(ledger), sqlite3.connect(ledger) as broken:
+        broken.execute(
+            "CREATE TRIGGER broken BEFORE UPDATE ON submission WHEN NEW.state = 'received'"
+            " AND NEW.reference = 'client 7' BEGIN SELECT RAISE(ABORT, 'a broken sector'); END"
+        )
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--jobs", "8", "--report", report)
+    outcome = run(*argv)
+    assert outcome.code == 8
+    assert "a broken sector" in outcome.err
+    told = {row["reference"]: row["status"] for row in read_report(report)}
+    assert len(told) == 40
+    assert told["client 7"] == "unfinished"
+    kept = {
+        entry["reference"]
+        for entry in run("receipts", "--json").json["receipts"]
+        if entry["state"] == "received"
+    }
+    assert kept == {name for name, status in told.items() if status == "received"}
+    assert len(kept) >= 7, "those that came with it are kept"
+    broken.execute("DROP TRIGGER broken")
+    broken.close()
+    assert run(*argv).code == 0
+    assert sandbox.count() == 40
+
+
+@pytest.mark.parametrize(
+    ("thread", "function"), [("planner", "plan_all"), ("worker", "opened"), ("main", "received_all")]
+)
+def test_a_bug_in_any_thread_ends_the_batch_as_a_bug_and_nobody_waits_for_ever(
+    run, sandbox, tmp_path, monkeypatch, thread, function
+) -> None:
+    file = save(tmp_path, table(tmp_path, 30))
+    calls = []
+    real = getattr(Ledger, function)
+
+    def sometimes(*args: object, **options: object) -> object:
+        calls.append(function)
+        if len(calls) == 3:
+            raise RuntimeError(f"a bug in the {thread}")
+        return real(*args, **options)
+
+    monkeypatch.setattr(Ledger, function, sometimes)
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "4", "-v")
+    assert (outcome.code, outcome.err.count("a bug in the")) == (1, 1), outcome.err
+    monkeypatch.undo()
+    assert run("send", "--batch", file, "--service", sandbox.url).code == 0
+    assert sandbox.count() == 30
 
 
 def test_results_that_stdout_does_not_take_stop_the_batch_and_leave_the_report_whole(
