@@ -55,17 +55,19 @@ class _Ready(NamedTuple):
     checked: CheckedSubmission
     warnings: tuple[Problem, ...]
 
-    def ends(self, status: Status) -> Outcome:
-        return Outcome(self.row, status, self.checked, problems=self.warnings)
-
     def fails(self, error: DocsendError) -> Outcome:
         found = error.problems or (problem_of(error),)
         numbered = tuple(problem._replace(row=self.row.number) for problem in found)
-        return Outcome(self.row, _status(error), self.checked, problems=numbered + self.warnings, error=error)
+        told = numbered + self.warnings
+        return Outcome(self.row, _status(error), self.checked, problems=told, error=error)
 
     def comes_to(self, delivery: Delivery) -> Outcome:
         status: Status = "before" if delivery.is_repeated else "received"
         return Outcome(self.row, status, self.checked, delivery.receipt, self.warnings)
+
+    def released(self) -> _Ready:
+        """Give the same without the documents' bytes: what has ended waits to be told, and takes no room."""
+        return self._replace(checked=self.checked.released())
 
     @property
     def held_bytes(self) -> int:
@@ -73,7 +75,7 @@ class _Ready(NamedTuple):
 
 
 class _Arrived(NamedTuple):
-    """A row whose receipt came, and is not kept yet."""
+    """A row whose receipt came, and is not kept yet; its documents are not held any more."""
 
     ready: _Ready
     delivery: Delivery
@@ -223,11 +225,12 @@ class Runner:
         except DocsendError as error:
             self.stop()  # no other row would fare better
             for ready in group:
-                self._ended.put(ready.fails(error))
+                self._ended.put(ready.released().fails(error))
             return []
         for ready, known in zip(group, found, strict=True):
             if known is not None:
-                self._ended.put(ready.comes_to(known) if isinstance(known, Delivery) else ready.fails(known))
+                ended = ready.released()
+                self._ended.put(ended.comes_to(known) if isinstance(known, Delivery) else ended.fails(known))
         return [ready for ready, known in zip(group, found, strict=True) if known is None]
 
     def _not_tried(self, group: Sequence[_Ready]) -> None:
@@ -246,13 +249,15 @@ class Runner:
 
     def _carried(self, ready: _Ready, stages: Stages) -> _Arrived | Outcome:
         try:
-            return _Arrived(ready, stages.carry(ready.checked))
+            delivery = stages.carry(ready.checked)
+            return _Arrived(ready.released(), delivery)
         except Stop:
-            return Outcome(ready.row, "unfinished", ready.checked, problems=ready.warnings)
+            released = ready.released()
+            return Outcome(ready.row, "unfinished", released.checked, problems=ready.warnings)
         except DocsendError as error:
             if isinstance(error, LocalFailure | SignInNeeded):
                 self.stop()  # no other row would fare better
-            return ready.fails(error)
+            return ready.released().fails(error)
 
     @contextlib.contextmanager
     def _leaving(self) -> Iterator[None]:
