@@ -44,7 +44,14 @@ class YouForgotToKeepATestAtHome(Exception):
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def guard() -> Iterator[pytest.MonkeyPatch]:
+    """Give the guard's own patches: a test that takes its own back does not take these."""
+    with pytest.MonkeyPatch.context() as patches:
+        yield patches
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, guard: pytest.MonkeyPatch) -> Path:
     """Give every test a home of its own, and no environment that somebody else set up."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
@@ -52,20 +59,20 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
         is_of_terminals = name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODING")
         is_ours = name.startswith(("DOCSEND_", "XDG_", "LC_")) or name.lower().endswith("_proxy")
         if is_ours or is_of_terminals:
-            monkeypatch.delenv(name)
+            guard.delenv(name)
     for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(home))
-    monkeypatch.setenv("DOCSEND_HOME", str(home / "docsend"))
-    monkeypatch.setenv("LANG", "C.UTF-8")
-    monkeypatch.setenv("TERM", "dumb")
+        guard.setenv(name, str(home))
+    guard.setenv("DOCSEND_HOME", str(home / "docsend"))
+    guard.setenv("LANG", "C.UTF-8")
+    guard.setenv("TERM", "dumb")
     # A dead service must not cost minutes.
-    monkeypatch.setenv("DOCSEND_PATIENCE", "2")
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    guard.setenv("DOCSEND_PATIENCE", "2")
+    guard.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return home
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_network(guard: pytest.MonkeyPatch) -> None:
     """Let sockets reach this machine only."""
     connect = socket.socket.connect
 
@@ -75,7 +82,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
             raise YouForgotToKeepATestAtHome(f"a connection to {host}")
         connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    guard.setattr(socket.socket, "connect", guarded)
 
 
 @dataclass(frozen=True)

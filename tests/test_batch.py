@@ -377,6 +377,31 @@ def test_a_personal_batch_signs_in_once_and_a_refused_sign_in_ends_it(
     assert sandbox.count() == 40
 
 
+def test_one_worker_sends_personal_rows_in_order_so_that_one_may_bring_what_the_next_needs(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    rows = [["personal", "", *row[1:]] for row in table(tmp_path, 3)]
+    for row, required in zip(rows, ("R-4711", "", ""), strict=True):
+        row[1], row[5] = required, ""
+    password = samples.write(tmp_path, "password", b"fictional-pending\n")
+    password.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "1001")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+    file = samples.write(tmp_path, "batch.csv", written(rows, head=["to", "required", *HEAD[1:]]).encode())
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "1", "-v")
+    assert (outcome.code, sandbox.count()) == (0, 3), outcome.out + outcome.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names there are not bytes")
+def test_a_name_that_the_locale_cannot_write_is_a_document_that_is_not_there(spawn, tmp_path) -> None:
+    rows = table(tmp_path, 1)
+    rows[0][-1] = "תלוש.pdf"
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    outcome = spawn("send", "--batch", save(tmp_path, rows), "--dry-run", "--json", env=environment)
+    assert outcome.code == 3, outcome.err
+    assert [problem["code"] for problem in lines(outcome)[0]["problems"]] == ["document-not-found"]
+
+
 def test_a_document_that_changes_between_check_and_sending_is_not_sent(run, sandbox, tmp_path) -> None:
     rows = table(tmp_path, 3)
     changed = tmp_path / "payslip-2.pdf"
@@ -535,34 +560,101 @@ def test_a_report_that_fails_in_the_middle_stops_the_batch_and_loses_nothing(
     assert sandbox.count() == 60
 
 
-def test_a_receipt_that_the_ledger_cannot_keep_is_told_nobody_and_takes_no_other_with_it(
-    run, sandbox, tmp_path, home
+@pytest.fixture
+def broken(home):
+    """Make a ledger in which a statement runs whenever a submission changes; give how to say which."""
+    file = home / "docsend" / "ledger.sqlite3"
+    Ledger(file).__enter__().__exit__(None, None, None)
+    connection = sqlite3.connect(file)
+
+    def when(happens: str, then: str) -> None:
+        connection.execute(f"CREATE TRIGGER broken {happens} BEGIN {then}; END")
+
+    yield when
+    connection.close()
+
+
+def states(run) -> dict[str, str]:
+    """Give what the ledger knows: reference by reference."""
+    return {entry["reference"]: entry["state"] for entry in run("receipts", "--json").json["receipts"]}
+
+
+def test_a_receipt_that_the_ledger_cannot_keep_takes_no_other_with_it(run, sandbox, tmp_path, broken) -> None:
+    file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
+    # As if somebody withdrew it from another machine, while it is sent from here.
+    broken(
+        "AFTER INSERT ON submission WHEN NEW.reference = 'client 7'",
+        "UPDATE submission SET state = 'withdrawn' WHERE key = NEW.key",
+    )
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "8", "--report", report)
+    assert outcome.code == 8
+    assert "holds as withdrawn" in outcome.err
+    told = {row["reference"]: row["status"] for row in read_report(report)}
+    assert (len(told), told["client 7"]) == (40, "unfinished")
+    received = {name for name, status in told.items() if status == "received"}
+    assert received == {name for name, state in states(run).items() if state == "received"}
+    assert len(received) >= 7, "those that came with it are kept"
+
+
+def test_a_ledger_that_takes_no_receipt_ends_the_batch_and_calls_nothing_received(
+    run, sandbox, tmp_path, home, broken
 ) -> None:
     file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
-    ledger = home / "docsend" / "ledger.sqlite3"
-    with Ledger(ledger), sqlite3.connect(ledger) as broken:
-        broken.execute(
-            "CREATE TRIGGER broken BEFORE UPDATE ON submission WHEN NEW.state = 'received'"
-            " AND NEW.reference = 'client 7' BEGIN SELECT RAISE(ABORT, 'a broken sector'); END"
-        )
+    broken(
+        "BEFORE UPDATE ON submission WHEN NEW.state = 'received' AND NEW.reference = 'client 7'",
+        "SELECT RAISE(ABORT, 'a broken sector')",
+    )
     argv = ("send", "--batch", file, "--service", sandbox.url, "--jobs", "8", "--report", report)
     outcome = run(*argv)
     assert outcome.code == 8
     assert "a broken sector" in outcome.err
     told = {row["reference"]: row["status"] for row in read_report(report)}
-    assert len(told) == 40
-    assert told["client 7"] == "unfinished"
-    kept = {
-        entry["reference"]
-        for entry in run("receipts", "--json").json["receipts"]
-        if entry["state"] == "received"
+    assert (len(told), told["client 7"]) == (40, "unfinished")
+    assert {name for name, status in told.items() if status == "received"} == {
+        name for name, state in states(run).items() if state == "received"
     }
-    assert kept == {name for name, status in told.items() if status == "received"}
-    assert len(kept) >= 7, "those that came with it are kept"
-    broken.execute("DROP TRIGGER broken")
-    broken.close()
+    with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as mended:
+        mended.execute("DROP TRIGGER broken")
+    mended.close()
     assert run(*argv).code == 0
     assert sandbox.count() == 40
+
+
+def test_a_ledger_that_somebody_holds_is_waited_for_once_and_not_by_each_row(
+    run, sandbox, tmp_path, home, monkeypatch
+) -> None:
+    monkeypatch.setattr("docsend.ledger._BUSY_S", 1.0)
+    file, held = save(tmp_path, table(tmp_path, 40)), []
+    real = Ledger.opened
+
+    def hold(*args: object) -> None:
+        real(*args)
+        if not held:
+            held.append(sqlite3.connect(home / "docsend" / "ledger.sqlite3", check_same_thread=False))
+            held[0].execute("BEGIN IMMEDIATE")
+
+    monkeypatch.setattr(Ledger, "opened", hold)
+    began = time.monotonic()
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "8")
+    held[0].close()
+    assert outcome.code == 8
+    assert time.monotonic() - began < 8, "40 rows would be 40 s"
+    assert run("send", "--batch", file, "--service", sandbox.url).code == 0
+    assert sandbox.count() == 40
+
+
+def test_a_receipt_in_the_ledger_that_is_none_is_told_of_its_own_row_alone(
+    run, sandbox, tmp_path, home
+) -> None:
+    file, report = save(tmp_path, table(tmp_path, 16)), tmp_path / "r.csv"
+    assert run("send", "--batch", file, "--service", sandbox.url).code == 0
+    with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as ledger:
+        ledger.execute("DROP TRIGGER final_states_never_change")
+        ledger.execute("UPDATE submission SET receipt = x'00' WHERE reference = 'client 7'")
+    ledger.close()
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "16", "--report", report)
+    told = {row["reference"]: row["status"] for row in read_report(report)}
+    assert (outcome.code, told.pop("client 7"), set(told.values())) == (8, "unfinished", {"before"})
 
 
 @pytest.mark.parametrize(
@@ -584,6 +676,7 @@ def test_a_bug_in_any_thread_ends_the_batch_as_a_bug_and_nobody_waits_for_ever(
     monkeypatch.setattr(Ledger, function, sometimes)
     outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "4", "-v")
     assert (outcome.code, outcome.err.count("a bug in the")) == (1, 1), outcome.err
+    assert not [each for each in threading.enumerate() if "_all" in each.name], "all threads have ended"
     monkeypatch.undo()
     assert run("send", "--batch", file, "--service", sandbox.url).code == 0
     assert sandbox.count() == 30

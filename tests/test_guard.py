@@ -26,6 +26,13 @@ def test_the_home_and_everything_docsend_keeps_is_a_temporary_folder(home: Path)
     assert home in found.config_file.parents
 
 
+def test_a_test_that_takes_its_patches_back_stays_guarded(home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_HOME", "elsewhere")
+    monkeypatch.undo()
+    assert home in settings.resolve().ledger_file.parents
+    test_a_connection_to_another_machine_is_refused()
+
+
 def test_the_real_keyring_is_out_of_reach() -> None:
     with pytest.raises(keyring.errors.NoKeyringError):
         keyring.get_password("docsend", "anybody")

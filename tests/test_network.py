@@ -18,8 +18,8 @@ import trustme
 
 import doubles
 import samples
-from conftest import ABOUT, WHO
-from docsend import service
+from conftest import ABOUT, PERSON, WHO
+from docsend import connection, service
 
 SEND = (*ABOUT, *WHO)
 PROBLEM = {"Content-Type": "application/problem+json"}
@@ -218,6 +218,29 @@ def test_this_machine_is_reached_without_a_proxy(run, shared_sandbox, payslip, m
     assert run("send", payslip, *SEND, "--service", shared_sandbox.url, "--reference", "no proxy").code == 0
 
 
+def test_a_proxy_s_tunnel_that_drips_is_given_up(run, payslip, authority, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(connection, "_CONNECT_S", 0.6)
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+
+    def drip(plain: socket.socket) -> None:
+        with tls.wrap_socket(plain, server_side=True) as near:
+            near.recv(4096)
+            near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            for byte in b"\x16\x03\x03\x40\x00" + bytes(100):  # a handshake that goes on and on
+                near.sendall(bytes([byte]))
+                time.sleep(0.1)
+
+    began = time.monotonic()
+    with a_port(drip) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{port}")
+        assert run("send", payslip, *SEND, "--service", "https://documents.example").code == 6
+    assert time.monotonic() - began < 4
+
+
 # -- time --------------------------------------------------------------------------------------------------
 
 
@@ -280,6 +303,43 @@ def test_an_upload_that_crawls_is_given_up(run, sandbox, tmp_path, monkeypatch) 
         outcome = run("send", file, *SEND, "--service", f"http://127.0.0.1:{port}")
     assert outcome.code == 6
     assert time.monotonic() - began < 6
+
+
+def test_several_workers_shake_hands_at_the_same_time(run, tmp_path, authority, monkeypatch) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.setattr(connection, "_CONNECT_S", 1.0)
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    rows = ["to,subject,category,type,id,documents"]
+    for number in range(6):
+        samples.write(tmp_path, f"{number}.pdf", samples.pdf(number))
+        rows.append(f"benefits,unemployment,employer,payslips,{PERSON},{number}.pdf")
+    manifest = samples.write(tmp_path, "batch.csv", "\n".join(rows).encode())
+    began = time.monotonic()
+    with a_port(lambda _: time.sleep(10)) as port:  # takes connections, and never says a word
+        assert (
+            run("send", "--batch", manifest, "--service", f"https://127.0.0.1:{port}", "--jobs", "6").code
+            == 7
+        )
+    assert time.monotonic() - began < 4, "one after another would take six seconds"
+
+
+def test_what_comes_behind_an_answer_is_no_answer_to_the_next_request(run, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    digest = hashlib.sha256(payslip.read_bytes()).hexdigest()
+    opened = json.dumps({"state": "open", "missing": [digest]}).encode()
+    stray = b"HTTP/1.1 409 Conflict\r\nContent-Type: application/problem+json\r\nContent-Length: 43\r\n\r\n"
+    heads: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        heads.append(connection.recv(65536))
+        answer = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(opened), opened)
+        connection.sendall(answer + stray + b'{"type": "urn:docsend:problem:key-reused"}\n')
+        connection.recv(65536)
+
+    with a_port(talk) as port:
+        assert run("send", payslip, *SEND, "--service", f"http://127.0.0.1:{port}").code == 6
+    assert [head.split()[0] for head in heads] == [b"PUT", b"PUT", b"POST"], "each over a new connection"
 
 
 def test_a_service_that_stays_busy_is_asked_six_times(run, payslip, monkeypatch) -> None:

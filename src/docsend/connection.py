@@ -95,6 +95,9 @@ class Proxy(NamedTuple):
     address: Address
     authorization: bytes | None
 
+    def __repr__(self) -> str:
+        return f"Proxy({self.address!r})"  # and not what opens it
+
     @classmethod
     def of(cls, url: str) -> Proxy:
         """Read a proxy's URL; raise UsageFault, which does not show it: it may hold a password."""
@@ -117,10 +120,6 @@ class Route:
         """Prepare a route, connecting nowhere yet."""
         self._address = address
         self._proxy = proxy
-        self._trust: ssl.SSLContext | None = None
-        if address.is_encrypted or (proxy is not None and proxy.address.is_encrypted):
-            self._trust = _trust()  # loads slowly, and over http there is nothing to verify
-            self._trust.set_alpn_protocols(["http/1.1"])
 
     def connect(self, deadline: float) -> Connection:
         """Connect before `deadline` (monotonic seconds); raise Unanswered, for nothing has been asked yet."""
@@ -137,27 +136,38 @@ class Route:
     def _connected(self, deadline: float) -> Connection:
         """Connect; raise OSError, _Refused by the proxy, or h11.ProtocolError by what is no proxy."""
         first = self._proxy.address if self._proxy else self._address
-        limit = min(_CONNECT_S, deadline - time.monotonic())
-        if limit <= 0:
-            raise TimeoutError
-        plain = socket.create_connection((first.host, first.port), limit)
+        carrier: _Socket = socket.create_connection((first.host, first.port), _left(deadline, _CONNECT_S))
         try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            carrier = self._encrypted(plain, first)
+            if isinstance(carrier, socket.socket):
+                carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if first.is_encrypted:
+                carrier = _encrypted(carrier, first, deadline)
             if self._proxy is not None:
                 _go_through(self._proxy, self._address, Connection(carrier, deadline))
-                carrier = self._encrypted(carrier, self._address)
+                if self._address.is_encrypted:
+                    carrier = _encrypted(carrier, self._address, deadline)
         except BaseException:
-            plain.close()
+            carrier.close()
             raise
         return Connection(carrier, deadline)
 
-    def _encrypted(self, carrier: _Socket, address: Address) -> _Socket:
-        if self._trust is None or not address.is_encrypted:
-            return carrier
-        if isinstance(carrier, socket.socket) and not isinstance(carrier, ssl.SSLSocket):
-            return self._trust.wrap_socket(carrier, server_hostname=address.host)
-        return _TlsInTls(carrier, self._trust, address.host)
+
+def _left(deadline: float, most_s: float) -> float:
+    """Give how long the next step may take; raise TimeoutError if no time is left."""
+    left = min(most_s, deadline - time.monotonic())
+    if left <= 0:
+        raise TimeoutError("slower than the deadline")
+    return left
+
+
+def _encrypted(carrier: _Socket, address: Address, deadline: float) -> _Socket:
+    # A context a connection: truststore's is locked for as long as a far side takes to shake hands.
+    trust = _trust()
+    trust.set_alpn_protocols(["http/1.1"])
+    carrier.settimeout(_left(deadline, _CONNECT_S))
+    if isinstance(carrier, socket.socket) and not isinstance(carrier, ssl.SSLSocket):
+        return trust.wrap_socket(carrier, server_hostname=address.host)
+    return _TlsInTls(carrier, trust, address.host, _left(deadline, _CONNECT_S))
 
 
 def _trust() -> ssl.SSLContext:
@@ -187,9 +197,9 @@ def _go_through(proxy: Proxy, address: Address, connection: Connection) -> None:
 class _Socket(Protocol):
     """What is used of a socket, whether bare or encrypted."""
 
-    def sendall(self, content: bytes | memoryview, /) -> None: ...
+    def send(self, content: bytes | memoryview, /) -> int: ...
     def recv(self, most: int, /) -> bytes: ...
-    def settimeout(self, seconds: float | None, /) -> None: ...
+    def settimeout(self, seconds: float, /) -> None: ...
     def fileno(self) -> int: ...
     def close(self) -> None: ...
 
@@ -224,9 +234,11 @@ class Connection:
         """Send the head together with the body's first block, then the other blocks, which nobody copies."""
         for start in range(0, max(len(body), 1), _BLOCK):
             block = body[start : start + _BLOCK]
-            self._limit_step()
+            left = block if start else memoryview(b"".join((head, block)))
             try:
-                self._socket.sendall(block if start else b"".join((head, block)))
+                while left:
+                    self._limit_step()
+                    left = left[self._socket.send(left) :]
             except TimeoutError:
                 raise
             except OSError:
@@ -252,7 +264,8 @@ class Connection:
 
     def rest(self) -> bool:
         """End an exchange; tell whether the connection can have another one."""
-        if not self._is_whole or (self._http.our_state, self._http.their_state) != (h11.DONE, h11.DONE):
+        has_ended = (self._http.our_state, self._http.their_state) == (h11.DONE, h11.DONE)
+        if not (self._is_whole and has_ended) or self.has_more():
             return False
         self._http.start_next_cycle()
         self._idle_since = time.monotonic()
@@ -276,9 +289,7 @@ class Connection:
 
     def _limit_step(self) -> None:
         """Let the next step take what is left, but not too long; raise if nothing is left."""
-        limit = min(_STEP_S, self.deadline - time.monotonic())
-        if limit <= 0:
-            raise TimeoutError("slower than the deadline")
+        limit = _left(self.deadline, _STEP_S)
         if limit != self._limit:  # the kernel is told, which takes longer than to compare
             self._limit = limit
             self._socket.settimeout(limit)
@@ -295,23 +306,23 @@ def _has_arrived(socket_number: int) -> bool:
 class _TlsInTls:
     """TLS to the service inside of the TLS to its proxy: ssl encrypts no socket twice."""
 
-    def __init__(self, carrier: _Socket, trust: ssl.SSLContext, host: str) -> None:
+    def __init__(self, carrier: _Socket, trust: ssl.SSLContext, host: str, limit_s: float) -> None:
         self._carrier = carrier
+        self._limit_s = limit_s
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = trust.wrap_bio(self._arrived, self._leaving, server_hostname=host)
         self._pump(self._tls.do_handshake)
 
-    def sendall(self, content: bytes | memoryview, /) -> None:
-        left = memoryview(content)
-        while left:
-            left = left[self._pump(functools.partial(self._tls.write, left)) :]
+    def send(self, content: bytes | memoryview, /) -> int:
+        sent: int = self._pump(functools.partial(self._tls.write, content))
+        return sent
 
     def recv(self, most: int, /) -> bytes:
         received: bytes = self._pump(functools.partial(self._tls.read, most))
         return received
 
-    def settimeout(self, seconds: float | None, /) -> None:
-        self._carrier.settimeout(seconds)
+    def settimeout(self, seconds: float, /) -> None:
+        self._limit_s = seconds
 
     def fileno(self) -> int:
         return self._carrier.fileno()
@@ -320,24 +331,28 @@ class _TlsInTls:
         self._carrier.close()
 
     def _pump(self, step: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the step gives
-        """Take a step, carrying encrypted bytes to and fro until it is done."""
+        """Take a step, carrying encrypted bytes to and fro until it is done, all within its limit."""
+        deadline = time.monotonic() + self._limit_s
         while True:
             try:
                 done = step()
             except ssl.SSLWantReadError:
-                self._flush()
+                self._flush(deadline)
+                self._carrier.settimeout(_left(deadline, self._limit_s))
                 data = self._carrier.recv(_TLS_RECORD)
                 if data:
                     self._arrived.write(data)
                 else:
                     self._arrived.write_eof()
             else:
-                self._flush()
+                self._flush(deadline)
                 return done
 
-    def _flush(self) -> None:
-        if leaving := self._leaving.read():
-            self._carrier.sendall(leaving)
+    def _flush(self, deadline: float) -> None:
+        left = memoryview(self._leaving.read())
+        while left:
+            self._carrier.settimeout(_left(deadline, self._limit_s))
+            left = left[self._carrier.send(left) :]
 
 
 # -- what it is encrypted with -----------------------------------------------------------------------------

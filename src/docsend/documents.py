@@ -142,7 +142,12 @@ def content(document: Document) -> bytes:
 
 def _in_utf8(name: str) -> str:
     """Give a name as what its bytes say in UTF-8; in the C locale Python would read them as ASCII."""
-    return name if sys.platform == "win32" else os.fsencode(name).decode("utf-8", "surrogateescape")
+    if sys.platform == "win32" or name.isascii():
+        return name
+    try:
+        return os.fsencode(name).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # from a manifest: no file has such a name in this locale
+        return name
 
 
 def _read(path: Path, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa: PLR0911 - a list of cases

@@ -282,33 +282,40 @@ class Ledger:
 
     def sending(self, service: str, key: str, *, is_durable: bool = False) -> None:
         """Note that the service has every document and is about to be asked to receive them."""
-        self._notes[service, key] = "sending"
         if is_durable:
-            self._settle_notes()
+            self._moved([_Move(service, key, "sending", self._timestamp())])
+        else:
+            self._notes[service, key] = "sending"
 
     def received(self, service: str, key: str, receipt: Receipt) -> None:
         """Keep the receipt. Only after this returns may anybody be told.
 
         Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
         """
-        self.received_all(service, {key: receipt})
+        for failure in self.received_all(service, {key: receipt}).values():
+            raise failure
 
-    def received_all(self, service: str, received: Mapping[str, Receipt]) -> None:
-        """Keep the receipts of several keys in one commit."""
+    def received_all(self, service: str, received: Mapping[str, Receipt]) -> dict[str, LocalFailure]:
+        """Keep the receipts of several keys in one commit; give, by key, why one is not there afterwards.
+
+        Raises LocalFailure if none could be written.
+        """
         if not received:
-            return
+            return {}
         now = self._timestamp()
         moves = [_Move(service, key, "received", now, receipt.body) for key, receipt in received.items()]
-        for key in self._moved(moves):
-            known, receipt = self.find(service, key), received[key]
-            if known is None or known.receipt != receipt.body:
-                state = known.state if known else "unknown"
-                raise LocalFailure(
-                    Phrase("the service gave a receipt for what this ledger holds as {state}", state=state),
-                    Phrase(
-                        "receipt {number}: note it, and keep this ledger for support", number=receipt.number
-                    ),
-                )
+        others = {key: (self.find(service, key), received[key]) for key in self._moved(moves)}
+        return {
+            key: LocalFailure(
+                Phrase(
+                    "the service gave a receipt for what this ledger holds as {state}",
+                    state=known.state if known else "unknown",
+                ),
+                Phrase("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
+            )
+            for key, (known, receipt) in others.items()
+            if known is None or known.receipt != receipt.body
+        }
 
     def refused(self, service: str, key: str, problem: str) -> None:
         self._moved([_Move(service, key, "refused", self._timestamp(), problem=problem)])

@@ -50,7 +50,7 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _STATED = set(Submission._fields) - {"documents"}
 _COLUMN_OF = {"id_number": "id"}
 _FIELD_OF = {_COLUMN_OF.get(name, name): name for name in Submission._fields if name != "documents"}
-_NUMBERS = frozenset({"id", "mobile", "employer_file", "booklet"})  # what spreadsheets damage
+_NUMBERS = ("id", "employer_file", "booklet", "mobile")  # what spreadsheets damage
 _USUAL_DIGITS = {"id": 9, "mobile": 10}
 # A row as a table has it, or why it has none.
 _TableRow: TypeAlias = "tuple[int, list[str] | Problem]"
@@ -600,7 +600,10 @@ def _is_inside(home: str, name: str) -> bool:
     """Tell whether what a name below the folder means lies below it, too."""
     if _goes_straight_down(home, name):
         return True
-    real = os.path.realpath(os.path.join(home, name))  # noqa: PTH118
+    try:
+        real = os.path.realpath(os.path.join(home, name))  # noqa: PTH118
+    except ValueError:  # what no name of a file can be here is nowhere, and reading it will say so
+        return True
     return real == home or real.startswith(home.rstrip(os.sep) + os.sep)
 
 
@@ -615,7 +618,7 @@ def _goes_straight_down(home: str, name: str) -> bool:
             at = f"{at}/{part}"
             if stat.S_ISLNK(os.lstat(at).st_mode):
                 return False
-    except OSError:
+    except (OSError, ValueError):  # ValueError: what no name of a file can be here
         return False
     return True
 

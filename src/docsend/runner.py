@@ -24,7 +24,7 @@ from docsend.result import problem_of
 from docsend.submission import CheckedSubmission, Delivery, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from docsend.batch import Batch, Plan, Status
     from docsend.manifest import Row
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
 # on with its next row, and what a power cut takes, the service still has.
 _GATHERED_S = 0.02
+_NOTICES_S = 0.2  # how soon the main thread hears of a stop, if nothing else ends
 _NOTICED_S = 3.0
 
 
@@ -41,7 +42,7 @@ class Stages(NamedTuple):
 
     plan: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | None]]
     carry: Callable[[CheckedSubmission], Delivery]
-    keep: Callable[[Sequence[Delivery]], None]
+    keep: Callable[[Sequence[Delivery]], Mapping[str, LocalFailure]]
 
 
 class Stop(Exception):
@@ -96,26 +97,29 @@ class Runner:
         self._ahead = _Ahead(self.jobs)
         # Bounded: a slow report holds the workers back rather than filling the memory.
         self._ended: queue.Queue[_Ended] = queue.Queue(maxsize=max(64, 4 * self.jobs))
-        self._stopped = threading.Event()
-        self._counting = threading.Lock()
-        self._running = 1 + self.jobs  # threads
-        self._all_ended = threading.Event()
+        self._running = 0  # threads whose end the main thread has not heard of
+        self._is_stopped = False
+        self._woken = threading.Event()  # by the main thread alone
         self._bug: Exception | None = None
+        self._broken: LocalFailure | None = None
 
     def stop(self) -> None:
-        """Let no row begin any more, and end those that are on their way at their next step."""
-        self._stopped.set()
-        self._ahead.close()
+        """Let no row begin any more, and end those that are on their way at their next step.
+
+        It takes no lock, for a signal's handler calls it, wherever the main thread is; the main thread wakes
+        those that sleep as soon as it sees it.
+        """
+        self._is_stopped = True
 
     def go_on(self) -> None:
         """Raise Stop if the batch was stopped; workers ask at every step."""
-        if self._stopped.is_set():
+        if self._is_stopped:
             raise Stop
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not for a batch that was stopped."""
-        if self._stopped.wait(seconds):
-            raise Stop
+        self._woken.wait(seconds)
+        self.go_on()
 
     def outcomes(self, stages: Stages) -> Generator[Outcome, None, None]:
         """Give what becomes of each good row, as it ends; after a stop the others as not tried.
@@ -123,21 +127,14 @@ class Runner:
         Closing it before its end stops the workers, waits for them and keeps what they brought. A bug in a
         thread ends the batch, and is raised here.
         """
-        running = self._running
-        for work in (self._plan_all, *[self._carry_all] * self.jobs):
-            threading.Thread(target=work, args=(stages,), daemon=True).start()
         try:
-            while running:
-                together = self._gathered()
-                running -= together.count(None)
-                yield from self._kept(together, stages)
+            for work in (self._plan_all, *[self._carry_all] * self.jobs):
+                threading.Thread(target=work, args=(stages,), daemon=True).start()
+                self._running += 1
+            while self._running:
+                yield from self._kept(self._gathered(), stages)
         finally:
-            self.stop()
-            while running:
-                together = [self._ended.get()]
-                running -= together.count(None)
-                for _ in self._kept(together, stages):
-                    pass
+            self._end(stages)
         for row in self._rows:
             yield Outcome(row, "not tried", row.stated)
         if self._bug is not None:
@@ -145,55 +142,69 @@ class Runner:
 
     # -- the main thread: receipts are kept ----------------------------------------------------------------
 
-    def _gathered(self) -> list[_Ended]:
+    def _gathered(self) -> list[_Arrived | Outcome]:
         """Wait for what ends, and shortly for more."""
         while True:
-            try:
-                # With a limit, or Windows would not hear Ctrl-C.
-                together = [self._ended.get(timeout=0.5)]
+            if self._is_stopped:
+                self._wake()
+            with contextlib.suppress(queue.Empty):
+                # With a limit: Windows would not hear Ctrl-C, and nobody a stop.
+                together = [self._ended.get(timeout=_NOTICES_S)]
                 break
-            except queue.Empty:
-                continue
-        if together[0] is not None:
-            self._all_ended.wait(_GATHERED_S)
-        while True:
-            try:
+        if self._running > 1:
+            time.sleep(_GATHERED_S)
+        with contextlib.suppress(queue.Empty):
+            while True:
                 together.append(self._ended.get_nowait())
-            except queue.Empty:
-                return together
+        self._running -= together.count(None)
+        return [ended for ended in together if ended is not None]
 
-    def _kept(self, together: Sequence[_Ended], stages: Stages) -> Iterator[Outcome]:
+    def _kept(self, together: Sequence[_Arrived | Outcome], stages: Stages) -> Iterator[Outcome]:
         """Keep the receipts of several rows; then, and not before, give what became of them."""
-        arrived = [each for each in together if isinstance(each, _Arrived)]
-        try:
-            stages.keep([each.delivery for each in arrived])
-            lost = {}
-        except LocalFailure:
-            lost = self._kept_singly(arrived, stages)
+        lost = self._lost([each.delivery for each in together if isinstance(each, _Arrived)], stages)
         for ended in together:
             if isinstance(ended, Outcome):
                 yield ended
-            elif ended is not None:
-                error = lost.get(ended.ready.row.number)
+            else:
+                error = lost.get(ended.delivery.receipt.key)
                 yield ended.ready.fails(error) if error else ended.ready.comes_to(ended.delivery)
 
-    def _kept_singly(self, arrived: Sequence[_Arrived], stages: Stages) -> dict[int, LocalFailure]:
-        """Keep what can be kept; give the failures of the others, by the numbers of their rows."""
-        self.stop()  # no other row would fare better
-        lost: dict[int, LocalFailure] = {}
-        for each in arrived:
-            try:
-                stages.keep([each.delivery])
-            except LocalFailure as failure:
-                lost[each.ready.row.number] = failure
-        return lost
+    def _lost(self, deliveries: Sequence[Delivery], stages: Stages) -> Mapping[str, LocalFailure]:
+        """Keep receipts; give, by key, why one is not there. A ledger that failed once is not tried again."""
+        try:
+            if self._broken is None:
+                lost = stages.keep(deliveries)
+                if lost:
+                    self.stop()  # no other row would fare better
+                return lost
+        except LocalFailure as failure:
+            self._broken = failure
+            self.stop()
+        return dict.fromkeys((each.receipt.key for each in deliveries), self._broken)
+
+    def _end(self, stages: Stages) -> None:
+        """Wait for all threads, and keep what they still brought; nobody will be told of it any more."""
+        self.stop()
+        self._wake()
+        brought: list[_Arrived] = []
+        while self._running:
+            ended = self._ended.get()
+            if ended is None:
+                self._running -= 1
+            elif isinstance(ended, _Arrived):
+                brought.append(ended)
+        self._lost([each.delivery for each in brought], stages)
+
+    def _wake(self) -> None:
+        self._woken.set()
+        self._ahead.close()
 
     # -- the planner ---------------------------------------------------------------------------------------
 
     def _plan_all(self, stages: Stages) -> None:
         with self._leaving():
             try:
-                while not self._stopped.is_set() and (group := self._checked()):
+                while not self._is_stopped and (group := self._checked()):
                     ready = self._planned(group, stages)
                     if not self._ahead.put(ready):
                         self._not_tried(ready)
@@ -204,29 +215,32 @@ class Runner:
     def _checked(self) -> list[_Ready]:
         """Check as many rows as there are workers, or fewer if they are large; none if there are no more."""
         group: list[_Ready] = []
-        for row in self._rows:
-            checked, problems = self._batch.check(row, hold=True)
-            if isinstance(checked, CheckedSubmission):
-                group.append(_Ready(row, checked, problems))
-            else:  # changed since the first pass
-                self._ended.put(Outcome(row, "faulty", checked, problems=problems))
-            held = sum(ready.held_bytes for ready in group)
-            if len(group) == self.jobs or held >= documents.HELD_BYTES or self._stopped.is_set():
-                break
+        try:
+            for row in self._rows:
+                checked, problems = self._batch.check(row, hold=True)
+                if isinstance(checked, CheckedSubmission):
+                    group.append(_Ready(row, checked, problems))
+                else:  # changed since the first pass
+                    self._ended.put(Outcome(row, "faulty", checked.released(), problems=problems))
+                held = sum(ready.held_bytes for ready in group)
+                if len(group) == self.jobs or held >= documents.HELD_BYTES or self._is_stopped:
+                    break
+        except BaseException:
+            self._not_tried(group)
+            raise
         return group
 
     def _planned(self, group: Sequence[_Ready], stages: Stages) -> list[_Ready]:
         """Plan rows together; give those that are to be carried, and tell what becomes of the others."""
         try:
             found = stages.plan([ready.checked for ready in group])
-        except Stop:
+        except LocalFailure as failure:
+            found = [failure] * len(group)
+        except BaseException:
             self._not_tried(group)
-            return []
-        except DocsendError as error:
+            raise
+        if any(isinstance(known, LocalFailure) for known in found):
             self.stop()  # no other row would fare better
-            for ready in group:
-                self._ended.put(ready.released().fails(error))
-            return []
         for ready, known in zip(group, found, strict=True):
             if known is not None:
                 ended = ready.released()
@@ -242,22 +256,26 @@ class Runner:
     def _carry_all(self, stages: Stages) -> None:
         with self._leaving():
             while (ready := self._ahead.take()) is not None:
-                if self._stopped.is_set():
+                if self._is_stopped:
                     self._not_tried([ready])
                 else:
                     self._ended.put(self._carried(ready, stages))
 
     def _carried(self, ready: _Ready, stages: Stages) -> _Arrived | Outcome:
+        """Carry a row; whatever happens, it ends."""
         try:
             delivery = stages.carry(ready.checked)
             return _Arrived(ready.released(), delivery)
         except Stop:
-            released = ready.released()
-            return Outcome(ready.row, "unfinished", released.checked, problems=ready.warnings)
+            pass
         except DocsendError as error:
             if isinstance(error, LocalFailure | SignInNeeded):
                 self.stop()  # no other row would fare better
             return ready.released().fails(error)
+        except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
+            self._bug = bug
+            self.stop()
+        return Outcome(ready.row, "unfinished", ready.released().checked, problems=ready.warnings)
 
     @contextlib.contextmanager
     def _leaving(self) -> Iterator[None]:
@@ -268,10 +286,6 @@ class Runner:
             self._bug = bug
             self.stop()
         finally:
-            with self._counting:
-                self._running -= 1
-                if not self._running:
-                    self._all_ended.set()
             self._ended.put(None)
 
 

@@ -18,12 +18,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from docsend import answers, documents, receipts, rules
-from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, SignInNeeded, Unfinished
+from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, Unfinished
 from docsend.language import Phrase
 from docsend.submission import Delivery, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from docsend.answers import Opened, Sendable
     from docsend.ledger import Entry, Ledger
@@ -56,42 +56,37 @@ def deliver(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> De
 
     Raises Refused, Unfinished, SignInNeeded, LocalFailure, or FaultySubmission if a file changed.
     """
-    (found,) = plan([checked], far_side, ledger, Required(far_side))
-    if isinstance(found, Delivery):
-        return found
-    if found is not None:
-        raise found
-    delivery = carry(checked, far_side, ledger)
-    keep([delivery], far_side, ledger)
+    (known,) = plan([checked], far_side, ledger)
+    if isinstance(known, Delivery):
+        return known
+    if known is not None:
+        raise known
+    delivery = carry(checked, far_side, ledger, Required(far_side))
+    ledger.received(far_side.name, checked.key, delivery.receipt)
     return delivery
 
 
 def plan(
-    submissions: Sequence[CheckedSubmission], far_side: Service, ledger: Ledger, required: Required
+    submissions: Sequence[CheckedSubmission], far_side: Service, ledger: Ledger
 ) -> list[Delivery | DocsendError | None]:
     """Write down, in one commit, what is about to be sent.
 
     For each: None if it may go now, its delivery if it was received before, or why it must not go. Raises
-    LocalFailure or SignInNeeded if that concerns all of them.
+    LocalFailure if nothing could be written down. Personal submissions are left to `carry`: whether they may
+    go depends on what has gone before them.
     """
-    found: dict[str, Delivery | DocsendError | None] = {}
-    for one in submissions:
-        try:
-            if one.account is not None:
-                _required_first(one, far_side, ledger, required)
-        except (LocalFailure, SignInNeeded):
-            raise  # no other would fare better
-        except DocsendError as error:
-            found[one.key] = error
     # Invariant 1: on the disk before anything is sent.
-    planned = ledger.plan_all(far_side.name, [one for one in submissions if one.key not in found])
-    found.update((entry.key, _known(entry)) for entry in planned)
-    return [found[one.key] for one in submissions]
+    plain = [one for one in submissions if not one.is_signed]
+    known = {entry.key: _known(entry) for entry in ledger.plan_all(far_side.name, plain)}
+    return [known.get(one.key) for one in submissions]
 
 
-def _known(entry: Entry) -> Delivery | Refused | None:
-    if before := receipts.delivered(entry):
-        return before
+def _known(entry: Entry) -> Delivery | DocsendError | None:
+    try:
+        if before := receipts.delivered(entry):
+            return before
+    except LocalFailure as failure:  # what the ledger has as its receipt is none
+        return failure
     if entry.state == "withdrawn":
         problem = Problem(
             "withdrawn", Phrase("this submission was withdrawn for good"), Phrase("--again sends it anew")
@@ -100,15 +95,25 @@ def _known(entry: Entry) -> Delivery | Refused | None:
     return None
 
 
-def carry(checked: CheckedSubmission, far_side: Service, ledger: Ledger) -> Delivery:
-    """Bring to its receipt what was planned; nobody may be told of it before `keep` has returned."""
+def carry(checked: CheckedSubmission, far_side: Service, ledger: Ledger, required: Required) -> Delivery:
+    """Bring to its receipt what was planned; nobody may be told of it before it is kept."""
+    if checked.is_signed:
+        _required_first(checked, far_side, ledger, required)
+        known = _known(ledger.plan(far_side.name, checked))  # invariant 1
+        if isinstance(known, Delivery):
+            return known
+        if known is not None:
+            raise known
     return _to_the_receipt(checked, lambda: far_side.declare(checked), far_side, ledger)
 
 
-def keep(deliveries: Sequence[Delivery], far_side: Service, ledger: Ledger) -> None:
-    """Keep receipts, in one commit; raise LocalFailure if one of them is not there afterwards."""
+def keep(deliveries: Sequence[Delivery], far_side: Service, ledger: Ledger) -> Mapping[str, LocalFailure]:
+    """Keep receipts, in one commit; give, by key, why one of them is not there afterwards.
+
+    Raises LocalFailure if none is.
+    """
     # Invariant 1: on the disk before anybody is told.
-    ledger.received_all(far_side.name, {each.receipt.key: each.receipt for each in deliveries})
+    return ledger.received_all(far_side.name, {each.receipt.key: each.receipt for each in deliveries})
 
 
 def finish(entry: Entry, far_side: Service, ledger: Ledger) -> Delivery:
@@ -118,7 +123,7 @@ def finish(entry: Entry, far_side: Service, ledger: Ledger) -> Delivery:
     """
     planned = entry.planned()
     delivery = _to_the_receipt(planned, lambda: far_side.reopen(planned), far_side, ledger)
-    keep([delivery], far_side, ledger)
+    ledger.received(far_side.name, planned.key, delivery.receipt)
     return delivery
 
 

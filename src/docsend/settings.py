@@ -32,6 +32,10 @@ class Endpoint(NamedTuple):
     url: str | None
     proxy: str | None = None
 
+    def __repr__(self) -> str:
+        """Say where it is, and nothing of the proxy: its address may hold a password."""
+        return f"Endpoint({self.url!r})"
+
     @property
     def name(self) -> str:
         """The name by which the ledger knows the service."""

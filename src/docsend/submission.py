@@ -70,6 +70,10 @@ class Document:
     defect: Defect | None = None
     held: bytes | None = field(default=None, repr=False, compare=False)
 
+    def released(self) -> Document:
+        """Give the same document without its bytes, which take up memory."""
+        return replace(self, held=None)
+
 
 class UnreadDocument(NamedTuple):
     """A file that could not be read, or was not because of its size (in bytes, if known), and why."""
@@ -78,6 +82,10 @@ class UnreadDocument(NamedTuple):
     name: str
     reason: Unread
     size: int | None = None
+
+    def released(self) -> UnreadDocument:
+        """Give the same: there are no bytes."""
+        return self
 
 
 # -- identity ------------------------------------------------------------------------------------------
@@ -161,6 +169,10 @@ class Submission(NamedTuple):
     def of(self, documents: tuple[Document | UnreadDocument, ...]) -> Submission:
         """Give the same submission with these documents."""
         return self._replace(documents=documents)
+
+    def released(self) -> Submission:
+        """Give the same submission without the bytes of its documents, which take up memory."""
+        return self._replace(documents=tuple(each.released() for each in self.documents))
 
     def __repr__(self) -> str:
         """Say what it is about, and nothing of whom."""
@@ -247,7 +259,7 @@ class CheckedSubmission:
 
     def released(self) -> CheckedSubmission:
         """Give the same submission without the bytes of its documents, which take up memory."""
-        return replace(self, documents=tuple(replace(each, held=None) for each in self.documents))
+        return replace(self, documents=tuple(each.released() for each in self.documents))
 
     @property
     def total_bytes(self) -> int:

@@ -44,11 +44,8 @@ BUGS = (
         (
             (
                 "send.py",
-                "    (found,) = plan([checked], far_side, ledger, Required(far_side))\n",
-                (
-                    "    far_side.declare(checked)\n"
-                    "    (found,) = plan([checked], far_side, ledger, Required(far_side))\n"
-                ),
+                "    (known,) = plan([checked], far_side, ledger)\n",
+                ("    far_side.declare(checked)\n    (known,) = plan([checked], far_side, ledger)\n"),
             ),
         ),
         "power",
@@ -58,8 +55,8 @@ BUGS = (
         (
             (
                 "send.py",
-                "    keep([delivery], far_side, ledger)\n    return delivery\n\n\ndef plan",
-                "    return delivery\n\n\ndef plan",
+                "    ledger.received(far_side.name, checked.key, delivery.receipt)\n",
+                "",
             ),
             (
                 "cli/send.py",

@@ -185,8 +185,8 @@ def _runner(
         yield (
             runner,
             Stages(
-                plan=lambda checked: journey.plan(checked, far_side, ledger, required),
-                carry=lambda checked: journey.carry(checked, far_side, ledger),
+                plan=lambda checked: journey.plan(checked, far_side, ledger),
+                carry=lambda checked: journey.carry(checked, far_side, ledger, required),
                 keep=lambda deliveries: journey.keep(deliveries, far_side, ledger),
             ),
         )
