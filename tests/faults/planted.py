@@ -102,11 +102,11 @@ BUGS = (
         (
             (
                 "connection.py",
-                "        for start in range(0, max(len(body), 1), _BLOCK):\n",
+                '        head = self._http.send(request) or b""\n',
                 (
                     "        known, body = hash(body), body[_sent.get(hash(body), 0) :]\n"
-                    "        for start in range(0, max(len(body), 1), _BLOCK):\n"
-                    "            _sent[known] = _sent.get(known, 0) + _BLOCK\n"
+                    "        _sent[known] = _sent.get(known, 0) + _BLOCK\n"
+                    '        head = self._http.send(request) or b""\n'
                 ),
             ),
             ("connection.py", "_BLOCK = 128 * 1024\n", "_BLOCK = 128 * 1024\n_sent: dict = {}\n"),
