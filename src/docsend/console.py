@@ -12,10 +12,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import shapes
+from docsend.document_rules import in_words
 from docsend.errors import LocalFailure
 from docsend.language import Label, Phrase, joined, moment
 from docsend.result import of_row, problem_of
-from docsend.rules import in_words
 from docsend.streams import NOT_APPROVED, SEVERITY, Streams, safe
 from docsend.submission import Document
 from docsend.watchers import CHECKED, SENT, Ends, Heartbeat, Lines, duration

@@ -2,7 +2,8 @@
 
 `check` holds a submission against every rule and reports all that it breaks at once. The numbers stand in
 the catalog; the sentences that they come from stand beside them there ("sentences"). A rule here is a
-function: what it compares, the code of its problem, the message and the cure, side by side.
+function: what it compares, the code of its problem, the message and the cure, side by side. The
+rules of documents are in `document_rules`.
 """
 
 from __future__ import annotations
@@ -10,25 +11,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache, lru_cache
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from docsend.formats import FORMAT_OF_EXTENSION
+from docsend import document_rules
 from docsend.language import Label, Phrase, joined
 from docsend.submission import (
     EMPLOYER_KINDS,
     CheckedSubmission,
-    Document,
     EmployerIdentity,
     InsuredIdentity,
     Problem,
     Submission,
-    UnreadDocument,
+    has_controls,
     without_numbers,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from docsend.catalog import Catalog, Category, Destination, DocumentType, Entry
     from docsend.submission import Identity, RequiredDocument
@@ -41,7 +40,6 @@ class Faulty(NamedTuple):
 
 
 Findings: TypeAlias = list[Problem]
-_BY_NAME = attrgetter("name", "sha256")
 _MOST_REQUIRED = 100  # characters of an id, as in openapi.yaml's RequiredId
 
 
@@ -50,7 +48,7 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Fault
     said = submission
     about = _about(catalog, said.to, said.subject, said.category, said.type, said.branch)
     destination, type_, found = about.destination, about.type, list(about.problems)
-    documents = _documents(submission, destination, catalog, found)
+    documents = document_rules.check(submission.documents, destination, catalog, found)
     if destination is None:
         return _faulty(found)
     _nothing_that_is_not_taken(submission, about, found)
@@ -419,7 +417,7 @@ def _employer(submission: Submission, found: Findings) -> EmployerIdentity | Non
     mobile = _mobile(submission.mobile, found)
     email = unicodedata.normalize("NFC", submission.email or "").strip() or None
     is_address = re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email or "")
-    if email and (_has_controls(email) or not is_address):
+    if email and (has_controls(email) or not is_address):
         found.append(
             Problem(
                 "email-invalid",
@@ -509,7 +507,7 @@ def _text(stated: str | None, field: str, at_most: int, found: Findings) -> str 
         )
         hint = Phrase("shorten it, or put it into a document")
         found.append(Problem(f"{field}-too-long", message, hint, field=field))
-    if _has_controls(text.replace("\n", "")):
+    if has_controls(text.replace("\n", "")):
         message = Phrase(
             "{field} has control characters or characters that reverse the reading direction", field=field
         )
@@ -517,275 +515,3 @@ def _text(stated: str | None, field: str, at_most: int, found: Findings) -> str 
             Problem("text-not-accepted", message, Phrase("write it anew, as plain text"), field=field)
         )
     return text or None
-
-
-def _has_controls(text: str) -> bool:
-    """Cc: control; Cs: a lone surrogate; and the bidirectional overrides and isolates."""
-    if text.isascii():  # and then what cannot be printed is Cc
-        return not text.isprintable()
-    return any(
-        unicodedata.category(character) in ("Cc", "Cs")
-        or character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
-        for character in text
-    )
-
-
-# -- documents ---------------------------------------------------------------------------------------------
-
-
-def _documents(
-    submission: Submission, destination: Destination | None, catalog: Catalog, found: Findings
-) -> tuple[Document, ...]:
-    """All rules of documents; the documents that could be read, in the order of their names."""
-    documents = submission.documents
-    if not documents:
-        found.append(Problem("documents-missing", Phrase("no document is given"), field="documents"))
-    most = destination.max_documents if destination else None
-    if most is not None and len(documents) > most:
-        message = Phrase(
-            "{count} documents are given, {destination} takes {most}",
-            count=len(documents),
-            destination=destination.code if destination else "",
-            most=most,
-        )
-        hint = Phrase("send the rest in a second submission")
-        found.append(Problem("too-many-documents", message, hint, field="documents"))
-    found.extend(_duplicates(documents))
-    for document in documents:
-        for problem in _document(document, destination, catalog):
-            if problem is not None:
-                found.append(problem._replace(path=document.path))
-    readable = [document for document in documents if isinstance(document, Document)]
-    return tuple(sorted(readable, key=_BY_NAME))
-
-
-def _document(
-    document: Document | UnreadDocument, destination: Destination | None, catalog: Catalog
-) -> tuple[Problem | None, ...]:
-    name = _name(document, catalog.texts.document_name)
-    format_ = _format(document, destination, catalog) if destination is not None else None
-    if isinstance(document, UnreadDocument):
-        return name, format_, _unread(document, destination, catalog)
-    return name, format_, _content(document), _near_limit(document, destination)
-
-
-def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
-    """Seed: "jusqu'à 15 documents différents"."""
-    first: dict[str, str] = {}
-    for document in documents if len(documents) > 1 else ():
-        if not isinstance(document, Document):
-            continue
-        same = first.get(document.sha256)
-        if same is None:
-            first[document.sha256] = document.name
-        else:
-            message = Phrase("{name} is the same document as {same}", name=document.name, same=same)
-            if same == document.name:
-                message = Phrase("{name} is given twice", name=document.name)
-            yield Problem(
-                "duplicate-document",
-                message,
-                Phrase("give it once"),
-                field="documents",
-                document=document.name,
-                path=document.path,
-            )
-
-
-def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Problem | None:
-    """A name that a clerk can read and a file system can keep; it travels as text, never as a path."""
-    name = document.name
-    size = len(name.encode("utf-8", "surrogatepass"))
-    has_separator = "/" in name or "\\" in name
-    if not (has_separator or _has_controls(name) or size > at_most_bytes):
-        return None
-    message = Phrase("the file name {name!a} has characters that cannot be shown", name=name[:60])
-    if has_separator:
-        message = Phrase(
-            "the file name {name!a} has a slash or backslash, as if it were a path", name=name[:60]
-        )
-    elif size > at_most_bytes:
-        message = Phrase("the file name {name!a} is too long", name=name[:60])
-    return Problem("name-not-accepted", message, Phrase("rename the file"), field="documents", document=name)
-
-
-def _format(
-    document: Document | UnreadDocument, destination: Destination, catalog: Catalog
-) -> Problem | None:
-    """Seed: "Les formats de fichiers suivants peuvent être téléchargés"; by extension, in any case."""
-    if isinstance(document, UnreadDocument) and document.reason in ("directory", "not-found", "not-regular"):
-        return None
-    extension = _extension(document.name)
-    if extension in destination.formats:
-        return None
-    stated = f".{extension}" if extension else Phrase("a file without an extension")
-    message = Phrase(
-        "{code} does not take {stated}: {name}", code=destination.code, stated=stated, name=document.name
-    )
-    return Problem(
-        "format-not-accepted",
-        message,
-        _format_cure(document, extension, destination, catalog),
-        field="documents",
-        document=document.name,
-    )
-
-
-def _format_cure(
-    document: Document | UnreadDocument, extension: str, destination: Destination, catalog: Catalog
-) -> str:
-    taken = ", ".join(destination.formats)
-    content = document.format if isinstance(document, Document) else None
-    twins = [name for name in destination.formats if FORMAT_OF_EXTENSION.get(name) == content]
-    if content and twins:
-        return Phrase(
-            "its content is {kind}: rename it to end in .{extension}",
-            kind=content.upper(),
-            extension=twins[0],
-        )
-    others = [other.code for other in catalog.destinations.values() if extension in other.formats]
-    if others:
-        return Phrase(
-            "{code} takes {taken}; `--to {other}` takes {extension}",
-            code=destination.code,
-            taken=taken,
-            other=others[0],
-            extension=extension,
-        )
-    return Phrase("save it as PDF or as a picture: {code} takes {taken}", code=destination.code, taken=taken)
-
-
-def _extension(name: str) -> str:
-    stem, dot, extension = name.rpartition(".")
-    return extension.lower() if dot and stem else ""
-
-
-_UNREAD = {
-    "not-found": (
-        "document-not-found",
-        Phrase("there is no file {name}"),
-        Phrase("look at the path and its spelling"),
-    ),
-    "directory": (
-        "not-a-regular-file",
-        Phrase("{name} is a folder"),
-        Phrase("give the files in it; submissions have no folders"),
-    ),
-    "not-regular": (
-        "not-a-regular-file",
-        Phrase("{name} is a pipe, socket or device, not a file"),
-        Phrase("give a file"),
-    ),
-    "unreadable": (
-        "unreadable-document",
-        Phrase("{name} cannot be read"),
-        Phrase("look at its permissions and at the disk"),
-    ),
-    "empty": ("empty-document", Phrase("{name} is empty, it has 0 bytes"), Phrase("scan or save it again")),
-}
-
-
-def _unread(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
-    if document.reason == "too-large":
-        return _too_large(document, destination, catalog)
-    code, message, hint = _UNREAD[document.reason]
-    return Problem(code, message.about(name=document.name), hint, field="documents", document=document.name)
-
-
-def _too_large(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
-    """Seed: "une taille maximale de 10 Mo"; "La taille maximale du fichier est de 5 Mo"."""
-    size = document.size or 0
-    roomiest = max(catalog.destinations.values(), key=lambda known: known.max_document_bytes)
-    limit = (destination or roomiest).max_document_bytes
-    where = destination.code if destination else Phrase("every destination")
-    message = Phrase(
-        "{name} has {size:,} bytes, {where} takes {limit_in_words} ({limit:,} bytes)",
-        name=document.name,
-        size=size,
-        where=where,
-        limit_in_words=in_words(limit),
-        limit=limit,
-    )
-    hint = Phrase("scan it at a lower resolution (300 dpi, black and white) or in two parts")
-    if size <= roomiest.max_document_bytes:
-        hint = Phrase(
-            "the {where} destination takes {limit_in_words}; `--to {code}` takes {more}",
-            where=where,
-            limit_in_words=in_words(limit),
-            code=roomiest.code,
-            more=in_words(roomiest.max_document_bytes),
-        )
-    return Problem("document-too-large", message, hint, field="documents", document=document.name)
-
-
-def _near_limit(document: Document, destination: Destination | None) -> Problem | None:
-    if destination is None or document.size <= destination.near_document_bytes:
-        return None
-    message = Phrase(
-        '{name} has {size:,} bytes: whether the institute\'s "{limit_in_words}" means {less:,} bytes or '
-        "{more:,} is not public",
-        name=document.name,
-        size=document.size,
-        limit_in_words=in_words(destination.max_document_bytes),
-        less=destination.near_document_bytes,
-        more=destination.max_document_bytes,
-    )
-    hint = Phrase("a smaller file is safe")
-    return Problem(
-        "size-near-limit", message, hint, severity="warning", field="documents", document=document.name
-    )
-
-
-_KINDS = {
-    "jpeg": Phrase("a JPEG picture"),
-    "tiff": Phrase("a TIFF picture"),
-    "png": Phrase("a PNG picture"),
-    "bmp": Phrase("a BMP picture"),
-    "pdf": Phrase("a PDF"),
-    "bigtiff": Phrase("a BigTIFF picture"),
-    "gif": Phrase("a GIF picture"),
-    "webp": Phrase("a WebP picture"),
-    "heic": Phrase("a HEIC photo"),
-    "zip": Phrase("a ZIP file or an Office document"),
-    "msoffice": Phrase("an Office document"),
-    "rtf": Phrase("an RTF text"),
-    "html": Phrase("a web page"),
-    None: Phrase("something else"),
-}
-
-
-def _content(document: Document) -> Problem | None:
-    """The content is what the extension says, is whole, and opens without a password."""
-    promised = FORMAT_OF_EXTENSION.get(_extension(document.name))
-    if promised is not None and promised != document.format:
-        message = Phrase(
-            "{name} is not {promised}, its content is {found}",
-            name=document.name,
-            promised=_KINDS[promised],
-            found=_KINDS[document.format],
-        )
-        same = next((name for name, kind in FORMAT_OF_EXTENSION.items() if kind == document.format), None)
-        hint = (
-            Phrase("rename it to end in .{same}", same=same)
-            if same
-            else Phrase("open it and save or export it as PDF")
-        )
-        if document.format is None:
-            hint = Phrase("it may be damaged: open it, and save or scan it again")
-        return Problem("content-mismatch", message, hint, field="documents", document=document.name)
-    if document.defect == "encrypted":
-        message = Phrase(
-            "{name} is an encrypted PDF, which a clerk cannot open without its password", name=document.name
-        )
-        hint = Phrase("print it to a new PDF without a password")
-        return Problem("encrypted-pdf", message, hint, field="documents", document=document.name)
-    if document.defect == "damaged":
-        message = Phrase("{name} is damaged or cut short", name=document.name)
-        hint = Phrase("copy, save or scan it again; a download may have broken off")
-        return Problem("damaged-document", message, hint, field="documents", document=document.name)
-    return None
-
-
-def in_words(limit: int) -> Phrase:
-    """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
-    return Phrase("{size:g} MB", size=limit / 2**20)

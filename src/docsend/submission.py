@@ -13,6 +13,7 @@ import base64
 import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -103,6 +104,20 @@ def masked(secret: str) -> str:
 def without_numbers(text: str) -> str:
     """Give a text that was said in the wrong place without what could be somebody's number."""
     return re.sub(r"[0-9]{5,}", "••••••", text)
+
+
+def has_controls(text: str) -> bool:
+    """Tell whether a text has what a screen could take for commands.
+
+    Cc: control; Cs: a lone surrogate; and the bidirectional overrides and isolates.
+    """
+    if text.isascii():  # and then what cannot be printed is Cc
+        return not text.isprintable()
+    return any(
+        unicodedata.category(character) in ("Cc", "Cs")
+        or character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+        for character in text
+    )
 
 
 @dataclass(frozen=True, slots=True)

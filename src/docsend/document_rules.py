@@ -1,0 +1,279 @@
+"""The institute's rules of documents: how many, how large, of which format, whole, under which names.
+
+Without a destination only what holds for all of them is checked. A rule here is a function, as in `rules`.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from docsend.formats import FORMAT_OF_EXTENSION
+from docsend.language import Phrase
+from docsend.submission import Document, Problem, UnreadDocument, has_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docsend.catalog import Catalog, Destination
+
+_BY_NAME = attrgetter("name", "sha256")
+
+
+def check(
+    documents: tuple[Document | UnreadDocument, ...],
+    destination: Destination | None,
+    catalog: Catalog,
+    found: list[Problem],
+) -> tuple[Document, ...]:
+    """Hold documents against every rule; give those that could be read, in the order of their names."""
+    if not documents:
+        found.append(Problem("documents-missing", Phrase("no document is given"), field="documents"))
+    most = destination.max_documents if destination else None
+    if most is not None and len(documents) > most:
+        message = Phrase(
+            "{count} documents are given, {destination} takes {most}",
+            count=len(documents),
+            destination=destination.code if destination else "",
+            most=most,
+        )
+        hint = Phrase("send the rest in a second submission")
+        found.append(Problem("too-many-documents", message, hint, field="documents"))
+    found.extend(_duplicates(documents))
+    for document in documents:
+        about = _document(document, destination, catalog)
+        found.extend(problem._replace(path=document.path) for problem in about if problem is not None)
+    readable = [document for document in documents if isinstance(document, Document)]
+    return tuple(sorted(readable, key=_BY_NAME))
+
+
+def _document(
+    document: Document | UnreadDocument, destination: Destination | None, catalog: Catalog
+) -> tuple[Problem | None, ...]:
+    name = _name(document, catalog.texts.document_name)
+    format_ = _format(document, destination, catalog) if destination is not None else None
+    if isinstance(document, UnreadDocument):
+        return name, format_, _unread(document, destination, catalog)
+    return name, format_, _content(document), _near_limit(document, destination)
+
+
+def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
+    """Seed: "jusqu'à 15 documents différents"."""
+    first: dict[str, str] = {}
+    for document in documents if len(documents) > 1 else ():
+        if not isinstance(document, Document):
+            continue
+        same = first.get(document.sha256)
+        if same is None:
+            first[document.sha256] = document.name
+        else:
+            message = Phrase("{name} is the same document as {same}", name=document.name, same=same)
+            if same == document.name:
+                message = Phrase("{name} is given twice", name=document.name)
+            yield Problem(
+                "duplicate-document",
+                message,
+                Phrase("give it once"),
+                field="documents",
+                document=document.name,
+                path=document.path,
+            )
+
+
+def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Problem | None:
+    """A name that a clerk can read and a file system can keep; it travels as text, never as a path."""
+    name = document.name
+    size = len(name.encode("utf-8", "surrogatepass"))
+    has_separator = "/" in name or "\\" in name
+    if not (has_separator or has_controls(name) or size > at_most_bytes):
+        return None
+    message = Phrase("the file name {name!a} has characters that cannot be shown", name=name[:60])
+    if has_separator:
+        message = Phrase(
+            "the file name {name!a} has a slash or backslash, as if it were a path", name=name[:60]
+        )
+    elif size > at_most_bytes:
+        message = Phrase("the file name {name!a} is too long", name=name[:60])
+    return Problem("name-not-accepted", message, Phrase("rename the file"), field="documents", document=name)
+
+
+def _format(
+    document: Document | UnreadDocument, destination: Destination, catalog: Catalog
+) -> Problem | None:
+    """Seed: "Les formats de fichiers suivants peuvent être téléchargés"; by extension, in any case."""
+    if isinstance(document, UnreadDocument) and document.reason in ("directory", "not-found", "not-regular"):
+        return None
+    extension = _extension(document.name)
+    if extension in destination.formats:
+        return None
+    stated = f".{extension}" if extension else Phrase("a file without an extension")
+    message = Phrase(
+        "{code} does not take {stated}: {name}", code=destination.code, stated=stated, name=document.name
+    )
+    return Problem(
+        "format-not-accepted",
+        message,
+        _format_cure(document, extension, destination, catalog),
+        field="documents",
+        document=document.name,
+    )
+
+
+def _format_cure(
+    document: Document | UnreadDocument, extension: str, destination: Destination, catalog: Catalog
+) -> str:
+    taken = ", ".join(destination.formats)
+    content = document.format if isinstance(document, Document) else None
+    twins = [name for name in destination.formats if FORMAT_OF_EXTENSION.get(name) == content]
+    if content and twins:
+        return Phrase(
+            "its content is {kind}: rename it to end in .{extension}",
+            kind=content.upper(),
+            extension=twins[0],
+        )
+    others = [other.code for other in catalog.destinations.values() if extension in other.formats]
+    if others:
+        return Phrase(
+            "{code} takes {taken}; `--to {other}` takes {extension}",
+            code=destination.code,
+            taken=taken,
+            other=others[0],
+            extension=extension,
+        )
+    return Phrase("save it as PDF or as a picture: {code} takes {taken}", code=destination.code, taken=taken)
+
+
+def _extension(name: str) -> str:
+    stem, dot, extension = name.rpartition(".")
+    return extension.lower() if dot and stem else ""
+
+
+_UNREAD = {
+    "not-found": (
+        "document-not-found",
+        Phrase("there is no file {name}"),
+        Phrase("look at the path and its spelling"),
+    ),
+    "directory": (
+        "not-a-regular-file",
+        Phrase("{name} is a folder"),
+        Phrase("give the files in it; submissions have no folders"),
+    ),
+    "not-regular": (
+        "not-a-regular-file",
+        Phrase("{name} is a pipe, socket or device, not a file"),
+        Phrase("give a file"),
+    ),
+    "unreadable": (
+        "unreadable-document",
+        Phrase("{name} cannot be read"),
+        Phrase("look at its permissions and at the disk"),
+    ),
+    "empty": ("empty-document", Phrase("{name} is empty, it has 0 bytes"), Phrase("scan or save it again")),
+}
+
+
+def _unread(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
+    if document.reason == "too-large":
+        return _too_large(document, destination, catalog)
+    code, message, hint = _UNREAD[document.reason]
+    return Problem(code, message.about(name=document.name), hint, field="documents", document=document.name)
+
+
+def _too_large(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
+    """Seed: "une taille maximale de 10 Mo"; "La taille maximale du fichier est de 5 Mo"."""
+    size = document.size or 0
+    roomiest = max(catalog.destinations.values(), key=lambda known: known.max_document_bytes)
+    limit = (destination or roomiest).max_document_bytes
+    where = destination.code if destination else Phrase("every destination")
+    message = Phrase(
+        "{name} has {size:,} bytes, {where} takes {limit_in_words} ({limit:,} bytes)",
+        name=document.name,
+        size=size,
+        where=where,
+        limit_in_words=in_words(limit),
+        limit=limit,
+    )
+    hint = Phrase("scan it at a lower resolution (300 dpi, black and white) or in two parts")
+    if size <= roomiest.max_document_bytes:
+        hint = Phrase(
+            "the {where} destination takes {limit_in_words}; `--to {code}` takes {more}",
+            where=where,
+            limit_in_words=in_words(limit),
+            code=roomiest.code,
+            more=in_words(roomiest.max_document_bytes),
+        )
+    return Problem("document-too-large", message, hint, field="documents", document=document.name)
+
+
+def _near_limit(document: Document, destination: Destination | None) -> Problem | None:
+    if destination is None or document.size <= destination.near_document_bytes:
+        return None
+    message = Phrase(
+        '{name} has {size:,} bytes: whether the institute\'s "{limit_in_words}" means {less:,} bytes or '
+        "{more:,} is not public",
+        name=document.name,
+        size=document.size,
+        limit_in_words=in_words(destination.max_document_bytes),
+        less=destination.near_document_bytes,
+        more=destination.max_document_bytes,
+    )
+    hint = Phrase("a smaller file is safe")
+    return Problem(
+        "size-near-limit", message, hint, severity="warning", field="documents", document=document.name
+    )
+
+
+_KINDS = {
+    "jpeg": Phrase("a JPEG picture"),
+    "tiff": Phrase("a TIFF picture"),
+    "png": Phrase("a PNG picture"),
+    "bmp": Phrase("a BMP picture"),
+    "pdf": Phrase("a PDF"),
+    "bigtiff": Phrase("a BigTIFF picture"),
+    "gif": Phrase("a GIF picture"),
+    "webp": Phrase("a WebP picture"),
+    "heic": Phrase("a HEIC photo"),
+    "zip": Phrase("a ZIP file or an Office document"),
+    "msoffice": Phrase("an Office document"),
+    "rtf": Phrase("an RTF text"),
+    "html": Phrase("a web page"),
+    None: Phrase("something else"),
+}
+
+
+def _content(document: Document) -> Problem | None:
+    """The content is what the extension says, is whole, and opens without a password."""
+    promised = FORMAT_OF_EXTENSION.get(_extension(document.name))
+    if promised is not None and promised != document.format:
+        message = Phrase(
+            "{name} is not {promised}, its content is {found}",
+            name=document.name,
+            promised=_KINDS[promised],
+            found=_KINDS[document.format],
+        )
+        same = next((name for name, kind in FORMAT_OF_EXTENSION.items() if kind == document.format), None)
+        hint = (
+            Phrase("rename it to end in .{same}", same=same)
+            if same
+            else Phrase("open it and save or export it as PDF")
+        )
+        if document.format is None:
+            hint = Phrase("it may be damaged: open it, and save or scan it again")
+        return Problem("content-mismatch", message, hint, field="documents", document=document.name)
+    if document.defect == "encrypted":
+        message = Phrase(
+            "{name} is an encrypted PDF, which a clerk cannot open without its password", name=document.name
+        )
+        hint = Phrase("print it to a new PDF without a password")
+        return Problem("encrypted-pdf", message, hint, field="documents", document=document.name)
+    if document.defect == "damaged":
+        message = Phrase("{name} is damaged or cut short", name=document.name)
+        hint = Phrase("copy, save or scan it again; a download may have broken off")
+        return Problem("damaged-document", message, hint, field="documents", document=document.name)
+    return None
+
+
+def in_words(limit: int) -> Phrase:
+    """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
+    return Phrase("{size:g} MB", size=limit / 2**20)
