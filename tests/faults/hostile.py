@@ -39,6 +39,7 @@ from docsend import (
     catalog,
     console,
     documents,
+    formats,
     language,
     receipts,
     rules,
@@ -261,7 +262,7 @@ def _check(read: documents.Document | documents.UnreadDocument, rows: catalog.Ca
     yield from _fit_name(document.name)
     if document.size != document.path.stat().st_size or document.sha256 != lab.digest(document.path):
         yield "wrong", "what passed has another size or digest than its file"
-    if rules.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
+    if formats.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
         yield "wrong", "what passed is of another format than its name says"
     try:
         declaration.read(canonical(found.declaration()), rows, is_signed_in=False)
