@@ -624,12 +624,12 @@ def test_a_ledger_that_somebody_holds_is_waited_for_once_and_not_by_each_row(
     run, sandbox, tmp_path, home, monkeypatch
 ) -> None:
     monkeypatch.setattr("docsend.ledger._BUSY_S", 1.0)
-    file, held = save(tmp_path, table(tmp_path, 40)), []
+    file, held, once = save(tmp_path, table(tmp_path, 40)), [], threading.Lock()
     real = Ledger.opened
 
     def hold(*args: object) -> None:
         real(*args)
-        if not held:
+        if once.acquire(blocking=False):
             held.append(sqlite3.connect(home / "docsend" / "ledger.sqlite3", check_same_thread=False))
             held[0].execute("BEGIN IMMEDIATE")
 
