@@ -91,7 +91,6 @@ class Runner:
     def __init__(self, batch: Batch, plan: Plan, *, jobs: int) -> None:
         """Prepare up to `jobs` workers; nothing begins before `outcomes` is asked."""
         self._batch = batch
-        self._plan = plan
         self.jobs = max(1, min(jobs, plan.good or 1))
         self._rows = (row for row in batch.rows() if row.number not in plan.faulty)
         self._ahead = _Ahead(self.jobs)
@@ -215,14 +214,15 @@ class Runner:
     def _checked(self) -> list[_Ready]:
         """Check as many rows as there are workers, or fewer if they are large; none if there are no more."""
         group: list[_Ready] = []
+        held = 0
         try:
             for row in self._rows:
                 checked, problems = self._batch.check(row, hold=True)
                 if isinstance(checked, CheckedSubmission):
                     group.append(_Ready(row, checked, problems))
+                    held += group[-1].held_bytes
                 else:  # changed since the first pass
                     self._ended.put(Outcome(row, "faulty", checked.released(), problems=problems))
-                held = sum(ready.held_bytes for ready in group)
                 if len(group) == self.jobs or held >= documents.HELD_BYTES or self._is_stopped:
                     break
         except BaseException:
