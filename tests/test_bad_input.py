@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum import luhn
+from stdnum.il import idnr
 
 import bad_input
+from docsend import rules
 
 
 @pytest.mark.parametrize("case", bad_input.CASES, ids=lambda case: case.what.replace(" ", "-"))
@@ -32,3 +37,14 @@ def test_no_identity_number_is_in_what_bad_input_gets() -> None:
 
 def test_the_readme_shows_what_bad_input_really_gets() -> None:
     assert bad_input.PART.shown() == bad_input.table(), "run python tests/bad_input.py"
+
+
+@given(st.text("0123456789", min_size=1, max_size=20))
+def test_check_digits_are_those_that_stdnum_knows(number) -> None:
+    assert rules.is_checked(number) == luhn.is_valid(number)
+
+
+@given(st.text("0123456789", min_size=9, max_size=9))
+def test_identity_numbers_are_those_that_stdnum_knows(number) -> None:
+    problems = rules.of_sender({"id_number": number}, None)
+    assert ([problem.code for problem in problems] == []) == idnr.is_valid(number)

@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import docsend
 import samples
@@ -76,6 +78,11 @@ def test_canonical_json_is_that_of_rfc_8785() -> None:
     assert canonical(value).decode() == expected
 
 
+# Few values, so that two submissions often are the same; some of them would run into one another.
+WORDS = st.sampled_from(["a", "b", "a', 'b", "None", "שלום"])
+PEOPLE = st.sampled_from([PERSON, "000000026"])
+
+
 def checked(tmp_path, **changes: str) -> CheckedSubmission:
     file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
     about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
@@ -106,6 +113,21 @@ def test_the_same_content_written_differently_has_the_same_key(tmp_path, one, ot
 )
 def test_other_content_has_another_key(tmp_path, changes) -> None:
     assert checked(tmp_path, **changes).key != checked(tmp_path).key
+
+
+@settings(max_examples=300, deadline=None)
+@given(one=st.tuples(WORDS, WORDS, WORDS, PEOPLE), other=st.tuples(WORDS, WORDS, WORDS, PEOPLE))
+def test_fingerprints_are_the_same_if_and_only_if_keys_are(tmp_path_factory, one, other) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    first, second = (
+        checked(folder, remark=remark, reference=reference, name=f"{name}.pdf", id_number=person)
+        for remark, reference, name, person in (one, other)
+    )
+    assert (first.fingerprint == second.fingerprint) == (first.key == second.key)
+    again, of_somebody = first.again(2), first.of_account("fictional")
+    assert len({each.fingerprint for each in (first, again, of_somebody)}) == 3
+    assert len({each.key for each in (first, again, of_somebody)}) == 3
+    assert (first.released().fingerprint, first.released().key) == (first.fingerprint, first.key)
 
 
 def test_only_rules_check_makes_a_checked_submission() -> None:

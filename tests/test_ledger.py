@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 import threading
 from datetime import datetime, timedelta, timezone
@@ -324,7 +323,7 @@ def test_a_note_that_the_end_has_overtaken_changes_nothing(tmp_path) -> None:
 
 def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp_path) -> None:
     one, other = checked(tmp_path), checked(tmp_path).again(2)
-    incomplete = dataclasses.replace(other, category=None)
+    incomplete = other._replace(category=None)
     with Ledger(tmp_path / "ledger") as ledger:
         with pytest.raises(LocalFailure, match="category"):
             ledger.plan_all("sandbox", [one, incomplete])

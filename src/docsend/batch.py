@@ -1,37 +1,37 @@
-"""Many submissions: every row of a manifest is checked before the first byte leaves; `runner` sends them.
+"""Many submissions: a manifest with all that is needed to check its rows, and what becomes of each.
 
-Nothing of a row is kept between these two passes but its key, so memory hardly grows with the batch: the
-second one reads and checks each row once more, and sends the very buffers that it has just checked. Running
-the same batch again finishes it, and sends nothing twice.
+Every row is checked before the first byte leaves (`preflight`), then they are sent (`runner`). Nothing of a
+row is kept between these two passes but its fingerprint, so memory hardly grows with the batch: the second
+one reads and checks each row once more, and sends the very buffers that it has just checked. Running the same
+batch again finishes it, and sends nothing twice.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from docsend import documents, rules
 from docsend.errors import LocalFailure, SignInNeeded
 from docsend.language import Phrase
-from docsend.submission import CheckedSubmission, Problem
+from docsend.submission import CheckedSubmission, Document, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from docsend.catalog import Catalog
     from docsend.errors import DocsendError, ExitCode
-    from docsend.manifest import Manifest, Row
+    from docsend.manifest import Line, Manifest, Row
     from docsend.submission import Receipt, Submission
 
 Status: TypeAlias = Literal["received", "before", "faulty", "refused", "unfinished", "not tried", "checked"]
-_MOST_WARNINGS = 1000
+_TOGETHER = 64  # rows
 _IS_ERROR = attrgetter("is_error")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one row. `before` means: received, but by an earlier run."""
 
     row: Row
@@ -51,8 +51,28 @@ class Outcome:
         return self.status in ("received", "before")
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Read(NamedTuple):
+    """A row whose documents were read, unless its cells could not be understood."""
+
+    row: Row
+    stated: Submission
+    is_understood: bool = False
+    problems: Sequence[Problem] = ()  # with the paths
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(len(each.held or b"") for each in self.stated.documents if isinstance(each, Document))
+
+
+class Checked(NamedTuple):
+    """A row that was held against every rule, and what was found; with errors it stays a Submission."""
+
+    row: Row
+    submission: CheckedSubmission | Submission
+    problems: tuple[Problem, ...]
+
+
+class Share(NamedTuple):
     """The rows of one machine of several: the K-th of N. What a row says decides where it belongs."""
 
     number: int
@@ -62,37 +82,7 @@ class Share:
         return row.share % self.of == self.number - 1
 
 
-@dataclass(slots=True)
-class Plan:
-    """What the first pass found: how many rows and bytes, and everything that is wrong with which row."""
-
-    rows: int = 0
-    total_bytes: int = 0
-    needs_account: bool = False
-    faulty: dict[int, tuple[Problem, ...]] = field(default_factory=dict)
-    warnings: list[Problem] = field(default_factory=list)
-    warned: int = 0
-
-    def note(self, row: Row, problems: Iterable[Problem]) -> None:
-        """Keep the errors of a row, and the first warnings: a manifest may have one in every row."""
-        errors = []
-        for problem in problems:
-            if problem.is_error:
-                errors.append(problem)
-                continue
-            self.warned += 1
-            if len(self.warnings) < _MOST_WARNINGS:
-                self.warnings.append(problem)
-        if errors:
-            self.faulty[row.number] = tuple(errors)
-
-    @property
-    def good(self) -> int:
-        return self.rows - len(self.faulty)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """A manifest with all that is needed to check its rows."""
 
     manifest: Manifest
@@ -105,24 +95,49 @@ class Batch:
         rows = self.manifest.rows()
         return rows if self.share is None else filter(self.share.has, rows)
 
-    def check(self, row: Row, *, hold: bool) -> tuple[CheckedSubmission | Submission, tuple[Problem, ...]]:
-        """Read a row's documents and hold the row against every rule; with errors it stays a Submission."""
+    def read(self, row: Row, *, hold: bool) -> Read:
+        """Read the documents that a row names; `hold` them, if they are about to be sent."""
         if row.problems and any(problem.code == "row-malformed" for problem in row.problems):
-            return row.stated, row.problems  # what its cells say, nobody can know
-        paths, found = self.manifest.paths(row, allow_outside=self.allow_outside)
+            return Read(row, row.stated)  # what its cells say, nobody can know
+        paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
         most = rules.largest_document(row.stated, self.catalog)
         room = documents.HELD_BYTES if hold else 0
         stated = row.stated.of(documents.read_all(paths, at_most=most, hold_up_to=room))
+        return Read(row, stated, is_understood=True, problems=problems)
+
+    def check(self, read: Read) -> Checked:
+        """Hold a row that was read against every rule; with errors it stays a Submission."""
+        row, stated, is_understood, found = read
+        if not is_understood:
+            return Checked(row, stated, row.problems)
         checked = rules.check(stated, self.catalog)
         more = checked.problems if isinstance(checked, rules.Faulty) else checked.warnings
         numbered = _numbered(row, found, more) if row.problems or found or more else ()
         if isinstance(checked, rules.Faulty) or any(map(_IS_ERROR, numbered)):
-            return stated, numbered
-        if (changed := _changed(row, checked)) is not None:
-            return stated, (*numbered, changed)
+            return Checked(row, stated, numbered)
+        if row.claimed is not None and (changed := _changed(row, checked)) is not None:
+            return Checked(row, stated, (*numbered, changed))
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.of_account(self.account)
-        return checked, numbered
+        return Checked(row, checked, numbered)
+
+    def pieces(self) -> Iterator[Sequence[Line]]:
+        """Give the lines of the manifest, some at a time."""
+        lines = self.manifest.lines()
+        while together := list(itertools.islice(lines, _TOGETHER)):
+            yield together
+
+    def checked(self, lines: Sequence[Line]) -> list[Checked]:
+        """Make rows of lines, read and check those of this share, and hold no documents.
+
+        They go through each stage together: one after the other, each would find the processor's caches full
+        of another stage, and take half as long again.
+        """
+        rows = [self.manifest.row(line) for line in lines]
+        if self.share is not None:
+            rows = [row for row in rows if self.share.has(row)]
+        read = [self.read(row, hold=False) for row in rows]
+        return [self.check(each) for each in read]
 
 
 def _numbered(row: Row, found: Iterable[Problem], more: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -139,7 +154,7 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
     A spreadsheet that removed a zero, or other options on the command line, would make another submission
     of it, and send it a second time.
     """
-    if row.claimed is None or not checked.is_named or checked.key == row.claimed:
+    if not checked.is_named or checked.key == row.claimed:
         return None
     return Problem(
         "key-changed",
@@ -151,68 +166,16 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
     )
 
 
-def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) -> Plan:
-    """Check every row, and rows against each other. Nothing is sent, and no document stays in memory."""
-    plan = Plan()
-    rows_of_digests: dict[bytes, int] = {}
-    rows_of_documents: dict[bytes, int] = {}
-    for row in batch.rows():
-        plan.rows += 1
-        checked, problems = batch.check(row, hold=False)
-        if isinstance(checked, CheckedSubmission):
-            first = rows_of_digests.setdefault(checked.digest, row.number)
-            if first != row.number:
-                problems += (_duplicate(row, first),)
-            problems += _shared_documents(row, checked, rows_of_documents, is_twin=first != row.number)
-            plan.total_bytes += checked.total_bytes
-            plan.needs_account |= batch.catalog.destinations[checked.to].is_personal
-        if problems:
-            plan.note(row, problems)
-        seen(plan.rows)
-    return plan
-
-
-def _duplicate(row: Row, first: int) -> Problem:
-    return Problem(
-        "duplicate-row",
-        Phrase("the row says the same as row {first}", first=first),
-        Phrase("remove one of them; if both are meant, give each its own reference"),
-        row=row.number,
-    )
-
-
-def _shared_documents(
-    row: Row, checked: CheckedSubmission, rows_of_documents: dict[bytes, int], *, is_twin: bool
-) -> tuple[Problem, ...]:
-    shared: list[Problem] = []
-    for document in checked.documents:
-        first = rows_of_documents.setdefault(bytes.fromhex(document.sha256), row.number)
-        if first != row.number and not is_twin:
-            message = Phrase("{name} is in row {first}, too", name=document.name, first=first)
-            shared.append(
-                Problem(
-                    "document-in-two-rows",
-                    message,
-                    Phrase("if it belongs to both, all is well"),
-                    severity="warning",
-                    field="documents",
-                    document=document.name,
-                    row=row.number,
-                )
-            )
-    return tuple(shared)
-
-
 _SHOWN = 20
 
 
-@dataclass(slots=True)
 class Tally:
     """How a batch ended: how many rows how, and which were not received (the first of them)."""
 
-    counts: Counter[Status] = field(default_factory=Counter)
-    failed: list[Outcome] = field(default_factory=list)
-    worst: ExitCode | None = None
+    def __init__(self) -> None:
+        self.counts: Counter[Status] = Counter()
+        self.failed: list[Outcome] = []
+        self.worst: ExitCode | None = None
 
     def add(self, outcome: Outcome) -> None:
         self.counts[outcome.status] += 1

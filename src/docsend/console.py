@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from docsend.batch import Outcome, Plan, Tally
+    from docsend.batch import Outcome, Tally
     from docsend.catalog import Catalog, Entry
     from docsend.doctor import Finding
     from docsend.errors import DocsendError
     from docsend.ledger import Entry as Kept
+    from docsend.preflight import Plan
     from docsend.result import Result
     from docsend.senders import Sender
     from docsend.service import Watcher

@@ -22,13 +22,13 @@ from docsend.submission import Document, Problem, UnreadDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from docsend.submission import Unread
 
 # Documents of one submission that stay in memory between check and sending, together at most this much.
 HELD_BYTES = 16 * 2**20
 _WORTH_A_THREAD = 2 * 2**20
+_SEPARATORS = f"{os.sep}{os.altsep or ''}"
 
 # Without O_NONBLOCK a FIFO would hang the open; Windows has no such files, but asks for O_BINARY.
 _READ_FLAGS = (
@@ -41,25 +41,25 @@ _READ_FLAGS = (
 
 
 def read_all(
-    paths: Iterable[Path], *, at_most: int, hold_up_to: int = HELD_BYTES
+    paths: Iterable[str | os.PathLike[str]], *, at_most: int, hold_up_to: int = HELD_BYTES
 ) -> tuple[Document | UnreadDocument, ...]:
     """Read every path in the order given. A file of more than `at_most` bytes is not read.
 
     Whatever is wrong with a file is in the UnreadDocument that stands in its place; nothing raises.
     """
-    paths = list(paths)
+    names = [os.fspath(path) for path in paths]
     room = _Room(hold_up_to)
 
-    def read_one(path: Path) -> Document | UnreadDocument:
+    def read_one(path: str) -> Document | UnreadDocument:
         return _document(path, at_most=at_most, room=room)
 
-    if len(paths) < 2 or sum(map(_size, paths)) < _WORTH_A_THREAD:
-        return tuple(map(read_one, paths))
+    if len(names) < 2 or sum(map(_size, names)) < _WORTH_A_THREAD:
+        return tuple(map(read_one, names))
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one small document does without
 
     # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
     with ThreadPoolExecutor(2) as pool:
-        return tuple(pool.map(read_one, paths))
+        return tuple(pool.map(read_one, names))
 
 
 class _Room:
@@ -71,36 +71,32 @@ class _Room:
 
     def takes(self, size: int) -> bool:
         """Tell whether there is room for so many bytes, which are then taken."""
+        if size > self._left:  # and it only becomes less
+            return False
         with self._lock:
             self._left -= size if (fits := size <= self._left) else 0
             return fits
 
 
-def _size(path: Path) -> int:
+def _size(path: str) -> int:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size  # noqa: PTH116 - no Path is wanted
     except (OSError, ValueError):
         return 0
 
 
-def _document(path: Path, *, at_most: int, room: _Room) -> Document | UnreadDocument:
+def _document(path: str, *, at_most: int, room: _Room) -> Document | UnreadDocument:
     """Read one file once: hash, recognise and check that buffer, and keep it if there is room."""
-    name = unicodedata.normalize("NFC", _in_utf8(path.name or str(path)))
+    name = os.path.basename(path.rstrip(_SEPARATORS)) or path  # noqa: PTH119
+    name = unicodedata.normalize("NFC", _in_utf8(name))
     content = _read(path, at_most)
     if not isinstance(content, bytes):
         reason, size = content
         return UnreadDocument(path, name, reason, size)
-    format_name = formats.recognise(content)
-    known = format_name in formats.FORMAT_OF_EXTENSION.values()
-    return Document(
-        path=path,
-        name=name,
-        size=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-        format=format_name,
-        defect=formats.defect_of(content, format_name) if format_name and known else None,
-        held=content if room.takes(len(content)) else None,
-    )
+    kind = formats.recognise(content)
+    defect = formats.defect_of(content, kind)
+    held = content if room.takes(len(content)) else None
+    return Document(path, name, len(content), hashlib.sha256(content).hexdigest(), kind, defect, held)
 
 
 def contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
@@ -150,7 +146,7 @@ def _in_utf8(name: str) -> str:
         return name
 
 
-def _read(path: Path, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa: PLR0911 - a list of cases
+def _read(path: str, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa: PLR0911 - a list of cases
     """Give the bytes, or why there are none and the size if it is known."""
     try:
         descriptor = os.open(path, _READ_FLAGS)
@@ -160,10 +156,8 @@ def _read(path: Path, at_most: int) -> bytes | tuple[Unread, int | None]:  # noq
         return "not-found", None
     try:
         found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            return "directory", None
         if not stat.S_ISREG(found.st_mode):
-            return "not-regular", None
+            return "directory" if stat.S_ISDIR(found.st_mode) else "not-regular", None
         if found.st_size > at_most:
             return "too-large", found.st_size
         # One byte more than allowed: a file that grows while it is read, or one of /proc that states
@@ -188,7 +182,7 @@ def _read_up_to(descriptor: int, limit: int, *, expected: int) -> bytes:
     return content
 
 
-def _reason(path: Path, error: OSError) -> Unread:
+def _reason(path: str, error: OSError) -> Unread:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP):
         return "not-found"
     if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that is not there

@@ -60,10 +60,14 @@ def recognise(content: bytes) -> str | None:
     return "pdf" if b"%PDF-" in content[:1024] else None
 
 
-def defect_of(content: bytes, format_name: str) -> Defect | None:
-    """What keeps this content from being opened: it is cut short, broken or needs a password."""
+def defect_of(content: bytes, format_name: str | None) -> Defect | None:
+    """What keeps this content from being opened: it is cut short, broken or needs a password.
+
+    Only formats that some destination takes are looked into.
+    """
+    find = _DEFECTS.get(format_name or "")
     try:
-        return _DEFECTS[format_name](content)
+        return find(content) if find is not None else None
     except (struct.error, IndexError, ValueError):
         return "damaged"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,8 +68,14 @@ class Phrase(str):
         """Give a phrase of this template, from a table, with the values of one case."""
         return Phrase(self.template, **values)
 
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return (str, (str(self),))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _phrase, (str(self), self.template, dict(self.values), self.one, self.number)
+
+
+def _phrase(text: str, template: str, values: Mapping[str, object], one: str | None, number: int) -> Phrase:
+    phrase = str.__new__(Phrase, text)
+    phrase.template, phrase.values, phrase.one, phrase.number = template, values, one, number
+    return phrase
 
 
 class Label(str):
@@ -83,8 +89,8 @@ class Label(str):
         label.labels = labels
         return label
 
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return (str, (str(self),))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Label, (dict(self.labels),)
 
 
 def joined(parts: Sequence[str], separator: str = ", ") -> Phrase:

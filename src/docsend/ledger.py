@@ -137,7 +137,7 @@ class Entry(NamedTuple):
     def planned(self) -> PlannedSubmission:
         """Give what can be finished of it, if the service has its declaration."""
         documents = tuple(
-            Document(Path(document.path), document.name, document.size, document.sha256, format=None)
+            Document(document.path, document.name, document.size, document.sha256, format=None)
             for document in self.documents
         )
         return PlannedSubmission(self.key, documents, is_signed=self.to == "personal")
@@ -354,6 +354,7 @@ class Ledger:
             entry = self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
             if entry.state in ("received", "withdrawn"):
                 return entry
+        here = Path.cwd()
         connection.executemany(
             # The same documents may lie elsewhere by now: the paths are the last known ones.
             "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -362,7 +363,7 @@ class Ledger:
                     service,
                     checked.key,
                     position,
-                    _storable(document.path.absolute()),
+                    _storable(str(here / document.path)),
                     document.name,
                     document.size,
                     document.sha256,
@@ -475,6 +476,6 @@ def _reason(error: sqlite3.Error | OSError) -> str:
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
 
 
-def _storable(path: Path) -> str:
+def _storable(path: str) -> str:
     """Give a path as text; one that is not UTF-8 is kept in a form that can be read, not opened."""
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")

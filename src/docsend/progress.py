@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from docsend.language import Reader
     from docsend.submission import CheckedSubmission, Document
     from docsend.watchers import Told
+
+
+_DRAWN_S = 0.1  # how often rows are told: to draw each would take longer than to check it
 
 
 class _Bar:
@@ -77,7 +81,10 @@ def bar(checked: CheckedSubmission, reader: Reader) -> Iterator[_Bar]:
 
 @contextlib.contextmanager
 def rows(told: Told, total: int | None, reader: Reader) -> Iterator[Callable[..., None]]:
-    """Draw how many rows of a batch have ended while the block runs; give what is told the numbers."""
+    """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
+
+    Without a total it is drawn only when it is told: a thread that draws would keep a crew from beginning.
+    """
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
@@ -87,10 +94,17 @@ def rows(told: Told, total: int | None, reader: Reader) -> Iterator[Callable[...
         transient=True,
         expand=True,
         redirect_stdout=False,  # results go where they are meant to go, also into a file
+        auto_refresh=total is not None,
     )
+    drawn = 0.0
     task = progress.add_task(reader.text(told.heading), total=total, counts="")
 
     def count(done: int, failed: int = 0) -> None:
+        nonlocal drawn
+        now = time.monotonic()
+        if now - drawn < _DRAWN_S:
+            return
+        drawn = now
         elapsed = progress.tasks[0].elapsed or 0
         so_far = Phrase("{done:,} rows") if total is None else Phrase("{done:,}/{total:,} rows")
         parts: list[str] = [so_far.about(done=done, total=total)]
@@ -98,7 +112,8 @@ def rows(told: Told, total: int | None, reader: Reader) -> Iterator[Callable[...
             parts.append(Phrase("{count:,} not received", count=failed))
         if elapsed > 1:
             parts.append(Phrase("{rate:.0f} a second", rate=done / elapsed))
-        progress.update(task, completed=done, counts=reader.text(joined(parts), isolated=True))
+        counts = reader.text(joined(parts), isolated=True)
+        progress.update(task, completed=done, counts=counts, refresh=total is None)
 
     with progress:
         yield count

@@ -24,10 +24,11 @@ from docsend.result import problem_of
 from docsend.submission import CheckedSubmission, Delivery, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    from docsend.batch import Batch, Plan, Status
+    from docsend.batch import Batch, Read, Status
     from docsend.manifest import Row
+    from docsend.preflight import Plan
     from docsend.submission import Document
 
 # Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
@@ -206,29 +207,37 @@ class Runner:
                 while not self._is_stopped and (group := self._checked()):
                     ready = self._planned(group, stages)
                     if not self._ahead.put(ready):
-                        self._not_tried(ready)
+                        self._not_tried(each.row for each in ready)
                     self._ahead.wait_until_few()
             finally:
                 self._ahead.close()
 
     def _checked(self) -> list[_Ready]:
         """Check as many rows as there are workers, or fewer if they are large; none if there are no more."""
-        group: list[_Ready] = []
-        held = 0
+        group: list[Read] = []
+        ready: list[_Ready] = []
         try:
-            for row in self._rows:
-                checked, problems = self._batch.check(row, hold=True)
-                if isinstance(checked, CheckedSubmission):
-                    group.append(_Ready(row, checked, problems))
-                    held += group[-1].held_bytes
-                else:  # changed since the first pass
-                    self._ended.put(Outcome(row, "faulty", checked.released(), problems=problems))
-                if len(group) == self.jobs or held >= documents.HELD_BYTES or self._is_stopped:
-                    break
+            while not ready and self._read_into(group):
+                for row, checked, problems in [self._batch.check(each) for each in group]:
+                    if isinstance(checked, CheckedSubmission):
+                        ready.append(_Ready(row, checked, problems))
+                    else:  # changed since the first pass
+                        self._ended.put(Outcome(row, "faulty", checked.released(), problems=problems))
         except BaseException:
-            self._not_tried(group)
+            self._not_tried(read.row for read in group)
             raise
-        return group
+        return ready
+
+    def _read_into(self, group: list[Read]) -> bool:
+        """Read so many rows anew; tell whether there are any."""
+        group.clear()
+        held = 0
+        for row in self._rows:
+            group.append(self._batch.read(row, hold=True))
+            held += group[-1].held_bytes
+            if len(group) == self.jobs or held >= documents.HELD_BYTES or self._is_stopped:
+                break
+        return bool(group)
 
     def _planned(self, group: Sequence[_Ready], stages: Stages) -> list[_Ready]:
         """Plan rows together; give those that are to be carried, and tell what becomes of the others."""
@@ -237,7 +246,7 @@ class Runner:
         except LocalFailure as failure:
             found = [failure] * len(group)
         except BaseException:
-            self._not_tried(group)
+            self._not_tried(each.row for each in group)
             raise
         if any(isinstance(known, LocalFailure) for known in found):
             self.stop()  # no other row would fare better
@@ -247,9 +256,9 @@ class Runner:
                 self._ended.put(ended.comes_to(known) if isinstance(known, Delivery) else ended.fails(known))
         return [ready for ready, known in zip(group, found, strict=True) if known is None]
 
-    def _not_tried(self, group: Sequence[_Ready]) -> None:
-        for ready in group:
-            self._ended.put(Outcome(ready.row, "not tried", ready.row.stated))
+    def _not_tried(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self._ended.put(Outcome(row, "not tried", row.stated))
 
     # -- the workers ---------------------------------------------------------------------------------------
 
@@ -257,7 +266,7 @@ class Runner:
         with self._leaving():
             while (ready := self._ahead.take()) is not None:
                 if self._is_stopped:
-                    self._not_tried([ready])
+                    self._not_tried([ready.row])
                 else:
                     self._ended.put(self._carried(ready, stages))
 

@@ -7,9 +7,8 @@ password, and is in the operating system's keyring. The only writer of config.to
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import disk
 from docsend.errors import LocalFailure, UsageFault
@@ -17,7 +16,7 @@ from docsend.language import Phrase
 from docsend.submission import Submission, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from docsend.catalog import IdentityKind
     from docsend.credentials import Booklets
@@ -26,16 +25,19 @@ _LONGEST_NAME = 64
 _OF_IDENTITY = ("id_number", "employer_file", "employer_kind", "booklet", "mobile", "email")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class Sender(NamedTuple):
     """An insured person, or an employer, as config.toml has them; the booklet number is not here."""
 
-    id: str | None = field(default=None, repr=False)
-    employer_file: str | None = field(default=None, repr=False)
+    id: str | None = None
+    employer_file: str | None = None
     employer_kind: str | None = None
-    mobile: str | None = field(default=None, repr=False)
-    email: str | None = field(default=None, repr=False)
+    mobile: str | None = None
+    email: str | None = None
     booklet_kept: bool = False  # in the keyring
+
+    def __repr__(self) -> str:
+        """Say what kind it is, and nothing of whom."""
+        return f"Sender({self.kind!r})"
 
     @property
     def kind(self) -> IdentityKind:
@@ -52,19 +54,25 @@ class Sender:
 
     def members(self) -> Mapping[str, Any]:
         """Give what stands in config.toml."""
-        return {each.name: value for each in fields(self) if (value := getattr(self, each.name))}
+        return {name: value for name, value in zip(self._fields, self, strict=True) if value}
 
 
-KEYS = frozenset(each.name for each in fields(Sender))
+KEYS = frozenset(Sender._fields)
 
 
 class Senders:
     """The senders of one configuration, with their booklet numbers, each read from the keyring once."""
 
-    def __init__(self, known: Mapping[str, Sender], booklets: Booklets) -> None:
+    def __init__(self, known: Mapping[str, Sender], booklets: Callable[[], Booklets]) -> None:
+        """Know these senders; `booklets` opens the place of their numbers, which most runs never need."""
         self._known = known
         self._booklets = booklets
         self._read: dict[str, str | None] = {}
+
+    @property
+    def need_keyring(self) -> bool:
+        """Whether a number of one of them is kept there."""
+        return any(sender.booklet_kept for sender in self._known.values())
 
     def of_kind(self, kind: IdentityKind) -> dict[str, Sender]:
         return {name: sender for name, sender in self._known.items() if sender.kind == kind}
@@ -102,7 +110,7 @@ class Senders:
 
     def _booklet(self, name: str) -> str | None:
         if name not in self._read:
-            self._read[name] = self._booklets.read(name, self._known[name].employer_file or "")
+            self._read[name] = self._booklets().read(name, self._known[name].employer_file or "")
         return self._read[name]
 
 

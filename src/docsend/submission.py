@@ -14,13 +14,11 @@ import hashlib
 import json
 import re
 import unicodedata
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
 
@@ -42,7 +40,7 @@ class Problem(NamedTuple):
     field: str | None = None
     document: str | None = None
     row: int | None = None
-    path: Path | None = None
+    path: str | None = None
 
     @property
     def is_error(self) -> bool:
@@ -55,21 +53,24 @@ Defect: TypeAlias = Literal["damaged", "encrypted"]
 Unread: TypeAlias = Literal["not-found", "directory", "not-regular", "unreadable", "empty", "too-large"]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One file that was read: its digest and what its bytes turned out to be.
 
     `format` is what the content is (`pdf`, `jpeg`, ... or another known kind such as `html`), None if no
     known kind. `held` is the very buffer that was hashed and checked, if there was room to keep it.
     """
 
-    path: Path
+    path: str
     name: str
     size: int
     sha256: str
     format: str | None
     defect: Defect | None = None
-    held: bytes | None = field(default=None, repr=False, compare=False)
+    held: bytes | None = None
+
+    def __repr__(self) -> str:
+        """Say which one it is, and not its bytes."""
+        return f"Document({self.path!r}, {self.size} bytes, {self.sha256[:12]})"
 
     def released(self) -> Document:
         """Give the same document without its bytes, which take up memory."""
@@ -79,7 +80,7 @@ class Document:
 class UnreadDocument(NamedTuple):
     """A file that could not be read, or was not because of its size (in bytes, if known), and why."""
 
-    path: Path
+    path: str
     name: str
     reason: Unread
     size: int | None = None
@@ -120,28 +121,29 @@ def has_controls(text: str) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class InsuredIdentity:
+class InsuredIdentity(NamedTuple):
     """The insured person whom the documents are about: nine digits, the last a check digit."""
 
-    id_number: str = field(repr=False)
+    id_number: str
 
     def declared(self) -> dict[str, Json]:
         return {"id_number": self.id_number}
+
+    def __repr__(self) -> str:
+        return f"InsuredIdentity({self})"
 
     def __str__(self) -> str:
         return masked(self.id_number)
 
 
-@dataclass(frozen=True, slots=True)
-class EmployerIdentity:
+class EmployerIdentity(NamedTuple):
     """The employer whom the documents are about; the booklet number works as a password."""
 
-    employer_file: str = field(repr=False)
+    employer_file: str
     employer_kind: EmployerKind
-    booklet: str = field(repr=False)
-    mobile: str = field(repr=False)
-    email: str | None = field(repr=False)
+    booklet: str
+    mobile: str
+    email: str | None
 
     def declared(self) -> dict[str, Json]:
         return {
@@ -151,6 +153,9 @@ class EmployerIdentity:
             "mobile": self.mobile,
             "email": self.email,
         }
+
+    def __repr__(self) -> str:
+        return f"EmployerIdentity({self})"
 
     def __str__(self) -> str:
         return masked(self.employer_file)
@@ -183,7 +188,7 @@ class Submission(NamedTuple):
 
     def of(self, documents: tuple[Document | UnreadDocument, ...]) -> Submission:
         """Give the same submission with these documents."""
-        return self._replace(documents=documents)
+        return Submission._make((*self[:-1], documents))
 
     def released(self) -> Submission:
         """Give the same submission without the bytes of its documents, which take up memory."""
@@ -201,14 +206,8 @@ class Submission(NamedTuple):
 _STATEMENTS = tuple(name for name in Submission._fields if name != "documents")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckedSubmission:
-    """A submission that kept every rule, in normal form. Made by `rules.check` and by nothing else.
-
-    Documents stand in the order of their names, so that the same files given in another order are the
-    same submission. `key` names the content (see `key_of`); `occurrence` above 1 means that the sender
-    wants the same content sent once more.
-    """
+class _Kept(NamedTuple):
+    """What a submission says that kept every rule."""
 
     to: str
     identity: Identity | None
@@ -222,11 +221,25 @@ class CheckedSubmission:
     documents: tuple[Document, ...]
     warnings: tuple[Problem, ...] = ()
     occurrence: int = 1
-    account: str | None = field(default=None, repr=False)
-    digest: bytes = field(init=False, repr=False)
+    account: str | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", digest_of(self.declaration(), self.account))
+
+class CheckedSubmission(_Kept):
+    """A submission that kept every rule, in normal form. Made by `rules.check` and by nothing else.
+
+    Documents stand in the order of their names, so that the same files given in another order are the
+    same submission. `key` names the content (see `key_of`); `occurrence` above 1 means that the sender
+    wants the same content sent once more.
+    """
+
+    def __repr__(self) -> str:
+        """Say what it is about, and nothing of whom."""
+        return f"{type(self).__name__}(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The digest of what is declared: 32 bytes (see `digest_of`)."""
+        return digest_of(self.declaration(), self.account)
 
     @property
     def key(self) -> str:
@@ -266,15 +279,29 @@ class CheckedSubmission:
 
     def again(self, occurrence: int) -> CheckedSubmission:
         """Give the same content under another key, to be received once more."""
-        return replace(self, occurrence=occurrence)
+        return self._replace(occurrence=occurrence)
 
     def of_account(self, code: str) -> CheckedSubmission:
         """Give the same submission as one of a signed-in person."""
-        return replace(self, account=code)
+        return self._replace(account=code)
 
     def released(self) -> CheckedSubmission:
         """Give the same submission without the bytes of its documents, which take up memory."""
-        return replace(self, documents=tuple(each.released() for each in self.documents))
+        same = self._replace(documents=tuple(each.released() for each in self.documents))
+        vars(same).update(vars(self))  # its digest, if that is known, is the same
+        return same
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Give 32 bytes that are those of another submission if, and only if, both have the same key.
+
+        They are no name, but they take a quarter of the time of one: a batch compares all of its rows.
+        """
+        documents = tuple([(each.name, each.size, each.sha256) for each in self.documents])
+        whom = None if self.identity is None else tuple(self.identity)  # a plain one hides nothing
+        about = (self.to, self.subject, self.category, self.type, self.remark, self.branch)
+        said = (whom, about, self.required, self.reference, self.occurrence, self.account, documents)
+        return hashlib.sha256(ascii(said).encode("ascii")).digest()
 
     @property
     def total_bytes(self) -> int:

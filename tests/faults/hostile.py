@@ -260,7 +260,9 @@ def _check(read: documents.Document | documents.UnreadDocument, rows: catalog.Ca
         return
     (document,) = found.documents
     yield from _fit_name(document.name)
-    if document.size != document.path.stat().st_size or document.sha256 != lab.digest(document.path):
+    if document.size != Path(document.path).stat().st_size or document.sha256 != lab.digest(
+        Path(document.path)
+    ):
         yield "wrong", "what passed has another size or digest than its file"
     if formats.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
         yield "wrong", "what passed is of another format than its name says"

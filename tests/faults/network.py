@@ -74,8 +74,6 @@ _NEEDED = (
     "docsend.send",
     "docsend.settings",
     "encodings.idna",
-    "stdnum.il.hp",
-    "stdnum.il.idnr",
     "uvicorn.lifespan.off",
     "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.h11_impl",

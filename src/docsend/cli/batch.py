@@ -3,9 +3,8 @@
 import contextlib
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docsend.account import Account
-    from docsend.batch import Batch, Outcome, Plan, Share
+    from docsend.batch import Batch, Outcome, Share
     from docsend.ledger import Ledger
+    from docsend.preflight import Plan
     from docsend.report import Report
     from docsend.runner import Runner, Stages
     from docsend.submission import Submission
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What `send` was told about a batch."""
 
     manifest: str
@@ -52,6 +51,7 @@ def run(session: Session, stated: "Submission", options: Options) -> None:
     """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
     from docsend import batch as batches  # noqa: PLC0415 - --help does without
     from docsend import manifest as manifests  # noqa: PLC0415
+    from docsend.preflight import preflight  # noqa: PLC0415
     from docsend.report import Report, refuse_to_overwrite  # noqa: PLC0415
 
     if options.report:
@@ -71,7 +71,7 @@ def run(session: Session, stated: "Submission", options: Options) -> None:
     session.console.say(manifest.described)
     batch = batches.Batch(manifest, session.catalog(), _share(options.shard), options.allow_outside)
     with session.console.checking() as seen:
-        plan = batches.preflight(batch, seen)
+        plan = preflight(batch, seen)
     session.console.faults(plan)
     with contextlib.ExitStack() as opened:
         report = opened.enter_context(Report(options.report, manifest)) if options.report else None
@@ -105,12 +105,13 @@ def _end_before_sending(session: Session, batch: "Batch", plan: "Plan", report: 
     from docsend.batch import Outcome  # noqa: PLC0415
 
     wanted = report is not None or session.settings.as_json
-    for row in batch.rows() if wanted else ():
-        problems = plan.faulty.get(row.number, ())
+    for lines in batch.pieces() if wanted else ():
         # What was found of a good row was not kept: memory is dearer than a second look.
-        checked = row.stated if problems else batch.check(row, hold=False)[0]
-        outcome = Outcome(row, "faulty" if problems else "checked", checked, problems=problems)
-        _tell(session, outcome, report)
+        for row, checked, _ in batch.checked(lines):
+            problems = plan.faulty.get(row.number, ())
+            known = row.stated if problems else checked
+            outcome = Outcome(row, "faulty" if problems else "checked", known, problems=problems)
+            _tell(session, outcome, report)
     if report is not None:
         report.finish()
     session.console.checked_batch(plan)
@@ -118,13 +119,11 @@ def _end_before_sending(session: Session, batch: "Batch", plan: "Plan", report: 
 
 
 def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None", jobs: int) -> None:
-    from dataclasses import replace  # noqa: PLC0415
-
     from docsend import signals  # noqa: PLC0415
     from docsend.batch import Outcome  # noqa: PLC0415
 
     account = session.needed_account() if plan.needs_account else None
-    batch = replace(batch, account=account.code if account else None)
+    batch = batch._replace(account=account.code if account else None)
     broken: LocalFailure | None = None
     with (
         session.ledger() as ledger,

@@ -2,7 +2,6 @@
 
 import getpass
 import sys
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -75,7 +74,7 @@ def add(
         id=id_number, employer_file=employer_file, employer_kind=employer_kind, mobile=mobile, email=email
     )
     booklet = _booklet(session, is_stdin=booklet_stdin) if sender.kind == "employer" else None
-    sender = replace(sender, booklet_kept=bool(booklet))
+    sender = sender._replace(booklet_kept=bool(booklet))
     if problems := rules.of_sender(sender.stated(), booklet):
         raise FaultySubmission(
             Phrase.counted(

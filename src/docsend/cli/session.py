@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from docsend.account import Account
     from docsend.catalog import Catalog
     from docsend.console import Console
-    from docsend.credentials import Vault
+    from docsend.credentials import Booklets, Vault
     from docsend.ledger import Entry, Ledger
     from docsend.senders import Senders
     from docsend.service import Service, Watcher
@@ -122,10 +122,14 @@ class Session:
 
     def senders(self) -> "Senders":
         """Give the senders of config.toml, with their booklet numbers in the keyring."""
-        from docsend.credentials import Booklets  # noqa: PLC0415 - few sends need one
         from docsend.senders import Senders  # noqa: PLC0415
 
-        return Senders(self.settings.senders, Booklets(backend=self.settings.keyring_backend))
+        def booklets() -> "Booklets":
+            from docsend.credentials import Booklets  # noqa: PLC0415 - few sends need one
+
+            return Booklets(backend=self.settings.keyring_backend)
+
+        return Senders(self.settings.senders, booklets)
 
     def needed_account(self) -> "Account":
         account = self.account()
