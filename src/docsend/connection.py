@@ -136,18 +136,21 @@ class Route:
     def _connected(self, deadline: float) -> Connection:
         """Connect; raise OSError, _Refused by the proxy, or h11.ProtocolError by what is no proxy."""
         first = self._proxy.address if self._proxy else self._address
-        carrier: _Socket = socket.create_connection((first.host, first.port), _left(deadline, _CONNECT_S))
+        bare = socket.create_connection((first.host, first.port), _left(deadline, _CONNECT_S))
         try:
-            if isinstance(carrier, socket.socket):
-                carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if first.is_encrypted:
-                carrier = _encrypted(carrier, first, deadline)
+                bare = _encrypted(bare, first, deadline)
+            carrier: _Carrier = _Socket(bare)
             if self._proxy is not None:
                 _go_through(self._proxy, self._address, Connection(carrier, deadline))
-                if self._address.is_encrypted:
-                    carrier = _encrypted(carrier, self._address, deadline)
+                if self._address.is_encrypted and first.is_encrypted:
+                    carrier = _TlsInTls(carrier, self._address, deadline)
+                elif self._address.is_encrypted:
+                    bare = _encrypted(bare, self._address, deadline)
+                    carrier = _Socket(bare)
         except BaseException:
-            carrier.close()
+            bare.close()
             raise
         return Connection(carrier, deadline)
 
@@ -160,20 +163,18 @@ def _left(deadline: float, most_s: float) -> float:
     return left
 
 
-def _encrypted(carrier: _Socket, address: Address, deadline: float) -> _Socket:
-    # A context a connection: truststore's is locked for as long as a far side takes to shake hands.
-    trust = _trust()
-    trust.set_alpn_protocols(["http/1.1"])
-    carrier.settimeout(_left(deadline, _CONNECT_S))
-    if isinstance(carrier, socket.socket) and not isinstance(carrier, ssl.SSLSocket):
-        return trust.wrap_socket(carrier, server_hostname=address.host)
-    return _TlsInTls(carrier, trust, address.host, _left(deadline, _CONNECT_S))
+def _encrypted(bare: socket.socket, address: Address, deadline: float) -> socket.socket:
+    bare.settimeout(_left(deadline, _CONNECT_S))
+    return _trust().wrap_socket(bare, server_hostname=address.host)
 
 
 def _trust() -> ssl.SSLContext:
+    """Make a context, one a connection: truststore's is locked for as long as a far side shakes hands."""
     import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
 
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.set_alpn_protocols(["http/1.1"])
+    return trust
 
 
 class _Refused(Exception):
@@ -194,14 +195,66 @@ def _go_through(proxy: Proxy, address: Address, connection: Connection) -> None:
 # -- what goes over it -------------------------------------------------------------------------------------
 
 
-class _Socket(Protocol):
-    """What is used of a socket, whether bare or encrypted."""
+class _Carrier(Protocol):
+    """What carries bytes to and fro, bare or encrypted. No step ends after `until` (monotonic seconds)."""
 
-    def send(self, content: bytes | memoryview, /) -> int: ...
-    def recv(self, most: int, /) -> bytes: ...
-    def settimeout(self, seconds: float, /) -> None: ...
-    def fileno(self) -> int: ...
+    def send(self, content: bytes | memoryview, until: float) -> int: ...
+    def recv(self, most: int, until: float) -> bytes: ...
+    def has_arrived(self) -> bool: ...
     def close(self) -> None: ...
+
+
+class _Socket:
+    """A socket that is never waited for but here: what it can take at once, it takes at once.
+
+    With a timeout of its own it would ask the kernel before each send whether it may, and each question lets
+    another thread in.
+    """
+
+    def __init__(self, carrier: socket.socket) -> None:
+        carrier.setblocking(False)
+        self._socket = carrier
+        self._is_encrypted = isinstance(carrier, ssl.SSLSocket)
+
+    def send(self, content: bytes | memoryview, until: float) -> int:
+        while True:
+            try:
+                return self._socket.send(content)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                self._wait(until, for_room=True)
+            except ssl.SSLWantReadError:
+                self._wait(until)
+
+    def recv(self, most: int, until: float) -> bytes:
+        if not self._is_encrypted:  # what is may have come in one piece with what was read already
+            self._wait(until)
+        while True:
+            try:
+                return self._socket.recv(most)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._wait(until)
+            except ssl.SSLWantWriteError:
+                self._wait(until, for_room=True)
+
+    def has_arrived(self) -> bool:
+        return _is_ready(self._socket.fileno(), 0)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _wait(self, until: float, *, for_room: bool = False) -> None:
+        """Wait for bytes, or for room to send some; raise TimeoutError if that takes too long."""
+        if not _is_ready(self._socket.fileno(), _left(until, _STEP_S), for_room=for_room):
+            raise TimeoutError("slower than a step may be")
+
+
+def _is_ready(descriptor: int, limit_s: float, *, for_room: bool = False) -> bool:
+    if sys.platform == "win32":
+        wanted = [descriptor]
+        return any(select.select([] if for_room else wanted, wanted if for_room else [], [], limit_s))
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLOUT if for_room else select.POLLIN)
+    return bool(waiting.poll(limit_s * 1000))
 
 
 class Connection:
@@ -211,10 +264,9 @@ class Connection:
     not HTTP; after any of these it is of no use any more.
     """
 
-    def __init__(self, carrier: _Socket, deadline: float) -> None:
+    def __init__(self, carrier: _Carrier, deadline: float) -> None:
         self.deadline = deadline  # monotonic seconds, at which every step ends
-        self._socket = carrier
-        self._limit = 0.0
+        self._carrier = carrier
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_HEAD)
         self._is_whole = True
         self._idle_since = 0.0
@@ -237,8 +289,7 @@ class Connection:
             left = block if start else memoryview(b"".join((head, block)))
             try:
                 while left:
-                    self._limit_step()
-                    left = left[self._socket.send(left) :]
+                    left = left[self._carrier.send(left, self.deadline) :]
             except TimeoutError:
                 raise
             except OSError:
@@ -273,86 +324,64 @@ class Connection:
 
     def is_fresh(self) -> bool:
         """Tell whether it has rested shortly, and nothing came meanwhile: that would be its end, or worse."""
-        return time.monotonic() - self._idle_since < _KEPT_S and not _has_arrived(self._socket.fileno())
+        return time.monotonic() - self._idle_since < _KEPT_S and not self._carrier.has_arrived()
 
     def close(self) -> None:
-        self._socket.close()
+        self._carrier.close()
 
     def _next_event(self) -> Any:  # noqa: ANN401 - h11 has no name for what it gives
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._limit_step()
-            data = self._socket.recv(_BLOCK)
+            data = self._carrier.recv(_BLOCK, self.deadline)
             if not data and self._http.their_state is h11.SEND_RESPONSE:
                 raise ConnectionResetError("closed instead of an answer")
             self._http.receive_data(data)
         return event
 
-    def _limit_step(self) -> None:
-        """Let the next step take what is left, but not too long; raise if nothing is left."""
-        limit = _left(self.deadline, _STEP_S)
-        if limit != self._limit:  # the kernel is told, which takes longer than to compare
-            self._limit = limit
-            self._socket.settimeout(limit)
-
-
-def _has_arrived(socket_number: int) -> bool:
-    if sys.platform == "win32":
-        return bool(select.select([socket_number], [], [], 0)[0])
-    waiting = select.poll()
-    waiting.register(socket_number, select.POLLIN)
-    return bool(waiting.poll(0))
-
 
 class _TlsInTls:
     """TLS to the service inside of the TLS to its proxy: ssl encrypts no socket twice."""
 
-    def __init__(self, carrier: _Socket, trust: ssl.SSLContext, host: str, limit_s: float) -> None:
+    def __init__(self, carrier: _Carrier, address: Address, deadline: float) -> None:
+        """Shake hands; raise OSError if that fails."""
         self._carrier = carrier
-        self._limit_s = limit_s
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = trust.wrap_bio(self._arrived, self._leaving, server_hostname=host)
-        self._pump(self._tls.do_handshake)
+        self._tls = _trust().wrap_bio(self._arrived, self._leaving, server_hostname=address.host)
+        self._pump(self._tls.do_handshake, time.monotonic() + _left(deadline, _CONNECT_S))
 
-    def send(self, content: bytes | memoryview, /) -> int:
-        sent: int = self._pump(functools.partial(self._tls.write, content))
+    def send(self, content: bytes | memoryview, until: float) -> int:
+        sent: int = self._pump(functools.partial(self._tls.write, content), until)
         return sent
 
-    def recv(self, most: int, /) -> bytes:
-        received: bytes = self._pump(functools.partial(self._tls.read, most))
+    def recv(self, most: int, until: float) -> bytes:
+        received: bytes = self._pump(functools.partial(self._tls.read, most), until)
         return received
 
-    def settimeout(self, seconds: float, /) -> None:
-        self._limit_s = seconds
-
-    def fileno(self) -> int:
-        return self._carrier.fileno()
+    def has_arrived(self) -> bool:
+        return self._carrier.has_arrived()
 
     def close(self) -> None:
         self._carrier.close()
 
-    def _pump(self, step: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the step gives
-        """Take a step, carrying encrypted bytes to and fro until it is done, all within its limit."""
-        deadline = time.monotonic() + self._limit_s
+    def _pump(self, step: Callable[[], Any], until: float) -> Any:  # noqa: ANN401 - what the step gives
+        """Take a step, carrying encrypted bytes to and fro until it is done."""
         while True:
             try:
                 done = step()
             except ssl.SSLWantReadError:
-                self._flush(deadline)
-                self._carrier.settimeout(_left(deadline, self._limit_s))
-                data = self._carrier.recv(_TLS_RECORD)
+                self._flush(until)
+                data = self._carrier.recv(_TLS_RECORD, until)
                 if data:
                     self._arrived.write(data)
                 else:
                     self._arrived.write_eof()
             else:
-                self._flush(deadline)
+                self._flush(until)
                 return done
 
-    def _flush(self, deadline: float) -> None:
+    def _flush(self, until: float) -> None:
         left = memoryview(self._leaving.read())
         while left:
-            self._carrier.settimeout(_left(deadline, self._limit_s))
-            left = left[self._carrier.send(left) :]
+            left = left[self._carrier.send(left, until) :]
 
 
 # -- what it is encrypted with -----------------------------------------------------------------------------

@@ -272,9 +272,12 @@ class Ledger:
         if not checked:
             return []
         now = self._timestamp()
-        return self._write(
-            lambda connection: [self._planned(connection, service, one, now) for one in checked]
-        )
+
+        def write(connection: sqlite3.Connection) -> list[Entry]:
+            here = Path.cwd()
+            return [self._planned(connection, service, one, here, now) for one in checked]
+
+        return self._write(write)
 
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
@@ -326,7 +329,7 @@ class Ledger:
     # -- how -------------------------------------------------------------------------------------------
 
     def _planned(
-        self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
+        self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, here: Path, now: str
     ) -> Entry:
         about = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
         planned = connection.execute(
@@ -354,7 +357,6 @@ class Ledger:
             entry = self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
             if entry.state in ("received", "withdrawn"):
                 return entry
-        here = Path.cwd()
         connection.executemany(
             # The same documents may lie elsewhere by now: the paths are the last known ones.
             "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -153,7 +153,7 @@ class Service:
         request = _Request(
             "PUT",
             _submission(checked.key),
-            content=canonical(checked.declaration()),
+            content=checked.declared,
             headers=_JSON,
             signed=checked.is_signed,
         )

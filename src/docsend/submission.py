@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -237,14 +237,16 @@ class CheckedSubmission(_Kept):
         return f"{type(self).__name__}(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
 
     @cached_property
-    def digest(self) -> bytes:
-        """The digest of what is declared: 32 bytes (see `digest_of`)."""
-        return digest_of(self.declaration(), self.account)
+    def declared(self) -> bytes:
+        """What is declared to the service, as it goes over the wire."""
+        return canonical(self.declaration())
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """Give the name of the content: its digest, as it is written (see `key_of`)."""
-        return _written(self.digest)
+        """The name of the content (see `key_of`); it is asked for a dozen times on the way."""
+        if self.account is None:
+            return _written(self.declared)
+        return key_of(self.declaration(), self.account)
 
     @property
     def is_named(self) -> bool:
@@ -288,7 +290,7 @@ class CheckedSubmission(_Kept):
     def released(self) -> CheckedSubmission:
         """Give the same submission without the bytes of its documents, which take up memory."""
         same = self._replace(documents=tuple(each.released() for each in self.documents))
-        vars(same).update(vars(self))  # its digest, if that is known, is the same
+        vars(same).update(vars(self))  # what is known of what it says
         return same
 
     @property
@@ -327,18 +329,12 @@ def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
     day or version of docsend has the same key, and so it cannot be received twice. The code of the account
     enters as one more member, for a personal declaration does not say who it is about.
     """
-    return _written(digest_of(declaration, account))
-
-
-def digest_of(declaration: Mapping[str, Json], account: str | None = None) -> bytes:
-    """The 32 bytes that `key_of` writes; all that is needed to see whether two submissions are the same."""
     named = declaration if account is None else {**declaration, "account": account}
-    return hashlib.sha256(canonical(named)).digest()
+    return _written(canonical(named))
 
 
-@lru_cache(maxsize=256)  # on its way, a submission is named a dozen times
-def _written(digest: bytes) -> str:
-    return base64.b32encode(digest).decode("ascii").rstrip("=")
+def _written(named: bytes) -> str:
+    return base64.b32encode(hashlib.sha256(named).digest()).decode("ascii").rstrip("=")
 
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)

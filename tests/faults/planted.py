@@ -33,8 +33,8 @@ BUGS = (
         (
             (
                 "submission.py",
-                "return hashlib.sha256(canonical(named)).digest()",
-                "return __import__('os').urandom(32)",
+                "base64.b32encode(hashlib.sha256(named).digest())",
+                "base64.b32encode(__import__('os').urandom(32))",
             ),
         ),
         "kills",
