@@ -1,6 +1,5 @@
 """`docsend send`: check, send, print the receipt."""
 
-import glob
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -238,6 +237,8 @@ def require_sender(senders: "Senders", name: str) -> None:
 
 def files_of(given: Sequence[str]) -> list[Path]:
     """Give the files meant: Windows shells leave patterns to the program, and so do quotes elsewhere."""
+    import glob  # noqa: PLC0415 - --help does without
+
     paths: list[Path] = []
     for name in given:
         if not name:
