@@ -4,7 +4,6 @@ import contextlib
 import inspect
 import sys
 import time
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -244,12 +243,7 @@ def command(
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(function)
-        hints = typing.get_type_hints(function, include_extras=True)
-        parameters = [
-            parameter.replace(annotation=hints[parameter.name])
-            for parameter in list(own.parameters.values())[1:]
-        ]
+        parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
         def run(context: typer.Context, common: dict[str, Any], **values: Any) -> None:
             if name is None and context.invoked_subcommand is not None:
@@ -302,7 +296,7 @@ def taking_common_options(
         function(context, common, **values)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__annotations__ = {}  # the signature says it: Typer would look through both, several times
     run.__doc__ = function.__doc__
     return run
 
