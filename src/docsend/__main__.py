@@ -8,20 +8,25 @@ from docsend import __version__
 
 def run() -> int:
     """Run `docsend` with the process's own arguments and return its exit code."""
-    if sys.argv[1:] == ["--version"]:
+    code = _run(sys.argv[1:])
+    # What is left goes with the process: to look for garbage in it first is a tenth of a short run.
+    gc.freeze()
+    return code
+
+
+def _run(words: list[str]) -> int:
+    if words == ["--version"]:
         sys.stdout.write(f"docsend {__version__}\n")
         return 0
-    if sys.argv[1:2] == ["_complete"]:
+    if words[:1] == ["_complete"]:
         from docsend import completion  # noqa: PLC0415 - and a Tab must not pay for Typer
 
-        return completion.main(sys.argv[2:])
+        return completion.main(words[1:])
     # A run makes its modules and then few cycles: looking for garbage among them is a tenth of its time.
     gc.set_threshold(100_000)
     from docsend.cli.app import main  # noqa: PLC0415 - --version must not pay for Typer
 
-    code = main(sys.argv[1:])
-    gc.freeze()  # what is left goes with the process
-    return code
+    return main(words)
 
 
 if __name__ == "__main__":
