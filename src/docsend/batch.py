@@ -1,8 +1,8 @@
 """Many submissions: a manifest with all that is needed to check its rows, and what becomes of each.
 
-Every row is checked before the first byte leaves (`preflight`), then they are sent (`runner`). Nothing of a
-row is kept between these two passes but its fingerprint, so memory hardly grows with the batch: the second
-one reads and checks each row once more, and sends the very buffers that it has just checked. Running the same
+Every row is checked before the first byte leaves (`preflight`), then they are sent (`runner`). Between these
+two passes nothing is kept but which rows are faulty, so memory hardly grows with the batch: the second one
+reads and checks each row once more, and sends the very buffers that it has just checked. Running the same
 batch again finishes it, and sends nothing twice.
 """
 
