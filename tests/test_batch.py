@@ -27,6 +27,7 @@ import bad_manifests
 import doubles
 import samples
 from conftest import PERSON
+from docsend import documents
 from docsend import manifest as manifests
 from docsend.ledger import Ledger
 from docsend.submission import Submission
@@ -764,6 +765,28 @@ def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path
         assert f"{counts['received']} received".encode() in out
         assert run("send", "--batch", file, "--service", url).code == 0
     assert sandbox.count() == 60
+
+
+def test_after_a_signal_no_row_is_looked_at_any_more_though_none_can_be_sent(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    table(tmp_path, 1)
+    about = ["benefits", "unemployment", "employer", "payslips", PERSON]
+    rows = [[*about, f"client {n}", "payslip-0.pdf"] for n in range(3000)]
+    file, report = save(tmp_path, rows), tmp_path / "r.csv"
+    real = documents.read_all
+
+    def and_then_gone(*args: object, **options: object) -> object:
+        if options["hold_up_to"] and (tmp_path / "payslip-0.pdf").exists():  # the second pass begins
+            (tmp_path / "payslip-0.pdf").unlink()
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*args, **options)
+
+    monkeypatch.setattr(documents, "read_all", and_then_gone)
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--report", report)
+    told = Counter(row["status"] for row in read_report(report))
+    assert (outcome.code, sandbox.count(), told.total()) == (130, 0, 3000)
+    assert told["not tried"] > 1000, told
 
 
 def test_a_batch_that_is_killed_again_and_again_sends_each_row_once(

@@ -282,6 +282,34 @@ def test_headers_that_never_end_are_given_up(run, payslip, monkeypatch, start, m
     assert time.monotonic() - began < 4
 
 
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"])
+@pytest.mark.parametrize("is_encrypted", [True, False])
+def test_an_answer_that_pours_without_end_is_given_up(
+    run, payslip, authority, tmp_path, monkeypatch, start, is_encrypted
+) -> None:
+    monkeypatch.setattr(service, "_GRACE_S", 0.5)
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    more = (b"1\r\na\r\n" if start else b"HTTP/1.1 103 Early Hints\r\n\r\n") * 100
+
+    def pour(plain: socket.socket) -> None:
+        with tls.wrap_socket(plain, server_side=True) if is_encrypted else plain as near:
+            near.recv(65536)
+            near.sendall(start)
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                near.sendall(more)
+
+    began = time.monotonic()
+    with a_port(pour) as port:
+        scheme = "https" if is_encrypted else "http"
+        assert run("send", payslip, *SEND, "--service", f"{scheme}://127.0.0.1:{port}").code == 6
+    assert time.monotonic() - began < 6
+
+
 def test_an_upload_that_crawls_is_given_up(run, sandbox, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(service, "_GRACE_S", 0.5)
     monkeypatch.setattr(service, "_SLOWEST_BYTES_PER_S", 2**30)

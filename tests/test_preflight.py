@@ -106,10 +106,16 @@ def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
 
 # Forty pieces of work, each of which says who has done it. FATE is what happens to a helper.
 _WORK = """
-import os, signal, sys, time
+import os, resource, signal, sys, time
 from docsend import crew
 
 fate, first = sys.argv[1], os.getpid()
+if fate == "has no pipe":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+elif fate == "is nobody's child":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+elif fate == "is interrupted when it begins":
+    os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
 
 def work(piece):
     time.sleep(0.01)
@@ -149,14 +155,17 @@ def are_gone(group: int) -> bool:
 
 
 @needs_crew
-@pytest.mark.parametrize("fate", ["lives", "killed", "raises", "cannot say", "alone"])
+@pytest.mark.parametrize(
+    "fate", ["lives", "killed", "raises", "cannot say", "alone", "has no pipe", "is nobody's child"]
+)
 def test_every_piece_is_done_once_and_in_order_whatever_becomes_of_helpers(fate) -> None:
     process = worked(fate)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     results = [line.split() for line in out.splitlines()]
     assert [int(piece) for piece, _ in results] == list(range(40))
-    assert (len({who for _, who in results}) > 1) == (fate != "alone")
+    is_alone = fate in ("alone", "has no pipe", "is nobody's child")
+    assert (len({who for _, who in results}) > 1) != is_alone
     assert are_gone(process.pid)
     assert not err
 
@@ -182,4 +191,23 @@ def test_ctrl_c_does_not_wait_for_a_helper_that_hangs() -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     process.communicate(timeout=10)
     assert process.returncode != 0
+    assert are_gone(process.pid)
+
+
+@needs_crew
+def test_an_interruption_while_helpers_begin_leaves_none() -> None:
+    process = worked("is interrupted when it begins")
+    process.communicate(timeout=10)
+    assert process.returncode != 0
+    assert are_gone(process.pid)
+
+
+@needs_crew
+def test_nobody_waits_for_a_helper_of_one_that_was_killed() -> None:
+    process = worked("is slow")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=1.5)
+    process.kill()
+    process.communicate(timeout=5)  # to the end of what it writes
+    os.killpg(process.pid, signal.SIGKILL)
     assert are_gone(process.pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -270,3 +271,15 @@ def test_a_file_name_that_is_empty_is_a_usage_fault(run, payslip) -> None:
     outcome = run("send", payslip, "", *SEND)
     assert outcome.code == 2
     assert "the name of a file is empty" in outcome.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")
+def test_a_working_folder_that_is_gone_keeps_nothing_from_being_sent(
+    spawn, sandbox, payslip, tmp_path
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    nowhere.mkdir()
+    words = " ".join(map(shlex.quote, [sys.executable, "-m", "docsend", "send", str(payslip), *SEND]))
+    script = f"rmdir {shlex.quote(str(nowhere))}; exec {words} --service {sandbox.url}"
+    done = subprocess.run(["sh", "-c", script], cwd=nowhere, capture_output=True, text=True, check=False)
+    assert (done.returncode, sandbox.count()) == (0, 1), done.stderr

@@ -217,6 +217,7 @@ class _Socket:
         self._is_encrypted = isinstance(carrier, ssl.SSLSocket)
 
     def send(self, content: bytes | memoryview, until: float) -> int:
+        _left(until, _STEP_S)  # be there room without end
         while True:
             try:
                 return self._socket.send(content)
@@ -226,7 +227,9 @@ class _Socket:
                 self._wait(until)
 
     def recv(self, most: int, until: float) -> bytes:
-        if not self._is_encrypted:  # what is may have come in one piece with what was read already
+        if self._is_encrypted:  # what comes next may have come in one piece with what was read already
+            _left(until, _STEP_S)
+        else:
             self._wait(until)
         while True:
             try:

@@ -50,10 +50,11 @@ def _shared(
 ) -> Generator[_Result, None, None]:
     with contextlib.ExitStack() as crew:
         helpers: list[_Helper] = []
-        for place in range(1, size):
-            turns = itertools.islice(others, place - 1, None, size)
-            helpers.append(_Helper(turns, work, helpers))
-            crew.callback(helpers[-1].dismiss)
+        with _uninterrupted():
+            for place in range(1, size):
+                turns = itertools.islice(others, place - 1, None, size)
+                helpers.append(_Helper(turns, work, helpers))
+                crew.callback(helpers[-1].dismiss)
         for number, piece in enumerate(itertools.chain([first], others)):
             place = number % size
             yield helpers[place - 1].result_of(piece, work) if place else work(piece)
@@ -63,7 +64,22 @@ def _cores() -> int:
     """Give how many copies of this process could work at the same time; 1 if it should not be copied."""
     if sys.platform != "linux" or threading.active_count() > 1:
         return 1
-    return len(os.sched_getaffinity(0))
+    # Who ignores the end of children never knows whether a number still is its child's.
+    ignores_children = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    return 1 if ignores_children else len(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals wait: no helper may be half made, and none go on as if it were the one who made it."""
+    if sys.platform == "win32":
+        yield
+        return
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
 class _Helper:
@@ -72,24 +88,20 @@ class _Helper:
     def __init__(
         self, turns: Iterator[_Piece], work: Callable[[_Piece], object], before: Sequence[_Helper]
     ) -> None:
-        """Begin to help, as the next one after those `before`."""
+        """Begin to help, as the next one after those `before`; without room for one more, do not."""
         self._process: int | None = None
         self._results: BinaryIO | None = None
         if sys.platform != "linux":
             return
-        reading, writing = os.pipe()
-        self._results = os.fdopen(reading, "rb")
-        # Not in the middle: a copy that is interrupted before it knows that it is one would go on as we do.
-        masked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            self._process = os.fork()
-            if self._process == 0:
-                _help(turns, work, writing, [*before, self])
-        except OSError:  # there is no room for one more
-            self.leave()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-        os.close(writing)
+        with contextlib.suppress(OSError):
+            reading, writing = os.pipe()
+            self._results = os.fdopen(reading, "rb")
+            try:
+                self._process = os.fork()
+                if self._process == 0:
+                    _help(turns, work, writing, [*before, self])
+            finally:
+                os.close(writing)
 
     def result_of(self, piece: _Piece, work: Callable[[_Piece], _Result]) -> _Result:
         """Give what the helper has made of its next piece; if it is gone, work here."""
@@ -134,6 +146,7 @@ def _help(
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         for helper in helpers:
             helper.leave()
+        _fall_silent(but=writing)
         with os.fdopen(writing, "wb") as results:
             for piece in turns:
                 content = pickle.dumps(work(piece), pickle.HIGHEST_PROTOCOL)
@@ -142,3 +155,11 @@ def _help(
         status = 0
     finally:
         os._exit(status)
+
+
+def _fall_silent(*, but: int) -> None:
+    """Let go of the standard streams: who reads those to their end waits for the one who was called, only."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in {0, 1, 2} - {but}:  # which was closed, if a pipe has its number
+        os.dup2(nowhere, stream)
+    os.close(nowhere)

@@ -13,6 +13,7 @@ import stat
 import sys
 import threading
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docsend import formats
@@ -87,7 +88,9 @@ def _size(path: str) -> int:
 
 def _document(path: str, *, at_most: int, room: _Room) -> Document | UnreadDocument:
     """Read one file once: hash, recognise and check that buffer, and keep it if there is room."""
-    name = os.path.basename(path.rstrip(_SEPARATORS)) or path  # noqa: PTH119
+    name = os.path.basename(path.rstrip(_SEPARATORS))  # noqa: PTH119 - a Path takes ten times as long
+    if name in ("", os.curdir):
+        name = Path(path).name or path
     name = unicodedata.normalize("NFC", _in_utf8(name))
     content = _read(path, at_most)
     if not isinstance(content, bytes):

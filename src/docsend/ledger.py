@@ -272,12 +272,9 @@ class Ledger:
         if not checked:
             return []
         now = self._timestamp()
-
-        def write(connection: sqlite3.Connection) -> list[Entry]:
-            here = Path.cwd()
-            return [self._planned(connection, service, one, here, now) for one in checked]
-
-        return self._write(write)
+        return self._write(
+            lambda connection: [self._planned(connection, service, one, now) for one in checked]
+        )
 
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
@@ -329,7 +326,7 @@ class Ledger:
     # -- how -------------------------------------------------------------------------------------------
 
     def _planned(
-        self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, here: Path, now: str
+        self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
     ) -> Entry:
         about = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
         planned = connection.execute(
@@ -365,7 +362,7 @@ class Ledger:
                     service,
                     checked.key,
                     position,
-                    _storable(str(here / document.path)),
+                    _storable(str(Path(document.path).absolute())),
                     document.name,
                     document.size,
                     document.sha256,

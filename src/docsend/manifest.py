@@ -95,6 +95,10 @@ class Defaults(NamedTuple):
     senders: Senders | None = None
     sender: str | None = None
 
+    def __repr__(self) -> str:
+        """Say nothing of whom."""
+        return f"Defaults({self.stated!r})"
+
 
 class Manifest:
     """A batch file that can be read, again and again: its rows are made anew each time.

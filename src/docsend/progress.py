@@ -102,7 +102,7 @@ def rows(told: Told, total: int | None, reader: Reader) -> Iterator[Callable[...
     def count(done: int, failed: int = 0) -> None:
         nonlocal drawn
         now = time.monotonic()
-        if now - drawn < _DRAWN_S:
+        if total is None and now - drawn < _DRAWN_S:
             return
         drawn = now
         elapsed = progress.tasks[0].elapsed or 0

@@ -217,7 +217,7 @@ class Runner:
         group: list[Read] = []
         ready: list[_Ready] = []
         try:
-            while not ready and self._read_into(group):
+            while not (ready or self._is_stopped) and self._read_into(group):
                 for row, checked, problems in [self._batch.check(each) for each in group]:
                     if isinstance(checked, CheckedSubmission):
                         ready.append(_Ready(row, checked, problems))

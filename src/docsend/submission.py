@@ -15,7 +15,7 @@ import json
 import re
 import unicodedata
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -231,6 +231,10 @@ class CheckedSubmission(_Kept):
     same submission. `key` names the content (see `key_of`); `occurrence` above 1 means that the sender
     wants the same content sent once more.
     """
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        """Refuse: it is what was checked, and its key is of that."""
+        raise AttributeError(f"{name} of a checked submission does not change")
 
     def __repr__(self) -> str:
         """Say what it is about, and nothing of whom."""
