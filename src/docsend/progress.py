@@ -111,7 +111,7 @@ def rows(told: Told, total: int | None, reader: Reader) -> Iterator[Callable[...
         if failed:
             parts.append(Phrase("{count:,} not received", count=failed))
         if elapsed > 1:
-            parts.append(Phrase("{rate:.0f} a second", rate=done / elapsed))
+            parts.append(Phrase("{rate:,.0f} a second", rate=done / elapsed))
         counts = reader.text(joined(parts), isolated=True)
         progress.update(task, completed=done, counts=counts, refresh=total is None)
 

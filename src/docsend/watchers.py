@@ -74,7 +74,7 @@ class Heartbeat:
         parts: list[str] = [self._told.so_far(done, self._total)]
         if failed:
             parts.append(Phrase("{count:,} not received", count=failed))
-        parts.append(Phrase("{rate:.0f} a second", rate=rate))
+        parts.append(Phrase("{rate:,.0f} a second", rate=rate))
         if self._total and rate:
             parts.append(Phrase("{duration} left", duration=duration((self._total - done) / rate)))
         self._streams.say(joined(parts))
