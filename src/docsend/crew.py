@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
@@ -52,8 +52,7 @@ def _shared(
         helpers: list[_Helper] = []
         with _uninterrupted():
             for place in range(1, size):
-                turns = itertools.islice(others, place - 1, None, size)
-                helpers.append(_Helper(turns, work, helpers))
+                helpers.append(_Helper(itertools.islice(others, place - 1, None, size), work))
                 crew.callback(helpers[-1].dismiss)
         for number, piece in enumerate(itertools.chain([first], others)):
             place = number % size
@@ -85,10 +84,8 @@ def _uninterrupted() -> Iterator[None]:
 class _Helper:
     """A copy of this process that works on every piece whose turn it is."""
 
-    def __init__(
-        self, turns: Iterator[_Piece], work: Callable[[_Piece], object], before: Sequence[_Helper]
-    ) -> None:
-        """Begin to help, as the next one after those `before`; without room for one more, do not."""
+    def __init__(self, turns: Iterator[_Piece], work: Callable[[_Piece], object]) -> None:
+        """Begin to help; without room for one more process, do not."""
         self._process: int | None = None
         self._results: BinaryIO | None = None
         if sys.platform != "linux":
@@ -99,7 +96,7 @@ class _Helper:
             try:
                 self._process = os.fork()
                 if self._process == 0:
-                    _help(turns, work, writing, [*before, self])
+                    self._help(turns, work, writing)
             finally:
                 os.close(writing)
 
@@ -130,31 +127,27 @@ class _Helper:
             self._results.close()
             self._results = None
 
+    def _help(self, turns: Iterator[_Piece], work: Callable[[_Piece], object], writing: int) -> NoReturn:
+        """Be the copy: write a result after the other, and end without a word, whatever happens."""
+        status = 1
+        try:
+            import pickle  # noqa: PLC0415
 
-def _help(
-    turns: Iterator[_Piece], work: Callable[[_Piece], object], writing: int, helpers: Sequence[_Helper]
-) -> NoReturn:
-    """Be a helper: write a result after the other, and end without a word, whatever happens."""
-    status = 1
-    try:
-        import pickle  # noqa: PLC0415
-
-        # A Ctrl-C is for the one whom the user has called; it dismisses us.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if sys.platform != "win32":
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        for helper in helpers:
-            helper.leave()
-        _fall_silent(but=writing)
-        with os.fdopen(writing, "wb") as results:
-            for piece in turns:
-                content = pickle.dumps(work(piece), pickle.HIGHEST_PROTOCOL)
-                results.write(len(content).to_bytes(_LENGTH, "big") + content)
-                results.flush()
-        status = 0
-    finally:
-        os._exit(status)
+            # A Ctrl-C is for the one whom the user has called; it dismisses us.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if sys.platform != "win32":
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            self.leave()
+            _fall_silent(but=writing)
+            with os.fdopen(writing, "wb") as results:
+                for piece in turns:
+                    content = pickle.dumps(work(piece), pickle.HIGHEST_PROTOCOL)
+                    results.write(len(content).to_bytes(_LENGTH, "big") + content)
+                    results.flush()
+            status = 0
+        finally:
+            os._exit(status)
 
 
 def _fall_silent(*, but: int) -> None:
