@@ -28,8 +28,9 @@ import bad_manifests
 import doubles
 import samples
 from conftest import PERSON
-from docsend import documents
+from docsend import documents, progress, watchers
 from docsend import manifest as manifests
+from docsend.language import Reader
 from docsend.ledger import Ledger
 from docsend.submission import Submission
 
@@ -773,6 +774,25 @@ def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path
         assert f"{counts['received']} received".encode() in out
         assert run("send", "--batch", file, "--service", url).code == 0
     assert sandbox.count() == 60
+
+
+def test_options_for_all_rows_say_nothing_of_whom_when_they_are_printed() -> None:
+    stated = Submission(to="benefits", id_number=PERSON, booklet="77431", mobile="0501234567")
+    shown = repr(manifests.Defaults(stated, stated.said()))
+    assert "benefits" in shown
+    assert not any(number in shown for number in (PERSON, "77431", "0501234567"))
+
+
+def test_a_bunch_of_rows_that_ended_is_drawn_to_the_last(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.rows(watchers.SENT, 24, Reader("en")) as count:
+        for done in range(1, 9):
+            count(done)
+        time.sleep(0.3)  # it is drawn ten times a second
+        shown = sys.stderr.getvalue()
+    assert "8/24 rows" in shown, shown
 
 
 def test_after_a_signal_no_row_is_looked_at_any_more_though_none_can_be_sent(

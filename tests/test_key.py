@@ -130,6 +130,15 @@ def test_fingerprints_are_the_same_if_and_only_if_keys_are(tmp_path_factory, one
     assert (first.released().fingerprint, first.released().key) == (first.fingerprint, first.key)
 
 
+def test_what_was_checked_does_not_change_any_more(tmp_path) -> None:
+    submission = checked(tmp_path)
+    before = submission.key
+    for name in ("key", "declared", "documents", "anything"):
+        with pytest.raises(AttributeError):
+            setattr(submission, name, "forged")
+    assert submission.key == before
+
+
 def test_only_rules_check_makes_a_checked_submission() -> None:
     makers = [
         path.name

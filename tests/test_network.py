@@ -42,6 +42,15 @@ def over_tls(certificate: trustme.LeafCert):
         yield url.replace("http://", "https://"), asked
 
 
+def trusted(authority: trustme.CA, tmp_path, monkeypatch) -> ssl.SSLContext:
+    """Let the authority be one of the system's; give what serves TLS as 127.0.0.1."""
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 def test_a_certificate_of_the_system_s_store_is_accepted(
     run, payslip, authority, tmp_path, monkeypatch
 ) -> None:
@@ -221,10 +230,7 @@ def test_this_machine_is_reached_without_a_proxy(run, shared_sandbox, payslip, m
 def test_a_proxy_s_tunnel_that_drips_is_given_up(run, payslip, authority, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(connection, "_CONNECT_S", 0.6)
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    tls = trusted(authority, tmp_path, monkeypatch)
 
     def drip(plain: socket.socket) -> None:
         with tls.wrap_socket(plain, server_side=True) as near:
@@ -289,10 +295,7 @@ def test_an_answer_that_pours_without_end_is_given_up(
 ) -> None:
     monkeypatch.setattr(service, "_GRACE_S", 0.5)
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    tls = trusted(authority, tmp_path, monkeypatch)
     more = (b"1\r\na\r\n" if start else b"HTTP/1.1 103 Early Hints\r\n\r\n") * 100
 
     def pour(plain: socket.socket) -> None:

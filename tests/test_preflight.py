@@ -196,11 +196,16 @@ def test_no_helper_outlives_the_one_who_called_it(sign, fate) -> None:
     assert are_gone(process.pid)
 
 
-@needs_crew
-def test_ctrl_c_does_not_wait_for_a_helper_that_hangs() -> None:
+def with_a_helper_that_hangs() -> subprocess.Popen[str]:
     process = worked("is slow")
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=1.5)
+    return process
+
+
+@needs_crew
+def test_ctrl_c_does_not_wait_for_a_helper_that_hangs() -> None:
+    process = with_a_helper_that_hangs()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     process.communicate(timeout=10)
     assert process.returncode != 0
@@ -217,9 +222,7 @@ def test_an_interruption_while_helpers_begin_leaves_none() -> None:
 
 @needs_crew
 def test_nobody_waits_for_a_helper_of_one_that_was_killed() -> None:
-    process = worked("is slow")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=1.5)
+    process = with_a_helper_that_hangs()
     process.kill()
     process.communicate(timeout=5)  # to the end of what it writes
     os.killpg(process.pid, signal.SIGKILL)
