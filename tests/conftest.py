@@ -55,10 +55,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, guard: pytest.MonkeyPatch) ->
     """Give every test a home of its own, and no environment that somebody else set up."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        # A test that wants a narrow terminal or another encoding says so itself.
-        is_of_terminals = name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODING")
+        # A test that wants a narrow terminal, another encoding or no buffers says so itself.
+        is_of_terminals = name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
+        is_of_streams = name in ("PYTHONIOENCODING", "PYTHONUNBUFFERED")
         is_ours = name.startswith(("DOCSEND_", "XDG_", "LC_")) or name.lower().endswith("_proxy")
-        if is_ours or is_of_terminals:
+        if is_ours or is_of_terminals or is_of_streams:
             guard.delenv(name)
     for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
         guard.setenv(name, str(home))

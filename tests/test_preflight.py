@@ -33,7 +33,7 @@ _WATCHED = """
 import os, sys
 os.register_at_fork(after_in_parent=lambda: os.write(2, b"a helper begins\\n"))
 from docsend.__main__ import run
-sys.exit(run())
+run()
 """
 
 

@@ -192,6 +192,29 @@ def test_a_stream_that_is_closed_or_not_read_stops_nothing(sandbox, payslip, clo
     assert sandbox.count() == 1
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "| true"])
+@pytest.mark.parametrize("argv", ["--version", "--help", "send --help", "_complete send --"])
+def test_what_is_answered_at_once_needs_nobody_who_reads_it(argv, closed) -> None:
+    script = f"set -o pipefail; {sys.executable} -m docsend {argv} {closed}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_what_was_written_without_a_flush_is_not_lost_at_the_end(full) -> None:
+    script = (
+        "import sys; from docsend import __main__ as command\n"
+        "command._run = lambda words: print('receipt') or 0\n"
+        "command.run()"
+    )
+    into = [subprocess.PIPE, full]
+    heard, lost = (
+        subprocess.run([sys.executable, "-c", script], stdout=to, stderr=subprocess.PIPE, check=False)
+        for to in into
+    )
+    assert (heard.returncode, heard.stdout, heard.stderr) == (0, b"receipt\n", b"")
+    assert (lost.returncode, lost.stderr) == (8, b"")
+
+
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(
     spawn, sandbox, payslip, full, as_json
@@ -208,6 +231,7 @@ def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(
 @pytest.mark.parametrize(
     ("argv", "code"),
     [
+        ("--version", 8),
         ("--help", 8),
         ("receipts --help", 8),
         ("catalog", 8),
@@ -220,6 +244,7 @@ def test_a_full_disk_behind_stdout_leaves_a_failure_its_code(spawn, full, argv, 
     assert outcome.code == code
     assert "No space left" in outcome.err
     assert "Traceback" not in outcome.err
+    assert "Exception ignored" not in outcome.err
 
 
 def test_talk_that_nobody_can_keep_stops_nothing(spawn, sandbox, payslip, full) -> None:

@@ -1,23 +1,38 @@
 """The installed command. Answers --version and a Tab before much is imported, then opens the command line."""
 
 import gc
+import os
 import sys
 
 from docsend import __version__
 
 
-def run() -> int:
-    """Run `docsend` with the process's own arguments and return its exit code."""
+def run() -> None:
+    """Run `docsend` with the process's own arguments, and end the process with its exit code."""
     code = _run(sys.argv[1:])
-    # What is left goes with the process: to look for garbage in it first is a tenth of a short run.
-    gc.freeze()
-    return code
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except BrokenPipeError:
+        pass  # nobody reads any more
+    except OSError:
+        from docsend.errors import ExitCode  # noqa: PLC0415 - only a failure needs it
+
+        code = code or ExitCode.LOCAL
+    # What was opened is closed, and what was promised is on the disk. Python would now take its modules apart
+    # one by one, which is a twentieth of a short run: they go with the process.
+    os._exit(code)
 
 
 def _run(words: list[str]) -> int:
-    if words == ["--version"]:
-        sys.stdout.write(f"docsend {__version__}\n")
-        return 0
+    if words == ["--version"] and sys.stdout is not None:
+        try:
+            os.write(sys.stdout.fileno(), f"docsend {__version__}\n".encode())
+        except OSError:
+            pass  # the command line tries again, and says what fails
+        else:
+            return 0
     if words[:1] == ["_complete"]:
         from docsend import completion  # noqa: PLC0415 - and a Tab must not pay for Typer
 
@@ -30,4 +45,4 @@ def _run(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    run()

@@ -59,9 +59,10 @@ def main(words: Sequence[str]) -> int:
         lines = [
             "".join(c if c.isprintable() or c in "\t\u00a0\u202f" else "?" for c in line) for line in lines
         ]
-        # In UTF-8, whatever the locale: labels may be Hebrew.
-        sys.stdout.buffer.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            # In UTF-8, whatever the locale: labels may be Hebrew.
+            sys.stdout.buffer.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+            sys.stdout.flush()
     return 0
 
 
