@@ -30,6 +30,13 @@ COMMANDS = {
 }
 
 
+# Of each app. Rich help would double the time that every command needs to start.
+_HOW: dict[str, Any] = {
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "add_completion": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 # No fault of the program: it may meet them wherever it writes.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 
@@ -69,51 +76,44 @@ class _Root(typer.core.TyperGroup):
     reader: Reader | None = None
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as Typer calls it
-        return [name for name in COMMANDS if name in self.commands]
+        return list(self.commands)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args[0] in COMMANDS and args[0] not in getattr(self, "loaded", ()):
-            self.commands[args[0]] = tree(args[0], reader=self.reader).commands[args[0]]
+        if args[0] in COMMANDS:
+            self.commands[args[0]] = _command(args[0], self.reader)
         return super().resolve_command(ctx, args)
 
 
-def tree(*names: str, reader: Reader | None = None) -> Any:
-    """Make the command line, of these commands or of all: the group that Typer makes of it.
-
-    With a reader its help is in the reader's language.
-    """
-    app = _app()
-    for name in names or COMMANDS:
-        importlib.import_module(f"docsend.cli.{name}").register(app)
-    root: Any = typer.main.get_command(app)
-    root.loaded = names or tuple(COMMANDS)
-    for name in root.loaded:
-        root.commands[name].short_help = COMMANDS[name]
-    return _translated(root, reader)
+def tree() -> Any:
+    """Make the whole command line: the group that Typer makes of it, with all its commands."""
+    root = _names()
+    root.commands = {name: _command(name) for name in COMMANDS}
+    return root
 
 
-def _names(reader: Reader | None) -> Any:
+def _names(reader: Reader | None = None) -> Any:
     """Make the command line of names alone: for its help, and for options that stand before a command."""
-    app = _app()
-    for name, short_help in COMMANDS.items():
-        app.command(name, short_help=short_help)(lambda: None)
-    root: Any = typer.main.get_command(app)
-    root.reader = reader
-    return _translated(root, reader)
-
-
-def _app() -> typer.Typer:
-    app = typer.Typer(
-        cls=_Root,
-        # Rich help would double the time that every command needs to start.
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
+    app = typer.Typer(cls=_Root, **_HOW)
     epilog = "`docsend COMMAND --help` tells the exit codes of each command."
     app.callback(epilog=epilog)(taking_common_options(_root, [_VERSION]))
-    return app
+    root: Any = typer.main.get_command(app)
+    root.reader = reader
+    root.commands = {
+        name: typer.core.TyperCommand(name, short_help=short_help) for name, short_help in COMMANDS.items()
+    }
+    return _translated(root, reader)
+
+
+def _command(name: str, reader: Reader | None = None) -> Any:
+    """Make one command, or a group of them, without those beside it."""
+    app = typer.Typer(**_HOW)
+    importlib.import_module(f"docsend.cli.{name}").register(app)
+    command: Any = typer.main.get_command(app)
+    if command.name != name:  # Typer puts a group into another one
+        command = command.commands[name]
+    command.short_help = COMMANDS[name]
+    command.context_settings = _HOW["context_settings"]
+    return _translated(command, reader)
 
 
 def _translated(root: Any, reader: Reader | None) -> Any:
@@ -148,8 +148,11 @@ def _call(argv: Sequence[str]) -> int:
     try:
         language = _language(argv)
         reader = None if language == "en" else Reader(language)
-        root = tree(argv[0], reader=reader) if argv[0] in COMMANDS else _names(reader)
-        code = root(args=list(argv), prog_name="docsend", standalone_mode=False)
+        name, *words = argv
+        if name in COMMANDS:  # without the root, which it has no need of
+            code = _command(name, reader)(args=words, prog_name=f"docsend {name}", standalone_mode=False)
+        else:
+            code = _names(reader)(args=list(argv), prog_name="docsend", standalone_mode=False)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop) from None
     except typer.Abort:
