@@ -66,7 +66,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
 _NEEDED = (
     "docsend.cli.app",
     "docsend.cli.sandbox",
+    "docsend.cli.session",
     "docsend.cli.send",
+    "docsend.cli.single",
     "docsend.console",
     "docsend.ledger",
     "docsend.patience",

@@ -59,7 +59,7 @@ BUGS = (
                 "",
             ),
             (
-                "cli/send.py",
+                "cli/single.py",
                 "        session.console.received(received, checked, delivery.receipt)\n",
                 (
                     "        session.console.received(received, checked, delivery.receipt)\n"

@@ -1,10 +1,8 @@
-"""The command line's root, and the one border where errors become words and exit codes."""
+"""The command line's root: its commands, and the one border that no error passes."""
 
-import errno
 import importlib
 import inspect
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -13,9 +11,9 @@ import typer
 import typer.core
 
 from docsend import __version__, signals
-from docsend.cli.session import taking_common_options
-from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
-from docsend.language import Language, Phrase, Reader, spoken
+from docsend.cli.command import taking_common_options
+from docsend.errors import ExitCode
+from docsend.language import Language, Reader, spoken
 
 # In the order of the help, with what it says of each in its list. Each is a module with a `register(app)`.
 COMMANDS = {
@@ -28,8 +26,6 @@ COMMANDS = {
     "doctor": "Look at version, paths, service, keyring, ledger, clock, terminal.",
     "sandbox": "Run a whole service on this machine, for trying and testing.",
 }
-
-
 # Of each app. Rich help would double the time that every command needs to start.
 _HOW: dict[str, Any] = {
     "rich_markup_mode": None,
@@ -37,12 +33,6 @@ _HOW: dict[str, Any] = {
     "add_completion": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-# No fault of the program: it may meet them wherever it writes.
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
-
-
-class _Bug(DocsendError):
-    exit_code = ExitCode.BUG
 
 
 def _print_version(asked: bool) -> None:
@@ -127,60 +117,33 @@ def _translated(root: Any, reader: Reader | None) -> Any:
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code (see `docsend.errors`); nothing is raised."""
     _let_streams_write_anything()
+    language = _language(argv)
     try:
         with signals.raised():
-            return _run(argv)
-    except DocsendError as error:
-        return _report(error, argv)
-    except Exception as error:  # noqa: BLE001 - the last border: a bug is reported, not thrown at the user
-        bug = _bug(error, with_trace="-v" in argv or "--verbose" in argv)
-        return _report(bug, argv)
+            if argv:
+                return _run(argv, language)
+            _run(["--help"], language)
+            return ExitCode.USAGE
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - also a bug is told, not thrown at the user
+        from docsend.cli import failure  # noqa: PLC0415 - only a failure pays for it
+
+        return failure.told(error, argv, language)
 
 
-def _run(argv: Sequence[str]) -> int:
-    if not argv:
-        _call(["--help"])
-        return ExitCode.USAGE
-    return _call(argv)
-
-
-def _call(argv: Sequence[str]) -> int:
+def _run(argv: Sequence[str], language: Language) -> int:
+    reader = None if language == "en" else Reader(language)
+    name, *words = argv
     try:
-        language = _language(argv)
-        reader = None if language == "en" else Reader(language)
-        name, *words = argv
-        if name in COMMANDS:  # without the root, which it has no need of
+        if name in COMMANDS:  # which has no need of the root
             code = _command(name, reader)(args=words, prog_name=f"docsend {name}", standalone_mode=False)
         else:
             code = _names(reader)(args=list(argv), prog_name="docsend", standalone_mode=False)
-    except KeyboardInterrupt as stop:
-        raise Interrupted.by(stop) from None
-    except typer.Abort:
-        raise Interrupted(Phrase("interrupted")) from None
     except SystemExit as stop:
         # Typer writes its help itself, and leaves this way when nobody reads it: `docsend --help | true`.
         if isinstance(stop.__context__, BrokenPipeError):
             return ExitCode.RECEIVED
         raise
-    except OSError as error:
-        if error.errno not in _OF_THE_DISK:
-            raise
-        raise LocalFailure(
-            Phrase("the disk failed: {reason}", reason=error.strerror),
-            Phrase("look at its space and its state"),
-        ) from error
-    except typer.TyperException as error:
-        raise _usage(error) from error
     return int(code or 0)
-
-
-def _report(error: DocsendError, argv: Sequence[str]) -> int:
-    from docsend import result  # noqa: PLC0415 - only a failure pays for its report
-    from docsend.console import Console  # noqa: PLC0415
-
-    console = Console(as_json=_asks_for_json(argv), language=_language(argv))
-    console.failure(error, result.of_error(error))
-    return int(error.code)
 
 
 def _let_streams_write_anything() -> None:
@@ -188,81 +151,6 @@ def _let_streams_write_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _usage(error: typer.TyperException) -> UsageFault:
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "docsend"
-    return UsageFault(_of_typer(message), Phrase("`{path} --help` tells what it takes", path=path))
-
-
-# What Typer says of a command line, and how it is said here.
-_OF_TYPER = (
-    (r"No such option: (?P<option>\S+)", Phrase("no such option: {option}")),
-    (
-        r"No such option: (?P<option>\S+) \(Possible options: (?P<close>.+)\)",
-        Phrase("no such option: {option}; did you mean {close}?"),
-    ),
-    (
-        r"No such option: (?P<option>\S+) Did you mean (?P<close>.+)\?",
-        Phrase("no such option: {option}; did you mean {close}?"),
-    ),
-    (r"No such command '(?P<command>.*)'", Phrase("no such command: {command}")),
-    (
-        r"No such command '(?P<command>.*)'\. Did you mean '(?P<close>.+)'\?",
-        Phrase("no such command: {command}; did you mean {close}?"),
-    ),
-    (r"Missing command", Phrase("missing: the command")),
-    (r"Missing argument '(?P<name>.*)'", Phrase("missing: {name}")),
-    (r"Missing option '(?P<name>.*)'", Phrase("missing: {name}")),
-    (r"Option '(?P<option>.+)' requires (?:an|\d+) arguments?", Phrase("{option} needs a value")),
-    (r"Option '(?P<option>.+)' does not take a value", Phrase("{option} takes no value")),
-    (r"Got unexpected extra argument(?:s|\(s\))? \((?P<words>.*)\)", Phrase("too many words: {words}")),
-    (
-        r"Invalid value for '(?P<name>.+)': '(?P<value>.*)' is not a valid int(?:eger)?(?: range)?",
-        Phrase("{name} takes a whole number, not {value!r}"),
-    ),
-    (
-        r"Invalid value for '(?P<name>.+)': (?P<value>\S+) is not in the range (?P<range>.+)",
-        Phrase("{name} takes a number in the range {range}, not {value}"),
-    ),
-)
-
-
-def _of_typer(message: str) -> str:
-    message = message.rstrip(".")
-    for pattern, phrase in _OF_TYPER:
-        if found := re.fullmatch(pattern, message, re.DOTALL):
-            named = {name: value.replace("'", "") for name, value in found.groupdict().items()}
-            return phrase.about(**named)
-    return message[:1].lower() + message[1:]
-
-
-def _bug(error: Exception, *, with_trace: bool) -> _Bug:
-    """Tell where it happened. No values and no texts of exceptions: they could be somebody's identity."""
-    if with_trace:
-        import traceback  # noqa: PLC0415 - only for a bug
-
-        cause: BaseException | None = error
-        while cause is not None:
-            sys.stderr.write("".join(traceback.format_tb(cause.__traceback__)) + f"{type(cause).__name__}\n")
-            cause = cause.__cause__ or cause.__context__
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
-    return _Bug(
-        Phrase(
-            "a bug in docsend {version}: {kind} at {where}",
-            version=__version__,
-            kind=type(error).__name__,
-            where=where,
-        ),
-        Phrase(
-            "please report it, with what --verbose shows. Nothing is lost: the ledger knows how far it came"
-        ),
-    )
 
 
 def _language(argv: Sequence[str]) -> Language:
@@ -278,12 +166,6 @@ def _language(argv: Sequence[str]) -> Language:
         return spoken(flag, os.environ)
     except ValueError:
         return "en"
-
-
-def _asks_for_json(argv: Sequence[str]) -> bool:
-    """Tell whether --json was given, when the command line itself could not be understood."""
-    before_files = list(argv)[: list(argv).index("--")] if "--" in argv else argv
-    return "--json" in before_files
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from docsend.cli.send import require_sender
-from docsend.cli.session import Session
+from docsend.cli.single import require_sender
 from docsend.errors import ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.language import Phrase
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from docsend.account import Account
     from docsend.batch import Batch, Outcome, Share
+    from docsend.cli.session import Session
     from docsend.ledger import Ledger
     from docsend.preflight import Plan
     from docsend.report import Report
@@ -38,7 +38,7 @@ class Options(NamedTuple):
     sender: str | None = None
 
 
-def print_template(session: Session, form: str) -> None:
+def print_template(session: "Session", form: str) -> None:
     """Print an example manifest, to be filled in."""
     from docsend import manifest  # noqa: PLC0415
 
@@ -47,7 +47,7 @@ def print_template(session: Session, form: str) -> None:
     session.console.template(manifest.template(form))
 
 
-def run(session: Session, stated: "Submission", options: Options) -> None:
+def run(session: "Session", stated: "Submission", options: Options) -> None:
     """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
     from docsend import batch as batches  # noqa: PLC0415 - --help does without
     from docsend import manifest as manifests  # noqa: PLC0415
@@ -100,7 +100,7 @@ def _share(stated: str | None) -> "Share | None":
     return Share(int(found[1]), int(found[2]))
 
 
-def _end_before_sending(session: Session, batch: "Batch", plan: "Plan", report: "Report | None") -> None:
+def _end_before_sending(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None") -> None:
     """Report what the first pass found, and end: nothing is sent."""
     from docsend.batch import Outcome  # noqa: PLC0415
 
@@ -118,7 +118,7 @@ def _end_before_sending(session: Session, batch: "Batch", plan: "Plan", report: 
     raise typer.Exit(ExitCode.FAULTY if plan.faulty else ExitCode.RECEIVED)
 
 
-def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None", jobs: int) -> None:
+def _send(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None", jobs: int) -> None:
     from docsend import signals  # noqa: PLC0415
     from docsend.batch import Outcome  # noqa: PLC0415
 
@@ -159,14 +159,14 @@ def _send(session: Session, batch: "Batch", plan: "Plan", report: "Report | None
         raise typer.Exit(ExitCode.SOME_ROWS)
 
 
-def _stop(session: Session, runner: "Runner") -> None:
+def _stop(session: "Session", runner: "Runner") -> None:
     runner.stop()
     session.console.say(Phrase("ending what is on its way; Ctrl-C again ends at once"))
 
 
 @contextlib.contextmanager
 def _runner(
-    session: Session,
+    session: "Session",
     batch: "Batch",
     plan: "Plan",
     ledger: "Ledger",
@@ -191,7 +191,7 @@ def _runner(
         )
 
 
-def _tell(session: Session, outcome: "Outcome", report: "Report | None") -> None:
+def _tell(session: "Session", outcome: "Outcome", report: "Report | None") -> None:
     if report is not None:
         report.add(outcome)
     endpoint = session.settings.endpoint

@@ -1,13 +1,16 @@
 """`docsend catalog`: what can be sent where, under which code."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.session import Session, command
+from docsend.cli.command import command
 from docsend.errors import ExitCode, LocalFailure, Unfinished, UsageFault
 from docsend.language import Phrase
+
+if TYPE_CHECKING:
+    from docsend.cli.session import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED)
 
@@ -24,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def catalog(
-    session: Session,
+    session: "Session",
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -65,7 +68,7 @@ def catalog(
     )
 
 
-def _update(session: Session) -> None:
+def _update(session: "Session") -> None:
     """Fetch the service's catalog if it is another one than the copy here, and keep it."""
     from docsend import catalog, disk  # noqa: PLC0415 - a search does without
 

@@ -1,9 +1,14 @@
 """`docsend doctor`: a look at everything that docsend stands on."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from docsend.cli.session import Session, command
+from docsend.cli.command import command
 from docsend.errors import ExitCode
+
+if TYPE_CHECKING:
+    from docsend.cli.session import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED, ExitCode.REFUSED)
 
@@ -19,7 +24,7 @@ def register(app: typer.Typer) -> None:
     )(doctor)
 
 
-def doctor(session: Session) -> None:
+def doctor(session: "Session") -> None:
     """Look at everything that docsend stands on, and say what is in the way, with a cure.
 
     Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.session import Key, Session
+from docsend.cli.command import Key
 from docsend.errors import ExitCode, LocalFailure, UsageFault
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
+    from docsend.cli.session import Session
     from docsend.ledger import Entry
     from docsend.submission import Receipt
 
@@ -24,7 +25,7 @@ _STDOUT = "-"
 
 
 def export(
-    session: Session,
+    session: "Session",
     key: Key,
     *,
     form: Annotated[
@@ -90,7 +91,7 @@ def _without_receipt(entry: "Entry") -> UsageFault:
     )
 
 
-def _refuse_what_stdout_cannot_take(session: Session, form: str) -> None:
+def _refuse_what_stdout_cannot_take(session: "Session", form: str) -> None:
     if session.settings.as_json and form != "json":
         raise UsageFault(
             Phrase("with --json, standard output is for the result"),
@@ -132,7 +133,7 @@ def _write(file: Path, content: bytes) -> None:
 # -- what is written ---------------------------------------------------------------------------------------
 
 
-def _pdf(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
+def _pdf(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     try:
         from docsend import proof_pdf  # noqa: PLC0415 - an extra, and slow to import
     except ModuleNotFoundError as error:
@@ -150,7 +151,7 @@ def _pdf(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None)
     return proof_pdf.write(page, Reader(session.settings.language), safe)
 
 
-def _text(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
+def _text(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     from docsend import proof  # noqa: PLC0415 - --help does without
     from docsend.language import Reader  # noqa: PLC0415
     from docsend.streams import safe  # noqa: PLC0415
@@ -160,7 +161,7 @@ def _text(session: Session, entry: "Entry", receipt: "Receipt", whom: str | None
     return proof.as_text(page, words).encode("utf-8", "backslashreplace")
 
 
-def _json(_session: Session, entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
+def _json(_session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     import json  # noqa: PLC0415 - --help does without
 
     from docsend import proof, shapes  # noqa: PLC0415

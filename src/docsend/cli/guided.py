@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docsend import documents, guide, rules
-from docsend.cli import send
-from docsend.cli.session import Session
+from docsend.cli import single
 from docsend.errors import Interrupted
 from docsend.language import Phrase
 from docsend.submission import Submission
 
 if TYPE_CHECKING:
     from docsend.catalog import Destination
+    from docsend.cli.session import Session
     from docsend.guide import Guided
     from docsend.submission import Document, UnreadDocument
 
 
 def run(
-    session: Session,
+    session: "Session",
     stated: Submission,
     paths: Sequence[Path],
     *,
@@ -32,7 +32,7 @@ def run(
     most = rules.largest_document(stated, catalog)
     looked_at = stated.of(documents.read_all(paths, at_most=most))
     if not guide.missing(looked_at, catalog):
-        send.check_and_deliver(session, stated, paths, dry_run=dry_run, again=again)
+        single.check_and_deliver(session, stated, paths, dry_run=dry_run, again=again)
         return
     if not dry_run:
         session.settings.chosen_endpoint()  # nobody should answer ten questions in vain
@@ -40,14 +40,14 @@ def run(
     guided = replace(guided, sender=guided.sender or sender)
     checked = rules.check(guided.stated, catalog)
     if isinstance(checked, rules.Faulty):  # told in full, as of any send
-        send.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
+        single.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
         return
     session.console.summary(checked, catalog, guided.sender, session.settings.endpoint)
     of_sender = session.senders().applied(guided.sender, Submission()).said() if guided.sender else {}
     try:
         if not dry_run:
             _last_look(session)
-        send.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
+        single.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
     finally:
         # Also of what broke off, or is to wait: nobody wants to answer twice.
         command = guide.command_line(
@@ -56,7 +56,7 @@ def run(
         session.console.command(Phrase("without questions:"), command)
 
 
-def _last_look(session: Session) -> None:
+def _last_look(session: "Session") -> None:
     """Have what is shown agreed to; raise Interrupted if it is not."""
     from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
 
@@ -69,7 +69,7 @@ def _last_look(session: Session) -> None:
 
 
 def _asked(
-    session: Session, stated: Submission, paths: Sequence[Path], *, dry_run: bool
+    session: "Session", stated: Submission, paths: Sequence[Path], *, dry_run: bool
 ) -> "tuple[Guided, Sequence[Path]]":
     """Have everything answered that is missing; raise Interrupted if the person has had enough."""
     from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
@@ -77,7 +77,7 @@ def _asked(
     console, catalog, given = session.console, session.catalog(), list(paths)
 
     def read(names: list[str], so_far: Submission) -> "tuple[Document | UnreadDocument, ...]":
-        given[:] = send.files_of(names)
+        given[:] = single.files_of(names)
         return documents.read_all(given, at_most=rules.largest_document(so_far, catalog))
 
     def going_to(destination: "Destination") -> None:

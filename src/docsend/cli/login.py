@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.session import Session, command
+from docsend.cli.command import command
 from docsend.errors import DocsendError, ExitCode, UsageFault
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
+    from docsend.cli.session import Session
     from docsend.credentials import Credentials, Vault
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def login(
-    session: Session,
+    session: "Session",
     *,
     code: Annotated[str | None, typer.Option("--code", metavar="CODE", help="The account's code.")] = None,
     password_stdin: Annotated[
@@ -54,7 +55,7 @@ def login(
         _sign_in(session, session.vault(), code, password_stdin=password_stdin)
 
 
-def _sign_in(session: Session, vault: "Vault", code: str | None, *, password_stdin: bool) -> None:
+def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_stdin: bool) -> None:
     from docsend.account import Account  # noqa: PLC0415 - --help does without
 
     backend = vault.backend  # first, so that nobody is asked in vain
@@ -66,7 +67,7 @@ def _sign_in(session: Session, vault: "Vault", code: str | None, *, password_std
     session.console.signed_in(session.settings.chosen_endpoint().name, backend, expires_in)
 
 
-def _credentials(session: Session, code: str | None, *, password_stdin: bool) -> "Credentials":
+def _credentials(session: "Session", code: str | None, *, password_stdin: bool) -> "Credentials":
     """Take code and password from where they were said to be, and ask for the rest, if anybody is there."""
     from docsend.credentials import Credentials, first_line, read_password_file  # noqa: PLC0415
 
@@ -106,7 +107,7 @@ _ASKED = {
 }
 
 
-def _asked(session: Session, what: str) -> str:
+def _asked(session: "Session", what: str) -> str:
     """Ask without echo; raise UsageFault if nothing is answered."""
     question, none_given = _ASKED[what]
     try:
@@ -118,7 +119,7 @@ def _asked(session: Session, what: str) -> str:
     return answer
 
 
-def _status(session: Session) -> None:
+def _status(session: "Session") -> None:
     account, where = session.account(), session.account_source()
     session.console.sign_in_status(
         session.settings.chosen_endpoint().name,
@@ -128,7 +129,7 @@ def _status(session: Session) -> None:
     )
 
 
-def _forget(session: Session, vault: "Vault") -> None:
+def _forget(session: "Session", vault: "Vault") -> None:
     """End the session at the service, if it can be reached, and remove everything from the keyring."""
     token = vault.token()
     was_there = vault.forget()

@@ -1,20 +1,22 @@
 """`docsend receipts merge`: the reports of several machines, or of several runs, become one."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.session import Session
 from docsend.errors import ExitCode
 from docsend.language import Phrase
+
+if TYPE_CHECKING:
+    from docsend.cli.session import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SOME_ROWS)
 EXAMPLE = "docsend receipts merge result-*.csv > result.csv"
 
 
 def merge(
-    session: Session,
+    session: "Session",
     reports: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="Files that --report wrote.")],
 ) -> None:
     """Join the reports of shares or of repeated runs of one batch, and print the result as CSV.

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.cli import export, merge, resume
-from docsend.cli.session import Key, Session, command
+from docsend.cli.command import Key, command
 from docsend.errors import ExitCode, Refused, UsageFault
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from docsend.cli.session import Session
     from docsend.ledger import Entry
     from docsend.service import Service
 
@@ -42,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(
-    session: Session,
+    session: "Session",
     *,
     most: Annotated[int | None, typer.Option("--most", metavar="N", min=1, help="Only the latest N.")] = None,
 ) -> None:
@@ -59,7 +60,7 @@ def list_(
 
 
 def show(
-    session: Session,
+    session: "Session",
     key: Key,
     *,
     ask: Annotated[bool, typer.Option("--ask", help="Ask the service what it knows of it, too.")] = False,
@@ -74,7 +75,7 @@ def show(
     session.console.kept(entry, receipts.kept(entry))
 
 
-def withdraw(session: Session, key: Key) -> None:
+def withdraw(session: "Session", key: Key) -> None:
     """Withdraw a submission that has not been received: from then on it never can be.
 
     A submission that was interrupted may have been received all the same; then its receipt is kept, and
@@ -108,14 +109,14 @@ def withdraw(session: Session, key: Key) -> None:
     session.console.kept(entry, receipts.kept(entry))
 
 
-def _service_of(session: Session, entry: "Entry") -> "AbstractContextManager[Service]":
+def _service_of(session: "Session", entry: "Entry") -> "AbstractContextManager[Service]":
     """Open the service that a submission was sent to, signed in if it is a personal one."""
     there = session.at(entry.service)
     account = there.needed_account() if entry.to == "personal" else None
     return there.service(session.console.lines(), account)
 
 
-def _ask(session: Session, entry: "Entry") -> None:
+def _ask(session: "Session", entry: "Entry") -> None:
     from docsend.answers import Forgotten  # noqa: PLC0415 - --help does without
 
     with _service_of(session, entry) as service:

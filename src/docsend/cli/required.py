@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.cli import send
-from docsend.cli.session import Session, command
+from docsend.cli.command import command
 from docsend.errors import EXIT_MEANINGS, ExitCode, FaultySubmission
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from docsend.account import Account
+    from docsend.cli.session import Session
     from docsend.submission import Submission
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
@@ -36,7 +37,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="required")
 
 
-def list_(session: Session) -> None:
+def list_(session: "Session") -> None:
     """List the documents that the service asks the signed-in person for.
 
     While one of them is pending, its subject takes no other document.
@@ -47,7 +48,7 @@ def list_(session: Session) -> None:
 
 
 def upload(
-    session: Session,
+    session: "Session",
     id_: Annotated[str, typer.Argument(metavar="ID", help="The id of the required document.")],
     file: Annotated[str, typer.Argument(metavar="FILE", help="The document.")],
     *,
@@ -59,12 +60,14 @@ def upload(
 
     Running the same command again finishes what was interrupted and sends nothing twice.
     """
+    from docsend.cli import single  # noqa: PLC0415 - --help does without
+
     account = session.needed_account()
     stated = _stated(session, account, id_)
-    send.check_and_deliver(session, stated, [Path(file)], account=account, dry_run=dry_run)
+    single.check_and_deliver(session, stated, [Path(file)], account=account, dry_run=dry_run)
 
 
-def _stated(session: Session, account: "Account", required: str) -> "Submission":
+def _stated(session: "Session", account: "Account", required: str) -> "Submission":
     """Give the submission that a requirement asks for, from the service or from an earlier run.
 
     The service lists a requirement no more once it is met: a run whose answer was lost finds it here.

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.session import Session
 from docsend.errors import (
     DocsendError,
     ExitCode,
@@ -20,6 +19,7 @@ from docsend.errors import (
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
+    from docsend.cli.session import Session
     from docsend.console import Resumed
     from docsend.ledger import Entry, Ledger
 
@@ -30,7 +30,7 @@ EXAMPLE = "docsend receipts resume\ndocsend receipts resume --service sandbox --
 
 
 def resume(
-    session: Session,
+    session: "Session",
     keys: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY...]", help="Only these, by how their keys begin.")
     ] = None,
@@ -62,7 +62,7 @@ def resume(
         raise typer.Exit(worst)
 
 
-def _chosen(session: Session, entries: "list[Entry]", keys: Iterable[str]) -> "list[Entry]":
+def _chosen(session: "Session", entries: "list[Entry]", keys: Iterable[str]) -> "list[Entry]":
     wanted = [key.upper() for key in keys]
     for key in wanted:
         if not any(entry.key.startswith(key) for entry in entries):
@@ -79,12 +79,12 @@ def _chosen(session: Session, entries: "list[Entry]", keys: Iterable[str]) -> "l
     ]
 
 
-def _finish_all(session: Session, entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
+def _finish_all(session: "Session", entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
     for service in dict.fromkeys(entry.service for entry in entries):
         yield from _finish_those_of(session.at(service), [e for e in entries if e.service == service], ledger)
 
 
-def _finish_those_of(there: Session, entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
+def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
     from docsend import answers, receipts, send  # noqa: PLC0415 - --help does without
     from docsend.console import Resumed  # noqa: PLC0415
 
@@ -104,7 +104,7 @@ def _finish_those_of(there: Session, entries: "list[Entry]", ledger: "Ledger") -
             yield Resumed(now, receipts.kept(now), error)
 
 
-def _again(session: Session, entry: "Entry") -> str:
+def _again(session: "Session", entry: "Entry") -> str:
     """Give the command that sends it, as far as the ledger knows: it keeps no identity and no remark."""
     options = {
         "to": entry.to,

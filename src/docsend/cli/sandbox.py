@@ -1,12 +1,15 @@
 """`docsend sandbox`: a whole service on this machine, for trying and testing."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.session import Session, command, sandbox_server
+from docsend.cli.command import command
 from docsend.language import Phrase
+
+if TYPE_CHECKING:
+    from docsend.cli.session import Session
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sandbox(
-    session: Session,
+    session: "Session",
     *,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")
@@ -37,7 +40,8 @@ def sandbox(
 
     It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
     """
-    from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415 - --help does without
+    from docsend.cli.session import sandbox_server  # noqa: PLC0415 - --help does without
+    from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415
 
     server = sandbox_server()
     folder = (data or session.settings.sandbox_data).absolute()

@@ -2,14 +2,17 @@
 
 import getpass
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from docsend.cli.command import command
 from docsend.cli.identity import Email, EmployerFile, EmployerKind, IdNumber, Mobile
-from docsend.cli.session import Session, command
 from docsend.errors import ExitCode, FaultySubmission, UsageFault
 from docsend.language import Phrase
+
+if TYPE_CHECKING:
+    from docsend.cli.session import Session
 
 EXITS = (ExitCode.RECEIVED,)
 
@@ -30,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="senders")
 
 
-def list_(session: Session) -> None:
+def list_(session: "Session") -> None:
     """List the senders: people and employers whose numbers need not be written each time.
 
     `docsend send --sender NAME` names one, and so does the column `sender` of a manifest.
@@ -39,7 +42,7 @@ def list_(session: Session) -> None:
 
 
 def add(
-    session: Session,
+    session: "Session",
     name: Name,
     *,
     id_number: IdNumber = None,
@@ -91,7 +94,7 @@ def add(
     session.console.sender_kept(name, sender, has_booklet=bool(booklet))
 
 
-def remove(session: Session, name: Name) -> None:
+def remove(session: "Session", name: Name) -> None:
     """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
     from docsend import senders  # noqa: PLC0415 - --help does without
 
@@ -103,7 +106,7 @@ def remove(session: Session, name: Name) -> None:
     session.console.sender_forgotten(name)
 
 
-def _forget_booklet(session: Session, name: str) -> None:
+def _forget_booklet(session: "Session", name: str) -> None:
     """Remove the booklet number that an earlier sender of this name had, so that no other is sent with it."""
     from docsend.credentials import Booklets  # noqa: PLC0415 - --help does without
 
@@ -112,7 +115,7 @@ def _forget_booklet(session: Session, name: str) -> None:
         Booklets(backend=session.settings.keyring_backend).forget(name)
 
 
-def _booklet(session: Session, *, is_stdin: bool) -> str | None:
+def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
     """Take the booklet number from where it was said to be; None if nobody gives one."""
     from docsend.credentials import first_line  # noqa: PLC0415 - --help does without
 

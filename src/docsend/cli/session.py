@@ -1,39 +1,56 @@
-"""What every command starts with: the options that all of them take, and the wiring behind them."""
+"""One run of one command: its settings and its console, and the wiring behind them."""
 
 import contextlib
-import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from docsend.errors import EXIT_MEANINGS, ExitCode, Interrupted, LocalFailure, SignInNeeded, UsageFault
+from docsend.console import NOT_THE_INSTITUTE, Console
+from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.language import Phrase
+from docsend.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from docsend.account import Account
     from docsend.catalog import Catalog
-    from docsend.console import Console
     from docsend.credentials import Booklets, Vault
     from docsend.ledger import Entry, Ledger
     from docsend.senders import Senders
     from docsend.service import Service, Watcher
-    from docsend.settings import Settings
-
 
 _IMPATIENT_S = 5.0
 _SHORTEST_KEY = 8
-Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
 
 class Session:
     """One run of one command: its settings, its console, and what it opens."""
 
-    def __init__(self, settings: "Settings", console: "Console") -> None:
+    def __init__(self, settings: Settings, console: Console) -> None:
         self.settings = settings
         self.console = console
+
+    @classmethod
+    def begun(
+        cls,
+        *,
+        service: str | None,
+        lang: str | None,
+        as_json: bool,
+        quiet: bool,
+        verbose: bool,
+        no_input: bool,
+    ) -> "Session":
+        """Begin a run that was given these common options."""
+        settings = resolve(
+            service=service,
+            language=lang,
+            as_json=as_json,
+            quiet=quiet,
+            verbose=verbose,
+            no_input=no_input,
+        )
+        return cls(settings, Console(settings))
 
     @property
     def can_ask(self) -> bool:
@@ -155,7 +172,6 @@ class Session:
 
         Up to `jobs` threads may call it at the same time; `sleep` is how they wait.
         """
-        from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415 - --help does without
         from docsend.patience import Patience  # noqa: PLC0415
         from docsend.service import Service  # noqa: PLC0415 - brings sockets and TLS
 
@@ -186,153 +202,3 @@ def sandbox_server() -> Any:
             Phrase("in the folder that docsend was installed from: pip install '.[sandbox]'"),
         ) from error
     return server
-
-
-# -- the options of every command --------------------------------------------------------------------------
-
-_COMMON: dict[str, tuple[Any, Any]] = {
-    "service": (
-        Annotated[
-            str | None,
-            typer.Option(
-                "--service",
-                metavar="NAME|URL",
-                help="Where to send: `sandbox`, a name or an address. [env: DOCSEND_SERVICE]",
-            ),
-        ],
-        None,
-    ),
-    "lang": (
-        Annotated[
-            str | None,
-            typer.Option("--lang", metavar="en|fr|he", help="Language of messages, help and labels."),
-        ],
-        None,
-    ),
-    "as_json": (
-        Annotated[bool, typer.Option("--json", help="Print the result as JSON, on failure too.")],
-        False,
-    ),
-    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No talk, only errors.")], False),
-    "verbose": (
-        Annotated[bool, typer.Option("--verbose", "-v", help="Tell more: addresses, folders, traces.")],
-        False,
-    ),
-    "no_input": (Annotated[bool, typer.Option("--no-input", help="Never ask.")], False),
-}
-
-
-# What any command may end with; the others are its own.
-_ALWAYS = (ExitCode.BUG, ExitCode.USAGE, ExitCode.LOCAL, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
-
-
-def command(
-    app: typer.Typer,
-    name: str | None,
-    *,
-    exits: tuple[ExitCode, ...],
-    example: str,
-    done: str = "done",
-    without: tuple[str, ...] = (),
-    **more: Any,
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command: it gets a Session, the common options, an example and its exit codes.
-
-    Without a name it is what a group of commands does by itself, when none of them is asked for. `done` says
-    what exit code 0 means, `without` names the common options that mean nothing to it.
-    """
-
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-
-        def run(context: typer.Context, common: dict[str, Any], **values: Any) -> None:
-            if name is None and context.invoked_subcommand is not None:
-                _refuse_what_would_be_lost(context, values)
-                return
-            try:
-                function(_session(**common), **values)
-            except KeyboardInterrupt as stop:
-                # Here and not at the border: on the way there Typer forgets which signal it was.
-                raise Interrupted.by(stop) from None
-
-        run.__doc__ = function.__doc__
-        meanings = {**EXIT_MEANINGS, ExitCode.RECEIVED: done}
-        codes = "\n".join(f"{code.value:>3}  {meanings[code]}" for code in sorted((*_ALWAYS, *exits)))
-        epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n{codes}"
-        decorate = app.callback if name is None else app.command
-        arguments = {"epilog": epilog, **more, **({} if name is None else {"name": name})}
-        return decorate(**arguments)(taking_common_options(run, parameters, without))
-
-    return register
-
-
-def taking_common_options(
-    function: Callable[..., None], parameters: Sequence[inspect.Parameter], without: tuple[str, ...] = ()
-) -> Callable[..., None]:
-    """Make of `function(context, common, **values)` one that takes these parameters and the common options.
-
-    The common options may stand behind each part of a command line: `docsend --json receipts show KEY` and
-    `docsend receipts show KEY --json` are the same. `common` is what was said of them so far.
-    """
-    context_ = inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)
-    parameters = [
-        context_,
-        *parameters,
-        *(
-            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            for option, (annotation, default) in _COMMON.items()
-            if option not in without
-        ),
-    ]
-
-    def run(*, context: typer.Context, **values: Any) -> None:
-        # Typer makes one `meta` for all parts of a command line.
-        common = context.meta.setdefault(
-            __name__, {option: default for option, (_, default) in _COMMON.items()}
-        )
-        for option, (_, default) in _COMMON.items():
-            if (value := values.pop(option, default)) != default:
-                common[option] = value
-        function(context, common, **values)
-
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {}  # the signature says it: Typer would look through both, several times
-    run.__doc__ = function.__doc__
-    return run
-
-
-def _refuse_what_would_be_lost(context: typer.Context, values: Mapping[str, Any]) -> None:
-    """Raise UsageFault if a group's own option was given to one of its commands."""
-    for parameter, value in values.items():
-        if value is not None:
-            command_ = context.invoked_subcommand
-            raise UsageFault(
-                Phrase(
-                    "--{option} is not an option of `{path} {command}`",
-                    option=parameter.replace("_", "-"),
-                    path=context.command_path,
-                    command=command_,
-                ),
-                Phrase(
-                    "`{path} {command} --help` tells what it takes",
-                    path=context.command_path,
-                    command=command_,
-                ),
-            )
-
-
-def _session(
-    *, service: str | None, lang: str | None, as_json: bool, quiet: bool, verbose: bool, no_input: bool
-) -> Session:
-    from docsend import settings as settings_  # noqa: PLC0415 - --help does without
-    from docsend.console import Console  # noqa: PLC0415
-
-    settings = settings_.resolve(
-        service=service,
-        language=lang,
-        as_json=as_json,
-        quiet=quiet,
-        verbose=verbose,
-        no_input=no_input,
-    )
-    return Session(settings, Console(settings))

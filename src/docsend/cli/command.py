@@ -1,0 +1,144 @@
+"""What makes a function a command: the options that all of them take, the exit codes in its help."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from docsend.errors import EXIT_MEANINGS, ExitCode, Interrupted, UsageFault
+from docsend.language import Phrase
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
+
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "service": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--service",
+                metavar="NAME|URL",
+                help="Where to send: `sandbox`, a name or an address. [env: DOCSEND_SERVICE]",
+            ),
+        ],
+        None,
+    ),
+    "lang": (
+        Annotated[
+            str | None,
+            typer.Option("--lang", metavar="en|fr|he", help="Language of messages, help and labels."),
+        ],
+        None,
+    ),
+    "as_json": (
+        Annotated[bool, typer.Option("--json", help="Print the result as JSON, on failure too.")],
+        False,
+    ),
+    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No talk, only errors.")], False),
+    "verbose": (
+        Annotated[bool, typer.Option("--verbose", "-v", help="Tell more: addresses, folders, traces.")],
+        False,
+    ),
+    "no_input": (Annotated[bool, typer.Option("--no-input", help="Never ask.")], False),
+}
+
+
+# What any command may end with; the others are its own.
+_ALWAYS = (ExitCode.BUG, ExitCode.USAGE, ExitCode.LOCAL, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+
+
+def command(
+    app: typer.Typer,
+    name: str | None,
+    *,
+    exits: tuple[ExitCode, ...],
+    example: str,
+    done: str = "done",
+    without: tuple[str, ...] = (),
+    **more: Any,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command: it gets a Session, the common options, an example and its exit codes.
+
+    Without a name it is what a group of commands does by itself, when none of them is asked for. `done` says
+    what exit code 0 means, `without` names the common options that mean nothing to it.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+
+        def run(context: typer.Context, common: dict[str, Any], **values: Any) -> None:
+            if name is None and context.invoked_subcommand is not None:
+                _refuse_what_would_be_lost(context, values)
+                return
+            from docsend.cli.session import Session  # noqa: PLC0415 - --help does without
+
+            try:
+                function(Session.begun(**common), **values)
+            except KeyboardInterrupt as stop:
+                # Here and not at the border: on the way there Typer forgets which signal it was.
+                raise Interrupted.by(stop) from None
+
+        run.__doc__ = function.__doc__
+        meanings = {**EXIT_MEANINGS, ExitCode.RECEIVED: done}
+        codes = "\n".join(f"{code.value:>3}  {meanings[code]}" for code in sorted((*_ALWAYS, *exits)))
+        epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n{codes}"
+        decorate = app.callback if name is None else app.command
+        arguments = {"epilog": epilog, **more, **({} if name is None else {"name": name})}
+        return decorate(**arguments)(taking_common_options(run, parameters, without))
+
+    return register
+
+
+def taking_common_options(
+    function: Callable[..., None], parameters: Sequence[inspect.Parameter], without: tuple[str, ...] = ()
+) -> Callable[..., None]:
+    """Make of `function(context, common, **values)` one that takes these parameters and the common options.
+
+    The common options may stand behind each part of a command line: `docsend --json receipts show KEY` and
+    `docsend receipts show KEY --json` are the same. `common` is what was said of them so far.
+    """
+    context_ = inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)
+    parameters = [
+        context_,
+        *parameters,
+        *(
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for option, (annotation, default) in _COMMON.items()
+            if option not in without
+        ),
+    ]
+
+    def run(*, context: typer.Context, **values: Any) -> None:
+        # Typer makes one `meta` for all parts of a command line.
+        common = context.meta.setdefault(
+            __name__, {option: default for option, (_, default) in _COMMON.items()}
+        )
+        for option, (_, default) in _COMMON.items():
+            if (value := values.pop(option, default)) != default:
+                common[option] = value
+        function(context, common, **values)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {}  # the signature says it: Typer would look through both, several times
+    run.__doc__ = function.__doc__
+    return run
+
+
+def _refuse_what_would_be_lost(context: typer.Context, values: Mapping[str, Any]) -> None:
+    """Raise UsageFault if a group's own option was given to one of its commands."""
+    for parameter, value in values.items():
+        if value is not None:
+            command_ = context.invoked_subcommand
+            raise UsageFault(
+                Phrase(
+                    "--{option} is not an option of `{path} {command}`",
+                    option=parameter.replace("_", "-"),
+                    path=context.command_path,
+                    command=command_,
+                ),
+                Phrase(
+                    "`{path} {command} --help` tells what it takes",
+                    path=context.command_path,
+                    command=command_,
+                ),
+            )

@@ -1,0 +1,127 @@
+"""How a run that failed tells of it: Typer's findings in docsend's words, a bug without anybody's data."""
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from docsend import __version__, result
+from docsend.console import Console
+from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
+from docsend.language import Language, Phrase
+
+# No fault of the program: it may meet them wherever it writes.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
+
+
+class _Bug(DocsendError):
+    exit_code = ExitCode.BUG
+
+
+def told(error: Exception | KeyboardInterrupt, argv: Sequence[str], language: Language) -> int:
+    """Tell what ended a run, in JSON if it was asked for, and return its exit code."""
+    understood = _understood(error, is_verbose="-v" in argv or "--verbose" in argv)
+    console = Console(as_json=_asks_for_json(argv), language=language)
+    console.failure(understood, result.of_error(understood))
+    return int(understood.code)
+
+
+def _understood(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> DocsendError:
+    if isinstance(error, DocsendError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted.by(error)
+    if isinstance(error, typer.Abort):
+        return Interrupted(Phrase("interrupted"))
+    if isinstance(error, typer.TyperException):
+        return _usage(error)
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        return LocalFailure(
+            Phrase("the disk failed: {reason}", reason=error.strerror),
+            Phrase("look at its space and its state"),
+        )
+    return _bug(error, with_trace=is_verbose)
+
+
+def _usage(error: typer.TyperException) -> UsageFault:
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "docsend"
+    return UsageFault(_of_typer(message), Phrase("`{path} --help` tells what it takes", path=path))
+
+
+# What Typer says of a command line, and how it is said here.
+_OF_TYPER = (
+    (r"No such option: (?P<option>\S+)", Phrase("no such option: {option}")),
+    (
+        r"No such option: (?P<option>\S+) \(Possible options: (?P<close>.+)\)",
+        Phrase("no such option: {option}; did you mean {close}?"),
+    ),
+    (
+        r"No such option: (?P<option>\S+) Did you mean (?P<close>.+)\?",
+        Phrase("no such option: {option}; did you mean {close}?"),
+    ),
+    (r"No such command '(?P<command>.*)'", Phrase("no such command: {command}")),
+    (
+        r"No such command '(?P<command>.*)'\. Did you mean '(?P<close>.+)'\?",
+        Phrase("no such command: {command}; did you mean {close}?"),
+    ),
+    (r"Missing command", Phrase("missing: the command")),
+    (r"Missing argument '(?P<name>.*)'", Phrase("missing: {name}")),
+    (r"Missing option '(?P<name>.*)'", Phrase("missing: {name}")),
+    (r"Option '(?P<option>.+)' requires (?:an|\d+) arguments?", Phrase("{option} needs a value")),
+    (r"Option '(?P<option>.+)' does not take a value", Phrase("{option} takes no value")),
+    (r"Got unexpected extra argument(?:s|\(s\))? \((?P<words>.*)\)", Phrase("too many words: {words}")),
+    (
+        r"Invalid value for '(?P<name>.+)': '(?P<value>.*)' is not a valid int(?:eger)?(?: range)?",
+        Phrase("{name} takes a whole number, not {value!r}"),
+    ),
+    (
+        r"Invalid value for '(?P<name>.+)': (?P<value>\S+) is not in the range (?P<range>.+)",
+        Phrase("{name} takes a number in the range {range}, not {value}"),
+    ),
+)
+
+
+def _of_typer(message: str) -> str:
+    message = message.rstrip(".")
+    for pattern, phrase in _OF_TYPER:
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            named = {name: value.replace("'", "") for name, value in found.groupdict().items()}
+            return phrase.about(**named)
+    return message[:1].lower() + message[1:]
+
+
+def _bug(error: Exception, *, with_trace: bool) -> _Bug:
+    """Tell where it happened. No values and no texts of exceptions: they could be somebody's identity."""
+    if with_trace:
+        import traceback  # noqa: PLC0415 - only for a bug
+
+        cause: BaseException | None = error
+        while cause is not None:
+            sys.stderr.write("".join(traceback.format_tb(cause.__traceback__)) + f"{type(cause).__name__}\n")
+            cause = cause.__cause__ or cause.__context__
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
+    return _Bug(
+        Phrase(
+            "a bug in docsend {version}: {kind} at {where}",
+            version=__version__,
+            kind=type(error).__name__,
+            where=where,
+        ),
+        Phrase(
+            "please report it, with what --verbose shows. Nothing is lost: the ledger knows how far it came"
+        ),
+    )
+
+
+def _asks_for_json(argv: Sequence[str]) -> bool:
+    """Tell whether --json was given, when the command line itself could not be understood."""
+    before_files = list(argv)[: list(argv).index("--")] if "--" in argv else argv
+    return "--json" in before_files
