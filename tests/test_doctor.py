@@ -138,6 +138,45 @@ def test_no_secret_and_no_identity_is_told(run, spawn, sandbox, payslip, home, m
             ], told
 
 
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("nonsense", "Expected '='"),
+        ("defualt_service = 'sandbox'", "did you mean default_service?"),
+        ("[services.office]\nurl = 5", "[services.office] needs a url"),
+        (b"\xff\xfe", "cannot be read"),
+    ],
+)
+def test_a_configuration_that_cannot_be_understood_is_bad_and_the_other_parts_are_told(
+    run, home, config, told
+) -> None:
+    (home / "docsend").mkdir()
+    (home / "docsend" / "config.toml").write_bytes(config if isinstance(config, bytes) else config.encode())
+    outcome = run("doctor", "--json")
+    assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
+    found = findings(outcome)["configuration"]
+    assert found["verdict"] == "bad"
+    assert told in found["told"]
+    assert found["cure"]
+    assert told in run("doctor").out
+    assert run("receipts").code == 2, "nothing else does without what was configured"
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        ("office", "there is no service 'office'"),
+        ("http://documents.example", "could be read on the way"),
+        ("https://me:secret@documents.example", "has a name or a password in it"),
+    ],
+)
+def test_a_service_that_cannot_be_one_is_bad_and_the_other_parts_are_told(run, service, told) -> None:
+    outcome = run("doctor", "--service", service, "--json")
+    assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
+    assert told in findings(outcome)["service"]["told"]
+    assert "secret" not in outcome.out
+
+
 def test_a_configuration_with_numbers_that_others_can_read_is_told(run, home) -> None:
     run("senders", "add", "client-1", "--id", PERSON)
     (home / "docsend" / "config.toml").chmod(0o644)

@@ -83,7 +83,11 @@ def _paths(settings: Settings) -> Iterator[Finding]:
     is_there = os.path.exists(file)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
     told = Phrase("{file}", file=file) if is_there else Phrase("{file}, which is not there", file=file)
-    if settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+    if (fault := settings.faults.get("configuration")) is not None:
+        yield Finding(
+            "configuration", "bad", Phrase("{message}", message=fault.message), fault.hint, facts, fault.code
+        )
+    elif settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield Finding(
             "configuration",
             "warning",
@@ -284,6 +288,10 @@ def _is_terminal(stream: Any) -> bool:  # noqa: ANN401 - a stream, or None
 
 def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
     endpoint = settings.endpoint
+    if (fault := settings.faults.get("service")) is not None:
+        told = Phrase("{message}", message=fault.message)
+        yield Finding("service", "bad", told, fault.hint, {"address": None}, fault.code)
+        return
     if endpoint is None:
         cure = Phrase("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
         yield Finding("service", "warning", Phrase("no service is chosen"), cure, {"address": None})

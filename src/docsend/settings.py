@@ -64,6 +64,7 @@ class Settings(NamedTuple):
     services: Mapping[str, str] = _NOTHING
     senders: Mapping[str, Sender] = _NOTHING
     service_flag: str | None = None
+    faults: Mapping[str, UsageFault] = _NOTHING
 
     def __repr__(self) -> str:
         """Say where they stand, and neither code nor senders."""
@@ -125,15 +126,33 @@ def resolve(
     verbose: bool = False,
     no_input: bool = False,
     environment: Mapping[str, str] | None = None,
+    is_examined: bool = False,
 ) -> Settings:
-    """Put flags, environment and configuration together; raise UsageFault for what cannot be understood."""
+    """Put flags, environment and configuration together; raise UsageFault for what cannot be understood.
+
+    If they are to be examined, a configuration or a service that cannot be understood is none, and its fault
+    is kept under "configuration" or "service".
+    """
     environment = os.environ if environment is None else environment
     config_folder, data = _folders(environment)
     config_file = config_folder / "config.toml"
-    config = _Config.read(config_file)
+    config, endpoint = _Config(_NOTHING), None
+    faults: dict[str, UsageFault] = {}
+    try:
+        config = _Config.read(config_file)
+    except UsageFault as fault:
+        if not is_examined:
+            raise
+        faults["configuration"] = fault
     chosen = environment.get("DOCSEND_SERVICE") or config.default_service if service is None else service
+    try:
+        endpoint = None if chosen is None else _endpoint(chosen, config, environment)
+    except UsageFault as fault:
+        if not is_examined:
+            raise
+        faults["service"] = fault
     return Settings(
-        endpoint=None if chosen is None else _endpoint(chosen, config, environment),
+        endpoint=endpoint,
         language=_language(language, environment),
         data=data,
         config_file=config_file,
@@ -150,6 +169,7 @@ def resolve(
         services=config.services,
         senders=config.senders,
         service_flag=service,
+        faults=faults,
     )
 
 

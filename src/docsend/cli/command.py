@@ -55,12 +55,14 @@ def command(
     example: str,
     done: str = "done",
     without: tuple[str, ...] = (),
+    is_examination: bool = False,
     **more: Any,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command: it gets a Session, the common options, an example and its exit codes.
 
     Without a name it is what a group of commands does by itself, when none of them is asked for. `done` says
-    what exit code 0 means, `without` names the common options that mean nothing to it.
+    what exit code 0 means, `without` names the common options that mean nothing to it. An examination
+    begins whatever is configured.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -73,7 +75,7 @@ def command(
             from docsend.cli.session import Session  # noqa: PLC0415 - --help does without
 
             try:
-                function(Session.begun(**common), **values)
+                function(Session.begun(**common, is_examined=is_examination), **values)
             except KeyboardInterrupt as stop:
                 # Here and not at the border: on the way there Typer forgets which signal it was.
                 raise Interrupted.by(stop) from None

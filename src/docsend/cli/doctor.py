@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
         example="docsend doctor --service sandbox\n"
         "docsend doctor --json | jq '.findings[] | select(.verdict != \"good\")'",
         done="nothing is in the way; there may be warnings",
+        is_examination=True,
     )(doctor)
 
 

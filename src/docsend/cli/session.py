@@ -40,8 +40,9 @@ class Session:
         quiet: bool,
         verbose: bool,
         no_input: bool,
+        is_examined: bool = False,
     ) -> "Session":
-        """Begin a run that was given these common options."""
+        """Begin a run that was given these common options; `is_examined` as in `settings.resolve`."""
         settings = resolve(
             service=service,
             language=lang,
@@ -49,6 +50,7 @@ class Session:
             quiet=quiet,
             verbose=verbose,
             no_input=no_input,
+            is_examined=is_examined,
         )
         return cls(settings, Console(settings))
 
