@@ -313,26 +313,30 @@ def test_an_answer_that_pours_without_end_is_given_up(
     assert time.monotonic() - began < 6
 
 
-def test_an_upload_that_crawls_is_given_up(run, sandbox, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("is_encrypted", [True, False])
+def test_an_upload_that_crawls_is_given_up(run, authority, tmp_path, monkeypatch, is_encrypted) -> None:
     monkeypatch.setattr(service, "_GRACE_S", 0.5)
     monkeypatch.setattr(service, "_SLOWEST_BYTES_PER_S", 2**30)
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     file = samples.write(tmp_path, "big.pdf", samples.pdf(size=9 * 2**20))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     opened = json.dumps({"state": "open", "missing": [digest]}).encode()
+    tls = trusted(authority, tmp_path, monkeypatch)
 
-    def crawl(connection: socket.socket) -> None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        head = connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(opened), opened))
-        assert head.startswith(b"PUT")
-        while connection.recv(65536):
-            time.sleep(0.05)
+    def crawl(plain: socket.socket) -> None:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with tls.wrap_socket(plain, server_side=True) if is_encrypted else plain as near:
+            near.recv(65536)
+            near.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(opened), opened))
+            while near.recv(65536):
+                time.sleep(0.05)
 
     began = time.monotonic()
     with a_port(crawl) as port:
-        outcome = run("send", file, *SEND, "--service", f"http://127.0.0.1:{port}")
+        scheme = "https" if is_encrypted else "http"
+        outcome = run("send", file, *SEND, "--service", f"{scheme}://127.0.0.1:{port}")
     assert outcome.code == 6
+    assert "did not answer in time" in outcome.err
     assert time.monotonic() - began < 6
 
 
