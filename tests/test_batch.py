@@ -28,7 +28,7 @@ import bad_manifests
 import doubles
 import samples
 from conftest import PERSON
-from docsend import documents, progress, watchers
+from docsend import documents, progress, tables, watchers
 from docsend import manifest as manifests
 from docsend.language import Reader
 from docsend.ledger import Ledger
@@ -190,10 +190,10 @@ def test_the_template_is_a_manifest(run, tmp_path, form) -> None:
 
 
 def test_a_manifest_has_limits(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(manifests, "MOST_ROWS", 3)
+    monkeypatch.setattr(tables, "MOST_ROWS", 3)
     outcome = run("send", "--batch", save(tmp_path, table(tmp_path, 4)), "-n", "--json")
     assert (outcome.code, outcome.problems) == (3, ["manifest-too-large"])
-    monkeypatch.setattr(manifests, "MOST_BYTES", 100)
+    monkeypatch.setattr(tables, "MOST_BYTES", 100)
     assert run("send", "--batch", tmp_path / "batch.csv", "-n", "--json").problems == ["manifest-too-large"]
 
 

@@ -88,6 +88,17 @@ class FaultySubmission(DocsendError):
         message = Phrase.counted("1 problem, nothing was sent", "{count} problems, nothing was sent", errors)
         return cls(message, problems=problems)
 
+    @classmethod
+    def of_manifest(cls, problems: Iterable[Problem]) -> FaultySubmission:
+        """Give the error for a manifest that cannot be understood as a whole."""
+        problems = tuple(problems)
+        message = Phrase.counted(
+            "the manifest: 1 problem, nothing was sent",
+            "the manifest: {count} problems, nothing was sent",
+            len(problems),
+        )
+        return cls(message, problems=problems)
+
 
 class SignInNeeded(DocsendError):
     exit_code = ExitCode.SIGN_IN

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from docsend import disk
+from docsend.cells import clean
+from docsend.columns import COLUMNS, REPORT_COLUMNS
 from docsend.errors import LocalFailure, UsageFault
 from docsend.language import Phrase
-from docsend.manifest import COLUMNS, REPORT_COLUMNS, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ class Report:
         self._as_json = is_json(file)
         columns = [name for name in COLUMNS if name in manifest.columns]
         self._columns = (*columns, *REPORT_COLUMNS)
-        self._folder = manifest.folder
+        self._folder = manifest.folder.path
         self._has_failed = False
         try:
             self._part.unlink(missing_ok=True)

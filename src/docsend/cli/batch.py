@@ -81,7 +81,7 @@ def run(session: "Session", stated: "Submission", options: Options) -> None:
 
 
 def _standard_input() -> bytes:
-    from docsend.manifest import MOST_BYTES  # noqa: PLC0415
+    from docsend.tables import MOST_BYTES  # noqa: PLC0415
 
     return sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""
 

@@ -1,0 +1,87 @@
+"""The columns of manifests and reports: their names, what a head means by them, and what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from docsend.errors import FaultySubmission
+from docsend.language import Phrase
+from docsend.submission import Problem, without_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# The names of the options, with underscores.
+COLUMNS = (
+    "to", "subject", "category", "type", "id", "employer_file", "employer_kind", "booklet", "mobile", "email",
+    "sender", "remark", "branch", "reference", "required", "documents",
+)  # fmt: skip
+# What a report has more than its manifest; a report is a manifest, too.
+REPORT_COLUMNS = ("row", "status", "key", "receipt", "received_at", "problems")
+_ALIASES = {"id_number": "id", "document": "documents", "files": "documents", "file": "documents"}
+
+
+def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
+    """Give the columns' names; raise FaultySubmission with all that is wrong with them."""
+    problems: list[Problem] = []
+    names: list[str] = []
+    if isinstance(head, Problem):
+        raise FaultySubmission.of_manifest([head])
+    while head and not head[-1].strip():  # spreadsheets add empty columns
+        head = head[:-1]
+    if not known(head):
+        hint = Phrase("it has to name them: {columns}", columns=", ".join(COLUMNS))
+        problem = Problem("no-columns", Phrase("the first row names no column"), hint, row=number)
+        raise FaultySubmission.of_manifest([problem])
+    for cell in head:
+        name = column(cell)
+        if name not in COLUMNS + REPORT_COLUMNS:
+            problems.append(unknown_column(cell.strip(), number))
+        elif name in names:
+            problems.append(column_twice(name, number))
+        names.append(name)
+    if "documents" not in names:
+        hint = Phrase("it holds the paths, separated by ;")
+        problems.append(
+            Problem("missing-column", Phrase("the column documents is missing"), hint, row=number)
+        )
+    if problems:
+        raise FaultySubmission.of_manifest(problems)
+    return names
+
+
+def unknown_column(name: str, row: int) -> Problem:
+    """Give the problem that there is no such column."""
+    from docsend.search import nearest  # noqa: PLC0415 - drags in difflib
+
+    close = nearest(column(name).replace("_", "-"), [each.replace("_", "-") for each in COLUMNS])
+    hint = (
+        Phrase("did you mean {close}?", close=close.replace("-", "_"))
+        if close
+        else Phrase("one of: {columns}", columns=", ".join(COLUMNS))
+    )
+    return Problem(
+        "unknown-column",
+        Phrase("there is no column {given!r}", given=without_numbers(name[:60])),
+        hint,
+        row=row,
+    )
+
+
+def column_twice(name: str, row: int) -> Problem:
+    """Give the problem that a column stands there twice."""
+    return Problem(
+        "duplicate-column", Phrase("the column {name} stands twice", name=name), Phrase("keep one"), row=row
+    )
+
+
+def known(cells: Iterable[str]) -> list[str]:
+    """Give the columns that some cells of a head mean, without those that mean none."""
+    return [name for name in map(column, cells) if name in COLUMNS]
+
+
+def column(cell: str) -> str:
+    """Give the column that a head means: `Employer file`, `employer-file` and `employer_file` are one."""
+    name = re.sub(r"[\s-]+", "_", cell.strip().strip('"').removeprefix("\ufeff").lower())
+    return _ALIASES.get(name, name)
