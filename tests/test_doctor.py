@@ -138,34 +138,68 @@ def test_no_secret_and_no_identity_is_told(run, spawn, sandbox, payslip, home, m
             ], told
 
 
-@pytest.mark.parametrize(
-    ("config", "told"),
-    [
-        ("nonsense", "Expected '='"),
-        ("defualt_service = 'sandbox'", "did you mean default_service?"),
-        ("[services.office]\nurl = 5", "[services.office] needs a url"),
-        (b"\xff\xfe", "cannot be read"),
-    ],
-)
+BROKEN = {
+    "no TOML": "nonsense",
+    "a table twice": "[senders.cohen-123456782]\n[senders.cohen-123456782]\n",
+    "a key that nobody knows": "defualt_service = 'sandbox'",
+    "a number for a key": "[senders.cohen]\nid = '123456782'\n123456782 = 'id'",
+    "a number for a name": "[senders.123456782]\nname = 'cohen'",
+    "a service without an address": "default_service = 'office'\n[services.office]\nurl = 5",
+    "no text": b"\xff\xfe",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
 def test_a_configuration_that_cannot_be_understood_is_bad_and_the_other_parts_are_told(
-    run, home, config, told
+    run, home, what
 ) -> None:
     (home / "docsend").mkdir()
+    config = BROKEN[what]
     (home / "docsend" / "config.toml").write_bytes(config if isinstance(config, bytes) else config.encode())
     outcome = run("doctor", "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
     found = findings(outcome)["configuration"]
-    assert found["verdict"] == "bad"
-    assert told in found["told"]
-    assert found["cure"]
-    assert told in run("doctor").out
-    assert run("receipts").code == 2, "nothing else does without what was configured"
+    assert (found["verdict"], "cannot be understood" in found["told"]) == ("bad", True)
+    assert "any other command tells" in found["cure"]
+    assert findings(outcome)["service"]["told"] == "which one is chosen cannot be told"
+    assert "cannot be told" in run("doctor", "--service", "office").out
+    assert "cohen" not in run("doctor", "-v").out
+    elsewhere = run("receipts")
+    assert (elsewhere.code, "config.toml" in elsewhere.err) == (2, True), "and there it is said"
+    assert "123456782" not in elsewhere.err
+
+
+def test_with_a_broken_configuration_an_address_is_looked_at_all_the_same(run, home, shared_sandbox) -> None:
+    (home / "docsend").mkdir()
+    (home / "docsend" / "config.toml").write_text("nonsense")
+    outcome = run("doctor", "--service", shared_sandbox.url, "--json")
+    assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, *FAR])
+    assert findings(outcome)["service"]["verdict"] == "good"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("DOCSEND_PATIENCE", "long", "DOCSEND_PATIENCE is 'long', not a number of seconds"),
+        ("DOCSEND_LANG", "xx", "there is no language 'xx' here"),
+        ("DOCSEND_CODE", "\udcff", "DOCSEND_CODE is not UTF-8"),
+    ],
+)
+def test_a_variable_that_cannot_be_understood_is_bad_and_the_other_parts_are_told(
+    run, monkeypatch, name, value, told
+) -> None:
+    monkeypatch.setenv(name, value)
+    outcome = run("doctor", "--json")
+    assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
+    assert findings(outcome)["configuration"]["told"] == told
+    assert run("receipts").code == 2
 
 
 @pytest.mark.parametrize(
     ("service", "told"),
     [
         ("office", "there is no service 'office'"),
+        ("office-123456782", "there is no service 'office-••••••'"),
         ("http://documents.example", "could be read on the way"),
         ("https://me:secret@documents.example", "has a name or a password in it"),
     ],
@@ -173,7 +207,8 @@ def test_a_configuration_that_cannot_be_understood_is_bad_and_the_other_parts_ar
 def test_a_service_that_cannot_be_one_is_bad_and_the_other_parts_are_told(run, service, told) -> None:
     outcome = run("doctor", "--service", service, "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
-    assert told in findings(outcome)["service"]["told"]
+    found = findings(outcome)["service"]
+    assert (found["verdict"], told in found["told"], bool(found["cure"])) == ("bad", True, True)
     assert "secret" not in outcome.out
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from conftest import RunningSandbox
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "wait4"), reason="CPU time of one process needs wait4")
-
 _RUNS = 5
 _ROWS = 300
 # Large by themselves, and needed by no command that answers at once or sends from a script.
@@ -149,6 +147,7 @@ def _manifest(folder: Path, document: Path) -> Path:
     return manifest
 
 
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="CPU time of one process needs wait4")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_takes_little_more_than_python_itself(name: str, bench: Bench) -> None:
     command = COMMANDS[name]

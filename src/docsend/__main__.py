@@ -11,15 +11,19 @@ def run() -> None:
     """Run `docsend` with the process's own arguments, and end the process with its exit code."""
     code = _run(sys.argv[1:])
     try:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         pass  # nobody reads any more
     except OSError:
         from docsend.errors import ExitCode  # noqa: PLC0415 - only a failure needs it
 
         code = code or ExitCode.LOCAL
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        pass  # talk, as of a library that warns, changes nothing
     # What was opened is closed, and what was promised is on the disk. Python would now take its modules apart
     # one by one, which is a twentieth of a short run: they go with the process.
     os._exit(code)

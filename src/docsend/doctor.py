@@ -83,7 +83,13 @@ def _paths(settings: Settings) -> Iterator[Finding]:
     is_there = os.path.exists(file)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
     told = Phrase("{file}", file=file) if is_there else Phrase("{file}, which is not there", file=file)
-    if (fault := settings.faults.get("configuration")) is not None:
+    faults = settings.faults
+    if "configuration" in faults:
+        # Not what is wrong with it: that could name somebody.
+        cure = Phrase("any other command tells what is wrong with it, docs/configuration.md what it may hold")
+        told = Phrase("{file} cannot be understood", file=file)
+        yield Finding("configuration", "bad", told, cure, facts, ExitCode.USAGE)
+    elif (fault := faults.get("environment")) is not None:
         yield Finding(
             "configuration", "bad", Phrase("{message}", message=fault.message), fault.hint, facts, fault.code
         )
@@ -291,6 +297,11 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
     if (fault := settings.faults.get("service")) is not None:
         told = Phrase("{message}", message=fault.message)
         yield Finding("service", "bad", told, fault.hint, {"address": None}, fault.code)
+        return
+    if endpoint is None and "configuration" in settings.faults:
+        told = Phrase("which one is chosen cannot be told")
+        cure = Phrase("mend {file} first", file=settings.config_file)
+        yield Finding("service", "warning", told, cure, {"address": None})
         return
     if endpoint is None:
         cure = Phrase("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)

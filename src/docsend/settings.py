@@ -9,21 +9,23 @@ import os
 import re
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from docsend import language
 from docsend.errors import UsageFault
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from urllib.parse import SplitResult
 
     from docsend.language import Language
     from docsend.senders import Sender
 
 SANDBOX = "sandbox"
+_Read = TypeVar("_Read")
 DEFAULT_PATIENCE_S = 300.0
+_ENGLISH: Language = "en"
 
 
 class Endpoint(NamedTuple):
@@ -130,40 +132,48 @@ def resolve(
 ) -> Settings:
     """Put flags, environment and configuration together; raise UsageFault for what cannot be understood.
 
-    If they are to be examined, a configuration or a service that cannot be understood is none, and its fault
-    is kept under "configuration" or "service".
+    If they are to be examined, what cannot be understood is as if nobody had said it, and its fault is kept:
+    under "configuration" (of config.toml), "environment" or "service" (its address, or its proxy's).
     """
     environment = os.environ if environment is None else environment
     config_folder, data = _folders(environment)
     config_file = config_folder / "config.toml"
-    config, endpoint = _Config(_NOTHING), None
     faults: dict[str, UsageFault] = {}
-    try:
-        config = _Config.read(config_file)
-    except UsageFault as fault:
-        if not is_examined:
-            raise
-        faults["configuration"] = fault
+
+    def understood(part: str, read: Callable[[], _Read], otherwise: _Read) -> _Read:
+        try:
+            return read()
+        except UsageFault as fault:
+            if not is_examined:
+                raise
+            faults.setdefault(part, fault)
+            return otherwise
+
+    config = understood("configuration", lambda: _Config.read(config_file), _Config(_NOTHING))
     chosen = environment.get("DOCSEND_SERVICE") or config.default_service if service is None else service
-    try:
-        endpoint = None if chosen is None else _endpoint(chosen, config, environment)
-    except UsageFault as fault:
-        if not is_examined:
-            raise
-        faults["service"] = fault
+    if "configuration" in faults and chosen != SANDBOX and "://" not in (chosen or ""):
+        chosen = None  # nobody knows what this name stands for
     return Settings(
-        endpoint=endpoint,
-        language=_language(language, environment),
+        endpoint=understood(
+            "service", lambda: None if chosen is None else _endpoint(chosen, config, environment), None
+        ),
+        language=understood("environment", lambda: _language(language, environment), _ENGLISH),
         data=data,
         config_file=config_file,
-        patience_s=_seconds(environment.get("DOCSEND_PATIENCE") or None, config.patience),
+        patience_s=understood(
+            "environment",
+            lambda: _seconds(environment.get("DOCSEND_PATIENCE") or None, config.patience),
+            DEFAULT_PATIENCE_S,
+        ),
         as_json=as_json,
         quiet=quiet,
         verbose=verbose,
         no_input=no_input or bool(environment.get("DOCSEND_NO_INPUT")),
         has_dumb_terminal=environment.get("TERM", "dumb" if os.name == "posix" else "")
         in ("dumb", "unknown"),
-        code=_writable(environment.get("DOCSEND_CODE") or None, "DOCSEND_CODE"),
+        code=understood(
+            "environment", lambda: _writable(environment.get("DOCSEND_CODE") or None, "DOCSEND_CODE"), None
+        ),
         password_file=_path(environment.get("DOCSEND_PASSWORD_FILE")),
         keyring_backend=environment.get("DOCSEND_KEYRING") or None,
         services=config.services,
@@ -225,7 +235,7 @@ class _Config(NamedTuple):
             ) from fault
         except (tomllib.TOMLDecodeError, ValueError) as error:
             raise UsageFault(
-                Phrase("{file}: {error}", file=file, error=error),
+                Phrase("{file}: {error}", file=file, error=_masked(str(error))),
                 Phrase("see docs/configuration.md for what it may hold"),
             ) from error
 
@@ -235,8 +245,8 @@ class _Config(NamedTuple):
         services: dict[str, str] = {}
         for name, table in _table(raw, "services").items():
             if not isinstance(table, dict) or not isinstance(table.get("url"), str):
-                raise _Fault(Phrase("[services.{name}] needs a url", name=name))
-            _no_strays(table, {"url"}, f"[services.{name}]")
+                raise _Fault(Phrase("[services.{name}] needs a url", name=_masked(name)))
+            _no_strays(table, {"url"}, f"[services.{_masked(name)}]")
             if name == SANDBOX:
                 raise _Fault(
                     Phrase("[services.{name}]: this name is the sandbox's, choose another", name=name)
@@ -258,7 +268,7 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
 
     known: dict[str, Sender] = {}
     for name, table in tables.items():
-        where = f"[senders.{name}]"
+        where = f"[senders.{_masked(name)}]"
         if not isinstance(table, dict):
             raise _Fault(Phrase("{name} is a table: [{name}.NAME]", name="senders"))
         if "booklet" in table:
@@ -297,12 +307,19 @@ def _no_strays(table: Mapping[str, Any], known: set[str], where: str) -> None:
                 raise _Fault(
                     Phrase(
                         "unknown key {name!r} in {where}, did you mean {meant}?",
-                        name=name,
+                        name=_masked(name),
                         where=where,
                         meant=meant,
                     )
                 )
-            raise _Fault(Phrase("unknown key {name!r} in {where}", name=name, where=where))
+            raise _Fault(Phrase("unknown key {name!r} in {where}", name=_masked(name), where=where))
+
+
+def _masked(text: str) -> str:
+    """Give what somebody wrote somewhere, for an error: it may be a number in a wrong place."""
+    from docsend.submission import without_numbers  # noqa: PLC0415 - only for a fault
+
+    return without_numbers(text)
 
 
 def _writable(stated: str | None, name: str) -> str | None:
@@ -373,7 +390,7 @@ def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> E
             raise UsageFault(*_NAMED)
         known = ", ".join([SANDBOX, *config.services])
         raise UsageFault(
-            Phrase("there is no service {chosen!r}", chosen=chosen),
+            Phrase("there is no service {chosen!r}", chosen=_masked(chosen)),
             Phrase("an address (https://...) or one of: {known}", known=known),
         )
     parts = _parts(address)

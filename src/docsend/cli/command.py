@@ -62,7 +62,7 @@ def command(
 
     Without a name it is what a group of commands does by itself, when none of them is asked for. `done` says
     what exit code 0 means, `without` names the common options that mean nothing to it. An examination
-    begins whatever is configured.
+    begins whatever the settings are.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
