@@ -46,22 +46,22 @@ class Command:
 
 
 COMMANDS = {
-    "--version": Command(("--version",), 2.0, _NEVER | _NETWORK | _OWN | {"typer", "platformdirs"}),
-    "--help": Command(("--help",), 8.5, _NEVER | _NETWORK | _OWN | {"platformdirs"}),
-    "send --help": Command(("send", "--help"), 8.5, _NEVER | _NETWORK | _OWN | {"platformdirs"}),
-    "a Tab": Command(("_complete", "send", "--"), 5.5, _NEVER | _NETWORK | {"typer", "platformdirs"}),
+    "--version": Command(("--version",), 1.9, _NEVER | _NETWORK | _OWN | {"typer", "platformdirs"}),
+    "--help": Command(("--help",), 7.2, _NEVER | _NETWORK | _OWN | {"platformdirs"}),
+    "send --help": Command(("send", "--help"), 7.2, _NEVER | _NETWORK | _OWN | {"platformdirs"}),
+    "a Tab": Command(("_complete", "send", "--"), 4.4, _NEVER | _NETWORK | {"typer", "platformdirs"}),
     "a Tab in the catalog": Command(
-        ("_complete", "send", "--to", "benefits", "--subject", ""), 7.5, _NEVER | _NETWORK | {"typer"}
+        ("_complete", "send", "--to", "benefits", "--subject", ""), 5.4, _NEVER | _NETWORK | {"typer"}
     ),
     "a check of a batch": Command(
         ("send", "--batch", "MANIFEST", "--dry-run", "--quiet"),
-        15.0,
+        12.5,
         _NEVER | _NETWORK | {"dataclasses", "platformdirs", "sqlite3", "stdnum"},
     ),
     # A new reference each time: the same again would only be looked up in the ledger.
     "send": Command(
         ("send", "DOCUMENT", *ABOUT, *WHO, "--reference", "NEW", "--service", "SERVICE"),
-        17.0,
+        13.5,
         _NEVER | {"platformdirs", "stdnum"},
     ),
 }
