@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import doubles
 from conftest import ABOUT, PERSON, WHO
 from docsend import rules
 from docsend.errors import EXIT_MEANINGS, ExitCode
+from docsend.ledger import Ledger
 
 SEND = (*ABOUT, *WHO)
 COMMANDS = {
@@ -111,6 +113,46 @@ def test_130_and_143_signals(number, code) -> None:
         running.send_signal(number)
         _, err = running.communicate(timeout=10)
     assert (running.returncode, b"Traceback" in err) == (code, False)
+
+
+# Stops a run at the first import of a module, or where Typer makes a help.
+_STOPPED = """
+import os, sys, typer.core
+place, number, *words = sys.argv[1:]
+def stop(*_):
+    os.kill(os.getpid(), int(number))
+class Once:
+    def find_spec(self, name, path=None, target=None):
+        if name == place:
+            sys.meta_path.remove(self)
+            stop()
+sys.meta_path.insert(0, Once())
+if place == "help":
+    typer.core.TyperGroup.format_help = stop
+sys.argv[1:] = words
+from docsend.__main__ import run
+run()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "place", ["docsend.cli.receipts", "docsend.cli.session", "docsend.console", "docsend.ledger", "help"]
+)
+def test_a_signal_has_its_exit_code_from_the_first_moment_on(home, place, number, code) -> None:
+    words = ["receipts", *(["--help"] if place == "help" else [])]
+    command = [sys.executable, "-c", _STOPPED, place, str(int(number)), *words]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr, done.stdout) == (code, b"docsend: interrupted\n", b"")
+
+
+def test_a_pipe_that_breaks_inside_is_no_success(run, monkeypatch) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(Ledger, "entries", breaks)
+    outcome = run("receipts")
+    assert (outcome.code, "a bug in docsend" in outcome.err) == (1, True), outcome
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

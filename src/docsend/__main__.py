@@ -24,8 +24,8 @@ def run() -> None:
             sys.stderr.flush()
     except OSError:
         pass  # talk, as of a library that warns, changes nothing
-    # What was opened is closed, and what was promised is on the disk. Python would now take its modules apart
-    # one by one, which is a twentieth of a short run: they go with the process.
+    # What was opened is closed, and what was promised is on the disk. Python would now look for garbage among
+    # its modules and take them apart one by one, a sixth of a short run: they go with the process.
     os._exit(code)
 
 

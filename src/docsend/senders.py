@@ -98,6 +98,11 @@ class Senders:
         nobody: dict[str, Any] = dict.fromkeys(_OF_IDENTITY)
         return stated._replace(**nobody)
 
+    def require(self, name: str) -> None:
+        """Raise UsageFault if there is no sender of this name."""
+        if name not in self:
+            raise UsageFault(*self.unknown(name))
+
     def unknown(self, name: str) -> tuple[Phrase, Phrase]:
         """Give message and cure for a name that no sender has."""
         from docsend.search import nearest  # noqa: PLC0415 - only for a fault

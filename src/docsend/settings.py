@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from docsend.senders import Sender
 
 SANDBOX = "sandbox"
-_Read = TypeVar("_Read")
 DEFAULT_PATIENCE_S = 300.0
 _ENGLISH: Language = "en"
+_Read = TypeVar("_Read")
 
 
 class Endpoint(NamedTuple):
@@ -388,7 +388,7 @@ def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> E
     if "://" not in address:
         if "@" in address:
             raise UsageFault(*_NAMED)
-        known = ", ".join([SANDBOX, *config.services])
+        known = _masked(", ".join([SANDBOX, *config.services]))
         raise UsageFault(
             Phrase("there is no service {chosen!r}", chosen=_masked(chosen)),
             Phrase("an address (https://...) or one of: {known}", known=known),

@@ -33,6 +33,7 @@ _HOW: dict[str, Any] = {
     "add_completion": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
+_WRITTEN_BY_TYPER = frozenset({"-h", "--help", "--version"})
 
 
 def _print_version(asked: bool) -> None:
@@ -133,17 +134,21 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str], language: Language) -> int:
     reader = None if language == "en" else Reader(language)
     name, *words = argv
+    if name in COMMANDS:  # which has no need of the root
+        command, path = _command(name, reader), f"docsend {name}"
+    else:
+        command, path, words = _names(reader), "docsend", list(argv)
     try:
-        if name in COMMANDS:  # which has no need of the root
-            code = _command(name, reader)(args=words, prog_name=f"docsend {name}", standalone_mode=False)
-        else:
-            code = _names(reader)(args=list(argv), prog_name="docsend", standalone_mode=False)
-    except SystemExit as stop:
-        # Typer writes its help itself, and leaves this way when nobody reads it: `docsend --help | true`.
-        if isinstance(stop.__context__, BrokenPipeError):
-            return ExitCode.RECEIVED
-        raise
-    return int(code or 0)
+        # Typer's own main would forget which signal came, and take any broken pipe for a reader who has left.
+        with command.make_context(path, words) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return int(end.exit_code)
+    except BrokenPipeError:
+        # Help is what Typer writes itself; whatever else is written goes through `streams`.
+        if _WRITTEN_BY_TYPER.isdisjoint(argv):
+            raise
+    return ExitCode.RECEIVED
 
 
 def _let_streams_write_anything() -> None:

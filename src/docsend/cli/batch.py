@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from docsend.cli.single import require_sender
 from docsend.errors import ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.language import Phrase
 
@@ -60,7 +59,7 @@ def run(session: "Session", stated: "Submission", options: Options) -> None:
         session.settings.chosen_endpoint()  # before anything is checked or written
     senders = session.senders()
     if options.sender is not None:
-        require_sender(senders, options.sender)
+        senders.require(options.sender)
     manifest = manifests.read(
         options.manifest,
         stated,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from docsend.errors import EXIT_MEANINGS, ExitCode, Interrupted, UsageFault
+from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
 from docsend.language import Phrase
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
@@ -74,11 +74,7 @@ def command(
                 return
             from docsend.cli.session import Session  # noqa: PLC0415 - --help does without
 
-            try:
-                function(Session.begun(**common, is_examined=is_examination), **values)
-            except KeyboardInterrupt as stop:
-                # Here and not at the border: on the way there Typer forgets which signal it was.
-                raise Interrupted.by(stop) from None
+            function(Session.begun(**common, is_examined=is_examination), **values)
 
         run.__doc__ = function.__doc__
         meanings = {**EXIT_MEANINGS, ExitCode.RECEIVED: done}

@@ -34,8 +34,6 @@ def _understood(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> Do
         return error
     if isinstance(error, KeyboardInterrupt):
         return Interrupted.by(error)
-    if isinstance(error, typer.Abort):
-        return Interrupted(Phrase("interrupted"))
     if isinstance(error, typer.TyperException):
         return _usage(error)
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from docsend.account import Account
     from docsend.cli.session import Session
     from docsend.ledger import Ledger
-    from docsend.senders import Senders
     from docsend.submission import CheckedSubmission, Delivery, Problem, Submission
 
 
@@ -32,7 +31,7 @@ def send(
     """Send what the command line states, after asking for what it leaves open, if anybody is there."""
     if sender is not None:
         senders = session.senders()
-        require_sender(senders, sender)
+        senders.require(sender)
         stated = senders.applied(sender, stated)
     if session.can_ask:
         from docsend.cli import guided  # noqa: PLC0415 - only on a terminal
@@ -68,12 +67,6 @@ def check_and_deliver(
         _show_clean(session, checked, limit)
     else:
         _deliver(session, checked, account, again=again)
-
-
-def require_sender(senders: "Senders", name: str) -> None:
-    """Raise UsageFault if there is no sender of this name."""
-    if name not in senders:
-        raise UsageFault(*senders.unknown(name))
 
 
 def files_of(given: Sequence[str]) -> list[Path]:
