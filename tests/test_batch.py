@@ -884,6 +884,7 @@ def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
     assert run("receipts", "merge", file).code == 2, "a manifest is no report"
 
 
+@pytest.mark.needs("parallel", "pgrep")
 def test_shares_under_gnu_parallel_killed_and_overlapping_send_each_row_once(sandbox, tmp_path, run) -> None:
     file = save(tmp_path, table(tmp_path, 100))
     bin_ = tmp_path / "bin"
@@ -929,6 +930,7 @@ def test_the_scripts_of_the_page_on_scale_can_be_read(tmp_path) -> None:
     assert (job["kind"], job["spec"]["completionMode"]) == ("Job", "Indexed")
 
 
+@pytest.mark.needs("parallel")
 def test_the_script_for_gnu_parallel_does_what_the_page_says(sandbox, tmp_path) -> None:
     file = save(tmp_path, table(tmp_path, 10))
     bin_ = tmp_path / "bin"
