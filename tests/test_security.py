@@ -158,8 +158,8 @@ def _offers_all_that_openssl_has(monkeypatch) -> None:
     """Make Python's defaults those of Debian 12: every version of TLS that OpenSSL still knows."""
     make = ssl.SSLContext.__new__
 
-    def made(cls, *arguments, **named):
-        context = make(cls, *arguments, **named)
+    def made(cls, protocol=None):
+        context = make(cls, protocol)
         if cls is ssl.SSLContext:  # and not one that wraps it
             context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
             context.set_ciphers("ALL:@SECLEVEL=0")
