@@ -20,7 +20,7 @@ import trustme
 
 import doubles
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, PERSON, WHO
 from docsend import catalog
 from docsend.sandbox import app
 from test_key import DECLARATION
@@ -236,18 +236,32 @@ def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
-def test_what_is_kept_is_for_its_owner_alone_however_loose_the_umask(spawn, payslip, home, tmp_path) -> None:
-    done = spawn("send", payslip, *SEND, "--service", "sandbox", umask=0)
-    assert done.code == 0, done.err
-    assert spawn("catalog", "--update", "--service", "sandbox", umask=0).code == 0
+@pytest.mark.parametrize("umask", [0, 0o177], ids=oct)
+def test_what_is_kept_is_for_its_owner_alone_whatever_the_umask(
+    spawn, payslip, home, tmp_path, umask
+) -> None:
+    manifest, made = tmp_path / "rows.csv", tmp_path / "made"
+    manifest.write_text(f"id,documents\n{PERSON},{payslip}\n")
+    made.mkdir(mode=0o700)
+    loose = {"umask": umask, "env": {"DOCSEND_SERVICE": "sandbox"}}
+    for command in (
+        ("send", payslip, *SEND),
+        ("send", "--batch", manifest, *ABOUT, "--report", made / "report.csv", "--allow-outside"),
+        ("senders", "add", "client", "--id", PERSON),
+        ("catalog", "--update"),
+    ):
+        done = spawn(*command, **loose)
+        assert done.code == 0, done.err
+    key = json.loads(spawn("receipts", "--json", **loose).out)["receipts"][0]["key"]
+    for form in ("pdf", "text", "json"):
+        command = ("receipts", "export", key, "--format", form, "--output", made / f"proof.{form}")
+        assert spawn(*command, **loose).code == 0
     top = home / "docsend"
-    kept = [path for path in top.rglob("*") if path.is_file()]
-    assert {"ledger.sqlite3", "sandbox.sqlite3"} <= {path.name for path in kept}
-    for path in (top, *top.rglob("*")):
-        assert not path.is_dir() or stat.S_IMODE(path.stat().st_mode) == 0o700, path
-    # Documents lie in a folder that nobody else may enter.
-    files = [path for path in kept if path.parent.name != "documents"]
-    assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+    found = {path: stat.S_IMODE(path.stat().st_mode) for path in (top, *top.rglob("*"), *made.iterdir())}
+    names = {path.parent.name if path.parent.name == "documents" else path.name for path in found}
+    assert {"ledger.sqlite3", "sandbox.sqlite3", "config.toml", "documents", "report.csv"} <= names
+    wrong = {path: oct(mode) for path, mode in found.items() if mode != (0o700 if path.is_dir() else 0o600)}
+    assert wrong == {}
 
 
 def test_nothing_in_the_current_folder_is_taken_for_configuration(spawn, payslip, tmp_path) -> None:

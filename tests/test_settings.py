@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from conftest import ABOUT, WHO
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SEND = (*ABOUT, *WHO)
 
@@ -159,3 +160,72 @@ def test_without_a_command_the_help_is_shown_and_the_code_is_that_of_usage(run) 
     assert "\\n" not in bare.out
     order = [line.split()[0] for line in asked.out.split("Commands:\n")[1].splitlines()[:8]]
     assert order == ["send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox"]
+
+
+# -- files that are read by their names --------------------------------------------------------------------
+
+
+def _a_socket(file: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(file))
+
+
+_NO_FILES = {
+    "a pipe that nobody writes": os.mkfifo,
+    "a device without an end": lambda file: file.symlink_to("/dev/full"),
+    "a terminal": lambda file: file.symlink_to("/dev/tty"),
+    "a folder": Path.mkdir,
+    "a file of 2 MB": lambda file: file.write_bytes(b"#" * 2_000_000),
+    "a socket": _a_socket,
+}
+
+
+@pytest.mark.parametrize("kind", _NO_FILES)
+def test_a_configuration_that_is_no_small_file_is_told_and_never_waited_for(spawn, home, kind) -> None:
+    file = home / "docsend" / "config.toml"
+    file.parent.mkdir()
+    _NO_FILES[kind](file)
+    for command in (("receipts",), ("catalog", "payslips"), ("senders", "add", "a", "--id", "000000018")):
+        outcome = spawn(*command, timeout=20)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert f"{file} cannot be read: " in outcome.err
+    assert spawn("doctor", timeout=20).code == 2
+    assert spawn("_complete", "docsend", "send", "--sender", "", timeout=20).code == 0
+
+
+def test_the_reason_why_a_configuration_cannot_be_read_is_in_the_reader_s_language(run, home) -> None:
+    file = home / "docsend" / "config.toml"
+    file.parent.mkdir()
+    os.mkfifo(file)
+    assert "ce n'est pas un fichier ordinaire" in run("receipts", "--lang", "fr").err
+
+
+@pytest.mark.parametrize("kind", _NO_FILES)
+def test_a_password_file_that_is_no_small_file_is_told_and_never_waited_for(spawn, tmp_path, kind) -> None:
+    file = tmp_path / "password"
+    _NO_FILES[kind](file)
+    if file.exists() and not file.is_symlink():
+        file.chmod(0o600)
+    told = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(file), "DOCSEND_PATIENCE": "0"}
+    outcome = spawn("required", "--service", "http://127.0.0.1:9", env=told, timeout=20)
+    # Of a long file the first line is the password, as far as one can be long; the service is not there.
+    assert outcome.code == (6 if kind == "a file of 2 MB" else 2), outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_password_may_come_from_a_process_substitution(sandbox) -> None:
+    script = (
+        "DOCSEND_CODE=1002 DOCSEND_PASSWORD_FILE=<(sleep 0.5; echo fictional-clear) "
+        f"{sys.executable} -m docsend required --service {sandbox.url}"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("option", ["login --password-stdin --code 1002", "senders add a --booklet-stdin"])
+def test_a_secret_on_standard_input_is_its_first_line_even_if_there_is_no_end(spawn, option) -> None:
+    with Path("/dev/zero").open("rb") as endless:
+        told = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+        outcome = spawn(*option.split(), "--service", "sandbox", stdin=endless, env=told, timeout=20)
+    assert outcome.code in (2, 8)
+    assert "Traceback" not in outcome.err
