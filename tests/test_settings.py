@@ -141,10 +141,47 @@ def test_a_common_option_of_a_group_holds_for_its_commands(run, shared_sandbox, 
         assert shown["key"] == sent["key"]
 
 
-def test_the_last_word_on_a_common_option_counts(run, payslip) -> None:
-    argv = ("--service", "https://first.example", "send", payslip, *SEND, "-n", "--json")
-    assert run(*argv).json["service"] == "https://first.example"
-    assert run(*argv, "--service", "https://second.example").json["service"] == "https://second.example"
+@pytest.mark.parametrize(
+    "argv",
+    [
+        "--service https://a.example send FILE --service https://b.example",
+        "send FILE --service https://a.example --service=https://b.example",
+        "--lang fr receipts --lang he",
+        "receipts --lang fr show AAAAAAAA --lang he",
+        "send FILE --to benefits --to employer-collection",
+        "send FILE --subject unemployment --type payslips --subject maternity",
+        "send FILE --id 000000018 --id 012345674",
+        "send FILE --remark one --remark two",
+        "send FILE --sender a --sender b",
+        "send --batch a.csv --batch b.csv",
+        "send --batch a.csv --report a.csv --report b.csv",
+        "send --batch a.csv --jobs 1 --jobs 2",
+        "send --batch a.csv --shard 1/2 --shard 2/2",
+        "receipts --most 1 --most 2",
+        "receipts export AAAAAAAA --output a.pdf --output b.pdf",
+        "receipts export AAAAAAAA --format pdf --format text",
+        "required upload A FILE --service sandbox --service https://a.example",
+        "catalog payslips --to benefits --to personal",
+        "login --code 1 --code 2",
+        "senders add a --mobile 0501234567 --mobile 0507654321",
+        "sandbox --port 1 --port 2",
+    ],
+)
+def test_an_option_given_twice_with_different_values_is_refused(run, home, argv) -> None:
+    outcome = run(*argv.split(), "--json")
+    assert outcome.code == 2, outcome.out
+    again = [
+        word for word in argv.replace("=", " ").split() if argv.count(f"{word} ") > 1 and word[:2] == "--"
+    ]
+    assert outcome.json["problems"][0]["message"] == f"{again[0]} is given twice, with different values"
+    assert not home.joinpath("docsend").exists()
+
+
+def test_an_option_given_twice_with_the_same_value_is_taken(run, payslip) -> None:
+    service = ("--service", "https://first.example")
+    argv = (*service, "send", payslip, *SEND, "-n", "--json", "--json", *service, "--to", "benefits")
+    outcome = run(*argv)
+    assert (outcome.code, outcome.json["service"]) == (0, "https://first.example")
 
 
 def test_an_option_of_the_list_alone_is_refused_where_it_would_be_lost(run) -> None:

@@ -11,7 +11,7 @@ import typer
 import typer.core
 
 from docsend import __version__, signals
-from docsend.cli.command import taking_common_options
+from docsend.cli.command import Group, taking_common_options
 from docsend.errors import ExitCode
 from docsend.language import Language, Reader, spoken
 
@@ -61,7 +61,7 @@ def _root(_context: typer.Context, _common: dict[str, Any], *, version: bool) ->
     """
 
 
-class _Root(typer.core.TyperGroup):
+class _Root(Group):
     """The commands in their order; each is a name with a short help until it is called or told apart."""
 
     reader: Reader | None = None
