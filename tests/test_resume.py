@@ -17,6 +17,7 @@ import doubles
 import samples
 from conftest import ABOUT, WHO
 from docsend.patience import Pace, Reserve
+from terminals import Terminal
 
 SEND = (*ABOUT, *WHO)
 
@@ -269,6 +270,61 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
     assert b"interrupted after 1 of 3" in err
     _, *rows = out.decode().splitlines()
     assert [row.split()[:2] for row in rows] == [[keys[0][:12], "received"]]
+
+
+def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tmp_path) -> None:
+    """Two of five have arrived before; what is sent now are the third, the fourth and the fifth of five."""
+    files = [samples.write(tmp_path, f"part-{n}.pdf", samples.pdf(n)) for n in range(1, 6)]
+
+    def fate(asked, _count, now):
+        if fate.on and "/documents/" in asked.path and now == "before":
+            fate.puts += 1
+            return doubles.Reply(503) if fate.puts > 2 else None
+        return None
+
+    fate.on, fate.puts = True, 0
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        begun = run("send", *files, *SEND, "--service", url)
+        assert begun.code == 6
+        assert "sent part-2.pdf, " in begun.err
+        fate.on = False
+        resumed = run("receipts", "resume")
+    assert resumed.code == 0
+    told = [line.rpartition("(")[2] for line in resumed.err.splitlines() if line.startswith("sent ")]
+    assert told == ["3 of 5)", "4 of 5)", "5 of 5)"]
+
+
+def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbox, payslip) -> None:
+    busy, reached = at("put", "before"), threading.Event()
+
+    def fate(asked, count, now):
+        if not busy.on:
+            reached.set()
+            time.sleep(5)
+        return busy(asked, count, now)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        run("send", payslip, *SEND, "--service", url)
+        busy.on = False
+        command = [sys.executable, "-m", "docsend", "receipts", "resume"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            assert reached.wait(20)
+            client.send_signal(signal.SIGINT)
+            out, err = client.communicate(timeout=20)
+    assert (client.returncode, out) == (130, "")
+    assert "interrupted after 0 of 1" in err
+    assert "nothing is unfinished" not in err
+
+
+def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:
+    fate = at("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        run("send", payslip, *SEND, "--service", url)
+        fate.on = False
+        terminal = Terminal("receipts", "resume", columns=100, lines=20)
+        assert terminal.finish() == 0
+    assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.shown
+    assert "\u2501" in terminal.raw  # of which the bar is made
 
 
 # -- signals -----------------------------------------------------------------------------------------------

@@ -170,9 +170,8 @@ def test_a_common_option_of_a_group_holds_for_its_commands(run, shared_sandbox, 
 def test_an_option_given_twice_with_different_values_is_refused(run, home, argv) -> None:
     outcome = run(*argv.split(), "--json")
     assert outcome.code == 2, outcome.out
-    again = [
-        word for word in argv.replace("=", " ").split() if argv.count(f"{word} ") > 1 and word[:2] == "--"
-    ]
+    words = argv.replace("=", " ").split()
+    again = [word for word in words if words.count(word) > 1 and word.startswith("--")]
     assert outcome.json["problems"][0]["message"] == f"{again[0]} is given twice, with different values"
     assert not home.joinpath("docsend").exists()
 
