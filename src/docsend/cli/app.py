@@ -115,12 +115,15 @@ def _translated(root: Any, reader: Reader | None) -> Any:
     return root
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code (see `docsend.errors`); nothing is raised."""
+def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
+    """Run one command line and return its exit code (see `docsend.errors`); nothing is raised.
+
+    `noted` are signals that came before, as in `signals.raised`.
+    """
     _let_streams_write_anything()
     language = _language(argv)
     try:
-        with signals.raised():
+        with signals.raised(noted):
             if argv:
                 return _run(argv, language)
             _run(["--help"], language)
