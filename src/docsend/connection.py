@@ -173,6 +173,7 @@ def _trust() -> ssl.SSLContext:
     import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
 
     trust = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.minimum_version = ssl.TLSVersion.TLSv1_2  # some systems' Python offers all that OpenSSL can
     trust.set_alpn_protocols(["http/1.1"])
     return trust
 

@@ -22,10 +22,10 @@ from docsend.streams import safe
 from docsend.watchers import arrived, trying_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from docsend.language import Reader
-    from docsend.submission import CheckedSubmission, Document
+    from docsend.submission import Document
     from docsend.watchers import Told
 
 
@@ -33,13 +33,13 @@ _DRAWN_S = 0.1  # how often rows are told: to draw each would take longer than t
 
 
 class _Bar:
-    def __init__(self, progress: Progress, checked: CheckedSubmission, reader: Reader) -> None:
+    def __init__(self, progress: Progress, documents: Sequence[Document], reader: Reader) -> None:
         self._progress = progress
         self._reader = reader
-        self._task = progress.add_task(reader.text(Phrase("declaring")), total=checked.total_bytes)
+        total = sum(document.size for document in documents)
+        self._task = progress.add_task(reader.text(Phrase("declaring")), total=total)
         self._done = 0
-        self._count = len(checked.documents)
-        self._arrived = 0
+        self._documents = documents
 
     def declared(self, missing_bytes: int) -> None:
         self._progress.update(self._task, total=missing_bytes)
@@ -51,8 +51,7 @@ class _Bar:
 
     def arrived(self, document: Document) -> None:
         self._done += document.size
-        self._arrived += 1
-        self._print(arrived(document, self._arrived, self._count))
+        self._print(arrived(document, self._documents))
 
     def waiting(self, reason: str, seconds: float) -> None:
         self._print(trying_again(reason, seconds))
@@ -62,7 +61,7 @@ class _Bar:
 
 
 @contextlib.contextmanager
-def bar(checked: CheckedSubmission, reader: Reader) -> Iterator[_Bar]:
+def bar(documents: Sequence[Document], reader: Reader) -> Iterator[_Bar]:
     """Draw on stderr while the block runs; give the watcher that moves the bar."""
     progress = Progress(
         TextColumn("{task.description}", markup=False),
@@ -76,7 +75,7 @@ def bar(checked: CheckedSubmission, reader: Reader) -> Iterator[_Bar]:
         redirect_stdout=False,  # results go where they are meant to go, also into a file
     )
     with progress:
-        yield _Bar(progress, checked, reader)
+        yield _Bar(progress, documents, reader)
 
 
 @contextlib.contextmanager
