@@ -20,10 +20,11 @@ demo: $(VENV)/.run
 test: lint types
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-## test-pythons: the suite on each CPython from 3.11 on that is found here; SESSION=sample: a part of it, on all but this one
+## test-pythons: the suite on each CPython from 3.11 on that is found here; SESSION=sample: a part of it, on
+## each but the one in .venv
 SESSION ?= suite
 test-pythons: $(VENV)/.dev
-	$(BIN)/nox --session $(SESSION)
+	$(BIN)/nox --tags $(SESSION)
 
 ## test-lowest: the suite with the lowest versions that pyproject.toml allows
 LOWEST := .venv-lowest
@@ -91,14 +92,17 @@ lock: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) $(LOWEST) .nox dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# A stamp, and not .venv/bin/python: that one is there, too, where pip could not be put beside it.
-$(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "docsend needs Python 3.11 or newer")'
-	@echo "making $(VENV) and installing into it, which takes about 20 seconds and a package index"
-	@$(PYTHON) -m venv --clear $(VENV) && $(PIP) --version > /dev/null || { rm -rf $(VENV); exit 1; }
-	@touch $@
+# An environment without pip (Debian without python3-venv leaves one) or without its Python is made anew.
+ifneq ($(shell $(BIN)/python -c 'import pip' 2>/dev/null && echo sound),sound)
+.PHONY: $(BIN)/python
+endif
 
-$(VENV)/.run: $(VENV)/.made requirements/run.lock pyproject.toml
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "docsend needs Python 3.11 or newer")'
+	@echo "making $(VENV) and installing into it: about 20 seconds, and it needs a package index"
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.run: $(BIN)/python requirements/run.lock pyproject.toml
 	$(PIP) install --require-hashes -r requirements/run.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

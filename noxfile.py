@@ -1,67 +1,102 @@
-"""The suite on each CPython from 3.11 on that this machine has: on the path, of pyenv, the system's own."""
+"""The test suite on every CPython from 3.11 on that this machine has: on PATH, pyenv's, the system's own.
+
+`nox --tags suite` runs all of it on each, `nox --tags sample` what is marked `everywhere` on each but the
+Python that runs nox.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import nox
 
-nox.options.default_venv_backend = "virtualenv"
-nox.options.error_on_missing_interpreters = True
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
+nox.options.tags = ["suite"]
+
 _OLDEST = (3, 11)
 _PROBE = """
-import json, os, platform, sys
-import sqlite3, ssl
-place = sys.base_prefix, os.path.realpath(sys.executable)
-print(json.dumps([platform.python_implementation(), sys.version_info[:3], *place]))
+import importlib.util, json, os, platform, sys
+parts = ("ensurepip", "_sqlite3", "_ssl", "venv")
+print(json.dumps({
+    "executable": os.path.realpath(sys.executable),
+    "version": sys.version_info[:3],
+    "build": sys.version,
+    "lacks": [name.lstrip("_") for name in parts if not importlib.util.find_spec(name)],
+    "is_wanted": platform.python_implementation() == "CPython" and sys.prefix == sys.base_prefix,
+}))
 """
 
 
-def _interpreters() -> dict[str, str]:
-    """Find the interpreters by the prefixes of their installations, the oldest first."""
+class Python(NamedTuple):
+    """An interpreter, and what its standard library lacks that docsend or its tests need."""
+
+    version: tuple[int, ...]
+    build: str
+    executable: str
+    lacks: list[str]
+
+    @property
+    def number(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+def _asked(executable: Path) -> Python | None:
+    """Ask an interpreter what it is; None for an empty shim, one of a venv, and another than CPython."""
+    try:
+        probe = [executable, "-I", "-c", _PROBE]
+        answer = json.loads(subprocess.run(probe, capture_output=True, timeout=30, check=True).stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    version = tuple(answer["version"])
+    if not answer["is_wanted"] or version < _OLDEST:
+        return None
+    return Python(version, answer["build"], answer["executable"], answer["lacks"])
+
+
+@functools.cache
+def _pythons() -> list[Python]:
+    """Find the interpreters, the oldest first, each build once."""
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
-    folders += sorted((Path.home() / ".pyenv" / "versions").glob("*/bin"))
+    folders += [*(Path.home() / ".pyenv" / "versions").glob("*/bin"), Path("/usr/bin")]
     names = ["python3", *(f"python3.{minor}" for minor in range(_OLDEST[1], 30))]
-    places = [folder / name for folder in [*folders, Path("/usr/bin")] for name in names]
-    found: dict[str, tuple[list[int], str]] = {}
-    for place in places:
-        if not place.exists() or _is_virtual(place):
-            continue
-        probe = subprocess.run([place, "-c", _PROBE], capture_output=True, text=True, check=False)
-        if probe.returncode:  # a shim without a version behind it, or built without ssl or sqlite3
-            continue
-        implementation, version, prefix, executable = json.loads(probe.stdout)
-        if implementation == "CPython" and tuple(version) >= _OLDEST:
-            found[prefix] = (version, executable)
-    return {prefix: found[prefix][1] for prefix in sorted(found, key=lambda prefix: found[prefix])}
+    places = dict.fromkeys(folder / name for folder in folders for name in names)
+    asked = [_asked(place) for place in places if place.exists()]
+    return sorted({python.build: python for python in asked if python}.values())
 
 
-def _is_virtual(place: Path) -> bool:
-    return (place.parent.parent / "pyvenv.cfg").exists()
+def _add_session(name: str, python: Python, *options: str) -> None:
+    """Add a session that runs the suite with this Python; its name begins with its tag."""
+
+    @nox.session(name=name, python=python.executable, tags=[name.partition("-")[0]])
+    def test(session: nox.Session) -> None:
+        session.install("--quiet", "--require-hashes", "-r", "requirements/dev.lock")
+        session.install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
+        session.run("python", "-c", "import sys, ssl; print(sys.version, ssl.OPENSSL_VERSION)")
+        session.run("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", *options, *session.posargs)
 
 
-_ALL = _interpreters()
-_OTHERS = [executable for prefix, executable in _ALL.items() if prefix != sys.base_prefix]
+@nox.session(python=False, tags=["suite", "sample"])
+def pythons(session: nox.Session) -> None:
+    """Say which interpreters there are, and which are left out."""
+    for python in _pythons():
+        lacks = f" is left out: it has no {', '.join(python.lacks)}" if python.lacks else ""
+        is_this = " (runs nox; `sample` leaves it to the suite)" if python.build == sys.version else ""
+        session.log(f"Python {python.number}, {python.executable}{is_this}{lacks}")
 
 
-def _test(session: nox.Session, *options: str) -> None:
-    session.install("--quiet", "--require-hashes", "-r", "requirements/dev.lock")
-    session.install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
-    session.run("python", "-c", "import sys, ssl; print(sys.version, ssl.OPENSSL_VERSION)")
-    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", *options, *session.posargs)
-
-
-@nox.session(python=list(_ALL.values()))
-def suite(session: nox.Session) -> None:
-    """Run the whole suite."""
-    _test(session)
-
-
-@nox.session(python=_OTHERS)
-def sample(session: nox.Session) -> None:
-    """Run what is marked `everywhere`, on each Python but the one that runs this."""
-    _test(session, "-m", "everywhere")
+_known = Counter[str]()
+for _python in _pythons():
+    _known[_python.number] += 1
+    _name = _python.number if _known[_python.number] == 1 else f"{_python.number}-{_known[_python.number]}"
+    if not _python.lacks:
+        _add_session(f"suite-{_name}", _python)
+        if _python.build != sys.version:
+            _add_session(f"sample-{_name}", _python, "-m", "everywhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 import os
@@ -42,19 +43,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # -- what is not here --------------------------------------------------------------------------------------
 
-_LEFT_OUT = "not here: "
+_LEFT_OUT = "left out for want of"
+
+
+def _needed_by(item: pytest.Item) -> set[str]:
+    return {name for mark in item.iter_markers("needs") for name in mark.args}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave a test out for want of a part of the system that it needs; in CI that is a failure."""
-    known = system.parts()
-    needed = [known[name] for mark in item.iter_markers("needs") for name in mark.args]
-    if missing := [part for part in needed if not part.is_here]:
-        reason = _LEFT_OUT + ", ".join(part.package for part in missing)
+    needed = [system.parts()[name] for name in sorted(_needed_by(item))]
+    if missing := ", ".join(dict.fromkeys(part.package for part in needed if not part.is_here)):
+        item.user_properties.append((_LEFT_OUT, missing))
         if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason} (`make setup` installs it)", pytrace=False)
-        pytest.skip(reason)
+            pytest.fail(f"not here: {missing}; in CI no test is left out", pytrace=False)
+        pytest.skip(f"not here: {missing}")
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Count a test that CI may not leave out among the failed; pytest would call it an error."""
+    return ("failed", "F", "FAILED") if report.failed and _wanted_by(report) else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -62,14 +71,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return
-    reasons = [str(report.longrepr[2]) for report in reporter.stats.get("skipped", ())]
-    wants = [reason.partition(_LEFT_OUT)[2] for reason in reasons if _LEFT_OUT in reason]
-    if wants:
-        names = ", ".join(sorted({name for want in wants for name in want.split(", ")}))
-        left_out = "1 test was" if len(wants) == 1 else f"{len(wants)} tests were"
-        reporter.write_line(
-            f"{left_out} left out, for want of: {names}; `make setup` installs them (Debian, as root)"
-        )
+    for outcome, one, several in (
+        ("skipped", "test was left out", "tests were left out"),
+        ("failed", "test failed", "tests failed"),
+    ):
+        wanted = list(filter(None, map(_wanted_by, reporter.stats.get(outcome, ()))))
+        if wanted:
+            packages = ", ".join(sorted(set().union(*wanted)))
+            reporter.write_line(
+                f"{len(wanted)} {one if len(wanted) == 1 else several}, for want of: {packages}; "
+                "`make setup` installs them (Debian, as root)"
+            )
+
+
+def _wanted_by(report: pytest.TestReport) -> list[str]:
+    """Return the packages that a test was left out for want of."""
+    properties = dict(getattr(report, "user_properties", ()))
+    return str(properties[_LEFT_OUT]).split(", ") if _LEFT_OUT in properties else []
 
 
 # -- every test --------------------------------------------------------------------------------------------
@@ -122,6 +140,53 @@ def _no_network(guard: pytest.MonkeyPatch) -> None:
     guard.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(autouse=True)
+def _no_tool_that_is_not_named(
+    request: pytest.FixtureRequest, tool_refusals: Callable[[frozenset[str]], Path], guard: pytest.MonkeyPatch
+) -> None:
+    """Let a test find only those tools of requirements/system.txt that its mark `needs` names.
+
+    A test that forgets one fails here, and not first on a machine that has none.
+    """
+    if sys.platform != "win32":
+        refusals = tool_refusals(frozenset(_needed_by(request.node)))
+        guard.setenv("PATH", f"{refusals}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture(scope="session")
+def tool_refusals(tmp_path_factory: pytest.TempPathFactory) -> Callable[[frozenset[str]], Path]:
+    """Give a function that makes a folder of commands that refuse, one for each tool not needed."""
+
+    @functools.cache
+    def refusals(needed: frozenset[str]) -> Path:
+        folder = tmp_path_factory.mktemp("refusals")
+        for name in system.parts().keys() - needed:
+            tool = folder / name
+            tool.write_text(
+                f"#!/bin/sh\necho 'a test that uses {name} is marked needs(\"{name}\")' >&2\nexit 127\n"
+            )
+            tool.chmod(0o755)
+        return folder
+
+    return refusals
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open(tmp_path: Path, guard: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test if a process that it started drops what it opened without closing it.
+
+    Python only tells that on stderr, if asked, and goes on: tests/processes/sitecustomize.py writes it down.
+    """
+    noted = tmp_path / "left open"
+    path = [str(Path(__file__).parent / "processes"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    guard.setenv("PYTHONPATH", os.pathsep.join(path))
+    guard.setenv("PYTHONWARNINGS", "error::ResourceWarning")
+    guard.setenv("TESTS_LEFT_OPEN", str(noted))
+    yield
+    if noted.exists():
+        pytest.fail(noted.read_text("utf-8"), pytrace=False)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a run of the program ended."""
@@ -162,13 +227,11 @@ def spawn() -> Run:
     """Run the program as a process of its own, with the streams and the environment that a test wants."""
 
     def spawn_(*argv: str | Path, **options: Any) -> Outcome:
-        # What is not closed is told on stderr; below it fails the test.
-        environment = {**os.environ, "PYTHONWARNINGS": "always::ResourceWarning", **options.pop("env", {})}
+        environment = {**os.environ, **options.pop("env", {})}
         options = {"capture_output": True, "timeout": 60, "stdin": subprocess.DEVNULL, **options}
         done = subprocess.run(
             [sys.executable, "-m", "docsend", *map(str, argv)], env=environment, check=False, **options
         )
-        assert b"ResourceWarning" not in (done.stderr or b""), done.stderr
         return Outcome(
             done.returncode,
             (done.stdout or b"").decode("utf-8", "replace"),

@@ -1,6 +1,7 @@
 """The parts of the system that tests stand on (requirements/system.txt): which are here, how to get the rest.
 
-`python tests/system.py` installs what is missing, on Debian and its kin, as root. It needs Python alone.
+`python tests/system.py` (`make setup`) installs what is missing: on Debian and its kin, as root. It needs
+nothing but Python, for it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -16,51 +17,68 @@ _LIST = Path(__file__).resolve().parent.parent / "requirements" / "system.txt"
 
 
 class Part(NamedTuple):
-    """A command, or a file by its full path, and the Debian package that brings it."""
+    """What proves that a part is here: a command, or a file by its full path. And its Debian package."""
 
-    name: str
+    proof: str
     package: str
 
     @property
+    def name(self) -> str:
+        return Path(self.proof).name
+
+    @property
     def is_here(self) -> bool:
-        return Path(self.name).exists() if self.name.startswith("/") else shutil.which(self.name) is not None
+        if self.proof.startswith("/"):
+            return Path(self.proof).exists()
+        return shutil.which(self.proof) is not None
 
 
 def parts() -> dict[str, Part]:
-    """Read the list, by names; a file is known by its last part."""
+    """Read the list, by name."""
     lines = [line.split() for line in _LIST.read_text(encoding="utf-8").splitlines()]
-    found = [Part(line[0], line[1]) for line in lines if line and line[0] != "#"]
-    return {Path(part.name).name: part for part in found}
+    found = [Part(line[0], line[1]) for line in lines if line and not line[0].startswith("#")]
+    return {part.name: part for part in found}
+
+
+def missing() -> list[str]:
+    """Return the Debian packages of all that is not here, sorted."""
+    packages = {part.package for part in parts().values() if not part.is_here}
+    return sorted(packages if _can_make_environments() else packages | {"python3-venv"})
 
 
 def main() -> int:
     """Install what is missing, or say what that is and who can; return an exit code."""
-    missing = [part for part in parts().values() if not part.is_here]
-    packages = sorted({part.package for part in missing})
-    if not _can_make_environments():
-        packages.append("python3-venv")
+    packages = missing()
     if not packages:
         print("everything that tests stand on is here")
         return 0
-    print(f"missing: {' '.join(packages)}", flush=True)
+    print(f"missing: {' '.join(packages)}", file=sys.stderr, flush=True)
     if shutil.which("apt-get") is None:
-        print("There is no apt-get here: install them with this system's own packages.", file=sys.stderr)
+        print("apt-get is not here: install them with this system's own tools", file=sys.stderr)
         return 1
     if os.geteuid() != 0:
-        print(f"Only root can install them: sudo apt-get install {' '.join(packages)}", file=sys.stderr)
+        print(f"only root can install them: apt-get install {' '.join(packages)}", file=sys.stderr)
         return 1
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
-        done = subprocess.run(["apt-get", *words], env=quiet, stdin=subprocess.DEVNULL, check=False)
+    return _install(packages)
+
+
+def _install(packages: list[str]) -> int:
+    unattended = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    apt_get = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
+    for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        done = subprocess.run([*apt_get, *words], env=unattended, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
             return done.returncode
-    return 0
+    if still := missing():
+        print(f"installed, and still missing: {' '.join(still)}", file=sys.stderr)
+    return bool(still)
 
 
 def _can_make_environments() -> bool:
-    """Tell whether this Python has venv with pip; Debian keeps them in a package of their own."""
-    probe = [sys.executable, "-c", "import ensurepip, venv"]
-    return subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    """Tell whether this Python and the system's own have venv and pip; Debian packs them separately."""
+    pythons = {sys.executable, *filter(os.path.exists, ["/usr/bin/python3"])}
+    probes = [[python, "-c", "import ensurepip, venv"] for python in pythons]
+    return all(subprocess.run(probe, capture_output=True, check=False).returncode == 0 for probe in probes)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +15,7 @@ from stdnum import luhn
 from stdnum.il import idnr
 
 import bad_input
+import docsend
 from docsend import rules
 
 
@@ -37,6 +44,28 @@ def test_no_identity_number_is_in_what_bad_input_gets() -> None:
 
 def test_the_readme_shows_what_bad_input_really_gets() -> None:
     assert bad_input.PART.shown() == bad_input.table(), "run python tests/bad_input.py"
+
+
+def test_a_file_without_permission_is_refused_also_where_only_its_owner_may_enter_the_checkout(
+    tmp_path,
+) -> None:
+    folder = tmp_path / "owner"
+    folder.mkdir(mode=0o700)
+    shutil.copytree(Path(docsend.__file__).parent, folder / "docsend")
+    script = (
+        "import bad_input, docsend\n"
+        "(case,) = (case for case in bad_input.CASES if case.as_nobody)\n"
+        "print(docsend.__file__, bad_input.observe(case).result['problems'][0]['code'])"
+    )
+    path = os.pathsep.join(map(str, (folder, Path(__file__).parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{folder / 'docsend' / '__init__.py'} unreadable-document\n"
 
 
 @given(st.text("0123456789", min_size=1, max_size=20))

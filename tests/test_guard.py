@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import keyring
@@ -41,3 +43,22 @@ def test_the_real_keyring_is_out_of_reach() -> None:
 def test_settings_of_the_machine_do_not_reach_a_test() -> None:
     strangers = {"DOCSEND_SERVICE", "HTTPS_PROXY", "https_proxy", "LC_ALL"} & os.environ.keys()
     assert not strangers
+
+
+def test_a_tool_that_a_test_does_not_name_is_out_of_its_reach() -> None:
+    done = subprocess.run(["jq", "."], input=b"{}", capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (127, b"")
+    assert b'needs("jq")' in done.stderr
+
+
+@pytest.mark.needs("jq")
+def test_a_tool_that_a_test_names_is_the_real_one() -> None:
+    assert subprocess.run(["jq", "."], input=b"{}", capture_output=True, check=True).stdout == b"{}\n"
+
+
+def test_what_a_process_drops_unclosed_is_written_down() -> None:
+    noted = Path(os.environ["TESTS_LEFT_OPEN"])
+    subprocess.run([sys.executable, "-c", "open(__import__('os').devnull)"], capture_output=True, check=True)
+    said = noted.read_text("utf-8")
+    noted.unlink()  # or this test would fail for it
+    assert "unclosed file" in said

@@ -15,11 +15,12 @@ import walkthrough
 
 UNLOCK = "printf 'fictional' | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1"
 LOCKED = "gnome-keyring-daemon --start --components=secrets >/dev/null 2>&1"
-pytestmark = pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon")
 SEND = (
     "docsend send payslip.pdf --to personal --subject reserve --category service "
     "--type reserve-service-certificate --json"
 )
+
+needs_desktop = pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon")
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def desktop(tmp_path, payslip, sandbox):
     return run
 
 
+@needs_desktop
 def test_one_process_logs_in_and_others_send_until_it_is_forgotten(desktop, sandbox) -> None:
     done = desktop(f"""
         set -e
@@ -71,6 +73,7 @@ def test_one_process_logs_in_and_others_send_until_it_is_forgotten(desktop, sand
     assert sandbox.select("SELECT count(*) FROM session") == [(0,)]
 
 
+@needs_desktop
 def test_the_secret_outlives_the_desktop_session_encrypted(desktop, home) -> None:
     assert desktop("echo fictional-clear | docsend login --code 1002 --password-stdin").returncode == 0
     assert json.loads(desktop("docsend login --status --json").stdout)["signed_in"]
@@ -78,6 +81,7 @@ def test_the_secret_outlives_the_desktop_session_encrypted(desktop, home) -> Non
     assert b"fictional-clear" not in kept
 
 
+@needs_desktop
 def test_a_locked_collection_is_told_at_once_with_the_three_ways_out(desktop) -> None:
     assert desktop("echo fictional-clear | docsend login --code 1002 --password-stdin").returncode == 0
     began = time.monotonic()

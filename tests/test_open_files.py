@@ -1,0 +1,173 @@
+"""Whatever goes wrong, docsend closes what it opened: files are counted after every kind of failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+import doubles
+import samples
+from conftest import ABOUT, WHO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them"
+)
+# Nothing is closed here because nobody knows it any more: the garbage collector rests. The first run may
+# open what stays open for the others.
+COUNT = """
+import contextlib, gc, io, json, os, sys
+from docsend.cli.app import main
+
+def opened():
+    return sorted(os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")[:-1])
+
+def fail():
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return main(sys.argv[1:])
+
+gc.disable()
+fail()
+before = opened()
+codes = [fail() for _ in range(3)]
+print(json.dumps([codes, before, opened()]))
+"""
+SEND = (*ABOUT, *WHO, "--no-input")
+
+
+def answers(status: int, code: str) -> Callable[[doubles.Asked], doubles.Reply]:
+    """Return what answers each request with a problem of the contract."""
+    told = {"type": f"urn:docsend:problem:{code}", "title": code, "status": status, "detail": code}
+    problem = {"Content-Type": "application/problem+json"}
+    return lambda _: doubles.Reply(status, json.dumps(told).encode(), problem)
+
+
+@pytest.fixture
+def fails(payslip: Path, tmp_path: Path) -> Callable[..., tuple[int, list[str], list[str]]]:
+    """Run a command line some times in one process; return its exit code, what was open before, and after."""
+
+    def fails_(*argv: object, **environment: str) -> tuple[int, list[str], list[str]]:
+        done = subprocess.run(
+            [sys.executable, "-c", COUNT, *map(str, argv)],
+            env={**os.environ, "DOCSEND_PATIENCE": "0", **environment},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        codes, before, after = json.loads(done.stdout)
+        assert len(set(codes)) == 1, codes
+        return codes[0], before, after
+
+    return fails_
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        pytest.param("send payslip.pdf --sujet x", 2, id="an unknown option"),
+        pytest.param("send --batch nowhere.csv", 2, id="a manifest that is not there"),
+        pytest.param("send payslip.pdf --to benefits -n", 2, id="what is missing"),
+        pytest.param(f"send nowhere.pdf {' '.join(SEND)} -n", 3, id="a document that is not there"),
+        pytest.param(f"send damaged.pdf {' '.join(SEND)} -n", 3, id="a damaged document"),
+        pytest.param(f"send . {' '.join(SEND)} -n", 3, id="a folder"),
+        pytest.param("send --batch rows.csv -n", 3, id="a faulty row"),
+        pytest.param("send --batch rows.csv -n --report /dev/full", 2, id="a report that cannot be written"),
+        pytest.param("receipts show AAAAAAAAAA", 2, id="an unknown key"),
+        pytest.param("receipts merge payslip.pdf", 2, id="a report that is none"),
+        pytest.param("required --service sandbox", 8, id="no keyring"),
+    ],
+)
+def test_a_failure_on_this_side_leaves_nothing_open(fails, payslip, tmp_path, argv, code) -> None:
+    samples.write(tmp_path, "damaged.pdf", payslip.read_bytes()[:100])
+    (tmp_path / "rows.csv").write_text(
+        f"to,subject,category,type,id,documents\n{','.join(SEND[1:10:2])},nowhere.pdf\n"
+    )
+    seen, before, after = fails(*argv.split())
+    assert (seen, after) == (code, before)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        pytest.param(answers(503, "busy"), 6, id="busy"),
+        pytest.param(answers(500, "broken"), 6, id="broken"),
+        pytest.param(answers(422, "invalid"), 5, id="refused"),
+        pytest.param(answers(401, "sign-in-needed"), 4, id="sign-in needed"),
+        pytest.param(lambda _: doubles.Reply(302, headers={"Location": "/"}), 6, id="a redirect"),
+        pytest.param(
+            lambda _: doubles.Reply(200, b"{", {"Content-Type": "application/json"}), 6, id="no JSON"
+        ),
+        pytest.param(lambda _: doubles.Reply(cut=True), 6, id="cut off"),
+    ],
+)
+@pytest.mark.parametrize("form", ["one", "batch"])
+def test_a_service_that_fails_leaves_nothing_open(fails, tmp_path, answer, code, form) -> None:
+    (tmp_path / "rows.csv").write_text(
+        f"to,subject,category,type,id,documents\n{','.join(SEND[1:10:2])},payslip.pdf\n"
+    )
+    what = ["payslip.pdf", *SEND] if form == "one" else ["--batch", "rows.csv", "--jobs", "2"]
+    with doubles.service(answer) as (url, asked):
+        seen, before, after = fails("send", *what, "--service", url)
+        assert asked
+    assert (seen, after) == (code if form == "one" else seen, before)
+    assert seen != 0
+
+
+def test_a_service_that_is_not_there_leaves_nothing_open(fails) -> None:
+    seen, before, after = fails("send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9")
+    assert (seen, after) == (6, before)
+
+
+def test_a_certificate_that_proves_nothing_leaves_nothing_open(fails) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    with doubles.service(lambda _: doubles.Reply(503), tls=tls) as (url, _):
+        seen, before, after = fails("send", "payslip.pdf", *SEND, "--service", url.replace("http", "https"))
+    assert (seen, after) == (6, before)
+
+
+def _damaged(path: Path) -> None:
+    path.write_bytes(b"not what it should be" * 100)
+
+
+def _unreadable(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [_damaged, _unreadable])
+@pytest.mark.parametrize(
+    ("file", "argv", "code"),
+    [
+        ("ledger.sqlite3", ("receipts",), 8),
+        ("ledger.sqlite3", ("send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9"), 8),
+        ("config.toml", ("receipts",), 2),
+    ],
+    ids=["ledger, receipts", "ledger, send", "config.toml"],
+)
+def test_a_file_of_docsend_s_own_that_is_damaged_leaves_nothing_open(
+    fails, home, damage, file, argv, code
+) -> None:
+    (home / "docsend").mkdir()
+    damage(home / "docsend" / file)
+    seen, before, after = fails(*argv)
+    assert (seen, after) == (code, before)
+
+
+def test_the_count_notices_what_is_left_open() -> None:
+    leaky = COUNT.replace("return main(sys.argv[1:])", "os.open(os.devnull, os.O_RDONLY)")
+    done = subprocess.run([sys.executable, "-c", leaky], capture_output=True, text=True, check=True)
+    _, before, after = json.loads(done.stdout)
+    assert after.count(os.devnull) == before.count(os.devnull) + 3
