@@ -35,6 +35,8 @@ from docsend.language import Reader
 from docsend.ledger import Ledger
 from docsend.submission import Submission
 
+pytestmark = pytest.mark.everywhere
+
 # A fictional person whose number a spreadsheet would shorten.
 SHORT = "012345674"
 HEAD = ["to", "subject", "category", "type", "id", "reference", "documents"]

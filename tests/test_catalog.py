@@ -18,6 +18,8 @@ import doubles
 import samples
 from docsend import catalog
 
+pytestmark = pytest.mark.everywhere
+
 ROOT = Path(__file__).parent.parent
 RAW: dict[str, Any] = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
 SCHEMA = json.loads((catalog.BUNDLED.parent / "catalog.schema.json").read_text(encoding="utf-8"))

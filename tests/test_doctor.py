@@ -17,6 +17,8 @@ import doubles
 from conftest import ABOUT, PERSON, WHO
 from docsend.catalog import BUNDLED
 
+pytestmark = pytest.mark.everywhere
+
 PARTS = ["version", "configuration", "data", "catalog", "ledger", "keyring", "terminal"]
 FAR = ["service", "network", "clock"]
 

@@ -16,6 +16,8 @@ from docsend import rules
 from docsend.errors import EXIT_MEANINGS, ExitCode
 from docsend.ledger import Ledger
 
+pytestmark = pytest.mark.everywhere
+
 SEND = (*ABOUT, *WHO)
 COMMANDS = {
     ("send",): {0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 143},

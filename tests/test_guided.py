@@ -11,6 +11,8 @@ import samples
 from conftest import ABOUT, PERSON, WHO
 from terminals import Terminal, colours, contrast
 
+pytestmark = pytest.mark.everywhere
+
 ENTER, DOWN, CTRL_C, CTRL_D, CTRL_U = "\r", "\x1b[B", "\x03", "\x04", "\x15"
 
 

@@ -16,6 +16,8 @@ from docsend.errors import LocalFailure
 from docsend.ledger import Ledger
 from test_key import checked
 
+pytestmark = pytest.mark.everywhere
+
 SEND = (*ABOUT, *WHO)
 RECEIPT = (
     b'{"branch":{"code":"haifa","name":{"en":"Haifa"}},"documents":[{"bytes":1,"name":"a.pdf","sha256":"00"}],'

@@ -21,6 +21,8 @@ import samples
 from conftest import ABOUT, PERSON, WHO
 from docsend import connection, service
 
+pytestmark = pytest.mark.everywhere
+
 SEND = (*ABOUT, *WHO)
 PROBLEM = {"Content-Type": "application/problem+json"}
 REFUSED = doubles.Reply(409, b'{"type": "urn:docsend:problem:key-reused", "detail": "x"}', PROBLEM)

@@ -20,9 +20,10 @@ from conftest import ABOUT, WHO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them"
-)
+pytestmark = [
+    pytest.mark.everywhere,
+    pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them"),
+]
 # Nothing is closed here because nobody knows it any more: the garbage collector rests. The first run may
 # open what stays open for the others.
 COUNT = """

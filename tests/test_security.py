@@ -122,6 +122,7 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
+@pytest.mark.everywhere
 def test_no_keys_of_a_session_are_written_whatever_the_environment_asks(
     run, payslip, authority, tmp_path, monkeypatch
 ) -> None:
@@ -134,6 +135,7 @@ def test_no_keys_of_a_session_are_written_whatever_the_environment_asks(
     assert not (tmp_path / "keys").exists()
 
 
+@pytest.mark.everywhere
 def test_nothing_in_the_environment_switches_the_look_at_certificates_off(
     run, payslip, authority, tmp_path, monkeypatch
 ) -> None:
@@ -184,6 +186,7 @@ def _versions_offered(hello: bytes) -> set[int]:
     return {int.from_bytes(hello[9:11], "big")}
 
 
+@pytest.mark.everywhere
 @pytest.mark.usefixtures("_offers_all_that_openssl_has")
 def test_tls_below_1_2_is_not_offered_whatever_the_system_s_python_would_offer(
     run, payslip, monkeypatch
@@ -197,6 +200,7 @@ def test_tls_below_1_2_is_not_offered_whatever_the_system_s_python_would_offer(
     assert min(versions) >= 0x0303  # 1.2
 
 
+@pytest.mark.everywhere
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
 @pytest.mark.usefixtures("_offers_all_that_openssl_has")
 def test_a_server_that_speaks_tls_1_1_alone_is_sent_nothing(

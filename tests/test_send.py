@@ -14,6 +14,8 @@ import pytest
 import samples
 from conftest import ABOUT, PERSON, WHO
 
+pytestmark = pytest.mark.everywhere
+
 SEND = (*ABOUT, *WHO)
 EMPLOYER = ("--to", "employer-collection", "--category", "correspondence", "--type", "correction-letter")
 EMPLOYER_WHO = ("--employer-file", "900000019", "--booklet", "77431", "--mobile", "+972-50-1234567")

@@ -17,6 +17,8 @@ from conftest import ABOUT, PERSON, WHO
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.everywhere
+
 EMPLOYER = "900000019"
 BOOKLET = "7134-22"
 LETTER = ("--to", "employer-collection", "--category", "correspondence", "--type", "correction-letter")

@@ -163,6 +163,7 @@ def test_a_command_takes_little_more_than_python_itself(name: str, bench: Bench)
     assert times <= command.times_bare_python, f"{name}: {times:.1f} times bare Python"
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_imports_only_what_it_needs(name: str, bench: Bench) -> None:
     imported = bench.imported(bench.arguments(COMMANDS[name]))

@@ -21,6 +21,8 @@ from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store
 from docsend.submission import canonical
 from test_key import DECLARATION
 
+pytestmark = pytest.mark.everywhere
+
 PLACE = Place("", "A" * 52)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
