@@ -26,16 +26,17 @@ SESSION ?= suite
 test-pythons: $(VENV)/.dev
 	$(BIN)/nox --tags $(SESSION)
 
-## test-lowest: the suite with the lowest versions that pyproject.toml allows
+## test-lowest: the suite with the lowest versions that pyproject.toml allows, and the locked ones of all else
 LOWEST := .venv-lowest
 test-lowest: $(VENV)/.dev
 	$(PIP) install uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --no-header --extra sandbox --extra excel --extra pdf \
-	    pyproject.toml --output-file $(LOWEST)/lowest.txt
-	$(BIN)/uv pip install --quiet --python $(LOWEST) -r $(LOWEST)/lowest.txt -r requirements/dev.in
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --no-header --no-annotate \
+	    --extra sandbox --extra excel --extra pdf pyproject.toml --output-file $(LOWEST)/lowest.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST) --no-verify-hashes -r requirements/dev.lock \
+	    --override $(LOWEST)/lowest.txt
 	$(BIN)/uv pip install --quiet --python $(LOWEST) --no-deps --no-build-isolation --editable .
-	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile
+	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile $(OPTIONS)
 
 ## setup: install the parts of the system that tests stand on (Debian, as root)
 setup:
