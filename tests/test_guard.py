@@ -58,7 +58,8 @@ def test_a_tool_that_a_test_names_is_the_real_one() -> None:
 
 def test_what_a_process_drops_unclosed_is_written_down() -> None:
     noted = Path(os.environ["TESTS_LEFT_OPEN"])
-    subprocess.run([sys.executable, "-c", "open(__import__('os').devnull)"], capture_output=True, check=True)
+    script = "import docsend, os; open(os.devnull)"
+    subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     said = noted.read_text("utf-8")
     noted.unlink()  # or this test would fail for it
     assert "unclosed file" in said

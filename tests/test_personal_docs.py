@@ -25,7 +25,7 @@ def environment(payslip, tmp_path) -> dict[str, str]:
     return {**kept, "PATH": path, "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
 
 
-@pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon")
+@pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon", "jq")
 def test_the_page_for_accountants_is_true_on_a_desktop(environment, tmp_path) -> None:
     desktop = ["dbus-run-session", "--"]
     walkthrough.play(ACCOUNTANTS, folder=tmp_path, environment=environment, within=desktop, before=UNLOCK)
