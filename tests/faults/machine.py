@@ -14,6 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docsend.answers import Forgotten
+from docsend.connection import Unanswered
+from docsend.patience import Patience
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,12 +28,9 @@ from hypothesis.stateful import (
 )
 
 from docsend import catalog, documents, rules, send
-from docsend.answers import Forgotten
-from docsend.connection import Unanswered
 from docsend.errors import DocsendError, Refused
 from docsend.language import Phrase
 from docsend.ledger import Ledger
-from docsend.patience import Patience
 from docsend.sandbox import server
 from docsend.sandbox.store import KEEPS_UNFINISHED, Store
 from docsend.service import Service

@@ -639,8 +639,9 @@ def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> 
 
 
 def _main(argv: list[str]) -> int:
-    from docsend.cli import app  # noqa: PLC0415 - in the worker, where the path may lead to a patched one
     from docsend.patience import Patience  # noqa: PLC0415
+
+    from docsend.cli import app  # noqa: PLC0415 - in the worker, where the path may lead to a patched one
 
     # Shorter pauses, so that attempts are many; how they are made is the program's own.
     Patience.__new__.__defaults__ = (Patience(0).attempts, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)

@@ -91,6 +91,7 @@ class ServiceClient:
         *,
         jobs: int = 1,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
         limits: Limits = LIMITS,
     ) -> None:
         """Make the client of the service at `url`: the endpoint's own, or that of the sandbox in the process.
@@ -105,8 +106,9 @@ class ServiceClient:
         self._account = account
         self._sleep = sleep
         self._http = HttpClient(endpoint, url, limits)
-        self._breaker = CircuitBreaker()
-        self._concurrency = ConcurrencyLimit(jobs)
+        self._now = now
+        self._breaker = CircuitBreaker(now)
+        self._concurrency = ConcurrencyLimit(jobs, now)
 
     def __enter__(self) -> ServiceClient:
         return self
@@ -208,7 +210,7 @@ class ServiceClient:
         Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
         cannot duplicate: the service answers to the key.
         """
-        tries = _Tries(ends=time.monotonic() + self._policy.total_s)
+        tries = _Tries(self._policy.total_s, self._now)
         pause_s = 0.0
         while True:
             self._await_turn(tries, pause_s)
@@ -317,10 +319,11 @@ class ServiceClient:
 
 
 class _Tries:
-    """The tries of one call so far, and until when (monotonic seconds) another one may begin."""
+    """The tries of one call so far, and for how long another one may begin."""
 
-    def __init__(self, ends: float) -> None:
-        self._ends = ends
+    def __init__(self, total_s: float, now: Callable[[], float]) -> None:
+        self._now = now
+        self._ends = now() + total_s
         self.failures = 0
         self.failure: Failure | None = None
         self._looks = 0
@@ -332,7 +335,7 @@ class _Tries:
 
     @property
     def left_s(self) -> float:
-        return self._ends - time.monotonic()
+        return self._ends - self._now()
 
     @property
     def has_looked_enough(self) -> bool:

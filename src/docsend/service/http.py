@@ -112,6 +112,7 @@ class HttpClient:
         self._open: set[_Connection] = set()
         self._watchdog = _Watchdog()
         self._worker: _Worker | None = None
+        self._is_closed = False
         self.tls: Tls | None = None  # of the connection made last
 
     def close(self) -> None:
@@ -119,10 +120,13 @@ class HttpClient:
         self._watchdog.stop()
         if self._worker is not None:
             self._worker.stop()
+        self._is_closed = True
         with self._lock:
             connections, self._open = self._open, set()
         for connection in connections:
             connection.end()
+            if not connection.is_used:  # else its own thread closes it
+                connection.close()
 
     def exchange(self, request: Request, sent: Callable[[int], None] | None = None) -> Response:
         """Send one request and read its response, before the deadline that follows from its size.
@@ -162,6 +166,7 @@ class HttpClient:
         if exchange.on_new_connection:
             connection.close()
         is_kept = False
+        connection.is_used = True
         try:
             response = self._exchange_over(connection, exchange)
             is_kept = connection.is_trusted
@@ -169,7 +174,8 @@ class HttpClient:
             raise self._no_response(error, exchange) from error
         finally:
             self.tls = connection.tls or self.tls
-            if not is_kept:
+            connection.is_used = False
+            if not is_kept or self._is_closed:
                 connection.close()
         return response
 
@@ -253,8 +259,10 @@ class HttpClient:
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
             if event.endswith("start_tls.complete"):
-                certificate = info["return_value"].get_extra_info("ssl_object").getpeercert(binary_form=True)
+                stream = info["return_value"]
+                certificate = stream.get_extra_info("ssl_object").getpeercert(True)  # noqa: FBT003 - the SSLSocket below ssl takes no keyword
                 seen.append(issuer_of(certificate or b""))
+                stream.close()
                 raise _SeenEnough
 
         distrust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -308,6 +316,7 @@ class _Connection:
 
     def __init__(self, transport: httpx.HTTPTransport) -> None:
         self.transport = transport
+        self.is_used = False
         self.is_trusted = False  # whether the response read last carried its request's id
         self.tls: Tls | None = None
         self._socket: socket.socket | None = None
@@ -422,6 +431,8 @@ class _Exchange:
         elif name == "start_tls" and moment == "complete" and self._connection is not None:
             self._connection.tls = tls_of(info["return_value"].get_extra_info("ssl_object"))
         is_for_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        if self.is_over:  # what follows tidies up
+            return
         if moment == "started" and (known := failures.STEPS.get(name)) is not None:
             self.step = "asking the proxy" if is_for_proxy else known
             self.may_have_arrived |= name == "send_request_headers" and not is_for_proxy
