@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
-.PHONY: demo test lint types docs pictures bench faults lock clean
+.PHONY: demo test test-pythons test-lowest setup lint types docs pictures bench faults lock clean
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run
@@ -19,6 +19,26 @@ demo: $(VENV)/.run
 ## test: lint, types, tests
 test: lint types
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+## test-pythons: the suite on each CPython from 3.11 on that is found here; SESSION=sample: a part of it, on all but this one
+SESSION ?= suite
+test-pythons: $(VENV)/.dev
+	$(BIN)/nox --session $(SESSION)
+
+## test-lowest: the suite with the lowest versions that pyproject.toml allows
+LOWEST := .venv-lowest
+test-lowest: $(VENV)/.dev
+	$(PIP) install uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --no-header --extra sandbox --extra excel --extra pdf \
+	    pyproject.toml --output-file $(LOWEST)/lowest.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST) -r $(LOWEST)/lowest.txt -r requirements/dev.in
+	$(BIN)/uv pip install --quiet --python $(LOWEST) --no-deps --no-build-isolation --editable .
+	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile
+
+## setup: install the parts of the system that tests stand on (Debian, as root)
+setup:
+	@$(PYTHON) tests/system.py
 
 ## lint: style, formatting, and whether generated files are current
 lint: $(VENV)/.dev
@@ -69,13 +89,16 @@ lock: $(VENV)/.dev
 	done
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) .nox dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/bin/python:
+# A stamp, and not .venv/bin/python: that one is there, too, where pip could not be put beside it.
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "docsend needs Python 3.11 or newer")'
-	$(PYTHON) -m venv $(VENV)
+	@echo "making $(VENV) and installing into it, which takes about 20 seconds and a package index"
+	@$(PYTHON) -m venv --clear $(VENV) && $(PIP) --version > /dev/null || { rm -rf $(VENV); exit 1; }
+	@touch $@
 
-$(VENV)/.run: $(VENV)/bin/python requirements/run.lock pyproject.toml
+$(VENV)/.run: $(VENV)/.made requirements/run.lock pyproject.toml
 	$(PIP) install --require-hashes -r requirements/run.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

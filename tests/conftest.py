@@ -19,6 +19,7 @@ import pytest
 
 import docsend
 import samples
+import system
 from docsend.cli.app import main
 from docsend.sandbox import server
 
@@ -37,6 +38,41 @@ RESULT_SCHEMA = json.loads((Path(docsend.__file__).parent / "data" / "result.sch
 # A background job of a shell ignores Ctrl-C, and so would the commands that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# -- what is not here --------------------------------------------------------------------------------------
+
+_LEFT_OUT = "not here: "
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave a test out for want of a part of the system that it needs; in CI that is a failure."""
+    known = system.parts()
+    needed = [known[name] for mark in item.iter_markers("needs") for name in mark.args]
+    if missing := [part for part in needed if not part.is_here]:
+        reason = _LEFT_OUT + ", ".join(part.package for part in missing)
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{reason} (`make setup` installs it)", pytrace=False)
+        pytest.skip(reason)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the run with one line: how many tests were left out, and for want of what."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    reasons = [str(report.longrepr[2]) for report in reporter.stats.get("skipped", ())]
+    wants = [reason.partition(_LEFT_OUT)[2] for reason in reasons if _LEFT_OUT in reason]
+    if wants:
+        names = ", ".join(sorted({name for want in wants for name in want.split(", ")}))
+        left_out = "1 test was" if len(wants) == 1 else f"{len(wants)} tests were"
+        reporter.write_line(
+            f"{left_out} left out, for want of: {names}; `make setup` installs them (Debian, as root)"
+        )
+
+
+# -- every test --------------------------------------------------------------------------------------------
 
 
 class YouForgotToKeepATestAtHome(Exception):
@@ -126,11 +162,13 @@ def spawn() -> Run:
     """Run the program as a process of its own, with the streams and the environment that a test wants."""
 
     def spawn_(*argv: str | Path, **options: Any) -> Outcome:
-        environment = {**os.environ, **options.pop("env", {})}
+        # What is not closed is told on stderr; below it fails the test.
+        environment = {**os.environ, "PYTHONWARNINGS": "always::ResourceWarning", **options.pop("env", {})}
         options = {"capture_output": True, "timeout": 60, "stdin": subprocess.DEVNULL, **options}
         done = subprocess.run(
             [sys.executable, "-m", "docsend", *map(str, argv)], env=environment, check=False, **options
         )
+        assert b"ResourceWarning" not in (done.stderr or b""), done.stderr
         return Outcome(
             done.returncode,
             (done.stdout or b"").decode("utf-8", "replace"),

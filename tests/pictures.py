@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import samples
 from docsend.sandbox import server
-from terminals import Terminal
+from terminals import Terminal, colours, is_dim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,11 +27,7 @@ COLUMNS = 92
 PERSON = "000000018"
 ENTER = "\r"
 _WIDTH, _HEIGHT, _MARGIN, _BAR = 8.4, 19, 16, 30
-_GROUND, _INK, _DIM = "#17191e", "#d7dae0", "#8b919c"
-_COLOURS = {
-    "red": "#e06c75", "green": "#98c379", "brown": "#e5c07b", "blue": "#61afef", "magenta": "#c678dd",
-    "cyan": "#56b6c2", "white": "#d7dae0", "brightblack": "#8b919c",
-}  # fmt: skip
+_GROUND, _INK = "17191e", "d7dae0"
 _QUESTIONS = {
     "en": ("remark, optional", "send it?"),
     "fr": ("remarque", "?"),
@@ -132,7 +128,7 @@ def _runs(terminal: Terminal, row: int) -> Iterator[tuple[int, str, Char]]:
     for column in range(terminal.screen.columns):
         cell = cells[column]
         if cell._replace(data="") != look._replace(data="") and text:
-            if text.strip() or look.reverse:
+            if text.strip() or look.reverse or look.bg != "default":
                 yield start, text, look
             start, text = column, ""
         text, look = text + cell.data, cell
@@ -146,7 +142,7 @@ def _draw(name: str, lines: list[Line]) -> None:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img">',
         "<title>docsend on a terminal</title>",
-        f'<rect width="100%" height="100%" rx="8" fill="{_GROUND}"/>',
+        f'<rect width="100%" height="100%" rx="8" fill="#{_GROUND}"/>',
         *(
             f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="{colour}"/>'
             for n, colour in enumerate(("#e06c75", "#e5c07b", "#98c379"))
@@ -162,15 +158,14 @@ def _draw(name: str, lines: list[Line]) -> None:
 
 def _run(start: int, text: str, look: Char, top: int) -> str:
     left, wide = _MARGIN + start * _WIDTH, len(text) * _WIDTH
-    ink = _COLOURS.get(str(look.fg), _INK)
+    ink, ground = colours(look, _GROUND, _INK)
     behind = ""
-    if look.reverse:
-        behind = f'<rect x="{left:.1f}" y="{top}" width="{wide:.1f}" height="{_HEIGHT}" fill="{_INK}"/>'
-        ink = _GROUND
-    weight = ' font-weight="bold"' if look.bold else ""
+    if ground != _GROUND:
+        behind = f'<rect x="{left:.1f}" y="{top}" width="{wide:.1f}" height="{_HEIGHT}" fill="#{ground}"/>'
+    how = (' font-weight="bold"' if look.bold else "") + (' opacity="0.6"' if is_dim(look) else "")
     said = escape(text)
     return (
-        f'{behind}<text x="{left:.1f}" y="{top + 14}" fill="{ink}"{weight} '
+        f'{behind}<text x="{left:.1f}" y="{top + 14}" fill="#{ink}"{how} '
         f'textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs">{said}</text>'
     )
 

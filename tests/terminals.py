@@ -5,13 +5,61 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pexpect
 import pyte
 
+if TYPE_CHECKING:
+    from pyte.screens import Char
+
 # Isolates (UAX 9) as blinking, which the program does not use: at isolates pyte would stop, and like this it
 # keeps apart what they isolate.
 _ISOLATES = {ord("\u2066"): "\x1b[5m", ord("\u2068"): "\x1b[5m", ord("\u2069"): "\x1b[25m"}
+
+_NAMED = {
+    "black": "000000", "red": "e06c75", "green": "98c379", "brown": "e5c07b", "blue": "61afef",
+    "magenta": "c678dd", "cyan": "56b6c2", "white": "d7dae0", "brightblack": "8b919c",
+}  # fmt: skip
+
+
+class Screen(pyte.HistoryScreen):
+    """A screen that knows what is dim: pyte does not, so dim is struck through, which docsend never uses."""
+
+    def select_graphic_rendition(self, *attrs: int, **more: bool) -> None:
+        meant: list[int] = []
+        left = list(attrs)
+        while left:
+            attribute = left.pop(0)
+            meant += {2: [9], 22: [22, 29]}.get(attribute, [attribute])
+            if attribute in (38, 48) and left:  # a colour follows: a number, or red, green and blue
+                count = 2 if left[0] == 5 else 4
+                meant += left[:count]
+                del left[:count]
+        super().select_graphic_rendition(*meant, **more)
+
+
+def is_dim(cell: Char) -> bool:
+    return cell.strikethrough
+
+
+def colours(cell: Char, ground: str, ink: str) -> tuple[str, str]:
+    """Give the colours of a character and of what is behind it, on a terminal of this background and text."""
+    front = ink if cell.fg == "default" else _NAMED.get(cell.fg, cell.fg)
+    behind = ground if cell.bg == "default" else _NAMED.get(cell.bg, cell.bg)
+    return (behind, front) if cell.reverse else (front, behind)
+
+
+def contrast(one: str, other: str) -> float:
+    """Give the contrast of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 class Terminal:
@@ -29,7 +77,7 @@ class Terminal:
         return terminal
 
     def _start(self, command: list[str], columns: int, lines: int, environment: dict[str, str]) -> None:
-        self.screen = pyte.HistoryScreen(columns, lines)
+        self.screen = Screen(columns, lines)
         # A terminal that is asked where its cursor is has to answer.
         self.screen.write_process_input = self.type  # type: ignore[method-assign]
         self._stream = pyte.Stream(self.screen)

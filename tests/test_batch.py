@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import unicodedata
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -127,6 +128,81 @@ def test_json_lines_and_excel_say_the_same_as_csv(run, sandbox, tmp_path) -> Non
     assert (
         "zeros that a spreadsheet removed from id are put back" in run("send", "--batch", files[1], "-n").err
     ), "a workbook keeps numbers without their zeros"
+
+
+def _with_stored_size(file: Path, size: str | None) -> None:
+    """Change the size that a workbook states of its sheet, or take it out."""
+    with zipfile.ZipFile(file) as read:
+        parts = {name: read.read(name) for name in read.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    stated = f'<dimension ref="{size}"/>'.encode() if size else b""
+    parts[sheet], count = re.subn(rb'<dimension ref="[^"]*" ?/>', stated, parts[sheet])
+    assert count == 1
+    with zipfile.ZipFile(file, "w") as written_:
+        for name, content in parts.items():
+            written_.writestr(name, content)
+
+
+@pytest.mark.parametrize("size", ["A1:G11", "A1", "A1:C31", "B2:F20", "A1:G5000", "A1:XFD1048576", None])
+def test_a_workbook_loses_no_row_and_no_column_whatever_size_it_states(run, tmp_path, size) -> None:
+    rows = table(tmp_path, 30)
+    rows[3][5] = ""  # a reference in the middle that is left open
+    book = openpyxl.Workbook()
+    for row in [HEAD, *rows[:20], [], *rows[20:]]:
+        book.active.append([cell or None for cell in row])
+    book.save(tmp_path / "batch.xlsx")
+    _with_stored_size(tmp_path / "batch.xlsx", size)
+    keys = []
+    for file in (tmp_path / "batch.xlsx", save(tmp_path, rows)):
+        outcome = run("send", "--batch", file, "-n", "--json")
+        assert outcome.code == 0, outcome.err
+        keys.append([line["key"] for line in lines(outcome)])
+    assert len(keys[0]) == 30
+    assert keys[0] == keys[1]
+
+
+def test_a_report_in_a_workbook_whose_last_cells_are_empty_is_still_a_manifest(run, tmp_path) -> None:
+    rows = table(tmp_path, 2)
+    book = openpyxl.Workbook()
+    for row in [[*HEAD, "status", "problems"], *([*row, "received", None] for row in rows)]:
+        book.active.append(row)
+    book.save(tmp_path / "batch.xlsx")
+    outcome = run("send", "--batch", tmp_path / "batch.xlsx", "-n", "--json")
+    assert (outcome.code, len(lines(outcome))) == (0, 2), outcome.err
+
+
+@pytest.mark.parametrize("how", ["/dev/stdin", "<(cat {file})", "a pipe that is written later"])
+def test_a_manifest_may_be_a_pipe(tmp_path, how) -> None:
+    file = save(tmp_path, [[*row[:-1], str(tmp_path / row[-1])] for row in table(tmp_path, 2)])
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    name = {"/dev/stdin": "/dev/stdin < {file}", "a pipe that is written later": "{pipe}"}.get(how, how)
+    script = (
+        "(sleep 1; [ -n '{late}' ] && cat {file} > {pipe}) &\n"
+        f"{sys.executable} -m docsend send --allow-outside -n --batch {name}"
+    ).format(file=file, pipe=pipe, late="yes" if how.startswith("a pipe") else "")
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, check=False, timeout=30, text=True
+    )
+    assert (done.returncode, "2 rows" in done.stdout + done.stderr) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("device", ["/dev/full", "/dev/zero", "/dev/null"])
+def test_a_manifest_without_an_end_is_told(spawn, device) -> None:
+    outcome = spawn("send", "--batch", device, "-n", timeout=30)
+    assert (outcome.code, "Traceback" in outcome.err) == (3, False)
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda file: file.symlink_to("/dev/full")], ids=["pipe", "device"]
+)
+def test_a_report_that_is_no_file_is_refused_and_never_waited_for(spawn, sandbox, tmp_path, make) -> None:
+    file, report = save(tmp_path, table(tmp_path, 1)), tmp_path / "report.csv"
+    make(report)
+    outcome = spawn("send", "--batch", file, "--report", report, "--service", sandbox.url, timeout=20)
+    assert (outcome.code, "it is not a regular file" in outcome.err) == (2, True)
+    assert spawn("receipts", "merge", report, timeout=20).code == 2
+    assert sandbox.count() == 0
 
 
 def test_standard_input_is_read_only_if_asked_for(spawn, sandbox, tmp_path) -> None:
@@ -884,6 +960,7 @@ def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
     assert run("receipts", "merge", file).code == 2, "a manifest is no report"
 
 
+@pytest.mark.needs("parallel", "pgrep")
 def test_shares_under_gnu_parallel_killed_and_overlapping_send_each_row_once(sandbox, tmp_path, run) -> None:
     file = save(tmp_path, table(tmp_path, 100))
     bin_ = tmp_path / "bin"
@@ -929,6 +1006,7 @@ def test_the_scripts_of_the_page_on_scale_can_be_read(tmp_path) -> None:
     assert (job["kind"], job["spec"]["completionMode"]) == ("Job", "Indexed")
 
 
+@pytest.mark.needs("parallel")
 def test_the_script_for_gnu_parallel_does_what_the_page_says(sandbox, tmp_path) -> None:
     file = save(tmp_path, table(tmp_path, 10))
     bin_ = tmp_path / "bin"

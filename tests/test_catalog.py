@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -261,3 +262,70 @@ def test_a_service_s_etag_that_no_header_may_have_is_not_the_contract(run, etag)
     reply = doubles.Reply(200, json.dumps(RAW).encode(), {"ETag": etag, "Content-Type": "application/json"})
     with doubles.service(lambda _: reply) as (url, _):
         assert run("catalog", "--update", "--service", url).code == 6
+
+
+# -- a catalog that cannot be read -------------------------------------------------------------------------
+
+
+def _as_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def _as_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def _as_link_to(target: Path):
+    def make(file: Path) -> None:
+        file.unlink()
+        file.symlink_to(target)
+
+    return make
+
+
+_UNREADABLE = {
+    "damaged": lambda file: file.write_bytes(file.read_bytes()[:1000]),
+    "not UTF-8": lambda file: file.write_bytes(b"\xff"),
+    "huge": lambda file: file.write_bytes(b" " * (9 * 2**20)),
+    "a pipe": _as_pipe,
+    "a folder": _as_folder,
+    "a device without an end": _as_link_to(Path("/dev/zero")),
+    "a link to itself": lambda file: _as_link_to(file)(file),
+}
+
+
+@pytest.mark.parametrize("kind", _UNREADABLE)
+def test_a_stored_catalog_that_cannot_be_read_is_named_and_update_heals_it(
+    spawn, shared_sandbox, home, kind
+) -> None:
+    service = ("--service", shared_sandbox.url)
+    assert spawn("catalog", "--update", *service).code == 0
+    (file,) = (home / "docsend" / "catalogs").glob("*.json")
+    _UNREADABLE[kind](file)
+    outcome = spawn("catalog", "payslips", *service, timeout=20)
+    assert outcome.code == 8
+    assert f"the stored catalog {file} cannot be read: " in outcome.err
+    assert "`docsend catalog --update` fetches it anew" in outcome.err
+    if kind == "a folder":
+        file.rmdir()  # which nothing replaces by itself
+    assert spawn("catalog", "--update", *service, timeout=20).code == 0
+    assert spawn("catalog", "payslips", *service).code == 0
+
+
+def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
+    run, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr(catalog, "BUNDLED", tmp_path / "catalog.json")
+    for content in (None, b"{}"):
+        if content is not None:
+            catalog.BUNDLED.write_bytes(content)
+        outcome = run("catalog", "payslips")
+        assert outcome.code == 8
+        assert "the catalog that ships with docsend cannot be read: " in outcome.err
+        assert "install docsend again" in outcome.err
+        assert "None" not in outcome.err
+        assert "--update" not in outcome.err
+        (found,) = [each for each in run("doctor", "--json").json["findings"] if each["part"] == "catalog"]
+        assert (found["verdict"], found["cure"]) == ("bad", "install docsend again")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -203,10 +202,10 @@ class Shell:
                 self._child.send("\x1b[?62;c")
 
 
-@pytest.fixture(params=["bash", "zsh", "fish"])
+@pytest.fixture(
+    params=["bash", *(pytest.param(name, marks=pytest.mark.needs(name)) for name in ("zsh", "fish"))]
+)
 def shell(request, tmp_path):
-    if shutil.which(request.param) is None:
-        pytest.skip(f"{request.param} is not here")
     shell = Shell(request.param, tmp_path)
     yield shell
     shell.close()

@@ -388,6 +388,7 @@ def test_the_comparison_of_what_is_printed_bites() -> None:
     assert not walkthrough.prints("", "curl: (7) Failed to connect\n")
 
 
+@pytest.mark.needs("curl", "jq", "openssl")
 def test_the_walk_through_prints_what_it_says(sandbox: RunningSandbox, tmp_path: Path) -> None:
     assert len(walkthrough.blocks(WALK)) > 30
     path = f"{walkthrough.commands(tmp_path)}{os.pathsep}{os.environ['PATH']}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,11 +28,10 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.needs("strace")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SAMPLED)
 def test_a_sample_of_faults_loses_nothing_and_doubles_nothing(name, scratch) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not here")
     experiment, _, count = EXPERIMENTS[name]
     tallies = experiment(count, SEED, scratch)
     for tally in tallies:
@@ -48,6 +46,7 @@ def test_a_planted_bug_fits_the_program_as_it_is(bug, tmp_path) -> None:
     assert (source / "docsend" / "__init__.py").exists()
 
 
+@pytest.mark.needs("strace")
 @pytest.mark.timeout(300)
 def test_the_laboratory_notices_a_planted_bug(scratch) -> None:
     bug = next(bug for bug in planted.BUGS if bug.probe == "personal kills")

@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import random
 import struct
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -175,3 +179,61 @@ def test_a_tiff_of_directories_inside_directories_is_not_followed_for_long() -> 
     began = time.process_time()
     assert formats.defect_of(bytes(content), "tiff") == "damaged"
     assert time.process_time() - began < 5, "it took 13 s when every directory was read"
+
+
+# -- the work that a file makes ----------------------------------------------------------------------------
+
+_MADE_TO_BE_SLOW = {
+    # Behind its ending a PDF may have 8 KB of anything, and blanks without end.
+    "digits": lambda size: _whole_and(b"1" * (size // 12)),
+    "digits and blanks": lambda size: _whole_and(b"1" * (size // 24) + b" " * size),
+    "numbers of few digits": lambda size: _whole_and(b"1 " * (size // 24)),
+    "two numbers and blanks": lambda size: _whole_and(b"1" + b" " * (size // 24) + b"1" + b" " * size),
+    "blanks": lambda size: _whole_and(b"\v" * size),
+    "numbers": lambda size: _whole_and(b"1 " * (size // 2)),
+    "endings": lambda size: _whole_and(b"startxref " * (size // 10)),
+    "an ending without an end": lambda size: b"%PDF-1.4\nstartxref" + b"\v" * size,
+    "a number without an end": lambda size: b"%PDF-1.4\nstartxref " + b"1" * size,
+    "encryption": lambda size: _trailer(b"/Encrypt" * (size // 8)),
+    "encryption and blanks": lambda size: _trailer(b"/Encrypt" + b" " * size),
+    "encryption and digits": lambda size: _trailer(b"/Encrypt " + b"1" * size),
+    "encryption and numbers": lambda size: _trailer(b"/Encrypt 1" + b" " * (size // 2) + b"1" * (size // 2)),
+    "trailers": lambda size: _trailer(b"trailer " * (size // 8)),
+    "streams": lambda size: b"%PDF-1.4\n" + b"/XRef obj " * (size // 10) + b"startxref 1 %%EOF",
+    "markers": lambda size: b"\xff\xd8\xff" + b"\xff\xd0" * (size // 2),
+    "fill bytes": lambda size: b"\xff\xd8" + b"\xff" * size,
+    "empty segments": lambda size: b"\xff\xd8" + b"\xff\xe0\0\2" * (size // 4),
+    "empty chunks": lambda size: b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0tEXt\0\0\0\0" * (size // 12),
+    "pages": lambda size: b"II*\0" + struct.pack("<I", 8) + struct.pack("<HI", 0, 8) * (size // 6),
+}
+
+
+def _whole_and(more: bytes) -> bytes:
+    return samples.pdf() + more
+
+
+def _trailer(content: bytes) -> bytes:
+    return b"%PDF-1.4\ntrailer <<" + content + b">>\nstartxref\n0\n%%EOF\n"
+
+
+@pytest.mark.parametrize("kind", _MADE_TO_BE_SLOW)
+def test_sixteen_times_the_size_is_not_a_hundred_times_the_work(kind) -> None:
+    """Measured in a process of its own, so that work without end ends with it."""
+    script = (
+        "import sys, time\n"
+        "from docsend import formats\n"
+        "for path in sys.argv[1:]:\n"
+        "    content, spent = open(path, 'rb').read(), []\n"
+        "    for _ in range(5):\n"
+        "        began = time.process_time()\n"
+        "        formats.defect_of(content, formats.recognise(content))\n"
+        "        spent.append(time.process_time() - began)\n"
+        "    print(min(spent))\n"
+    )
+    sizes = (6_000, 96_000)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [samples.write(Path(folder), str(size), _MADE_TO_BE_SLOW[kind](size)) for size in sizes]
+        command = [sys.executable, "-c", script, *map(str, files)]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=30)
+    small, large = map(float, done.stdout.split())
+    assert large < 100 * max(small, 100e-6)

@@ -9,7 +9,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, PERSON, WHO
-from terminals import Terminal
+from terminals import Terminal, colours, contrast
 
 ENTER, DOWN, CTRL_C, CTRL_D, CTRL_U = "\r", "\x1b[B", "\x03", "\x04", "\x15"
 
@@ -333,3 +333,25 @@ def test_the_menu_comes_back_when_something_is_taken_back(guided, payslip) -> No
     assert "health-funds" in terminal.read_until("health-funds")
     terminal.type(CTRL_C)
     assert terminal.finish() == 130
+
+
+@pytest.mark.parametrize(
+    ("ground", "ink"), [("000000", "d7dae0"), ("ffffff", "000000")], ids=["dark", "light"]
+)
+def test_every_character_can_be_told_from_what_is_behind_it(guided, payslip, ground, ink) -> None:
+    def faint() -> list[str]:
+        return [
+            cell.data
+            for row in terminal.screen.buffer.values()
+            for cell in row.values()
+            if cell.data.strip() and contrast(*colours(cell, ground, ink)) < 3
+        ]
+
+    terminal = guided(payslip)
+    assert "Benefit departments" in terminal.read_until("Benefit departments")
+    terminal.type(DOWN)  # one of the choices is marked
+    terminal.rest()
+    assert "".join(faint()) == ""
+    terminal.type(CTRL_U + "nothing like it" + ENTER)
+    assert "none of the choices" in terminal.read_until("none of the choices")
+    assert "".join(faint()) == ""

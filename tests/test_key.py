@@ -62,6 +62,7 @@ def test_the_key_of_a_declaration_is_this_and_no_other(changes, key) -> None:
     assert key_of({**DECLARATION, **changes}) == key
 
 
+@pytest.mark.needs("jq")
 @pytest.mark.parametrize(("changes", "key"), VECTORS)
 def test_other_tools_make_the_same_key(changes, key) -> None:
     text = json.dumps({**DECLARATION, **changes})

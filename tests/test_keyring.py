@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import walkthrough
 
 UNLOCK = "printf 'fictional' | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1"
 LOCKED = "gnome-keyring-daemon --start --components=secrets >/dev/null 2>&1"
+pytestmark = pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon")
 SEND = (
     "docsend send payslip.pdf --to personal --subject reserve --category service "
     "--type reserve-service-certificate --json"
@@ -25,8 +25,6 @@ SEND = (
 @pytest.fixture
 def desktop(tmp_path, payslip, sandbox):
     """Run a shell script in a desktop session: a D-Bus and a Secret Service that live as long as it does."""
-    for tool in ("dbus-run-session", "gnome-keyring-daemon"):
-        assert shutil.which(tool), f"{tool} is needed: apt-get install dbus gnome-keyring"
     runtime = tmp_path / "runtime"
     runtime.mkdir(mode=0o700)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ from docsend.cli.app import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "man").rglob("*.[15]"))
-needs_mandoc = pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not here")
 
 
 def test_the_pages_are_what_the_program_and_the_written_parts_make() -> None:
@@ -22,7 +20,7 @@ def test_the_pages_are_what_the_program_and_the_written_parts_make() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@needs_mandoc
+@pytest.mark.needs("mandoc")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_has_no_fault(page) -> None:
     done = subprocess.run(
@@ -31,7 +29,7 @@ def test_a_page_has_no_fault(page) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@needs_mandoc
+@pytest.mark.needs("mandoc")
 def test_each_command_has_a_page_with_all_of_its_options_and_exit_codes(run) -> None:
     assert len(PAGES) == len(COMMANDS) + 3
     for name in COMMANDS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,13 @@ def environment(payslip, tmp_path) -> dict[str, str]:
     return {**kept, "PATH": path, "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
 
 
+@pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon")
 def test_the_page_for_accountants_is_true_on_a_desktop(environment, tmp_path) -> None:
-    assert shutil.which("gnome-keyring-daemon"), "apt-get install dbus gnome-keyring"
     desktop = ["dbus-run-session", "--"]
     walkthrough.play(ACCOUNTANTS, folder=tmp_path, environment=environment, within=desktop, before=UNLOCK)
 
 
+@pytest.mark.needs("jq")
 def test_the_page_for_servers_is_true_without_a_desktop(environment, tmp_path) -> None:
     for name in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY"):
         environment.pop(name, None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -28,10 +27,6 @@ from docsend.submission import Receipt, ReceivedDocument
 
 SEND = (*ABOUT, *WHO)
 HEBREW = "תלוש שכר 11-2026 (עותק).pdf"
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("qpdf") and shutil.which("pdftotext")), reason="qpdf and pdftotext are not here"
-)
 
 
 @pytest.fixture
@@ -123,6 +118,7 @@ def pdf_of(page_: proof.Proof, folder: Path, language: str = "en") -> Path:
     return samples.write(folder, f"{language}.pdf", proof_pdf.write(page_, Reader(language), safe))
 
 
+@pytest.mark.needs("pdftotext", "qpdf")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
     run, key, home, language
@@ -188,6 +184,7 @@ def test_the_json_is_english_whatever_the_language(run, key, home, language) -> 
     assert run("receipts", "export", key, "--format", "json", "--json", "--for", "דוד").out == outcome.out
 
 
+@pytest.mark.needs("pdftotext")
 def test_without_a_name_it_says_that_none_is_kept_and_nothing_of_an_identity_is_in_it(run, key) -> None:
     outcome = run("receipts", "export", key, "--format", "text")
     assert "not stated: docsend keeps no identities, only the reference below" in outcome.out
@@ -236,6 +233,7 @@ def test_the_same_receipt_is_the_same_bytes_on_another_day_too(spawn, run, key) 
 # -- Hebrew ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("pdftotext")
 def test_a_hebrew_page_is_laid_out_from_the_right(tmp_path) -> None:
     mirrored = {
         language: {word.text: word for word in reversed(words_of(pdf_of(page(), tmp_path, language)))}
@@ -249,6 +247,7 @@ def test_a_hebrew_page_is_laid_out_from_the_right(tmp_path) -> None:
     assert abs((width - mirrored["he"]["10,000,001"].left) - mirrored["en"]["10,000,001"].right) < 1
 
 
+@pytest.mark.needs("pdftotext")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_hebrew_name_with_digits_reads_from_the_right_on_every_page(tmp_path, language) -> None:
     made = page(document(1, "תלוש 11-2026 (עותק) v2.pdf"))
@@ -291,6 +290,7 @@ def test_a_long_text_is_broken_between_words_and_keeps_every_letter(sheet) -> No
 # -- what may not happen -----------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("pdftotext")
 def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_path) -> None:
     evil = page(
         document(1, "fdp.\u202egpj \x1b[31mred\x07 {nb}.pdf"),
@@ -317,6 +317,7 @@ def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_
     assert "\x1b" not in told
 
 
+@pytest.mark.needs("pdftotext")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_fifteen_documents_with_the_longest_names_are_one_page(tmp_path, language) -> None:
     longest = [document(number, f"{number:02}{'תלוש שכר ' * 14}.pdf"[:127]) for number in range(15)]
@@ -330,6 +331,7 @@ def test_fifteen_documents_with_the_longest_names_are_one_page(tmp_path, languag
     assert max(word.right for word in words) < 595 - 50
 
 
+@pytest.mark.needs("pdftotext", "qpdf")
 def test_more_documents_take_more_pages_which_are_numbered(tmp_path) -> None:
     many = [document(number, f"scan-{number}.pdf") for number in range(70)]
     file = pdf_of(page(*many), tmp_path)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import gc
 import json
+import os
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +21,10 @@ import doubles
 import samples
 from conftest import ABOUT, WHO
 from docsend import ledger as ledger_module
+from docsend.errors import LocalFailure
 from docsend.ledger import Ledger
+from docsend.sandbox import server
+from docsend.sandbox.store import Store
 
 SEND = (*ABOUT, *WHO)
 JSON = {"Content-Type": "application/json"}
@@ -399,3 +407,92 @@ def test_a_damaged_ledger_is_told_and_nothing_is_sent(run, sandbox, payslip, hom
     file.unlink()
     again = run("send", payslip, *SEND, "--service", sandbox.url, "--reference", "before", "--json")
     assert (again.code, again.json["repeated"]) == (0, True)
+
+
+def _opened_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _ledger_of(version: int):
+    def make(file: Path) -> None:
+        with contextlib.closing(sqlite3.connect(file)) as made:
+            made.execute("CREATE TABLE some (thing)")
+            made.execute(f"PRAGMA user_version = {version}")
+
+    return make
+
+
+@contextlib.contextmanager
+def _locked_by_another_process(file: Path):
+    script = (
+        "import sqlite3, sys\n"
+        "ledger = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "ledger.execute('BEGIN EXCLUSIVE')\n"
+        "print(flush=True)\n"
+        "sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        other.stdout.readline()
+        yield
+        other.communicate()
+
+
+def _torn(file: Path, *, first: int, last: int | None) -> None:
+    Ledger(file).__exit__(None, None, None)
+    content = bytearray(file.read_bytes())
+    content[first:last] = bytes(len(content[first:last]))
+    file.write_bytes(content)
+
+
+_LEDGERS_THAT_CANNOT_BE_OPENED = {
+    "of a newer docsend": _ledger_of(99),
+    "of an unreleased docsend": _ledger_of(1),
+    "no database": lambda file: file.write_bytes(b"not a database" * 100),
+    "a torn header": functools.partial(_torn, first=0, last=64),
+    "a torn page": functools.partial(_torn, first=100, last=None),
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+    "a device that is full": lambda file: file.symlink_to("/dev/full"),
+    "a link that leads to itself": lambda file: file.symlink_to(file),
+    "tables of its own": lambda file: sqlite3.connect(file).execute("CREATE TABLE submission (x)"),
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them")
+@pytest.mark.parametrize("kind", [*_LEDGERS_THAT_CANNOT_BE_OPENED, "locked"])
+def test_a_ledger_that_cannot_be_opened_is_closed_again(run, tmp_path, home, monkeypatch, kind) -> None:
+    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.1)
+    file = home / "docsend" / "ledger.sqlite3"
+    file.parent.mkdir()
+    with contextlib.ExitStack() as stack:
+        if kind == "locked":
+            stack.enter_context(_locked_by_another_process(file))
+        else:
+            _LEDGERS_THAT_CANNOT_BE_OPENED[kind](file)
+        gc.collect()
+        before = _opened_files()
+        assert run("receipts").code == 8
+        # While the failure is known, so are all its frames: nothing is closed because it is forgotten.
+        with pytest.raises(LocalFailure) as failure:
+            Ledger(file)
+        assert _opened_files() == before
+        assert failure.value.message
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them")
+@pytest.mark.parametrize("kind", [*_LEDGERS_THAT_CANNOT_BE_OPENED, "documents that cannot be listed"])
+def test_a_sandbox_that_cannot_be_opened_is_closed_again(tmp_path, kind) -> None:
+    if kind == "documents that cannot be listed":
+        Store(tmp_path).close()
+        with contextlib.closing(sqlite3.connect(tmp_path / "sandbox.sqlite3", isolation_level=None)) as made:
+            made.execute("DROP TABLE document")
+    else:
+        _LEDGERS_THAT_CANNOT_BE_OPENED[kind](tmp_path / "sandbox.sqlite3")
+    gc.collect()
+    before = _opened_files()
+    with pytest.raises(LocalFailure, match="cannot be used") as failure, server.beside(tmp_path):
+        pass
+    assert _opened_files() == before
+    assert failure.value.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import signal
@@ -18,7 +19,8 @@ from conftest import ABOUT, WHO
 from docsend.address import Endpoint
 from docsend.language import Phrase
 from docsend.service.client import ServiceClient
-from docsend.service.retry import CircuitBreaker, ConcurrencyLimit, RetryPolicy
+from docsend.service.retry import CircuitBreaker, Clock, ConcurrencyLimit, RetryPolicy
+from terminals import Terminal
 
 SEND = (*ABOUT, *WHO)
 
@@ -192,7 +194,7 @@ def test_the_breaker_pauses_a_single_call_and_never_ends_it(sandbox) -> None:
     with (
         doubles.relay(sandbox.url, fate) as (url, asked),
         ServiceClient(
-            Endpoint(url), url, RetryPolicy(3600), doubles.Nobody(), sleep=sleep, now=lambda: clock[0]
+            Endpoint(url), url, RetryPolicy(3600), doubles.Nobody(), clock=Clock(lambda: clock[0], sleep)
         ) as service,
     ):
         assert service.look().catalog_version
@@ -287,6 +289,61 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
     assert [row.split()[:2] for row in rows] == [[keys[0][:12], "received"]]
 
 
+def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tmp_path) -> None:
+    """Two of five have arrived before; what is sent now are the third, the fourth and the fifth of five."""
+    files = [samples.write(tmp_path, f"part-{n}.pdf", samples.pdf(n)) for n in range(1, 6)]
+
+    def fate(asked, _count, now):
+        if fate.on and "/documents/" in asked.path and now == "before":
+            fate.puts += 1
+            return doubles.Reply(503) if fate.puts > 2 else None
+        return None
+
+    fate.on, fate.puts = True, 0
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        begun = run("send", *files, *SEND, "--service", url)
+        assert begun.code == 6
+        assert "sent part-2.pdf, " in begun.err
+        fate.on = False
+        resumed = run("receipts", "resume")
+    assert resumed.code == 0
+    told = [line.rpartition("(")[2] for line in resumed.err.splitlines() if line.startswith("sent ")]
+    assert told == ["3 of 5)", "4 of 5)", "5 of 5)"]
+
+
+def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbox, payslip) -> None:
+    busy, reached = at("put", "before"), threading.Event()
+
+    def fate(asked, count, now):
+        if not busy.on:
+            reached.set()
+            time.sleep(5)
+        return busy(asked, count, now)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        run("send", payslip, *SEND, "--service", url)
+        busy.on = False
+        command = [sys.executable, "-m", "docsend", "receipts", "resume"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            assert reached.wait(20)
+            client.send_signal(signal.SIGINT)
+            out, err = client.communicate(timeout=20)
+    assert (client.returncode, out) == (130, "")
+    assert "interrupted after 0 of 1" in err
+    assert "nothing is unfinished" not in err
+
+
+def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:
+    fate = at("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        run("send", payslip, *SEND, "--service", url)
+        fate.on = False
+        terminal = Terminal("receipts", "resume", columns=100, lines=20)
+        assert terminal.finish() == 0
+    assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.shown
+    assert "\u2501" in terminal.raw  # of which the bar is made
+
+
 # -- signals -----------------------------------------------------------------------------------------------
 
 
@@ -315,10 +372,71 @@ def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None
             assert client.stderr
             assert client.stderr.readline() == b"leaving\n"
             began = time.monotonic()
-            client.send_signal(number)
-            client.wait(10)
+            for _ in range(20):  # one that comes between Python's look for signals and the sleep is lost
+                client.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    client.wait(0.2)
+                    break
             go_on.set()
     assert client.returncode == code
     assert time.monotonic() - began < 5
     outcome = json.dumps(sandbox.select("SELECT state FROM submission"))
     assert outcome in ('[["open"]]', '[["received"]]')
+
+
+# Whatever Python itself does before the program's first statement is not the program's.
+_STARTED = "import docsend.__main__ as command; print('started', flush=True); command.run()"
+
+
+_SENDS = "send FILE {send} --service {url} --json"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "argv"),
+    [
+        (signal.SIGINT, 130, _SENDS),
+        (signal.SIGTERM, 143, _SENDS),
+        (signal.SIGINT, 130, "receipts --lang fr"),
+        (signal.SIGINT, 130, "--help"),
+        (signal.SIGINT, 130, "_complete send --to b"),
+    ],
+)
+def test_a_signal_at_any_moment_of_a_run_shows_no_traceback(sandbox, payslip, number, code, argv) -> None:
+    words = argv.format(send=" ".join(SEND), url=sandbox.url).replace("FILE", str(payslip)).split()
+    interrupted = 0
+    for moment in range(30):
+        command = [sys.executable, "-c", _STARTED, *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            assert client.stdout
+            assert client.stdout.readline() == "started\n"
+            time.sleep(moment * 0.01)
+            client.send_signal(number)
+            out, err = client.communicate(timeout=20)
+        assert client.returncode in (0, code), err
+        assert "Traceback" not in err
+        assert "Exception ignored" not in err
+        assert len([line for line in err.splitlines() if "interr" in line]) <= 1
+        if client.returncode == code:
+            interrupted += 1
+            if "--json" in words and out:
+                assert json.loads(out)["problems"][0]["code"] in ("interrupted", "terminated")
+    assert interrupted
+
+
+def test_a_signal_that_comes_before_the_command_line_is_reported_in_its_language_and_as_json(payslip) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "import docsend.__main__ as command\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'docsend.cli.app':\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "command.run()"
+    )
+    argv = ["send", str(payslip), *SEND, "--service", "sandbox", "--json", "--lang", "fr"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *argv], capture_output=True, check=False, timeout=60, text=True
+    )
+    assert (done.returncode, done.stderr) == (143, "docsend\xa0: interrompu\n")
+    assert json.loads(done.stdout)["problems"][0]["code"] in ("interrupted", "terminated")

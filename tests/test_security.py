@@ -8,7 +8,9 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import stat
+import struct
 import sys
 import tomllib
 from pathlib import Path
@@ -18,7 +20,7 @@ import trustme
 
 import doubles
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, PERSON, WHO
 from docsend import catalog
 from docsend.sandbox import app
 from test_key import DECLARATION
@@ -151,13 +153,64 @@ def test_nothing_in_the_environment_switches_the_look_at_certificates_off(
     assert "which this machine does not trust" in outcome.err
 
 
-def test_tls_below_1_2_is_not_offered(run, payslip, monkeypatch) -> None:
+@pytest.fixture
+def _offers_all_that_openssl_has(monkeypatch) -> None:
+    """Make Python's defaults those of Debian 12: every version of TLS that OpenSSL still knows."""
+    make = ssl.SSLContext.__new__
+
+    def made(cls, protocol=None):
+        context = make(cls, protocol)
+        if cls is ssl.SSLContext:  # and not one that wraps it
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            context.set_ciphers("ALL:@SECLEVEL=0")
+        return context
+
+    monkeypatch.setattr(ssl.SSLContext, "__new__", made)
+
+
+def _versions_offered(hello: bytes) -> set[int]:
+    """Give the versions of a ClientHello (RFC 8446, 4.1.2): its supported_versions, or its only one."""
+    at = 5 + 4 + 2 + 32  # record, handshake, legacy version, random
+    at += 1 + hello[at]  # session
+    at += 2 + int.from_bytes(hello[at : at + 2], "big")  # cipher suites
+    at += 1 + hello[at]  # compression
+    end = at + 2 + int.from_bytes(hello[at : at + 2], "big")
+    at += 2
+    while at < end:
+        kind, length = struct.unpack_from(">HH", hello, at)
+        if kind == 43:
+            return set(struct.unpack_from(f">{hello[at + 4] // 2}H", hello, at + 5))
+        at += 4 + length
+    return {int.from_bytes(hello[9:11], "big")}
+
+
+@pytest.mark.usefixtures("_offers_all_that_openssl_has")
+def test_tls_below_1_2_is_not_offered_whatever_the_system_s_python_would_offer(
+    run, payslip, monkeypatch
+) -> None:
     heard: list[bytes] = []
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with a_port(lambda connection: heard.append(connection.recv(4096))) as port:
+    with a_port(lambda connection: heard.append(connection.recv(16384))) as port:
         assert run("send", payslip, *SEND, "--service", f"https://127.0.0.1:{port}").code == 6
-    # The extension supported_versions (43): its length, the list's length, 1.3 and 1.2.
-    assert b"\x00\x2b\x00\x05\x04\x03\x04\x03\x03" in heard[0]
+    versions = _versions_offered(heard[0])
+    assert versions
+    assert min(versions) >= 0x0303  # 1.2
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
+@pytest.mark.usefixtures("_offers_all_that_openssl_has")
+def test_a_server_that_speaks_tls_1_1_alone_is_sent_nothing(
+    run, payslip, authority, tmp_path, monkeypatch
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(old)
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with doubles.service(lambda _: doubles.Reply(503), tls=old) as (url, asked):
+        outcome = run("send", payslip, *SEND, "--service", url.replace("http://", "https://"))
+    assert (outcome.code, asked) == (6, [])
 
 
 @pytest.mark.parametrize("what", ["a body", "a header", "many headers"])
@@ -183,18 +236,32 @@ def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
-def test_what_is_kept_is_for_its_owner_alone_however_loose_the_umask(spawn, payslip, home, tmp_path) -> None:
-    done = spawn("send", payslip, *SEND, "--service", "sandbox", umask=0)
-    assert done.code == 0, done.err
-    assert spawn("catalog", "--update", "--service", "sandbox", umask=0).code == 0
+@pytest.mark.parametrize("umask", [0, 0o177], ids=oct)
+def test_what_is_kept_is_for_its_owner_alone_whatever_the_umask(
+    spawn, payslip, home, tmp_path, umask
+) -> None:
+    manifest, made = tmp_path / "rows.csv", tmp_path / "made"
+    manifest.write_text(f"id,documents\n{PERSON},{payslip}\n")
+    made.mkdir(mode=0o700)
+    loose = {"umask": umask, "env": {"DOCSEND_SERVICE": "sandbox"}}
+    for command in (
+        ("send", payslip, *SEND),
+        ("send", "--batch", manifest, *ABOUT, "--report", made / "report.csv", "--allow-outside"),
+        ("senders", "add", "client", "--id", PERSON),
+        ("catalog", "--update"),
+    ):
+        done = spawn(*command, **loose)
+        assert done.code == 0, done.err
+    key = json.loads(spawn("receipts", "--json", **loose).out)["receipts"][0]["key"]
+    for form in ("pdf", "text", "json"):
+        command = ("receipts", "export", key, "--format", form, "--output", made / f"proof.{form}")
+        assert spawn(*command, **loose).code == 0
     top = home / "docsend"
-    kept = [path for path in top.rglob("*") if path.is_file()]
-    assert {"ledger.sqlite3", "sandbox.sqlite3"} <= {path.name for path in kept}
-    for path in (top, *top.rglob("*")):
-        assert not path.is_dir() or stat.S_IMODE(path.stat().st_mode) == 0o700, path
-    # Documents lie in a folder that nobody else may enter.
-    files = [path for path in kept if path.parent.name != "documents"]
-    assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+    found = {path: stat.S_IMODE(path.stat().st_mode) for path in (top, *top.rglob("*"), *made.iterdir())}
+    names = {path.parent.name if path.parent.name == "documents" else path.name for path in found}
+    assert {"ledger.sqlite3", "sandbox.sqlite3", "config.toml", "documents", "report.csv"} <= names
+    wrong = {path: oct(mode) for path, mode in found.items() if mode != (0o700 if path.is_dir() else 0o600)}
+    assert wrong == {}
 
 
 def test_nothing_in_the_current_folder_is_taken_for_configuration(spawn, payslip, tmp_path) -> None:

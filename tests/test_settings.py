@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from conftest import ABOUT, WHO
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SEND = (*ABOUT, *WHO)
 
@@ -140,10 +141,46 @@ def test_a_common_option_of_a_group_holds_for_its_commands(run, shared_sandbox, 
         assert shown["key"] == sent["key"]
 
 
-def test_the_last_word_on_a_common_option_counts(run, payslip) -> None:
-    argv = ("--service", "https://first.example", "send", payslip, *SEND, "-n", "--json")
-    assert run(*argv).json["service"] == "https://first.example"
-    assert run(*argv, "--service", "https://second.example").json["service"] == "https://second.example"
+@pytest.mark.parametrize(
+    "argv",
+    [
+        "--service https://a.example send FILE --service https://b.example",
+        "send FILE --service https://a.example --service=https://b.example",
+        "--lang fr receipts --lang he",
+        "receipts --lang fr show AAAAAAAA --lang he",
+        "send FILE --to benefits --to employer-collection",
+        "send FILE --subject unemployment --type payslips --subject maternity",
+        "send FILE --id 000000018 --id 012345674",
+        "send FILE --remark one --remark two",
+        "send FILE --sender a --sender b",
+        "send --batch a.csv --batch b.csv",
+        "send --batch a.csv --report a.csv --report b.csv",
+        "send --batch a.csv --jobs 1 --jobs 2",
+        "send --batch a.csv --shard 1/2 --shard 2/2",
+        "receipts --most 1 --most 2",
+        "receipts export AAAAAAAA --output a.pdf --output b.pdf",
+        "receipts export AAAAAAAA --format pdf --format text",
+        "required upload A FILE --service sandbox --service https://a.example",
+        "catalog payslips --to benefits --to personal",
+        "login --code 1 --code 2",
+        "senders add a --mobile 0501234567 --mobile 0507654321",
+        "sandbox --port 1 --port 2",
+    ],
+)
+def test_an_option_given_twice_with_different_values_is_refused(run, home, argv) -> None:
+    outcome = run(*argv.split(), "--json")
+    assert outcome.code == 2, outcome.out
+    words = argv.replace("=", " ").split()
+    again = [word for word in words if words.count(word) > 1 and word.startswith("--")]
+    assert outcome.json["problems"][0]["message"] == f"{again[0]} is given twice, with different values"
+    assert not home.joinpath("docsend").exists()
+
+
+def test_an_option_given_twice_with_the_same_value_is_taken(run, payslip) -> None:
+    service = ("--service", "https://first.example")
+    argv = (*service, "send", payslip, *SEND, "-n", "--json", "--json", *service, "--to", "benefits")
+    outcome = run(*argv)
+    assert (outcome.code, outcome.json["service"]) == (0, "https://first.example")
 
 
 def test_an_option_of_the_list_alone_is_refused_where_it_would_be_lost(run) -> None:
@@ -159,3 +196,72 @@ def test_without_a_command_the_help_is_shown_and_the_code_is_that_of_usage(run) 
     assert "\\n" not in bare.out
     order = [line.split()[0] for line in asked.out.split("Commands:\n")[1].splitlines()[:8]]
     assert order == ["send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox"]
+
+
+# -- files that are read by their names --------------------------------------------------------------------
+
+
+def _a_socket(file: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(file))
+
+
+_NO_FILES = {
+    "a pipe that nobody writes": os.mkfifo,
+    "a device without an end": lambda file: file.symlink_to("/dev/full"),
+    "a terminal": lambda file: file.symlink_to("/dev/tty"),
+    "a folder": Path.mkdir,
+    "a file of 2 MB": lambda file: file.write_bytes(b"#" * 2_000_000),
+    "a socket": _a_socket,
+}
+
+
+@pytest.mark.parametrize("kind", _NO_FILES)
+def test_a_configuration_that_is_no_small_file_is_told_and_never_waited_for(spawn, home, kind) -> None:
+    file = home / "docsend" / "config.toml"
+    file.parent.mkdir()
+    _NO_FILES[kind](file)
+    for command in (("receipts",), ("catalog", "payslips"), ("senders", "add", "a", "--id", "000000018")):
+        outcome = spawn(*command, timeout=20)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert f"{file} cannot be read: " in outcome.err
+    assert spawn("doctor", timeout=20).code == 2
+    assert spawn("_complete", "docsend", "send", "--sender", "", timeout=20).code == 0
+
+
+def test_the_reason_why_a_configuration_cannot_be_read_is_in_the_reader_s_language(run, home) -> None:
+    file = home / "docsend" / "config.toml"
+    file.parent.mkdir()
+    os.mkfifo(file)
+    assert "ce n'est pas un fichier ordinaire" in run("receipts", "--lang", "fr").err
+
+
+@pytest.mark.parametrize("kind", _NO_FILES)
+def test_a_password_file_that_is_no_small_file_is_told_and_never_waited_for(spawn, tmp_path, kind) -> None:
+    file = tmp_path / "password"
+    _NO_FILES[kind](file)
+    if file.exists() and not file.is_symlink():
+        file.chmod(0o600)
+    told = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(file), "DOCSEND_PATIENCE": "0"}
+    outcome = spawn("required", "--service", "http://127.0.0.1:9", env=told, timeout=20)
+    # Of a long file the first line is the password, as far as one can be long; the service is not there.
+    assert outcome.code == (6 if kind == "a file of 2 MB" else 2), outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_password_may_come_from_a_process_substitution(sandbox) -> None:
+    script = (
+        "DOCSEND_CODE=1002 DOCSEND_PASSWORD_FILE=<(sleep 0.5; echo fictional-clear) "
+        f"{sys.executable} -m docsend required --service {sandbox.url}"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"the service asks for no documents\n")
+
+
+@pytest.mark.parametrize("option", ["login --password-stdin --code 1002", "senders add a --booklet-stdin"])
+def test_a_secret_on_standard_input_is_its_first_line_even_if_there_is_no_end(spawn, option) -> None:
+    with Path("/dev/zero").open("rb") as endless:
+        told = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+        outcome = spawn(*option.split(), "--service", "sandbox", stdin=endless, env=told, timeout=20)
+    assert outcome.code in (2, 8)
+    assert "Traceback" not in outcome.err

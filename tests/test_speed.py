@@ -30,6 +30,8 @@ _ROWS = 300
 # Large by themselves, and needed by no command that answers at once or sends from a script.
 _NEVER = frozenset({"asyncio", "importlib.metadata", "keyring", "pydantic", "rich", "unittest"})
 _NETWORK = frozenset({"anyio", "h11", "httpcore", "httpx", "ssl", "truststore"})
+# Slow to import; from 3.14 on, Python's own traceback brings them.
+_DATACLASSES = frozenset() if sys.version_info >= (3, 14) else frozenset({"dataclasses"})
 _OWN = frozenset({"docsend.ledger", "docsend.rules", "docsend.service", "json", "sqlite3", "stdnum"})
 
 
@@ -56,7 +58,7 @@ COMMANDS = {
     "a check of a batch": Command(
         ("send", "--batch", "MANIFEST", "--dry-run", "--quiet"),
         12.5,
-        _NEVER | _NETWORK | {"dataclasses", "platformdirs", "sqlite3", "stdnum"},
+        _NEVER | _NETWORK | {*_DATACLASSES, "platformdirs", "sqlite3", "stdnum"},
     ),
     # A new reference each time: the same again would only be looked up in the ledger.
     "send": Command(

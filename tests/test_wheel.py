@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import venv
@@ -96,7 +95,7 @@ def environment_of(home: Path) -> dict[str, str]:
     return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "dumb", "PS1": "> "}
 
 
-@pytest.mark.skipif(not shutil.which("man"), reason="no man here")
+@pytest.mark.needs("man")
 @pytest.mark.parametrize("page", ["docsend", "docsend-send", "docsend-config"])
 def test_man_finds_the_pages_of_a_users_installation_without_further_steps(user_home, page) -> None:
     shown = subprocess.run(
@@ -105,7 +104,7 @@ def test_man_finds_the_pages_of_a_users_installation_without_further_steps(user_
     assert shown.stdout.upper().startswith(page.upper())
 
 
-@pytest.mark.skipif(not BASH_COMPLETION.exists(), reason="no bash-completion here")
+@pytest.mark.needs("bash_completion")
 def test_tab_works_in_bash_for_a_users_installation_without_further_steps(user_home) -> None:
     bash = pexpect.spawn(
         "bash",
@@ -121,7 +120,7 @@ def test_tab_works_in_bash_for_a_users_installation_without_further_steps(user_h
     bash.close(force=True)
 
 
-@pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")
+@pytest.mark.needs("fish")
 def test_tab_works_in_fish_for_a_users_installation_without_further_steps(user_home) -> None:
     shown = subprocess.run(
         ["fish", "-c", 'complete -C "docsend rec"'],

@@ -1,15 +1,41 @@
 """The installed command. Answers --version and a Tab before much is imported, then opens the command line."""
 
+# All built in or loaded already. `signal`, which wraps `_signal`, would take 7 ms to import, and Ctrl-C in
+# that time would show a traceback.
+import _signal  # type: ignore[import-not-found]
 import gc
 import os
 import sys
 
 from docsend import __version__
 
+_noted: list[int] = []
+
+
+def _handle_signals(handle: object) -> None:
+    for number in (_signal.SIGINT, _signal.SIGTERM):
+        if _signal.getsignal(number) != _signal.SIG_IGN:  # as a shell's background jobs have it
+            _signal.signal(number, handle)
+
+
+def _end(number: int, _frame: object) -> None:
+    os._exit(128 + number)
+
+
+def _note(number: int, _frame: object) -> None:
+    """Leave the first signal to the command line, which reports it; end the process at the second."""
+    _noted.append(number)
+    if len(_noted) > 1:
+        os._exit(128 + number)
+
+
+_handle_signals(_end)
+
 
 def run() -> None:
     """Run `docsend` with the process's own arguments, and end the process with its exit code."""
     code = _run(sys.argv[1:])
+    _handle_signals(_end)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -41,11 +67,12 @@ def _run(words: list[str]) -> int:
         from docsend import completion  # noqa: PLC0415 - and a Tab must not pay for Typer
 
         return completion.main(words[1:])
+    _handle_signals(_note)
     # A run makes its modules and then few cycles: looking for garbage among them is a tenth of its time.
     gc.set_threshold(100_000)
     from docsend.cli.app import main  # noqa: PLC0415 - --version must not pay for Typer
 
-    return main(words)
+    return main(words, _noted)
 
 
 if __name__ == "__main__":

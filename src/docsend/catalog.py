@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from docsend import disk
 from docsend.language import LANGUAGES
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 IdentityKind: TypeAlias = Literal["insured", "employer", "account"]
 
 SCHEMA = "docsend.catalog/1"
+MOST_BYTES = 8 * 2**20
 BUNDLED = Path(__file__).parent / "data" / "catalog.json"
 _ANY = "*"
 
@@ -196,7 +198,23 @@ class Catalog:
 
 def load(path: Path = BUNDLED) -> Catalog:
     """Read the catalog in a file; raise MalformedCatalog or OSError."""
-    return Catalog(path.read_bytes())
+    return Catalog(disk.read_small(path, most=MOST_BYTES))
+
+
+def in_force(stored: Path | None) -> Path:
+    """Give the file of the catalog that counts: the one that a service gave out, else the bundled one.
+
+    A stored one that cannot be looked at counts, too: whoever reads it is told why.
+    """
+    if stored is None:
+        return BUNDLED
+    try:
+        stored.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return BUNDLED
+    except OSError:
+        pass
+    return stored
 
 
 def _text(value: object) -> str:

@@ -144,8 +144,7 @@ def _catalog(typed: _Typed) -> tuple[Catalog, Settings]:
     from docsend import catalog  # noqa: PLC0415 - most words need none
 
     chosen = _settings(typed)
-    own = chosen.catalog_file
-    return catalog.load(own if own is not None and own.exists() else catalog.BUNDLED), chosen
+    return catalog.load(catalog.in_force(chosen.catalog_file)), chosen
 
 
 def _labelled(entries: Sequence[Entry], chosen: Settings) -> Iterator[Candidate]:

@@ -531,17 +531,17 @@ class Console(Streams):
 
     def lines(self) -> Watcher:
         """Give a watcher that only tells when something has to be tried again."""
-        return Lines(self, 0)
+        return Lines(self, ())
 
     @contextlib.contextmanager
-    def watching(self, checked: CheckedSubmission) -> Iterator[Watcher]:
-        """Watch a submission on its way: a bar on a terminal, a line a document elsewhere."""
+    def watching(self, documents: Sequence[Document]) -> Iterator[Watcher]:
+        """Watch documents on their way: with a bar on a terminal, a line a document elsewhere."""
         if self._quiet or self._as_json or not self._draws(sys.stderr):
-            yield Lines(self, len(checked.documents))
+            yield Lines(self, documents)
             return
         from docsend.progress import bar  # noqa: PLC0415 - only a terminal pays for rich
 
-        with bar(checked, self._reader) as watcher:
+        with bar(documents, self._reader) as watcher:
             yield watcher
 
     # -- how ---------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from docsend import disk
 from docsend.errors import LocalFailure, UsageFault
 from docsend.language import Phrase
 
@@ -39,7 +40,7 @@ _TRUSTED = (
     "keyring.backends.Windows.",
 )
 _CHAINER = "keyring.backends.chainer.ChainerBackend"
-_LARGEST_FILE = 4096
+_LONGEST_LINE = 4096
 _LONG_CODE = 8
 
 THREE_WAYS = Phrase(
@@ -240,14 +241,14 @@ def _name_of(ring: Any) -> str:  # noqa: ANN401 - a backend of keyring
 def read_password_file(file: Path) -> str:
     """Read a password from the first line of a file that its owner alone may read."""
     try:
-        with file.open("rb") as opened:
+        with disk.open_regular(file, or_pipe=True) as opened:
             found = os.fstat(opened.fileno())
             if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
                 raise UsageFault(
                     Phrase("the password file can be read by others"),
                     Phrase("chmod 600 {file}; then change the password", file=file),
                 )
-            text = opened.read(_LARGEST_FILE).decode("utf-8")
+            text = opened.readline(_LONGEST_LINE).decode("utf-8")
     except OSError as error:
         raise UsageFault(
             Phrase("the password file cannot be read: {reason}", reason=error.strerror),
@@ -257,10 +258,15 @@ def read_password_file(file: Path) -> str:
         raise UsageFault(
             Phrase("the password file is not UTF-8"), Phrase("write the password as its first line")
         ) from None
-    return first_line(text)
+    return _first_line(text)
 
 
-def first_line(text: str, none_given: Phrase | None = None) -> str:
+def standard_input(none_given: Phrase | None = None) -> str:
+    """Read a password, or other secret, from the first line of standard input; raise UsageFault if empty."""
+    return _first_line(sys.stdin.readline(_LONGEST_LINE) if sys.stdin else "", none_given)
+
+
+def _first_line(text: str, none_given: Phrase | None = None) -> str:
     """Give the password, or other secret, that a file or pipe holds; raise UsageFault if there is none."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:

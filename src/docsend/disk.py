@@ -1,16 +1,61 @@
-"""Putting things on the disk so that they are there after a power cut, and for their owner's eyes alone."""
+"""Files: written durably, and for their owner alone; read without waiting for what is no file."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import secrets
+import stat
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
+
+from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# Without O_NONBLOCK a FIFO would hang the open; Windows has no such files, but asks for O_BINARY.
+READ_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+def open_regular(file: Path, *, or_pipe: bool = False) -> IO[bytes]:
+    """Open a regular file for reading; raise OSError for a folder, a device or a socket.
+
+    A pipe is accepted if `or_pipe`: as in `<(pass show docsend)`, and one that nobody writes is empty.
+    """
+    descriptor = os.open(file, READ_FLAGS)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    if or_pipe and stat.S_ISFIFO(mode) and sys.platform != "win32":
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, Phrase("it is not a regular file"))
+
+
+def read_small(file: Path, *, most: int) -> bytes:
+    """Read a regular file; raise OSError also for one of more than `most` bytes."""
+    with open_regular(file) as opened:
+        content = opened.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, Phrase("it has more than {most:,} bytes", most=most))
+    return content
+
+
+def create_private(file: Path) -> IO[bytes]:
+    """Create a file for its owner alone, whatever the umask; raise FileExistsError if one is there."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(file, flags, 0o600), "wb")
 
 
 def make_private_folder(folder: Path) -> None:
@@ -23,14 +68,16 @@ def make_private_folder(folder: Path) -> None:
             sync_folder(folder.parent)
         return
     make_private_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o700)  # a strict umask takes away what its owner needs
     sync_folder(folder.parent)
 
 
 def make_private_file(file: Path) -> None:
     """Make an empty file, durably, unless it is there: others would ask for wider permissions."""
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        create_private(file).close()
         sync_folder(file.parent)
 
 
@@ -52,9 +99,11 @@ def settle(database: Path) -> None:
 def replace_file(file: Path, content: bytes) -> None:
     """Write a file as a whole: whoever reads it sees the old content or the new, never a part."""
     make_private_folder(file.parent)
+    import secrets  # noqa: PLC0415 - who only reads does without
+
     beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as written:
+        with create_private(beside) as written:
             written.write(content)
             written.flush()
             os.fsync(written.fileno())

@@ -127,14 +127,17 @@ def _data(folder: Path) -> Finding:
 
 
 def _catalog(settings: Settings) -> Finding:
-    own = settings.catalog_file
-    is_own = own is not None and own.exists()
-    file = own if own is not None and is_own else catalog.BUNDLED
+    file = catalog.in_force(settings.catalog_file)
+    is_own = file != catalog.BUNDLED
     facts: dict[str, Any] = {"source": "service" if is_own else "bundled"}
     try:
         version = catalog.load(file).version
     except (OSError, catalog.MalformedCatalog):
-        cure = Phrase("`docsend catalog --update` fetches it anew")
+        fetch, install = (
+            Phrase("`docsend catalog --update` fetches it anew"),
+            Phrase("install docsend again"),
+        )
+        cure = fetch if is_own else install
         told = Phrase("{file} cannot be read", file=file)
         return Finding("catalog", "bad", told, cure, facts)
     age = _days_since(version)

@@ -16,7 +16,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docsend import formats
+from docsend import disk, formats
 from docsend.errors import FaultySubmission
 from docsend.language import Phrase
 from docsend.submission import Document, Problem, UnreadDocument
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 HELD_BYTES = 16 * 2**20
 _WORTH_A_THREAD = 2 * 2**20
 _SEPARATORS = f"{os.sep}{os.altsep or ''}"
-
-# Without O_NONBLOCK a FIFO would hang the open; Windows has no such files, but asks for O_BINARY.
-_READ_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 
 def read_all(
@@ -152,7 +143,7 @@ def _in_utf8(name: str) -> str:
 def _read(path: str, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa: PLR0911 - a list of cases
     """Give the bytes, or why there are none and the size if it is known."""
     try:
-        descriptor = os.open(path, _READ_FLAGS)
+        descriptor = os.open(path, disk.READ_FLAGS)
     except OSError as error:
         return _reason(path, error), None
     except ValueError:  # a NUL in the path

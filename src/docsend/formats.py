@@ -77,7 +77,8 @@ def defect_of(content: bytes, format_name: str | None) -> Defect | None:
 _ENDING = re.compile(rb"startxref\s+(\d+)\b")
 _LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
 _ENCRYPT = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
-_OBJECT = re.compile(rb"\d+\s+\d+\s+obj\b")
+# Bounded, so that no run of digits or blanks is looked through again from each of its places.
+_OBJECT = re.compile(rb"(?<!\d)\d{1,10}\s{1,16}\d{1,5}\s{1,16}obj\b")
 _LOOKS_BACK = 8192  # what downloads append to a file may stand behind its ending
 _PADDING = b"\0\t\n\f\r "
 _TAIL = 64 * 1024

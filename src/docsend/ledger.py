@@ -178,13 +178,14 @@ class Ledger:
         self._now = now
         self._lock = threading.Lock()  # who has it uses the connection alone
         self._notes: dict[tuple[str, str], State] = {}  # by service and key: what goes with the next commit
-        with self._failures_named():
+        with self._failures_named(), contextlib.ExitStack() as on_failure:
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
             disk.settle(file)
             self._connection = sqlite3.connect(
                 file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )
+            on_failure.callback(self._connection.close)
             for pragma in (
                 "journal_mode = TRUNCATE",
                 "synchronous = FULL",
@@ -193,6 +194,7 @@ class Ledger:
             ):
                 self._connection.execute(f"PRAGMA {pragma}")
             self._prepare()
+            on_failure.pop_all()
 
     def __enter__(self) -> Ledger:
         return self
@@ -200,9 +202,11 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(LocalFailure):  # notes, no more
-            self._settle_notes()
-        self._connection.close()
+        try:
+            with contextlib.suppress(LocalFailure):  # notes, no more
+                self._settle_notes()
+        finally:
+            self._connection.close()
 
     # -- what is known ---------------------------------------------------------------------------------
 

@@ -23,13 +23,13 @@ from docsend.streams import safe
 from docsend.watchers import arrived, trying_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
 
     from docsend.language import Reader
     from docsend.service.client import Pause
-    from docsend.submission import CheckedSubmission, Document
+    from docsend.submission import Document
     from docsend.watchers import RowProgress, Told
 
 
@@ -55,13 +55,13 @@ class _PausingProgress(Progress):
 
 
 class _Bar:
-    def __init__(self, progress: _PausingProgress, checked: CheckedSubmission, reader: Reader) -> None:
+    def __init__(self, progress: _PausingProgress, documents: Sequence[Document], reader: Reader) -> None:
         self._progress = progress
         self._reader = reader
-        self._task = progress.add_task(reader.text(Phrase("declaring")), total=checked.total_bytes)
+        total = sum(document.size for document in documents)
+        self._task = progress.add_task(reader.text(Phrase("declaring")), total=total)
         self._done = 0
-        self._count = len(checked.documents)
-        self._arrived = 0
+        self._documents = documents
         self.waiting = progress.waiting
 
     def declared(self, missing_bytes: int) -> None:
@@ -74,15 +74,14 @@ class _Bar:
 
     def arrived(self, document: Document) -> None:
         self._done += document.size
-        self._arrived += 1
-        self._print(arrived(document, self._arrived, self._count))
+        self._print(arrived(document, self._documents))
 
     def _print(self, line: Phrase) -> None:
         self._progress.console.print(Text(self._reader.text(line, safe=safe, isolated=True)))
 
 
 @contextlib.contextmanager
-def bar(checked: CheckedSubmission, reader: Reader) -> Iterator[_Bar]:
+def bar(documents: Sequence[Document], reader: Reader) -> Iterator[_Bar]:
     """Draw on stderr while the block runs; give the watcher that moves the bar."""
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
@@ -97,7 +96,7 @@ def bar(checked: CheckedSubmission, reader: Reader) -> Iterator[_Bar]:
     )
     progress.reader = reader
     with progress:
-        yield _Bar(progress, checked, reader)
+        yield _Bar(progress, documents, reader)
 
 
 class _Rows:

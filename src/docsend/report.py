@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from docsend import disk
 from docsend.cells import clean
@@ -53,11 +53,9 @@ class Report:
         self._has_failed = False
         try:
             self._part.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            descriptor = os.open(self._part, flags, 0o600)
+            self._out = disk.create_private(self._part)
         except OSError as error:
             raise self._failure(error) from error
-        self._out: IO[bytes] = os.fdopen(descriptor, "wb")
         if not self._as_json:
             # Excel needs the mark to see that it is UTF-8.
             self._write("\ufeff" + _line(self._columns))
@@ -161,11 +159,12 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
     )
     try:
         if is_json(file):
-            lines = file.read_text("utf-8").split("\n")  # splitlines would break texts at U+2028
+            with disk.open_regular(file) as opened:
+                lines = opened.read().decode("utf-8").split("\n")  # splitlines would break texts at U+2028
             rows = [json.loads(line) for line in (lines[:-1] if is_part(file) else filter(None, lines))]
         else:
-            with file.open(encoding="utf-8-sig", newline="") as opened:
-                rows = list(csv.DictReader(opened))
+            with io.TextIOWrapper(disk.open_regular(file), encoding="utf-8-sig", newline="") as text:
+                rows = list(csv.DictReader(text))
             if is_part(file) and rows and None in rows[-1].values():
                 del rows[-1]  # its writer was killed in the middle of it
     except OSError as error:
@@ -203,7 +202,7 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
     """Raise UsageFault if the name is taken by the manifest, or by anything else that is no report."""
     is_json(file)
     try:
-        with file.open("rb") as opened:
+        with disk.open_regular(file) as opened:
             head, found = opened.readline(10_000), os.fstat(opened.fileno())
     except FileNotFoundError:
         return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docsend import disk
 from docsend.errors import LocalFailure, UsageFault
 from docsend.language import Phrase
+from docsend.settings import MOST_BYTES
 from docsend.submission import Submission, masked
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def write(config_file: Path, name: str, sender: Sender | None) -> None:
     try:
         disk.make_private_folder(config_file.parent)
         with disk.locked(config_file.with_name(f".{config_file.name}.lock")):
-            text = file.read_bytes().decode("utf-8-sig") if file.exists() else ""
+            text = disk.read_small(file, most=MOST_BYTES).decode("utf-8-sig") if file.exists() else ""
             disk.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
     except OSError as error:
         raise LocalFailure(

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from docsend import address, language
+from docsend import address, disk, language
 from docsend.address import SANDBOX, ConfiguredService, Endpoint
 from docsend.errors import UsageFault
 from docsend.language import Phrase
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docsend.language import Language
     from docsend.senders import Sender
 
+MOST_BYTES = 2**20  # of config.toml
 DEFAULT_PATIENCE_S = 300.0
 _ENGLISH: Language = "en"
 _Read = TypeVar("_Read")
@@ -196,13 +197,14 @@ class _Config(NamedTuple):
     @classmethod
     def read(cls, file: Path) -> _Config:
         try:
-            text = file.read_text(encoding="utf-8-sig")
+            text = disk.read_small(file, most=MOST_BYTES).decode("utf-8-sig")
         except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else Phrase("it is not UTF-8")
             raise UsageFault(
-                Phrase("{file} cannot be read", file=file),
-                Phrase("{kind}: mend or remove it", kind=type(error).__name__),
+                Phrase("{file} cannot be read: {reason}", file=file, reason=reason),
+                Phrase("mend or remove it"),
             ) from error
         import tomllib  # noqa: PLC0415 - only those who have a configuration pay for its parser
 

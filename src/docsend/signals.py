@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Raise what a signal stands for, KeyboardInterrupt or Terminated, wherever the main thread is."""
+def raised(noted: list[int] | None = None) -> Iterator[None]:
+    """Raise what a signal stands for, KeyboardInterrupt or Terminated, wherever the main thread is.
+
+    A signal of `noted` came before and is raised at once; those that come are added.
+    """
 
     def first(number: int) -> None:
+        if noted is not None:
+            noted.append(number)
         raise came_as(number)
 
     with _handled(first):
+        if noted:
+            raise came_as(noted[0])
         yield
 
 

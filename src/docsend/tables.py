@@ -14,7 +14,7 @@ from docsend.language import Phrase
 from docsend.submission import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 MOST_BYTES = 50 * 2**20
@@ -99,8 +99,13 @@ def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
     def rows() -> Iterator[TableRow]:
         try:
             book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-            for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
-                yield number, [text_of(value) for value in cells]
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # many programs store a size that was true once, and rows would be lost
+            width = 0  # of the head: without a size each row ends at its own last cell
+            for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
+                cells = [text_of(value) for value in _without_empty_end(values)]
+                width = width or len(cells)
+                yield number, cells + [""] * (width - len(cells))
         except FaultySubmission:
             raise
         except Exception as error:
@@ -110,6 +115,13 @@ def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
             raise FaultySubmission.of_manifest([problem]) from error
 
     return rows
+
+
+def _without_empty_end(values: Sequence[object]) -> Sequence[object]:
+    end = len(values)
+    while end and values[end - 1] is None:
+        end -= 1
+    return values[:end]
 
 
 def separator(text: str) -> str:

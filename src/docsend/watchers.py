@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from docsend.language import Phrase, joined
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docsend.batch import Outcome, Tally
-    from docsend.service.client import Pause
+    from docsend.service.client import Pause, Watcher
     from docsend.streams import Streams
     from docsend.submission import Document
 
@@ -126,10 +128,9 @@ class _PauseLines:
 class Lines:
     """Progress without a terminal: a line for each document that has arrived."""
 
-    def __init__(self, streams: Streams, count: int) -> None:
+    def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
         self._streams = streams
-        self._count = count
-        self._arrived = 0
+        self._documents = documents
         self.waiting = _PauseLines(streams).waiting
 
     def declared(self, missing_bytes: int) -> None:
@@ -139,18 +140,40 @@ class Lines:
         pass
 
     def arrived(self, document: Document) -> None:
-        self._arrived += 1
-        self._streams.say(arrived(document, self._arrived, self._count))
+        self._streams.say(arrived(document, self._documents))
 
 
-def arrived(document: Document, number: int, count: int) -> Phrase:
-    """Say that the service has a document, which is the `number`th of `count`."""
+class Relay:
+    """Passes on what is told, to the watcher of the submission that is on its way: `to`."""
+
+    def __init__(self, to: Watcher) -> None:
+        self.to = to
+
+    def declared(self, missing_bytes: int) -> None:
+        self.to.declared(missing_bytes)
+
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        self.to.sent(document, sent_bytes)
+
+    def arrived(self, document: Document) -> None:
+        self.to.arrived(document)
+
+    def waiting(self, pause: Pause) -> None:
+        self.to.waiting(pause)
+
+
+def arrived(document: Document, documents: Sequence[Document]) -> Phrase:
+    """Say that the service has a document, and which one of its submission's documents it is.
+
+    It is counted by its place among them: the service may have others from an earlier run.
+    """
+    digests = [each.sha256 for each in documents]
     return Phrase(
         "sent {name}, {size:,} bytes ({number} of {count})",
         name=document.name,
         size=document.size,
-        number=number,
-        count=count,
+        number=digests.index(document.sha256) + 1,
+        count=len(documents),
     )
 
 

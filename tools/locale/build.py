@@ -76,10 +76,22 @@ def read(language: str) -> Catalog:
     return read_po(io.BytesIO(place(language).read_bytes()), locale=language, domain="docsend")
 
 
+class _Catalog(Catalog):
+    """A catalog that does not say which Babel wrote it: each new one would make every file stale."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        return [each for each in super().mime_headers if each[0] != "Generated-By"]
+
+    @mime_headers.setter
+    def mime_headers(self, headers: list[tuple[str, str]]) -> None:
+        Catalog.mime_headers.fset(self, headers)
+
+
 def current(language: str) -> Catalog:
     """Give the catalog of a language with today's texts, and the translations that it has of them."""
     known = read(language)
-    catalog = Catalog(
+    catalog = _Catalog(
         locale=language,
         domain="docsend",
         project="docsend",

@@ -11,7 +11,7 @@ import typer
 import typer.core
 
 from docsend import __version__, signals
-from docsend.cli.command import taking_common_options
+from docsend.cli.command import Group, taking_common_options
 from docsend.errors import ExitCode
 from docsend.language import Language, Reader, spoken
 
@@ -61,7 +61,7 @@ def _root(_context: typer.Context, _common: dict[str, Any], *, version: bool) ->
     """
 
 
-class _Root(typer.core.TyperGroup):
+class _Root(Group):
     """The commands in their order; each is a name with a short help until it is called or told apart."""
 
     reader: Reader | None = None
@@ -115,12 +115,15 @@ def _translated(root: Any, reader: Reader | None) -> Any:
     return root
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code (see `docsend.errors`); nothing is raised."""
+def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
+    """Run one command line and return its exit code (see `docsend.errors`); nothing is raised.
+
+    `noted` are signals that came before, as in `signals.raised`.
+    """
     _let_streams_write_anything()
     language = _language(argv)
     try:
-        with signals.raised():
+        with signals.raised(noted):
             if argv:
                 return _run(argv, language)
             _run(["--help"], language)

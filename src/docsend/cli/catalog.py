@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from docsend.cli.session import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED)
+_MOST_ETAG = 1024
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +77,8 @@ def _update(session: "Session") -> None:
     file = session.settings.catalog_file
     assert file is not None  # noqa: S101 - there is an endpoint, so there is a file
     etag_file = file.with_suffix(".etag")
-    etag = _etag(etag_file) if file.exists() else None
+    # A copy that cannot be read is fetched anew, be it the service's current one.
+    etag = _etag(etag_file) if _is_usable(file) else None
     with session.service(session.console.lines()) as service:
         fetched = service.catalog(etag)
     if fetched is None:
@@ -106,10 +108,22 @@ def _update(session: "Session") -> None:
     session.console.say(Phrase("the service's catalog of {version} is in force now", version=version))
 
 
+def _is_usable(file: Path) -> bool:
+    from docsend import catalog  # noqa: PLC0415 - a search does without
+
+    try:
+        catalog.load(file)
+    except (OSError, catalog.MalformedCatalog):
+        return False
+    return True
+
+
 def _etag(file: Path) -> str | None:
     """Give the kept ETag; what is not there, cannot be read or is none costs one download, no more."""
+    from docsend import disk  # noqa: PLC0415 - a search does without
+
     try:
-        etag = file.read_text("ascii")
+        etag = disk.read_small(file, most=_MOST_ETAG).decode("ascii")
     except (OSError, UnicodeDecodeError):
         return None
     return etag if etag.isprintable() else None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
 from docsend.language import Phrase
@@ -41,6 +42,52 @@ _COMMON: dict[str, tuple[Any, Any]] = {
     ),
     "no_input": (Annotated[bool, typer.Option("--no-input", help="Never ask.")], False),
 }
+
+
+class _RefusesContradictions:
+    """A command or group that refuses an option which is given twice with different values.
+
+    Click would keep the last one in silence: of `--batch a.csv --batch b.csv` only b.csv would be sent.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        this: Any = self
+        _, _, order = this.make_parser(ctx).parse_args(args=list(args))
+        for parameter in _given_again(order):
+            parameter.multiple = True  # so that the parser keeps each of the values
+            values, _, _ = this.make_parser(ctx).parse_args(args=list(args))
+            parameter.multiple = False
+            if len(set(values[parameter.name])) > 1:
+                raise contradiction(max(parameter.opts, key=len))
+        above: Any = super()
+        rest: list[str] = above.parse_args(ctx, args)
+        return rest
+
+
+class Command(_RefusesContradictions, typer.core.TyperCommand):
+    """A command."""
+
+
+class Group(_RefusesContradictions, typer.core.TyperGroup):
+    """A group of commands."""
+
+
+def _given_again(order: Sequence[Any]) -> list[Any]:
+    """Give the options that take one value and stand more than once on the command line."""
+    return [
+        parameter
+        for parameter in dict.fromkeys(order)
+        if isinstance(parameter, typer.core.TyperOption)
+        and not (parameter.is_flag or parameter.multiple or parameter.count)
+        and order.count(parameter) > 1
+    ]
+
+
+def contradiction(option: str) -> UsageFault:
+    return UsageFault(
+        Phrase("{option} is given twice, with different values", option=option),
+        Phrase("give it once; to do both, run the command twice"),
+    )
 
 
 # What any command may end with; the others are its own.
@@ -81,7 +128,8 @@ def command(
         codes = "\n".join(f"{code.value:>3}  {meanings[code]}" for code in sorted((*_ALWAYS, *exits)))
         epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n{codes}"
         decorate = app.callback if name is None else app.command
-        arguments = {"epilog": epilog, **more, **({} if name is None else {"name": name})}
+        kind = {"cls": Group} if name is None else {"cls": Command, "name": name}
+        arguments = {"epilog": epilog, **kind, **more}
         return decorate(**arguments)(taking_common_options(run, parameters, without))
 
     return register
@@ -113,6 +161,8 @@ def taking_common_options(
         )
         for option, (_, default) in _COMMON.items():
             if (value := values.pop(option, default)) != default:
+                if common[option] not in (default, value):  # said before, behind another part
+                    raise contradiction(f"--{option}")
                 common[option] = value
         function(context, common, **values)
 

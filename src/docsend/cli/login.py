@@ -69,14 +69,14 @@ def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_s
 
 def _credentials(session: "Session", code: str | None, *, password_stdin: bool) -> "Credentials":
     """Take code and password from where they were said to be, and ask for the rest, if anybody is there."""
-    from docsend.credentials import Credentials, first_line, read_password_file  # noqa: PLC0415
+    from docsend.credentials import Credentials, read_password_file, standard_input  # noqa: PLC0415
 
     settings = session.settings
     code = code or settings.code
     password: str | None = None
     if password_stdin:
         try:
-            password = first_line(sys.stdin.read() if sys.stdin else "")
+            password = standard_input()
         except UnicodeDecodeError:
             raise UsageFault(
                 Phrase("the password is not UTF-8"), Phrase("write it as the first line")

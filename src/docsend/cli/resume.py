@@ -46,7 +46,7 @@ def resume(
         try:
             resumed.extend(_finish_all(session, entries, ledger))
         except KeyboardInterrupt as stop:
-            if not session.settings.as_json:  # which is one object, and the failure's
+            if resumed and not session.settings.as_json:  # which is one object, and the failure's
                 session.console.resumed(resumed)
             message = Phrase(
                 "interrupted after {count} of {total} unfinished submissions",
@@ -88,13 +88,16 @@ def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger")
     from docsend import receipts, send  # noqa: PLC0415 - --help does without
     from docsend.console import Resumed  # noqa: PLC0415
     from docsend.service.responses import UnknownSubmission  # noqa: PLC0415
+    from docsend.watchers import Relay  # noqa: PLC0415
 
     account = there.account() if any(entry.to == "personal" for entry in entries) else None
-    with there.service(there.console.lines(), account) as service:
+    relay = Relay(there.console.lines())
+    with there.service(relay, account) as service:
         for entry in entries:
             error: DocsendError | None = None
             try:
-                send.finish(entry, service, ledger)
+                with there.console.watching(entry.planned().documents) as relay.to:
+                    send.finish(entry, service, ledger)
             except UnknownSubmission:
                 error = Unfinished(Phrase("the service has no declaration of it"), _again(there, entry))
             except FaultySubmission as changed:

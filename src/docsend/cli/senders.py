@@ -117,10 +117,10 @@ def _forget_booklet(session: "Session", name: str) -> None:
 
 def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
     """Take the booklet number from where it was said to be; None if nobody gives one."""
-    from docsend.credentials import first_line  # noqa: PLC0415 - --help does without
+    from docsend.credentials import standard_input  # noqa: PLC0415 - --help does without
 
     if is_stdin:
-        return first_line(sys.stdin.read() if sys.stdin else "", Phrase("the booklet number is empty"))
+        return standard_input(Phrase("the booklet number is empty"))
     if session.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
         return None
     question = Phrase("the booklet's identification number, or nothing to keep none")

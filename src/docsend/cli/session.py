@@ -75,12 +75,18 @@ class Session:
         """Give the catalog that the chosen service gave out, or else the bundled one."""
         from docsend import catalog  # noqa: PLC0415 - --help does without
 
-        file = self.settings.catalog_file
+        file = catalog.in_force(self.settings.catalog_file)
         try:
-            return catalog.load(file if file and file.exists() else catalog.BUNDLED)
+            return catalog.load(file)
         except (OSError, catalog.MalformedCatalog) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            if file == catalog.BUNDLED:
+                raise LocalFailure(
+                    Phrase("the catalog that ships with docsend cannot be read: {reason}", reason=reason),
+                    Phrase("install docsend again"),
+                ) from error
             raise LocalFailure(
-                Phrase("the catalog {file} cannot be read: {error}", file=file, error=error),
+                Phrase("the stored catalog {file} cannot be read: {reason}", file=file, reason=reason),
                 Phrase("`docsend catalog --update` fetches it anew"),
             ) from error
 
@@ -176,7 +182,7 @@ class Session:
         Up to `jobs` threads may call it at the same time; `sleep` is how they wait.
         """
         from docsend.service.client import ServiceClient  # noqa: PLC0415 - brings httpx
-        from docsend.service.retry import RetryPolicy  # noqa: PLC0415
+        from docsend.service.retry import Clock, RetryPolicy  # noqa: PLC0415
 
         endpoint = self.settings.chosen_endpoint()
         with contextlib.ExitStack() as opened:
@@ -193,7 +199,7 @@ class Session:
                 self.console.say_once(address.unread_warning(endpoint.unread))
             policy = RetryPolicy(self.settings.patience_s)
             yield opened.enter_context(
-                ServiceClient(endpoint, url, policy, watcher, account, jobs=jobs, sleep=sleep)
+                ServiceClient(endpoint, url, policy, watcher, account, jobs=jobs, clock=Clock(sleep=sleep))
             )
 
 

@@ -170,7 +170,10 @@ def _deliver_watched(
     from docsend import send as journey  # noqa: PLC0415 - brings the network, which a repeated run needs not
 
     try:
-        with session.console.watching(checked) as watcher, session.service(watcher, account) as service:
+        with (
+            session.console.watching(checked.documents) as watcher,
+            session.service(watcher, account) as service,
+        ):
             return journey.deliver(checked, service, ledger)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop, *_how_far(checked, name, ledger)) from None

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from docsend import disk
 from docsend.sandbox import content, declaration, residences
 from docsend.sandbox.problems import Refusal, not_found
 from docsend.sandbox.store import Place
@@ -168,7 +169,7 @@ class Sandbox:
         digest, arrived, start = hashlib.sha256(), 0, b""
         try:
             # Buffered: a bare write may take less than it was given, and a disk that is nearly full does.
-            with part.open("xb") as file:
+            with disk.create_private(part) as file:
                 async for chunk in request.stream():
                     arrived += len(chunk)
                     if arrived > size:

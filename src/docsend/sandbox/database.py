@@ -71,6 +71,12 @@ class Database:
         disk.make_private_file(file)
         disk.settle(file)
         self._connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._connection.close)
+            self._prepare()
+            on_failure.pop_all()
+
+    def _prepare(self) -> None:
         for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1"):
             self._connection.execute(f"PRAGMA {pragma}")
         with self.transaction() as connection:

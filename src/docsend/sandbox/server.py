@@ -120,11 +120,13 @@ def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[_Server
         store = Store(folder)
     except (OSError, sqlite3.Error) as error:
         raise _unusable(folder, error) from error
-    accounts = Accounts(store.database, session_s=session_s)
-    body = catalog.BUNDLED.read_bytes()
     # With the protocol named, asyncio turns Nagle's algorithm off, which would hold an answer back 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
+    with (
+        contextlib.closing(store),
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener,
+    ):
+        accounts = Accounts(store.database, session_s=session_s)
+        body = catalog.BUNDLED.read_bytes()
         if sys.platform != "win32":  # there it would let two programs share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -145,9 +147,6 @@ def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[_Server
             timeout_graceful_shutdown=5,
         )
         yield _Server(config), listener
-    finally:
-        listener.close()
-        store.close()
 
 
 def _unusable(folder: Path, error: Exception) -> LocalFailure:

@@ -7,6 +7,7 @@ decides, and `receipt.key` is unique. Nothing is removed but what was never fini
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -70,7 +71,10 @@ class Store:
         self._documents = folder / "documents"
         disk.make_private_folder(self._documents)
         self.database = Database(folder / "sandbox.sqlite3")
-        self._sweep()
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self.database.close)
+            self._sweep()
+            on_failure.pop_all()
 
     def close(self) -> None:
         self.database.close()

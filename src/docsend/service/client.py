@@ -10,16 +10,16 @@ It knows no console: what a person should see goes to a `Watcher`. Bytes and soc
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
+from docsend.catalog import MOST_BYTES
 from docsend.errors import SignInNeeded, Unfinished
 from docsend.language import Phrase
 from docsend.service import failures, responses
 from docsend.service.failures import ContractViolation, Failure, NoResponse, UnexpectedPage
 from docsend.service.http import LIMITS, HttpClient, Limits, Request
 from docsend.service.responses import OpenSubmission, ServiceInfo
-from docsend.service.retry import CircuitBreaker, ConcurrencyLimit
+from docsend.service.retry import CLOCK, CircuitBreaker, ConcurrencyLimit
 from docsend.submission import canonical
 
 if TYPE_CHECKING:
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
     from docsend.service.certificates import Tls
     from docsend.service.http import Header
     from docsend.service.responses import Response, Sendable, SubmissionStatus
-    from docsend.service.retry import RetryPolicy
+    from docsend.service.retry import Clock, RetryPolicy
     from docsend.submission import CheckedSubmission, Document, PlannedSubmission, Receipt, RequiredDocument
 
 _T = TypeVar("_T")
 
 _JSON = ((b"Content-Type", b"application/json"),)
-_MOST_CATALOG = 8 * 2**20
 _SHORTEST_PAUSE_S = 0.02
 _TOO_MANY_REQUESTS = 429
 _WORTH_REPEATING = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
@@ -90,8 +89,7 @@ class ServiceClient:
         account: Account | None = None,
         *,
         jobs: int = 1,
-        sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], float] = time.monotonic,
+        clock: Clock = CLOCK,
         limits: Limits = LIMITS,
     ) -> None:
         """Make the client of the service at `url`: the endpoint's own, or that of the sandbox in the process.
@@ -104,11 +102,10 @@ class ServiceClient:
         self._policy = policy
         self._watcher = watcher
         self._account = account
-        self._sleep = sleep
         self._http = HttpClient(endpoint, url, limits)
-        self._now = now
-        self._breaker = CircuitBreaker(now)
-        self._concurrency = ConcurrencyLimit(jobs, now)
+        self._clock = clock
+        self._breaker = CircuitBreaker(clock.now)
+        self._concurrency = ConcurrencyLimit(jobs, clock.now)
 
     def __enter__(self) -> ServiceClient:
         return self
@@ -132,12 +129,12 @@ class ServiceClient:
     def catalog(self, etag: str | None) -> tuple[bytes, str] | None:
         """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
         headers = ((b"If-None-Match", etag.encode("ascii")),) if etag else ()
-        request = Request("GET", "/v1/catalog", headers, most=_MOST_CATALOG)
+        request = Request("GET", "/v1/catalog", headers, most=MOST_BYTES)
         return self._make(_Call(request), responses.read_catalog)
 
     def look(self) -> ServiceInfo:
         """Ask for the catalog, to see whether the service is there, and what time it is there."""
-        return self._make(_Call(Request("GET", "/v1/catalog", most=_MOST_CATALOG)), responses.read_info)
+        return self._make(_Call(Request("GET", "/v1/catalog", most=MOST_BYTES)), responses.read_info)
 
     def sign_in(self, credentials: Credentials) -> tuple[str, float]:
         """Return a token and the seconds that it lasts; raise SignInNeeded if the service refuses.
@@ -210,7 +207,7 @@ class ServiceClient:
         Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
         cannot duplicate: the service answers to the key.
         """
-        tries = _Tries(self._policy.total_s, self._now)
+        tries = _Tries(self._policy.total_s, self._clock.now)
         pause_s = 0.0
         while True:
             self._await_turn(tries, pause_s)
@@ -258,7 +255,7 @@ class ServiceClient:
                 return
             reason = tries.failure.message if tries.failure else self._breaker.reason
             self._watcher.waiting(Pause(reason, pause_s, tries.left_s))
-            self._sleep(pause_s)
+            self._clock.sleep(pause_s)
             pause_s = 0.0
 
     def _given_up(self, tries: _Tries, asked_s: float | None) -> Unfinished:

@@ -260,7 +260,7 @@ class HttpClient:
         def trace(event: str, info: Mapping[str, Any]) -> None:
             if event.endswith("start_tls.complete"):
                 stream = info["return_value"]
-                certificate = stream.get_extra_info("ssl_object").getpeercert(True)  # noqa: FBT003 - the SSLSocket below ssl takes no keyword
+                certificate = stream.get_extra_info("ssl_object").getpeercert(True)
                 seen.append(issuer_of(certificate or b""))
                 stream.close()
                 raise _SeenEnough

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class Clock(NamedTuple):
+    """How seconds are counted, and how somebody waits."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+CLOCK = Clock()
+
+
 class RetryPolicy(NamedTuple):
     """No further try of a call begins once `total_s` are over since it began; a try that runs is not cut.
 
