@@ -137,17 +137,17 @@ BUGS = (
         (
             (
                 "sandbox/app.py",
-                "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n",
+                "        try:\n            async with asyncio.timeout(self._time_allowed(size)):\n",
                 (
-                    "    stored = __import__('pathlib').Path(_FAILED, request.url.path.replace('/', '_'))\n"
-                    "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n"
-                    "            if stored.exists():\n                return _problem(_failed())\n"
+                    "        stored = __import__('pathlib').Path(_FAILED, request.url.path.replace('/', '_'))\n"
+                    "        try:\n            async with asyncio.timeout(self._time_allowed(size)):\n"
+                    "                if stored.exists():\n                    return problem(_failed())\n"
                 ),
             ),
             (
                 "sandbox/app.py",
-                "    except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept\n",
-                "    except (OSError, sqlite3.Error):\n        stored.touch()\n",
+                "        except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept\n",
+                "        except (OSError, sqlite3.Error):\n            stored.touch()\n",
             ),
             (
                 "sandbox/app.py",
@@ -205,12 +205,11 @@ BUGS = (
         (
             (
                 "sandbox/store.py",
-                '            if state == "withdrawn":\n                raise withdrawn()\n            if declared',
+                '        if state == "withdrawn":\n            raise withdrawn()\n        if declared',
                 (
-                    '            if state == "withdrawn":\n'
-                    "                connection.execute('DELETE FROM submission WHERE owner = ? AND key = ?', place)\n"
-                    "                self._open(connection, place, declaration, branch)\n"
-                    "                return self._kept(connection, place), True\n            if declared"
+                    '        if state == "withdrawn":\n'
+                    "            connection.execute('DELETE FROM submission WHERE owner = ? AND key = ?', place)\n"
+                    "            return None\n        if declared"
                 ),
             ),
         ),
