@@ -10,7 +10,6 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-import h11
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -111,7 +110,7 @@ class Protocol(H11Protocol):
     _last_cycle: object = None
 
     def data_received(self, data: bytes) -> None:
-        is_between = self.conn.their_state is h11.IDLE
+        is_between = str(self.conn.their_state) == "IDLE"
         if not is_between or self._last_cycle is not self.cycle:
             self._head, self._last_cycle = b"", self.cycle
         if is_between:
@@ -121,9 +120,9 @@ class Protocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
         answer = problem(Refusal(400, "malformed", "this is no HTTP request with one Host"))
         headers = [*answer.raw_headers, *self._echo(), (b"connection", b"close")]
-        self._write(h11.Response(status_code=400, headers=headers, reason=b"Bad Request"))
-        self._write(h11.Data(data=bytes(answer.body)))
-        self._write(h11.EndOfMessage())
+        lines = [b"HTTP/1.1 400 Bad Request", *(b"%b: %b" % header for header in headers), b"", b""]
+        if getattr(self.cycle, "response_complete", True):  # else an answer is being written
+            self.transport.write(b"\r\n".join(lines) + bytes(answer.body))
         self.transport.close()
 
     def _echo(self) -> list[tuple[bytes, bytes]]:
@@ -133,8 +132,3 @@ class Protocol(H11Protocol):
         found = _ID_LINE.findall(self._head.partition(b"\r\n\r\n")[0])
         is_plain = len(found) == 1 and _REQUEST_ID.match(found[0].decode("latin-1"))
         return [(b"request-id", found[0])] if is_plain else []
-
-    def _write(self, event: h11.Event) -> None:
-        written = self.conn.send(event)
-        if written:
-            self.transport.write(written)
