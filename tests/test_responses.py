@@ -160,9 +160,8 @@ def _changed(body: Any, path: tuple[Any, ...], change: Callable[[Any], object]) 
 FREE = {"title", "detail", "pointer", "url"}
 # What may be as it likes: a text with more than one right form.
 MAY_BE = {
-    **dict.fromkeys(
-        ("number", "code", "name", "en", "fr", "he", "id", "subject", "category", "type"), {*TIMES}
-    ),
+    **{name: {*TIMES} for name in ("number", "code", "name", "en", "fr", "he", "id")},
+    **{name: {*TIMES} for name in ("subject", "category", "type")},
     "issuer": {*TIMES, "x" * 5000},
     "branch": {*TIMES, None},
     "version": {*TIMES},

@@ -192,7 +192,7 @@ def _of_certificate(error: ssl.SSLCertVerificationError) -> Failure:
         )
         hint = Phrase("is this machine's clock right? Then the service needs a new certificate")
     elif code in _AUTHORITIES:
-        return with_issuer(Failure("certificate-authority", Phrase("")), None)
+        return unknown_authority(None)
     else:
         known = "certificate-invalid"
         message = Phrase("the service's certificate cannot be verified")
@@ -200,8 +200,8 @@ def _of_certificate(error: ssl.SSLCertVerificationError) -> Failure:
     return Failure(known, message, hint, is_lasting=True, is_for_all=True, is_of_settings=True)
 
 
-def with_issuer(failure: Failure, issuer: str | None) -> Failure:
-    """Give the failure of a certificate by an unknown authority, with the authority's name if it is known."""
+def unknown_authority(issuer: str | None) -> Failure:
+    """Name a certificate by an authority that is not trusted, with the authority's name if it is known."""
     message = Phrase("the service's certificate is by an authority that this machine does not trust")
     if issuer is not None:
         message = Phrase(
@@ -211,7 +211,9 @@ def with_issuer(failure: Failure, issuer: str | None) -> Failure:
         "if your organisation inspects connections, name its authority with ca_file in config.toml, or add "
         "it to the system's trust store"
     )
-    return failure._replace(message=message, hint=hint, is_lasting=True, is_for_all=True, is_of_settings=True)
+    return Failure(
+        "certificate-authority", message, hint, is_lasting=True, is_for_all=True, is_of_settings=True
+    )
 
 
 def _of_proxy(said: str) -> Failure:
@@ -282,11 +284,11 @@ def of_page(response: Response) -> Failure | None:
     return Failure("page-instead", message, hint, is_lasting=status < 500 and status not in (408, 425, 429))
 
 
-def _described(response: Response) -> Phrase:
+def _described(response: Response) -> str:
     """Describe a page by its title, its server and its status; foreign text, shortened."""
     found = _TITLE.search(response.body[:65536])
     title = " ".join(html.unescape(found[1].decode("utf-8", "replace")).split()) if found else ""
     server = " ".join(response.headers.get("server", "").split())
     parts = [f'"{title[:_LONGEST_TITLE]}"'] if title else []
     parts += [server[:_LONGEST_SERVER]] if server else []
-    return Phrase("{about}", about=", ".join([*parts, str(response.status)]))
+    return ", ".join([*parts, str(response.status)])

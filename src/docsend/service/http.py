@@ -211,7 +211,7 @@ class HttpClient:
             return NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
         failure = failures.of_error(error, exchange.step, self._url, self._endpoint.proxy)
         if failure.code == "certificate-authority":
-            failure = failures.with_issuer(failure, self._issuer())
+            failure = failures.unknown_authority(self._issuer())
         found = NoResponse(failure, may_have_arrived=exchange.may_have_arrived)
         return _ClosedMeanwhile(found) if exchange.was_kept and not exchange.has_answer else found
 
