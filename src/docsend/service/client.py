@@ -312,6 +312,8 @@ class ServiceClient:
             )
         if 300 <= response.status < 400 and response.status != 304:
             raise UnexpectedPage(failures.of_redirect(response.status))
+        if response.status not in _WORTH_REPEATING and (page := failures.of_page(response)):
+            raise UnexpectedPage(page)
         return response
 
 

@@ -68,7 +68,7 @@ _AUTHORITIES = frozenset({2, 18, 19, 20, 21})
 _EXPIRED = 10
 _TITLE = re.compile(rb"<title[^<>]{0,200}>([^<]{0,300})", re.IGNORECASE)
 _LONGEST_TITLE, _LONGEST_SERVER = 80, 40
-_FORBIDDEN, _TOO_LARGE = 403, 413
+_FORBIDDEN, _TOO_LARGE, _SIGN_IN_TO_NETWORK = 403, 413, 511  # the last: RFC 6585, 6
 
 
 class Failure(NamedTuple):
@@ -248,10 +248,7 @@ def of_redirect(status: int) -> Failure:
 
 
 def of_page(response: Response) -> Failure | None:
-    """Name a web page that came instead of a response; None if it is not one.
-
-    A page with a 5xx comes from a gateway whose service is down, and is tried again.
-    """
+    """Name a web page that came instead of a response; None if it is not one."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("text/html", "application/xhtml+xml") and response.body.lstrip()[:1] != b"<":
         return None
@@ -267,7 +264,7 @@ def of_page(response: Response) -> Failure | None:
             may_refuse=True,
         )
     message = Phrase("a web page was answered: {page}", page=page)
-    if status < 400:
+    if status < 400 or status == _SIGN_IN_TO_NETWORK:
         return Failure(
             "page-instead",
             message,
@@ -281,7 +278,7 @@ def of_page(response: Response) -> Failure | None:
         )
         return Failure("page-instead", message, hint, is_lasting=True, may_refuse=True)
     hint = Phrase("is it the service's base address?")
-    return Failure("page-instead", message, hint, is_lasting=status < 500 and status not in (408, 425, 429))
+    return Failure("page-instead", message, hint, is_lasting=status < 500)
 
 
 def _described(response: Response) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished
 from docsend.language import Phrase
-from docsend.service import failures, members
-from docsend.service.failures import ContractViolation, UnexpectedPage
+from docsend.service import members
+from docsend.service.failures import ContractViolation
 from docsend.submission import Problem, Receipt, ReceivedDocument, RequiredDocument, canonical
 
 if TYPE_CHECKING:
@@ -326,8 +326,6 @@ def _unexpected(response: Response) -> Exception:
     """Make the error for a response that is not a success: the contract's refusals, a page, or a breach."""
     code = response.problem_code
     if code is None:
-        if page := failures.of_page(response):
-            return UnexpectedPage(page)
         return ContractViolation(
             Phrase("{status}, and no problem that the contract knows", status=response.status)
         )
