@@ -19,6 +19,7 @@ demo: $(VENV)/.run
 ## test: lint, types, tests
 test: lint types
 	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --httpx2 tests/test_http.py tests/test_network.py
 
 ## test-pythons: the suite on each CPython from 3.11 on that is found here; SESSION=sample: a part of it, on
 ## each but the one in .venv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import ipaddress
 import json
 import os
@@ -39,6 +40,19 @@ RESULT_SCHEMA = json.loads((Path(docsend.__file__).parent / "data" / "result.sch
 # A background job of a shell ignores Ctrl-C, and so would the commands that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# -- httpx's successor -------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--httpx2", action="store_true", help="put httpx2 into httpx's place")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let `import httpx` mean httpx2: the change that docsend could be asked to make one day, of one line."""
+    if config.getoption("--httpx2"):
+        sys.modules["httpx"] = importlib.import_module("httpx2")
 
 
 # -- what is not here --------------------------------------------------------------------------------------

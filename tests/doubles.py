@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +62,10 @@ def service(
                 self.close_connection = True
                 return
             self.send_response_only(told.status)
+            if (
+                "request-id" in request.headers and "Request-Id" not in told.headers
+            ):  # as the contract's service
+                self.send_header("Request-Id", request.headers["request-id"])
             for name, value in told.headers.items():
                 self.send_header(name, value)
             if told.status != 304:
@@ -123,4 +128,31 @@ class Nobody:
 
     def arrived(self, document: object) -> None: ...
 
-    def waiting(self, reason: str, seconds: float) -> None: ...
+    def waiting(self, pause: object) -> None: ...
+
+
+def problem(status: int, code: str, **members: object) -> Reply:
+    """Make an RFC 9457 problem as the contract has them."""
+    body = {
+        "type": f"urn:docsend:problem:{code}",
+        "title": code.replace("-", " "),
+        "status": status,
+        "detail": "no",
+        **members,
+    }
+    return Reply(status, json.dumps(body).encode(), {"Content-Type": "application/problem+json"})
+
+
+def json_reply(status: int, body: object) -> Reply:
+    return Reply(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
+def opened(missing: list[str]) -> dict[str, object]:
+    """Give the state of a submission that is open, as the contract has it."""
+    return {
+        "state": "open",
+        "missing": missing,
+        "branch": "haifa",
+        "expires_at": "2030-01-01T00:00:00Z",
+        "receipt": None,
+    }

@@ -389,14 +389,14 @@ def test_a_row_that_is_refused_stops_no_other(run, sandbox, tmp_path) -> None:
 
     def fate(asked, _count, now):
         if asked.method == "PUT" and b'"reference":"client 2"' in asked.body and now == "before":
-            body = json.dumps({"type": "urn:docsend:problem:invalid", "detail": "not this one"}).encode()
-            return doubles.Reply(422, body, {"Content-Type": "application/problem+json"})
+            errors = [{"pointer": "/type", "code": "unknown-type", "detail": "not this one"}]
+            return doubles.problem(422, "invalid", errors=errors)
         return None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
         outcome = run("send", "--batch", save(tmp_path, rows), "--service", url, "--jobs", "3")
     assert (outcome.code, outcome.out) == (7, "6 rows: 5 received, 1 refused\n")
-    assert "row 4: refused: not this one [invalid]" in outcome.err
+    assert "row 4: refused: not this one [unknown-type]" in outcome.err
     assert sandbox.count() == 5
 
 
@@ -865,9 +865,9 @@ def test_a_bunch_of_rows_that_ended_is_drawn_to_the_last(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    with progress.rows(watchers.SENT, 24, Reader("en")) as count:
+    with progress.rows(watchers.SENT, 24, Reader("en")) as rows:
         for done in range(1, 9):
-            count(done)
+            rows.count(done)
         time.sleep(0.3)  # it is drawn ten times a second
         shown = sys.stderr.getvalue()
     assert "8/24 rows" in shown, shown

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import secrets
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,8 +27,9 @@ import walkthrough
 from conftest import PERSON
 from docsend import catalog
 from docsend import sandbox as sandbox_package
-from docsend.sandbox import app
+from docsend.sandbox import app, server
 from docsend.sandbox.accounts import Accounts
+from docsend.sandbox.body import time_allowed
 from docsend.sandbox.store import Store
 from docsend.submission import key_of
 
@@ -198,12 +200,12 @@ class Sender:
     ) -> Answer:
         """Make a request. Pieces are sent in chunks; `withheld` bytes are announced and never sent."""
         connection = http.client.HTTPConnection(self._address, timeout=20)
-        headers = ({} if self._token is None else {"Authorization": f"Bearer {self._token}"}) | (
-            headers or {}
-        )
+        request_id = secrets.token_hex(16)
+        token = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+        headers = {"Request-Id": request_id, **token, **(headers or {})}
         try:
             if withheld:
-                connection.putrequest(method, path)
+                connection.putrequest(method, path, skip_host="Host" in headers)
                 connection.putheader("Content-Length", str(withheld))
                 for header, value in headers.items():
                     connection.putheader(header, value)
@@ -213,6 +215,7 @@ class Sender:
                 connection.request(method, path, body, headers, encode_chunked=chunked)
             response = connection.getresponse()
             stated = {header.lower(): value for header, value in response.getheaders()}
+            assert stated.get("request-id") == request_id or headers["Request-Id"] != request_id
             return Answer(response.status, stated, response.read())
         finally:
             connection.close()
@@ -957,31 +960,108 @@ def test_every_answer_is_the_one_that_the_contract_names(case: Case, sender: Sen
     assert (answer.status, answer.code) == (case.status, case.code)
 
 
-@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "catalog"])
-def test_a_body_that_does_not_come_is_too_slow(
-    name: str, sender: Sender, monkeypatch: pytest.MonkeyPatch
+# What every call answers: how the request differs, and the answer.
+EVERYWHERE: list[tuple[dict[str, Any], int, str]] = [
+    ({"headers": {"Request-Id": "two words"}}, 400, "malformed"),
+    ({"headers": {"Origin": "https://web.example"}}, 403, "origin-not-allowed"),
+    ({"headers": {"Content-Type": "text/html"}, "body": b"<p>"}, 415, "media-type-not-accepted"),
+    ({"headers": {"Host": "web.example"}}, 421, "host-not-served"),
+]
+WITHOUT_A_BODY = ("catalog", "sign_out", "required", "standing", "withdraw", "send")
+
+
+@pytest.mark.parametrize(("options", "status", "code"), EVERYWHERE)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_call_refuses_what_is_not_meant_for_it(
+    name: str, options: dict[str, Any], status: int, code: str, sender: Sender
 ) -> None:
-    monkeypatch.setattr(app, "_SECONDS_TO_ARRIVE", 0.05)
-    answer = sender.ask(name, key="no-key", digest=DIGEST, withheld=100)
+    person = sender.with_token(CLEAR, sender.sign_in(CLEAR, PASSWORDS[CLEAR]).json["token"])
+    answer = person.ask(name, key=a_key(), digest=DIGEST, **options)
+    assert (answer.status, answer.code) == (status, code)
+
+
+@pytest.mark.parametrize("name", WITHOUT_A_BODY)
+def test_a_body_that_a_call_has_no_use_for_is_read_and_a_large_one_refused(name: str, sender: Sender) -> None:
+    key = key_of(sender.received())
+    person = sender.with_token(CLEAR, sender.sign_in(CLEAR, PASSWORDS[CLEAR]).json["token"])
+    answer = person.ask(name, key=key, body=bytes(4097))
+    assert (answer.status, answer.code) == (413, "declaration-too-large")
+    assert person.ask(name, key=key, body=bytes(4096)).status == (
+        409 if name == "withdraw" else answer_of(name)
+    )
+
+
+def answer_of(name: str) -> int:
+    """The first success of a call."""
+    return min(int(status) for status in resolved(OPERATIONS[name].pointer)[1]["responses"])
+
+
+class Hurry:
+    """The time that a sandbox allows a request; one that tests change, or break."""
+
+    seconds = 60.0
+    is_broken = False
+
+    def __call__(self, size: int) -> float:
+        if self.is_broken:
+            raise RuntimeError("a fault that a test provokes")
+        return self.seconds
+
+
+@pytest.fixture
+def hurry() -> Hurry:
+    return Hurry()
+
+
+@pytest.fixture
+def hurried(tmp_path: Path, hurry: Hurry) -> Iterator[Sender]:
+    """Give somebody who speaks to a sandbox of that time."""
+    with server.beside(tmp_path / "hurried", time_allowed=hurry) as url:
+        yield Sender(url)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_body_that_does_not_come_is_too_slow(name: str, hurried: Sender, hurry: Hurry) -> None:
+    hurry.seconds = 0.05
+    answer = hurried.ask(name, key="no-key", digest=DIGEST, withheld=100)
     assert (answer.status, answer.code) == (408, "too-slow")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_fault_of_the_service_is_told_as_one_and_not_kept(
-    name: str, sender: Sender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = key_of(sender.received())
+def test_a_fault_of_the_service_is_told_as_one_and_not_kept(name: str, hurried: Sender, hurry: Hurry) -> None:
+    key = key_of(hurried.received())
     digest, body = DIGEST, CONTENT if name == "put" else b""
-    with monkeypatch.context() as broken:
-        broken.setattr(app, "_SECONDS_TO_ARRIVE", "as long as it takes")
-        answer = sender.ask(name, key=key, digest=digest, body=body)
-        assert (answer.status, answer.code) == (500, "own-fault")
-    assert sender.ask(name, key=key, digest=digest, body=body).status < 500
+    hurry.is_broken = True
+    answer = hurried.ask(name, key=key, digest=digest, body=body)
+    assert (answer.status, answer.code) == (500, "own-fault")
+    hurry.is_broken = False
+    assert hurried.ask(name, key=key, digest=digest, body=body).status < 500
+
+
+def test_the_time_of_a_request_grows_with_its_bytes() -> None:
+    assert [time_allowed(size) for size in (0, 2**14, 10 * 2**20)] == [60, 61, 700]
+
+
+def test_the_time_of_a_request_is_that_of_its_stated_length(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def noting(size: int) -> float:
+        sizes.append(size)
+        return 60
+
+    with server.beside(tmp_path / "noting", time_allowed=noting) as url:
+        sender = Sender(url)
+        sender.put(a_declaration(), CONTENT)
+        sender.ask("declare", key=a_key(), body=iter([b"{", b"}"]), headers={"Transfer-Encoding": "chunked"})
+        sender.ask("standing", key=a_key())
+    assert sizes == [len(CONTENT), 2**20, 0]
 
 
 def test_every_documented_answer_is_provoked_and_no_other() -> None:
     provoked = {(case.name, case.status, case.code) for case in CASES}
-    provoked |= {(name, 408, "too-slow") for name in OPERATIONS if name != "catalog"}
+    provoked |= {(name, status, code) for name in OPERATIONS for _, status, code in EVERYWHERE}
+    provoked |= {(name, 413, "declaration-too-large") for name in WITHOUT_A_BODY}
+    provoked |= {(name, 408, "too-slow") for name in OPERATIONS}
     provoked |= {(name, 500, "own-fault") for name in OPERATIONS}
     assert provoked == set(documented())
     elsewhere = {"method-not-allowed"}
@@ -991,16 +1071,14 @@ def test_every_documented_answer_is_provoked_and_no_other() -> None:
     }
 
 
-def test_a_document_that_did_not_arrive_in_time_can_be_put_again(
-    sender: Sender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    declaration = sender.opened()
+def test_a_document_that_did_not_arrive_in_time_can_be_put_again(hurried: Sender, hurry: Hurry) -> None:
+    declaration = hurried.opened()
     key, digest = key_of(declaration), DIGEST
-    with monkeypatch.context() as hurried:
-        hurried.setattr(app, "_SECONDS_TO_ARRIVE", 0.05)
-        assert sender.ask("put", key=key, digest=digest, withheld=len(CONTENT)).status == 408
-    assert sender.ask("standing", key=key).json["missing"] == [digest]
-    assert sender.put(declaration, CONTENT).status == 201
+    hurry.seconds = 0.05
+    assert hurried.ask("put", key=key, digest=digest, withheld=len(CONTENT)).status == 408
+    hurry.seconds = 60
+    assert hurried.ask("standing", key=key).json["missing"] == [digest]
+    assert hurried.put(declaration, CONTENT).status == 201
 
 
 # -- declarations ------------------------------------------------------------------------------------------
@@ -1162,7 +1240,7 @@ def test_a_pointer_to_a_stray_member_is_a_json_pointer(sender: Sender) -> None:
 
 def test_the_calls_of_openapi_yaml_are_the_routes_of_the_sandbox(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    routes: Any = app.Sandbox(store, Accounts(store.database), CATALOG, b"{}").app().routes
+    routes: Any = app.Sandbox(store, Accounts(store.database), catalog.BUNDLED.read_bytes()).routes()
     store.close()
     served = {(method, route.path) for route in routes for method in route.methods - {"HEAD"}}
     assert served == {(operation.method, operation.path) for operation in OPERATIONS.values()}

@@ -200,4 +200,4 @@ def test_a_wrong_answer_is_not_blamed_on_the_sender(run, payslip) -> None:
     ):
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert outcome.code == 6
-    assert json.loads(outcome.out)["problems"][0]["code"] == "unfinished"
+    assert json.loads(outcome.out)["problems"][0]["code"] == "contract-broken"

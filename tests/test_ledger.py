@@ -282,13 +282,13 @@ def test_planning_again_gives_what_is_known_and_changes_nothing(tmp_path) -> Non
     one = checked(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
         planned = ledger.plan("sandbox", one)
-        assert (
-            planned == ledger.plan("sandbox", one) == ledger.find("sandbox", one.key)._replace(documents=())
-        )
+        assert planned.is_new
+        known = planned._replace(is_new=False)
+        assert known == ledger.plan("sandbox", one) == ledger.find("sandbox", one.key)._replace(documents=())
         ledger.refused("sandbox", one.key, "key-reused")
         again = ledger.plan("sandbox", one)
         assert (again.state, again.problem, again.planned_at) == ("planned", None, planned.planned_at)
-        assert again == ledger.find("sandbox", one.key)._replace(documents=())
+        assert again == ledger.find("sandbox", one.key)._replace(documents=(), is_new=True)
 
 
 def test_a_receipt_that_cannot_be_kept_keeps_no_other_from_the_disk(tmp_path) -> None:

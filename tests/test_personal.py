@@ -17,12 +17,12 @@ import pytest
 import doubles
 import samples
 from docsend.account import Account
+from docsend.address import Endpoint
 from docsend.credentials import Credentials, Token
 from docsend.errors import SignInNeeded
-from docsend.patience import Patience
 from docsend.sandbox import server
-from docsend.service import Service
-from docsend.settings import Endpoint
+from docsend.service.client import ServiceClient
+from docsend.service.retry import RetryPolicy
 
 ABOUT = (
     "--to",
@@ -291,7 +291,7 @@ def test_a_second_401_ends_it_with_exit_4_and_asks_no_more(
 def test_a_refused_password_is_tried_once_however_much_is_waiting(sandbox) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         account = Account(Credentials("1002", "wrong"), None)
-        with Service(Endpoint(url), url, Patience(5), doubles.Nobody(), account) as service:
+        with ServiceClient(Endpoint(url), url, RetryPolicy(5), doubles.Nobody(), account) as service:
             for _ in range(5000):
                 with pytest.raises(SignInNeeded):
                     service.required()
@@ -433,11 +433,11 @@ def test_no_secret_is_in_any_output_trace_ledger_or_file(
 def test_a_bug_in_the_middle_of_a_sign_in_shows_no_secret(
     run, sandbox, signed_in_as, monkeypatch, payslip
 ) -> None:
-    def broken(self: Service, credentials: object) -> None:
+    def broken(self: ServiceClient, credentials: object) -> None:
         raise RuntimeError(f"{credentials!r} {self._account!r} canary")
 
     signed_in_as("1002", "canary-password")
-    monkeypatch.setattr(Service, "sign_in", broken)
+    monkeypatch.setattr(ServiceClient, "sign_in", broken)
     outcome = run("send", payslip, *ABOUT, "--service", sandbox.url, "--verbose")
     assert outcome.code == 1
     assert "canary-password" not in outcome.out + outcome.err

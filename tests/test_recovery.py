@@ -31,11 +31,6 @@ JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
 
 
-def problem(status: int, code: str, **members: object) -> doubles.Reply:
-    body = {"type": f"urn:docsend:problem:{code}", "title": code, "status": status, "detail": code, **members}
-    return doubles.Reply(status, json.dumps(body).encode(), PROBLEM)
-
-
 def kind(asked: doubles.Asked) -> str:
     """declare, put or send."""
     if "/documents/" in asked.path:
@@ -142,7 +137,9 @@ def test_a_service_that_forgot_the_declaration_gets_it_again_under_the_same_key(
     run, sandbox, payslip
 ) -> None:
     def fate(asked, count, now):
-        return problem(404, "not-found") if (kind(asked), count, now) == ("put", 1, "before") else None
+        return (
+            doubles.problem(404, "not-found") if (kind(asked), count, now) == ("put", 1, "before") else None
+        )
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
         assert run("send", payslip, *SEND, "--service", url).code == 0
@@ -161,7 +158,8 @@ def test_a_service_that_forgot_the_declaration_gets_it_again_under_the_same_key(
     ],
 )
 def test_what_the_service_refuses_is_not_repeated(run, payslip, status, code) -> None:
-    with doubles.service(lambda _: problem(status, code)) as (url, asked):
+    errors = [{"pointer": "/type", "code": code, "detail": "no"}]
+    with doubles.service(lambda _: doubles.problem(status, code, errors=errors)) as (url, asked):
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["status"], outcome.problems) == (5, "refused", [code])
     assert len(asked) == 1
@@ -172,7 +170,7 @@ def test_every_error_of_a_refusal_is_told_with_its_field(run, payslip) -> None:
         {"pointer": "/identity/id_number", "code": "id-number-invalid", "detail": "no such person"},
         {"pointer": "/documents/0/name", "code": "name-not-accepted", "detail": "too odd\x1b[2J"},
     ]
-    with doubles.service(lambda _: problem(422, "invalid", errors=errors)) as (url, _):
+    with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert [(each["code"], each["field"]) for each in outcome.json["problems"]] == [
         ("id-number-invalid", "id"),
@@ -182,7 +180,7 @@ def test_every_error_of_a_refusal_is_told_with_its_field(run, payslip) -> None:
 
 
 def test_401_asks_for_a_sign_in(run, payslip) -> None:
-    with doubles.service(lambda _: problem(401, "sign-in-needed")) as (url, _):
+    with doubles.service(lambda _: doubles.problem(401, "sign-in-needed")) as (url, _):
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["status"]) == (4, "failed")
 
@@ -192,7 +190,11 @@ def test_a_dead_service_is_given_up_within_patience_and_nothing_is_lost(run, pay
     began = time.monotonic()
     outcome = run("send", payslip, *SEND, "--service", "http://127.0.0.1:9", "--json")
     assert time.monotonic() - began < 10
-    assert (outcome.code, outcome.json["status"], outcome.problems) == (6, "unfinished", ["unfinished"])
+    assert (outcome.code, outcome.json["status"], outcome.problems) == (
+        6,
+        "unfinished",
+        ["connection-refused"],
+    )
     assert "run the same command again" in outcome.err
 
 
@@ -217,7 +219,7 @@ def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandb
         outcome = run("send", payslip, *SEND, "--service", url)
     assert outcome.code == 0
     assert 0.9 < time.monotonic() - began < 2.5
-    assert "trying again in 1.0 s" in outcome.err
+    assert "the service answered 503; trying again in 1 s" in outcome.err
 
 
 # -- the process dies --------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import shlex
 import signal
 import subprocess
@@ -17,7 +16,10 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO
-from docsend.patience import Pace, Reserve
+from docsend.address import Endpoint
+from docsend.language import Phrase
+from docsend.service.client import ServiceClient
+from docsend.service.retry import CircuitBreaker, Clock, ConcurrencyLimit, RetryPolicy
 from terminals import Terminal
 
 SEND = (*ABOUT, *WHO)
@@ -150,61 +152,76 @@ def test_a_personal_submission_is_resumed_under_its_account(
     assert sandbox.count() == 1
 
 
-# -- the reserve -------------------------------------------------------------------------------------------
+# -- all calls together ------------------------------------------------------------------------------------
 
 
-def test_ten_failures_in_a_row_open_the_breaker_for_a_while_and_one_call_tries_again() -> None:
+def test_ten_failures_in_a_row_hold_all_calls_back_but_one_that_tries_for_them() -> None:
     clock = [0.0]
-    reserve = Reserve(lambda: clock[0])
+    breaker = CircuitBreaker(lambda: clock[0])
     for _ in range(9):
-        reserve.failed()
-    assert reserve.closed_for(300) == 0
-    reserve.failed()
-    assert reserve.closed_for(300) == 30
-    assert not reserve.take()
+        breaker.record_failure(Phrase("it failed"))
+    assert breaker.wait_s() == 0
+    breaker.record_failure(Phrase("it failed again"))
+    assert (breaker.wait_s(), str(breaker.reason)) == (30, "it failed again")
     clock[0] = 30
-    assert reserve.closed_for(300) == 0, "the one that tries"
-    assert reserve.closed_for(300) == 30, "the others wait for it"
-    assert reserve.closed_for(20) == math.inf, "it has failed for longer than patience lasts"
-    reserve.answered()
-    assert reserve.closed_for(300) == 0
+    assert breaker.wait_s() == 0, "the one that tries"
+    assert breaker.wait_s() == 30, "the others wait for it"
+    assert breaker.has_failed_for(30)
+    assert not breaker.has_failed_for(31)
+    breaker.record_success()
+    assert (breaker.wait_s(), breaker.has_failed_for(0)) == (0, False)
 
 
-def test_further_tries_are_paid_from_one_reserve_that_successes_fill() -> None:
-    reserve = Reserve()
-    taken = 0
-    while reserve.take():
-        taken += 1
-    assert taken == 100
-    for _ in range(4):
-        reserve.answered()
-    assert not reserve.take()
-    reserve.answered()
-    assert reserve.take()
-    for _ in range(1000):
-        reserve.answered()
-    assert sum(reserve.take() for _ in range(200)) == 100, "it is never more than full"
+def test_pauses_grow_and_stay_below_half_a_minute_however_often_it_failed() -> None:
+    policy = RetryPolicy(300)
+    longest = [max(policy.pause_s(failures) for _ in range(200)) for failures in (1, 3, 10, 100_000)]
+    assert longest[0] <= 0.5 < longest[1] <= 2 < longest[2] <= 30
+    assert 2 < longest[3] <= 30
+
+
+def test_the_breaker_pauses_a_single_call_and_never_ends_it(sandbox) -> None:
+    waited: list[float] = []
+    clock, failing = [0.0], [True]
+
+    def fate(*_: object) -> doubles.Reply | None:
+        return doubles.Reply(503) if failing[0] else None
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        clock[0] += seconds
+        failing[0] = len(waited) < 18
+
+    with (
+        doubles.relay(sandbox.url, fate) as (url, asked),
+        ServiceClient(
+            Endpoint(url), url, RetryPolicy(3600), doubles.Nobody(), clock=Clock(lambda: clock[0], sleep)
+        ) as service,
+    ):
+        assert service.look().catalog_version
+    assert len(asked) > 12, "more than ten, and one that came through"
+    assert max(waited) == pytest.approx(30)
+    assert clock[0] > 100
 
 
 def test_a_429_halves_the_calls_at_once_and_successes_bring_them_back() -> None:
-    pace = Pace(8)
-    pace.too_fast()
-    pace.too_fast()
-    assert _at_once(pace, 8) == 2
+    limit = ConcurrencyLimit(8)
+    limit.record_too_many()
+    limit.record_too_many()
+    assert _at_once(limit, 8) == 2
     for _ in range(100):
-        pace.went_well()
-    assert _at_once(pace, 20) == 8, "never more than there are workers"
+        limit.record_success()
+    assert _at_once(limit, 20) == 8, "never more than there are workers"
     for _ in range(10):
-        pace.too_fast()
-    assert _at_once(pace, 3) == 1, "one always may"
+        limit.record_too_many()
+    assert _at_once(limit, 3) == 1, "one always may"
 
 
-def _at_once(pace: Pace, workers: int) -> int:
+def _at_once(limit: ConcurrencyLimit, workers: int) -> int:
     """Count how many of so many workers are in their turn when none of them leaves."""
     leave, entered = threading.Event(), []
 
     def work() -> None:
-        with pace:
+        with limit:
             entered.append(1)
             leave.wait(10)
 
@@ -222,13 +239,13 @@ def _at_once(pace: Pace, workers: int) -> int:
 
 def test_a_pause_that_the_service_asks_for_holds_for_all() -> None:
     clock = [0.0]
-    pace = Pace(4, lambda: clock[0])
-    assert pace.held_for() == 0
-    pace.hold(5)
-    pace.hold(2)
-    assert pace.held_for() == 5
+    limit = ConcurrencyLimit(4, lambda: clock[0])
+    assert limit.wait_s() == 0
+    limit.hold(5)
+    limit.hold(2)
+    assert limit.wait_s() == 5
     clock[0] = 6
-    assert pace.held_for() == 0
+    assert limit.wait_s() == 0
 
 
 def test_a_dead_service_is_not_asked_for_every_unfinished_submission(
@@ -241,10 +258,9 @@ def test_a_dead_service_is_not_asked_for_every_unfinished_submission(
             assert run("send", file, *SEND, "--service", url).code == 6
         asked.clear()
         outcome = run("receipts", "resume", "--json")
-    assert (outcome.code, len(asked)) == (6, Reserve.FAILURES)
-    messages = [entry["problems"][0]["message"] for entry in outcome.json["receipts"]]
-    assert len(messages) == 15
-    assert "has failed 10 times in a row" in messages[-1]
+    assert (outcome.code, len(asked)) == (6, CircuitBreaker.FAILURES)
+    codes = [entry["problems"][0]["code"] for entry in outcome.json["receipts"]]
+    assert codes == ["service-busy"] * 15
 
 
 def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) -> None:

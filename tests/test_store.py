@@ -18,7 +18,6 @@ from docsend import catalog
 from docsend.sandbox import declaration, server
 from docsend.sandbox.problems import Refusal
 from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store
-from docsend.submission import canonical
 from test_key import DECLARATION
 
 pytestmark = pytest.mark.everywhere
@@ -29,7 +28,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 @pytest.fixture
 def declared() -> declaration.Declaration:
-    return declaration.read(canonical(DECLARATION), catalog.load(), is_signed_in=False)
+    return declaration.read(dict(DECLARATION), catalog.load())
 
 
 def test_what_was_never_finished_is_removed_when_it_has_expired_and_its_key_is_free_again(

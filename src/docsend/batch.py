@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from docsend import documents, rules
-from docsend.errors import LocalFailure, SignInNeeded
+from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.language import Phrase
 from docsend.submission import CheckedSubmission, Document, Problem
 
@@ -183,7 +183,7 @@ class Tally:
             return
         if len(self.failed) < _SHOWN and outcome.status != "not tried":
             self.failed.append(outcome)
-        if isinstance(outcome.error, LocalFailure | SignInNeeded):
+        if isinstance(outcome.error, LocalFailure | SignInNeeded | UsageFault):
             self.worst = outcome.error.code
 
     @property

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import settings
+from docsend.address import SANDBOX
 from docsend.errors import DocsendError
 from docsend.language import Phrase, Reader
 
@@ -201,8 +202,8 @@ def _languages(_typed: _Typed) -> Iterator[Candidate]:
 
 
 def _services(typed: _Typed) -> Iterator[Candidate]:
-    yield Candidate(settings.SANDBOX, _reader(typed).text(_A_SANDBOX))
-    yield from (Candidate(name, url) for name, url in settings.resolve().services.items())
+    yield Candidate(SANDBOX, _reader(typed).text(_A_SANDBOX))
+    yield from (Candidate(name, service.url) for name, service in settings.resolve().services.items())
 
 
 def _manifests(_typed: _Typed) -> Iterator[Files]:

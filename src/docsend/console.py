@@ -18,12 +18,13 @@ from docsend.language import Label, Phrase, joined, moment
 from docsend.result import of_row, problem_of
 from docsend.streams import NOT_APPROVED, SEVERITY, Streams, safe
 from docsend.submission import Document
-from docsend.watchers import CHECKED, SENT, Ends, Heartbeat, Lines, duration
+from docsend.watchers import CHECKED, SENT, Ends, Heartbeat, Lines, Silence, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from docsend.address import Endpoint
     from docsend.batch import Outcome, Tally
     from docsend.catalog import Catalog, Entry
     from docsend.doctor import Finding
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from docsend.preflight import Plan
     from docsend.result import Result
     from docsend.senders import Sender
-    from docsend.service import Watcher
-    from docsend.settings import Endpoint
+    from docsend.service.client import Watcher
     from docsend.submission import (
         CheckedSubmission,
         Problem,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         Submission,
         UnreadDocument,
     )
-    from docsend.watchers import Told
+    from docsend.watchers import RowProgress, Told
 
 _MOST_WARNINGS = 10
 _VERY_WIDE = 150  # columns of a terminal
@@ -87,6 +87,8 @@ class Console(Streams):
             except LocalFailure as failure:
                 unwritten = failure
         self.error(error.message, None if error.problems else error.hint)
+        if error.cause is not None:
+            self.detail(Phrase("cause: {code}", code=error.cause))
         self.problems(problem for problem in result.problems if error.problems or not problem.is_error)
         if unwritten is not None:
             # The first failure keeps its exit code: it says what to do next.
@@ -347,8 +349,8 @@ class Console(Streams):
     @contextlib.contextmanager
     def checking(self) -> Iterator[Callable[[int], None]]:
         """Show how many rows are checked: on a terminal as they are, elsewhere every few seconds."""
-        with self._counting(CHECKED, None) as count:
-            yield count
+        with self._counting(CHECKED, None) as shown:
+            yield shown.count
 
     @contextlib.contextmanager
     def sending(self, plan: Plan) -> Iterator[Ends]:
@@ -356,18 +358,18 @@ class Console(Streams):
         from docsend.batch import Tally  # noqa: PLC0415
 
         tally = Tally()
-        with self._counting(SENT, plan.good) as count:
-            yield Ends(tally, count)
+        with self._counting(SENT, plan.good) as shown:
+            yield Ends(tally, shown)
 
     @contextlib.contextmanager
-    def _counting(self, told: Told, total: int | None) -> Iterator[Callable[..., None]]:
+    def _counting(self, told: Told, total: int | None) -> Iterator[RowProgress]:
         if self._quiet:
-            yield lambda *_: None
+            yield Silence()
         elif self._draws(sys.stderr) and not self._as_json:
             from docsend.progress import rows  # noqa: PLC0415 - only a terminal pays for rich
 
-            with rows(told, total, self._reader) as count:
-                yield count
+            with rows(told, total, self._reader) as shown:
+                yield shown
         else:
             yield Heartbeat(self, told, total)
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from docsend import __version__, catalog
+from docsend.address import without_password
 from docsend.credentials import Booklets, read_password_file
 from docsend.errors import DocsendError, ExitCode
 from docsend.language import Phrase
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docsend.credentials import Vault
-    from docsend.service import Service
+    from docsend.service.certificates import Tls
+    from docsend.service.client import ServiceClient
     from docsend.settings import Settings
 
-    Opens = Callable[[], contextlib.AbstractContextManager[Service]]
+    Opens = Callable[[], contextlib.AbstractContextManager[ServiceClient]]
 
 # More than this, and tokens expire before their time, or receipts seem to be of tomorrow.
 _MOST_SKEW_S = 60
@@ -310,7 +311,8 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
         cure = Phrase("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
         yield Finding("service", "warning", Phrase("no service is chosen"), cure, {"address": None})
         return
-    facts: dict[str, Any] = {"address": endpoint.name, "proxy": _without_password(endpoint.proxy)}
+    proxy = without_password(endpoint.proxy) if endpoint.proxy else None
+    facts: dict[str, Any] = {"address": endpoint.name, "proxy": proxy}
     if endpoint.url is None:
         # Not started for this: it would make its folder.
         yield Finding("service", "good", Phrase("the sandbox, inside the process that uses it"), facts=facts)
@@ -318,43 +320,36 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
     began = time.monotonic()
     try:
         with opens() as service:
-            answer = service.look()
+            found = service.look()
     except DocsendError as error:
+        facts["cause"] = error.cause
         yield Finding(
             "service", "bad", Phrase("{message}", message=error.message), error.hint, facts, error.code
         )
         return
     facts["milliseconds"] = round((time.monotonic() - began) * 1000)
-    facts["catalog"] = answer.catalog_version
+    facts["catalog"] = found.catalog_version
     told = Phrase(
         "{address} answers in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
     )
     yield Finding("service", "good", told, facts=facts)
-    yield _way(endpoint.url, facts["proxy"])
-    yield _clock(answer.date)
+    yield _way(endpoint.url, proxy, service.tls)
+    yield _clock(found.date)
 
 
-def _way(url: str, proxy: str | None) -> Finding:
-    """Tell how the service is reached: encrypted how, and through which proxy."""
+def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
+    """Tell how the service was reached: encrypted how, and through which proxy."""
     facts: dict[str, Any] = {"proxy": proxy, "tls": None}
-    if url.startswith("http:"):
-        return Finding("network", "good", Phrase("http, on this machine"), facts=facts)
-    if proxy is not None:
-        told = Phrase("https, verified, through the proxy {proxy}", proxy=proxy)
+    if tls is None:
+        told = Phrase("http, on this machine") if url.startswith("http:") else Phrase("https, verified")
         return Finding("network", "good", told, facts=facts)
-    from docsend.connection import tls_of  # noqa: PLC0415 - only over https
-
-    try:
-        seen = tls_of(url)
-    except OSError as error:
-        told = Phrase("TLS cannot be looked at: {reason}", reason=type(error).__name__)
-        return Finding("network", "warning", told, facts=facts)
-    facts["tls"] = {"version": seen.version, "issuer": seen.issuer, "expires": seen.expires}
+    facts["tls"] = {"version": tls.version, "issuer": tls.issuer, "expires": tls.expires}
     told = Phrase(
-        "{version}, certificate by {issuer}, until {expires}, no proxy",
-        version=seen.version,
-        issuer=seen.issuer,
-        expires=seen.expires,
+        "{version}, certificate by {issuer}, until {expires}, {proxy}",
+        version=tls.version,
+        issuer=tls.issuer,
+        expires=tls.expires,
+        proxy=Phrase("no proxy") if proxy is None else Phrase("through the proxy {proxy}", proxy=proxy),
     )
     return Finding("network", "good", told, facts=facts)
 
@@ -374,10 +369,3 @@ def _clock(stated: str | None) -> Finding:
     if skew < 0:
         told = Phrase("{seconds:.0f} s behind the service's", seconds=-skew)
     return Finding("clock", "warning", told, Phrase("set this machine's clock"), facts)
-
-
-def _without_password(proxy: str | None) -> str | None:
-    if proxy is None:
-        return None
-    parts = urlsplit(proxy)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")

@@ -58,15 +58,28 @@ EXIT_MEANINGS: dict[ExitCode, str] = {
 
 
 class DocsendError(Exception):
-    """The root: a message, what to do about it, and the problems found, if the message sums up several."""
+    """The root: a message, what to do about it, and the problems found, if the message sums up several.
+
+    `cause` is the code of what is behind it, if its class alone does not say so (see `service.failures`).
+    `is_for_all` says that no other submission would fare better now.
+    """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
+    is_for_all = False
 
-    def __init__(self, message: str, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        problems: Iterable[Problem] = (),
+        *,
+        cause: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.problems = tuple(problems)
+        self.cause = cause
 
     @property
     def code(self) -> ExitCode:
@@ -75,6 +88,7 @@ class DocsendError(Exception):
 
 class UsageFault(DocsendError):
     exit_code = ExitCode.USAGE
+    is_for_all = True
 
 
 class FaultySubmission(DocsendError):
@@ -102,6 +116,7 @@ class FaultySubmission(DocsendError):
 
 class SignInNeeded(DocsendError):
     exit_code = ExitCode.SIGN_IN
+    is_for_all = True
 
 
 class Refused(DocsendError):
@@ -114,6 +129,7 @@ class Unfinished(DocsendError):
 
 class LocalFailure(DocsendError):
     exit_code = ExitCode.LOCAL
+    is_for_all = True
 
 
 class Terminated(KeyboardInterrupt):

@@ -116,7 +116,10 @@ class KeptDocument(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One submission as the ledger knows it. Times are RFC 3339 in UTC; `receipt` is the service's bytes."""
+    """One submission as the ledger knows it. Times are RFC 3339 in UTC; `receipt` is the service's bytes.
+
+    `is_new` says that this very look planned it: no earlier run can have sent anything that was not refused.
+    """
 
     service: str
     key: str
@@ -133,6 +136,7 @@ class Entry(NamedTuple):
     planned_at: str
     changed_at: str
     documents: tuple[KeptDocument, ...] = ()
+    is_new: bool = False
 
     def planned(self) -> PlannedSubmission:
         """Give what can be finished of it, if the service has its declaration."""
@@ -353,6 +357,7 @@ class Ledger:
                 receipt=None,
                 planned_at=planned[0],
                 changed_at=now,
+                is_new=True,
             )
         else:
             entry = self._select("WHERE service = ? AND key = ?", service, checked.key)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -22,24 +23,46 @@ from docsend.streams import safe
 from docsend.watchers import arrived, trying_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import RenderableType
 
     from docsend.language import Reader
+    from docsend.service.client import Pause
     from docsend.submission import Document
-    from docsend.watchers import Told
+    from docsend.watchers import RowProgress, Told
 
 
 _DRAWN_S = 0.1  # how often rows are told: to draw each would take longer than to check it
 
 
+class _PausingProgress(Progress):
+    """Progress with a line below it that counts a pause down, and goes when the pause is over."""
+
+    reader: Reader
+    _pause: Pause | None = None
+    _ends = 0.0
+
+    def waiting(self, pause: Pause) -> None:
+        self._pause, self._ends = pause, time.monotonic() + pause.seconds
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        left = self._ends - time.monotonic()
+        if self._pause is not None and left > 0:
+            line = trying_again(self._pause, math.ceil(left))
+            yield Text(self.reader.text(line, safe=safe, isolated=True))
+
+
 class _Bar:
-    def __init__(self, progress: Progress, documents: Sequence[Document], reader: Reader) -> None:
+    def __init__(self, progress: _PausingProgress, documents: Sequence[Document], reader: Reader) -> None:
         self._progress = progress
         self._reader = reader
         total = sum(document.size for document in documents)
         self._task = progress.add_task(reader.text(Phrase("declaring")), total=total)
         self._done = 0
         self._documents = documents
+        self.waiting = progress.waiting
 
     def declared(self, missing_bytes: int) -> None:
         self._progress.update(self._task, total=missing_bytes)
@@ -53,9 +76,6 @@ class _Bar:
         self._done += document.size
         self._print(arrived(document, self._documents))
 
-    def waiting(self, reason: str, seconds: float) -> None:
-        self._print(trying_again(reason, seconds))
-
     def _print(self, line: Phrase) -> None:
         self._progress.console.print(Text(self._reader.text(line, safe=safe, isolated=True)))
 
@@ -63,7 +83,7 @@ class _Bar:
 @contextlib.contextmanager
 def bar(documents: Sequence[Document], reader: Reader) -> Iterator[_Bar]:
     """Draw on stderr while the block runs; give the watcher that moves the bar."""
-    progress = Progress(
+    progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         DownloadColumn(),
@@ -74,17 +94,45 @@ def bar(documents: Sequence[Document], reader: Reader) -> Iterator[_Bar]:
         expand=True,
         redirect_stdout=False,  # results go where they are meant to go, also into a file
     )
+    progress.reader = reader
     with progress:
         yield _Bar(progress, documents, reader)
 
 
+class _Rows:
+    """How many rows of a batch have ended. Without a total it is drawn only when it is told."""
+
+    def __init__(self, progress: _PausingProgress, told: Told, total: int | None, reader: Reader) -> None:
+        self._progress = progress
+        self._reader = reader
+        self._total = total
+        self._drawn = 0.0
+        self._task = progress.add_task(reader.text(told.heading), total=total, counts="")
+        self.waiting = progress.waiting
+
+    def count(self, done: int, failed: int = 0) -> None:
+        now = time.monotonic()
+        if self._total is None and now - self._drawn < _DRAWN_S:
+            return
+        self._drawn = now
+        elapsed = self._progress.tasks[0].elapsed or 0
+        so_far = Phrase("{done:,} rows") if self._total is None else Phrase("{done:,}/{total:,} rows")
+        parts: list[str] = [so_far.about(done=done, total=self._total)]
+        if failed:
+            parts.append(Phrase("{count:,} not received", count=failed))
+        if elapsed > 1:
+            parts.append(Phrase("{rate:,.0f} a second", rate=done / elapsed))
+        counts = self._reader.text(joined(parts), isolated=True)
+        self._progress.update(self._task, completed=done, counts=counts, refresh=self._total is None)
+
+
 @contextlib.contextmanager
-def rows(told: Told, total: int | None, reader: Reader) -> Iterator[Callable[..., None]]:
+def rows(told: Told, total: int | None, reader: Reader) -> Iterator[RowProgress]:
     """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
 
     Without a total it is drawn only when it is told: a thread that draws would keep a crew from beginning.
     """
-    progress = Progress(
+    progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         TextColumn("{task.fields[counts]}", markup=False),
@@ -95,27 +143,9 @@ def rows(told: Told, total: int | None, reader: Reader) -> Iterator[Callable[...
         redirect_stdout=False,  # results go where they are meant to go, also into a file
         auto_refresh=total is not None,
     )
-    drawn = 0.0
-    task = progress.add_task(reader.text(told.heading), total=total, counts="")
-
-    def count(done: int, failed: int = 0) -> None:
-        nonlocal drawn
-        now = time.monotonic()
-        if total is None and now - drawn < _DRAWN_S:
-            return
-        drawn = now
-        elapsed = progress.tasks[0].elapsed or 0
-        so_far = Phrase("{done:,} rows") if total is None else Phrase("{done:,}/{total:,} rows")
-        parts: list[str] = [so_far.about(done=done, total=total)]
-        if failed:
-            parts.append(Phrase("{count:,} not received", count=failed))
-        if elapsed > 1:
-            parts.append(Phrase("{rate:,.0f} a second", rate=done / elapsed))
-        counts = reader.text(joined(parts), isolated=True)
-        progress.update(task, completed=done, counts=counts, refresh=total is None)
-
+    progress.reader = reader
     with progress:
-        yield count
+        yield _Rows(progress, told, total, reader)
 
 
 def _shortened(name: str, most: int = 24) -> str:

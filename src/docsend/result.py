@@ -94,8 +94,8 @@ def of_row(outcome: Outcome, service: str | None) -> Result:
 
 
 def problem_of(error: DocsendError) -> Problem:
-    """Give an error as a problem, under a code of its kind."""
-    return Problem(_CODE_OF_EXIT[error.code], error.message, error.hint)
+    """Give an error as a problem, under the code of its cause or of its kind."""
+    return Problem(error.cause or _CODE_OF_EXIT[error.code], error.message, error.hint)
 
 
 def of_error(

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend import documents
 from docsend.batch import Outcome
-from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, SignInNeeded
+from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused
 from docsend.result import problem_of
-from docsend.submission import CheckedSubmission, Delivery, Problem
+from docsend.submission import CheckedSubmission, Cleared, Delivery, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from docsend.batch import Batch, Read, Status
     from docsend.manifest import Row
     from docsend.preflight import Plan
+    from docsend.service.client import Pause
     from docsend.submission import Document
 
 # Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
@@ -41,8 +42,8 @@ _NOTICED_S = 3.0
 class Stages(NamedTuple):
     """The journey of a submission, as `send` has it: each stage after the one before has returned."""
 
-    plan: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | None]]
-    carry: Callable[[CheckedSubmission], Delivery]
+    plan: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | Cleared]]
+    carry: Callable[[CheckedSubmission, Cleared], Delivery]
     keep: Callable[[Sequence[Delivery]], Mapping[str, LocalFailure]]
 
 
@@ -56,6 +57,7 @@ class _Ready(NamedTuple):
     row: Row
     checked: CheckedSubmission
     warnings: tuple[Problem, ...]
+    cleared: Cleared
 
     def fails(self, error: DocsendError) -> Outcome:
         found = error.problems or (problem_of(error),)
@@ -220,7 +222,7 @@ class Runner:
             while not (ready or self._is_stopped) and self._read_into(group):
                 for row, checked, problems in [self._batch.check(each) for each in group]:
                     if isinstance(checked, CheckedSubmission):
-                        ready.append(_Ready(row, checked, problems))
+                        ready.append(_Ready(row, checked, problems, Cleared()))
                     else:  # changed since the first pass
                         self._ended.put(Outcome(row, "faulty", checked.released(), problems=problems))
         except BaseException:
@@ -241,6 +243,7 @@ class Runner:
 
     def _planned(self, group: Sequence[_Ready], stages: Stages) -> list[_Ready]:
         """Plan rows together; give those that are to be carried, and tell what becomes of the others."""
+        found: Sequence[Delivery | DocsendError | Cleared]
         try:
             found = stages.plan([ready.checked for ready in group])
         except LocalFailure as failure:
@@ -250,11 +253,14 @@ class Runner:
             raise
         if any(isinstance(known, LocalFailure) for known in found):
             self.stop()  # no other row would fare better
+        going: list[_Ready] = []
         for ready, known in zip(group, found, strict=True):
-            if known is not None:
+            if isinstance(known, Cleared):
+                going.append(ready._replace(cleared=known))
+            else:
                 ended = ready.released()
                 self._ended.put(ended.comes_to(known) if isinstance(known, Delivery) else ended.fails(known))
-        return [ready for ready, known in zip(group, found, strict=True) if known is None]
+        return going
 
     def _not_tried(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -273,12 +279,12 @@ class Runner:
     def _carried(self, ready: _Ready, stages: Stages) -> _Arrived | Outcome:
         """Carry a row; whatever happens, it ends."""
         try:
-            delivery = stages.carry(ready.checked)
+            delivery = stages.carry(ready.checked, ready.cleared)
             return _Arrived(ready.released(), delivery)
         except Stop:
             pass
         except DocsendError as error:
-            if isinstance(error, LocalFailure | SignInNeeded):
+            if error.is_for_all:
                 self.stop()  # no other row would fare better
             return ready.released().fails(error)
         except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
@@ -349,13 +355,11 @@ class _Ahead:
 
 
 class Steps:
-    """A watcher of all workers: asks at every step whether to go on, and talks about trouble only."""
+    """A watcher of all workers: asks at every step whether to go on, and tells of trouble only."""
 
-    def __init__(self, runner: Runner, talk: Callable[[str], None]) -> None:
+    def __init__(self, runner: Runner, show_pause: Callable[[Pause], None]) -> None:
         self._runner = runner
-        self._talk = talk
-        self._lock = threading.Lock()
-        self._told_until = 0.0
+        self._show_pause = show_pause
 
     def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - a watcher's method
         self._runner.go_on()
@@ -366,16 +370,11 @@ class Steps:
     def arrived(self, document: Document) -> None:  # noqa: ARG002
         self._runner.go_on()
 
-    def waiting(self, reason: str, seconds: float) -> None:
-        """Tell of a pause that a person would notice, once for all workers."""
+    def waiting(self, pause: Pause) -> None:
+        """Tell of a pause that a person would notice."""
         self._runner.go_on()
-        with self._lock:
-            now = time.monotonic()
-            is_news = seconds >= _NOTICED_S and now >= self._told_until
-            if is_news:
-                self._told_until = now + seconds
-        if is_news:
-            self._talk(f"{reason}; going on in {seconds:.0f} s")
+        if pause.seconds >= _NOTICED_S:
+            self._show_pause(pause)
 
 
 def _status(error: DocsendError) -> Status:

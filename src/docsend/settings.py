@@ -6,43 +6,25 @@ The only reader of the environment, of platformdirs and of the configuration fil
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from docsend import disk, language
+from docsend import address, disk, language
+from docsend.address import SANDBOX, ConfiguredService, Endpoint
 from docsend.errors import UsageFault
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from urllib.parse import SplitResult
 
     from docsend.language import Language
     from docsend.senders import Sender
 
-SANDBOX = "sandbox"
 MOST_BYTES = 2**20  # of config.toml
 DEFAULT_PATIENCE_S = 300.0
 _ENGLISH: Language = "en"
 _Read = TypeVar("_Read")
-
-
-class Endpoint(NamedTuple):
-    """The service to speak to: its address without a final slash, None for the sandbox in the process."""
-
-    url: str | None
-    proxy: str | None = None
-
-    def __repr__(self) -> str:
-        """Say where it is, and nothing of the proxy: its address may hold a password."""
-        return f"Endpoint({self.url!r})"
-
-    @property
-    def name(self) -> str:
-        """The name by which the ledger knows the service."""
-        return self.url or SANDBOX
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -64,7 +46,7 @@ class Settings(NamedTuple):
     code: str | None = None
     password_file: Path | None = None
     keyring_backend: str | None = None
-    services: Mapping[str, str] = _NOTHING
+    services: Mapping[str, ConfiguredService] = _NOTHING
     senders: Mapping[str, Sender] = _NOTHING
     service_flag: str | None = None
     faults: Mapping[str, UsageFault] = _NOTHING
@@ -98,7 +80,7 @@ class Settings(NamedTuple):
 
     def at(self, service: str) -> Settings:
         """Give these settings with the service that the ledger knows by this name."""
-        return self._replace(endpoint=_endpoint(service, _Config(_NOTHING), os.environ))
+        return self._replace(endpoint=address.endpoint(service, self.services, os.environ))
 
     def chosen_endpoint(self) -> Endpoint:
         """Give the service to send to; raise UsageFault if none was chosen."""
@@ -156,7 +138,9 @@ def resolve(
         chosen = None  # nobody knows what this name stands for
     return Settings(
         endpoint=understood(
-            "service", lambda: None if chosen is None else _endpoint(chosen, config, environment), None
+            "service",
+            lambda: None if chosen is None else address.endpoint(chosen, config.services, environment),
+            None,
         ),
         language=understood("environment", lambda: _language(language, environment), _ENGLISH),
         data=data,
@@ -205,7 +189,7 @@ class _Fault(Exception):
 class _Config(NamedTuple):
     """config.toml, read into types once."""
 
-    services: Mapping[str, str]
+    services: Mapping[str, ConfiguredService]
     default_service: str | None = None
     patience: float | None = None
     senders: Mapping[str, Sender] = _NOTHING
@@ -225,7 +209,7 @@ class _Config(NamedTuple):
         import tomllib  # noqa: PLC0415 - only those who have a configuration pay for its parser
 
         try:
-            return cls._from(tomllib.loads(text))
+            return cls._from(tomllib.loads(text), file.parent)
         except RecursionError as error:
             raise UsageFault(
                 Phrase("{file} is nested too deeply", file=file), Phrase("see docs/configuration.md")
@@ -242,24 +226,29 @@ class _Config(NamedTuple):
             ) from error
 
     @classmethod
-    def _from(cls, raw: dict[str, Any]) -> _Config:
+    def _from(cls, raw: dict[str, Any], folder: Path) -> _Config:
         _no_strays(raw, {"services", "default_service", "patience", "senders"}, Phrase("the file"))
-        services: dict[str, str] = {}
-        for name, table in _table(raw, "services").items():
-            if not isinstance(table, dict) or not isinstance(table.get("url"), str):
-                raise _Fault(Phrase("[services.{name}] needs a url", name=_masked(name)))
-            _no_strays(table, {"url"}, f"[services.{_masked(name)}]")
-            if name == SANDBOX:
-                raise _Fault(
-                    Phrase("[services.{name}]: this name is the sandbox's, choose another", name=name)
-                )
-            services[name] = table["url"]
+        services = {name: _service(name, table, folder) for name, table in _table(raw, "services").items()}
         default, patience = raw.get("default_service"), raw.get("patience")
         if not isinstance(default, str | None):
             raise _Fault(Phrase("default_service is the name of a service, a text"))
         if patience is not None and not (_is_number(patience) and _is_patience(patience)):
             raise _Fault(Phrase("patience is a number of seconds, from 0 up to a week"))
         return cls(services, default, patience, _senders(raw))
+
+
+def _service(name: str, table: object, folder: Path) -> ConfiguredService:
+    """Read one service; a `ca_file` without a full path lies beside config.toml."""
+    if not isinstance(table, dict) or not isinstance(table.get("url"), str):
+        raise _Fault(Phrase("[services.{name}] needs a url", name=_masked(name)))
+    where = f"[services.{_masked(name)}]"
+    _no_strays(table, {"url", "ca_file"}, where)
+    if name == SANDBOX:
+        raise _Fault(Phrase("[services.{name}]: this name is the sandbox's, choose another", name=name))
+    ca_file = table.get("ca_file")
+    if not isinstance(ca_file, str | None):
+        raise _Fault(Phrase("{where}: {key} is a text, in quotation marks", where=where, key="ca_file"))
+    return ConfiguredService(table["url"], None if ca_file is None else folder / Path(ca_file).expanduser())
 
 
 def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
@@ -369,94 +358,3 @@ def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
             Phrase("there is no language {asked!r} here", asked=asked),
             Phrase("one of: {choices}", choices=", ".join(language.LANGUAGES)),
         ) from None
-
-
-# -- addresses ---------------------------------------------------------------------------------------------
-
-
-# What is not ASCII in it, IDNA judges when the service is opened.
-_LABEL = re.compile(r"[a-z0-9_\x80-\U0010ffff-]{1,63}")
-_NAMED = (
-    Phrase("the service's address has a name or a password in it"),
-    Phrase("leave them out: addresses are shown in outputs"),
-)
-_NO_ADDRESS = (Phrase("the service's address is not one"), Phrase("as in https://documents.example"))
-
-
-def _endpoint(chosen: str, config: _Config, environment: Mapping[str, str]) -> Endpoint:
-    if chosen == SANDBOX:
-        return Endpoint(None)
-    address = config.services.get(chosen, chosen)
-    if "://" not in address:
-        if "@" in address:
-            raise UsageFault(*_NAMED)
-        known = _masked(", ".join([SANDBOX, *config.services]))
-        raise UsageFault(
-            Phrase("there is no service {chosen!r}", chosen=_masked(chosen)),
-            Phrase("an address (https://...) or one of: {known}", known=known),
-        )
-    parts = _parts(address)
-    if parts is None or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
-        raise UsageFault(*_NO_ADDRESS)
-    host = parts.hostname or ""
-    if parts.username is not None or parts.password is not None:
-        raise UsageFault(*_NAMED)
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise UsageFault(
-            Phrase("http to {host} could be read on the way", host=host),
-            Phrase("use https; http is for this machine only"),
-        )
-    url = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
-    return Endpoint(url, _proxy(parts.scheme, host, environment))
-
-
-def _parts(address: str) -> SplitResult | None:
-    """Take an address apart; None if it has no host that could be one, or no port that is a number."""
-    from urllib.parse import urlsplit  # noqa: PLC0415 - the sandbox has no address to take apart
-
-    if not address.isprintable() or " " in address or "\\" in address:
-        return None
-    try:
-        parts = urlsplit(address)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        return None
-    is_name = all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
-    return parts if is_name or _is_address(host) else None
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or _is_address(host, loopback=True)
-
-
-def _is_address(host: str, *, loopback: bool = False) -> bool:
-    from ipaddress import ip_address  # noqa: PLC0415 - few addresses are without a name
-
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or not loopback
-
-
-def _proxy(scheme: str, host: str, environment: Mapping[str, str]) -> str | None:
-    """The proxy that the environment names for an https address; never one for this machine itself."""
-    if scheme != "https" or _is_loopback(host):
-        return None
-    lowered = {name.lower(): value for name, value in environment.items()}
-    exempt = [part.strip().lstrip(".") for part in lowered.get("no_proxy", "").split(",") if part.strip()]
-    if any(part in ("*", host) or host.endswith("." + part) for part in exempt):
-        return None
-    name = "https_proxy" if lowered.get("https_proxy") else "all_proxy"
-    proxy = lowered.get(name)
-    if not proxy:
-        return None
-    address = proxy if "://" in proxy else f"http://{proxy}"
-    parts = _parts(address)
-    if parts is None or parts.scheme not in ("http", "https"):
-        # Without its value: it may hold a password.
-        raise UsageFault(
-            Phrase("{name} of the environment is not the address of an http proxy", name=name.upper()),
-            Phrase("as in http://proxy.example:3128; NO_PROXY names what is reached without one"),
-        )
-    return address

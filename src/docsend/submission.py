@@ -392,6 +392,12 @@ class RequiredDocument(NamedTuple):
     state: str
 
 
+class Cleared(NamedTuple):
+    """Leave to send what is planned; `may_be_received` if an earlier try may have brought a receipt."""
+
+    may_be_received: bool = True
+
+
 class Delivery(NamedTuple):
     """A receipt, and whether the service had given it before this run."""
 

@@ -1,35 +1,55 @@
-"""What is told of work on its way: a line a document, and of a batch a line every few seconds.
+"""What is told of work on its way: a line a document, and of a batch or a pause a line every few seconds.
 
 Watchers for `service` and for the workers of a batch, where no terminal draws a bar (`progress` has those).
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from docsend.language import Phrase, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from docsend.batch import Outcome, Tally
-    from docsend.service import Watcher
+    from docsend.service.client import Pause, Watcher
     from docsend.streams import Streams
     from docsend.submission import Document
+
+
+class RowProgress(Protocol):
+    """Shows how far the rows of a batch are, and for what they wait. Several threads may call it."""
+
+    def count(self, done: int, failed: int = 0) -> None: ...
+
+    def waiting(self, pause: Pause) -> None: ...
+
+
+class Silence:
+    """Progress that nobody wants to see."""
+
+    def count(self, done: int, failed: int = 0) -> None:
+        pass
+
+    def waiting(self, pause: Pause) -> None:
+        pass
 
 
 class Ends:
     """Counts how the rows of a batch end, and shows it."""
 
-    def __init__(self, tally: Tally, show: Callable[..., None]) -> None:
+    def __init__(self, tally: Tally, shown: RowProgress) -> None:
         self.tally = tally
-        self._show = show
+        self._shown = shown
+        self.waiting = shown.waiting
 
     def ended(self, outcome: Outcome) -> None:
         self.tally.add(outcome)
         done = sum(self.tally.counts.values())
-        self._show(done, done - self.tally.received)
+        self._shown.count(done, done - self.tally.received)
 
 
 class Told(NamedTuple):
@@ -65,8 +85,12 @@ class Heartbeat:
         self._told = told
         self._total = total
         self._began = self._last = time.monotonic()
+        self._pauses = _PauseLines(streams)
 
-    def __call__(self, done: int, failed: int = 0) -> None:
+    def waiting(self, pause: Pause) -> None:
+        self._pauses.waiting(pause)
+
+    def count(self, done: int, failed: int = 0) -> None:
         now = time.monotonic()
         if now - self._last < self.EVERY_S:
             return
@@ -81,12 +105,33 @@ class Heartbeat:
         self._streams.say(joined(parts))
 
 
+class _PauseLines:
+    """Says for what a run waits: at once, and again every now and then for as long as it lasts."""
+
+    EVERY_S = 20.0
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._lock = threading.Lock()
+        self._silent_until = 0.0
+
+    def waiting(self, pause: Pause) -> None:
+        with self._lock:
+            now = time.monotonic()
+            is_news = now >= self._silent_until
+            if is_news:
+                self._silent_until = now + self.EVERY_S
+        if is_news:
+            self._streams.say(trying_again(pause, pause.seconds))
+
+
 class Lines:
     """Progress without a terminal: a line for each document that has arrived."""
 
     def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
         self._streams = streams
         self._documents = documents
+        self.waiting = _PauseLines(streams).waiting
 
     def declared(self, missing_bytes: int) -> None:
         pass
@@ -96,9 +141,6 @@ class Lines:
 
     def arrived(self, document: Document) -> None:
         self._streams.say(arrived(document, self._documents))
-
-    def waiting(self, reason: str, seconds: float) -> None:
-        self._streams.say(trying_again(reason, seconds))
 
 
 class Relay:
@@ -116,8 +158,8 @@ class Relay:
     def arrived(self, document: Document) -> None:
         self.to.arrived(document)
 
-    def waiting(self, reason: str, seconds: float) -> None:
-        self.to.waiting(reason, seconds)
+    def waiting(self, pause: Pause) -> None:
+        self.to.waiting(pause)
 
 
 def arrived(document: Document, documents: Sequence[Document]) -> Phrase:
@@ -135,11 +177,19 @@ def arrived(document: Document, documents: Sequence[Document]) -> Phrase:
     )
 
 
-def trying_again(reason: str, seconds: float) -> Phrase:
-    return Phrase("{reason}; trying again in {seconds:.1f} s", reason=reason, seconds=seconds)
+def trying_again(pause: Pause, seconds: float) -> Phrase:
+    """Say why a call waits, for how many seconds still, and for how long further tries will be begun."""
+    return Phrase(
+        "{reason}; trying again in {seconds:.0f} s, for {left} more",
+        reason=pause.reason,
+        seconds=max(seconds, 1),
+        left=duration(max(pause.patience_left_s, 1)),
+    )
 
 
 def duration(seconds: float) -> Phrase:
+    if seconds >= 2 * 3600:
+        return Phrase("{hours:.0f} h", hours=seconds / 3600)
     if seconds >= 120:
         return Phrase("{minutes:.0f} min", minutes=seconds / 60)
     return Phrase("{seconds:.0f} s", seconds=seconds)

@@ -168,7 +168,9 @@ def _narrowed(description: dict[str, Any]) -> dict[str, Any]:
     put = paths["/v1/submissions/{key}/documents/{sha256}"]
     submission["put"]["requestBody"]["content"]["application/json"].pop("examples")
     put["parameters"][1]["schema"] = {"const": _DIGEST}
-    put["put"]["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string", "enum": [_CONTENT]}}}
+    put["put"]["requestBody"]["content"] = {
+        "application/octet-stream": {"schema": {"type": "string", "enum": [_CONTENT]}}
+    }
     # Links are few, so that the way to a receipt is walked often: declare, put, send.
     declared, there = submission["put"]["responses"]["201"], put["put"]["responses"]["201"]
     declared["links"] = {

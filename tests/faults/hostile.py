@@ -1,4 +1,4 @@
-"""Hostile input, generated: names, paths, documents, catalogs, answers, settings.
+"""Hostile input, generated: names, paths, documents, catalogs, responses, settings.
 
 Most of it goes to the nearest real function; one input in DOOR_EVERY goes through the program's public door,
 in this process, with captured streams. An input may be refused, in the module's own documented way. It may
@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import jsonschema
+import yaml
 
 import docsend
 import doubles
 import samples
 from docsend import (
-    answers,
     catalog,
     console,
     documents,
@@ -47,13 +47,14 @@ from docsend import (
     settings,
     shapes,
     streams,
-    wire,
 )
 from docsend.cli import app
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, UsageFault
 from docsend.ledger import Entry
 from docsend.sandbox import declaration
 from docsend.sandbox.problems import Refusal
+from docsend.service import http, responses
+from docsend.service.failures import ContractViolation
 from docsend.submission import CheckedSubmission, Document, Submission, canonical
 from faults import lab
 
@@ -69,7 +70,7 @@ SHARES = {
     "hostile paths": 0.10,
     "hostile documents": 0.26,
     "hostile catalogs": 0.12,
-    "hostile receipts and answers": 0.14,
+    "hostile receipts and responses": 0.14,
     "hostile configuration and environment": 0.14,
 }
 # No C0 but the line feed, no DEL, no C1, nothing that turns the reading direction, no raw surrogate.
@@ -83,7 +84,7 @@ _RESULT = jsonschema.Draft202012Validator(
 def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
     """Make `count` hostile inputs in all, and see what becomes of each; give a tally for each class."""
     tallies = []
-    classes = (_Names, _Paths, _Documents, _Catalogs, _Answers, _Settings)
+    classes = (_Names, _Paths, _Documents, _Catalogs, _Responses, _Settings)
     for (name, share), made in zip(SHARES.items(), classes, strict=True):
         tally = lab.Tally(name, seed)
         with lab.world(scratch, name) as folder, _alarms(), contextlib.ExitStack() as opened:
@@ -267,7 +268,7 @@ def _check(read: documents.Document | documents.UnreadDocument, rows: catalog.Ca
     if formats.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
         yield "wrong", "what passed is of another format than its name says"
     try:
-        declaration.read(canonical(found.declaration()), rows, is_signed_in=False)
+        declaration.read(declaration.parsed(canonical(found.declaration())), rows)
     except Refusal as refusal:
         yield "other", f"the check passes what the sandbox refuses: {refusal.code} {dict(refusal.members)!a}"
 
@@ -760,7 +761,7 @@ class _Catalogs(_Inputs):
         yield from self.send(rng, self.pdf, "-n", DOCSEND_SERVICE=self.url)
 
 
-# -- answers -----------------------------------------------------------------------------------------------
+# -- responses ---------------------------------------------------------------------------------------------
 
 _TYPES = (
     *("invalid", "withdrawn", "key-reused", "incomplete", "already-received", "not-found", "digest-mismatch"),
@@ -781,7 +782,43 @@ _HEADERS = {
 }
 
 
-class _Answers(_Inputs):
+_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
+# A reader, its status, and the body (a place in _Responses.bodies) that it takes as it is.
+_TAKEN = (
+    *(("send", 200, 0), ("declare", 200, 2), ("declare", 201, 2), ("status", 200, 2), ("declare", 200, 3)),
+    *(("status", 200, 3), ("withdraw", 200, 4), ("required", 200, 7), ("session", 200, 8)),
+)
+
+
+def _contract() -> dict[str, jsonschema.Draft202012Validator]:
+    """Give the contract's own schemas of what a reader may take for good, by the type that it makes of it.
+
+    Members may be added to answers, and a sender passes over them: that is no breach.
+    """
+    file = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
+    schemas = yaml.safe_load(file.read_text(encoding="utf-8"))["components"]["schemas"]
+    schemas["Document"].pop("additionalProperties")
+    return {
+        name: jsonschema.Draft202012Validator(
+            {"components": {"schemas": schemas}, "$ref": f"#/components/schemas/{name}"},
+            format_checker=jsonschema.FormatChecker(["date"]),
+        )
+        for name in ("Receipt", "Standing", "Standing.open", "Session", "Required", "Problem")
+    }
+
+
+def _parsed_once(body: bytes) -> Any:
+    """Parse JSON in which no member stands twice; raise ValueError for any other."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("a member twice")
+        return dict(pairs)
+
+    return json.loads(body.decode("utf-8"), object_pairs_hook=once)
+
+
+class _Responses(_Inputs):
     def prepare(self) -> None:
         read = documents.read_all([self.pdf], at_most=10**7, hold_up_to=10**7)[0]
         checked = rules.check(_stated(read), self.catalog)
@@ -797,7 +834,8 @@ class _Answers(_Inputs):
             "branch": {"code": "haifa", "name": {"en": "Haifa", "fr": "Haïfa", "he": "חיפה"}},
             "documents": [named],
         }
-        opened = {"state": "open", "missing": [document.sha256], "branch": "haifa", "expires_at": None}
+        opened = doubles.opened([document.sha256])
+        withdrawn = {**opened, "state": "withdrawn", "missing": [], "branch": None, "expires_at": None}
         required = {
             "id": "R-1",
             "subject": "unemployment",
@@ -808,7 +846,7 @@ class _Answers(_Inputs):
             "state": "pending",
         }
         problem = {
-            "type": f"{answers.PROBLEM_TYPE}invalid",
+            "type": f"{responses.PROBLEM_TYPE}invalid",
             "title": "t",
             "status": 422,
             "detail": "d",
@@ -819,84 +857,147 @@ class _Answers(_Inputs):
         self.bodies = [
             json.dumps(each)
             for each in (
-                *(receipt, receipt, {**opened, "receipt": None}),
-                {**opened, "state": "received", "missing": [], "receipt": receipt},
-                *(problem, problem, {"required": [required] * 2}, {"token": "t", "expires_in": 3600}),
+                *(receipt, receipt, opened),
+                {**opened, "state": "received", "missing": [], "expires_at": None, "receipt": receipt},
+                *(withdrawn, problem, problem),
+                *({"required": [required] * 2}, {"token": "t", "expires_in": 3600}),
             )
         ]
+        self.contract = _contract()
+        for name, status, place in _TAKEN:  # readers that refuse everything would pass all that follows
+            self._readers()[name](responses.Response(status, {}, self.bodies[place].encode()))
         self.reply = doubles.Reply()
         self.url, _ = self.opened.enter_context(doubles.service(lambda _: self.reply))
 
-    def answer(self, rng: random.Random) -> tuple[int, dict[str, str], bytes]:
+    def response(self, rng: random.Random) -> tuple[int, dict[str, str], bytes]:
         text = rng.choice(self.bodies)
         if rng.random() < 0.15:
             text = text.replace(
-                json.dumps(f"{answers.PROBLEM_TYPE}invalid"),
-                json.dumps(answers.PROBLEM_TYPE + rng.choice(_TYPES)),
+                json.dumps(f"{responses.PROBLEM_TYPE}invalid"),
+                json.dumps(responses.PROBLEM_TYPE + rng.choice(_TYPES)),
             )
         body = _changed_json(rng, text) if rng.random() < 0.9 else text.encode()
         status = rng.choice((200, 200, 200, 201, 204, 304, 400, 401, 404, 409, 409, 415, 422, 422, 429, 503))
+        if rng.random() < 0.5:  # or a problem would hardly ever come with its own status
+            body = body.replace(b'"status": 422', b'"status": %d' % status)
         chance = 0.9 if status >= 400 else 0.4
         headers = {name: rng.choice(values) for name, values in _HEADERS.items() if rng.random() < chance}
         self.what = f"{status} {ascii(body)[:120]}"
         return status, headers, body
 
     def near(self, rng: random.Random) -> Violations:
-        status, headers, body = self.answer(rng)
+        status, headers, body = self.response(rng)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        answer = answers.Answer(status, wire.read_headers(encoded), body)
+        response = responses.Response(status, http.read_headers(encoded), body)
+        if (code := response.problem_code) is not None:
+            yield from self._problem(code, response)
         for name, read in self._readers().items():
             try:
-                got = read(answer)
-            except (answers.NotTheContract, answers.Forgotten, answers.Incomplete):
+                got = read(response)
+            except (ContractViolation, responses.UnknownSubmission, responses.IncompleteSubmission):
                 continue
             except DocsendError as error:
                 yield from self._told(error)
                 continue
-            yield from ((kind, f"{name}: {found}") for kind, found in self._got(got))
+            found = [*self._got(name, got), *self._in_contract(name, got, body)]
+            yield from ((kind, f"{name}: {sentence}") for kind, sentence in found)
         with contextlib.suppress(receipts.MalformedReceipt):
-            yield from self._got(receipts.read(body))
+            yield from self._shown(receipts.read(body))
         with contextlib.suppress(LocalFailure):
             receipts.kept(self._entry(body))
 
-    def _readers(self) -> dict[str, Callable[[answers.Answer], Any]]:
+    def _readers(self) -> dict[str, Callable[[responses.Response], Any]]:
         checked = self.checked
         return {
-            "catalog": answers.catalog,
-            "session": answers.session,
-            "sign-out": answers.signed_out,
-            "required": answers.required,
-            "declare": lambda answer: answers.opened(answer, checked),
-            "put": answers.put,
-            "send": lambda answer: answers.received(answer, checked),
-            "standing": lambda answer: answers.standing(answer, checked.key),
-            "withdraw": lambda answer: answers.withdrawn(answer, checked.key),
-            "retry-after": answers.retry_after,
+            "catalog": responses.read_catalog,
+            "look": responses.read_info,
+            "session": responses.read_session,
+            "sign-out": responses.read_sign_out,
+            "required": responses.read_required,
+            "declare": lambda response: responses.read_declare(response, checked),
+            "put": responses.read_put,
+            "send": lambda response: responses.read_send(response, checked),
+            "status": lambda response: responses.read_status(response, checked.key),
+            "withdraw": lambda response: responses.read_withdraw(response, checked.key),
+            "retry-after": responses.retry_after,
         }
 
-    def _got(self, got: Any) -> Violations:
+    def _got(self, name: str, got: Any) -> Violations:
         """Hold a value that a reader took for good against what the rest of the program needs of it."""
-        if isinstance(got, answers.Opened):
+        if isinstance(got, responses.OpenSubmission):
             if not got.missing <= {document.sha256 for document in self.checked.documents}:
                 yield "wrong", "documents are missing that were not declared"
-        elif (
-            isinstance(got, answers.Standing)
-            and got.receipt is not None
-            and got.receipt.key != self.checked.key
-        ):
-            yield "wrong", "the receipt of another key"
+        elif isinstance(got, responses.SubmissionStatus):
+            if (got.state == "received") != (got.receipt is not None):
+                yield "wrong", f"{got.state} with the receipt {got.receipt is not None}"
+            if got.receipt is not None:
+                yield from self._ours(got.receipt, whole=False)
         elif isinstance(got, receipts.Receipt):
-            json.dumps(shapes.receipt(got))
-            for text in (got.number, got.issuer, *got.branch_names.values()):
-                yield from unsafe(streams.safe(text), "in a receipt")
+            yield from self._ours(got, whole=True)
         elif isinstance(got, float) and not 0 <= got < math.inf:
             yield "other", f"a wait of {got} seconds"
-        elif type(got) is tuple and got and isinstance(got[0], str):
-            token, seconds = got
-            if not re.fullmatch(r"[!-~]+", token):
-                yield "wrong", "a token that no header may have"
-            if not math.isfinite(seconds):
-                yield "other", f"a session of {seconds} seconds, which no JSON can tell"
+        elif name == "session":
+            yield from self._session(*got)
+        elif name == "catalog" and got is not None and not re.fullmatch(r"[!-~]+", got[1]):
+            yield "wrong", f"an ETag that no header may have: {got[1][:20]!a}"
+
+    def _session(self, token: str, seconds: float) -> Violations:
+        if not re.fullmatch(r"[!-~]+", token):
+            yield "wrong", "a token that no header may have"
+        if not 0 < seconds < math.inf:
+            yield "other", f"a session of {seconds} seconds, which no JSON can tell"
+
+    def _ours(self, receipt: receipts.Receipt, *, whole: bool) -> Violations:
+        """A receipt must be of this key, and at declare and send of these documents."""
+        if receipt.key != self.checked.key:
+            yield "wrong", "the receipt of another key"
+        named = [(each.name, each.size, each.sha256) for each in receipt.documents]
+        if whole and named != [(each.name, each.size, each.sha256) for each in self.checked.documents]:
+            yield "wrong", "the receipt of other documents"
+        yield from self._shown(receipt)
+        for text in (receipt.number, receipt.issuer, receipt.branch_code, *receipt.branch_names.values()):
+            yield from unsafe(text, "in a receipt that was read")
+        if json.loads(receipt.body)["number"] != receipt.number or receipts.read(receipt.body) != receipt:
+            yield "wrong", "what the ledger keeps is read as another receipt"
+
+    def _shown(self, receipt: receipts.Receipt) -> Violations:
+        json.dumps(shapes.receipt(receipt))
+        for text in (receipt.number, receipt.issuer, *receipt.branch_names.values()):
+            yield from unsafe(streams.safe(text), "in a receipt")
+
+    def _in_contract(self, name: str, got: Any, body: bytes) -> Violations:
+        """Hold the bytes of what a reader took for good against openapi.yaml, which no reader looks at."""
+        if name in ("retry-after", "put", "sign-out", "catalog", "look"):
+            return
+        schema = {
+            "session": "Session",
+            "required": "Required",
+            "send": "Receipt",
+            "declare": "Standing.open" if isinstance(got, responses.OpenSubmission) else "Standing",
+        }.get(name, "Standing")
+        try:
+            raw = _parsed_once(body)
+        except ValueError as error:
+            yield "wrong", f"it takes what is not JSON: {error}"
+            return
+        if name == "withdraw" and isinstance(raw, dict) and "type" in raw:  # a problem with its receipt
+            raw, schema = raw.get("receipt"), "Receipt"
+        for error in self.contract[schema].iter_errors(raw):
+            yield "wrong", f"it takes what openapi.yaml does not: {error.json_path} {error.message[:80]!a}"
+        for time in re.findall(rb'"(?:received_at|expires_at)": *("[^"]*")', body):
+            if not _TIME.fullmatch(json.loads(time)):
+                yield "wrong", f"it takes a time that is none: {time!a}"
+
+    def _problem(self, code: str, response: responses.Response) -> Violations:
+        """A problem that is believed is whole, of the contract's closed list, and under its own status."""
+        raw = _parsed_once(response.body)
+        for error in self.contract["Problem"].iter_errors(raw):
+            yield (
+                "wrong",
+                f"a problem that openapi.yaml does not know: {error.json_path} {error.message[:80]!a}",
+            )
+        if raw["type"] != responses.PROBLEM_TYPE + code or raw["status"] != response.status:
+            yield "wrong", f"{code} under {response.status}"
 
     def _told(self, error: DocsendError) -> Violations:
         yield from unsafe(streams.safe(f"{error.message} {error.hint}"), "in an error")
@@ -911,7 +1012,7 @@ class _Answers(_Inputs):
         return Entry("sandbox", self.checked.key, "received", *about, body, "2026", "2026")
 
     def door(self, rng: random.Random) -> Violations:
-        status, headers, body = self.answer(rng)
+        status, headers, body = self.response(rng)
         sent = {name: value for name, value in headers.items() if not UNSAFE.search(value)}
         self.reply = doubles.Reply(status if status not in (204, 304) else 200, body, sent)
         yield from self.send(rng, self.pdf, "--service", self.url, "--reference", str(rng.random()))
@@ -1100,10 +1201,10 @@ class _Settings(_Inputs):
             not endpoint.url.startswith("https") or rng.random() < 0.1
         ):  # the stores of certificates load slowly
             with contextlib.suppress(UsageFault):
-                wire.Wire(endpoint.url, endpoint.proxy).close()
+                http.HttpClient(endpoint, endpoint.url).close()
         elif endpoint.proxy is not None:
             with contextlib.suppress(UsageFault):
-                wire.Wire("http://127.0.0.1", endpoint.proxy).close()
+                http.HttpClient(endpoint, "http://127.0.0.1").close()
 
     def _good(self, url: str) -> Violations:
         parts = urlsplit(url)

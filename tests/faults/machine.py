@@ -24,17 +24,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+import doubles
 from docsend import catalog, documents, rules, send
-from docsend.answers import Forgotten
-from docsend.connection import Unanswered
+from docsend.address import Endpoint
 from docsend.errors import DocsendError, Refused
-from docsend.language import Phrase
 from docsend.ledger import Ledger
-from docsend.patience import Patience
 from docsend.sandbox import server
 from docsend.sandbox.store import KEEPS_UNFINISHED, Store
-from docsend.service import Service
-from docsend.settings import Endpoint
+from docsend.service import failures
+from docsend.service.client import ServiceClient
+from docsend.service.failures import NoResponse
+from docsend.service.responses import UnknownSubmission
+from docsend.service.retry import RetryPolicy
 from docsend.submission import CheckedSubmission, Submission
 from faults import lab
 
@@ -46,9 +47,12 @@ SUBMISSIONS = st.integers(0, 2)
 LEDGERS = st.sampled_from(["here", "there"])
 # At which request of a run the network fails, and whether the service has acted by then.
 FAULTS = st.none() | st.tuples(st.integers(1, 6), st.booleans())
+# Without patience a call ends with its first failure; with some it is repeated in the same run.
+NO_PATIENCE = RetryPolicy(0)
+POLICIES = st.sampled_from([NO_PATIENCE, RetryPolicy(5, 0.001, 0.01)])
 
 
-class Faulty(Service):
+class Faulty(ServiceClient):
     """The real client over the real socket; one of its requests fails, before or after the service acts."""
 
     def __init__(self, *arguments: Any, fault: tuple[int, bool] | None) -> None:
@@ -56,26 +60,14 @@ class Faulty(Service):
         self._fault = fault
         self._count = itertools.count(1)
 
-    def _exchange(self, asked: Any) -> Any:
+    def _exchange(self, *asked: Any) -> Any:
         number = next(self._count)
         if self._fault == (number, False):
-            raise Unanswered(Phrase("lost before"), may_have_arrived=False)
-        answer = super()._exchange(asked)
+            raise NoResponse(failures.broken_off("connecting"), may_have_arrived=False)
+        response = super()._exchange(*asked)
         if self._fault == (number, True):
-            raise Unanswered(Phrase("lost after"), may_have_arrived=True)
-        return answer
-
-
-class Nobody:
-    """A watcher who looks away."""
-
-    def declared(self, missing_bytes: int) -> None: ...
-
-    def sent(self, document: object, sent_bytes: int) -> None: ...
-
-    def arrived(self, document: object) -> None: ...
-
-    def waiting(self, reason: str, seconds: float) -> None: ...
+            raise NoResponse(failures.broken_off("waiting"), may_have_arrived=True)
+        return response
 
 
 class Story(RuleBasedStateMachine):
@@ -105,8 +97,8 @@ class Story(RuleBasedStateMachine):
         self._server = contextlib.ExitStack()
         self.url = self._server.enter_context(server.beside(self.folder / "sandbox"))
 
-    def _client(self, fault: tuple[int, bool] | None) -> Faulty:
-        return Faulty(Endpoint(self.name), self.url, Patience(5, attempts=1), Nobody(), fault=fault)
+    def _client(self, fault: tuple[int, bool] | None, policy: RetryPolicy = NO_PATIENCE) -> Faulty:
+        return Faulty(Endpoint(self.name), self.url, policy, doubles.Nobody(), fault=fault)
 
     def _ledger(self, which: str) -> Ledger:
         return Ledger(self.folder / which / "ledger.sqlite3")
@@ -117,17 +109,25 @@ class Story(RuleBasedStateMachine):
 
     # -- what happens --------------------------------------------------------------------------------------
 
-    @rule(which=SUBMISSIONS, ledger=LEDGERS, fault=FAULTS, occurrence=st.integers(1, 2))
-    def send(self, which: int, ledger: str, fault: tuple[int, bool] | None, occurrence: int) -> None:
+    @rule(which=SUBMISSIONS, ledger=LEDGERS, fault=FAULTS, policy=POLICIES, occurrence=st.integers(1, 2))
+    def send(
+        self,
+        which: int,
+        ledger: str,
+        fault: tuple[int, bool] | None,
+        policy: RetryPolicy,
+        occurrence: int,
+    ) -> None:
         checked = self.checked[which].again(occurrence)
-        with self._ledger(ledger) as kept, self._client(fault) as far_side:
+        with self._ledger(ledger) as kept, self._client(fault, policy) as service:
             try:
-                delivery = send.deliver(checked, far_side, kept)
+                delivery = send.deliver(checked, service, kept)
             except Refused:
                 assert checked.key in self.withdrawn, "refused without a reason"
                 return
             except DocsendError:
                 assert fault is not None, "it failed although nothing was wrong"
+                assert not policy.total_s, "one failure was not repeated"
                 return
             self._received(checked.key, delivery.receipt)
             entry = kept.find(self.name, checked.key)
@@ -137,13 +137,13 @@ class Story(RuleBasedStateMachine):
 
     @rule(ledger=LEDGERS, fault=FAULTS)
     def resume(self, ledger: str, fault: tuple[int, bool] | None) -> None:
-        with self._ledger(ledger) as kept, self._client(fault) as far_side:
+        with self._ledger(ledger) as kept, self._client(fault) as service:
             for entry in kept.unfinished():
                 try:
-                    delivery = send.finish(entry, far_side, kept)
+                    delivery = send.finish(entry, service, kept)
                 except Refused:
                     assert entry.key in self.withdrawn
-                except Forgotten:
+                except UnknownSubmission:
                     assert entry.key not in self.receipts, "the service has forgotten a receipt"
                 except DocsendError:
                     assert fault is not None
@@ -153,19 +153,19 @@ class Story(RuleBasedStateMachine):
     @rule(which=SUBMISSIONS, fault=FAULTS)
     def withdraw(self, which: int, fault: tuple[int, bool] | None) -> None:
         key = self.checked[which].key
-        with self._client(fault) as far_side:
+        with self._client(fault) as service:
             try:
-                standing = far_side.withdraw(key, signed=False)
+                status = service.withdraw(key, signed=False)
             except DocsendError:
                 assert fault is not None
                 if fault == (1, True) and key not in self.receipts:
                     self.withdrawn.add(key)  # it was done all the same; only the answer was lost
                 return
-        if standing.receipt is None:
+        if status.receipt is None:
             assert key not in self.receipts, "what was received can be withdrawn"
             self.withdrawn.add(key)
         else:
-            self._received(key, standing.receipt)
+            self._received(key, status.receipt)
 
     @rule(ledger=LEDGERS)
     def lose_the_ledger(self, ledger: str) -> None:
@@ -192,8 +192,8 @@ class Story(RuleBasedStateMachine):
         """Whatever happened, the same command shows the same receipt, and sends no document."""
         key = data.draw(st.sampled_from(sorted(self.receipts)))
         checked = next(one.again(n) for one in self.checked for n in (1, 2) if one.again(n).key == key)
-        with self._ledger(ledger) as kept, self._client(None) as far_side:
-            delivery = send.deliver(checked, far_side, kept)
+        with self._ledger(ledger) as kept, self._client(None) as service:
+            delivery = send.deliver(checked, service, kept)
         assert delivery.is_repeated
         self._received(key, delivery.receipt)
 

@@ -9,8 +9,12 @@ The proxy keeps its port over all schedules, for the ledger knows a submission b
 schedule at a time runs through it. Which request is the n-th is the machine's choice when several clients
 run: a schedule can be played again (`experiment(1, seed, scratch, first=n)`), its interleaving cannot.
 
-What is not here: a forged 409 "withdrawn" among the random faults. The contract makes it final, the ledger
-keeps it for ever, and the same command is refused from then on; `catalogue` holds it to exactly that.
+The proxy passes each request's `Request-Id` on, and the sandbox's back. What it says itself carries the id,
+too: a liar that knows HTTP would. What comes without the id, or with another one, has its own faults.
+
+What is not here: a forged 409 "withdrawn" with the right id among the random faults. The contract makes it
+final, the ledger keeps it for ever, and the same command is refused from then on; `catalogue` holds it to
+exactly that.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from multiprocessing.connection import Connection
 
-    Wire = Callable[["Exchange"], Awaitable[None]]
+    Fault = Callable[["Exchange"], Awaitable[None]]
 
 TALLIES = ("network, one client", "network, two clients", "network, eight clients")
 CALLS = ("declare", "put", "send")
@@ -59,6 +63,12 @@ _MOST_GROWTH_KB = 40 * 1024  # of a client: less than what the gzip bomb would b
 _DEAF_S = 0.12
 _STALL_S = 1.5  # longer than a client's patience here
 _PATIENCE = "1.0"
+_RELAY_S = 1.9  # how long a relay keeps what it took: longer than patience, which limits no try that runs
+_EARLY_BYTES = 64 * 1024
+_LATER = "2099-01-01T00:00:00Z"
+# A client's limits for one exchange in the schedules of slow relays; the program's own are 60 s and 16 KiB/s.
+_SHORT_LIMITS = (1.5, 200_000.0)
+_SHORT = "FAULTS_SHORT_LIMITS"  # set in the environment of a client that has them
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
 
 
@@ -71,9 +81,9 @@ _NEEDED = (
     "docsend.cli.single",
     "docsend.console",
     "docsend.ledger",
-    "docsend.patience",
     "docsend.sandbox.server",
     "docsend.send",
+    "docsend.service.client",
     "docsend.settings",
     "encodings.idna",
     "uvicorn.lifespan.off",
@@ -97,6 +107,13 @@ def _http(status: int, body: bytes = b"", **headers: str) -> bytes:
 
 def _json(status: int, value: object) -> bytes:
     return _http(status, json.dumps(value).encode(), Content_Type="application/json")
+
+
+def _with_id(answer: bytes, request_id: bytes | None) -> bytes:
+    """Give an answer with this id in the place of its own, if it has one; None for none."""
+    head, end, rest = answer.partition(b"\r\n")
+    rest = re.sub(rb"(?im)^request-id:.*\r\n", b"", rest, count=1)
+    return head + end + (b"Request-Id: " + request_id + b"\r\n" if request_id else b"") + rest
 
 
 def _problem(status: int, code: str, **members: object) -> bytes:
@@ -128,6 +145,7 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
     "410": lambda: _http(410),
     "411": lambda: _problem(411, "length-required"),
     "413": lambda: _problem(413, "document-too-large"),
+    "413 HTML": lambda: _http(413, _HTML, Content_Type="text/html"),
     "415": lambda: _problem(415, "content-mismatch"),
     "418": lambda: _http(418, b"short and stout"),
     "422": lambda: _problem(
@@ -147,6 +165,8 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
 }
 _BOMB = gzip.compress(bytes(50_000_000))
 _WITHDRAWN = "409 withdrawn"  # final by contract, see above
+# By these something on the way refuses for good what cannot have been received; a client may end with 5.
+_PAGES = frozenset({"403", "413 HTML"})
 # By these the contract refuses for good, and a client may end with 5; 401 as a problem may end it with 4.
 _REFUSES = frozenset(
     {
@@ -181,12 +201,14 @@ class Asked:
     path: str
     call: str
     length: int
+    request_id: bytes
 
     @classmethod
     def of(cls, head: bytes) -> Asked:
         path = head.split(b" ", 2)[1].decode("ascii")
         call = "put" if "/documents/" in path else "send" if path.endswith("/send") else "declare"
-        return cls(head, path, call, _length(head))
+        found = re.search(rb"\r\nrequest-id: *([^\r\n]*)", head, re.IGNORECASE)
+        return cls(head, path, call, _length(head), found[1] if found else b"")
 
 
 def _length(head: bytes) -> int:
@@ -202,29 +224,36 @@ class Exchange:
     asked: Asked
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    before: bytes = b""  # the answer to the request before this one, on the same connection
+    answer: bytes = b""  # the sandbox's, once it has come
 
     async def body(self) -> bytes:
         """Read the whole body, and hold a document against its digest: that is its address."""
         body = await self._read(self.asked.length)
-        self.proxy.wire.note(self.asked, body)
+        self.proxy.seen_so_far.note(self.asked, body)
         return body
 
-    async def half_of_body(self) -> bytes:
-        return await self._read(self.asked.length // 2)
+    async def part_of_body(self, length: int) -> bytes:
+        return await self._read(min(length, self.asked.length))
 
     async def _read(self, length: int) -> bytes:
         body = await self.reader.readexactly(length)
         if self.asked.call == "put":
-            self.proxy.wire.document_bytes += length
+            self.proxy.seen_so_far.document_bytes += length
         return body
 
     async def passed_on(self) -> bytes:
         """Give the sandbox's own answer to the request as it came."""
-        return await self.proxy.deliver(self.asked.head + await self.body())
+        self.answer = await self.proxy.deliver(self.asked.head + await self.body())
+        return self.answer
 
     async def say(self, answer: bytes) -> None:
         self.writer.write(answer)
         await self.writer.drain()
+
+    async def claim(self, answer: bytes) -> None:
+        """Say what the sandbox did not say, under the id of the request."""
+        await self.say(_with_id(answer, self.asked.request_id))
 
     def reset(self) -> None:
         _reset(self.writer)
@@ -240,7 +269,8 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 async def _untouched(exchange: Exchange) -> None:
-    await exchange.say(await exchange.passed_on())
+    answer = await exchange.passed_on()
+    await exchange.say(answer if exchange.proxy.echoes else _with_id(answer, None))
 
 
 async def _refuse(exchange: Exchange) -> None:
@@ -254,7 +284,7 @@ async def _reset_before(exchange: Exchange) -> None:
 
 
 async def _reset_in_body(exchange: Exchange) -> None:
-    half = await exchange.half_of_body()
+    half = await exchange.part_of_body(exchange.asked.length // 2)
     await exchange.proxy.abandon(exchange.asked.head + half)
     exchange.reset()
 
@@ -308,7 +338,7 @@ async def _ghost(when: str, exchange: Exchange) -> None:
 
 
 async def _refused_early(exchange: Exchange) -> None:
-    await exchange.say(_problem(413, "document-too-large"))
+    await exchange.claim(_problem(413, "document-too-large"))
     exchange.close()
 
 
@@ -328,19 +358,24 @@ async def _endless_head(exchange: Exchange) -> None:
 async def _elsewhere(status: int, exchange: Exchange) -> None:
     await exchange.body()
     location = f"http://{_LOOPBACK}:{exchange.proxy.elsewhere_port}{exchange.asked.path}"
-    await exchange.say(_http(status, Location=location))
+    await exchange.claim(_http(status, Location=location))
 
 
 async def _foreign_receipt(exchange: Exchange) -> None:
     """A real receipt of this sandbox, but of another submission, in the shape of the call's answer."""
     await exchange.body()
-    await exchange.say(_json(200, _shaped(exchange.asked, exchange.proxy.foreign)))
+    await exchange.claim(_json(200, _shaped(exchange.asked, exchange.proxy.foreign)))
 
 
 async def _failed_with_receipt(exchange: Exchange) -> None:
     """Right in everything but the status, and a lie: nothing was received."""
     await exchange.body()
-    declared = exchange.proxy.wire.declared.get(_key(exchange.asked), {"documents": []})
+    await exchange.claim(_lie(exchange, 503))
+
+
+def _lie(exchange: Exchange, status: int = 200) -> bytes:
+    """Make an answer that says received, under the right key and of the right documents; nothing was."""
+    declared = exchange.proxy.seen_so_far.declared.get(_key(exchange.asked), {"documents": []})
     receipt = {
         "key": _key(exchange.asked),
         "number": "SANDBOX-999999",
@@ -349,12 +384,105 @@ async def _failed_with_receipt(exchange: Exchange) -> None:
         "branch": {"code": "haifa", "name": {"he": "-", "en": "Haifa", "fr": "-"}},
         "documents": declared["documents"],
     }
-    await exchange.say(_json(503, _shaped(exchange.asked, receipt)))
+    return _json(status, _shaped(exchange.asked, receipt))
 
 
 async def _said_instead(answer: Callable[[], bytes], exchange: Exchange) -> None:
     await exchange.body()
-    await exchange.say(answer())
+    await exchange.claim(answer())
+
+
+async def _stray_behind(stray: Callable[[Exchange], bytes], exchange: Exchange) -> None:
+    """The answer, and in the same packet behind it one that nobody asked for, before the next request is."""
+    await exchange.say(await exchange.passed_on() + stray(exchange))
+
+
+async def _stray_later(exchange: Exchange) -> None:
+    """What servers say to a connection that nobody uses, when they tire of it."""
+    answer = await exchange.passed_on()
+    await exchange.say(answer)
+    await asyncio.sleep(0.005)
+    await exchange.say(_http(408, Connection="close"))
+    exchange.close()
+
+
+async def _with_another_id(answer: Callable[[Exchange], bytes], exchange: Exchange) -> None:
+    """A lie for somebody else's request: it must not be believed on any connection, new or kept."""
+    await exchange.body()
+    await exchange.say(_with_id(answer(exchange), b"0" * 32))
+
+
+async def _real_with_another_id(exchange: Exchange) -> None:
+    await exchange.say(_with_id(await exchange.passed_on(), b"0" * 32))
+
+
+async def _the_answer_before(exchange: Exchange) -> None:
+    """The answer to the last request once more, in the place of this one's: everything comes one late."""
+    await exchange.body()
+    await exchange.say(exchange.before or _with_id(_lie(exchange), b"0" * 32))
+
+
+async def _without_id(answer: Callable[[Exchange], bytes], exchange: Exchange) -> None:
+    """A lie without an id, on a connection that has carried one; a new one gets the truth, without it."""
+    if exchange.before:
+        await exchange.body()
+        await exchange.say(_with_id(answer(exchange), None))
+    else:
+        await exchange.say(_with_id(await exchange.passed_on(), None))
+
+
+async def _answered_early(exchange: Exchange) -> None:
+    """Say that all is well after a part of the body, and close: the rest can have arrived nowhere."""
+    if exchange.asked.call == "send":  # it has no body of which a part could be missing
+        await exchange.say(await exchange.passed_on())
+        return
+    await exchange.part_of_body(min(_EARLY_BYTES, exchange.asked.length // 2))
+    opened = {"state": "open", "missing": [], "branch": "haifa", "expires_at": _LATER, "receipt": None}
+    await exchange.claim(_http(204) if exchange.asked.call == "put" else _json(201, opened))
+    exchange.writer.write_eof()
+    await asyncio.sleep(0.05)
+    exchange.close()
+
+
+async def _two_lengths(exchange: Exchange) -> None:
+    """Two readers see two ends: by its chunks it is a lie that is whole, by its length it is another one."""
+    await exchange.body()
+    lie = _lie(exchange)
+    head, _, body = lie.partition(b"\r\n\r\n")
+    chunks = b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+    stated = re.sub(rb"(?im)^content-length:.*$", b"Content-Length: %d" % len(chunks), head + b"\r\n")
+    await exchange.claim(stated + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+
+
+async def _relayed(seconds: Callable[[Exchange], float], exchange: Exchange) -> None:
+    """Take everything at once, as a relay that inspects documents does, and pass it on slowly."""
+    request = exchange.asked.head + await exchange.body()
+    pieces = 8
+    size = -(-len(request) // pieces)
+    reader, writer = await asyncio.open_connection(_LOOPBACK, exchange.proxy.sandbox_port, limit=2**20)
+    try:
+        for start in range(0, len(request), size):
+            await asyncio.sleep(seconds(exchange) / pieces)
+            writer.write(request[start : start + size])
+            await writer.drain()
+        await exchange.say(await _whole_answer(reader))
+    finally:
+        writer.transport.abort()
+
+
+def _of_short_limit(share: float, exchange: Exchange) -> float:
+    """Give a share of the time that a client with the short limits gives to this exchange."""
+    grace_s, slowest_bytes_per_s = _SHORT_LIMITS
+    return share * (grace_s + exchange.asked.length / slowest_bytes_per_s)
+
+
+async def _whole_answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    return head + await reader.readexactly(_length(head))
+
+
+def _withdrawn_lie(_: Exchange) -> bytes:
+    return _problem(409, "withdrawn")
 
 
 def _shaped(asked: Asked, receipt: dict[str, Any]) -> dict[str, Any]:
@@ -366,8 +494,9 @@ def _key(asked: Asked) -> str:
     return asked.path.split("/")[3]
 
 
-_FOREIGN = "200 foreign receipt"
-_BREAKING: dict[str, Wire] = {
+_FOREIGN, _EARLY, _RELAY = "200 foreign receipt", "2xx after 64 KB", "relay that buffers"
+_RELAY_IN_TIME, _RELAY_TOO_LATE = "relay just in time", "relay too late"
+_BREAKING: dict[str, Fault] = {
     "refuse": _refuse,
     "reset before": _reset_before,
     "reset in body": _reset_in_body,
@@ -385,17 +514,42 @@ _BREAKING: dict[str, Wire] = {
     "1xx flood": _flood_of_hints,
     "endless head": _endless_head,
     "301": partial(_elsewhere, 301),
+    "303": partial(_elsewhere, 303),
     "307": partial(_elsewhere, 307),
+    "308": partial(_elsewhere, 308),
     _FOREIGN: _foreign_receipt,
     "503 with a receipt": _failed_with_receipt,
+    "stray 409 behind": partial(_stray_behind, _withdrawn_lie),
+    "stray 200 behind": partial(_stray_behind, _lie),
+    "stray 204 behind": partial(_stray_behind, lambda _: _http(204)),
+    "stray 409 behind, same id": partial(
+        _stray_behind, lambda exchange: _with_id(_withdrawn_lie(exchange), exchange.asked.request_id)
+    ),
+    "stray 200 behind, same id": partial(
+        _stray_behind, lambda exchange: _with_id(_lie(exchange), exchange.asked.request_id)
+    ),
+    "stray 408 later": _stray_later,
+    "answer with another id": _real_with_another_id,
+    "409 withdrawn with another id": partial(_with_another_id, _withdrawn_lie),
+    "200 receipt with another id": partial(_with_another_id, _lie),
+    "the answer before": _the_answer_before,
+    "409 withdrawn without id": partial(_without_id, _withdrawn_lie),
+    "200 receipt without id": partial(_without_id, _lie),
+    _EARLY: _answered_early,
+    "two lengths": _two_lengths,
+    _RELAY: partial(_relayed, lambda _: _RELAY_S),
 }
 _SAYING = {name: partial(_said_instead, answer) for name, answer in ANSWERS.items()}
 _BREAKS, _SAYS = list(_BREAKING), list(_SAYING)
-_ON_THE_WIRE: dict[str, Wire] = {
+_ON_THE_WIRE: dict[str, Fault] = {
     **_BREAKING,
     **_SAYING,
     _WITHDRAWN: partial(_said_instead, partial(_problem, 409, "withdrawn")),
+    _RELAY_IN_TIME: partial(_relayed, partial(_of_short_limit, 0.75)),
+    _RELAY_TOO_LATE: partial(_relayed, partial(_of_short_limit, 1.5)),
 }
+_STRAYS = [name for name in _BREAKING if name.startswith("stray")]
+_ONE_BY_ONE = [name for name in _ON_THE_WIRE if name not in (_RELAY_IN_TIME, _RELAY_TOO_LATE)]
 
 
 # -- the proxy ---------------------------------------------------------------------------------------------
@@ -422,12 +576,13 @@ class Proxy:
     """The man in the middle, in a process of its own. What it is told is the name of a method."""
 
     def __init__(self, listener: socket.socket) -> None:
-        self.wire = Seen()
+        self.seen_so_far = Seen()
         self.ghosts: list[tuple[str, bytes]] = []
         self.foreign: dict[str, Any] = {}
+        self.echoes = True
         self.elsewhere_port = 0
         self._listener = listener
-        self._sandbox_port = 0
+        self.sandbox_port = 0
         self._plan: dict[tuple[str, int], str] = {}
         self._asked: Counter[str] = Counter()
         self._connections: set[asyncio.Task[None]] = set()
@@ -436,14 +591,17 @@ class Proxy:
 
     # -- what it is told -----------------------------------------------------------------------------------
 
-    async def arm(self, sandbox_port: int, plan: dict[tuple[str, int], str], foreign: dict[str, Any]) -> None:
+    async def arm(
+        self, sandbox_port: int, plan: dict[tuple[str, int], str], foreign: dict[str, Any], *echoes: bool
+    ) -> None:
         """Begin a schedule: the n-th request of a call, or of any, meets its fault."""
         for task in self._connections:
             task.cancel()
-        self._sandbox_port, self._plan, self.foreign = sandbox_port, dict(plan), foreign
+        self.sandbox_port, self._plan, self.foreign = sandbox_port, dict(plan), foreign
+        self.echoes = all(echoes)
         self._asked.clear()
         self.ghosts.clear()
-        self.wire = Seen()
+        self.seen_so_far = Seen()
         await self._hear()
 
     async def calm(self) -> None:
@@ -457,7 +615,7 @@ class Proxy:
 
     async def seen(self) -> Seen:
         """Tell what came since the last time, so that each phase of a schedule is held to its own."""
-        seen, self.wire = self.wire, Seen(declared=self.wire.declared)
+        seen, self.seen_so_far = self.seen_so_far, Seen(declared=self.seen_so_far.declared)
         return seen
 
     # -- what it does --------------------------------------------------------------------------------------
@@ -472,17 +630,16 @@ class Proxy:
 
     async def deliver(self, request: bytes) -> bytes:
         """Give the sandbox's whole answer to a request, made on a connection of its own."""
-        reader, writer = await asyncio.open_connection(_LOOPBACK, self._sandbox_port, limit=2**20)
+        reader, writer = await asyncio.open_connection(_LOOPBACK, self.sandbox_port, limit=2**20)
         try:
             writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            return head + await reader.readexactly(_length(head))
+            return await _whole_answer(reader)
         finally:
             writer.transport.abort()
 
     async def abandon(self, part: bytes) -> None:
         """Send the sandbox this much, and be gone before it answers."""
-        _, writer = await asyncio.open_connection(_LOOPBACK, self._sandbox_port)
+        _, writer = await asyncio.open_connection(_LOOPBACK, self.sandbox_port)
         writer.write(part)
         await writer.drain()
         await asyncio.sleep(0.002)  # a reset discards what the sandbox has not read yet
@@ -523,31 +680,37 @@ class Proxy:
         try:
             # A client that is killed, refused or content breaks off wherever it likes.
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                before = b""
                 while not writer.is_closing():
-                    await self._exchange(reader, writer)
+                    before = await self._exchange(reader, writer, before)
         finally:
             writer.close()
 
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, before: bytes
+    ) -> bytes:
+        """Let one request pass, or meet its fault; give the sandbox's answer to it."""
         asked = Asked.of(await reader.readuntil(b"\r\n\r\n"))
         fault = self._fault_of(asked)
         await self._raise_ghosts("next")
-        await _ON_THE_WIRE.get(fault, _untouched)(Exchange(self, asked, reader, writer))
+        exchange = Exchange(self, asked, reader, writer, before)
+        await _ON_THE_WIRE.get(fault, _untouched)(exchange)
+        return exchange.answer
 
     def _fault_of(self, asked: Asked) -> str:
         self._asked.update(("any", asked.call))
         for which in ("any", asked.call):
             if fault := self._plan.pop((which, self._asked[which]), ""):
-                self.wire.struck.append(f"{fault} at {asked.call}")
+                self.seen_so_far.struck.append(f"{fault} at {asked.call}")
                 return fault
         return ""
 
     async def watch_elsewhere(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The place that redirects point to. Whoever comes is counted, with everything that it says."""
-        self.wire.elsewhere_bytes += 1
+        self.seen_so_far.elsewhere_bytes += 1
         with contextlib.suppress(ConnectionError):
             while piece := await reader.read(2**16):
-                self.wire.elsewhere_bytes += len(piece)
+                self.seen_so_far.elsewhere_bytes += len(piece)
                 writer.write(_http(200))
         writer.close()
 
@@ -640,12 +803,20 @@ def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> 
 
 def _main(argv: list[str]) -> int:
     from docsend.cli import app  # noqa: PLC0415 - in the worker, where the path may lead to a patched one
-    from docsend.patience import Patience  # noqa: PLC0415
+    from docsend.service.client import ServiceClient  # noqa: PLC0415
+    from docsend.service.http import LIMITS  # noqa: PLC0415
+    from docsend.service.retry import RetryPolicy  # noqa: PLC0415
 
-    # Shorter pauses, so that attempts are many; how they are made is the program's own.
-    Patience.__new__.__defaults__ = (Patience(0).attempts, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
-    shortened = Patience(0)
+    # Shorter pauses, so that tries are many; how they are made is the program's own.
+    RetryPolicy.__new__.__defaults__ = (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+    shortened = RetryPolicy(0)
     assert (shortened.first_pause_s, shortened.longest_pause_s) == (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+    if os.environ.pop(_SHORT, None):
+        grace_s, slowest_bytes_per_s = _SHORT_LIMITS
+        assert ServiceClient.__init__.__kwdefaults__["limits"] is LIMITS
+        ServiceClient.__init__.__kwdefaults__["limits"] = LIMITS._replace(
+            grace_s=grace_s, slowest_bytes_per_s=slowest_bytes_per_s
+        )
     return app.main(argv)
 
 
@@ -674,6 +845,7 @@ class Client:
     submission: int
     files: list[Path]
     home: Path
+    has_short_limits: bool = False
     ran: list[lab.Ran] = field(default_factory=list)
     trouble: list[tuple[str, str]] = field(default_factory=list)
 
@@ -698,6 +870,8 @@ class _Running:
         folder = folder / f"{client.number}-{len(client.ran)}"
         folder.mkdir(parents=True)
         env = lab.environment(client.home, DOCSEND_PATIENCE=_PATIENCE)
+        if client.has_short_limits:
+            env[_SHORT] = "1"
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             pid = _forked([*client.argv(url), *more], env, out.fileno(), err.fileno())
         now = time.monotonic()
@@ -765,6 +939,14 @@ class Schedule:
     documents: int
     plan: dict[tuple[str, int], str]
     kills: dict[tuple[int, int], float] = field(default_factory=dict)
+    echoes: bool = True  # whether the service repeats the ids of requests
+    codes: tuple[int, ...] = ()  # how the runs through the faults have to end, if that is certain
+    transfers: int | None = None  # how often all documents' bytes go through the faults, if that is certain
+    pool: str = "files"
+
+    @property
+    def has_short_limits(self) -> bool:
+        return bool({_RELAY_IN_TIME, _RELAY_TOO_LATE} & set(self.plan.values()))
 
     @property
     def tally(self) -> str:
@@ -773,7 +955,8 @@ class Schedule:
     def __str__(self) -> str:
         plan = ", ".join(f"{fault!r} at {call} {n}" for (call, n), fault in sorted(self.plan.items()))
         home = "one home" if self.shares_home else "a home each"
-        return f"{self.name}: submissions {self.senders}, {home}, {plan}, kills {self.kills or 'none'}"
+        echo = "" if self.echoes else ", no ids"
+        return f"{self.name}: submissions {self.senders}, {home}, {plan}, kills {self.kills or 'none'}{echo}"
 
 
 def schedule(seed: int, number: int) -> Schedule:
@@ -798,15 +981,54 @@ def schedule(seed: int, number: int) -> Schedule:
         documents,
         {place: chance.choice(chance.choice((_BREAKS, _SAYS))) for place in places},
         kills,
+        echoes=chance.random() < 0.85,
     )
 
 
 def singles() -> list[Schedule]:
-    """Each fault alone, at the first request of each call."""
+    """Each fault alone, at the first request of each call, and what needs more than one fault to be seen."""
     return [
-        Schedule(f"{fault} at {call}", 0, (0,), shares_home=True, documents=2, plan={(call, 1): fault})
-        for fault in _ON_THE_WIRE
+        Schedule(
+            f"{fault} at {call}",
+            0,
+            (0,),
+            shares_home=True,
+            documents=2,
+            plan={(call, 1): fault},
+            codes=_codes(fault, call),
+            transfers=1 if fault == _RELAY else None,
+        )
+        for fault in _ONE_BY_ONE
         for call in CALLS
+    ] + _stories()
+
+
+def _codes(fault: str, call: str) -> tuple[int, ...]:
+    """Give how runs end if that is certain: at once for good, or received in spite of the fault."""
+    if fault in _PAGES:  # after `send` was asked for, it may have been received, and nobody may deny that
+        return (6, 0) if call == "send" else (5, 0)
+    at_once = fault.startswith(("stray", "relay", "answer", "two lengths", "the answer", _EARLY))
+    return (0,) if at_once or fault.endswith(("another id", "without id")) else ()
+
+
+def _stories() -> list[Schedule]:
+    def story(name: str, plan: dict[tuple[str, int], str], documents: int = 2, **more: Any) -> Schedule:
+        return Schedule(name, 0, (0,), shares_home=True, documents=documents, plan=plan, **more)
+
+    pages = {("send", 1): "answer lost", ("send", 2): "403", ("declare", 2): "413 HTML"}
+    return [
+        story("a service that repeats no ids", {}, 3, echoes=False, codes=(0,), transfers=1),
+        story("pages after it may have been received", pages, codes=(6, 6, 0)),
+        story("a page to a repeated try", {("put", 1): "reset after body", ("put", 2): "403"}, codes=(5, 0)),
+        story("a large document", {("put", 1): _EARLY}, 1, pool="large", codes=(0,)),
+        story("a relay in time", {("put", 3): _RELAY_IN_TIME}, 3, codes=(0,), transfers=1),
+        story("a relay that is too late", {("put", 3): _RELAY_TOO_LATE}, 3, codes=(6, 0), transfers=None),
+        story(
+            "strays behind each answer",
+            {("any", n): name for n, name in enumerate(_STRAYS, 1)},
+            3,
+            codes=(0,),
+        ),
     ]
 
 
@@ -817,6 +1039,7 @@ class World:
         self._scratch = scratch
         self._proxy = proxy
         self._pool = [_files(scratch / "files", submission) for submission in range(9)]
+        self._large = [_large(scratch / "large")]
 
     def play(self, plan: Schedule) -> tuple[list[tuple[str, str]], bool]:
         """Play one schedule; give its violations, and whether a fault really happened."""
@@ -824,13 +1047,20 @@ class World:
             return self._play(plan, folder, port)
 
     def _play(self, plan: Schedule, folder: Path, port: int) -> tuple[list[tuple[str, str]], bool]:
-        sent = {submission: self._pool[submission][: plan.documents] for submission in plan.senders}
+        pool = self._large if plan.pool == "large" else self._pool
+        sent = {submission: pool[submission][: plan.documents] for submission in plan.senders}
         clients = [
-            Client(number, submission, sent[submission], folder / f"home-{0 if plan.shares_home else number}")
+            Client(
+                number,
+                submission,
+                sent[submission],
+                folder / f"home-{0 if plan.shares_home else number}",
+                has_short_limits=plan.has_short_limits,
+            )
             for number, submission in enumerate(plan.senders)
         ]
         foreign = self._foreign(plan, folder, port)
-        self._proxy("arm", port, plan.plan, _as_given(foreign) if foreign else {})
+        self._proxy("arm", port, plan.plan, _as_given(foreign) if foreign else {}, plan.echoes)
         _run(clients, self._proxy.url, folder / "faulty", most=_RUNS_THROUGH_FAULTS, kills=plan.kills)
         attempts = [list(client.ran) for client in clients]
         self._proxy("calm")
@@ -853,13 +1083,14 @@ class World:
             *_receipts_of_each([*clients, *others], lab.received(folder / "sandbox")),
             *_once_more([client.ran[-1] for client in (*clients, *others)], again),
             *_on_the_wire([faulty, clean, again], submissions=len(sent)),
+            *_as_planned(plan, attempts[0], faulty.document_bytes, clients[0].files),
         ]
         for client, tried in zip(clients, attempts, strict=True):
             may_be_killed = client.number in {who for who, _ in plan.kills}
             broken += _after_faults(tried, struck, may_be_killed=may_be_killed)
             broken += _after_clean_run(client.ran[len(tried)])
         was_killed = any(ran.code == -signal.SIGKILL for tried in attempts for ran in tried)
-        return broken, bool(struck) or was_killed
+        return broken, bool(struck) or was_killed or not plan.echoes
 
     def _foreign(self, plan: Schedule, folder: Path, port: int) -> Client | None:
         """Let somebody else's submission be received first, if the schedule needs its receipt."""
@@ -897,6 +1128,14 @@ def _files(folder: Path, submission: int) -> list[Path]:
     ]
 
 
+def _large(folder: Path) -> list[Path]:
+    """One document that no buffers of a connection can take whole."""
+    import samples  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return [samples.write(folder, "payslip-large.pdf", samples.pdf(500, size=9_500_000))]
+
+
 def _as_given(client: Client) -> dict[str, Any]:
     """The receipt as the sandbox wrote it, which is more than a result shows; {} if there is none."""
     receipts = [receipt for _, receipt in lab.ledger_rows(client.home).values() if receipt]
@@ -924,7 +1163,7 @@ def _after_faults(
 ) -> Iterator[tuple[str, str]]:
     """A run through faults ends received, unfinished, or as the faults allow."""
     allowed = {0, 6}
-    if _REFUSES & struck:
+    if (_REFUSES | _PAGES) & struck:
         allowed.add(5)
     if _WANTS_SIGN_IN & struck:
         allowed.add(4)
@@ -966,6 +1205,18 @@ def _once_more(last: Iterable[lab.Ran], seen: Seen) -> Iterator[tuple[str, str]]
             yield "resent", "one more run does not say that it is repeated"
     if seen.document_bytes:
         yield "resent", f"one more run sent {seen.document_bytes} bytes of documents"
+
+
+def _as_planned(
+    plan: Schedule, tried: Sequence[lab.Ran], document_bytes: int, files: Sequence[Path]
+) -> Iterator[tuple[str, str]]:
+    """What is certain of a single fault: how its runs end, and that no document goes twice without need."""
+    codes = tuple(ran.code for ran in tried)
+    if plan.codes and codes != plan.codes:
+        yield "other", f"the runs ended with {codes}, not with {plan.codes}: {_said(tried[0])}"
+    whole = sum(file.stat().st_size for file in files)
+    if plan.transfers is not None and document_bytes != plan.transfers * whole:
+        yield "resent", f"{document_bytes} bytes of documents of {whole} went through the fault"
 
 
 def _on_the_wire(phases: Sequence[Seen], *, submissions: int) -> Iterator[tuple[str, str]]:

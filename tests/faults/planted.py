@@ -44,8 +44,11 @@ BUGS = (
         (
             (
                 "send.py",
-                "    (known,) = plan([checked], far_side, ledger)\n",
-                ("    far_side.declare(checked)\n    (known,) = plan([checked], far_side, ledger)\n"),
+                "    (known,) = plan([checked], service, ledger)\n",
+                (
+                    "    service.declare(checked, may_be_received=True)\n"
+                    "    (known,) = plan([checked], service, ledger)\n"
+                ),
             ),
         ),
         "power",
@@ -55,7 +58,7 @@ BUGS = (
         (
             (
                 "send.py",
-                "    ledger.received(far_side.name, checked.key, delivery.receipt)\n",
+                "    ledger.received(service.name, checked.key, delivery.receipt)\n",
                 "",
             ),
             (
@@ -85,12 +88,14 @@ BUGS = (
         (
             (
                 "send.py",
-                "        except (answers.Forgotten, answers.Incomplete):\n            continue\n",
+                "        except (UnknownSubmission, IncompleteSubmission):\n            continue\n",
                 (
-                    "        except answers.Forgotten:\n"
+                    "        except IncompleteSubmission:\n"
+                    "            continue\n"
+                    "        except UnknownSubmission:\n"
                     "            submission = submission.again(submission.occurrence + 1)\n"
-                    "            ledger.plan(far_side.name, submission)\n"
-                    "            begin = lambda: far_side.declare(submission)\n"
+                    "            ledger.plan(service.name, submission)\n"
+                    "            begin = lambda **_: service.declare(submission, may_be_received=True)\n"
                     "            continue\n"
                 ),
             ),
@@ -101,16 +106,22 @@ BUGS = (
         "a further try sends the rest of the document only",
         (
             (
-                "wire.py",
-                "        stated = [*self._always, *headers]\n",
+                "service/http.py",
+                "        request = exchange.request\n        exchange.begin(connection)\n",
                 (
-                    "        if body[:4] == b'%PDF':\n"
-                    "            known, body = hash(body), body[_sent.get(hash(body), 0) :]\n"
-                    "            _sent[known] = _sent.get(known, 0) + 1024\n"
-                    "        stated = [*self._always, *headers]\n"
+                    "        request = exchange.request\n"
+                    "        if b''.join(request.body)[:4] == b'%PDF':\n"
+                    "            rest = b''.join(request.body)[_sent.get(request.path, 0) :]\n"
+                    "            _sent[request.path] = _sent.get(request.path, 0) + 1024\n"
+                    "            request = exchange.request = request._replace(body=(rest,))\n"
+                    "        exchange.begin(connection)\n"
                 ),
             ),
-            ("wire.py", "_ALWAYS = (\n", "_sent: dict = {}\n_ALWAYS = (\n"),
+            (
+                "service/http.py",
+                "_BLOCK = 256 * 1024\n",
+                "_sent: dict = {}\n_BLOCK = 256 * 1024\n",
+            ),
         ),
         "network",
     ),
@@ -118,17 +129,15 @@ BUGS = (
         "redirects are followed",
         (
             (
-                "wire.py",
-                "            answer = _answer(connection, most)\n",
+                "service/client.py",
+                "            raise UnexpectedPage(failures.of_redirect(response.status))\n",
                 (
-                    "            answer = _answer(connection, most)\n"
-                    "            if 300 <= answer.status < 400 and answer.status != 304:\n"
-                    "                there = __import__('urllib.parse').parse.urlsplit(answer.headers['location'])\n"
-                    "                return Wire(f'{there.scheme}://{there.netloc}', None).exchange(\n"
-                    "                    method, there.path, headers, body, deadline=deadline, most=most)\n"
+                    "            there = __import__('urllib.parse').parse.urlsplit(response.headers['location'])\n"
+                    "            url = f'{there.scheme}://{there.netloc}'\n"
+                    "            endpoint = __import__('docsend.address').address.Endpoint(url)\n"
+                    "            response = HttpClient(endpoint, url).exchange(request)\n"
                 ),
             ),
-            ("wire.py", "        raise Redirected(response.status_code)\n", "        pass\n"),
         ),
         "network",
     ),
@@ -137,17 +146,17 @@ BUGS = (
         (
             (
                 "sandbox/app.py",
-                "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n",
+                "        try:\n            async with asyncio.timeout(self._time_allowed(size)):\n",
                 (
-                    "    stored = __import__('pathlib').Path(_FAILED, request.url.path.replace('/', '_'))\n"
-                    "    try:\n        async with asyncio.timeout(_SECONDS_TO_ARRIVE):\n"
-                    "            if stored.exists():\n                return _problem(_failed())\n"
+                    "        stored = __import__('pathlib').Path(_FAILED, request.url.path.replace('/', '_'))\n"
+                    "        try:\n            async with asyncio.timeout(self._time_allowed(size)):\n"
+                    "                if stored.exists():\n                    return problem(_failed())\n"
                 ),
             ),
             (
                 "sandbox/app.py",
-                "    except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept\n",
-                "    except (OSError, sqlite3.Error):\n        stored.touch()\n",
+                "        except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept\n",
+                "        except (OSError, sqlite3.Error):\n            stored.touch()\n",
             ),
             (
                 "sandbox/app.py",
@@ -163,10 +172,54 @@ BUGS = (
         "tampering",
     ),
     Bug(
+        "a response is believed without its request's id",
+        (
+            (
+                "service/http.py",
+                "        if not self.is_trusted and (was_trusted or echoed_id is not None):\n",
+                "        self.is_trusted = True\n        if False:\n",
+            ),
+        ),
+        "network",
+    ),
+    Bug(
+        "a response with two lengths is believed",
+        (
+            (
+                "service/http.py",
+                "    if status < 200 or (lengths != 1 and",
+                "    if status < 200 or (lengths > 2 and",
+            ),
+        ),
+        "network",
+    ),
+    Bug(
+        "patience cuts a try that runs",
+        (
+            (
+                "service/client.py",
+                "        self._http = HttpClient(endpoint, url, limits)\n",
+                "        self._http = HttpClient(endpoint, url, limits._replace(grace_s=policy.total_s))\n",
+            ),
+        ),
+        "network",
+    ),
+    Bug(
+        "a page is a refusal whatever may have been received",
+        (
+            (
+                "service/client.py",
+                "is_refusal = failure.may_refuse and not call.may_be_received",
+                "is_refusal = failure.may_refuse",
+            ),
+        ),
+        "network",
+    ),
+    Bug(
         "a receipt is believed without looking whose it is",
         (
-            ("answers.py", "if receipt.key != checked.key or sent != named:", "if False:"),
-            ("answers.py", "if receipt is not None and receipt.key != key:", "if False:"),
+            ("service/responses.py", "    if sent != named:\n", "    if False:\n"),
+            ("service/responses.py", "    if receipt.key != key:\n", "    if False:\n"),
         ),
         "network",
     ),
@@ -190,11 +243,12 @@ BUGS = (
         "the session's token is written to the log",
         (
             (
-                "wire.py",
+                "service/http.py",
                 "        is_kept = False\n",
                 (
                     "        is_kept = False\n"
-                    "        __import__('sys').stderr.write(f\"{dict(headers).get(b'Authorization', b'').decode()}\\n\")\n"
+                    "        token = dict(exchange.request.headers).get(b'Authorization', b'')\n"
+                    "        __import__('sys').stderr.write(f'{token.decode()}\\n')\n"
                 ),
             ),
         ),
@@ -205,12 +259,11 @@ BUGS = (
         (
             (
                 "sandbox/store.py",
-                '            if state == "withdrawn":\n                raise withdrawn()\n            if declared',
+                '        if state == "withdrawn":\n            raise withdrawn()\n        if declared',
                 (
-                    '            if state == "withdrawn":\n'
-                    "                connection.execute('DELETE FROM submission WHERE owner = ? AND key = ?', place)\n"
-                    "                self._open(connection, place, declaration, branch)\n"
-                    "                return self._kept(connection, place), True\n            if declared"
+                    '        if state == "withdrawn":\n'
+                    "            connection.execute('DELETE FROM submission WHERE owner = ? AND key = ?', place)\n"
+                    "            return None\n        if declared"
                 ),
             ),
         ),

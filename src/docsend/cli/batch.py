@@ -12,7 +12,7 @@ from docsend.errors import ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.language import Phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from docsend.account import Account
     from docsend.batch import Batch, Outcome, Share
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docsend.preflight import Plan
     from docsend.report import Report
     from docsend.runner import Runner, Stages
+    from docsend.service.client import Pause
     from docsend.submission import Submission
 
 
@@ -126,14 +127,14 @@ def _send(session: "Session", batch: "Batch", plan: "Plan", report: "Report | No
     broken: LocalFailure | None = None
     with (
         session.ledger() as ledger,
-        _runner(session, batch, plan, ledger, account, jobs) as (runner, stages),
+        session.console.sending(plan) as progress,
+        _runner(session, batch, plan, ledger, account, jobs, progress.waiting) as (runner, stages),
     ):
         for row in batch.rows() if plan.faulty else ():
             if row.number in plan.faulty:
                 _tell(session, Outcome(row, "faulty", row.stated, problems=plan.faulty[row.number]), report)
         with (
             signals.noted(lambda: _stop(session, runner)) as came,
-            session.console.sending(plan) as progress,
             contextlib.closing(runner.outcomes(stages)) as outcomes,
         ):
             tally = progress.tally
@@ -171,21 +172,22 @@ def _runner(
     ledger: "Ledger",
     account: "Account | None",
     jobs: int,
+    show_pause: "Callable[[Pause], None]",
 ) -> "Iterator[tuple[Runner, Stages]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
     from docsend import send as journey  # noqa: PLC0415 - brings the network
     from docsend.runner import Runner, Stages, Steps  # noqa: PLC0415
 
     runner = Runner(batch, plan, jobs=jobs)
-    steps = Steps(runner, session.console.say)
-    with session.service(steps, account, jobs=runner.jobs, sleep=runner.sleep) as far_side:
-        required = journey.Required(far_side)
+    steps = Steps(runner, show_pause)
+    with session.service(steps, account, jobs=runner.jobs, sleep=runner.sleep) as service:
+        required = journey.Required(service)
         yield (
             runner,
             Stages(
-                plan=lambda checked: journey.plan(checked, far_side, ledger),
-                carry=lambda checked: journey.carry(checked, far_side, ledger, required),
-                keep=lambda deliveries: journey.keep(deliveries, far_side, ledger),
+                plan=lambda checked: journey.plan(checked, service, ledger),
+                carry=lambda checked, cleared: journey.carry(checked, cleared, service, ledger, required),
+                keep=lambda deliveries: journey.keep(deliveries, service, ledger),
             ),
         )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from docsend.cli.session import Session
     from docsend.ledger import Entry
-    from docsend.service import Service
+    from docsend.service.client import ServiceClient
 
 EXITS = (ExitCode.RECEIVED,)
 # Of the ones that ask the service, too.
@@ -95,11 +95,11 @@ def withdraw(session: "Session", key: Key) -> None:
         entry = session.kept(ledger, key)
         if entry.state != "received":
             with _service_of(session, entry) as service:
-                standing = service.withdraw(entry.key, signed=entry.to == "personal")
-            if standing.receipt is None:
+                status = service.withdraw(entry.key, signed=entry.to == "personal")
+            if status.receipt is None:
                 ledger.withdrawn(entry.service, entry.key)
             else:
-                ledger.received(entry.service, entry.key, standing.receipt)
+                ledger.received(entry.service, entry.key, status.receipt)
         entry = ledger.find(entry.service, entry.key) or entry
     if entry.state == "received":
         raise Refused(
@@ -109,7 +109,7 @@ def withdraw(session: "Session", key: Key) -> None:
     session.console.kept(entry, receipts.kept(entry))
 
 
-def _service_of(session: "Session", entry: "Entry") -> "AbstractContextManager[Service]":
+def _service_of(session: "Session", entry: "Entry") -> "AbstractContextManager[ServiceClient]":
     """Open the service that a submission was sent to, signed in if it is a personal one."""
     there = session.at(entry.service)
     account = there.needed_account() if entry.to == "personal" else None
@@ -117,20 +117,20 @@ def _service_of(session: "Session", entry: "Entry") -> "AbstractContextManager[S
 
 
 def _ask(session: "Session", entry: "Entry") -> None:
-    from docsend.answers import Forgotten  # noqa: PLC0415 - --help does without
+    from docsend.service.responses import UnknownSubmission  # noqa: PLC0415 - --help does without
 
     with _service_of(session, entry) as service:
         try:
-            standing = service.standing(entry.key, signed=entry.to == "personal")
-        except Forgotten:
+            status = service.status(entry.key, signed=entry.to == "personal")
+        except UnknownSubmission:
             session.console.say(Phrase("the service knows nothing of this submission"))
             return
-    told = Phrase("the service says: {state}", state=standing.state)
-    if standing.missing:
+    told = Phrase("the service says: {state}", state=status.state)
+    if status.missing:
         told = Phrase.counted(
             "the service says: {state}, lacking 1 document",
             "the service says: {state}, lacking {count} documents",
-            len(standing.missing),
-            state=standing.state,
+            len(status.missing),
+            state=status.state,
         )
     session.console.say(told)

@@ -85,19 +85,20 @@ def _finish_all(session: "Session", entries: "list[Entry]", ledger: "Ledger") ->
 
 
 def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
-    from docsend import answers, receipts, send  # noqa: PLC0415 - --help does without
+    from docsend import receipts, send  # noqa: PLC0415 - --help does without
     from docsend.console import Resumed  # noqa: PLC0415
+    from docsend.service.responses import UnknownSubmission  # noqa: PLC0415
     from docsend.watchers import Relay  # noqa: PLC0415
 
     account = there.account() if any(entry.to == "personal" for entry in entries) else None
     relay = Relay(there.console.lines())
-    with there.service(relay, account) as far_side:
+    with there.service(relay, account) as service:
         for entry in entries:
             error: DocsendError | None = None
             try:
                 with there.console.watching(entry.planned().documents) as relay.to:
-                    send.finish(entry, far_side, ledger)
-            except answers.Forgotten:
+                    send.finish(entry, service, ledger)
+            except UnknownSubmission:
                 error = Unfinished(Phrase("the service has no declaration of it"), _again(there, entry))
             except FaultySubmission as changed:
                 error = Unfinished(changed.message, _again(there, entry))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from docsend import address
 from docsend.console import NOT_THE_INSTITUTE, Console
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.language import Phrase
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from docsend.credentials import Booklets, Vault
     from docsend.ledger import Entry, Ledger
     from docsend.senders import Senders
-    from docsend.service import Service, Watcher
+    from docsend.service.client import ServiceClient, Watcher
 
 _IMPATIENT_S = 5.0
 _SHORTEST_KEY = 8
@@ -175,13 +176,13 @@ class Session:
         *,
         jobs: int = 1,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> Iterator["Service"]:
+    ) -> Iterator["ServiceClient"]:
         """Open the chosen service; `sandbox` is the one that runs, or one inside this process.
 
         Up to `jobs` threads may call it at the same time; `sleep` is how they wait.
         """
-        from docsend.patience import Patience  # noqa: PLC0415
-        from docsend.service import Service  # noqa: PLC0415 - brings sockets and TLS
+        from docsend.service.client import ServiceClient  # noqa: PLC0415 - brings httpx
+        from docsend.service.retry import Clock, RetryPolicy  # noqa: PLC0415
 
         endpoint = self.settings.chosen_endpoint()
         with contextlib.ExitStack() as opened:
@@ -194,9 +195,11 @@ class Session:
                 )
                 url = opened.enter_context(server.beside(self.settings.sandbox_data))
             self.console.detail(Phrase("the service's address: {url}", url=url))
-            patience = Patience(self.settings.patience_s)
+            if endpoint.unread:
+                self.console.say_once(address.unread_warning(endpoint.unread))
+            policy = RetryPolicy(self.settings.patience_s)
             yield opened.enter_context(
-                Service(endpoint, url, patience, watcher, account, jobs=jobs, sleep=sleep)
+                ServiceClient(endpoint, url, policy, watcher, account, jobs=jobs, clock=Clock(sleep=sleep))
             )
 
 

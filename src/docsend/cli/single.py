@@ -164,19 +164,19 @@ def _deliver_watched(
 ) -> "Delivery":
     from docsend import receipts  # noqa: PLC0415
 
-    service = session.settings.chosen_endpoint().name
-    if (known := ledger.find(service, checked.key)) and (before := receipts.delivered(known)):
+    name = session.settings.chosen_endpoint().name
+    if (known := ledger.find(name, checked.key)) and (before := receipts.delivered(known)):
         return before
     from docsend import send as journey  # noqa: PLC0415 - brings the network, which a repeated run needs not
 
     try:
         with (
             session.console.watching(checked.documents) as watcher,
-            session.service(watcher, account) as far_side,
+            session.service(watcher, account) as service,
         ):
-            return journey.deliver(checked, far_side, ledger)
+            return journey.deliver(checked, service, ledger)
     except KeyboardInterrupt as stop:
-        raise Interrupted.by(stop, *_how_far(checked, service, ledger)) from None
+        raise Interrupted.by(stop, *_how_far(checked, name, ledger)) from None
 
 
 def _next_occurrence(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> "CheckedSubmission":

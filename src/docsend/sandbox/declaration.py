@@ -93,17 +93,19 @@ class _Errors:
         return value
 
 
-def read(body: bytes, catalog: Catalog, *, is_signed_in: bool) -> Declaration:
-    """Read a declaration and hold it against every rule; raise the Refusal that the contract names."""
-    raw = _parsed(body)
+def destination_of(raw: Mapping[str, Any], catalog: Catalog) -> Destination | None:
+    """Return the destination that a declaration names; None if the catalog has none such."""
+    return catalog.destinations.get(raw["to"]) if isinstance(raw.get("to"), str) else None
+
+
+def read(raw: dict[str, Any], catalog: Catalog) -> Declaration:
+    """Hold a declaration against every rule; raise the Refusal that the contract names."""
     errors = _Errors()
     errors.members("", raw, _MEMBERS, optional={"identity"})  # which a personal declaration does not have
-    destination = catalog.destinations.get(raw["to"]) if isinstance(raw.get("to"), str) else None
+    destination = destination_of(raw, catalog)
     if destination is None:
         errors.add("/to", "unknown-destination", "is no destination of the catalog")
         raise _invalid(errors)
-    if destination.is_personal and not is_signed_in:
-        raise Refusal(401, "sign-in-needed", "the personal service needs a session")
     documents = _documents(raw.get("documents"), destination, errors)
     resident = _IDENTITIES[destination.identity](raw.get("identity", _ABSENT), errors)
     online = _subject_category_and_type(raw, destination, catalog, errors)
@@ -154,7 +156,8 @@ def refuse_what_is_not_required(read: Declaration, pending: Sequence[Mapping[str
         raise Refusal(422, "required-documents-pending", detail, {"required": waiting})
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
+def parsed(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a declaration, judged by its form only; refuse anything else with 400."""
     try:
         raw = json.loads(
             body.decode("utf-8"), object_pairs_hook=_no_twins, parse_float=_no_float, parse_constant=_no_float

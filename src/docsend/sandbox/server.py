@@ -20,6 +20,8 @@ from docsend import catalog, disk, signals
 from docsend.errors import LocalFailure, UsageFault
 from docsend.sandbox.accounts import SESSION_S, Accounts
 from docsend.sandbox.app import Sandbox
+from docsend.sandbox.body import time_allowed
+from docsend.sandbox.middleware import Protocol
 from docsend.sandbox.store import Store
 
 if TYPE_CHECKING:
@@ -37,13 +39,22 @@ _LOCKED_BYTE = 2**30
 
 
 @contextlib.contextmanager
-def beside(folder: Path, *, session_s: float = SESSION_S) -> Iterator[str]:
-    """Give the address of a sandbox over this folder: the running one, or one inside this process."""
+def beside(
+    folder: Path,
+    *,
+    session_s: float = SESSION_S,
+    offered: bytes | None = None,
+    time_allowed: Callable[[int], float] = time_allowed,
+) -> Iterator[str]:
+    """Give the address of a sandbox over this folder: the running one, or one inside this process.
+
+    The one inside may offer another catalog than docsend's, and allow a request another time for its bytes.
+    """
     running = running_at(folder)
     if running is not None:
         yield running
         return
-    with _opened(folder, 0, session_s) as (server, listener):
+    with _opened(folder, 0, session_s, offered=offered, time_allowed=time_allowed) as (server, listener):
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
@@ -115,7 +126,14 @@ def _until_a_signal(server: uvicorn.Server, listener: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[_Server, socket.socket]]:
+def _opened(
+    folder: Path,
+    port: int,
+    session_s: float,
+    *,
+    offered: bytes | None = None,
+    time_allowed: Callable[[int], float] = time_allowed,
+) -> Iterator[tuple[_Server, socket.socket]]:
     try:
         store = Store(folder)
     except (OSError, sqlite3.Error) as error:
@@ -126,7 +144,6 @@ def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[_Server
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener,
     ):
         accounts = Accounts(store.database, session_s=session_s)
-        body = catalog.BUNDLED.read_bytes()
         if sys.platform != "win32":  # there it would let two programs share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -137,8 +154,11 @@ def _opened(folder: Path, port: int, session_s: float) -> Iterator[tuple[_Server
                 f"port {port} cannot be used: {error.strerror}", "--port 0 picks a free one"
             ) from error
         config = uvicorn.Config(
-            Sandbox(store, accounts, catalog.Catalog(body), body).app(),
-            http="h11",
+            Sandbox(
+                store, accounts, offered or catalog.BUNDLED.read_bytes(), time_allowed=time_allowed
+            ).app(),
+            http=Protocol,
+            ws="none",
             loop="asyncio",
             lifespan="off",
             log_config=None,

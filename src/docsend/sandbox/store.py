@@ -84,18 +84,19 @@ class Store:
     def declare(self, place: Place, declaration: Declaration, branch: str) -> tuple[Kept, bool]:
         """Open a submission, or find it; say whether it is new. Refuses other content under the key."""
         with self.database.transaction() as connection:
-            row = connection.execute(
-                "SELECT state, declaration FROM submission WHERE owner = ? AND key = ?", place
-            ).fetchone()
-            if row is None:
-                self._open(connection, place, declaration, branch)
-                return self._kept(connection, place), True
-            state, declared = row
-            if state == "withdrawn":
-                raise withdrawn()
-            if declared != declaration.canonical:
-                raise Refusal(409, "key-reused", "another declaration has this key")
-            return self._kept(connection, place), False
+            known = self._declared(connection, place, declaration.canonical)
+            if known is not None:
+                return known, False
+            self._open(connection, place, declaration, branch)
+            return self._kept(connection, place), True
+
+    def declared(self, place: Place, declaration: bytes) -> Kept | None:
+        """Return what is kept under this declaration's key, None if nothing is.
+
+        Refuses with 409 a key that was withdrawn or that another declaration has.
+        """
+        with self.database.transaction() as connection:
+            return self._declared(connection, place, declaration)
 
     def knows(self, place: Place) -> bool:
         with self.database.transaction() as connection:
@@ -191,6 +192,19 @@ class Store:
         return kept
 
     # -- how ---------------------------------------------------------------------------------------------
+
+    def _declared(self, connection: sqlite3.Connection, place: Place, declaration: bytes) -> Kept | None:
+        row = connection.execute(
+            "SELECT state, declaration FROM submission WHERE owner = ? AND key = ?", place
+        ).fetchone()
+        if row is None:
+            return None
+        state, declared = row
+        if state == "withdrawn":
+            raise withdrawn()
+        if declared != declaration:
+            raise Refusal(409, "key-reused", "another declaration has this key")
+        return self._kept(connection, place)
 
     def _open(
         self, connection: sqlite3.Connection, place: Place, declaration: Declaration, branch: str

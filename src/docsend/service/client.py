@@ -1,0 +1,357 @@
+"""The calls of the contract (docs/contract.md), each as a method.
+
+What they keep:
+- a retry repeats the same request under the same key, and every call here is one that cannot duplicate;
+- a response that is not what the contract says is a failure, never a success;
+- nothing waits for ever: every exchange has a deadline, and patience limits for how long it is tried again.
+
+It knows no console: what a person should see goes to a `Watcher`. Bytes and sockets are `http`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from docsend.catalog import MOST_BYTES
+from docsend.errors import SignInNeeded, Unfinished
+from docsend.language import Phrase
+from docsend.service import failures, responses
+from docsend.service.failures import ContractViolation, Failure, NoResponse, UnexpectedPage
+from docsend.service.http import LIMITS, HttpClient, Limits, Request
+from docsend.service.responses import OpenSubmission, ServiceInfo
+from docsend.service.retry import CLOCK, CircuitBreaker, ConcurrencyLimit
+from docsend.submission import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from docsend.account import Account
+    from docsend.address import Endpoint
+    from docsend.credentials import Credentials
+    from docsend.service.certificates import Tls
+    from docsend.service.http import Header
+    from docsend.service.responses import Response, Sendable, SubmissionStatus
+    from docsend.service.retry import Clock, RetryPolicy
+    from docsend.submission import CheckedSubmission, Document, PlannedSubmission, Receipt, RequiredDocument
+
+_T = TypeVar("_T")
+
+_JSON = ((b"Content-Type", b"application/json"),)
+_SHORTEST_PAUSE_S = 0.02
+_TOO_MANY_REQUESTS = 429
+_WORTH_REPEATING = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
+_LOOKS_FOR_A_NAME = 2
+
+
+class Watcher(Protocol):
+    """Somebody who wants to see how a call goes. Its methods may be called in another thread."""
+
+    def declared(self, missing_bytes: int) -> None:
+        """The service has the declaration and lacks documents of so many bytes."""
+
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        """So many bytes of the document have left; the number falls back to 0 when a try is repeated."""
+
+    def arrived(self, document: Document) -> None:
+        """The service has the whole document."""
+
+    def waiting(self, pause: Pause) -> None:
+        """A try failed, or may not begin yet; the next one begins after this pause."""
+
+
+class Pause(NamedTuple):
+    """Why and for how many seconds a call waits, and how many are left in which further tries may begin."""
+
+    reason: Phrase
+    seconds: float
+    patience_left_s: float
+
+
+class _Call(NamedTuple):
+    """A request as it is made, the same at every try, and what the client has to know of it."""
+
+    request: Request
+    document: Document | None = None
+    is_signed: bool = False
+    may_be_received: bool = True
+
+
+class ServiceClient:
+    """One service at one address. Use it as a context manager: connections are kept for the calls inside."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        policy: RetryPolicy,
+        watcher: Watcher,
+        account: Account | None = None,
+        *,
+        jobs: int = 1,
+        clock: Clock = CLOCK,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """Make the client of the service at `url`: the endpoint's own, or that of the sandbox in the process.
+
+        Calls about what is personal carry the token of `account`, which was made for this endpoint alone. Up
+        to `jobs` threads may call at the same time.
+        """
+        self.name = endpoint.name
+        self._url = url
+        self._policy = policy
+        self._watcher = watcher
+        self._account = account
+        self._http = HttpClient(endpoint, url, limits)
+        self._clock = clock
+        self._breaker = CircuitBreaker(clock.now)
+        self._concurrency = ConcurrencyLimit(jobs, clock.now)
+
+    def __enter__(self) -> ServiceClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what is on its way, in whichever thread, and close all connections."""
+        self._http.close()
+
+    @property
+    def tls(self) -> Tls | None:
+        """How the connection made last is encrypted; None if it is not."""
+        return self._http.tls
+
+    # -- the calls of the contract -----------------------------------------------------------------------
+
+    def catalog(self, etag: str | None) -> tuple[bytes, str] | None:
+        """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
+        headers = ((b"If-None-Match", etag.encode("ascii")),) if etag else ()
+        request = Request("GET", "/v1/catalog", headers, most=MOST_BYTES)
+        return self._make(_Call(request), responses.read_catalog)
+
+    def look(self) -> ServiceInfo:
+        """Ask for the catalog, to see whether the service is there, and what time it is there."""
+        return self._make(_Call(Request("GET", "/v1/catalog", most=MOST_BYTES)), responses.read_info)
+
+    def sign_in(self, credentials: Credentials) -> tuple[str, float]:
+        """Return a token and the seconds that it lasts; raise SignInNeeded if the service refuses.
+
+        A try that may have reached the service is not repeated: each one counts towards a lock.
+        """
+        body = canonical({"code": credentials.code, "password": credentials.password})
+        request = Request("POST", "/v1/session", _JSON, (body,), is_repeatable=False)
+        return self._make(_Call(request), responses.read_session)
+
+    def sign_out(self, token: str) -> None:
+        """End a session; one that the service does not know any more has ended."""
+        request = Request("DELETE", "/v1/session", (_bearer(token),))
+        self._make(_Call(request), responses.read_sign_out)
+
+    def required(self) -> tuple[RequiredDocument, ...]:
+        """Ask which documents the signed-in person has to send."""
+        return self._make(_Call(Request("GET", "/v1/required"), is_signed=True), responses.read_required)
+
+    def declare(self, checked: CheckedSubmission, *, may_be_received: bool) -> OpenSubmission | Receipt:
+        """Declare a submission before any of its documents; the receipt comes back if it has one already.
+
+        `may_be_received` says whether an earlier try may have brought it to its receipt: then nothing but
+        the service itself can say that it is refused.
+        """
+        request = Request("PUT", _submission(checked.key), _JSON, (checked.declared,))
+        call = _Call(request, is_signed=checked.is_signed, may_be_received=may_be_received)
+        found = self._make(call, lambda response: responses.read_declare(response, checked))
+        return self._begun(checked, found)
+
+    def reopen(self, planned: PlannedSubmission) -> OpenSubmission | Receipt:
+        """Ask what is missing of what an earlier run declared; raise UnknownSubmission if none did."""
+        call = _Call(Request("GET", _submission(planned.key)), is_signed=planned.is_signed)
+        found = self._make(call, lambda response: responses.read_status_of(response, planned))
+        return self._begun(planned, found)
+
+    def put(self, submission: Sendable, document: Document, content: bytes, *, may_be_received: bool) -> None:
+        """Send one document under its digest; raise UnknownSubmission if the declaration is gone."""
+        path = f"{_submission(submission.key)}/documents/{document.sha256}"
+        call = _Call(Request("PUT", path, body=(content,)), document, submission.is_signed, may_be_received)
+        self._make(call, responses.read_put)
+        self._watcher.arrived(document)
+
+    def send(self, submission: Sendable) -> Receipt:
+        """Ask for the receipt; raise IncompleteSubmission or UnknownSubmission if something is lacking."""
+        call = _Call(Request("POST", f"{_submission(submission.key)}/send"), is_signed=submission.is_signed)
+        return self._make(call, lambda response: responses.read_send(response, submission))
+
+    def status(self, key: str, *, signed: bool) -> SubmissionStatus:
+        """Ask what became of a key; raise UnknownSubmission if the service does not know it."""
+        call = _Call(Request("GET", _submission(key)), is_signed=signed)
+        return self._make(call, lambda response: responses.read_status(response, key))
+
+    def withdraw(self, key: str, *, signed: bool) -> SubmissionStatus:
+        """Fence a key off: nothing can be received under it any more, unless it has been already."""
+        call = _Call(Request("DELETE", _submission(key)), is_signed=signed)
+        return self._make(call, lambda response: responses.read_withdraw(response, key))
+
+    def _begun(self, submission: Sendable, found: OpenSubmission | Receipt) -> OpenSubmission | Receipt:
+        if isinstance(found, OpenSubmission):
+            missing = [document.size for document in submission.documents if document.sha256 in found.missing]
+            self._watcher.declared(sum(missing))
+        return found
+
+    # -- how a call is made ------------------------------------------------------------------------------
+
+    def _make(self, call: _Call, read: Callable[[Response], _T]) -> _T:
+        """Make one call, repeated for as long as patience lasts; raise Unfinished when it is over.
+
+        Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
+        cannot duplicate: the service answers to the key.
+        """
+        tries = _Tries(self._policy.total_s, self._clock.now)
+        pause_s = 0.0
+        while True:
+            self._await_turn(tries, pause_s)
+            asked_to_wait = None
+            try:
+                exchange = self._signed_exchange if call.is_signed else self._exchange
+                response = exchange(call, call.request)
+                if response.status not in _WORTH_REPEATING or not call.request.is_repeatable:
+                    return self._read(response, read)
+                failure = failures.busy(response.status)
+                asked_to_wait = responses.retry_after(response)
+                if response.status == _TOO_MANY_REQUESTS:
+                    self._concurrency.record_too_many()
+            except NoResponse as error:
+                failure = error.failure
+                if error.may_have_arrived and not call.request.is_repeatable:
+                    raise failure._replace(hint=_NOT_REPEATED).error(self._url) from None
+            except ContractViolation as error:
+                failure = error.failure
+            tries.record(failure)
+            self._breaker.record_failure(failure.message)
+            if failure.is_lasting or tries.has_looked_enough:
+                is_refusal = failure.may_refuse and not call.may_be_received
+                raise failure.error(self._url, is_refusal=is_refusal)
+            if asked_to_wait:
+                self._concurrency.hold(asked_to_wait)
+            elif tries.left_s <= 0:
+                raise failure.error(self._url)
+            pause_s = 0.0 if asked_to_wait else self._policy.pause_s(tries.failures)
+
+    def _await_turn(self, tries: _Tries, pause_s: float) -> None:
+        """Wait for this call's own pause, for one that the service asked of all, and for the circuit breaker.
+
+        No pause outlasts patience, for then the last try begins; but one that the service asked for is kept,
+        and if that is too long the call ends.
+        """
+        while True:
+            asked_s = self._concurrency.wait_s()
+            if asked_s > max(tries.left_s, 0):
+                raise self._given_up(tries, asked_s)
+            if self._breaker.has_failed_for(self._policy.total_s) and tries.failures == 0:
+                raise self._given_up(tries, None)
+            pause_s = max(asked_s, min(max(pause_s, self._breaker.wait_s()), tries.left_s))
+            if pause_s < _SHORTEST_PAUSE_S:
+                return
+            reason = tries.failure.message if tries.failure else self._breaker.reason
+            self._watcher.waiting(Pause(reason, pause_s, tries.left_s))
+            self._clock.sleep(pause_s)
+            pause_s = 0.0
+
+    def _given_up(self, tries: _Tries, asked_s: float | None) -> Unfinished:
+        """Make the error of a call whose patience is over before it could try again."""
+        reason = tries.failure.message if tries.failure else self._breaker.reason
+        hint = Phrase("nothing is lost: run the same command again")
+        if asked_s:
+            hint = Phrase(
+                "nothing is lost: in {seconds:.0f} s, as the service asks, run the same command again",
+                seconds=asked_s,
+            )
+        cause = tries.failure.code if tries.failure else "service-busy"
+        return Unfinished(Phrase("{trouble}: {url}", trouble=reason, url=self._url), hint, cause=cause)
+
+    def _read(self, response: Response, read: Callable[[Response], _T]) -> _T:
+        """Read a response; one that the contract knows shows that the service works, also if it refuses."""
+        try:
+            result = read(response)
+        except ContractViolation:
+            raise
+        except Exception:
+            self._breaker.record_success()
+            raise
+        self._breaker.record_success()
+        self._concurrency.record_success()
+        return result
+
+    def _signed_exchange(self, call: _Call, request: Request) -> Response:
+        """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
+        if self._account is None:
+            raise SignInNeeded(
+                Phrase("the personal service needs a sign-in"), Phrase("`docsend login` signs in")
+            )
+        token = self._account.token(self.sign_in)
+        response = self._exchange(call, _with_token(request, token))
+        if response.status == 401:
+            token = self._account.token(self.sign_in, instead_of=token)
+            response = self._exchange(call, _with_token(request, token))
+            if response.status == 401:
+                raise self._account.refused(
+                    SignInNeeded(
+                        Phrase("the service does not accept the session that it has just given"),
+                        Phrase("`docsend login` signs in"),
+                    )
+                )
+        return response
+
+    def _exchange(self, call: _Call, request: Request) -> Response:
+        """Send one request and read its response, when it is this thread's turn."""
+        document = call.document
+        with self._concurrency:
+            response = self._http.exchange(
+                request, (lambda sent: self._watcher.sent(document, sent)) if document else None
+            )
+        if 300 <= response.status < 400 and response.status != 304:
+            raise UnexpectedPage(failures.of_redirect(response.status))
+        if response.status not in _WORTH_REPEATING and (page := failures.of_page(response)):
+            raise UnexpectedPage(page)
+        return response
+
+
+class _Tries:
+    """The tries of one call so far, and for how long another one may begin."""
+
+    def __init__(self, total_s: float, now: Callable[[], float]) -> None:
+        self._now = now
+        self._ends = now() + total_s
+        self.failures = 0
+        self.failure: Failure | None = None
+        self._looks = 0
+
+    def record(self, failure: Failure) -> None:
+        self.failures += 1
+        self.failure = failure
+        self._looks = self._looks + 1 if failure.code == "name-unknown" else 0
+
+    @property
+    def left_s(self) -> float:
+        return self._ends - self._now()
+
+    @property
+    def has_looked_enough(self) -> bool:
+        """Whether a name was looked up twice, and is not known."""
+        return self._looks >= _LOOKS_FOR_A_NAME
+
+
+_NOT_REPEATED = Phrase("nothing is lost: try again")
+
+
+def _submission(key: str) -> str:
+    return f"/v1/submissions/{key}"
+
+
+def _with_token(request: Request, token: str) -> Request:
+    return request._replace(headers=(*request.headers, _bearer(token)))
+
+
+def _bearer(token: str) -> Header:
+    return b"Authorization", f"Bearer {token}".encode("ascii")

@@ -1,0 +1,291 @@
+"""Why a request came to nothing: a few fixed classes, each with its code, its words and its cure.
+
+The codes stand in the JSON of a run that failed, in `docsend doctor` and behind `--verbose`.
+"""
+
+from __future__ import annotations
+
+import errno
+import html
+import re
+import socket
+import ssl
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+from docsend.errors import DocsendError, Refused, Unfinished, UsageFault
+from docsend.language import Phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docsend.service.responses import Response
+
+Code: TypeAlias = Literal[
+    "name-unknown",
+    "connection-refused",
+    "no-route",
+    "timed-out",
+    "connection-broken",
+    "certificate-authority",
+    "certificate-name",
+    "certificate-date",
+    "certificate-invalid",
+    "encryption-failed",
+    "proxy-authentication",
+    "proxy-refused",
+    "redirected",
+    "page-instead",
+    "limit-on-the-way",
+    "contract-broken",
+    "service-busy",
+]
+Step: TypeAlias = Literal["connecting", "asking the proxy", "encrypting", "sending", "waiting", "reading"]
+
+# httpx's trace events, by the last part of their names.
+STEPS: dict[str, Step] = {
+    "connect_tcp": "connecting",
+    "start_tls": "encrypting",
+    "send_request_headers": "sending",
+    "send_request_body": "sending",
+    "receive_response_headers": "waiting",
+    "receive_response_body": "reading",
+}
+_WHILE: dict[Step, Phrase] = {
+    "connecting": Phrase("while connecting"),
+    "asking the proxy": Phrase("while asking the proxy"),
+    "encrypting": Phrase("while setting up encryption"),
+    "sending": Phrase("while sending"),
+    "waiting": Phrase("while waiting for the response"),
+    "reading": Phrase("while reading the response"),
+}
+_TRY_LATER = Phrase("nothing is lost: run the same command again")
+_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES})
+# OpenSSL's verification errors (x509_vfy.h).
+_NAME_MISMATCHES = frozenset({62, 63, 64})
+_DATES = frozenset({9, 10})
+_AUTHORITIES = frozenset({2, 18, 19, 20, 21})
+_EXPIRED = 10
+_TITLE = re.compile(rb"<title[^<>]{0,200}>([^<]{0,300})", re.IGNORECASE)
+_LONGEST_TITLE, _LONGEST_SERVER = 80, 40
+_FORBIDDEN, _TOO_LARGE, _SIGN_IN_TO_NETWORK = 403, 413, 511  # the last: RFC 6585, 6
+
+
+class Failure(NamedTuple):
+    """One class of failure with its words. A `lasting` one cannot get better by trying again at once.
+
+    `is_for_all` says that no other request to this service would fare better now.
+    """
+
+    code: Code
+    message: Phrase
+    hint: Phrase = _TRY_LATER
+    is_lasting: bool = False
+    is_for_all: bool = False
+    is_of_settings: bool = False
+    may_refuse: bool = False  # a refusal for good, if nothing of the submission may have arrived
+
+    def error(self, url: str, *, is_refusal: bool = False) -> DocsendError:
+        """Make the error that a call ends with, by what the caller should do next."""
+        kind = UsageFault if self.is_of_settings else Refused if is_refusal else Unfinished
+        message = Phrase("{trouble}: {url}", trouble=self.message, url=url)
+        error = kind(message, self.hint, cause=self.code)
+        error.is_for_all = self.is_for_all or error.is_for_all
+        return error
+
+
+class NoResponse(Exception):
+    """A request that got no response; `may_have_arrived` unless nothing of it has left."""
+
+    def __init__(self, failure: Failure, *, may_have_arrived: bool) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.may_have_arrived = may_have_arrived
+
+
+class ContractViolation(Exception):
+    """A response that the contract does not know."""
+
+    def __init__(self, why: Phrase) -> None:
+        super().__init__(why)
+        self.failure = Failure(
+            "contract-broken", Phrase("the response is not what the contract says ({why})", why=why)
+        )
+
+
+class UnexpectedPage(ContractViolation):
+    """A web page or a redirect, of whatever stands at the address or on the way to it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def timed_out(step: Step) -> Failure:
+    return Failure("timed-out", Phrase("timed out {step}", step=_WHILE[step]))
+
+
+def broken_off(step: Step) -> Failure:
+    return Failure("connection-broken", Phrase("the connection broke off {step}", step=_WHILE[step]))
+
+
+def busy(status: int) -> Failure:
+    return Failure("service-busy", Phrase("the service answered {status}", status=status))
+
+
+def of_error(error: Exception, step: Step, url: str, proxy: str | None) -> Failure:
+    """Name the class of what httpx raised, by the system's error behind it.
+
+    While a connection is made through a proxy, it is the proxy's host that cannot be found or reached.
+    """
+    host = urlsplit(proxy if proxy and step in ("connecting", "asking the proxy") else url).hostname or "?"
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _of_certificate(cause)
+        if type(cause).__name__ == "ProxyError":
+            return _of_proxy(str(cause))
+        if isinstance(cause, TimeoutError) or type(cause).__name__.endswith("Timeout"):
+            return timed_out(step)
+        if found := _of_system(cause, host):
+            return found
+        if isinstance(cause, ssl.SSLError) and step == "encrypting":
+            return Failure("encryption-failed", Phrase("no encryption could be agreed on with the service"))
+    return broken_off(step)
+
+
+def _of_system(error: BaseException, host: str) -> Failure | None:
+    if isinstance(error, socket.gaierror):
+        return Failure(
+            "name-unknown",
+            Phrase("no address is known for {host}", host=host),
+            Phrase("is the name right, and this machine on the network? Then run the same command again"),
+            is_for_all=True,
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return Failure("connection-refused", Phrase("{host} refuses connections", host=host))
+    if isinstance(error, OSError) and error.errno in _NO_ROUTE:
+        return Failure("no-route", Phrase("there is no way to {host} from here", host=host))
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _of_certificate(error: ssl.SSLCertVerificationError) -> Failure:
+    """Name what a certificate lacks: exit 2, since only other settings, or another service, will help."""
+    code = getattr(error, "verify_code", None)
+    if code in _NAME_MISMATCHES:
+        known: Code = "certificate-name"
+        message = Phrase("the service's certificate is for another name")
+        hint = Phrase(
+            "is the address right? A proxy or a sign-in page of the network may answer in its place"
+        )
+    elif code in _DATES:
+        known = "certificate-date"
+        message = (
+            Phrase("the service's certificate has expired")
+            if code == _EXPIRED
+            else Phrase("the service's certificate is not valid yet")
+        )
+        hint = Phrase("is this machine's clock right? Then the service needs a new certificate")
+    elif code in _AUTHORITIES:
+        return unknown_authority(None)
+    else:
+        known = "certificate-invalid"
+        message = Phrase("the service's certificate cannot be verified")
+        hint = Phrase("`docsend doctor` looks at the way to the service")
+    return Failure(known, message, hint, is_lasting=True, is_for_all=True, is_of_settings=True)
+
+
+def unknown_authority(issuer: str | None) -> Failure:
+    """Name a certificate by an authority that is not trusted, with the authority's name if it is known."""
+    message = Phrase("the service's certificate is by an authority that this machine does not trust")
+    if issuer is not None:
+        message = Phrase(
+            "the service's certificate is by {issuer}, which this machine does not trust", issuer=issuer
+        )
+    hint = Phrase(
+        "if your organisation inspects connections, name its authority with ca_file in config.toml, or add "
+        "it to the system's trust store"
+    )
+    return Failure(
+        "certificate-authority", message, hint, is_lasting=True, is_for_all=True, is_of_settings=True
+    )
+
+
+def _of_proxy(said: str) -> Failure:
+    """Name why a proxy made no connection; of what it said only the status is shown."""
+    status = said[:3]
+    if status == "407" or "authentication" in said.lower():
+        return Failure(
+            "proxy-authentication",
+            Phrase("the proxy asks for a name and a password"),
+            Phrase("put them into the proxy's address: http://NAME:PASSWORD@proxy.example:3128"),
+            is_lasting=True,
+            is_for_all=True,
+            is_of_settings=True,
+        )
+    hint = Phrase("does the proxy allow the service's address? NO_PROXY names what is reached without one")
+    if status.isdigit():
+        return Failure(
+            "proxy-refused", Phrase("the proxy refused the connection ({status})", status=status), hint
+        )
+    return Failure("proxy-refused", Phrase("the proxy refused the connection"), hint)
+
+
+def of_redirect(status: int) -> Failure:
+    """Name a redirect. Invariant 5: it would carry documents and tokens to somebody else."""
+    return Failure(
+        "redirected",
+        Phrase("the address sends elsewhere ({status}), and redirects are not followed", status=status),
+        Phrase("is the address right? A network's sign-in page answers like this, too"),
+        is_lasting=True,
+        is_for_all=True,
+    )
+
+
+def of_page(response: Response) -> Failure | None:
+    """Name a web page that came instead of a response; None if it is not one."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("text/html", "application/xhtml+xml") and response.body.lstrip()[:1] != b"<":
+        return None
+    status, page = response.status, _described(response)
+    if status == _TOO_LARGE:
+        return Failure(
+            "limit-on-the-way",
+            Phrase(
+                "something on the way to the service lets no request of this size pass: {page}", page=page
+            ),
+            Phrase("smaller documents may pass; else who runs the proxy or firewall can raise its limit"),
+            is_lasting=True,
+            may_refuse=True,
+        )
+    message = Phrase("a web page was answered: {page}", page=page)
+    if status < 400 or status == _SIGN_IN_TO_NETWORK:
+        return Failure(
+            "page-instead",
+            message,
+            Phrase("is it the service's base address? A network's sign-in page answers like this, too"),
+            is_lasting=True,
+            is_for_all=True,
+        )
+    if status == _FORBIDDEN:
+        hint = Phrase(
+            "a proxy or firewall on the way forbids it: ask who runs it, with the title of its page"
+        )
+        return Failure("page-instead", message, hint, is_lasting=True, may_refuse=True)
+    hint = Phrase("is it the service's base address?")
+    return Failure("page-instead", message, hint, is_lasting=status < 500)
+
+
+def _described(response: Response) -> str:
+    """Describe a page by its title, its server and its status; foreign text, shortened."""
+    found = _TITLE.search(response.body[:65536])
+    title = " ".join(html.unescape(found[1].decode("utf-8", "replace")).split()) if found else ""
+    server = " ".join(response.headers.get("server", "").split())
+    parts = [f'"{title[:_LONGEST_TITLE]}"'] if title else []
+    parts += [server[:_LONGEST_SERVER]] if server else []
+    return ", ".join([*parts, str(response.status)])

@@ -1,0 +1,551 @@
+"""The HTTP client: one request to one service and its response, before a deadline. The only user of httpx.
+
+httpx limits single reads and writes, not an exchange, and trusts what a connection carries. So this module
+adds what invariants 5 and 6 need, by httpx's public interface alone:
+
+- a deadline for the whole exchange: a watchdog shuts the socket down, whatever the service drips;
+- an id in each request that its response has to carry: bytes behind one response are never the next one;
+- responses of a bounded size, uncompressed, with exactly one statement of their length;
+- whether a request may have arrived, for each kind of failure;
+- Ctrl-C: an exchange of the main thread runs in a worker thread and is left behind if it does not end.
+
+It uses httpx's transport rather than its `Client`, which costs a third more processor time a request, and of
+which redirects, cookies, environment and decoders would only be turned off (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import socket
+import ssl
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from docsend import __version__
+from docsend.errors import UsageFault
+from docsend.language import Phrase
+from docsend.service import failures
+from docsend.service.certificates import Tls, issuer_of, tls_of
+from docsend.service.failures import ContractViolation, NoResponse
+from docsend.service.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from docsend.address import Endpoint
+
+
+@contextlib.contextmanager
+def _click_hidden() -> Iterator[None]:
+    """Hide click: httpx would import its own command line with it, and rich, for twice the start-up time."""
+    click = sys.modules.get("click")
+    sys.modules["click"] = None  # type: ignore[assignment]  # makes an import fail
+    try:
+        yield
+    finally:
+        del sys.modules["click"]
+        if click is not None:
+            sys.modules["click"] = click
+
+
+with _click_hidden():
+    import httpx
+
+Header: TypeAlias = "tuple[bytes, bytes]"
+
+_ALWAYS: tuple[Header, ...] = (
+    (b"User-Agent", f"docsend/{__version__}".encode("ascii")),
+    (b"Accept", b"application/json, application/problem+json"),
+    (b"Accept-Encoding", b"identity"),
+)
+_BLOCK = 256 * 1024
+_KEPT_S = 5.0  # how long a connection that nobody uses stays open
+_SLICE_S = 0.2  # how often somebody who waits looks whether to go on
+_BODILESS = (204, 304)
+
+
+class Limits(NamedTuple):
+    """How long things may take: an exchange `grace_s`, and what its bytes need at the slowest speed."""
+
+    connect_s: float = 10.0  # to each address of a name
+    grace_s: float = 60.0
+    slowest_bytes_per_s: float = 16 * 1024
+
+    def exchange_s(self, size: int) -> float:
+        return self.grace_s + size / self.slowest_bytes_per_s
+
+
+LIMITS = Limits()
+
+
+class Request(NamedTuple):
+    """One request. The body's parts follow one another; `most` is the largest response in bytes."""
+
+    method: str
+    path: str
+    headers: tuple[Header, ...] = ()
+    body: Sequence[bytes] = ()
+    most: int = 2**20
+    is_repeatable: bool = True
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.body))
+
+
+class HttpClient:
+    """The way to one service. Any number of threads may use it, each over a connection of its own."""
+
+    def __init__(self, endpoint: Endpoint, url: str, limits: Limits = LIMITS) -> None:
+        """Prepare the way to `url`, connecting nowhere yet; raise UsageFault for what cannot be used."""
+        self._url = url
+        self._endpoint = endpoint
+        self._limits = limits
+        self._parsed_url(url)
+        self._mine = threading.local()
+        self._lock = threading.Lock()
+        self._open: set[_Connection] = set()
+        self._watchdog = _Watchdog()
+        self._worker: _Worker | None = None
+        self._is_closed = False
+        self.tls: Tls | None = None  # of the connection made last
+
+    def close(self) -> None:
+        """End exchanges that are still on their way, and close the connections of all threads."""
+        self._watchdog.stop()
+        if self._worker is not None:
+            self._worker.stop()
+        self._is_closed = True
+        with self._lock:
+            connections, self._open = self._open, set()
+        for connection in connections:
+            connection.end()
+            if not connection.is_used:  # else its own thread closes it
+                connection.close()
+
+    def exchange(self, request: Request, sent: Callable[[int], None] | None = None) -> Response:
+        """Send one request and read its response, before the deadline that follows from its size.
+
+        `sent` is told after each block how many bytes of the body have left, perhaps in another thread.
+        Raises NoResponse, or ContractViolation for a response that HTTP or the contract does not allow.
+        """
+        deadline = time.monotonic() + self._limits.exchange_s(request.size)
+        try:
+            return self._exchange_once(_Exchange(request, deadline, sent))
+        except _ClosedMeanwhile as closed:
+            # The service closed a kept connection just when it was used again: not a failure.
+            if not request.is_repeatable:
+                raise closed.failure from None
+            first = closed.failure
+        try:
+            return self._exchange_once(_Exchange(request, deadline, sent, on_new_connection=True))
+        except NoResponse as error:
+            error.may_have_arrived |= first.may_have_arrived
+            raise
+
+    def _exchange_once(self, exchange: _Exchange) -> Response:
+        if threading.current_thread() is not threading.main_thread():
+            with self._watchdog.watching(exchange):
+                return self._run(exchange)
+        if self._worker is None or self._worker.is_busy:
+            self._worker = _Worker()
+        return self._worker.run(exchange, self._run)
+
+    def _run(self, exchange: _Exchange) -> Response:
+        """Run an exchange over this thread's connection; close it unless it can carry another one."""
+        connection: _Connection | None = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = self._mine.connection = _Connection(self._transport())
+            with self._lock:
+                self._open.add(connection)
+        if exchange.on_new_connection:
+            connection.close()
+        is_kept = False
+        connection.is_used = True
+        try:
+            response = self._exchange_over(connection, exchange)
+            is_kept = connection.is_trusted
+        except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError) as error:
+            raise self._no_response(error, exchange) from error
+        finally:
+            self.tls = connection.tls or self.tls
+            connection.is_used = False
+            if not is_kept or self._is_closed:
+                connection.close()
+        return response
+
+    def _exchange_over(self, connection: _Connection, exchange: _Exchange) -> Response:
+        request = exchange.request
+        exchange.begin(connection)
+        asked_id = os.urandom(16).hex()
+        headers = [*_ALWAYS, (b"Request-Id", asked_id.encode("ascii")), *request.headers]
+        if request.body or request.method in ("PUT", "POST"):
+            headers.append((b"Content-Length", b"%d" % request.size))
+        sending = httpx.Request(
+            request.method,
+            self._url + request.path,
+            headers=headers,
+            content=exchange.blocks() if request.body else None,
+            extensions={"trace": exchange.trace, "timeout": exchange.timeouts(self._limits.connect_s)},
+        )
+        received = connection.transport.handle_request(sending)
+        try:
+            response = _read(received, request.most)
+        finally:
+            received.close()
+        exchange.end_in_time()
+        connection.hold_to(response.headers.get("request-id"), asked_id)
+        if 200 <= response.status < 300 and not exchange.has_left_whole:
+            # Only a refusal may come before its request has arrived.
+            raise NoResponse(failures.broken_off(exchange.step), may_have_arrived=True)
+        return response
+
+    def _no_response(self, error: Exception, exchange: _Exchange) -> Exception:
+        """Name what went wrong; what reached a connection that was kept may be tried again at once."""
+        if exchange.is_over:
+            return NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
+        failure = failures.of_error(error, exchange.step, self._url, self._endpoint.proxy)
+        if failure.code == "certificate-authority":
+            failure = failures.unknown_authority(self._issuer())
+        found = NoResponse(failure, may_have_arrived=exchange.may_have_arrived)
+        return _ClosedMeanwhile(found) if exchange.was_kept and not exchange.has_answer else found
+
+    # -- what it is made of -----------------------------------------------------------------------------
+
+    def _parsed_url(self, url: str) -> None:
+        try:
+            host = httpx.URL(url).host
+        except (httpx.InvalidURL, ValueError):
+            host = ""
+        if not host:
+            raise UsageFault(
+                Phrase("the service's address is not one"), Phrase("as in https://documents.example")
+            )
+        if self._endpoint.proxy:
+            self._proxy(None)
+
+    def _transport(self, trust: ssl.SSLContext | None = None) -> httpx.HTTPTransport:
+        """Make a thread's transport, with a context of its own: truststore's is locked in handshakes."""
+        encrypted = self._url.startswith("https:")
+        trust = trust or (
+            trusted(self._endpoint.ca_file) if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        return httpx.HTTPTransport(
+            verify=trust,
+            trust_env=False,
+            proxy=self._proxy(trusted(self._endpoint.ca_file)) if self._endpoint.proxy else None,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEPT_S),
+            retries=0,
+        )
+
+    def _proxy(self, trust: ssl.SSLContext | None) -> httpx.Proxy:
+        proxy = self._endpoint.proxy or ""
+        try:
+            return httpx.Proxy(proxy, ssl_context=trust if proxy.startswith("https:") else None)
+        except (httpx.InvalidURL, ValueError):
+            raise UsageFault(  # without its value: it may hold a password
+                Phrase("the proxy of the environment is not the address of one"),
+                Phrase("as in http://proxy.example:3128"),
+            ) from None
+
+    def _issuer(self) -> str | None:
+        """Look who signed a certificate that is not trusted: shake hands without trust, and send nothing."""
+        seen: list[str | None] = []
+
+        def trace(event: str, info: Mapping[str, Any]) -> None:
+            if event.endswith("start_tls.complete"):
+                stream = info["return_value"]
+                certificate = stream.get_extra_info("ssl_object").getpeercert(True)
+                seen.append(issuer_of(certificate or b""))
+                stream.close()
+                raise _SeenEnough
+
+        distrust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        distrust.check_hostname = False
+        distrust.verify_mode = ssl.CERT_NONE
+        limit = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.connect_s)
+        look = httpx.Request("GET", self._url, extensions={"trace": trace, "timeout": limit})
+        with (
+            contextlib.suppress(_SeenEnough, httpx.HTTPError, OSError),
+            contextlib.closing(self._transport(distrust)) as transport,
+        ):
+            transport.handle_request(look)
+        return seen[-1] if seen else None
+
+
+def trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Make a context that trusts the system's store, and the authorities of `ca_file` besides.
+
+    Raises UsageFault if the file holds none.
+    """
+    import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Debian's Python would go down to TLS 1.0: its OpenSSL leaves the lowest version open.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=str(ca_file))
+        except (OSError, ssl.SSLError):
+            raise UsageFault(
+                Phrase("{file} holds no certificates of authorities", file=ca_file),
+                Phrase("ca_file of config.toml names a file in PEM form"),
+            ) from None
+    return context
+
+
+class _SeenEnough(Exception):
+    """The certificate was seen; nothing is to be sent."""
+
+
+class _ClosedMeanwhile(Exception):
+    """A kept connection was of no use any more, and nothing of a response came."""
+
+    def __init__(self, failure: NoResponse) -> None:
+        super().__init__()
+        self.failure = failure
+
+
+class _Connection:
+    """A thread's transport, and what is known of the connection that it has open."""
+
+    def __init__(self, transport: httpx.HTTPTransport) -> None:
+        self.transport = transport
+        self.is_used = False
+        self.is_trusted = False  # whether the response read last carried its request's id
+        self.tls: Tls | None = None
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def connected(self, plain: socket.socket) -> None:
+        """Note a new connection. Its duplicate can be shut down while the original is wrapped into TLS."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = plain.dup()
+        self.is_trusted = False
+
+    def hold_to(self, echoed_id: str | None, asked_id: str) -> None:
+        """Raise ContractViolation if a response is not the one to its request.
+
+        One without an id is believed as the first of a connection, which is then closed: nothing can have
+        stood before it. Services that do not echo are served so, over a new connection each time.
+        """
+        was_trusted, self.is_trusted = self.is_trusted, echoed_id == asked_id
+        if not self.is_trusted and (was_trusted or echoed_id is not None):
+            raise ContractViolation(Phrase("the response to another request"))
+
+    def end(self) -> None:
+        """Shut the connection down from another thread: whoever waits for it is woken with an error.
+
+        On the plain socket below TLS: SSLSocket.shutdown would let a sender go on in plain text.
+        """
+        with self._lock, contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+        self.is_trusted = False
+        self.transport.close()
+
+
+class _Exchange:
+    """One request on its way: how far it is, and until when it may last."""
+
+    def __init__(
+        self,
+        request: Request,
+        deadline: float,
+        sent: Callable[[int], None] | None,
+        *,
+        on_new_connection: bool = False,
+    ) -> None:
+        self.request = request
+        self.on_new_connection = on_new_connection
+        self.step: failures.Step = "connecting"
+        self.is_over = False  # somebody has ended it
+        self.was_kept = False
+        self.has_left_whole = not request.body
+        self.has_answer = False
+        self.may_have_arrived = False
+        self._deadline = deadline
+        self._sent = sent
+        self._connection: _Connection | None = None
+
+    def begin(self, connection: _Connection) -> None:
+        self.was_kept = connection.is_trusted
+        self._connection = connection
+        self.end_in_time()
+
+    def end_in_time(self) -> None:
+        """Raise TimeoutError if the exchange is over, so that a response after its time is none."""
+        if self.is_late:
+            self.end()
+        if self.is_over:
+            raise TimeoutError("slower than the deadline")
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    def end(self) -> None:
+        """End it, from any thread."""
+        self.is_over = True
+        if self._connection is not None:
+            self._connection.end()
+
+    def timeouts(self, connect_s: float) -> dict[str, float]:
+        """Give httpx's limits of single steps in seconds: only that of connecting is below the deadline."""
+        left = max(self._deadline - time.monotonic(), 0.001)
+        return {"connect": min(connect_s, left), "read": left, "write": left, "pool": left}
+
+    def blocks(self) -> Iterator[bytes]:
+        done = 0
+        for part in self.request.body:
+            for start in range(0, len(part), _BLOCK):
+                block = memoryview(part)[start : start + _BLOCK]
+                yield block  # type: ignore[misc]  # h11 takes it as it is, and nobody copies it
+                done += len(block)
+                if self._sent is not None:
+                    self._sent(done)
+        self.has_left_whole = True
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Follow httpx's trace extension: names such as "http11.send_request_body.started"."""
+        step, _, moment = event.rpartition(".")
+        name = step.rpartition(".")[2]
+        if name == "connect_tcp" and moment == "complete" and self._connection is not None:
+            self.was_kept = False
+            self._connection.connected(info["return_value"].get_extra_info("socket"))
+            if self.is_over:  # ended while it was connecting
+                self._connection.end()
+        elif name == "start_tls" and moment == "complete" and self._connection is not None:
+            self._connection.tls = tls_of(info["return_value"].get_extra_info("ssl_object"))
+        is_for_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        if self.is_over:  # what follows tidies up
+            return
+        if moment == "started" and (known := failures.STEPS.get(name)) is not None:
+            self.step = "asking the proxy" if is_for_proxy else known
+            self.may_have_arrived |= name == "send_request_headers" and not is_for_proxy
+        elif name == "receive_response_headers" and moment == "complete" and not is_for_proxy:
+            self.has_answer = True
+
+
+class _Watchdog:
+    """A thread that ends the exchanges of other threads at their deadlines; it begins with the first one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: set[_Exchange] = set()
+        self._stopped = threading.Event()
+        self._has_begun = False
+
+    @contextlib.contextmanager
+    def watching(self, exchange: _Exchange) -> Iterator[None]:
+        with self._lock:
+            self._watched.add(exchange)
+            if not self._has_begun:
+                threading.Thread(target=self._watch, name="docsend-watchdog", daemon=True).start()
+                self._has_begun = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watched.discard(exchange)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_SLICE_S):
+            with self._lock:
+                late = [exchange for exchange in self._watched if exchange.is_late]
+            for exchange in late:
+                exchange.end()
+
+
+class _Worker:
+    """A thread that runs the main thread's exchanges, so that the main thread hears of Ctrl-C at once.
+
+    Windows wakes nobody from a blocked call, and no system from a look-up of a name. What does not end when
+    it is asked to is left behind: the thread is a daemon.
+    """
+
+    def __init__(self) -> None:
+        self.is_busy = False
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="docsend-exchange", daemon=True).start()
+
+    def stop(self) -> None:
+        self._work.put(None)
+
+    def run(self, exchange: _Exchange, work: Callable[[_Exchange], Response]) -> Response:
+        done = threading.Event()
+        ended: list[Response | BaseException] = []
+
+        def run() -> None:
+            try:
+                ended.append(work(exchange))
+            except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+                ended.append(error)
+            finally:
+                done.set()
+
+        self.is_busy = True
+        self._work.put(run)
+        try:
+            while not done.wait(_SLICE_S):
+                if exchange.is_late:
+                    exchange.end()
+                    if not done.wait(1.0):  # in a look-up or a connect, which nobody can end
+                        break
+        except BaseException:
+            exchange.end()
+            raise
+        if not done.is_set():
+            raise NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
+        self.is_busy = False
+        (end,) = ended
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+
+def _read(received: httpx.Response, most: int) -> Response:
+    """Read a response of at most so many bytes; raise ContractViolation for one that is ambiguous."""
+    status, raw = received.status_code, received.headers.raw
+    headers = read_headers(raw)
+    lengths = sum(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in raw)
+    if status < 200 or (lengths != 1 and not (lengths == 0 and status in _BODILESS)):
+        # RFC 9112, 6.3: with both, or with none, two readers may see two different ends.
+        raise ContractViolation(Phrase("a response without one clear length"))
+    if headers.get("content-encoding", "identity") != "identity":
+        raise ContractViolation(Phrase("compressed, though nobody asked for that"))
+    body = bytearray()
+    for piece in received.iter_raw():
+        body += piece
+        if len(body) > most:
+            raise ContractViolation(Phrase("more than {most:,} bytes", most=most))
+    return Response(status, headers, bytes(body))
+
+
+def read_headers(raw: Sequence[Header]) -> dict[str, str]:
+    """Give headers by their names in small letters; what stands twice is joined (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        known, said = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[known] = f"{headers[known]}, {said}" if known in headers else said
+    return headers

@@ -1,0 +1,407 @@
+"""The service's responses, read: each call's as a value or an error, all else as a breach of the contract.
+
+Invariant 6: a response that the contract does not know, member by member, is a failure (`ContractViolation`),
+whatever its status says. Nothing here makes a request.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished
+from docsend.language import Phrase
+from docsend.service import members
+from docsend.service.failures import ContractViolation
+from docsend.submission import Problem, Receipt, ReceivedDocument, RequiredDocument, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docsend.service.members import Members
+    from docsend.submission import CheckedSubmission, PlannedSubmission
+
+    # Nothing else can be sent: `rules.check` makes the one, the ledger keeps the other of it.
+    Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
+
+PROBLEM_TYPE = "urn:docsend:problem:"
+# The contract's closed table of problems (docs/contract.md), each with the status that it comes with.
+PROBLEMS: dict[str, int] = {
+    "already-received": 409,
+    "content-mismatch": 415,
+    "declaration-too-large": 413,
+    "digest-mismatch": 400,
+    "document-too-large": 413,
+    "format-not-accepted": 415,
+    "incomplete": 409,
+    "invalid": 422,
+    "key-reused": 409,
+    "length-required": 411,
+    "locked-out": 429,
+    "malformed": 400,
+    "method-not-allowed": 405,
+    "not-found": 404,
+    "online-form-required": 422,
+    "own-fault": 500,
+    "required-documents-pending": 422,
+    "sign-in-needed": 401,
+    "sign-in-refused": 401,
+    "too-many-documents": 413,
+    "too-slow": 408,
+    "withdrawn": 409,
+}
+_LONGEST_SESSION_S = 10 * 365 * 24 * 3600
+_SHORT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
+_ETAG = re.compile(r'(?:W/)?"[!#-~]{1,200}"')
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4000}=*")  # RFC 6750, 2.1
+_RECEIPT_NUMBER, _ISSUER, _ID, _NAME = 64, 200, 100, 1024
+_MOST_DOCUMENTS, _MOST_REQUIRED, _MOST_BYTES = 10_000, 1_000, 2**53 - 1
+# Of what the service says to people; more is cut.
+_LONGEST_DETAIL, _LONGEST_FIELD, _MOST_ERRORS = 300, 40, 20
+
+
+class Response(NamedTuple):
+    """A response of HTTP: status, headers by their names in small letters, body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Members:
+        return members.read(self.body)
+
+    @property
+    def problem_code(self) -> str | None:
+        """The short name of an RFC 9457 problem of the contract, whole and with its own status; else None."""
+        if self.headers.get("content-type", "").partition(";")[0].strip() != "application/problem+json":
+            return None
+        try:
+            problem = self.json()
+            problem.whole_number("status", self.status, self.status)
+            kind = problem.text("type", 100)
+        except ContractViolation:
+            return None
+        if not all(isinstance(problem.values.get(name), str) for name in ("title", "detail")):
+            return None
+        code = kind.removeprefix(PROBLEM_TYPE)
+        is_known = kind.startswith(PROBLEM_TYPE) and PROBLEMS.get(code) == self.status
+        return code if is_known else None
+
+
+class OpenSubmission(NamedTuple):
+    """The service has the declaration and wants these documents (SHA-256)."""
+
+    missing: frozenset[str]
+
+
+class SubmissionStatus(NamedTuple):
+    """What the service says of a key: open, received or withdrawn."""
+
+    state: str
+    missing: frozenset[str]
+    receipt: Receipt | None
+
+
+class ServiceInfo(NamedTuple):
+    """What a first look at a service shows: its catalog's version, and its Date header as it stands."""
+
+    catalog_version: str
+    date: str | None
+
+
+class UnknownSubmission(Exception):
+    """The service knows nothing (any more) of this key; it has to be declared again under the same one."""
+
+
+class IncompleteSubmission(Exception):
+    """The service was asked to receive a submission of which it lacks documents."""
+
+
+# -- the calls without a key ---------------------------------------------------------------------------
+
+
+def read_catalog(response: Response) -> tuple[bytes, str] | None:
+    """Return the catalog's bytes and its ETag; None if it has not changed (304)."""
+    if response.status == 304:
+        return None
+    _need_status(response, 200)
+    etag = response.headers.get("etag", "")
+    if not _ETAG.fullmatch(etag):
+        raise ContractViolation(Phrase("a catalog without an ETag"))
+    return response.body, etag
+
+
+def read_info(response: Response) -> ServiceInfo:
+    _need_status(response, 200)
+    return ServiceInfo(response.json().text("version", 100), response.headers.get("date"))
+
+
+def read_session(response: Response) -> tuple[str, float]:
+    """Return a token and the seconds that it is good for; raise SignInNeeded if the service refuses."""
+    if response.status == 401:
+        raise _not_let_in(
+            "sign-in-refused",
+            Phrase("the service refused code and password"),
+            Phrase("`docsend login` signs in"),
+        )
+    if response.status == 429:
+        pause = retry_after(response)
+        hint = Phrase("try again in {pause:.0f} s", pause=pause) if pause else Phrase("try again later")
+        raise _not_let_in(
+            "locked-out", Phrase("the service takes no sign-in now: too many were refused"), hint
+        )
+    if response.status >= 500:
+        raise Unfinished(
+            Phrase("the service could not sign in: it answered {status}", status=response.status),
+            Phrase("try again later"),
+        )
+    _need_status(response, 200)
+    session = response.json()
+    return (
+        session.matching("token", _TOKEN),
+        float(session.whole_number("expires_in", 1, _LONGEST_SESSION_S)),
+    )
+
+
+def _not_let_in(code: str, message: str, hint: str) -> SignInNeeded:
+    return SignInNeeded(message, hint, [Problem(code, message, hint)])
+
+
+def read_sign_out(response: Response) -> None:
+    if response.status != 401:  # then the session had ended by itself
+        _need_status(response, 204)
+
+
+def read_required(response: Response) -> tuple[RequiredDocument, ...]:
+    _need_status(response, 200)
+    pending = re.compile("pending")
+    return tuple(
+        RequiredDocument(
+            id=each.text("id", _ID),
+            subject=each.code("subject"),
+            category=each.code("category"),
+            type=each.code("type"),
+            titles=each.labels("title"),
+            due=each.day("due"),
+            state=each.matching("state", pending),
+        )
+        for each in response.json().each("required", 0, _MOST_REQUIRED)
+    )
+
+
+def _need_status(response: Response, expected: int) -> None:
+    """Raise the error of a response to a call without a key, where nothing can be forgotten."""
+    if response.status == expected:
+        return
+    if response.problem_code == "not-found":
+        raise Unfinished(
+            Phrase("the address answers, but does not know this call"),
+            Phrase("is it the service's base address?"),
+        )
+    raise _unexpected(response)
+
+
+# -- the calls of a submission -------------------------------------------------------------------------
+
+
+def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmission | Receipt:
+    if response.problem_code == "not-found":
+        raise Unfinished(
+            Phrase("the address answers, but takes no submissions"),
+            Phrase("is it the service's base address?"),
+        )
+    return read_status_of(response, checked)
+
+
+def read_status_of(response: Response, submission: Sendable) -> OpenSubmission | Receipt:
+    """Read what is missing of a submission, or its receipt; both must be of these very documents."""
+    found = read_status(response, submission.key)
+    if found.receipt is not None:
+        return _of(submission, found.receipt)
+    if found.state == "withdrawn":
+        problem = Problem("withdrawn", Phrase("the submission was withdrawn for good"), _CURES["withdrawn"])
+        raise Refused(problem.message, problem.hint, [problem])
+    if found.missing - {document.sha256 for document in submission.documents}:
+        raise ContractViolation(Phrase("it asks for documents that were not declared"))
+    return OpenSubmission(found.missing)
+
+
+def read_put(response: Response) -> None:
+    if response.status not in (201, 204):
+        if response.problem_code == "digest-mismatch":  # the bytes were changed on the way: send them again
+            raise ContractViolation(Phrase("the document arrived with other bytes"))
+        raise _unexpected(response)
+
+
+def read_send(response: Response, submission: Sendable) -> Receipt:
+    if response.problem_code == "incomplete":
+        raise IncompleteSubmission
+    if response.status != 200:
+        raise _unexpected(response)
+    return _of(submission, read_receipt(response.json()))
+
+
+def read_status(response: Response, key: str) -> SubmissionStatus:
+    """Read what became of a key, in each of its three states as the contract has it."""
+    if response.status not in (200, 201):
+        raise _unexpected(response)
+    status = response.json()
+    state = status.text("state", 20)
+    if state == "open":
+        missing = status.digests("missing", _MOST_DOCUMENTS)
+        status.code("branch")
+        status.time("expires_at")
+        status.null("receipt")
+        return SubmissionStatus(state, missing, None)
+    if state not in ("received", "withdrawn"):
+        raise status.refusal("state")
+    status.list_of("missing", 0, 0)
+    status.null("expires_at")
+    if state == "withdrawn":
+        if status.values.get("branch", "") is not None:
+            status.code("branch")
+        status.null("receipt")
+        return SubmissionStatus(state, frozenset(), None)
+    status.code("branch")
+    return SubmissionStatus(state, frozenset(), _of_key(key, read_receipt(status.members("receipt"))))
+
+
+def read_withdraw(response: Response, key: str) -> SubmissionStatus:
+    """Read what became of a withdrawal: done, or too late, and then the receipt comes with the problem."""
+    if response.problem_code != "already-received":
+        return read_status(response, key)
+    receipt = _of_key(key, read_receipt(response.json().members("receipt")))
+    return SubmissionStatus("received", frozenset(), receipt)
+
+
+def read_receipt(receipt: Members) -> Receipt:
+    """Read a receipt in the contract's form; raise ContractViolation for any other."""
+    branch = receipt.members("branch")
+    return Receipt(
+        key=receipt.matching("key", members.KEY),
+        number=receipt.printable("number", _RECEIPT_NUMBER),
+        issuer=receipt.text("issuer", _ISSUER),
+        received_at=receipt.time("received_at"),
+        branch_code=branch.code("code"),
+        branch_names=branch.labels("name"),
+        documents=tuple(
+            ReceivedDocument(
+                document.text("name", _NAME),
+                document.whole_number("bytes", 1, _MOST_BYTES),
+                document.matching("sha256", members.SHA256),
+            )
+            for document in receipt.each("documents", 1, _MOST_DOCUMENTS)
+        ),
+        body=_canonical(receipt),
+    )
+
+
+def _canonical(receipt: Members) -> bytes:
+    """Return all of a receipt as it is kept; what the contract does not know in it may be no text at all."""
+    try:
+        return canonical(receipt.values)
+    except (ValueError, RecursionError):
+        raise ContractViolation(Phrase("a receipt that cannot be kept")) from None
+
+
+def _of_key(key: str, receipt: Receipt) -> Receipt:
+    if receipt.key != key:
+        raise ContractViolation(Phrase("the receipt of another submission"))
+    return receipt
+
+
+def _of(submission: Sendable, receipt: Receipt) -> Receipt:
+    """Hold a receipt against what was sent: it must be for this key, and for these very documents."""
+    sent = [(document.name, document.size, document.sha256) for document in submission.documents]
+    named = [(document.name, document.size, document.sha256) for document in receipt.documents]
+    if sent != named:
+        raise ContractViolation(Phrase("the receipt of another submission"))
+    return _of_key(submission.key, receipt)
+
+
+# -- refusals ------------------------------------------------------------------------------------------
+
+
+def _unexpected(response: Response) -> Exception:
+    """Make the error for a response that is not a success: the contract's refusals, a page, or a breach."""
+    code = response.problem_code
+    if code is None:
+        return ContractViolation(
+            Phrase("{status}, and no problem that the contract knows", status=response.status)
+        )
+    if response.status == 401:
+        return SignInNeeded(Phrase("the service asks for a sign-in"), Phrase("`docsend login` signs in"))
+    if code == "not-found":
+        return UnknownSubmission()
+    return _refusal(response, code)
+
+
+def _refusal(response: Response, code: str) -> DocsendError:
+    problems = _problems(response, code)
+    return Refused(
+        Phrase("the service refused: {message}", message=problems[0].message), problems[0].hint, problems
+    )
+
+
+_CURES = {
+    "withdrawn": Phrase("it was withdrawn for good; --again sends it as a new submission"),
+    "key-reused": Phrase(
+        "this is a fault of docsend or of the service: nothing was received, please report it"
+    ),
+}
+
+
+def _problems(response: Response, code: str) -> list[Problem]:
+    """Return the findings of a refusal: one, or one for each entry of `errors`, as far as they are read."""
+    raw = response.json()
+    url = raw.values.get("url")
+    cure = _CURES.get(code) or (_shortened(url) if isinstance(url, str) else None)
+    if code != "invalid":
+        return [Problem(code, _shortened(raw.values["detail"]), cure)]
+    errors = raw.each("errors", 1, _MOST_DOCUMENTS)
+    problems = [
+        Problem(
+            each.matching("code", _SHORT_NAME),
+            _shortened(str(each.values.get("detail") or code)),
+            cure,
+            field=_field(each.values.get("pointer")),
+        )
+        for each in errors[:_MOST_ERRORS]
+    ]
+    if len(errors) > _MOST_ERRORS:
+        more = Phrase("… and {count} more", count=len(errors) - _MOST_ERRORS)
+        problems.append(Problem(code, more))
+    return problems
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…"
+
+
+def _field(pointer: object) -> str | None:
+    """Return the option that a JSON pointer (RFC 6901) into the declaration means: "/documents/0/name"."""
+    if not isinstance(pointer, str) or not pointer.startswith("/"):
+        return None
+    parts = pointer.split("/")
+    name = parts[2] if parts[1] == "identity" and len(parts) > 2 else parts[1]
+    return {"id_number": "id"}.get(name, name)[:_LONGEST_FIELD]
+
+
+def retry_after(response: Response) -> float | None:
+    """Return the seconds that the service asks to wait: RFC 9110, 10.2.3, a number or a date.
+
+    A date is taken relative to the response's own Date, so that a wrong clock here does no harm.
+    """
+    stated = response.headers.get("retry-after", "").strip()
+    if stated.isascii() and stated.isdigit():
+        return float(stated[:9])
+    if not stated:
+        return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few services state a date
+
+    try:
+        until = parsedate_to_datetime(stated)
+        now = parsedate_to_datetime(response.headers["date"])
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None

@@ -1,0 +1,556 @@
+"""The HTTP client: deadlines, whose response it is, how long it is, what may have arrived, and Ctrl-C.
+
+Each runs in the main thread, whose exchanges a worker does, and in another one, which the watchdog watches.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+import doubles
+from conftest import ABOUT, WHO
+from docsend.address import Endpoint
+from docsend.service.failures import ContractViolation, NoResponse
+from docsend.service.http import HttpClient, Limits, Request
+from test_network import a_port, trusted
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+SHORT = Limits(connect_s=0.6, grace_s=0.6, slowest_bytes_per_s=2**30)
+LOOK = Request("GET", "/v1/catalog")
+PUT = Request("PUT", "/v1/submissions/K/documents/D", body=(b"%PDF" * 2**20, b"%%EOF"))
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(params=["the main thread", "another thread"])
+def exchange(request: pytest.FixtureRequest) -> Callable[..., object]:
+    """Give what makes an exchange, and raises or returns what came of it."""
+
+    def exchange_(client: HttpClient, asked: Request = LOOK, **more: object) -> object:
+        if request.param == "the main thread":
+            return client.exchange(asked, **more)
+        ended: list[object] = []
+
+        def run() -> None:
+            try:
+                ended.append(client.exchange(asked, **more))
+            except BaseException as error:  # noqa: BLE001 - it is raised below
+                ended.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(20)
+        assert ended, "it never ended"
+        if isinstance(ended[0], BaseException):
+            raise ended[0]
+        return ended[0]
+
+    return exchange_
+
+
+@contextlib.contextmanager
+def client(port: int, *, limits: Limits = SHORT, proxy: str | None = None, scheme: str = "http"):
+    url = f"{scheme}://127.0.0.1:{port}" if proxy is None else "https://documents.example"
+    with contextlib.closing(HttpClient(Endpoint(url, proxy), url, limits)) as made:
+        yield made
+
+
+def request_id(head: bytes) -> bytes:
+    (line,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"request-id:")]
+    return line.split(b":")[1].strip()
+
+
+def response(head: bytes, body: bytes = b"{}", *, status: bytes = b"200 OK", with_id: bool = True) -> bytes:
+    """Make the response to a request."""
+    echoed = b"Request-Id: %b\r\n" % request_id(head) if with_id else b""
+    return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, echoed, len(body), body)
+
+
+# -- deadlines ---------------------------------------------------------------------------------------------
+
+
+def drip(start: bytes, more: bytes, every_s: float = 0.05) -> Callable[[socket.socket], None]:
+    def serve(near: socket.socket) -> None:
+        near.recv(65536)
+        near.sendall(start)
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            near.sendall(more)
+            time.sleep(every_s)
+
+    return serve
+
+
+def takes_nothing(near: socket.socket) -> None:
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    until = time.monotonic() + 10
+    while time.monotonic() < until and near.recv(64):
+        time.sleep(0.05)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+LATE: dict[str, tuple[Callable[[socket.socket], None], Request, str]] = {
+    "a body that drips": (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "), LOOK, "reading"),
+    "a body that pours": (drip(CHUNKED, b"1\r\na\r\n" * 100, 0), LOOK, "reading"),
+    "a header that drips": (drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", b"a"), LOOK, "waiting"),
+    "early hints for ever": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), LOOK, "waiting"),
+    "hints that pour": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, 0), LOOK, "waiting"),
+    "silence": (lambda _: time.sleep(5), LOOK, "waiting"),
+    "somebody who takes nothing": (takes_nothing, PUT, "sending"),
+}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("how", LATE)
+def test_no_exchange_outlasts_its_deadline(exchange, authority, tmp_path, monkeypatch, how, scheme) -> None:
+    serve, asked, step = LATE[how]
+    tls = trusted(authority, tmp_path, monkeypatch)
+
+    def serve_encrypted(plain: socket.socket) -> None:
+        with tls.wrap_socket(plain, server_side=True) as near:
+            serve(near)
+
+    began = time.monotonic()
+    with (
+        a_port(serve_encrypted if scheme == "https" else serve) as port,
+        client(port, scheme=scheme) as made,
+        pytest.raises(NoResponse) as failed,
+    ):
+        exchange(made, asked)
+    assert (failed.value.failure.code, failed.value.may_have_arrived) == ("timed-out", True)
+    assert step in str(failed.value.failure.message)
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("way", ["to the service", "through a proxy", "in a proxy's own handshake"])
+def test_a_handshake_that_drips_is_given_up_and_nothing_has_arrived(
+    exchange, authority, tmp_path, monkeypatch, way
+) -> None:
+    tls = trusted(authority, tmp_path, monkeypatch)
+    hello = b"\x16\x03\x03\x40\x00" + bytes(100)  # a handshake that goes on and on
+
+    def serve(plain: socket.socket) -> None:
+        plain.recv(4096)
+        if way == "through a proxy":
+            plain.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            plain.recv(4096)
+        for byte in hello:
+            plain.sendall(bytes([byte]))
+            time.sleep(0.1)
+
+    assert tls is not None
+    began = time.monotonic()
+    with a_port(serve) as port:
+        proxy = {
+            "to the service": None,
+            "through a proxy": f"http://127.0.0.1:{port}",
+            "in a proxy's own handshake": f"https://127.0.0.1:{port}",
+        }[way]
+        with client(port, proxy=proxy, scheme="https") as made, pytest.raises(NoResponse) as failed:
+            exchange(made)
+    assert (failed.value.failure.code, failed.value.may_have_arrived) == ("timed-out", False)
+    assert time.monotonic() - began < 4
+
+
+def test_a_kept_connection_that_drips_is_given_up_too(authority, tmp_path, monkeypatch) -> None:
+    tls = trusted(authority, tmp_path, monkeypatch)
+
+    def serve(plain: socket.socket) -> None:
+        with tls.wrap_socket(plain, server_side=True) as near:
+            near.sendall(response(near.recv(65536)))
+            drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" ")(near)
+
+    with a_port(serve) as port, client(port, scheme="https") as made:
+        began = time.monotonic()
+        assert made.exchange(LOOK).status == 200
+        with pytest.raises(NoResponse):
+            made.exchange(LOOK)
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize(("bytes_per_s", "arrives"), [(2 * 2**20, True), (2**19, False)])
+def test_a_relay_that_takes_all_at_once_and_forwards_slowly_has_the_time_that_its_bytes_need(
+    exchange, bytes_per_s, arrives
+) -> None:
+    """As a middlebox at 125 kB/s does to 10 MB: the socket is silent for longer than a step may last."""
+    size = PUT.size
+    limits = Limits(grace_s=0.5, slowest_bytes_per_s=2**20)  # 4 MiB: 4.5 s
+
+    def buffer(near: socket.socket) -> None:
+        taken = near.recv(65536)
+        head, _, body = taken.partition(b"\r\n\r\n")
+        left = size - len(body)
+        while left:
+            left -= len(near.recv(min(left, 2**20)))
+        time.sleep(size / bytes_per_s)
+        near.sendall(response(head, b"", status=b"201 Created"))
+
+    with a_port(buffer) as port, client(port, limits=limits) as made:
+        if arrives:
+            assert exchange(made, PUT).status == 201
+        else:
+            with pytest.raises(NoResponse):
+                exchange(made, PUT)
+
+
+def test_an_upload_that_is_throttled_has_the_time_that_its_bytes_need(exchange) -> None:
+    limits = Limits(grace_s=0.5, slowest_bytes_per_s=2**20)
+    told: list[int] = []
+
+    def throttle(near: socket.socket) -> None:
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        head, _, body = near.recv(65536).partition(b"\r\n\r\n")
+        left = PUT.size - len(body)
+        while left:
+            left -= len(near.recv(min(left, 2**18)))
+            time.sleep(0.05)
+        near.sendall(response(head, b"", status=b"201 Created"))
+
+    with a_port(throttle) as port, client(port, limits=limits) as made:
+        assert exchange(made, PUT, sent=told.append).status == 201
+    assert told[-1] == PUT.size
+    assert len(told) == 17, "after each block of 256 KiB, and at the end"
+
+
+# -- whose response it is ----------------------------------------------------------------------------------
+
+
+def test_bytes_behind_a_response_are_never_the_next_one(exchange) -> None:
+    forged = b"HTTP/1.1 409 Conflict\r\nContent-Length: 6\r\n\r\nforged"
+    heads: list[bytes] = []
+
+    def serve(near: socket.socket) -> None:
+        while head := near.recv(65536):
+            heads.append(head)
+            near.sendall(response(head) + (forged if len(heads) == 1 else b""))
+
+    with a_port(serve) as port, client(port) as made:
+        assert exchange(made).status == 200
+        with contextlib.suppress(ContractViolation, NoResponse):
+            assert exchange(made).status == 200
+        assert exchange(made).status == 200
+
+
+WRONG_IDS = {
+    "of another request": lambda head: response(head).replace(request_id(head), b"0" * 32),
+    "twice": lambda head: response(head).replace(b"\r\nRequest-Id", b"\r\nRequest-Id: x\r\nRequest-Id"),
+    "empty": lambda head: response(head).replace(request_id(head), b""),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_IDS)
+def test_a_response_with_another_id_is_none(exchange, what) -> None:
+    with (
+        a_port(lambda near: near.sendall(WRONG_IDS[what](near.recv(65536)))) as port,
+        client(port) as made,
+        pytest.raises(ContractViolation),
+    ):
+        exchange(made)
+
+
+def test_a_response_without_an_id_is_none_where_the_service_has_echoed_before() -> None:
+    heads: list[bytes] = []
+
+    def serve(near: socket.socket) -> None:
+        while head := near.recv(65536):
+            heads.append(head)
+            near.sendall(response(head, with_id=len(heads) == 1))
+
+    with a_port(serve) as port, client(port) as made:
+        assert made.exchange(LOOK).status == 200
+        with pytest.raises(ContractViolation):
+            made.exchange(LOOK)
+
+
+@pytest.mark.parametrize(("echoes", "connections"), [(True, 1), (False, 3)])
+def test_a_service_that_does_not_echo_gets_a_new_connection_each_time(echoes, connections) -> None:
+    made_connections: list[int] = []
+
+    def serve(near: socket.socket) -> None:
+        made_connections.append(1)
+        while head := near.recv(65536):
+            near.sendall(response(head, with_id=echoes))
+
+    with a_port(serve) as port, client(port) as made:
+        for _ in range(3):
+            assert made.exchange(LOOK).status == 200
+    assert len(made_connections) == connections
+
+
+def test_each_request_has_an_id_of_its_own() -> None:
+    with doubles.service(lambda _: doubles.Reply(200)) as (url, asked):
+        with contextlib.closing(HttpClient(Endpoint(url), url)) as made:
+            for _ in range(5):
+                made.exchange(LOOK)
+        assert len({each.headers["request-id"] for each in asked}) == 5
+
+
+# -- how long it is ----------------------------------------------------------------------------------------
+
+OK = b"HTTP/1.1 200 OK\r\n"
+AMBIGUOUS = {
+    "both lengths": OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "no length": OK + b"\r\n{}",
+    "two lengths that differ": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+    "a length that is none": OK + b"Content-Length: +2\r\n\r\n{}",
+    "a short body": OK + b"Content-Length: 20\r\n\r\n{}",
+    "chunks that are none": OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "another coding": OK + b"Transfer-Encoding: gzip\r\n\r\n{}",
+    "HTTP of 1991": b"{}",
+    "a switch of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "compressed": OK + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "larger than any": OK + b"Content-Length: 2000000\r\n\r\n" + b" " * 2_000_000,
+    "chunks without end": CHUNKED + b"10000\r\n" + b" " * 65536 + b"\r\n",
+    "headers without end": OK + b"X: a\r\n" * 2**15,
+}
+
+
+@pytest.mark.parametrize("what", AMBIGUOUS)
+def test_a_response_that_two_readers_could_read_in_two_ways_is_none(exchange, what) -> None:
+    def serve(near: socket.socket) -> None:
+        near.recv(65536)
+        near.sendall(AMBIGUOUS[what])
+        while what == "chunks without end":
+            near.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+
+    with (
+        a_port(serve) as port,
+        client(port) as made,
+        pytest.raises((ContractViolation, NoResponse)) as failed,
+    ):
+        exchange(made)
+    assert getattr(failed.value, "may_have_arrived", True)
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_a_response_that_can_have_no_body_needs_no_length(exchange, status) -> None:
+    with (
+        a_port(lambda near: (near.recv(65536), near.sendall(b"HTTP/1.1 %b\r\n\r\n" % status))) as port,
+        client(port) as made,
+    ):
+        assert exchange(made).body == b""
+
+
+# -- what may have arrived ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "connection-refused"),
+        (OSError(errno.ENETUNREACH, "unreachable"), "no-route"),
+        (OSError(errno.EHOSTUNREACH, "no route"), "no-route"),
+        (TimeoutError("timed out"), "timed-out"),
+        (socket.gaierror(socket.EAI_NONAME, "unknown"), "name-unknown"),
+        (socket.gaierror(socket.EAI_AGAIN, "no resolver"), "name-unknown"),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), "connection-broken"),
+    ],
+)
+def test_what_cannot_be_connected_to_has_a_cause_and_nothing_has_arrived(
+    exchange, monkeypatch, error, code
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", fails)
+    with client(9) as made, pytest.raises(NoResponse) as failed:
+        exchange(made)
+    assert (failed.value.failure.code, failed.value.may_have_arrived) == (code, False)
+
+
+def test_what_broke_off_after_it_was_asked_may_have_arrived(exchange) -> None:
+    with (
+        a_port(lambda near: near.recv(65536)) as port,
+        client(port) as made,
+        pytest.raises(NoResponse) as failed,
+    ):
+        exchange(made)
+    assert (failed.value.failure.code, failed.value.may_have_arrived) == ("connection-broken", True)
+
+
+def answers_early(status: bytes) -> Callable[[socket.socket], None]:
+    def serve(near: socket.socket) -> None:
+        head = near.recv(65536)
+        near.sendall(response(head, status=status))
+        near.shutdown(socket.SHUT_RDWR)
+
+    return serve
+
+
+def test_a_success_for_a_body_that_did_not_leave_whole_is_a_broken_connection(exchange) -> None:
+    with (
+        a_port(answers_early(b"201 Created")) as port,
+        client(port) as made,
+        pytest.raises(NoResponse) as failed,
+    ):
+        exchange(made, PUT)
+    assert (failed.value.failure.code, failed.value.may_have_arrived) == ("connection-broken", True)
+
+
+def test_a_refusal_may_come_before_the_body_has_left(exchange) -> None:
+    def serve(near: socket.socket) -> None:
+        head = near.recv(65536)
+        near.sendall(response(head, status=b"413 Content Too Large"))
+        near.shutdown(socket.SHUT_WR)
+        while near.recv(2**20):  # else the kernel would take the response back with a reset
+            pass
+
+    with a_port(serve) as port, client(port) as made:
+        assert exchange(made, PUT).status == 413
+
+
+@contextlib.contextmanager
+def a_service_that_closes_what_it_keeps(when: str) -> Iterator[tuple[int, list[bytes]]]:
+    heads: list[bytes] = []
+
+    def serve(near: socket.socket) -> None:
+        heads.append(near.recv(65536))
+        near.sendall(response(heads[-1]))
+        if when == "as it is used again":
+            heads.append(near.recv(65536))
+
+    with a_port(serve) as port:
+        yield port, heads
+
+
+@pytest.mark.parametrize(("when", "asked"), [("before it is used again", 2), ("as it is used again", 3)])
+def test_a_kept_connection_that_the_service_has_closed_is_no_failure(when, asked) -> None:
+    with a_service_that_closes_what_it_keeps(when) as (port, heads), client(port) as made:
+        assert made.exchange(LOOK).status == 200
+        time.sleep(0.1)
+        assert made.exchange(LOOK).status == 200
+        assert len([head for head in heads if head]) == asked
+
+
+def test_what_counts_at_the_service_is_not_repeated_over_another_connection() -> None:
+    once = Request("POST", "/v1/session", body=(b"{}",), is_repeatable=False)
+    with a_service_that_closes_what_it_keeps("as it is used again") as (port, heads), client(port) as made:
+        assert made.exchange(LOOK).status == 200
+        with pytest.raises(NoResponse) as failed:
+            made.exchange(once)
+        assert failed.value.may_have_arrived
+        assert len([head for head in heads if b"/v1/session" in head]) == 1
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["looking a name up", "connecting", "waiting for the response"])
+def test_ctrl_c_ends_a_call_that_is_blocked_in_the_kernel(monkeypatch, where) -> None:
+    def blocked(*_: object, **__: object) -> None:
+        threading.Event().wait(30)
+
+    if where == "looking a name up":
+        monkeypatch.setattr(socket, "getaddrinfo", blocked)
+    elif where == "connecting":
+        monkeypatch.setattr(socket, "create_connection", blocked)
+    began = time.monotonic()
+    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=Limits()) as made:
+        timer = threading.Timer(0.3, _thread.interrupt_main)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            made.exchange(LOOK)
+        assert time.monotonic() - began < 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_send_to_a_service_that_never_answers_ends_at_once_when_it_is_stopped(
+    payslip, number, code
+) -> None:
+    heard = threading.Event()
+
+    def serve(near: socket.socket) -> None:
+        near.recv(65536)
+        heard.set()
+        time.sleep(20)
+
+    with a_port(serve) as port:
+        command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, *WHO]
+        with subprocess.Popen(
+            [*command, "--service", f"http://127.0.0.1:{port}"], stderr=subprocess.PIPE, env=os.environ
+        ) as process:
+            assert heard.wait(20)
+            began = time.monotonic()
+            process.send_signal(number)
+            _, err = process.communicate(timeout=20)
+        assert (process.returncode, time.monotonic() - began < 3) == (code, True)
+        assert b"Traceback" not in err
+
+
+def test_closing_ends_exchanges_that_are_on_their_way() -> None:
+    ended: list[BaseException] = []
+    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=Limits()) as made:
+
+        def run() -> None:
+            try:
+                made.exchange(LOOK)
+            except NoResponse as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        time.sleep(0.3)
+        made.close()
+        thread.join(3)
+        assert len(ended) == 1
+
+
+# -- what it is made of ------------------------------------------------------------------------------------
+
+
+def test_httpx_is_imported_without_its_own_command_line(tmp_path) -> None:
+    code = "import docsend.service.http, sys; print({'click', 'rich', 'pygments'} & set(sys.modules));"
+    code += "import click; print(click.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["set()", "click"]
+
+
+def test_several_workers_shake_hands_at_the_same_time(authority, tmp_path, monkeypatch) -> None:
+    trusted(authority, tmp_path, monkeypatch)
+    began = time.monotonic()
+    with (
+        a_port(lambda _: time.sleep(5)) as port,  # takes connections, and never says a word
+        client(port, limits=SHORT._replace(connect_s=1.0, grace_s=1.0), scheme="https") as made,
+    ):
+
+        def run() -> None:
+            with contextlib.suppress(NoResponse):
+                made.exchange(LOOK)
+
+        threads = [threading.Thread(target=run) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert time.monotonic() - began < 4, "one after another would take six seconds"
+
+
+def test_tls_is_described_as_it_was_agreed_on(authority, tmp_path, monkeypatch) -> None:
+    tls: ssl.SSLContext = trusted(authority, tmp_path, monkeypatch)
+    with doubles.service(lambda _: doubles.Reply(200), tls=tls) as (url, _):
+        https = url.replace("http:", "https:")
+        with contextlib.closing(HttpClient(Endpoint(https), https)) as made:
+            assert made.tls is None
+            made.exchange(LOOK)
+            assert made.tls is not None
+            assert (made.tls.version[:5], made.tls.issuer[:7]) == ("TLSv1", "trustme")

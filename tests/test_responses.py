@@ -1,0 +1,287 @@
+"""Responses are read strictly: each member of each one left out, null, of another type or of another form.
+
+None of these ends as received, and none as a bug. What is tried is generated from one good response a call.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import doubles
+import samples
+from conftest import ABOUT, WHO
+from docsend import documents, rules
+from docsend.catalog import BUNDLED, load
+from docsend.errors import DocsendError
+from docsend.service import responses
+from docsend.service.failures import ContractViolation
+from docsend.service.responses import Response
+from docsend.submission import Submission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from docsend.submission import CheckedSubmission
+
+CATALOG = load(BUNDLED)
+# What another type or another form may be; each is tried in the place of each member.
+OTHERS = (
+    None,
+    True,
+    -1,
+    1.5,
+    2**60,
+    "",
+    " ",
+    "x\x1b[2J",
+    "\u202ex",
+    "\ud800",
+    "x" * 5000,
+    [],
+    [1],
+    {},
+    {"a": 1},
+)
+TIMES = (
+    "2026-11-26", "2026-W01-1", "20261126T100000Z", "2026-11-26T10:00:00", "0001-01-01T00:00:00Z",
+    "9999-01-01T00:00:00Z", "2026-11-26T10:00:00+23:59:59", "2026-02-30T10:00:00Z", "2026-11-26T24:00:00Z",
+    "2026-11-26T10:00:00.1234567Z", "2026-11-26t10:00:00z", "\uff12026-11-26T10:00:00Z",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> CheckedSubmission:
+    file = samples.write(tmp_path_factory.mktemp("files"), "payslip.pdf", samples.pdf())
+    stated = Submission(
+        to="benefits", subject="unemployment", category="employer", type="payslips", id_number=WHO[1]
+    )
+    found = rules.check(stated.of(documents.read_all([file], at_most=2**20)), CATALOG)
+    assert not isinstance(found, rules.Faulty)
+    return found
+
+
+def receipt_of(checked: CheckedSubmission) -> dict[str, Any]:
+    return {
+        "key": checked.key,
+        "number": "N-1",
+        "issuer": "a service",
+        "received_at": "2026-11-26T10:00:00.123Z",
+        "branch": {
+            "code": "haifa",
+            "name": {"en": "Haifa", "fr": "Ha\u00effa", "he": "\u05d7\u05d9\u05e4\u05d4"},
+        },
+        "documents": [
+            {"name": each.name, "bytes": each.size, "sha256": each.sha256} for each in checked.documents
+        ],
+    }
+
+
+def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Callable[[Response], object]]]:
+    """Give, for each call, its status, a good body and what reads it."""
+    receipt = receipt_of(checked)
+    received = {"state": "received", "missing": [], "branch": "haifa", "expires_at": None, "receipt": receipt}
+    required = {
+        "id": "R-1",
+        "subject": "unemployment",
+        "category": "employer",
+        "type": "payslips",
+        "title": {"en": "a", "fr": "b", "he": "c"},
+        "due": "2026-12-15",
+        "state": "pending",
+    }
+    problem = {"type": responses.PROBLEM_TYPE, "title": "t", "detail": "d"}
+    late = {**problem, "type": f"{responses.PROBLEM_TYPE}already-received", "status": 409, "receipt": receipt}
+    invalid = {
+        **problem,
+        "type": f"{responses.PROBLEM_TYPE}invalid",
+        "status": 422,
+        "errors": [{"pointer": "/type", "code": "unknown-type", "detail": "d"}],
+    }
+    missing = [checked.documents[0].sha256]
+    withdrawn = {"state": "withdrawn", "missing": [], "branch": None, "expires_at": None, "receipt": None}
+
+    def declare(response: Response) -> object:
+        return responses.read_declare(response, checked)
+
+    def withdraw(response: Response) -> object:
+        return responses.read_withdraw(response, checked.key)
+
+    return {
+        "send": (200, receipt, lambda response: responses.read_send(response, checked)),
+        "declare, open": (201, doubles.opened(missing), declare),
+        "declare, received": (200, received, declare),
+        "declare, refused": (422, invalid, declare),
+        "withdraw": (200, withdrawn, withdraw),
+        "withdraw, too late": (409, late, withdraw),
+        "session": (200, {"token": "t", "expires_in": 3600}, responses.read_session),
+        "required": (200, {"required": [required]}, responses.read_required),
+        "info": (200, {"version": "2026-11-01"}, responses.read_info),
+    }
+
+
+def response_of(status: int, body: bytes) -> Response:
+    kind = "application/problem+json" if status >= 400 else "application/json"
+    return Response(status, {"content-type": kind}, body)
+
+
+def changes(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Give each change of one member: what was done, and the whole body with it."""
+    inner = body
+    for step in path:
+        inner = inner[step]
+    places = list(inner) if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ()
+    for place in places:
+        here = (*path, place)
+        if isinstance(inner, dict):
+            yield f"{here} left out", _changed(body, path, lambda at, place=place: at.pop(place))
+        for other in (*OTHERS, *TIMES):
+            if other != inner[place] or type(other) is not type(inner[place]):
+                yield (
+                    f"{here} is {other!r:.40}",
+                    _changed(body, path, lambda at, place=place, other=other: at.__setitem__(place, other)),
+                )
+        yield from changes(body, here)
+
+
+def _changed(body: Any, path: tuple[Any, ...], change: Callable[[Any], object]) -> Any:
+    copied = copy.deepcopy(body)
+    at = copied
+    for step in path:
+        at = at[step]
+    change(at)
+    return copied
+
+
+# Members that are for people, or that mean the same when they are wrong or not there.
+FREE = {"title", "detail", "pointer", "url"}
+# What may be as it likes: a text with more than one right form.
+MAY_BE = {
+    **{name: {*TIMES} for name in ("number", "code", "name", "en", "fr", "he", "id")},
+    **{name: {*TIMES} for name in ("subject", "category", "type")},
+    "issuer": {*TIMES, "x" * 5000},
+    "branch": {*TIMES, None},
+    "version": {*TIMES},
+    "token": {*TIMES[:3]},
+    "missing": {()},
+    "required": {()},
+    "due": {"2026-11-26"},
+}
+
+
+def test_a_good_response_of_each_call_is_read(checked) -> None:
+    for name, (status, body, read) in good_responses(checked).items():
+        response = response_of(status, json.dumps(body).encode())
+        if "refused" in name:
+            with pytest.raises(DocsendError, match="refused"):
+                read(response)
+        else:
+            assert read(response), name
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "send",
+        "declare, open",
+        "declare, received",
+        "withdraw",
+        "withdraw, too late",
+        "session",
+        "required",
+        "info",
+    ],
+)
+def test_no_member_may_be_left_out_or_be_anything_else(checked, call) -> None:
+    status, body, read = good_responses(checked)[call]
+    tried, taken = 0, []
+    for what, changed in changes(body):
+        tried += 1
+        try:
+            text = json.dumps(changed).encode()
+            got = read(response_of(status, text))
+        except (ContractViolation, DocsendError, responses.UnknownSubmission):
+            continue
+        taken.append((what, got))
+    assert tried > 20
+    wrong = [what for what, _ in taken if not _is_allowed(what)]
+    assert not wrong, wrong[:20]
+
+
+def _is_allowed(what: str) -> bool:
+    """Tell whether a change leaves a response that still is one: another text where any will do."""
+    place, _, done = what.partition(") ")
+    member = place.rstrip(",").rpartition(" ")[2].strip("('\")") or place.strip("(',")
+    if member in FREE:
+        return True
+    empty = done == "is []" and () in MAY_BE.get(member, ())
+    return empty or any(f"is {value!r:.40}" == done for value in MAY_BE.get(member, ()))
+
+
+@pytest.mark.parametrize("member", ["key", "number", "received_at", "documents", "branch"])
+def test_a_member_that_stands_twice_makes_no_receipt(run, sandbox, payslip, monkeypatch, member) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+
+    def fate(asked, _count, now):
+        if not asked.path.endswith("/send") or now == "before":
+            return None
+        (body,) = sandbox.select("SELECT body FROM receipt")[0]
+        twice = json.dumps({member: json.loads(body)[member]})[1:-1].encode()
+        return doubles.Reply(
+            200, body.replace(b"{", b"{" + twice + b",", 1), {"Content-Type": "application/json"}
+        )
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
+        assert (outcome.code, outcome.json["receipt"], outcome.problems) == (6, None, ["contract-broken"])
+        assert run("receipts", "--json").json["receipts"][0]["state"] != "received"
+
+
+def test_each_wrong_form_of_a_receipt_leaves_a_submission_unfinished(
+    run, sandbox, payslip, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    wrong: dict[str, Any] = {"received_at": TIMES[0]}
+
+    def fate(asked, _count, now):
+        if not asked.path.endswith("/send") or now == "before":
+            return None
+        (body,) = sandbox.select("SELECT body FROM receipt ORDER BY number DESC")[0]
+        return doubles.json_reply(200, {**json.loads(body), **wrong})
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        for name, value in (
+            *(("received_at", time) for time in TIMES),
+            *(("number", value) for value in (" N", "N\n", "", "x" * 65, 17, None, "\x00")),
+            ("issuer", "\x1b]0;title\x07"),
+        ):
+            wrong.clear()
+            wrong[name] = value
+            new = ("--reference", f"{name} {value!a}"[:60])
+            outcome = run("send", payslip, *ABOUT, *WHO, *new, "--service", url, "--json")
+            assert (outcome.code, outcome.json["receipt"]) == (6, None), (name, value)
+            assert "\x1b" not in outcome.err + outcome.out
+
+
+def test_what_a_service_says_is_shortened(run, payslip) -> None:
+    errors = [
+        {"pointer": "/type", "code": "unknown-type", "detail": "x" * 900_000 if n == 0 else "y"}
+        for n in range(60)
+    ]
+    with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
+        outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
+    problems = outcome.json["problems"]
+    assert (outcome.code, len(problems), problems[-1]["message"]) == (5, 21, "\u2026 and 40 more")
+    assert max(len(problem["message"]) for problem in problems) == 301
+    assert len(outcome.out) < 10_000
+    assert len(outcome.err) < 10_000
+
+
+def test_a_code_that_is_not_in_the_contract_s_table_refuses_nothing(run, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    with doubles.service(lambda _: doubles.problem(409, "no-such-code")) as (url, _):
+        outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
+    assert (outcome.code, outcome.problems) == (6, ["contract-broken"])
