@@ -231,6 +231,7 @@ BUGS = (
                 "            if kept.receipt is not None:\n                return kept.receipt\n",
                 "            connection.execute('DELETE FROM receipt WHERE owner = ? AND key = ?', place)\n",
             ),
+            ("sandbox/app.py", "        if receipt is None:\n", "        if True:\n"),
             (
                 "sandbox/store.py",
                 'connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()',
