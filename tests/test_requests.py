@@ -42,14 +42,22 @@ def sender(shared_sandbox: RunningSandbox) -> Sender:
     return Sender(shared_sandbox.url)
 
 
-def said(url: str, *pieces: bytes) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
-    """Send these very bytes, piece by piece, and give status, headers and body of each answer."""
+def said(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
+    """Send these very bytes, piece by piece, and give status, headers and body of each answer.
+
+    A single request asks for its connection to be closed. With `is_cut` nothing more is sent, and the service
+    takes the connection for broken.
+    """
     port = int(url.rpartition(":")[2])
+    first, *rest = pieces
+    if b"".join(pieces).count(b" HTTP/1.1\r\n") == 1:
+        first = first.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nConnection: close\r\n")
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        for piece in pieces:
+        for piece in (first, *rest):
             connection.sendall(piece)
             time.sleep(0.02)
-        connection.shutdown(socket.SHUT_WR)
+        if is_cut:
+            connection.shutdown(socket.SHUT_WR)
         answers = b""
         while piece := connection.recv(65536):
             answers += piece
@@ -399,11 +407,11 @@ def test_nothing_is_received_before_the_body_has_ended(sandbox: RunningSandbox) 
     assert sender.put(declaration, CONTENT).status == 201
     key = key_of(declaration)
     head = f"POST /v1/submissions/{key}/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
-    assert [status for status, *_ in said(sandbox.url, head.encode() + b"{")] in ([], [b"408"])
+    assert [status for status, *_ in said(sandbox.url, head.encode() + b"{", is_cut=True)] in ([], [b"408"])
     assert sandbox.state(key) == "open"
     again = f"PUT /v1/submissions/{key}/documents/{DIGEST} HTTP/1.1\r\nHost: localhost\r\n"
     cut = f"{again}Content-Length: {len(CONTENT)}\r\n\r\n".encode() + CONTENT[:-1]
-    assert [status for status, *_ in said(sandbox.url, cut)] in ([], [b"408"])
+    assert [status for status, *_ in said(sandbox.url, cut, is_cut=True)] in ([], [b"408"])
     assert sender.ask("send", key=key).status == 200
 
 

@@ -130,7 +130,7 @@ def _without_length(description: dict[str, Any]) -> dict[str, Any]:
     The sandbox then waits for the byte, as it has to. Its own client states the true length.
     """
     put = description["paths"]["/v1/submissions/{key}/documents/{sha256}"]["put"]
-    put["parameters"] = [each for each in put["parameters"] if each["name"] != "Content-Length"]
+    put["parameters"] = [each for each in put["parameters"] if each.get("name") != "Content-Length"]
     return description
 
 
@@ -167,7 +167,15 @@ def _narrowed(description: dict[str, Any]) -> dict[str, Any]:
     submission = paths["/v1/submissions/{key}"]
     put = paths["/v1/submissions/{key}/documents/{sha256}"]
     submission["put"]["requestBody"]["content"]["application/json"].pop("examples")
-    put["parameters"][1]["schema"] = {"const": _DIGEST}
+    # One exchange with the one document; its order is that of the schema's members.
+    submission["put"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["document"] = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 1,
+        "items": {"enum": [_CONTENT]},
+    }
+    (digest,) = (each for each in put["parameters"] if each.get("name") == "sha256")
+    digest["schema"] = {"const": _DIGEST}
     put["put"]["requestBody"]["content"] = {
         "application/octet-stream": {"schema": {"type": "string", "enum": [_CONTENT]}}
     }
