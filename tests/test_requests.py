@@ -274,6 +274,13 @@ def test_a_body_with_two_lengths_is_malformed(shared_sandbox: RunningSandbox) ->
     assert status == b"400"
 
 
+def test_a_body_with_two_types_is_malformed(shared_sandbox: RunningSandbox) -> None:
+    types = b"Content-Type: application/json\r\nContent-Type: multipart/form-data; boundary=a\r\n"
+    head = b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+    ((status, _, _),) = said(shared_sandbox.url, head + types + b"\r\n{}")
+    assert status == b"400"
+
+
 # -- the order ---------------------------------------------------------------------------------------------
 
 # Everything that is wrong with these two requests, in the order in which it is judged, and what mends it.

@@ -83,6 +83,8 @@ def _check(scope: Scope) -> None:
         raise Refusal(400, "malformed", "a Request-Id is one token of at most 64 characters")
     if _stated(scope, b"content-length") and _stated(scope, b"transfer-encoding"):
         raise Refusal(400, "malformed", "a body has a Content-Length or a Transfer-Encoding, not both")
+    if len(_stated(scope, b"content-type")) > 1:
+        raise Refusal(400, "malformed", "a body has one Content-Type")
 
 
 def _is_served(authority: str, bound: tuple[str, int | None] | None) -> bool:
