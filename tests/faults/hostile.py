@@ -267,7 +267,7 @@ def _check(read: documents.Document | documents.UnreadDocument, rows: catalog.Ca
     if formats.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
         yield "wrong", "what passed is of another format than its name says"
     try:
-        declaration.read(canonical(found.declaration()), rows, is_signed_in=False)
+        declaration.read(declaration.parsed(canonical(found.declaration())), rows)
     except Refusal as refusal:
         yield "other", f"the check passes what the sandbox refuses: {refusal.code} {dict(refusal.members)!a}"
 
