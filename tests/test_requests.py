@@ -151,6 +151,33 @@ def test_what_cannot_be_read_gets_no_id_of_another_request(shared_sandbox: Runni
     assert (status, headers.get(b"request-id")) == (b"400", None)
 
 
+def test_what_stands_behind_a_whole_request_changes_nothing_about_its_answer(sandbox: RunningSandbox) -> None:
+    address = "127.0.0.1", int(sandbox.url.rpartition(":")[2])
+    for number in range(20):
+        declaration = a_declaration(reference=f"behind {number}")
+        body = json.dumps(declaration).encode()
+        head = (
+            f"PUT /v1/submissions/{key_of(declaration)} HTTP/1.1\r\nHost: localhost\r\nRequest-Id: one\r\n"
+            f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection(address, timeout=10) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(head.encode() + body)
+            time.sleep(number / 5000)  # it comes while the request is in hand
+            connection.sendall(b"more than was said")
+            answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 201 "), number
+        assert b"request-id: one" in answer
+
+
+def test_chunks_that_are_none_are_refused_with_the_id_of_their_request(sandbox: RunningSandbox) -> None:
+    head = f"PUT /v1/submissions/{a_key()} HTTP/1.1\r\nHost: localhost\r\nRequest-Id: one\r\n"
+    ((status, headers, _),) = said(
+        sandbox.url, f"{head}Transfer-Encoding: chunked\r\n\r\nno chunk\r\n".encode()
+    )
+    assert (status, headers[b"request-id"]) == (b"400", b"one")
+
+
 # -- Origin ------------------------------------------------------------------------------------------------
 
 

@@ -92,7 +92,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "client errnos": (_client_errnos, 700, 8),
     "service errnos": (_service_errnos, 350, 4),
     "one exchange": (_one_exchange_kills, 400, 4),
-    "forms": (_forms, 5000, 60),
+    "forms": (_forms, 3000, 60),
     "power": (power.experiment, 20_000, 600),
     "single network faults": (_catalogue, 1, 0),
     "network": (network.experiment, 1000, 12),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import h11
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from docsend.sandbox.problems import Refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]{1,64}\Z")  # a token (RFC 9110, 5.6.2)
 _ID_LINE = re.compile(rb"^request-id:[ \t]*(.*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -46,9 +47,7 @@ class RequestChecks:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _stated(scope, b"request-id")
-        is_plain = len(request_id) == 1 and _REQUEST_ID.match(request_id[0])
-        echo = [(b"request-id", request_id[0].encode("ascii"))] if is_plain else []
+        echo = _echoed(_stated(scope, b"request-id"))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -67,6 +66,12 @@ class RequestChecks:
 
 def _stated(scope: Scope, wanted: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+
+
+def _echoed(stated: list[str]) -> list[tuple[bytes, bytes]]:
+    """Return the header that repeats a request's id; none if it is not one token."""
+    is_plain = len(stated) == 1 and _REQUEST_ID.match(stated[0])
+    return [(b"request-id", stated[0].encode("ascii"))] if is_plain else []
 
 
 def _check(scope: Scope) -> None:
@@ -121,8 +126,18 @@ class Protocol(H11Protocol):
         super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None until a first request was read
+        in_hand = None if cycle is None or cycle.response_complete else cycle
+        if in_hand is not None and (in_hand.response_started or not in_hand.more_body):
+            # What stands behind a whole request changes nothing about its answer, and is not read.
+            in_hand.keep_alive = False
+            return
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()
+            return
+        ids = self._echo() if in_hand is None else _echoed(_stated(dict(in_hand.scope), b"request-id"))
         answer = problem(Refusal(400, "malformed", "this is no HTTP request with one Host"))
-        headers = [*answer.raw_headers, *self._echo(), (b"connection", b"close")]
+        headers = [*answer.raw_headers, *ids, (b"connection", b"close")]
         self._write(h11.Response(status_code=400, headers=headers, reason=b"Bad Request"))
         self._write(h11.Data(data=bytes(answer.body)))
         self._write(h11.EndOfMessage())
@@ -133,8 +148,7 @@ class Protocol(H11Protocol):
         if self.cycle is not self._last_cycle:  # a request was read since, and the id may be its own
             return []
         found = _ID_LINE.findall(self._head.partition(b"\r\n\r\n")[0])
-        is_plain = len(found) == 1 and _REQUEST_ID.match(found[0].decode("latin-1"))
-        return [(b"request-id", found[0])] if is_plain else []
+        return _echoed([one.decode("latin-1") for one in found])
 
     def _write(self, event: h11.Event) -> None:
         written = self.conn.send(event)
