@@ -115,7 +115,7 @@ class Rows:
             submission = f"{address}/v1/submissions/{_key(declaration)}"
             quoted = declaration.decode().replace("\\", "\\\\").replace('"', '\\"')
             for options in (
-                ["request = PUT", f'data-binary = "{quoted}"', f"url = {submission}"],
+                ["request = PUT", f'header = "{_JSON}"', f'data-binary = "{quoted}"', f"url = {submission}"],
                 [f'upload-file = "{document}"', f"url = {submission}/documents/{digest}"],
                 ["request = POST", 'data-binary = ""', f"url = {submission}/send"],
             ):

@@ -55,6 +55,20 @@ def test_it_holds_what_the_seed_names() -> None:
     assert len(RAW["forms"]) >= 100
 
 
+@pytest.mark.parametrize("value", [None, 1, 2**53])
+def test_one_exchange_has_a_limit_or_is_not_offered(value: int | None) -> None:
+    without = {name: kept for name, kept in RAW.items() if name != "one_exchange_bytes"}
+    assert catalog.Catalog(json.dumps(without).encode()).one_exchange_bytes is None
+    stated = json.dumps(RAW | {"one_exchange_bytes": value}).encode()
+    assert catalog.Catalog(stated).one_exchange_bytes == value
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "1", True, [], 2**53 + 1])
+def test_a_limit_of_one_exchange_that_is_no_size_makes_no_catalog(value: object) -> None:
+    with pytest.raises(catalog.MalformedCatalog):
+        catalog.Catalog(json.dumps(RAW | {"one_exchange_bytes": value}).encode())
+
+
 # What each number of a limit looks like in the seed's words.
 @pytest.mark.parametrize("row", RAW["destinations"], ids=lambda row: row["code"])
 def test_every_limit_stands_in_its_sentence_of_the_seed(row: dict[str, Any]) -> None:

@@ -230,6 +230,19 @@ class Sender:
         digest = digest or sha256(content).hexdigest()
         return self.ask("put", key=self.key(declaration), digest=digest, body=content, **options)
 
+    def send_whole(self, declaration: Declaration, *contents: bytes, **options: Any) -> Answer:
+        """Send declaration and documents in one exchange."""
+        parts = [
+            part("declaration", json.dumps(declaration).encode()),
+            *(part("document", c) for c in contents),
+        ]
+        return self.send_form(declaration, form(*parts), **options)
+
+    def send_form(self, declaration: Declaration, body: bytes | Iterable[bytes], **options: Any) -> Answer:
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **options.pop("headers", {})}
+        key = options.pop("key", None) or self.key(declaration)
+        return self.ask("declare", key=key, body=body, headers=headers, **options)
+
     def opened(self, declaration: Declaration | None = None) -> Declaration:
         """Declare something, and see it open."""
         declaration = declaration or a_declaration()
@@ -312,6 +325,21 @@ PASSWORDS = {ASKED: "fictional-pending", CLEAR: "fictional-clear", LOCKED: "fict
 NO_TOKEN = "A" * 43  # it looks like one
 LARGEST = max(known.max_document_bytes for known in CATALOG.destinations.values())
 _numbers = itertools.count(1)
+
+
+BOUNDARY = "a-boundary"
+
+
+def part(name: str | None, content: bytes, more: str = "") -> bytes:
+    """Give one part of a form; without a name, one that has none."""
+    named = "" if name is None else f'; name="{name}"'
+    return f"Content-Disposition: form-data{named}{more}\r\n\r\n".encode() + content
+
+
+def form(*parts: bytes, boundary: str = BOUNDARY, end: str = "--\r\n") -> bytes:
+    """Give the body of a form."""
+    edge = f"--{boundary}".encode()
+    return b"".join(edge + b"\r\n" + one + b"\r\n" for one in parts) + edge + end.encode()
 
 
 def a_declaration(base: Declaration = INSURED, **changes: Any) -> Declaration:
@@ -731,6 +759,40 @@ def declared_to_the_personal_service_with_a_format_that_others_take(sender: Send
     answer = sender.signed_in(CLEAR).declare(declaration)
     assert answer.json["accepted"] == list(CATALOG.destinations["personal"].formats)
     return answer
+
+
+@provokes("declare", 201)
+def received_in_one_exchange(sender: Sender) -> Answer:
+    return sender.send_whole(a_declaration(), CONTENT)
+
+
+@provokes("declare", 200)
+def received_in_one_exchange_twice(sender: Sender) -> Answer:
+    declaration = a_declaration()
+    assert sender.send_whole(declaration, CONTENT).status == 201
+    return sender.send_whole(declaration, CONTENT)
+
+
+@provokes("declare", 400, "digest-mismatch")
+def one_exchange_with_other_bytes(sender: Sender) -> Answer:
+    return sender.send_whole(a_declaration(), CONTENT.swapcase())
+
+
+@provokes("declare", 411, "length-required")
+def one_exchange_in_chunks(sender: Sender) -> Answer:
+    headers = {"Transfer-Encoding": "chunked"}
+    return sender.send_form(a_declaration(), iter([b"--", BOUNDARY.encode()]), headers=headers)
+
+
+@provokes("declare", 413, "one-exchange-too-large")
+def one_exchange_with_larger_documents_than_it_takes(sender: Sender) -> Answer:
+    document = DOCUMENT | {"bytes": (CATALOG.one_exchange_bytes or 0) + 1}
+    return sender.send_whole(a_declaration(documents=[document]), CONTENT)
+
+
+@provokes("declare", 415, "content-mismatch")
+def one_exchange_with_another_content_than_the_name_says(sender: Sender) -> Answer:
+    return sender.send_whole(a_declaration(documents=[DOCUMENT | {"name": "scan.png"}]), CONTENT)
 
 
 @provokes("declare", 422, "invalid")

@@ -42,14 +42,22 @@ def sender(shared_sandbox: RunningSandbox) -> Sender:
     return Sender(shared_sandbox.url)
 
 
-def said(url: str, *pieces: bytes) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
-    """Send these very bytes, piece by piece, and give status, headers and body of each answer."""
+def said(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
+    """Send these very bytes, piece by piece, and give status, headers and body of each answer.
+
+    A single request asks for its connection to be closed. With `is_cut` nothing more is sent, and the service
+    takes the connection for broken.
+    """
     port = int(url.rpartition(":")[2])
+    first, *rest = pieces
+    if b"".join(pieces).count(b" HTTP/1.1\r\n") == 1:
+        first = first.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nConnection: close\r\n")
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        for piece in pieces:
+        for piece in (first, *rest):
             connection.sendall(piece)
             time.sleep(0.02)
-        connection.shutdown(socket.SHUT_WR)
+        if is_cut:
+            connection.shutdown(socket.SHUT_WR)
         answers = b""
         while piece := connection.recv(65536):
             answers += piece
@@ -141,6 +149,33 @@ def test_what_cannot_be_read_gets_no_id_of_another_request(shared_sandbox: Runni
     twice = b"GET / HTTP/1.1\r\nRequest-Id: one\r\nRequest-Id: two\r\n\r\n"
     ((status, headers, _),) = said(shared_sandbox.url, twice)
     assert (status, headers.get(b"request-id")) == (b"400", None)
+
+
+def test_what_stands_behind_a_whole_request_changes_nothing_about_its_answer(sandbox: RunningSandbox) -> None:
+    address = "127.0.0.1", int(sandbox.url.rpartition(":")[2])
+    for number in range(20):
+        declaration = a_declaration(reference=f"behind {number}")
+        body = json.dumps(declaration).encode()
+        head = (
+            f"PUT /v1/submissions/{key_of(declaration)} HTTP/1.1\r\nHost: localhost\r\nRequest-Id: one\r\n"
+            f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection(address, timeout=10) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(head.encode() + body)
+            time.sleep(number / 5000)  # it comes while the request is in hand
+            connection.sendall(b"more than was said")
+            answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 201 "), number
+        assert b"request-id: one" in answer
+
+
+def test_chunks_that_are_none_are_refused_with_the_id_of_their_request(sandbox: RunningSandbox) -> None:
+    head = f"PUT /v1/submissions/{a_key()} HTTP/1.1\r\nHost: localhost\r\nRequest-Id: one\r\n"
+    ((status, headers, _),) = said(
+        sandbox.url, f"{head}Transfer-Encoding: chunked\r\n\r\nno chunk\r\n".encode()
+    )
+    assert (status, headers[b"request-id"]) == (b"400", b"one")
 
 
 # -- Origin ------------------------------------------------------------------------------------------------
@@ -263,6 +298,13 @@ def test_a_body_with_two_lengths_is_malformed(shared_sandbox: RunningSandbox) ->
     lengths = b"Content-Length: 7\r\nTransfer-Encoding: chunked\r\n"
     head = b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\n" + lengths + b"\r\n"
     ((status, _, _),) = said(shared_sandbox.url, head + b"2\r\n{}\r\n0\r\n\r\n")
+    assert status == b"400"
+
+
+def test_a_body_with_two_types_is_malformed(shared_sandbox: RunningSandbox) -> None:
+    types = b"Content-Type: application/json\r\nContent-Type: multipart/form-data; boundary=a\r\n"
+    head = b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+    ((status, _, _),) = said(shared_sandbox.url, head + types + b"\r\n{}")
     assert status == b"400"
 
 
@@ -399,11 +441,11 @@ def test_nothing_is_received_before_the_body_has_ended(sandbox: RunningSandbox) 
     assert sender.put(declaration, CONTENT).status == 201
     key = key_of(declaration)
     head = f"POST /v1/submissions/{key}/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
-    assert [status for status, *_ in said(sandbox.url, head.encode() + b"{")] in ([], [b"408"])
+    assert [status for status, *_ in said(sandbox.url, head.encode() + b"{", is_cut=True)] in ([], [b"408"])
     assert sandbox.state(key) == "open"
     again = f"PUT /v1/submissions/{key}/documents/{DIGEST} HTTP/1.1\r\nHost: localhost\r\n"
     cut = f"{again}Content-Length: {len(CONTENT)}\r\n\r\n".encode() + CONTENT[:-1]
-    assert [status for status, *_ in said(sandbox.url, cut)] in ([], [b"408"])
+    assert [status for status, *_ in said(sandbox.url, cut, is_cut=True)] in ([], [b"408"])
     assert sender.ask("send", key=key).status == 200
 
 

@@ -144,6 +144,8 @@ class Catalog:
             self.texts = TextLimits(
                 **{name: _size(raw["texts"][name]) for name in ("remark", "reference", "document_name")}
             )
+            together = raw.get("one_exchange_bytes")
+            self.one_exchange_bytes = None if together is None else _size(together)
             self.destinations = {_text(row["code"]): _destination(row) for row in raw["destinations"]}
             self.subjects = {
                 _text(row["code"]): Subject(**_entry(row), to=_texts(row["to"])) for row in raw["subjects"]

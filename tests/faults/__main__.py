@@ -31,6 +31,7 @@ from faults import (
     planted,
     power,
     tampering,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,14 @@ def _more_client_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
 
 def _service_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
     return [kills.services(count, seed, scratch)]
+
+
+def _one_exchange_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [whole.services(count, seed, scratch), whole.services(count, seed, scratch, errnos=True)]
+
+
+def _forms(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [whole.fuzz(count, seed, scratch)]
 
 
 def _client_errnos(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
@@ -82,6 +91,8 @@ EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "service kills": (_service_kills, 480, 4),
     "client errnos": (_client_errnos, 700, 8),
     "service errnos": (_service_errnos, 350, 4),
+    "one exchange": (_one_exchange_kills, 400, 4),
+    "forms": (_forms, 3000, 60),
     "power": (power.experiment, 20_000, 600),
     "single network faults": (_catalogue, 1, 0),
     "network": (network.experiment, 1000, 12),
@@ -100,6 +111,7 @@ PROBES: dict[str, tuple[Experiment, int]] = {
     "network": (_catalogue, 1),
     "tampering": (tampering.experiment, 4),
     "stories": (_stories, 60),
+    "forms": (_forms, 300),
     "hostile": (hostile.experiment, 3000),
 }
 
@@ -145,8 +157,8 @@ def main(argv: list[str]) -> int:
 
 
 def _run(asked: argparse.Namespace, scratch: Path) -> Iterator[Result]:
-    for name, (experiment, whole, sample) in EXPERIMENTS.items():
-        count = sample if asked.sample else whole
+    for name, (experiment, gate, sample) in EXPERIMENTS.items():
+        count = sample if asked.sample else gate
         if count and (not asked.only or name in asked.only):
             began = time.monotonic()
             tallies = experiment(count, asked.seed, scratch)

@@ -368,7 +368,7 @@ def services(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> l
                 scene = stage(folder, sandbox.url, 800_000 + number)
                 lab.run(scene.command, scene.env)
                 sandbox.stop()
-            counts = counted(folder / "log", _ours(sandbox.folder))
+            counts = counted(folder / "log", service_files(sandbox.folder))
         for call in calls:
             for n in range(1, counts[call] + 1):
                 faults = [f"error={e}" for e in ERRNOS_OF[call]] if errnos else ["signal=KILL"]
@@ -395,7 +395,7 @@ def _served_badly(
     scene = stage(folder, url, number)
     impatient = {**scene.env, "DOCSEND_PATIENCE": "0.3"}
     ran = []
-    under = point.strace(_ours(folder / "sandbox"))
+    under = point.strace(service_files(folder / "sandbox"))
     with lab.sandbox(folder / "sandbox", under=under, port=port) as sandbox:
         if sandbox.url:
             ran.append(lab.run(scene.command, impatient))
@@ -416,7 +416,7 @@ def _served_badly(
     return struck, broken
 
 
-def _ours(folder: Path) -> list[Path]:
+def service_files(folder: Path) -> list[Path]:
     """The files and folders that the sandbox opens under names that are known before."""
     names = ("", "documents", "running", "sandbox.sqlite3", "sandbox.sqlite3-journal")
     return [folder / name for name in names]

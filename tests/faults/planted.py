@@ -168,7 +168,7 @@ BUGS = (
     ),
     Bug(
         "the sandbox does not compare the digest of what arrived",
-        (("sandbox/app.py", "if digest.hexdigest() != sha256:", "if False:"),),
+        (("sandbox/arrival.py", "if digest.hexdigest() != declared.sha256:", "if False:"),),
         "tampering",
     ),
     Bug(
@@ -216,6 +216,22 @@ BUGS = (
         "network",
     ),
     Bug(
+        "one exchange takes more parts than were declared",
+        (("sandbox/app.py", "            await parts.end()\n", "            await body.read_to_end()\n"),),
+        "forms",
+    ),
+    Bug(
+        "what one exchange was refused with stays on the disk",
+        (
+            (
+                "sandbox/store.py",
+                "            for file in files:\n                file.unlink(missing_ok=True)\n",
+                "            pass\n",
+            ),
+        ),
+        "forms",
+    ),
+    Bug(
         "a receipt is believed without looking whose it is",
         (
             ("service/responses.py", "    if sent != named:\n", "    if False:\n"),
@@ -228,10 +244,10 @@ BUGS = (
         (
             (
                 "sandbox/store.py",
-                "            if kept.receipt is not None:\n                return kept.receipt\n",
-                "            connection.execute('DELETE FROM receipt WHERE owner = ? AND key = ?', place)\n",
+                "        if kept.receipt is not None:\n            return kept.receipt\n",
+                "        connection.execute('DELETE FROM receipt WHERE owner = ? AND key = ?', place)\n",
             ),
-            ("sandbox/app.py", "        if receipt is None:\n", "        if True:\n"),
+            ("sandbox/app.py", "        receipt = kept.receipt\n", "        receipt = None\n"),
             (
                 "sandbox/store.py",
                 'connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()',

@@ -38,7 +38,7 @@ from docsend.errors import LocalFailure
 from docsend.ledger import STATES, Ledger
 from docsend.sandbox.store import Store
 from docsend.submission import canonical
-from faults import lab
+from faults import lab, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -627,7 +627,9 @@ class FarSide:
             self.promises.append(Promise("withdrawn", key, b"", position))
         else:
             self.promises.append(Promise("declared", key, b"", position))
-            if receipt := json.loads(body)["receipt"]:
+            told = json.loads(body)
+            # A state, with the receipt if there is one; or, of one exchange, the receipt itself.
+            if receipt := told["receipt"] if "state" in told else told:
                 self.promises.append(Promise("received", key, canonical(receipt), position))
 
     def _ends(self, key: str, position: int) -> None:
@@ -1057,6 +1059,18 @@ class _Service:
             if served.url:
                 self.send(served, "client", files, DOCSEND_PATIENCE="0.2")
 
+    def exchange(
+        self, files: Sequence[Path], killed: tuple[str, ...] = (), staged: int | None = None
+    ) -> None:
+        """Serve one exchange, some of whose documents were `staged`, with a process that may be killed."""
+        sent = whole.Whole.of(files)
+        with self.serving(killed) as served:
+            if served.url:
+                sender = whole.Sender(served.url)
+                if staged is not None:
+                    sender.stages(sent, staged)
+                sender.sends(sent)
+
     def withdraw_unfinished(self, served: lab.Sandbox, home: str, files: Sequence[Path]) -> None:
         """Send the first document and die before the second, then withdraw both."""
         env = lab.environment(self._world / home)
@@ -1112,7 +1126,23 @@ def _sandbox_recordings(world: Path, seed: int) -> list[Recording]:
     new.send_under(files[17:18], _kill_at("fsync", 1))
     new.send_under(files[17:18])
 
+    more = lab.documents(world / "exchanges", 8, seed + 60_000, stem="exchange")
+    exchanges = _Service(world, "one exchange, the sandbox")
+    exchanges.exchange(more[:1])
+    exchanges.exchange(more[1:4], staged=1)
+    exchanges.exchange(more[1:4])
+
+    # Of what one exchange syncs, its files and their folder come first, then its one transaction.
+    struck = _Service(world, "killed in one exchange, the sandbox")
+    struck.exchange(more[4:5])
+    struck.exchange(more[5:7], _kill_at("fsync", dice.randint(1, 3)))
+    for _ in range(2):
+        struck.exchange(more[5:7], _kill_at("fdatasync", dice.randint(1, 5)))
+    struck.exchange(more[5:7])
+
     return [
+        exchanges.recording(more[1:4]),
+        struck.recording(more[5:7]),
         in_turn.recording(files[:3]),
         at_once.recording(files[6:9]),
         killed.recording(files[15:16]),

@@ -147,6 +147,9 @@ DESTINATION_TRANSLATED = {
     "personal": ["en"],
 }
 
+# Documents that together have at most so many bytes may be sent with their declaration, in one exchange.
+ONE_EXCHANGE_BYTES = 8 * 2**20  # provisional: to be chosen by measurement
+
 # Limits of docsend's own contract where the seed states none.
 TEXTS = {
     "remark": 1000,
@@ -226,6 +229,7 @@ def catalog() -> dict[str, Any]:
         "version": VERSION,
         "note": NOTE,
         "texts": TEXTS,
+        "one_exchange_bytes": ONE_EXCHANGE_BYTES,
         "destinations": destinations(seed),
         "subjects": [
             {"code": row["code"], "to": row["to"].split(), "labels": labels(row), **provenance(row)}

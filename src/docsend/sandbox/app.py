@@ -19,12 +19,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from docsend import disk
 from docsend.catalog import Catalog
-from docsend.sandbox import content, declaration, residences
-from docsend.sandbox.body import DOCUMENT, JSON, MOST_DISCARDED, Body, discarded, time_allowed
+from docsend.sandbox import arrival, declaration, form, residences
+from docsend.sandbox.body import DOCUMENT, JSON, MOST_DISCARDED, Body, discarded, gathered, time_allowed
+from docsend.sandbox.form import Form
 from docsend.sandbox.middleware import RequestChecks, problem
-from docsend.sandbox.problems import Refusal, not_found
+from docsend.sandbox.problems import Refusal, not_found, own_fault
 from docsend.sandbox.store import Place
 from docsend.submission import canonical
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[A-Z2-7]{52}\Z")
 _MOST_DECLARATION = 2**20
 _MOST_CREDENTIALS = 4096
+_MOST_AROUND_DOCUMENTS = 2 * 2**20  # the declaration, and the headers of parts
 
 
 class Sandbox:
@@ -113,6 +114,8 @@ class Sandbox:
     async def declare(self, request: Request, body: Body) -> Response:
         account = await self._identified(request)
         key = _key(request)
+        if body.media_type == form.MEDIA_TYPE and self._catalog.one_exchange_bytes is not None:
+            return await self._receive_whole(body, account, key, self._catalog.one_exchange_bytes)
         body.refuse_types_but(JSON)
         raw = declaration.parsed(await body.whole(_MOST_DECLARATION))
         place = await self._place_of(raw, account, key)
@@ -122,6 +125,30 @@ class Sandbox:
         read, branch = await self._judged(raw, account, is_known=kept is not None)
         opened, is_new = await run_in_threadpool(self._store.declare, place, read, branch)
         return _json(opened.body(), 201 if is_new else 200)
+
+    async def _receive_whole(self, body: Body, account: Account | None, key: str, limit: int) -> Response:
+        """Receive a submission in one exchange: its declaration, then its documents in the same order."""
+        too_large = Refusal(413, "one-exchange-too-large", f"documents of {limit} bytes are taken so")
+        if body.length() > limit + _MOST_AROUND_DOCUMENTS:
+            raise too_large
+        parts = Form(body)
+        raw = declaration.parsed(await gathered(parts.part("declaration"), _MOST_DECLARATION))
+        place = await self._place_of(raw, account, key)
+        kept = await run_in_threadpool(self._store.declared, place, canonical(raw))
+        if kept is not None and kept.receipt is not None:
+            await body.read_to_end()
+            return _receipt(kept.receipt)
+        read, branch = await self._judged(raw, account, is_known=kept is not None)
+        if sum(document.size for document in read.documents) > limit:
+            raise too_large
+        with self._store.incoming(len(read.documents)) as files:
+            for document, file in zip(read.documents, files, strict=True):
+                await arrival.write(parts.part("document"), document, file)
+            await parts.end()
+            handler = self._catalog.branches[branch]
+            receive = self._store.receive_whole
+            receipt, is_new = await run_in_threadpool(receive, place, read, handler, files)
+        return _receipt(receipt, 201 if is_new else 200)
 
     async def standing(self, request: Request, body: Body) -> Response:
         place = await self._place(request)
@@ -140,10 +167,12 @@ class Sandbox:
         if expected is None:
             await body.read_to_end()
             return Response(status_code=204)
-        name, size = expected
-        if length != size:
-            raise Refusal(400, "digest-mismatch", f"{size} bytes were declared, {length} are announced")
-        await self._take(body, place, sha256, name, size)
+        if length != expected.size:
+            detail = f"{expected.size} bytes were declared, {length} are announced"
+            raise Refusal(400, "digest-mismatch", detail)
+        with self._store.incoming() as (file,):
+            await arrival.write(body.pieces(), expected, file)
+            await run_in_threadpool(self._store.keep, place, sha256, file)
         return Response(status_code=201)
 
     async def send(self, request: Request, body: Body) -> Response:
@@ -154,7 +183,7 @@ class Sandbox:
         if receipt is None:
             branch = self._catalog.branches[kept.branch or residences.ELSEWHERE]
             receipt = await run_in_threadpool(self._store.receive, place, branch)
-        return Response(receipt, media_type="application/json", headers={"Cache-Control": "no-store"})
+        return _receipt(receipt)
 
     async def withdraw(self, request: Request, body: Body) -> Response:
         place = await self._place(request)
@@ -175,7 +204,7 @@ class Sandbox:
     async def _answer(self, call: _Call, request: Request) -> Response:
         """Make a call's answer, within its time; a Refusal becomes its problem, after the body has passed."""
         body = Body(request)
-        most = max(self._largest, MOST_DISCARDED)
+        most = max(self._largest, self._catalog.one_exchange_bytes or 0) + MOST_DISCARDED
         size = _MOST_DECLARATION if body.stated_size is None else min(body.stated_size, most)
         try:
             async with asyncio.timeout(self._time_allowed(size)):
@@ -187,7 +216,7 @@ class Sandbox:
         except (TimeoutError, ClientDisconnect):
             return problem(Refusal(408, "too-slow", "the request did not arrive in time"))
         except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept
-            return problem(_failed())
+            return problem(own_fault())
 
     async def _identified(self, request: Request) -> Account | None:
         """Return the account that the request's token stands for, None without one; refuse a bad token."""
@@ -238,30 +267,6 @@ class Sandbox:
             declaration.refuse_what_is_not_required(read, pending)
         return read, account.residence
 
-    async def _take(self, body: Body, place: Place, sha256: str, name: str, size: int) -> None:
-        """Write a document to the disk while it arrives; keep it only if it is what was declared."""
-        part = self._store.incoming()
-        digest, arrived, start = hashlib.sha256(), 0, b""
-        try:
-            # Buffered: a bare write may take less than it was given, and a disk that is nearly full does.
-            with disk.create_private(part) as file:
-                async for chunk in body.pieces():
-                    arrived += len(chunk)
-                    if arrived > size:
-                        raise Refusal(400, "digest-mismatch", "more bytes than were declared")
-                    start = start or chunk[: content.LOOKS_AT]
-                    digest.update(chunk)
-                    file.write(chunk)
-            if digest.hexdigest() != sha256:
-                raise Refusal(400, "digest-mismatch", "other bytes than were declared")
-            if not content.is_what_it_says(name, start):
-                raise Refusal(415, "content-mismatch", "the content is not what the extension says")
-            if part.stat().st_size != size:
-                raise _failed()
-            await run_in_threadpool(self._store.keep, place, sha256, part)
-        finally:
-            part.unlink(missing_ok=True)
-
 
 def _token(request: Request) -> str | None:
     """Give the token of `Authorization: Bearer ...` (RFC 6750, 2.1)."""
@@ -288,6 +293,10 @@ def _key(request: Request) -> str:
     return key
 
 
+def _receipt(receipt: bytes, status: int = 200) -> Response:
+    return Response(receipt, status, {"Cache-Control": "no-store"}, media_type="application/json")
+
+
 def _json(body: dict[str, Any], status: int = 200) -> Response:
     return JSONResponse(body, status_code=status, headers={"Cache-Control": "no-store"})
 
@@ -305,8 +314,4 @@ async def _no_such_method(request: Request, error: Exception) -> Response:
 
 
 async def _own_fault(_request: Request, _error: Exception) -> Response:
-    return problem(_failed())
-
-
-def _failed() -> Refusal:
-    return Refusal(500, "own-fault", "the sandbox failed; the same request may be repeated")
+    return problem(own_fault())

@@ -44,8 +44,12 @@ class Body:
         stated = headers.get("content-length", "0")
         self._stated = int(stated) if stated.isascii() and stated.isdigit() else None
         self._has_length = "content-length" in headers and self._stated is not None and not self._is_chunked
-        media_type = headers.get("content-type")
-        self.media_type = media_type and media_type.partition(";")[0].strip().lower()
+        self.content_type = headers.get("content-type")
+
+    @property
+    def media_type(self) -> str | None:
+        """The media type that the header states, without its parameters."""
+        return self.content_type and self.content_type.partition(";")[0].strip().lower()
 
     @property
     def stated_size(self) -> int | None:
@@ -75,15 +79,9 @@ class Body:
 
     async def whole(self, at_most: int) -> bytes:
         """Return all bytes; refuse with 413 more than so many, before reading them if the header says so."""
-        refusal = Refusal(413, "declaration-too-large", f"this call takes at most {at_most} bytes")
         if (self.stated_size or 0) > at_most:
-            raise refusal
-        whole = bytearray()
-        async for piece in self.pieces():
-            whole += piece
-            if len(whole) > at_most:
-                raise refusal
-        return bytes(whole)
+            raise _too_large(at_most)
+        return await gathered(self.pieces(), at_most)
 
     async def refuse_any(self) -> None:
         """Read a body that the call has no use for to its end; refuse one that is large or has a type."""
@@ -110,6 +108,20 @@ class Body:
                     return
         except (RuntimeError, ClientDisconnect):  # it has been read already, or nobody is there any more
             return
+
+
+async def gathered(pieces: AsyncIterator[bytes], at_most: int) -> bytes:
+    """Return all pieces as one; refuse with 413 more bytes than so many."""
+    whole = bytearray()
+    async for piece in pieces:
+        whole += piece
+        if len(whole) > at_most:
+            raise _too_large(at_most)
+    return bytes(whole)
+
+
+def _too_large(at_most: int) -> Refusal:
+    return Refusal(413, "declaration-too-large", f"at most {at_most} bytes are taken here")
 
 
 async def discarded(request: Request) -> None:

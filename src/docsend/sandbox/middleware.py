@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -19,6 +19,7 @@ from docsend.sandbox.problems import Refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]{1,64}\Z")  # a token (RFC 9110, 5.6.2)
 _ID_LINE = re.compile(rb"^request-id:[ \t]*(.*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -45,9 +46,7 @@ class RequestChecks:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _stated(scope, b"request-id")
-        is_plain = len(request_id) == 1 and _REQUEST_ID.match(request_id[0])
-        echo = [(b"request-id", request_id[0].encode("ascii"))] if is_plain else []
+        echo = _echoed(_stated(scope, b"request-id"))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -68,6 +67,12 @@ def _stated(scope: Scope, wanted: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
+def _echoed(stated: list[str]) -> list[tuple[bytes, bytes]]:
+    """Return the header that repeats a request's id; none if it is not one token."""
+    is_plain = len(stated) == 1 and _REQUEST_ID.match(stated[0])
+    return [(b"request-id", stated[0].encode("ascii"))] if is_plain else []
+
+
 def _check(scope: Scope) -> None:
     hosts = _stated(scope, b"host")
     if len(hosts) != 1 or not _AUTHORITY.match(hosts[0]):
@@ -82,6 +87,8 @@ def _check(scope: Scope) -> None:
         raise Refusal(400, "malformed", "a Request-Id is one token of at most 64 characters")
     if _stated(scope, b"content-length") and _stated(scope, b"transfer-encoding"):
         raise Refusal(400, "malformed", "a body has a Content-Length or a Transfer-Encoding, not both")
+    if len(_stated(scope, b"content-type")) > 1:
+        raise Refusal(400, "malformed", "a body has one Content-Type")
 
 
 def _is_served(authority: str, bound: tuple[str, int | None] | None) -> bool:
@@ -118,11 +125,20 @@ class Protocol(H11Protocol):
         super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None until a first request was read
+        in_hand = None if cycle is None or cycle.response_complete else cycle
+        if in_hand is not None and (in_hand.response_started or not in_hand.more_body):
+            # What stands behind a whole request changes nothing about its answer, and is not read.
+            in_hand.keep_alive = False
+            return
+        if str(self.conn.our_state) not in ("IDLE", "SEND_RESPONSE"):
+            self.transport.close()
+            return
+        ids = self._echo() if in_hand is None else _echoed(_stated(dict(in_hand.scope), b"request-id"))
         answer = problem(Refusal(400, "malformed", "this is no HTTP request with one Host"))
-        headers = [*answer.raw_headers, *self._echo(), (b"connection", b"close")]
+        headers = [*answer.raw_headers, *ids, (b"connection", b"close")]
         lines = [b"HTTP/1.1 400 Bad Request", *(b"%b: %b" % header for header in headers), b"", b""]
-        if getattr(self.cycle, "response_complete", True):  # else an answer is being written
-            self.transport.write(b"\r\n".join(lines) + bytes(answer.body))
+        self.transport.write(b"\r\n".join(lines) + bytes(answer.body))
         self.transport.close()
 
     def _echo(self) -> list[tuple[bytes, bytes]]:
@@ -130,5 +146,4 @@ class Protocol(H11Protocol):
         if self.cycle is not self._last_cycle:  # a request was read since, and the id may be its own
             return []
         found = _ID_LINE.findall(self._head.partition(b"\r\n\r\n")[0])
-        is_plain = len(found) == 1 and _REQUEST_ID.match(found[0].decode("latin-1"))
-        return [(b"request-id", found[0])] if is_plain else []
+        return _echoed([one.decode("latin-1") for one in found])

@@ -48,5 +48,9 @@ def not_found() -> Refusal:
     return Refusal(404, "not-found", "there is nothing under this address")
 
 
+def own_fault() -> Refusal:
+    return Refusal(500, "own-fault", "the sandbox failed; the same request may be repeated")
+
+
 def withdrawn() -> Refusal:
     return Refusal(409, "withdrawn", "this key was withdrawn; nothing can be received under it any more")

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from docsend import disk
 from docsend.sandbox.database import Database
+from docsend.sandbox.declaration import Declared
 from docsend.sandbox.problems import Refusal, not_found, withdrawn
 from docsend.submission import canonical
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from docsend.catalog import Branch
@@ -107,8 +108,8 @@ class Store:
         with self.database.transaction() as connection:
             return self._kept(connection, place)
 
-    def expected(self, place: Place, sha256: str) -> tuple[str, int] | None:
-        """Give name and length of a document that is still missing; None if it is there. Refuses others."""
+    def expected(self, place: Place, sha256: str) -> Declared | None:
+        """Return a document that is still missing; None if it is there. Refuses others."""
         with self.database.transaction() as connection:
             if self._kept(connection, place).state == "withdrawn":
                 raise withdrawn()
@@ -119,58 +120,63 @@ class Store:
             if row is None:
                 raise not_found()
             name, size, file = row
-            return None if file else (name, size)
+            return None if file else Declared(name, size, sha256)
 
-    def incoming(self) -> Path:
-        """Give the name for a file that is about to arrive; nothing of the sender's is in it."""
-        return self._documents / f"{secrets.token_hex(16)}.part"
+    @contextlib.contextmanager
+    def incoming(self, count: int = 1) -> Iterator[list[Path]]:
+        """Give names for files that are about to arrive; at the end, remove those that were not kept.
+
+        Nothing of the sender's is in the names.
+        """
+        files = [self._documents / f"{secrets.token_hex(16)}.part" for _ in range(count)]
+        try:
+            yield files
+        finally:
+            for file in files:
+                file.unlink(missing_ok=True)
 
     def keep(self, place: Place, sha256: str, arrived: Path) -> None:
         """Make an arrived document part of its submission: the file first, durably, then its row."""
-        with arrived.open("rb+") as file:  # Windows syncs only what may be written
-            os.fsync(file.fileno())
-        kept = arrived.with_suffix("")
-        arrived.replace(kept)
-        disk.sync_folder(self._documents)
+        (file,) = self._made_durable([arrived])
         with self.database.transaction() as connection:
-            changed = connection.execute(
-                "UPDATE document SET file = ? WHERE owner = ? AND key = ? AND sha256 = ? AND file IS NULL"
-                " AND EXISTS (SELECT * FROM submission AS whole WHERE whole.owner = document.owner"
-                " AND whole.key = document.key AND whole.state = 'open')",
-                (kept.name, *place, sha256),
-            ).rowcount
-        if not changed:
+            is_kept = self._enter(connection, place, sha256, file)
+        if not is_kept:
             # Another request was faster; or the key was withdrawn or has expired, and then this says so.
-            kept.unlink()
+            self._remove([file])
             self.expected(place, sha256)
 
     def receive(self, place: Place, branch: Branch) -> bytes:
         """Give the receipt, and make it if all documents are here: one transaction, at most once a key."""
         with self.database.transaction() as connection:
-            kept = self._kept(connection, place)
-            if kept.state == "withdrawn":
-                raise withdrawn()
-            if kept.receipt is not None:
-                return kept.receipt
-            if kept.missing:
-                detail = "documents are missing"
-                raise Refusal(409, "incomplete", detail, {"missing": list(kept.missing)})
-            (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()
-            body = canonical(self._receipt(connection, place, last + 1, branch))
-            connection.execute(
-                "INSERT INTO receipt (number, owner, key, body) VALUES (?, ?, ?, ?)",
-                (last + 1, *place, body),
-            )
-            if kept.required is not None:
-                connection.execute(
-                    "INSERT OR IGNORE INTO fulfilled VALUES (?, ?, ?)",
-                    (place.owner, kept.required, place.key),
-                )
-            connection.execute(
-                "UPDATE submission SET state = 'received', expires_at = NULL WHERE owner = ? AND key = ?",
-                place,
-            )
-            return body
+            return self._received(connection, place, branch)
+
+    def receive_whole(
+        self, place: Place, declaration: Declaration, branch: Branch, arrived: list[Path]
+    ) -> tuple[bytes, bool]:
+        """Return the receipt of a submission whose documents have all arrived, and whether it is new.
+
+        The files become durable first. One transaction then opens the submission, or finds it open, takes the
+        documents that it lacked, and makes the receipt. If it is refused, nothing is kept or changed.
+        """
+        files = self._made_durable(arrived)
+        surplus = set(files)
+        try:
+            with self.database.transaction() as connection:
+                known = self._declared(connection, place, declaration.canonical)
+                if known is not None and known.receipt is not None:
+                    return known.receipt, False
+                if known is None:
+                    self._open(connection, place, declaration, branch.code)
+                kept = [
+                    file
+                    for document, file in zip(declaration.documents, files, strict=True)
+                    if self._enter(connection, place, document.sha256, file)
+                ]
+                receipt = self._received(connection, place, branch)
+            surplus -= set(kept)
+            return receipt, True
+        finally:
+            self._remove(surplus)
 
     def withdraw(self, place: Place) -> Kept:
         """Fence a key off, also one that is not known yet: a late request must not open it."""
@@ -192,6 +198,52 @@ class Store:
         return kept
 
     # -- how ---------------------------------------------------------------------------------------------
+
+    def _made_durable(self, arrived: list[Path]) -> list[str]:
+        """Put arrived files on the disk for good, and return the names that they have from now on."""
+        for part in arrived:
+            with part.open("rb+") as file:  # Windows syncs only what may be written
+                os.fsync(file.fileno())
+        for part in arrived:
+            part.replace(part.with_suffix(""))
+        disk.sync_folder(self._documents)
+        return [part.stem for part in arrived]
+
+    def _enter(self, connection: sqlite3.Connection, place: Place, sha256: str, file: str) -> bool:
+        """Write down that a file is a document that an open submission lacked; tell whether it did."""
+        changed = connection.execute(
+            "UPDATE document SET file = ? WHERE owner = ? AND key = ? AND sha256 = ? AND file IS NULL"
+            " AND EXISTS (SELECT * FROM submission AS whole WHERE whole.owner = document.owner"
+            " AND whole.key = document.key AND whole.state = 'open')",
+            (file, *place, sha256),
+        ).rowcount
+        return changed > 0
+
+    def _received(self, connection: sqlite3.Connection, place: Place, branch: Branch) -> bytes:
+        kept = self._kept(connection, place)
+        if kept.state == "withdrawn":
+            raise withdrawn()
+        if kept.receipt is not None:
+            return kept.receipt
+        if kept.missing:
+            detail = "documents are missing"
+            raise Refusal(409, "incomplete", detail, {"missing": list(kept.missing)})
+        (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()
+        body = canonical(self._receipt(connection, place, last + 1, branch))
+        connection.execute(
+            "INSERT INTO receipt (number, owner, key, body) VALUES (?, ?, ?, ?)",
+            (last + 1, *place, body),
+        )
+        if kept.required is not None:
+            connection.execute(
+                "INSERT OR IGNORE INTO fulfilled VALUES (?, ?, ?)",
+                (place.owner, kept.required, place.key),
+            )
+        connection.execute(
+            "UPDATE submission SET state = 'received', expires_at = NULL WHERE owner = ? AND key = ?",
+            place,
+        )
+        return body
 
     def _declared(self, connection: sqlite3.Connection, place: Place, declaration: bytes) -> Kept | None:
         row = connection.execute(
@@ -288,7 +340,7 @@ class Store:
         ).fetchall()
         return [file for (file,) in rows if file]
 
-    def _remove(self, files: list[str]) -> None:
+    def _remove(self, files: Iterable[str]) -> None:
         for file in files:
             (self._documents / file).unlink(missing_ok=True)
 
