@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -542,7 +541,7 @@ def test_the_service_never_holds_a_whole_body(process: lab.Sandbox) -> None:
     assert peak() - before < LIMIT // 4
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
+@pytest.mark.needs("curl")
 def test_curl_sends_a_large_one_when_it_is_told_to_go_on(sandbox: RunningSandbox, tmp_path: Path) -> None:
     large = samples.write(tmp_path, "large.pdf", samples.pdf(size=3 * 2**20))
     content = large.read_bytes()

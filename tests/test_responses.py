@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
+import docsend
 import doubles
 import samples
 from conftest import ABOUT, WHO
 from docsend import documents, rules
 from docsend.catalog import BUNDLED, load
 from docsend.errors import DocsendError
-from docsend.service import responses
+from docsend.service import members, responses
 from docsend.service.failures import ContractViolation
 from docsend.service.responses import Response
 from docsend.submission import Submission
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from docsend.submission import CheckedSubmission
 
 CATALOG = load(BUNDLED)
+OPENAPI = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
 # What another type or another form may be; each is tried in the place of each member.
 OTHERS = (
     None,
@@ -172,6 +176,22 @@ MAY_BE = {
 }
 
 
+def test_the_forms_that_are_read_are_those_of_the_contract() -> None:
+    schemas = yaml.safe_load(OPENAPI.read_text("utf-8"))["components"]["schemas"]
+    receipt = schemas["Receipt"]["properties"]
+    assert receipt["number"]["maxLength"] == responses.LONGEST_NUMBER
+    assert receipt["issuer"]["maxLength"] == responses.LONGEST_ISSUER
+    assert schemas["Code"]["maxLength"] == members.LONGEST_CODE
+    assert schemas["Labels"]["properties"]["he"]["maxLength"] == members.LONGEST_LABEL
+    assert schemas["RequiredId"]["maxLength"] == responses.LONGEST_ID
+    types = {
+        name.removeprefix(responses.PROBLEM_TYPE) for name in schemas["Problem"]["properties"]["type"]["enum"]
+    }
+    assert types == set(responses.PROBLEMS)
+    for code, status in responses.PROBLEMS.items():
+        assert schemas[f"Problem.{code}"]["properties"]["status"]["const"] == status
+
+
 def test_a_good_response_of_each_call_is_read(checked) -> None:
     for name, (status, body, read) in good_responses(checked).items():
         response = response_of(status, json.dumps(body).encode())
@@ -278,6 +298,23 @@ def test_what_a_service_says_is_shortened(run, payslip) -> None:
     assert max(len(problem["message"]) for problem in problems) == 301
     assert len(outcome.out) < 10_000
     assert len(outcome.err) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "exit_code"),
+    [
+        (421, "host-not-served", 2),
+        (400, "malformed", 6),
+        (411, "length-required", 6),
+        (415, "media-type-not-accepted", 6),
+        (403, "origin-not-allowed", 6),
+    ],
+)
+def test_what_is_judged_before_the_submission_never_refuses_it(run, payslip, status, code, exit_code) -> None:
+    with doubles.service(lambda _: doubles.problem(status, code)) as (url, asked):
+        outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
+    assert (outcome.code, outcome.problems, len(asked)) == (exit_code, [code], 1)
+    assert run("receipts", "--json").json["receipts"][0]["state"] == "planned"
 
 
 def test_a_code_that_is_not_in_the_contract_s_table_refuses_nothing(run, payslip, monkeypatch) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished
+from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished, UsageFault
 from docsend.language import Phrase
 from docsend.service import members
 from docsend.service.failures import ContractViolation
@@ -33,15 +33,19 @@ PROBLEMS: dict[str, int] = {
     "digest-mismatch": 400,
     "document-too-large": 413,
     "format-not-accepted": 415,
+    "host-not-served": 421,
     "incomplete": 409,
     "invalid": 422,
     "key-reused": 409,
     "length-required": 411,
     "locked-out": 429,
     "malformed": 400,
+    "media-type-not-accepted": 415,
     "method-not-allowed": 405,
     "not-found": 404,
+    "one-exchange-too-large": 413,
     "online-form-required": 422,
+    "origin-not-allowed": 403,
     "own-fault": 500,
     "required-documents-pending": 422,
     "sign-in-needed": 401,
@@ -50,11 +54,15 @@ PROBLEMS: dict[str, int] = {
     "too-slow": 408,
     "withdrawn": 409,
 }
+# What is judged before the submission is looked at, and so says nothing about whether it was received.
+_OF_THE_REQUEST = frozenset(
+    {"malformed", "length-required", "method-not-allowed", "media-type-not-accepted", "origin-not-allowed"}
+)
 _LONGEST_SESSION_S = 10 * 365 * 24 * 3600
 _SHORT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _ETAG = re.compile(r'(?:W/)?"[!#-~]{1,200}"')
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4000}=*")  # RFC 6750, 2.1
-_RECEIPT_NUMBER, _ISSUER, _ID, _NAME = 64, 200, 100, 1024
+LONGEST_NUMBER, LONGEST_ISSUER, LONGEST_ID, _LONGEST_NAME = 64, 200, 100, 1024
 _MOST_DOCUMENTS, _MOST_REQUIRED, _MOST_BYTES = 10_000, 1_000, 2**53 - 1
 # Of what the service says to people; more is cut.
 _LONGEST_DETAIL, _LONGEST_FIELD, _MOST_ERRORS = 300, 40, 20
@@ -177,7 +185,7 @@ def read_required(response: Response) -> tuple[RequiredDocument, ...]:
     pending = re.compile("pending")
     return tuple(
         RequiredDocument(
-            id=each.text("id", _ID),
+            id=each.text("id", LONGEST_ID),
             subject=each.code("subject"),
             category=each.code("category"),
             type=each.code("type"),
@@ -279,14 +287,14 @@ def read_receipt(receipt: Members) -> Receipt:
     branch = receipt.members("branch")
     return Receipt(
         key=receipt.matching("key", members.KEY),
-        number=receipt.printable("number", _RECEIPT_NUMBER),
-        issuer=receipt.text("issuer", _ISSUER),
+        number=receipt.printable("number", LONGEST_NUMBER),
+        issuer=receipt.text("issuer", LONGEST_ISSUER),
         received_at=receipt.time("received_at"),
         branch_code=branch.code("code"),
         branch_names=branch.labels("name"),
         documents=tuple(
             ReceivedDocument(
-                document.text("name", _NAME),
+                document.text("name", _LONGEST_NAME),
                 document.whole_number("bytes", 1, _MOST_BYTES),
                 document.matching("sha256", members.SHA256),
             )
@@ -333,6 +341,18 @@ def _unexpected(response: Response) -> Exception:
         return SignInNeeded(Phrase("the service asks for a sign-in"), Phrase("`docsend login` signs in"))
     if code == "not-found":
         return UnknownSubmission()
+    if code == "host-not-served":
+        return UsageFault(
+            Phrase("the service says that it is not the host of this address"),
+            Phrase("is the address right? A relay has to lead to a service that knows the name"),
+            cause=code,
+        )
+    if code in _OF_THE_REQUEST:
+        return Unfinished(
+            Phrase("the service does not take the request itself: {code}", code=code),
+            Phrase("docsend and the service do not fit together: please report it"),
+            cause=code,
+        )
     return _refusal(response, code)
 
 
