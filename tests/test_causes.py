@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -14,6 +17,7 @@ import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
 from terminals import Terminal
+from test_network import a_port
 
 SEND = (*ABOUT, *WHO)
 HTML = {"Content-Type": "text/html; charset=utf-8", "Server": "Firewall/9\x1b[2J"}
@@ -166,3 +170,27 @@ def test_a_terminal_counts_down_with_the_reason(payslip, tmp_path, monkeypatch, 
         assert seen.count("trying again") == 1, seen
         terminal.type("\x03")
         assert terminal.finish() == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_batch_that_is_stopped_does_not_wait_for_a_service_that_never_answers(tmp_path) -> None:
+    file = a_batch(tmp_path, 20)
+    heard: list[bytes] = []
+
+    def serve(near: socket.socket) -> None:
+        heard.append(near.recv(65536))
+        time.sleep(40)
+
+    with a_port(serve) as port:
+        command = [sys.executable, "-m", "docsend", "send", "--batch", str(file), "--jobs", "4"]
+        with subprocess.Popen(
+            [*command, "--service", f"http://127.0.0.1:{port}"], stderr=subprocess.PIPE, env=os.environ
+        ) as process:
+            deadline = time.monotonic() + 20
+            while len(heard) < 4 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+    assert (process.returncode, time.monotonic() - began < 15) == (130, True), err
+    assert b"Traceback" not in err

@@ -35,16 +35,22 @@ if TYPE_CHECKING:
 # Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
 # on with its next row, and what a power cut takes, the service still has.
 _GATHERED_S = 0.02
+# For so long after a stop an exchange that is on its way may still bring its receipt.
+_LET_FINISH_S = 5.0
 _NOTICES_S = 0.2  # how soon the main thread hears of a stop, if nothing else ends
 _NOTICED_S = 3.0
 
 
 class Stages(NamedTuple):
-    """The journey of a submission, as `send` has it: each stage after the one before has returned."""
+    """The journey of a submission, as `send` has it: each stage after the one before has returned.
+
+    `abandon` ends the exchanges that are on their way, whichever worker waits for them.
+    """
 
     plan: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | Cleared]]
     carry: Callable[[CheckedSubmission, Cleared], Delivery]
     keep: Callable[[Sequence[Delivery]], Mapping[str, LocalFailure]]
+    abandon: Callable[[], None]
 
 
 class Stop(Exception):
@@ -101,6 +107,7 @@ class Runner:
         self._ended: queue.Queue[_Ended] = queue.Queue(maxsize=max(64, 4 * self.jobs))
         self._running = 0  # threads whose end the main thread has not heard of
         self._is_stopped = False
+        self._abandons_at: float | None = None
         self._woken = threading.Event()  # by the main thread alone
         self._bug: Exception | None = None
         self._broken: LocalFailure | None = None
@@ -134,7 +141,7 @@ class Runner:
                 threading.Thread(target=work, args=(stages,), daemon=True).start()
                 self._running += 1
             while self._running:
-                yield from self._kept(self._gathered(), stages)
+                yield from self._kept(self._gathered(stages), stages)
         finally:
             self._end(stages)
         for row in self._rows:
@@ -144,11 +151,12 @@ class Runner:
 
     # -- the main thread: receipts are kept ----------------------------------------------------------------
 
-    def _gathered(self) -> list[_Arrived | Outcome]:
+    def _gathered(self, stages: Stages) -> list[_Arrived | Outcome]:
         """Wait for what ends, and shortly for more."""
         while True:
             if self._is_stopped:
                 self._wake()
+                self._abandon_in_time(stages)
             with contextlib.suppress(queue.Empty):
                 # With a limit: Windows would not hear Ctrl-C, and nobody a stop.
                 together = [self._ended.get(timeout=_NOTICES_S)]
@@ -190,12 +198,23 @@ class Runner:
         self._wake()
         brought: list[_Arrived] = []
         while self._running:
-            ended = self._ended.get()
+            self._abandon_in_time(stages)
+            try:
+                ended = self._ended.get(timeout=_NOTICES_S)
+            except queue.Empty:
+                continue
             if ended is None:
                 self._running -= 1
             elif isinstance(ended, _Arrived):
                 brought.append(ended)
         self._lost([each.delivery for each in brought], stages)
+
+    def _abandon_in_time(self, stages: Stages) -> None:
+        """After a stop, wait for the service for a little while only: it may never answer."""
+        now = time.monotonic()
+        self._abandons_at = self._abandons_at or now + _LET_FINISH_S
+        if now >= self._abandons_at:
+            stages.abandon()
 
     def _wake(self) -> None:
         self._woken.set()

@@ -188,6 +188,7 @@ def _runner(
                 plan=lambda checked: journey.plan(checked, service, ledger),
                 carry=lambda checked, cleared: journey.carry(checked, cleared, service, ledger, required),
                 keep=lambda deliveries: journey.keep(deliveries, service, ledger),
+                abandon=service.close,
             ),
         )
 
