@@ -286,6 +286,22 @@ def test_each_wrong_form_of_a_receipt_leaves_a_submission_unfinished(
             assert "\x1b" not in outcome.err + outcome.out
 
 
+@pytest.mark.parametrize("more", [None, 5, "x\x1b[2J", {"a": [1.5]}])
+def test_a_member_that_nobody_knows_makes_no_receipt_damaged(run, sandbox, payslip, more) -> None:
+    def fate(asked, _count, now):
+        if not asked.path.endswith("/send") or now == "before":
+            return None
+        receipt = json.loads(sandbox.select("SELECT body FROM receipt")[0][0])
+        receipt["branch"]["name"]["ar"] = receipt["more"] = more
+        return doubles.json_reply(200, receipt)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        first = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
+        again = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
+    assert (first.code, again.code, again.json["repeated"]) == (0, 0, True)
+    assert first.json["receipt"] == again.json["receipt"]
+
+
 def test_what_a_service_says_is_shortened(run, payslip) -> None:
     errors = [
         {"pointer": "/type", "code": "unknown-type", "detail": "x" * 900_000 if n == 0 else "y"}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from docsend.errors import LocalFailure
-from docsend.language import Phrase
+from docsend.language import LANGUAGES, Phrase
 from docsend.submission import Delivery, Receipt, ReceivedDocument, canonical
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ class MalformedReceipt(ValueError):
 
 
 def read(body: bytes) -> Receipt:
-    """Read a receipt as the service wrote it; raise MalformedReceipt if anything in it is missing."""
+    """Read a receipt as the ledger kept it; raise MalformedReceipt if anything in it is missing.
+
+    What comes from a service is read more strictly (`service.responses`); ledgers have older ones, too.
+    """
     try:
         raw = json.loads(body)
         datetime.fromisoformat(raw["received_at"])
@@ -29,7 +32,12 @@ def read(body: bytes) -> Receipt:
             issuer=_text(raw["issuer"]),
             received_at=_text(raw["received_at"]),
             branch_code=_text(raw["branch"]["code"]),
-            branch_names={language: _text(name) for language, name in raw["branch"]["name"].items()},
+            # Names in further languages are members that nobody knows here, and are passed over.
+            branch_names={
+                language: _text(name)
+                for language, name in raw["branch"]["name"].items()
+                if language in LANGUAGES
+            },
             documents=tuple(
                 ReceivedDocument(
                     _text(document["name"]), _count(document["bytes"]), _text(document["sha256"])
