@@ -23,8 +23,9 @@ import trustme
 import doubles
 from conftest import ABOUT, WHO
 from docsend.address import Endpoint
+from docsend.service.exchange import Limits, Request
 from docsend.service.failures import ContractViolation, NoResponse
-from docsend.service.http import HttpClient, Limits, Request
+from docsend.service.http import HttpClient
 from test_network import a_port, trusted
 
 if TYPE_CHECKING:

@@ -804,7 +804,7 @@ def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> 
 def _main(argv: list[str]) -> int:
     from docsend.cli import app  # noqa: PLC0415 - in the worker, where the path may lead to a patched one
     from docsend.service.client import ServiceClient  # noqa: PLC0415
-    from docsend.service.http import LIMITS  # noqa: PLC0415
+    from docsend.service.exchange import LIMITS  # noqa: PLC0415
     from docsend.service.retry import RetryPolicy  # noqa: PLC0415
 
     # Shorter pauses, so that tries are many; how they are made is the program's own.

@@ -119,8 +119,8 @@ BUGS = (
             ),
             (
                 "service/http.py",
-                "_BLOCK = 256 * 1024\n",
-                "_sent: dict = {}\n_BLOCK = 256 * 1024\n",
+                "_KEPT_S = 5.0",
+                "_sent: dict = {}\n_KEPT_S = 5.0",
             ),
         ),
         "network",

@@ -1,4 +1,4 @@
-"""What a certificate says of itself: who signed it, and until when it is valid."""
+"""Which certificates are trusted, and what one says of itself: who signed it, until when it is valid."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from docsend.errors import UsageFault
+from docsend.language import Phrase
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # Object identifiers (X.520) in DER: commonName 2.5.4.3, organizationName 2.5.4.10.
 _COMMON_NAME, _ORGANIZATION = b"\x55\x04\x03", b"\x55\x04\x0a"
@@ -70,3 +74,24 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
             raise ValueError("cut")
         yield tag, data[place : place + size]
         place += size
+
+
+def trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Make a context that trusts the system's store, and the authorities of `ca_file` besides.
+
+    Raises UsageFault if the file holds none.
+    """
+    import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Debian's Python would go down to TLS 1.0: its OpenSSL leaves the lowest version open.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=str(ca_file))
+        except (OSError, ssl.SSLError):
+            raise UsageFault(
+                Phrase("{file} holds no certificates of authorities", file=ca_file),
+                Phrase("ca_file of config.toml names a file in PEM form"),
+            ) from None
+    return context

@@ -16,8 +16,9 @@ from docsend.catalog import MOST_BYTES
 from docsend.errors import SignInNeeded, Unfinished
 from docsend.language import Phrase
 from docsend.service import failures, responses
+from docsend.service.exchange import LIMITS, Limits, Request
 from docsend.service.failures import ContractViolation, Failure, NoResponse, UnexpectedPage
-from docsend.service.http import LIMITS, HttpClient, Limits, Request
+from docsend.service.http import HttpClient
 from docsend.service.responses import OpenSubmission, ServiceInfo
 from docsend.service.retry import CLOCK, CircuitBreaker, ConcurrencyLimit
 from docsend.submission import canonical
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from docsend.address import Endpoint
     from docsend.credentials import Credentials
     from docsend.service.certificates import Tls
-    from docsend.service.http import Header
+    from docsend.service.exchange import Header
     from docsend.service.responses import Response, Sendable, SubmissionStatus
     from docsend.service.retry import Clock, RetryPolicy
     from docsend.submission import CheckedSubmission, Document, PlannedSubmission, Receipt, RequiredDocument

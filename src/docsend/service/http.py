@@ -17,27 +17,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import socket
 import ssl
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from docsend import __version__
 from docsend.errors import UsageFault
 from docsend.language import Phrase
 from docsend.service import failures
-from docsend.service.certificates import Tls, issuer_of, tls_of
+from docsend.service.certificates import issuer_of, tls_of, trusted
+from docsend.service.exchange import LIMITS, Exchange, Watchdog, Worker
 from docsend.service.failures import ContractViolation, NoResponse
 from docsend.service.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from docsend.address import Endpoint
+    from docsend.service.certificates import Tls
+    from docsend.service.exchange import Header, Limits, Request
 
 
 @contextlib.contextmanager
@@ -56,46 +57,14 @@ def _click_hidden() -> Iterator[None]:
 with _click_hidden():
     import httpx
 
-Header: TypeAlias = "tuple[bytes, bytes]"
 
 _ALWAYS: tuple[Header, ...] = (
     (b"User-Agent", f"docsend/{__version__}".encode("ascii")),
     (b"Accept", b"application/json, application/problem+json"),
     (b"Accept-Encoding", b"identity"),
 )
-_BLOCK = 256 * 1024
 _KEPT_S = 5.0  # how long a connection that nobody uses stays open
-_SLICE_S = 0.2  # how often somebody who waits looks whether to go on
 _BODILESS = (204, 304)
-
-
-class Limits(NamedTuple):
-    """How long things may take: an exchange `grace_s`, and what its bytes need at the slowest speed."""
-
-    connect_s: float = 10.0  # to each address of a name
-    grace_s: float = 60.0
-    slowest_bytes_per_s: float = 16 * 1024
-
-    def exchange_s(self, size: int) -> float:
-        return self.grace_s + size / self.slowest_bytes_per_s
-
-
-LIMITS = Limits()
-
-
-class Request(NamedTuple):
-    """One request. The body's parts follow one another; `most` is the largest response in bytes."""
-
-    method: str
-    path: str
-    headers: tuple[Header, ...] = ()
-    body: Sequence[bytes] = ()
-    most: int = 2**20
-    is_repeatable: bool = True
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.body))
 
 
 class HttpClient:
@@ -110,8 +79,8 @@ class HttpClient:
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._open: set[_Connection] = set()
-        self._watchdog = _Watchdog()
-        self._worker: _Worker | None = None
+        self._watchdog = Watchdog()
+        self._worker: Worker | None = None
         self._is_closed = False
         self.tls: Tls | None = None  # of the connection made last
 
@@ -136,27 +105,27 @@ class HttpClient:
         """
         deadline = time.monotonic() + self._limits.exchange_s(request.size)
         try:
-            return self._exchange_once(_Exchange(request, deadline, sent))
+            return self._exchange_once(Exchange(request, deadline, sent))
         except _ClosedMeanwhile as closed:
             # The service closed a kept connection just when it was used again: not a failure.
             if not request.is_repeatable:
                 raise closed.failure from None
             first = closed.failure
         try:
-            return self._exchange_once(_Exchange(request, deadline, sent, on_new_connection=True))
+            return self._exchange_once(Exchange(request, deadline, sent, on_new_connection=True))
         except NoResponse as error:
             error.may_have_arrived |= first.may_have_arrived
             raise
 
-    def _exchange_once(self, exchange: _Exchange) -> Response:
+    def _exchange_once(self, exchange: Exchange) -> Response:
         if threading.current_thread() is not threading.main_thread():
             with self._watchdog.watching(exchange):
                 return self._run(exchange)
         if self._worker is None or self._worker.is_busy:
-            self._worker = _Worker()
+            self._worker = Worker()
         return self._worker.run(exchange, self._run)
 
-    def _run(self, exchange: _Exchange) -> Response:
+    def _run(self, exchange: Exchange) -> Response:
         """Run an exchange over this thread's connection; close it unless it can carry another one."""
         connection: _Connection | None = getattr(self._mine, "connection", None)
         if connection is None:
@@ -179,7 +148,7 @@ class HttpClient:
                 connection.close()
         return response
 
-    def _exchange_over(self, connection: _Connection, exchange: _Exchange) -> Response:
+    def _exchange_over(self, connection: _Connection, exchange: Exchange) -> Response:
         request = exchange.request
         exchange.begin(connection)
         asked_id = os.urandom(16).hex()
@@ -205,7 +174,7 @@ class HttpClient:
             raise NoResponse(failures.broken_off(exchange.step), may_have_arrived=True)
         return response
 
-    def _no_response(self, error: Exception, exchange: _Exchange) -> Exception:
+    def _no_response(self, error: Exception, exchange: Exchange) -> Exception:
         """Name what went wrong; what reached a connection that was kept may be tried again at once."""
         if exchange.is_over:
             return NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
@@ -278,27 +247,6 @@ class HttpClient:
         return seen[-1] if seen else None
 
 
-def trusted(ca_file: Path | None) -> ssl.SSLContext:
-    """Make a context that trusts the system's store, and the authorities of `ca_file` besides.
-
-    Raises UsageFault if the file holds none.
-    """
-    import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
-
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Debian's Python would go down to TLS 1.0: its OpenSSL leaves the lowest version open.
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=str(ca_file))
-        except (OSError, ssl.SSLError):
-            raise UsageFault(
-                Phrase("{file} holds no certificates of authorities", file=ca_file),
-                Phrase("ca_file of config.toml names a file in PEM form"),
-            ) from None
-    return context
-
-
 class _SeenEnough(Exception):
     """The certificate was seen; nothing is to be sent."""
 
@@ -330,6 +278,9 @@ class _Connection:
             self._socket = plain.dup()
         self.is_trusted = False
 
+    def encrypted(self, ssl_object: Any) -> None:  # noqa: ANN401 - ssl has several classes for it
+        self.tls = tls_of(ssl_object)
+
     def hold_to(self, echoed_id: str | None, asked_id: str) -> None:
         """Raise ContractViolation if a response is not the one to its request.
 
@@ -356,172 +307,6 @@ class _Connection:
                 self._socket = None
         self.is_trusted = False
         self.transport.close()
-
-
-class _Exchange:
-    """One request on its way: how far it is, and until when it may last."""
-
-    def __init__(
-        self,
-        request: Request,
-        deadline: float,
-        sent: Callable[[int], None] | None,
-        *,
-        on_new_connection: bool = False,
-    ) -> None:
-        self.request = request
-        self.on_new_connection = on_new_connection
-        self.step: failures.Step = "connecting"
-        self.is_over = False  # somebody has ended it
-        self.was_kept = False
-        self.has_left_whole = not request.body
-        self.has_answer = False
-        self.may_have_arrived = False
-        self._deadline = deadline
-        self._sent = sent
-        self._connection: _Connection | None = None
-
-    def begin(self, connection: _Connection) -> None:
-        self.was_kept = connection.is_trusted
-        self._connection = connection
-        self.end_in_time()
-
-    def end_in_time(self) -> None:
-        """Raise TimeoutError if the exchange is over, so that a response after its time is none."""
-        if self.is_late:
-            self.end()
-        if self.is_over:
-            raise TimeoutError("slower than the deadline")
-
-    @property
-    def is_late(self) -> bool:
-        return time.monotonic() >= self._deadline
-
-    def end(self) -> None:
-        """End it, from any thread."""
-        self.is_over = True
-        if self._connection is not None:
-            self._connection.end()
-
-    def timeouts(self, connect_s: float) -> dict[str, float]:
-        """Give httpx's limits of single steps in seconds: only that of connecting is below the deadline."""
-        left = max(self._deadline - time.monotonic(), 0.001)
-        return {"connect": min(connect_s, left), "read": left, "write": left, "pool": left}
-
-    def blocks(self) -> Iterator[bytes]:
-        done = 0
-        for part in self.request.body:
-            for start in range(0, len(part), _BLOCK):
-                block = memoryview(part)[start : start + _BLOCK]
-                yield block  # type: ignore[misc]  # h11 takes it as it is, and nobody copies it
-                done += len(block)
-                if self._sent is not None:
-                    self._sent(done)
-        self.has_left_whole = True
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Follow httpx's trace extension: names such as "http11.send_request_body.started"."""
-        step, _, moment = event.rpartition(".")
-        name = step.rpartition(".")[2]
-        if name == "connect_tcp" and moment == "complete" and self._connection is not None:
-            self.was_kept = False
-            self._connection.connected(info["return_value"].get_extra_info("socket"))
-            if self.is_over:  # ended while it was connecting
-                self._connection.end()
-        elif name == "start_tls" and moment == "complete" and self._connection is not None:
-            self._connection.tls = tls_of(info["return_value"].get_extra_info("ssl_object"))
-        is_for_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
-        if self.is_over:  # what follows tidies up
-            return
-        if moment == "started" and (known := failures.STEPS.get(name)) is not None:
-            self.step = "asking the proxy" if is_for_proxy else known
-            self.may_have_arrived |= name == "send_request_headers" and not is_for_proxy
-        elif name == "receive_response_headers" and moment == "complete" and not is_for_proxy:
-            self.has_answer = True
-
-
-class _Watchdog:
-    """A thread that ends the exchanges of other threads at their deadlines; it begins with the first one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._watched: set[_Exchange] = set()
-        self._stopped = threading.Event()
-        self._has_begun = False
-
-    @contextlib.contextmanager
-    def watching(self, exchange: _Exchange) -> Iterator[None]:
-        with self._lock:
-            self._watched.add(exchange)
-            if not self._has_begun:
-                threading.Thread(target=self._watch, name="docsend-watchdog", daemon=True).start()
-                self._has_begun = True
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._watched.discard(exchange)
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _watch(self) -> None:
-        while not self._stopped.wait(_SLICE_S):
-            with self._lock:
-                late = [exchange for exchange in self._watched if exchange.is_late]
-            for exchange in late:
-                exchange.end()
-
-
-class _Worker:
-    """A thread that runs the main thread's exchanges, so that the main thread hears of Ctrl-C at once.
-
-    Windows wakes nobody from a blocked call, and no system from a look-up of a name. What does not end when
-    it is asked to is left behind: the thread is a daemon.
-    """
-
-    def __init__(self) -> None:
-        self.is_busy = False
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="docsend-exchange", daemon=True).start()
-
-    def stop(self) -> None:
-        self._work.put(None)
-
-    def run(self, exchange: _Exchange, work: Callable[[_Exchange], Response]) -> Response:
-        done = threading.Event()
-        ended: list[Response | BaseException] = []
-
-        def run() -> None:
-            try:
-                ended.append(work(exchange))
-            except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
-                ended.append(error)
-            finally:
-                done.set()
-
-        self.is_busy = True
-        self._work.put(run)
-        try:
-            while not done.wait(_SLICE_S):
-                if exchange.is_late:
-                    exchange.end()
-                    if not done.wait(1.0):  # in a look-up or a connect, which nobody can end
-                        break
-        except BaseException:
-            exchange.end()
-            raise
-        if not done.is_set():
-            raise NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
-        self.is_busy = False
-        (end,) = ended
-        if isinstance(end, BaseException):
-            raise end
-        return end
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
 
 
 def _read(received: httpx.Response, most: int) -> Response:

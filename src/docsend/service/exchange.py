@@ -1,0 +1,234 @@
+"""One exchange on its way: the request, its deadline, how far it is, and who ends it when it is late.
+
+A `Watchdog` ends the exchanges of other threads at their deadlines; a `Worker` runs those of the main thread,
+so that Ctrl-C is heard at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+from docsend.service import failures
+from docsend.service.failures import NoResponse
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from docsend.service.responses import Response
+
+Header: TypeAlias = "tuple[bytes, bytes]"
+
+_BLOCK = 256 * 1024
+_SLICE_S = 0.2  # how often somebody who waits looks whether to go on
+
+
+class Limits(NamedTuple):
+    """How long things may take: an exchange `grace_s`, and what its bytes need at the slowest speed."""
+
+    connect_s: float = 10.0  # to each address of a name
+    grace_s: float = 60.0
+    slowest_bytes_per_s: float = 16 * 1024
+
+    def exchange_s(self, size: int) -> float:
+        return self.grace_s + size / self.slowest_bytes_per_s
+
+
+LIMITS = Limits()
+
+
+class Request(NamedTuple):
+    """One request. The body's parts follow one another; `most` is the largest response in bytes."""
+
+    method: str
+    path: str
+    headers: tuple[Header, ...] = ()
+    body: Sequence[bytes] = ()
+    most: int = 2**20
+    is_repeatable: bool = True
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.body))
+
+
+class Connection(Protocol):
+    """What an exchange knows of the connection that it goes over."""
+
+    is_trusted: bool
+
+    def connected(self, plain: socket.socket) -> None: ...
+
+    def encrypted(self, ssl_object: Any) -> None: ...  # noqa: ANN401 - ssl has several classes for it
+
+    def end(self) -> None: ...
+
+
+class Exchange:
+    """One request on its way: how far it is, and until when it may last."""
+
+    def __init__(
+        self,
+        request: Request,
+        deadline: float,
+        sent: Callable[[int], None] | None,
+        *,
+        on_new_connection: bool = False,
+    ) -> None:
+        self.request = request
+        self.on_new_connection = on_new_connection
+        self.step: failures.Step = "connecting"
+        self.is_over = False  # somebody has ended it
+        self.was_kept = False
+        self.has_left_whole = not request.body
+        self.has_answer = False
+        self.may_have_arrived = False
+        self._deadline = deadline
+        self._sent = sent
+        self._connection: Connection | None = None
+
+    def begin(self, connection: Connection) -> None:
+        self.was_kept = connection.is_trusted
+        self._connection = connection
+        self.end_in_time()
+
+    def end_in_time(self) -> None:
+        """Raise TimeoutError if the exchange is over, so that a response after its time is none."""
+        if self.is_late:
+            self.end()
+        if self.is_over:
+            raise TimeoutError("slower than the deadline")
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    def end(self) -> None:
+        """End it, from any thread."""
+        self.is_over = True
+        if self._connection is not None:
+            self._connection.end()
+
+    def timeouts(self, connect_s: float) -> dict[str, float]:
+        """Give httpx's limits of single steps in seconds: only that of connecting is below the deadline."""
+        left = max(self._deadline - time.monotonic(), 0.001)
+        return {"connect": min(connect_s, left), "read": left, "write": left, "pool": left}
+
+    def blocks(self) -> Iterator[bytes]:
+        done = 0
+        for part in self.request.body:
+            for start in range(0, len(part), _BLOCK):
+                block = memoryview(part)[start : start + _BLOCK]
+                yield block  # type: ignore[misc]  # h11 takes it as it is, and nobody copies it
+                done += len(block)
+                if self._sent is not None:
+                    self._sent(done)
+        self.has_left_whole = True
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Follow httpx's trace extension: names such as "http11.send_request_body.started"."""
+        step, _, moment = event.rpartition(".")
+        name = step.rpartition(".")[2]
+        if name == "connect_tcp" and moment == "complete" and self._connection is not None:
+            self.was_kept = False
+            self._connection.connected(info["return_value"].get_extra_info("socket"))
+            if self.is_over:  # ended while it was connecting
+                self._connection.end()
+        elif name == "start_tls" and moment == "complete" and self._connection is not None:
+            self._connection.encrypted(info["return_value"].get_extra_info("ssl_object"))
+        is_for_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        if self.is_over:  # what follows tidies up
+            return
+        if moment == "started" and (known := failures.STEPS.get(name)) is not None:
+            self.step = "asking the proxy" if is_for_proxy else known
+            self.may_have_arrived |= name == "send_request_headers" and not is_for_proxy
+        elif name == "receive_response_headers" and moment == "complete" and not is_for_proxy:
+            self.has_answer = True
+
+
+class Watchdog:
+    """A thread that ends the exchanges of other threads at their deadlines; it begins with the first one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: set[Exchange] = set()
+        self._stopped = threading.Event()
+        self._has_begun = False
+
+    @contextlib.contextmanager
+    def watching(self, exchange: Exchange) -> Iterator[None]:
+        with self._lock:
+            self._watched.add(exchange)
+            if not self._has_begun:
+                threading.Thread(target=self._watch, name="docsend-watchdog", daemon=True).start()
+                self._has_begun = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watched.discard(exchange)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_SLICE_S):
+            with self._lock:
+                late = [exchange for exchange in self._watched if exchange.is_late]
+            for exchange in late:
+                exchange.end()
+
+
+class Worker:
+    """A thread that runs the main thread's exchanges, so that the main thread hears of Ctrl-C at once.
+
+    Windows wakes nobody from a blocked call, and no system from a look-up of a name. What does not end when
+    it is asked to is left behind: the thread is a daemon.
+    """
+
+    def __init__(self) -> None:
+        self.is_busy = False
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="docsend-exchange", daemon=True).start()
+
+    def stop(self) -> None:
+        self._work.put(None)
+
+    def run(self, exchange: Exchange, work: Callable[[Exchange], Response]) -> Response:
+        done = threading.Event()
+        ended: list[Response | BaseException] = []
+
+        def run() -> None:
+            try:
+                ended.append(work(exchange))
+            except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+                ended.append(error)
+            finally:
+                done.set()
+
+        self.is_busy = True
+        self._work.put(run)
+        try:
+            while not done.wait(_SLICE_S):
+                if exchange.is_late:
+                    exchange.end()
+                    if not done.wait(1.0):  # in a look-up or a connect, which nobody can end
+                        break
+        except BaseException:
+            exchange.end()
+            raise
+        if not done.is_set():
+            raise NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
+        self.is_busy = False
+        (end,) = ended
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
