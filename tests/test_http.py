@@ -514,6 +514,8 @@ def test_closing_ends_exchanges_that_are_on_their_way() -> None:
         made.close()
         thread.join(3)
         assert len(ended) == 1
+        with pytest.raises(NoResponse):
+            made.exchange(LOOK)
 
 
 # -- what it is made of ------------------------------------------------------------------------------------

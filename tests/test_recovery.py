@@ -446,6 +446,11 @@ def _torn(file: Path, *, first: int, last: int | None) -> None:
     file.write_bytes(content)
 
 
+def _with_tables_of_its_own(file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE submission (x)")
+
+
 _LEDGERS_THAT_CANNOT_BE_OPENED = {
     "of a newer docsend": _ledger_of(99),
     "of an unreleased docsend": _ledger_of(1),
@@ -456,7 +461,7 @@ _LEDGERS_THAT_CANNOT_BE_OPENED = {
     "a pipe": os.mkfifo,
     "a device that is full": lambda file: file.symlink_to("/dev/full"),
     "a link that leads to itself": lambda file: file.symlink_to(file),
-    "tables of its own": lambda file: sqlite3.connect(file).execute("CREATE TABLE submission (x)"),
+    "tables of its own": _with_tables_of_its_own,
 }
 
 

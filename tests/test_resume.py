@@ -16,7 +16,9 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO
+from docsend import signals
 from docsend.address import Endpoint
+from docsend.errors import Terminated
 from docsend.language import Phrase
 from docsend.service.client import ServiceClient
 from docsend.service.retry import CircuitBreaker, Clock, ConcurrencyLimit, RetryPolicy
@@ -440,3 +442,23 @@ def test_a_signal_that_comes_before_the_command_line_is_reported_in_its_language
     )
     assert (done.returncode, done.stderr) == (143, "docsend\xa0: interrompu\n")
     assert json.loads(done.stdout)["problems"][0]["code"] in ("interrupted", "terminated")
+
+
+@pytest.mark.parametrize(
+    ("number", "raises"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_signal_that_python_swallows_in_a_destructor_comes_again(capsys, number, raises) -> None:
+    class Interrupted:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+            sum(range(1000))  # the handler runs between two steps of the interpreter
+
+    def lose_the_first_and_wait() -> None:
+        with signals.raised():
+            one = Interrupted()
+            del one
+            time.sleep(5)
+
+    with pytest.raises(raises):
+        lose_the_first_and_wait()
+    assert capsys.readouterr().err == ""

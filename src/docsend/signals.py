@@ -5,9 +5,11 @@ At once is safe, too: whatever was promised to anybody is on the disk already.
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +67,20 @@ def _handled(first: Callable[[int], None]) -> Iterator[None]:
             _leave(number)
         first(number)
 
+    def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
+        """Send a signal again whose exception was raised where Python tells of it and goes on.
+
+        That is so in destructors and in callbacks of weak references, as importlib's.
+        """
+        nonlocal count
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            count = 0
+            number = signal.SIGTERM if isinstance(unraisable.exc_value, Terminated) else signal.SIGINT
+            _thread.start_new_thread(_send_soon, (number,))
+        else:
+            hook(unraisable)
+
+    hook, sys.unraisablehook = sys.unraisablehook, swallowed
     before: dict[int, Any] = {}
     for which in (signal.SIGINT, signal.SIGTERM):
         # Outside the main thread nobody may; and what a shell's background job ignores stays ignored.
@@ -74,8 +90,15 @@ def _handled(first: Callable[[int], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _send_soon(number: int) -> None:
+    """Send this process a signal, once the main thread is out of where it could not be interrupted."""
+    time.sleep(0.01)
+    signal.raise_signal(number)
 
 
 def _leave(number: int) -> None:

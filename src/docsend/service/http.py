@@ -85,7 +85,7 @@ class HttpClient:
         self.tls: Tls | None = None  # of the connection made last
 
     def close(self) -> None:
-        """End exchanges that are still on their way, and close the connections of all threads."""
+        """End exchanges that are still on their way, and close all connections; no other exchange begins."""
         self._watchdog.stop()
         if self._worker is not None:
             self._worker.stop()
@@ -103,6 +103,8 @@ class HttpClient:
         `sent` is told after each block how many bytes of the body have left, perhaps in another thread.
         Raises NoResponse, or ContractViolation for a response that HTTP or the contract does not allow.
         """
+        if self._is_closed:
+            raise NoResponse(failures.broken_off("connecting"), may_have_arrived=False)
         deadline = time.monotonic() + self._limits.exchange_s(request.size)
         try:
             return self._exchange_once(Exchange(request, deadline, sent))
