@@ -5,8 +5,10 @@ None of these ends as received, and none as a bug. What is tried is generated fr
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from docsend.errors import DocsendError
 from docsend.service import members, responses
 from docsend.service.failures import ContractViolation
 from docsend.service.responses import Response
-from docsend.submission import Submission
+from docsend.submission import Submission, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -338,3 +340,21 @@ def test_a_code_that_is_not_in_the_contract_s_table_refuses_nothing(run, payslip
     with doubles.service(lambda _: doubles.problem(409, "no-such-code")) as (url, _):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
     assert (outcome.code, outcome.problems) == (6, ["contract-broken"])
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("received_at", "2026-11-26"), ("number", " 17\n"), ("issuer", "x" * 900)]
+)
+def test_a_receipt_that_an_older_docsend_kept_stays_readable(
+    run, sandbox, payslip, home, member, value
+) -> None:
+    key = run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url, "--json").json["key"]
+    with contextlib.closing(sqlite3.connect(home / "docsend" / "ledger.sqlite3")) as ledger:
+        (kept,) = ledger.execute("SELECT receipt FROM submission").fetchone()
+        older = canonical({**json.loads(kept), member: value})
+        ledger.execute("DROP TRIGGER final_states_never_change")
+        ledger.execute("UPDATE submission SET receipt = ?", (older,))
+        ledger.commit()
+    shown = run("receipts", "show", key, "--json")
+    assert shown.json["receipts"][0]["receipt"].get(member, value) == value
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
