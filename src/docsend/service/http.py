@@ -227,25 +227,33 @@ class HttpClient:
     def _issuer(self) -> str | None:
         """Look who signed a certificate that is not trusted: shake hands without trust, and send nothing."""
         seen: list[str | None] = []
+        distrust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        distrust.check_hostname = False
+        distrust.verify_mode = ssl.CERT_NONE
+        connection = _Connection(self._transport(distrust))
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
-            if event.endswith("start_tls.complete"):
+            if event.endswith("connect_tcp.complete"):
+                connection.connected(info["return_value"].get_extra_info("socket"))
+            elif event.endswith("start_tls.complete"):
                 stream = info["return_value"]
                 certificate = stream.get_extra_info("ssl_object").getpeercert(True)
                 seen.append(issuer_of(certificate or b""))
                 stream.close()
                 raise _SeenEnough
 
-        distrust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        distrust.check_hostname = False
-        distrust.verify_mode = ssl.CERT_NONE
         limit = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.connect_s)
         look = httpx.Request("GET", self._url, extensions={"trace": trace, "timeout": limit})
-        with (
-            contextlib.suppress(_SeenEnough, httpx.HTTPError, OSError),
-            contextlib.closing(self._transport(distrust)) as transport,
-        ):
-            transport.handle_request(look)
+        late = threading.Timer(self._limits.connect_s, connection.end)  # a handshake may drip
+        late.daemon = True
+        late.start()
+        try:
+            connection.transport.handle_request(look)
+        except (_SeenEnough, httpx.HTTPError, OSError):
+            pass
+        finally:
+            late.cancel()
+            connection.close()
         return seen[-1] if seen else None
 
 

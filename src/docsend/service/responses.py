@@ -89,7 +89,8 @@ class Response(NamedTuple):
             kind = problem.text("type", 100)
         except ContractViolation:
             return None
-        if not all(isinstance(problem.values.get(name), str) for name in ("title", "detail")):
+        for_people = [problem.values.get(name) for name in ("title", "detail")]
+        if not all(text and isinstance(text, str) for text in for_people):
             return None
         code = kind.removeprefix(PROBLEM_TYPE)
         is_known = kind.startswith(PROBLEM_TYPE) and PROBLEMS.get(code) == self.status
@@ -243,6 +244,7 @@ def read_put(response: Response) -> None:
 
 def read_send(response: Response, submission: Sendable) -> Receipt:
     if response.problem_code == "incomplete":
+        response.json().digests("missing", _MOST_DOCUMENTS)
         raise IncompleteSubmission
     if response.status != 200:
         raise _unexpected(response)
