@@ -422,6 +422,8 @@ def test_a_signal_at_any_moment_of_a_run_shows_no_traceback(sandbox, payslip, nu
             interrupted += 1
             if "--json" in words and out:
                 assert json.loads(out)["problems"][0]["code"] in ("interrupted", "terminated")
+        elif "--json" in words:
+            assert json.loads(out)["status"] == "received", "one object, also if a signal came late"
     assert interrupted
 
 

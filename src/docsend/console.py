@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from docsend import shapes
+from docsend import shapes, signals
 from docsend.document_rules import in_words
 from docsend.errors import LocalFailure
 from docsend.language import Label, Phrase, joined, moment
@@ -80,6 +80,7 @@ class Console(Streams):
 
     def failure(self, error: DocsendError, result: Result) -> None:
         """Show a command that failed: in words on stderr, and as JSON on stdout if asked."""
+        signals.settle()
         unwritten = None
         if self._as_json:
             try:
@@ -96,6 +97,7 @@ class Console(Streams):
 
     def received(self, result: Result, checked: CheckedSubmission, receipt: Receipt) -> None:
         """Show a receipt: a panel for a person, lines for a file."""
+        signals.settle()
         if self._as_json:
             self.json(result.as_json())
             return
@@ -151,6 +153,7 @@ class Console(Streams):
 
     def checked(self, result: Result, catalog_limit: int | None) -> None:
         """Show what a dry run found: a line a document, then the problems."""
+        signals.settle()
         if self._as_json:
             self.json(result.as_json())
             return

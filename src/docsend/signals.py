@@ -26,8 +26,11 @@ def raised(noted: list[int] | None = None) -> Iterator[None]:
 
     A signal of `noted` came before and is raised at once; those that come are added.
     """
+    _run.is_settled = False
 
     def first(number: int) -> None:
+        if _run.is_settled:
+            return
         if noted is not None:
             noted.append(number)
         raise came_as(number)
@@ -36,6 +39,23 @@ def raised(noted: list[int] | None = None) -> Iterator[None]:
         if noted:
             raise came_as(noted[0])
         yield
+
+
+class _Run:
+    """Whether the run is past where a signal still changes its result."""
+
+    is_settled = False
+
+
+_run = _Run()
+
+
+def settle() -> None:
+    """Let the next signal change nothing: the result is about to be shown, and there is one only.
+
+    Another one ends the process at once all the same, as when nobody reads what is shown.
+    """
+    _run.is_settled = True
 
 
 @contextmanager
