@@ -6,6 +6,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # Without compiled modules each of the thousands of processes that tests start takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
+# Where an organisation inspects connections, uv has to trust what the system does.
+export UV_SYSTEM_CERTS := true
 
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
