@@ -16,6 +16,7 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
+from docsend.ledger import Ledger
 from terminals import Terminal
 from test_network import a_port
 
@@ -101,6 +102,23 @@ def test_a_page_refuses_nothing_that_may_have_been_received(run, sandbox, paysli
         is_forbidden.clear()
         assert sandbox.count() == 1
         assert run("send", payslip, *SEND, "--service", sandbox.url).code == 0
+
+
+def test_a_page_refuses_nothing_that_another_process_asked_the_receipt_of(
+    run, sandbox, payslip, home
+) -> None:
+    def fate(asked, count, now):
+        if (asked.method, now) != ("PUT", "before"):
+            return None
+        with Ledger(home / "docsend" / "ledger.sqlite3") as other:  # somebody else sends the same meanwhile
+            (entry,) = other.unfinished()
+            other.sending(entry.service, entry.key, is_durable=True)
+        return page(403)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.problems) == (6, ["page-instead"])
+    assert run("receipts", "--json").json["receipts"][0]["state"] == "sending"
 
 
 def test_a_name_that_nobody_knows_is_looked_up_twice(run, payslip, monkeypatch) -> None:

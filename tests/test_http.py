@@ -518,6 +518,32 @@ def test_closing_ends_exchanges_that_are_on_their_way() -> None:
             made.exchange(LOOK)
 
 
+def test_an_exchange_that_is_still_connecting_when_the_client_closes_asks_for_nothing(monkeypatch) -> None:
+    real, heard = socket.create_connection, []
+
+    def slow(*args: object, **more: object) -> socket.socket:
+        time.sleep(0.5)
+        return real(*args, **more)
+
+    monkeypatch.setattr(socket, "create_connection", slow)
+    with a_port(lambda near: heard.append(near.recv(65536))) as port, client(port, limits=Limits()) as made:
+        ended: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                made.exchange(LOOK)
+            except NoResponse as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        time.sleep(0.2)
+        made.close()
+        thread.join(5)
+        assert len(ended) == 1
+    assert not [head for head in heard if head]
+
+
 # -- what it is made of ------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import datetime as dt
 import json
+import os
 import select
 import socket
 import ssl
@@ -316,6 +317,34 @@ def test_a_proxy_that_cannot_be_used_is_a_usage_fault_that_does_not_show_it(
     assert outcome.code == 2
     assert "HTTPS_PROXY" in outcome.err
     assert proxy not in outcome.err
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\xff", b"\x04\x00", b"\x05\x00\x05\x05\x00\x01"]
+)
+def test_what_is_no_socks_proxy_is_told_and_leaves_nothing_open(run, payslip, monkeypatch, said) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+
+    def serve(near: socket.socket) -> None:
+        near.recv(64)
+        near.sendall(said)
+
+    with a_port(serve) as port:
+        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
+        outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
+    assert outcome.code in (2, 6), outcome.err
+    assert outcome.problems[0] in ("proxy-refused", "proxy-authentication", "connection-broken")
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "nothing"])
+def test_a_ca_file_that_is_no_file_is_told_at_once(run, payslip, home, kind) -> None:
+    (home / "docsend").mkdir()
+    place = home / "docsend" / "company.pem"
+    {"a pipe": os.mkfifo, "a folder": os.mkdir, "nothing": lambda _: None}[kind](place)
+    config = b'[services.office]\nurl = "https://127.0.0.1:9"\nca_file = "company.pem"\n'
+    samples.write(home / "docsend", "config.toml", config)
+    outcome = run("send", payslip, *SEND, "--service", "office")
+    assert (outcome.code, "company.pem cannot be read" in outcome.err) == (2, True), outcome.err
 
 
 def test_this_machine_is_reached_without_a_proxy(run, shared_sandbox, payslip, monkeypatch) -> None:

@@ -156,10 +156,13 @@ class _Move(NamedTuple):
     when: str
     receipt: bytes | None = None
     problem: str | None = None
+    is_before_sending: bool = False  # only if nobody has asked for the receipt
 
     def made(self, connection: sqlite3.Connection) -> bool:
         """Make it, and tell so; False, and nothing happens, if another process is further along."""
-        before = _BEFORE[self.to]
+        before = tuple(
+            state for state in _BEFORE[self.to] if state != "sending" or not self.is_before_sending
+        )
         marks = ", ".join("?" * len(before))
         moved = connection.execute(
             "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
@@ -327,6 +330,14 @@ class Ledger:
 
     def refused(self, service: str, key: str, problem: str) -> None:
         self._moved([_Move(service, key, "refused", self._timestamp(), problem=problem)])
+
+    def refused_on_the_way(self, service: str, key: str, problem: str) -> bool:
+        """Note that somebody on the way refuses; False, and nothing is noted, if it may have been received.
+
+        Another process may have asked for the receipt of the same key meanwhile.
+        """
+        move = _Move(service, key, "refused", self._timestamp(), problem=problem)
+        return not self._moved([move._replace(is_before_sending=True)])
 
     def withdrawn(self, service: str, key: str) -> None:
         self._moved([_Move(service, key, "withdrawn", self._timestamp())])

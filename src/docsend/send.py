@@ -173,6 +173,9 @@ def _to_the_receipt(
         codes = [problem.code for problem in refusal.problems] or [refusal.cause or "refused"]
         if "withdrawn" in codes:
             ledger.withdrawn(service.name, submission.key)
+        elif refusal.cause is not None:  # no answer of the service, but a page on the way to it
+            if not ledger.refused_on_the_way(service.name, submission.key, refusal.cause):
+                raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
         else:
             ledger.refused(service.name, submission.key, codes[0])
         raise

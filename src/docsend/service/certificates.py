@@ -6,6 +6,7 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from docsend import disk
 from docsend.errors import UsageFault
 from docsend.language import Phrase
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 # Object identifiers (X.520) in DER: commonName 2.5.4.3, organizationName 2.5.4.10.
 _COMMON_NAME, _ORGANIZATION = b"\x55\x04\x03", b"\x55\x04\x0a"
-_SEQUENCE, _VERSION_TAG = 0x30, 0xA0
+_VERSION_TAG = 0xA0
+_MOST_AUTHORITIES = 4 * 2**20  # bytes; a system's whole store has a quarter of that
 _ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 
 
@@ -88,10 +90,21 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
         try:
-            context.load_verify_locations(cafile=str(ca_file))
-        except (OSError, ssl.SSLError):
+            context.load_verify_locations(cadata=_read(ca_file))
+        except (ValueError, ssl.SSLError):
             raise UsageFault(
                 Phrase("{file} holds no certificates of authorities", file=ca_file),
                 Phrase("ca_file of config.toml names a file in PEM form"),
             ) from None
     return context
+
+
+def _read(ca_file: Path) -> str:
+    """Read a file of certificates; raise UsageFault if it cannot be read, or is a folder or a pipe."""
+    try:
+        return disk.read_small(ca_file, most=_MOST_AUTHORITIES).decode("ascii", "ignore")
+    except OSError as error:
+        raise UsageFault(
+            Phrase("{file} cannot be read", file=ca_file),
+            Phrase("ca_file of config.toml names a file in PEM form"),
+        ) from error

@@ -16,7 +16,6 @@ from docsend.service import failures
 from docsend.service.failures import NoResponse
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from docsend.service.responses import Response
@@ -61,7 +60,7 @@ class Connection(Protocol):
 
     is_trusted: bool
 
-    def connected(self, plain: socket.socket) -> None: ...
+    def connected(self, stream: Any) -> None: ...  # noqa: ANN401 - httpx hands out what httpcore made
 
     def encrypted(self, ssl_object: Any) -> None: ...  # noqa: ANN401 - ssl has several classes for it
 
@@ -135,7 +134,7 @@ class Exchange:
         name = step.rpartition(".")[2]
         if name == "connect_tcp" and moment == "complete" and self._connection is not None:
             self.was_kept = False
-            self._connection.connected(info["return_value"].get_extra_info("socket"))
+            self._connection.connected(info["return_value"])
             if self.is_over:  # ended while it was connecting
                 self._connection.end()
         elif name == "start_tls" and moment == "complete" and self._connection is not None:
@@ -163,7 +162,9 @@ class Watchdog:
     def watching(self, exchange: Exchange) -> Iterator[None]:
         with self._lock:
             self._watched.add(exchange)
-            if not self._has_begun:
+            if self._stopped.is_set():
+                exchange.end()
+            elif not self._has_begun:
                 threading.Thread(target=self._watch, name="docsend-watchdog", daemon=True).start()
                 self._has_begun = True
         try:
@@ -173,7 +174,12 @@ class Watchdog:
                 self._watched.discard(exchange)
 
     def stop(self) -> None:
-        self._stopped.set()
+        """End all exchanges that are watched, those that are still connecting as soon as they have."""
+        with self._lock:
+            self._stopped.set()
+            watched = tuple(self._watched)
+        for exchange in watched:
+            exchange.end()
 
     def _watch(self) -> None:
         while not self._stopped.wait(_SLICE_S):

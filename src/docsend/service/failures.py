@@ -142,7 +142,7 @@ def of_error(error: Exception, step: Step, url: str, proxy: str | None) -> Failu
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _of_certificate(cause)
-        if type(cause).__name__ == "ProxyError":
+        if type(cause).__name__ == "ProxyError" or type(cause).__module__.startswith("socksio"):
             return _of_proxy(str(cause))
         if isinstance(cause, TimeoutError) or type(cause).__name__.endswith("Timeout"):
             return timed_out(step)

@@ -24,6 +24,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import socksio
+
 from docsend import __version__
 from docsend.errors import UsageFault
 from docsend.language import Phrase
@@ -57,6 +59,9 @@ def _click_hidden() -> Iterator[None]:
 with _click_hidden():
     import httpx
 
+# httpx lets through what its extra raises for an answer that is not SOCKS.
+_SOCKS_ERRORS = (socksio.ProtocolError,)
+
 
 _ALWAYS: tuple[Header, ...] = (
     (b"User-Agent", f"docsend/{__version__}".encode("ascii")),
@@ -86,10 +91,10 @@ class HttpClient:
 
     def close(self) -> None:
         """End exchanges that are still on their way, and close all connections; no other exchange begins."""
+        self._is_closed = True
         self._watchdog.stop()
         if self._worker is not None:
             self._worker.stop()
-        self._is_closed = True
         with self._lock:
             connections, self._open = self._open, set()
         for connection in connections:
@@ -141,7 +146,7 @@ class HttpClient:
         try:
             response = self._exchange_over(connection, exchange)
             is_kept = connection.is_trusted
-        except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError) as error:
+        except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError, *_SOCKS_ERRORS) as error:
             raise self._no_response(error, exchange) from error
         finally:
             self.tls = connection.tls or self.tls
@@ -234,7 +239,7 @@ class HttpClient:
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
             if event.endswith("connect_tcp.complete"):
-                connection.connected(info["return_value"].get_extra_info("socket"))
+                connection.connected(info["return_value"])
             elif event.endswith("start_tls.complete"):
                 stream = info["return_value"]
                 certificate = stream.get_extra_info("ssl_object").getpeercert(True)
@@ -249,7 +254,7 @@ class HttpClient:
         late.start()
         try:
             connection.transport.handle_request(look)
-        except (_SeenEnough, httpx.HTTPError, OSError):
+        except (_SeenEnough, httpx.HTTPError, OSError, *_SOCKS_ERRORS):
             pass
         finally:
             late.cancel()
@@ -278,14 +283,15 @@ class _Connection:
         self.is_trusted = False  # whether the response read last carried its request's id
         self.tls: Tls | None = None
         self._socket: socket.socket | None = None
+        self._stream: Any = None
         self._lock = threading.Lock()
 
-    def connected(self, plain: socket.socket) -> None:
+    def connected(self, stream: Any) -> None:  # noqa: ANN401 - httpx hands out what httpcore made
         """Note a new connection. Its duplicate can be shut down while the original is wrapped into TLS."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
-            self._socket = plain.dup()
+            self._stream, self._socket = stream, stream.get_extra_info("socket").dup()
         self.is_trusted = False
 
     def encrypted(self, ssl_object: Any) -> None:  # noqa: ANN401 - ssl has several classes for it
@@ -315,6 +321,9 @@ class _Connection:
             if self._socket is not None:
                 self._socket.close()
                 self._socket = None
+            if self._stream is not None:  # after a SOCKS proxy has failed, nobody else would close it
+                self._stream.close()
+                self._stream = None
         self.is_trusted = False
         self.transport.close()
 
