@@ -121,6 +121,17 @@ def test_a_page_refuses_nothing_that_another_process_asked_the_receipt_of(
     assert run("receipts", "--json").json["receipts"][0]["state"] == "sending"
 
 
+def test_a_page_refuses_nothing_if_a_declaration_before_it_may_have_arrived(run, sandbox, payslip) -> None:
+    def fate(asked, count, now):
+        if asked.method != "PUT" or count > 1:
+            return page(403) if now == "before" else None
+        return doubles.Reply(cut=True) if now == "after" else None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.problems) == (6, ["page-instead"])
+
+
 def test_a_name_that_nobody_knows_is_looked_up_twice(run, payslip, monkeypatch) -> None:
     looked: list[str] = []
     resolve = socket.getaddrinfo

@@ -161,10 +161,10 @@ def test_ten_failures_in_a_row_hold_all_calls_back_but_one_that_tries_for_them()
     clock = [0.0]
     breaker = CircuitBreaker(lambda: clock[0])
     for _ in range(9):
-        breaker.record_failure(Phrase("it failed"))
+        breaker.record_failure(Phrase("it failed"), "timed-out")
     assert breaker.wait_s() == 0
-    breaker.record_failure(Phrase("it failed again"))
-    assert (breaker.wait_s(), str(breaker.reason)) == (30, "it failed again")
+    breaker.record_failure(Phrase("it failed again"), "no-route")
+    assert (breaker.wait_s(), str(breaker.reason), breaker.cause) == (30, "it failed again", "no-route")
     clock[0] = 30
     assert breaker.wait_s() == 0, "the one that tries"
     assert breaker.wait_s() == 30, "the others wait for it"

@@ -50,7 +50,9 @@ class _PausingProgress(Progress):
         yield from super().get_renderables()
         left = self._ends - time.monotonic()
         if self._pause is not None and left > 0:
-            line = trying_again(self._pause, math.ceil(left))
+            gone = self._pause.seconds - left
+            now = self._pause._replace(patience_left_s=self._pause.patience_left_s - gone)
+            line = trying_again(now, math.ceil(left))
             yield Text(self.reader.text(line, safe=safe, isolated=True))
 
 

@@ -209,7 +209,7 @@ BUGS = (
         (
             (
                 "service/client.py",
-                "is_refusal = failure.may_refuse and not call.may_be_received",
+                "is_refusal = failure.may_refuse and not (call.may_be_received or tries.may_have_arrived)",
                 "is_refusal = failure.may_refuse",
             ),
         ),

@@ -224,14 +224,15 @@ class ServiceClient:
                     self._concurrency.record_too_many()
             except NoResponse as error:
                 failure = error.failure
+                tries.may_have_arrived |= error.may_have_arrived
                 if error.may_have_arrived and not call.request.is_repeatable:
                     raise failure._replace(hint=_NOT_REPEATED).error(self._url) from None
             except ContractViolation as error:
                 failure = error.failure
             tries.record(failure)
-            self._breaker.record_failure(failure.message)
+            self._breaker.record_failure(failure.message, failure.code)
             if failure.is_lasting or tries.has_looked_enough:
-                is_refusal = failure.may_refuse and not call.may_be_received
+                is_refusal = failure.may_refuse and not (call.may_be_received or tries.may_have_arrived)
                 raise failure.error(self._url, is_refusal=is_refusal)
             if asked_to_wait:
                 self._concurrency.hold(asked_to_wait)
@@ -268,7 +269,7 @@ class ServiceClient:
                 "nothing is lost: in {seconds:.0f} s, as the service asks, run the same command again",
                 seconds=asked_s,
             )
-        cause = tries.failure.code if tries.failure else "service-busy"
+        cause = tries.failure.code if tries.failure else self._breaker.cause
         return Unfinished(Phrase("{trouble}: {url}", trouble=reason, url=self._url), hint, cause=cause)
 
     def _read(self, response: Response, read: Callable[[Response], _T]) -> _T:
@@ -326,6 +327,7 @@ class _Tries:
         self._ends = now() + total_s
         self.failures = 0
         self.failure: Failure | None = None
+        self.may_have_arrived = False
         self._looks = 0
 
     def record(self, failure: Failure) -> None:

@@ -59,6 +59,7 @@ _WHILE: dict[Step, Phrase] = {
     "waiting": Phrase("while waiting for the response"),
     "reading": Phrase("while reading the response"),
 }
+_DOCTOR = Phrase("`docsend doctor` looks at the way to the service")
 _TRY_LATER = Phrase("nothing is lost: run the same command again")
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES})
 # OpenSSL's verification errors (x509_vfy.h).
@@ -148,8 +149,13 @@ def of_error(error: Exception, step: Step, url: str, proxy: str | None) -> Failu
             return timed_out(step)
         if found := _of_system(cause, host):
             return found
-        if isinstance(cause, ssl.SSLError) and step == "encrypting":
-            return Failure("encryption-failed", Phrase("no encryption could be agreed on with the service"))
+        if (
+            isinstance(cause, ssl.SSLError)
+            and step == "encrypting"
+            and not isinstance(cause, ssl.SSLEOFError)
+        ):
+            message = Phrase("no encryption could be agreed on with the service")
+            return Failure("encryption-failed", message, _DOCTOR, is_lasting=True, is_for_all=True)
     return broken_off(step)
 
 
@@ -196,7 +202,7 @@ def _of_certificate(error: ssl.SSLCertVerificationError) -> Failure:
     else:
         known = "certificate-invalid"
         message = Phrase("the service's certificate cannot be verified")
-        hint = Phrase("`docsend doctor` looks at the way to the service")
+        hint = _DOCTOR
     return Failure(known, message, hint, is_lasting=True, is_for_all=True, is_of_settings=True)
 
 

@@ -39,6 +39,13 @@ class Members(NamedTuple):
             return value
         raise self.refusal(name)
 
+    def for_people(self, name: str) -> str:
+        """Return a text that is not empty; what may steer a terminal is made safe where it is shown."""
+        value = self.values.get(name)
+        if isinstance(value, str) and value:
+            return value
+        raise self.refusal(name)
+
     def printable(self, name: str, most: int) -> str:
         """Return a text of 1 to `most` printable characters, without blanks around it."""
         value = self.text(name, most)

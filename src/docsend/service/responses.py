@@ -384,7 +384,7 @@ def _problems(response: Response, code: str) -> list[Problem]:
     problems = [
         Problem(
             each.matching("code", _SHORT_NAME),
-            _shortened(str(each.values.get("detail") or code)),
+            _shortened(each.for_people("detail")),
             cure,
             field=_field(each.values.get("pointer")),
         )
@@ -416,7 +416,7 @@ def retry_after(response: Response) -> float | None:
     """
     stated = response.headers.get("retry-after", "").strip()
     if stated.isascii() and stated.isdigit():
-        return float(stated[:9])
+        return float(min(int(stated[:1000]), _LONGEST_SESSION_S))
     if not stated:
         return None
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few services state a date

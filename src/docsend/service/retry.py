@@ -62,7 +62,8 @@ class CircuitBreaker:
         self._failures = 0
         self._failing_since = 0.0
         self._opens_again = 0.0
-        self.reason = Phrase("the service does not answer")  # of the failure seen last
+        # Of the failure seen last, in words and as a code.
+        self.reason, self.cause = Phrase("the service does not answer"), "service-busy"
 
     def wait_s(self) -> float:
         """Return the seconds to wait before the next request; 0 lets the caller try, for all others."""
@@ -88,13 +89,13 @@ class CircuitBreaker:
             with self._lock:
                 self._failures = 0
 
-    def record_failure(self, reason: Phrase) -> None:
+    def record_failure(self, reason: Phrase, cause: str) -> None:
         """Note that a request came to nothing."""
         with self._lock:
             if self._failures == 0:
                 self._failing_since = self._now()
             self._failures += 1
-            self.reason = reason
+            self.reason, self.cause = reason, cause
             if self._failures >= self.FAILURES:
                 self._opens_again = self._now() + self.OPEN_S
 
