@@ -498,22 +498,27 @@ def test_a_send_to_a_service_that_never_answers_ends_at_once_when_it_is_stopped(
         assert b"Traceback" not in err
 
 
-def test_closing_ends_exchanges_that_are_on_their_way() -> None:
+def closed_while_exchanging(made: HttpClient, after_s: float) -> list[BaseException]:
+    """Close a client while another thread exchanges; give what that thread got."""
     ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            made.exchange(LOOK)
+        except NoResponse as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(after_s)
+    made.close()
+    thread.join(4)
+    return ended
+
+
+def test_closing_ends_exchanges_that_are_on_their_way_and_begins_none() -> None:
     with a_port(lambda _: time.sleep(5)) as port, client(port, limits=Limits()) as made:
-
-        def run() -> None:
-            try:
-                made.exchange(LOOK)
-            except NoResponse as error:
-                ended.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        time.sleep(0.3)
-        made.close()
-        thread.join(3)
-        assert len(ended) == 1
+        assert len(closed_while_exchanging(made, 0.3)) == 1
         with pytest.raises(NoResponse):
             made.exchange(LOOK)
 
@@ -527,20 +532,7 @@ def test_an_exchange_that_is_still_connecting_when_the_client_closes_asks_for_no
 
     monkeypatch.setattr(socket, "create_connection", slow)
     with a_port(lambda near: heard.append(near.recv(65536))) as port, client(port, limits=Limits()) as made:
-        ended: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                made.exchange(LOOK)
-            except NoResponse as error:
-                ended.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        time.sleep(0.2)
-        made.close()
-        thread.join(5)
-        assert len(ended) == 1
+        assert len(closed_while_exchanging(made, 0.2)) == 1
     assert not [head for head in heard if head]
 
 

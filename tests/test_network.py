@@ -64,7 +64,7 @@ def test_a_certificate_of_the_system_s_store_is_accepted(
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        ("an unknown authority", "certificate-authority", "is by trustme"),
+        ("an unknown authority", "certificate-authority", "the certificate of 127.0.0.1 is by trustme"),
         ("another name", "certificate-name", "is for another name"),
         ("expired", "certificate-date", "has expired"),
         ("not valid yet", "certificate-date", "is not valid yet"),
@@ -274,6 +274,40 @@ def test_a_proxy_that_refuses_is_told_as_such(run, payslip, monkeypatch, status,
     assert (outcome.code, outcome.problems) == (exit_code, [code])
     assert "secret" not in outcome.err + outcome.out
     assert "\x1b" not in outcome.err + outcome.out
+
+
+@pytest.mark.parametrize("whose", ["the proxy's", "the service's"])
+def test_an_untrusted_certificate_is_told_as_the_proxy_s_or_the_service_s_with_its_own_issuer(
+    run, payslip, authority, tmp_path, monkeypatch, whose
+) -> None:
+    trusted(authority, tmp_path, monkeypatch)
+    other = trustme.CA(organization_name="Somebody Else")
+    itself = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    (other if whose == "the proxy's" else authority).issue_cert("127.0.0.1").configure_cert(itself)
+    certificate = (authority if whose == "the proxy's" else other).issue_cert("documents.example")
+    with (
+        over_tls(certificate) as (url, asked),
+        a_port(a_tunnel(int(url.rpartition(":")[2]), [], itself)) as port,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{port}")
+        outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
+    assert (outcome.code, outcome.problems, asked) == (2, ["certificate-authority"], [])
+    message = outcome.json["problems"][0]["message"]
+    who = (
+        "the proxy: the certificate of 127.0.0.1"
+        if whose == "the proxy's"
+        else "the certificate of documents"
+    )
+    assert message.startswith(who), message
+    assert "is by Somebody Else" in message
+
+
+def test_a_proxy_that_cannot_be_reached_is_told_as_the_proxy(run, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
+    assert (outcome.code, outcome.problems) == (6, ["connection-refused"])
+    assert "the proxy: 127.0.0.1 refuses connections" in outcome.err
 
 
 @pytest.mark.parametrize("who", ["", "somebody:secret@"])

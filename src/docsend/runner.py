@@ -108,6 +108,7 @@ class Runner:
         self._running = 0  # threads whose end the main thread has not heard of
         self._is_stopped = False
         self._abandons_at: float | None = None
+        self._ended_by: DocsendError | None = None  # what no other row would survive
         self._woken = threading.Event()  # by the main thread alone
         self._bug: Exception | None = None
         self._broken: LocalFailure | None = None
@@ -301,9 +302,11 @@ class Runner:
             delivery = stages.carry(ready.checked, ready.cleared)
             return _Arrived(ready.released(), delivery)
         except Stop:
-            pass
+            if self._ended_by is not None:  # nobody interrupted: another row found that none can be sent
+                return ready.released().fails(self._ended_by)
         except DocsendError as error:
             if error.is_for_all:
+                self._ended_by = error
                 self.stop()  # no other row would fare better
             return ready.released().fails(error)
         except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told

@@ -43,6 +43,7 @@ _SHORTEST_PAUSE_S = 0.02
 _TOO_MANY_REQUESTS = 429
 _WORTH_REPEATING = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
 _LOOKS_FOR_A_NAME = 2
+_NOT_REPEATED = Phrase("nothing is lost: try again")
 
 
 class Watcher(Protocol):
@@ -343,9 +344,6 @@ class _Tries:
     def has_looked_enough(self) -> bool:
         """Whether a name was looked up twice, and is not known."""
         return self._looks >= _LOOKS_FOR_A_NAME
-
-
-_NOT_REPEATED = Phrase("nothing is lost: try again")
 
 
 def _submission(key: str) -> str:

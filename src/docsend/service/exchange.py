@@ -86,12 +86,14 @@ class Exchange:
         self.has_left_whole = not request.body
         self.has_answer = False
         self.may_have_arrived = False
+        self.is_through = False  # a proxy, if there is one
+        self._asks_proxy = False
         self._deadline = deadline
         self._sent = sent
         self._connection: Connection | None = None
 
     def begin(self, connection: Connection) -> None:
-        self.was_kept = connection.is_trusted
+        self.was_kept = self.is_through = connection.is_trusted
         self._connection = connection
         self.end_in_time()
 
@@ -139,14 +141,18 @@ class Exchange:
                 self._connection.end()
         elif name == "start_tls" and moment == "complete" and self._connection is not None:
             self._connection.encrypted(info["return_value"].get_extra_info("ssl_object"))
-        is_for_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        if moment == "started":  # what is complete does not say of which request
+            self._asks_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
         if self.is_over:  # what follows tidies up
             return
         if moment == "started" and (known := failures.STEPS.get(name)) is not None:
-            self.step = "asking the proxy" if is_for_proxy else known
-            self.may_have_arrived |= name == "send_request_headers" and not is_for_proxy
-        elif name == "receive_response_headers" and moment == "complete" and not is_for_proxy:
-            self.has_answer = True
+            self.step = "asking the proxy" if self._asks_proxy else known
+            self.may_have_arrived |= name == "send_request_headers" and not self._asks_proxy
+        elif moment == "complete" and name == "receive_response_headers":
+            self.is_through |= self._asks_proxy
+            self.has_answer |= not self._asks_proxy
+        elif moment == "complete" and name == "setup_socks5_connection":
+            self.is_through = True
 
 
 class Watchdog:

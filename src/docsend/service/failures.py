@@ -134,27 +134,34 @@ def busy(status: int) -> Failure:
     return Failure("service-busy", Phrase("the service answered {status}", status=status))
 
 
-def of_error(error: Exception, step: Step, url: str, proxy: str | None) -> Failure:
+def of_error(error: Exception, step: Step, url: str, *, proxy: str | None) -> Failure:
     """Name the class of what httpx raised, by the system's error behind it.
 
-    While a connection is made through a proxy, it is the proxy's host that cannot be found or reached.
+    `proxy` is the proxy's address as long as it has not let the connection through: then it is what fails.
     """
-    host = urlsplit(proxy if proxy and step in ("connecting", "asking the proxy") else url).hostname or "?"
+    failure = _of_causes(error, step, urlsplit(proxy or url).hostname or "?", proxy)
+    if proxy is None or failure.code.startswith("proxy-"):
+        return failure
+    return failure._replace(message=at_proxy(failure.message))
+
+
+def at_proxy(message: Phrase) -> Phrase:
+    return Phrase("the proxy: {message}", message=message)
+
+
+def _of_causes(error: Exception, step: Step, host: str, proxy: str | None) -> Failure:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return _of_certificate(cause)
+            return _of_certificate(cause, host)
         if type(cause).__name__ == "ProxyError" or type(cause).__module__.startswith("socksio"):
-            return _of_proxy(str(cause))
+            return _of_proxy(str(cause), urlsplit(proxy or "http:").scheme)
         if isinstance(cause, TimeoutError) or type(cause).__name__.endswith("Timeout"):
             return timed_out(step)
         if found := _of_system(cause, host):
             return found
-        if (
-            isinstance(cause, ssl.SSLError)
-            and step == "encrypting"
-            and not isinstance(cause, ssl.SSLEOFError)
-        ):
-            message = Phrase("no encryption could be agreed on with the service")
+        is_cut = isinstance(cause, ssl.SSLEOFError)
+        if isinstance(cause, ssl.SSLError) and step == "encrypting" and not is_cut:
+            message = Phrase("no encryption could be agreed on with {host}", host=host)
             return Failure("encryption-failed", message, _DOCTOR, is_lasting=True, is_for_all=True)
     return broken_off(step)
 
@@ -180,38 +187,42 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _of_certificate(error: ssl.SSLCertVerificationError) -> Failure:
+def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
     """Name what a certificate lacks: exit 2, since only other settings, or another service, will help."""
     code = getattr(error, "verify_code", None)
     if code in _NAME_MISMATCHES:
         known: Code = "certificate-name"
-        message = Phrase("the service's certificate is for another name")
+        message = Phrase("the certificate of {host} is for another name", host=host)
         hint = Phrase(
             "is the address right? A proxy or a sign-in page of the network may answer in its place"
         )
     elif code in _DATES:
         known = "certificate-date"
         message = (
-            Phrase("the service's certificate has expired")
+            Phrase("the certificate of {host} has expired", host=host)
             if code == _EXPIRED
-            else Phrase("the service's certificate is not valid yet")
+            else Phrase("the certificate of {host} is not valid yet", host=host)
         )
-        hint = Phrase("is this machine's clock right? Then the service needs a new certificate")
+        hint = Phrase("is this machine's clock right? Then {host} needs a new certificate", host=host)
     elif code in _AUTHORITIES:
-        return unknown_authority(None)
+        return unknown_authority(host)
     else:
         known = "certificate-invalid"
-        message = Phrase("the service's certificate cannot be verified")
+        message = Phrase("the certificate of {host} cannot be verified", host=host)
         hint = _DOCTOR
     return Failure(known, message, hint, is_lasting=True, is_for_all=True, is_of_settings=True)
 
 
-def unknown_authority(issuer: str | None) -> Failure:
+def unknown_authority(host: str, issuer: str | None = None) -> Failure:
     """Name a certificate by an authority that is not trusted, with the authority's name if it is known."""
-    message = Phrase("the service's certificate is by an authority that this machine does not trust")
+    message = Phrase(
+        "the certificate of {host} is by an authority that this machine does not trust", host=host
+    )
     if issuer is not None:
         message = Phrase(
-            "the service's certificate is by {issuer}, which this machine does not trust", issuer=issuer
+            "the certificate of {host} is by {issuer}, which this machine does not trust",
+            host=host,
+            issuer=issuer,
         )
     hint = Phrase(
         "if your organisation inspects connections, name its authority with ca_file in config.toml, or add "
@@ -222,14 +233,17 @@ def unknown_authority(issuer: str | None) -> Failure:
     )
 
 
-def _of_proxy(said: str) -> Failure:
+def _of_proxy(said: str, scheme: str) -> Failure:
     """Name why a proxy made no connection; of what it said only the status is shown."""
     status = said[:3]
     if status == "407" or "authentication" in said.lower():
         return Failure(
             "proxy-authentication",
             Phrase("the proxy asks for a name and a password"),
-            Phrase("put them into the proxy's address: http://NAME:PASSWORD@proxy.example:3128"),
+            Phrase(
+                "put them into the proxy's address, as in {scheme}://NAME:PASSWORD@proxy.example",
+                scheme=scheme,
+            ),
             is_lasting=True,
             is_for_all=True,
             is_of_settings=True,

@@ -147,6 +147,7 @@ class HttpClient:
             response = self._exchange_over(connection, exchange)
             is_kept = connection.is_trusted
         except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError, *_SOCKS_ERRORS) as error:
+            connection.close()  # before anything is looked at over another one
             raise self._no_response(error, exchange) from error
         finally:
             self.tls = connection.tls or self.tls
@@ -185,9 +186,12 @@ class HttpClient:
         """Name what went wrong; what reached a connection that was kept may be tried again at once."""
         if exchange.is_over:
             return NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
-        failure = failures.of_error(error, exchange.step, self._url, self._endpoint.proxy)
-        if failure.code == "certificate-authority":
-            failure = failures.unknown_authority(self._issuer())
+        proxy = None if exchange.is_through else self._endpoint.proxy
+        failure = failures.of_error(error, exchange.step, self._url, proxy=proxy)
+        if failure.code == "certificate-authority" and (issuer := self._issuer(at_proxy=proxy is not None)):
+            host = httpx.URL(proxy or self._url).host
+            named = failures.unknown_authority(host, issuer)
+            failure = named if proxy is None else failure._replace(message=failures.at_proxy(named.message))
         found = NoResponse(failure, may_have_arrived=exchange.may_have_arrived)
         return _ClosedMeanwhile(found) if exchange.was_kept and not exchange.has_answer else found
 
@@ -205,7 +209,9 @@ class HttpClient:
         if self._endpoint.proxy:
             self._proxy(None)
 
-    def _transport(self, trust: ssl.SSLContext | None = None) -> httpx.HTTPTransport:
+    def _transport(
+        self, trust: ssl.SSLContext | None = None, of_proxy: ssl.SSLContext | None = None
+    ) -> httpx.HTTPTransport:
         """Make a thread's transport, with a context of its own: truststore's is locked in handshakes."""
         encrypted = self._url.startswith("https:")
         trust = trust or (
@@ -214,7 +220,7 @@ class HttpClient:
         return httpx.HTTPTransport(
             verify=trust,
             trust_env=False,
-            proxy=self._proxy(trusted(self._endpoint.ca_file)) if self._endpoint.proxy else None,
+            proxy=self._proxy(of_proxy or trusted(self._endpoint.ca_file)) if self._endpoint.proxy else None,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEPT_S),
             retries=0,
         )
@@ -229,13 +235,16 @@ class HttpClient:
                 Phrase("as in http://proxy.example:3128"),
             ) from None
 
-    def _issuer(self) -> str | None:
+    def _issuer(self, *, at_proxy: bool) -> str | None:
         """Look who signed a certificate that is not trusted: shake hands without trust, and send nothing."""
         seen: list[str | None] = []
+        # A proxy that is encrypted, too, shakes hands first.
+        encrypted_proxy = (self._endpoint.proxy or "").startswith("https:")
+        wanted = 1 if at_proxy or not encrypted_proxy else 2
         distrust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         distrust.check_hostname = False
         distrust.verify_mode = ssl.CERT_NONE
-        connection = _Connection(self._transport(distrust))
+        connection = _Connection(self._transport(distrust, of_proxy=distrust if at_proxy else None))
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
             if event.endswith("connect_tcp.complete"):
@@ -244,8 +253,9 @@ class HttpClient:
                 stream = info["return_value"]
                 certificate = stream.get_extra_info("ssl_object").getpeercert(True)
                 seen.append(issuer_of(certificate or b""))
-                stream.close()
-                raise _SeenEnough
+                if len(seen) == wanted:
+                    stream.close()
+                    raise _SeenEnough
 
         limit = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.connect_s)
         look = httpx.Request("GET", self._url, extensions={"trace": trace, "timeout": limit})
@@ -259,7 +269,7 @@ class HttpClient:
         finally:
             late.cancel()
             connection.close()
-        return seen[-1] if seen else None
+        return seen[-1] if len(seen) == wanted else None
 
 
 class _SeenEnough(Exception):
