@@ -143,11 +143,11 @@ class Exchange:
             self._connection.encrypted(info["return_value"].get_extra_info("ssl_object"))
         if moment == "started":  # what is complete does not say of which request
             self._asks_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
+            self.may_have_arrived |= name == "send_request_headers" and not self._asks_proxy
         if self.is_over:  # what follows tidies up
             return
         if moment == "started" and (known := failures.STEPS.get(name)) is not None:
             self.step = "asking the proxy" if self._asks_proxy else known
-            self.may_have_arrived |= name == "send_request_headers" and not self._asks_proxy
         elif moment == "complete" and name == "receive_response_headers":
             self.is_through |= self._asks_proxy
             self.has_answer |= not self._asks_proxy
