@@ -670,7 +670,7 @@ def test_a_receipt_that_the_ledger_cannot_keep_takes_no_other_with_it(run, sandb
     together, sends = threading.Barrier(8), itertools.count()
 
     def fate(asked, _count, now):
-        if now == "after" and asked.path.endswith("/send") and next(sends) < 8:
+        if now == "after" and asked.method == "PUT" and next(sends) < 8:
             together.wait(30)  # the first eight receipts leave at the same time
 
     with doubles.relay(sandbox.url, fate) as (url, _):
@@ -713,15 +713,16 @@ def test_a_ledger_that_somebody_holds_is_waited_for_once_and_not_by_each_row(
 ) -> None:
     monkeypatch.setattr("docsend.ledger._BUSY_S", 1.0)
     file, held, once = save(tmp_path, table(tmp_path, 40)), [], threading.Lock()
-    real = Ledger.opened
+    real = Ledger.sending
 
-    def hold(*args: object) -> None:
-        real(*args)
+    def hold(*args: object, **options: bool) -> str:
+        since = real(*args, **options)
         if once.acquire(blocking=False):
             held.append(sqlite3.connect(home / "docsend" / "ledger.sqlite3", check_same_thread=False))
             held[0].execute("BEGIN IMMEDIATE")
+        return since
 
-    monkeypatch.setattr(Ledger, "opened", hold)
+    monkeypatch.setattr(Ledger, "sending", hold)
     began = time.monotonic()
     outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "8")
     held[0].close()
@@ -746,7 +747,7 @@ def test_a_receipt_in_the_ledger_that_is_none_is_told_of_its_own_row_alone(
 
 
 @pytest.mark.parametrize(
-    ("thread", "function"), [("planner", "plan_all"), ("worker", "opened"), ("main", "received_all")]
+    ("thread", "function"), [("planner", "plan_all"), ("worker", "sending"), ("main", "received_all")]
 )
 def test_a_bug_in_any_thread_ends_the_batch_as_a_bug_and_nobody_waits_for_ever(
     run, sandbox, tmp_path, monkeypatch, thread, function

@@ -10,7 +10,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, WHO, goes_staged
 from docsend import receipts
 from docsend.errors import LocalFailure
 from docsend.ledger import Ledger
@@ -167,6 +167,7 @@ def interrupted(run, sandbox, payslip):
         return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
         assert outcome.code == 6
         yield outcome.json["key"], url
@@ -198,7 +199,7 @@ def test_a_withdrawal_that_comes_too_late_brings_the_receipt_home(run, sandbox, 
     lost: list[bool] = []
 
     def fate(asked, _count, now):
-        if now == "after" and asked.path.endswith("/send"):
+        if now == "after" and asked.method == "PUT":
             lost.append(True)
             return doubles.Reply(503, headers={"Retry-After": "999"})
         return None

@@ -190,7 +190,7 @@ def test_an_upload_whose_answer_was_lost_is_finished_by_the_same_command(
     gone: list[bool] = []
 
     def fate(asked, _count, now):
-        if now == "after" and asked.path.endswith("/send") and not gone:
+        if now == "after" and asked.path.startswith("/v1/submissions/") and not gone:
             gone.append(True)
             return doubles.Reply(503, headers={"Retry-After": "999"})
         return None

@@ -17,7 +17,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO
+from conftest import ABOUT, PERSON, WHO, goes_staged
 from docsend import catalog, proof, proof_pdf, receipts
 from docsend.language import LANGUAGES, Phrase, Reader
 from docsend.ledger import Entry, Ledger
@@ -370,6 +370,7 @@ def test_what_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) 
         return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
 
     with doubles.relay(shared_sandbox.url, fate) as (url, _):
+        goes_staged(url)
         sent = run("send", payslip, *SEND, "--reference", "unsent", "--service", url, "--json").json
     outcome = run("receipts", "export", sent["key"], "--json")
     assert (outcome.code, outcome.json["status"]) == (2, "failed")

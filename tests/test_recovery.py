@@ -19,7 +19,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, WHO, goes_staged
 from docsend import ledger as ledger_module
 from docsend.errors import LocalFailure
 from docsend.ledger import Ledger
@@ -32,13 +32,22 @@ PROBLEM = {"Content-Type": "application/problem+json"}
 
 
 def kind(asked: doubles.Asked) -> str:
-    """declare, put or send."""
+    """Which call it is: whole (in one exchange), declare, put or send."""
+    if asked.headers.get("content-type", "").startswith("multipart/"):
+        return "whole"
     if "/documents/" in asked.path:
         return "put"
     return "send" if asked.path.endswith("/send") else "declare"
 
 
-CALLS = ["declare", "put", "send"]
+STAGED = ["declare", "put", "send"]
+CALLS = ["whole", *STAGED]
+
+
+def goes_so_that(url: str, call: str) -> None:
+    """Let a submission to a service go the way on which this call is made."""
+    if call in STAGED:
+        goes_staged(url)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -48,6 +57,7 @@ def test_a_lost_request_or_answer_is_repeated_and_received_once(run, sandbox, pa
         return doubles.Reply(cut=True) if (kind(asked), count, now) == (call, 1, moment) else None
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
+        goes_so_that(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["repeated"] is False
@@ -65,6 +75,7 @@ def test_a_passing_failure_is_repeated_and_never_taken_for_an_answer(
         return doubles.Reply(status, b"<html>busy</html>", {"Retry-After": "0"}) if hit else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_so_that(url, call)
         assert run("send", payslip, *SEND, "--service", url).code == 0
     assert sandbox.count() == 1
 
@@ -86,8 +97,13 @@ NOT_THE_CONTRACT = {
 
 @pytest.mark.parametrize(
     ("call", "name"),
-    # A put is answered by its status alone, and one of these says 201.
-    [(c, n) for c in CALLS for n in NOT_THE_CONTRACT if (c, n) != ("put", "a document nobody declared")],
+    [
+        (call, name)
+        for call in CALLS
+        for name, reply in NOT_THE_CONTRACT.items()
+        # A put is answered by its status alone, and one says 201. After 4xx one exchange goes staged.
+        if not (call == "put" and reply.status == 201) and not (call == "whole" and reply.status >= 400)
+    ],
 )
 def test_an_answer_that_is_not_the_contract_is_never_a_success(
     run, sandbox, payslip, home, monkeypatch, name, call
@@ -98,16 +114,18 @@ def test_an_answer_that_is_not_the_contract_is_never_a_success(
         return NOT_THE_CONTRACT[name] if (kind(asked), now) == (call, "before") else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_so_that(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["status"]) == (6, "unfinished")
     assert sandbox.count() == 0
     with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
         assert [entry.state for entry in ledger.entries()] == [
-            {"declare": "planned", "put": "open", "send": "sending"}[call]
+            {"whole": "sending", "declare": "planned", "put": "open", "send": "sending"}[call]
         ]
 
 
-def test_the_receipt_of_another_submission_is_not_believed(run, sandbox, tmp_path) -> None:
+@pytest.mark.parametrize("call", ["whole", "send"])
+def test_the_receipt_of_another_submission_is_not_believed(run, sandbox, tmp_path, call) -> None:
     one, two = (
         samples.write(tmp_path, name, samples.pdf(seed)) for seed, name in enumerate(("a.pdf", "b.pdf"))
     )
@@ -115,9 +133,10 @@ def test_the_receipt_of_another_submission_is_not_believed(run, sandbox, tmp_pat
     (receipt,) = sandbox.select("SELECT body FROM receipt WHERE key = ?", foreign["key"])[0]
 
     def fate(asked, _count, now):
-        return doubles.Reply(200, receipt, JSON) if (kind(asked), now) == ("send", "before") else None
+        return doubles.Reply(200, receipt, JSON) if (kind(asked), now) == (call, "before") else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_so_that(url, call)
         outcome = run("send", two, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["receipt"]) == (6, None)
 
@@ -142,6 +161,7 @@ def test_a_service_that_forgot_the_declaration_gets_it_again_under_the_same_key(
         )
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
+        goes_staged(url)
         assert run("send", payslip, *SEND, "--service", url).code == 0
     assert len({request.path.split("/")[3] for request in asked}) == 1
     assert sandbox.count() == 1
@@ -208,7 +228,7 @@ def test_a_wait_longer_than_patience_is_told_and_not_waited(run, payslip) -> Non
 
 def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandbox, payslip) -> None:
     def fate(asked, count, now):
-        if (kind(asked), count, now) != ("declare", 1, "before"):
+        if (kind(asked), count, now) != ("whole", 1, "before"):
             return None
         # The service's clock is years off; what it asks for is one second.
         dates = {"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Sat, 01 Jan 2000 00:00:01 GMT"}
@@ -240,6 +260,7 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
         return None
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
+        goes_staged(url)
         command = [
             sys.executable,
             "-m",
@@ -281,6 +302,7 @@ def test_a_signal_ends_the_run_with_its_code_and_says_how_far_it_came(sandbox, p
             time.sleep(2)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         command = [sys.executable, "-m", "docsend", "send", str(payslip), *SEND, "--service", url, "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
             deadline = time.monotonic() + 20

@@ -248,7 +248,7 @@ def test_a_member_that_stands_twice_makes_no_receipt(run, sandbox, payslip, monk
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
 
     def fate(asked, _count, now):
-        if not asked.path.endswith("/send") or now == "before":
+        if asked.method != "PUT" or now == "before":
             return None
         (body,) = sandbox.select("SELECT body FROM receipt")[0]
         twice = json.dumps({member: json.loads(body)[member]})[1:-1].encode()
@@ -269,7 +269,7 @@ def test_each_wrong_form_of_a_receipt_leaves_a_submission_unfinished(
     wrong: dict[str, Any] = {"received_at": TIMES[0]}
 
     def fate(asked, _count, now):
-        if not asked.path.endswith("/send") or now == "before":
+        if asked.method != "PUT" or now == "before":
             return None
         (body,) = sandbox.select("SELECT body FROM receipt ORDER BY number DESC")[0]
         return doubles.json_reply(200, {**json.loads(body), **wrong})
@@ -291,7 +291,7 @@ def test_each_wrong_form_of_a_receipt_leaves_a_submission_unfinished(
 @pytest.mark.parametrize("more", [None, 5, "x\x1b[2J", {"a": [1.5]}])
 def test_a_member_that_nobody_knows_makes_no_receipt_damaged(run, sandbox, payslip, more) -> None:
     def fate(asked, _count, now):
-        if not asked.path.endswith("/send") or now == "before":
+        if asked.method != "PUT" or now == "before":
             return None
         receipt = json.loads(sandbox.select("SELECT body FROM receipt")[0][0])
         receipt["branch"]["name"]["ar"] = receipt["more"] = more
@@ -331,7 +331,9 @@ def test_what_a_service_says_is_shortened(run, payslip) -> None:
 def test_what_is_judged_before_the_submission_never_refuses_it(run, payslip, status, code, exit_code) -> None:
     with doubles.service(lambda _: doubles.problem(status, code)) as (url, asked):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
-    assert (outcome.code, outcome.problems, len(asked)) == (exit_code, [code], 1)
+    # What may be of the form of one exchange is asked once more, staged.
+    times = 2 if code in ("malformed", "length-required", "media-type-not-accepted") else 1
+    assert (outcome.code, outcome.problems, len(asked)) == (exit_code, [code], times)
     assert run("receipts", "--json").json["receipts"][0]["state"] == "planned"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, WHO, goes_staged
 from docsend import signals
 from docsend.address import Endpoint
 from docsend.errors import Terminated
@@ -46,6 +46,7 @@ def test_what_was_declared_is_finished_without_saying_anything_again(
 ) -> None:
     fate = at(call, moment)
     with doubles.relay(sandbox.url, fate) as (url, asked):
+        goes_staged(url)
         begun = run("send", payslip, *SEND, "--service", url, "--json")
         assert begun.code == 6
         fate.on = False
@@ -68,6 +69,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
     file = samples.write(tmp_path, "pay slip's.pdf", samples.pdf(3))
     fate = at("declare", moment)
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         assert run("send", file, *SEND, "--service", url, "--reference", "client 7").code == 6
         fate.on = False
         outcome = run("receipts", "resume")
@@ -75,7 +77,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
             assert outcome.code == 0
             return
         assert outcome.code == 6
-        assert "the service has no declaration of it" in outcome.err
+        assert "the service knows nothing of this submission" in outcome.err
         told = next(line for line in outcome.err.splitlines() if "docsend send" in line)
         command = shlex.split(told.split(": ", 1)[1].replace("…", WHO[1]))
         assert command[:3] == ["docsend", "send", str(file)]
@@ -88,6 +90,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
 def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip) -> None:
     fate = at("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
         fate.on = False
         payslip.write_bytes(samples.pdf(99))
@@ -101,6 +104,7 @@ def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip
 def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip, home, monkeypatch) -> None:
     fate = at("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
         fate.on = False
         ledger = home / "docsend" / "ledger.sqlite3"
@@ -116,6 +120,8 @@ def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip
 def test_only_one_service_or_some_keys_are_resumed_if_asked(run, sandbox, tmp_path) -> None:
     fate = at("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _), doubles.relay(sandbox.url, fate) as (other, _):
+        goes_staged(url)
+        goes_staged(other)
         keys = []
         for n, service in enumerate((url, url, other)):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
@@ -140,6 +146,7 @@ def test_a_personal_submission_is_resumed_under_its_account(
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
     fate = at("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         assert run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url).code == 6
         fate.on = False
         monkeypatch.delenv("DOCSEND_CODE")
@@ -276,6 +283,7 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
         return busy(asked, count, now)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         for n in range(3):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
             keys.append(run("send", file, *SEND, "--service", url, "--json").json["key"])
@@ -303,6 +311,7 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
 
     fate.on, fate.puts = True, 0
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         begun = run("send", *files, *SEND, "--service", url)
         assert begun.code == 6
         assert "sent part-2.pdf, " in begun.err
@@ -323,6 +332,7 @@ def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbo
         return busy(asked, count, now)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         run("send", payslip, *SEND, "--service", url)
         busy.on = False
         command = [sys.executable, "-m", "docsend", "receipts", "resume"]
@@ -338,6 +348,7 @@ def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbo
 def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:
     fate = at("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         run("send", payslip, *SEND, "--service", url)
         fate.on = False
         terminal = Terminal("receipts", "resume", columns=100, lines=20)
@@ -367,6 +378,7 @@ def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None
         "sys.exit(main(sys.argv[1:]))"
     )
     with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
         command = [sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as client:
             assert reached.wait(20)

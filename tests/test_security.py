@@ -20,7 +20,7 @@ import trustme
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO, RunningSandbox
+from conftest import ABOUT, PERSON, WHO, RunningSandbox, goes_staged
 from docsend import catalog
 from docsend.sandbox import server
 from test_key import DECLARATION
@@ -108,12 +108,21 @@ def test_netrc_is_never_read(run, payslip, home, monkeypatch) -> None:
     assert not [request for request in asked if "authorization" in request.headers]
 
 
-def test_a_file_s_name_and_the_identity_are_in_no_address_and_no_header(run, sandbox, tmp_path) -> None:
+@pytest.mark.parametrize("way", ["in one exchange", "staged"])
+def test_a_file_s_name_and_the_identity_are_in_no_address_and_no_header(run, sandbox, tmp_path, way) -> None:
     file = samples.write(tmp_path, "canary; filename=x.pdf", samples.pdf(5))
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+        if way == "staged":
+            goes_staged(url)
         assert run("send", file, *SEND, "--service", url).code == 0
     seen = " ".join(f"{request.path} {request.headers}" for request in asked)
-    assert len(asked) == 3
+    if way == "staged":
+        assert len(asked) == 3
+    else:
+        (whole,) = asked
+        _, declaration, document = whole.body.split(b"--" + whole.path[-52:].encode())[:3]
+        assert b"canary" in declaration
+        seen += document.replace(file.read_bytes(), b"").replace(b'filename="1"', b"").decode()
     assert not re.search("canary|filename|000000018|User-Agent: python", seen, re.IGNORECASE)
 
 

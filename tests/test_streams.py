@@ -16,7 +16,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, WHO, goes_staged
 from docsend import watchers
 from terminals import Terminal
 
@@ -37,24 +37,27 @@ def full() -> Iterator[IO[bytes]]:
         yield opened
 
 
+@pytest.mark.parametrize("way", ["in one exchange", "staged"])
 def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_panel(
-    sandbox, tmp_path
+    sandbox, tmp_path, way
 ) -> None:
     files = [samples.write(tmp_path, f"scan-{n}.pdf", samples.pdf(n, size=300_000)) for n in range(2)]
     go_on = tmp_path / "go-on"
 
     def fate(asked, _count, now):
-        if "/documents/" in asked.path and now == "before" and asked.body == files[1].read_bytes():
+        if now == "before" and files[1].read_bytes() in asked.body:
             deadline = time.monotonic() + 10
             while not go_on.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
+        if way == "staged":
+            goes_staged(url)
         terminal = Terminal("send", *files, *SEND, "--service", url)
         during = terminal.read_until("scan-1.pdf")
         go_on.touch()
         assert terminal.finish() == 0
-    assert "sent scan-0.pdf, 300,000 bytes (1 of 2)" in during
+    assert ("sent scan-0.pdf, 300,000 bytes (1 of 2)" in during) == (way == "staged")
     bar = next(line for line in during.splitlines() if line.startswith("scan-1.pdf"))
     assert "━" in bar
     assert re.search(r"\d/\S*600\.0 kB", bar)
@@ -62,6 +65,7 @@ def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_pa
     assert "╭─  received  ─" in after
     assert "│ receipt      SANDBOX-000001" in after
     assert "does not mean approved" in after
+    assert "sent scan-1.pdf, 300,000 bytes (2 of 2)" in after
     assert "kB" not in after, "the bar is gone when it is done"
 
 

@@ -61,11 +61,13 @@ class DocsendError(Exception):
     """The root: a message, what to do about it, and the problems found, if the message sums up several.
 
     `cause` is the code of what is behind it, if its class alone does not say so (see `service.failures`).
-    `is_for_all` says that no other submission would fare better now.
+    `is_for_all` says that no other submission would fare better now; `nothing_arrived` that nothing of the
+    submission can have reached the service.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     is_for_all = False
+    nothing_arrived = False
 
     def __init__(
         self,

@@ -5,9 +5,10 @@ What it promises (design: "The journey, and what holds at every instant"):
   a batch plans and keeps many in one commit;
 - `open` and `sending` are notes, which go with the next commit: who was killed before it asks the service,
   which knows better. Only a personal `sending` waits for the disk: its requirement is gone afterwards;
-- states go one way, `planned -> open -> sending -> received`, or end in `refused` or `withdrawn`; a
-  trigger keeps `received` and `withdrawn` for ever. `refused` alone may be planned again: the service
-  keeps nothing of what it refused, and the cause may be gone;
+- states go one way, `planned -> open -> sending -> received`, in one exchange without `open`, or end in
+  `refused` or `withdrawn`; a trigger keeps `received` and `withdrawn` for ever. `refused` may be planned
+  again: the service keeps nothing of what it refused, and the cause may be gone. So may one exchange whose
+  form was refused: it goes staged;
 - several processes may share it (`BEGIN IMMEDIATE`, a rollback journal; WAL had a corruption bug with
   several writers until SQLite 3.51.3);
 - it holds keys, paths, digests, sizes, codes and receipts. No identity, no booklet, no remark.
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
-# From where each state can be reached; `planned` is a beginning, and follows `refused` alone.
+# From where each state can be reached; `planned` is a beginning, and follows `refused`, too.
 _BEFORE: dict[State, tuple[State, ...]] = {
+    "planned": ("sending",),
     "open": ("planned",),
-    "sending": ("planned", "open"),
+    "sending": ("planned", "open", "sending"),
     "received": ("planned", "open", "sending", "refused"),
     "refused": ("planned", "open", "sending"),
     "withdrawn": ("planned", "open", "sending", "refused"),
@@ -156,7 +158,9 @@ class _Move(NamedTuple):
     when: str
     receipt: bytes | None = None
     problem: str | None = None
+
     is_before_sending: bool = False  # only if nobody has asked for the receipt
+    sending_since: str | None = None  # only if nobody else has asked for it since
 
     def made(self, connection: sqlite3.Connection) -> bool:
         """Make it, and tell so; False, and nothing happens, if another process is further along."""
@@ -166,8 +170,11 @@ class _Move(NamedTuple):
         marks = ", ".join("?" * len(before))
         moved = connection.execute(
             "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
-            f" WHERE service = ? AND key = ? AND state IN ({marks})",
-            (self.to, self.receipt, self.problem, self.when, self.service, self.key, *before),
+            f" WHERE service = ? AND key = ? AND state IN ({marks}) AND changed_at = coalesce(?, changed_at)",
+            (
+                *(self.to, self.receipt, self.problem, self.when, self.service, self.key),
+                *(*before, self.sending_since),
+            ),
         )
         return moved.rowcount == 1
 
@@ -180,7 +187,7 @@ class Ledger:
         self._file = file
         self._now = now
         self._lock = threading.Lock()  # who has it uses the connection alone
-        self._notes: dict[tuple[str, str], State] = {}  # by service and key: what goes with the next commit
+        self._notes: dict[tuple[str, str], _Move] = {}  # by service and key: what goes with the next commit
         with self._failures_named(), contextlib.ExitStack() as on_failure:
             disk.make_private_folder(file.parent)
             disk.make_private_file(file)
@@ -289,14 +296,26 @@ class Ledger:
 
     def opened(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
-        self._notes[service, key] = "open"
+        self._notes[service, key] = _Move(service, key, "open", self._timestamp())
 
-    def sending(self, service: str, key: str, *, is_durable: bool = False) -> None:
-        """Note that the service has every document and is about to be asked to receive them."""
+    def sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
+        """Note that the next request may bring the receipt; return since when.
+
+        The service has every document then, or all of it goes in one exchange.
+        """
+        move = _Move(service, key, "sending", self._timestamp())
         if is_durable:
-            self._moved([_Move(service, key, "sending", self._timestamp())])
+            self._moved([move])
         else:
-            self._notes[service, key] = "sending"
+            self._notes[service, key] = move
+        return move.when
+
+    def not_sent(self, service: str, key: str, since: str) -> None:
+        """Take back that it is `sending` since a moment: of a request that was refused nothing is kept.
+
+        If another process has asked for the receipt of the same key since, that is what counts.
+        """
+        self._moved([_Move(service, key, "planned", self._timestamp(), sending_since=since)])
 
     def received(self, service: str, key: str, receipt: Receipt) -> None:
         """Keep the receipt. Only after this returns may anybody be told.
@@ -406,13 +425,13 @@ class Ledger:
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
         """Make a change, together with what was noted, and return when it is on the disk."""
         with self._failures_named(), self._lock:
-            noted, now = self._notes.copy(), self._timestamp()
+            noted = self._notes.copy()
             with self._transaction() as connection:
-                for (service, key), state in noted.items():
-                    _Move(service, key, state, now).made(connection)
+                for move in noted.values():
+                    move.made(connection)
                 result = write(connection)
-            for known, state in noted.items():
-                if self._notes.get(known) == state:
+            for known, move in noted.items():
+                if self._notes.get(known) is move:
                     self._notes.pop(known, None)
             return result
 

@@ -62,21 +62,26 @@ class _Bar:
         self._reader = reader
         total = sum(document.size for document in documents)
         self._task = progress.add_task(reader.text(Phrase("declaring")), total=total)
-        self._done = 0
+        self._left = dict.fromkeys((document.sha256 for document in documents), 0)  # bytes of each
         self._documents = documents
         self.waiting = progress.waiting
 
     def declared(self, missing_bytes: int) -> None:
-        self._progress.update(self._task, total=missing_bytes)
+        self._left = dict.fromkeys(self._left, 0)
+        self._progress.update(self._task, total=missing_bytes, completed=0)
 
     def sent(self, document: Document, sent_bytes: int) -> None:
-        self._progress.update(
-            self._task, description=_shortened(safe(document.name)), completed=self._done + sent_bytes
-        )
+        self._left[document.sha256] = sent_bytes
+        described = _shortened(safe(document.name))
+        self._progress.update(self._task, description=described, completed=sum(self._left.values()))
 
     def arrived(self, document: Document) -> None:
-        self._done += document.size
+        self._left[document.sha256] = document.size
         self._print(arrived(document, self._documents))
+
+    def received(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            self.arrived(document)
 
     def _print(self, line: Phrase) -> None:
         self._progress.console.print(Text(self._reader.text(line, safe=safe, isolated=True)))

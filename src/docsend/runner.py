@@ -386,11 +386,15 @@ class Steps:
     def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - a watcher's method
         self._runner.go_on()
 
-    def sent(self, document: Document, sent_bytes: int) -> None:  # noqa: ARG002
-        self._runner.go_on()
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        if sent_bytes < document.size:  # else the answer may be on its way, and is waited for
+            self._runner.go_on()
 
     def arrived(self, document: Document) -> None:  # noqa: ARG002
         self._runner.go_on()
+
+    def received(self, documents: Sequence[Document]) -> None:
+        """Go on whatever was asked: the receipt is here, and is to be kept."""
 
     def waiting(self, pause: Pause) -> None:
         """Tell of a pause that a person would notice."""

@@ -1,4 +1,7 @@
-"""The journey of one checked submission: plan, declare, put what is missing, send, keep the receipt.
+"""The journey of one checked submission: plan, send, keep the receipt.
+
+What is small goes in one exchange. What is not, or was begun before, or is not taken so, goes staged:
+declare, put what is missing, send.
 
 What holds at every instant; "Invariant N" marks each place in the code that keeps one:
 1. nothing is sent that was not planned durably first; nothing is called received before its receipt is;
@@ -14,6 +17,7 @@ What holds at every instant; "Invariant N" marks each place in the code that kee
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -24,7 +28,7 @@ from docsend.service.responses import IncompleteSubmission, OpenSubmission, Unkn
 from docsend.submission import Cleared, Delivery, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Protocol
 
     from docsend.ledger import Entry, Ledger
@@ -100,7 +104,7 @@ def _known(entry: Entry) -> Delivery | DocsendError | Cleared:
             "withdrawn", Phrase("this submission was withdrawn for good"), Phrase("--again sends it anew")
         )
         return Refused(problem.message, problem.hint, [problem])
-    return Cleared(may_be_received=not entry.is_new)
+    return Cleared(may_be_received=not entry.is_new, is_begun=entry.state != "planned")
 
 
 def carry(
@@ -116,10 +120,10 @@ def carry(
             raise known
         cleared = known
 
-    def declare(*, may_be_received: bool) -> OpenSubmission | Receipt:
-        return service.declare(checked, may_be_received=may_be_received)
-
-    return _to_the_receipt(checked, declare, cleared, service, ledger)
+    if not cleared.is_begun and service.one_exchange.takes(checked):
+        return _in_one_exchange(checked, cleared, service, ledger)
+    with _refusals_kept(checked.key, service, ledger):
+        return _staged(checked, cleared, service, ledger)
 
 
 def keep(
@@ -143,7 +147,8 @@ def finish(entry: Entry, service: ServiceClient, ledger: Ledger) -> Delivery:
     def reopen(*, may_be_received: bool) -> OpenSubmission | Receipt:  # noqa: ARG001 - it may, whatever is said
         return service.reopen(planned)
 
-    delivery = _to_the_receipt(planned, reopen, Cleared(), service, ledger)
+    with _refusals_kept(planned.key, service, ledger):
+        delivery = _to_the_receipt(planned, reopen, Cleared(), service, ledger)
     ledger.received(service.name, planned.key, delivery.receipt)
     return delivery
 
@@ -163,27 +168,58 @@ def _required_first(
         raise FaultySubmission.of([problem])
 
 
-def _to_the_receipt(
-    submission: Sendable, begin: Begin, cleared: Cleared, service: ServiceClient, ledger: Ledger
+def _in_one_exchange(
+    checked: CheckedSubmission, cleared: Cleared, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
-    """Go the way from the declaration to the receipt; what the service refuses for good is written down."""
+    """Send all of it in one request; staged, and nobody is told, if it is not taken so."""
+    # A personal one may meet what is required: the next run must know that it may have.
+    since = ledger.sending(service.name, checked.key, is_durable=checked.is_signed)
+    with _refusals_kept(checked.key, service, ledger):
+        contents = [content for _, content in documents.contents(checked.documents)]
+        try:
+            sent = service.send_whole(checked, contents, may_be_received=cleared.may_be_received)
+        except DocsendError as error:
+            if error.nothing_arrived:
+                ledger.not_sent(service.name, checked.key, since)
+            raise
+        if isinstance(sent, Delivery):
+            return sent
+        if not sent.may_be_received:
+            ledger.not_sent(service.name, checked.key, since)
+        cleared = Cleared(may_be_received=cleared.may_be_received or sent.may_be_received)
+        delivery = _staged(checked, cleared, service, ledger)
+        service.one_exchange.learn(sent)
+        return delivery
+
+
+def _staged(checked: CheckedSubmission, cleared: Cleared, service: ServiceClient, ledger: Ledger) -> Delivery:
+    def declare(*, may_be_received: bool) -> OpenSubmission | Receipt:
+        return service.declare(checked, may_be_received=may_be_received)
+
+    return _to_the_receipt(checked, declare, cleared, service, ledger)
+
+
+@contextlib.contextmanager
+def _refusals_kept(key: str, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
+    """Write down what is refused for good, before anybody is told."""
     try:
-        return _go(submission, begin, cleared, service, ledger)
+        yield
     except Refused as refusal:
         codes = [problem.code for problem in refusal.problems] or [refusal.cause or "refused"]
         if "withdrawn" in codes:
-            ledger.withdrawn(service.name, submission.key)
+            ledger.withdrawn(service.name, key)
         elif refusal.cause is not None:  # no answer of the service, but a page on the way to it
-            if not ledger.refused_on_the_way(service.name, submission.key, refusal.cause):
+            if not ledger.refused_on_the_way(service.name, key, refusal.cause):
                 raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
         else:
-            ledger.refused(service.name, submission.key, codes[0])
+            ledger.refused(service.name, key, codes[0])
         raise
 
 
-def _go(
+def _to_the_receipt(
     submission: Sendable, begin: Begin, cleared: Cleared, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
+    """Go the staged way, from the declaration to the receipt."""
     may_be_received = cleared.may_be_received
     for _ in range(_ROUNDS):
         status = begin(may_be_received=may_be_received)
@@ -196,7 +232,8 @@ def _go(
                 return Delivery(service.send(submission), is_repeated=False)
         except (UnknownSubmission, IncompleteSubmission):
             continue
-        return Delivery(status, is_repeated=True)
+        # What an earlier try may have brought to it is this sender's own.
+        return Delivery(status, is_repeated=not may_be_received)
     raise Unfinished(
         Phrase("the service forgets what was declared to it"),
         Phrase("nothing is lost: run the same command again later"),

@@ -393,13 +393,18 @@ class RequiredDocument(NamedTuple):
 
 
 class Cleared(NamedTuple):
-    """Leave to send what is planned; `may_be_received` if an earlier try may have brought a receipt."""
+    """Leave to send what is planned.
+
+    `may_be_received` if an earlier try may have brought a receipt; `is_begun` if the service may have been
+    told of it, as far as the ledger knows.
+    """
 
     may_be_received: bool = True
+    is_begun: bool = True
 
 
 class Delivery(NamedTuple):
-    """A receipt, and whether the service had given it before this run."""
+    """A receipt, and whether it had been given before: to an earlier run, or to somebody else."""
 
     receipt: Receipt
     is_repeated: bool

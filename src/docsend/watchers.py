@@ -142,6 +142,10 @@ class Lines:
     def arrived(self, document: Document) -> None:
         self._streams.say(arrived(document, self._documents))
 
+    def received(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            self.arrived(document)
+
 
 class Relay:
     """Passes on what is told, to the watcher of the submission that is on its way: `to`."""
@@ -157,6 +161,9 @@ class Relay:
 
     def arrived(self, document: Document) -> None:
         self.to.arrived(document)
+
+    def received(self, documents: Sequence[Document]) -> None:
+        self.to.received(documents)
 
     def waiting(self, pause: Pause) -> None:
         self.to.waiting(pause)

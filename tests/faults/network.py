@@ -803,8 +803,8 @@ def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> 
 
 def _main(argv: list[str]) -> int:
     from docsend.cli import app  # noqa: PLC0415 - in the worker, where the path may lead to a patched one
-    from docsend.service.client import ServiceClient  # noqa: PLC0415
     from docsend.service.exchange import LIMITS  # noqa: PLC0415
+    from docsend.service.http import HttpClient  # noqa: PLC0415
     from docsend.service.retry import RetryPolicy  # noqa: PLC0415
 
     # Shorter pauses, so that tries are many; how they are made is the program's own.
@@ -813,9 +813,9 @@ def _main(argv: list[str]) -> int:
     assert (shortened.first_pause_s, shortened.longest_pause_s) == (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
     if os.environ.pop(_SHORT, None):
         grace_s, slowest_bytes_per_s = _SHORT_LIMITS
-        assert ServiceClient.__init__.__kwdefaults__["limits"] is LIMITS
-        ServiceClient.__init__.__kwdefaults__["limits"] = LIMITS._replace(
-            grace_s=grace_s, slowest_bytes_per_s=slowest_bytes_per_s
+        assert HttpClient.__init__.__defaults__ == (LIMITS,)
+        HttpClient.__init__.__defaults__ = (
+            LIMITS._replace(grace_s=grace_s, slowest_bytes_per_s=slowest_bytes_per_s),
         )
     return app.main(argv)
 

@@ -180,7 +180,9 @@ def _runner(
 
     runner = Runner(batch, plan, jobs=jobs)
     steps = Steps(runner, show_pause)
-    with session.service(steps, account, jobs=runner.jobs, sleep=runner.sleep) as service:
+    with session.service(
+        steps, account, catalog=batch.catalog, jobs=runner.jobs, sleep=runner.sleep
+    ) as service:
         required = journey.Required(service)
         yield (
             runner,

@@ -37,8 +37,9 @@ def resume(
 ) -> None:
     """Finish what was interrupted: of one service with --service, else of all.
 
-    The ledger keeps no identities. So what the service has been told of is finished from here, and for
-    anything else the command is shown that has to be run again; that sends nothing twice.
+    The ledger keeps no identities. So what the service knows of is finished from here. What it never heard
+    of, as one exchange that did not arrive, cannot be: the command is shown that has to be run again; that
+    sends nothing twice.
     """
     with session.ledger() as ledger:
         entries = _chosen(session, ledger.unfinished(), keys or ())
@@ -99,7 +100,7 @@ def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger")
                 with there.console.watching(entry.planned().documents) as relay.to:
                     send.finish(entry, service, ledger)
             except UnknownSubmission:
-                error = Unfinished(Phrase("the service has no declaration of it"), _again(there, entry))
+                error = Unfinished(Phrase("the service knows nothing of this submission"), _again(there, entry))
             except FaultySubmission as changed:
                 error = Unfinished(changed.message, _again(there, entry))
             except (Unfinished, Refused, SignInNeeded) as failure:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from docsend import address
+from docsend import address, disk
 from docsend.console import NOT_THE_INSTITUTE, Console
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.language import Phrase
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from docsend.ledger import Entry, Ledger
     from docsend.senders import Senders
     from docsend.service.client import ServiceClient, Watcher
+    from docsend.service.one_exchange import OneExchange
 
 _IMPATIENT_S = 5.0
 _SHORTEST_KEY = 8
+_MOST_ETAG = 1024
 
 
 class Session:
@@ -174,14 +176,17 @@ class Session:
         watcher: "Watcher",
         account: "Account | None" = None,
         *,
+        catalog: "Catalog | None" = None,
         jobs: int = 1,
         sleep: Callable[[float], None] = time.sleep,
     ) -> Iterator["ServiceClient"]:
         """Open the chosen service; `sandbox` is the one that runs, or one inside this process.
 
-        Up to `jobs` threads may call it at the same time; `sleep` is how they wait.
+        What its `catalog` lets go in one exchange does. Up to `jobs` threads may call it at the same time;
+        `sleep` is how they wait.
         """
         from docsend.service.client import ServiceClient  # noqa: PLC0415 - brings httpx
+        from docsend.service.one_exchange import NEVER  # noqa: PLC0415
         from docsend.service.retry import Clock, RetryPolicy  # noqa: PLC0415
 
         endpoint = self.settings.chosen_endpoint()
@@ -197,10 +202,30 @@ class Session:
             self.console.detail(Phrase("the service's address: {url}", url=url))
             if endpoint.unread:
                 self.console.say_once(address.unread_warning(endpoint.unread))
-            policy = RetryPolicy(self.settings.patience_s)
             yield opened.enter_context(
-                ServiceClient(endpoint, url, policy, watcher, account, jobs=jobs, clock=Clock(sleep=sleep))
+                ServiceClient(
+                    endpoint,
+                    url,
+                    RetryPolicy(self.settings.patience_s),
+                    watcher,
+                    account,
+                    one_exchange=NEVER if catalog is None else self._one_exchange(catalog),
+                    jobs=jobs,
+                    clock=Clock(sleep=sleep),
+                )
             )
+
+    def _one_exchange(self, catalog: "Catalog") -> "OneExchange":
+        """Give what is known of the chosen service's one exchange, under the catalog that is in force."""
+        from docsend.service.one_exchange import OneExchange  # noqa: PLC0415
+
+        file = self.settings.catalog_file
+        assert file is not None  # noqa: S101 - there is an endpoint, so there is a file
+        try:
+            etag = disk.read_small(file.with_suffix(".etag"), most=_MOST_ETAG).decode("ascii", "replace")
+        except OSError:
+            etag = catalog.version  # the bundled one
+        return OneExchange(catalog.one_exchange_bytes, etag, file.with_suffix(".one-exchange.json"))
 
 
 def sandbox_server() -> Any:

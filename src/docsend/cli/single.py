@@ -14,6 +14,7 @@ from docsend.language import Phrase
 
 if TYPE_CHECKING:
     from docsend.account import Account
+    from docsend.catalog import Catalog
     from docsend.cli.session import Session
     from docsend.ledger import Ledger
     from docsend.submission import CheckedSubmission, Delivery, Problem, Submission
@@ -66,7 +67,7 @@ def check_and_deliver(
     if dry_run:
         _show_clean(session, checked, limit)
     else:
-        _deliver(session, checked, account, again=again)
+        _deliver(session, checked, account, catalog, again=again)
 
 
 def files_of(given: Sequence[str]) -> list[Path]:
@@ -120,7 +121,12 @@ def _show_clean(session: "Session", checked: "CheckedSubmission", limit: int | N
 
 
 def _deliver(
-    session: "Session", checked: "CheckedSubmission", account: "Account | None", *, again: bool
+    session: "Session",
+    checked: "CheckedSubmission",
+    account: "Account | None",
+    catalog: "Catalog",
+    *,
+    again: bool,
 ) -> None:
     """Send, and show the receipt or how far it came."""
     service = session.settings.chosen_endpoint().name
@@ -131,11 +137,11 @@ def _deliver(
             if again:
                 checked = _next_occurrence(checked, service, ledger)
                 is_new_here = ledger.find(service, checked.key) is None
-            delivery = _deliver_watched(session, checked, account, ledger)
+            delivery = _deliver_watched(session, checked, account, catalog, ledger)
             while is_new_here and delivery.is_repeated:
                 # It had been sent from elsewhere, and once more was asked for.
                 checked = checked.again(checked.occurrence + 1)
-                delivery = _deliver_watched(session, checked, account, ledger)
+                delivery = _deliver_watched(session, checked, account, catalog, ledger)
     except DocsendError as error:
         session.console.failure(error, result.of_error(error, checked, service, checked.warnings))
         raise typer.Exit(error.code) from error
@@ -160,7 +166,11 @@ def _deliver(
 
 
 def _deliver_watched(
-    session: "Session", checked: "CheckedSubmission", account: "Account | None", ledger: "Ledger"
+    session: "Session",
+    checked: "CheckedSubmission",
+    account: "Account | None",
+    catalog: "Catalog",
+    ledger: "Ledger",
 ) -> "Delivery":
     from docsend import receipts  # noqa: PLC0415
 
@@ -172,7 +182,7 @@ def _deliver_watched(
     try:
         with (
             session.console.watching(checked.documents) as watcher,
-            session.service(watcher, account) as service,
+            session.service(watcher, account, catalog=catalog) as service,
         ):
             return journey.deliver(checked, service, ledger)
     except KeyboardInterrupt as stop:
@@ -192,7 +202,7 @@ def _how_far(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> tu
         None: Phrase("interrupted: nothing was sent"),
         "planned": Phrase("interrupted: nothing was received, perhaps it was declared"),
         "open": Phrase("interrupted: declared, perhaps some documents were sent, nothing was received"),
-        "sending": Phrase("interrupted: all documents were sent, perhaps it was received"),
+        "sending": Phrase("interrupted: perhaps all of it was sent, and perhaps it was received"),
     }
     message = come.get(known.state if known else None, Phrase("interrupted"))
     return message, Phrase("nothing is lost: run the same command again")

@@ -10,21 +10,23 @@ It knows no console: what a person should see goes to a `Watcher`. Bytes and soc
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from docsend.catalog import MOST_BYTES
-from docsend.errors import SignInNeeded, Unfinished
+from docsend.errors import DocsendError, SignInNeeded, Unfinished
 from docsend.language import Phrase
-from docsend.service import failures, responses
-from docsend.service.exchange import LIMITS, Limits, Request
+from docsend.service import failures, one_exchange, responses
+from docsend.service.exchange import Request
 from docsend.service.failures import ContractViolation, Failure, NoResponse, UnexpectedPage
 from docsend.service.http import HttpClient
-from docsend.service.responses import OpenSubmission, ServiceInfo
+from docsend.service.one_exchange import NEVER, NotInOneExchange, OneExchange, Sent, Staged
+from docsend.service.responses import AlteredOnTheWay, OpenSubmission, ServiceInfo
 from docsend.service.retry import CLOCK, CircuitBreaker, ConcurrencyLimit
-from docsend.submission import canonical
+from docsend.submission import Delivery, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from docsend.account import Account
@@ -43,6 +45,9 @@ _SHORTEST_PAUSE_S = 0.02
 _TOO_MANY_REQUESTS = 429
 _WORTH_REPEATING = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
 _LOOKS_FOR_A_NAME = 2
+_TOO_SLOW = 408
+# So often one exchange may break off, or arrive altered, before the submission goes staged.
+_LOST_WHOLE = 2
 _NOT_REPEATED = Phrase("nothing is lost: try again")
 
 
@@ -56,7 +61,10 @@ class Watcher(Protocol):
         """So many bytes of the document have left; the number falls back to 0 when a try is repeated."""
 
     def arrived(self, document: Document) -> None:
-        """The service has the whole document."""
+        """The service has the whole document, of a submission that goes staged."""
+
+    def received(self, documents: Sequence[Document]) -> None:
+        """The service has received a submission of these documents, in one exchange."""
 
     def waiting(self, pause: Pause) -> None:
         """A try failed, or may not begin yet; the next one begins after this pause."""
@@ -74,9 +82,10 @@ class _Call(NamedTuple):
     """A request as it is made, the same at every try, and what the client has to know of it."""
 
     request: Request
-    document: Document | None = None
+    sent: Callable[[int], None] | None = None
     is_signed: bool = False
     may_be_received: bool = True
+    whole: CheckedSubmission | None = None  # what goes in one exchange
 
 
 class ServiceClient:
@@ -90,9 +99,9 @@ class ServiceClient:
         watcher: Watcher,
         account: Account | None = None,
         *,
+        one_exchange: OneExchange = NEVER,
         jobs: int = 1,
         clock: Clock = CLOCK,
-        limits: Limits = LIMITS,
     ) -> None:
         """Make the client of the service at `url`: the endpoint's own, or that of the sandbox in the process.
 
@@ -100,11 +109,12 @@ class ServiceClient:
         to `jobs` threads may call at the same time.
         """
         self.name = endpoint.name
+        self.one_exchange = one_exchange
         self._url = url
         self._policy = policy
         self._watcher = watcher
         self._account = account
-        self._http = HttpClient(endpoint, url, limits)
+        self._http = HttpClient(endpoint, url)
         self._clock = clock
         self._breaker = CircuitBreaker(clock.now)
         self._concurrency = ConcurrencyLimit(jobs, clock.now)
@@ -175,15 +185,46 @@ class ServiceClient:
 
     def put(self, submission: Sendable, document: Document, content: bytes, *, may_be_received: bool) -> None:
         """Send one document under its digest; raise UnknownSubmission if the declaration is gone."""
-        path = f"{_submission(submission.key)}/documents/{document.sha256}"
-        call = _Call(Request("PUT", path, body=(content,)), document, submission.is_signed, may_be_received)
-        self._make(call, responses.read_put)
+        request = Request(
+            "PUT", f"{_submission(submission.key)}/documents/{document.sha256}", body=(content,)
+        )
+        sent = partial(self._watcher.sent, document)
+        self._make(_Call(request, sent, submission.is_signed, may_be_received), responses.read_put)
         self._watcher.arrived(document)
 
     def send(self, submission: Sendable) -> Receipt:
         """Ask for the receipt; raise IncompleteSubmission or UnknownSubmission if something is lacking."""
         call = _Call(Request("POST", f"{_submission(submission.key)}/send"), is_signed=submission.is_signed)
         return self._make(call, lambda response: responses.read_send(response, submission))
+
+    def send_whole(
+        self, checked: CheckedSubmission, contents: Sequence[bytes], *, may_be_received: bool
+    ) -> Delivery | Staged:
+        """Send a submission in one exchange; it goes staged if that is not taken, or does not get through.
+
+        A receipt that had been given before is this sender's own if an earlier try may have arrived. What it
+        raises says whether nothing can have arrived.
+        """
+        body = one_exchange.body_of(checked, contents)
+        request = Request("PUT", _submission(checked.key), one_exchange.headers_of(checked), body)
+        sent = Sent(checked.documents, body, self._watcher.sent)
+        call = _Call(request, sent, checked.is_signed, may_be_received, checked)
+        tries = _Tries(self._policy.total_s, self._clock.now)
+
+        def read(response: Response) -> Delivery:
+            receipt, is_new = responses.read_whole(response, checked)
+            is_own = is_new or may_be_received or tries.may_have_arrived
+            return Delivery(receipt, is_repeated=not is_own)
+
+        try:
+            delivery = self._make(call, read, tries)
+        except NotInOneExchange as refusal:
+            return Staged(refusal.fewer_than, may_be_received=tries.may_have_arrived)
+        except DocsendError as error:
+            error.nothing_arrived = not tries.may_have_arrived
+            raise
+        self._watcher.received(checked.documents)
+        return delivery
 
     def status(self, key: str, *, signed: bool) -> SubmissionStatus:
         """Ask what became of a key; raise UnknownSubmission if the service does not know it."""
@@ -203,35 +244,24 @@ class ServiceClient:
 
     # -- how a call is made ------------------------------------------------------------------------------
 
-    def _make(self, call: _Call, read: Callable[[Response], _T]) -> _T:
+    def _make(self, call: _Call, read: Callable[[Response], _T], tries: _Tries | None = None) -> _T:
         """Make one call, repeated for as long as patience lasts; raise Unfinished when it is over.
 
         Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
-        cannot duplicate: the service answers to the key.
+        cannot duplicate: the service answers to the key. `tries` are those of a caller who looks at them.
         """
-        tries = _Tries(self._policy.total_s, self._clock.now)
+        tries = tries or _Tries(self._policy.total_s, self._clock.now)
         pause_s = 0.0
         while True:
             self._await_turn(tries, pause_s)
-            asked_to_wait = None
             try:
-                exchange = self._signed_exchange if call.is_signed else self._exchange
-                response = exchange(call, call.request)
-                if response.status not in _WORTH_REPEATING or not call.request.is_repeatable:
-                    return self._read(response, read)
-                failure = failures.busy(response.status)
-                asked_to_wait = responses.retry_after(response)
-                if response.status == _TOO_MANY_REQUESTS:
-                    self._concurrency.record_too_many()
-            except NoResponse as error:
-                failure = error.failure
-                tries.may_have_arrived |= error.may_have_arrived
-                if error.may_have_arrived and not call.request.is_repeatable:
-                    raise failure._replace(hint=_NOT_REPEATED).error(self._url) from None
-            except ContractViolation as error:
-                failure = error.failure
+                return self._tried(call, tries, read)
+            except _Failed as failed:
+                failure, asked_to_wait = failed.failure, failed.asked_to_wait
             tries.record(failure)
             self._breaker.record_failure(failure.message, failure.code)
+            if call.whole is not None:
+                tries.go_staged_if_better()
             if failure.is_lasting or tries.has_looked_enough:
                 is_refusal = failure.may_refuse and not (call.may_be_received or tries.may_have_arrived)
                 raise failure.error(self._url, is_refusal=is_refusal)
@@ -240,6 +270,31 @@ class ServiceClient:
             elif tries.left_s <= 0:
                 raise failure.error(self._url)
             pause_s = 0.0 if asked_to_wait else self._policy.pause_s(tries.failures)
+
+    def _tried(self, call: _Call, tries: _Tries, read: Callable[[Response], _T]) -> _T:
+        """Make one try of a call; raise _Failed if another one may help."""
+        try:
+            exchange = self._signed_exchange if call.is_signed else self._exchange
+            response = exchange(call, call.request)
+            if response.status not in _WORTH_REPEATING or not call.request.is_repeatable:
+                return self._read(response, read)
+        except NoResponse as error:
+            tries.may_have_arrived |= error.may_have_arrived
+            tries.broken_off += error.may_have_arrived
+            if error.may_have_arrived and not call.request.is_repeatable:
+                raise error.failure._replace(hint=_NOT_REPEATED).error(self._url) from None
+            raise _Failed(error.failure) from None
+        except UnexpectedPage as error:
+            raise _Failed(error.failure) from None
+        except ContractViolation as error:
+            tries.may_have_arrived = True
+            tries.altered += isinstance(error, AlteredOnTheWay)
+            raise _Failed(error.failure) from None
+        tries.may_have_arrived = True  # whoever on the way said that it is busy
+        tries.was_too_slow |= response.status == _TOO_SLOW
+        if response.status == _TOO_MANY_REQUESTS:
+            self._concurrency.record_too_many()
+        raise _Failed(failures.busy(response.status), responses.retry_after(response))
 
     def _await_turn(self, tries: _Tries, pause_s: float) -> None:
         """Wait for this call's own pause, for one that the service asked of all, and for the circuit breaker.
@@ -308,16 +363,24 @@ class ServiceClient:
 
     def _exchange(self, call: _Call, request: Request) -> Response:
         """Send one request and read its response, when it is this thread's turn."""
-        document = call.document
         with self._concurrency:
-            response = self._http.exchange(
-                request, (lambda sent: self._watcher.sent(document, sent)) if document else None
-            )
+            response = self._http.exchange(request, call.sent)
+        if call.whole and (refusal := one_exchange.refusal_of_form(response, call.whole)):
+            raise refusal
         if 300 <= response.status < 400 and response.status != 304:
             raise UnexpectedPage(failures.of_redirect(response.status))
         if response.status not in _WORTH_REPEATING and (page := failures.of_page(response)):
             raise UnexpectedPage(page)
         return response
+
+
+class _Failed(Exception):
+    """One try of a call came to nothing; the service may have asked to wait for so many seconds."""
+
+    def __init__(self, failure: Failure, asked_to_wait: float | None = None) -> None:
+        super().__init__()
+        self.failure = failure
+        self.asked_to_wait = asked_to_wait
 
 
 class _Tries:
@@ -329,12 +392,22 @@ class _Tries:
         self.failures = 0
         self.failure: Failure | None = None
         self.may_have_arrived = False
+        self.was_too_slow = False
+        self.broken_off = 0
+        self.altered = 0
         self._looks = 0
 
     def record(self, failure: Failure) -> None:
         self.failures += 1
         self.failure = failure
         self._looks = self._looks + 1 if failure.code == "name-unknown" else 0
+
+    def go_staged_if_better(self) -> None:
+        """Raise NotInOneExchange if smaller requests are more likely to get through, and unaltered."""
+        if self.altered >= _LOST_WHOLE:
+            raise NotInOneExchange(0)
+        if self.was_too_slow or self.broken_off >= _LOST_WHOLE:
+            raise NotInOneExchange
 
     @property
     def left_s(self) -> float:

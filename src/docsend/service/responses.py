@@ -58,6 +58,8 @@ PROBLEMS: dict[str, int] = {
 _OF_THE_REQUEST = frozenset(
     {"malformed", "length-required", "method-not-allowed", "media-type-not-accepted", "origin-not-allowed"}
 )
+# What single calls alone are refused with, which read it before anything else does.
+_OF_OTHER_CALLS = frozenset({"already-received", "incomplete"})
 _LONGEST_SESSION_S = 10 * 365 * 24 * 3600
 _SHORT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _ETAG = re.compile(r'(?:W/)?"[!#-~]{1,200}"')
@@ -124,6 +126,10 @@ class UnknownSubmission(Exception):
 
 class IncompleteSubmission(Exception):
     """The service was asked to receive a submission of which it lacks documents."""
+
+
+class AlteredOnTheWay(ContractViolation):
+    """The service got other bytes than were sent."""
 
 
 # -- the calls without a key ---------------------------------------------------------------------------
@@ -237,9 +243,14 @@ def read_status_of(response: Response, submission: Sendable) -> OpenSubmission |
 
 def read_put(response: Response) -> None:
     if response.status not in (201, 204):
-        if response.problem_code == "digest-mismatch":  # the bytes were changed on the way: send them again
-            raise ContractViolation(Phrase("the document arrived with other bytes"))
         raise _unexpected(response)
+
+
+def read_whole(response: Response, checked: CheckedSubmission) -> tuple[Receipt, bool]:
+    """Return the receipt, and whether it is for this very request (201)."""
+    if response.status not in (200, 201):
+        raise _unexpected(response)
+    return _of(checked, read_receipt(response.json())), response.status == 201
 
 
 def read_send(response: Response, submission: Sendable) -> Receipt:
@@ -335,14 +346,21 @@ def _of(submission: Sendable, receipt: Receipt) -> Receipt:
 def _unexpected(response: Response) -> Exception:
     """Make the error for a response that is not a success: the contract's refusals, a page, or a breach."""
     code = response.problem_code
-    if code is None:
+    if code is None or code in _OF_OTHER_CALLS:
         return ContractViolation(
-            Phrase("{status}, and no problem that the contract knows", status=response.status)
+            Phrase("{status}, and no problem that the contract has for this call", status=response.status)
         )
     if response.status == 401:
         return SignInNeeded(Phrase("the service asks for a sign-in"), Phrase("`docsend login` signs in"))
     if code == "not-found":
         return UnknownSubmission()
+    if code == "digest-mismatch":  # the bytes were changed on the way: they may be sent again
+        return AlteredOnTheWay(Phrase("the document arrived with other bytes"))
+    return _refusal(response, code)
+
+
+def _refusal(response: Response, code: str) -> DocsendError:
+    """Make the error of a refusal: of the host, of the request itself, or of the submission for good."""
     if code == "host-not-served":
         return UsageFault(
             Phrase("the service says that it is not the host of this address"),
@@ -355,10 +373,6 @@ def _unexpected(response: Response) -> Exception:
             Phrase("docsend and the service do not fit together: please report it"),
             cause=code,
         )
-    return _refusal(response, code)
-
-
-def _refusal(response: Response, code: str) -> DocsendError:
     problems = _problems(response, code)
     return Refused(
         Phrase("the service refused: {message}", message=problems[0].message), problems[0].hint, problems

@@ -1,0 +1,165 @@
+"""One exchange: a whole submission in one request, for what is small (docs/contract.md, "One exchange").
+
+Its form, which responses refuse that form rather than the submission, and what is remembered of a service
+that does not take it: then the same submission goes staged, and nobody needs to know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from docsend import disk
+from docsend.documents import HELD_BYTES
+from docsend.submission import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from docsend.service.exchange import Header
+    from docsend.service.responses import Response
+    from docsend.submission import CheckedSubmission, Document
+
+# Refusals of the contract that are of the request's form: the staged requests have another one.
+_OF_THE_FORM = frozenset(
+    {
+        "declaration-too-large",
+        "length-required",
+        "malformed",
+        "media-type-not-accepted",
+        "method-not-allowed",
+        "not-found",
+    }
+)
+_NOT_IMPLEMENTED, _TOO_LARGE = 501, 413
+# Of whoever has not judged the request yet: a sign-in, a proxy's sign-in, too late, too early, too many.
+_NOT_JUDGED = frozenset({401, 407, 408, 425, 429})
+_MOST_REMEMBERED = 4096
+
+
+class Staged(NamedTuple):
+    """That a submission goes staged instead, and what follows for others.
+
+    `fewer_than` is how many bytes of documents may still go in one exchange, 0 for none; None if nothing is
+    known of other submissions. `may_be_received` says that a try of it may have brought it to its receipt.
+    """
+
+    fewer_than: int | None = None
+    may_be_received: bool = False
+
+
+class NotInOneExchange(Exception):
+    """The form of one exchange was refused, or did not get through."""
+
+    def __init__(self, fewer_than: int | None = None) -> None:
+        super().__init__()
+        self.fewer_than = fewer_than
+
+
+class OneExchange:
+    """Whether a service takes a submission in one exchange. Several threads may share it.
+
+    What it refused is kept in a file beside the service's catalog, and holds for that very catalog.
+    """
+
+    def __init__(self, most_bytes: int | None, catalog: str, file: Path | None = None) -> None:
+        """Take documents of up to `most_bytes` together, None for none, by the `catalog` of this ETag."""
+        self._below = 0 if most_bytes is None else min(most_bytes, HELD_BYTES) + 1
+        self._catalog = catalog
+        self._file = file
+        self._lock = threading.Lock()
+        if file is not None and self._below:
+            self._below = min(self._below, self._remembered(file))
+
+    def takes(self, checked: CheckedSubmission) -> bool:
+        """Tell whether it can go so: its documents are in memory, and few enough bytes."""
+        is_held = all(document.held is not None for document in checked.documents)
+        return is_held and checked.total_bytes < self._below
+
+    def learn(self, staged: Staged) -> None:
+        """Remember what was refused. Call it after the receipt has come staged: then it was of the form."""
+        with self._lock:
+            if staged.fewer_than is None or staged.fewer_than >= self._below:
+                return
+            self._below = staged.fewer_than
+            if self._file is not None:
+                kept = canonical({"catalog": self._catalog, "fewer_than": self._below})
+                with contextlib.suppress(OSError):  # it costs the next run one request
+                    disk.replace_file(self._file, kept)
+
+    def _remembered(self, file: Path) -> int:
+        """Return below how many bytes it was not refused; a file that cannot be read says nothing."""
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            kept = json.loads(disk.read_small(file, most=_MOST_REMEMBERED))
+            if isinstance(kept, dict) and kept.get("catalog") == self._catalog:
+                fewer_than = kept.get("fewer_than")
+                if isinstance(fewer_than, int) and fewer_than >= 0:
+                    return fewer_than
+        return self._below
+
+
+NEVER = OneExchange(None, "")
+
+
+def headers_of(checked: CheckedSubmission) -> tuple[Header, ...]:
+    return ((b"Content-Type", b"multipart/form-data; boundary=" + checked.key.encode("ascii")),)
+
+
+def body_of(checked: CheckedSubmission, contents: Sequence[bytes]) -> list[bytes]:
+    """Return the parts of a multipart body (RFC 7578), the same at every try: the boundary is the key.
+
+    No document can hold it: it is the digest of what the document is a part of. File names are numbers.
+    """
+    boundary = checked.key
+    body = [_head(boundary, 'name="declaration"', "application/json"), checked.declared]
+    for number, content in enumerate(contents, 1):
+        named = f'name="document"; filename="{number}"'
+        body += [b"\r\n" + _head(boundary, named, "application/octet-stream"), content]
+    return [*body, f"\r\n--{boundary}--\r\n".encode("ascii")]
+
+
+def _head(boundary: str, named: str, media_type: str) -> bytes:
+    return (
+        f"--{boundary}\r\nContent-Disposition: form-data; {named}\r\nContent-Type: {media_type}\r\n\r\n"
+    ).encode("ascii")
+
+
+class Sent:
+    """Tells of each document how many of its bytes have left, from what has left of the whole body."""
+
+    def __init__(
+        self, documents: Sequence[Document], body: Sequence[bytes], tell: Callable[[Document, int], None]
+    ) -> None:
+        self._documents = documents
+        self._starts = list(accumulate(map(len, body), initial=0))[3::2]  # after two heads and a declaration
+        self._told = [0] * len(documents)
+        self._tell = tell
+
+    def __call__(self, sent_bytes: int) -> None:
+        for place, document in enumerate(self._documents):
+            sent = min(max(sent_bytes - self._starts[place], 0), document.size)
+            if sent != self._told[place]:
+                self._told[place] = sent
+                self._tell(document, sent)
+
+
+def refusal_of_form(response: Response, checked: CheckedSubmission) -> NotInOneExchange | None:
+    """Return what a refusal of the form says; None for any other response.
+
+    A page or another 4xx that is no problem of the contract is of somebody on the way, who may let the staged
+    requests pass. A captive page and a 5xx are of nobody who has judged the form.
+    """
+    if response.status == _NOT_IMPLEMENTED:
+        return NotInOneExchange(0)
+    if not 400 <= response.status < 500 or response.status in _NOT_JUDGED:
+        return None
+    code = response.problem_code
+    if code is None:
+        return NotInOneExchange(checked.total_bytes if response.status == _TOO_LARGE else 0)
+    if code == "one-exchange-too-large":
+        return NotInOneExchange()
+    return NotInOneExchange(0) if code in _OF_THE_FORM else None
