@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import hosts
 
 _BUFFER = 512 * 1024
-_KEPT = 64 * 1024  # longer bodies are documents, and nobody looks at them
+_KEPT = 64 * 1024  # of a body; what follows are documents, and nobody looks at them
 _SUBMISSIONS = "/v1/submissions/"
 
 
@@ -34,6 +34,8 @@ class _Head:
     path: str
     length: int
     waits: bool
+    request_id: str | None
+    is_form: bool
 
     @classmethod
     def of(cls, lines: bytes) -> "_Head":
@@ -41,7 +43,10 @@ class _Head:
         method, path, _ = first.split(" ", 2)
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
         waits = fields.get("expect", "").lower() == "100-continue"
-        return cls(method, path, int(fields.get("content-length", 0)), waits)
+        is_form = fields.get("content-type", "").startswith("multipart/form-data")
+        return cls(
+            method, path, int(fields.get("content-length", 0)), waits, fields.get("request-id"), is_form
+        )
 
 
 class _Connection:
@@ -54,7 +59,7 @@ class _Connection:
         self._held = 0
 
     def requests(self) -> Iterator[tuple[_Head, bytes]]:
-        """Give each request with its body; a body that is longer than what is looked at comes as nothing."""
+        """Give each request with its body, of a long one the beginning."""
         while (end := self._head_end()) is not None:
             head = _Head.of(bytes(self._view[:end]))
             self._drop(end + 4)
@@ -72,17 +77,16 @@ class _Connection:
         return end
 
     def _body(self, length: int) -> bytes:
-        if length <= _KEPT:
-            while self._held < length and self._arrived():
-                pass
-            body = bytes(self._view[:length])
-            self._drop(length)
-            return body
-        left = length - min(length, self._held)
-        self._drop(min(length, self._held))
+        looked_at = min(length, _KEPT)
+        while self._held < looked_at and self._arrived():
+            pass
+        body = bytes(self._view[:looked_at])
+        here = min(length, self._held)
+        self._drop(here)
+        left = length - here
         while left and (count := self._socket.recv_into(self._view, min(left, _BUFFER))):
             left -= count
-        return b""
+        return body
 
     def _arrived(self) -> int:
         count = self._socket.recv_into(self._view[self._held :])
@@ -122,7 +126,7 @@ class _StandIn:
             for head, body in connection.requests():
                 if self._latency_s:
                     time.sleep(self._latency_s)
-                connection.answer(self._answer(head, body))
+                connection.answer(_with_id(head.request_id, self._answer(head, body)))
 
     def _answer(self, head: _Head, body: bytes) -> bytes:
         if not head.path.startswith(_SUBMISSIONS):
@@ -130,10 +134,31 @@ class _StandIn:
         key, _, what = head.path.removeprefix(_SUBMISSIONS).partition("/")
         if what.startswith("documents/"):
             return hosts.response(201)
+        if head.is_form:
+            declaration, _, _ = body.partition(b"\r\n\r\n")[2].partition(b"\r\n--")
+            return hosts.in_json(201, _receipt(key, json.loads(declaration)["documents"]))
         if head.method == "PUT":
             self._declared[key] = documents = json.loads(body)["documents"]
-            return hosts.in_json(201, {"state": "open", "missing": [each["sha256"] for each in documents]})
+            return hosts.in_json(201, _open([each["sha256"] for each in documents]))
         return hosts.in_json(200, _receipt(key, self._declared.pop(key, [])))
+
+
+def _with_id(request_id: str | None, answer: bytes) -> bytes:
+    """Put the request's id into its answer, as the contract has it."""
+    if request_id is None:
+        return answer
+    first, rest = answer.split(b"\r\n", 1)
+    return b"%b\r\nRequest-Id: %b\r\n%b" % (first, request_id.encode(), rest)
+
+
+def _open(missing: list[object]) -> dict[str, object]:
+    return {
+        "state": "open",
+        "missing": missing,
+        "branch": "haifa",
+        "expires_at": "2026-11-26T00:00:00.000Z",
+        "receipt": None,
+    }
 
 
 def _receipt(key: str, documents: list[dict[str, object]]) -> dict[str, object]:

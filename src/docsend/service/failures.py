@@ -6,7 +6,6 @@ The codes stand in the JSON of a run that failed, in `docsend doctor` and behind
 from __future__ import annotations
 
 import errno
-import html
 import re
 import socket
 import ssl
@@ -303,6 +302,8 @@ def of_page(response: Response) -> Failure | None:
 
 def _described(response: Response) -> str:
     """Describe a page by its title, its server and its status; foreign text, shortened."""
+    import html  # noqa: PLC0415 - few pages come
+
     found = _TITLE.search(response.body[:65536])
     title = " ".join(html.unescape(found[1].decode("utf-8", "replace")).split()) if found else ""
     server = " ".join(response.headers.get("server", "").split())
