@@ -113,7 +113,7 @@ class Console(Streams):
             *self._document_rows(receipt),
         ]
         if result.is_repeated:
-            self.say(Phrase("this submission had been received before; no document was sent again"))
+            self.say(Phrase("this submission had been received before; it was not received again"))
         self._card(heading, rows)
 
     def summary(

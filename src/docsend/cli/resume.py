@@ -100,7 +100,9 @@ def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger")
                 with there.console.watching(entry.planned().documents) as relay.to:
                     send.finish(entry, service, ledger)
             except UnknownSubmission:
-                error = Unfinished(Phrase("the service knows nothing of this submission"), _again(there, entry))
+                error = Unfinished(
+                    Phrase("the service knows nothing of this submission"), _again(there, entry)
+                )
             except FaultySubmission as changed:
                 error = Unfinished(changed.message, _again(there, entry))
             except (Unfinished, Refused, SignInNeeded) as failure:

@@ -223,7 +223,8 @@ class ServiceClient:
         except DocsendError as error:
             error.nothing_arrived = not tries.may_have_arrived
             raise
-        self._watcher.received(checked.documents)
+        if not delivery.is_repeated:
+            self._watcher.received(checked.documents)
         return delivery
 
     def status(self, key: str, *, signed: bool) -> SubmissionStatus:
