@@ -22,9 +22,9 @@ import pytest
 import docsend
 import samples
 import system
-from docsend import catalog, settings
 from docsend.cli.app import main
 from docsend.sandbox import server
+from faults import lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -299,12 +299,7 @@ def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
 
 def goes_staged(service: str) -> None:
     """Let what is sent to a service go staged: its catalog, as it was fetched, offers no other way."""
-    file = settings.resolve(service=service).catalog_file
-    assert file is not None
-    file.parent.mkdir(parents=True, exist_ok=True)
-    offered = json.loads(catalog.BUNDLED.read_bytes())
-    del offered["one_exchange_bytes"]
-    file.write_text(json.dumps(offered))
+    lab.offer(os.environ, service, None)
 
 
 @pytest.fixture

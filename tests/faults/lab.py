@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docsend import catalog, settings
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
@@ -108,6 +110,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
         **more,
     }
+
+
+def offer(env: Mapping[str, str], url: str, one_exchange_bytes: int | None) -> None:
+    """Give a client the catalog of a service, as if fetched, that takes so much in one exchange; None: nothing.
+
+    With None everything goes staged; with more than the service takes it is asked in vain.
+    """
+    file = settings.resolve(service=url, environment=env).catalog_file
+    assert file is not None
+    offered = json.loads(catalog.BUNDLED.read_bytes())
+    offered["one_exchange_bytes"] = one_exchange_bytes
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(offered))
 
 
 def docsend(*argv: object) -> list[str]:
