@@ -113,7 +113,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def offer(env: Mapping[str, str], url: str, one_exchange_bytes: int | None) -> None:
-    """Give a client the catalog of a service, as if fetched, that takes so much in one exchange; None: nothing.
+    """Give a client a service's catalog, as if fetched, that takes so much in one exchange; None: nothing.
 
     With None everything goes staged; with more than the service takes it is asked in vain.
     """
