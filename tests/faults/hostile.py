@@ -786,7 +786,14 @@ _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 # A reader, its status, and the body (a place in _Responses.bodies) that it takes as it is.
 _TAKEN = (
     *(("send", 200, 0), ("declare", 200, 2), ("declare", 201, 2), ("status", 200, 2), ("declare", 200, 3)),
-    *(("status", 200, 3), ("withdraw", 200, 4), ("required", 200, 7), ("session", 200, 8)),
+    *(
+        ("whole", 200, 0),
+        ("whole", 201, 0),
+        ("status", 200, 3),
+        ("withdraw", 200, 4),
+        ("required", 200, 7),
+        ("session", 200, 8),
+    ),
 )
 
 
@@ -917,6 +924,7 @@ class _Responses(_Inputs):
             "declare": lambda response: responses.read_declare(response, checked),
             "put": responses.read_put,
             "send": lambda response: responses.read_send(response, checked),
+            "whole": lambda response: responses.read_whole(response, checked)[0],
             "status": lambda response: responses.read_status(response, checked.key),
             "withdraw": lambda response: responses.read_withdraw(response, checked.key),
             "retry-after": responses.retry_after,
@@ -973,6 +981,7 @@ class _Responses(_Inputs):
             "session": "Session",
             "required": "Required",
             "send": "Receipt",
+            "whole": "Receipt",
             "declare": "Standing.open" if isinstance(got, responses.OpenSubmission) else "Standing",
         }.get(name, "Standing")
         try:

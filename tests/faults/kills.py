@@ -113,12 +113,37 @@ def _send(
     return Scene(argv, argv, lab.environment(home), home, lab.expected(files))
 
 
+def _staged(scene: Scene, url: str) -> Scene:
+    """Let a scene's client go staged."""
+    lab.offer(scene.env, url, None)
+    return scene
+
+
 def _send_three(folder: Path, url: str, seed: int) -> Scene:
     return _send(folder, url, seed, count=3)
 
 
+def _send_one_staged(folder: Path, url: str, seed: int) -> Scene:
+    return _staged(_send(folder, url, seed), url)
+
+
+def _send_three_staged(folder: Path, url: str, seed: int) -> Scene:
+    return _staged(_send(folder, url, seed, count=3), url)
+
+
+def _send_too_much_at_once(folder: Path, url: str, seed: int) -> Scene:
+    """The client's catalog lets more go in one exchange than the service takes: then it is staged."""
+    scene = _send(folder, url, seed, count=2, size=4_500_000)
+    lab.offer(scene.env, url, 16 * 2**20)
+    return scene
+
+
 def _send_large(folder: Path, url: str, seed: int) -> Scene:
     return _send(folder, url, seed, count=2, size=700_000)
+
+
+def _send_large_staged(folder: Path, url: str, seed: int) -> Scene:
+    return _staged(_send_large(folder, url, seed), url)
 
 
 def _send_fifteen(folder: Path, url: str, seed: int) -> Scene:
@@ -152,7 +177,7 @@ def _again(folder: Path, url: str, seed: int) -> Scene:
 
 def _resume(folder: Path, url: str, seed: int) -> Scene:
     """`receipts resume` of what was killed when the first of three documents was on its way."""
-    scene = _send(folder, url, seed, count=3)
+    scene = _send_three_staged(folder, url, seed)
     lab.run(scene.command, scene.env, under=Point("sendto", 3).strace())
     resume = ["receipts", "resume", "--json"]
     return Scene(resume, scene.command, scene.env, scene.home, scene.expected)
@@ -160,8 +185,15 @@ def _resume(folder: Path, url: str, seed: int) -> Scene:
 
 def _continue(folder: Path, url: str, seed: int) -> Scene:
     """The same command after a kill, and killed again."""
-    scene = _send(folder, url, seed, count=3)
+    scene = _send_three_staged(folder, url, seed)
     lab.run(scene.command, scene.env, under=Point("sendto", 5).strace())
+    return scene
+
+
+def _continue_what_arrived(folder: Path, url: str, seed: int) -> Scene:
+    """The same command after one exchange whose receipt came, and was not kept; and killed again."""
+    scene = _send(folder, url, seed, count=3)
+    lab.run(scene.command, scene.env, under=Point("recvfrom", 1).strace())
     return scene
 
 
@@ -220,6 +252,11 @@ OF_ONE_SANDBOX: dict[str, Callable[[Path, str, int], Scene]] = {
     "send --again": _again,
     "receipts resume": _resume,
     "send what was killed before": _continue,
+    "send what had arrived": _continue_what_arrived,
+    "send one document staged": _send_one_staged,
+    "send three documents staged": _send_three_staged,
+    "send two large documents staged": _send_large_staged,
+    "send too much at once": _send_too_much_at_once,
 }
 MORE = {
     "send seven documents": _send_seven,
@@ -359,6 +396,9 @@ def services(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> l
         "send three documents": _send_three,
         "send two large documents": _send_large,
         "send fifteen documents": _send_fifteen,
+        "send three documents staged": _send_three_staged,
+        "send two large documents staged": _send_large_staged,
+        "send too much at once": _send_too_much_at_once,
         "required upload": _upload_required,
     }
     for number, (scene_name, stage) in enumerate(_some(stages, count, seed).items()):

@@ -34,6 +34,7 @@ from docsend.sandbox.store import KEEPS_UNFINISHED, Store
 from docsend.service import failures
 from docsend.service.client import ServiceClient
 from docsend.service.failures import NoResponse
+from docsend.service.one_exchange import NEVER, OneExchange
 from docsend.service.responses import UnknownSubmission
 from docsend.service.retry import RetryPolicy
 from docsend.submission import CheckedSubmission, Submission
@@ -49,14 +50,17 @@ LEDGERS = st.sampled_from(["here", "there"])
 FAULTS = st.none() | st.tuples(st.integers(1, 6), st.booleans())
 # Without patience a call ends with its first failure; with some it is repeated in the same run.
 NO_PATIENCE = RetryPolicy(0)
+WAYS = st.sampled_from([OneExchange(2**20, ""), NEVER])
 POLICIES = st.sampled_from([NO_PATIENCE, RetryPolicy(5, 0.001, 0.01)])
 
 
 class Faulty(ServiceClient):
     """The real client over the real socket; one of its requests fails, before or after the service acts."""
 
-    def __init__(self, *arguments: Any, fault: tuple[int, bool] | None) -> None:
-        super().__init__(*arguments)
+    def __init__(
+        self, *arguments: Any, fault: tuple[int, bool] | None, one_exchange: OneExchange = NEVER
+    ) -> None:
+        super().__init__(*arguments, one_exchange=one_exchange)
         self._fault = fault
         self._count = itertools.count(1)
 
@@ -97,8 +101,14 @@ class Story(RuleBasedStateMachine):
         self._server = contextlib.ExitStack()
         self.url = self._server.enter_context(server.beside(self.folder / "sandbox"))
 
-    def _client(self, fault: tuple[int, bool] | None, policy: RetryPolicy = NO_PATIENCE) -> Faulty:
-        return Faulty(Endpoint(self.name), self.url, policy, doubles.Nobody(), fault=fault)
+    def _client(
+        self,
+        fault: tuple[int, bool] | None,
+        policy: RetryPolicy = NO_PATIENCE,
+        one_exchange: OneExchange = NEVER,
+    ) -> Faulty:
+        arguments = Endpoint(self.name), self.url, policy, doubles.Nobody()
+        return Faulty(*arguments, fault=fault, one_exchange=one_exchange)
 
     def _ledger(self, which: str) -> Ledger:
         return Ledger(self.folder / which / "ledger.sqlite3")
@@ -109,7 +119,14 @@ class Story(RuleBasedStateMachine):
 
     # -- what happens --------------------------------------------------------------------------------------
 
-    @rule(which=SUBMISSIONS, ledger=LEDGERS, fault=FAULTS, policy=POLICIES, occurrence=st.integers(1, 2))
+    @rule(
+        which=SUBMISSIONS,
+        ledger=LEDGERS,
+        fault=FAULTS,
+        policy=POLICIES,
+        occurrence=st.integers(1, 2),
+        way=WAYS,
+    )
     def send(
         self,
         which: int,
@@ -117,9 +134,10 @@ class Story(RuleBasedStateMachine):
         fault: tuple[int, bool] | None,
         policy: RetryPolicy,
         occurrence: int,
+        way: OneExchange,
     ) -> None:
         checked = self.checked[which].again(occurrence)
-        with self._ledger(ledger) as kept, self._client(fault, policy) as service:
+        with self._ledger(ledger) as kept, self._client(fault, policy, way) as service:
             try:
                 delivery = send.deliver(checked, service, kept)
             except Refused:
@@ -187,14 +205,15 @@ class Story(RuleBasedStateMachine):
         Store(self.folder / "sandbox", now=lambda: later).close()
 
     @precondition(lambda self: self.receipts)
-    @rule(data=st.data(), ledger=LEDGERS)
-    def send_again_what_was_received(self, data: st.DataObject, ledger: str) -> None:
-        """Whatever happened, the same command shows the same receipt, and sends no document."""
+    @rule(data=st.data(), ledger=LEDGERS, way=WAYS)
+    def send_again_what_was_received(self, data: st.DataObject, ledger: str, way: OneExchange) -> None:
+        """Whatever happened, the same command shows the same receipt; its own lost one is not repeated."""
         key = data.draw(st.sampled_from(sorted(self.receipts)))
         checked = next(one.again(n) for one in self.checked for n in (1, 2) if one.again(n).key == key)
-        with self._ledger(ledger) as kept, self._client(None) as service:
+        with self._ledger(ledger) as kept, self._client(None, one_exchange=way) as service:
+            before = kept.find(self.name, key)
             delivery = send.deliver(checked, service, kept)
-        assert delivery.is_repeated
+        assert delivery.is_repeated == (before is None or before.state == "received")
         self._received(key, delivery.receipt)
 
     # -- what has to hold ----------------------------------------------------------------------------------

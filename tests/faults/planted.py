@@ -198,8 +198,12 @@ BUGS = (
         (
             (
                 "service/client.py",
-                "        self._http = HttpClient(endpoint, url, limits)\n",
-                "        self._http = HttpClient(endpoint, url, limits._replace(grace_s=policy.total_s))\n",
+                "        self._http = HttpClient(endpoint, url)\n",
+                (
+                    "        limits = __import__('docsend.service.exchange').service.exchange.LIMITS\n"
+                    "        limits = limits._replace(grace_s=policy.total_s)\n"
+                    "        self._http = HttpClient(endpoint, url, limits)\n"
+                ),
             ),
         ),
         "network",
@@ -214,6 +218,22 @@ BUGS = (
             ),
         ),
         "network",
+    ),
+    Bug(
+        "staged after one exchange, it is forgotten that a try may have arrived",
+        (
+            (
+                "service/client.py",
+                "Staged(refusal.fewer_than, may_be_received=tries.may_have_arrived)",
+                "Staged(refusal.fewer_than, may_be_received=False)",
+            ),
+        ),
+        "network",
+    ),
+    Bug(
+        "a receipt that somebody else got is called this sender's own",
+        (("service/client.py", "is_repeated=not is_own)", "is_repeated=False)"),),
+        "kills",
     ),
     Bug(
         "one exchange takes more parts than were declared",
