@@ -1,7 +1,7 @@
 """Batches against the clock: rows a second beside curl, and how time and memory grow with the rows."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,14 @@ from clock import Peak, Timing, tell, timed, timed_with_peak
 from report import Budget, Section, table
 from servers import Load, stand_in
 from submissions import Rows, Submissions
+from venvs import BEFORE
 
 DOCUMENT = 2000
-_MIN_AT = {8: 0.9, 32: 0.8}
 _GROWTH = 1.0
+# By jobs and latency: at least so many times the rows a second of curl with three requests, with one, and the
+# goal of the first.
+_LEAST = {(8, 20): (2.5, 0.85, None), (32, 20): (1.0, None, 1.2), (32, 100): (2.6, 0.85, None)}
+_CPU_AT, _CPU_MS, _CPU_GOAL = (32, 20), 2.0, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,90 +32,139 @@ class _Plan:
 _GROWING = (_Plan(2000, 8, 0, 1), _Plan(20_000, 8, 0, 1))
 # 20,000 rows by one job at 20 ms are 20 minutes by the latency alone, by eight jobs three.
 _FULL = (
-    _Plan(100, 1, 20, 7),
-    _Plan(2000, 8, 20, 7),
+    _Plan(100, 1, 20, 5),
+    _Plan(2000, 8, 20, 5),
     _Plan(2000, 32, 20, 7),
+    _Plan(2000, 32, 100, 5),
     _Plan(20_000, 32, 20, 1),
-    _Plan(500, 1, 0, 7),
-    _Plan(1000, 8, 0, 7),
-    _Plan(500, 32, 0, 7),
+    _Plan(500, 1, 0, 5),
+    _Plan(1000, 8, 0, 5),
+    _Plan(500, 32, 0, 5),
 )
-_QUICK = (_Plan(50, 1, 20, 3), _Plan(400, 8, 20, 3), _Plan(400, 32, 20, 3), _Plan(400, 8, 0, 3))
+_QUICK = (
+    *(_Plan(50, 1, 20, 3), _Plan(400, 8, 20, 3), _Plan(400, 32, 20, 3), _Plan(400, 32, 100, 3)),
+    _Plan(400, 8, 0, 3),
+)
 _GROWING_QUICK = (_Plan(500, 8, 0, 1), _Plan(3000, 8, 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a batch came to, of docsend and of curl, run after run."""
+    """What a batch came to, run after run: of docsend, of the commit beside it, of curl in two ways."""
 
     plan: _Plan
     ours: Sequence[Timing]
-    theirs: Sequence[Timing]
+    before: Sequence[Timing]
+    by_three: Sequence[Timing]
+    by_one: Sequence[Timing]
     peak: Peak
     load: Load
 
-    @property
-    def ratio(self) -> float:
-        """Give docsend's rows a second by curl's."""
-        return statistics.median(
-            curl.wall / docsend.wall for docsend, curl in zip(self.ours, self.theirs, strict=True)
-        )
-
     def per_second(self, runs: Sequence[Timing]) -> float:
         return statistics.median(self.plan.rows / run.wall * 1000 for run in runs)
+
+    def cpu_ms_a_row(self, runs: Sequence[Timing]) -> float:
+        return statistics.median(run.cpu for run in runs) / self.plan.rows
 
     @property
     def ms_a_row(self) -> float:
         return statistics.median(run.wall for run in self.ours) / self.plan.rows
 
-    @property
-    def cpu_ms_a_row(self) -> float:
-        return statistics.median(run.cpu for run in self.ours) / self.plan.rows
+
+def _faster(runs: Sequence[Timing], than: Sequence[Timing]) -> float | None:
+    """Give one's rows a second by the other's."""
+    if not runs:
+        return None
+    return statistics.median(other.wall / own.wall for own, other in zip(runs, than, strict=True))
 
 
-def section(docsend: str, folder: Path, environment: Mapping[str, str], *, quick: bool) -> Section:
+def section(
+    docsend: str, before: str | None, folder: Path, environment: Mapping[str, str], *, quick: bool
+) -> Section:
     """Measure batches of one small document a row against the stand-in."""
     plans, growing = (_QUICK, _GROWING_QUICK) if quick else (_FULL, _GROWING)
     rows = Submissions(folder / "rows").rows(max(plan.rows for plan in (*plans, *growing)), DOCUMENT)
-    found = [_measured(docsend, rows, plan, environment) for plan in plans]
-    grown = [_measured(docsend, rows, plan, environment) for plan in growing]
+    old = _Old(before, {**environment, "DOCSEND_HOME": str(folder / "before")}) if before else None
+    found = [_measured(docsend, old, rows, plan, environment) for plan in plans]
+    grown = [_measured(docsend, None, rows, plan, environment) for plan in growing]
     less, more = grown
     growth = (more.peak.mib - less.peak.mib) * 1024 / (more.plan.rows - less.plan.rows)
-    budgets = [
-        Budget(
-            f"batch of {each.plan.rows:,} rows, {each.plan.jobs} jobs, {each.plan.latency_ms} ms",
-            _MIN_AT[each.plan.jobs],
-            each.ratio,
-            "× curl --parallel",
-            at_least=True,
-        )
-        for each in found
-        if each.plan.latency_ms and each.plan.jobs in _MIN_AT and each.plan.rounds > 1
-    ]
+    budgets = [budget for each in found if each.plan.rounds > 1 for budget in _budgets(each)]
     budgets.append(Budget("growth of a batch", _GROWTH, growth, f"KiB a row ({more.peak.by})"))
     return Section("Batches", f"{_throughput(found)}\n{_growth(grown)}", budgets)
 
 
-def _measured(docsend: str, rows: Rows, plan: _Plan, environment: Mapping[str, str]) -> _Found:
-    ours, theirs, peaks = [], [], []
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """The command of the commit beside this one, with a ledger of its own."""
+
+    docsend: str
+    environment: Mapping[str, str]
+
+
+def _measured(
+    docsend: str, old: _Old | None, rows: Rows, plan: _Plan, environment: Mapping[str, str]
+) -> _Found:
+    ours, before, peaks = [], [], []
+    by_three: list[Timing] = []
+    by_one: list[Timing] = []
     with stand_in(plan.latency_ms) as server:
         load = Load(server)
+
+        def sends(program: str) -> list[str]:
+            batch = [program, "send", "--batch", str(rows.manifest(plan.rows)), "--quiet"]
+            return [*batch, "--jobs", str(plan.jobs), "--service", server.address]
+
         for number in range(1, plan.rounds + 1):
-            manifest = rows.manifest(plan.rows)
-            command = [docsend, "send", "--batch", str(manifest), "--jobs", str(plan.jobs), "--quiet"]
+            command = sends(docsend)
             with load.during():
-                timing, peak = timed_with_peak([*command, "--service", server.address], environment)
+                timing, peak = timed_with_peak(command, environment)
             ours.append(timing)
             peaks.append(peak)
-            theirs.append(timed(rows.by_curl(plan.rows, server.address, plan.jobs), environment))
+            if old is not None:
+                before.append(timed(sends(old.docsend), old.environment))
+            for runs, at_once in ((by_three, False), (by_one, True)):
+                curl = rows.by_curl(plan.rows, server.address, plan.jobs, at_once=at_once)
+                runs.append(timed(curl, environment))
             told = f"{plan.rows} rows, {plan.jobs} jobs, {plan.latency_ms} ms: {number} of {plan.rounds}"
             tell(told, is_last=number == plan.rounds)
-    return _Found(plan, ours, theirs, max(peaks, key=lambda peak: peak.mib), load)
+    peak = max(peaks, key=lambda peak: peak.mib)
+    return _Found(plan, ours, before, by_three, by_one, peak, load)
+
+
+def _budgets(found: _Found) -> Iterator[Budget]:
+    at = found.plan.jobs, found.plan.latency_ms
+    work = f"batch of {found.plan.rows:,} rows, {found.plan.jobs} jobs, {found.plan.latency_ms} ms"
+    three, one, goal = _LEAST.get(at, (None, None, None))
+    for least, curl, curls, aim in (
+        (three, "three requests", found.by_three, goal),
+        (one, "one exchange", found.by_one, None),
+    ):
+        if least is not None:
+            yield Budget(
+                work,
+                least,
+                _faster(found.ours, curls) or 0,
+                f"× curl --parallel, {curl}",
+                at_least=True,
+                goal=aim,
+                before=_faster(found.before, curls),
+            )
+    if at == _CPU_AT:
+        before = found.cpu_ms_a_row(found.before) if found.before else None
+        yield Budget(
+            work, _CPU_MS, found.cpu_ms_a_row(found.ours), "ms of CPU a row", goal=_CPU_GOAL, before=before
+        )
 
 
 def _throughput(found: Sequence[_Found]) -> str:
-    batch, speed = ("rows", "jobs", "latency ms", "rounds"), ("docsend rows/s", "curl rows/s", "docsend/curl")
-    rows = [(*batch, *speed, "CPU ms a row", "peak MiB", "far side busy")]
+    rows = [
+        (
+            *("rows", "jobs", "latency ms", "rounds"),
+            *("rows/s", f"{BEFORE} rows/s", "curl × 3 rows/s", "curl × 1 rows/s"),
+            *("× curl × 3", "× curl × 1", "CPU ms a row", f"{BEFORE} CPU ms", "peak MiB", "far side busy"),
+        )
+    ]
     rows += [
         (
             f"{each.plan.rows:,}",
@@ -119,9 +172,13 @@ def _throughput(found: Sequence[_Found]) -> str:
             str(each.plan.latency_ms),
             str(each.plan.rounds),
             f"{each.per_second(each.ours):.0f}",
-            f"{each.per_second(each.theirs):.0f}",
-            f"{each.ratio:.2f}",
-            f"{each.cpu_ms_a_row:.2f}",
+            f"{each.per_second(each.before):.0f}" if each.before else "",
+            f"{each.per_second(each.by_three):.0f}",
+            f"{each.per_second(each.by_one):.0f}",
+            f"{_faster(each.ours, each.by_three):.2f}",
+            f"{_faster(each.ours, each.by_one):.2f}",
+            f"{each.cpu_ms_a_row(each.ours):.2f}",
+            f"{each.cpu_ms_a_row(each.before):.2f}" if each.before else "",
             f"{each.peak.mib:.1f}",
             str(each.load),
         )
@@ -136,7 +193,7 @@ def _growth(grown: Sequence[_Found]) -> str:
         (
             f"{each.plan.rows:,}",
             f"{each.ms_a_row:.2f}",
-            f"{each.cpu_ms_a_row:.2f}",
+            f"{each.cpu_ms_a_row(each.ours):.2f}",
             f"{each.peak.mib:.1f}",
         )
         for each in grown

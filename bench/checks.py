@@ -1,6 +1,7 @@
 """Checking alone, nothing sent: many small files beside plain Python, large ones beside openssl."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from batches import DOCUMENT
@@ -8,6 +9,7 @@ from clock import Contender, measured, ratio
 from report import Budget, Section, times_table
 from sends import LARGE
 from submissions import Submissions, found, sending
+from venvs import BEFORE
 
 _ROWS, _MOST_DOCUMENTS = 10_000, 15
 _LIMIT = 3.0
@@ -24,16 +26,24 @@ with open(sys.argv[1], newline="") as manifest:
 
 
 def section(
-    docsend: str, python: str, folder: Path, environment: Mapping[str, str], rounds: int, *, quick: bool
+    docsend: str,
+    before: str | None,
+    python: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    rounds: int,
+    *,
+    quick: bool,
 ) -> Section:
     """Measure the dry run of a batch, and that of 15 documents of 10 MB."""
     count = _ROWS // 10 if quick else _ROWS
     manifest = str(Submissions(folder / "checked-rows").rows(count, DOCUMENT).manifest(count))
     large = Submissions(folder / "checked").pdfs(_MOST_DOCUMENTS, LARGE)
     plain, checked = "plain Python reads and hashes", f"--batch --dry-run, {count:,} rows"
+    programs = {checked: docsend} | ({f"{checked}, {BEFORE}": before} if before else {})
     small_files = measured(
         Contender(plain, lambda: [python, "-I", "-c", _PLAIN, manifest]),
-        [Contender(checked, lambda: [docsend, "send", "--batch", manifest, "--dry-run", "--quiet"])],
+        [Contender(name, partial(_dry_run, program, manifest)) for name, program in programs.items()],
         environment,
         rounds,
     )
@@ -53,9 +63,13 @@ def section(
         rounds,
     )
     text = f"{times_table(plain, small_files)}\n{times_table(openssl, large_files)}"
-    return Section(
-        "Checks", text, [Budget(checked, _LIMIT, ratio(small_files, checked, plain), f"× {plain}")]
-    )
+    found_before = ratio(small_files, f"{checked}, {BEFORE}", plain) if before else None
+    budget = Budget(checked, _LIMIT, ratio(small_files, checked, plain), f"× {plain}", before=found_before)
+    return Section("Checks", text, [budget])
+
+
+def _dry_run(docsend: str, manifest: str) -> list[str]:
+    return [docsend, "send", "--batch", manifest, "--dry-run", "--quiet"]
 
 
 def _one(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clock import Timings, median_cpu, median_wall, ratios
-from venvs import ROOT, Venvs
+from venvs import BEFORE, ROOT, Venvs
 
 _DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
@@ -20,13 +20,18 @@ _BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """One budget and what was found; `at_least` where more is better."""
+    """One budget and what was found; `at_least` where more is better.
+
+    `before` is what the commit beside it came to in the same run, `goal` what lies behind the budget.
+    """
 
     work: str
     limit: float
     found: float
     unit: str
     at_least: bool = False
+    goal: float | None = None
+    before: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -47,14 +52,16 @@ class Section:
 
 def budgets_table(budgets: Sequence[Budget]) -> str:
     """Give a line for each budget."""
-    rows = [("work", "budget", "found", "of", "")]
+    rows = [("work", "budget", BEFORE, "found", "of", "", "goal")]
     rows += [
         (
             each.work,
             f"{'≥' if each.at_least else '≤'} {each.limit:g}",
+            "" if each.before is None else f"{each.before:.2f}",
             f"{each.found:.2f}",
             each.unit,
             each.verdict,
+            "" if each.goal is None else f"{each.goal:g}",
         )
         for each in budgets
     ]

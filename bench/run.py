@@ -21,6 +21,7 @@ import sends
 import servers
 import startups
 import venvs
+import ways
 from clock import warm_up
 from report import Section
 from submissions import Submissions, found
@@ -85,6 +86,11 @@ class _Bench:
     def installed(self) -> venvs.Venvs:
         return venvs.prepared()
 
+    @property
+    def before(self) -> str | None:
+        """The command of the commit that is measured beside this one, if this clone has it."""
+        return self.installed.before.docsend if self.installed.before else None
+
     @cached_property
     def peers(self) -> list[peers.Installed]:
         return peers.installed()
@@ -119,14 +125,19 @@ def _startups(bench: _Bench) -> Section:
     document = Submissions(bench.folder / "dry").pdf(sends.SMALL)
     plain = bench.installed.plain
     return startups.section(
-        plain.docsend, plain.python, bench.peers, document, bench.environment, _MORE * bench.rounds
+        plain.docsend,
+        bench.before,
+        plain.python,
+        bench.peers,
+        document,
+        bench.environment,
+        _MORE * bench.rounds,
     )
 
 
 def _one_document(bench: _Bench) -> Section:
-    plain, beside_sandbox = bench.installed.plain, bench.installed.with_sandbox
     return sends.one_document(
-        (plain.docsend, beside_sandbox.docsend, plain.python),
+        bench.installed,
         bench.sandbox,
         bench.stand_in,
         bench.peers,
@@ -138,7 +149,7 @@ def _one_document(bench: _Bench) -> Section:
 
 def _many_documents(bench: _Bench) -> Section:
     return sends.many_documents(
-        bench.installed.plain.docsend,
+        bench.installed,
         bench.stand_in,
         bench.over_tls,
         bench.nginx,
@@ -150,14 +161,20 @@ def _many_documents(bench: _Bench) -> Section:
 
 def _batches(bench: _Bench) -> Section:
     return batches.section(
-        bench.installed.plain.docsend, bench.folder, bench.environment, quick=bench.is_quick
+        bench.installed.plain.docsend, bench.before, bench.folder, bench.environment, quick=bench.is_quick
     )
 
 
 def _checks(bench: _Bench) -> Section:
     plain = bench.installed.plain
     return checks.section(
-        plain.docsend, plain.python, bench.folder, bench.environment, bench.rounds, quick=bench.is_quick
+        plain.docsend,
+        bench.before,
+        plain.python,
+        bench.folder,
+        bench.environment,
+        bench.rounds,
+        quick=bench.is_quick,
     )
 
 
@@ -172,10 +189,23 @@ def _ledger(bench: _Bench) -> Section:
     )
 
 
+def _ways(bench: _Bench) -> Section:
+    catalog = venvs.ROOT / "src" / "docsend" / "data" / "catalog.json"
+    return ways.section(
+        bench.installed.plain.docsend,
+        catalog,
+        bench.folder,
+        bench.environment,
+        bench.rounds,
+        quick=bench.is_quick,
+    )
+
+
 _SECTIONS: dict[str, Callable[[_Bench], Section]] = {
     "startup": _startups,
     "one": _one_document,
     "many": _many_documents,
+    "ways": _ways,
     "batches": _batches,
     "checks": _checks,
     "ledger": _ledger,

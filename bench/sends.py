@@ -2,24 +2,27 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from shlex import join
+from typing import TypeAlias
 
 from clock import Contender, Timings, measured, median_cpu, median_wall, ratio, ratios, timed_with_peak
 from peers import Installed
 from report import Budget, Section, table
 from servers import Load, Server
 from submissions import Submissions, found, uploads_by_curl
+from venvs import BEFORE, Venvs
 
 SMALL, LARGE = 100_000, 10_000_000
 _MOST_DOCUMENTS = 15
-_SENT, _BARE = 14.0, "bare Python"
-_TRANSFER, _MEMORY = 1.25, 60.0
+_SENT, _BARE = 12.0, "bare Python"
+_TRANSFER, _TRANSFER_GOAL, _MEMORY = 1.35, 1.2, 60.0
 _ONE, _ALL = 1000, "15 × 10 MB"
 
 
 def one_document(
-    installed: tuple[str, str, str],
+    installed: Venvs,
     sandbox: Server,
     stand_in: Server,
     peers: Sequence[Installed],
@@ -27,8 +30,10 @@ def one_document(
     environment: Mapping[str, str],
     rounds: int,
 ) -> Section:
-    """Measure one document as a whole process. `installed`: docsend, docsend beside its sandbox, Python."""
-    docsend, beside_sandbox, python = installed
+    """Measure one document as a whole process."""
+    docsend, beside_sandbox = installed.plain.docsend, installed.with_sandbox.docsend
+    before, python = installed.before, installed.plain.python
+    old_home = {"DOCSEND_HOME": str(folder / "before")}
     documents = Submissions(folder / "one")
     base = Contender(_BARE, lambda: [python, "-I", "-c", "pass"])
     text, budgets = [], []
@@ -38,22 +43,29 @@ def one_document(
         ready = "digest, key and declaration are given to it"
         does = {
             _BARE: "nothing",
-            ours: "checks, ledger, three requests, receipt",
+            ours: "checks, ledger, one request up to 8 MiB, else three, receipt",
             to_sandbox: "the same; the sandbox checks and syncs, too",
             f"{to_sandbox}, sandbox extra installed": "the same",
-            f"curl, the same three requests, {called}, stand-in": ready,
-            f"curl, the same three requests, {called}, sandbox": ready,
+            f"curl, one exchange, {called}, sandbox": ready,
+            f"curl, three requests, {called}, stand-in": ready,
+            f"curl, three requests, {called}, sandbox": ready,
             f"curl --upload-file, {called}": "one PUT, nothing else",
         }
         makers: list[Callable[[], Sequence[str]]] = [
             documents.by_docsend(docsend, stand_in.address, size),
             documents.by_docsend(docsend, sandbox.address, size),
             documents.by_docsend(beside_sandbox, sandbox.address, size),
+            documents.by_curl_at_once(sandbox.address, size),
             documents.by_curl(stand_in.address, size),
             documents.by_curl(sandbox.address, size),
             _fixed(uploads_by_curl(stand_in.address, [documents.pdf(size)])),
         ]
         contenders = [Contender(name, make) for name, make in zip(list(does)[1:], makers, strict=True)]
+        of_before = f"{to_sandbox}, {BEFORE}"
+        if before:
+            make = documents.by_docsend(before.docsend, sandbox.address, size)
+            contenders.insert(3, Contender(of_before, make, extra=old_home))
+            does[of_before] = "checks, ledger, three requests over sockets of its own, receipt"
         for each in peers:
             name = f"{each.peer.label}, {called}"
             does[name] = each.peer.does
@@ -62,9 +74,16 @@ def one_document(
         text.append(_one_table(timings, ours, does))
         if size == SMALL:
             found = ratio(timings, to_sandbox, _BARE)
-            budgets.append(Budget("docsend send, 100 KB PDF, sandbox running", _SENT, found, "× bare Python"))
+            found_before = ratio(timings, of_before, _BARE) if before else None
+            name = "docsend send, 100 KB PDF, sandbox running"
+            budgets.append(Budget(name, _SENT, found, "× bare Python", before=found_before))
     _, most = timed_with_peak(documents.by_docsend(docsend, stand_in.address, LARGE)(), environment)
-    budgets.append(Budget("memory of docsend send, 10 MB PDF", _MEMORY, most.mib, f"MiB ({most.by})"))
+    old_most = None
+    if before:
+        sent = documents.by_docsend(before.docsend, stand_in.address, LARGE)()
+        old_most = timed_with_peak(sent, {**environment, **old_home})[1].mib
+    name = "memory of docsend send, 10 MB PDF"
+    budgets.append(Budget(name, _MEMORY, most.mib, f"MiB ({most.by})", before=old_most))
     return Section("One document", "\n".join(text), budgets)
 
 
@@ -96,7 +115,7 @@ def _one_table(timings: Timings, ours: str, does: Mapping[str, str]) -> str:
 
 
 def many_documents(
-    docsend: str,
+    installed: Venvs,
     plain: Server,
     over_tls: Server,
     nginx: Server | None,
@@ -115,53 +134,72 @@ def many_documents(
     ]
     budgets = []
     for server, named in ((plain, ""), (over_tls, " over TLS")):
-        tls = ["--cacert", str(server.certificates)] if server.certificates else []
-        verified = {"SSL_CERT_FILE": str(server.certificates)} if server.certificates else {}
-        yardstick, docsends, curls = (
-            f"openssl dgst + curl -T{named}",
-            f"docsend send{named}",
-            f"curl, the same requests, hashed before{named}",
-        )
-        least = {name: f"{name}, 1 KB" for name in (yardstick, docsends, curls)}
+        senders = _senders(installed, documents, server, named, folder)
+        yardstick, docsends, *_ = senders
+        least = {name: f"{name}, 1 KB" for name in senders}
         load = Load(server)
-        timings = measured(
-            Contender(yardstick, _fixed(_hash_and_upload(server, large, tls))),
-            [
-                Contender(
-                    docsends, documents.again_by_docsend(docsend, server.address, large), extra=verified
-                ),
-                Contender(curls, documents.again_by_curl(server.address, large, *tls)),
-                Contender(least[yardstick], _fixed(_hash_and_upload(server, small, tls))),
-                Contender(
-                    least[docsends],
-                    documents.again_by_docsend(docsend, server.address, small),
-                    extra=verified,
-                ),
-                Contender(least[curls], documents.again_by_curl(server.address, small, *tls)),
-            ],
-            environment,
-            rounds,
-            {docsends: load.during},
-        )
-        for name in (yardstick, docsends, curls):
-            only = _transfer_ratio(timings, name, yardstick, least)
-            rows.append(
-                (
-                    f"{_ALL}: {name}",
-                    f"{median_wall(timings[name]):.0f}",
-                    f"{median_cpu(timings[name]):.0f}",
-                    f"{median_wall(timings[name]) - median_wall(timings[least[name]]):.0f}",
-                    f"{ratio(timings, name, yardstick):.2f}",
-                    f"{only:.2f}",
-                    str(load) if name == docsends else "",
-                )
+        base, *others = [
+            *(Contender(name, make(large), extra) for name, (make, extra) in senders.items()),
+            *(Contender(least[name], make(small), extra) for name, (make, extra) in senders.items()),
+        ]
+        timings = measured(base, others, environment, rounds, {docsends: load.during})
+        transfers = {name: _transfer_ratio(timings, name, yardstick, least) for name in senders}
+        rows += [
+            (
+                f"{_ALL}: {name}",
+                f"{median_wall(timings[name]):.0f}",
+                f"{median_cpu(timings[name]):.0f}",
+                f"{median_wall(timings[name]) - median_wall(timings[least[name]]):.0f}",
+                f"{ratio(timings, name, yardstick):.2f}",
+                f"{only:.2f}",
+                str(load) if name == docsends else "",
             )
-            if name == docsends:
-                budgets.append(Budget(f"{_ALL}{named}, transfer", _TRANSFER, only, "× (openssl + curl -T)"))
+            for name, only in transfers.items()
+        ]
+        budgets.append(
+            Budget(
+                f"{_ALL}{named}, transfer",
+                _TRANSFER,
+                transfers[docsends],
+                "× (openssl + curl -T)",
+                goal=_TRANSFER_GOAL,
+                before=transfers.get(f"{docsends}, {BEFORE}"),
+            )
+        )
     text = table(rows)
     if nginx is not None:
         text += f"\n{_is_no_limit(plain, nginx, large, environment, rounds)}"
     return Section("15 documents of 10 MB", text, budgets)
+
+
+_Make: TypeAlias = Callable[[Sequence[Path]], Callable[[], Sequence[str]]]
+
+
+def _senders(
+    installed: Venvs, documents: Submissions, server: Server, named: str, folder: Path
+) -> dict[str, tuple[_Make, Mapping[str, str]]]:
+    """Give who sends documents to a server, each with its environment: the yardstick, docsend, the others."""
+    tls = ["--cacert", str(server.certificates)] if server.certificates else []
+    verified = {"SSL_CERT_FILE": str(server.certificates)} if server.certificates else {}
+
+    def by_docsend(docsend: str) -> _Make:
+        return partial(documents.again_by_docsend, docsend, server.address)
+
+    senders: dict[str, tuple[_Make, Mapping[str, str]]] = {
+        f"openssl dgst + curl -T{named}": (
+            lambda files: _fixed(_hash_and_upload(server, files, tls)),
+            {},
+        ),
+        f"docsend send{named}": (by_docsend(installed.plain.docsend), verified),
+        f"curl, the same requests, hashed before{named}": (
+            lambda files: documents.again_by_curl(server.address, files, *tls),
+            {},
+        ),
+    }
+    if installed.before:
+        old = {**verified, "DOCSEND_HOME": str(folder / "before")}
+        senders[f"docsend send{named}, {BEFORE}"] = (by_docsend(installed.before.docsend), old)
+    return senders
 
 
 def _transfer_ratio(timings: Timings, one: str, other: str, least: Mapping[str, str]) -> float:

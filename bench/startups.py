@@ -7,9 +7,10 @@ from clock import Contender, measured, ratio
 from peers import Installed
 from report import Budget, Section, times_table
 from submissions import found_curl, sending
+from venvs import BEFORE
 
 _BASE = "bare Python"
-_VERSION, _HELP = 1.6, 5.5
+_VERSION, _HELP, _TABBED = 1.5, 5.2, 4.0
 _OF = "× bare Python"
 _DRY_RUN = "docsend send --dry-run, 100 KB PDF"
 _TAB = ["send", "--to", "benefits", "--subject", ""]
@@ -17,6 +18,7 @@ _TAB = ["send", "--to", "benefits", "--subject", ""]
 
 def section(
     docsend: str,
+    before: str | None,
     python: str,
     peers: Sequence[Installed],
     document: Path,
@@ -24,14 +26,9 @@ def section(
     rounds: int,
 ) -> Section:
     """Measure, all in one run; `document` is the PDF of the dry run."""
-    ours = [
-        ("docsend --version", [docsend, "--version"], _VERSION),
-        ("docsend --help", [docsend, "--help"], _HELP),
-        ("docsend send --help", [docsend, "send", "--help"], _HELP),
-        ("docsend, a Tab: options of send", [docsend, "_complete", "send", "--"], _HELP),
-        ("docsend, a Tab: subjects of the catalog", [docsend, "_complete", *_TAB], _HELP),
-        (_DRY_RUN, sending(docsend, "sandbox", [document], "--dry-run"), None),
-    ]
+    ours = _commands(docsend, document)
+    limits = dict(zip(ours, (_VERSION, _HELP, _HELP, _TABBED, _TABBED), strict=False))
+    olds = {f"{name}, {BEFORE}": command for name, command in _commands(before, document).items()}
     theirs = [("curl --version", [found_curl(), "--version"])]
     for each in peers:
         theirs.append((f"{each.peer.label} --version", each.command("--version")))
@@ -40,14 +37,36 @@ def section(
     timings = measured(
         Contender(_BASE, lambda: [python, "-I", "-c", "pass"]),
         [
-            *(_fixed(name, command) for name, command, _ in ours),
+            *(_fixed(name, command) for name, command in {**ours, **olds}.items()),
             *(_fixed(name, command, is_optional=True) for name, command in theirs),
         ],
         environment,
         rounds,
     )
-    budgets = [Budget(name, limit, ratio(timings, name, _BASE), _OF) for name, _, limit in ours if limit]
+    budgets = [
+        Budget(
+            name,
+            limit,
+            ratio(timings, name, _BASE),
+            _OF,
+            before=ratio(timings, f"{name}, {BEFORE}", _BASE) if before else None,
+        )
+        for name, limit in limits.items()
+    ]
     return Section("Start-up", times_table(_BASE, timings), budgets)
+
+
+def _commands(docsend: str | None, document: Path) -> dict[str, Sequence[str]]:
+    if docsend is None:
+        return {}
+    return {
+        "docsend --version": [docsend, "--version"],
+        "docsend --help": [docsend, "--help"],
+        "docsend send --help": [docsend, "send", "--help"],
+        "docsend, a Tab: options of send": [docsend, "_complete", "send", "--"],
+        "docsend, a Tab: subjects of the catalog": [docsend, "_complete", *_TAB],
+        _DRY_RUN: sending(docsend, "sandbox", [document], "--dry-run"),
+    }
 
 
 def _fixed(name: str, command: Sequence[str], *, is_optional: bool = False) -> Contender:

@@ -61,6 +61,10 @@ class Submissions:
         """Give the maker of curl commands that declare, put and send one new document each."""
         return lambda: requests_by_curl(address, [self.pdf(size)])
 
+    def by_curl_at_once(self, address: str, size: int) -> Callable[[], list[str]]:
+        """Give the maker of curl commands that send one new document each in one exchange."""
+        return lambda: exchange_by_curl(address, [self.pdf(size)])
+
     def again_by_docsend(
         self, docsend: str, address: str, documents: Sequence[Path], *more: str
     ) -> Callable[[], list[str]]:
@@ -101,10 +105,11 @@ class Rows:
             )
         return manifest
 
-    def by_curl(self, count: int, address: str, jobs: int) -> list[str]:
-        """Give one curl with the three requests of each row of the last manifest, so many at once.
+    def by_curl(self, count: int, address: str, jobs: int, *, at_once: bool) -> list[str]:
+        """Give one curl with the requests of each row of the last manifest, so many at once.
 
-        It waits for none before the next, checks nothing, keeps no ledger.
+        They are one exchange if `at_once`, else declare, put and send. It waits for none before the next,
+        checks nothing, keeps no ledger.
         """
         lines = []
         for number, document in enumerate(self._documents[:count]):
@@ -114,11 +119,13 @@ class Rows:
             )
             submission = f"{address}/v1/submissions/{_key(declaration)}"
             quoted = declaration.decode().replace("\\", "\\\\").replace('"', '\\"')
-            for options in (
+            form = [f'form-string = "declaration={quoted}"', f'form = "document=@{document};filename=1"']
+            staged = [
                 ["request = PUT", f'header = "{_JSON}"', f'data-binary = "{quoted}"', f"url = {submission}"],
                 [f'upload-file = "{document}"', f"url = {submission}/documents/{digest}"],
                 ["request = POST", 'data-binary = ""', f"url = {submission}/send"],
-            ):
+            ]
+            for options in [["request = PUT", *form, f"url = {submission}"]] if at_once else staged:
                 lines += [*options, "output = /dev/null", "next"]
         config = self._documents[0].parent / f"batch-{self._manifests}.curl"
         config.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
@@ -154,6 +161,25 @@ def requests_by_curl(
         *(*curl, "--request", "PUT", "--header", _JSON, "--data-binary", declaration.decode(), submission),
         *puts,
         *("--next", *curl, "--request", "POST", "--data-binary", "", f"{submission}/send"),
+    ]
+
+
+def exchange_by_curl(address: str, documents: Sequence[Path], reference: str | None = None) -> list[str]:
+    """Give one curl that sends a submission in one exchange."""
+    ordered = sorted(documents)
+    stated = [
+        (each.name, each.stat().st_size, hashlib.sha256(each.read_bytes()).hexdigest()) for each in ordered
+    ]
+    declaration = _declaration(stated, reference)
+    parts = [
+        part
+        for number, document in enumerate(ordered, 1)
+        for part in ("--form", f"document=@{document};filename={number}")
+    ]
+    return [
+        *(found_curl(), "--silent", "--show-error", "--fail", "--request", "PUT"),
+        *("--form-string", f"declaration={declaration.decode()}", *parts),
+        f"{address}/v1/submissions/{_key(declaration)}",
     ]
 
 

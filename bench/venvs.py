@@ -6,12 +6,15 @@ the interpreter changes, those of the others until the interpreter does, or some
 """
 
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _CACHE = ROOT / "bench" / ".cache"
 _INTERPRETER = f"{sys.version} {sys.base_prefix}"
 _OTHERS = re.compile(r"PYTHON|DOCSEND_|XDG_|TWINE_|HF_|AWS_|IA_|.*_proxy$|SSL_CERT", re.IGNORECASE)
+# The last commit with sockets of its own, and three requests for each submission.
+BEFORE = "b3c59d7"
 _PACKAGES = ("docsend", "typer", "httpx", "h11", "anyio", "starlette", "uvicorn", "click")
 
 
@@ -52,10 +57,14 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Venvs:
-    """`plain` is the wheel as it is, `with_sandbox` the wheel with its extra `sandbox`."""
+    """`plain` is the wheel as it is, `with_sandbox` the wheel with its extra `sandbox`.
+
+    `before` is the wheel of the commit that is measured beside it; None where git does not have that.
+    """
 
     plain: Environment
     with_sandbox: Environment
+    before: Environment | None
     pip: str
 
 
@@ -73,7 +82,8 @@ def prepared() -> Venvs:
     if not stamp_file.exists() or stamp_file.read_text("ascii") != stamp:
         _build()
         stamp_file.write_text(stamp, "ascii")
-    found = Venvs(Environment(_CACHE / "plain"), Environment(_CACHE / "with-sandbox"), _pip_version())
+    plain, with_sandbox = Environment(_CACHE / "plain"), Environment(_CACHE / "with-sandbox")
+    found = Venvs(plain, with_sandbox, _before(), _pip_version())
     if "click" in found.plain.versions():
         raise SystemExit("the plain environment has click in it: httpx would be slower than for users")
     return found
@@ -86,6 +96,26 @@ def for_peer(package: str) -> Environment:
         _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
         _run_pip("--python", str(folder / "bin" / "python"), "install", package)
         _stamp_file(folder).write_text(_INTERPRETER, "utf-8")
+    return Environment(folder)
+
+
+def _before() -> Environment | None:
+    """Give the environment of the commit that is measured beside this one."""
+    folder = _CACHE / f"before-{BEFORE}"
+    if not _is_stale(folder):
+        return Environment(folder)
+    archive = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode:
+        print(f"left out: docsend of {BEFORE}, which this clone does not have", file=sys.stderr)
+        return None
+    with tempfile.TemporaryDirectory(prefix="docsend-before-") as source:
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
+            packed.extractall(source, filter="data")
+        _run_pip("wheel", "--no-deps", "--wheel-dir", str(folder), source)
+    (wheel,) = folder.glob("docsend-*.whl")
+    _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    _run_pip("--python", str(folder / "bin" / "python"), "install", str(wheel))
+    _stamp_file(folder).write_text(_INTERPRETER, "utf-8")
     return Environment(folder)
 
 
