@@ -30,12 +30,13 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer; `cut` breaks the connection off instead."""
+    """What to answer; `cut` breaks the connection off instead. Who stands before a service echoes no id."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
+    echoes: bool = True
 
 
 @contextlib.contextmanager
@@ -62,9 +63,8 @@ def service(
                 self.close_connection = True
                 return
             self.send_response_only(told.status)
-            if (
-                "request-id" in request.headers and "Request-Id" not in told.headers
-            ):  # as the contract's service
+            is_said = "Request-Id" in told.headers
+            if told.echoes and "request-id" in request.headers and not is_said:  # as the contract's service
                 self.send_header("Request-Id", request.headers["request-id"])
             for name, value in told.headers.items():
                 self.send_header(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -78,6 +79,22 @@ def test_a_page_to_a_document_refuses_what_was_never_sent(run, sandbox, payslip,
         assert (outcome.code, outcome.json["status"]) == (5, "refused")
         (entry,) = run("receipts", "--json").json["receipts"]
         assert (entry["state"], entry["problem"]) == ("refused", outcome.problems[0])
+
+
+def test_a_page_of_who_stands_before_the_service_is_read_also_after_the_service_has_answered(
+    run, sandbox, payslip
+) -> None:
+    """As nginx has it: it passes small requests on, and answers large ones itself, with no id."""
+
+    def fate(asked, _count, now):
+        is_large = len(asked.body) > 600
+        return dataclasses.replace(page(413), echoes=False) if is_large and now == "before" else None
+
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.problems) == (5, ["limit-on-the-way"])
+    assert outcome.err.count("\n") == 2, "at once, and nothing of another request"
+    assert [request.method for request in asked] == ["PUT"] * 4  # whole, declared, and the document twice
 
 
 @pytest.mark.parametrize("way", ["in one exchange", "staged"])

@@ -268,18 +268,28 @@ def test_a_response_with_another_id_is_none(exchange, what) -> None:
         exchange(made)
 
 
-def test_a_response_without_an_id_is_none_where_the_service_has_echoed_before() -> None:
-    heads: list[bytes] = []
+@pytest.mark.parametrize("is_repeatable", [True, False])
+def test_a_response_without_an_id_is_not_believed_over_a_connection_that_had_one(is_repeatable) -> None:
+    """It may be what was left behind an earlier response. Over a new connection it cannot be."""
+    connections: list[int] = []
 
     def serve(near: socket.socket) -> None:
-        while head := near.recv(65536):
-            heads.append(head)
-            near.sendall(response(head, with_id=len(heads) == 1))
+        connections.append(1)
+        first = near.recv(65536)
+        near.sendall(response(first, with_id=len(connections) == 1))
+        if head := near.recv(65536):
+            near.sendall(response(head, with_id=False).replace(b" 200 OK", b" 403 No"))
 
+    asked = LOOK._replace(is_repeatable=is_repeatable)
     with a_port(serve) as port, client(port) as made:
-        assert made.exchange(LOOK).status == 200
-        with pytest.raises(ContractViolation):
-            made.exchange(LOOK)
+        assert made.exchange(asked).status == 200
+        if is_repeatable:
+            answer = made.exchange(asked)
+            assert (answer.status, answer.may_have_arrived_before) == (200, True)
+        else:
+            with pytest.raises(ContractViolation):
+                made.exchange(asked)
+    assert len(connections) == (2 if is_repeatable else 1)
 
 
 @pytest.mark.parametrize(("echoes", "connections"), [(True, 1), (False, 3)])

@@ -87,6 +87,11 @@ class _Call(NamedTuple):
     may_be_received: bool = True
     whole: CheckedSubmission | None = None  # what goes in one exchange
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether any answer but a refusal may mean that it was received."""
+        return self.whole is not None
+
 
 class ServiceClient:
     """One service at one address. Use it as a context manager: connections are kept for the calls inside."""
@@ -261,7 +266,7 @@ class ServiceClient:
                 failure, asked_to_wait = failed.failure, failed.asked_to_wait
             tries.record(failure)
             self._breaker.record_failure(failure.message, failure.code)
-            if call.whole is not None:
+            if call.is_whole:
                 tries.go_staged_if_better()
             if failure.is_lasting or tries.has_looked_enough:
                 is_refusal = failure.may_refuse and not (call.may_be_received or tries.may_have_arrived)
@@ -276,7 +281,7 @@ class ServiceClient:
         """Make one try of a call; raise _Failed if another one may help."""
         try:
             exchange = self._signed_exchange if call.is_signed else self._exchange
-            response = exchange(call, call.request)
+            response = exchange(call, call.request, tries)
             if response.status not in _WORTH_REPEATING or not call.request.is_repeatable:
                 return self._read(response, read)
         except NoResponse as error:
@@ -288,10 +293,10 @@ class ServiceClient:
         except UnexpectedPage as error:
             raise _Failed(error.failure) from None
         except ContractViolation as error:
-            tries.may_have_arrived = True
+            tries.may_have_arrived |= call.is_whole
             tries.altered += isinstance(error, AlteredOnTheWay)
             raise _Failed(error.failure) from None
-        tries.may_have_arrived = True  # whoever on the way said that it is busy
+        tries.may_have_arrived |= call.is_whole  # whoever on the way said that it is busy
         tries.was_too_slow |= response.status == _TOO_SLOW
         if response.status == _TOO_MANY_REQUESTS:
             self._concurrency.record_too_many()
@@ -342,17 +347,17 @@ class ServiceClient:
         self._concurrency.record_success()
         return result
 
-    def _signed_exchange(self, call: _Call, request: Request) -> Response:
+    def _signed_exchange(self, call: _Call, request: Request, tries: _Tries) -> Response:
         """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
         if self._account is None:
             raise SignInNeeded(
                 Phrase("the personal service needs a sign-in"), Phrase("`docsend login` signs in")
             )
         token = self._account.token(self.sign_in)
-        response = self._exchange(call, _with_token(request, token))
+        response = self._exchange(call, _with_token(request, token), tries)
         if response.status == 401:
             token = self._account.token(self.sign_in, instead_of=token)
-            response = self._exchange(call, _with_token(request, token))
+            response = self._exchange(call, _with_token(request, token), tries)
             if response.status == 401:
                 raise self._account.refused(
                     SignInNeeded(
@@ -362,10 +367,11 @@ class ServiceClient:
                 )
         return response
 
-    def _exchange(self, call: _Call, request: Request) -> Response:
+    def _exchange(self, call: _Call, request: Request, tries: _Tries) -> Response:
         """Send one request and read its response, when it is this thread's turn."""
         with self._concurrency:
             response = self._http.exchange(request, call.sent)
+        tries.may_have_arrived |= call.is_whole and response.may_have_arrived_before
         if call.whole and (refusal := one_exchange.refusal_of_form(response, call.whole)):
             raise refusal
         if 300 <= response.status < 400 and response.status != 304:

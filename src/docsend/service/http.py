@@ -105,7 +105,8 @@ class HttpClient:
     def exchange(self, request: Request, sent: Callable[[int], None] | None = None) -> Response:
         """Send one request and read its response, before the deadline that follows from its size.
 
-        `sent` is told after each block how many bytes of the body have left, perhaps in another thread.
+        `sent` is told after each block how many bytes of the body have left, perhaps in another thread. A
+        connection that was kept may be of no use any more: then the request goes once more over a new one.
         Raises NoResponse, or ContractViolation for a response that HTTP or the contract does not allow.
         """
         if self._is_closed:
@@ -113,16 +114,16 @@ class HttpClient:
         deadline = time.monotonic() + self._limits.exchange_s(request.size)
         try:
             return self._exchange_once(Exchange(request, deadline, sent))
-        except _ClosedMeanwhile as closed:
-            # The service closed a kept connection just when it was used again: not a failure.
+        except _OfNoUse as kept:
             if not request.is_repeatable:
-                raise closed.failure from None
-            first = closed.failure
+                raise kept.failure from None
+            may_have_arrived = kept.may_have_arrived
         try:
-            return self._exchange_once(Exchange(request, deadline, sent, on_new_connection=True))
+            response = self._exchange_once(Exchange(request, deadline, sent, on_new_connection=True))
         except NoResponse as error:
-            error.may_have_arrived |= first.may_have_arrived
+            error.may_have_arrived |= may_have_arrived
             raise
+        return response._replace(may_have_arrived_before=may_have_arrived)
 
     def _exchange_once(self, exchange: Exchange) -> Response:
         if threading.current_thread() is not threading.main_thread():
@@ -193,7 +194,9 @@ class HttpClient:
             named = failures.unknown_authority(host, issuer)
             failure = named if proxy is None else failure._replace(message=failures.at_proxy(named.message))
         found = NoResponse(failure, may_have_arrived=exchange.may_have_arrived)
-        return _ClosedMeanwhile(found) if exchange.was_kept and not exchange.has_answer else found
+        if exchange.was_kept and not exchange.has_answer:  # closed just when it was used again
+            return _OfNoUse(found, may_have_arrived=found.may_have_arrived)
+        return found
 
     # -- what it is made of -----------------------------------------------------------------------------
 
@@ -276,12 +279,16 @@ class _SeenEnough(Exception):
     """The certificate was seen; nothing is to be sent."""
 
 
-class _ClosedMeanwhile(Exception):
-    """A kept connection was of no use any more, and nothing of a response came."""
+class _OfNoUse(Exception):
+    """A kept connection was of no use any more: nothing of a response came, or one that may be another's.
 
-    def __init__(self, failure: NoResponse) -> None:
+    That is not a failure yet. `failure` is what it is if the request cannot be repeated.
+    """
+
+    def __init__(self, failure: Exception, *, may_have_arrived: bool) -> None:
         super().__init__()
         self.failure = failure
+        self.may_have_arrived = may_have_arrived
 
 
 class _Connection:
@@ -311,11 +318,13 @@ class _Connection:
         """Raise ContractViolation if a response is not the one to its request.
 
         One without an id is believed as the first of a connection, which is then closed: nothing can have
-        stood before it. Services that do not echo are served so, over a new connection each time.
+        stood before it. Services that do not echo are served so, over a new connection each time; and so are
+        the pages of who stands before a service that does.
         """
         was_trusted, self.is_trusted = self.is_trusted, echoed_id == asked_id
         if not self.is_trusted and (was_trusted or echoed_id is not None):
-            raise ContractViolation(Phrase("the response to another request"))
+            violation = ContractViolation(Phrase("the response to another request"))
+            raise _OfNoUse(violation, may_have_arrived=True) if echoed_id is None else violation
 
     def end(self) -> None:
         """Shut the connection down from another thread: whoever waits for it is woken with an error.

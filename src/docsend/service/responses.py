@@ -71,11 +71,15 @@ _LONGEST_DETAIL, _LONGEST_FIELD, _MOST_ERRORS = 300, 40, 20
 
 
 class Response(NamedTuple):
-    """A response of HTTP: status, headers by their names in small letters, body."""
+    """A response of HTTP: status, headers by their names in small letters, body.
+
+    `may_have_arrived_before` says that the request had gone before, over a connection that broke.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    may_have_arrived_before: bool = False
 
     def json(self) -> Members:
         return members.read(self.body)
