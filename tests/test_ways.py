@@ -139,6 +139,9 @@ def test_a_service_without_one_exchange_is_sent_the_same_staged_and_that_is_reme
         assert run("receipts", "--json").json["receipts"][0]["state"] == "received"
         second = run("send", files[1], *SEND, "--service", url)
         assert (second.code, ways(asked)) == (0, STAGED)
+        findings = run("doctor", "--service", url, "--json").json["findings"]
+    facts = {finding["part"]: finding["facts"] for finding in findings}
+    assert facts["catalog"]["one_exchange_bytes"] == 0, "support sees it"
     assert sandbox.count() == 2
 
 

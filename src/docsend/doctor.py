@@ -23,6 +23,7 @@ from docsend.address import without_password
 from docsend.credentials import Booklets, read_password_file
 from docsend.errors import DocsendError, ExitCode
 from docsend.language import Phrase
+from docsend.service.one_exchange import OneExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -131,7 +132,7 @@ def _catalog(settings: Settings) -> Finding:
     is_own = file != catalog.BUNDLED
     facts: dict[str, Any] = {"source": "service" if is_own else "bundled"}
     try:
-        version = catalog.load(file).version
+        loaded = catalog.load(file)
     except (OSError, catalog.MalformedCatalog):
         fetch, install = (
             Phrase("`docsend catalog --update` fetches it anew"),
@@ -140,8 +141,11 @@ def _catalog(settings: Settings) -> Finding:
         cure = fetch if is_own else install
         told = Phrase("{file} cannot be read", file=file)
         return Finding("catalog", "bad", told, cure, facts)
+    version = loaded.version
     age = _days_since(version)
     facts |= {"version": version, "age_days": age}
+    if settings.catalog_file is not None:
+        facts["one_exchange_bytes"] = OneExchange.of(loaded, settings.catalog_file).most_bytes
     told = (
         Phrase("the service's, of {version}", version=version)
         if is_own

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from docsend import address, disk
+from docsend import address
 from docsend.console import NOT_THE_INSTITUTE, Console
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.language import Phrase
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from docsend.ledger import Entry, Ledger
     from docsend.senders import Senders
     from docsend.service.client import ServiceClient, Watcher
-    from docsend.service.one_exchange import OneExchange
 
 _IMPATIENT_S = 5.0
 _SHORTEST_KEY = 8
-_MOST_ETAG = 1024
 
 
 class Session:
@@ -186,7 +184,7 @@ class Session:
         `sleep` is how they wait.
         """
         from docsend.service.client import ServiceClient  # noqa: PLC0415 - brings httpx
-        from docsend.service.one_exchange import NEVER  # noqa: PLC0415
+        from docsend.service.one_exchange import NEVER, OneExchange  # noqa: PLC0415
         from docsend.service.retry import Clock, RetryPolicy  # noqa: PLC0415
 
         endpoint = self.settings.chosen_endpoint()
@@ -202,6 +200,9 @@ class Session:
             self.console.detail(Phrase("the service's address: {url}", url=url))
             if endpoint.unread:
                 self.console.say_once(address.unread_warning(endpoint.unread))
+            one_exchange, file = NEVER, self.settings.catalog_file
+            if catalog is not None and file is not None:
+                one_exchange = OneExchange.of(catalog, file)
             yield opened.enter_context(
                 ServiceClient(
                     endpoint,
@@ -209,23 +210,11 @@ class Session:
                     RetryPolicy(self.settings.patience_s),
                     watcher,
                     account,
-                    one_exchange=NEVER if catalog is None else self._one_exchange(catalog),
+                    one_exchange=one_exchange,
                     jobs=jobs,
                     clock=Clock(sleep=sleep),
                 )
             )
-
-    def _one_exchange(self, catalog: "Catalog") -> "OneExchange":
-        """Give what is known of the chosen service's one exchange, under the catalog that is in force."""
-        from docsend.service.one_exchange import OneExchange  # noqa: PLC0415
-
-        file = self.settings.catalog_file
-        assert file is not None  # noqa: S101 - there is an endpoint, so there is a file
-        try:
-            etag = disk.read_small(file.with_suffix(".etag"), most=_MOST_ETAG).decode("ascii", "replace")
-        except OSError:
-            etag = catalog.version  # the bundled one
-        return OneExchange(catalog.one_exchange_bytes, etag, file.with_suffix(".one-exchange.json"))
 
 
 def sandbox_server() -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from docsend.catalog import Catalog
     from docsend.service.exchange import Header
     from docsend.service.responses import Response
     from docsend.submission import CheckedSubmission, Document
@@ -66,14 +67,30 @@ class OneExchange:
     What it refused is kept in a file beside the service's catalog, and holds for that very catalog.
     """
 
-    def __init__(self, most_bytes: int | None, catalog: str, file: Path | None = None) -> None:
-        """Take documents of up to `most_bytes` together, None for none, by the `catalog` of this ETag."""
+    def __init__(self, most_bytes: int | None, etag: str, file: Path | None = None) -> None:
+        """Take documents of up to `most_bytes` together, None for none, by the catalog of this ETag."""
         self._below = 0 if most_bytes is None else min(most_bytes, HELD_BYTES) + 1
-        self._catalog = catalog
+        self._etag = etag
         self._file = file
         self._lock = threading.Lock()
         if file is not None and self._below:
             self._below = min(self._below, self._remembered(file))
+
+    @classmethod
+    def of(cls, catalog: Catalog, file: Path) -> OneExchange:
+        """Give what is known of a service by the catalog in force; its own would be stored in `file`."""
+        try:
+            etag = disk.read_small(file.with_suffix(".etag"), most=_MOST_REMEMBERED).decode(
+                "ascii", "replace"
+            )
+        except OSError:
+            etag = catalog.version  # the bundled one
+        return cls(catalog.one_exchange_bytes, etag, file.with_suffix(".one-exchange.json"))
+
+    @property
+    def most_bytes(self) -> int:
+        """How many bytes of documents may go together; 0 for none."""
+        return max(self._below - 1, 0)
 
     def takes(self, checked: CheckedSubmission) -> bool:
         """Tell whether it can go so: its documents are in memory, and few enough bytes."""
@@ -87,7 +104,7 @@ class OneExchange:
                 return
             self._below = staged.fewer_than
             if self._file is not None:
-                kept = canonical({"catalog": self._catalog, "fewer_than": self._below})
+                kept = canonical({"catalog": self._etag, "fewer_than": self._below})
                 with contextlib.suppress(OSError):  # it costs the next run one request
                     disk.replace_file(self._file, kept)
 
@@ -95,7 +112,7 @@ class OneExchange:
         """Return below how many bytes it was not refused; a file that cannot be read says nothing."""
         with contextlib.suppress(OSError, ValueError, RecursionError):
             kept = json.loads(disk.read_small(file, most=_MOST_REMEMBERED))
-            if isinstance(kept, dict) and kept.get("catalog") == self._catalog:
+            if isinstance(kept, dict) and kept.get("catalog") == self._etag:
                 fewer_than = kept.get("fewer_than")
                 if isinstance(fewer_than, int) and fewer_than >= 0:
                     return fewer_than
