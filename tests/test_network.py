@@ -10,6 +10,8 @@ import os
 import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 
@@ -398,6 +400,21 @@ def test_tries_are_not_counted_and_end_when_patience_is_over(run, payslip, monke
         assert (outcome.code, outcome.problems) == (6, ["service-busy"])
         assert 3 <= time.monotonic() - began < 5, "to its end, and no further"
         assert len(asked) > 2
+
+
+@pytest.mark.needs("strace")
+def test_a_write_that_fails_while_the_connection_stays_is_not_waited_for(sandbox, tmp_path) -> None:
+    """The error is suppressed by httpx, which then reads; the service would wait for the rest of the body for a minute."""
+    file = samples.write(tmp_path, "large.pdf", samples.pdf(1, size=2_000_000))
+    strace = ["strace", "-f", "-q", "-o", "/dev/null", "-e", "trace=sendto"]
+    strace += ["-e", "inject=sendto:error=EIO:when=3"]
+    argv = [sys.executable, "-m", "docsend", "send", str(file), *SEND, "--service", sandbox.url]
+    began = time.monotonic()
+    done = subprocess.run(
+        [*strace, *argv], env={**os.environ, "DOCSEND_PATIENCE": "20"}, capture_output=True, check=False
+    )
+    assert (done.returncode, sandbox.count()) == (0, 1), done.stderr
+    assert time.monotonic() - began < 30
 
 
 # -- answers that pretend ----------------------------------------------------------------------------------

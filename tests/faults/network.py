@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     Fault = Callable[["Exchange"], Awaitable[None]]
 
 TALLIES = ("network, one client", "network, two clients", "network, eight clients")
-CALLS = ("declare", "put", "send")
+STAGED = ("declare", "put", "send")
+CALLS = ("whole", *STAGED)  # the first is one exchange
 _LOOPBACK = "127.0.0.1"
 _WORKERS = 2
 _RUNS_THROUGH_FAULTS = 3
@@ -65,6 +66,7 @@ _STALL_S = 1.5  # longer than a client's patience here
 _PATIENCE = "1.0"
 _RELAY_S = 1.9  # how long a relay keeps what it took: longer than patience, which limits no try that runs
 _EARLY_BYTES = 64 * 1024
+_NEVER_BUFFERED = 7_000_000  # so many bytes no connection takes before somebody reads
 _LATER = "2099-01-01T00:00:00Z"
 # A client's limits for one exchange in the schedules of slow relays; the program's own are 60 s and 16 KiB/s.
 _SHORT_LIMITS = (1.5, 200_000.0)
@@ -167,6 +169,11 @@ _BOMB = gzip.compress(bytes(50_000_000))
 _WITHDRAWN = "409 withdrawn"  # final by contract, see above
 # By these something on the way refuses for good what cannot have been received; a client may end with 5.
 _PAGES = frozenset({"403", "413 HTML"})
+# By these the form of one exchange is refused, or its body arrived altered: the same is sent in either way.
+_OF_THE_FORM = _PAGES | {
+    *("400 plain", "400 malformed", "400 digest-mismatch", "404 plain", "404 not-found", "405", "408", "410"),
+    *("411", "418"),
+}
 # By these the contract refuses for good, and a client may end with 5; 401 as a problem may end it with 4.
 _REFUSES = frozenset(
     {
@@ -207,6 +214,8 @@ class Asked:
     def of(cls, head: bytes) -> Asked:
         path = head.split(b" ", 2)[1].decode("ascii")
         call = "put" if "/documents/" in path else "send" if path.endswith("/send") else "declare"
+        if re.search(rb"\r\ncontent-type: *multipart/", head, re.IGNORECASE):
+            call = "whole"
         found = re.search(rb"\r\nrequest-id: *([^\r\n]*)", head, re.IGNORECASE)
         return cls(head, path, call, _length(head), found[1] if found else b"")
 
@@ -433,12 +442,18 @@ async def _without_id(answer: Callable[[Exchange], bytes], exchange: Exchange) -
 
 async def _answered_early(exchange: Exchange) -> None:
     """Say that all is well after a part of the body, and close: the rest can have arrived nowhere."""
-    if exchange.asked.call == "send":  # it has no body of which a part could be missing
+    asked = exchange.asked
+    # The one has no body of which a part could be missing; of the other all may have left, and then a receipt
+    # that is none cannot be known.
+    if asked.call == "send" or (asked.call == "whole" and asked.length < _NEVER_BUFFERED):
         await exchange.say(await exchange.passed_on())
         return
-    await exchange.part_of_body(min(_EARLY_BYTES, exchange.asked.length // 2))
+    part = await exchange.part_of_body(min(_EARLY_BYTES, exchange.asked.length // 2))
     opened = {"state": "open", "missing": [], "branch": "haifa", "expires_at": _LATER, "receipt": None}
-    await exchange.claim(_http(204) if exchange.asked.call == "put" else _json(201, opened))
+    if exchange.asked.call == "whole":
+        exchange.proxy.seen_so_far.declared[_key(exchange.asked)] = _declaration_of(part)
+    answers = {"put": lambda: _http(204), "declare": lambda: _json(201, opened)}
+    await exchange.claim(answers.get(exchange.asked.call, lambda: _lie(exchange, 201))())
     exchange.writer.write_eof()
     await asyncio.sleep(0.05)
     exchange.close()
@@ -488,6 +503,11 @@ def _withdrawn_lie(_: Exchange) -> bytes:
 def _shaped(asked: Asked, receipt: dict[str, Any]) -> dict[str, Any]:
     standing = {"state": "received", "missing": [], "branch": "haifa", "expires_at": None, "receipt": receipt}
     return standing if asked.call == "declare" else receipt
+
+
+def _declaration_of(whole: bytes) -> dict[str, Any]:
+    """Give the declaration at the beginning of a body of one exchange."""
+    return dict(json.loads(whole.partition(b"\r\n\r\n")[2].partition(b"\r\n--")[0]))
 
 
 def _key(asked: Asked) -> str:
@@ -561,6 +581,7 @@ class Seen:
 
     struck: list[str] = field(default_factory=list)
     document_bytes: int = 0
+    whole_bytes: int = 0  # of them, those of documents in one exchange
     elsewhere_bytes: int = 0
     wrong: list[str] = field(default_factory=list)  # bytes that came under another's digest
     declared: dict[str, Any] = field(default_factory=dict)  # by key, since the schedule began
@@ -568,8 +589,22 @@ class Seen:
     def note(self, asked: Asked, body: bytes) -> None:
         if asked.call == "declare":
             self.declared[_key(asked)] = json.loads(body)
+        if asked.call == "whole":
+            self._note_whole(_key(asked), body)
         if asked.call == "put" and hashlib.sha256(body).hexdigest() != asked.path.rpartition("/")[2]:
             self.wrong.append(f"{len(body)} bytes that are not {asked.path[-8:]}")
+
+    def _note_whole(self, key: str, body: bytes) -> None:
+        """Hold the documents of one exchange against their declaration, in its order."""
+        self.declared[key] = declared = _declaration_of(body)
+        parts = body.split(b"\r\n--" + key.encode())[1:-1]
+        documents = [part.partition(b"\r\n\r\n")[2] for part in parts]
+        self.whole_bytes += sum(map(len, documents))
+        self.document_bytes += sum(map(len, documents))
+        if [hashlib.sha256(each).hexdigest() for each in documents] != [
+            each["sha256"] for each in declared["documents"]
+        ]:
+            self.wrong.append(f"{len(documents)} documents that are not those of {key[-8:]}")
 
 
 class Proxy:
@@ -762,6 +797,8 @@ def _proxied() -> Iterator[Switch]:
     # A port that was bound by its number stays bound while nobody listens on it.
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # So that no large body has left before the proxy reads it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**17)
         listener.bind((_LOOPBACK, port))
         switch = Switch(listener)
     try:
@@ -846,6 +883,7 @@ class Client:
     files: list[Path]
     home: Path
     has_short_limits: bool = False
+    is_staged: bool = False
     ran: list[lab.Ran] = field(default_factory=list)
     trouble: list[tuple[str, str]] = field(default_factory=list)
 
@@ -872,6 +910,8 @@ class _Running:
         env = lab.environment(client.home, DOCSEND_PATIENCE=_PATIENCE)
         if client.has_short_limits:
             env[_SHORT] = "1"
+        if client.is_staged:
+            lab.offer(env, url, None)
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             pid = _forked([*client.argv(url), *more], env, out.fileno(), err.fileno())
         now = time.monotonic()
@@ -943,6 +983,7 @@ class Schedule:
     codes: tuple[int, ...] = ()  # how the runs through the faults have to end, if that is certain
     transfers: int | None = None  # how often all documents' bytes go through the faults, if that is certain
     pool: str = "files"
+    staged: tuple[int, ...] = ()  # the numbers of the clients that go staged; those of one home go one way
 
     @property
     def has_short_limits(self) -> bool:
@@ -956,7 +997,9 @@ class Schedule:
         plan = ", ".join(f"{fault!r} at {call} {n}" for (call, n), fault in sorted(self.plan.items()))
         home = "one home" if self.shares_home else "a home each"
         echo = "" if self.echoes else ", no ids"
-        return f"{self.name}: submissions {self.senders}, {home}, {plan}, kills {self.kills or 'none'}{echo}"
+        ways = f", staged {self.staged}" if self.staged else ""
+        kills = self.kills or "none"
+        return f"{self.name}: submissions {self.senders}, {home}, {plan}, kills {kills}{echo}{ways}"
 
 
 def schedule(seed: int, number: int) -> Schedule:
@@ -966,9 +1009,18 @@ def schedule(seed: int, number: int) -> Schedule:
     senders = tuple(range(clients)) if chance.random() < 0.2 else (0,) * clients
     documents = chance.randint(1, 3)
     faults = chance.randint(1, 8)
-    places = [("any", n) for n in chance.sample(range(1, clients * (documents + 2) + faults), faults)]
-    # Most requests bring documents, and a third of the faults looks for the call that is the dearest to lose.
-    places = [("send", chance.randint(1, 3)) if chance.random() < 1 / 3 else place for place in places]
+    shares_home = chance.random() < 0.5
+    if shares_home:
+        staged = tuple(range(clients)) * (chance.random() < 0.5)
+    else:
+        staged = tuple(number for number in range(clients) if chance.random() < 0.5)
+    requests = len(staged) * (documents + 2) + clients - len(staged)
+    places = [("any", n) for n in chance.sample(range(1, requests + faults + 1), faults)]
+    # Most requests bring documents, and a third of the faults looks for what is the dearest to lose.
+    dear = ("send",) * bool(staged) + ("whole",) * (len(staged) < clients)
+    places = [
+        (chance.choice(dear), chance.randint(1, 3)) if chance.random() < 1 / 3 else place for place in places
+    ]
     kills = {
         (chance.randrange(clients), chance.randrange(_RUNS_THROUGH_FAULTS)): chance.uniform(0, 0.15)
         for _ in range(chance.choice((0, 0, 1, 2)))
@@ -977,11 +1029,12 @@ def schedule(seed: int, number: int) -> Schedule:
         f"schedule {seed}/{number}",
         seed,
         senders,
-        chance.random() < 0.5,
+        shares_home,
         documents,
         {place: chance.choice(chance.choice((_BREAKS, _SAYS))) for place in places},
         kills,
         echoes=chance.random() < 0.85,
+        staged=staged,
     )
 
 
@@ -997,6 +1050,7 @@ def singles() -> list[Schedule]:
             plan={(call, 1): fault},
             codes=_codes(fault, call),
             transfers=1 if fault == _RELAY else None,
+            staged=(0,) if call in STAGED else (),
         )
         for fault in _ONE_BY_ONE
         for call in CALLS
@@ -1005,6 +1059,8 @@ def singles() -> list[Schedule]:
 
 def _codes(fault: str, call: str) -> tuple[int, ...]:
     """Give how runs end if that is certain: at once for good, or received in spite of the fault."""
+    if call == "whole" and fault in _OF_THE_FORM:
+        return (0,)
     if fault in _PAGES:  # after `send` was asked for, it may have been received, and nobody may deny that
         return (6, 0) if call == "send" else (5, 0)
     at_once = fault.startswith(("stray", "relay", "answer", "two lengths", "the answer", _EARLY))
@@ -1013,11 +1069,22 @@ def _codes(fault: str, call: str) -> tuple[int, ...]:
 
 def _stories() -> list[Schedule]:
     def story(name: str, plan: dict[tuple[str, int], str], documents: int = 2, **more: Any) -> Schedule:
-        return Schedule(name, 0, (0,), shares_home=True, documents=documents, plan=plan, **more)
+        is_staged = not any(call == "whole" for call, _ in plan)
+        alone: dict[str, Any] = {"senders": (0,), "shares_home": True, "staged": (0,) * is_staged}
+        return Schedule(name, 0, documents=documents, plan=plan, **{**alone, **more})
 
     pages = {("send", 1): "answer lost", ("send", 2): "403", ("declare", 2): "413 HTML"}
     return [
         story("a service that repeats no ids", {}, 3, echoes=False, codes=(0,), transfers=1),
+        story(
+            "a service that repeats no ids, in one exchange",
+            {("whole", 1): "answer lost"},
+            3,
+            echoes=False,
+            codes=(0,),
+            transfers=2,
+        ),
+        *_of_one_exchange(story),
         story("pages after it may have been received", pages, codes=(6, 6, 0)),
         story("a page to a repeated try", {("put", 1): "reset after body", ("put", 2): "403"}, codes=(5, 0)),
         story("a large document", {("put", 1): _EARLY}, 1, pool="large", codes=(0,)),
@@ -1032,6 +1099,58 @@ def _stories() -> list[Schedule]:
     ]
 
 
+def _of_one_exchange(story: Callable[..., Schedule]) -> list[Schedule]:
+    """Give what becomes of one exchange that is lost or refused, and goes on staged."""
+    lost = {("whole", 1): "answer lost"}
+    apart = {"senders": (0, 0), "shares_home": False, "staged": (1,)}
+    return [
+        story(
+            "pages after one exchange that was lost",
+            {**lost, ("whole", 2): "403", ("declare", 1): "413 HTML"},
+            codes=(6, 0),
+        ),
+        story(
+            "pages to one exchange and to the staged way",
+            {("whole", 1): "403", ("declare", 1): "403"},
+            codes=(5, 0),
+        ),
+        story(
+            "one exchange broken off twice",
+            {("whole", 1): "reset in body", ("whole", 2): "reset after body"},
+            codes=(0,),
+        ),
+        story("one exchange lost twice", {**lost, ("whole", 2): "answer lost"}, codes=(0,), transfers=2),
+        story(
+            "one exchange altered twice",
+            {("whole", 1): "400 digest-mismatch", ("whole", 2): "400 digest-mismatch"},
+            codes=(0,),
+        ),
+        story(
+            "ghosts of one exchange on the staged way",
+            {("whole", 1): "ghost after the clients", ("whole", 2): "ghost on the next request"},
+            codes=(0,),
+        ),
+        story(
+            "a late ghost of one exchange",
+            {("whole", 1): "ghost after the receipt", ("whole", 2): "ghost after the receipt"},
+            codes=(0,),
+        ),
+        *(
+            story(
+                f"a form refused, then {fault} at {call}", {("whole", 1): "405", (call, 1): fault}, codes=(0,)
+            )
+            for call in STAGED
+            for fault in ("answer lost", "duplicate", "answer cut in body")
+        ),
+        *(
+            story(f"one staged, one at once: {fault} at {call}", {(call, 1): fault}, **apart)
+            for call in CALLS
+            for fault in ("answer lost", "duplicate", "reset in body", "ghost on the next request", "drip")
+        ),
+        story("a large document at once", {("whole", 1): _EARLY}, 1, pool="middling", codes=(0,)),
+    ]
+
+
 class World:
     """All that the schedules of one worker have in common, and what happens in each."""
 
@@ -1039,7 +1158,8 @@ class World:
         self._scratch = scratch
         self._proxy = proxy
         self._pool = [_files(scratch / "files", submission) for submission in range(9)]
-        self._large = [_large(scratch / "large")]
+        self._large = [_large(scratch / "large", 9_500_000)]
+        self._middling = [_large(scratch / "middling", 7_500_000)]  # what one exchange still takes
 
     def play(self, plan: Schedule) -> tuple[list[tuple[str, str]], bool]:
         """Play one schedule; give its violations, and whether a fault really happened."""
@@ -1047,7 +1167,7 @@ class World:
             return self._play(plan, folder, port)
 
     def _play(self, plan: Schedule, folder: Path, port: int) -> tuple[list[tuple[str, str]], bool]:
-        pool = self._large if plan.pool == "large" else self._pool
+        pool = {"large": self._large, "middling": self._middling}.get(plan.pool, self._pool)
         sent = {submission: pool[submission][: plan.documents] for submission in plan.senders}
         clients = [
             Client(
@@ -1056,6 +1176,7 @@ class World:
                 sent[submission],
                 folder / f"home-{0 if plan.shares_home else number}",
                 has_short_limits=plan.has_short_limits,
+                is_staged=number in plan.staged,
             )
             for number, submission in enumerate(plan.senders)
         ]
@@ -1075,14 +1196,18 @@ class World:
             Client(100 + submission, submission, files, folder / f"home-other-{submission}")
             for submission, files in sent.items()
         ]
-        _run([*clients, *others], self._proxy.url, folder / "again")
+        _run(clients, self._proxy.url, folder / "again")
         again = self._proxy("seen")
+        _run(others, self._proxy.url, folder / "elsewhere")
+        elsewhere = self._proxy("seen")
+        elsewhere.document_bytes -= elsewhere.whole_bytes  # in one exchange nobody can ask before
         struck = {fault.rpartition(" at ")[0] for fault in faulty.struck}
         broken = [
             *_whole(folder / "sandbox", [*clients, *others, *([foreign] if foreign else [])]),
             *_receipts_of_each([*clients, *others], lab.received(folder / "sandbox")),
-            *_once_more([client.ran[-1] for client in (*clients, *others)], again),
-            *_on_the_wire([faulty, clean, again], submissions=len(sent)),
+            *_once_more([client.ran[-1] for client in clients], again),
+            *_once_more([client.ran[-1] for client in others], elsewhere),
+            *_on_the_wire([faulty, clean, again, elsewhere], submissions=len(sent)),
             *_as_planned(plan, attempts[0], faulty.document_bytes, clients[0].files),
         ]
         for client, tried in zip(clients, attempts, strict=True):
@@ -1128,12 +1253,12 @@ def _files(folder: Path, submission: int) -> list[Path]:
     ]
 
 
-def _large(folder: Path) -> list[Path]:
+def _large(folder: Path, size: int) -> list[Path]:
     """One document that no buffers of a connection can take whole."""
     import samples  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
-    return [samples.write(folder, "payslip-large.pdf", samples.pdf(500, size=9_500_000))]
+    return [samples.write(folder, "payslip-large.pdf", samples.pdf(500, size=size))]
 
 
 def _as_given(client: Client) -> dict[str, Any]:

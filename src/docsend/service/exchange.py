@@ -24,6 +24,8 @@ Header: TypeAlias = "tuple[bytes, bytes]"
 
 _BLOCK = 256 * 1024
 _WORTH_JOINING = 16 * 1024  # a copy of less costs less than to send it by itself
+# After a write that failed only a refusal that is on its way already is waited for.
+_FOR_A_REFUSAL_S = 5.0
 _SLICE_S = 0.2  # how often somebody who waits looks whether to go on
 
 
@@ -143,6 +145,9 @@ class Exchange:
         if moment == "started":  # what is complete does not say of which request
             self._asks_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
             self.may_have_arrived |= name == "send_request_headers" and not self._asks_proxy
+        elif moment == "failed" and name in ("send_request_headers", "send_request_body"):
+            # httpx reads a response all the same, and the service may wait for the rest as long as we for it.
+            self._deadline = min(self._deadline, time.monotonic() + _FOR_A_REFUSAL_S)
         if self.is_over:  # what follows tidies up
             return
         if moment == "started" and (known := failures.STEPS.get(name)) is not None:
