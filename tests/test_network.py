@@ -404,7 +404,7 @@ def test_tries_are_not_counted_and_end_when_patience_is_over(run, payslip, monke
 
 @pytest.mark.needs("strace")
 def test_a_write_that_fails_while_the_connection_stays_is_not_waited_for(sandbox, tmp_path) -> None:
-    """The error is suppressed by httpx, which then reads; the service would wait for the rest of the body for a minute."""
+    """The error is suppressed by httpx, which then reads, and the service waits for the rest of the body."""
     file = samples.write(tmp_path, "large.pdf", samples.pdf(1, size=2_000_000))
     strace = ["strace", "-f", "-q", "-o", "/dev/null", "-e", "trace=sendto"]
     strace += ["-e", "inject=sendto:error=EIO:when=3"]
