@@ -220,6 +220,11 @@ BUGS = (
         "network",
     ),
     Bug(
+        "a personal submission leaves before it is on the disk that it may have",
+        (("send.py", "is_durable=checked.is_signed)", "is_durable=False)"),),
+        "power",
+    ),
+    Bug(
         "staged after one exchange, it is forgotten that a try may have arrived",
         (
             (

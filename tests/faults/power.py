@@ -535,6 +535,10 @@ _ASKED = re.compile(
 )
 
 
+_WHOLE = re.compile(rb"\r\ncontent-type: *multipart/", re.IGNORECASE)
+_SIGNED = re.compile(rb"\r\nauthorization:", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """Something that holds after every cut from `since` changes on, up to `until`."""
@@ -547,7 +551,11 @@ class Promise:
 
 
 class Client:
-    """What a client promises: what it sends was planned, and what it prints is kept."""
+    """What a client promises: what it sends was planned, and what it prints is kept.
+
+    A personal submission that leaves in one exchange is `sending` before it does: it may meet what is
+    required of the account, and the next run must know that.
+    """
 
     def __init__(self) -> None:
         self.promises: list[Promise] = []
@@ -567,6 +575,8 @@ class Client:
         elif call.name.startswith("send") and (asked := _ASKED.match(call.data)):
             _, key, sha256, _ = asked.groups()
             self.promises.append(Promise("planned", key.decode(), sha256 or b"", position))
+            if _WHOLE.search(call.data) and _SIGNED.search(call.data):
+                self.promises.append(Promise("sending", key.decode(), b"", position))
 
     def _is_told(self, position: int) -> None:
         try:
@@ -725,18 +735,21 @@ def _ledger_broken(home: Path, promises: Sequence[Promise]) -> Broken:
 
 def _client_broke(promise: Promise, state: str, receipt: bytes | None, *, has_document: bool) -> Broken:
     key = promise.key[:12]
-    match promise.what:
-        case "planned" if state == "not there":
-            return [("lost", f"bytes of {key} were sent, and it is not there")]
-        case "planned" if not has_document:
-            return [("lost", f"a document of {key} was sent, and it is not there")]
-        case "received" if state != "received":
-            return [("lost", f"the receipt of {key} was printed, and it is {state}")]
-        case "received" if receipt != promise.detail:
-            return [("wrong", f"the receipt of {key} is not the one that was printed")]
-        case "withdrawn" if state != "withdrawn":
-            return [("lost", f"{key} was said to be withdrawn, and it is {state}")]
-    return []
+    ways: dict[str, list[tuple[bool, str, str]]] = {
+        "planned": [
+            (state == "not there", "lost", f"bytes of {key} were sent, and it is not there"),
+            (not has_document, "lost", f"a document of {key} was sent, and it is not there"),
+        ],
+        "sending": [
+            (state in ("not there", "planned"), "lost", f"{key} left in one exchange, and it is {state}")
+        ],
+        "received": [
+            (state != "received", "lost", f"the receipt of {key} was printed, and it is {state}"),
+            (receipt != promise.detail, "wrong", f"the receipt of {key} is not the one that was printed"),
+        ],
+        "withdrawn": [(state != "withdrawn", "lost", f"{key} was said to be withdrawn, and it is {state}")],
+    }
+    return [(kind, sentence) for is_broken, kind, sentence in ways[promise.what] if is_broken][:1]
 
 
 def _ledger_opens(home: Path) -> None:
@@ -932,9 +945,14 @@ def _kill_at(call: str, when: int) -> tuple[str, ...]:
 class _Sender:
     """One home under watch, and the commands that are run in it, one after another."""
 
-    def __init__(self, world: Path, name: str, far_side: lab.Sandbox) -> None:
+    def __init__(
+        self, world: Path, name: str, far_side: lab.Sandbox, *, is_staged: bool = False, **more: str
+    ) -> None:
         self.home = world / name / "home"
         self.home.mkdir(parents=True)
+        self._more = more
+        if is_staged:
+            lab.offer(lab.environment(self.home), far_side.url, None)
         self._logs = world / name
         self._client = Client()
         self._watch = Watch(self.home, self._client)
@@ -945,7 +963,8 @@ class _Sender:
         self._runs += 1
         log = self._logs / f"{self._runs}.log"
         command = [*argv, "--service", self._far_side.url, "--json"]
-        ran = lab.run(command, lab.environment(self.home), under=self._watch.under(log, *killed))
+        env = lab.environment(self.home, **self._more)
+        ran = lab.run(command, env, under=self._watch.under(log, *killed))
         self._kills += ran.code == -signal.SIGKILL
         self._watch.read(log)
         log.unlink()
@@ -982,17 +1001,43 @@ def _send(files: Iterable[Path]) -> list[object]:
     return ["send", *files, *lab.ABOUT, *_WHO]
 
 
+def _send_signed(files: Iterable[Path]) -> list[object]:
+    return ["send", *files, "--to", "personal", *lab.ABOUT[2:]]
+
+
 def _ledger_recordings(world: Path, seed: int, far_side: lab.Sandbox) -> list[Recording]:
     """Record clients: in peace, killed while they send, in a transaction, and as they make their folder."""
     dice = random.Random(f"power/{seed}/clients")
-    files = lab.documents(world / "clients", 9, seed)
+    files = lab.documents(world / "clients", 18, seed)
 
     peaceful = _Sender(world, "sent and sent again", far_side)
     peaceful.run(*_send(files[:2]))
     peaceful.run(*_send(files[:2]), "--again")
     peaceful.run(*_send(files[:2]))
 
-    resumed = _Sender(world, "killed while sending", far_side)
+    staged = _Sender(world, "sent staged and sent again", far_side, is_staged=True)
+    staged.run(*_send(files[9:11]))
+    staged.run(*_send(files[9:11]), "--again")
+    staged.run(*_send(files[9:11]))
+
+    # One exchange is two calls, a head and a body: killed before either, before the answer, and gone on.
+    struck = _Sender(world, "killed in one exchange", far_side)
+    struck.run(*_send(files[11:13]), killed=_kill_at("sendto", dice.randint(1, 2)))
+    struck.run(*_send(files[11:13]))
+    struck.run(*_send(files[13:14]), killed=_kill_at("recvfrom", 1))
+    struck.run(*_send(files[13:14]))
+
+    # Signed in, each run signs in first, and has one commit more: `sending`, before anything leaves.
+    password = world / "password"
+    password.write_text("fictional-clear")
+    password.chmod(0o600)
+    account = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(password)}
+    signed = _Sender(world, "signed in, in one exchange", far_side, **account)
+    signed.run(*_send_signed(files[14:16]))
+    signed.run(*_send_signed(files[16:17]), killed=_kill_at("recvfrom", 2))
+    signed.run(*_send_signed(files[16:17]))
+
+    resumed = _Sender(world, "killed while sending", far_side, is_staged=True)
     resumed.run(*_send(files[2:4]), killed=_kill_at("sendto", dice.randint(2, 7)))
     resumed.run(*_send(files[2:4]))
     resumed.run(*_send(files[4:5]), killed=_kill_at("sendto", dice.randint(2, 4)))
@@ -1007,13 +1052,14 @@ def _ledger_recordings(world: Path, seed: int, far_side: lab.Sandbox) -> list[Re
     first, second = dice.choice([pair for pair in itertools.product((4, 9), (1, 2, 3)) if pair != _TOO_HARSH])
     rolled_back.run(*_send(files[5:7]), killed=_kill_at("fdatasync", first))
     rolled_back.run(*_send(files[5:7]), killed=_kill_at("fdatasync", second))
-    rolled_back.run(*_send(files[5:7]), killed=_kill_at("fdatasync", dice.randint(8, 25)))
+    rolled_back.run(*_send(files[5:7]), killed=_kill_at("fdatasync", dice.randint(8, 15)))
     rolled_back.run(*_send(files[5:7]))
 
     # A commit is there for others once the journal is truncated, and safe once that is synced, in the
-    # fifth sync. Between the two comes the kill, and the next process prints the receipt that it finds.
+    # fifth sync. Between the two comes the kill, and the next process prints the receipt that it finds: the
+    # first commit makes the tables, the second plans, the third keeps the receipt.
     committing = _Sender(world, "killed before a commit was synced", far_side)
-    committing.run(*_send(files[7:8]), killed=_kill_at("fdatasync", 25))
+    committing.run(*_send(files[7:8]), killed=_kill_at("fdatasync", 15))
     committing.run(*_send(files[7:8]))
 
     new = _Sender(world, "killed before its folder was synced", far_side)
@@ -1022,6 +1068,9 @@ def _ledger_recordings(world: Path, seed: int, far_side: lab.Sandbox) -> list[Re
 
     return [
         peaceful.recording(files[:2]),
+        staged.recording(files[9:11]),
+        struck.recording(files[11:13]),
+        signed.recording(files[:2]),  # who goes on after a cut has no account here
         resumed.recording(files[2:4]),
         rolled_back.recording(files[5:7]),
         committing.recording(files[7:8]),
@@ -1050,14 +1099,17 @@ class _Service:
         log.unlink()
 
     def send(self, served: lab.Sandbox, home: str, files: Sequence[Path], **more: str) -> lab.Ran:
+        """Send as somebody with a home of this name does, staged if that begins so."""
         env = lab.environment(self._world / home, **more)
+        if home.startswith("staged"):
+            lab.offer(env, served.url, None)
         return lab.run([*_send(files), "--service", served.url, "--json"], env)
 
     def send_under(self, files: Sequence[Path], killed: tuple[str, ...] = ()) -> None:
         """Serve one client with a process that is killed, perhaps before it can say where it is."""
         with self.serving(killed) as served:
             if served.url:
-                self.send(served, "client", files, DOCSEND_PATIENCE="0.2")
+                self.send(served, "staged client", files, DOCSEND_PATIENCE="0.2")
 
     def exchange(
         self, files: Sequence[Path], killed: tuple[str, ...] = (), staged: int | None = None
@@ -1074,6 +1126,7 @@ class _Service:
     def withdraw_unfinished(self, served: lab.Sandbox, home: str, files: Sequence[Path]) -> None:
         """Send the first document and die before the second, then withdraw both."""
         env = lab.environment(self._world / home)
+        lab.offer(env, served.url, None)
         service = ("--service", served.url, "--json")
         under = ("strace", "-f", "-o", "/dev/null", "-e", "trace=sendto", *_kill_at("sendto", 5))
         lab.run([*_send(files), *service], env, under=under)
@@ -1101,14 +1154,14 @@ def _sandbox_recordings(world: Path, seed: int) -> list[Recording]:
 
     in_turn = _Service(world, "clients in turn and a withdrawal")
     with in_turn.serving() as served:
-        in_turn.send(served, "one", files[:3])
+        in_turn.send(served, "staged one", files[:3])
         in_turn.withdraw_unfinished(served, "two", files[3:5])
         in_turn.send(served, "one", files[5:6])
 
     at_once = _Service(world, "clients at once")
     with at_once.serving() as served, ThreadPoolExecutor(3) as clients:
-        for number in (6, 9, 12):
-            clients.submit(at_once.send, served, str(number), files[number : number + 3])
+        for number, home in ((6, "one"), (9, "staged nine"), (12, "staged twelve")):
+            clients.submit(at_once.send, served, home, files[number : number + 3])
 
     # Declaring, keeping and receiving one document take the serving thread five fdatasyncs each. The second
     # kill hits the rollback of what the first one left, or what comes after it.
