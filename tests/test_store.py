@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +23,9 @@ from docsend.sandbox.problems import Refusal
 from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store
 from test_key import DECLARATION
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 pytestmark = pytest.mark.everywhere
 
 PLACE = Place("", "A" * 52)
@@ -29,6 +35,33 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 @pytest.fixture
 def declared() -> declaration.Declaration:
     return declaration.read(dict(DECLARATION), catalog.load())
+
+
+def test_a_commit_that_fails_after_it_was_made_takes_no_document_with_it(
+    tmp_path, declared, monkeypatch
+) -> None:
+    """The disk failed in the sync behind the commit, and SQLite could not take it back."""
+    store = Store(tmp_path)
+    committed = store.database.transaction
+
+    @contextlib.contextmanager
+    def fails_behind_the_commit() -> Iterator[sqlite3.Connection]:
+        with committed() as connection:
+            yield connection
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with store.incoming(len(declared.documents)) as files:
+        for file in files:
+            file.write_bytes(b"as it arrived")
+        monkeypatch.setattr(store.database, "transaction", fails_behind_the_commit)
+        with pytest.raises(sqlite3.OperationalError):
+            store.receive_whole(PLACE, declared, catalog.load().branches["haifa"], files)
+        monkeypatch.undo()
+    assert store.standing(PLACE).state == "received"
+    with store.database.transaction() as connection:
+        kept = {name for (name,) in connection.execute("SELECT file FROM document")}
+    assert kept == {file.name for file in (tmp_path / "documents").iterdir()}
+    store.close()
 
 
 def test_what_was_never_finished_is_removed_when_it_has_expired_and_its_key_is_free_again(

@@ -163,20 +163,23 @@ class Store:
         try:
             with self.database.transaction() as connection:
                 known = self._declared(connection, place, declaration.canonical)
-                if known is not None and known.receipt is not None:
-                    return known.receipt, False
                 if known is None:
                     self._open(connection, place, declaration, branch.code)
-                kept = [
-                    file
-                    for document, file in zip(declaration.documents, files, strict=True)
-                    if self._enter(connection, place, document.sha256, file)
-                ]
+                is_new = known is None or known.receipt is None
+                if is_new:
+                    surplus -= {
+                        file
+                        for document, file in zip(declaration.documents, files, strict=True)
+                        if self._enter(connection, place, document.sha256, file)
+                    }
                 receipt = self._received(connection, place, branch)
-            surplus -= set(kept)
-            return receipt, True
-        finally:
-            self._remove(surplus)
+        except Refusal:
+            self._remove(files)
+            raise
+        # After any other error nobody knows whether it was committed: a disk that fails in the sync behind a
+        # commit does not take it back. What is of no submission then, goes when it is old.
+        self._remove(surplus)
+        return receipt, is_new
 
     def withdraw(self, place: Place) -> Kept:
         """Fence a key off, also one that is not known yet: a late request must not open it."""
