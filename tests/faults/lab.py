@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from docsend import catalog, settings
+from docsend import catalog, disk, settings
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -121,8 +121,7 @@ def offer(env: Mapping[str, str], url: str, one_exchange_bytes: int | None) -> N
     assert file is not None
     offered = json.loads(catalog.BUNDLED.read_bytes())
     offered["one_exchange_bytes"] = one_exchange_bytes
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(offered))
+    disk.replace_file(file, json.dumps(offered).encode())  # as a whole: others may read it
 
 
 def docsend(*argv: object) -> list[str]:
