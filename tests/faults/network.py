@@ -454,7 +454,8 @@ async def _answered_early(exchange: Exchange) -> None:
         exchange.proxy.seen_so_far.declared[_key(exchange.asked)] = _declaration_of(part)
     answers = {"put": lambda: _http(204), "declare": lambda: _json(201, opened)}
     await exchange.claim(answers.get(exchange.asked.call, lambda: _lie(exchange, 201))())
-    exchange.writer.write_eof()
+    with contextlib.suppress(OSError):  # a client that was killed is not there any more
+        exchange.writer.write_eof()
     await asyncio.sleep(0.05)
     exchange.close()
 
