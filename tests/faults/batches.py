@@ -42,7 +42,7 @@ def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
                 "8",
                 "--quiet",
             )
-            kills = [_killed(argv, env, chance.uniform(3, 8)) for _ in range(KILLS)]
+            kills = [_killed(argv, env, chance.uniform(1, 3)) for _ in range(KILLS)]
             ran = lab.run(argv, env, timeout=900)
         broken = lab.violations(
             sandbox.folder, [folder / "home"], [ran], expected=lab.expected(files), submissions=count

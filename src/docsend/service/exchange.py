@@ -264,3 +264,4 @@ class Worker:
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             work()
+            del work  # and with it a document, while it waits for the next

@@ -13,7 +13,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend import disk
-from docsend.documents import HELD_BYTES
 from docsend.submission import canonical
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class OneExchange:
 
     def __init__(self, most_bytes: int | None, etag: str, file: Path | None = None) -> None:
         """Take documents of up to `most_bytes` together, None for none, by the catalog of this ETag."""
-        self._below = 0 if most_bytes is None else min(most_bytes, HELD_BYTES) + 1
+        self._below = 0 if most_bytes is None else most_bytes + 1
         self._etag = etag
         self._file = file
         self._lock = threading.Lock()
@@ -93,7 +92,7 @@ class OneExchange:
         return max(self._below - 1, 0)
 
     def takes(self, checked: CheckedSubmission) -> bool:
-        """Tell whether it can go so: its documents are in memory, and few enough bytes."""
+        """Tell whether it can go so: its documents are few enough bytes, and all of them in memory."""
         is_held = all(document.held is not None for document in checked.documents)
         return is_held and checked.total_bytes < self._below
 
