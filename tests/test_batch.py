@@ -998,7 +998,15 @@ def _workers(manifest: str) -> list[int]:
     """Give the Python processes that send this manifest; parallel and its shells have its name, too."""
     command = ["pgrep", "-f", f"docsend send --batch {manifest}"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    return [int(pid) for pid in listed if "python" in Path(f"/proc/{pid}/exe").resolve().name]
+    return [int(pid) for pid in listed if "python" in _program_of(pid)]
+
+
+def _program_of(pid: str) -> str:
+    """Give the name of a process's program; "" if it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name
+    except FileNotFoundError:
+        return ""
 
 
 def test_the_scripts_of_the_page_on_scale_can_be_read(tmp_path) -> None:

@@ -203,10 +203,11 @@ def a_tunnel(to_port: int, heard: list[bytes], tls: ssl.SSLContext | None):
 
     def serve(connection: socket.socket) -> None:
         near = tls.wrap_socket(connection, server_side=True) if tls else connection
-        heard.append(near.recv(4096))
-        with near, socket.create_connection(("127.0.0.1", to_port)) as far:
-            near.sendall(b"HTTP/1.1 200 Connection established\r\nContent-Length: 7\r\n\r\n")
-            _carry(near, far)
+        with near:
+            heard.append(near.recv(4096))
+            with socket.create_connection(("127.0.0.1", to_port)) as far:
+                near.sendall(b"HTTP/1.1 200 Connection established\r\nContent-Length: 7\r\n\r\n")
+                _carry(near, far)
 
     return serve
 
