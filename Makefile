@@ -11,7 +11,7 @@ export UV_SYSTEM_CERTS := true
 
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
-.PHONY: demo test test-pythons test-lowest setup lint types docs pictures bench faults lock clean
+.PHONY: demo test test-pythons test-lowest setup format lint types docs pictures bench faults lock clean
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run
@@ -44,6 +44,11 @@ test-lowest: $(VENV)/.dev
 ## setup: install the parts of the system that tests stand on (Debian, as root)
 setup:
 	@$(PYTHON) tests/system.py
+
+## format: mend style and formatting, as far as a program can
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
 
 ## lint: style, formatting, and whether generated files are current
 lint: $(VENV)/.dev

@@ -31,7 +31,7 @@ import samples
 from conftest import PERSON
 from docsend import documents, progress, tables, watchers
 from docsend import manifest as manifests
-from docsend.language import Reader
+from docsend.i18n import Translator
 from docsend.ledger import Ledger
 from docsend.submission import Submission
 
@@ -866,7 +866,7 @@ def test_a_bunch_of_rows_that_ended_is_drawn_to_the_last(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    with progress.rows(watchers.SENT, 24, Reader("en")) as rows:
+    with progress.rows(watchers.SENT, 24, Translator("en")) as rows:
         for done in range(1, 9):
             rows.count(done)
         time.sleep(0.3)  # it is drawn ten times a second

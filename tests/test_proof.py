@@ -19,7 +19,7 @@ import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO, goes_staged
 from docsend import catalog, proof, proof_pdf, receipts
-from docsend.language import LANGUAGES, Phrase, Reader
+from docsend.i18n import ENGLISH, LANGUAGES, Message, Translator
 from docsend.ledger import Entry, Ledger
 from docsend.sandbox.store import ISSUER
 from docsend.streams import safe
@@ -115,7 +115,7 @@ def document(number: int, name: str) -> ReceivedDocument:
 
 
 def pdf_of(page_: proof.Proof, folder: Path, language: str = "en") -> Path:
-    return samples.write(folder, f"{language}.pdf", proof_pdf.write(page_, Reader(language), safe))
+    return samples.write(folder, f"{language}.pdf", proof_pdf.write(page_, Translator(language), safe))
 
 
 @pytest.mark.needs("pdftotext", "qpdf")
@@ -136,11 +136,11 @@ def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
     for sent in receipt.documents:
         assert sent.sha256 in text
     assert f"{receipt.received_at[:10]} {receipt.received_at[11:19]} UTC" in text
-    reader = Reader(language)
+    reader = Translator(language)
     plain = " ".join(text.split())
     for sentence in (proof.NOT_APPROVED, proof.NOT_THE_INSTITUTE):
         if not reader.is_right_to_left:  # pdftotext has its own order for Hebrew with Latin in it
-            assert " ".join(reader.text(sentence).split()) in plain
+            assert " ".join(reader.render(sentence).split()) in plain
     assert PERSON not in text
 
 
@@ -148,11 +148,11 @@ def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
 def test_the_text_says_the_same(run, key, home, language) -> None:
     outcome = run("receipts", "export", key[:8], "--format", "text", "--lang", language)
     _, receipt = kept(home)
-    reader = Reader(language)
+    reader = Translator(language)
     for said in (receipt.number, receipt.key, HEBREW, *(each.sha256 for each in receipt.documents)):
         assert said in outcome.out
     for sentence in (proof.NOT_APPROVED, proof.NOT_THE_INSTITUTE):
-        assert reader.text(sentence) in outcome.out
+        assert reader.render(sentence) in outcome.out
     assert not list(Path.cwd().iterdir())
 
 
@@ -179,7 +179,7 @@ def test_the_json_is_english_whatever_the_language(run, key, home, language) -> 
             "occurrence": 1,
         },
         "receipt": run("receipts", "show", key, "--json").json["receipts"][0]["receipt"],
-        "notes": [str(proof.NOT_APPROVED), str(proof.NOT_THE_INSTITUTE)],
+        "notes": [proof.NOT_APPROVED.template, proof.NOT_THE_INSTITUTE.template],
     }
     assert run("receipts", "export", key, "--format", "json", "--json", "--for", "דוד").out == outcome.out
 
@@ -198,7 +198,7 @@ def test_without_a_name_it_says_that_none_is_kept_and_nothing_of_an_identity_is_
 
 def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
     assert page().notice is None
-    assert proof.NOT_THE_INSTITUTE not in proof.as_text(page(), str)
+    assert proof.NOT_THE_INSTITUTE.template not in proof.as_text(page(), ENGLISH.render)
     assert not proof.is_of_the_sandbox(ENTRY, RECEIPT)
     assert proof.is_of_the_sandbox(ENTRY._replace(service="sandbox"), RECEIPT)
     assert proof.is_of_the_sandbox(ENTRY, RECEIPT._replace(issuer=ISSUER))
@@ -264,7 +264,7 @@ def test_a_hebrew_name_with_digits_reads_from_the_right_on_every_page(tmp_path, 
 def sheet():
     """Give a sheet on which a test may set lines, in a language."""
     with proof_pdf._empty() as pdf:
-        yield lambda language: proof_pdf._Sheet(pdf, page(), Reader(language), safe)
+        yield lambda language: proof_pdf._Sheet(pdf, page(), Translator(language), safe)
 
 
 def test_brackets_around_hebrew_open_towards_what_they_hold(sheet) -> None:
@@ -272,7 +272,7 @@ def test_brackets_around_hebrew_open_towards_what_they_hold(sheet) -> None:
     style = proof_pdf._TEXT
     assert set_("א (ב) [ג] x", style) == ["x [ג] (ב) א"]
     assert set_("report (א).pdf", style) == ["report (א).pdf"]
-    assert set_(Phrase("{name}: {size:,}", name="שלום 12", size=1234), style) == ["1,234 :12 םולש"]
+    assert set_(Message("{name}: {size:,}", name="שלום 12", size=1234), style) == ["1,234 :12 םולש"]
 
 
 def test_a_long_text_is_broken_between_words_and_keeps_every_letter(sheet) -> None:
@@ -312,7 +312,7 @@ def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_
         ):
             assert said in text
         assert not re.search("[\x00-\x08\x0b\x0e-\x1f]", text)
-    told = proof.as_text(evil, lambda text: Reader("en").text(text, safe=safe))
+    told = proof.as_text(evil, lambda text: Translator("en").render(text, safe=safe))
     assert "\u202e" not in told
     assert "\x1b" not in told
 

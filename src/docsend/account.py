@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from docsend.credentials import Token
 from docsend.errors import LocalFailure, SignInNeeded
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +97,6 @@ def _of_environment(refusal: SignInNeeded) -> SignInNeeded:
     """Give the refusal of what stands in the environment: there `docsend login` would change nothing."""
     if [problem.code for problem in refusal.problems] != ["sign-in-refused"]:
         return refusal
-    hint = Phrase("look at DOCSEND_CODE and at the file that DOCSEND_PASSWORD_FILE names")
+    hint = Message("look at DOCSEND_CODE and at the file that DOCSEND_PASSWORD_FILE names")
     problems = [problem._replace(hint=hint) for problem in refusal.problems]
     return SignInNeeded(refusal.message, hint, problems)

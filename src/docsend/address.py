@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.errors import UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,10 +22,10 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _IN_A_LABEL = r"[^\x00-,./:-^`{-\x7f]"
 _LABEL = re.compile(_IN_A_LABEL + "{1,63}")
 _NAMED = (
-    Phrase("the service's address has a name or a password in it"),
-    Phrase("leave them out: addresses are shown in outputs"),
+    Message("the service's address has a name or a password in it"),
+    Message("leave them out: addresses are shown in outputs"),
 )
-_NO_ADDRESS = (Phrase("the service's address is not one"), Phrase("as in https://documents.example"))
+_NO_ADDRESS = (Message("the service's address is not one"), Message("as in https://documents.example"))
 
 
 class ConfiguredService(NamedTuple):
@@ -72,8 +72,8 @@ def endpoint(
 
         known = without_numbers(", ".join([SANDBOX, *services]))
         raise UsageFault(
-            Phrase("there is no service {chosen!r}", chosen=without_numbers(chosen)),
-            Phrase("an address (https://...) or one of: {known}", known=known),
+            Message("there is no service {chosen!r}", chosen=without_numbers(chosen)),
+            Message("an address (https://...) or one of: {known}", known=known),
         )
     parts = _service_parts(address)
     url = _normal(parts)
@@ -99,8 +99,8 @@ def _service_parts(address: str) -> SplitResult:
     host = parts.hostname or ""
     if parts.scheme == "http" and not is_loopback(host):
         raise UsageFault(
-            Phrase("http to {host} could be read on the way", host=host),
-            Phrase("use https; http is for this machine only"),
+            Message("http to {host} could be read on the way", host=host),
+            Message("use https; http is for this machine only"),
         )
     return parts
 
@@ -162,8 +162,8 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
     if parts is None or parts.scheme not in _PROXY_SCHEMES:
         # Without its value: it may hold a password.
         raise UsageFault(
-            Phrase("{name} of the environment is not the address of a proxy", name=name.upper()),
-            Phrase(
+            Message("{name} of the environment is not the address of a proxy", name=name.upper()),
+            Message(
                 "as in http://proxy.example:3128 or socks5://proxy.example:1080; NO_PROXY names what is "
                 "reached without one"
             ),
@@ -242,8 +242,8 @@ def without_password(proxy: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
-def unread_warning(entries: Iterable[str]) -> Phrase:
+def unread_warning(entries: Iterable[str]) -> Message:
     """Say that entries of NO_PROXY were not understood, so that the proxy is used for them."""
-    return Phrase(
+    return Message(
         "NO_PROXY: not understood, and so reached through the proxy: {entries}", entries=", ".join(entries)
     )

@@ -11,11 +11,11 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from docsend import documents, rules
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.submission import CheckedSubmission, Document, Problem
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from docsend.catalog import Catalog
     from docsend.errors import DocsendError, ExitCode
     from docsend.manifest import Line, Manifest, Row
+    from docsend.states import RowStatus
     from docsend.submission import Receipt, Submission
 
-Status: TypeAlias = Literal["received", "before", "faulty", "refused", "unfinished", "not tried", "checked"]
 _TOGETHER = 64  # rows
 _IS_ERROR = attrgetter("is_error")
 
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
     """What became of one row. `before` means: received, but by an earlier run."""
 
     row: Row
-    status: Status
+    status: RowStatus
     submission: CheckedSubmission | Submission
     receipt: Receipt | None = None
     problems: tuple[Problem, ...] = ()
@@ -158,8 +158,8 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
         return None
     return Problem(
         "key-changed",
-        Phrase("the report says that this row was received, but it does not say the same any more"),
-        Phrase(
+        Message("the report says that this row was received, but it does not say the same any more"),
+        Message(
             "use the report as it was written, with the same options; or empty status and key to send it anew"
         ),
         row=row.number,
@@ -173,7 +173,7 @@ class Tally:
     """How a batch ended: how many rows how, and which were not received (the first of them)."""
 
     def __init__(self) -> None:
-        self.counts: Counter[Status] = Counter()
+        self.counts: Counter[RowStatus] = Counter()
         self.failed: list[Outcome] = []
         self.worst: ExitCode | None = None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from docsend import disk
-from docsend.language import LANGUAGES
+from docsend.i18n import ENGLISH, LANGUAGES, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,11 @@ _ANY = "*"
 
 
 class MalformedCatalog(ValueError):
-    """This is not a catalog that this docsend can read."""
+    """This is not a catalog that this docsend can read; `why` says so to people."""
+
+    def __init__(self, why: Message) -> None:
+        super().__init__(ENGLISH.render(why))
+        self.why = why
 
 
 class Entry(Protocol):
@@ -137,32 +141,37 @@ class Catalog:
     def __init__(self, text: bytes) -> None:
         """Read a catalog; raise MalformedCatalog if it is not one."""
         try:
-            raw: dict[str, Any] = json.loads(text)
-            if raw["schema"] != SCHEMA:
-                raise MalformedCatalog(f"not a {SCHEMA}")
-            self.version = _text(raw["version"])
-            self.texts = TextLimits(
-                **{name: _size(raw["texts"][name]) for name in ("remark", "reference", "document_name")}
-            )
-            together = raw.get("one_exchange_bytes")
-            self.one_exchange_bytes = None if together is None else _size(together)
-            self.destinations = {_text(row["code"]): _destination(row) for row in raw["destinations"]}
-            self.subjects = {
-                _text(row["code"]): Subject(**_entry(row), to=_texts(row["to"])) for row in raw["subjects"]
-            }
-            self.categories = {_text(row["code"]): Category(**_entry(row)) for row in raw["categories"]}
-            self.types = tuple(_document_type(row) for row in raw["types"])
-            self.branches = {_text(row["code"]): Branch(**_entry(row)) for row in raw["branches"]}
-            self.forms = {_text(row["number"]): _form(row) for row in raw["forms"]}
-            # What fits where, found once: a batch asks the same for every row.
-            self._types_of: dict[tuple[str, str | None], tuple[DocumentType, ...]] = {}
-            self._categories_of: dict[tuple[str, str | None], tuple[Category, ...]] = {}
-            if strays := {type_.category for type_ in self.types} - self.categories.keys():
-                raise MalformedCatalog(f"types of unknown categories: {len(strays)}")
-            if not self.destinations:
-                raise MalformedCatalog("no destination")
+            self._read(json.loads(text))
+        except MalformedCatalog:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise MalformedCatalog(f"not a catalog: {type(error).__name__}") from error
+            why = Message("it is not a catalog ({kind})", kind=type(error).__name__)
+            raise MalformedCatalog(why) from error
+
+    def _read(self, raw: dict[str, Any]) -> None:
+        if raw["schema"] != SCHEMA:
+            raise MalformedCatalog(Message("it is not a {schema}", schema=SCHEMA))
+        self.version = _text(raw["version"])
+        self.texts = TextLimits(
+            **{name: _size(raw["texts"][name]) for name in ("remark", "reference", "document_name")}
+        )
+        together = raw.get("one_exchange_bytes")
+        self.one_exchange_bytes = None if together is None else _size(together)
+        self.destinations = {_text(row["code"]): _destination(row) for row in raw["destinations"]}
+        self.subjects = {
+            _text(row["code"]): Subject(**_entry(row), to=_texts(row["to"])) for row in raw["subjects"]
+        }
+        self.categories = {_text(row["code"]): Category(**_entry(row)) for row in raw["categories"]}
+        self.types = tuple(_document_type(row) for row in raw["types"])
+        self.branches = {_text(row["code"]): Branch(**_entry(row)) for row in raw["branches"]}
+        self.forms = {_text(row["number"]): _form(row) for row in raw["forms"]}
+        # What fits where, found once: a batch asks the same for every row.
+        self._types_of: dict[tuple[str, str | None], tuple[DocumentType, ...]] = {}
+        self._categories_of: dict[tuple[str, str | None], tuple[Category, ...]] = {}
+        if strays := {type_.category for type_ in self.types} - self.categories.keys():
+            raise MalformedCatalog(Message("types of unknown categories: {count}", count=len(strays)))
+        if not self.destinations:
+            raise MalformedCatalog(Message("it has no destination"))
 
     def subjects_of(self, to: str) -> tuple[Subject, ...]:
         return tuple(subject for subject in self.subjects.values() if to in subject.to)

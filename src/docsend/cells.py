@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.rules import is_checked
 from docsend.submission import Problem
 
@@ -46,8 +46,8 @@ def undamaged(name: str, value: str, number: int, problems: list[Problem]) -> st
     if value.isdecimal() and len(value) == _USUAL_DIGITS.get(name, len(value)):
         return value
     if re.fullmatch(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+", value):
-        message = Phrase("a spreadsheet has rounded the number in {name}", name=name)
-        hint = Phrase("make the column text, and enter the number again")
+        message = Message("a spreadsheet has rounded the number in {name}", name=name)
+        hint = Message("make the column text, and enter the number again")
         problems.append(Problem("number-rounded", message, hint, field=name, row=number))
         return ""
     value = re.sub(r"^([0-9]+)\.0$", r"\1", value)
@@ -58,19 +58,19 @@ def undamaged(name: str, value: str, number: int, problems: list[Problem]) -> st
         restored = f"0{value}"
     if restored is None:
         return value
-    message = Phrase("the leading zeros that a spreadsheet removed from {name} are put back", name=name)
-    hint = Phrase("make the column text, and they stay")
+    message = Message("the leading zeros that a spreadsheet removed from {name} are put back", name=name)
+    hint = Message("make the column text, and they stay")
     problems.append(Problem("zeros-restored", message, hint, severity="warning", field=name, row=number))
     return restored
 
 
 def no_texts(number: int, cells: Mapping[str, str]) -> list[Problem]:
     """Find cells that cannot be written and named: with a NUL or a lone surrogate, which JSON can hold."""
-    hint = Phrase("write it anew, as plain text")
+    hint = Message("write it anew, as plain text")
     return [
         Problem(
             "row-malformed",
-            Phrase("{name} has characters that no text has", name=name),
+            Message("{name} has characters that no text has", name=name),
             hint,
             field=name,
             row=number,

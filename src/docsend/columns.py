@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from docsend.errors import FaultySubmission
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.submission import Problem, without_numbers
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
     while head and not head[-1].strip():  # spreadsheets add empty columns
         head = head[:-1]
     if not known(head):
-        hint = Phrase("it has to name them: {columns}", columns=", ".join(COLUMNS))
-        problem = Problem("no-columns", Phrase("the first row names no column"), hint, row=number)
+        hint = Message("it has to name them: {columns}", columns=", ".join(COLUMNS))
+        problem = Problem("no-columns", Message("the first row names no column"), hint, row=number)
         raise FaultySubmission.of_manifest([problem])
     for cell in head:
         name = column(cell)
@@ -42,9 +42,9 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
             problems.append(column_twice(name, number))
         names.append(name)
     if "documents" not in names:
-        hint = Phrase("it holds the paths, separated by ;")
+        hint = Message("it holds the paths, separated by ;")
         problems.append(
-            Problem("missing-column", Phrase("the column documents is missing"), hint, row=number)
+            Problem("missing-column", Message("the column documents is missing"), hint, row=number)
         )
     if problems:
         raise FaultySubmission.of_manifest(problems)
@@ -57,13 +57,13 @@ def unknown_column(name: str, row: int) -> Problem:
 
     close = nearest(column(name).replace("_", "-"), [each.replace("_", "-") for each in COLUMNS])
     hint = (
-        Phrase("did you mean {close}?", close=close.replace("-", "_"))
+        Message("did you mean {close}?", close=close.replace("-", "_"))
         if close
-        else Phrase("one of: {columns}", columns=", ".join(COLUMNS))
+        else Message("one of: {columns}", columns=", ".join(COLUMNS))
     )
     return Problem(
         "unknown-column",
-        Phrase("there is no column {given!r}", given=without_numbers(name[:60])),
+        Message("there is no column {given!r}", given=without_numbers(name[:60])),
         hint,
         row=row,
     )
@@ -72,7 +72,7 @@ def unknown_column(name: str, row: int) -> Problem:
 def column_twice(name: str, row: int) -> Problem:
     """Give the problem that a column stands there twice."""
     return Problem(
-        "duplicate-column", Phrase("the column {name} stands twice", name=name), Phrase("keep one"), row=row
+        "duplicate-column", Message("the column {name} stands twice", name=name), Message("keep one"), row=row
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docsend import settings
 from docsend.address import SANDBOX
 from docsend.errors import DocsendError
-from docsend.language import Phrase, Reader
+from docsend.i18n import Message, Translator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = Path(__file__).with_name("data") / "commands.json"
 _MOST_KEYS = 50
-_A_SANDBOX = Phrase("a service on this machine, for trying")
+_A_SANDBOX = Message("a service on this machine, for trying")
 
 
 class Candidate(NamedTuple):
@@ -117,9 +117,9 @@ def _fitting(current: str, offered: Iterator[Candidate | Files]) -> Iterator[Can
 
 def _helped(named: Mapping[str, Any], typed: _Typed) -> Iterator[Candidate]:
     """Offer options or commands with their help, in the language that is spoken."""
-    reader = _reader(typed)
+    translator = _translator(typed)
     for name, known in named.items():
-        yield Candidate(name, reader.text(Phrase(known["help"])))
+        yield Candidate(name, translator.render(Message(known["help"])))
 
 
 # -- values of options -------------------------------------------------------------------------------------
@@ -131,8 +131,8 @@ def _values(option: str, typed: _Typed) -> Iterator[Candidate | Files]:
     return make(typed) if make else iter(())
 
 
-def _reader(typed: _Typed) -> Reader:
-    return Reader(settings.language_of(typed.options.get("--lang")))
+def _translator(typed: _Typed) -> Translator:
+    return Translator(settings.language_of(typed.options.get("--lang")))
 
 
 def _settings(typed: _Typed) -> Settings:
@@ -202,7 +202,7 @@ def _languages(_typed: _Typed) -> Iterator[Candidate]:
 
 
 def _services(typed: _Typed) -> Iterator[Candidate]:
-    yield Candidate(SANDBOX, _reader(typed).text(_A_SANDBOX))
+    yield Candidate(SANDBOX, _translator(typed).render(_A_SANDBOX))
     yield from (Candidate(name, service.url) for name, service in settings.resolve().services.items())
 
 

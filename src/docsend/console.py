@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docsend import shapes, signals
 from docsend.document_rules import in_words
 from docsend.errors import LocalFailure
-from docsend.language import Label, Phrase, joined, moment
+from docsend.i18n import LocalizedName, Message, joined, moment
 from docsend.result import of_row, problem_of
+from docsend.states import IN_WORDS
 from docsend.streams import NOT_APPROVED, SEVERITY, Streams, safe
 from docsend.submission import Document
 from docsend.watchers import CHECKED, SENT, Ends, Heartbeat, Lines, Silence, duration
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from docsend.catalog import Catalog, Entry
     from docsend.doctor import Finding
     from docsend.errors import DocsendError
+    from docsend.i18n import Shown
     from docsend.ledger import Entry as Kept
     from docsend.preflight import Plan
     from docsend.result import Result
@@ -47,20 +49,20 @@ if TYPE_CHECKING:
 _MOST_WARNINGS = 10
 _VERY_WIDE = 150  # columns of a terminal
 # What `docsend doctor` looks at, and how it judges.
-_VERDICTS = {"good": Phrase("good"), "warning": Phrase("warning"), "bad": Phrase("BAD")}
+_VERDICTS = {"good": Message("good"), "warning": Message("warning"), "bad": Message("BAD")}
 _PARTS = {
-    "version": Phrase("version"),
-    "configuration": Phrase("configuration"),
-    "data": Phrase("data"),
-    "catalog": Phrase("catalog"),
-    "ledger": Phrase("ledger"),
-    "keyring": Phrase("keyring"),
-    "terminal": Phrase("terminal"),
-    "service": Phrase("service"),
-    "network": Phrase("network"),
-    "clock": Phrase("clock"),
+    "version": Message("version"),
+    "configuration": Message("configuration"),
+    "data": Message("data"),
+    "catalog": Message("catalog"),
+    "ledger": Message("ledger"),
+    "keyring": Message("keyring"),
+    "terminal": Message("terminal"),
+    "service": Message("service"),
+    "network": Message("network"),
+    "clock": Message("clock"),
 }
-NOT_THE_INSTITUTE = Phrase("sandbox: nothing here reaches the institute")
+NOT_THE_INSTITUTE = Message("sandbox: nothing here reaches the institute")
 
 
 class Resumed(NamedTuple):
@@ -89,7 +91,7 @@ class Console(Streams):
                 unwritten = failure
         self.error(error.message, None if error.problems else error.hint)
         if error.cause is not None:
-            self.detail(Phrase("cause: {code}", code=error.cause))
+            self.detail(Message("cause: {code}", code=error.cause))
         self.problems(problem for problem in result.problems if error.problems or not problem.is_error)
         if unwritten is not None:
             # The first failure keeps its exit code: it says what to do next.
@@ -101,19 +103,19 @@ class Console(Streams):
         if self._as_json:
             self.json(result.as_json())
             return
-        heading = Phrase("received before") if result.is_repeated else Phrase("received")
-        rows = [
+        heading = Message("received before") if result.is_repeated else Message("received")
+        rows: list[tuple[Shown, Shown]] = [
             *self._receipt_rows(receipt),
             (
-                Phrase("for"),
-                str(checked.identity) if checked.identity else Phrase("the signed-in account"),
+                Message("for"),
+                str(checked.identity) if checked.identity else Message("the signed-in account"),
             ),
-            (Phrase("about"), _about(checked)),
-            *([(Phrase("reference"), checked.reference)] if checked.reference else []),
+            (Message("about"), _about(checked)),
+            *([(Message("reference"), checked.reference)] if checked.reference else []),
             *self._document_rows(receipt),
         ]
         if result.is_repeated:
-            self.say(Phrase("this submission had been received before; it was not received again"))
+            self.say(Message("this submission had been received before; it was not received again"))
         self._card(heading, rows)
 
     def summary(
@@ -121,33 +123,33 @@ class Console(Streams):
     ) -> None:
         """Show what is about to be sent, as talk: for a last look before it is."""
         about = [
-            (Phrase("destination"), catalog.destinations.get(checked.to)),
-            (Phrase("subject"), catalog.subjects.get(checked.subject or "")),
-            (Phrase("category"), catalog.categories.get(checked.category)),
-            (Phrase("type"), next((each for each in catalog.types if each.code == checked.type), None)),
-            (Phrase("branch"), catalog.branches.get(checked.branch or "")),
+            (Message("destination"), catalog.destinations.get(checked.to)),
+            (Message("subject"), catalog.subjects.get(checked.subject or "")),
+            (Message("category"), catalog.categories.get(checked.category)),
+            (Message("type"), next((each for each in catalog.types if each.code == checked.type), None)),
+            (Message("branch"), catalog.branches.get(checked.branch or "")),
         ]
-        who: str = str(checked.identity) if checked.identity else Phrase("the signed-in account")
-        rows: list[tuple[str, str]] = [
-            (Phrase("for"), Phrase("{sender}, {number}", sender=sender, number=who) if sender else who),
+        who = str(checked.identity) if checked.identity else Message("the signed-in account")
+        rows: list[tuple[Message, Shown]] = [
+            (Message("for"), Message("{sender}, {number}", sender=sender, number=who) if sender else who),
             *(
-                (name, Phrase("{label} ({code})", label=Label(entry.labels), code=entry.code))
+                (name, Message("{label} ({code})", label=LocalizedName(entry.labels), code=entry.code))
                 for name, entry in about
                 if entry is not None
             ),
-            *([(Phrase("required document"), checked.required)] if checked.required else []),
-            *([(Phrase("remark"), checked.remark)] if checked.remark else []),
-            *([(Phrase("reference"), checked.reference)] if checked.reference else []),
-            *([(Phrase("service"), endpoint.name)] if endpoint else []),
+            *([(Message("required document"), checked.required)] if checked.required else []),
+            *([(Message("remark"), checked.remark)] if checked.remark else []),
+            *([(Message("reference"), checked.reference)] if checked.reference else []),
+            *([(Message("service"), endpoint.name)] if endpoint else []),
             *(
-                (Phrase("document"), Phrase("{name}, {size:,} bytes", name=each.name, size=each.size))
+                (Message("document"), Message("{name}, {size:,} bytes", name=each.name, size=each.size))
                 for each in checked.documents
             ),
         ]
-        width = max(len(self.reads(name)) for name, _ in rows)
+        width = max(len(self.render(name)) for name, _ in rows)
         self._tell("")
         for name, value in rows:
-            self._tell(f"{self.reads(name).ljust(width)}  {self.reads(value)}", indent=2, is_ready=True)
+            self._tell(f"{self.render(name).ljust(width)}  {self.render(value)}", indent=2)
         self.problems(checked.warnings)
         self._tell("")
 
@@ -160,7 +162,7 @@ class Console(Streams):
         submission = result.submission
         if submission is not None:
             self.findings(submission, result.problems, catalog_limit)
-        self.say(Phrase("checked clean; nothing was sent"))
+        self.say(Message("checked clean; nothing was sent"))
 
     def findings(
         self,
@@ -188,26 +190,26 @@ class Console(Streams):
             self.json({"schema": "docsend.receipts/1", "receipts": [shapes.kept(entry, receipt)]})
             return
         rows = [
-            *(self._receipt_rows(receipt) if receipt else [(Phrase("key"), entry.key)]),
-            (Phrase("service"), entry.service),
+            *(self._receipt_rows(receipt) if receipt else [(Message("key"), entry.key)]),
+            (Message("service"), entry.service),
             (
-                Phrase("about"),
+                Message("about"),
                 " / ".join(filter(None, (entry.to, entry.subject, entry.category, entry.type))),
             ),
-            *([(Phrase("reference"), entry.reference)] if entry.reference else []),
-            *([(Phrase("occurrence"), str(entry.occurrence))] if entry.occurrence > 1 else []),
-            *([(Phrase("problem"), entry.problem)] if entry.problem else []),
-            (Phrase("planned"), moment(entry.planned_at)),
-            (Phrase("changed"), moment(entry.changed_at)),
+            *([(Message("reference"), entry.reference)] if entry.reference else []),
+            *([(Message("occurrence"), str(entry.occurrence))] if entry.occurrence > 1 else []),
+            *([(Message("problem"), entry.problem)] if entry.problem else []),
+            (Message("planned at"), moment(entry.planned_at)),
+            (Message("changed at"), moment(entry.changed_at)),
             *[
                 (
                     document.name,
-                    Phrase("{size:,} bytes, sha256 {digest}", size=document.size, digest=document.sha256),
+                    Message("{size:,} bytes, sha256 {digest}", size=document.size, digest=document.sha256),
                 )
                 for document in entry.documents
             ],
         ]
-        self._card(entry.state, rows, footnote=NOT_APPROVED if receipt else None)
+        self._card(IN_WORDS[entry.state], rows, footnote=NOT_APPROVED if receipt else None)
 
     def receipts(self, entries: Iterable[tuple[Kept, Receipt | None]]) -> None:
         """List what the ledger holds, the latest first."""
@@ -215,10 +217,10 @@ class Console(Streams):
             listed = (shapes.kept(entry, receipt) for entry, receipt in entries)
             self._json_list({"schema": "docsend.receipts/1"}, "receipts", listed)
             return
-        rows = [
+        rows: list[dict[str, Shown]] = [
             {
                 "key": entry.key[:12],
-                "state": entry.state,
+                "state": IN_WORDS[entry.state],
                 "receipt": receipt.number if receipt else "-",
                 "time": moment(receipt.received_at if receipt else entry.changed_at),
                 "about": "/".join(filter(None, (entry.to, entry.subject, entry.type))),
@@ -228,7 +230,7 @@ class Console(Streams):
             for entry, receipt in entries
         ]
         if not rows:
-            self.say(Phrase("nothing has been sent from here yet; `docsend send FILE` does"))
+            self.say(Message("nothing has been sent from here yet; `docsend send FILE` does"))
             return
         # `receipts show` has the rest.
         narrow = ("key", "state", "receipt", "time", "reference")
@@ -247,7 +249,7 @@ class Console(Streams):
                 self._tell(_row_fault(problem))
             if plan.warned > len(warnings):
                 self._tell(
-                    Phrase(
+                    Message(
                         "and {count:,} more warnings; --verbose shows more of them",
                         count=plan.warned - len(warnings),
                     )
@@ -257,14 +259,14 @@ class Console(Streams):
         """Tell what the check of a batch came to, if nothing is sent."""
         if self._as_json:
             return
-        found = Phrase.counted(
+        found = Message.plural(
             "1 row, {size:,} bytes", "{count:,} rows, {size:,} bytes", plan.rows, size=plan.total_bytes
         )
         if not plan.rows:
-            self._print(Phrase("the manifest has no rows"))
+            self._print(Message("the manifest has no rows"))
         elif plan.faulty:
             self._print(
-                Phrase(
+                Message(
                     "{found}: {faulty:,} faulty, {good:,} good; nothing was sent",
                     found=found,
                     faulty=len(plan.faulty),
@@ -272,9 +274,9 @@ class Console(Streams):
                 )
             )
             if plan.good:
-                self.say(Phrase("--only-valid sends the good ones"))
+                self.say(Message("--only-valid sends the good ones"))
         else:
-            self._print(Phrase("{found}: all good; nothing was sent", found=found))
+            self._print(Message("{found}: all good; nothing was sent", found=found))
 
     def row(self, outcome: Outcome, service: str | None) -> None:
         """Show one row of a batch as it ends: a line of JSON, if asked."""
@@ -285,39 +287,44 @@ class Console(Streams):
         """Sum up a batch: the last thing that is said, and the rows that need somebody."""
         faulty = len(plan.faulty) + tally.counts["faulty"]
         counts = (
-            (tally.counts["received"], Phrase("{count:,} received")),
-            (tally.counts["before"], Phrase("{count:,} received before")),
-            (faulty, Phrase("{count:,} faulty")),
-            (tally.counts["refused"], Phrase("{count:,} refused")),
-            (tally.counts["unfinished"], Phrase("{count:,} unfinished")),
-            (tally.counts["not tried"], Phrase("{count:,} not tried")),
+            (tally.counts["received"], Message("{count:,} received")),
+            (tally.counts["before"], Message("{count:,} received before")),
+            (faulty, Message("{count:,} faulty")),
+            (tally.counts["refused"], Message("{count:,} refused")),
+            (tally.counts["unfinished"], Message("{count:,} unfinished")),
+            (tally.counts["not tried"], Message("{count:,} not tried")),
         )
         for outcome in tally.failed:
             problem = next((p for p in outcome.problems if p.is_error), None)
             why = (
-                Phrase("{message} [{code}]", message=problem.message, code=problem.code)
+                Message("{message} [{code}]", message=problem.message, code=problem.code)
                 if problem
-                else Phrase("interrupted")
+                else Message("interrupted")
             )
             self._tell(
-                Phrase("row {row}: {status}: {why}", row=outcome.row.number, status=outcome.status, why=why)
+                Message(
+                    "row {row}: {status}: {why}",
+                    row=outcome.row.number,
+                    status=IN_WORDS[outcome.status],
+                    why=why,
+                )
             )
         failed = sum(tally.counts[status] for status in ("faulty", "refused", "unfinished"))
         if failed > len(tally.failed):
             self._tell(
-                Phrase(
+                Message(
                     "and {count:,} more rows; --report FILE has them all", count=failed - len(tally.failed)
                 )
             )
         if not self._as_json:
-            told = joined([phrase.about(count=count) for count, phrase in counts if count])
+            told = joined([phrase.with_values(count=count) for count, phrase in counts if count])
             self._print(_rows(plan.rows, told))
         if tally.worst is not None:
             hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
-            self.say(hint or Phrase("see above"))
+            self.say(hint or Message("see above"))
         elif tally.counts["unfinished"] or tally.counts["not tried"]:
             self.say(
-                Phrase("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+                Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
             )
 
     def template(self, text: str) -> None:
@@ -339,15 +346,15 @@ class Console(Streams):
         """Print a joined report, and sum it up."""
         for line in lines:
             self._put(line, encoding="utf-8")
-        counts = Counter(row["status"] or Phrase("without a status") for row in rows)
+        counts = Counter(row["status"] for row in rows)
         told = joined(
             [
-                Phrase("{count:,} {status}", count=count, status=status)
+                Message("{count:,} {status}", count=count, status=IN_WORDS[status])
                 for status, count in counts.most_common()
             ]
         )
         sum_ = _rows(len(rows), told)
-        self.say(sum_ if rows else Phrase("the reports have no rows"))
+        self.say(sum_ if rows else Message("the reports have no rows"))
 
     @contextlib.contextmanager
     def checking(self) -> Iterator[Callable[[int], None]]:
@@ -371,7 +378,7 @@ class Console(Streams):
         elif self._draws(sys.stderr) and not self._as_json:
             from docsend.progress import rows  # noqa: PLC0415 - only a terminal pays for rich
 
-            with rows(told, total, self._reader) as shown:
+            with rows(told, total, self._translator) as shown:
                 yield shown
         else:
             yield Heartbeat(self, told, total)
@@ -382,12 +389,12 @@ class Console(Streams):
             listed = [{**shapes.kept(end.entry, end.receipt), "problems": _problems(end)} for end in ends]
             self.json({"schema": "docsend.receipts/1", "receipts": listed})
         elif not ends:
-            self.say(Phrase("nothing is unfinished"))
+            self.say(Message("nothing is unfinished"))
         else:
             rows = [
                 (
                     end.entry.key[:12],
-                    end.entry.state,
+                    IN_WORDS[end.entry.state],
                     end.receipt.number if end.receipt else "-",
                     end.entry.reference or "-",
                 )
@@ -397,7 +404,7 @@ class Console(Streams):
         for end in ends:
             if end.error is not None:
                 self.error(
-                    Phrase("{key}: {message}", key=end.entry.key[:12], message=end.error.message),
+                    Message("{key}: {message}", key=end.entry.key[:12], message=end.error.message),
                     end.error.hint,
                 )
 
@@ -412,11 +419,11 @@ class Console(Streams):
             )
             return
         if not rows:
-            self.say(Phrase("nothing in the catalog matches {words!r}", words=words))
+            self.say(Message("nothing in the catalog matches {words!r}", words=words))
             return
         self.table(
             ("kind", "code", "label", "belongs to"),
-            [(kind, row.code, Label(row.labels), _belongs(row)) for kind, row in rows],
+            [(kind, row.code, LocalizedName(row.labels), _belongs(row)) for kind, row in rows],
         )
 
     def required(self, asked: Sequence[RequiredDocument]) -> None:
@@ -425,11 +432,14 @@ class Console(Streams):
             self.json({"schema": "docsend.required/1", "required": [shapes.required(each) for each in asked]})
             return
         if not asked:
-            self.say(Phrase("the service asks for no documents"))
+            self.say(Message("the service asks for no documents"))
             return
         self.table(
             ("id", "subject", "title", "due", "state"),
-            [(each.id, each.subject, Label(each.titles), each.due, each.state) for each in asked],
+            [
+                (each.id, each.subject, LocalizedName(each.titles), each.due, IN_WORDS[each.state])
+                for each in asked
+            ],
         )
 
     def signed_in(self, service: str, backend: str, expires_in: float) -> None:
@@ -437,9 +447,9 @@ class Console(Streams):
         if self._as_json:
             self.json(shapes.sign_in(service, backend, "••••••", expires_in))
             return
-        self._print(Phrase("signed in at {service}", service=service))
+        self._print(Message("signed in at {service}", service=service))
         self.say(
-            Phrase(
+            Message(
                 "code and password are kept in {backend}; the session lasts {duration}",
                 backend=backend,
                 duration=duration(expires_in),
@@ -447,25 +457,25 @@ class Console(Streams):
         )
 
     def sign_in_status(
-        self, service: str, where: str | None, who: str | None, expires_in: float | None
+        self, service: str, where: Shown | None, who: str | None, expires_in: float | None
     ) -> None:
         """Tell whether somebody is signed in, where the secret is, and how long the session lasts."""
         if self._as_json:
             self.json(shapes.sign_in(service, where, who, expires_in))
         elif where is None or who is None:
-            self._print(Phrase("nobody is signed in at {service}", service=service))
-            self.say(Phrase("`docsend login` signs in"))
+            self._print(Message("nobody is signed in at {service}", service=service))
+            self.say(Message("`docsend login` signs in"))
         else:
-            lasts = Phrase("no session")
+            lasts = Message("no session")
             if expires_in is not None:
-                lasts = Phrase("{duration} more", duration=duration(expires_in))
+                lasts = Message("{duration} more", duration=duration(expires_in))
             self._card(
-                Phrase("signed in"),
+                Message("signed in"),
                 [
-                    (Phrase("service"), service),
-                    (Phrase("who"), who),
-                    (Phrase("kept in"), where),
-                    (Phrase("session"), lasts),
+                    (Message("service"), service),
+                    (Message("who"), who),
+                    (Message("kept in"), where),
+                    (Message("session"), lasts),
                 ],
                 footnote=None,
             )
@@ -474,9 +484,9 @@ class Console(Streams):
         if self._as_json:
             self.json(shapes.sign_in(service, None, None, None))
             return
-        done = Phrase("there was nothing to forget: {service}", service=service)
+        done = Message("there was nothing to forget: {service}", service=service)
         if was_there:
-            done = Phrase("code, password and session are removed: {service}", service=service)
+            done = Message("code, password and session are removed: {service}", service=service)
         self._print(done)
 
     def findings_of_doctor(self, findings: Sequence[Finding]) -> None:
@@ -494,7 +504,7 @@ class Console(Streams):
             if finding.cure:
                 self._put(f"{' ' * wide}  {' ' * wider}  {self._out(finding.cure)}\n")
         if all(finding.verdict == "good" for finding in findings):
-            self.say(Phrase("all is well"))
+            self.say(Message("all is well"))
 
     def senders(self, known: Mapping[str, Sender]) -> None:
         """List the senders, with nothing of their numbers but what a mask leaves."""
@@ -502,7 +512,7 @@ class Console(Streams):
             listed = [shapes.sender(name, sender) for name, sender in known.items()]
             self.json({"schema": "docsend.senders/1", "senders": listed})
         elif not known:
-            self.say(Phrase("no sender is kept yet; `docsend senders add NAME` keeps one"))
+            self.say(Message("no sender is kept yet; `docsend senders add NAME` keeps one"))
         else:
             rows = [
                 (name, sender.employer_kind or sender.kind, sender.masked) for name, sender in known.items()
@@ -513,17 +523,17 @@ class Console(Streams):
         if self._as_json:
             self.json({"schema": "docsend.senders/1", "senders": [shapes.sender(name, sender)]})
             return
-        self._print(Phrase("kept: {name}, {number}", name=name, number=sender.masked))
+        self._print(Message("kept: {name}, {number}", name=name, number=sender.masked))
         if has_booklet:
-            self.say(Phrase("the booklet number is in the keyring"))
+            self.say(Message("the booklet number is in the keyring"))
         elif sender.kind == "employer":
-            self.say(Phrase("no booklet number is kept: each send needs --booklet"))
+            self.say(Message("no booklet number is kept: each send needs --booklet"))
 
     def sender_forgotten(self, name: str) -> None:
         if self._as_json:
             self.json({"schema": "docsend.senders/1", "senders": []})
             return
-        self._print(Phrase("forgotten: {name}", name=name))
+        self._print(Message("forgotten: {name}", name=name))
 
     def address(self, address: str, folder: Path) -> None:
         """Tell where the sandbox is: the address alone on stdout, so that a script can read it."""
@@ -544,30 +554,32 @@ class Console(Streams):
             return
         from docsend.progress import bar  # noqa: PLC0415 - only a terminal pays for rich
 
-        with bar(documents, self._reader) as watcher:
+        with bar(documents, self._translator) as watcher:
             yield watcher
 
     # -- how ---------------------------------------------------------------------------------------------
 
-    def _receipt_rows(self, receipt: Receipt) -> list[tuple[str, str]]:
-        branch = Phrase("{name} ({code})", name=Label(receipt.branch_names), code=receipt.branch_code)
+    def _receipt_rows(self, receipt: Receipt) -> list[tuple[Shown, Shown]]:
+        branch = Message(
+            "{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code
+        )
         return [
-            (Phrase("receipt"), receipt.number),
-            (Phrase("issued by"), receipt.issuer),
-            (Phrase("received at"), moment(receipt.received_at)),
-            (Phrase("branch"), branch),
-            (Phrase("key"), receipt.key),
+            (Message("receipt"), receipt.number),
+            (Message("issued by"), receipt.issuer),
+            (Message("received at"), moment(receipt.received_at)),
+            (Message("branch"), branch),
+            (Message("key"), receipt.key),
         ]
 
-    def _document_rows(self, receipt: Receipt) -> list[tuple[str, str]]:
+    def _document_rows(self, receipt: Receipt) -> list[tuple[Shown, Shown]]:
         total = sum(document.size for document in receipt.documents)
         count = len(receipt.documents)
         return [
-            (Phrase("documents"), Phrase("{count}, {size:,} bytes", count=count, size=total)),
+            (Message("documents"), Message("{count}, {size:,} bytes", count=count, size=total)),
             *[
                 (
                     "",
-                    Phrase(
+                    Message(
                         "{name}  {size:,} bytes  sha256 {digest}",
                         name=document.name,
                         size=document.size,
@@ -579,29 +591,29 @@ class Console(Streams):
         ]
 
 
-def _rows(count: int, told: Phrase) -> Phrase:
-    return Phrase.counted("1 row: {told}", "{count:,} rows: {told}", count, told=told)
+def _rows(count: int, told: Message) -> Message:
+    return Message.plural("1 row: {told}", "{count:,} rows: {told}", count, told=told)
 
 
-def _size(size: int, limit: int | None) -> Phrase:
+def _size(size: int, limit: int | None) -> Message:
     if limit is None:
-        return Phrase("{size:,}", size=size)
-    return Phrase("{size:,} of {limit}", size=size, limit=in_words(limit))
+        return Message("{size:,}", size=size)
+    return Message("{size:,} of {limit}", size=size, limit=in_words(limit))
 
 
-def _row_fault(problem: Problem) -> Phrase:
+def _row_fault(problem: Problem) -> Message:
     """One line for one fault of a batch: row, column, what, code, cure."""
-    where = Phrase("row {row}", row=problem.row)
+    where = Message("row {row}", row=problem.row)
     if problem.field:
-        where = Phrase("row {row}, {field}", row=problem.row, field=problem.field)
-    fault = Phrase(
+        where = Message("row {row}, {field}", row=problem.row, field=problem.field)
+    fault = Message(
         "{severity}: {where}: {message} [{code}]",
         severity=SEVERITY[problem.severity],
         where=where,
         message=problem.message,
         code=problem.code,
     )
-    return Phrase("{fault} ({cure})", fault=fault, cure=problem.hint) if problem.hint else fault
+    return Message("{fault} ({cure})", fault=fault, cure=problem.hint) if problem.hint else fault
 
 
 def _problems(end: Resumed) -> list[dict[str, Any]]:
@@ -612,13 +624,13 @@ def _about(sent: Kept | CheckedSubmission) -> str:
     return " / ".join(filter(None, (sent.to, sent.subject, sent.category, sent.type)))
 
 
-def _belongs(row: Entry) -> Phrase:
+def _belongs(row: Entry) -> Message:
     """Tell where a row has its place: subject or destinations, then category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
     above = subject or " ".join(getattr(row, "to", ()))
-    return joined([Phrase("any") if part == "*" else part for part in (above, category) if part], " / ")
+    return joined([Message("any") if part == "*" else part for part in (above, category) if part], " / ")
 
 
-def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> str:
+def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> Shown:
     codes = [problem.code for problem in problems if problem.path == document.path]
-    return ", ".join(codes) or Phrase("good")
+    return ", ".join(codes) or Message("good")

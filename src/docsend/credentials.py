@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from docsend import disk
 from docsend.errors import LocalFailure, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ _CHAINER = "keyring.backends.chainer.ChainerBackend"
 _LONGEST_LINE = 4096
 _LONG_CODE = 8
 
-THREE_WAYS = Phrase(
+THREE_WAYS = Message(
     "unlock or install the keyring (on Debian: gnome-keyring, in a desktop session or under "
     "dbus-run-session); or put the password into a file that only you can read, named by "
     "DOCSEND_PASSWORD_FILE, and the code into DOCSEND_CODE; or choose another keyring backend by its name "
@@ -163,7 +163,7 @@ class _Entries:
         """Write, and read back: some backends take a password and keep nothing."""
         self.write(entry, raw)
         if self.read(entry) != raw:
-            raise LocalFailure(Phrase("the keyring took the secret but did not keep it"), THREE_WAYS)
+            raise LocalFailure(Message("the keyring took the secret but did not keep it"), THREE_WAYS)
 
     def remove(self, entry: str) -> bool:
         def remove(ring: Any) -> bool:  # noqa: ANN401 - a backend of keyring
@@ -189,16 +189,18 @@ class _Entries:
             answer, error = answers.get(timeout=KEYRING_S)
         except queue.Empty:
             raise LocalFailure(
-                Phrase("the keyring did not answer within {seconds:.0f} s", seconds=KEYRING_S), THREE_WAYS
+                Message("the keyring did not answer within {seconds:.0f} s", seconds=KEYRING_S), THREE_WAYS
             ) from None
         if isinstance(error, LocalFailure):
             raise error
         if error is not None:
             # The name of the error only: its text could be anybody's.
             name = type(error).__name__
-            failed = Phrase("the keyring failed: {error}", error=name)
+            failed = Message("the keyring failed: {error}", error=name)
             is_locked = name == "KeyringLocked"
-            raise LocalFailure(Phrase("the keyring is locked") if is_locked else failed, THREE_WAYS) from None
+            raise LocalFailure(
+                Message("the keyring is locked") if is_locked else failed, THREE_WAYS
+            ) from None
         return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
 
 
@@ -211,12 +213,12 @@ def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
             return keyring.core.load_keyring(chosen)
         except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
             raise LocalFailure(
-                Phrase(
+                Message(
                     "there is no keyring backend {chosen!r}: {kind}",
                     chosen=chosen,
                     kind=type(error).__name__,
                 ),
-                Phrase("DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them"),
+                Message("DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them"),
             ) from None
     ring = keyring.get_keyring()
     # Where several are installed, keyring asks them in turn, plaintext files among them: not here.
@@ -225,9 +227,9 @@ def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
         if _name_of(each).startswith(_TRUSTED):
             return each
     others = [_name_of(each) for each in found if not _name_of(each).startswith("keyring.backends.fail.")]
-    none = Phrase("there is no keyring on this machine")
+    none = Message("there is no keyring on this machine")
     if others:
-        none = Phrase(
+        none = Message(
             "there is no keyring on this machine that keeps a secret, only {others}",
             others=", ".join(others),
         )
@@ -245,30 +247,32 @@ def read_password_file(file: Path) -> str:
             found = os.fstat(opened.fileno())
             if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
                 raise UsageFault(
-                    Phrase("the password file can be read by others"),
-                    Phrase("chmod 600 {file}; then change the password", file=file),
+                    Message("the password file can be read by others"),
+                    Message("chmod 600 {file}; then change the password", file=file),
                 )
             text = opened.readline(_LONGEST_LINE).decode("utf-8")
     except OSError as error:
         raise UsageFault(
-            Phrase("the password file cannot be read: {reason}", reason=error.strerror),
-            Phrase("look at its path"),
+            Message("the password file cannot be read: {reason}", reason=error.strerror),
+            Message("look at its path"),
         ) from error
     except UnicodeDecodeError:
         raise UsageFault(
-            Phrase("the password file is not UTF-8"), Phrase("write the password as its first line")
+            Message("the password file is not UTF-8"), Message("write the password as its first line")
         ) from None
     return _first_line(text)
 
 
-def standard_input(none_given: Phrase | None = None) -> str:
+def standard_input(none_given: Message | None = None) -> str:
     """Read a password, or other secret, from the first line of standard input; raise UsageFault if empty."""
     return _first_line(sys.stdin.readline(_LONGEST_LINE) if sys.stdin else "", none_given)
 
 
-def _first_line(text: str, none_given: Phrase | None = None) -> str:
+def _first_line(text: str, none_given: Message | None = None) -> str:
     """Give the password, or other secret, that a file or pipe holds; raise UsageFault if there is none."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
-        raise UsageFault(none_given or Phrase("the password is empty"), Phrase("write it as the first line"))
+        raise UsageFault(
+            none_given or Message("the password is empty"), Message("write it as the first line")
+        )
     return password

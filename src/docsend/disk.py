@@ -9,7 +9,7 @@ import stat
 import sys
 from typing import IO, TYPE_CHECKING
 
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def open_regular(file: Path, *, or_pipe: bool = False) -> IO[bytes]:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise OSError(errno.EINVAL, Phrase("it is not a regular file"))
+    raise OSError(errno.EINVAL, Message("it is not a regular file"))
 
 
 def read_small(file: Path, *, most: int) -> bytes:
@@ -48,7 +48,7 @@ def read_small(file: Path, *, most: int) -> bytes:
     with open_regular(file) as opened:
         content = opened.read(most + 1)
     if len(content) > most:
-        raise OSError(errno.EFBIG, Phrase("it has more than {most:,} bytes", most=most))
+        raise OSError(errno.EFBIG, Message("it has more than {most:,} bytes", most=most))
     return content
 
 

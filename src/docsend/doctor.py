@@ -22,7 +22,7 @@ from docsend import __version__, catalog
 from docsend.address import without_password
 from docsend.credentials import Booklets, read_password_file
 from docsend.errors import DocsendError, ExitCode
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.service.one_exchange import OneExchange
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Finding:
 
     part: str
     verdict: Literal["good", "warning", "bad"]
-    told: Phrase
-    cure: Phrase | str | None = None
+    told: Message
+    cure: Message | None = None
     facts: Mapping[str, Any] | None = None
     exit_code: ExitCode = ExitCode.LOCAL
 
@@ -76,7 +76,7 @@ def _version() -> Finding:
         "system": platform.platform(terse=True),
         "sqlite": sqlite3.sqlite_version,
     }
-    told = Phrase("docsend {docsend}, Python {python}, SQLite {sqlite}, {system}", **facts)
+    told = Message("docsend {docsend}, Python {python}, SQLite {sqlite}, {system}", **facts)
     return Finding("version", "good", told, facts=facts)
 
 
@@ -84,23 +84,23 @@ def _paths(settings: Settings) -> Iterator[Finding]:
     file = settings.config_file
     is_there = os.path.exists(file)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
-    told = Phrase("{file}", file=file) if is_there else Phrase("{file}, which is not there", file=file)
+    told = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
     faults = settings.faults
     if "configuration" in faults:
         # Not what is wrong with it: that could name somebody.
-        cure = Phrase("any other command tells what is wrong with it, docs/configuration.md what it may hold")
-        told = Phrase("{file} cannot be understood", file=file)
+        cure = Message(
+            "any other command tells what is wrong with it, docs/configuration.md what it may hold"
+        )
+        told = Message("{file} cannot be understood", file=file)
         yield Finding("configuration", "bad", told, cure, facts, ExitCode.USAGE)
     elif (fault := faults.get("environment")) is not None:
-        yield Finding(
-            "configuration", "bad", Phrase("{message}", message=fault.message), fault.hint, facts, fault.code
-        )
+        yield Finding("configuration", "bad", fault.message, fault.hint, facts, fault.code)
     elif settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield Finding(
             "configuration",
             "warning",
-            Phrase("{file} has senders' numbers in it, and others can read it", file=file),
-            Phrase("chmod 600 {file}", file=file),
+            Message("{file} has senders' numbers in it, and others can read it", file=file),
+            Message("chmod 600 {file}", file=file),
             facts,
         )
     else:
@@ -118,12 +118,12 @@ def _data(folder: Path) -> Finding:
     except OSError:
         free = 0
     facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(standing, os.W_OK)}
-    told = Phrase("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
+    told = Message("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
     if not standing.is_dir() or not facts["writable"]:
-        cure = Phrase("mend the permissions of {folder}, or set DOCSEND_HOME", folder=standing)
-        return Finding("data", "bad", Phrase("{folder} cannot be written to", folder=folder), cure, facts)
+        cure = Message("mend the permissions of {folder}, or set DOCSEND_HOME", folder=standing)
+        return Finding("data", "bad", Message("{folder} cannot be written to", folder=folder), cure, facts)
     if free < _LEAST_FREE_BYTES:
-        return Finding("data", "warning", told, Phrase("make room: the ledger needs some"), facts)
+        return Finding("data", "warning", told, Message("make room: the ledger needs some"), facts)
     return Finding("data", "good", told, facts=facts)
 
 
@@ -135,11 +135,11 @@ def _catalog(settings: Settings) -> Finding:
         loaded = catalog.load(file)
     except (OSError, catalog.MalformedCatalog):
         fetch, install = (
-            Phrase("`docsend catalog --update` fetches it anew"),
-            Phrase("install docsend again"),
+            Message("`docsend catalog --update` fetches it anew"),
+            Message("install docsend again"),
         )
         cure = fetch if is_own else install
-        told = Phrase("{file} cannot be read", file=file)
+        told = Message("{file} cannot be read", file=file)
         return Finding("catalog", "bad", told, cure, facts)
     version = loaded.version
     age = _days_since(version)
@@ -147,12 +147,12 @@ def _catalog(settings: Settings) -> Finding:
     if settings.catalog_file is not None:
         facts["one_exchange_bytes"] = OneExchange.of(loaded, settings.catalog_file).most_bytes
     told = (
-        Phrase("the service's, of {version}", version=version)
+        Message("the service's, of {version}", version=version)
         if is_own
-        else Phrase("the bundled one, of {version}", version=version)
+        else Message("the bundled one, of {version}", version=version)
     )
     if age is not None and age > _OLD_CATALOG_DAYS:
-        cure = Phrase("`docsend catalog --update` asks the service for a newer one")
+        cure = Message("`docsend catalog --update` asks the service for a newer one")
         return Finding("catalog", "warning", told, cure, facts)
     return Finding("catalog", "good", told, facts=facts)
 
@@ -168,43 +168,43 @@ def _days_since(version: str) -> int | None:
 def _ledger(file: Path) -> Finding:
     """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
     if not os.path.exists(file):  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
-        told = Phrase("{file}, which the first send makes", file=file)
+        told = Message("{file}, which the first send makes", file=file)
         return Finding("ledger", "good", told, facts={"file": str(file), "exists": False})
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
     if not os.access(file, os.R_OK | os.W_OK):
-        told = Phrase("{file} cannot be read and written", file=file)
-        return Finding("ledger", "bad", told, Phrase("mend its permissions, or its owner"), facts)
+        told = Message("{file} cannot be read and written", file=file)
+        return Finding("ledger", "bad", told, Message("mend its permissions, or its owner"), facts)
     if not facts["bytes"]:
-        return Finding("ledger", "good", Phrase("{file}, empty yet", file=file), facts=facts)
+        return Finding("ledger", "good", Message("{file}, empty yet", file=file), facts=facts)
     journal = file.with_name(f"{file.name}-journal")
     if journal.exists() and journal.stat().st_size:
-        told = Phrase("{file} is being written, or was when its writer was killed", file=file)
-        return Finding("ledger", "warning", told, Phrase("the next command that uses it mends it"), facts)
+        told = Message("{file} is being written, or was when its writer was killed", file=file)
+        return Finding("ledger", "warning", told, Message("the next command that uses it mends it"), facts)
     return _health(file, facts)
 
 
 def _health(file: Path, facts: dict[str, Any]) -> Finding:
     """Look into a ledger that nobody writes now."""
-    restore = Phrase("keep the file, and restore it from a copy; without it something could be sent twice")
+    restore = Message("keep the file, and restore it from a copy; without it something could be sent twice")
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
         with contextlib.closing(connection):
             (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             counts = dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))
     except sqlite3.OperationalError as error:
-        told = Phrase("{file} cannot be looked at: {reason}", file=file, reason=error)
-        return Finding("ledger", "warning", told, Phrase("does another docsend use it? look again"), facts)
+        told = Message("{file} cannot be looked at: {reason}", file=file, reason=error)
+        return Finding("ledger", "warning", told, Message("does another docsend use it? look again"), facts)
     except (sqlite3.Error, OSError) as error:
-        told = Phrase("{file} cannot be used: {reason}", file=file, reason=error)
+        told = Message("{file} cannot be used: {reason}", file=file, reason=error)
         return Finding("ledger", "bad", told, restore, facts)
     facts |= {"health": health, "states": counts}
     if health != "ok":
-        told = Phrase("{file} is damaged: {reason}", file=file, reason=health)
+        told = Message("{file} is damaged: {reason}", file=file, reason=health)
         return Finding("ledger", "bad", told, restore, facts)
     total = sum(counts.values())
-    told = Phrase.counted("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
+    told = Message.plural("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
     if unfinished := sum(counts.get(state, 0) for state in ("planned", "open", "sending")):
-        told = Phrase.counted(
+        told = Message.plural(
             "{file}, 1 submission, unfinished",
             "{file}, {count:,} submissions, {unfinished:,} of them unfinished",
             total,
@@ -215,7 +215,7 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
             "ledger",
             "warning",
             told,
-            Phrase("`docsend receipts resume` finishes what the service knows of, and names the rest"),
+            Message("`docsend receipts resume` finishes what the service knows of, and names the rest"),
             facts,
         )
     return Finding("ledger", "good", told, facts=facts)
@@ -230,10 +230,10 @@ def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
         backend = Booklets(backend=settings.keyring_backend).backend
         is_signed_in = vault().credentials() is not None if settings.endpoint else None
     except DocsendError as error:
-        cure = Phrase(
+        cure = Message(
             "only the personal service and employers' senders need one: {cure}", cure=error.hint or ""
         )
-        told = Phrase("{message}", message=error.message)
+        told = error.message
         return Finding("keyring", "warning", told, cure, {"used": True, "backend": None})
     took = time.monotonic() - began
     facts = {
@@ -242,11 +242,11 @@ def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
         "milliseconds": round(took * 1000),
         "signed_in": is_signed_in,
     }
-    told = Phrase(
+    told = Message(
         "{backend}, answers in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
     )
     if took > _SLOW_KEYRING_S:
-        return Finding("keyring", "warning", told, Phrase("it is slow: is it waiting for somebody?"), facts)
+        return Finding("keyring", "warning", told, Message("it is slow: is it waiting for somebody?"), facts)
     return Finding("keyring", "good", told, facts=facts)
 
 
@@ -254,14 +254,14 @@ def _password_file(file: Path, *, has_code: bool) -> Finding:
     """Look whether the password is there for its owner alone; what it is, nobody is told."""
     facts = {"used": False}
     if not has_code:
-        told = Phrase("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
-        return Finding("keyring", "bad", told, Phrase("set both, or none"), facts, ExitCode.USAGE)
+        told = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
+        return Finding("keyring", "bad", told, Message("set both, or none"), facts, ExitCode.USAGE)
     try:
         read_password_file(file)
     except DocsendError as error:
-        told = Phrase("{message}", message=error.message)
+        told = error.message
         return Finding("keyring", "bad", told, error.hint, facts, error.code)
-    told = Phrase("not used for the sign-in: the password is in {file}", file=file)
+    told = Message("not used for the sign-in: the password is in {file}", file=file)
     return Finding("keyring", "good", told, facts=facts)
 
 
@@ -277,10 +277,12 @@ def _terminal(settings: Settings) -> Finding:
         "dumb": settings.has_dumb_terminal,
         "language": settings.language,
     }
-    what = Phrase("no terminal")
+    what = Message("no terminal")
     if facts["stdout"]:
-        what = Phrase("a terminal that cannot draw") if facts["dumb"] else Phrase("a terminal that can draw")
-    told = Phrase(
+        what = (
+            Message("a terminal that cannot draw") if facts["dumb"] else Message("a terminal that can draw")
+        )
+    told = Message(
         "{what}, {columns} columns, encoding {encoding}, language {language}",
         what=what,
         columns=columns,
@@ -288,7 +290,7 @@ def _terminal(settings: Settings) -> Finding:
         language=settings.language,
     )
     if encoding.replace("-", "") not in ("utf8", "none"):
-        cure = Phrase("Hebrew comes out as escapes: use a UTF-8 locale, or set PYTHONUTF8=1")
+        cure = Message("Hebrew comes out as escapes: use a UTF-8 locale, or set PYTHONUTF8=1")
         return Finding("terminal", "warning", told, cure, facts)
     return Finding("terminal", "good", told, facts=facts)
 
@@ -303,23 +305,23 @@ def _is_terminal(stream: Any) -> bool:  # noqa: ANN401 - a stream, or None
 def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
     endpoint = settings.endpoint
     if (fault := settings.faults.get("service")) is not None:
-        told = Phrase("{message}", message=fault.message)
+        told = fault.message
         yield Finding("service", "bad", told, fault.hint, {"address": None}, fault.code)
         return
     if endpoint is None and "configuration" in settings.faults:
-        told = Phrase("which one is chosen cannot be told")
-        cure = Phrase("mend {file} first", file=settings.config_file)
+        told = Message("which one is chosen cannot be told")
+        cure = Message("mend {file} first", file=settings.config_file)
         yield Finding("service", "warning", told, cure, {"address": None})
         return
     if endpoint is None:
-        cure = Phrase("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
-        yield Finding("service", "warning", Phrase("no service is chosen"), cure, {"address": None})
+        cure = Message("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
+        yield Finding("service", "warning", Message("no service is chosen"), cure, {"address": None})
         return
     proxy = without_password(endpoint.proxy) if endpoint.proxy else None
     facts: dict[str, Any] = {"address": endpoint.name, "proxy": proxy}
     if endpoint.url is None:
         # Not started for this: it would make its folder.
-        yield Finding("service", "good", Phrase("the sandbox, inside the process that uses it"), facts=facts)
+        yield Finding("service", "good", Message("the sandbox, inside the process that uses it"), facts=facts)
         return
     began = time.monotonic()
     try:
@@ -327,13 +329,11 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
             found = service.look()
     except DocsendError as error:
         facts["cause"] = error.cause
-        yield Finding(
-            "service", "bad", Phrase("{message}", message=error.message), error.hint, facts, error.code
-        )
+        yield Finding("service", "bad", error.message, error.hint, facts, error.code)
         return
     facts["milliseconds"] = round((time.monotonic() - began) * 1000)
     facts["catalog"] = found.catalog_version
-    told = Phrase(
+    told = Message(
         "{address} answers in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
     )
     yield Finding("service", "good", told, facts=facts)
@@ -345,15 +345,15 @@ def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
     """Tell how the service was reached: encrypted how, and through which proxy."""
     facts: dict[str, Any] = {"proxy": proxy, "tls": None}
     if tls is None:
-        told = Phrase("http, on this machine") if url.startswith("http:") else Phrase("https, verified")
+        told = Message("http, on this machine") if url.startswith("http:") else Message("https, verified")
         return Finding("network", "good", told, facts=facts)
     facts["tls"] = {"version": tls.version, "issuer": tls.issuer, "expires": tls.expires}
-    told = Phrase(
+    told = Message(
         "{version}, certificate by {issuer}, until {expires}, {proxy}",
         version=tls.version,
         issuer=tls.issuer,
         expires=tls.expires,
-        proxy=Phrase("no proxy") if proxy is None else Phrase("through the proxy {proxy}", proxy=proxy),
+        proxy=Message("no proxy") if proxy is None else Message("through the proxy {proxy}", proxy=proxy),
     )
     return Finding("network", "good", told, facts=facts)
 
@@ -363,13 +363,13 @@ def _clock(stated: str | None) -> Finding:
     try:
         there = parsedate_to_datetime(stated or "")
     except ValueError:
-        return Finding("clock", "good", Phrase("the service does not tell its time"), facts={"skew_s": None})
+        return Finding("clock", "good", Message("the service does not tell its time"), facts={"skew_s": None})
     there = there if there.tzinfo else there.replace(tzinfo=UTC)
     skew = (datetime.now(UTC) - there).total_seconds()
     facts = {"skew_s": round(skew)}
     if abs(skew) <= _MOST_SKEW_S:
-        return Finding("clock", "good", Phrase("agrees with the service's"), facts=facts)
-    told = Phrase("{seconds:.0f} s ahead of the service's", seconds=skew)
+        return Finding("clock", "good", Message("agrees with the service's"), facts=facts)
+    told = Message("{seconds:.0f} s ahead of the service's", seconds=skew)
     if skew < 0:
-        told = Phrase("{seconds:.0f} s behind the service's", seconds=-skew)
-    return Finding("clock", "warning", told, Phrase("set this machine's clock"), facts)
+        told = Message("{seconds:.0f} s behind the service's", seconds=-skew)
+    return Finding("clock", "warning", told, Message("set this machine's clock"), facts)

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from docsend.formats import FORMAT_OF_EXTENSION
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.submission import Document, Problem, UnreadDocument, has_controls
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ def check(
 ) -> tuple[Document, ...]:
     """Hold documents against every rule; give those that could be read, in the order of their names."""
     if not documents:
-        found.append(Problem("documents-missing", Phrase("no document is given"), field="documents"))
+        found.append(Problem("documents-missing", Message("no document is given"), field="documents"))
     most = destination.max_documents if destination else None
     if most is not None and len(documents) > most:
-        message = Phrase(
+        message = Message(
             "{count} documents are given, {destination} takes {most}",
             count=len(documents),
             destination=destination.code if destination else "",
             most=most,
         )
-        hint = Phrase("send the rest in a second submission")
+        hint = Message("send the rest in a second submission")
         found.append(Problem("too-many-documents", message, hint, field="documents"))
     found.extend(_duplicates(documents))
     for document in documents:
@@ -67,13 +67,13 @@ def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Pr
         if same is None:
             first[document.sha256] = document.name
         else:
-            message = Phrase("{name} is the same document as {same}", name=document.name, same=same)
+            message = Message("{name} is the same document as {same}", name=document.name, same=same)
             if same == document.name:
-                message = Phrase("{name} is given twice", name=document.name)
+                message = Message("{name} is given twice", name=document.name)
             yield Problem(
                 "duplicate-document",
                 message,
-                Phrase("give it once"),
+                Message("give it once"),
                 field="documents",
                 document=document.name,
                 path=document.path,
@@ -87,14 +87,14 @@ def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Problem | 
     has_separator = "/" in name or "\\" in name
     if not (has_separator or has_controls(name) or size > at_most_bytes):
         return None
-    message = Phrase("the file name {name!a} has characters that cannot be shown", name=name[:60])
+    message = Message("the file name {name!a} has characters that cannot be shown", name=name[:60])
     if has_separator:
-        message = Phrase(
+        message = Message(
             "the file name {name!a} has a slash or backslash, as if it were a path", name=name[:60]
         )
     elif size > at_most_bytes:
-        message = Phrase("the file name {name!a} is too long", name=name[:60])
-    return Problem("name-not-accepted", message, Phrase("rename the file"), field="documents", document=name)
+        message = Message("the file name {name!a} is too long", name=name[:60])
+    return Problem("name-not-accepted", message, Message("rename the file"), field="documents", document=name)
 
 
 def _format(
@@ -106,8 +106,8 @@ def _format(
     extension = _extension(document.name)
     if extension in destination.formats:
         return None
-    stated = f".{extension}" if extension else Phrase("a file without an extension")
-    message = Phrase(
+    stated = f".{extension}" if extension else Message("a file without an extension")
+    message = Message(
         "{code} does not take {stated}: {name}", code=destination.code, stated=stated, name=document.name
     )
     return Problem(
@@ -121,26 +121,26 @@ def _format(
 
 def _format_cure(
     document: Document | UnreadDocument, extension: str, destination: Destination, catalog: Catalog
-) -> str:
+) -> Message:
     taken = ", ".join(destination.formats)
     content = document.format if isinstance(document, Document) else None
     twins = [name for name in destination.formats if FORMAT_OF_EXTENSION.get(name) == content]
     if content and twins:
-        return Phrase(
+        return Message(
             "its content is {kind}: rename it to end in .{extension}",
             kind=content.upper(),
             extension=twins[0],
         )
     others = [other.code for other in catalog.destinations.values() if extension in other.formats]
     if others:
-        return Phrase(
+        return Message(
             "{code} takes {taken}; `--to {other}` takes {extension}",
             code=destination.code,
             taken=taken,
             other=others[0],
             extension=extension,
         )
-    return Phrase("save it as PDF or as a picture: {code} takes {taken}", code=destination.code, taken=taken)
+    return Message("save it as PDF or as a picture: {code} takes {taken}", code=destination.code, taken=taken)
 
 
 def _extension(name: str) -> str:
@@ -151,25 +151,25 @@ def _extension(name: str) -> str:
 _UNREAD = {
     "not-found": (
         "document-not-found",
-        Phrase("there is no file {name}"),
-        Phrase("look at the path and its spelling"),
+        Message("there is no file {name}"),
+        Message("look at the path and its spelling"),
     ),
     "directory": (
         "not-a-regular-file",
-        Phrase("{name} is a folder"),
-        Phrase("give the files in it; submissions have no folders"),
+        Message("{name} is a folder"),
+        Message("give the files in it; submissions have no folders"),
     ),
     "not-regular": (
         "not-a-regular-file",
-        Phrase("{name} is a pipe, socket or device, not a file"),
-        Phrase("give a file"),
+        Message("{name} is a pipe, socket or device, not a file"),
+        Message("give a file"),
     ),
     "unreadable": (
         "unreadable-document",
-        Phrase("{name} cannot be read"),
-        Phrase("look at its permissions and at the disk"),
+        Message("{name} cannot be read"),
+        Message("look at its permissions and at the disk"),
     ),
-    "empty": ("empty-document", Phrase("{name} is empty, it has 0 bytes"), Phrase("scan or save it again")),
+    "empty": ("empty-document", Message("{name} is empty, it has 0 bytes"), Message("scan or save it again")),
 }
 
 
@@ -177,7 +177,9 @@ def _unread(document: UnreadDocument, destination: Destination | None, catalog: 
     if document.reason == "too-large":
         return _too_large(document, destination, catalog)
     code, message, hint = _UNREAD[document.reason]
-    return Problem(code, message.about(name=document.name), hint, field="documents", document=document.name)
+    return Problem(
+        code, message.with_values(name=document.name), hint, field="documents", document=document.name
+    )
 
 
 def _too_large(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
@@ -185,8 +187,8 @@ def _too_large(document: UnreadDocument, destination: Destination | None, catalo
     size = document.size or 0
     roomiest = max(catalog.destinations.values(), key=lambda known: known.max_document_bytes)
     limit = (destination or roomiest).max_document_bytes
-    where = destination.code if destination else Phrase("every destination")
-    message = Phrase(
+    where = destination.code if destination else Message("every destination")
+    message = Message(
         "{name} has {size:,} bytes, {where} takes {limit_in_words} ({limit:,} bytes)",
         name=document.name,
         size=size,
@@ -194,9 +196,9 @@ def _too_large(document: UnreadDocument, destination: Destination | None, catalo
         limit_in_words=in_words(limit),
         limit=limit,
     )
-    hint = Phrase("scan it at a lower resolution (300 dpi, black and white) or in two parts")
+    hint = Message("scan it at a lower resolution (300 dpi, black and white) or in two parts")
     if size <= roomiest.max_document_bytes:
-        hint = Phrase(
+        hint = Message(
             "the {where} destination takes {limit_in_words}; `--to {code}` takes {more}",
             where=where,
             limit_in_words=in_words(limit),
@@ -209,7 +211,7 @@ def _too_large(document: UnreadDocument, destination: Destination | None, catalo
 def _near_limit(document: Document, destination: Destination | None) -> Problem | None:
     if destination is None or document.size <= destination.near_document_bytes:
         return None
-    message = Phrase(
+    message = Message(
         '{name} has {size:,} bytes: whether the institute\'s "{limit_in_words}" means {less:,} bytes or '
         "{more:,} is not public",
         name=document.name,
@@ -218,27 +220,27 @@ def _near_limit(document: Document, destination: Destination | None) -> Problem 
         less=destination.near_document_bytes,
         more=destination.max_document_bytes,
     )
-    hint = Phrase("a smaller file is safe")
+    hint = Message("a smaller file is safe")
     return Problem(
         "size-near-limit", message, hint, severity="warning", field="documents", document=document.name
     )
 
 
 _KINDS = {
-    "jpeg": Phrase("a JPEG picture"),
-    "tiff": Phrase("a TIFF picture"),
-    "png": Phrase("a PNG picture"),
-    "bmp": Phrase("a BMP picture"),
-    "pdf": Phrase("a PDF"),
-    "bigtiff": Phrase("a BigTIFF picture"),
-    "gif": Phrase("a GIF picture"),
-    "webp": Phrase("a WebP picture"),
-    "heic": Phrase("a HEIC photo"),
-    "zip": Phrase("a ZIP file or an Office document"),
-    "msoffice": Phrase("an Office document"),
-    "rtf": Phrase("an RTF text"),
-    "html": Phrase("a web page"),
-    None: Phrase("something else"),
+    "jpeg": Message("a JPEG picture"),
+    "tiff": Message("a TIFF picture"),
+    "png": Message("a PNG picture"),
+    "bmp": Message("a BMP picture"),
+    "pdf": Message("a PDF"),
+    "bigtiff": Message("a BigTIFF picture"),
+    "gif": Message("a GIF picture"),
+    "webp": Message("a WebP picture"),
+    "heic": Message("a HEIC photo"),
+    "zip": Message("a ZIP file or an Office document"),
+    "msoffice": Message("an Office document"),
+    "rtf": Message("an RTF text"),
+    "html": Message("a web page"),
+    None: Message("something else"),
 }
 
 
@@ -246,7 +248,7 @@ def _content(document: Document) -> Problem | None:
     """The content is what the extension says, is whole, and opens without a password."""
     promised = FORMAT_OF_EXTENSION.get(_extension(document.name))
     if promised is not None and promised != document.format:
-        message = Phrase(
+        message = Message(
             "{name} is not {promised}, its content is {found}",
             name=document.name,
             promised=_KINDS[promised],
@@ -254,26 +256,26 @@ def _content(document: Document) -> Problem | None:
         )
         same = next((name for name, kind in FORMAT_OF_EXTENSION.items() if kind == document.format), None)
         hint = (
-            Phrase("rename it to end in .{same}", same=same)
+            Message("rename it to end in .{same}", same=same)
             if same
-            else Phrase("open it and save or export it as PDF")
+            else Message("open it and save or export it as PDF")
         )
         if document.format is None:
-            hint = Phrase("it may be damaged: open it, and save or scan it again")
+            hint = Message("it may be damaged: open it, and save or scan it again")
         return Problem("content-mismatch", message, hint, field="documents", document=document.name)
     if document.defect == "encrypted":
-        message = Phrase(
+        message = Message(
             "{name} is an encrypted PDF, which a clerk cannot open without its password", name=document.name
         )
-        hint = Phrase("print it to a new PDF without a password")
+        hint = Message("print it to a new PDF without a password")
         return Problem("encrypted-pdf", message, hint, field="documents", document=document.name)
     if document.defect == "damaged":
-        message = Phrase("{name} is damaged or cut short", name=document.name)
-        hint = Phrase("copy, save or scan it again; a download may have broken off")
+        message = Message("{name} is damaged or cut short", name=document.name)
+        hint = Message("copy, save or scan it again; a download may have broken off")
         return Problem("damaged-document", message, hint, field="documents", document=document.name)
     return None
 
 
-def in_words(limit: int) -> Phrase:
+def in_words(limit: int) -> Message:
     """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
-    return Phrase("{size:g} MB", size=limit / 2**20)
+    return Message("{size:g} MB", size=limit / 2**20)

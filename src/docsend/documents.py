@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from docsend import disk, formats
 from docsend.errors import FaultySubmission
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.submission import Document, Problem, UnreadDocument
 
 if TYPE_CHECKING:
@@ -122,8 +122,10 @@ def content(document: Document) -> bytes:
         return found
     problem = Problem(
         "document-changed",
-        Phrase("{name} was changed, moved or removed while it was being sent", name=document.name),
-        Phrase("run the same command again: it is checked anew, and nothing of this submission was received"),
+        Message("{name} was changed, moved or removed while it was being sent", name=document.name),
+        Message(
+            "run the same command again: it is checked anew, and nothing of this submission was received"
+        ),
         field="documents",
         document=document.name,
     )

@@ -18,7 +18,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from docsend.language import Phrase
+from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,18 +42,18 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-EXIT_MEANINGS: dict[ExitCode, str] = {
-    ExitCode.RECEIVED: Phrase("received (also if it had been received before), or checked clean"),
-    ExitCode.BUG: Phrase("a bug in docsend"),
-    ExitCode.USAGE: Phrase("usage: the command line or the settings cannot be understood"),
-    ExitCode.FAULTY: Phrase("faulty: the checks failed, nothing was received"),
-    ExitCode.SIGN_IN: Phrase("sign-in needed or refused"),
-    ExitCode.REFUSED: Phrase("refused by the service"),
-    ExitCode.UNFINISHED: Phrase("unfinished: nothing lost, run the same command again"),
-    ExitCode.SOME_ROWS: Phrase("batch: some rows not received"),
-    ExitCode.LOCAL: Phrase("ledger, keyring or disk failed"),
-    ExitCode.INTERRUPTED: Phrase("interrupted (Ctrl-C)"),
-    ExitCode.TERMINATED: Phrase("terminated (SIGTERM)"),
+EXIT_MEANINGS: dict[ExitCode, Message] = {
+    ExitCode.RECEIVED: Message("received (also if it had been received before), or checked clean"),
+    ExitCode.BUG: Message("a bug in docsend"),
+    ExitCode.USAGE: Message("usage: the command line or the settings cannot be understood"),
+    ExitCode.FAULTY: Message("faulty: the checks failed, nothing was received"),
+    ExitCode.SIGN_IN: Message("sign-in needed or refused"),
+    ExitCode.REFUSED: Message("refused by the service"),
+    ExitCode.UNFINISHED: Message("unfinished: nothing lost, run the same command again"),
+    ExitCode.SOME_ROWS: Message("batch: some rows not received"),
+    ExitCode.LOCAL: Message("ledger, keyring or disk failed"),
+    ExitCode.INTERRUPTED: Message("interrupted (Ctrl-C)"),
+    ExitCode.TERMINATED: Message("terminated (SIGTERM)"),
 }
 
 
@@ -71,13 +71,13 @@ class DocsendError(Exception):
 
     def __init__(
         self,
-        message: str,
-        hint: str | None = None,
+        message: Message,
+        hint: Message | None = None,
         problems: Iterable[Problem] = (),
         *,
         cause: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(ENGLISH.render(message))
         self.message = message
         self.hint = hint
         self.problems = tuple(problems)
@@ -101,14 +101,14 @@ class FaultySubmission(DocsendError):
         """Give the error for what a check found."""
         problems = tuple(problems)
         errors = sum(problem.is_error for problem in problems)
-        message = Phrase.counted("1 problem, nothing was sent", "{count} problems, nothing was sent", errors)
+        message = Message.plural("1 problem, nothing was sent", "{count} problems, nothing was sent", errors)
         return cls(message, problems=problems)
 
     @classmethod
     def of_manifest(cls, problems: Iterable[Problem]) -> FaultySubmission:
         """Give the error for a manifest that cannot be understood as a whole."""
         problems = tuple(problems)
-        message = Phrase.counted(
+        message = Message.plural(
             "the manifest: 1 problem, nothing was sent",
             "the manifest: {count} problems, nothing was sent",
             len(problems),
@@ -145,12 +145,12 @@ class Interrupted(DocsendError):
 
     @classmethod
     def by(
-        cls, stop: KeyboardInterrupt, message: str = Phrase("interrupted"), hint: str | None = None
+        cls, stop: KeyboardInterrupt, message: Message | None = None, hint: Message | None = None
     ) -> Interrupted:
         """Give the error for what a signal raised."""
-        return cls(message, hint, terminated=isinstance(stop, Terminated))
+        return cls(message or Message("interrupted"), hint, terminated=isinstance(stop, Terminated))
 
-    def __init__(self, message: str, hint: str | None = None, *, terminated: bool = False) -> None:
+    def __init__(self, message: Message, hint: Message | None = None, *, terminated: bool = False) -> None:
         super().__init__(message, hint)
         self.terminated = terminated
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from docsend import rules
-from docsend.language import Label, Phrase
+from docsend.i18n import LocalizedName, Message
 from docsend.submission import EMPLOYER_KINDS, masked
 
 if TYPE_CHECKING:
@@ -21,31 +21,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docsend.catalog import Catalog, Destination, Entry
+    from docsend.i18n import Shown
     from docsend.senders import Senders
     from docsend.submission import Document, Problem, Submission, UnreadDocument
 
-    Judge = Callable[[str], "Phrase | str | None"]
+    Judge = Callable[[str], "Message | None"]
 
 # What each question is called, by the field of the submission that it fills.
 _QUESTIONS = {
-    "to": Phrase("destination"),
-    "sender": Phrase("sender"),
-    "id_number": Phrase("id number of the insured person"),
-    "employer_kind": Phrase("kind of employer file"),
-    "employer_file": Phrase("the employer's file number"),
-    "booklet": Phrase("the booklet's identification number"),
-    "mobile": Phrase("the employer's mobile number"),
-    "subject": Phrase("subject"),
-    "category": Phrase("category"),
-    "type": Phrase("document type"),
-    "branch": Phrase("branch"),
-    "remark": Phrase("remark, optional"),
-    "documents": Phrase("document"),
+    "to": Message("destination"),
+    "sender": Message("sender"),
+    "id_number": Message("id number of the insured person"),
+    "employer_kind": Message("kind of employer file"),
+    "employer_file": Message("the employer's file number"),
+    "booklet": Message("the booklet's identification number"),
+    "mobile": Message("the employer's mobile number"),
+    "subject": Message("subject"),
+    "category": Message("category"),
+    "type": Message("document type"),
+    "branch": Message("branch"),
+    "remark": Message("remark, optional"),
+    "documents": Message("document"),
 }
 _KINDS = {
-    "deduction": Phrase("a deduction file, 9 digits"),
-    "household": Phrase("somebody who employs in the household"),
-    "building-committee": Phrase("the committee of a building"),
+    "deduction": Message("a deduction file, 9 digits"),
+    "household": Message("somebody who employs in the household"),
+    "building-committee": Message("the committee of a building"),
 }
 _SECRET = ("booklet",)
 _HIDDEN = "…"
@@ -60,22 +61,22 @@ class Choice:
     """One of the answers to a question: what is kept, and what a person reads beside it."""
 
     code: str
-    label: str
+    label: Shown
     entry: tuple[str, Entry] | None = None
 
 
 class Asker(Protocol):
     """Somebody who can be asked. Each raises KeyboardInterrupt when the person has had enough."""
 
-    def choose(self, question: Phrase, choices: Sequence[Choice], default: str | None = None) -> str:
+    def choose(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
         """Have one of the choices taken; give its code."""
 
     def write(
-        self, question: Phrase, judge: Judge, *, optional: bool = False, secret: bool = False
+        self, question: Message, judge: Judge, *, optional: bool = False, secret: bool = False
     ) -> str | None:
         """Have a text written for which `judge` has no fault to tell; None if it is left open."""
 
-    def files(self, question: Phrase) -> list[str]:
+    def files(self, question: Message) -> list[str]:
         """Have the name of a file written that is there."""
 
 
@@ -134,7 +135,7 @@ def _whom(stated: Submission, catalog: Catalog, asker: Asker, senders: Senders) 
     kind = catalog.destinations[stated.to or ""].identity
     known = senders.of_kind(kind)
     if known:
-        nobody = Choice("-", Phrase("somebody else"))
+        nobody = Choice("-", Message("somebody else"))
         choices = [*(Choice(name, each.masked) for name, each in known.items()), nobody]
         name = asker.choose(_QUESTIONS["sender"], choices)
         if name != nobody.code:
@@ -178,7 +179,7 @@ def _fitting(stated: Submission, catalog: Catalog) -> Sequence[Entry]:
 def _options(stated: Submission, catalog: Catalog, asker: Asker) -> Submission:
     """Ask for what may be left open: the branch and a remark."""
     if stated.branch is None and catalog.destinations[stated.to or ""].takes_branch:
-        by_residence = Choice("-", Phrase("the service chooses, by residence"))
+        by_residence = Choice("-", Message("the service chooses, by residence"))
         choices = [by_residence, *_choices("branch", tuple(catalog.branches.values()))]
         branch = asker.choose(_QUESTIONS["branch"], choices, by_residence.code)
         stated = stated if branch == by_residence.code else _set(stated, "branch", branch)
@@ -189,14 +190,17 @@ def _options(stated: Submission, catalog: Catalog, asker: Asker) -> Submission:
 
 
 def _choices(kind: str, entries: Sequence[Entry]) -> list[Choice]:
-    seen = {entry.code: Choice(entry.code, Label(entry.labels), (kind, entry)) for entry in reversed(entries)}
+    seen = {
+        entry.code: Choice(entry.code, LocalizedName(entry.labels), (kind, entry))
+        for entry in reversed(entries)
+    }
     return list(reversed(seen.values()))
 
 
 def _judge(field: str, stated: Submission, catalog: Catalog) -> Judge:
     """Give a check of what is being written: the very rules that the whole submission is held against."""
 
-    def judge(answer: str) -> Phrase | str | None:
+    def judge(answer: str) -> Message | None:
         checked = rules.check(_set(stated, field, answer), catalog)
         problems: Sequence[Problem] = checked.problems if isinstance(checked, rules.Faulty) else ()
         for problem in problems:

@@ -22,22 +22,22 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from docsend import disk
 from docsend.errors import LocalFailure
-from docsend.language import Phrase
+from docsend.i18n import Message
+from docsend.states import IN_WORDS, STATES
 from docsend.submission import Document, PlannedSubmission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from docsend.states import State
     from docsend.submission import CheckedSubmission, Receipt
 
 _T = TypeVar("_T")
-State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
-STATES: tuple[State, ...] = get_args(State)
 # From where each state can be reached; `planned` is a beginning, and follows `refused`, too.
 _BEFORE: dict[State, tuple[State, ...]] = {
     "planned": ("sending",),
@@ -337,11 +337,11 @@ class Ledger:
         others = {key: (self.find(service, key), received[key]) for key in self._moved(moves)}
         return {
             key: LocalFailure(
-                Phrase(
+                Message(
                     "the service gave a receipt for what this ledger holds as {state}",
-                    state=known.state if known else "unknown",
+                    state=IN_WORDS[known.state] if known else Message("unknown"),
                 ),
-                Phrase("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
+                Message("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
             )
             for key, (known, receipt) in others.items()
             if known is None or known.receipt != receipt.body
@@ -454,13 +454,13 @@ class Ledger:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version > _VERSION:
             raise LocalFailure(
-                Phrase("the ledger {file} was written by a newer docsend", file=self._file),
-                Phrase("update docsend on this machine"),
+                Message("the ledger {file} was written by a newer docsend", file=self._file),
+                Message("update docsend on this machine"),
             )
         if version == 1:
             raise LocalFailure(
-                Phrase("the ledger {file} was written by an unreleased docsend", file=self._file),
-                Phrase("move it aside: it is not read any more"),
+                Message("the ledger {file} was written by an unreleased docsend", file=self._file),
+                Message("move it aside: it is not read any more"),
             )
         if version < _VERSION:
             with self._transaction() as connection:
@@ -489,8 +489,8 @@ class Ledger:
             yield
         except (sqlite3.Error, OSError) as error:
             raise LocalFailure(
-                Phrase("the ledger {file} cannot be used: {reason}", file=self._file, reason=_reason(error)),
-                Phrase(
+                Message("the ledger {file} cannot be used: {reason}", file=self._file, reason=_reason(error)),
+                Message(
                     "something could be sent twice without it: make room or mend its permissions, then run "
                     "the same command again"
                 ),

@@ -19,7 +19,7 @@ from docsend.cells import NUMBERS, are_clean, clean, no_texts, text_of, undamage
 from docsend.columns import COLUMNS, REPORT_COLUMNS, column, column_twice, columns_of, unknown_column
 from docsend.errors import FaultySubmission
 from docsend.folder import Folder
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.submission import Problem, Submission
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Manifest:
     def __init__(
         self,
         folder: Path,
-        described: str,
+        described: Message,
         columns: tuple[str, ...],
         defaults: Defaults,
         lines: Callable[[], Iterator[Line]],
@@ -112,8 +112,8 @@ class Manifest:
                 problems.append(
                     Problem(
                         "path-outside",
-                        Phrase("{pattern} lies outside the manifest's folder", pattern=pattern[:100]),
-                        Phrase("move it there, or say --allow-outside"),
+                        Message("{pattern} lies outside the manifest's folder", pattern=pattern[:100]),
+                        Message("move it there, or say --allow-outside"),
                         field="documents",
                         row=row.number,
                     )
@@ -141,24 +141,24 @@ def read(
     path = Path(name)
     content = standard_input() if name == "-" else tables.content(path)
     folder = Path() if name == "-" else path.parent
-    shown = Phrase("standard input") if name == "-" else path.name
+    shown = Message("standard input") if name == "-" else Message.verbatim(path.name)
     if len(content) > tables.MOST_BYTES:
-        message = Phrase("{shown} has more than {most} MB", shown=shown, most=tables.MOST_BYTES // 2**20)
-        raise FaultySubmission.of_manifest([Problem("manifest-too-large", message, Phrase("split it"))])
+        message = Message("{shown} has more than {most} MB", shown=shown, most=tables.MOST_BYTES // 2**20)
+        raise FaultySubmission.of_manifest([Problem("manifest-too-large", message, Message("split it"))])
     if content.startswith(b"PK\x03\x04"):
-        return _of_table(folder, Phrase("{name}: Excel", name=shown), tables.of_excel(content), said)
+        return _of_table(folder, Message("{name}: Excel", name=shown), tables.of_excel(content), said)
     text, encoding = tables.decoded(content, shown)
     if text.lstrip().startswith("{"):
         return Manifest(
             folder,
-            Phrase("{name}: JSON Lines, {encoding}", name=shown, encoding=encoding),
+            Message("{name}: JSON Lines, {encoding}", name=shown, encoding=encoding),
             COLUMNS,
             said,
             lambda: _json_lines(text),
             lambda line: _json_row(line, said),
         )
     separator = tables.separator(text)
-    described = Phrase(
+    described = Message(
         "{name}: {encoding}, separated by {separator}",
         name=shown,
         encoding=encoding,
@@ -179,7 +179,7 @@ def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...
 
 
 def _of_table(
-    folder: Path, described: str, table: Callable[[], Iterator[TableRow]], defaults: Defaults
+    folder: Path, described: Message, table: Callable[[], Iterator[TableRow]], defaults: Defaults
 ) -> Manifest:
     columns = columns_of(*next(_filled(table()), (1, [])))
 
@@ -211,14 +211,14 @@ def _filled(table: Iterator[TableRow]) -> Iterator[TableRow]:
 def _misfits(number: int, cells: Sequence[str], columns: Sequence[str]) -> list[Problem]:
     problems: list[Problem] = []
     if any(cell.strip() for cell in cells[len(columns) :]):
-        message = Phrase(
+        message = Message(
             "the row has {count} cells, its head has {columns}", count=len(cells), columns=len(columns)
         )
-        hint = Phrase("a separator inside a text needs quotation marks around the text")
+        hint = Message("a separator inside a text needs quotation marks around the text")
         problems.append(Problem("row-malformed", message, hint, row=number))
     if "status" in columns and len(cells) < len(columns):
-        message = Phrase("the row is cut short: whoever wrote this report was killed")
-        hint = Phrase("send the manifest itself again")
+        message = Message("the row is cut short: whoever wrote this report was killed")
+        hint = Message("send the manifest itself again")
         problems.append(Problem("row-malformed", message, hint, row=number))
     return problems
 
@@ -240,12 +240,12 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
     try:
         raw = json.loads(text, object_pairs_hook=_no_twins)
     except (ValueError, RecursionError) as error:
-        message = Phrase("the row is not JSON")
+        message = Message("the row is not JSON")
         if isinstance(error, _Twins):
-            message = Phrase("the row has a member twice")
-        return _unread(number, message, Phrase("one object a line"))
+            message = Message("the row has a member twice")
+        return _unread(number, message, Message("one object a line"))
     if not isinstance(raw, dict):
-        return _unread(number, Phrase("the row is not a JSON object"), Phrase("one object a line"))
+        return _unread(number, Message("the row is not a JSON object"), Message("one object a line"))
     problems: list[Problem] = []
     cells: dict[str, str] = {}
     for key, value in raw.items():
@@ -263,10 +263,10 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
         ):
             cells[name] = clean(text_of(value))
         else:
-            message = Phrase("{name} is neither a text nor a whole number", name=name)
+            message = Message("{name} is neither a text nor a whole number", name=name)
             problems.append(
                 Problem(
-                    "row-malformed", message, Phrase("write it in quotation marks"), field=name, row=number
+                    "row-malformed", message, Message("write it in quotation marks"), field=name, row=number
                 )
             )
     return _row(number, cells, defaults, problems)
@@ -275,8 +275,8 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
 def _list_of_documents(paths: list[Any], number: int, problems: list[Problem]) -> str:
     if all(isinstance(path, str) and ";" not in path for path in paths):
         return ";".join(paths)
-    message = Phrase("documents is not a list of paths without semicolons")
-    hint = Phrase("a semicolon separates paths in tables and reports: rename the file")
+    message = Message("documents is not a list of paths without semicolons")
+    hint = Message("a semicolon separates paths in tables and reports: rename the file")
     problems.append(Problem("row-malformed", message, hint, field="documents", row=number))
     return ""
 
@@ -292,7 +292,7 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _unread(number: int, message: str, hint: str) -> Row:
+def _unread(number: int, message: Message, hint: Message) -> Row:
     return Row(number, {}, Submission(), (), (Problem("row-malformed", message, hint, row=number),))
 
 

@@ -11,7 +11,7 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend import crew
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.submission import CheckedSubmission, Problem
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class _Doubles:
 def _duplicate(row: int, first: int) -> Problem:
     return Problem(
         "duplicate-row",
-        Phrase("the row says the same as row {first}", first=first),
-        Phrase("remove one of them; if both are meant, give each its own reference"),
+        Message("the row says the same as row {first}", first=first),
+        Message("remove one of them; if both are meant, give each its own reference"),
         row=row,
     )
 
@@ -130,8 +130,8 @@ def _duplicate(row: int, first: int) -> Problem:
 def _shared(row: int, name: str, first: int) -> Problem:
     return Problem(
         "document-in-two-rows",
-        Phrase("{name} is in row {first}, too", name=name, first=first),
-        Phrase("if it belongs to both, all is well"),
+        Message("{name} is in row {first}, too", name=name, first=first),
+        Message("if it belongs to both, all is well"),
         severity="warning",
         field="documents",
         document=name,

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from docsend.language import Phrase, joined
+from docsend.i18n import Message, joined
 from docsend.streams import safe
 from docsend.watchers import arrived, trying_again
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from docsend.language import Reader
+    from docsend.i18n import Translator
     from docsend.service.client import Pause
     from docsend.submission import Document
     from docsend.watchers import RowProgress, Told
@@ -39,7 +39,7 @@ _DRAWN_S = 0.1  # how often rows are told: to draw each would take longer than t
 class _PausingProgress(Progress):
     """Progress with a line below it that counts a pause down, and goes when the pause is over."""
 
-    reader: Reader
+    translator: Translator
     _pause: Pause | None = None
     _ends = 0.0
 
@@ -53,15 +53,17 @@ class _PausingProgress(Progress):
             gone = self._pause.seconds - left
             now = self._pause._replace(patience_left_s=self._pause.patience_left_s - gone)
             line = trying_again(now, math.ceil(left))
-            yield Text(self.reader.text(line, safe=safe, isolated=True))
+            yield Text(self.translator.render(line, safe=safe, isolated=True))
 
 
 class _Bar:
-    def __init__(self, progress: _PausingProgress, documents: Sequence[Document], reader: Reader) -> None:
+    def __init__(
+        self, progress: _PausingProgress, documents: Sequence[Document], translator: Translator
+    ) -> None:
         self._progress = progress
-        self._reader = reader
+        self._translator = translator
         total = sum(document.size for document in documents)
-        self._task = progress.add_task(reader.text(Phrase("declaring")), total=total)
+        self._task = progress.add_task(translator.render(Message("declaring")), total=total)
         self._left = dict.fromkeys((document.sha256 for document in documents), 0)  # bytes of each
         self._documents = documents
         self.waiting = progress.waiting
@@ -83,12 +85,12 @@ class _Bar:
         for document in documents:
             self.arrived(document)
 
-    def _print(self, line: Phrase) -> None:
-        self._progress.console.print(Text(self._reader.text(line, safe=safe, isolated=True)))
+    def _print(self, line: Message) -> None:
+        self._progress.console.print(Text(self._translator.render(line, safe=safe, isolated=True)))
 
 
 @contextlib.contextmanager
-def bar(documents: Sequence[Document], reader: Reader) -> Iterator[_Bar]:
+def bar(documents: Sequence[Document], translator: Translator) -> Iterator[_Bar]:
     """Draw on stderr while the block runs; give the watcher that moves the bar."""
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
@@ -101,20 +103,22 @@ def bar(documents: Sequence[Document], reader: Reader) -> Iterator[_Bar]:
         expand=True,
         redirect_stdout=False,  # results go where they are meant to go, also into a file
     )
-    progress.reader = reader
+    progress.translator = translator
     with progress:
-        yield _Bar(progress, documents, reader)
+        yield _Bar(progress, documents, translator)
 
 
 class _Rows:
     """How many rows of a batch have ended. Without a total it is drawn only when it is told."""
 
-    def __init__(self, progress: _PausingProgress, told: Told, total: int | None, reader: Reader) -> None:
+    def __init__(
+        self, progress: _PausingProgress, told: Told, total: int | None, translator: Translator
+    ) -> None:
         self._progress = progress
-        self._reader = reader
+        self._translator = translator
         self._total = total
         self._drawn = 0.0
-        self._task = progress.add_task(reader.text(told.heading), total=total, counts="")
+        self._task = progress.add_task(translator.render(told.heading), total=total, counts="")
         self.waiting = progress.waiting
 
     def count(self, done: int, failed: int = 0) -> None:
@@ -123,18 +127,18 @@ class _Rows:
             return
         self._drawn = now
         elapsed = self._progress.tasks[0].elapsed or 0
-        so_far = Phrase("{done:,} rows") if self._total is None else Phrase("{done:,}/{total:,} rows")
-        parts: list[str] = [so_far.about(done=done, total=self._total)]
+        so_far = Message("{done:,} rows") if self._total is None else Message("{done:,}/{total:,} rows")
+        parts: list[Message] = [so_far.with_values(done=done, total=self._total)]
         if failed:
-            parts.append(Phrase("{count:,} not received", count=failed))
+            parts.append(Message("{count:,} not received", count=failed))
         if elapsed > 1:
-            parts.append(Phrase("{rate:,.0f} a second", rate=done / elapsed))
-        counts = self._reader.text(joined(parts), isolated=True)
+            parts.append(Message("{rate:,.0f} a second", rate=done / elapsed))
+        counts = self._translator.render(joined(parts), isolated=True)
         self._progress.update(self._task, completed=done, counts=counts, refresh=self._total is None)
 
 
 @contextlib.contextmanager
-def rows(told: Told, total: int | None, reader: Reader) -> Iterator[RowProgress]:
+def rows(told: Told, total: int | None, translator: Translator) -> Iterator[RowProgress]:
     """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
 
     Without a total it is drawn only when it is told: a thread that draws would keep a crew from beginning.
@@ -150,9 +154,9 @@ def rows(told: Told, total: int | None, reader: Reader) -> Iterator[RowProgress]
         redirect_stdout=False,  # results go where they are meant to go, also into a file
         auto_refresh=total is not None,
     )
-    progress.reader = reader
+    progress.translator = translator
     with progress:
-        yield _Rows(progress, told, total, reader)
+        yield _Rows(progress, told, total, translator)
 
 
 def _shortened(name: str, most: int = 24) -> str:

@@ -18,7 +18,7 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.validation import ValidationError, Validator
 
 from docsend import search
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.streams import safe
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from prompt_toolkit.document import Document
 
     from docsend.guide import Choice, Judge
+    from docsend.i18n import Shown
 
-    Reads = Callable[[str], str]
+    Render = Callable[[Shown], str]
 
 _STYLE = Style.from_dict(
     {
@@ -45,11 +46,11 @@ _STYLE = Style.from_dict(
     }
 )
 _MENU_LINES = 10
-_HOW_TO_CHOOSE = Phrase("type words in any language, or use the arrows; Enter takes, Ctrl-C ends")
-_HOW_TO_WRITE = Phrase("Enter takes, Ctrl-C ends")
-_HOW_TO_SKIP = Phrase("Enter takes, or leaves it open; Ctrl-C ends")
-_NO_CHOICE = Phrase("none of the choices has these words")
-_NO_ANSWER = Phrase("an answer is needed")
+_HOW_TO_CHOOSE = Message("type words in any language, or use the arrows; Enter takes, Ctrl-C ends")
+_HOW_TO_WRITE = Message("Enter takes, Ctrl-C ends")
+_HOW_TO_SKIP = Message("Enter takes, or leaves it open; Ctrl-C ends")
+_NO_CHOICE = Message("none of the choices has these words")
+_NO_ANSWER = Message("an answer is needed")
 
 
 _YES = frozenset({"y", "yes", "o", "oui", "כ", "כן"})
@@ -59,19 +60,19 @@ _NO = frozenset({"n", "no", "non", "ל", "לא"})
 class Terminal:
     """Asks on the terminal of stdin and stderr; an `Asker` for the guide."""
 
-    def __init__(self, reads: Reads) -> None:
-        """Make it for a reader: `reads` puts a phrase into the reader's language."""
-        self._reads = reads
+    def __init__(self, render: Render) -> None:
+        """Make it for a translator: `reads` puts a phrase into the reader's language."""
+        self._render = render
 
-    def choose(self, question: Phrase, choices: Sequence[Choice], default: str | None = None) -> str:
-        menu = _Menu(choices, self._reads)
+    def choose(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
+        menu = _Menu(choices, self._render)
         chosen = next((choice for choice in choices if choice.code == default), None)
         if chosen is not None:
-            question = Phrase(
+            question = Message(
                 "{question} [{default}]", question=question, default=chosen.label or chosen.code
             )
 
-        def judge(text: str) -> Phrase | None:
+        def judge(text: str) -> Message | None:
             if not text.strip():
                 return None if chosen else _NO_ANSWER
             return None if menu.meant(text) else _NO_CHOICE
@@ -83,14 +84,14 @@ class Terminal:
         chosen = menu.meant(typed) or chosen
         assert chosen is not None  # noqa: S101 - the judge let nothing else pass
         if typed.strip() and chosen.label:
-            taken = Phrase("{label} ({code})", label=chosen.label, code=chosen.code)
-            self._say(f"  {self._reads(taken if typed.strip() != chosen.code else chosen.label)}")
+            taken = Message("{label} ({code})", label=chosen.label, code=chosen.code)
+            self._say(f"  {self._render(taken if typed.strip() != chosen.code else chosen.label)}")
         return chosen.code
 
     def write(
-        self, question: Phrase, judge: Judge, *, optional: bool = False, secret: bool = False
+        self, question: Message, judge: Judge, *, optional: bool = False, secret: bool = False
     ) -> str | None:
-        def needed(text: str) -> Phrase | str | None:
+        def needed(text: str) -> Message | None:
             if not text.strip():
                 return None if optional else _NO_ANSWER
             return judge(text)
@@ -99,24 +100,24 @@ class Terminal:
         how = _HOW_TO_SKIP if optional else _HOW_TO_WRITE
         return self._ask(session, question, how, needed).strip() or None
 
-    def files(self, question: Phrase) -> list[str]:
+    def files(self, question: Message) -> list[str]:
         session = self._session(
             completer=PathCompleter(expanduser=True),
             complete_while_typing=True,
             reserve_space_for_menu=_MENU_LINES,
         )
 
-        def judge(text: str) -> Phrase | None:
+        def judge(text: str) -> Message | None:
             if not text.strip():
                 return _NO_ANSWER
-            return None if _file(text).exists() else Phrase("there is no file {name}", name=text.strip())
+            return None if _file(text).exists() else Message("there is no file {name}", name=text.strip())
 
         return [str(_file(self._ask(session, question, _HOW_TO_WRITE, judge)))]
 
-    def agrees(self, question: Phrase) -> bool:
+    def agrees(self, question: Message) -> bool:
         """Ask a last time. An Enter alone is no answer: one too many may still be on its way."""
 
-        def judge(text: str) -> Phrase | None:
+        def judge(text: str) -> Message | None:
             return None if text.strip().casefold() in _YES | _NO else _NO_ANSWER
 
         return self._ask(self._session(), question, _HOW_TO_WRITE, judge).strip().casefold() in _YES
@@ -141,8 +142,8 @@ class Terminal:
     def _ask(
         self,
         session: PromptSession[str],
-        question: Phrase,
-        how: Phrase,
+        question: Message,
+        how: Message,
         judge: Judge,
         *,
         opens: bool = False,
@@ -159,9 +160,9 @@ class Terminal:
 
         try:
             return session.prompt(
-                FormattedText([("class:question", self._reads(Phrase("{question}: ", question=question)))]),
-                validator=_Judged(judge, self._reads),
-                bottom_toolbar=self._reads(how),
+                FormattedText([("class:question", self._render(Message("{question}: ", question=question)))]),
+                validator=_Judged(judge, self._render),
+                bottom_toolbar=self._render(how),
                 pre_run=open_menu,
             )
         except EOFError:  # Ctrl-D
@@ -173,22 +174,22 @@ def _file(text: str) -> Path:
 
 
 class _Judged(Validator):
-    def __init__(self, judge: Judge, reads: Reads) -> None:
+    def __init__(self, judge: Judge, render: Render) -> None:
         self._judge = judge
-        self._reads = reads
+        self._render = render
 
     def validate(self, document: Document) -> None:
         fault = self._judge(document.text)
         if fault is not None:
-            raise ValidationError(len(document.text), self._reads(fault))
+            raise ValidationError(len(document.text), self._render(fault))
 
 
 class _Menu(Completer):
     """The choices that have the words typed so far, in any language of the catalog; best first."""
 
-    def __init__(self, choices: Sequence[Choice], reads: Reads) -> None:
+    def __init__(self, choices: Sequence[Choice], render: Render) -> None:
         self._choices = choices
-        self._reads = reads
+        self._render = render
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         _ = complete_event
@@ -197,7 +198,7 @@ class _Menu(Completer):
                 choice.code,
                 start_position=-len(document.text),
                 display=safe(choice.code),
-                display_meta=self._reads(choice.label),
+                display_meta=self._render(choice.label),
             )
 
     def meant(self, text: str) -> Choice | None:
@@ -217,7 +218,7 @@ class _Menu(Completer):
         plain = [
             choice
             for choice in self._choices
-            if choice.entry is None and plainly in search.plain(f"{choice.code} {self._reads(choice.label)}")
+            if choice.entry is None and plainly in search.plain(f"{choice.code} {self._render(choice.label)}")
         ]
         best_last = [*exact, *begun, *by_words, *plain][::-1]
         return list({choice.code: choice for choice in best_last}.values())[::-1]

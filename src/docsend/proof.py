@@ -11,33 +11,34 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from docsend.language import Label, Phrase, moment
+from docsend.i18n import LocalizedName, Message, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from docsend.catalog import Catalog
     from docsend.catalog import Entry as Row
+    from docsend.i18n import Shown
     from docsend.ledger import Entry
     from docsend.submission import Receipt, ReceivedDocument
 
 # How the issuer of the sandbox's receipts begins, and the name of the one inside the process.
 _SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"
 
-_TITLE = Phrase("Proof of sending")
-_DOCUMENTS = Phrase("Documents")
-NOT_APPROVED = Phrase(
+_TITLE = Message("Proof of sending")
+_DOCUMENTS = Message("Documents")
+NOT_APPROVED = Message(
     '"Received" means that the service has every document listed here. It does not mean that anything '
     "has been approved: that is decided later, by others."
 )
-NOT_THE_INSTITUTE = Phrase(
+NOT_THE_INSTITUTE = Message(
     "A trial: the sandbox issued this receipt. Nothing of it has reached the institute."
 )
-_WHAT_A_DIGEST_IS = Phrase(
+_WHAT_A_DIGEST_IS = Message(
     "The SHA-256 identifies a document to the last byte: a file with the same SHA-256 is the one that was "
     "received."
 )
-_WHERE_FROM = Phrase(
+_WHERE_FROM = Message(
     "docsend wrote this page from the receipt that it keeps on the sender's computer. The page bears no "
     "signature: what counts is the service's own record, under the receipt's number and the key."
 )
@@ -47,38 +48,38 @@ _WHERE_FROM = Phrase(
 class Stated:
     """One row of a section. `is_code` if the value is to be compared letter by letter."""
 
-    label: Phrase
-    value: str
+    label: Message
+    value: Shown
     is_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    heading: Phrase
+    heading: Message
     rows: tuple[Stated, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A page to file. Texts that are no Phrase came from outside, and are not safe to show yet."""
+    """A page to file. Texts that are no Message came from outside, and are not safe to show yet."""
 
     number: str
     received_at: datetime
-    notice: Phrase | None
+    notice: Message | None
     sections: tuple[Section, ...]
     documents: tuple[ReceivedDocument, ...]
-    title: Phrase = _TITLE
-    status: Phrase = NOT_APPROVED
-    heading: Phrase = _DOCUMENTS
-    remarks: tuple[Phrase, ...] = (_WHAT_A_DIGEST_IS, _WHERE_FROM)
+    title: Message = _TITLE
+    status: Message = NOT_APPROVED
+    heading: Message = _DOCUMENTS
+    remarks: tuple[Message, ...] = (_WHAT_A_DIGEST_IS, _WHERE_FROM)
 
     @property
-    def subtitle(self) -> Phrase:
-        return Phrase("Receipt {number}", number=self.number)
+    def subtitle(self) -> Message:
+        return Message("Receipt {number}", number=self.number)
 
     @property
-    def total(self) -> Phrase:
-        return Phrase.counted(
+    def total(self) -> Message:
+        return Message.plural(
             "1 document, {size:,} bytes",
             "{count} documents, {size:,} bytes",
             len(self.documents),
@@ -88,22 +89,22 @@ class Proof:
 
 def of(entry: Entry, receipt: Receipt, catalog: Catalog, whom: str | None) -> Proof:
     """Put a received submission on a page; `whom` it was for is what the sender says it is."""
-    branch = Phrase("{name} ({code})", name=Label(receipt.branch_names), code=receipt.branch_code)
+    branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
     received = [
-        Stated(Phrase("Receipt number"), receipt.number),
-        Stated(Phrase("Received at"), moment(receipt.received_at)),
-        Stated(Phrase("Issued by"), receipt.issuer),
-        Stated(Phrase("Branch"), branch),
-        Stated(Phrase("Service"), entry.service),
-        Stated(Phrase("Key"), receipt.key, is_code=True),
+        Stated(Message("Receipt number"), receipt.number),
+        Stated(Message("Received at"), moment(receipt.received_at)),
+        Stated(Message("Issued by"), receipt.issuer),
+        Stated(Message("Branch"), branch),
+        Stated(Message("Service"), entry.service),
+        Stated(Message("Key"), receipt.key, is_code=True),
     ]
     return Proof(
         number=receipt.number,
         received_at=datetime.fromisoformat(receipt.received_at),
         notice=NOT_THE_INSTITUTE if is_of_the_sandbox(entry, receipt) else None,
         sections=(
-            Section(Phrase("Receipt"), tuple(received)),
-            Section(Phrase("Submission"), tuple(_sent(entry, catalog, whom))),
+            Section(Message("Receipt"), tuple(received)),
+            Section(Message("Submission"), tuple(_sent(entry, catalog, whom))),
         ),
         documents=receipt.documents,
     )
@@ -122,12 +123,12 @@ def file_name(receipt: Receipt) -> str:
     return f"receipt-{number[:100]}.pdf"
 
 
-def as_text(proof: Proof, words: Callable[[str], str]) -> str:
+def as_text(proof: Proof, words: Callable[[Shown], str]) -> str:
     """Give the page as plain lines; `words` makes a text safe and puts it into the reader's language."""
     return "\n".join(_lines(proof, words)) + "\n"
 
 
-def _lines(proof: Proof, words: Callable[[str], str]) -> Iterator[str]:
+def _lines(proof: Proof, words: Callable[[Shown], str]) -> Iterator[str]:
     title = words(proof.title)
     yield from (title, "=" * len(title), "", words(proof.subtitle))
     if proof.notice is not None:
@@ -141,7 +142,7 @@ def _lines(proof: Proof, words: Callable[[str], str]) -> Iterator[str]:
             yield f"  {label.ljust(width)}  {words(row.value)}"
     yield from ("", words(proof.heading))
     for number, document in enumerate(proof.documents, 1):
-        size = words(Phrase("{size:,} bytes", size=document.size))
+        size = words(Message("{size:,} bytes", size=document.size))
         yield f"  {number}. {words(document.name)}  {size}"
         yield f"     sha256 {words(document.sha256)}"
     yield f"  {words(proof.total)}"
@@ -150,34 +151,34 @@ def _lines(proof: Proof, words: Callable[[str], str]) -> Iterator[str]:
 
 
 def _sent(entry: Entry, catalog: Catalog, whom: str | None) -> Iterator[Stated]:
-    yield Stated(Phrase("For"), whom or _nobody_known(entry))
+    yield Stated(Message("For"), whom or _nobody_known(entry))
     if entry.reference:
-        yield Stated(Phrase("Reference"), entry.reference)
-    yield Stated(Phrase("Destination"), _named(entry.to, [catalog.destinations.get(entry.to)]))
+        yield Stated(Message("Reference"), entry.reference)
+    yield Stated(Message("Destination"), _named(entry.to, [catalog.destinations.get(entry.to)]))
     if entry.subject:
-        yield Stated(Phrase("Subject"), _named(entry.subject, [catalog.subjects.get(entry.subject)]))
-    yield Stated(Phrase("Category"), _named(entry.category, [catalog.categories.get(entry.category)]))
+        yield Stated(Message("Subject"), _named(entry.subject, [catalog.subjects.get(entry.subject)]))
+    yield Stated(Message("Category"), _named(entry.category, [catalog.categories.get(entry.category)]))
     fitting = (each for each in catalog.types if each.fits(entry.to, entry.subject))
-    yield Stated(Phrase("Type"), _named(entry.type, (each for each in fitting if each.code == entry.type)))
+    yield Stated(Message("Type"), _named(entry.type, (each for each in fitting if each.code == entry.type)))
     if entry.required:
-        yield Stated(Phrase("Asked for as"), entry.required)
+        yield Stated(Message("Asked for as"), entry.required)
     if entry.occurrence > 1:
         yield Stated(
-            Phrase("Occurrence"),
-            Phrase("{number} (the same content was sent before)", number=entry.occurrence),
+            Message("Occurrence"),
+            Message("{number} (the same content was sent before)", number=entry.occurrence),
         )
 
 
-def _nobody_known(entry: Entry) -> Phrase:
+def _nobody_known(entry: Entry) -> Message:
     """Say that the ledger keeps no identity, and what is there in its place."""
     if entry.to == "personal":
-        return Phrase("the account that was signed in (docsend keeps no identities)")
+        return Message("the account that was signed in (docsend keeps no identities)")
     if entry.reference:
-        return Phrase("not stated: docsend keeps no identities, only the reference below")
-    return Phrase("not stated: docsend keeps no identities")
+        return Message("not stated: docsend keeps no identities, only the reference below")
+    return Message("not stated: docsend keeps no identities")
 
 
-def _named(code: str, found: Iterable[Row | None]) -> str:
+def _named(code: str, found: Iterable[Row | None]) -> Shown:
     """Give a code with its label, as far as the catalog has it."""
     row = next(iter(found), None)
-    return code if row is None else Phrase("{name} ({code})", name=Label(row.labels), code=code)
+    return code if row is None else Message("{name} ({code})", name=LocalizedName(row.labels), code=code)

@@ -24,14 +24,14 @@ from fpdf.enums import TextDirection
 from fpdf.fonts import TTFFont
 from fpdf.prefs import ViewerPreferences
 
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fpdf.bidi import BidiCharacter
 
-    from docsend.language import Reader
+    from docsend.i18n import Shown, Translator
     from docsend.proof import Proof, Section, Stated
     from docsend.submission import ReceivedDocument
 
@@ -89,17 +89,17 @@ class _Block:
     is_in_table: bool = False
 
 
-def write(proof: Proof, reader: Reader, safe: Callable[[object], str]) -> bytes:
+def write(proof: Proof, translator: Translator, safe: Callable[[object], str]) -> bytes:
     """Give the PDF: up to 15 documents on one page, in smaller type if they need it; else numbered pages."""
     with _empty() as pdf:
         scales = _SCALES if len(proof.documents) <= _ON_ONE_PAGE else _SCALES[:1]
         for scale in scales:
-            sheet = _Sheet(pdf, proof, reader, safe, scale)
+            sheet = _Sheet(pdf, proof, translator, safe, scale)
             pages = sheet.pages()
             if len(pages) == 1:
                 break
         else:
-            sheet = _Sheet(pdf, proof, reader, safe)
+            sheet = _Sheet(pdf, proof, translator, safe)
             pages = sheet.pages()
         return sheet.drawn(pages)
 
@@ -126,14 +126,19 @@ class _Sheet:
     """The page (or pages) of one proof, in one language, at one size of type."""
 
     def __init__(
-        self, pdf: FPDF, proof: Proof, reader: Reader, safe: Callable[[object], str], scale: float = 1.0
+        self,
+        pdf: FPDF,
+        proof: Proof,
+        translator: Translator,
+        safe: Callable[[object], str],
+        scale: float = 1.0,
     ) -> None:
         self._pdf = pdf
         self._proof = proof
-        self._reader = reader
+        self._translator = translator
         self._safe = safe
         self._scale = scale
-        self._direction = TextDirection.RTL if reader.is_right_to_left else TextDirection.LTR
+        self._direction = TextDirection.RTL if translator.is_right_to_left else TextDirection.LTR
         self._letters = {
             key: frozenset(font.cmap) for key, font in self._pdf.fonts.items() if isinstance(font, TTFFont)
         }
@@ -169,18 +174,18 @@ class _Sheet:
             if len(pages) > 1:
                 if number > 1:
                     self._put(self._lines(self._proof.subtitle, _SMALL)[0], _SMALL, 0, _TOP)
-                told = Phrase("Page {page} of {pages}", page=number, pages=len(pages))
+                told = Message("Page {page} of {pages}", page=number, pages=len(pages))
                 self._put(self._lines(told, _SMALL)[0], _SMALL, 0, _HEIGHT - 14, at_end=_INNER)
         return bytes(self._pdf.output())
 
     def _describe(self) -> None:
         proof, pdf = self._proof, self._pdf
-        plain = self._reader.text(proof.title), self._reader.text(proof.subtitle, safe=self._safe)
+        plain = self._translator.render(proof.title), self._translator.render(proof.subtitle, safe=self._safe)
         pdf.set_title(" - ".join(plain))
         pdf.set_author("docsend")
         pdf.set_creator("docsend")
         pdf.set_producer("docsend")
-        pdf.set_lang(self._reader.language)
+        pdf.set_lang(self._translator.language)
         when = proof.received_at
         pdf.set_creation_date(when if when.tzinfo else when.replace(tzinfo=UTC))
         pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)
@@ -208,7 +213,7 @@ class _Sheet:
         for row in section.rows:
             yield self._row(row)
 
-    def _heading(self, text: str) -> _Block:
+    def _heading(self, text: Message) -> _Block:
         block = self._paragraph(text, _HEADING, before=4, after=0.8)
         hair = self._rule(_HAIR, 0.2, after=1.6)
 
@@ -233,9 +238,9 @@ class _Sheet:
         return _Block(height + 0.5 * self._scale, draw)
 
     def _heads(self) -> _Block:
-        (number,) = self._lines(Phrase("No."), _HEADS)
-        (name,) = self._lines(Phrase("Document, and its SHA-256"), _HEADS)
-        (size,) = self._lines(Phrase("Bytes"), _HEADS)
+        (number,) = self._lines(Message("No."), _HEADS)
+        (name,) = self._lines(Message("Document, and its SHA-256"), _HEADS)
+        (size,) = self._lines(Message("Bytes"), _HEADS)
         hair = self._rule(_HAIR, 0.2, after=0)
 
         def draw(y: float) -> None:
@@ -247,9 +252,9 @@ class _Sheet:
         return _Block(self._leading(_HEADS) + 1.2 * self._scale, draw, stays_with_next=True)
 
     def _document(self, number: int, document: ReceivedDocument) -> _Block:
-        (place,) = self._lines(Phrase("{number}", number=number), _LABELS)
+        (place,) = self._lines(Message("{number}", number=number), _LABELS)
         names = self._lines(document.name, _TEXT, _INNER - _NUMBER - _SIZE)
-        (size,) = self._lines(Phrase("{size:,}", size=document.size), _TEXT)
+        (size,) = self._lines(Message("{size:,}", size=document.size), _TEXT)
         digests = self._lines(document.sha256, _DIGEST, _INNER - _NUMBER)
         hair = self._rule(_HAIR, 0.1, after=0)
         air = 1.0 * self._scale
@@ -268,7 +273,7 @@ class _Sheet:
         return _Block(height, draw, is_in_table=True)
 
     def _paragraph(
-        self, text: str, style: _Style, *, before: float = 0, after: float, at_end: bool = False
+        self, text: Message, style: _Style, *, before: float = 0, after: float, at_end: bool = False
     ) -> _Block:
         lines = self._lines(text, style)
         before, after = before * self._scale, after * self._scale
@@ -280,7 +285,7 @@ class _Sheet:
 
         return _Block(before + len(lines) * self._leading(style) + after, draw)
 
-    def _boxed(self, text: str, style: _Style, colour: _Colour) -> _Block:
+    def _boxed(self, text: Message, style: _Style, colour: _Colour) -> _Block:
         air, bar = 2.2 * self._scale, 1.0
         lines = self._lines(text, style, _INNER - 2 * _GAP)
         height = len(lines) * self._leading(style) + 2 * air
@@ -322,10 +327,10 @@ class _Sheet:
             return _WIDTH - _MARGIN - begins - width
         return _MARGIN + begins
 
-    def _lines(self, text: str, style: _Style, width: float = _INNER) -> list[str]:
+    def _lines(self, shown: Shown, style: _Style, width: float = _INNER) -> list[str]:
         """Give a text in the reader's language as lines of a width, each in the order in which it is seen."""
-        words = self._reader.text(text, safe=lambda each: self._writable(each, style), isolated=True)
-        if not isinstance(text, Phrase) and not words.startswith(_BY_ITSELF):
+        words = self._translator.render(shown, safe=lambda each: self._writable(each, style), isolated=True)
+        if not isinstance(shown, Message) and not words.startswith(_BY_ITSELF):
             # A name in Hebrew stands by itself on a French page, too.
             words = f"{_BY_ITSELF}{words}{_END}"
         characters = BidiParagraph(words, self._direction).get_characters()

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from docsend.errors import LocalFailure
-from docsend.language import LANGUAGES, Phrase
+from docsend.i18n import LANGUAGES, Message
 from docsend.submission import Delivery, Receipt, ReceivedDocument, canonical
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def kept(entry: Entry) -> Receipt | None:
         return read(entry.receipt)
     except MalformedReceipt as error:
         raise LocalFailure(
-            Phrase("the ledger's receipt of {key} is damaged", key=entry.key[:12]),
-            Phrase("restore the ledger from a copy"),
+            Message("the ledger's receipt of {key} is damaged", key=entry.key[:12]),
+            Message("restore the ledger from a copy"),
         ) from error
 
 

@@ -20,7 +20,7 @@ from docsend import disk
 from docsend.cells import clean
 from docsend.columns import COLUMNS, REPORT_COLUMNS
 from docsend.errors import LocalFailure, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +92,9 @@ class Report:
             "key": outcome.key or "",
             "receipt": receipt.number if receipt else "",
             "received_at": receipt.received_at if receipt else "",
-            "problems": "; ".join(f"{problem.code}: {problem.message}" for problem in outcome.problems),
+            "problems": "; ".join(
+                f"{problem.code}: {ENGLISH.render(problem.message)}" for problem in outcome.problems
+            ),
         }
         values = [found.get(name, "") for name in self._columns]
         if self._as_json:
@@ -111,8 +113,8 @@ class Report:
 
     def _failure(self, error: OSError) -> LocalFailure:
         return LocalFailure(
-            Phrase("the report {file} cannot be written: {reason}", file=self._file, reason=error.strerror),
-            Phrase("make room, or name another file with --report; the ledger knows what was received"),
+            Message("the report {file} cannot be written: {reason}", file=self._file, reason=error.strerror),
+            Message("make room, or name another file with --report; the ledger knows what was received"),
         )
 
 
@@ -155,7 +157,7 @@ def write_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_j
 
 def _read(file: Path) -> Iterator[dict[str, str]]:
     no_report = UsageFault(
-        Phrase("{file} is not a report of docsend", file=file), Phrase("name files that --report wrote")
+        Message("{file} is not a report of docsend", file=file), Message("name files that --report wrote")
     )
     try:
         if is_json(file):
@@ -169,8 +171,8 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
                 del rows[-1]  # its writer was killed in the middle of it
     except OSError as error:
         raise UsageFault(
-            Phrase("the report {file} cannot be read: {reason}", file=file, reason=error.strerror),
-            Phrase("look at its path"),
+            Message("the report {file} cannot be read: {reason}", file=file, reason=error.strerror),
+            Message("look at its path"),
         ) from error
     except (ValueError, csv.Error) as error:
         raise no_report from error
@@ -208,8 +210,8 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
         return
     except OSError as error:
         raise UsageFault(
-            Phrase("{file} cannot be a report: {reason}", file=file, reason=error.strerror),
-            Phrase("name another file"),
+            Message("{file} cannot be a report: {reason}", file=file, reason=error.strerror),
+            Message("name another file"),
         ) from error
     if not head or all(name.encode() in head for name in ("documents", "status", "received_at")):
         return
@@ -218,11 +220,11 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
         given = os.fstat(sys.stdin.fileno()) if manifest == "-" else os.stat(manifest)  # noqa: PTH116
     if given is not None and os.path.samestat(found, given):
         raise UsageFault(
-            Phrase("the report would overwrite its own manifest"), Phrase("give it another name")
+            Message("the report would overwrite its own manifest"), Message("give it another name")
         )
     raise UsageFault(
-        Phrase("{file} is there, and is no report of docsend", file=file),
-        Phrase("name another file with --report"),
+        Message("{file} is there, and is no report of docsend", file=file),
+        Message("name another file with --report"),
     )
 
 
@@ -230,8 +232,8 @@ def is_json(file: Path) -> bool:
     suffix = Path(file.name.removesuffix(_PART)).suffix.lower()
     if suffix not in (".csv", ".jsonl"):
         raise UsageFault(
-            Phrase("a report is a .csv or a .jsonl, not {name!r}", name=file.name),
-            Phrase("as in --report result.csv"),
+            Message("a report is a .csv or a .jsonl, not {name!r}", name=file.name),
+            Message("as in --report result.csv"),
         )
     return suffix == ".jsonl"
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from docsend import document_rules
-from docsend.language import Label, Phrase, joined
+from docsend.i18n import LocalizedName, Message, joined
 from docsend.submission import (
     EMPLOYER_KINDS,
     CheckedSubmission,
@@ -83,28 +83,31 @@ def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]
     if checked.required is not None:
         if any(document.id == checked.required for document in asked):
             return None
-        message = Phrase(
+        message = Message(
             "the service asks for no document {required!r} (any more)", required=checked.required
         )
         return Problem(
-            "unknown-required", message, Phrase("`docsend required` lists what it asks for"), field="required"
+            "unknown-required",
+            message,
+            Message("`docsend required` lists what it asks for"),
+            field="required",
         )
     if not waiting:
         return None
     named = joined(
         [
-            Phrase("{title} (due {due})", title=Label(document.titles), due=document.due)
+            Message("{title} (due {due})", title=LocalizedName(document.titles), due=document.due)
             for document in waiting
         ]
     )
     return Problem(
         "required-documents-pending",
-        Phrase(
+        Message(
             "{subject} takes nothing else before the documents that the service asks for: {named}",
             subject=checked.subject,
             named=named,
         ),
-        "; ".join(f"docsend required upload {each.id} FILE" for each in waiting),
+        Message.verbatim("; ".join(f"docsend required upload {each.id} FILE" for each in waiting)),
         field="subject",
     )
 
@@ -173,8 +176,8 @@ def _destination(submission: Submission, catalog: Catalog, found: Findings) -> D
         found.append(
             Problem(
                 "destination-missing",
-                Phrase("no destination is given"),
-                Phrase("--to {known}", known=known),
+                Message("no destination is given"),
+                Message("--to {known}", known=known),
                 field="to",
             )
         )
@@ -209,8 +212,8 @@ def _nothing_that_is_not_taken(submission: Submission, about: _About, found: Fin
     for name, option in about.not_taken:
         if getattr(submission, name):
             told = {"code": submission.to, "option": _option(option)}
-            message = Phrase("{code} takes no {option}", **told)
-            hint = Phrase("leave {option} out, or choose another destination", **told)
+            message = Message("{code} takes no {option}", **told)
+            hint = Message("leave {option} out, or choose another destination", **told)
             found.append(Problem("not-taken", message, hint, field=option))
 
 
@@ -221,11 +224,11 @@ def _subject(
     if not destination.needs_subject:
         return None
     if not submission.subject:
-        hint = Phrase("--subject CODE; `docsend catalog --to {code}` lists them", code=destination.code)
+        hint = Message("--subject CODE; `docsend catalog --to {code}` lists them", code=destination.code)
         found.append(
             Problem(
                 "subject-missing",
-                Phrase("{code} needs a subject", code=destination.code),
+                Message("{code} needs a subject", code=destination.code),
                 hint,
                 field="subject",
             )
@@ -238,7 +241,7 @@ def _subject(
     return submission.subject
 
 
-_LISTED = Phrase("`docsend catalog --to {code}` lists them")
+_LISTED = Message("`docsend catalog --to {code}` lists them")
 
 
 def _category_and_type(
@@ -249,13 +252,15 @@ def _category_and_type(
     found: Findings,
 ) -> DocumentType | None:
     """Seed: "sélectionner la catégorie et le type de document"; a type with an online form is refused."""
-    where = _LISTED.about(code=destination.code) if not (submission.category and submission.type) else ""
+    where = (
+        _LISTED.with_values(code=destination.code) if not (submission.category and submission.type) else ""
+    )
     if not submission.category:
-        hint = Phrase("--category CODE; {where}", where=where)
-        found.append(Problem("category-missing", Phrase("no category is given"), hint, field="category"))
+        hint = Message("--category CODE; {where}", where=where)
+        found.append(Problem("category-missing", Message("no category is given"), hint, field="category"))
     if not submission.type:
-        hint = Phrase("--type CODE; {where}", where=where)
-        found.append(Problem("type-missing", Phrase("no document type is given"), hint, field="type"))
+        hint = Message("--type CODE; {where}", where=where)
+        found.append(Problem("type-missing", Message("no document type is given"), hint, field="type"))
     if destination.needs_subject and subject is None:
         return None  # which categories and types there are depends on the subject
     category = _category(submission, catalog.categories_of(destination.code, subject), found)
@@ -267,14 +272,14 @@ def _category_and_type(
             found.append(_unknown("type", submission.type, in_category))
         return None
     if category is not None and category != type_.category:
-        message = Phrase(
+        message = Message(
             "the type {code} is not in the category {category}", code=type_.code, category=category
         )
         found.append(
             Problem(
                 "unknown-type",
                 message,
-                Phrase("--category {category}", category=type_.category),
+                Message("--category {category}", category=type_.category),
                 field="type",
             )
         )
@@ -299,21 +304,21 @@ def _online_form(type_: DocumentType, found: Findings) -> None:
     if type_.online is None:
         return
     number = type_.online.number
-    form = Phrase("form {number}", number=number) if number else Phrase("a form")
+    form = Message("form {number}", number=number) if number else Message("a form")
     where = (
-        Phrase("fill it in at {url}", url=type_.online.url)
+        Message("fill it in at {url}", url=type_.online.url)
         if type_.online.url
-        else Phrase("look for it on the institute's site")
+        else Message("look for it on the institute's site")
     )
     if type_.online.is_confirmed:
-        message = Phrase(
+        message = Message(
             "{code} is filed online ({form}), the service does not take it as a document",
             code=type_.code,
             form=form,
         )
         found.append(Problem("online-form-required", message, where, field="type"))
     else:
-        message = Phrase(
+        message = Message(
             "{code} may have to be filed online ({form}); the service decides", code=type_.code, form=form
         )
         found.append(
@@ -328,11 +333,11 @@ def _branch(submission: Submission, catalog: Catalog, found: Findings) -> None:
 
 
 _NONE_SUCH = {
-    "destination": Phrase("there is no destination {given!r} here"),
-    "subject": Phrase("there is no subject {given!r} here"),
-    "category": Phrase("there is no category {given!r} here"),
-    "type": Phrase("there is no type {given!r} here"),
-    "branch": Phrase("there is no branch {given!r} here"),
+    "destination": Message("there is no destination {given!r} here"),
+    "subject": Message("there is no subject {given!r} here"),
+    "category": Message("there is no category {given!r} here"),
+    "type": Message("there is no type {given!r} here"),
+    "branch": Message("there is no branch {given!r} here"),
 }
 
 
@@ -342,14 +347,14 @@ def _unknown(what: str, given: str, known: Iterable[Entry], *, field: str | None
     codes = [entry.code for entry in known]
     close = nearest(given, codes)
     if close:
-        hint = Phrase("did you mean {close}?", close=close)
+        hint = Message("did you mean {close}?", close=close)
     elif len(codes) <= 20:
-        hint = Phrase("one of: {choices}", choices=", ".join(codes))
+        hint = Message("one of: {choices}", choices=", ".join(codes))
     else:
-        hint = Phrase("`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one", what=what)
+        hint = Message("`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one", what=what)
     return Problem(
         f"unknown-{what}",
-        _NONE_SUCH[what].about(given=without_numbers(given)),
+        _NONE_SUCH[what].with_values(given=without_numbers(given)),
         hint,
         field=field or what,
     )
@@ -373,21 +378,21 @@ def _identity(submission: Submission, destination: Destination, found: Findings)
 def _insured(submission: Submission, found: Findings) -> InsuredIdentity | None:
     """Nine digits, the last of them a check digit. The number itself is never repeated."""
     if not submission.id_number:
-        message = Phrase("the insured person's id number is not given")
-        found.append(Problem("id-number-missing", message, Phrase("--id NUMBER"), field="id"))
+        message = Message("the insured person's id number is not given")
+        found.append(Problem("id-number-missing", message, Message("--id NUMBER"), field="id"))
         return None
     number = _digits(submission.id_number)
     if len(number) < 9 and number.isascii() and number.isdecimal():
-        message = Phrase("an id number has 9 digits, this one has {count}", count=len(number))
-        hint = Phrase("write it with its check digit and its leading zeros")
+        message = Message("an id number has 9 digits, this one has {count}", count=len(number))
+        hint = Message("write it with its check digit and its leading zeros")
         found.append(Problem("id-number-invalid", message, hint, field="id"))
         return None
     is_digits = number.isascii() and number.isdecimal() and number.strip("0")
     if len(number) != 9 or not is_digits or not is_checked(number):
-        message = Phrase(
+        message = Message(
             "the id number is not one: it needs 9 digits, and the last must agree with the others"
         )
-        hint = Phrase("compare it with the identity card; often two digits changed places")
+        hint = Message("compare it with the identity card; often two digits changed places")
         found.append(Problem("id-number-invalid", message, hint, field="id"))
         return None
     return InsuredIdentity(number)
@@ -398,18 +403,18 @@ def _employer(submission: Submission, found: Findings) -> EmployerIdentity | Non
     before = len(found)
     kind = next((kind for kind in EMPLOYER_KINDS if kind == (submission.employer_kind or "deduction")), None)
     if kind is None:
-        hint = Phrase("one of: {choices}", choices=", ".join(EMPLOYER_KINDS))
-        message = Phrase("there is no kind of employer file {kind!r}", kind=submission.employer_kind)
+        hint = Message("one of: {choices}", choices=", ".join(EMPLOYER_KINDS))
+        message = Message("there is no kind of employer file {kind!r}", kind=submission.employer_kind)
         found.append(Problem("unknown-employer-kind", message, hint, field="employer_kind"))
     file = _employer_file(submission.employer_file, kind, found)
     booklet = (submission.booklet or "").strip()
     if not booklet:
-        message = Phrase("the booklet's identification number is not given")
-        hint = Phrase("--booklet NUMBER; it is printed on the vouchers of the booklet")
+        message = Message("the booklet's identification number is not given")
+        hint = Message("--booklet NUMBER; it is printed on the vouchers of the booklet")
         found.append(Problem("booklet-missing", message, hint, field="booklet"))
     elif not re.fullmatch(r"[0-9A-Za-z/-]{1,32}", booklet):
-        message = Phrase("the booklet's identification number has characters that no such number has")
-        hint = Phrase("digits, letters, - and / only, at most 32")
+        message = Message("the booklet's identification number has characters that no such number has")
+        hint = Message("digits, letters, - and / only, at most 32")
         found.append(Problem("booklet-invalid", message, hint, field="booklet"))
     mobile = _mobile(submission.mobile, found)
     email = unicodedata.normalize("NFC", submission.email or "").strip() or None
@@ -418,8 +423,8 @@ def _employer(submission: Submission, found: Findings) -> EmployerIdentity | Non
         found.append(
             Problem(
                 "email-invalid",
-                Phrase("the e-mail address is not one"),
-                Phrase("name@host.tld"),
+                Message("the e-mail address is not one"),
+                Message("name@host.tld"),
                 field="email",
             )
         )
@@ -432,23 +437,25 @@ def _employer_file(stated: str | None, kind: str | None, found: Findings) -> str
     """A deduction file has nine digits and begins with 9; of the other kinds no format is public."""
     number = _digits(stated or "")
     if not number:
-        message = Phrase("the employer's file number is not given")
+        message = Message("the employer's file number is not given")
         found.append(
-            Problem("employer-file-missing", message, Phrase("--employer-file NUMBER"), field="employer_file")
+            Problem(
+                "employer-file-missing", message, Message("--employer-file NUMBER"), field="employer_file"
+            )
         )
     elif not (number.isascii() and number.isdecimal() and len(number) <= 20):
-        message = Phrase("the employer's file number has other characters than digits, or more than 20")
-        hint = Phrase("digits only, as on the booklet")
+        message = Message("the employer's file number has other characters than digits, or more than 20")
+        hint = Message("digits only, as on the booklet")
         found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
     elif kind == "deduction" and len(number) != 9:
-        message = Phrase("a deduction file number has 9 digits, this one has {count}", count=len(number))
-        hint = Phrase("for another kind of file say --employer-kind household or building-committee")
+        message = Message("a deduction file number has 9 digits, this one has {count}", count=len(number))
+        hint = Message("for another kind of file say --employer-kind household or building-committee")
         found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
     elif kind == "deduction" and not _is_usual_deduction_file(number):
-        message = Phrase(
+        message = Message(
             "deduction file numbers begin with 9 and end in a check digit, as far as is known; not this one"
         )
-        hint = Phrase("compare it with the booklet")
+        hint = Message("compare it with the booklet")
         found.append(
             Problem("employer-file-unusual", message, hint, field="employer_file", severity="warning"),
         )
@@ -475,11 +482,11 @@ def _mobile(stated: str | None, found: Findings) -> str:
     """05 and eight digits; +972 and 00972 are the same number written for abroad."""
     number = re.sub(r"^(?:\+|00)972(?:\(?0\)?)?", "0", _digits(stated or ""))
     if not number:
-        message = Phrase("the mobile number is not given")
-        found.append(Problem("mobile-missing", message, Phrase("--mobile 05XXXXXXXX"), field="mobile"))
+        message = Message("the mobile number is not given")
+        found.append(Problem("mobile-missing", message, Message("--mobile 05XXXXXXXX"), field="mobile"))
     elif not re.fullmatch(r"05[0-9]{8}", number):
-        message = Phrase("the mobile number is not one: it needs 10 digits and begins with 05")
-        found.append(Problem("mobile-invalid", message, Phrase("--mobile 05XXXXXXXX"), field="mobile"))
+        message = Message("the mobile number is not one: it needs 10 digits and begins with 05")
+        found.append(Problem("mobile-invalid", message, Message("--mobile 05XXXXXXXX"), field="mobile"))
     return number
 
 
@@ -496,19 +503,19 @@ def _text(stated: str | None, field: str, at_most: int, found: Findings) -> str 
         return None
     text = unicodedata.normalize("NFC", stated).strip()
     if len(text) > at_most:
-        message = Phrase(
+        message = Message(
             "{field} has {count} characters, {at_most} are taken",
             field=field,
             count=len(text),
             at_most=at_most,
         )
-        hint = Phrase("shorten it, or put it into a document")
+        hint = Message("shorten it, or put it into a document")
         found.append(Problem(f"{field}-too-long", message, hint, field=field))
     if has_controls(text.replace("\n", "")):
-        message = Phrase(
+        message = Message(
             "{field} has control characters or characters that reverse the reading direction", field=field
         )
         found.append(
-            Problem("text-not-accepted", message, Phrase("write it anew, as plain text"), field=field)
+            Problem("text-not-accepted", message, Message("write it anew, as plain text"), field=field)
         )
     return text or None

@@ -26,10 +26,11 @@ from docsend.submission import CheckedSubmission, Cleared, Delivery, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    from docsend.batch import Batch, Read, Status
+    from docsend.batch import Batch, Read
     from docsend.manifest import Row
     from docsend.preflight import Plan
     from docsend.service.client import Pause
+    from docsend.states import RowStatus
     from docsend.submission import Document
 
 # Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
@@ -72,7 +73,7 @@ class _Ready(NamedTuple):
         return Outcome(self.row, _status(error), self.checked, problems=told, error=error)
 
     def comes_to(self, delivery: Delivery) -> Outcome:
-        status: Status = "before" if delivery.is_repeated else "received"
+        status: RowStatus = "before" if delivery.is_repeated else "received"
         return Outcome(self.row, status, self.checked, delivery.receipt, self.warnings)
 
     def released(self) -> _Ready:
@@ -403,7 +404,7 @@ class Steps:
             self._show_pause(pause)
 
 
-def _status(error: DocsendError) -> Status:
+def _status(error: DocsendError) -> RowStatus:
     if isinstance(error, Refused):
         return "refused"
     return "faulty" if isinstance(error, FaultySubmission) else "unfinished"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from docsend import documents, receipts, rules
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, Unfinished
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.service.responses import IncompleteSubmission, OpenSubmission, UnknownSubmission
 from docsend.submission import Cleared, Delivery, Problem
 
@@ -101,7 +101,7 @@ def _known(entry: Entry) -> Delivery | DocsendError | Cleared:
         return failure
     if entry.state == "withdrawn":
         problem = Problem(
-            "withdrawn", Phrase("this submission was withdrawn for good"), Phrase("--again sends it anew")
+            "withdrawn", Message("this submission was withdrawn for good"), Message("--again sends it anew")
         )
         return Refused(problem.message, problem.hint, [problem])
     return Cleared(may_be_received=not entry.is_new, is_begun=entry.state != "planned")
@@ -235,8 +235,8 @@ def _to_the_receipt(
         # What an earlier try may have brought to it is this sender's own.
         return Delivery(status, is_repeated=not may_be_received)
     raise Unfinished(
-        Phrase("the service forgets what was declared to it"),
-        Phrase("nothing is lost: run the same command again later"),
+        Message("the service forgets what was declared to it"),
+        Message("nothing is lost: run the same command again later"),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import disk
 from docsend.errors import LocalFailure, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.settings import MOST_BYTES
 from docsend.submission import Submission, masked
 
@@ -104,15 +104,15 @@ class Senders:
         if name not in self:
             raise UsageFault(*self.unknown(name))
 
-    def unknown(self, name: str) -> tuple[Phrase, Phrase]:
+    def unknown(self, name: str) -> tuple[Message, Message]:
         """Give message and cure for a name that no sender has."""
         from docsend.search import nearest  # noqa: PLC0415 - only for a fault
         from docsend.submission import without_numbers  # noqa: PLC0415
 
-        message = Phrase("there is no sender {name!r} here", name=without_numbers(name[:_LONGEST_NAME]))
+        message = Message("there is no sender {name!r} here", name=without_numbers(name[:_LONGEST_NAME]))
         if close := nearest(name, self._known):
-            return message, Phrase("did you mean {close}?", close=close)
-        return message, Phrase("`docsend senders` lists them, `docsend senders add` adds one")
+            return message, Message("did you mean {close}?", close=close)
+        return message, Message("`docsend senders` lists them, `docsend senders add` adds one")
 
     def _booklet(self, name: str) -> str | None:
         if name not in self._read:
@@ -124,8 +124,8 @@ def check_name(name: str) -> None:
     """Raise UsageFault for what cannot be told apart from an option, or cannot be written on one line."""
     if not name or len(name) > _LONGEST_NAME or name.startswith("-") or not name.isprintable():
         raise UsageFault(
-            Phrase("this cannot be the name of a sender"),
-            Phrase("up to {most} letters, digits and signs, as in client-4711", most=_LONGEST_NAME),
+            Message("this cannot be the name of a sender"),
+            Message("up to {most} letters, digits and signs, as in client-4711", most=_LONGEST_NAME),
         )
 
 
@@ -144,8 +144,8 @@ def write(config_file: Path, name: str, sender: Sender | None) -> None:
             disk.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
     except OSError as error:
         raise LocalFailure(
-            Phrase("{file} cannot be written: {reason}", file=config_file, reason=error.strerror),
-            Phrase("make room or mend the folder's permissions"),
+            Message("{file} cannot be written: {reason}", file=config_file, reason=error.strerror),
+            Message("make room or mend the folder's permissions"),
         ) from error
 
 
@@ -179,7 +179,7 @@ def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> 
         pass  # tomlkit's own errors are ValueErrors
     if not is_meant:
         raise UsageFault(
-            Phrase("{file} has its senders in a form that cannot be changed from here", file=config_file),
-            Phrase("write each as a table of its own, [senders.NAME], below everything else"),
+            Message("{file} has its senders in a form that cannot be changed from here", file=config_file),
+            Message("write each as a table of its own, [senders.NAME], below everything else"),
         )
     return changed

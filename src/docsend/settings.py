@@ -10,15 +10,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from docsend import address, disk, language
+from docsend import address, disk, i18n
 from docsend.address import SANDBOX, ConfiguredService, Endpoint
 from docsend.errors import UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from docsend.language import Language
+    from docsend.i18n import Language
     from docsend.senders import Sender
 
 MOST_BYTES = 2**20  # of config.toml
@@ -86,8 +86,8 @@ class Settings(NamedTuple):
         """Give the service to send to; raise UsageFault if none was chosen."""
         if self.endpoint is None:
             raise UsageFault(
-                Phrase("no service is chosen"),
-                Phrase(
+                Message("no service is chosen"),
+                Message(
                     "the institute publishes no programming interface, so docsend has no default: "
                     "try it with `--service sandbox`, or name an address with --service, DOCSEND_SERVICE or "
                     "default_service in {config_file}",
@@ -181,7 +181,7 @@ def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
 class _Fault(Exception):
     """The configuration holds what it may not."""
 
-    def __init__(self, message: Phrase) -> None:
+    def __init__(self, message: Message) -> None:
         super().__init__(message)
         self.message = message
 
@@ -201,10 +201,10 @@ class _Config(NamedTuple):
         except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else Phrase("it is not UTF-8")
+            reason = error.strerror if isinstance(error, OSError) else Message("it is not UTF-8")
             raise UsageFault(
-                Phrase("{file} cannot be read: {reason}", file=file, reason=reason),
-                Phrase("mend or remove it"),
+                Message("{file} cannot be read: {reason}", file=file, reason=reason),
+                Message("mend or remove it"),
             ) from error
         import tomllib  # noqa: PLC0415 - only those who have a configuration pay for its parser
 
@@ -212,42 +212,42 @@ class _Config(NamedTuple):
             return cls._from(tomllib.loads(text), file.parent)
         except RecursionError as error:
             raise UsageFault(
-                Phrase("{file} is nested too deeply", file=file), Phrase("see docs/configuration.md")
+                Message("{file} is nested too deeply", file=file), Message("see docs/configuration.md")
             ) from error
         except _Fault as fault:
             raise UsageFault(
-                Phrase("{file}: {error}", file=file, error=fault.message),
-                Phrase("see docs/configuration.md for what it may hold"),
+                Message("{file}: {error}", file=file, error=fault.message),
+                Message("see docs/configuration.md for what it may hold"),
             ) from fault
         except (tomllib.TOMLDecodeError, ValueError) as error:
             raise UsageFault(
-                Phrase("{file}: {error}", file=file, error=_masked(str(error))),
-                Phrase("see docs/configuration.md for what it may hold"),
+                Message("{file}: {error}", file=file, error=_masked(str(error))),
+                Message("see docs/configuration.md for what it may hold"),
             ) from error
 
     @classmethod
     def _from(cls, raw: dict[str, Any], folder: Path) -> _Config:
-        _no_strays(raw, {"services", "default_service", "patience", "senders"}, Phrase("the file"))
+        _no_strays(raw, {"services", "default_service", "patience", "senders"}, Message("the file"))
         services = {name: _service(name, table, folder) for name, table in _table(raw, "services").items()}
         default, patience = raw.get("default_service"), raw.get("patience")
         if not isinstance(default, str | None):
-            raise _Fault(Phrase("default_service is the name of a service, a text"))
+            raise _Fault(Message("default_service is the name of a service, a text"))
         if patience is not None and not (_is_number(patience) and _is_patience(patience)):
-            raise _Fault(Phrase("patience is a number of seconds, from 0 up to a week"))
+            raise _Fault(Message("patience is a number of seconds, from 0 up to a week"))
         return cls(services, default, patience, _senders(raw))
 
 
 def _service(name: str, table: object, folder: Path) -> ConfiguredService:
     """Read one service; a `ca_file` without a full path lies beside config.toml."""
     if not isinstance(table, dict) or not isinstance(table.get("url"), str):
-        raise _Fault(Phrase("[services.{name}] needs a url", name=_masked(name)))
+        raise _Fault(Message("[services.{name}] needs a url", name=_masked(name)))
     where = f"[services.{_masked(name)}]"
     _no_strays(table, {"url", "ca_file"}, where)
     if name == SANDBOX:
-        raise _Fault(Phrase("[services.{name}]: this name is the sandbox's, choose another", name=name))
+        raise _Fault(Message("[services.{name}]: this name is the sandbox's, choose another", name=name))
     ca_file = table.get("ca_file")
     if not isinstance(ca_file, str | None):
-        raise _Fault(Phrase("{where}: {key} is a text, in quotation marks", where=where, key="ca_file"))
+        raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key="ca_file"))
     return ConfiguredService(table["url"], None if ca_file is None else folder / Path(ca_file).expanduser())
 
 
@@ -261,10 +261,10 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
     for name, table in tables.items():
         where = f"[senders.{_masked(name)}]"
         if not isinstance(table, dict):
-            raise _Fault(Phrase("{name} is a table: [{name}.NAME]", name="senders"))
+            raise _Fault(Message("{name} is a table: [{name}.NAME]", name="senders"))
         if "booklet" in table:
             raise _Fault(
-                Phrase(
+                Message(
                     "{where}: a booklet number works as a password, `docsend senders add` puts it into the "
                     "keyring",
                     where=where,
@@ -273,9 +273,9 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
         _no_strays(table, set(senders.KEYS), where)
         for key, value in table.items():
             if not isinstance(value, bool if key == "booklet_kept" else str):
-                raise _Fault(Phrase("{where}: {key} is a text, in quotation marks", where=where, key=key))
+                raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key=key))
         if ("id" in table) == ("employer_file" in table):
-            raise _Fault(Phrase("{where} needs id or employer_file, and not both", where=where))
+            raise _Fault(Message("{where} needs id or employer_file, and not both", where=where))
         known[name] = senders.Sender(**table)
     return known
 
@@ -283,11 +283,11 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
     table = raw.get(name, {})
     if not isinstance(table, dict):
-        raise _Fault(Phrase("{name} is a table: [{name}.NAME]", name=name))
+        raise _Fault(Message("{name} is a table: [{name}.NAME]", name=name))
     return table
 
 
-def _no_strays(table: Mapping[str, Any], known: set[str], where: str) -> None:
+def _no_strays(table: Mapping[str, Any], known: set[str], where: Message | str) -> None:
     for name in table:
         if name not in known:
             from docsend.search import nearest  # noqa: PLC0415 - only for a fault
@@ -296,14 +296,14 @@ def _no_strays(table: Mapping[str, Any], known: set[str], where: str) -> None:
             if close:
                 meant = close.replace("-", "_")
                 raise _Fault(
-                    Phrase(
+                    Message(
                         "unknown key {name!r} in {where}, did you mean {meant}?",
                         name=_masked(name),
                         where=where,
                         meant=meant,
                     )
                 )
-            raise _Fault(Phrase("unknown key {name!r} in {where}", name=_masked(name), where=where))
+            raise _Fault(Message("unknown key {name!r} in {where}", name=_masked(name), where=where))
 
 
 def _masked(text: str) -> str:
@@ -317,7 +317,7 @@ def _writable(stated: str | None, name: str) -> str | None:
     try:
         (stated or "").encode()
     except UnicodeEncodeError:
-        raise UsageFault(Phrase("{name} is not UTF-8", name=name), Phrase("write it anew")) from None
+        raise UsageFault(Message("{name} is not UTF-8", name=name), Message("write it anew")) from None
     return stated
 
 
@@ -334,8 +334,8 @@ def _seconds(stated: str | None, configured: float | None) -> float:
         seconds = -1
     if not _is_patience(seconds):
         raise UsageFault(
-            Phrase("DOCSEND_PATIENCE is {stated!r}, not a number of seconds", stated=stated),
-            Phrase("say how many, as in 300; at most a week"),
+            Message("DOCSEND_PATIENCE is {stated!r}, not a number of seconds", stated=stated),
+            Message("say how many, as in 300; at most a week"),
         )
     return seconds
 
@@ -351,10 +351,10 @@ def _is_patience(seconds: float) -> bool:
 
 def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
     try:
-        return language.spoken(flag, environment)
+        return i18n.spoken(flag, environment)
     except ValueError as error:
         asked = error.args[0]
         raise UsageFault(
-            Phrase("there is no language {asked!r} here", asked=asked),
-            Phrase("one of: {choices}", choices=", ".join(language.LANGUAGES)),
+            Message("there is no language {asked!r} here", asked=asked),
+            Message("one of: {choices}", choices=", ".join(i18n.LANGUAGES)),
         ) from None

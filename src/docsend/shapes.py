@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from docsend.i18n import ENGLISH
 from docsend.submission import Document, without_numbers
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from docsend.catalog import Entry as Row
     from docsend.doctor import Finding
+    from docsend.i18n import Message, Shown
     from docsend.ledger import Entry
     from docsend.senders import Sender
     from docsend.submission import (
@@ -42,8 +44,8 @@ def problem(found: Problem) -> dict[str, Any]:
     return {
         "code": found.code,
         "severity": found.severity,
-        "message": found.message,
-        "hint": found.hint,
+        "message": ENGLISH.render(found.message),
+        "hint": None if found.hint is None else ENGLISH.render(found.hint),
         "field": found.field,
         "document": found.document,
         "row": found.row,
@@ -100,7 +102,7 @@ def kept(entry: Entry, received: Receipt | None) -> dict[str, Any]:
 
 
 def proof(
-    entry: Entry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[str]
+    entry: Entry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[Message]
 ) -> dict[str, Any]:
     """Give a proof of sending, docsend.proof/1; `notes` are what has to be said with it, in English."""
     return {
@@ -121,7 +123,7 @@ def proof(
             "occurrence": entry.occurrence,
         },
         "receipt": receipt(received),
-        "notes": list(notes),
+        "notes": [ENGLISH.render(note) for note in notes],
     }
 
 
@@ -149,13 +151,13 @@ def required(asked: RequiredDocument) -> dict[str, Any]:
     }
 
 
-def sign_in(service: str, where: str | None, who: str | None, expires_in: float | None) -> dict[str, Any]:
+def sign_in(service: str, where: Shown | None, who: str | None, expires_in: float | None) -> dict[str, Any]:
     return {
         "schema": "docsend.login/1",
         "service": service,
         "signed_in": who is not None,
         "who": who,
-        "kept_in": where,
+        "kept_in": None if where is None else ENGLISH.render(where),
         "expires_in": None if expires_in is None else int(expires_in),
     }
 
@@ -170,8 +172,8 @@ def finding(found: Finding) -> dict[str, Any]:
     return {
         "part": found.part,
         "verdict": found.verdict,
-        "told": found.told,
-        "cure": found.cure,
+        "told": ENGLISH.render(found.told),
+        "cure": None if found.cure is None else ENGLISH.render(found.cure),
         "facts": dict(found.facts or {}),
     }
 

@@ -22,12 +22,12 @@ import unicodedata
 from typing import IO, TYPE_CHECKING, Any
 
 from docsend.errors import LocalFailure
-from docsend.language import Phrase, Reader
+from docsend.i18n import Message, Translator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from docsend.language import Language
+    from docsend.i18n import Language, Shown
     from docsend.settings import Settings
     from docsend.submission import Problem
 
@@ -36,31 +36,31 @@ _WIDE = 80
 _IN_ONE_PIECE = ("code", "key", "state", "receipt", "time", "due")
 # The heads of tables, by the names that the code has for them.
 _HEADS = {
-    "document": Phrase("document"),
-    "format": Phrase("format"),
-    "bytes": Phrase("bytes"),
-    "sha256": Phrase("sha256"),
-    "verdict": Phrase("verdict"),
-    "key": Phrase("key"),
-    "state": Phrase("state"),
-    "receipt": Phrase("receipt"),
-    "time": Phrase("time"),
-    "about": Phrase("about"),
-    "reference": Phrase("reference"),
-    "service": Phrase("service"),
-    "kind": Phrase("kind"),
-    "code": Phrase("code"),
-    "label": Phrase("label"),
-    "belongs to": Phrase("belongs to"),
-    "id": Phrase("id"),
-    "subject": Phrase("subject"),
-    "title": Phrase("title"),
-    "due": Phrase("due"),
-    "sender": Phrase("sender"),
-    "number": Phrase("number"),
+    "document": Message("document"),
+    "format": Message("format"),
+    "bytes": Message("bytes"),
+    "sha256": Message("sha256"),
+    "verdict": Message("verdict"),
+    "key": Message("key"),
+    "state": Message("state"),
+    "receipt": Message("receipt"),
+    "time": Message("time"),
+    "about": Message("about"),
+    "reference": Message("reference"),
+    "service": Message("service"),
+    "kind": Message("kind"),
+    "code": Message("code"),
+    "label": Message("label"),
+    "belongs to": Message("belongs to"),
+    "id": Message("id"),
+    "subject": Message("subject"),
+    "title": Message("title"),
+    "due": Message("due"),
+    "sender": Message("sender"),
+    "number": Message("number"),
 }
-SEVERITY = {"error": Phrase("error"), "warning": Phrase("warning")}
-NOT_APPROVED = Phrase('"received" means that the service has everything; it does not mean approved')
+SEVERITY = {"error": Message("error"), "warning": Message("warning")}
+NOT_APPROVED = Message('"received" means that the service has everything; it does not mean approved')
 
 
 def safe(text: object) -> str:
@@ -91,34 +91,34 @@ class Streams:
         self._as_json = settings.as_json if settings else as_json
         self._quiet = settings.quiet if settings else False
         self._verbose = settings.verbose if settings else False
-        self._reader = Reader(settings.language if settings else language)
-        self._said: set[str] = set()
+        self._translator = Translator(settings.language if settings else language)
+        self._said: set[Message] = set()
         self._is_dumb = settings.has_dumb_terminal if settings else True
 
-    def say(self, text: str) -> None:
+    def say(self, message: Message) -> None:
         """Tell something that is good to know and may be missed."""
         if not self._quiet:
-            self._tell(text)
+            self._tell(message)
 
-    def say_once(self, text: str) -> None:
+    def say_once(self, message: Message) -> None:
         """Tell it the first time only."""
-        if text not in self._said:
-            self._said.add(text)
-            self.say(text)
+        if message not in self._said:
+            self._said.add(message)
+            self.say(message)
 
-    def command(self, heading: Phrase, command: str) -> None:
+    def command(self, heading: Message, command: str) -> None:
         """Tell a command to be copied: in one line, however narrow the terminal is."""
         if not self._quiet:
             self._tell(heading)
             _write(sys.stderr, f"  {safe(command)}\n")
 
-    def detail(self, text: str) -> None:
+    def detail(self, message: Message) -> None:
         """Tell what only `--verbose` wants to know."""
         if self._verbose:
-            self._tell(text, indent=2)
+            self._tell(message, indent=2)
 
-    def error(self, message: str, hint: str | None = None) -> None:
-        self._tell(Phrase("docsend: {message}", message=message))
+    def error(self, message: Message, hint: Message | None = None) -> None:
+        self._tell(Message("docsend: {message}", message=message))
         if hint:
             self._tell(hint, indent=2)
 
@@ -130,9 +130,9 @@ class Streams:
                 if problem.hint:
                     self._tell(problem.hint, indent=4)
 
-    def reads(self, text: str) -> str:
+    def render(self, shown: Shown) -> str:
         """Give a text as it is shown on stderr: safe, and in the reader's language."""
-        return self._reader.text(text, safe=safe, isolated=self._draws(sys.stderr))
+        return self._translator.render(shown, safe=safe, isolated=self._draws(sys.stderr))
 
     @property
     def draws_talk(self) -> bool:
@@ -160,7 +160,7 @@ class Streams:
             while piece := text.read(_PIECE):
                 self._put(piece)
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[Shown]]) -> None:
         """Show rows under their heads; on a terminal as wide as it is, elsewhere in plain columns."""
         heads_ = [self._out(_HEADS[head]) for head in heads]
         cells = [[self._out(cell) for cell in row] for row in rows]
@@ -182,7 +182,7 @@ class Streams:
         self._draw(drawn)
 
     def _card(
-        self, heading: str, rows: Sequence[tuple[str, str]], *, footnote: str | None = NOT_APPROVED
+        self, heading: Shown, rows: Sequence[tuple[Shown, Shown]], *, footnote: Message | None = NOT_APPROVED
     ) -> None:
         """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
         clean = [(self._out(label), self._out(value)) for label, value in rows]
@@ -214,12 +214,12 @@ class Streams:
             console.print(renderable)
         self._put(drawn.get())
 
-    def _out(self, text: str) -> str:
+    def _out(self, shown: Shown) -> str:
         """Give a text for stdout: safe, and in the reader's language."""
-        return self._reader.text(text, safe=safe, isolated=self._draws(sys.stdout))
+        return self._translator.render(shown, safe=safe, isolated=self._draws(sys.stdout))
 
-    def _print(self, text: str) -> None:
-        self._put(self._out(text) + "\n")
+    def _print(self, shown: Shown) -> None:
+        self._put(self._out(shown) + "\n")
 
     @staticmethod
     def _put(text: str | bytes, *, encoding: str | None = None) -> None:
@@ -229,14 +229,17 @@ class Streams:
         """
         if (failure := _write(sys.stdout, text, encoding)) is not None:
             raise LocalFailure(
-                Phrase("the result cannot be written: {reason}", reason=failure.strerror),
-                Phrase("look at where the output goes"),
+                Message("the result cannot be written: {reason}", reason=failure.strerror),
+                Message("look at where the output goes"),
             )
 
-    def _tell(self, text: str, *, indent: int = 0, is_ready: bool = False) -> None:
-        """Put a line of talk on stderr, broken between words if a terminal is too narrow for it."""
+    def _tell(self, shown: Message | str, *, indent: int = 0) -> None:
+        """Put a line of talk on stderr, broken between words if a terminal is too narrow for it.
+
+        A `str` is ready to be shown.
+        """
         is_terminal = self._draws(sys.stderr)
-        text = text if is_ready else self.reads(text)
+        text = self.render(shown) if isinstance(shown, Message) else shown
         lines = [text]
         if is_terminal:
             width = max(shutil.get_terminal_size().columns - indent, 20)
@@ -248,13 +251,13 @@ class Streams:
         return stream is not None and not self._is_dumb and stream.isatty()
 
 
-def _found(problem: Problem) -> Phrase:
+def _found(problem: Problem) -> Message:
     """One line for one finding: what, and its code."""
     if problem.row is None:
-        template = Phrase("{severity}: {message} [{code}]")
+        template = Message("{severity}: {message} [{code}]")
     else:
-        template = Phrase("{severity}: row {row}: {message} [{code}]")
-    return template.about(
+        template = Message("{severity}: row {row}: {message} [{code}]")
+    return template.with_values(
         severity=SEVERITY[problem.severity], row=problem.row, message=problem.message, code=problem.code
     )
 

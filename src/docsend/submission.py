@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from docsend.i18n import Message
+
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
 
 
@@ -34,8 +36,8 @@ class Problem(NamedTuple):
     """
 
     code: str
-    message: str
-    hint: str | None = None
+    message: Message
+    hint: Message | None = None
     severity: Literal["error", "warning"] = "error"
     field: str | None = None
     document: str | None = None

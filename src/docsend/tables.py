@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from docsend.cells import text_of
 from docsend.columns import known
 from docsend.errors import FaultySubmission, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.submission import Problem
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 50 * 2**20
 MOST_ROWS = 100_000
-SEPARATORS = {",": Phrase("commas"), ";": Phrase("semicolons"), "\t": Phrase("tabs")}
+SEPARATORS = {",": Message("commas"), ";": Message("semicolons"), "\t": Message("tabs")}
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 # Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
 _MIXED_UP = re.compile("[a-z][א-ת][a-z]")
@@ -34,14 +34,14 @@ def content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or Phrase("there is no such name")
+        reason = getattr(error, "strerror", None) or Message("there is no such name")
         raise UsageFault(
-            Phrase("the manifest {path} cannot be read: {reason}", path=path, reason=reason),
-            Phrase("look at the path"),
+            Message("the manifest {path} cannot be read: {reason}", path=path, reason=reason),
+            Message("look at the path"),
         ) from error
 
 
-def decoded(content: bytes, shown: str) -> tuple[str, str]:
+def decoded(content: bytes, shown: Message) -> tuple[str, str]:
     """Give the text and the name of its encoding.
 
     Windows-1255 is what Hebrew Excel writes as "CSV"; its Hebrew letters are never valid UTF-8, so the two
@@ -58,8 +58,8 @@ def decoded(content: bytes, shown: str) -> tuple[str, str]:
         if "\0" in text or (encoding == "cp1255" and _MIXED_UP.search(text)):
             break
         return text, names[encoding]
-    message = Phrase("{shown} is no text in UTF-8, UTF-16 or Windows-1255", shown=shown)
-    hint = Phrase('save it as "CSV UTF-8" or as Excel workbook')
+    message = Message("{shown} is no text in UTF-8, UTF-16 or Windows-1255", shown=shown)
+    hint = Message('save it as "CSV UTF-8" or as Excel workbook')
     raise FaultySubmission.of_manifest([Problem("manifest-encoding", message, hint)])
 
 
@@ -74,10 +74,10 @@ def of_csv(text: str, separator: str) -> Iterator[TableRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            message = Phrase(
+            message = Message(
                 "the row cannot be taken apart: {error}; what follows cannot be read", error=error
             )
-            hint = Phrase("is a quotation mark not closed, or a separator missing?")
+            hint = Message("is a quotation mark not closed, or a separator missing?")
             yield number, Problem("row-malformed", message, hint, row=number)
             return
         if not (number == 1 and len(cells) <= 2 and _SEP_LINE.match(separator.join(cells))):
@@ -90,8 +90,8 @@ def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
         import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, and slow to import
     except ModuleNotFoundError as error:
         raise UsageFault(
-            Phrase("an Excel workbook needs the extra `excel`"),
-            Phrase(
+            Message("an Excel workbook needs the extra `excel`"),
+            Message(
                 "in the folder that docsend was installed from: pip install '.[excel]'; or save it as CSV"
             ),
         ) from error
@@ -110,8 +110,8 @@ def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
             raise
         except Exception as error:
             # openpyxl has no error of its own for what is broken inside.
-            hint = Phrase("save it again, or as CSV")
-            problem = Problem("manifest-malformed", Phrase("the workbook cannot be read"), hint)
+            hint = Message("save it again, or as CSV")
+            problem = Problem("manifest-malformed", Message("the workbook cannot be read"), hint)
             raise FaultySubmission.of_manifest([problem]) from error
 
     return rows
@@ -136,5 +136,5 @@ def separator(text: str) -> str:
 def not_too_many(count: int) -> None:
     """Raise FaultySubmission if so many rows leave no room for another one."""
     if count >= MOST_ROWS:
-        message = Phrase("the manifest has more than {most:,} rows", most=MOST_ROWS)
-        raise FaultySubmission.of_manifest([Problem("manifest-too-large", message, Phrase("split it"))])
+        message = Message("the manifest has more than {most:,} rows", most=MOST_ROWS)
+        raise FaultySubmission.of_manifest([Problem("manifest-too-large", message, Message("split it"))])

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from docsend.language import Phrase, joined
+from docsend.i18n import Message, joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,24 +55,24 @@ class Ends:
 class Told(NamedTuple):
     """How the progress of a batch is told: with a total, and without."""
 
-    heading: Phrase
-    of_total: Phrase
-    so_far_only: Phrase
+    heading: Message
+    of_total: Message
+    so_far_only: Message
 
-    def so_far(self, done: int, total: int | None) -> Phrase:
+    def so_far(self, done: int, total: int | None) -> Message:
         return (
-            self.so_far_only.about(done=done)
+            self.so_far_only.with_values(done=done)
             if total is None
-            else self.of_total.about(done=done, total=total)
+            else self.of_total.with_values(done=done, total=total)
         )
 
 
 CHECKED = Told(
-    Phrase("checked"), Phrase("checked {done:,} of {total:,} rows"), Phrase("checked {done:,} rows")
+    Message("checking"), Message("checked {done:,} of {total:,} rows"), Message("checked {done:,} rows")
 )
 
 
-SENT = Told(Phrase("sent"), Phrase("sent {done:,} of {total:,} rows"), Phrase("sent {done:,} rows"))
+SENT = Told(Message("sent"), Message("sent {done:,} of {total:,} rows"), Message("sent {done:,} rows"))
 
 
 class Heartbeat:
@@ -96,12 +96,12 @@ class Heartbeat:
             return
         self._last = now
         rate = done / (now - self._began)
-        parts: list[str] = [self._told.so_far(done, self._total)]
+        parts: list[Message] = [self._told.so_far(done, self._total)]
         if failed:
-            parts.append(Phrase("{count:,} not received", count=failed))
-        parts.append(Phrase("{rate:,.0f} a second", rate=rate))
+            parts.append(Message("{count:,} not received", count=failed))
+        parts.append(Message("{rate:,.0f} a second", rate=rate))
         if self._total and rate:
-            parts.append(Phrase("{duration} left", duration=duration((self._total - done) / rate)))
+            parts.append(Message("{duration} left", duration=duration((self._total - done) / rate)))
         self._streams.say(joined(parts))
 
 
@@ -169,13 +169,13 @@ class Relay:
         self.to.waiting(pause)
 
 
-def arrived(document: Document, documents: Sequence[Document]) -> Phrase:
+def arrived(document: Document, documents: Sequence[Document]) -> Message:
     """Say that the service has a document, and which one of its submission's documents it is.
 
     It is counted by its place among them: the service may have others from an earlier run.
     """
     digests = [each.sha256 for each in documents]
-    return Phrase(
+    return Message(
         "sent {name}, {size:,} bytes ({number} of {count})",
         name=document.name,
         size=document.size,
@@ -184,9 +184,9 @@ def arrived(document: Document, documents: Sequence[Document]) -> Phrase:
     )
 
 
-def trying_again(pause: Pause, seconds: float) -> Phrase:
+def trying_again(pause: Pause, seconds: float) -> Message:
     """Say why a call waits, for how many seconds still, and for how long further tries will be begun."""
-    return Phrase(
+    return Message(
         "{reason}; trying again in {seconds:.0f} s, for {left} more",
         reason=pause.reason,
         seconds=max(seconds, 1),
@@ -194,9 +194,9 @@ def trying_again(pause: Pause, seconds: float) -> Phrase:
     )
 
 
-def duration(seconds: float) -> Phrase:
+def duration(seconds: float) -> Message:
     if seconds >= 2 * 3600:
-        return Phrase("{hours:.0f} h", hours=seconds / 3600)
+        return Message("{hours:.0f} h", hours=seconds / 3600)
     if seconds >= 120:
-        return Phrase("{minutes:.0f} min", minutes=seconds / 60)
-    return Phrase("{seconds:.0f} s", seconds=seconds)
+        return Message("{minutes:.0f} min", minutes=seconds / 60)
+    return Message("{seconds:.0f} s", seconds=seconds)

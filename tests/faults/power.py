@@ -35,8 +35,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.errors import LocalFailure
-from docsend.ledger import STATES, Ledger
+from docsend.ledger import Ledger
 from docsend.sandbox.store import Store
+from docsend.states import STATES
 from docsend.submission import canonical
 from faults import lab, whole
 

@@ -1,7 +1,7 @@
 """Keep the translations: collect the English texts, bring each `docsend.po` up to date, compile it.
 
 `--check` only looks: whether anything is stale, lacks a translation, or lost a value such as `{name}`. Texts
-come from the code (`Phrase("...")`, `Phrase.counted("...", "...", ...)`) and from the help of every command.
+come from the code (`Message("...")`, `Message.plural("...", "...", ...)`) and from the help of every command.
 To translate, edit src/docsend/locale/*/LC_MESSAGES/docsend.po, and run `make docs`.
 """
 
@@ -20,11 +20,11 @@ from babel.messages.pofile import read_po, write_po
 import docsend
 from docsend.cli.app import tree
 from docsend.cli.help import texts
-from docsend.language import FOLDER, LANGUAGES
+from docsend.i18n import FOLDER, LANGUAGES
 
 SOURCE = Path(docsend.__file__).parent
 # These make phrases of texts that they were given, beside their own.
-_MAKERS = {"language.py", "cli/help.py", "completion.py"}
+_MAKERS = {"i18n.py", "cli/help.py", "completion.py"}
 _TRANSLATED = tuple(language for language in LANGUAGES if language != "en")
 # Two forms in both: French has one for 0 and 1, Hebrew one for 1.
 _PLURALS = {"fr": (2, "(n > 1)"), "he": (2, "(n != 1)")}
@@ -49,16 +49,16 @@ def _phrases(tree: ast.AST, name: str) -> Iterator[Key]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        if isinstance(node.func, ast.Name) and node.func.id == "Phrase":
+        if isinstance(node.func, ast.Name) and node.func.id == "Message":
             literals = [_literal(each) for each in node.args]
             if len(literals) == 1 and literals[0]:
                 yield literals[0]
             elif name not in _MAKERS:
-                raise SystemExit(f"{name}:{node.lineno}: Phrase() takes one text that stands right there")
-        elif isinstance(node.func, ast.Attribute) and node.func.attr == "counted":
+                raise SystemExit(f"{name}:{node.lineno}: Message() takes one text that stands right there")
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "plural":
             one, many = (_literal(each) for each in node.args[:2])
             if not one or not many:
-                raise SystemExit(f"{name}:{node.lineno}: counted() takes two texts that stand right there")
+                raise SystemExit(f"{name}:{node.lineno}: plural() takes two texts that stand right there")
             yield one, many
 
 

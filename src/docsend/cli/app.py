@@ -13,7 +13,7 @@ import typer.core
 from docsend import __version__, signals
 from docsend.cli.command import Group, taking_common_options
 from docsend.errors import ExitCode
-from docsend.language import Language, Reader, spoken
+from docsend.i18n import Language, Translator, spoken
 
 # In the order of the help, with what it says of each in its list. Each is a module with a `register(app)`.
 COMMANDS = {
@@ -64,14 +64,14 @@ def _root(_context: typer.Context, _common: dict[str, Any], *, version: bool) ->
 class _Root(Group):
     """The commands in their order; each is a name with a short help until it is called or told apart."""
 
-    reader: Reader | None = None
+    translator: Translator | None = None
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as Typer calls it
         return list(self.commands)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in COMMANDS:
-            self.commands[args[0]] = _command(args[0], self.reader)
+            self.commands[args[0]] = _command(args[0], self.translator)
         return super().resolve_command(ctx, args)
 
 
@@ -82,20 +82,20 @@ def tree() -> Any:
     return root
 
 
-def _names(reader: Reader | None = None) -> Any:
+def _names(translator: Translator | None = None) -> Any:
     """Make the command line of names alone: for its help, and for options that stand before a command."""
     app = typer.Typer(cls=_Root, **_HOW)
     epilog = "`docsend COMMAND --help` tells the exit codes of each command."
     app.callback(epilog=epilog)(taking_common_options(_root, [_VERSION]))
     root: Any = typer.main.get_command(app)
-    root.reader = reader
+    root.translator = translator
     root.commands = {
         name: typer.core.TyperCommand(name, short_help=short_help) for name, short_help in COMMANDS.items()
     }
-    return _translated(root, reader)
+    return _translated(root, translator)
 
 
-def _command(name: str, reader: Reader | None = None) -> Any:
+def _command(name: str, translator: Translator | None = None) -> Any:
     """Make one command, or a group of them, without those beside it."""
     app = typer.Typer(**_HOW)
     importlib.import_module(f"docsend.cli.{name}").register(app)
@@ -104,14 +104,14 @@ def _command(name: str, reader: Reader | None = None) -> Any:
         command = command.commands[name]
     command.short_help = COMMANDS[name]
     command.context_settings = _HOW["context_settings"]
-    return _translated(command, reader)
+    return _translated(command, translator)
 
 
-def _translated(root: Any, reader: Reader | None) -> Any:
-    if reader is not None:
+def _translated(root: Any, translator: Translator | None) -> Any:
+    if translator is not None:
         from docsend.cli.help import translate  # noqa: PLC0415 - English does without
 
-        translate(root, reader)
+        translate(root, translator)
     return root
 
 
@@ -135,12 +135,12 @@ def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
 
 
 def _run(argv: Sequence[str], language: Language) -> int:
-    reader = None if language == "en" else Reader(language)
+    translator = None if language == "en" else Translator(language)
     name, *words = argv
     if name in COMMANDS:  # which has no need of the root
-        command, path = _command(name, reader), f"docsend {name}"
+        command, path = _command(name, translator), f"docsend {name}"
     else:
-        command, path, words = _names(reader), "docsend", list(argv)
+        command, path, words = _names(translator), "docsend", list(argv)
     try:
         # Typer's own main would forget which signal came, and take any broken pipe for a reader who has left.
         with command.make_context(path, words) as context:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from docsend.errors import ExitCode, Interrupted, LocalFailure, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def print_template(session: "Session", form: str) -> None:
     from docsend import manifest  # noqa: PLC0415
 
     if form not in ("csv", "jsonl"):
-        raise UsageFault(Phrase("there is no template {form!r}", form=form), Phrase("csv or jsonl"))
+        raise UsageFault(Message("there is no template {form!r}", form=form), Message("csv or jsonl"))
     session.console.template(manifest.template(form))
 
 
@@ -94,8 +94,8 @@ def _share(stated: str | None) -> "Share | None":
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", stated)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise UsageFault(
-            Phrase("--shard is {stated!r}, not K/N", stated=stated),
-            Phrase("as in --shard 2/8, with K from 1 to N"),
+            Message("--shard is {stated!r}, not K/N", stated=stated),
+            Message("as in --shard 2/8, with K from 1 to N"),
         )
     return Share(int(found[1]), int(found[2]))
 
@@ -161,7 +161,7 @@ def _send(session: "Session", batch: "Batch", plan: "Plan", report: "Report | No
 
 def _stop(session: "Session", runner: "Runner") -> None:
     runner.stop()
-    session.console.say(Phrase("ending what is on its way; Ctrl-C again ends at once"))
+    session.console.say(Message("ending what is on its way; Ctrl-C again ends at once"))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import typer
 
 from docsend.cli.command import command
 from docsend.errors import ExitCode, LocalFailure, Unfinished, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -57,11 +57,11 @@ def catalog(
     if to is not None and to not in rows.destinations:
         close = search.nearest(to, rows.destinations)
         hint = (
-            Phrase("did you mean {close}?", close=close)
+            Message("did you mean {close}?", close=close)
             if close
-            else Phrase("one of: {choices}", choices=", ".join(rows.destinations))
+            else Message("one of: {choices}", choices=", ".join(rows.destinations))
         )
-        raise UsageFault(Phrase("there is no destination {to!r} here", to=to), hint)
+        raise UsageFault(Message("there is no destination {to!r} here", to=to), hint)
     asked = " ".join(words or ())
     chosen = rows.rows(to)
     session.console.catalog(
@@ -82,15 +82,15 @@ def _update(session: "Session") -> None:
     with session.service(session.console.lines()) as service:
         fetched = service.catalog(etag)
     if fetched is None:
-        session.console.say(Phrase("the catalog here is the service's current one"))
+        session.console.say(Message("the catalog here is the service's current one"))
         return
     body, new_etag = fetched
     try:
         version = catalog.Catalog(body).version
     except catalog.MalformedCatalog as error:
         raise Unfinished(
-            Phrase("the service's catalog cannot be used: {error}", error=error),
-            Phrase("the one here stays in force"),
+            Message("the service's catalog cannot be used: {error}", error=error.why),
+            Message("the one here stays in force"),
         ) from error
     try:
         disk.replace_file(file, body)
@@ -98,14 +98,14 @@ def _update(session: "Session") -> None:
         disk.replace_file(etag_file, new_etag.encode("ascii"))
     except OSError as error:
         raise LocalFailure(
-            Phrase(
+            Message(
                 "the catalog cannot be kept in {folder}: {reason}",
                 folder=file.parent,
                 reason=error.strerror,
             ),
-            Phrase("make room or mend the folder's permissions"),
+            Message("make room or mend the folder's permissions"),
         ) from error
-    session.console.say(Phrase("the service's catalog of {version} is in force now", version=version))
+    session.console.say(Message("the service's catalog of {version} is in force now", version=version))
 
 
 def _is_usable(file: Path) -> bool:

@@ -8,7 +8,7 @@ import typer
 import typer.core
 
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import ENGLISH, Message
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
@@ -85,11 +85,12 @@ def _given_again(order: Sequence[Any]) -> list[Any]:
 
 def contradiction(option: str) -> UsageFault:
     return UsageFault(
-        Phrase("{option} is given twice, with different values", option=option),
-        Phrase("give it once; to do both, run the command twice"),
+        Message("{option} is given twice, with different values", option=option),
+        Message("give it once; to do both, run the command twice"),
     )
 
 
+_DONE = Message("done")
 # What any command may end with; the others are its own.
 _ALWAYS = (ExitCode.BUG, ExitCode.USAGE, ExitCode.LOCAL, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 
@@ -100,7 +101,7 @@ def command(
     *,
     exits: tuple[ExitCode, ...],
     example: str,
-    done: str = "done",
+    done: Message = _DONE,
     without: tuple[str, ...] = (),
     is_examination: bool = False,
     **more: Any,
@@ -124,7 +125,10 @@ def command(
             function(Session.begun(**common, is_examined=is_examination), **values)
 
         run.__doc__ = function.__doc__
-        meanings = {**EXIT_MEANINGS, ExitCode.RECEIVED: done}
+        # In English, as all that Typer gets; `cli.help` translates it.
+        meanings = {
+            code: ENGLISH.render(said) for code, said in {**EXIT_MEANINGS, ExitCode.RECEIVED: done}.items()
+        }
         codes = "\n".join(f"{code.value:>3}  {meanings[code]}" for code in sorted((*_ALWAYS, *exits)))
         epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n{codes}"
         decorate = app.callback if name is None else app.command
@@ -178,13 +182,13 @@ def _refuse_what_would_be_lost(context: typer.Context, values: Mapping[str, Any]
         if value is not None:
             command_ = context.invoked_subcommand
             raise UsageFault(
-                Phrase(
+                Message(
                     "--{option} is not an option of `{path} {command}`",
                     option=parameter.replace("_", "-"),
                     path=context.command_path,
                     command=command_,
                 ),
-                Phrase(
+                Message(
                     "`{path} {command} --help` tells what it takes",
                     path=context.command_path,
                     command=command_,

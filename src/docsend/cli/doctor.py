@@ -6,6 +6,7 @@ import typer
 
 from docsend.cli.command import command
 from docsend.errors import ExitCode
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -20,7 +21,7 @@ def register(app: typer.Typer) -> None:
         exits=EXITS,
         example="docsend doctor --service sandbox\n"
         "docsend doctor --json | jq '.findings[] | select(.verdict != \"good\")'",
-        done="nothing is in the way; there may be warnings",
+        done=Message("nothing is in the way; there may be warnings"),
         is_examination=True,
     )(doctor)
 

@@ -9,7 +9,8 @@ import typer
 
 from docsend.cli.command import Key
 from docsend.errors import ExitCode, LocalFailure, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
+from docsend.states import IN_WORDS
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -53,8 +54,8 @@ def export(
 
     if form not in _WRITERS:
         raise UsageFault(
-            Phrase("there is no format {format!r}", format=form[:60]),
-            Phrase("one of: {formats}", formats=", ".join(_WRITERS)),
+            Message("there is no format {format!r}", format=form[:60]),
+            Message("one of: {formats}", formats=", ".join(_WRITERS)),
         )
     with session.ledger() as ledger:
         entry = session.kept(ledger, key)
@@ -79,27 +80,28 @@ def _without_receipt(entry: "Entry") -> UsageFault:
     Exit code 2, as for a key that the ledger does not have: there is no such proof. Not 5 or 6, which tell
     what this run came to at a service; this one asked none, and running it again changes nothing.
     """
-    hint = Phrase("`docsend receipts resume {key}` finishes it", key=entry.key[:12])
+    hint = Message("`docsend receipts resume {key}` finishes it", key=entry.key[:12])
     if entry.state == "refused":
-        hint = Phrase(
+        hint = Message(
             "`docsend receipts show {key}` tells why; mend it and send it again", key=entry.key[:12]
         )
     elif entry.state == "withdrawn":
-        hint = Phrase("a withdrawal is final; `docsend send --again` sends the same content anew")
+        hint = Message("a withdrawal is final; `docsend send --again` sends the same content anew")
     return UsageFault(
-        Phrase("there is no proof of what was not received: it is {state}", state=entry.state), hint
+        Message("there is no proof of what was not received: it is {state}", state=IN_WORDS[entry.state]),
+        hint,
     )
 
 
 def _refuse_what_stdout_cannot_take(session: "Session", form: str) -> None:
     if session.settings.as_json and form != "json":
         raise UsageFault(
-            Phrase("with --json, standard output is for the result"),
-            Phrase("--output FILE writes the proof into a file; `--format json` prints it"),
+            Message("with --json, standard output is for the result"),
+            Message("--output FILE writes the proof into a file; `--format json` prints it"),
         )
     if form == "pdf" and sys.stdout is not None and sys.stdout.isatty():
         raise UsageFault(
-            Phrase("a PDF is not for a terminal"), Phrase("--output FILE, or send it into a file or a pipe")
+            Message("a PDF is not for a terminal"), Message("--output FILE, or send it into a file or a pipe")
         )
 
 
@@ -112,21 +114,22 @@ def _write(file: Path, content: bytes) -> None:
             if file.read_bytes() == content:
                 return
             raise UsageFault(
-                Phrase("{file} is there already, with other content", file=file),
-                Phrase("move it away, or name another with --output"),
+                Message("{file} is there already, with other content", file=file),
+                Message("move it away, or name another with --output"),
             )
         if file.exists():
-            raise UsageFault(Phrase("{file} is not a file", file=file), Phrase("name a file with --output"))
+            raise UsageFault(Message("{file} is not a file", file=file), Message("name a file with --output"))
         if not file.parent.is_dir():
             raise UsageFault(
-                Phrase("there is no folder {folder}", folder=file.parent), Phrase("make it, or name another")
+                Message("there is no folder {folder}", folder=file.parent),
+                Message("make it, or name another"),
             )
         disk.replace_file(file, content)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise LocalFailure(
-            Phrase("{file} cannot be written: {reason}", file=file, reason=reason),
-            Phrase("look at where it is to go"),
+            Message("{file} cannot be written: {reason}", file=file, reason=reason),
+            Message("look at where it is to go"),
         ) from error
 
 
@@ -138,26 +141,26 @@ def _pdf(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | Non
         from docsend import proof_pdf  # noqa: PLC0415 - an extra, and slow to import
     except ModuleNotFoundError as error:
         raise UsageFault(
-            Phrase("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
-            Phrase(
+            Message("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
+            Message(
                 "in the folder that docsend was installed from: pip install '.[pdf]'; or say --format text"
             ),
         ) from error
     from docsend import proof  # noqa: PLC0415
-    from docsend.language import Reader  # noqa: PLC0415
+    from docsend.i18n import Translator  # noqa: PLC0415
     from docsend.streams import safe  # noqa: PLC0415
 
     page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
-    return proof_pdf.write(page, Reader(session.settings.language), safe)
+    return proof_pdf.write(page, Translator(session.settings.language), safe)
 
 
 def _text(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     from docsend import proof  # noqa: PLC0415 - --help does without
-    from docsend.language import Reader  # noqa: PLC0415
+    from docsend.i18n import Translator  # noqa: PLC0415
     from docsend.streams import safe  # noqa: PLC0415
 
     page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
-    words = functools.partial(Reader(session.settings.language).text, safe=safe)
+    words = functools.partial(Translator(session.settings.language).render, safe=safe)
     return proof.as_text(page, words).encode("utf-8", "backslashreplace")
 
 

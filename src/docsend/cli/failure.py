@@ -11,7 +11,7 @@ import typer
 from docsend import __version__, result
 from docsend.console import Console
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
-from docsend.language import Language, Phrase
+from docsend.i18n import Language, Message
 
 # No fault of the program: it may meet them wherever it writes.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
@@ -38,8 +38,8 @@ def _understood(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> Do
         return _usage(error)
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         return LocalFailure(
-            Phrase("the disk failed: {reason}", reason=error.strerror),
-            Phrase("look at its space and its state"),
+            Message("the disk failed: {reason}", reason=error.strerror),
+            Message("look at its space and its state"),
         )
     return _bug(error, with_trace=is_verbose)
 
@@ -48,49 +48,49 @@ def _usage(error: typer.TyperException) -> UsageFault:
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "docsend"
-    return UsageFault(_of_typer(message), Phrase("`{path} --help` tells what it takes", path=path))
+    return UsageFault(_of_typer(message), Message("`{path} --help` tells what it takes", path=path))
 
 
 # What Typer says of a command line, and how it is said here.
 _OF_TYPER = (
-    (r"No such option: (?P<option>\S+)", Phrase("no such option: {option}")),
+    (r"No such option: (?P<option>\S+)", Message("no such option: {option}")),
     (
         r"No such option: (?P<option>\S+) \(Possible options: (?P<close>.+)\)",
-        Phrase("no such option: {option}; did you mean {close}?"),
+        Message("no such option: {option}; did you mean {close}?"),
     ),
     (
         r"No such option: (?P<option>\S+) Did you mean (?P<close>.+)\?",
-        Phrase("no such option: {option}; did you mean {close}?"),
+        Message("no such option: {option}; did you mean {close}?"),
     ),
-    (r"No such command '(?P<command>.*)'", Phrase("no such command: {command}")),
+    (r"No such command '(?P<command>.*)'", Message("no such command: {command}")),
     (
         r"No such command '(?P<command>.*)'\. Did you mean '(?P<close>.+)'\?",
-        Phrase("no such command: {command}; did you mean {close}?"),
+        Message("no such command: {command}; did you mean {close}?"),
     ),
-    (r"Missing command", Phrase("missing: the command")),
-    (r"Missing argument '(?P<name>.*)'", Phrase("missing: {name}")),
-    (r"Missing option '(?P<name>.*)'", Phrase("missing: {name}")),
-    (r"Option '(?P<option>.+)' requires (?:an|\d+) arguments?", Phrase("{option} needs a value")),
-    (r"Option '(?P<option>.+)' does not take a value", Phrase("{option} takes no value")),
-    (r"Got unexpected extra argument(?:s|\(s\))? \((?P<words>.*)\)", Phrase("too many words: {words}")),
+    (r"Missing command", Message("missing: the command")),
+    (r"Missing argument '(?P<name>.*)'", Message("missing: {name}")),
+    (r"Missing option '(?P<name>.*)'", Message("missing: {name}")),
+    (r"Option '(?P<option>.+)' requires (?:an|\d+) arguments?", Message("{option} needs a value")),
+    (r"Option '(?P<option>.+)' does not take a value", Message("{option} takes no value")),
+    (r"Got unexpected extra argument(?:s|\(s\))? \((?P<words>.*)\)", Message("too many words: {words}")),
     (
         r"Invalid value for '(?P<name>.+)': '(?P<value>.*)' is not a valid int(?:eger)?(?: range)?",
-        Phrase("{name} takes a whole number, not {value!r}"),
+        Message("{name} takes a whole number, not {value!r}"),
     ),
     (
         r"Invalid value for '(?P<name>.+)': (?P<value>\S+) is not in the range (?P<range>.+)",
-        Phrase("{name} takes a number in the range {range}, not {value}"),
+        Message("{name} takes a number in the range {range}, not {value}"),
     ),
 )
 
 
-def _of_typer(message: str) -> str:
+def _of_typer(message: str) -> Message:
     message = message.rstrip(".")
     for pattern, phrase in _OF_TYPER:
         if found := re.fullmatch(pattern, message, re.DOTALL):
             named = {name: value.replace("'", "") for name, value in found.groupdict().items()}
-            return phrase.about(**named)
-    return message[:1].lower() + message[1:]
+            return phrase.with_values(**named)
+    return Message.verbatim(message[:1].lower() + message[1:])
 
 
 def _bug(error: Exception, *, with_trace: bool) -> _Bug:
@@ -107,13 +107,13 @@ def _bug(error: Exception, *, with_trace: bool) -> _Bug:
         trace = trace.tb_next
     where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
     return _Bug(
-        Phrase(
+        Message(
             "a bug in docsend {version}: {kind} at {where}",
             version=__version__,
             kind=type(error).__name__,
             where=where,
         ),
-        Phrase(
+        Message(
             "please report it, with what --verbose shows. Nothing is lost: the ledger knows how far it came"
         ),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from docsend import documents, guide, rules
 from docsend.cli import single
 from docsend.errors import Interrupted
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.submission import Submission
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run(
         command = guide.command_line(
             guided, paths, of_sender=of_sender, service=session.settings.service_flag, again=again
         )
-        session.console.command(Phrase("without questions:"), command)
+        session.console.command(Message("without questions:"), command)
 
 
 def _last_look(session: "Session") -> None:
@@ -61,11 +61,11 @@ def _last_look(session: "Session") -> None:
     from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
 
     try:
-        agreed = Terminal(session.console.reads).agrees(Phrase("send it? y sends, n does not"))
+        agreed = Terminal(session.console.render).agrees(Message("send it? y sends, n does not"))
     except KeyboardInterrupt as stop:
-        raise Interrupted.by(stop, Phrase("interrupted: nothing was sent")) from None
+        raise Interrupted.by(stop, Message("interrupted: nothing was sent")) from None
     if not agreed:
-        raise Interrupted(Phrase("nothing was sent"))
+        raise Interrupted(Message("nothing was sent"))
 
 
 def _asked(
@@ -84,9 +84,9 @@ def _asked(
         if destination.is_personal and not dry_run:
             session.needed_account()
 
-    asker = Terminal(console.reads)
+    asker = Terminal(console.render)
     try:
         guided = guide.fill_in(stated, catalog, asker, session.senders(), read, going_to)
     except KeyboardInterrupt as stop:
-        raise Interrupted.by(stop, Phrase("interrupted: nothing was sent")) from None
+        raise Interrupted.by(stop, Message("interrupted: nothing was sent")) from None
     return guided, given

@@ -8,7 +8,7 @@ import typer
 
 from docsend.cli.command import command
 from docsend.errors import DocsendError, ExitCode, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -46,7 +46,7 @@ def login(
     DOCSEND_PASSWORD_FILE, and need no login (docs/personal.md).
     """
     if status and forget:
-        raise UsageFault(Phrase("--status and --forget do not go together"), Phrase("say one of them"))
+        raise UsageFault(Message("--status and --forget do not go together"), Message("say one of them"))
     if status:
         _status(session)
     elif forget:
@@ -79,7 +79,7 @@ def _credentials(session: "Session", code: str | None, *, password_stdin: bool) 
             password = standard_input()
         except UnicodeDecodeError:
             raise UsageFault(
-                Phrase("the password is not UTF-8"), Phrase("write it as the first line")
+                Message("the password is not UTF-8"), Message("write it as the first line")
             ) from None
     elif settings.password_file is not None:
         password = read_password_file(settings.password_file)
@@ -87,23 +87,25 @@ def _credentials(session: "Session", code: str | None, *, password_stdin: bool) 
     missing = [*([] if code else ["--code"]), *([] if password else ["--password-stdin"])]
     if missing and not can_ask:
         raise UsageFault(
-            Phrase("missing: {options}", options=", ".join(missing)),
-            Phrase("there is no terminal to ask on: say --code CODE and give the password on standard input"),
+            Message("missing: {options}", options=", ".join(missing)),
+            Message(
+                "there is no terminal to ask on: say --code CODE and give the password on standard input"
+            ),
         )
     code = code or _asked(session, "code")
     password = password or _asked(session, "password")
     try:
         (code + password).encode()
     except UnicodeEncodeError:
-        raise UsageFault(Phrase("the code or the password is not UTF-8"), Phrase("type it anew")) from None
+        raise UsageFault(Message("the code or the password is not UTF-8"), Message("type it anew")) from None
     if any(not character.isprintable() for character in code + password):
-        session.console.say(Phrase("warning: there are invisible characters in the code or the password"))
+        session.console.say(Message("warning: there are invisible characters in the code or the password"))
     return Credentials(code, password)
 
 
 _ASKED = {
-    "code": (Phrase("code"), Phrase("no code was given")),
-    "password": (Phrase("password"), Phrase("no password was given")),
+    "code": (Message("code"), Message("no code was given")),
+    "password": (Message("password"), Message("no password was given")),
 }
 
 
@@ -111,11 +113,11 @@ def _asked(session: "Session", what: str) -> str:
     """Ask without echo; raise UsageFault if nothing is answered."""
     question, none_given = _ASKED[what]
     try:
-        answer = getpass.getpass(session.console.reads(Phrase("{question}: ", question=question)))
+        answer = getpass.getpass(session.console.render(Message("{question}: ", question=question)))
     except EOFError:
         answer = ""
     if not answer:
-        raise UsageFault(none_given, Phrase("type it, and Enter"))
+        raise UsageFault(none_given, Message("type it, and Enter"))
     return answer
 
 
@@ -139,7 +141,7 @@ def _forget(session: "Session", vault: "Vault") -> None:
                 service.sign_out(token.text)
         except DocsendError as error:
             session.console.say(
-                Phrase(
+                Message(
                     "the session could not be ended at the service ({message}); it expires",
                     message=error.message,
                 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.errors import ExitCode
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -27,7 +27,7 @@ def merge(
     from docsend import report  # noqa: PLC0415 - --help does without
 
     for file in filter(report.is_part, reports):
-        session.console.say(Phrase("{file} is of a run that did not end: rows may be missing", file=file))
+        session.console.say(Message("{file} is of a run that did not end: rows may be missing", file=file))
     columns, rows = report.merged(reports)
     session.console.merged(report.write_merged(columns, rows, as_json=session.settings.as_json), rows)
     is_whole = not any(map(report.is_part, reports))

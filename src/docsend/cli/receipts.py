@@ -7,7 +7,8 @@ import typer
 from docsend.cli import export, merge, resume
 from docsend.cli.command import Key, command
 from docsend.errors import ExitCode, Refused, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
+from docsend.states import IN_WORDS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -56,7 +57,7 @@ def list_(
         session.console.receipts((entry, receipts.kept(entry)) for entry in entries)
         has_more = page is not None and len(list(ledger.entries(most=page + 1))) > page
     if has_more:
-        session.console.say(Phrase("these are the latest {page}; --most N lists more", page=page))
+        session.console.say(Message("these are the latest {page}; --most N lists more", page=page))
 
 
 def show(
@@ -85,11 +86,11 @@ def withdraw(session: "Session", key: Key) -> None:
 
     if len(key) != _WHOLE_KEY:
         raise UsageFault(
-            Phrase(
+            Message(
                 "a withdrawal is for good and needs the whole key, {length} characters",
                 length=_WHOLE_KEY,
             ),
-            Phrase("`docsend receipts show KEY` shows it"),
+            Message("`docsend receipts show KEY` shows it"),
         )
     with session.ledger() as ledger:
         entry = session.kept(ledger, key)
@@ -103,8 +104,8 @@ def withdraw(session: "Session", key: Key) -> None:
         entry = ledger.find(entry.service, entry.key) or entry
     if entry.state == "received":
         raise Refused(
-            Phrase("the submission has been received and cannot be withdrawn"),
-            Phrase("`docsend receipts show {key}` shows the receipt", key=entry.key[:12]),
+            Message("the submission has been received and cannot be withdrawn"),
+            Message("`docsend receipts show {key}` shows the receipt", key=entry.key[:12]),
         )
     session.console.kept(entry, receipts.kept(entry))
 
@@ -123,14 +124,14 @@ def _ask(session: "Session", entry: "Entry") -> None:
         try:
             status = service.status(entry.key, signed=entry.to == "personal")
         except UnknownSubmission:
-            session.console.say(Phrase("the service knows nothing of this submission"))
+            session.console.say(Message("the service knows nothing of this submission"))
             return
-    told = Phrase("the service says: {state}", state=status.state)
+    told = Message("the service says: {state}", state=IN_WORDS[status.state])
     if status.missing:
-        told = Phrase.counted(
+        told = Message.plural(
             "the service says: {state}, lacking 1 document",
             "the service says: {state}, lacking {count} documents",
             len(status.missing),
-            state=status.state,
+            state=IN_WORDS[status.state],
         )
     session.console.say(told)

@@ -8,7 +8,7 @@ import typer
 from docsend.cli import send
 from docsend.cli.command import command
 from docsend.errors import EXIT_MEANINGS, ExitCode, FaultySubmission
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.account import Account
@@ -83,8 +83,8 @@ def _stated(session: "Session", account: "Account", required: str) -> "Submissio
         with session.service(session.console.lines(), account) as service:
             asked = next((each for each in service.required() if each.id == required), None)
         if asked is None:
-            message = Phrase("the service asks for no document {required!r} (any more)", required=required)
-            hint = Phrase("`docsend required` lists what it asks for, `docsend receipts` what was sent")
+            message = Message("the service asks for no document {required!r} (any more)", required=required)
+            hint = Message("`docsend required` lists what it asks for, `docsend receipts` what was sent")
             problem = Problem("unknown-required", message, hint, field="required")
             raise FaultySubmission(message, hint, [problem])
         about = (asked.subject, asked.category, asked.type)

@@ -16,7 +16,7 @@ from docsend.errors import (
     Unfinished,
     UsageFault,
 )
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -49,12 +49,12 @@ def resume(
         except KeyboardInterrupt as stop:
             if resumed and not session.settings.as_json:  # which is one object, and the failure's
                 session.console.resumed(resumed)
-            message = Phrase(
+            message = Message(
                 "interrupted after {count} of {total} unfinished submissions",
                 count=len(resumed),
                 total=len(entries),
             )
-            hint = Phrase("nothing is lost: `docsend receipts resume` goes on")
+            hint = Message("nothing is lost: `docsend receipts resume` goes on")
             raise Interrupted.by(stop, message, hint) from None
     session.console.resumed(resumed)
     ends = {one.error.code for one in resumed if one.error is not None}
@@ -68,8 +68,8 @@ def _chosen(session: "Session", entries: "list[Entry]", keys: Iterable[str]) -> 
     for key in wanted:
         if not any(entry.key.startswith(key) for entry in entries):
             raise UsageFault(
-                Phrase("nothing unfinished has a key that begins with {key!r}", key=key[:60]),
-                Phrase("`docsend receipts` lists them"),
+                Message("nothing unfinished has a key that begins with {key!r}", key=key[:60]),
+                Message("`docsend receipts` lists them"),
             )
     endpoint = session.settings.endpoint
     return [
@@ -101,7 +101,7 @@ def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger")
                     send.finish(entry, service, ledger)
             except UnknownSubmission:
                 error = Unfinished(
-                    Phrase("the service knows nothing of this submission"), _again(there, entry)
+                    Message("the service knows nothing of this submission"), _again(there, entry)
                 )
             except FaultySubmission as changed:
                 error = Unfinished(changed.message, _again(there, entry))
@@ -111,7 +111,7 @@ def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger")
             yield Resumed(now, receipts.kept(now), error)
 
 
-def _again(session: "Session", entry: "Entry") -> str:
+def _again(session: "Session", entry: "Entry") -> Message:
     """Give the command that sends it, as far as the ledger knows: it keeps no identity and no remark."""
     options = {
         "to": entry.to,
@@ -129,4 +129,4 @@ def _again(session: "Session", entry: "Entry") -> str:
     command = shlex.join(["docsend", "send", *files, *said])
     once_more = " --again" if entry.occurrence > 1 else ""
     identity = who.get(destination.identity, "") if destination else ""
-    return Phrase("run it again, with all that it had: {command}", command=command + identity + once_more)
+    return Message("run it again, with all that it had: {command}", command=command + identity + once_more)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.cli.command import command
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -49,7 +49,7 @@ def sandbox(
     def announce(address: str) -> None:
         session.console.address(address, folder)
         session.console.say(
-            Phrase(
+            Message(
                 "{sandbox}; it keeps what it gets in {folder}; Ctrl-C ends it",
                 sandbox=NOT_THE_INSTITUTE,
                 folder=folder,

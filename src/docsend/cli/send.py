@@ -9,7 +9,7 @@ import typer
 from docsend.cli.command import command
 from docsend.cli.identity import Email, EmployerFile, EmployerKind, IdNumber, Mobile
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -143,7 +143,9 @@ def send(
             "--allow-outside": allow_outside,
             "--shard": shard is not None,
         }
-        _refuse_if_any(of_batches, Phrase("{option} is for batches"), Phrase("name a manifest with --batch"))
+        _refuse_if_any(
+            of_batches, Message("{option} is for batches"), Message("name a manifest with --batch")
+        )
         from docsend.cli import single  # noqa: PLC0415 - --help does without
 
         paths = single.files_of(files or ())
@@ -152,8 +154,8 @@ def send(
     of_one = {"FILE": bool(files), "--again": again}
     _refuse_if_any(
         of_one,
-        Phrase("{option} does not go with --batch"),
-        Phrase("the rows name the documents; --again is said for one"),
+        Message("{option} does not go with --batch"),
+        Message("the rows name the documents; --again is said for one"),
     )
     from docsend.cli import batch as batches  # noqa: PLC0415
 
@@ -161,7 +163,7 @@ def send(
     batches.run(session, stated, options)
 
 
-def _refuse_if_any(given: Mapping[str, bool], why: Phrase, hint: Phrase) -> None:
+def _refuse_if_any(given: Mapping[str, bool], why: Message, hint: Message) -> None:
     for option, is_given in given.items():
         if is_given:
-            raise UsageFault(why.about(option=option), hint)
+            raise UsageFault(why.with_values(option=option), hint)

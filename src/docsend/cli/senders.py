@@ -9,7 +9,7 @@ import typer
 from docsend.cli.command import command
 from docsend.cli.identity import Email, EmployerFile, EmployerKind, IdNumber, Mobile
 from docsend.errors import ExitCode, FaultySubmission, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.cli.session import Session
@@ -66,12 +66,12 @@ def add(
     senders.check_name(name)
     if (id_number is None) == (employer_file is None):
         raise UsageFault(
-            Phrase("a sender has either --id or --employer-file"), Phrase("say one of them, and not both")
+            Message("a sender has either --id or --employer-file"), Message("say one of them, and not both")
         )
     if id_number is not None and (employer_kind or mobile or email or booklet_stdin):
         raise UsageFault(
-            Phrase("--employer-kind, --mobile, --email and --booklet-stdin are for employers"),
-            Phrase("leave them out, or say --employer-file"),
+            Message("--employer-kind, --mobile, --email and --booklet-stdin are for employers"),
+            Message("leave them out, or say --employer-file"),
         )
     sender = senders.Sender(
         id=id_number, employer_file=employer_file, employer_kind=employer_kind, mobile=mobile, email=email
@@ -80,7 +80,7 @@ def add(
     sender = sender._replace(booklet_kept=bool(booklet))
     if problems := rules.of_sender(sender.stated(), booklet):
         raise FaultySubmission(
-            Phrase.counted(
+            Message.plural(
                 "1 problem, nothing was kept", "{count} problems, nothing was kept", len(problems)
             ),
             problems=problems,
@@ -120,11 +120,11 @@ def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
     from docsend.credentials import standard_input  # noqa: PLC0415 - --help does without
 
     if is_stdin:
-        return standard_input(Phrase("the booklet number is empty"))
+        return standard_input(Message("the booklet number is empty"))
     if session.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
         return None
-    question = Phrase("the booklet's identification number, or nothing to keep none")
+    question = Message("the booklet's identification number, or nothing to keep none")
     try:
-        return getpass.getpass(session.console.reads(Phrase("{question}: ", question=question))) or None
+        return getpass.getpass(session.console.render(Message("{question}: ", question=question))) or None
     except EOFError:
         return None

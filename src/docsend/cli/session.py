@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from docsend import address
 from docsend.console import NOT_THE_INSTITUTE, Console
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from docsend.account import Account
     from docsend.catalog import Catalog
     from docsend.credentials import Booklets, Vault
+    from docsend.i18n import Shown
     from docsend.ledger import Entry, Ledger
     from docsend.senders import Senders
     from docsend.service.client import ServiceClient, Watcher
@@ -79,29 +80,29 @@ class Session:
         try:
             return catalog.load(file)
         except (OSError, catalog.MalformedCatalog) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+            reason = error.strerror if isinstance(error, OSError) else error.why
             if file == catalog.BUNDLED:
                 raise LocalFailure(
-                    Phrase("the catalog that ships with docsend cannot be read: {reason}", reason=reason),
-                    Phrase("install docsend again"),
+                    Message("the catalog that ships with docsend cannot be read: {reason}", reason=reason),
+                    Message("install docsend again"),
                 ) from error
             raise LocalFailure(
-                Phrase("the stored catalog {file} cannot be read: {reason}", file=file, reason=reason),
-                Phrase("`docsend catalog --update` fetches it anew"),
+                Message("the stored catalog {file} cannot be read: {reason}", file=file, reason=reason),
+                Message("`docsend catalog --update` fetches it anew"),
             ) from error
 
     def ledger(self) -> "Ledger":
         from docsend.ledger import Ledger  # noqa: PLC0415 - --help does without
 
-        self.console.detail(Phrase("the ledger: {file}", file=self.settings.ledger_file))
+        self.console.detail(Message("the ledger: {file}", file=self.settings.ledger_file))
         return Ledger(self.settings.ledger_file)
 
     def kept(self, ledger: "Ledger", key: str) -> "Entry":
         """Give the submission whose key begins so; where several services have it, that of the chosen one."""
         if len(key) < _SHORTEST_KEY:
             raise UsageFault(
-                Phrase("that is too little of a key"),
-                Phrase("give at least {shortest} characters of it", shortest=_SHORTEST_KEY),
+                Message("that is too little of a key"),
+                Message("give at least {shortest} characters of it", shortest=_SHORTEST_KEY),
             )
         found = ledger.named(key)
         endpoint = self.settings.endpoint
@@ -111,17 +112,17 @@ class Session:
             return found[0]
         if not found:
             raise UsageFault(
-                Phrase("the ledger has no key that begins with {key!r}", key=key[:60]),
-                Phrase("`docsend receipts` lists them"),
+                Message("the ledger has no key that begins with {key!r}", key=key[:60]),
+                Message("`docsend receipts` lists them"),
             )
         several = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in found[:5])
-        message = Phrase(
+        message = Message(
             "{count} submissions begin with {key!r}: {several}",
             count=len(found),
             key=key[:60],
             several=several,
         )
-        raise UsageFault(message, Phrase("give more of the key, or the service with --service"))
+        raise UsageFault(message, Message("give more of the key, or the service with --service"))
 
     def vault(self) -> "Vault":
         """Give the keyring's entries of the chosen service."""
@@ -137,7 +138,7 @@ class Session:
         code, file = self.settings.code, self.settings.password_file
         if (code is None) != (file is None):
             raise UsageFault(
-                Phrase("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together"), Phrase("set both, or none")
+                Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together"), Message("set both, or none")
             )
         if code is not None and file is not None:
             return Account(Credentials(code, read_password_file(file)), None)
@@ -159,13 +160,13 @@ class Session:
     def needed_account(self) -> "Account":
         account = self.account()
         if account is None:
-            raise SignInNeeded(Phrase("nobody is signed in"), Phrase("`docsend login` signs in"))
+            raise SignInNeeded(Message("nobody is signed in"), Message("`docsend login` signs in"))
         return account
 
-    def account_source(self) -> str:
+    def account_source(self) -> "Shown":
         """Say where code and password are kept."""
         if self.settings.password_file is not None:
-            return Phrase("the file {file}", file=self.settings.password_file)
+            return Message("the file {file}", file=self.settings.password_file)
         return self.vault().backend
 
     @contextlib.contextmanager
@@ -194,10 +195,10 @@ class Session:
                 server = sandbox_server()
                 self.console.say_once(NOT_THE_INSTITUTE)
                 self.console.detail(
-                    Phrase("the sandbox's folder: {folder}", folder=self.settings.sandbox_data)
+                    Message("the sandbox's folder: {folder}", folder=self.settings.sandbox_data)
                 )
                 url = opened.enter_context(server.beside(self.settings.sandbox_data))
-            self.console.detail(Phrase("the service's address: {url}", url=url))
+            self.console.detail(Message("the service's address: {url}", url=url))
             if endpoint.unread:
                 self.console.say_once(address.unread_warning(endpoint.unread))
             one_exchange, file = NEVER, self.settings.catalog_file
@@ -223,7 +224,7 @@ def sandbox_server() -> Any:
         from docsend.sandbox import server  # noqa: PLC0415 - only who asks for the sandbox pays for it
     except ModuleNotFoundError as error:
         raise UsageFault(
-            Phrase("the sandbox is not installed: {name} is missing", name=error.name),
-            Phrase("in the folder that docsend was installed from: pip install '.[sandbox]'"),
+            Message("the sandbox is not installed: {name} is missing", name=error.name),
+            Message("in the folder that docsend was installed from: pip install '.[sandbox]'"),
         ) from error
     return server

@@ -10,7 +10,7 @@ import typer
 
 from docsend import documents, result, rules
 from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, LocalFailure, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from docsend.account import Account
@@ -76,7 +76,7 @@ def files_of(given: Sequence[str]) -> list[Path]:
     for name in given:
         if not name:
             raise UsageFault(
-                Phrase("the name of a file is empty"), Phrase("is a variable of the script empty?")
+                Message("the name of a file is empty"), Message("is a variable of the script empty?")
             )
         path = Path(name)
         # Not Path.exists, which raises for a folder that may not be entered.
@@ -94,7 +94,7 @@ def _refuse(
     missing = [_option(problem) for problem in problems if problem.code.endswith("-missing")]
     error: DocsendError = FaultySubmission.of(problems)
     if missing:
-        error = UsageFault(Phrase("missing: {options}", options=", ".join(missing)), problems=problems)
+        error = UsageFault(Message("missing: {options}", options=", ".join(missing)), problems=problems)
     if dry_run and stated.documents and not session.settings.as_json:
         session.console.findings(stated, problems, limit)
     endpoint = session.settings.endpoint
@@ -158,10 +158,10 @@ def _deliver(
         session.console.received(received, checked, delivery.receipt)
     except LocalFailure as failure:
         raise LocalFailure(
-            Phrase(
+            Message(
                 "received as {number}, but {message}", number=delivery.receipt.number, message=failure.message
             ),
-            Phrase("`docsend receipts show {key}` shows the receipt", key=checked.key[:12]),
+            Message("`docsend receipts show {key}` shows the receipt", key=checked.key[:12]),
         ) from failure
 
 
@@ -196,13 +196,13 @@ def _next_occurrence(checked: "CheckedSubmission", service: str, ledger: "Ledger
     return checked
 
 
-def _how_far(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> tuple[str, str]:
+def _how_far(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> tuple[Message, Message]:
     known = ledger.find(service, checked.key)
     come = {
-        None: Phrase("interrupted: nothing was sent"),
-        "planned": Phrase("interrupted: nothing was received, perhaps it was declared"),
-        "open": Phrase("interrupted: declared, perhaps some documents were sent, nothing was received"),
-        "sending": Phrase("interrupted: perhaps all of it was sent, and perhaps it was received"),
+        None: Message("interrupted: nothing was sent"),
+        "planned": Message("interrupted: nothing was received, perhaps it was declared"),
+        "open": Message("interrupted: declared, perhaps some documents were sent, nothing was received"),
+        "sending": Message("interrupted: perhaps all of it was sent, and perhaps it was received"),
     }
-    message = come.get(known.state if known else None, Phrase("interrupted"))
-    return message, Phrase("nothing is lost: run the same command again")
+    message = come.get(known.state if known else None, Message("interrupted"))
+    return message, Message("nothing is lost: run the same command again")

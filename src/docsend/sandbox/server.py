@@ -18,6 +18,7 @@ import uvicorn
 
 from docsend import catalog, disk, signals
 from docsend.errors import LocalFailure, UsageFault
+from docsend.i18n import Message
 from docsend.sandbox.accounts import SESSION_S, Accounts
 from docsend.sandbox.app import Sandbox
 from docsend.sandbox.body import time_allowed
@@ -151,7 +152,8 @@ def _opened(
             listener.listen(128)  # before the address is told: whoever reads it may connect at once
         except OSError as error:
             raise UsageFault(
-                f"port {port} cannot be used: {error.strerror}", "--port 0 picks a free one"
+                Message("port {port} cannot be used: {reason}", port=port, reason=error.strerror),
+                Message("--port 0 picks a free one"),
             ) from error
         config = uvicorn.Config(
             Sandbox(
@@ -172,7 +174,8 @@ def _opened(
 def _unusable(folder: Path, error: Exception) -> LocalFailure:
     reason = error.strerror if isinstance(error, OSError) else error
     return LocalFailure(
-        f"the sandbox's folder {folder} cannot be used: {reason}", "name another with --data DIR"
+        Message("the sandbox's folder {folder} cannot be used: {reason}", folder=folder, reason=reason),
+        Message("name another with --data DIR"),
     )
 
 
@@ -184,7 +187,7 @@ def _wait_until(ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not ready():
         if time.monotonic() > deadline:
-            raise LocalFailure("the sandbox did not start within 10 s")
+            raise LocalFailure(Message("the sandbox did not start within 10 s"))
         time.sleep(0.002)
 
 
@@ -207,7 +210,8 @@ def _presence(folder: Path) -> Iterator[IO[bytes]]:
             note.seek(0)
             address = note.read(200).decode("ascii")
             raise UsageFault(
-                f"a sandbox serves {folder} already, at {address}", "use it, or name another --data DIR"
+                Message("a sandbox serves {folder} already, at {address}", folder=folder, address=address),
+                Message("use it, or name another with --data DIR"),
             )
         note.truncate(0)  # an address of one that is gone must not be read
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend import disk
 from docsend.errors import UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,8 +93,8 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
             context.load_verify_locations(cadata=_read(ca_file))
         except (ValueError, ssl.SSLError):
             raise UsageFault(
-                Phrase("{file} holds no certificates of authorities", file=ca_file),
-                Phrase("ca_file of config.toml names a file in PEM form"),
+                Message("{file} holds no certificates of authorities", file=ca_file),
+                Message("ca_file of config.toml names a file in PEM form"),
             ) from None
     return context
 
@@ -105,6 +105,6 @@ def _read(ca_file: Path) -> str:
         return disk.read_small(ca_file, most=_MOST_AUTHORITIES).decode("ascii", "ignore")
     except OSError as error:
         raise UsageFault(
-            Phrase("{file} cannot be read", file=ca_file),
-            Phrase("ca_file of config.toml names a file in PEM form"),
+            Message("{file} cannot be read", file=ca_file),
+            Message("ca_file of config.toml names a file in PEM form"),
         ) from error

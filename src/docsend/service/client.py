@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from docsend.catalog import MOST_BYTES
 from docsend.errors import DocsendError, SignInNeeded, Unfinished
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.service import failures, one_exchange, responses
 from docsend.service.exchange import Request
 from docsend.service.failures import ContractViolation, Failure, NoResponse, UnexpectedPage
@@ -48,7 +48,7 @@ _LOOKS_FOR_A_NAME = 2
 _TOO_SLOW = 408
 # So often one exchange may break off, or arrive altered, before the submission goes staged.
 _LOST_WHOLE = 2
-_NOT_REPEATED = Phrase("nothing is lost: try again")
+_NOT_REPEATED = Message("nothing is lost: try again")
 
 
 class Watcher(Protocol):
@@ -73,7 +73,7 @@ class Watcher(Protocol):
 class Pause(NamedTuple):
     """Why and for how many seconds a call waits, and how many are left in which further tries may begin."""
 
-    reason: Phrase
+    reason: Message
     seconds: float
     patience_left_s: float
 
@@ -325,14 +325,14 @@ class ServiceClient:
     def _given_up(self, tries: _Tries, asked_s: float | None) -> Unfinished:
         """Make the error of a call whose patience is over before it could try again."""
         reason = tries.failure.message if tries.failure else self._breaker.reason
-        hint = Phrase("nothing is lost: run the same command again")
+        hint = Message("nothing is lost: run the same command again")
         if asked_s:
-            hint = Phrase(
+            hint = Message(
                 "nothing is lost: in {seconds:.0f} s, as the service asks, run the same command again",
                 seconds=asked_s,
             )
         cause = tries.failure.code if tries.failure else self._breaker.cause
-        return Unfinished(Phrase("{trouble}: {url}", trouble=reason, url=self._url), hint, cause=cause)
+        return Unfinished(Message("{trouble}: {url}", trouble=reason, url=self._url), hint, cause=cause)
 
     def _read(self, response: Response, read: Callable[[Response], _T]) -> _T:
         """Read a response; one that the contract knows shows that the service works, also if it refuses."""
@@ -351,7 +351,7 @@ class ServiceClient:
         """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
         if self._account is None:
             raise SignInNeeded(
-                Phrase("the personal service needs a sign-in"), Phrase("`docsend login` signs in")
+                Message("the personal service needs a sign-in"), Message("`docsend login` signs in")
             )
         token = self._account.token(self.sign_in)
         response = self._exchange(call, _with_token(request, token), tries)
@@ -361,8 +361,8 @@ class ServiceClient:
             if response.status == 401:
                 raise self._account.refused(
                     SignInNeeded(
-                        Phrase("the service does not accept the session that it has just given"),
-                        Phrase("`docsend login` signs in"),
+                        Message("the service does not accept the session that it has just given"),
+                        Message("`docsend login` signs in"),
                     )
                 )
         return response

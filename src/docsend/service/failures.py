@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from docsend.errors import DocsendError, Refused, Unfinished, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,16 +50,16 @@ STEPS: dict[str, Step] = {
     "receive_response_headers": "waiting",
     "receive_response_body": "reading",
 }
-_WHILE: dict[Step, Phrase] = {
-    "connecting": Phrase("while connecting"),
-    "asking the proxy": Phrase("while asking the proxy"),
-    "encrypting": Phrase("while setting up encryption"),
-    "sending": Phrase("while sending"),
-    "waiting": Phrase("while waiting for the response"),
-    "reading": Phrase("while reading the response"),
+_WHILE: dict[Step, Message] = {
+    "connecting": Message("while connecting"),
+    "asking the proxy": Message("while asking the proxy"),
+    "encrypting": Message("while setting up encryption"),
+    "sending": Message("while sending"),
+    "waiting": Message("while waiting for the response"),
+    "reading": Message("while reading the response"),
 }
-_DOCTOR = Phrase("`docsend doctor` looks at the way to the service")
-_TRY_LATER = Phrase("nothing is lost: run the same command again")
+_DOCTOR = Message("`docsend doctor` looks at the way to the service")
+_TRY_LATER = Message("nothing is lost: run the same command again")
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES})
 # OpenSSL's verification errors (x509_vfy.h).
 _NAME_MISMATCHES = frozenset({62, 63, 64})
@@ -78,8 +78,8 @@ class Failure(NamedTuple):
     """
 
     code: Code
-    message: Phrase
-    hint: Phrase = _TRY_LATER
+    message: Message
+    hint: Message = _TRY_LATER
     is_lasting: bool = False
     is_for_all: bool = False
     is_of_settings: bool = False
@@ -88,7 +88,7 @@ class Failure(NamedTuple):
     def error(self, url: str, *, is_refusal: bool = False) -> DocsendError:
         """Make the error that a call ends with, by what the caller should do next."""
         kind = UsageFault if self.is_of_settings else Refused if is_refusal else Unfinished
-        message = Phrase("{trouble}: {url}", trouble=self.message, url=url)
+        message = Message("{trouble}: {url}", trouble=self.message, url=url)
         error = kind(message, self.hint, cause=self.code)
         error.is_for_all = self.is_for_all or error.is_for_all
         return error
@@ -98,7 +98,7 @@ class NoResponse(Exception):
     """A request that got no response; `may_have_arrived` unless nothing of it has left."""
 
     def __init__(self, failure: Failure, *, may_have_arrived: bool) -> None:
-        super().__init__(failure.message)
+        super().__init__(failure.code)
         self.failure = failure
         self.may_have_arrived = may_have_arrived
 
@@ -106,10 +106,10 @@ class NoResponse(Exception):
 class ContractViolation(Exception):
     """A response that the contract does not know."""
 
-    def __init__(self, why: Phrase) -> None:
-        super().__init__(why)
+    def __init__(self, why: Message) -> None:
+        super().__init__(ENGLISH.render(why))
         self.failure = Failure(
-            "contract-broken", Phrase("the response is not what the contract says ({why})", why=why)
+            "contract-broken", Message("the response is not what the contract says ({why})", why=why)
         )
 
 
@@ -122,15 +122,15 @@ class UnexpectedPage(ContractViolation):
 
 
 def timed_out(step: Step) -> Failure:
-    return Failure("timed-out", Phrase("timed out {step}", step=_WHILE[step]))
+    return Failure("timed-out", Message("timed out {step}", step=_WHILE[step]))
 
 
 def broken_off(step: Step) -> Failure:
-    return Failure("connection-broken", Phrase("the connection broke off {step}", step=_WHILE[step]))
+    return Failure("connection-broken", Message("the connection broke off {step}", step=_WHILE[step]))
 
 
 def busy(status: int) -> Failure:
-    return Failure("service-busy", Phrase("the service answered {status}", status=status))
+    return Failure("service-busy", Message("the service answered {status}", status=status))
 
 
 def of_error(error: Exception, step: Step, url: str, *, proxy: str | None) -> Failure:
@@ -144,8 +144,8 @@ def of_error(error: Exception, step: Step, url: str, *, proxy: str | None) -> Fa
     return failure._replace(message=at_proxy(failure.message))
 
 
-def at_proxy(message: Phrase) -> Phrase:
-    return Phrase("the proxy: {message}", message=message)
+def at_proxy(message: Message) -> Message:
+    return Message("the proxy: {message}", message=message)
 
 
 def _of_causes(error: Exception, step: Step, host: str, proxy: str | None) -> Failure:
@@ -160,7 +160,7 @@ def _of_causes(error: Exception, step: Step, host: str, proxy: str | None) -> Fa
             return found
         is_cut = isinstance(cause, ssl.SSLEOFError)
         if isinstance(cause, ssl.SSLError) and step == "encrypting" and not is_cut:
-            message = Phrase("no encryption could be agreed on with {host}", host=host)
+            message = Message("no encryption could be agreed on with {host}", host=host)
             return Failure("encryption-failed", message, _DOCTOR, is_lasting=True, is_for_all=True)
     return broken_off(step)
 
@@ -169,14 +169,14 @@ def _of_system(error: BaseException, host: str) -> Failure | None:
     if isinstance(error, socket.gaierror):
         return Failure(
             "name-unknown",
-            Phrase("no address is known for {host}", host=host),
-            Phrase("is the name right, and this machine on the network? Then run the same command again"),
+            Message("no address is known for {host}", host=host),
+            Message("is the name right, and this machine on the network? Then run the same command again"),
             is_for_all=True,
         )
     if isinstance(error, ConnectionRefusedError):
-        return Failure("connection-refused", Phrase("{host} refuses connections", host=host))
+        return Failure("connection-refused", Message("{host} refuses connections", host=host))
     if isinstance(error, OSError) and error.errno in _NO_ROUTE:
-        return Failure("no-route", Phrase("there is no way to {host} from here", host=host))
+        return Failure("no-route", Message("there is no way to {host} from here", host=host))
     return None
 
 
@@ -191,39 +191,39 @@ def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
     code = getattr(error, "verify_code", None)
     if code in _NAME_MISMATCHES:
         known: Code = "certificate-name"
-        message = Phrase("the certificate of {host} is for another name", host=host)
-        hint = Phrase(
+        message = Message("the certificate of {host} is for another name", host=host)
+        hint = Message(
             "is the address right? A proxy or a sign-in page of the network may answer in its place"
         )
     elif code in _DATES:
         known = "certificate-date"
         message = (
-            Phrase("the certificate of {host} has expired", host=host)
+            Message("the certificate of {host} has expired", host=host)
             if code == _EXPIRED
-            else Phrase("the certificate of {host} is not valid yet", host=host)
+            else Message("the certificate of {host} is not valid yet", host=host)
         )
-        hint = Phrase("is this machine's clock right? Then {host} needs a new certificate", host=host)
+        hint = Message("is this machine's clock right? Then {host} needs a new certificate", host=host)
     elif code in _AUTHORITIES:
         return unknown_authority(host)
     else:
         known = "certificate-invalid"
-        message = Phrase("the certificate of {host} cannot be verified", host=host)
+        message = Message("the certificate of {host} cannot be verified", host=host)
         hint = _DOCTOR
     return Failure(known, message, hint, is_lasting=True, is_for_all=True, is_of_settings=True)
 
 
 def unknown_authority(host: str, issuer: str | None = None) -> Failure:
     """Name a certificate by an authority that is not trusted, with the authority's name if it is known."""
-    message = Phrase(
+    message = Message(
         "the certificate of {host} is by an authority that this machine does not trust", host=host
     )
     if issuer is not None:
-        message = Phrase(
+        message = Message(
             "the certificate of {host} is by {issuer}, which this machine does not trust",
             host=host,
             issuer=issuer,
         )
-    hint = Phrase(
+    hint = Message(
         "if your organisation inspects connections, name its authority with ca_file in config.toml, or add "
         "it to the system's trust store"
     )
@@ -238,8 +238,8 @@ def _of_proxy(said: str, scheme: str) -> Failure:
     if status == "407" or "authentication" in said.lower():
         return Failure(
             "proxy-authentication",
-            Phrase("the proxy asks for a name and a password"),
-            Phrase(
+            Message("the proxy asks for a name and a password"),
+            Message(
                 "put them into the proxy's address, as in {scheme}://NAME:PASSWORD@proxy.example",
                 scheme=scheme,
             ),
@@ -247,20 +247,20 @@ def _of_proxy(said: str, scheme: str) -> Failure:
             is_for_all=True,
             is_of_settings=True,
         )
-    hint = Phrase("does the proxy allow the service's address? NO_PROXY names what is reached without one")
+    hint = Message("does the proxy allow the service's address? NO_PROXY names what is reached without one")
     if status.isdigit():
         return Failure(
-            "proxy-refused", Phrase("the proxy refused the connection ({status})", status=status), hint
+            "proxy-refused", Message("the proxy refused the connection ({status})", status=status), hint
         )
-    return Failure("proxy-refused", Phrase("the proxy refused the connection"), hint)
+    return Failure("proxy-refused", Message("the proxy refused the connection"), hint)
 
 
 def of_redirect(status: int) -> Failure:
     """Name a redirect. Invariant 5: it would carry documents and tokens to somebody else."""
     return Failure(
         "redirected",
-        Phrase("the address sends elsewhere ({status}), and redirects are not followed", status=status),
-        Phrase("is the address right? A network's sign-in page answers like this, too"),
+        Message("the address sends elsewhere ({status}), and redirects are not followed", status=status),
+        Message("is the address right? A network's sign-in page answers like this, too"),
         is_lasting=True,
         is_for_all=True,
     )
@@ -275,28 +275,28 @@ def of_page(response: Response) -> Failure | None:
     if status == _TOO_LARGE:
         return Failure(
             "limit-on-the-way",
-            Phrase(
+            Message(
                 "something on the way to the service lets no request of this size pass: {page}", page=page
             ),
-            Phrase("smaller documents may pass; else who runs the proxy or firewall can raise its limit"),
+            Message("smaller documents may pass; else who runs the proxy or firewall can raise its limit"),
             is_lasting=True,
             may_refuse=True,
         )
-    message = Phrase("a web page was answered: {page}", page=page)
+    message = Message("a web page was answered: {page}", page=page)
     if status < 400 or status == _SIGN_IN_TO_NETWORK:
         return Failure(
             "page-instead",
             message,
-            Phrase("is it the service's base address? A network's sign-in page answers like this, too"),
+            Message("is it the service's base address? A network's sign-in page answers like this, too"),
             is_lasting=True,
             is_for_all=True,
         )
     if status == _FORBIDDEN:
-        hint = Phrase(
+        hint = Message(
             "a proxy or firewall on the way forbids it: ask who runs it, with the title of its page"
         )
         return Failure("page-instead", message, hint, is_lasting=True, may_refuse=True)
-    hint = Phrase("is it the service's base address?")
+    hint = Message("is it the service's base address?")
     return Failure("page-instead", message, hint, is_lasting=status < 500)
 
 

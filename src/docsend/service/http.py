@@ -28,7 +28,7 @@ import socksio
 
 from docsend import __version__
 from docsend.errors import UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.service import failures
 from docsend.service.certificates import issuer_of, tls_of, trusted
 from docsend.service.exchange import LIMITS, Exchange, Watchdog, Worker
@@ -207,7 +207,7 @@ class HttpClient:
             host = ""
         if not host:
             raise UsageFault(
-                Phrase("the service's address is not one"), Phrase("as in https://documents.example")
+                Message("the service's address is not one"), Message("as in https://documents.example")
             )
         if self._endpoint.proxy:
             self._proxy(None)
@@ -234,8 +234,8 @@ class HttpClient:
             return httpx.Proxy(proxy, ssl_context=trust if proxy.startswith("https:") else None)
         except (httpx.InvalidURL, ValueError):
             raise UsageFault(  # without its value: it may hold a password
-                Phrase("the proxy of the environment is not the address of one"),
-                Phrase("as in http://proxy.example:3128"),
+                Message("the proxy of the environment is not the address of one"),
+                Message("as in http://proxy.example:3128"),
             ) from None
 
     def _issuer(self, *, at_proxy: bool) -> str | None:
@@ -323,7 +323,7 @@ class _Connection:
         """
         was_trusted, self.is_trusted = self.is_trusted, echoed_id == asked_id
         if not self.is_trusted and (was_trusted or echoed_id is not None):
-            violation = ContractViolation(Phrase("the response to another request"))
+            violation = ContractViolation(Message("the response to another request"))
             raise _OfNoUse(violation, may_have_arrived=True) if echoed_id is None else violation
 
     def end(self) -> None:
@@ -354,14 +354,14 @@ def _read(received: httpx.Response, most: int) -> Response:
     lengths = sum(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in raw)
     if status < 200 or (lengths != 1 and not (lengths == 0 and status in _BODILESS)):
         # RFC 9112, 6.3: with both, or with none, two readers may see two different ends.
-        raise ContractViolation(Phrase("a response without one clear length"))
+        raise ContractViolation(Message("a response without one clear length"))
     if headers.get("content-encoding", "identity") != "identity":
-        raise ContractViolation(Phrase("compressed, though nobody asked for that"))
+        raise ContractViolation(Message("compressed, though nobody asked for that"))
     body = bytearray()
     for piece in received.iter_raw():
         body += piece
         if len(body) > most:
-            raise ContractViolation(Phrase("more than {most:,} bytes", most=most))
+            raise ContractViolation(Message("more than {most:,} bytes", most=most))
     return Response(status, headers, bytes(body))
 
 

@@ -11,7 +11,7 @@ import re
 from datetime import date
 from typing import Any, NamedTuple, NoReturn
 
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.service.failures import ContractViolation
 
 KEY = re.compile(r"[A-Z2-7]{52}")
@@ -119,7 +119,7 @@ class Members(NamedTuple):
         raise self.refusal(name)
 
     def refusal(self, name: str) -> ContractViolation:
-        return ContractViolation(Phrase("{member} is missing, or of another form", member=self._path(name)))
+        return ContractViolation(Message("{member} is missing, or of another form", member=self._path(name)))
 
     def _path(self, name: str) -> str:
         return f"{self.place}.{name}" if self.place else name
@@ -140,9 +140,9 @@ def read(body: bytes) -> Members:
             body.decode("utf-8"), object_pairs_hook=_once_each, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError):
-        raise ContractViolation(Phrase("not JSON, or a member stands twice in it")) from None
+        raise ContractViolation(Message("not JSON, or a member stands twice in it")) from None
     if not isinstance(value, dict):
-        raise ContractViolation(Phrase("not a JSON object"))
+        raise ContractViolation(Message("not a JSON object"))
     return Members(value)
 
 

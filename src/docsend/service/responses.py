@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished, UsageFault
-from docsend.language import Phrase
+from docsend.i18n import Message
 from docsend.service import members
 from docsend.service.failures import ContractViolation
 from docsend.submission import Problem, Receipt, ReceivedDocument, RequiredDocument, canonical
@@ -146,7 +146,7 @@ def read_catalog(response: Response) -> tuple[bytes, str] | None:
     _need_status(response, 200)
     etag = response.headers.get("etag", "")
     if not _ETAG.fullmatch(etag):
-        raise ContractViolation(Phrase("a catalog without an ETag"))
+        raise ContractViolation(Message("a catalog without an ETag"))
     return response.body, etag
 
 
@@ -160,19 +160,19 @@ def read_session(response: Response) -> tuple[str, float]:
     if response.status == 401:
         raise _not_let_in(
             "sign-in-refused",
-            Phrase("the service refused code and password"),
-            Phrase("`docsend login` signs in"),
+            Message("the service refused code and password"),
+            Message("`docsend login` signs in"),
         )
     if response.status == 429:
         pause = retry_after(response)
-        hint = Phrase("try again in {pause:.0f} s", pause=pause) if pause else Phrase("try again later")
+        hint = Message("try again in {pause:.0f} s", pause=pause) if pause else Message("try again later")
         raise _not_let_in(
-            "locked-out", Phrase("the service takes no sign-in now: too many were refused"), hint
+            "locked-out", Message("the service takes no sign-in now: too many were refused"), hint
         )
     if response.status >= 500:
         raise Unfinished(
-            Phrase("the service could not sign in: it answered {status}", status=response.status),
-            Phrase("try again later"),
+            Message("the service could not sign in: it answered {status}", status=response.status),
+            Message("try again later"),
         )
     _need_status(response, 200)
     session = response.json()
@@ -182,7 +182,7 @@ def read_session(response: Response) -> tuple[str, float]:
     )
 
 
-def _not_let_in(code: str, message: str, hint: str) -> SignInNeeded:
+def _not_let_in(code: str, message: Message, hint: Message) -> SignInNeeded:
     return SignInNeeded(message, hint, [Problem(code, message, hint)])
 
 
@@ -214,8 +214,8 @@ def _need_status(response: Response, expected: int) -> None:
         return
     if response.problem_code == "not-found":
         raise Unfinished(
-            Phrase("the address answers, but does not know this call"),
-            Phrase("is it the service's base address?"),
+            Message("the address answers, but does not know this call"),
+            Message("is it the service's base address?"),
         )
     raise _unexpected(response)
 
@@ -226,8 +226,8 @@ def _need_status(response: Response, expected: int) -> None:
 def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmission | Receipt:
     if response.problem_code == "not-found":
         raise Unfinished(
-            Phrase("the address answers, but takes no submissions"),
-            Phrase("is it the service's base address?"),
+            Message("the address answers, but takes no submissions"),
+            Message("is it the service's base address?"),
         )
     return read_status_of(response, checked)
 
@@ -238,10 +238,10 @@ def read_status_of(response: Response, submission: Sendable) -> OpenSubmission |
     if found.receipt is not None:
         return _of(submission, found.receipt)
     if found.state == "withdrawn":
-        problem = Problem("withdrawn", Phrase("the submission was withdrawn for good"), _CURES["withdrawn"])
+        problem = Problem("withdrawn", Message("the submission was withdrawn for good"), _CURES["withdrawn"])
         raise Refused(problem.message, problem.hint, [problem])
     if found.missing - {document.sha256 for document in submission.documents}:
-        raise ContractViolation(Phrase("it asks for documents that were not declared"))
+        raise ContractViolation(Message("it asks for documents that were not declared"))
     return OpenSubmission(found.missing)
 
 
@@ -326,12 +326,12 @@ def _canonical(receipt: Members) -> bytes:
     try:
         return canonical(receipt.values)
     except (ValueError, RecursionError):
-        raise ContractViolation(Phrase("a receipt that cannot be kept")) from None
+        raise ContractViolation(Message("a receipt that cannot be kept")) from None
 
 
 def _of_key(key: str, receipt: Receipt) -> Receipt:
     if receipt.key != key:
-        raise ContractViolation(Phrase("the receipt of another submission"))
+        raise ContractViolation(Message("the receipt of another submission"))
     return receipt
 
 
@@ -340,7 +340,7 @@ def _of(submission: Sendable, receipt: Receipt) -> Receipt:
     sent = [(document.name, document.size, document.sha256) for document in submission.documents]
     named = [(document.name, document.size, document.sha256) for document in receipt.documents]
     if sent != named:
-        raise ContractViolation(Phrase("the receipt of another submission"))
+        raise ContractViolation(Message("the receipt of another submission"))
     return _of_key(submission.key, receipt)
 
 
@@ -352,14 +352,14 @@ def _unexpected(response: Response) -> Exception:
     code = response.problem_code
     if code is None or code in _OF_OTHER_CALLS:
         return ContractViolation(
-            Phrase("{status}, and no problem that the contract has for this call", status=response.status)
+            Message("{status}, and no problem that the contract has for this call", status=response.status)
         )
     if response.status == 401:
-        return SignInNeeded(Phrase("the service asks for a sign-in"), Phrase("`docsend login` signs in"))
+        return SignInNeeded(Message("the service asks for a sign-in"), Message("`docsend login` signs in"))
     if code == "not-found":
         return UnknownSubmission()
     if code == "digest-mismatch":  # the bytes were changed on the way: they may be sent again
-        return AlteredOnTheWay(Phrase("the document arrived with other bytes"))
+        return AlteredOnTheWay(Message("the document arrived with other bytes"))
     return _refusal(response, code)
 
 
@@ -367,25 +367,25 @@ def _refusal(response: Response, code: str) -> DocsendError:
     """Make the error of a refusal: of the host, of the request itself, or of the submission for good."""
     if code == "host-not-served":
         return UsageFault(
-            Phrase("the service says that it is not the host of this address"),
-            Phrase("is the address right? A relay has to lead to a service that knows the name"),
+            Message("the service says that it is not the host of this address"),
+            Message("is the address right? A relay has to lead to a service that knows the name"),
             cause=code,
         )
     if code in _OF_THE_REQUEST:
         return Unfinished(
-            Phrase("the service does not take the request itself: {code}", code=code),
-            Phrase("docsend and the service do not fit together: please report it"),
+            Message("the service does not take the request itself: {code}", code=code),
+            Message("docsend and the service do not fit together: please report it"),
             cause=code,
         )
     problems = _problems(response, code)
     return Refused(
-        Phrase("the service refused: {message}", message=problems[0].message), problems[0].hint, problems
+        Message("the service refused: {message}", message=problems[0].message), problems[0].hint, problems
     )
 
 
 _CURES = {
-    "withdrawn": Phrase("it was withdrawn for good; --again sends it as a new submission"),
-    "key-reused": Phrase(
+    "withdrawn": Message("it was withdrawn for good; --again sends it as a new submission"),
+    "key-reused": Message(
         "this is a fault of docsend or of the service: nothing was received, please report it"
     ),
 }
@@ -395,27 +395,28 @@ def _problems(response: Response, code: str) -> list[Problem]:
     """Return the findings of a refusal: one, or one for each entry of `errors`, as far as they are read."""
     raw = response.json()
     url = raw.values.get("url")
-    cure = _CURES.get(code) or (_shortened(url) if isinstance(url, str) else None)
+    cure = _CURES.get(code) or (_foreign(url) if isinstance(url, str) else None)
     if code != "invalid":
-        return [Problem(code, _shortened(raw.values["detail"]), cure)]
+        return [Problem(code, _foreign(raw.values["detail"]), cure)]
     errors = raw.each("errors", 1, _MOST_DOCUMENTS)
     problems = [
         Problem(
             each.matching("code", _SHORT_NAME),
-            _shortened(each.for_people("detail")),
+            _foreign(each.for_people("detail")),
             cure,
             field=_field(each.values.get("pointer")),
         )
         for each in errors[:_MOST_ERRORS]
     ]
     if len(errors) > _MOST_ERRORS:
-        more = Phrase("… and {count} more", count=len(errors) - _MOST_ERRORS)
+        more = Message("… and {count} more", count=len(errors) - _MOST_ERRORS)
         problems.append(Problem(code, more))
     return problems
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…"
+def _foreign(text: str) -> Message:
+    """Return what the service says to people, shortened."""
+    return Message.verbatim(text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…")
 
 
 def _field(pointer: object) -> str | None:

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from docsend.language import Phrase
+from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ class CircuitBreaker:
         self._failing_since = 0.0
         self._opens_again = 0.0
         # Of the failure seen last, in words and as a code.
-        self.reason, self.cause = Phrase("the service does not answer"), "service-busy"
+        self.reason, self.cause = Message("the service does not answer"), "service-busy"
 
     def wait_s(self) -> float:
         """Return the seconds to wait before the next request; 0 lets the caller try, for all others."""
@@ -89,7 +89,7 @@ class CircuitBreaker:
             with self._lock:
                 self._failures = 0
 
-    def record_failure(self, reason: Phrase, cause: str) -> None:
+    def record_failure(self, reason: Message, cause: str) -> None:
         """Note that a request came to nothing."""
         with self._lock:
             if self._failures == 0:

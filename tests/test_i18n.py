@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
+import pickle
 import re
 import subprocess
 import sys
@@ -13,10 +13,11 @@ import pytest
 
 import bad_input
 import bad_manifests
+import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
-from docsend import language
-from docsend.language import Label, Phrase, Reader
+from docsend import i18n
+from docsend.i18n import LocalizedName, Message, Translator
 from terminals import Terminal
 
 ROOT = Path(__file__).parent.parent
@@ -56,14 +57,16 @@ def test_the_check_of_translations_sees_one_that_is_missing_or_has_lost_a_value(
 def untranslatable(monkeypatch) -> list[str]:
     """Note whatever is shown to a person and is a sentence, but no phrase that could be translated."""
     found: list[str] = []
-    show = Reader.text
+    show = Translator.render
 
     def noting(self, text, **options: object):
-        if not isinstance(text, Phrase | Label) and re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", text):
+        if not isinstance(text, Message | LocalizedName) and re.search(
+            r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", text
+        ):
             found.append(text)
         return show(self, text, **options)
 
-    monkeypatch.setattr(Reader, "text", noting)
+    monkeypatch.setattr(Translator, "render", noting)
     return found
 
 
@@ -125,7 +128,7 @@ def test_json_is_the_same_in_every_language(run, sandbox, payslip, tmp_path, spo
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_help_is_translated(run, command) -> None:
-    told = {spoken: run(*command, "--help", "--lang", spoken) for spoken in language.LANGUAGES}
+    told = {spoken: run(*command, "--help", "--lang", spoken) for spoken in i18n.LANGUAGES}
     assert {outcome.code for outcome in told.values()} == {0}
     for one, other in itertools.combinations(told.values(), 2):
         same = {line.strip() for line in one.out.splitlines()} & {
@@ -207,16 +210,16 @@ def test_french_groups_digits_and_names_units_as_the_institute_does(run, sandbox
 
 
 def test_numbers_are_counted_and_written_as_each_language_does() -> None:
-    counted = Phrase.counted("1 row: {told}", "{count:,} rows: {told}", 0, told="x")
-    assert Reader("fr").text(counted) == "0 ligne\u00a0: x"  # French has one form for 0 and 1
-    assert Reader("en").text(counted) == "0 rows: x"
-    pause = Phrase("{reason}; trying again in {seconds:.1f} s", reason="x", seconds=1.5)
-    assert "1,5" in Reader("fr").text(pause)
-    assert "1.5" in Reader("he").text(pause)
+    counted = Message.plural("1 row: {told}", "{count:,} rows: {told}", 0, told="x")
+    assert Translator("fr").render(counted) == "0 ligne\u00a0: x"  # French has one form for 0 and 1
+    assert Translator("en").render(counted) == "0 rows: x"
+    pause = Message("{reason}; trying again in {seconds:.1f} s", reason="x", seconds=1.5)
+    assert "1,5" in Translator("fr").render(pause)
+    assert "1.5" in Translator("he").render(pause)
 
 
 def test_labels_are_read_in_the_readers_language(run) -> None:
-    found = {spoken: run("catalog", "unemployment", "--lang", spoken).out for spoken in language.LANGUAGES}
+    found = {spoken: run("catalog", "unemployment", "--lang", spoken).out for spoken in i18n.LANGUAGES}
     assert "Unemployment" in found["en"]
     assert "Chômage" in found["fr"]
     assert "אבטלה" in found["he"]
@@ -224,12 +227,81 @@ def test_labels_are_read_in_the_readers_language(run) -> None:
 
 def test_what_a_value_says_is_never_taken_for_a_template_or_a_translation(run, tmp_path) -> None:
     for name in ("{name}.pdf", "there is no file {name}", "%s{0}.pdf", "{name!r:>99999999}.pdf"):
-        for spoken in language.LANGUAGES:
+        for spoken in i18n.LANGUAGES:
             outcome = run("send", tmp_path / name, *SEND, "--lang", spoken)
             assert (outcome.code, name in outcome.err) == (3, True), outcome.err
 
 
-def test_a_phrase_is_the_english_text_to_everybody_who_takes_it_for_one() -> None:
-    phrase = Phrase("{count:,} rows of {name}", count=1234, name="x")
-    assert phrase == "1,234 rows of x"
-    assert json.dumps({"message": phrase}) == '{"message": "1,234 rows of x"}'
+def test_a_message_is_no_text_and_cannot_become_one_by_itself() -> None:
+    message = Message("{count:,} rows of {name}", count=1234, name="x")
+    assert Translator("en").render(message) == "1,234 rows of x"
+    assert message == Message("{count:,} rows of {name}", count=1234, name="x")
+    assert message != "1,234 rows of x"
+    assert {message, Message("other")} == {Message("other"), message}
+    for flattened in (message, LocalizedName({"en": "Haifa", "fr": "Haïfa"})):
+        with pytest.raises(TypeError, match="Translator"):
+            f"{flattened}"
+        with pytest.raises(AttributeError):
+            flattened.template = "another"
+
+
+def test_a_message_survives_the_way_between_processes() -> None:
+    inner = Message.plural("1 row", "{count} rows", 2)
+    for sent in (
+        inner,
+        Message("{inner}, {name}", inner=inner, name=LocalizedName({"en": "Haifa", "fr": "Haïfa"})),
+    ):
+        assert pickle.loads(pickle.dumps(sent)) == sent  # noqa: S301 - written just here
+
+
+# Sentences that were English in the middle of French, each with the command that brings it about.
+
+
+def test_french_is_spoken_by_a_sandbox_that_cannot_start(run, sandbox, tmp_path) -> None:
+    port = sandbox.url.rpartition(":")[2]
+    taken = run("sandbox", "--port", port, "--data", tmp_path / "other", "--lang", "fr")
+    assert f"le port {port} ne peut pas être utilisé" in taken.err
+    assert "--port 0 en choisit un libre" in taken.err
+
+
+def test_french_is_spoken_of_a_catalog_that_is_none(run, payslip) -> None:
+    with doubles.service(lambda _: doubles.Reply(body=b"{}", headers={"ETag": '"1"'})) as (url, _):
+        fetched = run("catalog", "--update", "--service", url, "--lang", "fr")
+    assert "ce n'est pas un catalogue (KeyError)" in fetched.err
+
+
+def test_french_is_spoken_of_how_the_rows_of_a_batch_ended(run, payslip, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    row = "benefits,unemployment,employer,payslips,000000018,payslip.pdf\n"
+    manifest = tmp_path / "rows.csv"
+    manifest.write_text(f"to,subject,category,type,id,documents\n{row}")
+    with doubles.service(lambda _: doubles.Reply(503)) as (url, _):
+        ended = run("send", "--batch", manifest, "--service", url, "--lang", "fr")
+    assert ended.code == 7
+    assert "ligne 2\u00a0: inachevé\u00a0: le service a répondu 503" in ended.err.replace(" :", "\u00a0:")
+
+
+def test_french_is_spoken_while_a_batch_waits_for_a_service(run, payslip, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "5")
+    answers = iter([503])
+    with doubles.service(lambda _: doubles.Reply(next(answers, 400), headers={"Retry-After": "4"})) as (
+        url,
+        _,
+    ):
+        row = "benefits,unemployment,employer,payslips,000000018,payslip.pdf\n"
+        manifest = tmp_path / "rows.csv"
+        manifest.write_text(f"to,subject,category,type,id,documents\n{row}")
+        waited = run("send", "--batch", manifest, "--service", url, "--lang", "fr")
+    assert "le service a répondu 503" in waited.err
+    assert "nouvel essai dans 4 s" in waited.err
+    assert "the service" not in waited.err
+
+
+def test_french_is_spoken_of_the_state_of_a_submission(run, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    with doubles.service(lambda _: doubles.Reply(503)) as (url, _):
+        key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
+    assert "en cours d'envoi" in run("receipts", "--lang", "fr").out
+    assert "l'état est en cours d'envoi" in run("receipts", "export", key, "--lang", "fr").err.replace(
+        "\u00a0", " "
+    )

@@ -1,0 +1,34 @@
+"""The states that a submission goes through, and what they are called in each language.
+
+JSON, reports and the ledger have the states themselves; people read `IN_WORDS`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+from docsend.i18n import Message
+
+# Of a submission in the ledger.
+State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
+STATES: tuple[State, ...] = get_args(State)
+# Of a row of a batch, as its report has it. `before` means: received, but by an earlier run.
+RowStatus: TypeAlias = Literal[
+    "received", "before", "faulty", "refused", "unfinished", "not tried", "checked"
+]
+
+IN_WORDS: dict[str, Message] = {
+    "planned": Message("planned"),
+    "open": Message("open"),
+    "sending": Message("sending"),
+    "received": Message("received"),
+    "refused": Message("refused"),
+    "withdrawn": Message("withdrawn"),
+    "before": Message("received before"),
+    "checked": Message("checked"),
+    "faulty": Message("faulty"),
+    "unfinished": Message("unfinished"),
+    "not tried": Message("not tried"),
+    "pending": Message("pending"),  # of a required document
+    "": Message("without a status"),  # of a row of a report that somebody wrote
+}
