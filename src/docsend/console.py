@@ -209,7 +209,7 @@ class Console(Streams):
                 for document in entry.documents
             ],
         ]
-        self._card(IN_WORDS[entry.state], rows, footnote=NOT_APPROVED if receipt else None)
+        self._card(entry.state, rows, footnote=NOT_APPROVED if receipt else None)
 
     def receipts(self, entries: Iterable[tuple[Kept, Receipt | None]]) -> None:
         """List what the ledger holds, the latest first."""
@@ -220,7 +220,7 @@ class Console(Streams):
         rows: list[dict[str, Shown]] = [
             {
                 "key": entry.key[:12],
-                "state": IN_WORDS[entry.state],
+                "state": entry.state,
                 "receipt": receipt.number if receipt else "-",
                 "time": moment(receipt.received_at if receipt else entry.changed_at),
                 "about": "/".join(filter(None, (entry.to, entry.subject, entry.type))),
@@ -394,7 +394,7 @@ class Console(Streams):
             rows = [
                 (
                     end.entry.key[:12],
-                    IN_WORDS[end.entry.state],
+                    end.entry.state,
                     end.receipt.number if end.receipt else "-",
                     end.entry.reference or "-",
                 )
@@ -436,10 +436,7 @@ class Console(Streams):
             return
         self.table(
             ("id", "subject", "title", "due", "state"),
-            [
-                (each.id, each.subject, LocalizedName(each.titles), each.due, IN_WORDS[each.state])
-                for each in asked
-            ],
+            [(each.id, each.subject, LocalizedName(each.titles), each.due, each.state) for each in asked],
         )
 
     def signed_in(self, service: str, backend: str, expires_in: float) -> None:

@@ -1,6 +1,7 @@
 """The states that a submission goes through, and what they are called in each language.
 
-JSON, reports and the ledger have the states themselves; people read `IN_WORDS`.
+JSON, reports, the ledger and tables have the states themselves: they are what one tells support on the
+telephone. Sentences have them `IN_WORDS`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,5 @@ IN_WORDS: dict[str, Message] = {
     "faulty": Message("faulty"),
     "unfinished": Message("unfinished"),
     "not tried": Message("not tried"),
-    "pending": Message("pending"),  # of a required document
     "": Message("without a status"),  # of a row of a report that somebody wrote
 }

@@ -35,7 +35,9 @@ def _root_page(root: Any) -> str:  # noqa: ANN401 - Typer's own click has no pub
     commands = "\n".join(
         f".It Xr docsend-{name} 1\n{_text(_brief(root.commands[name]))}" for name in COMMANDS
     )
-    codes = "\n".join(f".It {code.value}\n{_text(text)}" for code, text in EXIT_MEANINGS.items())
+    codes = "\n".join(
+        f".It {code.value}\n{_text(meaning.template)}" for code, meaning in EXIT_MEANINGS.items()
+    )
     return "\n".join(
         [
             _head("DOCSEND", "1"),
