@@ -16,7 +16,7 @@ from stdnum.il import idnr
 
 import bad_input
 import docsend
-from docsend import rules
+from docsend import catalog, rules
 
 
 @pytest.mark.parametrize("case", bad_input.CASES, ids=lambda case: case.what.replace(" ", "-"))
@@ -75,5 +75,5 @@ def test_check_digits_are_those_that_stdnum_knows(number) -> None:
 
 @given(st.text("0123456789", min_size=9, max_size=9))
 def test_identity_numbers_are_those_that_stdnum_knows(number) -> None:
-    problems = rules.of_sender({"id_number": number}, None)
+    problems = rules.of_sender("insured", {"id": number}, catalog.load())
     assert ([problem.code for problem in problems] == []) == idnr.is_valid(number)

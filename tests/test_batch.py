@@ -856,8 +856,8 @@ def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path
 
 
 def test_options_for_all_rows_say_nothing_of_whom_when_they_are_printed() -> None:
-    stated = Submission(to="benefits", id_number=PERSON, booklet="77431", mobile="0501234567")
-    shown = repr(manifests.Defaults(stated, stated.said()))
+    stated = Submission(to="benefits", id=PERSON, booklet="77431", mobile="0501234567")
+    shown = repr(manifests.Defaults(stated, stated.given()))
     assert "benefits" in shown
     assert not any(number in shown for number in (PERSON, "77431", "0501234567"))
 

@@ -165,9 +165,9 @@ def test_the_help_of_every_command_tells_its_exit_codes_and_an_example(run, comm
     codes = {int(line.split()[0]) for line in told.splitlines() if line.strip()[:1].isdigit()}
     assert codes == COMMANDS[command]
     for code in codes - {0}:
-        assert EXIT_MEANINGS[ExitCode(code)] in told
+        assert EXIT_MEANINGS[ExitCode(code)].template in told
     sends = command in (("send",), ("required", "upload"))
-    assert (EXIT_MEANINGS[ExitCode.RECEIVED] in told) == sends
+    assert (EXIT_MEANINGS[ExitCode.RECEIVED].template in told) == sends
     assert "Example:" in outcome.out
     assert run(*command, "-h").out == outcome.out
 

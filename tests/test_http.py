@@ -23,6 +23,7 @@ import trustme
 import doubles
 from conftest import ABOUT, WHO
 from docsend.address import Endpoint
+from docsend.i18n import ENGLISH
 from docsend.service.exchange import Limits, Request
 from docsend.service.failures import ContractViolation, NoResponse
 from docsend.service.http import HttpClient
@@ -137,8 +138,8 @@ def test_no_exchange_outlasts_its_deadline(exchange, authority, tmp_path, monkey
         pytest.raises(NoResponse) as failed,
     ):
         exchange(made, asked)
-    assert (failed.value.failure.code, failed.value.may_have_arrived) == ("timed-out", True)
-    assert step in str(failed.value.failure.message)
+    assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("timed-out", True)
+    assert step in ENGLISH.render(failed.value.failure.message)
     assert time.monotonic() - began < 4
 
 
@@ -168,7 +169,7 @@ def test_a_handshake_that_drips_is_given_up_and_nothing_has_arrived(
         }[way]
         with client(port, proxy=proxy, scheme="https") as made, pytest.raises(NoResponse) as failed:
             exchange(made)
-    assert (failed.value.failure.code, failed.value.may_have_arrived) == ("timed-out", False)
+    assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("timed-out", False)
     assert time.monotonic() - began < 4
 
 
@@ -385,7 +386,7 @@ def test_what_cannot_be_connected_to_has_a_cause_and_nothing_has_arrived(
     monkeypatch.setattr(socket, "create_connection", fails)
     with client(9) as made, pytest.raises(NoResponse) as failed:
         exchange(made)
-    assert (failed.value.failure.code, failed.value.may_have_arrived) == (code, False)
+    assert (failed.value.failure.code.value, failed.value.may_have_arrived) == (code, False)
 
 
 def test_what_broke_off_after_it_was_asked_may_have_arrived(exchange) -> None:
@@ -395,7 +396,7 @@ def test_what_broke_off_after_it_was_asked_may_have_arrived(exchange) -> None:
         pytest.raises(NoResponse) as failed,
     ):
         exchange(made)
-    assert (failed.value.failure.code, failed.value.may_have_arrived) == ("connection-broken", True)
+    assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("connection-broken", True)
 
 
 def answers_early(status: bytes) -> Callable[[socket.socket], None]:
@@ -414,7 +415,7 @@ def test_a_success_for_a_body_that_did_not_leave_whole_is_a_broken_connection(ex
         pytest.raises(NoResponse) as failed,
     ):
         exchange(made, PUT)
-    assert (failed.value.failure.code, failed.value.may_have_arrived) == ("connection-broken", True)
+    assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("connection-broken", True)
 
 
 def test_a_refusal_may_come_before_the_body_has_left(exchange) -> None:

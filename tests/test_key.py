@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
+import pickle
 import subprocess
 from pathlib import Path
 
@@ -87,8 +89,8 @@ PEOPLE = st.sampled_from([PERSON, "000000026"])
 def checked(tmp_path, **changes: str) -> CheckedSubmission:
     file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
     about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
-    stated = Submission(**{**about, "id_number": PERSON, **changes})
-    found = rules.check(stated.of(documents.read_all([file], at_most=10**7)), catalog.load())
+    stated = Submission(**{**about, "id": PERSON, **changes})
+    found = rules.check(stated.with_documents(documents.read_all([file], at_most=10**7)), catalog.load())
     assert isinstance(found, CheckedSubmission), found
     return found
 
@@ -98,7 +100,7 @@ def checked(tmp_path, **changes: str) -> CheckedSubmission:
     [
         ({"remark": "e\u0301te\u0301"}, {"remark": "été"}),
         ({"name": "re\u0301sume\u0301.pdf"}, {"name": "résumé.pdf"}),
-        ({"id_number": "000-000 018"}, {"id_number": PERSON}),
+        ({"id": "000-000 018"}, {"id": PERSON}),
         ({"remark": "  x "}, {"remark": "x"}),
         ({"remark": ""}, {}),
         ({"branch": ""}, {}),
@@ -110,7 +112,7 @@ def test_the_same_content_written_differently_has_the_same_key(tmp_path, one, ot
 
 @pytest.mark.parametrize(
     "changes",
-    [{"remark": "x"}, {"branch": "haifa"}, {"reference": "1"}, {"name": "b.pdf"}, {"id_number": "000000026"}],
+    [{"remark": "x"}, {"branch": "haifa"}, {"reference": "1"}, {"name": "b.pdf"}, {"id": "000000026"}],
 )
 def test_other_content_has_another_key(tmp_path, changes) -> None:
     assert checked(tmp_path, **changes).key != checked(tmp_path).key
@@ -121,14 +123,17 @@ def test_other_content_has_another_key(tmp_path, changes) -> None:
 def test_fingerprints_are_the_same_if_and_only_if_keys_are(tmp_path_factory, one, other) -> None:
     folder = tmp_path_factory.getbasetemp()
     first, second = (
-        checked(folder, remark=remark, reference=reference, name=f"{name}.pdf", id_number=person)
+        checked(folder, remark=remark, reference=reference, name=f"{name}.pdf", id=person)
         for remark, reference, name, person in (one, other)
     )
     assert (first.fingerprint == second.fingerprint) == (first.key == second.key)
-    again, of_somebody = first.again(2), first.of_account("fictional")
+    again, of_somebody = first.with_occurrence(2), first.with_account("fictional")
     assert len({each.fingerprint for each in (first, again, of_somebody)}) == 3
     assert len({each.key for each in (first, again, of_somebody)}) == 3
-    assert (first.released().fingerprint, first.released().key) == (first.fingerprint, first.key)
+    assert (first.without_buffers().fingerprint, first.without_buffers().key) == (
+        first.fingerprint,
+        first.key,
+    )
 
 
 def test_what_was_checked_does_not_change_any_more(tmp_path) -> None:
@@ -140,10 +145,28 @@ def test_what_was_checked_does_not_change_any_more(tmp_path) -> None:
     assert submission.key == before
 
 
-def test_only_rules_check_makes_a_checked_submission() -> None:
-    makers = [
+def test_only_rules_check_makes_a_checked_submission(tmp_path) -> None:
+    real = checked(tmp_path)
+    about = {field.name: getattr(real, field.name) for field in dataclasses.fields(real)}
+    with pytest.raises(TypeError, match=r"rules\.check"):
+        CheckedSubmission(**about)
+    with pytest.raises(TypeError, match=r"rules\.check"):
+        dataclasses.replace(real, to="nowhere")
+    users = [
         path.name
         for path in Path(docsend.__file__).parent.rglob("*.py")
-        if "CheckedSubmission(" in path.read_text(encoding="utf-8").replace("class CheckedSubmission(", "")
+        if "KEPT_EVERY_RULE" in path.read_text(encoding="utf-8")
     ]
-    assert makers == ["rules.py"]
+    assert sorted(users) == ["rules.py", "submission.py"]
+
+
+def test_submissions_are_values_that_nobody_changes(tmp_path) -> None:
+    one, other = checked(tmp_path), checked(tmp_path)
+    assert one == other
+    assert one != one.with_occurrence(2)
+    assert one != tuple(vars(one).values())
+    for submission in (one, Submission(to="benefits")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            submission.to = "personal"
+    copy = pickle.loads(pickle.dumps(one))  # noqa: S301 - written just here
+    assert (copy, copy.key) == (one, one.key)

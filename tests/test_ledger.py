@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -14,6 +15,7 @@ from conftest import ABOUT, WHO, goes_staged
 from docsend import receipts
 from docsend.errors import LocalFailure
 from docsend.ledger import Ledger
+from docsend.submission import KEPT_EVERY_RULE
 from test_key import checked
 
 pytestmark = pytest.mark.everywhere
@@ -126,7 +128,7 @@ def test_eight_writers_at_once_lose_nothing(tmp_path) -> None:
         try:
             with Ledger(tmp_path / "ledger") as ledger:
                 for number in range(25):
-                    ledger.plan(f"https://{worker}.example", one.again(number + 1))
+                    ledger.plan(f"https://{worker}.example", one.with_occurrence(number + 1))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it fails the test
             failures.append(error)
 
@@ -265,7 +267,7 @@ def test_a_receipt_that_cannot_be_kept_is_never_called_received(tmp_path, run, k
 
 
 def test_what_is_planned_or_kept_together_is_one_commit(tmp_path) -> None:
-    plans = [checked(tmp_path).again(occurrence) for occurrence in range(1, 21)]
+    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 21)]
     receipt = receipts.read(RECEIPT)
     commits: list[str] = []
     with Ledger(tmp_path / "ledger") as ledger:
@@ -293,7 +295,7 @@ def test_planning_again_gives_what_is_known_and_changes_nothing(tmp_path) -> Non
 
 
 def test_a_receipt_that_cannot_be_kept_keeps_no_other_from_the_disk(tmp_path) -> None:
-    plans = [checked(tmp_path).again(occurrence) for occurrence in range(1, 4)]
+    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 4)]
     receipt = receipts.read(RECEIPT)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.plan_all("sandbox", plans)
@@ -325,8 +327,8 @@ def test_a_note_that_the_end_has_overtaken_changes_nothing(tmp_path) -> None:
 
 
 def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp_path) -> None:
-    one, other = checked(tmp_path), checked(tmp_path).again(2)
-    incomplete = other._replace(category=None)
+    one, other = checked(tmp_path), checked(tmp_path).with_occurrence(2)
+    incomplete = replace(other, category=None, by=KEPT_EVERY_RULE)
     with Ledger(tmp_path / "ledger") as ledger:
         with pytest.raises(LocalFailure, match="category"):
             ledger.plan_all("sandbox", [one, incomplete])
@@ -335,7 +337,7 @@ def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp
 
 
 def test_many_threads_over_two_openings_of_one_ledger_lose_nothing(tmp_path) -> None:
-    plans = [checked(tmp_path).again(occurrence) for occurrence in range(1, 61)]
+    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 61)]
     receipt = receipts.read(RECEIPT)
     failed: list[BaseException] = []
 

@@ -63,9 +63,9 @@ TIMES = (
 def checked(tmp_path_factory: pytest.TempPathFactory) -> CheckedSubmission:
     file = samples.write(tmp_path_factory.mktemp("files"), "payslip.pdf", samples.pdf())
     stated = Submission(
-        to="benefits", subject="unemployment", category="employer", type="payslips", id_number=WHO[1]
+        to="benefits", subject="unemployment", category="employer", type="payslips", id=WHO[1]
     )
-    found = rules.check(stated.of(documents.read_all([file], at_most=2**20)), CATALOG)
+    found = rules.check(stated.with_documents(documents.read_all([file], at_most=2**20)), CATALOG)
     assert not isinstance(found, rules.Faulty)
     return found
 
@@ -189,7 +189,7 @@ def test_the_forms_that_are_read_are_those_of_the_contract() -> None:
     types = {
         name.removeprefix(responses.PROBLEM_TYPE) for name in schemas["Problem"]["properties"]["type"]["enum"]
     }
-    assert types == set(responses.PROBLEMS)
+    assert types == {code.value for code in responses.PROBLEMS}
     for code, status in responses.PROBLEMS.items():
         assert schemas[f"Problem.{code}"]["properties"]["status"]["const"] == status
 

@@ -18,6 +18,7 @@ import samples
 from conftest import ABOUT, WHO, goes_staged
 from docsend import signals
 from docsend.address import Endpoint
+from docsend.codes import Code
 from docsend.errors import Terminated
 from docsend.i18n import Message
 from docsend.service.client import ServiceClient
@@ -168,10 +169,14 @@ def test_ten_failures_in_a_row_hold_all_calls_back_but_one_that_tries_for_them()
     clock = [0.0]
     breaker = CircuitBreaker(lambda: clock[0])
     for _ in range(9):
-        breaker.record_failure(Message("it failed"), "timed-out")
+        breaker.record_failure(Message("it failed"), Code.TIMED_OUT)
     assert breaker.wait_s() == 0
-    breaker.record_failure(Message("it failed again"), "no-route")
-    assert (breaker.wait_s(), str(breaker.reason), breaker.cause) == (30, "it failed again", "no-route")
+    breaker.record_failure(Message("it failed again"), Code.NO_ROUTE)
+    assert (breaker.wait_s(), breaker.reason, breaker.cause) == (
+        30,
+        Message("it failed again"),
+        Code.NO_ROUTE,
+    )
     clock[0] = 30
     assert breaker.wait_s() == 0, "the one that tries"
     assert breaker.wait_s() == 30, "the others wait for it"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from docsend.codes import Code
 from docsend.credentials import Token
 from docsend.errors import LocalFailure, SignInNeeded
 from docsend.i18n import Message
@@ -95,8 +97,8 @@ class Account:
 
 def _of_environment(refusal: SignInNeeded) -> SignInNeeded:
     """Give the refusal of what stands in the environment: there `docsend login` would change nothing."""
-    if [problem.code for problem in refusal.problems] != ["sign-in-refused"]:
+    if [problem.code for problem in refusal.problems] != [Code.SIGN_IN_REFUSED]:
         return refusal
     hint = Message("look at DOCSEND_CODE and at the file that DOCSEND_PASSWORD_FILE names")
-    problems = [problem._replace(hint=hint) for problem in refusal.problems]
+    problems = [replace(problem, hint=hint) for problem in refusal.problems]
     return SignInNeeded(refusal.message, hint, problems)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend import documents, rules
+from docsend.codes import Code, Kind
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.i18n import Message
 from docsend.submission import CheckedSubmission, Document, Problem
@@ -97,12 +99,12 @@ class Batch(NamedTuple):
 
     def read(self, row: Row, *, hold: bool) -> Read:
         """Read the documents that a row names; `hold` them, if they are about to be sent."""
-        if row.problems and any(problem.code == "row-malformed" for problem in row.problems):
+        if row.problems and any(problem.code == Code.ROW_MALFORMED for problem in row.problems):
             return Read(row, row.stated)  # what its cells say, nobody can know
         paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
         most = rules.largest_document(row.stated, self.catalog)
         room = documents.HELD_BYTES if hold else 0
-        stated = row.stated.of(documents.read_all(paths, at_most=most, hold_up_to=room))
+        stated = row.stated.with_documents(documents.read_all(paths, at_most=most, hold_up_to=room))
         return Read(row, stated, is_understood=True, problems=problems)
 
     def check(self, read: Read) -> Checked:
@@ -118,7 +120,7 @@ class Batch(NamedTuple):
         if row.claimed is not None and (changed := _changed(row, checked)) is not None:
             return Checked(row, stated, (*numbered, changed))
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
-            checked = checked.of_account(self.account)
+            checked = checked.with_account(self.account)
         return Checked(row, checked, numbered)
 
     def pieces(self) -> Iterator[Sequence[Line]]:
@@ -144,8 +146,8 @@ def _numbered(row: Row, found: Iterable[Problem], more: Iterable[Problem]) -> tu
     """Give all that is wrong with a row; what could not be taken from a cell is not missing, too."""
     problems = (*row.problems, *found)
     told = {problem.field for problem in problems if problem.is_error}
-    problems += tuple(p for p in more if not (p.code.endswith("-missing") and p.field in told))
-    return tuple(problem._replace(row=row.number) for problem in problems)
+    problems += tuple(p for p in more if not (p.code.kind is Kind.MISSING and p.field in told))
+    return tuple(replace(problem, row=row.number) for problem in problems)
 
 
 def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
@@ -157,7 +159,7 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
     if not checked.is_named or checked.key == row.claimed:
         return None
     return Problem(
-        "key-changed",
+        Code.KEY_CHANGED,
         Message("the report says that this row was received, but it does not say the same any more"),
         Message(
             "use the report as it was written, with the same options; or empty status and key to send it anew"

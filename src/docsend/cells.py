@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from docsend import fields
+from docsend.codes import Code
 from docsend.i18n import Message
 from docsend.rules import is_checked
 from docsend.submission import Problem
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-NUMBERS = ("id", "employer_file", "booklet", "mobile")  # what spreadsheets damage
+NUMBERS = tuple(field.name for field in fields.FIELDS if field.is_number)  # what spreadsheets damage
 _USUAL_DIGITS = {"id": 9, "mobile": 10}
 
 
@@ -48,7 +50,7 @@ def undamaged(name: str, value: str, number: int, problems: list[Problem]) -> st
     if re.fullmatch(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+", value):
         message = Message("a spreadsheet has rounded the number in {name}", name=name)
         hint = Message("make the column text, and enter the number again")
-        problems.append(Problem("number-rounded", message, hint, field=name, row=number))
+        problems.append(Problem(Code.NUMBER_ROUNDED, message, hint, field=name, row=number))
         return ""
     value = re.sub(r"^([0-9]+)\.0$", r"\1", value)
     restored = None
@@ -60,7 +62,7 @@ def undamaged(name: str, value: str, number: int, problems: list[Problem]) -> st
         return value
     message = Message("the leading zeros that a spreadsheet removed from {name} are put back", name=name)
     hint = Message("make the column text, and they stay")
-    problems.append(Problem("zeros-restored", message, hint, severity="warning", field=name, row=number))
+    problems.append(Problem(Code.ZEROS_RESTORED, message, hint, field=name, row=number))
     return restored
 
 
@@ -69,7 +71,7 @@ def no_texts(number: int, cells: Mapping[str, str]) -> list[Problem]:
     hint = Message("write it anew, as plain text")
     return [
         Problem(
-            "row-malformed",
+            Code.ROW_MALFORMED,
             Message("{name} has characters that no text has", name=name),
             hint,
             field=name,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from docsend import fields
+from docsend.codes import Code
 from docsend.errors import FaultySubmission
 from docsend.i18n import Message
 from docsend.submission import Problem, without_numbers
@@ -12,14 +14,13 @@ from docsend.submission import Problem, without_numbers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# The names of the options, with underscores.
-COLUMNS = (
-    "to", "subject", "category", "type", "id", "employer_file", "employer_kind", "booklet", "mobile", "email",
-    "sender", "remark", "branch", "reference", "required", "documents",
-)  # fmt: skip
+COLUMNS = (*fields.NAMES, "sender", "documents")
 # What a report has more than its manifest; a report is a manifest, too.
 REPORT_COLUMNS = ("row", "status", "key", "receipt", "received_at", "problems")
-_ALIASES = {"id_number": "id", "document": "documents", "files": "documents", "file": "documents"}
+_ALIASES = {
+    **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
+    **dict.fromkeys(("document", "files", "file"), "documents"),
+}
 
 
 def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
@@ -32,7 +33,7 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
         head = head[:-1]
     if not known(head):
         hint = Message("it has to name them: {columns}", columns=", ".join(COLUMNS))
-        problem = Problem("no-columns", Message("the first row names no column"), hint, row=number)
+        problem = Problem(Code.NO_COLUMNS, Message("the first row names no column"), hint, row=number)
         raise FaultySubmission.of_manifest([problem])
     for cell in head:
         name = column(cell)
@@ -44,7 +45,7 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
     if "documents" not in names:
         hint = Message("it holds the paths, separated by ;")
         problems.append(
-            Problem("missing-column", Message("the column documents is missing"), hint, row=number)
+            Problem(Code.MISSING_COLUMN, Message("the column documents is missing"), hint, row=number)
         )
     if problems:
         raise FaultySubmission.of_manifest(problems)
@@ -62,7 +63,7 @@ def unknown_column(name: str, row: int) -> Problem:
         else Message("one of: {columns}", columns=", ".join(COLUMNS))
     )
     return Problem(
-        "unknown-column",
+        Code.UNKNOWN_COLUMN,
         Message("there is no column {given!r}", given=without_numbers(name[:60])),
         hint,
         row=row,
@@ -72,7 +73,10 @@ def unknown_column(name: str, row: int) -> Problem:
 def column_twice(name: str, row: int) -> Problem:
     """Give the problem that a column stands there twice."""
     return Problem(
-        "duplicate-column", Message("the column {name} stands twice", name=name), Message("keep one"), row=row
+        Code.DUPLICATE_COLUMN,
+        Message("the column {name} stands twice", name=name),
+        Message("keep one"),
+        row=row,
     )
 
 

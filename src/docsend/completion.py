@@ -187,7 +187,7 @@ def _branches(typed: _Typed) -> Iterator[Candidate]:
 
 def _senders(_typed: _Typed) -> Iterator[Candidate]:
     """Offer the senders by name: their numbers are nobody's to see over a shoulder."""
-    yield from (Candidate(name, sender.kind) for name, sender in settings.resolve().senders.items())
+    yield from (Candidate(name, sender.whose) for name, sender in settings.resolve().senders.items())
 
 
 def _employer_kinds(_typed: _Typed) -> Iterator[Candidate]:

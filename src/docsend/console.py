@@ -108,7 +108,7 @@ class Console(Streams):
             *self._receipt_rows(receipt),
             (
                 Message("for"),
-                str(checked.identity) if checked.identity else Message("the signed-in account"),
+                checked.masked_identity or Message("the signed-in account"),
             ),
             (Message("about"), _about(checked)),
             *([(Message("reference"), checked.reference)] if checked.reference else []),
@@ -129,7 +129,7 @@ class Console(Streams):
             (Message("type"), next((each for each in catalog.types if each.code == checked.type), None)),
             (Message("branch"), catalog.branches.get(checked.branch or "")),
         ]
-        who = str(checked.identity) if checked.identity else Message("the signed-in account")
+        who = checked.masked_identity or Message("the signed-in account")
         rows: list[tuple[Message, Shown]] = [
             (Message("for"), Message("{sender}, {number}", sender=sender, number=who) if sender else who),
             *(
@@ -511,9 +511,7 @@ class Console(Streams):
         elif not known:
             self.say(Message("no sender is kept yet; `docsend senders add NAME` keeps one"))
         else:
-            rows = [
-                (name, sender.employer_kind or sender.kind, sender.masked) for name, sender in known.items()
-            ]
+            rows = [(name, sender.kind, sender.masked) for name, sender in known.items()]
             self.table(("sender", "kind", "number"), rows)
 
     def sender_kept(self, name: str, sender: Sender, *, has_booklet: bool) -> None:
@@ -523,7 +521,7 @@ class Console(Streams):
         self._print(Message("kept: {name}, {number}", name=name, number=sender.masked))
         if has_booklet:
             self.say(Message("the booklet number is in the keyring"))
-        elif sender.kind == "employer":
+        elif sender.whose == "employer":
             self.say(Message("no booklet number is kept: each send needs --booklet"))
 
     def sender_forgotten(self, name: str) -> None:
@@ -629,5 +627,5 @@ def _belongs(row: Entry) -> Message:
 
 
 def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> Shown:
-    codes = [problem.code for problem in problems if problem.path == document.path]
+    codes = [problem.code.value for problem in problems if problem.path == document.path]
     return ", ".join(codes) or Message("good")

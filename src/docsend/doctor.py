@@ -328,7 +328,7 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
         with opens() as service:
             found = service.look()
     except DocsendError as error:
-        facts["cause"] = error.cause
+        facts["cause"] = error.cause and error.cause.value
         yield Finding("service", "bad", error.message, error.hint, facts, error.code)
         return
     facts["milliseconds"] = round((time.monotonic() - began) * 1000)

@@ -5,9 +5,11 @@ Without a destination only what holds for all of them is checked. A rule here is
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from docsend.codes import Code
 from docsend.formats import FORMAT_OF_EXTENSION
 from docsend.i18n import Message
 from docsend.submission import Document, Problem, UnreadDocument, has_controls
@@ -28,7 +30,7 @@ def check(
 ) -> tuple[Document, ...]:
     """Hold documents against every rule; give those that could be read, in the order of their names."""
     if not documents:
-        found.append(Problem("documents-missing", Message("no document is given"), field="documents"))
+        found.append(Problem(Code.DOCUMENTS_MISSING, Message("no document is given")))
     most = destination.max_documents if destination else None
     if most is not None and len(documents) > most:
         message = Message(
@@ -38,11 +40,11 @@ def check(
             most=most,
         )
         hint = Message("send the rest in a second submission")
-        found.append(Problem("too-many-documents", message, hint, field="documents"))
+        found.append(Problem(Code.TOO_MANY_DOCUMENTS, message, hint))
     found.extend(_duplicates(documents))
     for document in documents:
         about = _document(document, destination, catalog)
-        found.extend(problem._replace(path=document.path) for problem in about if problem is not None)
+        found.extend(replace(problem, path=document.path) for problem in about if problem is not None)
     readable = [document for document in documents if isinstance(document, Document)]
     return tuple(sorted(readable, key=_BY_NAME))
 
@@ -71,10 +73,9 @@ def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Pr
             if same == document.name:
                 message = Message("{name} is given twice", name=document.name)
             yield Problem(
-                "duplicate-document",
+                Code.DUPLICATE_DOCUMENT,
                 message,
                 Message("give it once"),
-                field="documents",
                 document=document.name,
                 path=document.path,
             )
@@ -94,7 +95,7 @@ def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Problem | 
         )
     elif size > at_most_bytes:
         message = Message("the file name {name!a} is too long", name=name[:60])
-    return Problem("name-not-accepted", message, Message("rename the file"), field="documents", document=name)
+    return Problem(Code.NAME_NOT_ACCEPTED, message, Message("rename the file"), document=name)
 
 
 def _format(
@@ -111,10 +112,9 @@ def _format(
         "{code} does not take {stated}: {name}", code=destination.code, stated=stated, name=document.name
     )
     return Problem(
-        "format-not-accepted",
+        Code.FORMAT_NOT_ACCEPTED,
         message,
         _format_cure(document, extension, destination, catalog),
-        field="documents",
         document=document.name,
     )
 
@@ -150,26 +150,30 @@ def _extension(name: str) -> str:
 
 _UNREAD = {
     "not-found": (
-        "document-not-found",
+        Code.DOCUMENT_NOT_FOUND,
         Message("there is no file {name}"),
         Message("look at the path and its spelling"),
     ),
     "directory": (
-        "not-a-regular-file",
+        Code.NOT_A_REGULAR_FILE,
         Message("{name} is a folder"),
         Message("give the files in it; submissions have no folders"),
     ),
     "not-regular": (
-        "not-a-regular-file",
+        Code.NOT_A_REGULAR_FILE,
         Message("{name} is a pipe, socket or device, not a file"),
         Message("give a file"),
     ),
     "unreadable": (
-        "unreadable-document",
+        Code.UNREADABLE_DOCUMENT,
         Message("{name} cannot be read"),
         Message("look at its permissions and at the disk"),
     ),
-    "empty": ("empty-document", Message("{name} is empty, it has 0 bytes"), Message("scan or save it again")),
+    "empty": (
+        Code.EMPTY_DOCUMENT,
+        Message("{name} is empty, it has 0 bytes"),
+        Message("scan or save it again"),
+    ),
 }
 
 
@@ -205,7 +209,7 @@ def _too_large(document: UnreadDocument, destination: Destination | None, catalo
             code=roomiest.code,
             more=in_words(roomiest.max_document_bytes),
         )
-    return Problem("document-too-large", message, hint, field="documents", document=document.name)
+    return Problem(Code.DOCUMENT_TOO_LARGE, message, hint, document=document.name)
 
 
 def _near_limit(document: Document, destination: Destination | None) -> Problem | None:
@@ -221,9 +225,7 @@ def _near_limit(document: Document, destination: Destination | None) -> Problem 
         more=destination.max_document_bytes,
     )
     hint = Message("a smaller file is safe")
-    return Problem(
-        "size-near-limit", message, hint, severity="warning", field="documents", document=document.name
-    )
+    return Problem(Code.SIZE_NEAR_LIMIT, message, hint, document=document.name)
 
 
 _KINDS = {
@@ -262,17 +264,17 @@ def _content(document: Document) -> Problem | None:
         )
         if document.format is None:
             hint = Message("it may be damaged: open it, and save or scan it again")
-        return Problem("content-mismatch", message, hint, field="documents", document=document.name)
+        return Problem(Code.CONTENT_MISMATCH, message, hint, document=document.name)
     if document.defect == "encrypted":
         message = Message(
             "{name} is an encrypted PDF, which a clerk cannot open without its password", name=document.name
         )
         hint = Message("print it to a new PDF without a password")
-        return Problem("encrypted-pdf", message, hint, field="documents", document=document.name)
+        return Problem(Code.ENCRYPTED_PDF, message, hint, document=document.name)
     if document.defect == "damaged":
         message = Message("{name} is damaged or cut short", name=document.name)
         hint = Message("copy, save or scan it again; a download may have broken off")
-        return Problem("damaged-document", message, hint, field="documents", document=document.name)
+        return Problem(Code.DAMAGED_DOCUMENT, message, hint, document=document.name)
     return None
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docsend import disk, formats
+from docsend.codes import Code
 from docsend.errors import FaultySubmission
 from docsend.i18n import Message
 from docsend.submission import Document, Problem, UnreadDocument
@@ -121,12 +122,11 @@ def content(document: Document) -> bytes:
     if isinstance(found, bytes) and hashlib.sha256(found).hexdigest() == document.sha256:
         return found
     problem = Problem(
-        "document-changed",
+        Code.DOCUMENT_CHANGED,
         Message("{name} was changed, moved or removed while it was being sent", name=document.name),
         Message(
             "run the same command again: it is checked anew, and nothing of this submission was received"
         ),
-        field="documents",
         document=document.name,
     )
     raise FaultySubmission(problem.message, problem.hint, [problem])

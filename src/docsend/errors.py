@@ -18,11 +18,13 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from docsend.codes import Kind
 from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from docsend.codes import AnyCode
     from docsend.submission import Problem
 
 
@@ -42,6 +44,19 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+# What a run ends with that has only problems of one kind to report.
+EXIT_OF_KIND: dict[Kind, ExitCode] = {
+    Kind.MISSING: ExitCode.USAGE,
+    Kind.INVALID: ExitCode.FAULTY,
+    Kind.WARNING: ExitCode.RECEIVED,
+    Kind.USAGE: ExitCode.USAGE,
+    Kind.SIGN_IN: ExitCode.SIGN_IN,
+    Kind.REFUSED: ExitCode.REFUSED,
+    Kind.UNFINISHED: ExitCode.UNFINISHED,
+    Kind.LOCAL: ExitCode.LOCAL,
+    Kind.BUG: ExitCode.BUG,
+    Kind.INTERRUPTED: ExitCode.INTERRUPTED,
+}
 EXIT_MEANINGS: dict[ExitCode, Message] = {
     ExitCode.RECEIVED: Message("received (also if it had been received before), or checked clean"),
     ExitCode.BUG: Message("a bug in docsend"),
@@ -75,7 +90,7 @@ class DocsendError(Exception):
         hint: Message | None = None,
         problems: Iterable[Problem] = (),
         *,
-        cause: str | None = None,
+        cause: AnyCode | None = None,
     ) -> None:
         super().__init__(ENGLISH.render(message))
         self.message = message

@@ -10,9 +10,10 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from docsend import rules
+from docsend import fields, rules
+from docsend.codes import Kind
 from docsend.i18n import LocalizedName, Message
 from docsend.submission import EMPLOYER_KINDS, masked
 
@@ -21,26 +22,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docsend.catalog import Catalog, Destination, Entry
+    from docsend.fields import Field
     from docsend.i18n import Shown
     from docsend.senders import Senders
     from docsend.submission import Document, Problem, Submission, UnreadDocument
 
     Judge = Callable[[str], "Message | None"]
 
-# What each question is called, by the field of the submission that it fills.
+# What each question is called; of a field, the table of fields says it.
 _QUESTIONS = {
-    "to": Message("destination"),
+    **{field.name: field.question for field in fields.FIELDS if field.question},
     "sender": Message("sender"),
-    "id_number": Message("id number of the insured person"),
-    "employer_kind": Message("kind of employer file"),
-    "employer_file": Message("the employer's file number"),
-    "booklet": Message("the booklet's identification number"),
-    "mobile": Message("the employer's mobile number"),
-    "subject": Message("subject"),
-    "category": Message("category"),
-    "type": Message("document type"),
-    "branch": Message("branch"),
-    "remark": Message("remark, optional"),
     "documents": Message("document"),
 }
 _KINDS = {
@@ -48,12 +40,14 @@ _KINDS = {
     "household": Message("somebody who employs in the household"),
     "building-committee": Message("the committee of a building"),
 }
-_SECRET = ("booklet",)
 _HIDDEN = "…"
-_FIELD_OF = {"id": "id_number"}
-_OPTION_OF = {"id_number": "id", "employer_file": "employer-file", "employer_kind": "employer-kind"}
 # In the order of the institute's page: where to, for whom, about what.
-_ORDER = ("documents", "to", "id", "employer_file", "booklet", "mobile", "subject", "category", "type")
+_ORDER = (
+    "documents",
+    "to",
+    *(field.name for field in fields.OF_IDENTITY),
+    *(field.name for field in fields.OF_CONTENT),
+)
 
 
 @dataclass(frozen=True)
@@ -93,10 +87,10 @@ def missing(stated: Submission, catalog: Catalog) -> list[str] | None:
     checked = rules.check(stated, catalog)
     if not isinstance(checked, rules.Faulty):
         return []
-    codes = {problem.code: problem.field or "" for problem in checked.problems if problem.is_error}
-    if not all(code.endswith("-missing") for code in codes):
+    errors = [problem for problem in checked.problems if problem.is_error]
+    if not all(problem.code.kind is Kind.MISSING for problem in errors):
         return None
-    return sorted(codes.values(), key=_ORDER.index)
+    return sorted((problem.field or "" for problem in errors), key=_ORDER.index)
 
 
 def fill_in(
@@ -115,11 +109,11 @@ def fill_in(
     sender: str | None = None
     if stated.to in catalog.destinations:
         going_to(catalog.destinations[stated.to])
-    while fields := missing(stated, catalog):
-        field = _FIELD_OF.get(fields[0], fields[0])
+    while unanswered := missing(stated, catalog):
+        field = unanswered[0]
         if field == "documents":
-            stated = stated.of(read(asker.files(_QUESTIONS[field]), stated))
-        elif field in ("id_number", "employer_file") and sender is None and not stated.employer_file:
+            stated = stated.with_documents(read(asker.files(_QUESTIONS[field]), stated))
+        elif field in ("id", "employer_file") and sender is None and not stated.employer_file:
             sender, stated = _whom(stated, catalog, asker, senders)
         else:
             stated = _set(stated, field, _answer(field, stated, catalog, asker))
@@ -133,7 +127,7 @@ def fill_in(
 def _whom(stated: Submission, catalog: Catalog, asker: Asker, senders: Senders) -> tuple[str, Submission]:
     """Have a sender chosen, if there are any of the kind, or the numbers written."""
     kind = catalog.destinations[stated.to or ""].identity
-    known = senders.of_kind(kind)
+    known = senders.of(kind)
     if known:
         nobody = Choice("-", Message("somebody else"))
         choices = [*(Choice(name, each.masked) for name, each in known.items()), nobody]
@@ -141,7 +135,7 @@ def _whom(stated: Submission, catalog: Catalog, asker: Asker, senders: Senders) 
         if name != nobody.code:
             return name, senders.applied(name, stated)
     if kind == "insured":
-        return "", _set(stated, "id_number", _answer("id_number", stated, catalog, asker))
+        return "", _set(stated, "id", _answer("id", stated, catalog, asker))
     if stated.employer_kind is None:
         kinds = [Choice(each, _KINDS[each]) for each in EMPLOYER_KINDS]
         chosen = asker.choose(_QUESTIONS["employer_kind"], kinds, EMPLOYER_KINDS[0])
@@ -165,7 +159,7 @@ def _answer(field: str, stated: Submission, catalog: Catalog, asker: Asker) -> s
         only = choices[0].code if len(choices) == 1 else None
         return asker.choose(_QUESTIONS[field], choices, only)
     judge = _judge(field, stated, catalog)
-    answer = asker.write(_QUESTIONS[field], judge, secret=field in _SECRET)
+    answer = asker.write(_QUESTIONS[field], judge, secret=fields.BY_NAME[field].shown == "never")
     return answer or ""
 
 
@@ -204,7 +198,7 @@ def _judge(field: str, stated: Submission, catalog: Catalog) -> Judge:
         checked = rules.check(_set(stated, field, answer), catalog)
         problems: Sequence[Problem] = checked.problems if isinstance(checked, rules.Faulty) else ()
         for problem in problems:
-            if problem.is_error and _FIELD_OF.get(problem.field or "", problem.field) == field:
+            if problem.is_error and problem.field == field:
                 return problem.message
         return None
 
@@ -212,8 +206,7 @@ def _judge(field: str, stated: Submission, catalog: Catalog) -> Judge:
 
 
 def _set(stated: Submission, field: str, value: str | None) -> Submission:
-    said: dict[str, Any] = {field: value}
-    return stated._replace(**said)
+    return stated.with_values({field: value})
 
 
 def command_line(
@@ -225,20 +218,20 @@ def command_line(
     booklet's, which works as a password, nothing is shown.
     """
     stated = guided.stated
-    who = {
-        name: value
-        for name in ("id_number", "employer_file", "employer_kind", "booklet", "mobile", "email")
-        if (value := getattr(stated, name)) and of_sender.get(name) != value
+    of_identity = {
+        field.name: _shown(field, value)
+        for field in fields.OF_IDENTITY
+        if (value := getattr(stated, field.name)) and of_sender.get(field.name) != value
     }
     said = {
         **{name: getattr(stated, name) for name in ("to", "subject", "category", "type", "required")},
         "sender": guided.sender,
-        **{name: _shown(name, value) for name, value in who.items()},
-        **{name: getattr(stated, name) for name in ("branch", "remark", "reference")},
+        **of_identity,
+        **{name: getattr(stated, name) for name in ("branch", "remark", "reference", "occurrence")},
         "service": service,
     }
     options = [
-        part for name, value in said.items() if value for part in (f"--{_OPTION_OF.get(name, name)}", value)
+        part for name, value in said.items() if value for part in (f"--{name.replace('_', '-')}", str(value))
     ]
     if again:
         options.append("--again")
@@ -249,10 +242,9 @@ def command_line(
     return _joined(["docsend", "send", *names, *options])
 
 
-def _shown(name: str, value: str) -> str:
-    if name == "employer_kind":
-        return value
-    return _HIDDEN if name in _SECRET else masked(value)
+def _shown(field: Field, value: str) -> str:
+    """Return as much of a value as anybody may be shown."""
+    return {"whole": value, "masked": masked(value), "never": _HIDDEN}[field.shown]
 
 
 def _joined(words: Sequence[str]) -> str:

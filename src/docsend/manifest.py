@@ -14,8 +14,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from docsend import tables
+from docsend import fields, tables
 from docsend.cells import NUMBERS, are_clean, clean, no_texts, text_of, undamaged
+from docsend.codes import Code
 from docsend.columns import COLUMNS, REPORT_COLUMNS, column, column_twice, columns_of, unknown_column
 from docsend.errors import FaultySubmission
 from docsend.folder import Folder
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from docsend.tables import TableRow
 
 _KNOWN = frozenset(COLUMNS)
-_COLUMN_OF = {"id_number": "id"}
-_FIELD_OF = {_COLUMN_OF.get(name, name): name for name in Submission._fields if name != "documents"}
 # A row that was not looked into yet: its number, and what only the Manifest that gave it understands.
 Line: TypeAlias = "tuple[int, Any]"
 
@@ -111,10 +110,9 @@ class Manifest:
             if files is None:
                 problems.append(
                     Problem(
-                        "path-outside",
+                        Code.PATH_OUTSIDE,
                         Message("{pattern} lies outside the manifest's folder", pattern=pattern[:100]),
                         Message("move it there, or say --allow-outside"),
-                        field="documents",
                         row=row.number,
                     )
                 )
@@ -137,14 +135,14 @@ def read(
 
     Raises UsageFault if there is no such file, and FaultySubmission if it cannot be understood as a whole.
     """
-    said = Defaults(defaults, defaults.said(), senders, sender)
+    said = Defaults(defaults, defaults.given(), senders, sender)
     path = Path(name)
     content = standard_input() if name == "-" else tables.content(path)
     folder = Path() if name == "-" else path.parent
     shown = Message("standard input") if name == "-" else Message.verbatim(path.name)
     if len(content) > tables.MOST_BYTES:
         message = Message("{shown} has more than {most} MB", shown=shown, most=tables.MOST_BYTES // 2**20)
-        raise FaultySubmission.of_manifest([Problem("manifest-too-large", message, Message("split it"))])
+        raise FaultySubmission.of_manifest([Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))])
     if content.startswith(b"PK\x03\x04"):
         return _of_table(folder, Message("{name}: Excel", name=shown), tables.of_excel(content), said)
     text, encoding = tables.decoded(content, shown)
@@ -169,7 +167,7 @@ def read(
 
 def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...]:
     """Give the columns, and those that options of the command line stand for: a report says them, too."""
-    stated = {_COLUMN_OF.get(name, name) for name in defaults.said}
+    stated = set(defaults.said)
     if defaults.sender:
         stated.add("sender")
     return tuple(name for name in COLUMNS if name in {*columns, *stated})
@@ -215,11 +213,11 @@ def _misfits(number: int, cells: Sequence[str], columns: Sequence[str]) -> list[
             "the row has {count} cells, its head has {columns}", count=len(cells), columns=len(columns)
         )
         hint = Message("a separator inside a text needs quotation marks around the text")
-        problems.append(Problem("row-malformed", message, hint, row=number))
+        problems.append(Problem(Code.ROW_MALFORMED, message, hint, row=number))
     if "status" in columns and len(cells) < len(columns):
         message = Message("the row is cut short: whoever wrote this report was killed")
         hint = Message("send the manifest itself again")
-        problems.append(Problem("row-malformed", message, hint, row=number))
+        problems.append(Problem(Code.ROW_MALFORMED, message, hint, row=number))
     return problems
 
 
@@ -266,7 +264,11 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
             message = Message("{name} is neither a text nor a whole number", name=name)
             problems.append(
                 Problem(
-                    "row-malformed", message, Message("write it in quotation marks"), field=name, row=number
+                    Code.ROW_MALFORMED,
+                    message,
+                    Message("write it in quotation marks"),
+                    field=name,
+                    row=number,
                 )
             )
     return _row(number, cells, defaults, problems)
@@ -277,7 +279,7 @@ def _list_of_documents(paths: list[Any], number: int, problems: list[Problem]) -
         return ";".join(paths)
     message = Message("documents is not a list of paths without semicolons")
     hint = Message("a semicolon separates paths in tables and reports: rename the file")
-    problems.append(Problem("row-malformed", message, hint, field="documents", row=number))
+    problems.append(Problem(Code.ROW_MALFORMED, message, hint, field="documents", row=number))
     return ""
 
 
@@ -293,7 +295,7 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _unread(number: int, message: Message, hint: Message) -> Row:
-    return Row(number, {}, Submission(), (), (Problem("row-malformed", message, hint, row=number),))
+    return Row(number, {}, Submission(), (), (Problem(Code.ROW_MALFORMED, message, hint, row=number),))
 
 
 # -- rows --------------------------------------------------------------------------------------------------
@@ -311,11 +313,11 @@ def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[
             meant[name] = undamaged(name, value, number, problems)
     sender, said = _sender_of(meant, defaults, number, problems)
     options: dict[str, Any] = {
-        _FIELD_OF[name]: value for name, value in meant.items() if value and name in _FIELD_OF
+        name: value for name, value in meant.items() if value and name in fields.BY_NAME
     }
     if said:
         left_open = {name: value for name, value in said.items() if name not in options}
-        cells |= {_COLUMN_OF.get(name, name): value for name, value in left_open.items()}
+        cells |= left_open
         options |= left_open
     stated = Submission(**options)
     if sender and defaults.senders is not None:
@@ -338,11 +340,11 @@ def _sender_of(
         return None, defaults.said
     if sender not in defaults.senders:
         message, hint = defaults.senders.unknown(sender)
-        problems.append(Problem("unknown-sender", message, hint, field="sender", row=number))
+        problems.append(Problem(Code.UNKNOWN_SENDER, message, hint, row=number))
         return None, defaults.said
     if not named:
         return sender, defaults.said
-    return sender, defaults.senders.without_identity(defaults.stated).said()
+    return sender, defaults.senders.without_identity(defaults.stated).given()
 
 
 TEMPLATE: tuple[dict[str, str], ...] = (

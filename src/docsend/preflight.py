@@ -11,6 +11,7 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend import crew
+from docsend.codes import Code
 from docsend.i18n import Message
 from docsend.submission import CheckedSubmission, Problem
 
@@ -120,7 +121,7 @@ class _Doubles:
 
 def _duplicate(row: int, first: int) -> Problem:
     return Problem(
-        "duplicate-row",
+        Code.DUPLICATE_ROW,
         Message("the row says the same as row {first}", first=first),
         Message("remove one of them; if both are meant, give each its own reference"),
         row=row,
@@ -129,11 +130,9 @@ def _duplicate(row: int, first: int) -> Problem:
 
 def _shared(row: int, name: str, first: int) -> Problem:
     return Problem(
-        "document-in-two-rows",
+        Code.DOCUMENT_IN_TWO_ROWS,
         Message("{name} is in row {first}, too", name=name, first=first),
         Message("if it belongs to both, all is well"),
-        severity="warning",
-        field="documents",
         document=name,
         row=row,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from docsend import shapes
+from docsend.codes import Code
 from docsend.errors import DocsendError, ExitCode
 from docsend.submission import CheckedSubmission, Problem, Submission
 
@@ -23,15 +24,15 @@ _STATUS_OF_EXIT: dict[ExitCode, Status] = {
 }
 # The problem's code when an error is all there is to report.
 _CODE_OF_EXIT = {
-    ExitCode.BUG: "bug",
-    ExitCode.USAGE: "usage",
-    ExitCode.FAULTY: "faulty",
-    ExitCode.SIGN_IN: "sign-in-needed",
-    ExitCode.REFUSED: "refused",
-    ExitCode.UNFINISHED: "unfinished",
-    ExitCode.LOCAL: "local-failure",
-    ExitCode.INTERRUPTED: "interrupted",
-    ExitCode.TERMINATED: "terminated",
+    ExitCode.BUG: Code.BUG,
+    ExitCode.USAGE: Code.USAGE,
+    ExitCode.FAULTY: Code.FAULTY,
+    ExitCode.SIGN_IN: Code.SIGN_IN_NEEDED,
+    ExitCode.REFUSED: Code.REFUSED,
+    ExitCode.UNFINISHED: Code.UNFINISHED,
+    ExitCode.LOCAL: Code.LOCAL_FAILURE,
+    ExitCode.INTERRUPTED: Code.INTERRUPTED,
+    ExitCode.TERMINATED: Code.TERMINATED,
 }
 
 

@@ -2,8 +2,8 @@
 
 `check` holds a submission against every rule and reports all that it breaks at once. The numbers stand in
 the catalog; the sentences that they come from stand beside them there ("sentences"). A rule here is a
-function: what it compares, the code of its problem, the message and the cure, side by side. The
-rules of documents are in `document_rules`.
+function: what it compares, the code of its problem, the message and the cure, side by side. `RULES` has those
+of single fields; the catalog's codes are judged together; the rules of documents are in `document_rules`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from docsend import document_rules
+from docsend import document_rules, fields
+from docsend.codes import Code, Kind
 from docsend.i18n import LocalizedName, Message, joined
 from docsend.submission import (
     EMPLOYER_KINDS,
+    KEPT_EVERY_RULE,
     CheckedSubmission,
-    EmployerIdentity,
-    InsuredIdentity,
     Problem,
     Submission,
     has_controls,
@@ -27,10 +27,13 @@ from docsend.submission import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from docsend.catalog import Catalog, Category, Destination, DocumentType, Entry
-    from docsend.submission import Identity, RequiredDocument
+    from docsend.fields import Field, Whose
+    from docsend.submission import EmployerKind, RequiredDocument
+
+    Rule: TypeAlias = Callable[[Submission, Catalog, list[Problem]], Any]
 
 
 class Faulty(NamedTuple):
@@ -52,25 +55,28 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Fault
     if destination is None:
         return _faulty(found)
     _nothing_that_is_not_taken(submission, about, found)
-    identity = _identity(submission, destination, found)
-    remark = _text(submission.remark, "remark", catalog.texts.remark, found)
-    reference = _text(submission.reference, "reference", catalog.texts.reference, found)
-    required = _text(submission.required, "required", _MOST_REQUIRED, found)
+    whose = _whose(destination)
+    own = [field for field in fields.FIELDS if field.name in RULES and field.whose in (None, whose)]
+    values = {field.name: RULES[field.name](submission, catalog, found) for field in own}
     if type_ is None or any(problem.is_error for problem in found):
         return _faulty(found)
     return CheckedSubmission(
         to=destination.code,
-        identity=identity,
         subject=about.subject,
         category=type_.category,
         type=type_.code,
-        remark=remark,
         branch=submission.branch or None,
-        required=required,
-        reference=reference,
+        whose=whose,
         documents=documents,
         warnings=tuple(found),
+        **values,
+        by=KEPT_EVERY_RULE,
     )
+
+
+def _whose(destination: Destination) -> Whose | None:
+    """Return whose identity a destination asks for; None for that of the account."""
+    return None if destination.identity == "account" else destination.identity
 
 
 def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]) -> Problem | None:
@@ -87,10 +93,9 @@ def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]
             "the service asks for no document {required!r} (any more)", required=checked.required
         )
         return Problem(
-            "unknown-required",
+            Code.UNKNOWN_REQUIRED,
             message,
             Message("`docsend required` lists what it asks for"),
-            field="required",
         )
     if not waiting:
         return None
@@ -101,27 +106,23 @@ def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]
         ]
     )
     return Problem(
-        "required-documents-pending",
+        Code.REQUIRED_DOCUMENTS_PENDING,
         Message(
             "{subject} takes nothing else before the documents that the service asks for: {named}",
             subject=checked.subject,
             named=named,
         ),
         Message.verbatim("; ".join(f"docsend required upload {each.id} FILE" for each in waiting)),
-        field="subject",
     )
 
 
-def of_sender(stated: Mapping[str, str], booklet: str | None) -> list[Problem]:
-    """Give what is wrong with the numbers of a sender; what is not stated may be stated with each send."""
+def of_sender(whose: Whose, values: Mapping[str, str], catalog: Catalog) -> list[Problem]:
+    """Return what is wrong with the numbers of a sender; what is not stated may be stated with each send."""
     found: Findings = []
-    said: dict[str, Any] = {**stated, "booklet": booklet}
-    submission = Submission(**said)
-    if submission.id_number:
-        _insured(submission, found)
-    else:
-        _employer(submission, found)
-    return [problem for problem in found if problem.is_error and not problem.code.endswith("-missing")]
+    said: dict[str, Any] = {**values}
+    for field in fields.of(whose):
+        RULES[field.name](Submission(**said), catalog, found)
+    return [problem for problem in found if problem.is_error and problem.code.kind is not Kind.MISSING]
 
 
 def largest_document(submission: Submission, catalog: Catalog) -> int:
@@ -140,12 +141,12 @@ def _faulty(found: Findings) -> Faulty:
 
 
 class _About(NamedTuple):
-    """What the catalog says of a destination, a subject and a type; `not_taken` are options out of place."""
+    """What the catalog says of a destination, a subject and a type; `not_taken` are fields out of place."""
 
     destination: Destination | None = None
     subject: str | None = None
     type: DocumentType | None = None
-    not_taken: tuple[tuple[str, str], ...] = ()  # names of a Submission's field and of its option
+    not_taken: tuple[Field, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -175,46 +176,37 @@ def _destination(submission: Submission, catalog: Catalog, found: Findings) -> D
         known = ", ".join(catalog.destinations)
         found.append(
             Problem(
-                "destination-missing",
+                Code.DESTINATION_MISSING,
                 Message("no destination is given"),
                 Message("--to {known}", known=known),
-                field="to",
             )
         )
         return None
     destination = catalog.destinations.get(submission.to)
     if destination is None:
-        found.append(_unknown("destination", submission.to, catalog.destinations.values(), field="to"))
+        found.append(_unknown("destination", submission.to, catalog.destinations.values()))
     return destination
 
 
-def _not_taken_by(destination: Destination) -> tuple[tuple[str, str], ...]:
-    """Give what a destination has no place for: the names of a Submission's fields and of their options."""
-    is_employer = destination.identity == "employer"
-    taken = {
+def _not_taken_by(destination: Destination) -> tuple[Field, ...]:
+    """Return the fields that a destination has no place for."""
+    is_taken = {
         "subject": destination.needs_subject,
         "branch": destination.takes_branch,
-        "id_number": destination.identity == "insured",
-        "employer_file": is_employer,
-        "employer_kind": is_employer,
-        "booklet": is_employer,
-        "mobile": is_employer,
-        "email": is_employer,
         "required": destination.is_personal,
+        **{field.name: field.whose == destination.identity for field in fields.OF_IDENTITY},
     }
-    return tuple(
-        (name, {"id_number": "id"}.get(name, name)) for name, is_taken in taken.items() if not is_taken
-    )
+    return tuple(field for field in fields.FIELDS if not is_taken.get(field.name, True))
 
 
 def _nothing_that_is_not_taken(submission: Submission, about: _About, found: Findings) -> None:
     """Refuse what a destination has no place for, rather than drop it in silence."""
-    for name, option in about.not_taken:
-        if getattr(submission, name):
-            told = {"code": submission.to, "option": _option(option)}
+    for field in about.not_taken:
+        if getattr(submission, field.name):
+            told = {"code": submission.to, "option": field.option}
             message = Message("{code} takes no {option}", **told)
             hint = Message("leave {option} out, or choose another destination", **told)
-            found.append(Problem("not-taken", message, hint, field=option))
+            found.append(Problem(Code.NOT_TAKEN, message, hint, field=field.name))
 
 
 def _subject(
@@ -227,10 +219,9 @@ def _subject(
         hint = Message("--subject CODE; `docsend catalog --to {code}` lists them", code=destination.code)
         found.append(
             Problem(
-                "subject-missing",
+                Code.SUBJECT_MISSING,
                 Message("{code} needs a subject", code=destination.code),
                 hint,
-                field="subject",
             )
         )
         return None
@@ -257,10 +248,10 @@ def _category_and_type(
     )
     if not submission.category:
         hint = Message("--category CODE; {where}", where=where)
-        found.append(Problem("category-missing", Message("no category is given"), hint, field="category"))
+        found.append(Problem(Code.CATEGORY_MISSING, Message("no category is given"), hint))
     if not submission.type:
         hint = Message("--type CODE; {where}", where=where)
-        found.append(Problem("type-missing", Message("no document type is given"), hint, field="type"))
+        found.append(Problem(Code.TYPE_MISSING, Message("no document type is given"), hint))
     if destination.needs_subject and subject is None:
         return None  # which categories and types there are depends on the subject
     category = _category(submission, catalog.categories_of(destination.code, subject), found)
@@ -277,10 +268,9 @@ def _category_and_type(
         )
         found.append(
             Problem(
-                "unknown-type",
+                Code.UNKNOWN_TYPE,
                 message,
                 Message("--category {category}", category=type_.category),
-                field="type",
             )
         )
     _online_form(type_, found)
@@ -316,13 +306,13 @@ def _online_form(type_: DocumentType, found: Findings) -> None:
             code=type_.code,
             form=form,
         )
-        found.append(Problem("online-form-required", message, where, field="type"))
+        found.append(Problem(Code.ONLINE_FORM_REQUIRED, message, where))
     else:
         message = Message(
             "{code} may have to be filed online ({form}); the service decides", code=type_.code, form=form
         )
         found.append(
-            Problem("online-form-possible", message, where, field="type", severity="warning"),
+            Problem(Code.ONLINE_FORM_POSSIBLE, message, where),
         )
 
 
@@ -332,16 +322,16 @@ def _branch(submission: Submission, catalog: Catalog, found: Findings) -> None:
         found.append(_unknown("branch", submission.branch, catalog.branches.values()))
 
 
-_NONE_SUCH = {
-    "destination": Message("there is no destination {given!r} here"),
-    "subject": Message("there is no subject {given!r} here"),
-    "category": Message("there is no category {given!r} here"),
-    "type": Message("there is no type {given!r} here"),
-    "branch": Message("there is no branch {given!r} here"),
+_UNKNOWN = {
+    "destination": (Code.UNKNOWN_DESTINATION, Message("there is no destination {given!r} here")),
+    "subject": (Code.UNKNOWN_SUBJECT, Message("there is no subject {given!r} here")),
+    "category": (Code.UNKNOWN_CATEGORY, Message("there is no category {given!r} here")),
+    "type": (Code.UNKNOWN_TYPE, Message("there is no type {given!r} here")),
+    "branch": (Code.UNKNOWN_BRANCH, Message("there is no branch {given!r} here")),
 }
 
 
-def _unknown(what: str, given: str, known: Iterable[Entry], *, field: str | None = None) -> Problem:
+def _unknown(what: str, given: str, known: Iterable[Entry]) -> Problem:
     from docsend.search import nearest  # noqa: PLC0415 - only for a fault
 
     codes = [entry.code for entry in known]
@@ -352,113 +342,95 @@ def _unknown(what: str, given: str, known: Iterable[Entry], *, field: str | None
         hint = Message("one of: {choices}", choices=", ".join(codes))
     else:
         hint = Message("`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one", what=what)
-    return Problem(
-        f"unknown-{what}",
-        _NONE_SUCH[what].with_values(given=without_numbers(given)),
-        hint,
-        field=field or what,
-    )
-
-
-def _option(field: str) -> str:
-    return "--" + field.replace("_", "-")
+    code, message = _UNKNOWN[what]
+    return Problem(code, message.with_values(given=without_numbers(given)), hint)
 
 
 # -- who ---------------------------------------------------------------------------------------------------
 
 
-def _identity(submission: Submission, destination: Destination, found: Findings) -> Identity | None:
-    if destination.identity == "insured":
-        return _insured(submission, found)
-    if destination.identity == "employer":
-        return _employer(submission, found)
-    return None  # the account's own
-
-
-def _insured(submission: Submission, found: Findings) -> InsuredIdentity | None:
+def _id(submission: Submission, _catalog: Catalog, found: Findings) -> str:
     """Nine digits, the last of them a check digit. The number itself is never repeated."""
-    if not submission.id_number:
+    if not submission.id:
         message = Message("the insured person's id number is not given")
-        found.append(Problem("id-number-missing", message, Message("--id NUMBER"), field="id"))
-        return None
-    number = _digits(submission.id_number)
+        found.append(Problem(Code.ID_NUMBER_MISSING, message, Message("--id NUMBER")))
+        return ""
+    number = _digits(submission.id)
     if len(number) < 9 and number.isascii() and number.isdecimal():
         message = Message("an id number has 9 digits, this one has {count}", count=len(number))
         hint = Message("write it with its check digit and its leading zeros")
-        found.append(Problem("id-number-invalid", message, hint, field="id"))
-        return None
+        found.append(Problem(Code.ID_NUMBER_INVALID, message, hint))
+        return ""
     is_digits = number.isascii() and number.isdecimal() and number.strip("0")
     if len(number) != 9 or not is_digits or not is_checked(number):
         message = Message(
             "the id number is not one: it needs 9 digits, and the last must agree with the others"
         )
         hint = Message("compare it with the identity card; often two digits changed places")
-        found.append(Problem("id-number-invalid", message, hint, field="id"))
-        return None
-    return InsuredIdentity(number)
+        found.append(Problem(Code.ID_NUMBER_INVALID, message, hint))
+    return number
 
 
-def _employer(submission: Submission, found: Findings) -> EmployerIdentity | None:
-    """Seed: "le numéro de dossier ..., le numéro d'identification du livret ..., le numéro de téléphone"."""
-    before = len(found)
-    kind = next((kind for kind in EMPLOYER_KINDS if kind == (submission.employer_kind or "deduction")), None)
+def _known_kind(submission: Submission) -> EmployerKind | None:
+    return next((kind for kind in EMPLOYER_KINDS if kind == (submission.employer_kind or "deduction")), None)
+
+
+def _employer_kind(submission: Submission, _catalog: Catalog, found: Findings) -> EmployerKind | None:
+    """One of three, of which the institute's page tells; without a word a deduction file."""
+    kind = _known_kind(submission)
     if kind is None:
         hint = Message("one of: {choices}", choices=", ".join(EMPLOYER_KINDS))
         message = Message("there is no kind of employer file {kind!r}", kind=submission.employer_kind)
-        found.append(Problem("unknown-employer-kind", message, hint, field="employer_kind"))
-    file = _employer_file(submission.employer_file, kind, found)
+        found.append(Problem(Code.UNKNOWN_EMPLOYER_KIND, message, hint))
+    return kind
+
+
+def _booklet(submission: Submission, _catalog: Catalog, found: Findings) -> str:
+    """Seed: "le numéro d'identification du livret"; it works as a password."""
     booklet = (submission.booklet or "").strip()
     if not booklet:
         message = Message("the booklet's identification number is not given")
         hint = Message("--booklet NUMBER; it is printed on the vouchers of the booklet")
-        found.append(Problem("booklet-missing", message, hint, field="booklet"))
+        found.append(Problem(Code.BOOKLET_MISSING, message, hint))
     elif not re.fullmatch(r"[0-9A-Za-z/-]{1,32}", booklet):
         message = Message("the booklet's identification number has characters that no such number has")
         hint = Message("digits, letters, - and / only, at most 32")
-        found.append(Problem("booklet-invalid", message, hint, field="booklet"))
-    mobile = _mobile(submission.mobile, found)
+        found.append(Problem(Code.BOOKLET_INVALID, message, hint))
+    return booklet
+
+
+def _email(submission: Submission, _catalog: Catalog, found: Findings) -> str | None:
+    """Seed: the e-mail is optional."""
     email = unicodedata.normalize("NFC", submission.email or "").strip() or None
     is_address = re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email or "")
     if email and (has_controls(email) or not is_address):
-        found.append(
-            Problem(
-                "email-invalid",
-                Message("the e-mail address is not one"),
-                Message("name@host.tld"),
-                field="email",
-            )
-        )
-    if kind is None or any(problem.is_error for problem in found[before:]):
-        return None
-    return EmployerIdentity(file, kind, booklet, mobile, email)
+        message = Message("the e-mail address is not one")
+        found.append(Problem(Code.EMAIL_INVALID, message, Message("name@host.tld")))
+    return email
 
 
-def _employer_file(stated: str | None, kind: str | None, found: Findings) -> str:
-    """A deduction file has nine digits and begins with 9; of the other kinds no format is public."""
-    number = _digits(stated or "")
+def _employer_file(submission: Submission, _catalog: Catalog, found: Findings) -> str:
+    """A deduction file has nine digits and begins with 9; of the other kinds no format is public.
+
+    Seed: "le numéro de dossier".
+    """
+    number, kind = _digits(submission.employer_file or ""), _known_kind(submission)
     if not number:
         message = Message("the employer's file number is not given")
-        found.append(
-            Problem(
-                "employer-file-missing", message, Message("--employer-file NUMBER"), field="employer_file"
-            )
-        )
+        found.append(Problem(Code.EMPLOYER_FILE_MISSING, message, Message("--employer-file NUMBER")))
     elif not (number.isascii() and number.isdecimal() and len(number) <= 20):
         message = Message("the employer's file number has other characters than digits, or more than 20")
         hint = Message("digits only, as on the booklet")
-        found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
+        found.append(Problem(Code.EMPLOYER_FILE_INVALID, message, hint))
     elif kind == "deduction" and len(number) != 9:
         message = Message("a deduction file number has 9 digits, this one has {count}", count=len(number))
         hint = Message("for another kind of file say --employer-kind household or building-committee")
-        found.append(Problem("employer-file-invalid", message, hint, field="employer_file"))
+        found.append(Problem(Code.EMPLOYER_FILE_INVALID, message, hint))
     elif kind == "deduction" and not _is_usual_deduction_file(number):
         message = Message(
             "deduction file numbers begin with 9 and end in a check digit, as far as is known; not this one"
         )
-        hint = Message("compare it with the booklet")
-        found.append(
-            Problem("employer-file-unusual", message, hint, field="employer_file", severity="warning"),
-        )
+        found.append(Problem(Code.EMPLOYER_FILE_UNUSUAL, message, Message("compare it with the booklet")))
     return number
 
 
@@ -478,15 +450,15 @@ def is_checked(number: str) -> bool:
     return (sum(map(int, number[::-2])) + sum(doubled)) % 10 == 0
 
 
-def _mobile(stated: str | None, found: Findings) -> str:
+def _mobile(submission: Submission, _catalog: Catalog, found: Findings) -> str:
     """05 and eight digits; +972 and 00972 are the same number written for abroad."""
-    number = re.sub(r"^(?:\+|00)972(?:\(?0\)?)?", "0", _digits(stated or ""))
+    number = re.sub(r"^(?:\+|00)972(?:\(?0\)?)?", "0", _digits(submission.mobile or ""))
+    hint = Message("--mobile 05XXXXXXXX")
     if not number:
-        message = Message("the mobile number is not given")
-        found.append(Problem("mobile-missing", message, Message("--mobile 05XXXXXXXX"), field="mobile"))
+        found.append(Problem(Code.MOBILE_MISSING, Message("the mobile number is not given"), hint))
     elif not re.fullmatch(r"05[0-9]{8}", number):
         message = Message("the mobile number is not one: it needs 10 digits and begins with 05")
-        found.append(Problem("mobile-invalid", message, Message("--mobile 05XXXXXXXX"), field="mobile"))
+        found.append(Problem(Code.MOBILE_INVALID, message, hint))
     return number
 
 
@@ -494,28 +466,60 @@ def _digits(stated: str) -> str:
     return stated if stated.isalnum() else re.sub(r"[\s-]", "", stated)
 
 
-# -- free text ---------------------------------------------------------------------------------------------
+# -- free text, and the number of the sending --------------------------------------------------------------
 
 
-def _text(stated: str | None, field: str, at_most: int, found: Findings) -> str | None:
-    """Text in NFC, without characters that a clerk's screen could take for commands."""
-    if not stated:
-        return None
-    text = unicodedata.normalize("NFC", stated).strip()
-    if len(text) > at_most:
-        message = Message(
-            "{field} has {count} characters, {at_most} are taken",
-            field=field,
-            count=len(text),
-            at_most=at_most,
-        )
-        hint = Message("shorten it, or put it into a document")
-        found.append(Problem(f"{field}-too-long", message, hint, field=field))
-    if has_controls(text.replace("\n", "")):
-        message = Message(
-            "{field} has control characters or characters that reverse the reading direction", field=field
-        )
-        found.append(
-            Problem("text-not-accepted", message, Message("write it anew, as plain text"), field=field)
-        )
-    return text or None
+def _text(name: str, too_long: Code, at_most: Callable[[Catalog], int]) -> Rule:
+    """Make the rule of a text: in NFC, without characters that a clerk's screen could take for commands."""
+
+    def rule(submission: Submission, catalog: Catalog, found: Findings) -> str | None:
+        stated = getattr(submission, name)
+        if not stated:
+            return None
+        text = unicodedata.normalize("NFC", stated).strip()
+        if len(text) > at_most(catalog):
+            message = Message(
+                "{field} has {count} characters, {at_most} are taken",
+                field=name,
+                count=len(text),
+                at_most=at_most(catalog),
+            )
+            found.append(Problem(too_long, message, Message("shorten it, or put it into a document")))
+        if has_controls(text.replace("\n", "")):
+            message = Message(
+                "{field} has control characters or characters that reverse the reading direction", field=name
+            )
+            hint = Message("write it anew, as plain text")
+            found.append(Problem(Code.TEXT_NOT_ACCEPTED, message, hint, field=name))
+        return text or None
+
+    return rule
+
+
+def _occurrence(submission: Submission, _catalog: Catalog, found: Findings) -> int:
+    """A whole number from 1 that every JSON reader keeps exact (RFC 8259, 6); 1 if nobody says one."""
+    stated = submission.occurrence
+    if stated is None:
+        return 1
+    text = str(stated).strip()
+    number = int(text) if re.fullmatch(r"[0-9]{1,16}", text) else 0
+    if not 1 <= number < 2**53:
+        message = Message("{stated!r} is not the number of a sending", stated=without_numbers(text[:20]))
+        hint = Message("a whole number: 1, or 2 to send the same content a second time")
+        found.append(Problem(Code.OCCURRENCE_INVALID, message, hint))
+    return number
+
+
+# The rules of single fields, by the fields' names. Each appends what is wrong, and returns the normal form.
+RULES: Mapping[str, Rule] = {
+    "id": _id,
+    "employer_file": _employer_file,
+    "employer_kind": _employer_kind,
+    "booklet": _booklet,
+    "mobile": _mobile,
+    "email": _email,
+    "remark": _text("remark", Code.REMARK_TOO_LONG, lambda catalog: catalog.texts.remark),
+    "reference": _text("reference", Code.REFERENCE_TOO_LONG, lambda catalog: catalog.texts.reference),
+    "required": _text("required", Code.REQUIRED_TOO_LONG, lambda _: _MOST_REQUIRED),
+    "occurrence": _occurrence,
+}

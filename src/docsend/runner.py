@@ -15,6 +15,7 @@ import queue
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend import documents
@@ -68,7 +69,7 @@ class _Ready(NamedTuple):
 
     def fails(self, error: DocsendError) -> Outcome:
         found = error.problems or (problem_of(error),)
-        numbered = tuple(problem._replace(row=self.row.number) for problem in found)
+        numbered = tuple(replace(problem, row=self.row.number) for problem in found)
         told = numbered + self.warnings
         return Outcome(self.row, _status(error), self.checked, problems=told, error=error)
 
@@ -78,7 +79,7 @@ class _Ready(NamedTuple):
 
     def released(self) -> _Ready:
         """Give the same without the documents' bytes: what has ended waits to be told, and takes no room."""
-        return self._replace(checked=self.checked.released())
+        return self._replace(checked=self.checked.without_buffers())
 
     @property
     def held_bytes(self) -> int:
@@ -245,7 +246,7 @@ class Runner:
                     if isinstance(checked, CheckedSubmission):
                         ready.append(_Ready(row, checked, problems, Cleared()))
                     else:  # changed since the first pass
-                        self._ended.put(Outcome(row, "faulty", checked.released(), problems=problems))
+                        self._ended.put(Outcome(row, "faulty", checked.without_buffers(), problems=problems))
         except BaseException:
             self._not_tried(read.row for read in group)
             raise

@@ -22,6 +22,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from docsend import documents, receipts, rules
+from docsend.codes import Code
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, Unfinished
 from docsend.i18n import Message
 from docsend.service.responses import IncompleteSubmission, OpenSubmission, UnknownSubmission
@@ -101,7 +102,9 @@ def _known(entry: Entry) -> Delivery | DocsendError | Cleared:
         return failure
     if entry.state == "withdrawn":
         problem = Problem(
-            "withdrawn", Message("this submission was withdrawn for good"), Message("--again sends it anew")
+            Code.WITHDRAWN,
+            Message("this submission was withdrawn for good"),
+            Message("--again sends it anew"),
         )
         return Refused(problem.message, problem.hint, [problem])
     return Cleared(may_be_received=not entry.is_new, is_begun=entry.state != "planned")
@@ -205,14 +208,14 @@ def _refusals_kept(key: str, service: ServiceClient, ledger: Ledger) -> Iterator
     try:
         yield
     except Refused as refusal:
-        codes = [problem.code for problem in refusal.problems] or [refusal.cause or "refused"]
-        if "withdrawn" in codes:
+        codes = [problem.code for problem in refusal.problems] or [refusal.cause or Code.REFUSED]
+        if Code.WITHDRAWN in codes:
             ledger.withdrawn(service.name, key)
         elif refusal.cause is not None:  # no answer of the service, but a page on the way to it
-            if not ledger.refused_on_the_way(service.name, key, refusal.cause):
+            if not ledger.refused_on_the_way(service.name, key, refusal.cause.value):
                 raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
         else:
-            ledger.refused(service.name, key, codes[0])
+            ledger.refused(service.name, key, codes[0].value)
         raise
 
 

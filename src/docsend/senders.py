@@ -10,55 +10,67 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from docsend import disk
+from docsend import disk, fields
 from docsend.errors import LocalFailure, UsageFault
 from docsend.i18n import Message
 from docsend.settings import MOST_BYTES
-from docsend.submission import Submission, masked
+from docsend.submission import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from docsend.catalog import IdentityKind
     from docsend.credentials import Booklets
+    from docsend.fields import Whose
+    from docsend.submission import Submission
 
 _LONGEST_NAME = 64
-_OF_IDENTITY = ("id_number", "employer_file", "employer_kind", "booklet", "mobile", "email")
+# What config.toml has of a sender: the fields of its identity, but for what works as a password.
+_KEPT = tuple(field.name for field in fields.OF_IDENTITY if field.shown != "never")
+KEYS = frozenset({*_KEPT, "booklet_kept"})
 
 
 class Sender(NamedTuple):
-    """An insured person, or an employer, as config.toml has them; the booklet number is not here."""
+    """An insured person, or an employer, as config.toml has them; the booklet number is not here.
 
-    id: str | None = None
-    employer_file: str | None = None
-    employer_kind: str | None = None
-    mobile: str | None = None
-    email: str | None = None
+    `values` are those of the fields of an identity, by their names.
+    """
+
+    values: Mapping[str, str]
     booklet_kept: bool = False  # in the keyring
 
     def __repr__(self) -> str:
-        """Say what kind it is, and nothing of whom."""
-        return f"Sender({self.kind!r})"
+        """Say what it is, and nothing of whom."""
+        return f"Sender({self.whose!r})"
 
     @property
-    def kind(self) -> IdentityKind:
-        return "insured" if self.id else "employer"
+    def whose(self) -> Whose:
+        return "insured" if "id" in self.values else "employer"
+
+    @property
+    def kind(self) -> str:
+        """What lists call it: insured, or the kind of an employer's file."""
+        return self.values.get("employer_kind") or self.whose
+
+    @property
+    def number(self) -> str:
+        """The number that it is known by."""
+        number, *_ = fields.of(self.whose)
+        return self.values.get(number.name, "")
 
     @property
     def masked(self) -> str:
-        return masked(self.id or self.employer_file or "")
-
-    def stated(self) -> Mapping[str, str]:
-        """Give what it says of a submission's identity, by the names of `Submission`."""
-        members = {**self.members(), "id_number": self.id}
-        return {name: value for name, value in members.items() if name in _OF_IDENTITY and value}
+        return masked(self.number)
 
     def members(self) -> Mapping[str, Any]:
-        """Give what stands in config.toml."""
-        return {name: value for name, value in zip(self._fields, self, strict=True) if value}
+        """Return what stands in config.toml."""
+        kept = {name: self.values[name] for name in _KEPT if self.values.get(name)}
+        return {**kept, "booklet_kept": True} if self.booklet_kept else kept
 
 
-KEYS = frozenset(Sender._fields)
+def of_members(members: Mapping[str, Any]) -> Sender:
+    """Return the sender that a table of config.toml describes; its keys are some of `KEYS`."""
+    values = {name: value for name, value in members.items() if name in _KEPT and value}
+    return Sender(values, booklet_kept=bool(members.get("booklet_kept")))
 
 
 class Senders:
@@ -75,8 +87,8 @@ class Senders:
         """Whether a number of one of them is kept there."""
         return any(sender.booklet_kept for sender in self._known.values())
 
-    def of_kind(self, kind: IdentityKind) -> dict[str, Sender]:
-        return {name: sender for name, sender in self._known.items() if sender.kind == kind}
+    def of(self, whose: str) -> dict[str, Sender]:
+        return {name: sender for name, sender in self._known.items() if sender.whose == whose}
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -87,17 +99,14 @@ class Senders:
         Raises LocalFailure if the sender's booklet number is needed and the keyring does not answer.
         """
         sender = self._known[name]
-        said = dict(sender.stated())
+        said = dict(sender.values)
         if sender.booklet_kept and not stated.booklet and (booklet := self._booklet(name)):
             said["booklet"] = booklet
-        missing = {name: value for name, value in said.items() if not getattr(stated, name)}
-        options: dict[str, Any] = missing
-        return stated._replace(**options)
+        return stated.with_values({name: value for name, value in said.items() if not getattr(stated, name)})
 
     def without_identity(self, stated: Submission) -> Submission:
         """Give what is stated without whom it is about: a row's own sender replaces the command line's."""
-        nobody: dict[str, Any] = dict.fromkeys(_OF_IDENTITY)
-        return stated._replace(**nobody)
+        return stated.with_values({field.name: None for field in fields.OF_IDENTITY})
 
     def require(self, name: str) -> None:
         """Raise UsageFault if there is no sender of this name."""
@@ -116,7 +125,7 @@ class Senders:
 
     def _booklet(self, name: str) -> str | None:
         if name not in self._read:
-            self._read[name] = self._booklets().read(name, self._known[name].employer_file or "")
+            self._read[name] = self._booklets().read(name, self._known[name].number)
         return self._read[name]
 
 

@@ -276,7 +276,7 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
                 raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key=key))
         if ("id" in table) == ("employer_file" in table):
             raise _Fault(Message("{where} needs id or employer_file, and not both", where=where))
-        known[name] = senders.Sender(**table)
+        known[name] = senders.of_members(table)
     return known
 
 

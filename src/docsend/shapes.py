@@ -42,7 +42,7 @@ def receipt(received: Receipt) -> dict[str, Any]:
 
 def problem(found: Problem) -> dict[str, Any]:
     return {
-        "code": found.code,
+        "code": found.code.value,
         "severity": found.severity,
         "message": ENGLISH.render(found.message),
         "hint": None if found.hint is None else ENGLISH.render(found.hint),
@@ -164,7 +164,7 @@ def sign_in(service: str, where: Shown | None, who: str | None, expires_in: floa
 
 def sender(name: str, kept: Sender) -> dict[str, Any]:
     """Give one row of docsend.senders/1: the number masked, the booklet number not at all."""
-    return {"name": name, "kind": kept.employer_kind or kept.kind, "number": kept.masked}
+    return {"name": name, "kind": kept.kind, "number": kept.masked}
 
 
 def finding(found: Finding) -> dict[str, Any]:

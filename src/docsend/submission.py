@@ -5,6 +5,8 @@ step is a type of its own, so that the type checker forbids sending what was not
 
     Submission (as stated: anything may be missing or wrong)
         -> rules.check -> CheckedSubmission (complete, normalised, named by its key)
+
+What a submission says, field by field, is the table of `fields`.
 """
 
 from __future__ import annotations
@@ -14,12 +16,19 @@ import hashlib
 import json
 import re
 import unicodedata
+from dataclasses import InitVar, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from docsend import fields
+from docsend.fields import SubmissionFields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from docsend.codes import AnyCode, Severity
+    from docsend.fields import Whose
     from docsend.i18n import Message
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
@@ -28,21 +37,29 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | boo
 # -- problems ------------------------------------------------------------------------------------------
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """One finding of a check: what is wrong (`message`), and what to do about it (`hint`).
 
-    `code` is stable and never translated; `field` is the option's name with underscores; `document` the
-    file as the sender named it, and `path` where it is; `row` the manifest's row, if there is one.
+    `field` is the name of the field that it is about, that of its code if not said; `document` the file as
+    the sender named it, and `path` where it is; `row` the manifest's row, if there is one.
     """
 
-    code: str
+    code: AnyCode
     message: Message
     hint: Message | None = None
-    severity: Literal["error", "warning"] = "error"
     field: str | None = None
     document: str | None = None
     row: int | None = None
     path: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.field is None and self.code.field is not None:
+            object.__setattr__(self, "field", self.code.field)
+
+    @property
+    def severity(self) -> Severity:
+        return self.code.severity
 
     @property
     def is_error(self) -> bool:
@@ -55,7 +72,8 @@ Defect: TypeAlias = Literal["damaged", "encrypted"]
 Unread: TypeAlias = Literal["not-found", "directory", "not-regular", "unreadable", "empty", "too-large"]
 
 
-class Document(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Document:
     """One file that was read: its digest and what its bytes turned out to be.
 
     `format` is what the content is (`pdf`, `jpeg`, ... or another known kind such as `html`), None if no
@@ -66,7 +84,7 @@ class Document(NamedTuple):
     name: str
     size: int
     sha256: str
-    format: str | None
+    format: str | None = None
     defect: Defect | None = None
     held: bytes | None = None
 
@@ -74,12 +92,13 @@ class Document(NamedTuple):
         """Say which one it is, and not its bytes."""
         return f"Document({self.path!r}, {self.size} bytes, {self.sha256[:12]})"
 
-    def released(self) -> Document:
-        """Give the same document without its bytes, which take up memory."""
-        return Document(self.path, self.name, self.size, self.sha256, self.format, self.defect)
+    def without_buffer(self) -> Document:
+        """Return the same document without its bytes, which take up memory."""
+        return self if self.held is None else replace(self, held=None)
 
 
-class UnreadDocument(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UnreadDocument:
     """A file that could not be read, or was not because of its size (in bytes, if known), and why."""
 
     path: str
@@ -87,8 +106,8 @@ class UnreadDocument(NamedTuple):
     reason: Unread
     size: int | None = None
 
-    def released(self) -> UnreadDocument:
-        """Give the same: there are no bytes."""
+    def without_buffer(self) -> UnreadDocument:
+        """Return the same: there are no bytes."""
         return self
 
 
@@ -123,124 +142,64 @@ def has_controls(text: str) -> bool:
     )
 
 
-class InsuredIdentity(NamedTuple):
-    """The insured person whom the documents are about: nine digits, the last a check digit."""
-
-    id_number: str
-
-    def declared(self) -> dict[str, Json]:
-        return {"id_number": self.id_number}
-
-    def __repr__(self) -> str:
-        return f"InsuredIdentity({self})"
-
-    def __str__(self) -> str:
-        return masked(self.id_number)
-
-
-class EmployerIdentity(NamedTuple):
-    """The employer whom the documents are about; the booklet number works as a password."""
-
-    employer_file: str
-    employer_kind: EmployerKind
-    booklet: str
-    mobile: str
-    email: str | None
-
-    def declared(self) -> dict[str, Json]:
-        return {
-            "employer_file": self.employer_file,
-            "employer_kind": self.employer_kind,
-            "booklet": self.booklet,
-            "mobile": self.mobile,
-            "email": self.email,
-        }
-
-    def __repr__(self) -> str:
-        return f"EmployerIdentity({self})"
-
-    def __str__(self) -> str:
-        return masked(self.employer_file)
-
-
-Identity: TypeAlias = InsuredIdentity | EmployerIdentity
-
-
 # -- submissions ---------------------------------------------------------------------------------------
 
+# Given to a CheckedSubmission by `rules.check`, which alone may make one.
+KEPT_EVERY_RULE = object()
 
-class Submission(NamedTuple):
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Submission(SubmissionFields):
     """What the sender stated, word for word. Nothing is known to be right about it."""
 
-    to: str | None = None
-    subject: str | None = None
-    category: str | None = None
-    type: str | None = None
-    id_number: str | None = None
-    employer_file: str | None = None
-    employer_kind: str | None = None
-    booklet: str | None = None
-    mobile: str | None = None
-    email: str | None = None
-    remark: str | None = None
-    branch: str | None = None
-    reference: str | None = None
-    required: str | None = None
     documents: tuple[Document | UnreadDocument, ...] = ()
 
-    def of(self, documents: tuple[Document | UnreadDocument, ...]) -> Submission:
-        """Give the same submission with these documents."""
-        return Submission._make((*self[:-1], documents))
+    def with_documents(self, documents: tuple[Document | UnreadDocument, ...]) -> Submission:
+        return replace(self, documents=documents)
 
-    def released(self) -> Submission:
-        """Give the same submission without the bytes of its documents, which take up memory."""
-        return self._replace(documents=tuple(each.released() for each in self.documents))
+    def with_values(self, values: Mapping[str, str | None]) -> Submission:
+        """Return the same with other values of some fields, by their names."""
+        changed: dict[str, Any] = {**values}
+        return replace(self, **changed)
+
+    def without_buffers(self) -> Submission:
+        """Return the same submission without the bytes of its documents, which take up memory."""
+        return self.with_documents(tuple(each.without_buffer() for each in self.documents))
 
     def __repr__(self) -> str:
         """Say what it is about, and nothing of whom."""
         return f"Submission(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
 
-    def said(self) -> dict[str, Any]:
-        """Give what was stated, by the names of the fields; documents are not among them."""
-        return {name: value for name in _STATEMENTS if (value := getattr(self, name)) is not None}
+
+_VALUES = attrgetter(*fields.NAMES)
 
 
-_STATEMENTS = tuple(name for name in Submission._fields if name != "documents")
-
-
-class _Kept(NamedTuple):
-    """What a submission says that kept every rule."""
-
-    to: str
-    identity: Identity | None
-    subject: str | None
-    category: str
-    type: str
-    remark: str | None
-    branch: str | None
-    required: str | None
-    reference: str | None
-    documents: tuple[Document, ...]
-    warnings: tuple[Problem, ...] = ()
-    occurrence: int = 1
-    account: str | None = None
-
-
-class CheckedSubmission(_Kept):
-    """A submission that kept every rule, in normal form. Made by `rules.check` and by nothing else.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CheckedSubmission(SubmissionFields):
+    """A submission that kept every rule, its fields in normal form. Made by `rules.check` alone.
 
     Documents stand in the order of their names, so that the same files given in another order are the
-    same submission. `key` names the content (see `key_of`); `occurrence` above 1 means that the sender
-    wants the same content sent once more.
+    same submission. `whose` identity it has, None for that of an account. `key` names the content (see
+    `key_of`); an `occurrence` above 1 means that the sender wants the same content sent once more.
     """
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        """Refuse: it is what was checked, and its key is of that."""
-        raise AttributeError(f"{name} of a checked submission does not change")
+    to: str
+    category: str
+    type: str
+    occurrence: int = 1
+    whose: Whose | None
+    documents: tuple[Document, ...]
+    warnings: tuple[Problem, ...] = ()
+    account: str | None = None
+    by: InitVar[object] = None
+
+    def __post_init__(self, by: object) -> None:
+        if by is not KEPT_EVERY_RULE:
+            raise TypeError("only rules.check makes a CheckedSubmission")
 
     def __repr__(self) -> str:
         """Say what it is about, and nothing of whom."""
-        return f"{type(self).__name__}(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
+        return f"CheckedSubmission(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
 
     @cached_property
     def declared(self) -> bytes:
@@ -257,58 +216,59 @@ class CheckedSubmission(_Kept):
     @property
     def is_named(self) -> bool:
         """Whether it is known whom it is about: only then is the key the one that the service will see."""
-        return self.identity is not None or self.account is not None
+        return self.whose is not None or self.account is not None
 
     @property
     def is_signed(self) -> bool:
         """Whether it goes under the token of an account."""
         return self.account is not None
 
+    @property
+    def masked_identity(self) -> str | None:
+        """The number that its identity is known by, as much as anybody is shown of it."""
+        if self.whose is None:
+            return None
+        number, *_ = fields.of(self.whose)
+        return masked(getattr(self, number.name))
+
     def declaration(self) -> dict[str, Json]:
         """What is declared to the service before any document: docs/contract.md, "A declaration"."""
-        declared: dict[str, Json] = {
-            "to": self.to,
-            "subject": self.subject,
-            "category": self.category,
-            "type": self.type,
-            "remark": self.remark,
-            "branch": self.branch,
-            "required": self.required,
-            "reference": self.reference,
-            "occurrence": self.occurrence,
-            "documents": [
-                {"name": document.name, "bytes": document.size, "sha256": document.sha256}
-                for document in self.documents
-            ],
-        }
-        if self.identity is not None:
-            declared["identity"] = self.identity.declared()
+        declared: dict[str, Json] = {field.member: getattr(self, field.name) for field in fields.OF_CONTENT}
+        declared["documents"] = [
+            {"name": document.name, "bytes": document.size, "sha256": document.sha256}
+            for document in self.documents
+        ]
+        if self.whose is not None:
+            declared["identity"] = {
+                field.member: getattr(self, field.name) for field in fields.of(self.whose)
+            }
         return declared
 
-    def again(self, occurrence: int) -> CheckedSubmission:
-        """Give the same content under another key, to be received once more."""
-        return self._replace(occurrence=occurrence)
+    def with_occurrence(self, occurrence: int) -> CheckedSubmission:
+        """Return the same content under another key, to be received once more."""
+        return replace(self, occurrence=occurrence, by=KEPT_EVERY_RULE)
 
-    def of_account(self, code: str) -> CheckedSubmission:
-        """Give the same submission as one of a signed-in person."""
-        return self._replace(account=code)
+    def with_account(self, code: str) -> CheckedSubmission:
+        """Return the same submission as one of a signed-in person."""
+        return replace(self, account=code, by=KEPT_EVERY_RULE)
 
-    def released(self) -> CheckedSubmission:
-        """Give the same submission without the bytes of its documents, which take up memory."""
-        same = self._replace(documents=tuple(each.released() for each in self.documents))
-        vars(same).update(vars(self))  # what is known of what it says
+    def without_buffers(self) -> CheckedSubmission:
+        """Return the same submission without the bytes of its documents, which take up memory."""
+        documents = tuple(each.without_buffer() for each in self.documents)
+        same = replace(self, documents=documents, by=KEPT_EVERY_RULE)
+        for known in ("declared", "key"):  # which are of what it says, not of the bytes at hand
+            if known in vars(self):
+                vars(same)[known] = vars(self)[known]
         return same
 
     @property
     def fingerprint(self) -> bytes:
-        """Give 32 bytes that are those of another submission if, and only if, both have the same key.
+        """Return 32 bytes that are those of another submission if, and only if, both have the same key.
 
         They are no name, but they take a quarter of the time of one: a batch compares all of its rows.
         """
         documents = tuple([(each.name, each.size, each.sha256) for each in self.documents])
-        whom = None if self.identity is None else tuple(self.identity)  # a plain one hides nothing
-        about = (self.to, self.subject, self.category, self.type, self.remark, self.branch)
-        said = (whom, about, self.required, self.reference, self.occurrence, self.account, documents)
+        said = (_VALUES(self), self.whose, self.account, documents)
         return hashlib.sha256(ascii(said).encode("ascii")).digest()
 
     @property

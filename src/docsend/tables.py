@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.cells import text_of
+from docsend.codes import Code
 from docsend.columns import known
 from docsend.errors import FaultySubmission, UsageFault
 from docsend.i18n import Message
@@ -60,7 +61,7 @@ def decoded(content: bytes, shown: Message) -> tuple[str, str]:
         return text, names[encoding]
     message = Message("{shown} is no text in UTF-8, UTF-16 or Windows-1255", shown=shown)
     hint = Message('save it as "CSV UTF-8" or as Excel workbook')
-    raise FaultySubmission.of_manifest([Problem("manifest-encoding", message, hint)])
+    raise FaultySubmission.of_manifest([Problem(Code.MANIFEST_ENCODING, message, hint)])
 
 
 def of_csv(text: str, separator: str) -> Iterator[TableRow]:
@@ -78,7 +79,7 @@ def of_csv(text: str, separator: str) -> Iterator[TableRow]:
                 "the row cannot be taken apart: {error}; what follows cannot be read", error=error
             )
             hint = Message("is a quotation mark not closed, or a separator missing?")
-            yield number, Problem("row-malformed", message, hint, row=number)
+            yield number, Problem(Code.ROW_MALFORMED, message, hint, row=number)
             return
         if not (number == 1 and len(cells) <= 2 and _SEP_LINE.match(separator.join(cells))):
             yield number, cells
@@ -111,7 +112,7 @@ def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
         except Exception as error:
             # openpyxl has no error of its own for what is broken inside.
             hint = Message("save it again, or as CSV")
-            problem = Problem("manifest-malformed", Message("the workbook cannot be read"), hint)
+            problem = Problem(Code.MANIFEST_MALFORMED, Message("the workbook cannot be read"), hint)
             raise FaultySubmission.of_manifest([problem]) from error
 
     return rows
@@ -137,4 +138,4 @@ def not_too_many(count: int) -> None:
     """Raise FaultySubmission if so many rows leave no room for another one."""
     if count >= MOST_ROWS:
         message = Message("the manifest has more than {most:,} rows", most=MOST_ROWS)
-        raise FaultySubmission.of_manifest([Problem("manifest-too-large", message, Message("split it"))])
+        raise FaultySubmission.of_manifest([Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))])

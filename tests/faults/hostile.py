@@ -40,7 +40,7 @@ from docsend import (
     console,
     documents,
     formats,
-    language,
+    i18n,
     receipts,
     rules,
     search,
@@ -60,6 +60,9 @@ from faults import lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from docsend.codes import Code
+    from docsend.i18n import Message
 
     Violations = Iterable[tuple[str, str]]
 
@@ -200,6 +203,11 @@ def judged(ran: lab.Ran, *, as_json: bool) -> Violations:
             yield "other", "the JSON does not keep its schema"
 
 
+def _rendered(*messages: Message | None) -> str:
+    """Return messages as a terminal would get them."""
+    return " ".join(i18n.ENGLISH.render(each, safe=streams.safe) for each in messages if each)
+
+
 def unsafe(text: str, where: str) -> Violations:
     if found := UNSAFE.search(text):
         yield "seen", f"{found[0]!a} {where}, in {text[max(0, found.start() - 30) : found.end()]!a}"
@@ -246,7 +254,7 @@ class _Inputs:
 def _stated(*read: documents.Document | documents.UnreadDocument, **more: str) -> Submission:
     names = ("to", "subject", "category", "type")
     about = dict(zip(names, lab.ABOUT[1::2], strict=True))
-    return Submission(**{**about, "id_number": lab.PERSON, **more}, documents=read)
+    return Submission(**{**about, "id": lab.PERSON, **more}, documents=read)
 
 
 def _check(read: documents.Document | documents.UnreadDocument, rows: catalog.Catalog) -> Violations:
@@ -256,8 +264,8 @@ def _check(read: documents.Document | documents.UnreadDocument, rows: catalog.Ca
         if not found.problems:
             yield "other", "faulty without a problem"
         for problem in found.problems:
-            yield from unsafe(streams.safe(problem.message + (problem.hint or "")), "in a problem, made safe")
-            yield from unsafe(problem.code, "in a code")
+            yield from unsafe(_rendered(problem.message, problem.hint), "in a problem, made safe")
+            yield from unsafe(str(problem.code), "in a code")
         return
     (document,) = found.documents
     yield from _fit_name(document.name)
@@ -463,7 +471,7 @@ class _Paths(_Inputs):
             if hashlib.sha256(sent).digest() != hashlib.sha256(content).digest():
                 yield "wrong", "other bytes are sent than were checked"
         except FaultySubmission as refused:
-            yield from unsafe(streams.safe(refused.message), "in the message")
+            yield from unsafe(_rendered(refused.message), "in the message")
         finally:
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
@@ -726,7 +734,7 @@ class _Catalogs(_Inputs):
                 canonical(found.declaration())
             else:
                 for problem in found.problems:
-                    yield from unsafe(streams.safe(problem.message + (problem.hint or "")), "in a problem")
+                    yield from unsafe(_rendered(problem.message, problem.hint), "in a problem")
         listed = list(rows.rows())
         search.find("payslips 1500", listed)
         json.dumps([shapes.catalog_row(kind, row) for kind, row in listed])
@@ -752,7 +760,7 @@ class _Catalogs(_Inputs):
         for argv in (
             ("catalog", "--update"),
             ("catalog",),
-            ("catalog", "payslips", "--lang", rng.choice(language.LANGUAGES)),
+            ("catalog", "payslips", "--lang", rng.choice(i18n.LANGUAGES)),
             ("catalog", "--to", "benefits"),
         ):
             as_json = rng.random() < 0.5 and argv != ("catalog", "--update")
@@ -997,7 +1005,7 @@ class _Responses(_Inputs):
             if not _TIME.fullmatch(json.loads(time)):
                 yield "wrong", f"it takes a time that is none: {time!a}"
 
-    def _problem(self, code: str, response: responses.Response) -> Violations:
+    def _problem(self, code: Code, response: responses.Response) -> Violations:
         """A problem that is believed is whole, of the contract's closed list, and under its own status."""
         raw = _parsed_once(response.body)
         for error in self.contract["Problem"].iter_errors(raw):
@@ -1005,16 +1013,16 @@ class _Responses(_Inputs):
                 "wrong",
                 f"a problem that openapi.yaml does not know: {error.json_path} {error.message[:80]!a}",
             )
-        if raw["type"] != responses.PROBLEM_TYPE + code or raw["status"] != response.status:
+        if raw["type"] != f"{responses.PROBLEM_TYPE}{code}" or raw["status"] != response.status:
             yield "wrong", f"{code} under {response.status}"
 
     def _told(self, error: DocsendError) -> Violations:
-        yield from unsafe(streams.safe(f"{error.message} {error.hint}"), "in an error")
+        yield from unsafe(_rendered(error.message, error.hint), "in an error")
         for problem in error.problems:
             try:
-                problem.code.encode()
+                problem.code.value.encode()
             except UnicodeEncodeError:
-                yield "other", f"a code that no ledger can keep: {problem.code[:20]!a}"
+                yield "other", f"a code that no ledger can keep: {problem.code.value[:20]!a}"
 
     def _entry(self, body: bytes) -> Entry:
         about = ("benefits", "unemployment", "employer", "payslips", None, None, 1, None)
@@ -1198,7 +1206,7 @@ class _Settings(_Inputs):
         try:
             resolved = settings.resolve(service=flag, environment=environment)
         except UsageFault as fault:
-            yield from unsafe(streams.safe(f"{fault.message} {fault.hint}"), "in a fault")
+            yield from unsafe(_rendered(fault.message, fault.hint), "in a fault")
             return
         if not math.isfinite(resolved.patience_s) or resolved.patience_s < 0:
             yield "other", f"a patience of {resolved.patience_s}"

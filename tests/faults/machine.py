@@ -91,9 +91,9 @@ class Story(RuleBasedStateMachine):
 
     def _check(self, files: list[Path]) -> CheckedSubmission:
         stated = Submission(
-            to="benefits", subject="unemployment", category="employer", type="payslips", id_number=lab.PERSON
+            to="benefits", subject="unemployment", category="employer", type="payslips", id=lab.PERSON
         )
-        checked = rules.check(stated.of(documents.read_all(files, at_most=2**20)), CATALOG)
+        checked = rules.check(stated.with_documents(documents.read_all(files, at_most=2**20)), CATALOG)
         assert isinstance(checked, CheckedSubmission)
         return checked
 
@@ -136,7 +136,7 @@ class Story(RuleBasedStateMachine):
         occurrence: int,
         way: OneExchange,
     ) -> None:
-        checked = self.checked[which].again(occurrence)
+        checked = self.checked[which].with_occurrence(occurrence)
         with self._ledger(ledger) as kept, self._client(fault, policy, way) as service:
             try:
                 delivery = send.deliver(checked, service, kept)
@@ -209,7 +209,12 @@ class Story(RuleBasedStateMachine):
     def send_again_what_was_received(self, data: st.DataObject, ledger: str, way: OneExchange) -> None:
         """Whatever happened, the same command shows the same receipt; its own lost one is not repeated."""
         key = data.draw(st.sampled_from(sorted(self.receipts)))
-        checked = next(one.again(n) for one in self.checked for n in (1, 2) if one.again(n).key == key)
+        checked = next(
+            one.with_occurrence(n)
+            for one in self.checked
+            for n in (1, 2)
+            if one.with_occurrence(n).key == key
+        )
         with self._ledger(ledger) as kept, self._client(None, one_exchange=way) as service:
             before = kept.find(self.name, key)
             delivery = send.deliver(checked, service, kept)

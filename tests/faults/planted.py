@@ -93,7 +93,7 @@ BUGS = (
                     "        except IncompleteSubmission:\n"
                     "            continue\n"
                     "        except UnknownSubmission:\n"
-                    "            submission = submission.again(submission.occurrence + 1)\n"
+                    "            submission = submission.with_occurrence(submission.occurrence + 1)\n"
                     "            ledger.plan(service.name, submission)\n"
                     "            begin = lambda **_: service.declare(submission, may_be_received=True)\n"
                     "            continue\n"

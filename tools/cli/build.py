@@ -11,15 +11,11 @@ from typing import Any
 
 from docsend.cli.app import tree
 from docsend.completion import COMMANDS
+from docsend.fields import FIELDS
 
 _TAKES = {
-    "--to": "destination",
-    "--subject": "subject",
-    "--category": "category",
-    "--type": "type",
-    "--branch": "branch",
+    **{field.option: field.offers for field in FIELDS},
     "--sender": "sender",
-    "--employer-kind": "employer-kind",
     "--lang": "language",
     "--service": "service",
     "--batch": "manifest",

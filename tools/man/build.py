@@ -12,11 +12,17 @@ from typing import Any
 from docsend import __version__, manifest
 from docsend.cli.app import COMMANDS, tree
 from docsend.errors import EXIT_MEANINGS
+from docsend.fields import FIELDS
 
 _HERE = Path(__file__).parent
 _MAN = _HERE.parent.parent / "man"
 _DATE = "November 23, 2026"
 _SHARED = ("--service", "--lang", "--json", "--quiet", "--verbose", "--no-input", "--help")
+# Columns of a manifest that are no fields of a submission.
+_OTHER_COLUMNS = {
+    "sender": "Who it is for, as `docsend senders` knows them.",
+    "documents": "The paths of the documents, separated by semicolons.",
+}
 _INDENT = ".Bl -tag -width Ds"
 
 
@@ -81,7 +87,9 @@ def _command_page(name: str, command: Any) -> str:  # noqa: ANN401
 
 
 def _format_page(name: str, about: str) -> str:
-    columns = f"{_INDENT}\n" + "\n".join(f".It Li {column}" for column in manifest.COLUMNS) + "\n.El"
+    described = {**{field.name: field.help for field in FIELDS}, **_OTHER_COLUMNS}
+    items = [f".It Li {column}\n{_text(described[column])}" for column in manifest.COLUMNS]
+    columns = f"{_INDENT}\n" + "\n".join(items) + "\n.El"
     text = _written(name, "").replace("@COLUMNS@", columns)
     return "\n".join(
         [

@@ -8,6 +8,7 @@ import typer
 import typer.core
 
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
+from docsend.fields import Field
 from docsend.i18n import ENGLISH, Message
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
@@ -103,18 +104,20 @@ def command(
     example: str,
     done: Message = _DONE,
     without: tuple[str, ...] = (),
+    fields: Sequence[Field] = (),
     is_examination: bool = False,
     **more: Any,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command: it gets a Session, the common options, an example and its exit codes.
 
     Without a name it is what a group of commands does by itself, when none of them is asked for. `done` says
-    what exit code 0 means, `without` names the common options that mean nothing to it. An examination
-    begins whatever the settings are.
+    what exit code 0 means, `without` names the common options that mean nothing to it. `fields` of a
+    submission become options in the place of the function's parameter `given`, which gets what was said of
+    them. An examination begins whatever the settings are.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        parameters = list(inspect.signature(function).parameters.values())[1:]
+        parameters, names = _parameters(function, fields)
 
         def run(context: typer.Context, common: dict[str, Any], **values: Any) -> None:
             if name is None and context.invoked_subcommand is not None:
@@ -122,6 +125,8 @@ def command(
                 return
             from docsend.cli.session import Session  # noqa: PLC0415 - --help does without
 
+            if names:
+                values["given"] = {name: value for name in names if (value := values.pop(name)) is not None}
             function(Session.begun(**common, is_examined=is_examination), **values)
 
         run.__doc__ = function.__doc__
@@ -137,6 +142,22 @@ def command(
         return decorate(**arguments)(taking_common_options(run, parameters, without))
 
     return register
+
+
+def _parameters(
+    function: Callable[..., None], fields: Sequence[Field]
+) -> tuple[list[inspect.Parameter], list[str]]:
+    """Return the parameters of a command but for its session, and the names of those that are fields."""
+    parameters: list[inspect.Parameter] = []
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        parameters += map(_option, fields) if parameter.name == "given" else [parameter]
+    return parameters, [field.name for field in fields]
+
+
+def _option(field: Field) -> inspect.Parameter:
+    option = typer.Option(field.option, metavar=field.metavar, help=field.help)
+    annotation = Annotated[str | None, option]
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def taking_common_options(

@@ -30,7 +30,7 @@ def run(
     """Ask only for what is missing; with nothing missing this is the plain send. Ctrl-C sends nothing."""
     catalog = session.catalog()
     most = rules.largest_document(stated, catalog)
-    looked_at = stated.of(documents.read_all(paths, at_most=most))
+    looked_at = stated.with_documents(documents.read_all(paths, at_most=most))
     if not guide.missing(looked_at, catalog):
         single.check_and_deliver(session, stated, paths, dry_run=dry_run, again=again)
         return
@@ -40,14 +40,18 @@ def run(
     guided = replace(guided, sender=guided.sender or sender)
     checked = rules.check(guided.stated, catalog)
     if isinstance(checked, rules.Faulty):  # told in full, as of any send
-        single.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
+        single.check_and_deliver(
+            session, guided.stated.with_documents(()), paths, dry_run=dry_run, again=again
+        )
         return
     session.console.summary(checked, catalog, guided.sender, session.settings.endpoint)
-    of_sender = session.senders().applied(guided.sender, Submission()).said() if guided.sender else {}
+    of_sender = session.senders().applied(guided.sender, Submission()).given() if guided.sender else {}
     try:
         if not dry_run:
             _last_look(session)
-        single.check_and_deliver(session, guided.stated.of(()), paths, dry_run=dry_run, again=again)
+        single.check_and_deliver(
+            session, guided.stated.with_documents(()), paths, dry_run=dry_run, again=again
+        )
     finally:
         # Also of what broke off, or is to wait: nobody wants to answer twice.
         command = guide.command_line(

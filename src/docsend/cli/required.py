@@ -7,6 +7,7 @@ import typer
 
 from docsend.cli import send
 from docsend.cli.command import command
+from docsend.codes import Code
 from docsend.errors import EXIT_MEANINGS, ExitCode, FaultySubmission
 from docsend.i18n import Message
 
@@ -85,7 +86,7 @@ def _stated(session: "Session", account: "Account", required: str) -> "Submissio
         if asked is None:
             message = Message("the service asks for no document {required!r} (any more)", required=required)
             hint = Message("`docsend required` lists what it asks for, `docsend receipts` what was sent")
-            problem = Problem("unknown-required", message, hint, field="required")
+            problem = Problem(Code.UNKNOWN_REQUIRED, message, hint)
             raise FaultySubmission(message, hint, [problem])
         about = (asked.subject, asked.category, asked.type)
     subject, category, type_ = about

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from docsend import fields
 from docsend.cli.command import command
-from docsend.cli.identity import Email, EmployerFile, EmployerKind, IdNumber, Mobile
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
 from docsend.i18n import Message
 
@@ -27,49 +27,18 @@ def register(app: typer.Typer) -> None:
         "    --category employer --type payslips --id 000000018 --service sandbox\n"
         "docsend send --batch payroll.csv --report result.csv --service sandbox",
         done=EXIT_MEANINGS[ExitCode.RECEIVED],
+        fields=fields.FIELDS,
     )(send)
-
-
-def _code(option: str, help_: str) -> Any:
-    return typer.Option(f"--{option}", metavar="CODE", help=help_)
 
 
 def send(
     session: "Session",
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="The documents.")] = None,
     *,
-    to: Annotated[
-        str | None,
-        _code(
-            "to", "Destination: benefits, insured-collection, employer-collection, health-funds or personal."
-        ),
-    ] = None,
-    subject: Annotated[str | None, _code("subject", "What they are about, as in unemployment.")] = None,
-    category: Annotated[str | None, _code("category", "What kind of documents.")] = None,
-    type_: Annotated[str | None, _code("type", "Which document, as in payslips.")] = None,
-    id_number: IdNumber = None,
-    employer_file: EmployerFile = None,
-    employer_kind: EmployerKind = None,
-    booklet: Annotated[
-        str | None, typer.Option("--booklet", metavar="NUMBER", help="The booklet's identification number.")
-    ] = None,
-    mobile: Mobile = None,
-    email: Email = None,
+    given: Mapping[str, str],
     sender: Annotated[
         str | None,
         typer.Option("--sender", metavar="NAME", help="Who it is for, as `docsend senders` knows them."),
-    ] = None,
-    remark: Annotated[
-        str | None, typer.Option("--remark", metavar="TEXT", help="A remark for the clerk, optional.")
-    ] = None,
-    branch: Annotated[
-        str | None, _code("branch", "The branch that handles it; the default is by residence.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option("--reference", metavar="TEXT", help="Your own reference, optional.")
-    ] = None,
-    required: Annotated[
-        str | None, typer.Option("--required", metavar="ID", help="The required document that this is.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Check everything, show the findings, send nothing.")
@@ -112,6 +81,11 @@ def send(
     With --batch each row of a manifest is a submission (docs/manifest.md); the other options are defaults
     for rows that do not say them.
     """
+    if again and "occurrence" in given:
+        raise UsageFault(
+            Message("--again and --occurrence do not go together"),
+            Message("--occurrence says which sending it is, --again finds the next one by itself"),
+        )
     if batch_template is not None:
         from docsend.cli.batch import print_template  # noqa: PLC0415 - only who asks for it
 
@@ -119,22 +93,7 @@ def send(
         return
     from docsend.submission import Submission  # noqa: PLC0415 - --help does without
 
-    stated = Submission(
-        to=to,
-        subject=subject,
-        category=category,
-        type=type_,
-        id_number=id_number,
-        employer_file=employer_file,
-        employer_kind=employer_kind,
-        booklet=booklet,
-        mobile=mobile,
-        email=email,
-        remark=remark,
-        branch=branch,
-        reference=reference,
-        required=required,
-    )
+    stated = Submission().with_values(given)
     if batch is None:
         of_batches = {
             "--jobs": jobs is not None,

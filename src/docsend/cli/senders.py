@@ -2,12 +2,13 @@
 
 import getpass
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from docsend import fields
 from docsend.cli.command import command
-from docsend.cli.identity import Email, EmployerFile, EmployerKind, IdNumber, Mobile
 from docsend.errors import ExitCode, FaultySubmission, UsageFault
 from docsend.i18n import Message
 
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
         exits=(*EXITS, ExitCode.FAULTY),
         example="docsend senders add client-4711 --id 000000018\n"
         "docsend senders add bakery --employer-file 900000019 --mobile 0501234567",
+        fields=[field for field in fields.OF_IDENTITY if field.shown != "never"],
     )(add)
     command(group, "remove", exits=EXITS, example="docsend senders remove client-4711")(remove)
     app.add_typer(group, name="senders")
@@ -45,11 +47,7 @@ def add(
     session: "Session",
     name: Name,
     *,
-    id_number: IdNumber = None,
-    employer_file: EmployerFile = None,
-    employer_kind: EmployerKind = None,
-    mobile: Mobile = None,
-    email: Email = None,
+    given: Mapping[str, str],
     booklet_stdin: Annotated[
         bool, typer.Option("--booklet-stdin", help="Read the booklet number from standard input.")
     ] = False,
@@ -64,21 +62,20 @@ def add(
     from docsend.credentials import Booklets  # noqa: PLC0415
 
     senders.check_name(name)
-    if (id_number is None) == (employer_file is None):
+    if ("id" in given) == ("employer_file" in given):
         raise UsageFault(
             Message("a sender has either --id or --employer-file"), Message("say one of them, and not both")
         )
-    if id_number is not None and (employer_kind or mobile or email or booklet_stdin):
+    if "id" in given and (len(given) > 1 or booklet_stdin):
         raise UsageFault(
             Message("--employer-kind, --mobile, --email and --booklet-stdin are for employers"),
             Message("leave them out, or say --employer-file"),
         )
-    sender = senders.Sender(
-        id=id_number, employer_file=employer_file, employer_kind=employer_kind, mobile=mobile, email=email
-    )
-    booklet = _booklet(session, is_stdin=booklet_stdin) if sender.kind == "employer" else None
+    sender = senders.Sender(given)
+    booklet = _booklet(session, is_stdin=booklet_stdin) if sender.whose == "employer" else None
     sender = sender._replace(booklet_kept=bool(booklet))
-    if problems := rules.of_sender(sender.stated(), booklet):
+    said = {**given, "booklet": booklet} if booklet else given
+    if problems := rules.of_sender(sender.whose, said, session.catalog()):
         raise FaultySubmission(
             Message.plural(
                 "1 problem, nothing was kept", "{count} problems, nothing was kept", len(problems)
@@ -87,7 +84,7 @@ def add(
         )
     if booklet:
         # First: without a keyring nothing at all is kept, rather than half of it.
-        Booklets(backend=session.settings.keyring_backend).keep(name, employer_file or "", booklet)
+        Booklets(backend=session.settings.keyring_backend).keep(name, sender.number, booklet)
     else:
         _forget_booklet(session, name)
     senders.write(session.settings.config_file, name, sender)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from docsend import documents, result, rules
+from docsend import documents, fields, result, rules
+from docsend.codes import Kind
 from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, LocalFailure, UsageFault
 from docsend.i18n import Message
 
@@ -54,7 +55,7 @@ def check_and_deliver(
     """Read, check, and show the findings or send; `account` is the one to use, if it is known already."""
     catalog = session.catalog()
     most = rules.largest_document(stated, catalog)
-    stated = stated.of(documents.read_all(paths, at_most=most))
+    stated = stated.with_documents(documents.read_all(paths, at_most=most))
     checked = rules.check(stated, catalog)
     limit = most if stated.to in catalog.destinations else None
     if isinstance(checked, rules.Faulty):
@@ -63,7 +64,7 @@ def check_and_deliver(
     if catalog.destinations[checked.to].is_personal and not dry_run:
         account = account or session.needed_account()
     if account is not None:
-        checked = checked.of_account(account.code)
+        checked = checked.with_account(account.code)
     if dry_run:
         _show_clean(session, checked, limit)
     else:
@@ -91,7 +92,7 @@ def _refuse(
 ) -> None:
     """Tell all that is wrong and end: with 2 if options are missing, with 3 if what is there is faulty."""
     problems = faulty.problems
-    missing = [_option(problem) for problem in problems if problem.code.endswith("-missing")]
+    missing = [_option(problem) for problem in problems if problem.code.kind is Kind.MISSING]
     error: DocsendError = FaultySubmission.of(problems)
     if missing:
         error = UsageFault(Message("missing: {options}", options=", ".join(missing)), problems=problems)
@@ -103,8 +104,8 @@ def _refuse(
 
 
 def _option(problem: "Problem") -> str:
-    field = problem.field or ""
-    return "FILE" if field == "documents" else "--" + field.replace("_", "-")
+    field = fields.BY_NAME.get(problem.field or "")
+    return field.option if field else "FILE"
 
 
 def _show_clean(session: "Session", checked: "CheckedSubmission", limit: int | None) -> None:
@@ -140,7 +141,7 @@ def _deliver(
             delivery = _deliver_watched(session, checked, account, catalog, ledger)
             while is_new_here and delivery.is_repeated:
                 # It had been sent from elsewhere, and once more was asked for.
-                checked = checked.again(checked.occurrence + 1)
+                checked = checked.with_occurrence(checked.occurrence + 1)
                 delivery = _deliver_watched(session, checked, account, catalog, ledger)
     except DocsendError as error:
         session.console.failure(error, result.of_error(error, checked, service, checked.warnings))
@@ -192,7 +193,7 @@ def _deliver_watched(
 def _next_occurrence(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> "CheckedSubmission":
     """Give the first occurrence that has not ended: one that was interrupted is finished first."""
     while (known := ledger.find(service, checked.key)) and known.state in ("received", "withdrawn"):
-        checked = checked.again(checked.occurrence + 1)
+        checked = checked.with_occurrence(checked.occurrence + 1)
     return checked
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from docsend.catalog import MOST_BYTES
+from docsend.codes import Code
 from docsend.errors import DocsendError, SignInNeeded, Unfinished
 from docsend.i18n import Message
 from docsend.service import failures, one_exchange, responses
@@ -407,7 +408,7 @@ class _Tries:
     def record(self, failure: Failure) -> None:
         self.failures += 1
         self.failure = failure
-        self._looks = self._looks + 1 if failure.code == "name-unknown" else 0
+        self._looks = self._looks + 1 if failure.code == Code.NAME_UNKNOWN else 0
 
     def go_staged_if_better(self) -> None:
         """Raise NotInOneExchange if smaller requests are more likely to get through, and unaltered."""

@@ -12,6 +12,7 @@ import ssl
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
+from docsend.codes import Code, Kind
 from docsend.errors import DocsendError, Refused, Unfinished, UsageFault
 from docsend.i18n import ENGLISH, Message
 
@@ -20,25 +21,6 @@ if TYPE_CHECKING:
 
     from docsend.service.responses import Response
 
-Code: TypeAlias = Literal[
-    "name-unknown",
-    "connection-refused",
-    "no-route",
-    "timed-out",
-    "connection-broken",
-    "certificate-authority",
-    "certificate-name",
-    "certificate-date",
-    "certificate-invalid",
-    "encryption-failed",
-    "proxy-authentication",
-    "proxy-refused",
-    "redirected",
-    "page-instead",
-    "limit-on-the-way",
-    "contract-broken",
-    "service-busy",
-]
 Step: TypeAlias = Literal["connecting", "asking the proxy", "encrypting", "sending", "waiting", "reading"]
 
 # httpx's trace events, by the last part of their names.
@@ -59,6 +41,7 @@ _WHILE: dict[Step, Message] = {
     "reading": Message("while reading the response"),
 }
 _DOCTOR = Message("`docsend doctor` looks at the way to the service")
+_OF_PROXY = (Code.PROXY_AUTHENTICATION, Code.PROXY_REFUSED)
 _TRY_LATER = Message("nothing is lost: run the same command again")
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES})
 # OpenSSL's verification errors (x509_vfy.h).
@@ -82,12 +65,11 @@ class Failure(NamedTuple):
     hint: Message = _TRY_LATER
     is_lasting: bool = False
     is_for_all: bool = False
-    is_of_settings: bool = False
     may_refuse: bool = False  # a refusal for good, if nothing of the submission may have arrived
 
     def error(self, url: str, *, is_refusal: bool = False) -> DocsendError:
         """Make the error that a call ends with, by what the caller should do next."""
-        kind = UsageFault if self.is_of_settings else Refused if is_refusal else Unfinished
+        kind = UsageFault if self.code.kind is Kind.USAGE else Refused if is_refusal else Unfinished
         message = Message("{trouble}: {url}", trouble=self.message, url=url)
         error = kind(message, self.hint, cause=self.code)
         error.is_for_all = self.is_for_all or error.is_for_all
@@ -109,7 +91,7 @@ class ContractViolation(Exception):
     def __init__(self, why: Message) -> None:
         super().__init__(ENGLISH.render(why))
         self.failure = Failure(
-            "contract-broken", Message("the response is not what the contract says ({why})", why=why)
+            Code.CONTRACT_BROKEN, Message("the response is not what the contract says ({why})", why=why)
         )
 
 
@@ -122,15 +104,15 @@ class UnexpectedPage(ContractViolation):
 
 
 def timed_out(step: Step) -> Failure:
-    return Failure("timed-out", Message("timed out {step}", step=_WHILE[step]))
+    return Failure(Code.TIMED_OUT, Message("timed out {step}", step=_WHILE[step]))
 
 
 def broken_off(step: Step) -> Failure:
-    return Failure("connection-broken", Message("the connection broke off {step}", step=_WHILE[step]))
+    return Failure(Code.CONNECTION_BROKEN, Message("the connection broke off {step}", step=_WHILE[step]))
 
 
 def busy(status: int) -> Failure:
-    return Failure("service-busy", Message("the service answered {status}", status=status))
+    return Failure(Code.SERVICE_BUSY, Message("the service answered {status}", status=status))
 
 
 def of_error(error: Exception, step: Step, url: str, *, proxy: str | None) -> Failure:
@@ -139,7 +121,7 @@ def of_error(error: Exception, step: Step, url: str, *, proxy: str | None) -> Fa
     `proxy` is the proxy's address as long as it has not let the connection through: then it is what fails.
     """
     failure = _of_causes(error, step, urlsplit(proxy or url).hostname or "?", proxy)
-    if proxy is None or failure.code.startswith("proxy-"):
+    if proxy is None or failure.code in _OF_PROXY:
         return failure
     return failure._replace(message=at_proxy(failure.message))
 
@@ -161,22 +143,22 @@ def _of_causes(error: Exception, step: Step, host: str, proxy: str | None) -> Fa
         is_cut = isinstance(cause, ssl.SSLEOFError)
         if isinstance(cause, ssl.SSLError) and step == "encrypting" and not is_cut:
             message = Message("no encryption could be agreed on with {host}", host=host)
-            return Failure("encryption-failed", message, _DOCTOR, is_lasting=True, is_for_all=True)
+            return Failure(Code.ENCRYPTION_FAILED, message, _DOCTOR, is_lasting=True, is_for_all=True)
     return broken_off(step)
 
 
 def _of_system(error: BaseException, host: str) -> Failure | None:
     if isinstance(error, socket.gaierror):
         return Failure(
-            "name-unknown",
+            Code.NAME_UNKNOWN,
             Message("no address is known for {host}", host=host),
             Message("is the name right, and this machine on the network? Then run the same command again"),
             is_for_all=True,
         )
     if isinstance(error, ConnectionRefusedError):
-        return Failure("connection-refused", Message("{host} refuses connections", host=host))
+        return Failure(Code.CONNECTION_REFUSED, Message("{host} refuses connections", host=host))
     if isinstance(error, OSError) and error.errno in _NO_ROUTE:
-        return Failure("no-route", Message("there is no way to {host} from here", host=host))
+        return Failure(Code.NO_ROUTE, Message("there is no way to {host} from here", host=host))
     return None
 
 
@@ -190,13 +172,13 @@ def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
     """Name what a certificate lacks: exit 2, since only other settings, or another service, will help."""
     code = getattr(error, "verify_code", None)
     if code in _NAME_MISMATCHES:
-        known: Code = "certificate-name"
+        known: Code = Code.CERTIFICATE_NAME
         message = Message("the certificate of {host} is for another name", host=host)
         hint = Message(
             "is the address right? A proxy or a sign-in page of the network may answer in its place"
         )
     elif code in _DATES:
-        known = "certificate-date"
+        known = Code.CERTIFICATE_DATE
         message = (
             Message("the certificate of {host} has expired", host=host)
             if code == _EXPIRED
@@ -206,10 +188,10 @@ def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
     elif code in _AUTHORITIES:
         return unknown_authority(host)
     else:
-        known = "certificate-invalid"
+        known = Code.CERTIFICATE_INVALID
         message = Message("the certificate of {host} cannot be verified", host=host)
         hint = _DOCTOR
-    return Failure(known, message, hint, is_lasting=True, is_for_all=True, is_of_settings=True)
+    return Failure(known, message, hint, is_lasting=True, is_for_all=True)
 
 
 def unknown_authority(host: str, issuer: str | None = None) -> Failure:
@@ -228,7 +210,11 @@ def unknown_authority(host: str, issuer: str | None = None) -> Failure:
         "it to the system's trust store"
     )
     return Failure(
-        "certificate-authority", message, hint, is_lasting=True, is_for_all=True, is_of_settings=True
+        Code.CERTIFICATE_AUTHORITY,
+        message,
+        hint,
+        is_lasting=True,
+        is_for_all=True,
     )
 
 
@@ -237,7 +223,7 @@ def _of_proxy(said: str, scheme: str) -> Failure:
     status = said[:3]
     if status == "407" or "authentication" in said.lower():
         return Failure(
-            "proxy-authentication",
+            Code.PROXY_AUTHENTICATION,
             Message("the proxy asks for a name and a password"),
             Message(
                 "put them into the proxy's address, as in {scheme}://NAME:PASSWORD@proxy.example",
@@ -245,20 +231,19 @@ def _of_proxy(said: str, scheme: str) -> Failure:
             ),
             is_lasting=True,
             is_for_all=True,
-            is_of_settings=True,
         )
     hint = Message("does the proxy allow the service's address? NO_PROXY names what is reached without one")
     if status.isdigit():
         return Failure(
-            "proxy-refused", Message("the proxy refused the connection ({status})", status=status), hint
+            Code.PROXY_REFUSED, Message("the proxy refused the connection ({status})", status=status), hint
         )
-    return Failure("proxy-refused", Message("the proxy refused the connection"), hint)
+    return Failure(Code.PROXY_REFUSED, Message("the proxy refused the connection"), hint)
 
 
 def of_redirect(status: int) -> Failure:
     """Name a redirect. Invariant 5: it would carry documents and tokens to somebody else."""
     return Failure(
-        "redirected",
+        Code.REDIRECTED,
         Message("the address sends elsewhere ({status}), and redirects are not followed", status=status),
         Message("is the address right? A network's sign-in page answers like this, too"),
         is_lasting=True,
@@ -274,7 +259,7 @@ def of_page(response: Response) -> Failure | None:
     status, page = response.status, _described(response)
     if status == _TOO_LARGE:
         return Failure(
-            "limit-on-the-way",
+            Code.LIMIT_ON_THE_WAY,
             Message(
                 "something on the way to the service lets no request of this size pass: {page}", page=page
             ),
@@ -285,7 +270,7 @@ def of_page(response: Response) -> Failure | None:
     message = Message("a web page was answered: {page}", page=page)
     if status < 400 or status == _SIGN_IN_TO_NETWORK:
         return Failure(
-            "page-instead",
+            Code.PAGE_INSTEAD,
             message,
             Message("is it the service's base address? A network's sign-in page answers like this, too"),
             is_lasting=True,
@@ -295,9 +280,9 @@ def of_page(response: Response) -> Failure | None:
         hint = Message(
             "a proxy or firewall on the way forbids it: ask who runs it, with the title of its page"
         )
-        return Failure("page-instead", message, hint, is_lasting=True, may_refuse=True)
+        return Failure(Code.PAGE_INSTEAD, message, hint, is_lasting=True, may_refuse=True)
     hint = Message("is it the service's base address?")
-    return Failure("page-instead", message, hint, is_lasting=status < 500)
+    return Failure(Code.PAGE_INSTEAD, message, hint, is_lasting=status < 500)
 
 
 def _described(response: Response) -> str:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import socksio
 
 from docsend import __version__
+from docsend.codes import Code
 from docsend.errors import UsageFault
 from docsend.i18n import Message
 from docsend.service import failures
@@ -189,7 +190,9 @@ class HttpClient:
             return NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
         proxy = None if exchange.is_through else self._endpoint.proxy
         failure = failures.of_error(error, exchange.step, self._url, proxy=proxy)
-        if failure.code == "certificate-authority" and (issuer := self._issuer(at_proxy=proxy is not None)):
+        if failure.code == Code.CERTIFICATE_AUTHORITY and (
+            issuer := self._issuer(at_proxy=proxy is not None)
+        ):
             host = httpx.URL(proxy or self._url).host
             named = failures.unknown_authority(host, issuer)
             failure = named if proxy is None else failure._replace(message=failures.at_proxy(named.message))

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend import disk
+from docsend.codes import Code
 from docsend.submission import canonical
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 # Refusals of the contract that are of the request's form: the staged requests have another one.
 _OF_THE_FORM = frozenset(
     {
-        "declaration-too-large",
-        "length-required",
-        "malformed",
-        "media-type-not-accepted",
-        "method-not-allowed",
-        "not-found",
+        Code.DECLARATION_TOO_LARGE,
+        Code.LENGTH_REQUIRED,
+        Code.MALFORMED,
+        Code.MEDIA_TYPE_NOT_ACCEPTED,
+        Code.METHOD_NOT_ALLOWED,
+        Code.NOT_FOUND,
     }
 )
 _NOT_IMPLEMENTED, _TOO_LARGE = 501, 413
@@ -176,6 +177,6 @@ def refusal_of_form(response: Response, checked: CheckedSubmission) -> NotInOneE
     code = response.problem_code
     if code is None:
         return NotInOneExchange(checked.total_bytes if response.status == _TOO_LARGE else 0)
-    if code == "one-exchange-too-large":
+    if code == Code.ONE_EXCHANGE_TOO_LARGE:
         return NotInOneExchange()
     return NotInOneExchange(0) if code in _OF_THE_FORM else None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from docsend import codes, fields
+from docsend.codes import Code
 from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished, UsageFault
 from docsend.i18n import Message
 from docsend.service import members
@@ -26,40 +28,47 @@ if TYPE_CHECKING:
 
 PROBLEM_TYPE = "urn:docsend:problem:"
 # The contract's closed table of problems (docs/contract.md), each with the status that it comes with.
-PROBLEMS: dict[str, int] = {
-    "already-received": 409,
-    "content-mismatch": 415,
-    "declaration-too-large": 413,
-    "digest-mismatch": 400,
-    "document-too-large": 413,
-    "format-not-accepted": 415,
-    "host-not-served": 421,
-    "incomplete": 409,
-    "invalid": 422,
-    "key-reused": 409,
-    "length-required": 411,
-    "locked-out": 429,
-    "malformed": 400,
-    "media-type-not-accepted": 415,
-    "method-not-allowed": 405,
-    "not-found": 404,
-    "one-exchange-too-large": 413,
-    "online-form-required": 422,
-    "origin-not-allowed": 403,
-    "own-fault": 500,
-    "required-documents-pending": 422,
-    "sign-in-needed": 401,
-    "sign-in-refused": 401,
-    "too-many-documents": 413,
-    "too-slow": 408,
-    "withdrawn": 409,
+PROBLEMS: dict[Code, int] = {
+    Code.ALREADY_RECEIVED: 409,
+    Code.CONTENT_MISMATCH: 415,
+    Code.DECLARATION_TOO_LARGE: 413,
+    Code.DIGEST_MISMATCH: 400,
+    Code.DOCUMENT_TOO_LARGE: 413,
+    Code.FORMAT_NOT_ACCEPTED: 415,
+    Code.HOST_NOT_SERVED: 421,
+    Code.INCOMPLETE: 409,
+    Code.INVALID: 422,
+    Code.KEY_REUSED: 409,
+    Code.LENGTH_REQUIRED: 411,
+    Code.LOCKED_OUT: 429,
+    Code.MALFORMED: 400,
+    Code.MEDIA_TYPE_NOT_ACCEPTED: 415,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.NOT_FOUND: 404,
+    Code.ONE_EXCHANGE_TOO_LARGE: 413,
+    Code.ONLINE_FORM_REQUIRED: 422,
+    Code.ORIGIN_NOT_ALLOWED: 403,
+    Code.OWN_FAULT: 500,
+    Code.REQUIRED_DOCUMENTS_PENDING: 422,
+    Code.SIGN_IN_NEEDED: 401,
+    Code.SIGN_IN_REFUSED: 401,
+    Code.TOO_MANY_DOCUMENTS: 413,
+    Code.TOO_SLOW: 408,
+    Code.WITHDRAWN: 409,
 }
+_CODES = {f"{PROBLEM_TYPE}{code}": code for code in PROBLEMS}
 # What is judged before the submission is looked at, and so says nothing about whether it was received.
 _OF_THE_REQUEST = frozenset(
-    {"malformed", "length-required", "method-not-allowed", "media-type-not-accepted", "origin-not-allowed"}
+    {
+        Code.MALFORMED,
+        Code.LENGTH_REQUIRED,
+        Code.METHOD_NOT_ALLOWED,
+        Code.MEDIA_TYPE_NOT_ACCEPTED,
+        Code.ORIGIN_NOT_ALLOWED,
+    }
 )
 # What single calls alone are refused with, which read it before anything else does.
-_OF_OTHER_CALLS = frozenset({"already-received", "incomplete"})
+_OF_OTHER_CALLS = frozenset({Code.ALREADY_RECEIVED, Code.INCOMPLETE})
 _LONGEST_SESSION_S = 10 * 365 * 24 * 3600
 _SHORT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _ETAG = re.compile(r'(?:W/)?"[!#-~]{1,200}"')
@@ -85,7 +94,7 @@ class Response(NamedTuple):
         return members.read(self.body)
 
     @property
-    def problem_code(self) -> str | None:
+    def problem_code(self) -> Code | None:
         """The short name of an RFC 9457 problem of the contract, whole and with its own status; else None."""
         if self.headers.get("content-type", "").partition(";")[0].strip() != "application/problem+json":
             return None
@@ -98,9 +107,8 @@ class Response(NamedTuple):
         for_people = [problem.values.get(name) for name in ("title", "detail")]
         if not all(text and isinstance(text, str) for text in for_people):
             return None
-        code = kind.removeprefix(PROBLEM_TYPE)
-        is_known = kind.startswith(PROBLEM_TYPE) and PROBLEMS.get(code) == self.status
-        return code if is_known else None
+        code = _CODES.get(kind)
+        return code if code and PROBLEMS[code] == self.status else None
 
 
 class OpenSubmission(NamedTuple):
@@ -159,7 +167,7 @@ def read_session(response: Response) -> tuple[str, float]:
     """Return a token and the seconds that it is good for; raise SignInNeeded if the service refuses."""
     if response.status == 401:
         raise _not_let_in(
-            "sign-in-refused",
+            Code.SIGN_IN_REFUSED,
             Message("the service refused code and password"),
             Message("`docsend login` signs in"),
         )
@@ -167,7 +175,7 @@ def read_session(response: Response) -> tuple[str, float]:
         pause = retry_after(response)
         hint = Message("try again in {pause:.0f} s", pause=pause) if pause else Message("try again later")
         raise _not_let_in(
-            "locked-out", Message("the service takes no sign-in now: too many were refused"), hint
+            Code.LOCKED_OUT, Message("the service takes no sign-in now: too many were refused"), hint
         )
     if response.status >= 500:
         raise Unfinished(
@@ -182,7 +190,7 @@ def read_session(response: Response) -> tuple[str, float]:
     )
 
 
-def _not_let_in(code: str, message: Message, hint: Message) -> SignInNeeded:
+def _not_let_in(code: Code, message: Message, hint: Message) -> SignInNeeded:
     return SignInNeeded(message, hint, [Problem(code, message, hint)])
 
 
@@ -212,7 +220,7 @@ def _need_status(response: Response, expected: int) -> None:
     """Raise the error of a response to a call without a key, where nothing can be forgotten."""
     if response.status == expected:
         return
-    if response.problem_code == "not-found":
+    if response.problem_code == Code.NOT_FOUND:
         raise Unfinished(
             Message("the address answers, but does not know this call"),
             Message("is it the service's base address?"),
@@ -224,7 +232,7 @@ def _need_status(response: Response, expected: int) -> None:
 
 
 def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmission | Receipt:
-    if response.problem_code == "not-found":
+    if response.problem_code == Code.NOT_FOUND:
         raise Unfinished(
             Message("the address answers, but takes no submissions"),
             Message("is it the service's base address?"),
@@ -238,7 +246,9 @@ def read_status_of(response: Response, submission: Sendable) -> OpenSubmission |
     if found.receipt is not None:
         return _of(submission, found.receipt)
     if found.state == "withdrawn":
-        problem = Problem("withdrawn", Message("the submission was withdrawn for good"), _CURES["withdrawn"])
+        problem = Problem(
+            Code.WITHDRAWN, Message("the submission was withdrawn for good"), _CURES[Code.WITHDRAWN]
+        )
         raise Refused(problem.message, problem.hint, [problem])
     if found.missing - {document.sha256 for document in submission.documents}:
         raise ContractViolation(Message("it asks for documents that were not declared"))
@@ -258,7 +268,7 @@ def read_whole(response: Response, checked: CheckedSubmission) -> tuple[Receipt,
 
 
 def read_send(response: Response, submission: Sendable) -> Receipt:
-    if response.problem_code == "incomplete":
+    if response.problem_code == Code.INCOMPLETE:
         response.json().digests("missing", _MOST_DOCUMENTS)
         raise IncompleteSubmission
     if response.status != 200:
@@ -293,7 +303,7 @@ def read_status(response: Response, key: str) -> SubmissionStatus:
 
 def read_withdraw(response: Response, key: str) -> SubmissionStatus:
     """Read what became of a withdrawal: done, or too late, and then the receipt comes with the problem."""
-    if response.problem_code != "already-received":
+    if response.problem_code != Code.ALREADY_RECEIVED:
         return read_status(response, key)
     receipt = _of_key(key, read_receipt(response.json().members("receipt")))
     return SubmissionStatus("received", frozenset(), receipt)
@@ -356,16 +366,16 @@ def _unexpected(response: Response) -> Exception:
         )
     if response.status == 401:
         return SignInNeeded(Message("the service asks for a sign-in"), Message("`docsend login` signs in"))
-    if code == "not-found":
+    if code == Code.NOT_FOUND:
         return UnknownSubmission()
-    if code == "digest-mismatch":  # the bytes were changed on the way: they may be sent again
+    if code == Code.DIGEST_MISMATCH:  # the bytes were changed on the way: they may be sent again
         return AlteredOnTheWay(Message("the document arrived with other bytes"))
     return _refusal(response, code)
 
 
-def _refusal(response: Response, code: str) -> DocsendError:
+def _refusal(response: Response, code: Code) -> DocsendError:
     """Make the error of a refusal: of the host, of the request itself, or of the submission for good."""
-    if code == "host-not-served":
+    if code == Code.HOST_NOT_SERVED:
         return UsageFault(
             Message("the service says that it is not the host of this address"),
             Message("is the address right? A relay has to lead to a service that knows the name"),
@@ -384,24 +394,24 @@ def _refusal(response: Response, code: str) -> DocsendError:
 
 
 _CURES = {
-    "withdrawn": Message("it was withdrawn for good; --again sends it as a new submission"),
-    "key-reused": Message(
+    Code.WITHDRAWN: Message("it was withdrawn for good; --again sends it as a new submission"),
+    Code.KEY_REUSED: Message(
         "this is a fault of docsend or of the service: nothing was received, please report it"
     ),
 }
 
 
-def _problems(response: Response, code: str) -> list[Problem]:
+def _problems(response: Response, code: Code) -> list[Problem]:
     """Return the findings of a refusal: one, or one for each entry of `errors`, as far as they are read."""
     raw = response.json()
     url = raw.values.get("url")
     cure = _CURES.get(code) or (_foreign(url) if isinstance(url, str) else None)
-    if code != "invalid":
+    if code != Code.INVALID:
         return [Problem(code, _foreign(raw.values["detail"]), cure)]
     errors = raw.each("errors", 1, _MOST_DOCUMENTS)
     problems = [
         Problem(
-            each.matching("code", _SHORT_NAME),
+            codes.of_service(each.matching("code", _SHORT_NAME)),
             _foreign(each.for_people("detail")),
             cure,
             field=_field(each.values.get("pointer")),
@@ -420,12 +430,12 @@ def _foreign(text: str) -> Message:
 
 
 def _field(pointer: object) -> str | None:
-    """Return the option that a JSON pointer (RFC 6901) into the declaration means: "/documents/0/name"."""
+    """Return the field that a JSON pointer (RFC 6901) into the declaration means: "/documents/0/name"."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         return None
-    parts = pointer.split("/")
-    name = parts[2] if parts[1] == "identity" and len(parts) > 2 else parts[1]
-    return {"id_number": "id"}.get(name, name)[:_LONGEST_FIELD]
+    if known := fields.BY_POINTER.get(pointer):
+        return known.name
+    return pointer.split("/")[1][:_LONGEST_FIELD]
 
 
 def retry_after(response: Response) -> float | None:

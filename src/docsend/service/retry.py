@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from docsend.codes import Code
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class CircuitBreaker:
         self._failing_since = 0.0
         self._opens_again = 0.0
         # Of the failure seen last, in words and as a code.
-        self.reason, self.cause = Message("the service does not answer"), "service-busy"
+        self.reason, self.cause = Message("the service does not answer"), Code.SERVICE_BUSY
 
     def wait_s(self) -> float:
         """Return the seconds to wait before the next request; 0 lets the caller try, for all others."""
@@ -89,7 +90,7 @@ class CircuitBreaker:
             with self._lock:
                 self._failures = 0
 
-    def record_failure(self, reason: Message, cause: str) -> None:
+    def record_failure(self, reason: Message, cause: Code) -> None:
         """Note that a request came to nothing."""
         with self._lock:
             if self._failures == 0:
