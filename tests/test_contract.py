@@ -1084,9 +1084,19 @@ def hurried(tmp_path: Path, hurry: Hurry) -> Iterator[Sender]:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_body_that_does_not_come_is_too_slow(name: str, hurried: Sender, hurry: Hurry) -> None:
+    key, size = key_of(hurried.opened()), len(CONTENT) if name == "put" else 100
+    sender = hurried.signed_in(CLEAR) if name in ("required", "sign_out") else hurried
     hurry.seconds = 0.05
-    answer = hurried.ask(name, key="no-key", digest=DIGEST, withheld=100)
+    answer = sender.ask(name, key=key, digest=DIGEST, withheld=size)
     assert (answer.status, answer.code) == (408, "too-slow")
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in ("catalog", "sign_in")])
+def test_a_refusal_that_needs_no_body_does_not_wait_for_one(name: str, sender: Sender) -> None:
+    # Its time would be a minute, and who asks here has 20 seconds.
+    nobody = sender.with_token(CLEAR, NO_TOKEN)
+    answer = nobody.ask(name, key=a_key(), digest=DIGEST, withheld=10_000)
+    assert (answer.status, answer.code) == (401, "sign-in-needed")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -201,3 +203,27 @@ def test_a_wrong_answer_is_not_blamed_on_the_sender(run, payslip) -> None:
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert outcome.code == 6
     assert json.loads(outcome.out)["problems"][0]["code"] == "contract-broken"
+
+
+def test_a_sandbox_that_ends_while_an_upload_stands_still_ends_in_peace(tmp_path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "docsend", "sandbox", "--data", tmp_path / "data"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(
+                b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\nRequest-Id: 1\r\n"
+                b"Content-Length: 1000\r\n\r\n{"
+            )
+            time.sleep(0.3)
+            process.terminate()
+            answer = connection.makefile("rb").read()
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in err) == (143, False), err
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"urn:docsend:problem:own-fault" in answer

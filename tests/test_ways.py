@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -228,11 +229,13 @@ def test_nothing_is_remembered_before_the_receipt_has_come_staged(run, sandbox, 
     with doubles.relay(sandbox.url, fate) as (url, asked):
         assert run("send", payslip, *SEND, "--service", url).code == 6
         assert ways(asked) == ["whole", "declare"]
-        assert run("receipts", "--json").json["receipts"][0]["state"] == "planned"
+        # Who answers in the service's place may have passed it on: from now on its key is asked for.
+        assert run("receipts", "--json").json["receipts"][0]["state"] == "sending"
         closed.clear()
         closed.append(False)
         assert run("send", payslip, *SEND, "--service", url).code == 0
-        assert ways(asked) == ["whole"]
+        assert ways(asked) == STAGED
+        assert not memory_of(url).exists()
 
 
 def memory_of(url: str) -> Path:
@@ -296,6 +299,21 @@ def test_a_batch_finds_out_once_that_a_service_has_no_one_exchange(run, sandbox,
         assert run("send", "--batch", manifest, *SEND, "--jobs", "2", "--service", url).code == 0
     assert ways(asked).count("whole") <= 2, "each worker once"
     assert sandbox.count() == 30
+
+
+def test_a_firewall_that_cuts_every_multipart_is_found_out_after_two_submissions(
+    run, sandbox, tmp_path
+) -> None:
+    for number in range(12):
+        samples.write(tmp_path, f"{number}.pdf", samples.pdf(number))
+    manifest = tmp_path / "batch.csv"
+    manifest.write_text("files\n" + "".join(f"{number}.pdf\n" for number in range(12)))
+    with doubles.relay(sandbox.url, refusing(doubles.Reply(cut=True))) as (url, asked):
+        assert run("send", "--batch", manifest, *SEND, "--jobs", "1", "--service", url).code == 0
+        # Each try goes twice, over a kept connection and over a new one, and each submission has two tries.
+        assert ways(asked).count("whole") <= 8
+        assert not memory_of(url).exists(), "tomorrow it may be gone"
+    assert sandbox.count() == 12
 
 
 # -- whose the receipt is ----------------------------------------------------------------------------------
@@ -480,3 +498,86 @@ def test_a_stop_lets_one_exchange_that_has_left_bring_its_receipt(sandbox, paysl
             client.communicate(timeout=20)
         assert client.returncode == 143
     assert run("receipts", "--json").json["receipts"][0]["state"] == "received"
+
+
+# -- who lies on the way: the service has received it, and somebody answers in its place -------------------
+
+LIES = {
+    "a page of 524": page(524),
+    "a page of 403": page(403),
+    "a text of 403": doubles.Reply(403, b"no", {"Content-Type": "text/plain"}),
+    "a text of 404": doubles.Reply(404, b"no", {"Content-Type": "text/plain"}),
+    "JSON of 404": doubles.json_reply(404, {"message": "no"}),
+    "a text of 501": doubles.Reply(501, b"no", {"Content-Type": "text/plain"}),
+    "a captive page": page(200),
+    "a redirect": doubles.Reply(302, b"", {"Location": "https://elsewhere.example/"}),
+}
+
+
+def lying(reply: doubles.Reply, calls: Callable[[doubles.Asked, int], bool]) -> Callable[..., Any]:
+    """A fate: the service acts on some calls, and its answer is replaced by another one."""
+    closing = dataclasses.replace(reply, headers={**reply.headers, "Connection": "close"}, echoes=False)
+
+    def fate(asked: doubles.Asked, count: int, now: str) -> doubles.Reply | None:
+        return closing if now == "after" and calls(asked, count) else None
+
+    return fate
+
+
+def first_whole(asked: doubles.Asked, count: int) -> bool:
+    return kind(asked) == "whole" and count == 1
+
+
+@pytest.mark.parametrize("reply", LIES.values(), ids=LIES)
+def test_a_receipt_behind_a_foreign_answer_is_the_sender_s_own(
+    run, sandbox, payslip, monkeypatch, reply
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "5")
+    with doubles.relay(sandbox.url, lying(reply, first_whole)) as (url, _):
+        sent = run("send", payslip, *SEND, "--service", url, "--json")
+        if sent.code == 6:  # a redirect or a captive page ends a run
+            sent = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (sent.code, sent.json["status"], sent.json["repeated"]) == (0, "received", False)
+    assert sandbox.count() == 1
+
+
+@pytest.mark.parametrize("reply", LIES.values(), ids=LIES)
+def test_again_sends_once_also_where_a_foreign_answer_hid_the_receipt(
+    run, sandbox, payslip, monkeypatch, reply
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "5")
+    with doubles.relay(sandbox.url, lying(reply, first_whole)) as (url, _):
+        sent = run("send", payslip, *SEND, "--service", url, "--again", "--json")
+    assert sent.code in (0, 6)
+    assert sandbox.count() == 1
+
+
+def test_nothing_is_called_refused_that_a_filter_of_answers_may_hide(run, sandbox, payslip) -> None:
+    def whatever(asked: doubles.Asked, _count: int) -> bool:
+        return asked.method != "GET"
+
+    with doubles.relay(sandbox.url, lying(page(403), whatever)) as (url, _):
+        sent = run("send", payslip, *SEND, "--service", url, "--json")
+        assert (sent.code, sent.json["status"]) == (6, "unfinished")
+        assert sandbox.count() == 1
+        again = run("receipts", "resume", "--json", "--service", url)
+    assert again.json["receipts"][0]["state"] == "received"
+
+
+def test_a_required_document_behind_a_foreign_answer_is_not_lost_to_its_sender(
+    run, sandbox, payslip, monkeypatch, tmp_path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("fictional-pending\n")
+    password.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "1001")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+
+    def twice(asked: doubles.Asked, count: int) -> bool:
+        return kind(asked) == "whole" and count <= 2  # over the connection of the sign-in, and over a new one
+
+    with doubles.relay(sandbox.url, lying(page(200), twice)) as (url, _):
+        first = run("required", "upload", "R-4711", payslip, "--service", url, "--json")
+        then = run("required", "upload", "R-4711", payslip, "--service", url, "--json")
+    assert (first.code, then.code, then.json["status"]) == (6, 0, "received")
+    assert sandbox.count() == 1

@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from docsend import __version__, catalog
+from docsend import __version__, catalog, documents
 from docsend.address import without_password
 from docsend.credentials import Booklets, read_password_file
 from docsend.errors import DocsendError, ExitCode
@@ -145,7 +145,8 @@ def _catalog(settings: Settings) -> Finding:
     age = _days_since(version)
     facts |= {"version": version, "age_days": age}
     if settings.catalog_file is not None:
-        facts["one_exchange_bytes"] = OneExchange.of(loaded, settings.catalog_file).most_bytes
+        most = OneExchange.of(loaded, settings.catalog_file).most_bytes
+        facts["one_exchange_bytes"] = min(most, documents.HELD_BYTES)  # what is not held, goes staged
     told = (
         Message("the service's, of {version}", version=version)
         if is_own

@@ -130,8 +130,10 @@ BUGS = (
         (
             (
                 "service/client.py",
-                "            raise UnexpectedPage(failures.of_redirect(response.status))\n",
+                "        page = failures.of_redirect(response.status) if _is_redirect(response) else None\n",
                 (
+                    "        page = None\n"
+                    "        if _is_redirect(response):\n"
                     "            there = __import__('urllib.parse').parse.urlsplit(response.headers['location'])\n"
                     "            url = f'{there.scheme}://{there.netloc}'\n"
                     "            endpoint = __import__('docsend.address').address.Endpoint(url)\n"
@@ -229,8 +231,8 @@ BUGS = (
         (
             (
                 "service/client.py",
-                "Staged(refusal.fewer_than, may_be_received=tries.may_have_arrived)",
-                "Staged(refusal.fewer_than, may_be_received=False)",
+                "refusal.fewer_than, may_be_received=tries.may_have_arrived,",
+                "refusal.fewer_than, may_be_received=False,",
             ),
         ),
         "network",
@@ -239,6 +241,17 @@ BUGS = (
         "a receipt that somebody else got is called this sender's own",
         (("service/client.py", "is_repeated=not is_own)", "is_repeated=False)"),),
         "kills",
+    ),
+    Bug(
+        "a foreign answer says that nothing has arrived",
+        (
+            (
+                "service/client.py",
+                "    return response.has_arrived_whole and not",
+                "    return False and not",
+            ),
+        ),
+        "network",
     ),
     Bug(
         "one exchange takes more parts than were declared",

@@ -257,6 +257,12 @@ class _Request:
             not part.endswith(one) for part, one in zip(these, right, strict=True)
         )
 
+    @property
+    def has_more_behind(self) -> bool:
+        """Whether there is more behind its last boundary than the end of that line."""
+        _, closing, behind = self.body[: self.stated].partition(f"\r\n--{self.whole.key}--".encode())
+        return bool(closing) and not b"\r\n".startswith(behind)
+
 
 def _parts_dropped(made: _Request) -> None:
     del made.parts[made.chance.randrange(len(made.parts))]
@@ -292,9 +298,15 @@ def _not_closed(made: _Request) -> None:
     made.end = made.chance.choice([b"", b"-", b"\r\n", b"--", b"--\r\nan epilogue", b"--" + bytes(100_000)])
 
 
+def _something_behind(made: _Request) -> None:
+    """A part, a whole form, or a line, behind the last boundary."""
+    part = b"--" + made.whole.key.encode() + b"\r\n" + made.chance.choice(made.parts) + b"\r\n"
+    made.end = b"--\r\n" + made.chance.choice([part, part * len(made.parts), b"\r\n", b"a line\r\n"])
+
+
 PARTS = (
-    _parts_dropped, _parts_doubled, _parts_shuffled, _part_renamed, _headers_flooded, _many_tiny_parts,
-    _not_closed,
+    _something_behind, _parts_dropped, _parts_doubled, _parts_shuffled, _part_renamed, _headers_flooded,
+    _many_tiny_parts, _not_closed,
 )  # fmt: skip
 
 
@@ -431,6 +443,8 @@ def _judged(folder: Path, sender: Sender, made: _Request, answer: Answer) -> lis
         broken.append(("wrong", f"other documents are kept: {shown}"))
     if answer.is_success and made.has_other_parts:
         broken.append(("other", f"other parts are taken: {shown}"))
+    if answer.is_success and made.has_more_behind:
+        broken.append(("other", f"what stands behind the last boundary is passed over: {shown}"))
     right = sender.sends(made.whole)
     allowed = {201} if kept is None else {200, 409}
     if right.status not in allowed:

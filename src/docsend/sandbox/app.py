@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     _Call: TypeAlias = Callable[[Request, Body], Awaitable[Response]]
 
     from docsend.sandbox.accounts import Account, Accounts
-    from docsend.sandbox.store import Store
+    from docsend.sandbox.store import Kept, Store
 
 _KEY = re.compile(r"[A-Z2-7]{52}\Z")
 _MOST_DECLARATION = 2**20
@@ -114,15 +114,21 @@ class Sandbox:
     async def declare(self, request: Request, body: Body) -> Response:
         account = await self._identified(request)
         key = _key(request)
-        if body.media_type == form.MEDIA_TYPE and self._catalog.one_exchange_bytes is not None:
-            return await self._receive_whole(body, account, key, self._catalog.one_exchange_bytes)
-        body.refuse_types_but(JSON)
+        limit = self._catalog.one_exchange_bytes
+        if body.media_type == form.MEDIA_TYPE and limit is not None:
+            return await self._receive_whole(body, account, key, limit)
+        body.refuse_types_but(JSON if limit is None else (*JSON, form.MEDIA_TYPE))
         raw = declaration.parsed(await body.whole(_MOST_DECLARATION))
         place = await self._place_of(raw, account, key)
         kept = await run_in_threadpool(self._store.declared, place, canonical(raw))
         if kept is not None and kept.state == "received":
             return _json(kept.body())
-        read, branch = await self._judged(raw, account, is_known=kept is not None)
+        try:
+            read, branch = await self._judged(raw, account, is_known=kept is not None)
+        except Refusal:
+            if received := await self._received_meanwhile(place, raw):
+                return _json(received.body())
+            raise
         opened, is_new = await run_in_threadpool(self._store.declare, place, read, branch)
         return _json(opened.body(), 201 if is_new else 200)
 
@@ -134,13 +140,19 @@ class Sandbox:
         parts = Form(body)
         raw = declaration.parsed(await gathered(parts.part("declaration"), _MOST_DECLARATION))
         place = await self._place_of(raw, account, key)
+        if declaration.stated_bytes(raw) > limit:
+            raise too_large
         kept = await run_in_threadpool(self._store.declared, place, canonical(raw))
         if kept is not None and kept.receipt is not None:
             await body.read_to_end()
             return _receipt(kept.receipt)
-        read, branch = await self._judged(raw, account, is_known=kept is not None)
-        if sum(document.size for document in read.documents) > limit:
-            raise too_large
+        try:
+            read, branch = await self._judged(raw, account, is_known=kept is not None)
+        except Refusal:
+            if (received := await self._received_meanwhile(place, raw)) and received.receipt:
+                await body.read_to_end()
+                return _receipt(received.receipt)
+            raise
         with self._store.incoming(len(read.documents)) as files:
             for document, file in zip(read.documents, files, strict=True):
                 await arrival.write(parts.part("document"), document, file)
@@ -202,20 +214,20 @@ class Sandbox:
         return Route(path, answer, methods=list(calls))
 
     async def _answer(self, call: _Call, request: Request) -> Response:
-        """Make a call's answer, within its time; a Refusal becomes its problem, after the body has passed."""
+        """Make a call's answer, within its time; a Refusal becomes its problem."""
         body = Body(request)
         most = max(self._largest, self._catalog.one_exchange_bytes or 0) + MOST_DISCARDED
         size = _MOST_DECLARATION if body.stated_size is None else min(body.stated_size, most)
         try:
             async with asyncio.timeout(self._time_allowed(size)):
-                try:
-                    return await call(request, body)
-                except Refusal as refusal:
-                    await body.discard()
-                    return problem(refusal)
+                return await call(request, body)
+        except Refusal as refusal:
+            return problem(refusal, body)
         except (TimeoutError, ClientDisconnect):
             return problem(Refusal(408, "too-slow", "the request did not arrive in time"))
         except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept
+            return problem(own_fault())
+        except asyncio.CancelledError:  # the sandbox ends, and waits for this request no longer
             return problem(own_fault())
 
     async def _identified(self, request: Request) -> Account | None:
@@ -254,6 +266,14 @@ class Sandbox:
         if account is None:
             raise Refusal(401, "sign-in-needed", "the personal service needs a session")
         return Place(account.code, key)
+
+    async def _received_meanwhile(self, place: Place, raw: dict[str, Any]) -> Kept | None:
+        """Return what another try of the same has brought to its receipt since it was looked for.
+
+        That try may be what broke the rule: the required document that both answer is asked for no more.
+        """
+        kept = await run_in_threadpool(self._store.declared, place, canonical(raw))
+        return kept if kept is not None and kept.state == "received" else None
 
     async def _judged(
         self, raw: dict[str, Any], account: Account | None, *, is_known: bool

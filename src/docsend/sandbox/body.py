@@ -24,13 +24,13 @@ JSON = ("application/json",)
 DOCUMENT = ("application/octet-stream", "application/pdf", "image/*")
 MOST_DISCARDED = 16 * 2**20  # of a refused body; the rest may get lost together with the answer
 _MOST_UNWANTED = 4096  # of a body that a call has no use for
-_GRACE_S = 60
+GRACE_S = 60
 _SLOWEST_RATE = 16 * 1024  # bytes a second
 
 
 def time_allowed(size: int) -> float:
     """Return the seconds in which a request of so many bytes has to arrive and be answered."""
-    return _GRACE_S + size / _SLOWEST_RATE
+    return GRACE_S + size / _SLOWEST_RATE
 
 
 class Body:
@@ -127,5 +127,5 @@ def _too_large(at_most: int) -> Refusal:
 async def discarded(request: Request) -> None:
     """Read the body of a request that no call is made for, for as long as a small one may take."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE_S):
+        async with asyncio.timeout(GRACE_S):
             await Body(request).discard()

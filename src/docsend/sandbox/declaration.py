@@ -98,6 +98,17 @@ def destination_of(raw: Mapping[str, Any], catalog: Catalog) -> Destination | No
     return catalog.destinations.get(raw["to"]) if isinstance(raw.get("to"), str) else None
 
 
+def stated_bytes(raw: Mapping[str, Any]) -> int:
+    """Return how many bytes the documents of a declaration have together, as far as it says so."""
+    documents = raw.get("documents")
+    stated = (
+        [each.get("bytes") for each in documents if isinstance(each, dict)]
+        if isinstance(documents, list)
+        else []
+    )
+    return sum(size for size in stated if isinstance(size, int) and _is_count(size))
+
+
 def read(raw: dict[str, Any], catalog: Catalog) -> Declaration:
     """Hold a declaration against every rule; raise the Refusal that the contract names."""
     errors = _Errors()

@@ -22,6 +22,7 @@ _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}\Z")  # RFC 2046, 5.1.1; b
 _BOUNDARIES = re.compile(r";\s*boundary\s*=", re.IGNORECASE)
 _MOST_OF_A_HEADER_LINE = 1024
 _MOST_HEADERS = 8
+_LINE_END = b"\r\n"
 
 
 class Form:
@@ -59,12 +60,31 @@ class Form:
             self._boundary, max_header_size=_MOST_OF_A_HEADER_LINE, max_header_count=_MOST_HEADERS
         )
         try:
-            async for piece in self._from_the_boundary():
+            async for piece in self._to_the_last_boundary():
                 for event in parser.parse(piece):
                     yield event
             parser.close()
         except multipart.MultipartError:
             raise _malformed("the body is no multipart/form-data that ends with its boundary") from None
+
+    async def _to_the_last_boundary(self) -> AsyncIterator[bytes]:
+        """Yield the body's bytes; behind the last boundary nothing may come but the end of its line.
+
+        The parser would pass over the rest, and with it a part that the declaration does not have.
+        """
+        closing, tail = b"\r\n--" + self._boundary + b"--", b""
+        behind: bytes | None = None
+        async for piece in self._from_the_boundary():
+            if behind is not None:
+                behind += piece
+            else:
+                seen = tail + piece
+                at = seen.find(closing)
+                behind = None if at < 0 else seen[at + len(closing) :]
+                tail = seen[1 - len(closing) :]
+            if behind and not _LINE_END.startswith(behind):
+                raise _malformed("there is something behind the last boundary")
+            yield piece
 
     async def _from_the_boundary(self) -> AsyncIterator[bytes]:
         """Yield the body's bytes; its first ones have to be the boundary: the parser would skip others."""

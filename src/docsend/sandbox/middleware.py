@@ -6,6 +6,8 @@ rebinding) even read the answers. Its requests carry its `Host` or its `Origin`,
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import re
 from typing import TYPE_CHECKING, cast
@@ -14,26 +16,52 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from docsend.sandbox.body import discarded
+from docsend.sandbox.body import GRACE_S, discarded
 from docsend.sandbox.problems import Refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
+    from docsend.sandbox.body import Body
+
 _REQUEST_ID = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]{1,64}\Z")  # a token (RFC 9110, 5.6.2)
 _ID_LINE = re.compile(rb"^request-id:[ \t]*(.*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _AUTHORITY = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z._-]+))(?::[0-9]*)?\Z")
 
 
-def problem(refusal: Refusal) -> JSONResponse:
-    """Make the answer that tells a refusal."""
-    return JSONResponse(
-        refusal.body(),
-        status_code=refusal.status,
-        media_type="application/problem+json",
-        headers={"Cache-Control": "no-store", **refusal.headers},
-    )
+class _Problem(JSONResponse):
+    """The answer that tells a refusal, sent at once; what still comes of a body is read behind it.
+
+    So nobody waits for a body that nobody wants, and a sender that is still sending does not lose the answer
+    with its connection.
+    """
+
+    def __init__(self, refusal: Refusal, body: Body | None) -> None:
+        super().__init__(
+            refusal.body(),
+            status_code=refusal.status,
+            media_type="application/problem+json",
+            headers={"Cache-Control": "no-store", **refusal.headers},
+        )
+        self._refused = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._refused is None:
+            await super().__call__(scope, receive, send)
+            return
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                await self._refused.discard()
+        await send({"type": "http.response.body", "body": b""})
+
+
+def problem(refusal: Refusal, body: Body | None = None) -> JSONResponse:
+    """Make the answer that tells a refusal; `body` is what may still be coming of the request."""
+    return _Problem(refusal, body)
 
 
 class RequestChecks:

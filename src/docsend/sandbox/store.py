@@ -137,7 +137,8 @@ class Store:
 
     def keep(self, place: Place, sha256: str, arrived: Path) -> None:
         """Make an arrived document part of its submission: the file first, durably, then its row."""
-        (file,) = self._made_durable([arrived])
+        file = arrived.stem
+        self._make_durable([arrived])
         with self.database.transaction() as connection:
             is_kept = self._enter(connection, place, sha256, file)
         if not is_kept:
@@ -158,9 +159,11 @@ class Store:
         The files become durable first. One transaction then opens the submission, or finds it open, takes the
         documents that it lacked, and makes the receipt. If it is refused, nothing is kept or changed.
         """
-        files = self._made_durable(arrived)
+        files = [part.stem for part in arrived]
         surplus = set(files)
+        is_judged = False
         try:
+            self._make_durable(arrived)
             with self.database.transaction() as connection:
                 known = self._declared(connection, place, declaration.canonical)
                 if known is None:
@@ -173,11 +176,13 @@ class Store:
                         if self._enter(connection, place, document.sha256, file)
                     }
                 receipt = self._received(connection, place, branch)
-        except Refusal:
-            self._remove(files)
+                is_judged = True
+        except Exception:
+            # In the commit itself nobody knows: a disk that fails in the sync behind it does not undo it.
+            # What is of no submission then, goes when it is old.
+            if not is_judged:
+                self._remove(files)
             raise
-        # After any other error nobody knows whether it was committed: a disk that fails in the sync behind a
-        # commit does not take it back. What is of no submission then, goes when it is old.
         self._remove(surplus)
         return receipt, is_new
 
@@ -202,15 +207,14 @@ class Store:
 
     # -- how ---------------------------------------------------------------------------------------------
 
-    def _made_durable(self, arrived: list[Path]) -> list[str]:
-        """Put arrived files on the disk for good, and return the names that they have from now on."""
+    def _make_durable(self, arrived: list[Path]) -> None:
+        """Put arrived files on the disk for good; their names lose their ending."""
         for part in arrived:
             with part.open("rb+") as file:  # Windows syncs only what may be written
                 os.fsync(file.fileno())
         for part in arrived:
             part.replace(part.with_suffix(""))
         disk.sync_folder(self._documents)
-        return [part.stem for part in arrived]
 
     def _enter(self, connection: sqlite3.Connection, place: Place, sha256: str, file: str) -> bool:
         """Write down that a file is a document that an open submission lacked; tell whether it did."""

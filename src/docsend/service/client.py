@@ -47,6 +47,7 @@ _TOO_MANY_REQUESTS = 429
 _WORTH_REPEATING = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
 _LOOKS_FOR_A_NAME = 2
 _TOO_SLOW = 408
+_NOT_PASSED_ON = frozenset({407, 413})
 # So often one exchange may break off, or arrive altered, before the submission goes staged.
 _LOST_WHOLE = 2
 _NOT_REPEATED = Message("nothing is lost: try again")
@@ -225,10 +226,13 @@ class ServiceClient:
         try:
             delivery = self._make(call, read, tries)
         except NotInOneExchange as refusal:
-            return Staged(refusal.fewer_than, may_be_received=tries.may_have_arrived)
+            return Staged(
+                refusal.fewer_than, may_be_received=tries.may_have_arrived, broke_off=refusal.broke_off
+            )
         except DocsendError as error:
             error.nothing_arrived = not tries.may_have_arrived
             raise
+        self.one_exchange.record_success()
         if not delivery.is_repeated:
             self._watcher.received(checked.documents)
         return delivery
@@ -374,10 +378,13 @@ class ServiceClient:
             response = self._http.exchange(request, call.sent)
         tries.may_have_arrived |= call.is_whole and response.may_have_arrived_before
         if call.whole and (refusal := one_exchange.refusal_of_form(response, call.whole)):
+            tries.may_have_arrived |= _may_hide_a_receipt(response)
             raise refusal
-        if 300 <= response.status < 400 and response.status != 304:
-            raise UnexpectedPage(failures.of_redirect(response.status))
-        if response.status not in _WORTH_REPEATING and (page := failures.of_page(response)):
+        page = failures.of_redirect(response.status) if _is_redirect(response) else None
+        if response.status not in _WORTH_REPEATING:
+            page = page or failures.of_page(response)
+        if page is not None:
+            tries.may_have_arrived |= call.is_whole and _may_hide_a_receipt(response)
             raise UnexpectedPage(page)
         return response
 
@@ -415,7 +422,7 @@ class _Tries:
         if self.altered >= _LOST_WHOLE:
             raise NotInOneExchange(0)
         if self.was_too_slow or self.broken_off >= _LOST_WHOLE:
-            raise NotInOneExchange
+            raise NotInOneExchange(broke_off=True)
 
     @property
     def left_s(self) -> float:
@@ -425,6 +432,20 @@ class _Tries:
     def has_looked_enough(self) -> bool:
         """Whether a name was looked up twice, and is not known."""
         return self._looks >= _LOOKS_FOR_A_NAME
+
+
+def _is_redirect(response: Response) -> bool:
+    return 300 <= response.status < 400 and response.status != 304
+
+
+def _may_hide_a_receipt(response: Response) -> bool:
+    """Tell whether the service may have received what a foreign answer was given to.
+
+    Somebody on the way may filter its answers, or have lost patience with it. What is refused by its size, or
+    for want of a password of the proxy, has not been passed on.
+    """
+    is_of_the_service = response.problem_code is not None
+    return response.has_arrived_whole and not is_of_the_service and response.status not in _NOT_PASSED_ON
 
 
 def _submission(key: str) -> str:

@@ -182,7 +182,7 @@ class HttpClient:
         if 200 <= response.status < 300 and not exchange.has_left_whole:
             # Only a refusal may come before its request has arrived.
             raise NoResponse(failures.broken_off(exchange.step), may_have_arrived=True)
-        return response
+        return response if exchange.has_left_whole else response._replace(has_arrived_whole=False)
 
     def _no_response(self, error: Exception, exchange: Exchange) -> Exception:
         """Name what went wrong; what reached a connection that was kept may be tried again at once."""

@@ -40,25 +40,30 @@ _NOT_IMPLEMENTED, _TOO_LARGE = 501, 413
 # Of whoever has not judged the request yet: a sign-in, a proxy's sign-in, too late, too early, too many.
 _NOT_JUDGED = frozenset({401, 407, 408, 425, 429})
 _MOST_REMEMBERED = 4096
+# So many submissions in a row may not get through whole, before all of this run go staged.
+_LOST_IN_A_ROW = 2
 
 
 class Staged(NamedTuple):
     """That a submission goes staged instead, and what follows for others.
 
     `fewer_than` is how many bytes of documents may still go in one exchange, 0 for none; None if nothing is
-    known of other submissions. `may_be_received` says that a try of it may have brought it to its receipt.
+    known of other submissions. `may_be_received` says that a try of it may have brought it to its receipt,
+    `broke_off` that its tries did not get through.
     """
 
     fewer_than: int | None = None
     may_be_received: bool = False
+    broke_off: bool = False
 
 
 class NotInOneExchange(Exception):
     """The form of one exchange was refused, or did not get through."""
 
-    def __init__(self, fewer_than: int | None = None) -> None:
+    def __init__(self, fewer_than: int | None = None, *, broke_off: bool = False) -> None:
         super().__init__()
         self.fewer_than = fewer_than
+        self.broke_off = broke_off
 
 
 class OneExchange:
@@ -72,6 +77,7 @@ class OneExchange:
         self._below = 0 if most_bytes is None else most_bytes + 1
         self._etag = etag
         self._file = file
+        self._lost = 0  # submissions in a row that did not get through
         self._lock = threading.Lock()
         if file is not None and self._below:
             self._below = min(self._below, self._remembered(file))
@@ -100,6 +106,9 @@ class OneExchange:
     def learn(self, staged: Staged) -> None:
         """Remember what was refused. Call it after the receipt has come staged: then it was of the form."""
         with self._lock:
+            self._lost = self._lost + 1 if staged.broke_off else 0
+            if self._lost >= _LOST_IN_A_ROW:  # something on the way cuts them: not for ever, perhaps
+                self._below = 0
             if staged.fewer_than is None or staged.fewer_than >= self._below:
                 return
             self._below = staged.fewer_than
@@ -107,6 +116,10 @@ class OneExchange:
                 kept = canonical({"catalog": self._etag, "fewer_than": self._below})
                 with contextlib.suppress(OSError):  # it costs the next run one request
                     disk.replace_file(self._file, kept)
+
+    def record_success(self) -> None:
+        """Note that a submission has got through."""
+        self._lost = 0
 
     def _remembered(self, file: Path) -> int:
         """Return below how many bytes it was not refused; a file that cannot be read says nothing."""

@@ -82,13 +82,15 @@ _LONGEST_DETAIL, _LONGEST_FIELD, _MOST_ERRORS = 300, 40, 20
 class Response(NamedTuple):
     """A response of HTTP: status, headers by their names in small letters, body.
 
-    `may_have_arrived_before` says that the request had gone before, over a connection that broke.
+    `may_have_arrived_before` says that the request had gone before, over a connection that broke;
+    `has_arrived_whole` that all of the request's body had left before the response came.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     may_have_arrived_before: bool = False
+    has_arrived_whole: bool = True
 
     def json(self) -> Members:
         return members.read(self.body)
