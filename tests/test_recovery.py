@@ -504,7 +504,7 @@ def test_a_ledger_that_cannot_be_opened_is_closed_again(run, tmp_path, home, mon
         with pytest.raises(LocalFailure) as failure:
             Ledger(file)
         assert _opened_files() == before
-        assert failure.value.message
+        assert str(failure.value)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them")
@@ -521,4 +521,4 @@ def test_a_sandbox_that_cannot_be_opened_is_closed_again(tmp_path, kind) -> None
     with pytest.raises(LocalFailure, match="cannot be used") as failure, server.beside(tmp_path):
         pass
     assert _opened_files() == before
-    assert failure.value.message
+    assert str(failure.value)
