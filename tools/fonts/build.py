@@ -9,10 +9,11 @@ points needs. The same sources and the same fontTools (requirements/dev.lock) gi
 import hashlib
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from fontTools import subset
-from fontTools.ttLib import TTFont
+from fontTools import subset  # type: ignore[import-untyped]  # it has no types
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # nor this
 
 _SOURCE = Path("/usr/share/fonts/truetype/dejavu")
 _LICENCE = Path("/usr/share/doc/fonts-dejavu-core/copyright")
@@ -29,7 +30,7 @@ _TEXT = (
     *range(0x20A0, 0x20C0),  # currencies
 )
 # Each font with the SHA-256 of its source.
-_FONTS = {
+_FONTS: dict[str, tuple[str, Sequence[int]]] = {
     "DejaVuSans": ("abdc775b21b1bc470d50c97e790d276f2054b7504e56e5bd3e64f48d68582322", _TEXT),
     "DejaVuSans-Bold": ("0d977336a6d5fba34eab8e3199eb218327161b5143749f802982c2bc34df0c96", _TEXT),
     # Keys and digests only: letters of one width can be compared by eye.
@@ -43,7 +44,7 @@ def made() -> dict[str, bytes]:
     return {**files, "LICENSE": _LICENCE.read_bytes()}
 
 
-def _font(name: str, digest: str, letters: tuple[int, ...] | range) -> bytes:
+def _font(name: str, digest: str, letters: Sequence[int]) -> bytes:
     source = (_SOURCE / f"{name}.ttf").read_bytes()
     if hashlib.sha256(source).hexdigest() != digest:
         raise SystemExit(f"{name}.ttf is not the one of DejaVu 2.37: {hashlib.sha256(source).hexdigest()}")

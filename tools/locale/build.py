@@ -8,7 +8,7 @@ To translate, edit src/docsend/locale/*/LC_MESSAGES/docsend.po, and run `make do
 import ast
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
@@ -85,7 +85,15 @@ class _Catalog(Catalog):
 
     @mime_headers.setter
     def mime_headers(self, headers: list[tuple[str, str]]) -> None:
-        Catalog.mime_headers.fset(self, headers)
+        Catalog.mime_headers.__set__(self, headers)
+
+    @property
+    def num_plurals(self) -> int:
+        return _PLURALS[str(self.locale)][0]
+
+    @property
+    def plural_expr(self) -> str:
+        return _PLURALS[str(self.locale)][1]
 
 
 def current(language: str) -> Catalog:
@@ -103,7 +111,6 @@ def current(language: str) -> Catalog:
         language_team="the authors of docsend",
         fuzzy=False,
     )
-    catalog._num_plurals, catalog._plural_expr = _PLURALS[language]  # noqa: SLF001 - Babel has no other way
     for text, files in sorted(collected().items(), key=lambda each: (min(each[1]), str(each[0]))):
         before = known.get(text[0] if isinstance(text, tuple) else text)
         said = before.string if before and before.id == text else ""
@@ -128,14 +135,17 @@ def faults(catalog: Catalog) -> Iterator[str]:
     for message in catalog:
         if not message.id:
             continue
-        english = message.id if isinstance(message.id, tuple) else (message.id,)
-        said = message.string if isinstance(message.string, tuple) else (message.string,)
+        english, said = _forms(message.id), _forms(message.string)
         if not all(said) or message.fuzzy:
             yield f"{catalog.locale}: not translated: {english[0]!r}"
         elif any(
             _values(text) != _values(english[-1]) and _values(text) != _values(english[0]) for text in said
         ):
             yield f"{catalog.locale}: other values than {english[-1]!r}: {said!r}"
+
+
+def _forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    return ("",) if not text else (text,) if isinstance(text, str) else tuple(text)
 
 
 def _values(text: str) -> list[tuple[str, str, str]]:

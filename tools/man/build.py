@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from docsend import __version__, manifest
+from docsend import __version__
 from docsend.cli.app import COMMANDS, tree
+from docsend.columns import COLUMNS
 from docsend.errors import EXIT_MEANINGS
 from docsend.fields import FIELDS
 
@@ -88,7 +89,7 @@ def _command_page(name: str, command: Any) -> str:  # noqa: ANN401
 
 def _format_page(name: str, about: str) -> str:
     described = {**{field.name: field.help for field in FIELDS}, **_OTHER_COLUMNS}
-    items = [f".It Li {column}\n{_text(described[column])}" for column in manifest.COLUMNS]
+    items = [f".It Li {column}\n{_text(described[column])}" for column in COLUMNS]
     columns = f"{_INDENT}\n" + "\n".join(items) + "\n.El"
     text = _written(name, "").replace("@COLUMNS@", columns)
     return "\n".join(
@@ -150,7 +151,8 @@ def _flag(name: str) -> str:
 
 def _epilogs(commands: list[Any]) -> str:
     """Give the examples and the exit codes of a page; of several commands, the codes of all of them."""
-    examples, codes = [], {}
+    examples: list[str] = []
+    codes: dict[int, str] = {}
     for command in commands:
         example, _, told = (command.epilog or "").partition("Exit codes:")
         examples += example.replace("\b", "").replace("Example:", "").strip().splitlines()
