@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -87,6 +88,8 @@ def times_table(base: str, timings: Timings) -> str:
 
 def circumstances(installed: Venvs, peers: Mapping[str, str], programs: Sequence[str], asked: str) -> str:
     """Tell the day, the machine and the versions, without a name or a path of this machine."""
+    if sys.platform == "win32":
+        raise SystemExit("the benchmarks measure by what POSIX has")
     versions = {**installed.with_sandbox.versions(), **installed.plain.versions()}
     day = datetime.now(UTC).date()
     machine = f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before"

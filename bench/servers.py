@@ -14,7 +14,6 @@ from pathlib import Path
 
 import trustme
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _NGINX = """
 daemon off;
 master_process off;
@@ -46,10 +45,10 @@ class Server:
     def cpu_s(self) -> float | None:
         """Give the CPU time of its process so far, in seconds; None where the system does not tell."""
         state = Path(f"/proc/{self.process}/stat")
-        if not state.exists():
+        if sys.platform == "win32" or not state.exists():
             return None
         user, system = state.read_text("ascii").rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / _TICKS_PER_S
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 class Load:
@@ -101,7 +100,7 @@ def stand_in(latency_ms: float = 0, tls_in: Path | None = None) -> Iterator[Serv
 def nginx(folder: Path) -> Iterator[Server | None]:
     """Run an nginx that puts uploads into a folder; None where it is not installed."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-    if program is None:
+    if sys.platform == "win32" or program is None:
         yield None
         return
     (folder / "documents").mkdir(parents=True)
