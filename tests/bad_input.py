@@ -64,7 +64,7 @@ def cut(whole: Callable[[], bytes], share: float = 0.6) -> Callable[[], bytes]:
 
 
 def fifo(folder: Path) -> list[Path]:
-    os.mkfifo(folder / "pipe.pdf")
+    samples.pipe(folder / "pipe.pdf")
     return [folder / "pipe.pdf"]
 
 
@@ -74,6 +74,8 @@ def folder_named(folder: Path) -> list[Path]:
 
 
 def unix_socket(folder: Path) -> list[Path]:
+    if sys.platform == "win32":
+        raise NotImplementedError
     with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(folder):
         server.bind("socket.pdf")
     return [folder / "socket.pdf"]
@@ -323,7 +325,7 @@ def _bound_by_permissions() -> Iterator[None]:
 
     It stays root, for docsend itself may lie below a folder that only root may enter. See capabilities(7).
     """
-    if os.geteuid() != 0:
+    if sys.platform == "win32" or os.geteuid() != 0:
         yield
         return
     libc = ctypes.CDLL(None, use_errno=True)

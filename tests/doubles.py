@@ -106,7 +106,7 @@ def relay(
         count = seen[asked.method, asked.path] = seen.get((asked.method, asked.path), 0) + 1
         if (instead := fate(asked, count, "before")) is not None:
             return instead
-        passed_on = {
+        passed_on: dict[str, str] = {
             name: asked.headers[name] for name in ("content-type", "authorization") if name in asked.headers
         }
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import sys
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -72,6 +74,13 @@ def write(folder: Path, name: str, content: bytes) -> Path:
     path = folder / name
     path.write_bytes(content)
     return path
+
+
+def pipe(path: Path) -> None:
+    """Make a named pipe."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    os.mkfifo(path)
 
 
 def _saved(image: Image.Image, format_name: str, **options: object) -> bytes:

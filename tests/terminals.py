@@ -11,6 +11,8 @@ import pexpect
 import pyte
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyte.screens import Char
 
 # Isolates (UAX 9) as blinking, which the program does not use: at isolates pyte would stop, and like this it
@@ -24,7 +26,17 @@ _NAMED = {
 
 
 class Screen(pyte.HistoryScreen):
-    """A screen that knows what is dim: pyte does not, so dim is struck through, which docsend never uses."""
+    """A screen that knows what is dim: pyte does not, so dim is struck through, which docsend never uses.
+
+    `answer` is told what a terminal says by itself: one that is asked where its cursor is has to answer.
+    """
+
+    def __init__(self, columns: int, lines: int, answer: Callable[[str], None]) -> None:
+        super().__init__(columns, lines)
+        self._answer = answer
+
+    def write_process_input(self, data: str) -> None:
+        self._answer(data)
 
     def select_graphic_rendition(self, *attrs: int, **more: bool) -> None:
         meant: list[int] = []
@@ -77,9 +89,7 @@ class Terminal:
         return terminal
 
     def _start(self, command: list[str], columns: int, lines: int, environment: dict[str, str]) -> None:
-        self.screen = Screen(columns, lines)
-        # A terminal that is asked where its cursor is has to answer.
-        self.screen.write_process_input = self.type  # type: ignore[method-assign]
+        self.screen = Screen(columns, lines, self.type)
         self._stream = pyte.Stream(self.screen)
         self.raw = ""
         self._child = pexpect.spawn(
@@ -115,7 +125,8 @@ class Terminal:
         while self._feed():
             pass
         self._child.close()
-        return int(self._child.exitstatus)
+        assert self._child.exitstatus is not None
+        return self._child.exitstatus
 
     @property
     def shown(self) -> str:

@@ -6,7 +6,7 @@ from keyring.backend import KeyringBackend
 
 
 class SleepingKeyring(KeyringBackend):
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def get_password(self, service: str, username: str) -> str | None:
         time.sleep(60)

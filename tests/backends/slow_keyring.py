@@ -6,7 +6,7 @@ from keyring.backend import KeyringBackend
 
 
 class SlowKeyring(KeyringBackend):
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self) -> None:
         time.sleep(1.1)

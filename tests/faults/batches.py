@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import random
-import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -81,7 +80,7 @@ def _killed(argv: tuple[object, ...], env: dict[str, str], seconds: float) -> bo
     ) as process:
         time.sleep(seconds)
         process.kill()
-        return process.wait() == -signal.SIGKILL
+        return process.wait() == lab.KILLED
 
 
 def _report_violations(report: Path, folder: Path, count: int) -> list[tuple[str, str]]:

@@ -55,7 +55,7 @@ from docsend.sandbox import declaration
 from docsend.sandbox.problems import Refusal
 from docsend.service import http, responses
 from docsend.service.failures import ContractViolation
-from docsend.submission import CheckedSubmission, Document, Submission, canonical
+from docsend.submission import CheckedSubmission, Document, Receipt, Submission, UnreadDocument, canonical
 from faults import lab
 
 if TYPE_CHECKING:
@@ -143,6 +143,8 @@ def _alarms() -> Iterator[None]:
     def on_clock(*_: object) -> None:
         raise _TooLong(f"{REAL_S:.0f} s")
 
+    if sys.platform == "win32":
+        raise NotImplementedError
     before = signal.signal(signal.SIGPROF, on_cpu), signal.signal(signal.SIGALRM, on_clock)
     try:
         yield
@@ -156,6 +158,8 @@ def _timed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    if sys.platform == "win32":
+        raise NotImplementedError
     signal.setitimer(signal.ITIMER_PROF, CPU_S)
     signal.setitimer(signal.ITIMER_REAL, REAL_S)
     try:
@@ -251,13 +255,13 @@ class _Inputs:
         yield from judged(through_the_door(given, _environment(self.home, **environment)), as_json=as_json)
 
 
-def _stated(*read: documents.Document | documents.UnreadDocument, **more: str) -> Submission:
+def _stated(*read: Document | UnreadDocument, **more: str) -> Submission:
     names = ("to", "subject", "category", "type")
     about = dict(zip(names, lab.ABOUT[1::2], strict=True))
     return Submission(**{**about, "id": lab.PERSON, **more}, documents=read)
 
 
-def _check(read: documents.Document | documents.UnreadDocument, rows: catalog.Catalog) -> Violations:
+def _check(read: Document | UnreadDocument, rows: catalog.Catalog) -> Violations:
     """Check a submission of one document: findings can be shown, and what passes is what it says."""
     found = rules.check(_stated(read), rows)
     if isinstance(found, rules.Faulty):
@@ -341,7 +345,7 @@ def _option(name: str) -> Callable[[random.Random], tuple[str, ...]]:
 
 _PERSONAL = ("--to", "personal", *lab.ABOUT[2:])
 # The identity that `send` adds stays, or is one too many: both have to be told without showing it.
-_OPTIONS = (
+_OPTIONS: tuple[Callable[[random.Random], tuple[str, ...]], ...] = (
     *map(_option, ("reference", "remark", "branch", "required", "employer-file", "employer-kind", "mobile")),
     *map(_option, ("email", "lang", "service")),
     lambda _: ("--booklet", lab.BOOKLET),
@@ -402,7 +406,9 @@ class _Paths(_Inputs):
         at = self.at = self.folder / "tree"
         (at / "folder.pdf" / "below").mkdir(parents=True)
         self.kinds = ["folder.pdf", "pipe.pdf", "socket.pdf", "sparse.pdf", "empty.pdf", "file.pdf"]
-        os.mkfifo(at / "pipe.pdf")
+        samples.pipe(at / "pipe.pdf")
+        if sys.platform == "win32":
+            raise NotImplementedError
         listener = self.opened.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX)))
         here = Path.cwd()
         os.chdir(at)  # the address of a socket has to be short
@@ -497,7 +503,7 @@ def _swaps(path: Path, content: bytes, rng: random.Random) -> dict[str, Callable
         "a dangling link": lambda: _replaced(path, lambda: path.symlink_to("nowhere")),
         "a link to itself": lambda: _replaced(path, lambda: path.symlink_to(path.name)),
         "a link to a device": lambda: _replaced(path, lambda: path.symlink_to("/dev/zero")),
-        "a pipe": lambda: _replaced(path, lambda: os.mkfifo(path)),
+        "a pipe": lambda: _replaced(path, lambda: samples.pipe(path)),
         "a folder": lambda: _replaced(path, path.mkdir),
         "gone": path.unlink,
         "grown": lambda: path.write_bytes(content + b"\n"),
@@ -948,7 +954,7 @@ class _Responses(_Inputs):
                 yield "wrong", f"{got.state} with the receipt {got.receipt is not None}"
             if got.receipt is not None:
                 yield from self._ours(got.receipt, whole=False)
-        elif isinstance(got, receipts.Receipt):
+        elif isinstance(got, Receipt):
             yield from self._ours(got, whole=True)
         elif isinstance(got, float) and not 0 <= got < math.inf:
             yield "other", f"a wait of {got} seconds"
@@ -963,7 +969,7 @@ class _Responses(_Inputs):
         if not 0 < seconds < math.inf:
             yield "other", f"a session of {seconds} seconds, which no JSON can tell"
 
-    def _ours(self, receipt: receipts.Receipt, *, whole: bool) -> Violations:
+    def _ours(self, receipt: Receipt, *, whole: bool) -> Violations:
         """A receipt must be of this key, and at declare and send of these documents."""
         if receipt.key != self.checked.key:
             yield "wrong", "the receipt of another key"
@@ -976,7 +982,7 @@ class _Responses(_Inputs):
         if json.loads(receipt.body)["number"] != receipt.number or receipts.read(receipt.body) != receipt:
             yield "wrong", "what the ledger keeps is read as another receipt"
 
-    def _shown(self, receipt: receipts.Receipt) -> Violations:
+    def _shown(self, receipt: Receipt) -> Violations:
         json.dumps(shapes.receipt(receipt))
         for text in (receipt.number, receipt.issuer, *receipt.branch_names.values()):
             yield from unsafe(streams.safe(text), "in a receipt")
@@ -999,8 +1005,8 @@ class _Responses(_Inputs):
             return
         if name == "withdraw" and isinstance(raw, dict) and "type" in raw:  # a problem with its receipt
             raw, schema = raw.get("receipt"), "Receipt"
-        for error in self.contract[schema].iter_errors(raw):
-            yield "wrong", f"it takes what openapi.yaml does not: {error.json_path} {error.message[:80]!a}"
+        for fault in self.contract[schema].iter_errors(raw):
+            yield "wrong", f"it takes what openapi.yaml does not: {fault.json_path} {fault.message[:80]!a}"
         for time in re.findall(rb'"(?:received_at|expires_at)": *("[^"]*")', body):
             if not _TIME.fullmatch(json.loads(time)):
                 yield "wrong", f"it takes a time that is none: {time!a}"

@@ -14,12 +14,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from faults import lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+_T = TypeVar("_T")
 
 # Calls with which a process changes a file or a folder, or is heard or hears over a socket.
 CALLS = (
@@ -179,7 +181,7 @@ def _resume(folder: Path, url: str, seed: int) -> Scene:
     """`receipts resume` of what was killed when the first of three documents was on its way."""
     scene = _send_three_staged(folder, url, seed)
     lab.run(scene.command, scene.env, under=Point("sendto", 3).strace())
-    resume = ["receipts", "resume", "--json"]
+    resume: list[object] = ["receipts", "resume", "--json"]
     return Scene(resume, scene.command, scene.env, scene.home, scene.expected)
 
 
@@ -375,7 +377,7 @@ def _some(
     return dict(random.Random(seed).sample(sorted(stages.items()), min(2, len(stages))))
 
 
-def _spread(todo: list[tuple], count: int, seed: int) -> list[tuple]:  # type: ignore[type-arg]
+def _spread(todo: list[_T], count: int, seed: int) -> list[_T]:
     """Choose `count` of them by chance, but the same ones for the same seed; all if there are no more."""
     if len(todo) <= count:
         return todo
@@ -391,7 +393,7 @@ def services(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> l
     tally = lab.Tally(name, seed)
     calls = tuple(ERRNOS_OF) if errnos else CALLS
     points: list[tuple[str, Callable[[Path, str, int], Scene], Point]] = []
-    stages = {
+    stages: dict[str, Callable[[Path, str, int], Scene]] = {
         "send one document": _send,
         "send three documents": _send_three,
         "send two large documents": _send_large,

@@ -33,6 +33,8 @@ CODE, PASSWORD = "1001", "fictional-pending"  # an account of sandbox/accounts.j
 # Nothing of these may ever be seen in an output, a log or a ledger.
 SECRETS = (PERSON, BOOKLET, PASSWORD)
 ABOUT = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
+# How a process ends that was killed: -signal.SIGKILL, which Windows does not know.
+KILLED = -9
 KINDS = ("lost", "twice", "wrong", "seen", "resent", "other")
 
 
@@ -149,6 +151,8 @@ def run(
 @contextlib.contextmanager
 def sandbox(folder: Path, *, under: Sequence[str] = (), port: int = 0) -> Iterator[Sandbox]:
     """A sandbox in a process of its own over this folder; it may be killed at any time."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     command = docsend("sandbox", "--data", folder, "--port", port, "--json")
     with subprocess.Popen(
         [*under, *command],

@@ -50,6 +50,7 @@ from faults import lab
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
     Fault = Callable[["Exchange"], Awaitable[None]]
 
@@ -165,7 +166,7 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
     "504": lambda: _http(504),
     "gzip bomb": lambda: _http(200, _BOMB, Content_Encoding="gzip", Content_Type="application/json"),
 }
-_BOMB = gzip.compress(bytes(50_000_000))
+_BOMB: bytes = gzip.compress(bytes(50_000_000))
 _WITHDRAWN = "409 withdrawn"  # final by contract, see above
 # By these something on the way refuses for good what cannot have been received; a client may end with 5.
 _PAGES = frozenset({"403", "413 HTML"})
@@ -449,7 +450,13 @@ async def _answered_early(exchange: Exchange) -> None:
         await exchange.say(await exchange.passed_on())
         return
     part = await exchange.part_of_body(min(_EARLY_BYTES, exchange.asked.length // 2))
-    opened = {"state": "open", "missing": [], "branch": "haifa", "expires_at": _LATER, "receipt": None}
+    opened: dict[str, object] = {
+        "state": "open",
+        "missing": [],
+        "branch": "haifa",
+        "expires_at": _LATER,
+        "receipt": None,
+    }
     if exchange.asked.call == "whole":
         exchange.proxy.seen_so_far.declared[_key(exchange.asked)] = _declaration_of(part)
     answers = {"put": lambda: _http(204), "declare": lambda: _json(201, opened)}
@@ -502,8 +509,9 @@ def _withdrawn_lie(_: Exchange) -> bytes:
 
 
 def _shaped(asked: Asked, receipt: dict[str, Any]) -> dict[str, Any]:
-    standing = {"state": "received", "missing": [], "branch": "haifa", "expires_at": None, "receipt": receipt}
-    return standing if asked.call == "declare" else receipt
+    if asked.call != "declare":
+        return receipt
+    return {"state": "received", "missing": [], "branch": "haifa", "expires_at": None, "receipt": receipt}
 
 
 def _declaration_of(whole: bytes) -> dict[str, Any]:
@@ -771,7 +779,11 @@ class Switch:
         self.url = f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
         context = multiprocessing.get_context("fork")
         self._orders, far_end = context.Pipe()
-        self._process = context.Process(target=self._serve, args=(listener, far_end), daemon=True)
+        if sys.platform == "win32":
+            raise NotImplementedError
+        self._process: BaseProcess = context.Process(
+            target=self._serve, args=(listener, far_end), daemon=True
+        )
         self._process.start()
 
     @staticmethod
@@ -813,6 +825,8 @@ def _proxied() -> Iterator[Switch]:
 
 def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> int:
     """Start docsend in a fork of this process, which has imported it; give its process id."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     sys.stdout.flush()
     sys.stderr.flush()
     if pid := os.fork():
@@ -861,6 +875,8 @@ def _main(argv: list[str]) -> int:
 @contextlib.contextmanager
 def _sandbox(folder: Path) -> Iterator[int]:
     """A sandbox over this folder, forked: an interpreter for each would cost more than its clients."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     folder.mkdir()
     reading, writing = os.pipe()
     with (folder / "stderr").open("wb") as err:
@@ -920,6 +936,8 @@ class _Running:
 
     def has_ended(self) -> bool:
         """Kill it if its time has come, and note how it ended if it has."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         pid, status, used = os.wait4(self.pid, os.WNOHANG)
         now = time.monotonic()
         if not pid and self.kill_at is not None and now > self.kill_at:
@@ -1215,7 +1233,7 @@ class World:
             may_be_killed = client.number in {who for who, _ in plan.kills}
             broken += _after_faults(tried, struck, may_be_killed=may_be_killed)
             broken += _after_clean_run(client.ran[len(tried)])
-        was_killed = any(ran.code == -signal.SIGKILL for tried in attempts for ran in tried)
+        was_killed = any(ran.code == lab.KILLED for tried in attempts for ran in tried)
         return broken, bool(struck) or was_killed or not plan.echoes
 
     def _foreign(self, plan: Schedule, folder: Path, port: int) -> Client | None:
@@ -1294,7 +1312,7 @@ def _after_faults(
     if _WANTS_SIGN_IN & struck:
         allowed.add(4)
     if may_be_killed:
-        allowed.add(-signal.SIGKILL)
+        allowed.add(lab.KILLED)
     for ran in tried:
         if ran.code not in allowed:
             yield "other", f"exit code {ran.code}: {_said(ran)}"

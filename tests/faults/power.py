@@ -26,7 +26,6 @@ import pickle
 import random
 import re
 import shutil
-import signal
 import sqlite3
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -966,7 +965,7 @@ class _Sender:
         command = [*argv, "--service", self._far_side.url, "--json"]
         env = lab.environment(self.home, **self._more)
         ran = lab.run(command, env, under=self._watch.under(log, *killed))
-        self._kills += ran.code == -signal.SIGKILL
+        self._kills += ran.code == lab.KILLED
         self._watch.read(log)
         log.unlink()
         return ran
@@ -1033,7 +1032,7 @@ def _ledger_recordings(world: Path, seed: int, far_side: lab.Sandbox) -> list[Re
     password.write_text("fictional-clear")
     password.chmod(0o600)
     account = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(password)}
-    signed = _Sender(world, "signed in, in one exchange", far_side, **account)
+    signed = _Sender(world, "signed in, in one exchange", far_side, is_staged=False, **account)
     signed.run(*_send_signed(files[14:16]))
     signed.run(*_send_signed(files[16:17]), killed=_kill_at("recvfrom", 2))
     signed.run(*_send_signed(files[16:17]))
