@@ -20,8 +20,9 @@ import unicodedata
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-import openpyxl
+import openpyxl  # type: ignore[import-untyped]  # it has no types
 import pytest
 import yaml
 
@@ -77,7 +78,7 @@ def read_report(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"), newline="")))
 
 
-def lines(outcome) -> list[dict]:
+def lines(outcome) -> list[dict[str, Any]]:
     return [json.loads(line) for line in outcome.out.splitlines()]
 
 
@@ -112,7 +113,7 @@ def test_json_lines_and_excel_say_the_same_as_csv(run, sandbox, tmp_path) -> Non
     for row in [HEAD, *rows]:
         book.active.append([int(cell) if cell == SHORT else cell for cell in row])
     book.save(tmp_path / "batch.xlsx")
-    objects = [dict(zip(HEAD, row, strict=True)) for row in rows]
+    objects: list[dict[str, object]] = [dict(zip(HEAD, row, strict=True)) for row in rows]
     objects[1]["documents"] = [objects[1]["documents"]]
     text = "".join(json.dumps(each) + "\n" for each in objects)
     files = (
@@ -177,7 +178,7 @@ def test_a_report_in_a_workbook_whose_last_cells_are_empty_is_still_a_manifest(r
 def test_a_manifest_may_be_a_pipe(tmp_path, how) -> None:
     file = save(tmp_path, [[*row[:-1], str(tmp_path / row[-1])] for row in table(tmp_path, 2)])
     pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
+    samples.pipe(pipe)
     name = {"/dev/stdin": "/dev/stdin < {file}", "a pipe that is written later": "{pipe}"}.get(how, how)
     script = (
         "(sleep 1; [ -n '{late}' ] && cat {file} > {pipe}) &\n"
@@ -196,7 +197,7 @@ def test_a_manifest_without_an_end_is_told(spawn, device) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [os.mkfifo, lambda file: file.symlink_to("/dev/full")], ids=["pipe", "device"]
+    "make", [samples.pipe, lambda file: file.symlink_to("/dev/full")], ids=["pipe", "device"]
 )
 def test_a_report_that_is_no_file_is_refused_and_never_waited_for(spawn, sandbox, tmp_path, make) -> None:
     file, report = save(tmp_path, table(tmp_path, 1)), tmp_path / "report.csv"
@@ -715,7 +716,7 @@ def test_a_ledger_that_somebody_holds_is_waited_for_once_and_not_by_each_row(
     file, held, once = save(tmp_path, table(tmp_path, 40)), [], threading.Lock()
     real = Ledger.sending
 
-    def hold(*args: object, **options: bool) -> str:
+    def hold(*args: Any, **options: Any) -> str:
         since = real(*args, **options)
         if once.acquire(blocking=False):
             held.append(sqlite3.connect(home / "docsend" / "ledger.sqlite3", check_same_thread=False))
@@ -863,14 +864,15 @@ def test_options_for_all_rows_say_nothing_of_whom_when_they_are_printed() -> Non
 
 
 def test_a_bunch_of_rows_that_ended_is_drawn_to_the_last(monkeypatch) -> None:
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    drawn = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", drawn)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     with progress.rows(watchers.SENT, 24, Translator("en")) as rows:
         for done in range(1, 9):
             rows.count(done)
         time.sleep(0.3)  # it is drawn ten times a second
-        shown = sys.stderr.getvalue()
+        shown = drawn.getvalue()
     assert "8/24 rows" in shown, shown
 
 
@@ -883,7 +885,7 @@ def test_after_a_signal_no_row_is_looked_at_any_more_though_none_can_be_sent(
     file, report = save(tmp_path, rows), tmp_path / "r.csv"
     real = documents.read_all
 
-    def and_then_gone(*args: object, **options: object) -> object:
+    def and_then_gone(*args: Any, **options: Any) -> object:
         if options["hold_up_to"] and (tmp_path / "payslip-0.pdf").exists():  # the second pass begins
             (tmp_path / "payslip-0.pdf").unlink()
             os.kill(os.getpid(), signal.SIGINT)
@@ -965,6 +967,8 @@ def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
 
 @pytest.mark.needs("parallel", "pgrep")
 def test_shares_under_gnu_parallel_killed_and_overlapping_send_each_row_once(sandbox, tmp_path, run) -> None:
+    if sys.platform == "win32":
+        pytest.skip("signals of POSIX")
     file = save(tmp_path, table(tmp_path, 100))
     bin_ = tmp_path / "bin"
     bin_.mkdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -220,8 +219,8 @@ def test_the_service_s_catalog_replaces_the_bundled_one_limits_included(
     smaller["destinations"][0]["max_document_bytes"] = 2 * 2**20
     url, requests = another_catalog(json.dumps(smaller).encode())
     big = samples.write(tmp_path, "big.pdf", samples.pdf(size=3 * 2**20))
-    arguments = ("send", big, "--to", "benefits", "--subject", "unemployment", "--category", "employer")
-    arguments += ("--type", "payslips", "--id", "000000018", "-n", "--json", "--service", url)
+    about = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
+    arguments = ("send", big, *about, "--id", "000000018", "-n", "--json", "--service", url)
     assert run(*arguments).code == 0
     updated = run("catalog", "--update", "--service", url)
     assert (updated.code, "2027-01-01 is in force" in updated.err) == (0, True)
@@ -285,7 +284,7 @@ def test_a_service_s_etag_that_no_header_may_have_is_not_the_contract(run, etag)
 
 def _as_pipe(file: Path) -> None:
     file.unlink()
-    os.mkfifo(file)
+    samples.pipe(file)
 
 
 def _as_folder(file: Path) -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_a_page_refuses_nothing_that_may_have_been_received(
     run, sandbox, payslip, monkeypatch, when, way
 ) -> None:
     """The receipt was lost on its way; a firewall that forbids the next try must not make it a refusal."""
-    is_forbidden = []
+    is_forbidden: list[bool] = []
 
     def fate(asked, _count, now):
         if is_forbidden:
@@ -160,7 +161,7 @@ def test_a_name_that_nobody_knows_is_looked_up_twice(run, payslip, monkeypatch) 
     looked: list[str] = []
     resolve = socket.getaddrinfo
 
-    def nobody(host: str, *rest: object, **more: object) -> object:
+    def nobody(host: str, *rest: Any, **more: Any) -> object:
         if host != "documents.example":
             return resolve(host, *rest, **more)
         looked.append(host)

@@ -120,7 +120,7 @@ def test_whatever_is_broken_a_tab_says_nothing(home, capsys) -> None:
 
 
 def test_the_description_of_the_command_line_is_current() -> None:
-    command = [sys.executable, ROOT / "tools" / "cli" / "build.py", "--check"]
+    command: list[str | Path] = [sys.executable, ROOT / "tools" / "cli" / "build.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -9,6 +9,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -23,7 +24,7 @@ PARTS = ["version", "configuration", "data", "catalog", "ledger", "keyring", "te
 FAR = ["service", "network", "clock"]
 
 
-def findings(outcome) -> dict[str, dict]:
+def findings(outcome) -> dict[str, dict[str, Any]]:
     return {each["part"]: each for each in outcome.json["findings"]}
 
 
@@ -140,7 +141,7 @@ def test_no_secret_and_no_identity_is_told(run, spawn, sandbox, payslip, home, m
             ], told
 
 
-BROKEN = {
+BROKEN: dict[str, str | bytes] = {
     "no TOML": "nonsense",
     "a table twice": "[senders.cohen-123456782]\n[senders.cohen-123456782]\n",
     "a key that nobody knows": "defualt_service = 'sandbox'",

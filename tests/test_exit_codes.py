@@ -57,7 +57,7 @@ def test_1_a_bug_is_told_without_anybody_s_data(run, payslip, monkeypatch) -> No
 def test_a_bug_s_trace_has_places_and_no_texts(run, payslip, monkeypatch) -> None:
     def broken(*_: object) -> None:
         try:
-            _ = {}[PERSON]
+            _ = dict[str, tuple[()]]()[PERSON]
         except KeyError as error:
             raise ZeroDivisionError(PERSON) from error
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pikepdf
 import pytest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PDF = samples.pdf(1)
 
 
-def repacked(**options: object) -> bytes:
+def repacked(**options: Any) -> bytes:
     with pikepdf.open(io.BytesIO(PDF)) as document:
         buffer = io.BytesIO()
         document.save(buffer, **options)
@@ -128,9 +128,8 @@ def test_a_file_cut_short_anywhere_does_not(name) -> None:
 @pytest.mark.parametrize("revision", [2, 3, 4, 6])
 @pytest.mark.parametrize("linearize", [False, True])
 def test_a_pdf_with_a_password_is_recognised_however_it_is_encrypted(streams, revision, linearize) -> None:
-    keys = {"user": "fictional", "owner": "fictional"}
-    legacy = {"aes": False, "metadata": False} if revision < 4 else {}
-    encryption = pikepdf.Encryption(R=revision, **keys, **legacy)
+    is_new = revision >= 4
+    encryption = pikepdf.Encryption("fictional", "fictional", R=revision, aes=is_new, metadata=is_new)
     content = repacked(encryption=encryption, object_stream_mode=streams, linearize=linearize)
     assert formats.defect_of(content, "pdf") == "encrypted"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def _prompts(monkeypatch) -> None:
 
 @pytest.fixture
 def guided(sandbox):
-    def start(*argv: object, **options: object) -> Terminal:
+    def start(*argv: object, **options: Any) -> Terminal:
         return Terminal("send", *argv, "--service", sandbox.url, **options)
 
     return start

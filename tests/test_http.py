@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -47,7 +47,7 @@ def authority() -> trustme.CA:
 def exchange(request: pytest.FixtureRequest) -> Callable[..., object]:
     """Give what makes an exchange, and raises or returns what came of it."""
 
-    def exchange_(client: HttpClient, asked: Request = LOOK, **more: object) -> object:
+    def exchange_(client: HttpClient, asked: Request = LOOK, **more: Any) -> object:
         if request.param == "the main thread":
             return client.exchange(asked, **more)
         ended: list[object] = []
@@ -537,7 +537,7 @@ def test_closing_ends_exchanges_that_are_on_their_way_and_begins_none() -> None:
 def test_an_exchange_that_is_still_connecting_when_the_client_closes_asks_for_nothing(monkeypatch) -> None:
     real, heard = socket.create_connection, []
 
-    def slow(*args: object, **more: object) -> socket.socket:
+    def slow(*args: Any, **more: Any) -> socket.socket:
         time.sleep(0.5)
         return real(*args, **more)
 

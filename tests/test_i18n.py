@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import pickle
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +36,7 @@ HEBREW = re.compile("[\u05d0-\u05ea]")
 
 
 def test_every_text_has_its_translation_and_the_catalogs_are_current() -> None:
-    command = [sys.executable, ROOT / "tools" / "locale" / "build.py", "--check"]
+    command: list[str | Path] = [sys.executable, ROOT / "tools" / "locale" / "build.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -42,8 +44,7 @@ def test_every_text_has_its_translation_and_the_catalogs_are_current() -> None:
 def test_the_check_of_translations_sees_one_that_is_missing_or_has_lost_a_value() -> None:
     sys.path.insert(0, str(ROOT / "tools" / "locale"))
     try:
-        import build  # noqa: PLC0415 - a script, and not on the path of tests
-
+        build = importlib.import_module("build")
         whole = build.read("fr")
         for spoiled in ("", "il n'y a pas ce fichier", "il n'y a pas de fichier {nom}"):
             whole.get("there is no file {name}").string = spoiled
@@ -59,7 +60,7 @@ def untranslatable(monkeypatch) -> list[str]:
     found: list[str] = []
     show = Translator.render
 
-    def noting(self, text, **options: object):
+    def noting(self, text, **options: Any):
         if not isinstance(text, Message | LocalizedName) and re.search(
             r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", text
         ):
@@ -73,8 +74,8 @@ def untranslatable(monkeypatch) -> list[str]:
 def test_whatever_bad_input_and_bad_manifests_get_can_be_translated(untranslatable) -> None:
     for case in bad_input.CASES:
         bad_input.observe(case)
-    for case in bad_manifests.CASES:
-        bad_manifests.observe(case)
+    for manifest in bad_manifests.CASES:
+        bad_manifests.observe(manifest)
     assert [text for text in untranslatable if "docsend required upload" not in text] == []
 
 

@@ -425,7 +425,7 @@ def test_an_unknown_code_costs_the_work_of_a_wrong_password(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scrypt, compare = hashlib.scrypt, hmac.compare_digest
-    work: list[tuple[object, ...]] = []
+    work: list[tuple[Any, ...]] = []
 
     def counted_scrypt(password: bytes, *, salt: bytes, **cost: int) -> bytes:
         work.append(("scrypt", len(password), len(salt), *sorted(cost.items())))
@@ -441,7 +441,7 @@ def test_an_unknown_code_costs_the_work_of_a_wrong_password(
     costs = []
     for code in (CLEAR, "4999", ""):
         work.clear()
-        assert refusal(lambda code=code: accounts.sign_in(code, "a guess")).code == "sign-in-refused"
+        assert refusal(functools.partial(accounts.sign_in, code, "a guess")).code == "sign-in-refused"
         costs.append(list(work))
     assert costs[0] == costs[1] == costs[2]
     assert [each[0] for each in costs[0]] == ["scrypt", "compare"]

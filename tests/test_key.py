@@ -9,6 +9,7 @@ import json
 import pickle
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,10 @@ from conftest import ABOUT, PERSON
 from docsend import catalog, documents, rules
 from docsend.submission import CheckedSubmission, Submission, canonical, key_of
 
-DECLARATION = {
+if TYPE_CHECKING:
+    from docsend.submission import Json
+
+DECLARATION: dict[str, Json] = {
     "to": "benefits",
     "identity": {"id_number": PERSON},
     "subject": "unemployment",
@@ -76,7 +80,7 @@ def test_other_tools_make_the_same_key(changes, key) -> None:
 
 def test_canonical_json_is_that_of_rfc_8785() -> None:
     # From RFC 8785, 3.2.2 and 3.2.3, within what declarations use: texts, whole numbers, null.
-    value = {"string": '€$\u000f\nA\'B"\\\\"/', "literals": [None, True, False], "one": 1}
+    value: Json = {"string": '€$\u000f\nA\'B"\\\\"/', "literals": [None, True, False], "one": 1}
     expected = '{"literals":[null,true,false],"one":1,"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
     assert canonical(value).decode() == expected
 
@@ -89,7 +93,7 @@ PEOPLE = st.sampled_from([PERSON, "000000026"])
 def checked(tmp_path, **changes: str) -> CheckedSubmission:
     file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
     about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
-    stated = Submission(**{**about, "id": PERSON, **changes})
+    stated = Submission(**{**about, "id": PERSON, **changes}, documents=())
     found = rules.check(stated.with_documents(documents.read_all([file], at_most=10**7)), catalog.load())
     assert isinstance(found, CheckedSubmission), found
     return found
@@ -164,9 +168,10 @@ def test_submissions_are_values_that_nobody_changes(tmp_path) -> None:
     one, other = checked(tmp_path), checked(tmp_path)
     assert one == other
     assert one != one.with_occurrence(2)
-    assert one != tuple(vars(one).values())
+    values: object = tuple(vars(one).values())
+    assert one != values
     for submission in (one, Submission(to="benefits")):
         with pytest.raises(dataclasses.FrozenInstanceError):
-            submission.to = "personal"
+            submission.to = "personal"  # type: ignore[misc]  # which is to fail
     copy = pickle.loads(pickle.dumps(one))  # noqa: S301 - written just here
     assert (copy, copy.key) == (one, one.key)

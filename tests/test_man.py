@@ -15,7 +15,7 @@ PAGES = sorted((ROOT / "man").rglob("*.[15]"))
 
 
 def test_the_pages_are_what_the_program_and_the_written_parts_make() -> None:
-    command = [sys.executable, ROOT / "tools" / "man" / "build.py", "--check"]
+    command: list[str | Path] = [sys.executable, ROOT / "tools" / "man" / "build.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -74,6 +74,8 @@ def checked(file: Path, *options: str, cores: int | None = None) -> tuple[int, s
 @needs_crew
 @pytest.mark.parametrize("options", [(), ("--lang", "he"), ("--json",), ("--shard", "2/3")])
 def test_several_processes_find_what_one_finds(tmp_path, options) -> None:
+    if sys.platform != "linux":
+        raise NotImplementedError
     file = manifest(tmp_path)
     code, out, said = checked(file, *options)
     assert said.count("a helper begins") == min(8, len(os.sched_getaffinity(0))) - 1
@@ -146,6 +148,8 @@ def worked(fate: str, pieces: int = 40) -> subprocess.Popen[str]:
 
 def are_gone(group: int) -> bool:
     """Wait until no process of a group is left."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     until = time.monotonic() + 10
     while time.monotonic() < until:
         try:
@@ -184,13 +188,13 @@ def test_every_piece_is_done_once_and_in_order_whatever_becomes_of_helpers(fate)
 
 @needs_crew
 @pytest.mark.parametrize("fate", ["lives", "is one of three"])
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_no_helper_outlives_the_one_who_called_it(sign, fate) -> None:
     process = worked(fate, 100_000)
     assert process.stdout is not None
     while process.stdout.readline().split()[1] == str(process.pid):
         pass  # until a helper's result is there
-    process.send_signal(sign)
+    process.send_signal(signal.Signals[sign])
     process.communicate(timeout=30)
     assert process.returncode != 0
     assert are_gone(process.pid)
@@ -205,6 +209,8 @@ def with_a_helper_that_hangs() -> subprocess.Popen[str]:
 
 @needs_crew
 def test_ctrl_c_does_not_wait_for_a_helper_that_hangs() -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
     process = with_a_helper_that_hangs()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     process.communicate(timeout=10)
@@ -222,6 +228,8 @@ def test_an_interruption_while_helpers_begin_leaves_none() -> None:
 
 @needs_crew
 def test_nobody_waits_for_a_helper_of_one_that_was_killed() -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
     process = with_a_helper_that_hangs()
     process.kill()
     process.communicate(timeout=5)  # to the end of what it writes

@@ -58,6 +58,8 @@ def test_only_what_is_missing_is_asked_for(login) -> None:
 
 @pytest.mark.parametrize("at", ["code: ", "password: "])
 def test_ctrl_c_leaves_the_terminal_sane_and_exits_130(login, at) -> None:
+    if sys.platform == "win32":
+        pytest.skip("a terminal of POSIX")
     child = login()
     child.setecho(True)
     before = termios.tcgetattr(child.child_fd)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pikepdf
 import pytest
@@ -24,6 +24,9 @@ from docsend.ledger import Entry, Ledger
 from docsend.sandbox.store import ISSUER
 from docsend.streams import safe
 from docsend.submission import Receipt, ReceivedDocument
+
+if TYPE_CHECKING:
+    from docsend.i18n import Language
 
 SEND = (*ABOUT, *WHO)
 HEBREW = "תלוש שכר 11-2026 (עותק).pdf"
@@ -39,7 +42,8 @@ def key(run, shared_sandbox, payslip, tmp_path, monkeypatch) -> str:
     folder = tmp_path / "office"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    return sent.json["key"]
+    key_: str = sent.json["key"]
+    return key_
 
 
 class Word(NamedTuple):
@@ -114,7 +118,7 @@ def document(number: int, name: str) -> ReceivedDocument:
     return ReceivedDocument(name, 10_000_000 + number, hashlib.sha256(bytes([number])).hexdigest())
 
 
-def pdf_of(page_: proof.Proof, folder: Path, language: str = "en") -> Path:
+def pdf_of(page_: proof.Proof, folder: Path, language: Language = "en") -> Path:
     return samples.write(folder, f"{language}.pdf", proof_pdf.write(page_, Translator(language), safe))
 
 

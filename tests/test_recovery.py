@@ -6,7 +6,6 @@ import contextlib
 import functools
 import gc
 import json
-import os
 import resource
 import signal
 import sqlite3
@@ -247,6 +246,8 @@ def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandb
 def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
     spawn, sandbox, tmp_path, home
 ) -> None:
+    if sys.platform == "win32":
+        pytest.skip("signals of POSIX")
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(3)]
     holding = tmp_path / "holding"
 
@@ -365,6 +366,8 @@ def test_without_a_ledger_nothing_is_sent(run, sandbox, payslip, home) -> None:
 def test_a_full_disk_stops_before_anything_is_sent(spawn, sandbox, payslip) -> None:
     # RLIMIT_FSIZE makes every file beyond 4 KiB fail, as a full disk does.
     def small_disk() -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
@@ -479,7 +482,7 @@ _LEDGERS_THAT_CANNOT_BE_OPENED = {
     "a torn header": functools.partial(_torn, first=0, last=64),
     "a torn page": functools.partial(_torn, first=100, last=None),
     "a folder": Path.mkdir,
-    "a pipe": os.mkfifo,
+    "a pipe": samples.pipe,
     "a device that is full": lambda file: file.symlink_to("/dev/full"),
     "a link that leads to itself": lambda file: file.symlink_to(file),
     "tables of its own": _with_tables_of_its_own,

@@ -328,7 +328,8 @@ WRONG = {
 
 def mended() -> list[dict[str, str]]:
     """The headers with one fault less each time."""
-    steps = itertools.accumulate((mend for *_, mend in ORDER), lambda one, two: one | two, initial={})
+    nothing: dict[str, str] = {}
+    steps = itertools.accumulate((mend for *_, mend in ORDER), lambda one, two: one | two, initial=nothing)
     return [WRONG | step for step in steps]
 
 

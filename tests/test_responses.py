@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import operator
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,14 @@ from docsend.service.responses import Response
 from docsend.submission import Submission, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from docsend.submission import CheckedSubmission
 
 CATALOG = load(BUNDLED)
 OPENAPI = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
 # What another type or another form may be; each is tried in the place of each member.
-OTHERS = (
+OTHERS: tuple[object, ...] = (
     None,
     True,
     -1,
@@ -89,7 +90,13 @@ def receipt_of(checked: CheckedSubmission) -> dict[str, Any]:
 def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Callable[[Response], object]]]:
     """Give, for each call, its status, a good body and what reads it."""
     receipt = receipt_of(checked)
-    received = {"state": "received", "missing": [], "branch": "haifa", "expires_at": None, "receipt": receipt}
+    received: dict[str, Any] = {
+        "state": "received",
+        "missing": [],
+        "branch": "haifa",
+        "expires_at": None,
+        "receipt": receipt,
+    }
     required = {
         "id": "R-1",
         "subject": "unemployment",
@@ -108,7 +115,13 @@ def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Call
         "errors": [{"pointer": "/type", "code": "unknown-type", "detail": "d"}],
     }
     missing = [checked.documents[0].sha256]
-    withdrawn = {"state": "withdrawn", "missing": [], "branch": None, "expires_at": None, "receipt": None}
+    withdrawn: dict[str, Any] = {
+        "state": "withdrawn",
+        "missing": [],
+        "branch": None,
+        "expires_at": None,
+        "receipt": None,
+    }
 
     def declare(response: Response) -> object:
         return responses.read_declare(response, checked)
@@ -143,12 +156,12 @@ def changes(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
     for place in places:
         here = (*path, place)
         if isinstance(inner, dict):
-            yield f"{here} left out", _changed(body, path, lambda at, place=place: at.pop(place))
+            yield f"{here} left out", _changed(body, path, operator.methodcaller("pop", place))
         for other in (*OTHERS, *TIMES):
             if other != inner[place] or type(other) is not type(inner[place]):
                 yield (
                     f"{here} is {other!r:.40}",
-                    _changed(body, path, lambda at, place=place, other=other: at.__setitem__(place, other)),
+                    _changed(body, path, operator.methodcaller("__setitem__", place, other)),
                 )
         yield from changes(body, here)
 
@@ -165,7 +178,7 @@ def _changed(body: Any, path: tuple[Any, ...], change: Callable[[Any], object]) 
 # Members that are for people, or that mean the same when they are wrong or not there.
 FREE = {"title", "detail", "pointer", "url"}
 # What may be as it likes: a text with more than one right form.
-MAY_BE = {
+MAY_BE: dict[str, Collection[object]] = {
     **{name: {*TIMES} for name in ("number", "code", "name", "en", "fr", "he", "id")},
     **{name: {*TIMES} for name in ("subject", "category", "type")},
     "issuer": {*TIMES, "x" * 5000},

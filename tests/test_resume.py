@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 
@@ -28,16 +29,18 @@ from terminals import Terminal
 SEND = (*ABOUT, *WHO)
 
 
-def at(call: str, moment: str):
-    """A fate: the service is busy for ever at one call, before it acts or after."""
+@dataclass
+class Busy:
+    """A fate: while it is on, the service is busy at one call, before it acts or after."""
 
-    def fate(asked, _count, now):
+    call: str
+    moment: str
+    on: bool = True
+
+    def __call__(self, asked: doubles.Asked, _count: int, now: str) -> doubles.Reply | None:
         kind = "put" if "/documents/" in asked.path else "send" if asked.path.endswith("/send") else "declare"
         busy = doubles.Reply(503, headers={"Retry-After": "999"})
-        return busy if (kind, now) == (call, moment) and fate.on else None
-
-    fate.on = True
-    return fate
+        return busy if (kind, now) == (self.call, self.moment) and self.on else None
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -45,7 +48,7 @@ def at(call: str, moment: str):
 def test_what_was_declared_is_finished_without_saying_anything_again(
     run, sandbox, payslip, call, moment
 ) -> None:
-    fate = at(call, moment)
+    fate = Busy(call, moment)
     with doubles.relay(sandbox.url, fate) as (url, asked):
         goes_staged(url)
         begun = run("send", payslip, *SEND, "--service", url, "--json")
@@ -68,7 +71,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
     run, sandbox, tmp_path, moment
 ) -> None:
     file = samples.write(tmp_path, "pay slip's.pdf", samples.pdf(3))
-    fate = at("declare", moment)
+    fate = Busy("declare", moment)
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
         assert run("send", file, *SEND, "--service", url, "--reference", "client 7").code == 6
@@ -89,7 +92,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
 
 
 def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip) -> None:
-    fate = at("put", "before")
+    fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
@@ -103,7 +106,7 @@ def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip
 
 
 def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip, home, monkeypatch) -> None:
-    fate = at("put", "before")
+    fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
@@ -119,7 +122,7 @@ def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip
 
 
 def test_only_one_service_or_some_keys_are_resumed_if_asked(run, sandbox, tmp_path) -> None:
-    fate = at("put", "before")
+    fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _), doubles.relay(sandbox.url, fate) as (other, _):
         goes_staged(url)
         goes_staged(other)
@@ -145,7 +148,7 @@ def test_a_personal_submission_is_resumed_under_its_account(
     password.chmod(0o600)
     monkeypatch.setenv("DOCSEND_CODE", "1002")
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
-    fate = at("put", "before")
+    fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
         assert run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url).code == 6
@@ -278,8 +281,8 @@ def test_a_dead_service_is_not_asked_for_every_unfinished_submission(
 
 
 def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) -> None:
-    busy = at("put", "before")
-    reached, keys = threading.Event(), []
+    busy = Busy("put", "before")
+    reached, keys = threading.Event(), list[str]()
 
     def fate(asked, count, now):
         if not busy.on and len(keys) == 3 and keys[1] in asked.path and now == "before":
@@ -306,21 +309,22 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
 
 def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tmp_path) -> None:
     """Two of five have arrived before; what is sent now are the third, the fourth and the fifth of five."""
+    is_on, puts = True, 0
     files = [samples.write(tmp_path, f"part-{n}.pdf", samples.pdf(n)) for n in range(1, 6)]
 
     def fate(asked, _count, now):
-        if fate.on and "/documents/" in asked.path and now == "before":
-            fate.puts += 1
-            return doubles.Reply(503) if fate.puts > 2 else None
+        nonlocal puts
+        if is_on and "/documents/" in asked.path and now == "before":
+            puts += 1
+            return doubles.Reply(503) if puts > 2 else None
         return None
 
-    fate.on, fate.puts = True, 0
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
         begun = run("send", *files, *SEND, "--service", url)
         assert begun.code == 6
         assert "sent part-2.pdf, " in begun.err
-        fate.on = False
+        is_on = False
         resumed = run("receipts", "resume")
     assert resumed.code == 0
     told = [line.rpartition("(")[2] for line in resumed.err.splitlines() if line.startswith("sent ")]
@@ -328,7 +332,7 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
 
 
 def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbox, payslip) -> None:
-    busy, reached = at("put", "before"), threading.Event()
+    busy, reached = Busy("put", "before"), threading.Event()
 
     def fate(asked, count, now):
         if not busy.on:
@@ -351,7 +355,7 @@ def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbo
 
 
 def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:
-    fate = at("put", "before")
+    fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
         run("send", payslip, *SEND, "--service", url)

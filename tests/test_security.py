@@ -20,7 +20,7 @@ import trustme
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO, RunningSandbox, goes_staged
+from conftest import ABOUT, PERSON, WHO, Outcome, RunningSandbox, goes_staged
 from docsend import catalog
 from docsend.sandbox import server
 from test_key import DECLARATION
@@ -63,7 +63,9 @@ def test_every_item_of_the_page_has_its_proof_or_says_why_not() -> None:
 # -- the way to the service --------------------------------------------------------------------------------
 
 
-def _ask_for_required(run, answer, monkeypatch, tmp_path, token: str = "t") -> tuple[object, list]:
+def _ask_for_required(
+    run, answer, monkeypatch, tmp_path, token: str = "t"
+) -> tuple[Outcome, list[doubles.Asked]]:
     """Ask a service for the required documents, signed in with a token that it gave."""
     file = tmp_path / "password"
     file.write_text("fictional\n")
@@ -267,8 +269,8 @@ def test_what_is_kept_is_for_its_owner_alone_whatever_the_umask(
         assert done.code == 0, done.err
     key = json.loads(spawn("receipts", "--json", **loose).out)["receipts"][0]["key"]
     for form in ("pdf", "text", "json"):
-        command = ("receipts", "export", key, "--format", form, "--output", made / f"proof.{form}")
-        assert spawn(*command, **loose).code == 0
+        export = ("receipts", "export", key, "--format", form, "--output", made / f"proof.{form}")
+        assert spawn(*export, **loose).code == 0
     top = home / "docsend"
     found = {path: stat.S_IMODE(path.stat().st_mode) for path in (top, *top.rglob("*"), *made.iterdir())}
     names = {path.parent.name if path.parent.name == "documents" else path.name for path in found}

@@ -25,7 +25,7 @@ LETTER = ("--to", "employer-collection", "--category", "correspondence", "--type
 
 
 @pytest.fixture
-def config(home) -> Path:
+def config(home: Path) -> Path:
     return home / "docsend" / "config.toml"
 
 

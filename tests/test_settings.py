@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+import samples
 from conftest import ABOUT, WHO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SEND = (*ABOUT, *WHO)
 
@@ -202,12 +206,14 @@ def test_without_a_command_the_help_is_shown_and_the_code_is_that_of_usage(run) 
 
 
 def _a_socket(file: Path) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(file))
 
 
-_NO_FILES = {
-    "a pipe that nobody writes": os.mkfifo,
+_NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a pipe that nobody writes": samples.pipe,
     "a device without an end": lambda file: file.symlink_to("/dev/full"),
     "a terminal": lambda file: file.symlink_to("/dev/tty"),
     "a folder": Path.mkdir,
@@ -232,7 +238,7 @@ def test_a_configuration_that_is_no_small_file_is_told_and_never_waited_for(spaw
 def test_the_reason_why_a_configuration_cannot_be_read_is_in_the_reader_s_language(run, home) -> None:
     file = home / "docsend" / "config.toml"
     file.parent.mkdir()
-    os.mkfifo(file)
+    samples.pipe(file)
     assert "ce n'est pas un fichier ordinaire" in run("receipts", "--lang", "fr").err
 
 

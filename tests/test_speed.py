@@ -88,6 +88,8 @@ class Bench:
 
     def cpu_s(self, arguments: Sequence[str]) -> float:
         """Run Python once, and give the CPU time that it took, in seconds."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         process = subprocess.Popen(
             [sys.executable, *arguments],
             env=self.environment,

@@ -24,12 +24,16 @@ from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store
 from test_key import DECLARATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.everywhere
 
 PLACE = Place("", "A" * 52)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def stopped_at(moment: datetime) -> Callable[[], datetime]:
+    return lambda: moment
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_what_was_never_finished_is_removed_when_it_has_expired_and_its_key_is_f
         (NOW + KEEPS_UNFINISHED / 2, True),
         (NOW + 2 * KEEPS_UNFINISHED, False),
     ):
-        store = Store(tmp_path, now=lambda moment=moment: moment)
+        store = Store(tmp_path, now=stopped_at(moment))
         if moment == NOW:
             store.declare(PLACE, declared, "haifa")
             samples.write(tmp_path / "documents", "left.part", b"x")

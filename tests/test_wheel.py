@@ -51,7 +51,7 @@ def installed(wheel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=True)
     bin_ = folder / ("Scripts" if sys.platform == "win32" else "bin")
-    pip = [bin_ / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    pip: list[str | Path] = [bin_ / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install"]
     locked = ROOT / "requirements" / "run.lock"
     subprocess.run([*pip, "--require-hashes", "-r", locked], check=True, stdin=subprocess.DEVNULL)
     subprocess.run([*pip, "--no-deps", wheel], check=True, stdin=subprocess.DEVNULL)
@@ -85,7 +85,7 @@ def test_the_installed_command_sends_a_document_from_an_empty_environment(
 def user_home(wheel, installed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel as one user's, below ~/.local, and nothing else; give the home."""
     home = tmp_path_factory.mktemp("user")
-    options = ["--quiet", "--no-deps", "--ignore-installed", "--prefix", home / ".local"]
+    options: list[str | Path] = ["--quiet", "--no-deps", "--ignore-installed", "--prefix", home / ".local"]
     subprocess.run([installed / "python", "-m", "pip", "install", *options, wheel], check=True)
     return home
 
