@@ -59,7 +59,7 @@ lint: $(VENV)/.dev
 	$(BIN)/python tools/locale/build.py --check
 	$(BIN)/python tools/man/build.py --check
 
-## types: strict, as seen on each platform
+## types: all of it, strict, as seen on each platform
 types: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32
