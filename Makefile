@@ -11,7 +11,7 @@ export UV_SYSTEM_CERTS := true
 
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
-.PHONY: demo test test-pythons test-lowest setup format lint types docs pictures bench faults lock clean
+.PHONY: demo test test-pythons test-lowest coverage setup format lint types docs pictures bench faults lock clean
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run
@@ -40,6 +40,24 @@ test-lowest: $(VENV)/.dev
 	    --override $(LOWEST)/lowest.txt
 	$(BIN)/uv pip install --quiet --python $(LOWEST) --no-deps --no-build-isolation --editable .
 	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile $(OPTIONS)
+
+## coverage: which lines and branches of the program the whole suite does not take. Left out is what cannot bear that
+## every process starts and ends slowly
+UNMEASURED := --ignore tests/test_speed.py \
+    --deselect tests/test_resume.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback
+COVERAGE := $(VENV)/coverage
+coverage: export COVERAGE_FILE := $(abspath $(COVERAGE))/data
+coverage: $(VENV)/.dev
+	rm -rf $(COVERAGE)
+	mkdir $(COVERAGE)
+	failed=0; \
+	$(BIN)/coverage run -m pytest -n auto --dist loadfile $(UNMEASURED) || failed=1; \
+	$(BIN)/coverage run -m pytest -n auto --httpx2 tests/test_http.py tests/test_network.py || failed=1; \
+	$(BIN)/coverage combine --quiet; \
+	rm -f $(COVERAGE)/data.*; \
+	$(BIN)/coverage report | tee $(COVERAGE)/report.txt; \
+	$(BIN)/coverage report --format total > $(COVERAGE)/total; \
+	exit $$failed
 
 ## setup: install the parts of the system that tests stand on (Debian, as root)
 setup:
