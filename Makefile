@@ -11,15 +11,19 @@ export UV_SYSTEM_CERTS := true
 
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
+# Not in git; an installation compiles them, and whoever pulls a newer catalog needs them anew.
+CATALOGS := $(wildcard src/docsend/locale/*/LC_MESSAGES/docsend.po)
+COMPILED := $(CATALOGS:.po=.mo)
+
 .PHONY: demo test test-pythons test-lowest coverage setup format lint types docs pictures bench faults lock clean
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
-demo: $(VENV)/.run
+demo: $(VENV)/.run $(COMPILED)
 	@DOCSEND_HOME=$(VENV)/demo $(BIN)/docsend send $(EXAMPLES) --service sandbox --to benefits --subject unemployment \
 	    --category employer --type payslips --id 000000018 --reference demo
 
 ## test: lint, types, tests
-test: lint types
+test: lint types $(COMPILED)
 	$(BIN)/python -m pytest -n auto --dist loadfile
 	$(BIN)/python -m pytest -n auto --httpx2 tests/test_http.py tests/test_network.py
 
@@ -47,7 +51,7 @@ UNMEASURED := --ignore tests/test_speed.py \
     --deselect tests/test_resume.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback
 COVERAGE := $(VENV)/coverage
 coverage: export COVERAGE_FILE := $(abspath $(COVERAGE))/data
-coverage: $(VENV)/.dev
+coverage: $(VENV)/.dev $(COMPILED)
 	rm -rf $(COVERAGE)
 	mkdir $(COVERAGE)
 	failed=0; \
@@ -133,6 +137,9 @@ $(VENV)/.run: $(BIN)/python requirements/run.lock pyproject.toml
 	$(PIP) install --require-hashes -r requirements/run.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
+
+%.mo: %.po tools/locale/hatch_build.py | $(VENV)/.run
+	$(BIN)/python tools/locale/hatch_build.py
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 	$(PIP) install --require-hashes -r requirements/dev.lock

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gettext
 import importlib
+import io
 import itertools
 import pickle
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from babel.messages.mofile import write_mo
 
 import bad_input
 import bad_manifests
@@ -21,6 +24,10 @@ from conftest import ABOUT, PERSON, WHO
 from docsend import i18n
 from docsend.i18n import LocalizedName, Message, Translator
 from terminals import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 SEND = (*ABOUT, *WHO)
@@ -41,17 +48,60 @@ def test_every_text_has_its_translation_and_the_catalogs_are_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_check_of_translations_sees_one_that_is_missing_or_has_lost_a_value() -> None:
-    sys.path.insert(0, str(ROOT / "tools" / "locale"))
-    try:
-        build = importlib.import_module("build")
-        whole = build.read("fr")
-        for spoiled in ("", "il n'y a pas ce fichier", "il n'y a pas de fichier {nom}"):
-            whole.get("there is no file {name}").string = spoiled
-            assert any("there is no file {name}" in fault for fault in build.faults(whole))
-    finally:
-        sys.path.remove(str(ROOT / "tools" / "locale"))
-        sys.modules.pop("build", None)
+@pytest.fixture
+def script(monkeypatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Give a function that imports one of the scripts that keep the translations."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "locale"))
+    yield importlib.import_module
+    for name in ("build", "hatch_build"):
+        sys.modules.pop(name, None)
+
+
+def test_the_check_of_translations_sees_one_that_is_missing_or_has_lost_a_value(script) -> None:
+    build = script("build")
+    whole = build.read("fr")
+    for spoiled in ("", "il n'y a pas ce fichier", "il n'y a pas de fichier {nom}"):
+        whole.get("there is no file {name}").string = spoiled
+        assert any("there is no file {name}" in fault for fault in build.faults(whole))
+
+
+@pytest.mark.parametrize("spoken", TRANSLATED)
+def test_the_catalogs_are_compiled_as_babel_compiles_them(script, spoken) -> None:
+    build = script("build")
+    theirs = io.BytesIO()
+    write_mo(theirs, build.read(spoken))
+    file = build.place(spoken)
+    ours = script("hatch_build").compiled(file.read_text("utf-8"))
+    assert _understood(ours) == _understood(theirs.getvalue())
+    assert file.with_suffix(".mo").read_bytes() == ours, "run make docs"
+
+
+def _understood(compiled: bytes) -> dict[object, object]:
+    """Give what gettext reads; Babel adds to the head which one it is."""
+    read = gettext.GNUTranslations(io.BytesIO(compiled))
+    return {**read._catalog, "": None, "forms": [read.plural(count) for count in range(4)]}
+
+
+def test_compiling_reads_what_a_catalog_may_hold_and_nothing_else(script) -> None:
+    compiled = script("hatch_build").compiled
+    head = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'
+    said = (
+        '# ours\n#: a.py\nmsgid ""\n"one\\n"\n"\\"two\\""\nmsgstr "un\\ndeux"\n',
+        'msgid "row"\nmsgid_plural "rows"\nmsgstr[0] "rang"\nmsgstr[1] "rangs"\n',
+        'msgid "none"\nmsgstr ""\n',
+        'msgid "half"\nmsgid_plural "halves"\nmsgstr[0] "moitié"\nmsgstr[1] ""\n',
+        '#, fuzzy\nmsgid "guess"\nmsgstr "essai"\n',
+        '#~ msgid "old"\n#~ msgstr "vieux"\n',
+    )
+    read = gettext.GNUTranslations(io.BytesIO(compiled("\n".join((head, *said)))))
+    assert read.gettext('one\n"two"') == "un\ndeux"
+    assert [read.ngettext("row", "rows", count) for count in (1, 2)] == ["rang", "rangs"]
+    for text in ("none", "guess", "old"):
+        assert read.gettext(text) == text
+    assert [read.ngettext("half", "halves", count) for count in (1, 2)] == ["half", "halves"]
+    for broken in ('msgctxt "menu"\n', '"lost"\n', "msgid bare\n"):
+        with pytest.raises(ValueError, match="no line of a catalog"):
+            compiled(f"{head}\n{broken}")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -16,17 +17,32 @@ import pytest
 from conftest import ABOUT, WHO
 
 ROOT = Path(__file__).parent.parent
+COMPILED = {"fr/LC_MESSAGES/docsend.mo", "he/LC_MESSAGES/docsend.mo"}
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source distribution, and the wheel from nothing but that."""
     folder = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
-    assert list(folder.glob("*.tar.gz"))
-    (wheel,) = folder.glob("*.whl")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist) -> Path:
+    (wheel,) = dist.glob("*.whl")
     return wheel
+
+
+@pytest.fixture
+def sources(dist, tmp_path) -> Path:
+    """Unpack the source distribution."""
+    (archive,) = dist.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    return tmp_path / archive.name.removesuffix(".tar.gz")
 
 
 def test_the_wheel_holds_the_program_and_its_data_and_nothing_else(wheel) -> None:
@@ -37,12 +53,22 @@ def test_the_wheel_holds_the_program_and_its_data_and_nothing_else(wheel) -> Non
         "data/catalog.json",
         "data/catalog.schema.json",
         "sandbox/openapi.yaml",
-        "locale/fr/LC_MESSAGES/docsend.mo",
-        "locale/he/LC_MESSAGES/docsend.mo",
     ):
         assert f"docsend/{needed}" in names
+    assert {name.partition("/locale/")[2] for name in names if name.endswith(".mo")} == COMPILED
     for needed in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf", "LICENSE"):
         assert f"docsend/data/fonts/{needed}" in names
+
+
+def test_an_editable_installation_compiles_the_translations_where_the_sources_are(sources) -> None:
+    def compiled() -> set[str]:
+        locale = sources / "src" / "docsend" / "locale"
+        return {file.relative_to(locale).as_posix() for file in locale.rglob("*.mo")}
+
+    assert compiled() == set()
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel:editable"]
+    subprocess.run(build, cwd=sources, check=True, capture_output=True)
+    assert compiled() == COMPILED
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +102,7 @@ def test_the_installed_command_sends_a_document_from_an_empty_environment(
 
     assert docsend("--version").stdout.startswith(b"docsend ")
     assert b"1514" in docsend("catalog", "1514").stdout
+    assert "Usage\u00a0: docsend" in docsend("--help", "--lang", "fr").stdout.decode()
     result = json.loads(docsend("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json").stdout)
     assert result["status"] == "received"
     assert (tmp_path / ".local" / "share" / "docsend" / "ledger.sqlite3").exists()

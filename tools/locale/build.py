@@ -1,4 +1,4 @@
-"""Keep the translations: collect the English texts, bring each `docsend.po` up to date, compile it.
+"""Keep the translations: collect the English texts, bring each `docsend.po` up to date, and compile it.
 
 `--check` only looks: whether anything is stale, lacks a translation, or lost a value such as `{name}`. Texts
 come from the code (`Message("...")`, `Message.plural("...", "...", ...)`) and from the help of every command.
@@ -14,8 +14,8 @@ from pathlib import Path
 from string import Formatter
 
 from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from hatch_build import compile_all
 
 import docsend
 from docsend.cli.app import tree
@@ -124,12 +124,6 @@ def written(catalog: Catalog) -> bytes:
     return buffer.getvalue()
 
 
-def compiled(catalog: Catalog) -> bytes:
-    buffer = io.BytesIO()
-    write_mo(buffer, catalog)
-    return buffer.getvalue()
-
-
 def faults(catalog: Catalog) -> Iterator[str]:
     """Give what is wrong with the translations of a language, one line for each."""
     for message in catalog:
@@ -167,15 +161,14 @@ def main() -> int:
     for language in _TRANSLATED:
         catalog = current(language)
         wrong += faults(catalog)
-        for file, content in (
-            (place(language), written(catalog)),
-            (place(language).with_suffix(".mo"), compiled(catalog)),
-        ):
-            if is_check and (not file.exists() or file.read_bytes() != content):
-                wrong.append(f"{file} is stale: run make docs")
-            elif not is_check:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
+        file, content = place(language), written(catalog)
+        if is_check and (not file.exists() or file.read_bytes() != content):
+            wrong.append(f"{file} is stale: run make docs")
+        elif not is_check:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    if not is_check:
+        compile_all()
     print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
     return bool(wrong)
 
