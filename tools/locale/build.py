@@ -1,11 +1,13 @@
 """Keep the translations: collect the English texts, bring each `docsend.po` up to date, and compile it.
 
-`--check` only looks: whether anything is stale, lacks a translation, or lost a value such as `{name}`. Texts
-come from the code (`Message("...")`, `Message.plural("...", "...", ...)`) and from the help of every command.
+`--check` only looks, and fails for what is stale, and for a translation that lost a value such as `{name}`.
+What waits for a translation is listed, and is shown in English until it has one. Texts come from the code
+(`Message("...")`, `Message.plural("...", "...", ...)`) and from the help of every command.
 To translate, edit src/docsend/locale/*/LC_MESSAGES/docsend.po, and run `make docs`.
 """
 
 import ast
+import functools
 import io
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po, write_po
 from hatch_build import compile_all
 
@@ -33,6 +35,7 @@ _NO_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 Key = str | tuple[str, str]
 
 
+@functools.cache
 def collected() -> dict[Key, set[str]]:
     """Give every text that people read in English, with the files that it stands in."""
     found: dict[Key, set[str]] = {}
@@ -114,7 +117,8 @@ def current(language: str) -> Catalog:
     for text, files in sorted(collected().items(), key=lambda each: (min(each[1]), str(each[0]))):
         before = known.get(text[0] if isinstance(text, tuple) else text)
         said = before.string if before and before.id == text else ""
-        catalog.add(text, said, locations=[(name, 0) for name in sorted(files)])
+        flags = ["fuzzy"] if said and before.fuzzy else []
+        catalog.add(text, said, locations=[(name, 0) for name in sorted(files)], flags=flags)
     return catalog
 
 
@@ -124,18 +128,28 @@ def written(catalog: Catalog) -> bytes:
     return buffer.getvalue()
 
 
+def waiting(catalog: Catalog) -> list[str]:
+    """Give the English texts that have no translation yet, or not in each form of a plural."""
+    return [_english(each)[0] for each in catalog if each.id and (each.fuzzy or not all(_said(each)))]
+
+
 def faults(catalog: Catalog) -> Iterator[str]:
     """Give what is wrong with the translations of a language, one line for each."""
     for message in catalog:
         if not message.id:
             continue
-        english, said = _forms(message.id), _forms(message.string)
-        if not all(said) or message.fuzzy:
-            yield f"{catalog.locale}: not translated: {english[0]!r}"
-        elif any(
-            _values(text) != _values(english[-1]) and _values(text) != _values(english[0]) for text in said
-        ):
+        english, said = _english(message), _said(message)
+        allowed = [_values(text) for text in (english[0], english[-1])]
+        if any(text and _values(text) not in allowed for text in said):
             yield f"{catalog.locale}: other values than {english[-1]!r}: {said!r}"
+
+
+def _english(message: Message) -> tuple[str, ...]:
+    return _forms(message.id)
+
+
+def _said(message: Message) -> tuple[str, ...]:
+    return _forms(message.string)
 
 
 def _forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -161,6 +175,9 @@ def main() -> int:
     for language in _TRANSLATED:
         catalog = current(language)
         wrong += faults(catalog)
+        if untranslated := waiting(catalog):
+            print(f"{language}: {len(untranslated)} without a translation, shown in English:")
+            print("\n".join(f"  {text!r}" for text in untranslated))
         file, content = place(language), written(catalog)
         if is_check and (not file.exists() or file.read_bytes() != content):
             wrong.append(f"{file} is stale: run make docs")
