@@ -44,7 +44,7 @@ HEBREW = re.compile("[\u05d0-\u05ea]")
 
 
 def test_the_catalogs_are_current_and_no_translation_has_lost_a_value() -> None:
-    command = [sys.executable, ROOT / "tools" / "locale" / "build.py", "--check"]
+    command: list[str | Path] = [sys.executable, ROOT / "tools" / "locale" / "build.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -69,7 +69,7 @@ def waiting(script) -> set[str]:
 @pytest.fixture
 def kept(script, monkeypatch, tmp_path) -> ModuleType:
     """Give the script that keeps the translations, with catalogs of its own."""
-    build = script("build")
+    build: ModuleType = script("build")
     shutil.copytree(i18n.FOLDER, tmp_path / "locale")
     monkeypatch.setattr(build, "FOLDER", tmp_path / "locale")
     monkeypatch.setattr(build, "compile_all", lambda: None)
@@ -78,7 +78,8 @@ def kept(script, monkeypatch, tmp_path) -> ModuleType:
 
 def _checked(build: ModuleType, monkeypatch) -> int:
     monkeypatch.setattr(sys, "argv", ["build.py", "--check"])
-    return build.main()
+    code: int = build.main()
+    return code
 
 
 def _change(build: ModuleType, before: str, after: str) -> None:
@@ -163,7 +164,7 @@ def test_the_catalogs_are_compiled_as_babel_compiles_them(script, spoken) -> Non
 
 def _understood(compiled: bytes) -> dict[object, object]:
     """Give what gettext reads; Babel adds to the head which one it is."""
-    read = gettext.GNUTranslations(io.BytesIO(compiled))
+    read: Any = gettext.GNUTranslations(io.BytesIO(compiled))  # what it holds is nobody's to see
     return {**read._catalog, "": None, "forms": [read.plural(count) for count in range(4)]}
 
 

@@ -32,7 +32,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(dist) -> Path:
-    (wheel,) = dist.glob("*.whl")
+    found: list[Path] = list(dist.glob("*.whl"))
+    (wheel,) = found
     return wheel
 
 
@@ -42,7 +43,7 @@ def sources(dist, tmp_path) -> Path:
     (archive,) = dist.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(tmp_path, filter="data")
-    return tmp_path / archive.name.removesuffix(".tar.gz")
+    return Path(tmp_path, archive.name.removesuffix(".tar.gz"))
 
 
 def test_the_wheel_holds_the_program_and_its_data_and_nothing_else(wheel) -> None:

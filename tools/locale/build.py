@@ -117,7 +117,7 @@ def current(language: str) -> Catalog:
     for text, files in sorted(collected().items(), key=lambda each: (min(each[1]), str(each[0]))):
         before = known.get(text[0] if isinstance(text, tuple) else text)
         said = before.string if before and before.id == text else ""
-        flags = ["fuzzy"] if said and before.fuzzy else []
+        flags = ["fuzzy"] if before and said and before.fuzzy else []
         catalog.add(text, said, locations=[(name, 0) for name in sorted(files)], flags=flags)
     return catalog
 

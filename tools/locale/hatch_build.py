@@ -68,7 +68,7 @@ def _translations(catalog: str) -> Iterator[tuple[str, str]]:
             yield "\0".join(texts), "\0".join(said)
 
 
-class BuildHook(BuildHookInterface):
+class BuildHook(BuildHookInterface[Any]):
     """What hatchling calls before it looks for the files of a wheel."""
 
     def initialize(self, _version: str, build_data: dict[str, Any]) -> None:
