@@ -30,7 +30,7 @@ _ROWS = 300
 # Large by themselves, and needed by no command that answers at once or sends from a script.
 _NEVER = frozenset({"asyncio", "importlib.metadata", "keyring", "pydantic", "rich", "unittest"})
 _NETWORK = frozenset({"anyio", "h11", "httpcore", "httpx", "ssl", "truststore"})
-# Slow to import; from 3.14 on, Python's own traceback brings them.
+# A sixth of a Tab to import; Typer brings most of it; from 3.14 on, Python's own traceback does.
 _DATACLASSES = frozenset() if sys.version_info >= (3, 14) else frozenset({"dataclasses"})
 _OWN = frozenset({"docsend.ledger", "docsend.rules", "docsend.service", "json", "sqlite3", "stdnum"})
 
@@ -51,14 +51,18 @@ COMMANDS = {
     "--version": Command(("--version",), 1.9, _NEVER | _NETWORK | _OWN | {"typer", "platformdirs"}),
     "--help": Command(("--help",), 7.2, _NEVER | _NETWORK | _OWN | {"platformdirs"}),
     "send --help": Command(("send", "--help"), 7.2, _NEVER | _NETWORK | _OWN | {"platformdirs"}),
-    "a Tab": Command(("_complete", "send", "--"), 4.4, _NEVER | _NETWORK | {"typer", "platformdirs"}),
+    "a Tab": Command(
+        ("_complete", "send", "--"), 4.4, _NEVER | _NETWORK | {*_DATACLASSES, "typer", "platformdirs"}
+    ),
     "a Tab in the catalog": Command(
-        ("_complete", "send", "--to", "benefits", "--subject", ""), 5.4, _NEVER | _NETWORK | {"typer"}
+        ("_complete", "send", "--to", "benefits", "--subject", ""),
+        5.4,
+        _NEVER | _NETWORK | {*_DATACLASSES, "typer"},
     ),
     "a check of a batch": Command(
         ("send", "--batch", "MANIFEST", "--dry-run", "--quiet"),
         12.5,
-        _NEVER | _NETWORK | {*_DATACLASSES, "platformdirs", "sqlite3", "stdnum"},
+        _NEVER | _NETWORK | {"platformdirs", "sqlite3", "stdnum"},
     ),
     # A new reference each time: the same again would only be looked up in the ledger.
     "send": Command(

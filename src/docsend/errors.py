@@ -18,7 +18,6 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from docsend.codes import Kind
 from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
@@ -44,19 +43,6 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-# What a run ends with that has only problems of one kind to report.
-EXIT_OF_KIND: dict[Kind, ExitCode] = {
-    Kind.MISSING: ExitCode.USAGE,
-    Kind.INVALID: ExitCode.FAULTY,
-    Kind.WARNING: ExitCode.RECEIVED,
-    Kind.USAGE: ExitCode.USAGE,
-    Kind.SIGN_IN: ExitCode.SIGN_IN,
-    Kind.REFUSED: ExitCode.REFUSED,
-    Kind.UNFINISHED: ExitCode.UNFINISHED,
-    Kind.LOCAL: ExitCode.LOCAL,
-    Kind.BUG: ExitCode.BUG,
-    Kind.INTERRUPTED: ExitCode.INTERRUPTED,
-}
 EXIT_MEANINGS: dict[ExitCode, Message] = {
     ExitCode.RECEIVED: Message("received (also if it had been received before), or checked clean"),
     ExitCode.BUG: Message("a bug in docsend"),

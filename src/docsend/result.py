@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from docsend import shapes
-from docsend.codes import Code
-from docsend.errors import DocsendError, ExitCode
+from docsend import fields, shapes
+from docsend.codes import Code, Kind
+from docsend.errors import DocsendError, ExitCode, FaultySubmission, UsageFault
+from docsend.i18n import Message
 from docsend.submission import CheckedSubmission, Problem, Submission
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docsend.batch import Outcome
     from docsend.submission import Receipt
 
@@ -33,6 +36,21 @@ _CODE_OF_EXIT = {
     ExitCode.LOCAL: Code.LOCAL_FAILURE,
     ExitCode.INTERRUPTED: Code.INTERRUPTED,
     ExitCode.TERMINATED: Code.TERMINATED,
+}
+
+
+# What a run ends with that has only problems of one kind to report.
+EXIT_OF_KIND: dict[Kind, ExitCode] = {
+    Kind.MISSING: ExitCode.USAGE,
+    Kind.INVALID: ExitCode.FAULTY,
+    Kind.WARNING: ExitCode.RECEIVED,
+    Kind.USAGE: ExitCode.USAGE,
+    Kind.SIGN_IN: ExitCode.SIGN_IN,
+    Kind.REFUSED: ExitCode.REFUSED,
+    Kind.UNFINISHED: ExitCode.UNFINISHED,
+    Kind.LOCAL: ExitCode.LOCAL,
+    Kind.BUG: ExitCode.BUG,
+    Kind.INTERRUPTED: ExitCode.INTERRUPTED,
 }
 
 
@@ -92,6 +110,20 @@ def of_row(outcome: Outcome, service: str | None) -> Result:
         receipt=outcome.receipt,
         problems=outcome.problems,
     )
+
+
+def error_of(problems: Sequence[Problem]) -> DocsendError:
+    """Return the error that a run ends with whose check found these: what is missing goes first."""
+    missing = [problem for problem in problems if problem.code.kind is Kind.MISSING]
+    if not missing:
+        return FaultySubmission.of(problems)
+    options = ", ".join(_option(problem) for problem in missing)
+    return UsageFault(Message("missing: {options}", options=options), problems=problems)
+
+
+def _option(problem: Problem) -> str:
+    field = fields.BY_NAME.get(problem.field or "")
+    return field.option if field else "FILE"
 
 
 def problem_of(error: DocsendError) -> Problem:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from docsend import documents, fields, result, rules
-from docsend.codes import Kind
-from docsend.errors import DocsendError, ExitCode, FaultySubmission, Interrupted, LocalFailure, UsageFault
+from docsend import documents, result, rules
+from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from docsend.catalog import Catalog
     from docsend.cli.session import Session
     from docsend.ledger import Ledger
-    from docsend.submission import CheckedSubmission, Delivery, Problem, Submission
+    from docsend.submission import CheckedSubmission, Delivery, Submission
 
 
 def send(
@@ -92,20 +91,12 @@ def _refuse(
 ) -> None:
     """Tell all that is wrong and end: with 2 if options are missing, with 3 if what is there is faulty."""
     problems = faulty.problems
-    missing = [_option(problem) for problem in problems if problem.code.kind is Kind.MISSING]
-    error: DocsendError = FaultySubmission.of(problems)
-    if missing:
-        error = UsageFault(Message("missing: {options}", options=", ".join(missing)), problems=problems)
+    error = result.error_of(problems)
     if dry_run and stated.documents and not session.settings.as_json:
         session.console.findings(stated, problems, limit)
     endpoint = session.settings.endpoint
     session.console.failure(error, result.of_error(error, stated, endpoint.name if endpoint else None))
     raise typer.Exit(error.code)
-
-
-def _option(problem: "Problem") -> str:
-    field = fields.BY_NAME.get(problem.field or "")
-    return field.option if field else "FILE"
 
 
 def _show_clean(session: "Session", checked: "CheckedSubmission", limit: int | None) -> None:
