@@ -35,7 +35,23 @@ if TYPE_CHECKING:
 PERSON = "000000018"
 ABOUT = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
 WHO = ("--id", PERSON)
-RESULT_SCHEMA = json.loads((Path(docsend.__file__).parent / "data" / "result.schema.json").read_text())
+SCHEMAS = {
+    schema["properties"]["schema"]["const"]: schema
+    for file in (Path(docsend.__file__).parent / "data" / "schemas").glob("*-[0-9].json")
+    for schema in [json.loads(file.read_text("utf-8"))]
+}
+
+
+def held(text: str) -> Any:
+    """Give what a line of JSON says; it has to be of a schema of docsend, and to keep it."""
+    value = json.loads(text)
+    jsonschema.validate(
+        value,
+        SCHEMAS[value["schema"]],
+        cls=jsonschema.Draft202012Validator,
+        format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER,
+    )
+    return value
 
 
 # A background job of a shell ignores Ctrl-C, and so would the commands that tests start and interrupt.
@@ -212,11 +228,19 @@ class Outcome:
 
     @property
     def json(self) -> Any:
-        """The JSON on stdout; a docsend.result/1 is held against its schema on the way."""
-        value = json.loads(self.out)
-        if value["schema"] == "docsend.result/1":
-            jsonschema.validate(value, RESULT_SCHEMA, cls=jsonschema.Draft202012Validator)
-        return value
+        """The JSON on stdout, held against its schema."""
+        return held(self.out)
+
+    @property
+    def rows(self) -> list[Any]:
+        """The JSON of a batch but for its last line, each held against its schema."""
+        *rows, _ = map(held, self.out.splitlines())
+        return rows
+
+    @property
+    def summary(self) -> Any:
+        """The last line of a batch's JSON, held against its schema."""
+        return held(self.out.splitlines()[-1])
 
     @property
     def problems(self) -> list[str]:

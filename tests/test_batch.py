@@ -22,11 +22,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import openpyxl  # type: ignore[import-untyped]  # it has no types
 import pytest
 import yaml
 
 import bad_manifests
+import docsend
 import doubles
 import samples
 from conftest import PERSON
@@ -68,6 +70,11 @@ def written(rows: list[list[str]], *, separator: str = ",", head: list[str] = HE
     return text.getvalue()
 
 
+REPORT_ROW = json.loads(
+    (Path(docsend.__file__).parent / "data" / "schemas" / "report-row.json").read_text("utf-8")
+)
+
+
 def save(folder: Path, rows: list[list[str]], name: str = "batch.csv") -> Path:
     return samples.write(folder, name, written(rows).encode())
 
@@ -79,7 +86,8 @@ def read_report(file: Path) -> list[dict[str, str]]:
 
 
 def lines(outcome) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in outcome.out.splitlines()]
+    rows: list[dict[str, Any]] = outcome.rows
+    return rows
 
 
 # -- manifests ---------------------------------------------------------------------------------------------
@@ -355,7 +363,7 @@ def test_a_batch_is_sent_reported_and_costs_nothing_the_second_time(run, sandbox
         second = run(*argv)
         assert (second.code, second.out, asked) == (0, "12 rows: 12 received before\n", [])
         told = read_report(report)
-        assert Counter(row["status"] for row in told) == {"before": 12}
+        assert Counter(row["status"] for row in told) == {"received": 12}
         # The report is a manifest, too.
         third = run("send", "--batch", report, "--service", url, "--report", tmp_path / "again.jsonl")
         assert (third.code, third.out, asked) == (0, "12 rows: 12 received before\n", [])
@@ -504,7 +512,7 @@ def test_json_has_a_line_a_row_each_after_the_schema(run, sandbox, tmp_path) -> 
     argv = ("send", "--batch", save(tmp_path, rows), "--service", sandbox.url, "--json", "--only-valid")
     found = lines(run(*argv))
     for line in found:
-        assert line["schema"] == "docsend.result/1"
+        assert line["schema"] == "docsend.result/2"
     by_row = {line["row"]: line for line in found}
     assert {row: line["status"] for row, line in by_row.items()} == {
         2: "received",
@@ -744,7 +752,7 @@ def test_a_receipt_in_the_ledger_that_is_none_is_told_of_its_own_row_alone(
     ledger.close()
     outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "16", "--report", report)
     told = {row["reference"]: row["status"] for row in read_report(report)}
-    assert (outcome.code, told.pop("client 7"), set(told.values())) == (8, "unfinished", {"before"})
+    assert (outcome.code, told.pop("client 7"), set(told.values())) == (8, "unfinished", {"received"})
 
 
 @pytest.mark.parametrize(
@@ -925,7 +933,7 @@ def test_a_batch_that_is_killed_again_and_again_sends_each_row_once(
     assert sandbox.count() == 120
     told = read_report(report)
     assert len(told) == 120
-    assert {row["status"] for row in told} <= {"received", "before"}
+    assert {row["status"] for row in told} == {"received"}
     receipts = {body for (body,) in sandbox.select("SELECT body FROM receipt")}
     assert {row["receipt"] for row in told} == {json.loads(body)["number"] for body in receipts}
 
@@ -961,8 +969,30 @@ def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
     once_more = run("receipts", "merge", *reports, tmp_path / "last.jsonl", "--json")
     assert once_more.code == 0
     told = [json.loads(line) for line in once_more.out.splitlines()]
+    for row in told:
+        jsonschema.validate(row, REPORT_ROW, cls=jsonschema.Draft202012Validator)
     assert len(told) == len({row["receipt"] for row in told}) == 12
     assert run("receipts", "merge", file).code == 2, "a manifest is no report"
+
+
+def test_reports_of_docsend_0_1_are_read_as_what_they_meant(run, sandbox, tmp_path) -> None:
+    file, report = save(tmp_path, table(tmp_path, 3)), tmp_path / "report.csv"
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report)
+    assert run(*argv).code == 0
+    assert run(*argv).code == 0
+    rows = read_report(report)
+    for row in rows:
+        assert (row.pop("repeated"), row["status"]) == ("true", "received")
+        row["status"] = "before"
+    old = save(tmp_path, [list(rows[0]), *(list(row.values()) for row in rows)], "old.csv")
+    joined = run("receipts", "merge", old, "--json")
+    told = [json.loads(line) for line in joined.out.splitlines()]
+    assert (joined.code, {(row["status"], row["repeated"]) for row in told}) == (0, {("received", "true")})
+    again = run("send", "--batch", old, "--service", sandbox.url)
+    assert (again.code, again.out, sandbox.count()) == (0, "3 rows: 3 received before\n", 3)
+    rows[0]["id"] = "000000026"
+    changed = save(tmp_path, [list(rows[0]), *(list(row.values()) for row in rows)], "changed.csv")
+    assert "[key-changed]" in run("send", "--batch", changed, "--service", sandbox.url).err
 
 
 @pytest.mark.needs("parallel", "pgrep")

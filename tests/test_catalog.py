@@ -343,4 +343,4 @@ def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
         assert "None" not in outcome.err
         assert "--update" not in outcome.err
         (found,) = [each for each in run("doctor", "--json").json["findings"] if each["part"] == "catalog"]
-        assert (found["verdict"], found["cure"]) == ("bad", "install docsend again")
+        assert (found["severity"], found["hint"]) == ("error", "install docsend again")

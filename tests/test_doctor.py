@@ -32,7 +32,7 @@ def test_with_a_service_at_hand_every_part_is_looked_at_and_nothing_is_changed(r
     outcome = run("doctor", "--service", sandbox.url, "--json")
     assert outcome.code == 0
     assert list(findings(outcome)) == [*PARTS, *FAR]
-    assert {each["verdict"] for each in outcome.json["findings"]} <= {"good", "warning"}
+    assert {each["severity"] for each in outcome.json["findings"]} <= {"ok", "warning"}
     assert not (home / "docsend").exists()
 
 
@@ -50,15 +50,15 @@ def test_without_a_service_it_says_so_and_how_to_choose_one(run) -> None:
     outcome = run("doctor", "--json")
     assert outcome.code == 0
     service = findings(outcome)["service"]
-    assert (service["verdict"], service["told"]) == ("warning", "no service is chosen")
-    assert "DOCSEND_SERVICE" in service["cure"]
+    assert (service["severity"], service["message"]) == ("warning", "no service is chosen")
+    assert "DOCSEND_SERVICE" in service["hint"]
 
 
 def test_a_dead_service_is_bad_and_the_other_parts_are_told_all_the_same(run) -> None:
     outcome = run("doctor", "--service", "http://127.0.0.1:9", "--json")
     assert outcome.code == 6
     assert list(findings(outcome)) == [*PARTS, "service"]
-    assert findings(outcome)["service"]["verdict"] == "bad"
+    assert findings(outcome)["service"]["severity"] == "error"
 
 
 def test_a_damaged_ledger_is_bad_and_stays_as_it_is(run, home) -> None:
@@ -68,7 +68,7 @@ def test_a_damaged_ledger_is_bad_and_stays_as_it_is(run, home) -> None:
     before = (folder / "ledger.sqlite3").read_bytes()
     outcome = run("doctor", "--json")
     assert outcome.code == 8
-    assert findings(outcome)["ledger"]["verdict"] == "bad"
+    assert findings(outcome)["ledger"]["severity"] == "error"
     assert (folder / "ledger.sqlite3").read_bytes() == before
 
 
@@ -81,9 +81,9 @@ def test_unfinished_submissions_are_counted(run, sandbox, payslip, home) -> None
         )
     ledger.close()
     found = findings(run("doctor", "--json"))["ledger"]
-    assert found["verdict"] == "warning"
+    assert found["severity"] == "warning"
     assert found["facts"]["states"] == {"received": 1, "open": 1}
-    assert "receipts resume" in found["cure"]
+    assert "receipts resume" in found["hint"]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_unfinished_submissions_are_counted(run, sandbox, payslip, home) -> None
         ("Mon, 23 Nov 2020 05:00:00 GMT", "warning"),
         ("Mon, 23 Nov 2020 05:00:00", "warning"),
         ("Mon, 23 Nov 2099 05:00:00 -0000", "warning"),
-        ("yesterday", "good"),
-        ("", "good"),
+        ("yesterday", "ok"),
+        ("", "ok"),
     ],
 )
 def test_a_clock_that_disagrees_with_the_services_is_told(run, date, verdict) -> None:
@@ -103,7 +103,7 @@ def test_a_clock_that_disagrees_with_the_services_is_told(run, date, verdict) ->
 
     with doubles.service(answer) as (url, _):
         clock = findings(run("doctor", "--service", url, "--json"))["clock"]
-    assert clock["verdict"] == verdict, clock
+    assert clock["severity"] == verdict, clock
 
 
 def test_over_tls_protocol_issuer_and_expiry_are_told(run, monkeypatch, tmp_path) -> None:
@@ -162,9 +162,9 @@ def test_a_configuration_that_cannot_be_understood_is_bad_and_the_other_parts_ar
     outcome = run("doctor", "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
     found = findings(outcome)["configuration"]
-    assert (found["verdict"], "cannot be understood" in found["told"]) == ("bad", True)
-    assert "any other command tells" in found["cure"]
-    assert findings(outcome)["service"]["told"] == "which one is chosen cannot be told"
+    assert (found["severity"], "cannot be understood" in found["message"]) == ("error", True)
+    assert "any other command tells" in found["hint"]
+    assert findings(outcome)["service"]["message"] == "which one is chosen cannot be told"
     assert "cannot be told" in run("doctor", "--service", "office").out
     assert "cohen" not in run("doctor", "-v").out
     elsewhere = run("receipts")
@@ -177,7 +177,7 @@ def test_with_a_broken_configuration_an_address_is_looked_at_all_the_same(run, h
     (home / "docsend" / "config.toml").write_text("nonsense")
     outcome = run("doctor", "--service", shared_sandbox.url, "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, *FAR])
-    assert findings(outcome)["service"]["verdict"] == "good"
+    assert findings(outcome)["service"]["severity"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_variable_that_cannot_be_understood_is_bad_and_the_other_parts_are_tol
     monkeypatch.setenv(name, value)
     outcome = run("doctor", "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
-    assert findings(outcome)["configuration"]["told"] == told
+    assert findings(outcome)["configuration"]["message"] == told
     assert run("receipts").code == 2
 
 
@@ -211,7 +211,7 @@ def test_a_service_that_cannot_be_one_is_bad_and_the_other_parts_are_told(run, s
     outcome = run("doctor", "--service", service, "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
     found = findings(outcome)["service"]
-    assert (found["verdict"], told in found["told"], bool(found["cure"])) == ("bad", True, True)
+    assert (found["severity"], told in found["message"], bool(found["hint"])) == ("error", True, True)
     assert "secret" not in outcome.out
 
 
@@ -219,12 +219,12 @@ def test_a_configuration_with_numbers_that_others_can_read_is_told(run, home) ->
     run("senders", "add", "client-1", "--id", PERSON)
     (home / "docsend" / "config.toml").chmod(0o644)
     found = findings(run("doctor", "--json"))["configuration"]
-    assert (found["verdict"], found["cure"].split()[0]) == ("warning", "chmod")
+    assert (found["severity"], found["hint"].split()[0]) == ("warning", "chmod")
 
 
 @pytest.mark.parametrize(
     ("state", "verdict"),
-    [("empty", "good"), ("journal", "warning"), ("written", "warning")],
+    [("empty", "ok"), ("journal", "warning"), ("written", "warning")],
 )
 def test_a_ledger_in_use_or_interrupted_is_no_damage(run, sandbox, payslip, home, state, verdict) -> None:
     assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
@@ -239,12 +239,12 @@ def test_a_ledger_in_use_or_interrupted_is_no_damage(run, sandbox, payslip, home
     outcome = run("doctor", "--json")
     holder.close()
     ledger = findings(outcome)["ledger"]
-    assert (outcome.code, ledger["verdict"]) == (0, verdict), ledger
-    assert "restore" not in (ledger["cure"] or "")
+    assert (outcome.code, ledger["severity"]) == (0, verdict), ledger
+    assert "restore" not in (ledger["hint"] or "")
 
 
 @pytest.mark.parametrize(
-    ("mode", "code", "verdict"), [(0o600, "1002", "good"), (0o644, "1002", "bad"), (0o600, None, "bad")]
+    ("mode", "code", "verdict"), [(0o600, "1002", "ok"), (0o644, "1002", "error"), (0o600, None, "error")]
 )
 def test_a_password_file_is_looked_at(run, home, monkeypatch, mode, code, verdict) -> None:
     file = home / "password.txt"
@@ -254,12 +254,12 @@ def test_a_password_file_is_looked_at(run, home, monkeypatch, mode, code, verdic
     if code:
         monkeypatch.setenv("DOCSEND_CODE", code)
     keyring = findings(run("doctor", "--json"))["keyring"]
-    assert keyring["verdict"] == verdict, keyring
-    assert verdict == "good" or keyring["cure"]
+    assert keyring["severity"] == verdict, keyring
+    assert verdict == "ok" or keyring["hint"]
 
 
 def test_the_sandbox_inside_the_process_is_not_started_for_a_look(run, home) -> None:
-    assert findings(run("doctor", "--service", "sandbox", "--json"))["service"]["verdict"] == "good"
+    assert findings(run("doctor", "--service", "sandbox", "--json"))["service"]["severity"] == "ok"
     assert not (home / "docsend").exists()
 
 
@@ -267,15 +267,15 @@ def test_a_full_disk_and_a_folder_that_cannot_be_made_are_told(run, home, monkey
     usage = shutil.disk_usage(home)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**20))
     data = findings(run("doctor", "--json"))["data"]
-    assert (data["verdict"], "make room" in data["cure"]) == ("warning", True)
+    assert (data["severity"], "make room" in data["hint"]) == ("warning", True)
     (home / "docsend").write_text("a file where the folder should be")
     outcome = run("doctor", "--json")
-    assert (outcome.code, findings(outcome)["data"]["verdict"]) == (8, "bad")
+    assert (outcome.code, findings(outcome)["data"]["severity"]) == (8, "error")
 
 
 @pytest.mark.parametrize(
     ("version", "verdict", "source"),
-    [("2026-11-01", "good", "service"), ("2020-01-01", "warning", "service"), (None, "bad", "service")],
+    [("2026-11-01", "ok", "service"), ("2020-01-01", "warning", "service"), (None, "error", "service")],
 )
 def test_the_catalog_in_force_is_judged_by_its_age(run, sandbox, home, version, verdict, source) -> None:
     assert run("catalog", "--update", "--service", sandbox.url).code == 0
@@ -283,15 +283,15 @@ def test_the_catalog_in_force_is_judged_by_its_age(run, sandbox, home, version, 
     raw = json.loads(own.read_text("utf-8"))
     own.write_text(json.dumps({**raw, "version": version}) if version else "nonsense", "utf-8")
     catalog = findings(run("doctor", "--service", sandbox.url, "--json"))["catalog"]
-    assert (catalog["verdict"], catalog["facts"]["source"]) == (verdict, source), catalog
-    assert verdict == "good" or "--update" in catalog["cure"]
+    assert (catalog["severity"], catalog["facts"]["source"]) == (verdict, source), catalog
+    assert verdict == "ok" or "--update" in catalog["hint"]
 
 
 def test_a_slow_keyring_is_told_with_how_slow(run, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "backends"))
     monkeypatch.setenv("DOCSEND_KEYRING", "slow_keyring.SlowKeyring")
     keyring = findings(run("doctor", "--json"))["keyring"]
-    assert keyring["verdict"] == "warning", keyring
+    assert keyring["severity"] == "warning", keyring
     assert keyring["facts"]["milliseconds"] >= 1000
 
 
@@ -305,11 +305,11 @@ def test_whether_the_clock_is_ahead_or_behind_is_told(run, ahead, word) -> None:
 
     with doubles.service(answer) as (url, _):
         clock = findings(run("doctor", "--service", url, "--json"))["clock"]
-    assert word in clock["told"]
+    assert word in clock["message"]
     assert abs(clock["facts"]["skew_s"] - ahead) < 5
 
 
 def test_an_old_encoding_is_told(spawn) -> None:
     outcome = spawn("doctor", "--json", env={"PYTHONIOENCODING": "cp1252"})
     terminal = {each["part"]: each for each in json.loads(outcome.out)["findings"]}["terminal"]
-    assert (terminal["verdict"], "UTF-8" in terminal["cure"]) == ("warning", True)
+    assert (terminal["severity"], "UTF-8" in terminal["hint"]) == ("warning", True)

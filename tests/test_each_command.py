@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, SCHEMAS, WHO
 from docsend.cli.app import tree
 
 if TYPE_CHECKING:
@@ -73,3 +73,89 @@ def test_each_command_does_its_work(spawn, sandbox, payslip, tmp_path, monkeypat
     docsend("sandbox --port 99999", code=2)
     missed = [words for words in commands(tree()) if not any(words == line[: len(words)] for line in called)]
     assert not missed
+
+
+# Every command with --json, in an order in which each has something to say; SERVICE is a sandbox.
+WITH_JSON = (
+    ("send payslip.pdf -n", "docsend.result/2", 0),
+    ("send payslip.pdf", "docsend.result/2", 0),
+    ("send payslip.pdf", "docsend.result/2", 0),
+    ("send nowhere.pdf", "docsend.result/2", 3),
+    ("send --nonsense", "docsend.result/2", 2),
+    ("send --batch rows.csv -n", "docsend.batch/1", 0),
+    ("send --batch rows.csv --report result.csv", "docsend.batch/1", 0),
+    ("send --batch rows.csv", "docsend.batch/1", 0),
+    ("send --batch nowhere.csv", "docsend.result/2", 2),
+    ("login --status", "docsend.login/2", 0),
+    ("required", "docsend.required/1", 0),
+    ("required upload R-4711 third.pdf", "docsend.result/2", 0),
+    ("catalog", "docsend.catalog-rows/1", 0),
+    ("catalog 1514", "docsend.catalog-rows/1", 0),
+    ("catalog nothing of this kind", "docsend.catalog-rows/1", 0),
+    ("receipts", "docsend.receipts/1", 0),
+    ("receipts show KEY", "docsend.receipts/1", 0),
+    ("receipts show KEY --ask", "docsend.receipts/1", 0),
+    ("receipts resume", "docsend.receipts/1", 0),
+    ("receipts withdraw KEY", "docsend.result/2", 5),
+    ("receipts export KEY", "docsend.export/1", 0),
+    ("receipts export KEY --format json", "docsend.proof/1", 0),
+    ("senders", "docsend.senders/1", 0),
+    ("senders add client-4711 --id 000000018", "docsend.senders/1", 0),
+    ("senders add bakery --employer-file 900000019 --mobile 0501234567", "docsend.senders/1", 0),
+    ("senders", "docsend.senders/1", 0),
+    ("senders remove client-4711", "docsend.senders/1", 0),
+    ("doctor", "docsend.doctor/2", 0),
+    ("sandbox --port 99999", "docsend.result/2", 2),
+)
+
+
+def test_the_json_of_every_command_keeps_its_schema(run, sandbox, payslip, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCSEND_SERVICE", sandbox.url)
+    monkeypatch.setenv("DOCSEND_CODE", "1001")
+    samples.write(tmp_path, "password", b"fictional-pending\n").chmod(0o600)
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(tmp_path / "password"))
+    samples.write(tmp_path, "second.pdf", samples.pdf(2))
+    samples.write(tmp_path, "third.pdf", samples.pdf(3))
+    (tmp_path / "rows.csv").write_text("reference,documents\none,second.pdf\ntwo,third.pdf\n")
+    key, seen = "", set()
+    for line, schema, code in WITH_JSON:
+        words = shlex.split(line.replace("KEY", key))
+        more = SEND if words[0] == "send" and "--nonsense" not in words else ()
+        outcome = run(*words, *more, "--json")
+        assert outcome.code == code, (line, outcome)
+        told = [*outcome.rows, outcome.summary]
+        assert told[-1]["schema"] == schema, line
+        key = key or next((each["key"] for each in told if each.get("status") == "received"), "")
+        seen.add(tuple(word for word in words if word.isalpha())[:2])
+    assert {schema for _, schema, _ in WITH_JSON} | {"docsend.sandbox/1"} == set(SCHEMAS)
+    missed = [words for words in commands(tree()) if not any(words == each[: len(words)] for each in seen)]
+    assert missed == [("receipts", "merge")], "it prints the rows of a report"
+
+
+def test_the_summary_of_a_batch_counts_its_rows_and_says_whether_a_repeat_helps(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        samples.write(tmp_path, f"{number}.pdf", samples.pdf(number))
+    (tmp_path / "rows.csv").write_text("documents,id\n0.pdf,\n1.pdf,\n2.pdf,000000019\n")
+    batch = ("send", "--batch", "rows.csv", *SEND, "--json")
+
+    def counted(*more: str, code: int) -> tuple[dict[str, int], bool]:
+        outcome = run(*batch, *more)
+        assert outcome.code == code, outcome
+        told = outcome.summary
+        counts = {name: count for name, count in told["counts"].items() if count}
+        assert told["rows"] == sum(counts.values()) - counts.get("repeated", 0) == len(outcome.rows) == 3
+        return counts, told["repeat_helps"]
+
+    assert counted("-n", code=3) == ({"checked": 2, "faulty": 1}, False)
+    assert counted("--service", sandbox.url, code=3) == ({"checked": 2, "faulty": 1}, False)
+    dead = ("--only-valid", "--service", "http://127.0.0.1:9")
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    assert counted(*dead, code=7) == ({"unfinished": 2, "faulty": 1}, True)
+    alive = ("--only-valid", "--service", sandbox.url, "--report", "result.csv")
+    assert counted(*alive, code=7) == ({"received": 2, "faulty": 1}, False)
+    assert counted(*alive, code=7) == ({"received": 2, "repeated": 2, "faulty": 1}, False)
+    assert run(*batch, *alive).summary["report"] == "result.csv"

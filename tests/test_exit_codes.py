@@ -13,7 +13,7 @@ import time
 import pytest
 
 import doubles
-from conftest import ABOUT, PERSON, WHO
+from conftest import ABOUT, PERSON, WHO, held
 from docsend import rules
 from docsend.errors import EXIT_MEANINGS, ExitCode
 from docsend.ledger import Ledger
@@ -207,14 +207,14 @@ def test_a_wrong_answer_is_not_blamed_on_the_sender(run, payslip) -> None:
 
 def test_a_sandbox_that_ends_while_an_upload_stands_still_ends_in_peace(tmp_path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "docsend", "sandbox", "--data", tmp_path / "data"],
+        [sys.executable, "-m", "docsend", "sandbox", "--json", "--data", tmp_path / "data"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     with process:
         assert process.stdout is not None
-        port = int(process.stdout.readline().rpartition(":")[2])
+        port = int(held(process.stdout.readline())["address"].rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(
                 b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\nRequest-Id: 1\r\n"

@@ -302,7 +302,7 @@ def test_a_wrong_password_is_exit_4_and_keeps_nothing(run, sandbox, monkeypatch,
     outcome = log_in(run, sandbox.url, monkeypatch, password="wrong")
     assert (outcome.code, outcome.problems) == (4, ["sign-in-refused"])
     status = run("login", "--status", "--service", sandbox.url, "--json").json
-    assert (status["signed_in"], status["kept_in"]) == (False, None)
+    assert (status["signed_in"], status["stored_in"]) == (False, None)
 
 
 def test_a_locked_account_says_when_to_try_again(run, sandbox, monkeypatch, kept_in_a_file) -> None:

@@ -292,8 +292,8 @@ def test_a_row_with_an_unknown_sender_is_faulty(run, tmp_path, payslip) -> None:
     file = samples.write(tmp_path, "batch.csv", b"sender,documents\nclient-2,payslip.pdf\n")
     outcome = run("send", "--batch", file, *ABOUT, "--dry-run", "--json")
     assert outcome.code == 3
-    assert outcome.json["problems"][0]["code"] == "unknown-sender"
-    assert outcome.json["problems"][0]["hint"] == "did you mean client-1?"
+    problem = outcome.rows[0]["problems"][0]
+    assert (problem["code"], problem["hint"]) == ("unknown-sender", "did you mean client-1?")
 
 
 def test_a_configuration_that_cannot_be_written_is_a_local_failure(run, config) -> None:

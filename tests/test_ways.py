@@ -564,6 +564,15 @@ def test_nothing_is_called_refused_that_a_filter_of_answers_may_hide(run, sandbo
     assert again.json["receipts"][0]["state"] == "received"
 
 
+def test_what_a_firewall_forbids_and_the_service_does_not_know_is_refused(run, sandbox, payslip) -> None:
+    def fate(asked: doubles.Asked, _count: int, now: str) -> doubles.Reply | None:
+        return page(403) if asked.method == "PUT" and now == "before" else None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        sent = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (sent.code, sent.json["status"], sent.problems) == (5, "refused", ["page-instead"])
+
+
 def test_a_required_document_behind_a_foreign_answer_is_not_lost_to_its_sender(
     run, sandbox, payslip, monkeypatch, tmp_path
 ) -> None:

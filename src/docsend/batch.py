@@ -34,7 +34,7 @@ _IS_ERROR = attrgetter("is_error")
 
 
 class Outcome(NamedTuple):
-    """What became of one row. `before` means: received, but by an earlier run."""
+    """What became of one row. `is_repeated` if it had been received by an earlier run, or from elsewhere."""
 
     row: Row
     status: RowStatus
@@ -42,6 +42,7 @@ class Outcome(NamedTuple):
     receipt: Receipt | None = None
     problems: tuple[Problem, ...] = ()
     error: DocsendError | None = None
+    is_repeated: bool = False
 
     @property
     def key(self) -> str | None:
@@ -50,7 +51,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_received(self) -> bool:
-        return self.status in ("received", "before")
+        return self.status == "received"
 
 
 class Read(NamedTuple):
@@ -176,12 +177,14 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts: Counter[RowStatus] = Counter()
+        self.repeated = 0  # of those that are received
         self.failed: list[Outcome] = []
         self.worst: ExitCode | None = None
 
     def add(self, outcome: Outcome) -> None:
         self.counts[outcome.status] += 1
         if outcome.is_received:
+            self.repeated += outcome.is_repeated
             return
         if len(self.failed) < _SHOWN and outcome.status != "not tried":
             self.failed.append(outcome)
@@ -190,4 +193,4 @@ class Tally:
 
     @property
     def received(self) -> int:
-        return self.counts["received"] + self.counts["before"]
+        return self.counts["received"]

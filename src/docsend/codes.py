@@ -235,6 +235,7 @@ class Code(Enum):
     USAGE = "usage", Kind.USAGE, None, "the command line or the settings cannot be understood"
     FAULTY = "faulty", Kind.INVALID, None, "the checks failed"
     REFUSED = "refused", Kind.REFUSED, None, "the service refused"
+    NOT_TRIED = "not-tried", Kind.UNFINISHED, None, "the batch ended before it was this row's turn"
     UNFINISHED = "unfinished", Kind.UNFINISHED, None, "nothing is lost: the same command again finishes it"
     LOCAL_FAILURE = "local-failure", Kind.LOCAL, None, "ledger, keyring or disk failed"
     BUG = "bug", Kind.BUG, None, "a bug in docsend"

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 COLUMNS = (*fields.NAMES, "sender", "documents")
 # What a report has more than its manifest; a report is a manifest, too.
-REPORT_COLUMNS = ("row", "status", "key", "receipt", "received_at", "problems")
+REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", "problems")
+# What the status of a received row is called; docsend 0.1 wrote "before" for a repeated one.
+WERE_RECEIVED = ("received", "before")
 _ALIASES = {
     **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
     **dict.fromkeys(("document", "files", "file"), "documents"),

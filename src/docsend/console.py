@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from docsend.i18n import Shown
     from docsend.ledger import Entry as Kept
     from docsend.preflight import Plan
-    from docsend.result import Result
+    from docsend.result import BatchSummary, Result
     from docsend.senders import Sender
     from docsend.service.client import Watcher
     from docsend.submission import (
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _MOST_WARNINGS = 10
 _VERY_WIDE = 150  # columns of a terminal
 # What `docsend doctor` looks at, and how it judges.
-_VERDICTS = {"good": Message("good"), "warning": Message("warning"), "bad": Message("BAD")}
+_JUDGED = {"ok": Message("good"), "warning": Message("warning"), "error": Message("BAD")}
 _PARTS = {
     "version": Message("version"),
     "configuration": Message("configuration"),
@@ -287,8 +287,8 @@ class Console(Streams):
         """Sum up a batch: the last thing that is said, and the rows that need somebody."""
         faulty = len(plan.faulty) + tally.counts["faulty"]
         counts = (
-            (tally.counts["received"], Message("{count:,} received")),
-            (tally.counts["before"], Message("{count:,} received before")),
+            (tally.received - tally.repeated, Message("{count:,} received")),
+            (tally.repeated, Message("{count:,} received before")),
             (faulty, Message("{count:,} faulty")),
             (tally.counts["refused"], Message("{count:,} refused")),
             (tally.counts["unfinished"], Message("{count:,} unfinished")),
@@ -327,6 +327,11 @@ class Console(Streams):
                 Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
             )
 
+    def batch_ended(self, summary: BatchSummary) -> None:
+        """Print the last line of a batch's JSON; people have read what it says."""
+        if self._as_json:
+            self.json(summary.as_json())
+
     def template(self, text: str) -> None:
         """Print an example manifest, as a file would have it."""
         self._put(text, encoding="utf-8")
@@ -363,11 +368,8 @@ class Console(Streams):
             yield shown.count
 
     @contextlib.contextmanager
-    def sending(self, plan: Plan) -> Iterator[Ends]:
-        """Show how many rows have ended, and how."""
-        from docsend.batch import Tally  # noqa: PLC0415
-
-        tally = Tally()
+    def sending(self, plan: Plan, tally: Tally) -> Iterator[Ends]:
+        """Show how many rows have ended, and how; the tally counts them."""
         with self._counting(SENT, plan.good) as shown:
             yield Ends(tally, shown)
 
@@ -490,17 +492,17 @@ class Console(Streams):
         """Show what an examination found: a line a part, and under it the cure of what is not good."""
         if self._as_json:
             listed = [shapes.finding(finding) for finding in findings]
-            self.json({"schema": "docsend.doctor/1", "findings": listed})
+            self.json({"schema": "docsend.doctor/2", "findings": listed})
             return
-        marks = {verdict: self._out(_VERDICTS[verdict]) for verdict in _VERDICTS}
+        marks = {severity: self._out(said) for severity, said in _JUDGED.items()}
         parts = {finding.part: self._out(_PARTS[finding.part]) for finding in findings}
         wide, wider = max(map(len, marks.values())), max(map(len, parts.values()))
         for finding in findings:
-            mark, part = marks[finding.verdict].ljust(wide), parts[finding.part].ljust(wider)
-            self._put(f"{mark}  {part}  {self._out(finding.told)}\n")
-            if finding.cure:
-                self._put(f"{' ' * wide}  {' ' * wider}  {self._out(finding.cure)}\n")
-        if all(finding.verdict == "good" for finding in findings):
+            mark, part = marks[finding.severity].ljust(wide), parts[finding.part].ljust(wider)
+            self._put(f"{mark}  {part}  {self._out(finding.message)}\n")
+            if finding.hint:
+                self._put(f"{' ' * wide}  {' ' * wider}  {self._out(finding.hint)}\n")
+        if all(finding.severity == "ok" for finding in findings):
             self.say(Message("all is well"))
 
     def senders(self, known: Mapping[str, Sender]) -> None:

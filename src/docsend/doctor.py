@@ -1,4 +1,4 @@
-"""A look at everything that docsend stands on, each part with a verdict and a cure. No secret is in it.
+"""A look at everything that docsend stands on, each part with a verdict and a hint. No secret is in it.
 
 Every check answers, whatever state its part is in: a part that cannot be looked at is a finding, too.
 """
@@ -45,15 +45,15 @@ _LEAST_FREE_BYTES = 100 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: `part` is a stable name, `exit_code` what a bad verdict ends the command with.
+    """What a check found: `part` is a stable name, `exit_code` what an error ends the command with.
 
     `facts` is for programs: names and plain values that mean the same in every language.
     """
 
     part: str
-    verdict: Literal["good", "warning", "bad"]
-    told: Message
-    cure: Message | None = None
+    severity: Literal["ok", "warning", "error"]
+    message: Message
+    hint: Message | None = None
     facts: Mapping[str, Any] | None = None
     exit_code: ExitCode = ExitCode.LOCAL
 
@@ -76,25 +76,25 @@ def _version() -> Finding:
         "system": platform.platform(terse=True),
         "sqlite": sqlite3.sqlite_version,
     }
-    told = Message("docsend {docsend}, Python {python}, SQLite {sqlite}, {system}", **facts)
-    return Finding("version", "good", told, facts=facts)
+    message = Message("docsend {docsend}, Python {python}, SQLite {sqlite}, {system}", **facts)
+    return Finding("version", "ok", message, facts=facts)
 
 
 def _paths(settings: Settings) -> Iterator[Finding]:
     file = settings.config_file
     is_there = os.path.exists(file)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
-    told = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
+    message = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
     faults = settings.faults
     if "configuration" in faults:
         # Not what is wrong with it: that could name somebody.
-        cure = Message(
+        hint = Message(
             "any other command tells what is wrong with it, docs/configuration.md what it may hold"
         )
-        told = Message("{file} cannot be understood", file=file)
-        yield Finding("configuration", "bad", told, cure, facts, ExitCode.USAGE)
+        message = Message("{file} cannot be understood", file=file)
+        yield Finding("configuration", "error", message, hint, facts, ExitCode.USAGE)
     elif (fault := faults.get("environment")) is not None:
-        yield Finding("configuration", "bad", fault.message, fault.hint, facts, fault.code)
+        yield Finding("configuration", "error", fault.message, fault.hint, facts, fault.code)
     elif settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield Finding(
             "configuration",
@@ -104,7 +104,7 @@ def _paths(settings: Settings) -> Iterator[Finding]:
             facts,
         )
     else:
-        yield Finding("configuration", "good", told, facts=facts)
+        yield Finding("configuration", "ok", message, facts=facts)
     yield _data(settings.data)
 
 
@@ -118,13 +118,13 @@ def _data(folder: Path) -> Finding:
     except OSError:
         free = 0
     facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(standing, os.W_OK)}
-    told = Message("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
+    message = Message("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
     if not standing.is_dir() or not facts["writable"]:
-        cure = Message("mend the permissions of {folder}, or set DOCSEND_HOME", folder=standing)
-        return Finding("data", "bad", Message("{folder} cannot be written to", folder=folder), cure, facts)
+        hint = Message("mend the permissions of {folder}, or set DOCSEND_HOME", folder=standing)
+        return Finding("data", "error", Message("{folder} cannot be written to", folder=folder), hint, facts)
     if free < _LEAST_FREE_BYTES:
-        return Finding("data", "warning", told, Message("make room: the ledger needs some"), facts)
-    return Finding("data", "good", told, facts=facts)
+        return Finding("data", "warning", message, Message("make room: the ledger needs some"), facts)
+    return Finding("data", "ok", message, facts=facts)
 
 
 def _catalog(settings: Settings) -> Finding:
@@ -138,24 +138,24 @@ def _catalog(settings: Settings) -> Finding:
             Message("`docsend catalog --update` fetches it anew"),
             Message("install docsend again"),
         )
-        cure = fetch if is_own else install
-        told = Message("{file} cannot be read", file=file)
-        return Finding("catalog", "bad", told, cure, facts)
+        hint = fetch if is_own else install
+        message = Message("{file} cannot be read", file=file)
+        return Finding("catalog", "error", message, hint, facts)
     version = loaded.version
     age = _days_since(version)
     facts |= {"version": version, "age_days": age}
     if settings.catalog_file is not None:
         most = OneExchange.of(loaded, settings.catalog_file).most_bytes
         facts["one_exchange_bytes"] = min(most, documents.HELD_BYTES)  # what is not held, goes staged
-    told = (
+    message = (
         Message("the service's, of {version}", version=version)
         if is_own
         else Message("the bundled one, of {version}", version=version)
     )
     if age is not None and age > _OLD_CATALOG_DAYS:
-        cure = Message("`docsend catalog --update` asks the service for a newer one")
-        return Finding("catalog", "warning", told, cure, facts)
-    return Finding("catalog", "good", told, facts=facts)
+        hint = Message("`docsend catalog --update` asks the service for a newer one")
+        return Finding("catalog", "warning", message, hint, facts)
+    return Finding("catalog", "ok", message, facts=facts)
 
 
 def _days_since(version: str) -> int | None:
@@ -169,18 +169,18 @@ def _days_since(version: str) -> int | None:
 def _ledger(file: Path) -> Finding:
     """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
     if not os.path.exists(file):  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
-        told = Message("{file}, which the first send makes", file=file)
-        return Finding("ledger", "good", told, facts={"file": str(file), "exists": False})
+        message = Message("{file}, which the first send makes", file=file)
+        return Finding("ledger", "ok", message, facts={"file": str(file), "exists": False})
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
     if not os.access(file, os.R_OK | os.W_OK):
-        told = Message("{file} cannot be read and written", file=file)
-        return Finding("ledger", "bad", told, Message("mend its permissions, or its owner"), facts)
+        message = Message("{file} cannot be read and written", file=file)
+        return Finding("ledger", "error", message, Message("mend its permissions, or its owner"), facts)
     if not facts["bytes"]:
-        return Finding("ledger", "good", Message("{file}, empty yet", file=file), facts=facts)
+        return Finding("ledger", "ok", Message("{file}, empty yet", file=file), facts=facts)
     journal = file.with_name(f"{file.name}-journal")
     if journal.exists() and journal.stat().st_size:
-        told = Message("{file} is being written, or was when its writer was killed", file=file)
-        return Finding("ledger", "warning", told, Message("the next command that uses it mends it"), facts)
+        message = Message("{file} is being written, or was when its writer was killed", file=file)
+        return Finding("ledger", "warning", message, Message("the next command that uses it mends it"), facts)
     return _health(file, facts)
 
 
@@ -193,19 +193,21 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
             (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             counts = dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))
     except sqlite3.OperationalError as error:
-        told = Message("{file} cannot be looked at: {reason}", file=file, reason=error)
-        return Finding("ledger", "warning", told, Message("does another docsend use it? look again"), facts)
+        message = Message("{file} cannot be looked at: {reason}", file=file, reason=error)
+        return Finding(
+            "ledger", "warning", message, Message("does another docsend use it? look again"), facts
+        )
     except (sqlite3.Error, OSError) as error:
-        told = Message("{file} cannot be used: {reason}", file=file, reason=error)
-        return Finding("ledger", "bad", told, restore, facts)
+        message = Message("{file} cannot be used: {reason}", file=file, reason=error)
+        return Finding("ledger", "error", message, restore, facts)
     facts |= {"health": health, "states": counts}
     if health != "ok":
-        told = Message("{file} is damaged: {reason}", file=file, reason=health)
-        return Finding("ledger", "bad", told, restore, facts)
+        message = Message("{file} is damaged: {reason}", file=file, reason=health)
+        return Finding("ledger", "error", message, restore, facts)
     total = sum(counts.values())
-    told = Message.plural("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
+    message = Message.plural("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
     if unfinished := sum(counts.get(state, 0) for state in ("planned", "open", "sending")):
-        told = Message.plural(
+        message = Message.plural(
             "{file}, 1 submission, unfinished",
             "{file}, {count:,} submissions, {unfinished:,} of them unfinished",
             total,
@@ -215,11 +217,11 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
         return Finding(
             "ledger",
             "warning",
-            told,
+            message,
             Message("`docsend receipts resume` finishes what the service knows of, and names the rest"),
             facts,
         )
-    return Finding("ledger", "good", told, facts=facts)
+    return Finding("ledger", "ok", message, facts=facts)
 
 
 def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
@@ -231,11 +233,11 @@ def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
         backend = Booklets(backend=settings.keyring_backend).backend
         is_signed_in = vault().credentials() is not None if settings.endpoint else None
     except DocsendError as error:
-        cure = Message(
+        hint = Message(
             "only the personal service and employers' senders need one: {cure}", cure=error.hint or ""
         )
-        told = error.message
-        return Finding("keyring", "warning", told, cure, {"used": True, "backend": None})
+        message = error.message
+        return Finding("keyring", "warning", message, hint, {"used": True, "backend": None})
     took = time.monotonic() - began
     facts = {
         "used": True,
@@ -243,27 +245,29 @@ def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
         "milliseconds": round(took * 1000),
         "signed_in": is_signed_in,
     }
-    told = Message(
+    message = Message(
         "{backend}, answers in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
     )
     if took > _SLOW_KEYRING_S:
-        return Finding("keyring", "warning", told, Message("it is slow: is it waiting for somebody?"), facts)
-    return Finding("keyring", "good", told, facts=facts)
+        return Finding(
+            "keyring", "warning", message, Message("it is slow: is it waiting for somebody?"), facts
+        )
+    return Finding("keyring", "ok", message, facts=facts)
 
 
 def _password_file(file: Path, *, has_code: bool) -> Finding:
-    """Look whether the password is there for its owner alone; what it is, nobody is told."""
+    """Look whether the password is there for its owner alone; what it is, nobody is message."""
     facts = {"used": False}
     if not has_code:
-        told = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
-        return Finding("keyring", "bad", told, Message("set both, or none"), facts, ExitCode.USAGE)
+        message = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
+        return Finding("keyring", "error", message, Message("set both, or none"), facts, ExitCode.USAGE)
     try:
         read_password_file(file)
     except DocsendError as error:
-        told = error.message
-        return Finding("keyring", "bad", told, error.hint, facts, error.code)
-    told = Message("not used for the sign-in: the password is in {file}", file=file)
-    return Finding("keyring", "good", told, facts=facts)
+        message = error.message
+        return Finding("keyring", "error", message, error.hint, facts, error.code)
+    message = Message("not used for the sign-in: the password is in {file}", file=file)
+    return Finding("keyring", "ok", message, facts=facts)
 
 
 def _terminal(settings: Settings) -> Finding:
@@ -283,7 +287,7 @@ def _terminal(settings: Settings) -> Finding:
         what = (
             Message("a terminal that cannot draw") if facts["dumb"] else Message("a terminal that can draw")
         )
-    told = Message(
+    message = Message(
         "{what}, {columns} columns, encoding {encoding}, language {language}",
         what=what,
         columns=columns,
@@ -291,9 +295,9 @@ def _terminal(settings: Settings) -> Finding:
         language=settings.language,
     )
     if encoding.replace("-", "") not in ("utf8", "none"):
-        cure = Message("Hebrew comes out as escapes: use a UTF-8 locale, or set PYTHONUTF8=1")
-        return Finding("terminal", "warning", told, cure, facts)
-    return Finding("terminal", "good", told, facts=facts)
+        hint = Message("Hebrew comes out as escapes: use a UTF-8 locale, or set PYTHONUTF8=1")
+        return Finding("terminal", "warning", message, hint, facts)
+    return Finding("terminal", "ok", message, facts=facts)
 
 
 def _is_terminal(stream: Any) -> bool:  # noqa: ANN401 - a stream, or None
@@ -306,23 +310,23 @@ def _is_terminal(stream: Any) -> bool:  # noqa: ANN401 - a stream, or None
 def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
     endpoint = settings.endpoint
     if (fault := settings.faults.get("service")) is not None:
-        told = fault.message
-        yield Finding("service", "bad", told, fault.hint, {"address": None}, fault.code)
+        message = fault.message
+        yield Finding("service", "error", message, fault.hint, {"address": None}, fault.code)
         return
     if endpoint is None and "configuration" in settings.faults:
-        told = Message("which one is chosen cannot be told")
-        cure = Message("mend {file} first", file=settings.config_file)
-        yield Finding("service", "warning", told, cure, {"address": None})
+        message = Message("which one is chosen cannot be told")
+        hint = Message("mend {file} first", file=settings.config_file)
+        yield Finding("service", "warning", message, hint, {"address": None})
         return
     if endpoint is None:
-        cure = Message("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
-        yield Finding("service", "warning", Message("no service is chosen"), cure, {"address": None})
+        hint = Message("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
+        yield Finding("service", "warning", Message("no service is chosen"), hint, {"address": None})
         return
     proxy = without_password(endpoint.proxy) if endpoint.proxy else None
     facts: dict[str, Any] = {"address": endpoint.name, "proxy": proxy}
     if endpoint.url is None:
         # Not started for this: it would make its folder.
-        yield Finding("service", "good", Message("the sandbox, inside the process that uses it"), facts=facts)
+        yield Finding("service", "ok", Message("the sandbox, inside the process that uses it"), facts=facts)
         return
     began = time.monotonic()
     try:
@@ -330,14 +334,14 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
             found = service.look()
     except DocsendError as error:
         facts["cause"] = error.cause and error.cause.value
-        yield Finding("service", "bad", error.message, error.hint, facts, error.code)
+        yield Finding("service", "error", error.message, error.hint, facts, error.code)
         return
     facts["milliseconds"] = round((time.monotonic() - began) * 1000)
     facts["catalog"] = found.catalog_version
-    told = Message(
+    message = Message(
         "{address} answers in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
     )
-    yield Finding("service", "good", told, facts=facts)
+    yield Finding("service", "ok", message, facts=facts)
     yield _way(endpoint.url, proxy, service.tls)
     yield _clock(found.date)
 
@@ -346,17 +350,17 @@ def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
     """Tell how the service was reached: encrypted how, and through which proxy."""
     facts: dict[str, Any] = {"proxy": proxy, "tls": None}
     if tls is None:
-        told = Message("http, on this machine") if url.startswith("http:") else Message("https, verified")
-        return Finding("network", "good", told, facts=facts)
+        message = Message("http, on this machine") if url.startswith("http:") else Message("https, verified")
+        return Finding("network", "ok", message, facts=facts)
     facts["tls"] = {"version": tls.version, "issuer": tls.issuer, "expires": tls.expires}
-    told = Message(
+    message = Message(
         "{version}, certificate by {issuer}, until {expires}, {proxy}",
         version=tls.version,
         issuer=tls.issuer,
         expires=tls.expires,
         proxy=Message("no proxy") if proxy is None else Message("through the proxy {proxy}", proxy=proxy),
     )
-    return Finding("network", "good", told, facts=facts)
+    return Finding("network", "ok", message, facts=facts)
 
 
 def _clock(stated: str | None) -> Finding:
@@ -364,13 +368,13 @@ def _clock(stated: str | None) -> Finding:
     try:
         there = parsedate_to_datetime(stated or "")
     except ValueError:
-        return Finding("clock", "good", Message("the service does not tell its time"), facts={"skew_s": None})
+        return Finding("clock", "ok", Message("the service does not tell its time"), facts={"skew_s": None})
     there = there if there.tzinfo else there.replace(tzinfo=UTC)
     skew = (datetime.now(UTC) - there).total_seconds()
     facts = {"skew_s": round(skew)}
     if abs(skew) <= _MOST_SKEW_S:
-        return Finding("clock", "good", Message("agrees with the service's"), facts=facts)
-    told = Message("{seconds:.0f} s ahead of the service's", seconds=skew)
+        return Finding("clock", "ok", Message("agrees with the service's"), facts=facts)
+    message = Message("{seconds:.0f} s ahead of the service's", seconds=skew)
     if skew < 0:
-        told = Message("{seconds:.0f} s behind the service's", seconds=-skew)
-    return Finding("clock", "warning", told, Message("set this machine's clock"), facts)
+        message = Message("{seconds:.0f} s behind the service's", seconds=-skew)
+    return Finding("clock", "warning", message, Message("set this machine's clock"), facts)

@@ -63,12 +63,13 @@ class DocsendError(Exception):
 
     `cause` is the code of what is behind it, if its class alone does not say so (see `service.failures`).
     `is_for_all` says that no other submission would fare better now; `nothing_arrived` that nothing of the
-    submission can have reached the service.
+    submission can have reached the service; `may_refuse` that it is a refusal for good, if that is so.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     is_for_all = False
     nothing_arrived = False
+    may_refuse = False
 
     def __init__(
         self,

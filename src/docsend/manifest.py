@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from docsend import fields, tables
 from docsend.cells import NUMBERS, are_clean, clean, no_texts, text_of, undamaged
 from docsend.codes import Code
-from docsend.columns import COLUMNS, REPORT_COLUMNS, column, column_twice, columns_of, unknown_column
+from docsend.columns import (
+    COLUMNS,
+    REPORT_COLUMNS,
+    WERE_RECEIVED,
+    column,
+    column_twice,
+    columns_of,
+    unknown_column,
+)
 from docsend.errors import FaultySubmission
 from docsend.folder import Folder
 from docsend.i18n import Message
@@ -325,7 +333,7 @@ def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[
         cells["sender"] = sender
         stated = defaults.senders.applied(sender, stated)
     documents = tuple([part for part in map(str.strip, meant.get("documents", "").split(";")) if part])
-    claimed = named.get("key") if named.get("status") in ("received", "before") else None
+    claimed = named.get("key") if named.get("status") in WERE_RECEIVED else None
     return Row(number, cells, stated, documents, tuple(problems), claimed or None)
 
 

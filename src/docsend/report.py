@@ -23,7 +23,7 @@ from docsend.errors import LocalFailure, UsageFault
 from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from docsend.batch import Outcome
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _DANGEROUS = re.compile(r"[=+\-@\t\r]")
 _NO_NUMBER = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}")
 _PART = ".part"
+_YES_OR_NO = ("false", "true")
 
 
 class Report:
@@ -89,6 +90,7 @@ class Report:
             "documents": _as_seen_from(self._file.parent, self._folder, row.cells.get("documents", "")),
             "row": str(row.number),
             "status": outcome.status,
+            "repeated": _YES_OR_NO[outcome.is_repeated] if outcome.is_received else "",
             "key": outcome.key or "",
             "receipt": receipt.number if receipt else "",
             "received_at": receipt.received_at if receipt else "",
@@ -119,7 +121,11 @@ class Report:
 
 
 # Which of two rows about the same tells more.
-_RANK = ("", "not tried", "checked", "unfinished", "faulty", "refused", "before", "received")
+_RANK = ("", "not tried", "checked", "unfinished", "faulty", "refused", "received")
+
+
+def _rank(row: Mapping[str, str]) -> tuple[int, bool]:
+    return _RANK.index(row["status"]), row.get("repeated") != "true"
 
 
 def merged(files: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
@@ -137,7 +143,7 @@ def merged(files: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]
             row["documents"] = _as_seen_from(Path(), file.parent, row["documents"])
             said = tuple(row.get(name, "") for name in COLUMNS)
             known = best.get(said)
-            if known is None or _RANK.index(row["status"]) >= _RANK.index(known["status"]):
+            if known is None or _rank(row) >= _rank(known):
                 best[said] = row
     ordered = [name for name in (*COLUMNS, *REPORT_COLUMNS) if name in columns]
     return tuple(ordered), list(best.values())
@@ -178,8 +184,10 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
         raise no_report from error
     for row in rows:
         texts = isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
-        if not texts or row.get("status") not in _RANK or "documents" not in row:
+        if not texts or row.get("status") not in (*_RANK, "before") or "documents" not in row:
             raise no_report
+        if row["status"] == "before":  # as docsend 0.1 wrote it
+            row |= {"status": "received", "repeated": "true"}
         yield {name: clean(value) for name, value in row.items() if name in COLUMNS + REPORT_COLUMNS}
 
 

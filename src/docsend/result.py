@@ -1,4 +1,4 @@
-"""What a command came to, as a value and as the JSON of `--json` (docs/json.md): docsend.result/1."""
+"""What a command came to, as a value and as the JSON of `--json`: docsend.result/2 and docsend.batch/1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from docsend.i18n import Message
 from docsend.submission import CheckedSubmission, Problem, Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from docsend.batch import Outcome
     from docsend.submission import Receipt
@@ -71,11 +71,17 @@ class Result(NamedTuple):
         known = self.submission
         return known.key if isinstance(known, CheckedSubmission) and known.is_named else None
 
+    @property
+    def occurrence(self) -> int | None:
+        """Which sending of its content it is; None where nobody can know."""
+        return self.submission.occurrence if isinstance(self.submission, CheckedSubmission) else None
+
     def as_json(self) -> dict[str, Any]:
         return {
-            "schema": "docsend.result/1",
+            "schema": "docsend.result/2",
             "status": self.status,
             "repeated": self.is_repeated,
+            "occurrence": self.occurrence,
             "row": self.row,
             "key": self.key,
             "service": self.service,
@@ -86,14 +92,43 @@ class Result(NamedTuple):
         }
 
 
+class BatchSummary(NamedTuple):
+    """What a batch came to; `seconds` from the first look at the manifest on."""
+
+    rows: int
+    counts: Mapping[str, int]
+    service: str | None
+    report: str | None
+    seconds: float
+    repeat_helps: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema": "docsend.batch/1",
+            "rows": self.rows,
+            "counts": dict(self.counts),
+            "service": self.service,
+            "report": self.report,
+            "seconds": round(self.seconds, 3),
+            "repeat_helps": self.repeat_helps,
+        }
+
+
 _OF_ROWS: dict[str, tuple[Status, ExitCode]] = {
     "received": ("received", ExitCode.RECEIVED),
-    "before": ("received", ExitCode.RECEIVED),
     "checked": ("checked", ExitCode.RECEIVED),
     "faulty": ("faulty", ExitCode.FAULTY),
     "refused": ("refused", ExitCode.REFUSED),
     "unfinished": ("unfinished", ExitCode.UNFINISHED),
     "not tried": ("unfinished", ExitCode.UNFINISHED),
+}
+
+
+_AGAIN = Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+# What became of a row that nothing is wrong with.
+_UNTOLD: Mapping[str, tuple[Problem, ...]] = {
+    "not tried": (Problem(Code.NOT_TRIED, Message("the batch ended before it was this row's turn"), _AGAIN),),
+    "unfinished": (Problem(Code.INTERRUPTED, Message("interrupted"), _AGAIN),),
 }
 
 
@@ -103,12 +138,12 @@ def of_row(outcome: Outcome, service: str | None) -> Result:
     return Result(
         status=status,
         exit_code=code,
-        is_repeated=outcome.status == "before",
+        is_repeated=outcome.is_repeated,
         row=outcome.row.number,
         service=service,
         submission=outcome.submission,
         receipt=outcome.receipt,
-        problems=outcome.problems,
+        problems=outcome.problems or _UNTOLD.get(outcome.status, ()),
     )
 
 

@@ -74,8 +74,14 @@ class _Ready(NamedTuple):
         return Outcome(self.row, _status(error), self.checked, problems=told, error=error)
 
     def comes_to(self, delivery: Delivery) -> Outcome:
-        status: RowStatus = "before" if delivery.is_repeated else "received"
-        return Outcome(self.row, status, self.checked, delivery.receipt, self.warnings)
+        return Outcome(
+            self.row,
+            "received",
+            self.checked,
+            delivery.receipt,
+            self.warnings,
+            is_repeated=delivery.is_repeated,
+        )
 
     def released(self) -> _Ready:
         """Give the same without the documents' bytes: what has ended waits to be told, and takes no room."""

@@ -189,10 +189,32 @@ def _in_one_exchange(
             return sent
         if not sent.may_be_received:
             ledger.not_sent(service.name, checked.key, since)
-        cleared = Cleared(may_be_received=cleared.may_be_received or sent.may_be_received)
-        delivery = _staged(checked, cleared, service, ledger)
+        may_be_received = cleared.may_be_received
+        cleared = Cleared(may_be_received=may_be_received or sent.may_be_received)
+        try:
+            delivery = _staged(checked, cleared, service, ledger)
+        except Unfinished as error:
+            if (
+                error.may_refuse
+                and sent.may_be_received
+                and not may_be_received
+                and _is_unknown(checked, service)
+            ):
+                raise Refused(error.message, error.hint, cause=error.cause) from None
+            raise
         service.one_exchange.learn(sent)
         return delivery
+
+
+def _is_unknown(checked: CheckedSubmission, service: ServiceClient) -> bool:
+    """Ask whether nothing of a submission has arrived; who forbids sending often lets questions pass."""
+    try:
+        service.status(checked.key, signed=checked.is_signed)
+    except UnknownSubmission:
+        return True
+    except DocsendError:
+        pass
+    return False
 
 
 def _staged(checked: CheckedSubmission, cleared: Cleared, service: ServiceClient, ledger: Ledger) -> Delivery:

@@ -153,11 +153,11 @@ def required(asked: RequiredDocument) -> dict[str, Any]:
 
 def sign_in(service: str, where: Shown | None, who: str | None, expires_in: float | None) -> dict[str, Any]:
     return {
-        "schema": "docsend.login/1",
+        "schema": "docsend.login/2",
         "service": service,
         "signed_in": who is not None,
-        "who": who,
-        "kept_in": None if where is None else ENGLISH.render(where),
+        "account": who,
+        "stored_in": None if where is None else ENGLISH.render(where),
         "expires_in": None if expires_in is None else int(expires_in),
     }
 
@@ -168,12 +168,12 @@ def sender(name: str, kept: Sender) -> dict[str, Any]:
 
 
 def finding(found: Finding) -> dict[str, Any]:
-    """Give one row of docsend.doctor/1."""
+    """Return one finding of docsend.doctor/2."""
     return {
         "part": found.part,
-        "verdict": found.verdict,
-        "told": ENGLISH.render(found.told),
-        "cure": None if found.cure is None else ENGLISH.render(found.cure),
+        "severity": found.severity,
+        "message": ENGLISH.render(found.message),
+        "hint": None if found.hint is None else ENGLISH.render(found.hint),
         "facts": dict(found.facts or {}),
     }
 

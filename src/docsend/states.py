@@ -13,10 +13,8 @@ from docsend.i18n import Message
 # Of a submission in the ledger.
 State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
-# Of a row of a batch, as its report has it. `before` means: received, but by an earlier run.
-RowStatus: TypeAlias = Literal[
-    "received", "before", "faulty", "refused", "unfinished", "not tried", "checked"
-]
+# Of a row of a batch, as its report has it.
+RowStatus: TypeAlias = Literal["received", "faulty", "refused", "unfinished", "not tried", "checked"]
 
 IN_WORDS: dict[str, Message] = {
     "planned": Message("planned"),
@@ -25,7 +23,6 @@ IN_WORDS: dict[str, Message] = {
     "received": Message("received"),
     "refused": Message("refused"),
     "withdrawn": Message("withdrawn"),
-    "before": Message("received before"),
     "checked": Message("checked"),
     "faulty": Message("faulty"),
     "unfinished": Message("unfinished"),

@@ -80,7 +80,9 @@ SHARES = {
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _CODES = frozenset({0, 2, 3, 4, 5, 6, 8})  # of errors.ExitCode, without a bug and without signals
 _RESULT = jsonschema.Draft202012Validator(
-    json.loads((Path(docsend.__file__).parent / "data" / "result.schema.json").read_text(encoding="utf-8"))
+    json.loads(
+        (Path(docsend.__file__).parent / "data" / "schemas" / "result-2.json").read_text(encoding="utf-8")
+    )
 )
 
 
@@ -203,7 +205,7 @@ def judged(ran: lab.Ran, *, as_json: bool) -> Violations:
         except ValueError:
             yield "other", f"stdout is not JSON: {ran.out[:80]!a}"
             return
-        if value.get("schema") == "docsend.result/1" and not _RESULT.is_valid(value):
+        if value.get("schema") == "docsend.result/2" and not _RESULT.is_valid(value):
             yield "other", "the JSON does not keep its schema"
 
 

@@ -299,7 +299,7 @@ def violations(
 
 def _of_a_run(one: Ran, key_of: Mapping[str, str], tokens: set[str]) -> Iterator[tuple[str, str]]:
     """What a run printed must be so, and may hold no secret."""
-    if one.code == 0 and one.receipt is None and "docsend.result/1" in one.out:
+    if one.code == 0 and one.receipt is None and "docsend.result/2" in one.out:
         yield "lost", "exit code 0 without a receipt"
     if one.receipt is not None and one.receipt["number"] not in key_of:
         yield "lost", f"{one.receipt['number']} was printed, and the sandbox has none such"

@@ -583,7 +583,7 @@ class Client:
             told = json.loads(self._printed)
         except ValueError:  # the rest is still to come
             return
-        if told["schema"] == "docsend.result/1" and told["receipt"]:
+        if told["schema"] == "docsend.result/2" and told["receipt"]:
             number = told["receipt"]["number"].encode()
             self.promises.append(Promise("received", told["key"], number, position))
         elif told["schema"] == "docsend.receipts/1":

@@ -3,19 +3,21 @@
 import contextlib
 import re
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from docsend.errors import ExitCode, Interrupted, LocalFailure, UsageFault
+from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from docsend.account import Account
-    from docsend.batch import Batch, Outcome, Share
+    from docsend.batch import Batch, Outcome, Share, Tally
     from docsend.cli.session import Session
     from docsend.ledger import Ledger
     from docsend.preflight import Plan
@@ -54,6 +56,7 @@ def run(session: "Session", stated: "Submission", options: Options) -> None:
     from docsend.preflight import preflight  # noqa: PLC0415
     from docsend.report import Report, refuse_to_overwrite  # noqa: PLC0415
 
+    began = time.monotonic()
     if options.report:
         refuse_to_overwrite(options.report, options.manifest)
     if not options.dry_run:
@@ -73,11 +76,77 @@ def run(session: "Session", stated: "Submission", options: Options) -> None:
     with session.console.checking() as seen:
         plan = preflight(batch, seen)
     session.console.faults(plan)
+    is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
+    tally, error = batches.Tally(), None
     with contextlib.ExitStack() as opened:
         report = opened.enter_context(Report(options.report, manifest)) if options.report else None
-        if plan.rows == 0 or (plan.faulty and not options.only_valid) or options.dry_run:
-            _end_before_sending(session, batch, plan, report)
-        _send(session, batch, plan, report, options.jobs)
+        try:
+            if is_checked_only:
+                _report_check(session, batch, plan, report)
+            else:
+                _send(session, batch, plan, report, options.jobs, tally)
+        except DocsendError as failure:
+            error = failure
+    ended = _Ended(plan, None if is_checked_only else tally, error)
+    _show_end(session, ended, options.report, time.monotonic() - began)
+    raise typer.Exit(ended.exit_code)
+
+
+class _Ended(NamedTuple):
+    """What a batch came to: what its check found, how its rows ended if they were sent, what ended it."""
+
+    plan: "Plan"
+    tally: "Tally | None"
+    error: DocsendError | None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.error is not None:
+            return self.error.code
+        if self.tally is None:
+            return ExitCode.FAULTY if self.plan.faulty else ExitCode.RECEIVED
+        if self.tally.worst is not None:
+            return self.tally.worst
+        return ExitCode.RECEIVED if self.tally.received == self.plan.rows else ExitCode.SOME_ROWS
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows ended how, by the names of docsend.batch/1."""
+        counts: Counter[str] = Counter(
+            {"checked": self.plan.good} if self.tally is None else self.tally.counts
+        )
+        return {
+            **{status: counts[status] for status in ("checked", "received", "refused", "unfinished")},
+            "repeated": self.tally.repeated if self.tally else 0,
+            "faulty": len(self.plan.faulty) + counts["faulty"],
+            "not_tried": counts["not tried"],
+        }
+
+    @property
+    def repeat_helps(self) -> bool:
+        """Whether the same command again, with nothing changed, brings more rows to their receipts."""
+        if self.tally is None or self.tally.worst is not None:
+            return False
+        return bool(self.counts["unfinished"] or self.counts["not_tried"])
+
+
+def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: float) -> None:
+    """Show what ended the batch early, if anything did, and then its summary."""
+    from docsend import result  # noqa: PLC0415
+
+    endpoint = session.settings.endpoint
+    service = endpoint.name if endpoint else None
+    if ended.error is not None:
+        session.console.failure(ended.error, result.of_error(ended.error, service=service))
+    summary = result.BatchSummary(
+        rows=ended.plan.rows,
+        counts=ended.counts,
+        service=service,
+        report=str(report) if report else None,
+        seconds=seconds,
+        repeat_helps=ended.repeat_helps,
+    )
+    session.console.batch_ended(summary)
 
 
 def _standard_input() -> bytes:
@@ -100,8 +169,8 @@ def _share(stated: str | None) -> "Share | None":
     return Share(int(found[1]), int(found[2]))
 
 
-def _end_before_sending(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None") -> None:
-    """Report what the first pass found, and end: nothing is sent."""
+def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None") -> None:
+    """Report what the first pass found: nothing is sent."""
     from docsend.batch import Outcome  # noqa: PLC0415
 
     wanted = report is not None or session.settings.as_json
@@ -115,10 +184,12 @@ def _end_before_sending(session: "Session", batch: "Batch", plan: "Plan", report
     if report is not None:
         report.finish()
     session.console.checked_batch(plan)
-    raise typer.Exit(ExitCode.FAULTY if plan.faulty else ExitCode.RECEIVED)
 
 
-def _send(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None", jobs: int) -> None:
+def _send(
+    session: "Session", batch: "Batch", plan: "Plan", report: "Report | None", jobs: int, tally: "Tally"
+) -> None:
+    """Send the good rows; raise what ended the batch before its last row."""
     from docsend import signals  # noqa: PLC0415
     from docsend.batch import Outcome  # noqa: PLC0415
 
@@ -127,7 +198,7 @@ def _send(session: "Session", batch: "Batch", plan: "Plan", report: "Report | No
     broken: LocalFailure | None = None
     with (
         session.ledger() as ledger,
-        session.console.sending(plan) as progress,
+        session.console.sending(plan, tally) as progress,
         _runner(session, batch, plan, ledger, account, jobs, progress.waiting) as (runner, stages),
     ):
         for row in batch.rows() if plan.faulty else ():
@@ -137,7 +208,6 @@ def _send(session: "Session", batch: "Batch", plan: "Plan", report: "Report | No
             signals.noted(lambda: _stop(session, runner)) as came,
             contextlib.closing(runner.outcomes(stages)) as outcomes,
         ):
-            tally = progress.tally
             for outcome in outcomes:
                 progress.ended(outcome)
                 try:
@@ -153,10 +223,6 @@ def _send(session: "Session", batch: "Batch", plan: "Plan", report: "Report | No
         raise Interrupted.by(signals.came_as(came[0]))
     if broken is not None:
         raise broken
-    if tally.worst is not None:
-        raise typer.Exit(tally.worst)
-    if tally.received < plan.rows:
-        raise typer.Exit(ExitCode.SOME_ROWS)
 
 
 def _stop(session: "Session", runner: "Runner") -> None:

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
         "doctor",
         exits=EXITS,
         example="docsend doctor --service sandbox\n"
-        "docsend doctor --json | jq '.findings[] | select(.verdict != \"good\")'",
+        "docsend doctor --json | jq '.findings[] | select(.severity != \"ok\")'",
         done=Message("nothing is in the way; there may be warnings"),
         is_examination=True,
     )(doctor)
@@ -38,6 +38,6 @@ def doctor(session: "Session") -> None:
         examination.examine(patient.settings, patient.vault, lambda: patient.service(patient.console.lines()))
     )
     session.console.findings_of_doctor(findings)
-    bad = next((finding for finding in findings if finding.verdict == "bad"), None)
-    if bad is not None:
-        raise typer.Exit(bad.exit_code)
+    error = next((finding for finding in findings if finding.severity == "error"), None)
+    if error is not None:
+        raise typer.Exit(error.exit_code)

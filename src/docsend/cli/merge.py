@@ -31,5 +31,5 @@ def merge(
     columns, rows = report.merged(reports)
     session.console.merged(report.write_merged(columns, rows, as_json=session.settings.as_json), rows)
     is_whole = not any(map(report.is_part, reports))
-    if not is_whole or any(row["status"] not in ("received", "before") for row in rows):
+    if not is_whole or any(row["status"] != "received" for row in rows):
         raise typer.Exit(ExitCode.SOME_ROWS)

@@ -73,6 +73,7 @@ class Failure(NamedTuple):
         message = Message("{trouble}: {url}", trouble=self.message, url=url)
         error = kind(message, self.hint, cause=self.code)
         error.is_for_all = self.is_for_all or error.is_for_all
+        error.may_refuse = self.may_refuse
         return error
 
 
