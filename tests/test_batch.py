@@ -975,6 +975,10 @@ def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
     assert run("receipts", "merge", file).code == 2, "a manifest is no report"
 
 
+def table_of(rows: list[dict[str, str]]) -> bytes:
+    return written([list(row.values()) for row in rows], head=list(rows[0])).encode()
+
+
 def test_reports_of_docsend_0_1_are_read_as_what_they_meant(run, sandbox, tmp_path) -> None:
     file, report = save(tmp_path, table(tmp_path, 3)), tmp_path / "report.csv"
     argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report)
@@ -984,14 +988,14 @@ def test_reports_of_docsend_0_1_are_read_as_what_they_meant(run, sandbox, tmp_pa
     for row in rows:
         assert (row.pop("repeated"), row["status"]) == ("true", "received")
         row["status"] = "before"
-    old = save(tmp_path, [list(rows[0]), *(list(row.values()) for row in rows)], "old.csv")
+    old = samples.write(tmp_path, "old.csv", table_of(rows))
     joined = run("receipts", "merge", old, "--json")
     told = [json.loads(line) for line in joined.out.splitlines()]
     assert (joined.code, {(row["status"], row["repeated"]) for row in told}) == (0, {("received", "true")})
     again = run("send", "--batch", old, "--service", sandbox.url)
     assert (again.code, again.out, sandbox.count()) == (0, "3 rows: 3 received before\n", 3)
     rows[0]["id"] = "000000026"
-    changed = save(tmp_path, [list(rows[0]), *(list(row.values()) for row in rows)], "changed.csv")
+    changed = samples.write(tmp_path, "changed.csv", table_of(rows))
     assert "[key-changed]" in run("send", "--batch", changed, "--service", sandbox.url).err
 
 
