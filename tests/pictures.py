@@ -108,7 +108,7 @@ def _write(home: Path, names: Sequence[str]) -> None:
 
 
 def _typed(text: str) -> list[Line]:
-    from pyte.screens import Char  # noqa: PLC0415
+    from pyte.screens import Char
 
     return [[(0, text, Char(" ", bold=True))]]
 

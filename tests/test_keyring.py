@@ -65,7 +65,7 @@ def test_one_process_logs_in_and_others_send_until_it_is_forgotten(desktop, sand
     assert done.returncode == 0, done.stderr
     said, status, sent, forgotten, gone, refused, code = done.stdout.splitlines()
     assert said == f"signed in at {sandbox.url}"
-    assert json.loads(status)["kept_in"] == "keyring.backends.SecretService.Keyring"
+    assert json.loads(status)["stored_in"] == "keyring.backends.SecretService.Keyring"
     assert json.loads(sent)["status"] == "received"
     assert forgotten.startswith("code, password and session are removed")
     assert json.loads(gone)["signed_in"] is False

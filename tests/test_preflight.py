@@ -18,23 +18,29 @@ import pytest
 
 import samples
 from conftest import PERSON
+from docsend import processes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HEAD = ["to", "subject", "category", "type", "id", "reference", "documents"]
-ROWS = 3000  # the crew begins after some hundred
+ROWS = 3000  # workers begin after some hundred
 
-needs_crew = pytest.mark.skipif(
-    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="a crew needs Linux and two cores"
-)
+needs_cores = pytest.mark.skipif(processes._cores() < 2, reason="workers need two cores")
 
-# The installed command, which says on stderr when it is copied.
+# The installed command, which says on stderr when it begins a worker, and a worker of which does nothing else.
 _WATCHED = """
-import os, sys
-os.register_at_fork(after_in_parent=lambda: os.write(2, b"a helper begins\\n"))
-from docsend.__main__ import run
-run()
+import multiprocessing.process as process, os
+
+def start(self, begins=process.BaseProcess.start):
+    os.write(2, b"a worker begins\\n")
+    begins(self)
+
+if __name__ == "__main__":
+    process.BaseProcess.start = start
+    from docsend.__main__ import run
+    run()
 """
 
 
@@ -65,28 +71,29 @@ def checked(file: Path, *options: str, cores: int | None = None) -> tuple[int, s
         if cores is not None and sys.platform == "linux":
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
+    watched = samples.write(file.parent, "watched.py", _WATCHED.encode())
     done = subprocess.run(
-        [sys.executable, "-c", _WATCHED, "send", "--batch", file, "--dry-run", *options],
+        [sys.executable, watched, "send", "--batch", file, "--dry-run", *options],
         capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL, preexec_fn=stay,
     )  # fmt: skip
     return done.returncode, re.sub(r'"seconds": [0-9.]+', "", done.stdout), done.stderr.splitlines()
 
 
-@needs_crew
+@needs_cores
 @pytest.mark.parametrize("options", [(), ("--lang", "he"), ("--json",), ("--shard", "2/3")])
 def test_several_processes_find_what_one_finds(tmp_path, options) -> None:
     if sys.platform != "linux":
         raise NotImplementedError
     file = manifest(tmp_path)
     code, out, said = checked(file, *options)
-    assert said.count("a helper begins") == min(8, len(os.sched_getaffinity(0))) - 1
+    assert said.count("a worker begins") == min(8, processes._cores()) - 1
     alone = checked(file, *options, cores=1)
-    assert "a helper begins" not in alone[2]
-    assert (code, out, [line for line in said if line != "a helper begins"]) == alone
+    assert "a worker begins" not in alone[2]
+    assert (code, out, [line for line in said if line != "a worker begins"]) == alone
     assert code == 3
 
 
-@needs_crew
+@needs_cores
 def test_faults_are_told_in_the_order_of_the_rows_and_doubles_name_the_first_one(tmp_path) -> None:
     _, out, _ = checked(manifest(tmp_path), "--json")
     rows = [json.loads(line) for line in out.splitlines()[:-1]]
@@ -102,26 +109,18 @@ def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
     row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
     file = samples.write(tmp_path, "batch.csv", f"{','.join(HEAD)}\n{row}\n".encode())
     code, _, said = checked(file)
-    assert (code, "a helper begins" in said) == (0, False), said
+    assert (code, "a worker begins" in said) == (0, False), said
 
 
-# -- the crew itself ---------------------------------------------------------------------------------------
+# -- the workers themselves --------------------------------------------------------------------------------
 
-# Forty pieces of work, each of which says who has done it. FATE is what happens to a helper.
+# Forty pieces of work, each of which says who has done it. FATE is what happens to a worker.
 _WORK = """
-import os, resource, signal, sys, time
-from docsend import crew
+import functools, os, signal, sys, time
+from docsend import processes
 
-fate, first = sys.argv[1], os.getpid()
-if fate == "has no pipe":
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
-elif fate == "is nobody's child":
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-elif fate == "is interrupted when it begins":
-    os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
-
-def work(piece):
-    time.sleep(0.01)
+def work(piece, fate, first):
+    time.sleep(0.02)
     if os.getpid() != first and piece > 20:
         if fate == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -133,18 +132,42 @@ def work(piece):
             time.sleep(3600)
     return piece, os.getpid()
 
-if fate == "is one of three":
-    crew._cores = lambda: 4  # whatever this machine has
-for result in crew.in_order(iter(range(int(sys.argv[2]))), work, alone=fate == "alone"):
-    print(*result[:2], flush=True)
+def main():
+    fate, first = sys.argv[1], os.getpid()
+    if fate == "has no room":
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+    elif fate == "is nobody's child":
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    elif fate == "is interrupted when it begins":
+        import multiprocessing.process as process
+        begins = process.BaseProcess.start
+        process.BaseProcess.start = lambda self: (os.kill(os.getpid(), signal.SIGINT), begins(self))
+    elif fate == "is one of three":
+        processes._cores = lambda: 4  # whatever this machine has
+    done = functools.partial(work, fate=fate, first=first)
+    if fate == "is no plain data":
+        done = lambda piece: work(piece, fate, first)
+    for result in processes.in_order(iter(range(int(sys.argv[2]))), done, alone=fate == "alone"):
+        print(*result[:2], flush=True)
+
+if __name__ == "__main__":
+    main()
 """
 
 
-def worked(fate: str, pieces: int = 40) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", _WORK, fate, str(pieces)]
-    return subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+@pytest.fixture
+def worked(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Give a function that begins the work in a process of its own."""
+    script = samples.write(tmp_path, "work.py", _WORK.encode())
+
+    def begin(fate: str, pieces: int = 40) -> subprocess.Popen[str]:
+        words = [sys.executable, str(script), fate, str(pieces)]
+        return subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    return begin
 
 
 def are_gone(group: int) -> bool:
@@ -161,7 +184,7 @@ def are_gone(group: int) -> bool:
     return False
 
 
-@needs_crew
+@needs_cores
 @pytest.mark.parametrize(
     "fate",
     [
@@ -170,68 +193,71 @@ def are_gone(group: int) -> bool:
         "killed",
         "raises",
         "cannot say",
-        "alone",
-        "has no pipe",
         "is nobody's child",
+        "alone",
+        "has no room",
+        "is no plain data",
     ],
 )
-def test_every_piece_is_done_once_and_in_order_whatever_becomes_of_helpers(fate) -> None:
+def test_every_piece_is_done_once_and_in_order_whatever_becomes_of_workers(worked, fate) -> None:
     process = worked(fate)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     results = [line.split() for line in out.splitlines()]
     assert [int(piece) for piece, _ in results] == list(range(40))
-    is_alone = fate in ("alone", "has no pipe", "is nobody's child")
+    is_alone = fate in ("alone", "has no room", "is no plain data")
     assert (len({who for _, who in results}) > 1) != is_alone
     assert are_gone(process.pid)
     assert not err
 
 
-@needs_crew
+@needs_cores
 @pytest.mark.parametrize("fate", ["lives", "is one of three"])
 @pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_no_helper_outlives_the_one_who_called_it(sign, fate) -> None:
+def test_no_worker_outlives_the_one_who_called_it(worked, sign, fate) -> None:
     process = worked(fate, 100_000)
     assert process.stdout is not None
     while process.stdout.readline().split()[1] == str(process.pid):
-        pass  # until a helper's result is there
+        pass  # until a worker's result is there
     process.send_signal(signal.Signals[sign])
     process.communicate(timeout=30)
     assert process.returncode != 0
     assert are_gone(process.pid)
 
 
-def with_a_helper_that_hangs() -> subprocess.Popen[str]:
-    process = worked("is slow")
+@pytest.fixture
+def hanging(worked) -> subprocess.Popen[str]:
+    """Give a process with a worker that hangs."""
+    process: subprocess.Popen[str] = worked("is slow")
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=1.5)
     return process
 
 
-@needs_crew
-def test_ctrl_c_does_not_wait_for_a_helper_that_hangs() -> None:
+@needs_cores
+def test_ctrl_c_does_not_wait_for_a_worker_that_hangs(hanging) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
-    process = with_a_helper_that_hangs()
+    process = hanging
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     process.communicate(timeout=10)
     assert process.returncode != 0
     assert are_gone(process.pid)
 
 
-@needs_crew
-def test_an_interruption_while_helpers_begin_leaves_none() -> None:
+@needs_cores
+def test_an_interruption_while_workers_begin_leaves_none(worked) -> None:
     process = worked("is interrupted when it begins")
     process.communicate(timeout=10)
     assert process.returncode != 0
     assert are_gone(process.pid)
 
 
-@needs_crew
-def test_nobody_waits_for_a_helper_of_one_that_was_killed() -> None:
+@needs_cores
+def test_nobody_waits_for_a_worker_of_one_that_was_killed(hanging) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
-    process = with_a_helper_that_hangs()
+    process = hanging
     process.kill()
     process.communicate(timeout=5)  # to the end of what it writes
     os.killpg(process.pid, signal.SIGKILL)

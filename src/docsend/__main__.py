@@ -42,7 +42,7 @@ def run() -> None:
     except BrokenPipeError:
         pass  # nobody reads any more
     except OSError:
-        from docsend.errors import ExitCode  # noqa: PLC0415 - only a failure needs it
+        from docsend.errors import ExitCode
 
         code = code or ExitCode.LOCAL
     try:
@@ -64,13 +64,13 @@ def _run(words: list[str]) -> int:
         else:
             return 0
     if words[:1] == ["_complete"]:
-        from docsend import completion  # noqa: PLC0415 - and a Tab must not pay for Typer
+        from docsend import completion
 
         return completion.main(words[1:])
     _handle_signals(_note)
     # A run makes its modules and then few cycles: looking for garbage among them is a tenth of its time.
     gc.set_threshold(100_000)
-    from docsend.cli.app import main  # noqa: PLC0415 - --version must not pay for Typer
+    from docsend.cli.app import main
 
     return main(words, _noted)
 

@@ -68,7 +68,7 @@ def endpoint(
     if "://" not in address:
         if "@" in address:
             raise UsageFault(*_NAMED)
-        from docsend.submission import without_numbers  # noqa: PLC0415 - only for a fault
+        from docsend.submission import without_numbers
 
         known = without_numbers(", ".join([SANDBOX, *services]))
         raise UsageFault(
@@ -116,7 +116,7 @@ def _is_at(address: str, url: str) -> bool:
 
 def _parts(address: str) -> SplitResult | None:
     """Take an address apart; None if it has no host that could be one, or no port that is a number."""
-    from urllib.parse import urlsplit  # noqa: PLC0415 - the sandbox has no address to take apart
+    from urllib.parse import urlsplit
 
     if not address.isprintable() or " " in address or "\\" in address:
         return None
@@ -135,7 +135,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _ip(host: str) -> IPv4Address | IPv6Address | None:
-    from ipaddress import ip_address  # noqa: PLC0415 - few addresses are without a name
+    from ipaddress import ip_address
 
     try:
         return ip_address(host)
@@ -217,7 +217,7 @@ _WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
 
 
 def _exception(entry: str) -> _Exception | None:
-    from ipaddress import ip_network  # noqa: PLC0415 - few have a proxy
+    from ipaddress import ip_network
 
     port: int | None = None
     if found := _WITH_PORT.fullmatch(entry):

@@ -56,7 +56,7 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
 
 def unknown_column(name: str, row: int) -> Problem:
     """Give the problem that there is no such column."""
-    from docsend.search import nearest  # noqa: PLC0415 - drags in difflib
+    from docsend.search import nearest
 
     close = nearest(column(name).replace("_", "-"), [each.replace("_", "-") for each in COLUMNS])
     hint = (

@@ -141,7 +141,7 @@ def _settings(typed: _Typed) -> Settings:
 
 def _catalog(typed: _Typed) -> tuple[Catalog, Settings]:
     """Give the catalog that is in force; the chosen service's own, if it was fetched."""
-    from docsend import catalog  # noqa: PLC0415 - most words need none
+    from docsend import catalog
 
     chosen = _settings(typed)
     return catalog.load(catalog.in_force(chosen.catalog_file)), chosen
@@ -191,7 +191,7 @@ def _senders(_typed: _Typed) -> Iterator[Candidate]:
 
 
 def _employer_kinds(_typed: _Typed) -> Iterator[Candidate]:
-    from docsend.submission import EMPLOYER_KINDS  # noqa: PLC0415
+    from docsend.submission import EMPLOYER_KINDS
 
     return (Candidate(kind) for kind in EMPLOYER_KINDS)
 
@@ -248,7 +248,7 @@ def _documents(typed: _Typed) -> Iterator[Files]:
 
 def _keys(_typed: _Typed) -> Iterator[Candidate]:
     """Offer the latest keys of the ledger, read without waiting for anybody who writes."""
-    import sqlite3  # noqa: PLC0415 - most words need none
+    import sqlite3
 
     file = settings.resolve().ledger_file
     if not file.exists():

@@ -378,7 +378,7 @@ class Console(Streams):
         if self._quiet:
             yield Silence()
         elif self._draws(sys.stderr) and not self._as_json:
-            from docsend.progress import rows  # noqa: PLC0415 - only a terminal pays for rich
+            from docsend.progress import rows
 
             with rows(told, total, self._translator) as shown:
                 yield shown
@@ -549,7 +549,7 @@ class Console(Streams):
         if self._quiet or self._as_json or not self._draws(sys.stderr):
             yield Lines(self, documents)
             return
-        from docsend.progress import bar  # noqa: PLC0415 - only a terminal pays for rich
+        from docsend.progress import bar
 
         with bar(documents, self._translator) as watcher:
             yield watcher

@@ -206,7 +206,7 @@ class _Entries:
 
 def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
     """Give the keyring to use; raise LocalFailure if there is none that can be trusted with a secret."""
-    import keyring.core  # noqa: PLC0415 - 80 ms, for those who sign in
+    import keyring.core
 
     if chosen is not None:
         try:

@@ -99,7 +99,7 @@ def settle(database: Path) -> None:
 def replace_file(file: Path, content: bytes) -> None:
     """Write a file as a whole: whoever reads it sees the old content or the new, never a part."""
     make_private_folder(file.parent)
-    import secrets  # noqa: PLC0415 - who only reads does without
+    import secrets
 
     beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
@@ -120,11 +120,11 @@ def locked(file: Path) -> Iterator[None]:
     descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415
+            import msvcrt
 
             msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
         else:
-            import fcntl  # noqa: PLC0415
+            import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -48,7 +48,7 @@ def read_all(
 
     if len(names) < 2 or sum(map(_size, names)) < _WORTH_A_THREAD:
         return tuple(map(read_one, names))
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one small document does without
+    from concurrent.futures import ThreadPoolExecutor
 
     # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
     with ThreadPoolExecutor(2) as pool:
@@ -102,7 +102,7 @@ def contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
     if len(documents) < 2 or all(document.held is not None for document in documents):
         yield from ((document, content(document)) for document in documents)
         return
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small submissions do without
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(content, documents[0])

@@ -202,7 +202,7 @@ class Translator:
     def _formatted(
         self, template: str, values: Mapping[str, object], safe: Callable[[object], str], *, isolated: bool
     ) -> str:
-        from string import Formatter  # noqa: PLC0415 - English does without
+        from string import Formatter
 
         formatter = Formatter()
         parts: list[str] = []
@@ -256,7 +256,7 @@ def _literal(template: str) -> str:
 
 
 def _translations(language: Language) -> GNUTranslations | None:
-    import gettext  # noqa: PLC0415 - English does without
+    import gettext
 
     found = gettext.translation("docsend", FOLDER, [language], fallback=True)
     return found if isinstance(found, gettext.GNUTranslations) else None

@@ -8,6 +8,7 @@ reference for users.
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import json
@@ -87,7 +88,8 @@ class Defaults(NamedTuple):
 class Manifest:
     """A batch file that can be read, again and again: its rows are made anew each time.
 
-    `lines` are made in a fifth of the time of rows; who wants some of the rows makes those with `row`.
+    `lines` are made in a fifth of the time of rows; who wants some of the rows makes those with `row`. What
+    another process gets of it makes rows of lines, and has no lines of its own.
     """
 
     def __init__(
@@ -105,6 +107,9 @@ class Manifest:
         self.needs_keyring = defaults.senders is not None and defaults.senders.need_keyring
         self.lines = lines
         self.row = row
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "lines"}
 
     def rows(self) -> Iterator[Row]:
         return map(self.row, self.lines())
@@ -161,7 +166,7 @@ def read(
             COLUMNS,
             said,
             lambda: _json_lines(text),
-            lambda line: _json_row(line, said),
+            functools.partial(_json_row, defaults=said),
         )
     separator = tables.separator(text)
     described = Message(
@@ -196,15 +201,17 @@ def _of_table(
             tables.not_too_many(count)
             yield line
 
-    def row(line: Line) -> Row:
-        number, cells = line
-        if isinstance(cells, Problem):
-            return Row(number, {}, Submission(), (), (cells,))
-        problems = _misfits(number, cells, columns) if len(cells) != len(columns) else []
-        named = dict(zip(columns, cells if are_clean(cells) else map(clean, cells), strict=False))
-        return _row(number, named, defaults, problems)
-
+    row = functools.partial(_table_row, columns=tuple(columns), defaults=defaults)
     return Manifest(folder, described, tuple(columns), defaults, lines, row)
+
+
+def _table_row(line: Line, columns: Sequence[str], defaults: Defaults) -> Row:
+    number, cells = line
+    if isinstance(cells, Problem):
+        return Row(number, {}, Submission(), (), (cells,))
+    problems = _misfits(number, cells, columns) if len(cells) != len(columns) else []
+    named = dict(zip(columns, cells if are_clean(cells) else map(clean, cells), strict=False))
+    return _row(number, named, defaults, problems)
 
 
 def _filled(table: Iterator[TableRow]) -> Iterator[TableRow]:

@@ -7,10 +7,11 @@ only what shows whether another one says the same.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from docsend import crew
+from docsend import processes
 from docsend.codes import Code
 from docsend.i18n import Message
 from docsend.submission import CheckedSubmission, Problem
@@ -58,12 +59,10 @@ def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) ->
     plan = Plan()
     doubles = _Doubles()
 
-    def looked_at(lines: Sequence[Line]) -> list[_Found]:
-        return [_found(batch, checked) for checked in batch.checked(lines)]
-
-    # Keyrings bear no copies: they know a process by its connection.
+    # A keyring is open in one process.
     alone = batch.manifest.needs_keyring
-    with contextlib.closing(crew.in_order(batch.pieces(), looked_at, alone=alone)) as together:
+    look = functools.partial(_look, batch)
+    with contextlib.closing(processes.in_order(batch.pieces(), look, alone=alone)) as together:
         for found in itertools.chain.from_iterable(together):
             plan.rows += 1
             plan.total_bytes += found.total_bytes
@@ -87,6 +86,10 @@ class _Found(NamedTuple):
     documents: tuple[tuple[bytes, str], ...] = ()
     total_bytes: int = 0
     needs_account: bool = False
+
+
+def _look(batch: Batch, lines: Sequence[Line]) -> list[_Found]:
+    return [_found(batch, checked) for checked in batch.checked(lines)]
 
 
 def _found(batch: Batch, checked: Checked) -> _Found:

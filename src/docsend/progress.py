@@ -141,7 +141,7 @@ class _Rows:
 def rows(told: Told, total: int | None, translator: Translator) -> Iterator[RowProgress]:
     """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
 
-    Without a total it is drawn only when it is told: a thread that draws would keep a crew from beginning.
+    Without a total it is drawn only when it is told.
     """
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),

@@ -332,7 +332,7 @@ _UNKNOWN = {
 
 
 def _unknown(what: str, given: str, known: Iterable[Entry]) -> Problem:
-    from docsend.search import nearest  # noqa: PLC0415 - only for a fault
+    from docsend.search import nearest
 
     codes = [entry.code for entry in known]
     close = nearest(given, codes)

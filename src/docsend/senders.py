@@ -82,6 +82,10 @@ class Senders:
         self._booklets = booklets
         self._read: dict[str, str | None] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the keyring, which is open in this process alone."""
+        return {"_known": dict(self._known), "_read": self._read}
+
     @property
     def need_keyring(self) -> bool:
         """Whether a number of one of them is kept there."""
@@ -115,8 +119,8 @@ class Senders:
 
     def unknown(self, name: str) -> tuple[Message, Message]:
         """Give message and cure for a name that no sender has."""
-        from docsend.search import nearest  # noqa: PLC0415 - only for a fault
-        from docsend.submission import without_numbers  # noqa: PLC0415
+        from docsend.search import nearest
+        from docsend.submission import without_numbers
 
         message = Message("there is no sender {name!r} here", name=without_numbers(name[:_LONGEST_NAME]))
         if close := nearest(name, self._known):
@@ -160,9 +164,9 @@ def write(config_file: Path, name: str, sender: Sender | None) -> None:
 
 def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
     """Give the configuration with the change in it; it is read back, to say just that and nothing else."""
-    import tomllib  # noqa: PLC0415
+    import tomllib
 
-    import tomlkit  # noqa: PLC0415 - only who changes the file
+    import tomlkit
 
     meant = tomllib.loads(text)
     members = dict(sender.members()) if sender else {}

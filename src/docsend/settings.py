@@ -69,7 +69,7 @@ class Settings(NamedTuple):
         """The place of the chosen service's own catalog; None if no service is chosen."""
         if self.endpoint is None:
             return None
-        import hashlib  # noqa: PLC0415 - --help does without
+        import hashlib
 
         name = hashlib.sha256(self.endpoint.name.encode()).hexdigest()[:16]
         return self.catalogs / f"{name}.json"
@@ -172,7 +172,7 @@ def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
     """Give the folders of the configuration and of the data; DOCSEND_HOME puts both into one."""
     if home := environment.get("DOCSEND_HOME"):
         return Path(home), Path(home)
-    import platformdirs  # noqa: PLC0415 - 14 ms that DOCSEND_HOME and --help need not pay
+    import platformdirs
 
     own = platformdirs.PlatformDirs("docsend", appauthor=False)
     return own.user_config_path, own.user_data_path
@@ -206,7 +206,7 @@ class _Config(NamedTuple):
                 Message("{file} cannot be read: {reason}", file=file, reason=reason),
                 Message("mend or remove it"),
             ) from error
-        import tomllib  # noqa: PLC0415 - only those who have a configuration pay for its parser
+        import tomllib
 
         try:
             return cls._from(tomllib.loads(text), file.parent)
@@ -255,7 +255,7 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
     tables = _table(raw, "senders")
     if not tables:
         return {}
-    from docsend import senders  # noqa: PLC0415 - most have none
+    from docsend import senders
 
     known: dict[str, Sender] = {}
     for name, table in tables.items():
@@ -290,7 +290,7 @@ def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
 def _no_strays(table: Mapping[str, Any], known: set[str], where: Message | str) -> None:
     for name in table:
         if name not in known:
-            from docsend.search import nearest  # noqa: PLC0415 - only for a fault
+            from docsend.search import nearest
 
             close = nearest(name.replace("_", "-"), [key.replace("_", "-") for key in known])
             if close:
@@ -308,7 +308,7 @@ def _no_strays(table: Mapping[str, Any], known: set[str], where: Message | str) 
 
 def _masked(text: str) -> str:
     """Give what somebody wrote somewhere, for an error: it may be a number in a wrong place."""
-    from docsend.submission import without_numbers  # noqa: PLC0415 - only for a fault
+    from docsend.submission import without_numbers
 
     return without_numbers(text)
 

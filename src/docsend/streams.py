@@ -149,7 +149,7 @@ class Streams:
 
     def _json_list(self, head: dict[str, str], name: str, items: Iterable[Any]) -> None:
         """Write one object with a list of any length in it, as a whole or, if an item fails, not at all."""
-        from tempfile import SpooledTemporaryFile  # noqa: PLC0415 - only lists that may be long
+        from tempfile import SpooledTemporaryFile
 
         with SpooledTemporaryFile(_HELD_BYTES, "w+", encoding="utf-8", newline="") as text:
             text.write(_json_text({**head, name: []}).removesuffix("]}"))
@@ -170,7 +170,7 @@ class Streams:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
                 self._put("  ".join(padded).rstrip() + "\n")
             return
-        from rich import box, table  # noqa: PLC0415 - only a terminal pays for rich
+        from rich import box, table
 
         drawn = table.Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         is_wide = shutil.get_terminal_size().columns >= _WIDE
@@ -194,8 +194,8 @@ class Streams:
             if footnote:
                 self.say(footnote)
             return
-        from rich import console, panel, table  # noqa: PLC0415 - only a terminal pays for rich
-        from rich.text import Text  # noqa: PLC0415
+        from rich import console, panel, table
+        from rich.text import Text
 
         grid = table.Table.grid(padding=(0, 2))
         grid.add_column(style="dim", no_wrap=True)
@@ -207,7 +207,7 @@ class Streams:
         self._draw(panel.Panel(console.Group(grid, *below), title=title, title_align="left"))
 
     def _draw(self, renderable: Any) -> None:
-        import rich.console  # noqa: PLC0415 - only a terminal pays for rich
+        import rich.console
 
         console = rich.console.Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
         with console.capture() as drawn:
@@ -274,7 +274,7 @@ def _json_text(value: Any) -> str:
 
 def _as_text(text: str) -> Any:
     """Give text to rich as what it is, and not as markup."""
-    from rich.text import Text  # noqa: PLC0415 - only a terminal pays for rich
+    from rich.text import Text
 
     return Text(text)
 
@@ -306,7 +306,7 @@ def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = Non
 
 
 def _point_to_nowhere(stream: IO[str]) -> None:
-    import os  # noqa: PLC0415
+    import os
 
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())

@@ -88,7 +88,7 @@ def of_csv(text: str, separator: str) -> Iterator[TableRow]:
 def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
     """Give what gives the rows of the first sheet; raise UsageFault if the extra is not installed."""
     try:
-        import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, and slow to import
+        import openpyxl  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
         raise UsageFault(
             Message("an Excel workbook needs the extra `excel`"),

@@ -339,7 +339,7 @@ def documents(
     folder: Path, count: int, seed: int, size: int | None = 4000, stem: str = "payslip"
 ) -> list[Path]:
     """Real small PDFs that nobody has sent before."""
-    import samples  # noqa: PLC0415 - lives beside the tests, which the runner puts on the path
+    import samples
 
     folder.mkdir(parents=True, exist_ok=True)
     return [

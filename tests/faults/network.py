@@ -854,10 +854,10 @@ def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> 
 
 
 def _main(argv: list[str]) -> int:
-    from docsend.cli import app  # noqa: PLC0415 - in the worker, where the path may lead to a patched one
-    from docsend.service.exchange import LIMITS  # noqa: PLC0415
-    from docsend.service.http import HttpClient  # noqa: PLC0415
-    from docsend.service.retry import RetryPolicy  # noqa: PLC0415
+    from docsend.cli import app
+    from docsend.service.exchange import LIMITS
+    from docsend.service.http import HttpClient
+    from docsend.service.retry import RetryPolicy
 
     # Shorter pauses, so that tries are many; how they are made is the program's own.
     RetryPolicy.__new__.__defaults__ = (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
@@ -1262,7 +1262,7 @@ class World:
 
 def _files(folder: Path, submission: int) -> list[Path]:
     """Three documents that no other submission has; the last of them takes more than one packet."""
-    import samples  # noqa: PLC0415 - lives beside the tests, which the runner puts on the path
+    import samples
 
     folder.mkdir(parents=True, exist_ok=True)
     sizes = (4_000, 9_000, 300_000)
@@ -1274,7 +1274,7 @@ def _files(folder: Path, submission: int) -> list[Path]:
 
 def _large(folder: Path, size: int) -> list[Path]:
     """One document that no buffers of a connection can take whole."""
-    import samples  # noqa: PLC0415
+    import samples
 
     folder.mkdir(parents=True, exist_ok=True)
     return [samples.write(folder, "payslip-large.pdf", samples.pdf(500, size=size))]

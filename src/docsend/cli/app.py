@@ -109,7 +109,7 @@ def _command(name: str, translator: Translator | None = None) -> Any:
 
 def _translated(root: Any, translator: Translator | None) -> Any:
     if translator is not None:
-        from docsend.cli.help import translate  # noqa: PLC0415 - English does without
+        from docsend.cli.help import translate
 
         translate(root, translator)
     return root
@@ -129,7 +129,7 @@ def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
             _run(["--help"], language)
             return ExitCode.USAGE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - also a bug is told, not thrown at the user
-        from docsend.cli import failure  # noqa: PLC0415 - only a failure pays for it
+        from docsend.cli import failure
 
         return failure.told(error, argv, language)
 

@@ -42,7 +42,7 @@ class Options(NamedTuple):
 
 def print_template(session: "Session", form: str) -> None:
     """Print an example manifest, to be filled in."""
-    from docsend import manifest  # noqa: PLC0415
+    from docsend import manifest
 
     if form not in ("csv", "jsonl"):
         raise UsageFault(Message("there is no template {form!r}", form=form), Message("csv or jsonl"))
@@ -51,10 +51,10 @@ def print_template(session: "Session", form: str) -> None:
 
 def run(session: "Session", stated: "Submission", options: Options) -> None:
     """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
-    from docsend import batch as batches  # noqa: PLC0415 - --help does without
-    from docsend import manifest as manifests  # noqa: PLC0415
-    from docsend.preflight import preflight  # noqa: PLC0415
-    from docsend.report import Report, refuse_to_overwrite  # noqa: PLC0415
+    from docsend import batch as batches
+    from docsend import manifest as manifests
+    from docsend.preflight import preflight
+    from docsend.report import Report, refuse_to_overwrite
 
     began = time.monotonic()
     if options.report:
@@ -132,7 +132,7 @@ class _Ended(NamedTuple):
 
 def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: float) -> None:
     """Show what ended the batch early, if anything did, and then its summary."""
-    from docsend import result  # noqa: PLC0415
+    from docsend import result
 
     endpoint = session.settings.endpoint
     service = endpoint.name if endpoint else None
@@ -150,7 +150,7 @@ def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: f
 
 
 def _standard_input() -> bytes:
-    from docsend.tables import MOST_BYTES  # noqa: PLC0415
+    from docsend.tables import MOST_BYTES
 
     return sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""
 
@@ -158,7 +158,7 @@ def _standard_input() -> bytes:
 def _share(stated: str | None) -> "Share | None":
     if stated is None:
         return None
-    from docsend.batch import Share  # noqa: PLC0415
+    from docsend.batch import Share
 
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", stated)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
@@ -171,7 +171,7 @@ def _share(stated: str | None) -> "Share | None":
 
 def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None") -> None:
     """Report what the first pass found: nothing is sent."""
-    from docsend.batch import Outcome  # noqa: PLC0415
+    from docsend.batch import Outcome
 
     wanted = report is not None or session.settings.as_json
     for lines in batch.pieces() if wanted else ():
@@ -190,8 +190,8 @@ def _send(
     session: "Session", batch: "Batch", plan: "Plan", report: "Report | None", jobs: int, tally: "Tally"
 ) -> None:
     """Send the good rows; raise what ended the batch before its last row."""
-    from docsend import signals  # noqa: PLC0415
-    from docsend.batch import Outcome  # noqa: PLC0415
+    from docsend import signals
+    from docsend.batch import Outcome
 
     account = session.needed_account() if plan.needs_account else None
     batch = batch._replace(account=account.code if account else None)
@@ -241,8 +241,8 @@ def _runner(
     show_pause: "Callable[[Pause], None]",
 ) -> "Iterator[tuple[Runner, Stages]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
-    from docsend import send as journey  # noqa: PLC0415 - brings the network
-    from docsend.runner import Runner, Stages, Steps  # noqa: PLC0415
+    from docsend import send as journey
+    from docsend.runner import Runner, Stages, Steps
 
     runner = Runner(batch, plan, jobs=jobs)
     steps = Steps(runner, show_pause)

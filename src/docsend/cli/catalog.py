@@ -47,7 +47,7 @@ def catalog(
 
     Without WORDS everything is listed. Accents, niqqud and slips of the pen do not matter.
     """
-    from docsend import search  # noqa: PLC0415 - --help does without
+    from docsend import search
 
     if update:
         _update(session)
@@ -71,7 +71,7 @@ def catalog(
 
 def _update(session: "Session") -> None:
     """Fetch the service's catalog if it is another one than the copy here, and keep it."""
-    from docsend import catalog, disk  # noqa: PLC0415 - a search does without
+    from docsend import catalog, disk
 
     session.settings.chosen_endpoint()
     file = session.settings.catalog_file
@@ -109,7 +109,7 @@ def _update(session: "Session") -> None:
 
 
 def _is_usable(file: Path) -> bool:
-    from docsend import catalog  # noqa: PLC0415 - a search does without
+    from docsend import catalog
 
     try:
         catalog.load(file)
@@ -120,7 +120,7 @@ def _is_usable(file: Path) -> bool:
 
 def _etag(file: Path) -> str | None:
     """Give the kept ETag; what is not there, cannot be read or is none costs one download, no more."""
-    from docsend import disk  # noqa: PLC0415 - a search does without
+    from docsend import disk
 
     try:
         etag = disk.read_small(file, most=_MOST_ETAG).decode("ascii")

@@ -123,7 +123,7 @@ def command(
             if name is None and context.invoked_subcommand is not None:
                 _refuse_what_would_be_lost(context, values)
                 return
-            from docsend.cli.session import Session  # noqa: PLC0415 - --help does without
+            from docsend.cli.session import Session
 
             if names:
                 values["given"] = {name: value for name in names if (value := values.pop(name)) is not None}

@@ -31,7 +31,7 @@ def doctor(session: "Session") -> None:
 
     Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.
     """
-    from docsend import doctor as examination  # noqa: PLC0415 - --help does without
+    from docsend import doctor as examination
 
     patient = session.impatient()
     findings = list(

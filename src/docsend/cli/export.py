@@ -50,7 +50,7 @@ def export(
     a file. A file with other content is never overwritten. The ledger keeps no identities: --for says whom
     it was for.
     """
-    from docsend import proof, receipts  # noqa: PLC0415 - --help does without
+    from docsend import proof, receipts
 
     if form not in _WRITERS:
         raise UsageFault(
@@ -107,7 +107,7 @@ def _refuse_what_stdout_cannot_take(session: "Session", form: str) -> None:
 
 def _write(file: Path, content: bytes) -> None:
     """Write a file whole or not at all; one that is there already has to be the same."""
-    from docsend import disk  # noqa: PLC0415 - --help does without
+    from docsend import disk
 
     try:
         if file.is_file():
@@ -138,7 +138,7 @@ def _write(file: Path, content: bytes) -> None:
 
 def _pdf(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     try:
-        from docsend import proof_pdf  # noqa: PLC0415 - an extra, and slow to import
+        from docsend import proof_pdf
     except ModuleNotFoundError as error:
         raise UsageFault(
             Message("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
@@ -146,18 +146,18 @@ def _pdf(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | Non
                 "in the folder that docsend was installed from: pip install '.[pdf]'; or say --format text"
             ),
         ) from error
-    from docsend import proof  # noqa: PLC0415
-    from docsend.i18n import Translator  # noqa: PLC0415
-    from docsend.streams import safe  # noqa: PLC0415
+    from docsend import proof
+    from docsend.i18n import Translator
+    from docsend.streams import safe
 
     page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
     return proof_pdf.write(page, Translator(session.settings.language), safe)
 
 
 def _text(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
-    from docsend import proof  # noqa: PLC0415 - --help does without
-    from docsend.i18n import Translator  # noqa: PLC0415
-    from docsend.streams import safe  # noqa: PLC0415
+    from docsend import proof
+    from docsend.i18n import Translator
+    from docsend.streams import safe
 
     page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
     words = functools.partial(Translator(session.settings.language).render, safe=safe)
@@ -165,9 +165,9 @@ def _text(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | No
 
 
 def _json(_session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
-    import json  # noqa: PLC0415 - --help does without
+    import json
 
-    from docsend import proof, shapes  # noqa: PLC0415
+    from docsend import proof, shapes
 
     is_sandbox = proof.is_of_the_sandbox(entry, receipt)
     notes = [proof.NOT_APPROVED, *([proof.NOT_THE_INSTITUTE] if is_sandbox else [])]

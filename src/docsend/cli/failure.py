@@ -96,7 +96,7 @@ def _of_typer(message: str) -> Message:
 def _bug(error: Exception, *, with_trace: bool) -> _Bug:
     """Tell where it happened. No values and no texts of exceptions: they could be somebody's identity."""
     if with_trace:
-        import traceback  # noqa: PLC0415 - only for a bug
+        import traceback
 
         cause: BaseException | None = error
         while cause is not None:

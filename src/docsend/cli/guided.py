@@ -62,7 +62,7 @@ def run(
 
 def _last_look(session: "Session") -> None:
     """Have what is shown agreed to; raise Interrupted if it is not."""
-    from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
+    from docsend.prompts import Terminal
 
     try:
         agreed = Terminal(session.console.render).agrees(Message("send it? y sends, n does not"))
@@ -76,7 +76,7 @@ def _asked(
     session: "Session", stated: Submission, paths: Sequence[Path], *, dry_run: bool
 ) -> "tuple[Guided, Sequence[Path]]":
     """Have everything answered that is missing; raise Interrupted if the person has had enough."""
-    from docsend.prompts import Terminal  # noqa: PLC0415 - only where there is something to ask
+    from docsend.prompts import Terminal
 
     console, catalog, given = session.console, session.catalog(), list(paths)
 

@@ -56,7 +56,7 @@ def login(
 
 
 def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_stdin: bool) -> None:
-    from docsend.account import Account  # noqa: PLC0415 - --help does without
+    from docsend.account import Account
 
     backend = vault.backend  # first, so that nobody is asked in vain
     credentials = _credentials(session, code, password_stdin=password_stdin)
@@ -69,7 +69,7 @@ def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_s
 
 def _credentials(session: "Session", code: str | None, *, password_stdin: bool) -> "Credentials":
     """Take code and password from where they were said to be, and ask for the rest, if anybody is there."""
-    from docsend.credentials import Credentials, read_password_file, standard_input  # noqa: PLC0415
+    from docsend.credentials import Credentials, read_password_file, standard_input
 
     settings = session.settings
     code = code or settings.code

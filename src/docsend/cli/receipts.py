@@ -49,7 +49,7 @@ def list_(
     most: Annotated[int | None, typer.Option("--most", metavar="N", min=1, help="Only the latest N.")] = None,
 ) -> None:
     """List what was sent from here, the latest first; show or withdraw one, resume what was interrupted."""
-    from docsend import receipts  # noqa: PLC0415 - --help does without
+    from docsend import receipts
 
     page = _PAGE if most is None and session.console.pages else None
     with session.ledger() as ledger:
@@ -67,7 +67,7 @@ def show(
     ask: Annotated[bool, typer.Option("--ask", help="Ask the service what it knows of it, too.")] = False,
 ) -> None:
     """Show one submission with all that the ledger holds of it."""
-    from docsend import receipts  # noqa: PLC0415 - --help does without
+    from docsend import receipts
 
     with session.ledger() as ledger:
         entry = session.kept(ledger, key)
@@ -82,7 +82,7 @@ def withdraw(session: "Session", key: Key) -> None:
     A submission that was interrupted may have been received all the same; then its receipt is kept, and
     the exit code is 5.
     """
-    from docsend import receipts  # noqa: PLC0415 - --help does without
+    from docsend import receipts
 
     if len(key) != _WHOLE_KEY:
         raise UsageFault(
@@ -118,7 +118,7 @@ def _service_of(session: "Session", entry: "Entry") -> "AbstractContextManager[S
 
 
 def _ask(session: "Session", entry: "Entry") -> None:
-    from docsend.service.responses import UnknownSubmission  # noqa: PLC0415 - --help does without
+    from docsend.service.responses import UnknownSubmission
 
     with _service_of(session, entry) as service:
         try:

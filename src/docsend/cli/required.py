@@ -61,7 +61,7 @@ def upload(
 
     Running the same command again finishes what was interrupted and sends nothing twice.
     """
-    from docsend.cli import single  # noqa: PLC0415 - --help does without
+    from docsend.cli import single
 
     account = session.needed_account()
     stated = _stated(session, account, id_)
@@ -73,7 +73,7 @@ def _stated(session: "Session", account: "Account", required: str) -> "Submissio
 
     The service lists a requirement no more once it is met: a run whose answer was lost finds it here.
     """
-    from docsend.submission import Problem, Submission  # noqa: PLC0415 - --help does without
+    from docsend.submission import Problem, Submission
 
     service_name = session.settings.chosen_endpoint().name
     with session.ledger() as ledger:

@@ -86,10 +86,10 @@ def _finish_all(session: "Session", entries: "list[Entry]", ledger: "Ledger") ->
 
 
 def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
-    from docsend import receipts, send  # noqa: PLC0415 - --help does without
-    from docsend.console import Resumed  # noqa: PLC0415
-    from docsend.service.responses import UnknownSubmission  # noqa: PLC0415
-    from docsend.watchers import Relay  # noqa: PLC0415
+    from docsend import receipts, send
+    from docsend.console import Resumed
+    from docsend.service.responses import UnknownSubmission
+    from docsend.watchers import Relay
 
     account = there.account() if any(entry.to == "personal" for entry in entries) else None
     relay = Relay(there.console.lines())

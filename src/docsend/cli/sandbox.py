@@ -40,8 +40,8 @@ def sandbox(
 
     It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
     """
-    from docsend.cli.session import sandbox_server  # noqa: PLC0415 - --help does without
-    from docsend.console import NOT_THE_INSTITUTE  # noqa: PLC0415
+    from docsend.cli.session import sandbox_server
+    from docsend.console import NOT_THE_INSTITUTE
 
     server = sandbox_server()
     folder = (data or session.settings.sandbox_data).absolute()

@@ -87,11 +87,11 @@ def send(
             Message("--occurrence says which sending it is, --again finds the next one by itself"),
         )
     if batch_template is not None:
-        from docsend.cli.batch import print_template  # noqa: PLC0415 - only who asks for it
+        from docsend.cli.batch import print_template
 
         print_template(session, batch_template)
         return
-    from docsend.submission import Submission  # noqa: PLC0415 - --help does without
+    from docsend.submission import Submission
 
     stated = Submission().with_values(given)
     if batch is None:
@@ -105,7 +105,7 @@ def send(
         _refuse_if_any(
             of_batches, Message("{option} is for batches"), Message("name a manifest with --batch")
         )
-        from docsend.cli import single  # noqa: PLC0415 - --help does without
+        from docsend.cli import single
 
         paths = single.files_of(files or ())
         single.send(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
@@ -116,7 +116,7 @@ def send(
         Message("{option} does not go with --batch"),
         Message("the rows name the documents; --again is said for one"),
     )
-    from docsend.cli import batch as batches  # noqa: PLC0415
+    from docsend.cli import batch as batches
 
     options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, sender)
     batches.run(session, stated, options)

@@ -58,8 +58,8 @@ def add(
     password, goes into the operating system's keyring. On a terminal it is asked for without echo; left
     empty, none is kept, and each send needs --booklet.
     """
-    from docsend import rules, senders  # noqa: PLC0415 - --help does without
-    from docsend.credentials import Booklets  # noqa: PLC0415
+    from docsend import rules, senders
+    from docsend.credentials import Booklets
 
     senders.check_name(name)
     if ("id" in given) == ("employer_file" in given):
@@ -93,7 +93,7 @@ def add(
 
 def remove(session: "Session", name: Name) -> None:
     """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
-    from docsend import senders  # noqa: PLC0415 - --help does without
+    from docsend import senders
 
     known = session.senders()
     if name not in known:
@@ -105,7 +105,7 @@ def remove(session: "Session", name: Name) -> None:
 
 def _forget_booklet(session: "Session", name: str) -> None:
     """Remove the booklet number that an earlier sender of this name had, so that no other is sent with it."""
-    from docsend.credentials import Booklets  # noqa: PLC0415 - --help does without
+    from docsend.credentials import Booklets
 
     before = session.settings.senders.get(name)
     if before is not None and before.booklet_kept:
@@ -114,7 +114,7 @@ def _forget_booklet(session: "Session", name: str) -> None:
 
 def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
     """Take the booklet number from where it was said to be; None if nobody gives one."""
-    from docsend.credentials import standard_input  # noqa: PLC0415 - --help does without
+    from docsend.credentials import standard_input
 
     if is_stdin:
         return standard_input(Message("the booklet number is empty"))

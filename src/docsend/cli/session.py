@@ -74,7 +74,7 @@ class Session:
 
     def catalog(self) -> "Catalog":
         """Give the catalog that the chosen service gave out, or else the bundled one."""
-        from docsend import catalog  # noqa: PLC0415 - --help does without
+        from docsend import catalog
 
         file = catalog.in_force(self.settings.catalog_file)
         try:
@@ -92,7 +92,7 @@ class Session:
             ) from error
 
     def ledger(self) -> "Ledger":
-        from docsend.ledger import Ledger  # noqa: PLC0415 - --help does without
+        from docsend.ledger import Ledger
 
         self.console.detail(Message("the ledger: {file}", file=self.settings.ledger_file))
         return Ledger(self.settings.ledger_file)
@@ -126,14 +126,14 @@ class Session:
 
     def vault(self) -> "Vault":
         """Give the keyring's entries of the chosen service."""
-        from docsend.credentials import Vault  # noqa: PLC0415 - only the personal service needs it
+        from docsend.credentials import Vault
 
         return Vault(self.settings.chosen_endpoint().name, backend=self.settings.keyring_backend)
 
     def account(self) -> "Account | None":
         """Give the account to sign in with: of the environment, else of the keyring, else none."""
-        from docsend.account import Account  # noqa: PLC0415 - only the personal service needs it
-        from docsend.credentials import Credentials, read_password_file  # noqa: PLC0415
+        from docsend.account import Account
+        from docsend.credentials import Credentials, read_password_file
 
         code, file = self.settings.code, self.settings.password_file
         if (code is None) != (file is None):
@@ -148,10 +148,10 @@ class Session:
 
     def senders(self) -> "Senders":
         """Give the senders of config.toml, with their booklet numbers in the keyring."""
-        from docsend.senders import Senders  # noqa: PLC0415
+        from docsend.senders import Senders
 
         def booklets() -> "Booklets":
-            from docsend.credentials import Booklets  # noqa: PLC0415 - few sends need one
+            from docsend.credentials import Booklets
 
             return Booklets(backend=self.settings.keyring_backend)
 
@@ -184,9 +184,9 @@ class Session:
         What its `catalog` lets go in one exchange does. Up to `jobs` threads may call it at the same time;
         `sleep` is how they wait.
         """
-        from docsend.service.client import ServiceClient  # noqa: PLC0415 - brings httpx
-        from docsend.service.one_exchange import NEVER, OneExchange  # noqa: PLC0415
-        from docsend.service.retry import Clock, RetryPolicy  # noqa: PLC0415
+        from docsend.service.client import ServiceClient
+        from docsend.service.one_exchange import NEVER, OneExchange
+        from docsend.service.retry import Clock, RetryPolicy
 
         endpoint = self.settings.chosen_endpoint()
         with contextlib.ExitStack() as opened:
@@ -221,7 +221,7 @@ class Session:
 def sandbox_server() -> Any:
     """Give the module that runs the sandbox; raise UsageFault if its extra is not installed."""
     try:
-        from docsend.sandbox import server  # noqa: PLC0415 - only who asks for the sandbox pays for it
+        from docsend.sandbox import server
     except ModuleNotFoundError as error:
         raise UsageFault(
             Message("the sandbox is not installed: {name} is missing", name=error.name),

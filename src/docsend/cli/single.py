@@ -35,7 +35,7 @@ def send(
         senders.require(sender)
         stated = senders.applied(sender, stated)
     if session.can_ask:
-        from docsend.cli import guided  # noqa: PLC0415 - only on a terminal
+        from docsend.cli import guided
 
         guided.run(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
     else:
@@ -164,12 +164,12 @@ def _deliver_watched(
     catalog: "Catalog",
     ledger: "Ledger",
 ) -> "Delivery":
-    from docsend import receipts  # noqa: PLC0415
+    from docsend import receipts
 
     name = session.settings.chosen_endpoint().name
     if (known := ledger.find(name, checked.key)) and (before := receipts.delivered(known)):
         return before
-    from docsend import send as journey  # noqa: PLC0415 - brings the network, which a repeated run needs not
+    from docsend import send as journey
 
     try:
         with (

@@ -83,7 +83,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
 
     Raises UsageFault if the file holds none.
     """
-    import truststore  # noqa: PLC0415 - the sandbox speaks http and does without
+    import truststore
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Debian's Python would go down to TLS 1.0: its OpenSSL leaves the lowest version open.

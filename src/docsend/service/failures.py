@@ -288,7 +288,7 @@ def of_page(response: Response) -> Failure | None:
 
 def _described(response: Response) -> str:
     """Describe a page by its title, its server and its status; foreign text, shortened."""
-    import html  # noqa: PLC0415 - few pages come
+    import html
 
     found = _TITLE.search(response.body[:65536])
     title = " ".join(html.unescape(found[1].decode("utf-8", "replace")).split()) if found else ""

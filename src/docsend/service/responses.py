@@ -450,7 +450,7 @@ def retry_after(response: Response) -> float | None:
         return float(min(int(stated[:1000]), _LONGEST_SESSION_S))
     if not stated:
         return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few services state a date
+    from email.utils import parsedate_to_datetime
 
     try:
         until = parsedate_to_datetime(stated)

@@ -1,0 +1,185 @@
+"""Several processes share a long work of many pieces: a pool of the standard library, the same on each system.
+
+Its workers are begun anew (`spawn`) rather than copied, so no lock or connection of this process is in them; each
+gets the work once, as plain data. While they begin, and whenever they have enough to do, this process works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from concurrent.futures import Future, ProcessPoolExecutor
+
+_Piece = TypeVar("_Piece")
+_Result = TypeVar("_Result")
+
+_WORTH_S = 0.05  # work that is done by then is not shared: a worker takes about half of it to begin
+_MOST = 8  # processes
+_AHEAD = 16  # pieces for each process, the results of which may wait for those before them
+_FOR_EACH = 2  # pieces that are with a worker: one in its hands, and one that it need not wait for
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def in_order(
+    pieces: Iterator[_Piece], work: Callable[[_Piece], _Result], *, alone: bool = False
+) -> Generator[_Result, None, None]:
+    """Yield the result of each piece, in the order of the pieces; the last ones with the help of workers.
+
+    `work`, each piece and each result have to bear pickling, else say `alone`. A worker that dies, or whose
+    work raises, costs time only: what it leaves undone is done here.
+    """
+    began = time.monotonic()
+    for piece in pieces:
+        if time.monotonic() - began > _WORTH_S and not alone and (workers := min(_MOST, _cores()) - 1) > 0:
+            yield work(piece)
+            with contextlib.closing(_Pool(work, workers)) as pool:
+                yield from pool.results(pieces)
+            return
+        yield work(piece)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+class _Task(Generic[_Piece, _Result]):
+    """One piece: nobody has it yet, a worker has it, or it is done."""
+
+    def __init__(self, piece: _Piece) -> None:
+        self._piece = piece
+        self._future: Future[_Result] | None = None
+        self._results: list[_Result] = []
+
+    @property
+    def is_free(self) -> bool:
+        return self._future is None and not self._results
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self._results) or (self._future is not None and self._future.done())
+
+    def submit(self, executor: ProcessPoolExecutor) -> None:
+        """Give it to the workers; raise OSError or RuntimeError if there are none, or no room for one."""
+        with _uninterrupted():  # a worker is begun by what is submitted
+            self._future = executor.submit(_worked, self._piece)
+
+    def do(self, work: Callable[[_Piece], _Result]) -> None:
+        self._results.append(work(self._piece))
+
+    def result(self, work: Callable[[_Piece], _Result]) -> _Result:
+        """Wait for the result; if the worker has none, work here."""
+        if self._future is not None and not self._results:
+            try:
+                return self._future.result()
+            except Exception:  # noqa: BLE001 - whatever it was, here it is seen again, or does not happen
+                self.do(work)
+        return self._results.pop()
+
+
+class _Pool(Generic[_Piece, _Result]):
+    """The workers, and what they have to do."""
+
+    def __init__(self, work: Callable[[_Piece], _Result], workers: int) -> None:
+        self._work = work
+        self._workers = workers
+        self._executor = _executor(work, workers)
+
+    def close(self) -> None:
+        """End the workers, wherever they are."""
+        if self._executor is not None:
+            import multiprocessing
+
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            self._executor.shutdown(cancel_futures=True)
+
+    def results(self, pieces: Iterator[_Piece]) -> Iterator[_Result]:
+        tasks: deque[_Task[_Piece, _Result]] = deque()
+        while True:
+            while len(tasks) < _AHEAD * (self._workers + 1) and (piece := next(pieces, None)) is not None:
+                tasks.append(_Task(piece))
+            if not tasks:
+                return
+            free = deque(task for task in tasks if task.is_free)
+            with_workers = sum(not (task.is_free or task.is_done) for task in tasks)
+            while free and with_workers < _FOR_EACH * self._workers and self._submits(free[0]):
+                free.popleft()
+                with_workers += 1
+            if tasks[0].is_done or not free:
+                yield tasks.popleft().result(self._work)
+            else:
+                free[0].do(self._work)
+
+    def _submits(self, task: _Task[_Piece, _Result]) -> bool:
+        if self._executor is not None:
+            try:
+                task.submit(self._executor)
+            except (OSError, RuntimeError):
+                return False
+        return self._executor is not None
+
+
+def _executor(work: Callable[[Any], Any], workers: int) -> ProcessPoolExecutor | None:
+    """Prepare the pool; None where this system has no room for one, or the work is no plain data."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    try:
+        plain = pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+        return ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(plain,)
+        )
+    except (OSError, NotImplementedError, ImportError, pickle.PicklingError, AttributeError, TypeError):
+        return None
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals wait: a worker begins with them blocked, until it knows what to do about them."""
+    if sys.platform == "win32":
+        yield
+        return
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+
+# -- in a worker -------------------------------------------------------------------------------------------
+
+_work: Callable[[Any], Any]
+
+
+def _begin(plain: bytes) -> None:
+    """Get ready: a Ctrl-C is for the process that the user called, and this one ends when that one does."""
+    global _work  # noqa: PLW0603 - a pool has no other place for what its workers have in common
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _work = pickle.loads(plain)  # noqa: S301 - the process that began this one has written it
+
+
+def _end_with_parent() -> None:
+    from multiprocessing import connection, parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _worked(piece: Any) -> Any:  # noqa: ANN401 - whatever the work takes and gives
+    return _work(piece)
