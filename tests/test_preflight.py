@@ -29,7 +29,7 @@ ROWS = 3000  # workers begin after some hundred
 
 needs_cores = pytest.mark.skipif(processes._cores() < 2, reason="workers need two cores")
 
-# The installed command, which says on stderr when it begins a worker, and a worker of which does nothing else.
+# The installed command, which says on stderr when it begins a worker.
 _WATCHED = """
 import multiprocessing.process as process, os
 

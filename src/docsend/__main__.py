@@ -9,6 +9,10 @@ import sys
 
 from docsend import __version__
 
+TYPE_CHECKING = False  # as `typing` has it, which --version does without
+if TYPE_CHECKING:
+    from typing import TextIO
+
 _noted: list[int] = []
 
 
@@ -36,23 +40,29 @@ def run() -> None:
     """Run `docsend` with the process's own arguments, and end the process with its exit code."""
     code = _run(sys.argv[1:])
     _handle_signals(_end)
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        pass  # nobody reads any more
-    except OSError:
+    failure = _flushed(sys.stdout)
+    if failure is not None and not isinstance(failure, BrokenPipeError):  # of which nobody reads any more
         from docsend.errors import ExitCode
 
         code = code or ExitCode.LOCAL
+    _flushed(sys.stderr)  # talk, as of a library that warns, changes nothing
+    # Python would now look for garbage among its modules, a fifth of a short run: they go with the process.
+    gc.freeze()
+    sys.exit(code)
+
+
+def _flushed(stream: "TextIO | None") -> OSError | None:
+    """Write out what a stream still holds; return what fails, and let Python not try it again."""
+    if stream is None:
+        return None
     try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-    except OSError:
-        pass  # talk, as of a library that warns, changes nothing
-    # What was opened is closed, and what was promised is on the disk. Python would now look for garbage among
-    # its modules and take them apart one by one, a sixth of a short run: they go with the process.
-    os._exit(code)
+        stream.flush()
+    except OSError as failure:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        return failure
+    return None
 
 
 def _run(words: list[str]) -> int:

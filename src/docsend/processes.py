@@ -1,7 +1,7 @@
-"""Several processes share a long work of many pieces: a pool of the standard library, the same on each system.
+"""Several processes share a long work of many pieces: a pool of the standard library, the same everywhere.
 
-Its workers are begun anew (`spawn`) rather than copied, so no lock or connection of this process is in them; each
-gets the work once, as plain data. While they begin, and whenever they have enough to do, this process works.
+Its workers are begun anew (`spawn`) rather than copied, so no lock or connection of this process is in them;
+each gets the work once, as plain data. While they begin, and when they have enough to do, this process works.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ import typer
 import typer.core
 
 from docsend import __version__, signals
-from docsend.cli.command import Group, taking_common_options
+from docsend.cli.command import Group, taking_common_options, usage_fault
 from docsend.errors import ExitCode
-from docsend.i18n import Language, Translator, spoken
+from docsend.i18n import Language, Message, Translator, spoken
 
 # In the order of the help, with what it says of each in its list. Each is a module with a `register(app)`.
 COMMANDS = {
@@ -53,12 +53,14 @@ _VERSION = inspect.Parameter(
 )
 
 
-def _root(_context: typer.Context, _common: dict[str, Any], *, version: bool) -> None:
+def _root(context: typer.Context, _common: dict[str, Any], *, version: bool) -> None:  # noqa: ARG001 - Typer prints it
     """Send documents to a national insurance institute's document service.
 
     The institute publishes no programming interface: docsend speaks a contract of its own, and `--service
     sandbox` is a whole service that keeps it. Nothing sent to the sandbox reaches the institute.
     """
+    if context.invoked_subcommand is None:
+        raise usage_fault(Message("missing: the command"), context.command_path)
 
 
 class _Root(Group):
@@ -86,7 +88,7 @@ def _names(translator: Translator | None = None) -> Any:
     """Make the command line of names alone: for its help, and for options that stand before a command."""
     app = typer.Typer(cls=_Root, **_HOW)
     epilog = "`docsend COMMAND --help` tells the exit codes of each command."
-    app.callback(epilog=epilog)(taking_common_options(_root, [_VERSION]))
+    app.callback(epilog=epilog, invoke_without_command=True)(taking_common_options(_root, [_VERSION]))
     root: Any = typer.main.get_command(app)
     root.translator = translator
     root.commands = {

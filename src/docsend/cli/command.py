@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 import typer.core
+from typer._click.exceptions import BadOptionUsage
 
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
 from docsend.fields import Field
@@ -53,7 +54,11 @@ class _RefusesContradictions:
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         this: Any = self
-        _, _, order = this.make_parser(ctx).parse_args(args=list(args))
+        try:
+            _, _, order = this.make_parser(ctx).parse_args(args=list(args))
+        except BadOptionUsage as error:
+            error.ctx = ctx  # which the parser does not tell
+            raise
         for parameter in _given_again(order):
             parameter.multiple = True  # so that the parser keeps each of the values
             values, _, _ = this.make_parser(ctx).parse_args(args=list(args))
@@ -68,9 +73,34 @@ class _RefusesContradictions:
 class Command(_RefusesContradictions, typer.core.TyperCommand):
     """A command."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True  # so that they are told here
+        rest = super().parse_args(ctx, args)
+        if rest:
+            raise usage_fault(Message("too many words: {words}", words=" ".join(rest)), ctx.command_path)
+        return rest
+
 
 class Group(_RefusesContradictions, typer.core.TyperGroup):
     """A group of commands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in self.commands and not name.startswith("-"):
+            from docsend.search import nearest
+
+            message = Message("no such command: {command}", command=name)
+            if close := nearest(name, self.commands):
+                message = Message(
+                    "no such command: {command}; did you mean {close}?", command=name, close=close
+                )
+            raise usage_fault(message, ctx.command_path)
+        return super().resolve_command(ctx, args)
+
+
+def usage_fault(message: Message, path: str) -> UsageFault:
+    """Return the error for a command line that cannot be understood; `path` are the words of its command."""
+    return UsageFault(message, Message("`{path} --help` tells what it takes", path=path))
 
 
 def _given_again(order: Sequence[Any]) -> list[Any]:

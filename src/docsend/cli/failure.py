@@ -2,13 +2,16 @@
 
 import errno
 import os
-import re
 import sys
 from collections.abc import Sequence
 
 import typer
+import typer.core
+from typer._click.exceptions import BadOptionUsage, BadParameter, MissingParameter, NoSuchOption
+from typer._click.types import IntRange
 
 from docsend import __version__, result
+from docsend.cli.command import usage_fault
 from docsend.console import Console
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.i18n import Language, Message
@@ -45,52 +48,41 @@ def _understood(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> Do
 
 
 def _usage(error: typer.TyperException) -> UsageFault:
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
-    path = context.command_path if context else "docsend"
-    return UsageFault(_of_typer(message), Message("`{path} --help` tells what it takes", path=path))
+    return usage_fault(_of_typer(error), context.command_path if context else "docsend")
 
 
-# What Typer says of a command line, and how it is said here.
-_OF_TYPER = (
-    (r"No such option: (?P<option>\S+)", Message("no such option: {option}")),
-    (
-        r"No such option: (?P<option>\S+) \(Possible options: (?P<close>.+)\)",
-        Message("no such option: {option}; did you mean {close}?"),
-    ),
-    (
-        r"No such option: (?P<option>\S+) Did you mean (?P<close>.+)\?",
-        Message("no such option: {option}; did you mean {close}?"),
-    ),
-    (r"No such command '(?P<command>.*)'", Message("no such command: {command}")),
-    (
-        r"No such command '(?P<command>.*)'\. Did you mean '(?P<close>.+)'\?",
-        Message("no such command: {command}; did you mean {close}?"),
-    ),
-    (r"Missing command", Message("missing: the command")),
-    (r"Missing argument '(?P<name>.*)'", Message("missing: {name}")),
-    (r"Missing option '(?P<name>.*)'", Message("missing: {name}")),
-    (r"Option '(?P<option>.+)' requires (?:an|\d+) arguments?", Message("{option} needs a value")),
-    (r"Option '(?P<option>.+)' does not take a value", Message("{option} takes no value")),
-    (r"Got unexpected extra argument(?:s|\(s\))? \((?P<words>.*)\)", Message("too many words: {words}")),
-    (
-        r"Invalid value for '(?P<name>.+)': '(?P<value>.*)' is not a valid int(?:eger)?(?: range)?",
-        Message("{name} takes a whole number, not {value!r}"),
-    ),
-    (
-        r"Invalid value for '(?P<name>.+)': (?P<value>\S+) is not in the range (?P<range>.+)",
-        Message("{name} takes a number in the range {range}, not {value}"),
-    ),
-)
+def _of_typer(error: typer.TyperException) -> Message:
+    """Say in docsend's words what Typer found wrong with a command line."""
+    match error:
+        case NoSuchOption(option_name=option):
+            if error.possibilities:
+                close = ", ".join(error.possibilities)
+                return Message("no such option: {option}; did you mean {close}?", option=option, close=close)
+            return Message("no such option: {option}", option=option)
+        case MissingParameter():
+            return Message("missing: {name}", name=_name_of(error))
+        case BadOptionUsage(option_name=option):
+            said = (
+                Message("{option} takes no value") if _is_flag(error) else Message("{option} needs a value")
+            )
+            return said.with_values(option=option)
+        case BadParameter(param=typer.core.TyperOption(type=IntRange(min=least, max=most))):
+            said = Message("{name} takes a whole number, from {least} to {most}")
+            if most is None:
+                said = Message("{name} takes a whole number, from {least} on")
+            return said.with_values(name=_name_of(error), least=least, most=most)
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return Message.verbatim(message[:1].lower() + message[1:].rstrip("."))
 
 
-def _of_typer(message: str) -> Message:
-    message = message.rstrip(".")
-    for pattern, phrase in _OF_TYPER:
-        if found := re.fullmatch(pattern, message, re.DOTALL):
-            named = {name: value.replace("'", "") for name, value in found.groupdict().items()}
-            return phrase.with_values(**named)
-    return Message.verbatim(message[:1].lower() + message[1:])
+def _name_of(error: BadParameter) -> str:
+    return error.param.get_error_hint(error.ctx).replace("'", "") if error.param and error.ctx else "?"
+
+
+def _is_flag(error: BadOptionUsage) -> bool:
+    parameters = error.ctx.command.params if error.ctx else ()
+    return any(error.option_name in each.opts and getattr(each, "is_flag", False) for each in parameters)
 
 
 def _bug(error: Exception, *, with_trace: bool) -> _Bug:
