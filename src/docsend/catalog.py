@@ -165,9 +165,6 @@ class Catalog:
         self.types = tuple(_document_type(row) for row in raw["types"])
         self.branches = {_text(row["code"]): Branch(**_entry(row)) for row in raw["branches"]}
         self.forms = {_text(row["number"]): _form(row) for row in raw["forms"]}
-        # What fits where, found once: a batch asks the same for every row.
-        self._types_of: dict[tuple[str, str | None], tuple[DocumentType, ...]] = {}
-        self._categories_of: dict[tuple[str, str | None], tuple[Category, ...]] = {}
         if strays := {type_.category for type_ in self.types} - self.categories.keys():
             raise MalformedCatalog(Message("types of unknown categories: {count}", count=len(strays)))
         if not self.destinations:
@@ -177,17 +174,12 @@ class Catalog:
         return tuple(subject for subject in self.subjects.values() if to in subject.to)
 
     def types_of(self, to: str, subject: str | None = None) -> tuple[DocumentType, ...]:
-        """Give the types that fit a destination and subject, the ones for everybody last."""
-        if (fitting := self._types_of.get((to, subject))) is None:
-            fitting = tuple(type_ for type_ in self.types if type_.fits(to, subject))
-            self._types_of[to, subject] = fitting
-        return fitting
+        """Return the types that fit a destination and subject, the ones for everybody last."""
+        return tuple(type_ for type_ in self.types if type_.fits(to, subject))
 
     def categories_of(self, to: str, subject: str | None = None) -> tuple[Category, ...]:
-        if (fitting := self._categories_of.get((to, subject))) is None:
-            codes = dict.fromkeys(type_.category for type_ in self.types_of(to, subject))
-            fitting = self._categories_of[to, subject] = tuple(self.categories[code] for code in codes)
-        return fitting
+        codes = dict.fromkeys(type_.category for type_ in self.types_of(to, subject))
+        return tuple(self.categories[code] for code in codes)
 
     def rows(self, to: str | None = None) -> Iterator[tuple[str, Entry]]:
         """Every row with its kind, in reading order; with `to` only what that destination takes."""

@@ -12,7 +12,7 @@ from docsend.rules import is_checked
 from docsend.submission import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 NUMBERS = tuple(field.name for field in fields.FIELDS if field.is_number)  # what spreadsheets damage
@@ -26,12 +26,6 @@ def text_of(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
-
-
-def are_clean(cells: Sequence[str]) -> bool:
-    """Tell whether `clean` would change none of them, as in nearly all rows; sooner told than done."""
-    row = f"|{'|'.join(cells)}|"
-    return row.isprintable() and "| " not in row and " |" not in row and "|'" not in row
 
 
 def clean(cell: str) -> str:

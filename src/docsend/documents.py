@@ -169,10 +169,8 @@ def _read(path: str, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa
 
 
 def _read_up_to(descriptor: int, limit: int, *, expected: int) -> bytes:
-    """Read to the end of the file or to `limit`, in one piece where the file has the size it states."""
+    """Read to the end of the file or to `limit`, nearly all at once where it has the size that it states."""
     content = os.read(descriptor, min(expected + 1, limit))
-    if len(content) == expected > 0:
-        return content  # less than was asked for: the file ends where it said that it does
     while len(content) < limit and (piece := os.read(descriptor, min(2**20, limit - len(content)))):
         content += piece
     return content

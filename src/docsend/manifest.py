@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from docsend import fields, tables
-from docsend.cells import NUMBERS, are_clean, clean, no_texts, text_of, undamaged
+from docsend.cells import NUMBERS, clean, no_texts, text_of, undamaged
 from docsend.codes import Code
 from docsend.columns import (
     COLUMNS,
@@ -210,7 +210,7 @@ def _table_row(line: Line, columns: Sequence[str], defaults: Defaults) -> Row:
     if isinstance(cells, Problem):
         return Row(number, {}, Submission(), (), (cells,))
     problems = _misfits(number, cells, columns) if len(cells) != len(columns) else []
-    named = dict(zip(columns, cells if are_clean(cells) else map(clean, cells), strict=False))
+    named = dict(zip(columns, map(clean, cells), strict=False))
     return _row(number, named, defaults, problems)
 
 

@@ -222,7 +222,6 @@ def taking_common_options(
         function(context, common, **values)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {}  # the signature says it: Typer would look through both, several times
     run.__doc__ = function.__doc__
     return run
 
