@@ -125,10 +125,11 @@ CASES = (
 class Seen:
     exit_code: int
     lines: tuple[str, ...]
+    out: str
 
 
 def observe(case: Case) -> Seen:
-    """Check the manifest in a folder of its own; give what stderr says of it, and the exit code."""
+    """Check the manifest in a folder of its own; give what stderr says of it, the exit code, and stdout."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         outer = Path(name)
         folder = outer / "manifest"
@@ -151,7 +152,7 @@ def observe(case: Case) -> Seen:
         stack.enter_context(contextlib.redirect_stderr(err))
         code = main(["send", "--batch", case.name, "--dry-run", *case.options])
         told = [line for line in err.getvalue().splitlines() if not line.startswith(case.name)]
-    return Seen(code, tuple(told))
+    return Seen(code, tuple(told), out.getvalue())
 
 
 def table() -> str:
