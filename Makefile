@@ -95,6 +95,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python tools/man/build.py
 	$(BIN)/python tests/bad_input.py
 	$(BIN)/python tests/bad_manifests.py
+	$(BIN)/python tests/provoked.py
 
 ## pictures: draw docs/pictures/*.svg anew, from real runs
 pictures: $(VENV)/.dev
