@@ -176,10 +176,10 @@ def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Rep
     wanted = report is not None or session.settings.as_json
     for lines in batch.pieces() if wanted else ():
         # What was found of a good row was not kept: memory is dearer than a second look.
-        for row, checked, _ in batch.checked(lines):
-            problems = plan.faulty.get(row.number, ())
-            known = row.stated if problems else checked
-            outcome = Outcome(row, "faulty" if problems else "checked", known, problems=problems)
+        for row, checked, warnings in batch.checked(lines):
+            errors = plan.faulty.get(row.number, ())
+            known = row.stated if errors else checked
+            outcome = Outcome(row, "faulty" if errors else "checked", known, problems=errors or warnings)
             _tell(session, outcome, report)
     if report is not None:
         report.finish()
