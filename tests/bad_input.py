@@ -1,7 +1,8 @@
 """Bad input and what it gets: one table, checked by test_bad_input.py and shown in the README.
 
 Each case says what a sender does wrong, the problem codes that must be found (all of them, in order) and
-the exit code. `python tests/bad_input.py` runs them all and writes the README's table from what it saw.
+the exit code; with 0 they are those of warnings, and what they are about is checked only, not sent.
+`python tests/bad_input.py` runs them all and writes the README's table from what it saw.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class Case:
     environment: dict[str, str] = field(default_factory=dict)
     config: str | None = None
     as_nobody: bool = False
+
+    @property
+    def severity(self) -> str:
+        return "warning" if self.exit_code == 0 else "error"
 
 
 def file(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], list[Path]]:
@@ -193,6 +198,9 @@ CASES = [
         ["unknown-subject"],
         options=["--to", "benefits", "--subject", "unemploymnt", *ABOUT[2:], *PERSON],
     ),
+    Case(
+        "no category", ["category-missing"], 2, options=["--to", "benefits", *ABOUT[:2], *ABOUT[4:], *PERSON]
+    ),
     Case("no type", ["type-missing"], 2, options=["--to", "benefits", *ABOUT[:4], *PERSON]),
     Case(
         "a category of another subject",
@@ -215,6 +223,22 @@ CASES = [
             "claim",
             "--type",
             "unemployment-claim",
+            *PERSON,
+        ],
+    ),
+    Case(
+        "a claim that may have an online form",
+        ["online-form-possible"],
+        0,
+        options=[
+            "--to",
+            "benefits",
+            "--subject",
+            "long-term-care",
+            "--category",
+            "claim",
+            "--type",
+            "long-term-care-reassessment",
             *PERSON,
         ],
     ),
@@ -241,11 +265,34 @@ CASES = [
     Case(
         "no booklet number", ["booklet-missing"], 2, options=[*EMPLOYER, *EMPLOYER_WHO[:2], *EMPLOYER_WHO[4:]]
     ),
+    Case(
+        "a booklet number with a blank",
+        ["booklet-invalid"],
+        options=[*EMPLOYER, *EMPLOYER_WHO[:2], "--booklet", "71 34", *EMPLOYER_WHO[4:]],
+    ),
+    Case("no mobile number", ["mobile-missing"], 2, options=[*EMPLOYER, *EMPLOYER_WHO[:-2]]),
     Case("a landline as mobile", ["mobile-invalid"], options=[*EMPLOYER, *EMPLOYER_WHO[:-1], "026709070"]),
+    Case("no employer's file", ["employer-file-missing"], 2, options=[*EMPLOYER, *EMPLOYER_WHO[2:]]),
+    Case(
+        "a letter in an employer's file",
+        ["employer-file-invalid"],
+        options=[*EMPLOYER, "--employer-file", "90000001O", *EMPLOYER_WHO[2:]],
+    ),
     Case(
         "a deduction file of 8 digits",
         ["employer-file-invalid"],
         options=[*EMPLOYER, "--employer-file", "90000000", *EMPLOYER_WHO[2:]],
+    ),
+    Case(
+        "a deduction file with an unusual check digit",
+        ["employer-file-unusual"],
+        0,
+        options=[*EMPLOYER, "--employer-file", "900000018", *EMPLOYER_WHO[2:]],
+    ),
+    Case(
+        "an unknown kind of employer file",
+        ["unknown-employer-kind"],
+        options=[*EMPLOYER, *EMPLOYER_WHO, "--employer-kind", "bakery"],
     ),
     Case(
         "an e-mail that is none", ["email-invalid"], options=[*EMPLOYER, *EMPLOYER_WHO, "--email", "office"]
@@ -254,6 +301,18 @@ CASES = [
     Case("a remark of 1,001 characters", ["remark-too-long"], options=[*BENEFITS, "--remark", "x" * 1001]),
     Case(
         "a reference with an escape", ["text-not-accepted"], options=[*BENEFITS, "--reference", "a\x1b[31m"]
+    ),
+    Case(
+        "a required document's id of 101 characters",
+        ["required-too-long"],
+        options=[*PERSONAL, "--required", "R" * 101],
+    ),
+    Case("a sending number 0", ["occurrence-invalid"], options=[*BENEFITS, "--occurrence", "0"]),
+    Case("a word as sending number", ["occurrence-invalid"], options=[*BENEFITS, "--occurrence", "twice"]),
+    Case(
+        "a sending number that JSON would round",
+        ["occurrence-invalid"],
+        options=[*BENEFITS, "--occurrence", "9999999999999999"],
     ),
     Case(
         "four faults at once",
@@ -314,7 +373,8 @@ def observe(case: Case) -> Seen:
         stack.enter_context(contextlib.redirect_stderr(err))
         if case.as_nobody:
             stack.enter_context(_bound_by_permissions())
-        code = main(["send", *map(str, files), *case.options, "--json"])
+        only_check = ["--dry-run"] if case.severity == "warning" else []
+        code = main(["send", *map(str, files), *case.options, *only_check, "--json"])
         out_, err_ = (text.getvalue().replace(str(home), "~") for text in (out, err))
         return Seen(code, json.loads(out_), err_)
 
@@ -349,6 +409,8 @@ def table() -> str:
     for case in CASES:
         seen = observe(case)
         message = f"{seen.first['message']} — *{seen.first['hint']}*"
+        if seen.first["severity"] == "warning":
+            message = f"warning: {message}"
         more = len(seen.result["problems"]) - 1
         also = f" (and {more} more)" if more else ""
         lines.append(f"| {case.what} | {_cell(message)}{also} `{seen.first['code']}` | {seen.exit_code} |")

@@ -23,10 +23,10 @@ from docsend import catalog, rules
 def test_bad_input_gets_its_codes_its_cure_and_its_exit_code(case: bad_input.Case) -> None:
     seen = bad_input.observe(case)
     assert [
-        problem["code"] for problem in seen.result["problems"] if problem["severity"] == "error"
+        problem["code"] for problem in seen.result["problems"] if problem["severity"] == case.severity
     ] == case.codes
     assert seen.exit_code == case.exit_code
-    assert seen.result["status"] == ("faulty" if case.exit_code == 3 else "failed")
+    assert seen.result["status"] == {0: "checked", 3: "faulty"}.get(case.exit_code, "failed")
     assert seen.result["receipt"] is None
     for problem in seen.result["problems"]:
         assert problem["message"]
@@ -37,7 +37,9 @@ def test_bad_input_gets_its_codes_its_cure_and_its_exit_code(case: bad_input.Cas
 def test_no_identity_number_is_in_what_bad_input_gets() -> None:
     for case in bad_input.CASES:
         seen = bad_input.observe(case)
-        for secret in ("000000018", "000000019", "900000019", "0501234567", "026709070", "12345", "secret"):
+        numbers = ("000000018", "000000019", "0501234567", "026709070", "12345", "71 34")
+        files = ("900000019", "900000018", "90000001O", "90000000", "9999999999999999")
+        for secret in (*numbers, *files, "secret"):
             assert secret not in seen.err
             assert secret not in str(seen.result)
 
