@@ -44,6 +44,26 @@ def test_no_identity_number_is_in_what_bad_input_gets() -> None:
             assert secret not in str(seen.result)
 
 
+@pytest.mark.parametrize(
+    ("option", "code"),
+    [
+        ("--to", "unknown-destination"),
+        ("--category", "unknown-category"),
+        ("--type", "unknown-type"),
+        ("--branch", "unknown-branch"),
+        ("--employer-kind", "unknown-employer-kind"),
+        ("--occurrence", "occurrence-invalid"),
+    ],
+)
+def test_a_number_that_was_said_in_the_wrong_place_is_not_shown(option, code) -> None:
+    words = [*bad_input.EMPLOYER, *bad_input.EMPLOYER_WHO]
+    said = {**dict(zip(words[::2], words[1::2], strict=True)), option: "00000000000000000018"}
+    options = [word for pair in said.items() for word in pair]
+    seen = bad_input.observe(bad_input.Case("a number in the wrong place", [code], options=options))
+    assert code in [problem["code"] for problem in seen.result["problems"]]
+    assert "0018" not in seen.err + str(seen.result)
+
+
 def test_the_readme_shows_what_bad_input_really_gets() -> None:
     assert bad_input.PART.shown() == bad_input.table(), "run python tests/bad_input.py"
 

@@ -380,7 +380,9 @@ def _employer_kind(submission: Submission, _catalog: Catalog, found: Findings) -
     kind = _known_kind(submission)
     if kind is None:
         hint = Message("one of: {choices}", choices=", ".join(EMPLOYER_KINDS))
-        message = Message("there is no kind of employer file {kind!r}", kind=submission.employer_kind)
+        message = Message(
+            "there is no kind of employer file {kind!r}", kind=without_numbers(submission.employer_kind or "")
+        )
         found.append(Problem(Code.UNKNOWN_EMPLOYER_KIND, message, hint))
     return kind
 
