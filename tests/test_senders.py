@@ -13,6 +13,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, PERSON, WHO
+from terminals import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +72,45 @@ def test_a_booklet_number_goes_to_the_keyring_and_nowhere_else(
     assert json.loads(declared)["identity"]["booklet"] == BOOKLET
     assert run("senders", "remove", "bakery").code == 0
     assert run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url).code == 2
+
+
+def test_on_a_terminal_the_booklet_number_is_asked_for_and_never_echoed(
+    run, sandbox, payslip, keyring
+) -> None:
+    terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
+    terminal.answer("or nothing to keep none:", f"{BOOKLET}\r")
+    assert terminal.finish() == 0
+    assert "kept: bakery" in terminal.shown
+    assert BOOKLET not in terminal.raw
+    assert run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url).code == 0
+    (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
+    assert json.loads(declared)["identity"]["booklet"] == BOOKLET
+
+
+@pytest.mark.parametrize("answer", ["\r", "\x04"], ids=["Enter", "Ctrl-D"])
+def test_on_a_terminal_who_answers_nothing_keeps_a_sender_without_a_booklet_number(
+    run, payslip, keyring, answer
+) -> None:
+    terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
+    terminal.answer("or nothing to keep none:", answer)
+    assert terminal.finish() == 0
+    checked = run("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json")
+    assert (checked.code, checked.problems) == (2, ["booklet-missing"])
+
+
+# Python takes bytes that are not UTF-8 for surrogates in the locale C.UTF-8, and else refuses them.
+@pytest.mark.parametrize(("errors", "code"), [("surrogateescape", 3), ("strict", 2)])
+def test_a_booklet_number_on_standard_input_that_is_not_utf_8_is_told_and_nothing_is_kept(
+    spawn, config, keyring, errors, code
+) -> None:
+    outcome = spawn(
+        *("senders", "add", "bakery", "--employer-file", EMPLOYER, "--booklet-stdin"),
+        env={"PYTHONIOENCODING": f"utf-8:{errors}"},
+        stdin=None,
+        input=b"7134-\xe9",
+    )
+    assert (outcome.code, "bug" in outcome.err) == (code, False), outcome.err
+    assert not config.exists()
 
 
 def test_without_a_keyring_nothing_of_an_employer_is_kept(spawn, config) -> None:

@@ -117,7 +117,12 @@ def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
     from docsend.credentials import standard_input
 
     if is_stdin:
-        return standard_input(Message("the booklet number is empty"))
+        try:
+            return standard_input(Message("the booklet number is empty"))
+        except UnicodeDecodeError:
+            raise UsageFault(
+                Message("the booklet number is not UTF-8"), Message("write it as the first line")
+            ) from None
     if session.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
         return None
     question = Message("the booklet's identification number, or nothing to keep none")
