@@ -407,6 +407,82 @@ def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None
     assert outcome in ('[["open"]]', '[["received"]]')
 
 
+def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(sandbox, payslip) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def fate(asked, _count, now):
+        if "/documents/" in asked.path and now == "before":
+            reached.set()
+            go_on.wait(20)
+            return doubles.Reply(cut=True)
+        return None
+
+    # Code of ours that takes its time after the first signal, while the bar is there.
+    script = (
+        "import sys, time; from docsend import send; from docsend.__main__ import run\n"
+        "deliver = send.deliver\n"
+        "def slow(*a):\n"
+        "    try: return deliver(*a)\n"
+        "    finally: print('leaving', file=sys.stderr, flush=True); time.sleep(30)\n"
+        "send.deliver = slow\n"
+        "run()"
+    )
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        terminal = Terminal.of(sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url)
+        assert reached.wait(20)
+        terminal.type("\x03")
+        assert "leaving" in terminal.read_until("leaving")
+        assert terminal.screen.cursor.hidden
+        began = time.monotonic()
+        terminal.type("\x03")
+        assert terminal.finish() == 130
+        go_on.set()
+    assert time.monotonic() - began < 5
+    assert not terminal.screen.cursor.hidden
+    assert "Traceback" not in terminal.raw
+
+
+def test_what_a_shell_runs_in_the_background_is_not_ended_by_its_ctrl_c(sandbox, payslip) -> None:
+    def fate(asked, _count, now):
+        if now == "before" and asked.method == "PUT":
+            client.send_signal(signal.SIGINT)
+
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        words = ["send", str(payslip), *SEND, "--service", url, "--json"]
+        # As a shell without job control starts what ends in &.
+        command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "docsend", *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            out, err = client.communicate(timeout=30)
+        assert "PUT" in [request.method for request in asked]
+    assert (client.returncode, json.loads(out)["status"]) == (0, "received"), err
+
+
+@pytest.mark.parametrize(("signals_that_come", "code"), [(1, 0), (2, 143)])
+def test_a_signal_while_the_result_is_shown_changes_nothing_and_a_second_one_ends_it(
+    payslip, signals_that_come, code
+) -> None:
+    script = (
+        "import signal, sys; from docsend.console import Console; from docsend.__main__ import run\n"
+        "shown, times = Console.json, int(sys.argv.pop(1))\n"
+        "def interrupted(*a):\n"
+        "    for _ in range(times): signal.raise_signal(signal.SIGTERM)\n"
+        "    shown(*a)\n"
+        "Console.json = interrupted\n"
+        "run()"
+    )
+    words = ["send", str(payslip), *SEND, "--dry-run", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(signals_that_come), *words],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["checked"] * (code == 0)
+
+
 # Whatever Python itself does before the program's first statement is not the program's.
 _STARTED = "import docsend.__main__ as command; print('started', flush=True); command.run()"
 
@@ -448,23 +524,44 @@ def test_a_signal_at_any_moment_of_a_run_shows_no_traceback(sandbox, payslip, nu
     assert interrupted
 
 
+# Signals that come while the command line is imported: as many as the first argument says.
+_BEFORE_THE_COMMAND_LINE = (
+    "import os, signal, sys\n"
+    "import docsend.__main__ as command\n"
+    "times = int(sys.argv.pop(1))\n"
+    "class Interrupt:\n"
+    "    def find_spec(self, name, *_):\n"
+    "        if name == 'docsend.cli.app':\n"
+    "            for _ in range(times):\n"
+    "                os.kill(os.getpid(), signal.SIGTERM)\n"
+    "sys.meta_path.insert(0, Interrupt())\n"
+    "command.run()"
+)
+
+
 def test_a_signal_that_comes_before_the_command_line_is_reported_in_its_language_and_as_json(payslip) -> None:
-    script = (
-        "import os, signal, sys\n"
-        "import docsend.__main__ as command\n"
-        "class Interrupt:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name == 'docsend.cli.app':\n"
-        "            os.kill(os.getpid(), signal.SIGTERM)\n"
-        "sys.meta_path.insert(0, Interrupt())\n"
-        "command.run()"
-    )
     argv = ["send", str(payslip), *SEND, "--service", "sandbox", "--json", "--lang", "fr"]
     done = subprocess.run(
-        [sys.executable, "-c", script, *argv], capture_output=True, check=False, timeout=60, text=True
+        [sys.executable, "-c", _BEFORE_THE_COMMAND_LINE, "1", *argv],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (143, "docsend\xa0: interrompu\n")
     assert json.loads(done.stdout)["problems"][0]["code"] in ("interrupted", "terminated")
+
+
+def test_a_second_signal_before_the_command_line_ends_it_at_once(payslip) -> None:
+    argv = ["send", str(payslip), *SEND, "--service", "sandbox", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", _BEFORE_THE_COMMAND_LINE, "2", *argv],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
 
 
 @pytest.mark.parametrize(
