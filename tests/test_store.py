@@ -146,3 +146,25 @@ def test_a_sandbox_that_has_ended_leaves_no_address(tmp_path) -> None:
             _, err = running.communicate(timeout=20)
         assert (running.returncode, b"Traceback" in err, b"ignored" in err) == (code, False, False)
         assert (tmp_path / "running").read_bytes() == b""
+
+
+def test_a_folder_that_no_sandbox_can_use_is_told_whoever_opens_it(run, payslip, tmp_path, home) -> None:
+    file = samples.write(tmp_path, "file", b"")
+    served = run("sandbox", "--data", file / "below", "--port", "0")
+    assert (served.code, f"the sandbox's folder {file / 'below'} cannot be used" in served.err) == (8, True)
+    (home / "docsend" / "sandbox" / "running").mkdir(parents=True)
+    sent = run("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json")
+    assert (sent.code, sent.problems, "cannot be used" in sent.err) == (8, ["local-failure"], True)
+
+
+def test_a_folder_whose_lock_is_held_by_what_is_no_sandbox_is_told(run, payslip, home) -> None:
+    folder = home / "docsend" / "sandbox"
+    folder.mkdir(parents=True)
+    with (folder / "running").open("wb") as held:
+        assert server._lock(held)
+        held.write(b"\xff")
+        held.flush()
+        sent = run("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json")
+        served = run("sandbox", "--port", "0")
+    assert (sent.code, sent.problems, "cannot be used" in sent.err) == (8, ["local-failure"], True)
+    assert (served.code, f"a sandbox serves {folder} already" in served.err) == (2, True)

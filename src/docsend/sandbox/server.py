@@ -208,7 +208,7 @@ def _presence(folder: Path) -> Iterator[IO[bytes]]:
             time.sleep(0.02)
         else:
             note.seek(0)
-            address = note.read(200).decode("ascii")
+            address = note.read(200).decode("ascii", "backslashreplace")
             raise UsageFault(
                 Message("a sandbox serves {folder} already, at {address}", folder=folder, address=address),
                 Message("use it, or name another with --data DIR"),
