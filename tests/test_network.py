@@ -17,15 +17,19 @@ import time
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 import doubles
 import samples
 from conftest import ABOUT, WHO
+from docsend.service.certificates import issuer_of, tls_of
 
 pytestmark = pytest.mark.everywhere
 
 SEND = (*ABOUT, *WHO)
 REFUSED = doubles.problem(409, "key-reused")
+THEIRS = trustme.CA(organization_name="Somebody Else")
 
 
 # -- certificates ------------------------------------------------------------------------------------------
@@ -113,6 +117,34 @@ def test_an_authority_of_one_s_own_is_trusted_for_the_service_that_names_it(
     (home / "docsend" / "company.pem").write_text("nothing")
     broken = run("send", payslip, *SEND, "--service", "office")
     assert (broken.code, "holds no certificates" in broken.err) == (2, True)
+
+
+def test_a_certificate_that_is_cut_anywhere_names_no_issuer_and_breaks_nothing() -> None:
+    whole = ssl.PEM_cert_to_DER_cert(THEIRS.cert_pem.bytes().decode())
+    assert issuer_of(whole) == "Somebody Else"
+    assert {issuer_of(whole[:size]) for size in range(len(whole))} == {None}
+
+
+@given(st.data())
+def test_a_certificate_with_other_bytes_anywhere_breaks_nothing(data) -> None:
+    changed = bytearray(ssl.PEM_cert_to_DER_cert(THEIRS.cert_pem.bytes().decode()))
+    for place in data.draw(st.sets(st.integers(0, len(changed) - 1), min_size=1, max_size=3)):
+        changed[place] = data.draw(st.integers(0, 255))
+    issuer = issuer_of(bytes(changed))
+    assert issuer is None or len(issuer) <= 100
+
+
+def test_nothing_is_told_of_a_certificate_that_was_not_verified(authority) -> None:
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    with over_tls(authority.issue_cert("127.0.0.1")) as (url, _):
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        with (
+            socket.create_connection(address, timeout=20) as plain,
+            unverified.wrap_socket(plain) as connection,
+        ):
+            assert connection.version()
+            assert tls_of(connection) is None
 
 
 # -- proxies -----------------------------------------------------------------------------------------------
