@@ -200,6 +200,44 @@ def test_without_a_name_it_says_that_none_is_kept_and_nothing_of_an_identity_is_
         assert PERSON.encode() not in content
 
 
+def rows(text: str) -> dict[str, str]:
+    """The rows of a page's sections, by their labels."""
+    found = (re.fullmatch(r"  (\S.*?)  +(\S.*)", line) for line in text.splitlines())
+    return {row[1]: row[2] for row in found if row}
+
+
+def test_a_required_document_of_the_personal_service_is_named_and_no_account(
+    run, sandbox, payslip, tmp_path, monkeypatch
+) -> None:
+    password = samples.write(tmp_path, "password", b"fictional-pending\n")
+    password.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "1001")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+    sent = run("required", "upload", "R-4711", payslip, "--service", sandbox.url, "--json")
+    text = run("receipts", "export", sent.json["key"], "--format", "text").out
+    assert rows(text)["Asked for as"] == "R-4711"
+    assert rows(text)["For"] == "the account that was signed in (docsend keeps no identities)"
+    assert rows(text)["Destination"].endswith("(personal)")
+
+
+def test_a_second_sending_of_the_same_content_is_told_on_its_own_proof(run, key, shared_sandbox) -> None:
+    first = run("receipts", "export", key, "--format", "text").out
+    assert "Occurrence" not in rows(first)
+    documents = [Path.cwd().parent / name for name in ("payslip.pdf", HEBREW)]
+    again = ("--reference", "4711", "--occurrence", "2", "--service", shared_sandbox.url, "--json")
+    second = run("send", *documents, *SEND, *again).json["key"]
+    assert second != key
+    text = run("receipts", "export", second, "--format", "text").out
+    assert rows(text)["Occurrence"] == "2 (the same content was sent before)"
+
+
+def test_a_destination_without_subjects_has_no_row_for_one(run, shared_sandbox, payslip) -> None:
+    about = ("--to", "health-funds", "--category", "forms", "--type", "form-7000", *WHO)
+    sent = run("send", payslip, *about, "--service", shared_sandbox.url, "--json")
+    told = rows(run("receipts", "export", sent.json["key"], "--format", "text").out)
+    assert ("Subject" in told, told["Category"][-8:]) == (False, " (forms)")
+
+
 def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
     assert page().notice is None
     assert proof.NOT_THE_INSTITUTE.template not in proof.as_text(page(), ENGLISH.render)
