@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -182,6 +183,27 @@ def test_a_kept_sender_can_be_chosen(guided, sandbox, payslip, run) -> None:
     assert PERSON not in terminal.raw
 
 
+def test_whoever_is_none_of_the_kept_senders_is_asked_for(guided, sandbox, payslip, run) -> None:
+    assert run("senders", "add", "client-4711", "--id", "000000026").code == 0
+    terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
+    terminal.answer("sender:", "somebody" + ENTER)
+    terminal.answer("id number of the insured person:", PERSON + ENTER)
+    terminal.answer("send it?", "y" + ENTER)
+    assert terminal.finish() == 0
+    (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
+    assert json.loads(declared)["identity"] == {"id_number": PERSON}
+    assert "--sender" not in terminal.shown
+
+
+def test_a_kind_of_employer_file_that_is_stated_is_not_asked_for(guided, payslip) -> None:
+    terminal = guided(payslip, "--to", "employer-collection", "--employer-kind", "household")
+    shown = terminal.read_until("employer's file number:")
+    assert "employer's file number:" in shown, shown
+    assert "kind of employer file" not in shown
+    terminal.type(CTRL_C)
+    assert terminal.finish() == 130
+
+
 def test_the_result_alone_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> None:
     receipt = tmp_path / "receipt.txt"
     command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, "--service", sandbox.url]
@@ -241,6 +263,27 @@ def test_the_command_that_was_told_finds_the_receipt(guided, sandbox, payslip, r
     assert terminal.finish() == 0
     words = [PERSON if word.startswith("••") else word for word in told(terminal)]
     again = run(*words[1:], "--json")
+    assert (again.code, again.json["repeated"]) == (0, True), again.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-scan.pdf", "--to.pdf", "a b.pdf", "a\u200db.pdf", "l'\u200d.pdf", "a\U000e0001b.pdf"],
+    ids=ascii,
+)
+def test_the_command_that_was_told_names_the_file_whatever_its_name(
+    sandbox, run, tmp_path, monkeypatch, name
+) -> None:
+    samples.write(tmp_path, name, samples.pdf())
+    monkeypatch.chdir(tmp_path)
+    about = (*ABOUT, "--branch", "haifa", "--remark", "x", "--service", sandbox.url)
+    terminal = Terminal("send", *about, "--", name, columns=400)
+    terminal.answer("id number", PERSON + ENTER)
+    terminal.answer("send it?", "y" + ENTER)
+    assert terminal.finish() == 0
+    words = [PERSON if word.startswith("••") else word for word in told(terminal)]
+    assert name in words
+    again = run("--json", *words[1:])
     assert (again.code, again.json["repeated"]) == (0, True), again.err
 
 

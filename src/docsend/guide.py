@@ -257,5 +257,9 @@ def _joined(words: Sequence[str]) -> str:
 def _written_out(word: str) -> str:
     r"""Give a word as $'...', which bash, zsh and others read: line breaks as \n, marks as \u200d."""
     escaped = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    shown = (each if each.isprintable() else f"\\u{ord(each):04x}" for each in escaped)
+    shown = (each if each.isprintable() else _numbered(ord(each)) for each in escaped)
     return f"$'{''.join(shown)}'"
+
+
+def _numbered(character: int) -> str:
+    return f"\\u{character:04x}" if character <= 0xFFFF else f"\\U{character:08x}"
