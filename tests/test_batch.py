@@ -141,6 +141,64 @@ def test_json_lines_and_excel_say_the_same_as_csv(run, sandbox, tmp_path) -> Non
     ), "a workbook keeps numbers without their zeros"
 
 
+def sendings(folder: Path, form: str, *occurrences: int | None) -> Path:
+    """Make a manifest of one row for each of these sendings of one and the same content."""
+    (row,) = table(folder, 1)
+    head, rows = [*HEAD, "occurrence"], [[*row, number] for number in occurrences]
+    file = folder / f"sendings.{form}"
+    if form == "xlsx":
+        book = openpyxl.Workbook()
+        for each in [head, *rows]:
+            book.active.append(each)
+        book.save(file)
+    elif form == "jsonl":
+        objects = [dict(zip(head, each, strict=True)) for each in rows]
+        file.write_text("".join(json.dumps(each) + "\n" for each in objects))
+    else:
+        cells = [[*row, "" if number is None else str(number)] for number in occurrences]
+        file.write_text(written(cells, head=head))
+    return file
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "xlsx"])
+def test_rows_that_differ_in_their_occurrence_alone_are_sent_each_once(run, sandbox, tmp_path, form) -> None:
+    file, report = sendings(tmp_path, form, None, 2, 7), tmp_path / "report.csv"
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+        argv = ("send", "--batch", file, "--service", url, "--report", report)
+        first = run(*argv, "--json")
+        assert (first.code, sorted(line["occurrence"] for line in lines(first))) == (0, [1, 2, 7]), first.err
+        declared = sandbox.select("SELECT key, declaration FROM submission WHERE state = 'received'")
+        by_key = {key: json.loads(declaration)["occurrence"] for key, declaration in declared}
+        assert by_key == {line["key"]: line["occurrence"] for line in lines(first)}
+        asked.clear()
+        assert run(*argv).out == "3 rows: 3 received before\n"
+        assert run("send", "--batch", report, "--service", url).out == "3 rows: 3 received before\n"
+        assert asked == []
+
+
+def test_a_row_is_a_duplicate_of_one_that_states_the_same_occurrence_in_another_way(run, tmp_path) -> None:
+    outcome = run("send", "--batch", sendings(tmp_path, "csv", None, 1), "-n")
+    assert (outcome.code, "[duplicate-row]" in outcome.err) == (3, True)
+
+
+def test_an_occurrence_that_is_none_is_told_with_its_row(run, tmp_path) -> None:
+    outcome = run("send", "--batch", sendings(tmp_path, "jsonl", 1, 0), "-n")
+    assert outcome.code == 3
+    assert "row 2, occurrence: '0' is not the number of a sending" in outcome.err
+
+
+def test_an_occurrence_for_all_rows_stands_in_the_report(run, sandbox, tmp_path) -> None:
+    file, report = save(tmp_path, table(tmp_path, 2)), tmp_path / "report.csv"
+    argv = ("send", "--batch", file, "--service", sandbox.url)
+    assert run(*argv).code == 0
+    second = run(*argv, "--occurrence", "2", "--report", report)
+    assert (second.out, sandbox.count()) == ("2 rows: 2 received\n", 4)
+    assert [row["occurrence"] for row in read_report(report)] == ["2", "2"]
+    assert run("send", "--batch", report, "--service", sandbox.url).out == "2 rows: 2 received before\n", (
+        "without the option, too"
+    )
+
+
 def _with_stored_size(file: Path, size: str | None) -> None:
     """Change the size that a workbook states of its sheet, or take it out."""
     with zipfile.ZipFile(file) as read:

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
 
@@ -127,6 +128,42 @@ def test_again_sends_once_more_what_another_machine_had_sent(run, sandbox, paysl
     again = run(*arguments, "--again").json
     assert (again["repeated"], again["key"] == first["key"]) == (False, False)
     assert sandbox.count() == 2
+
+
+def test_a_stated_occurrence_is_declared_and_makes_a_submission_of_its_own(run, sandbox, payslip) -> None:
+    arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
+    keys = {}
+    for said, number in (([], 1), (["--occurrence", "2"], 2), (["--occurrence", " 07 "], 7)):
+        sent = run(*arguments, *said)
+        assert (sent.code, sent.json["occurrence"], sent.json["repeated"]) == (0, number, False), sent.err
+        keys[sent.json["key"]] = number
+    declared = sandbox.select("SELECT key, declaration FROM submission WHERE state = 'received'")
+    assert {key: json.loads(declaration)["occurrence"] for key, declaration in declared} == keys
+    assert len(keys) == 3
+
+
+def test_the_same_occurrence_again_is_received_before_and_asks_nobody(run, sandbox, payslip) -> None:
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+        arguments = ("send", payslip, *SEND, "--service", url, "--json")
+        first = run(*arguments, "--occurrence", "2").json
+        asked.clear()
+        second = run(*arguments, "--occurrence", "2").json
+        assert (second["key"], second["repeated"], asked) == (first["key"], True, [])
+        assert run(*arguments, "--occurrence", "1").json["key"] == run(*arguments).json["key"]
+    assert sandbox.count() == 2
+
+
+def test_again_and_an_occurrence_do_not_go_together(run, sandbox, payslip) -> None:
+    refused = run("send", payslip, *SEND, "--service", sandbox.url, "--again", "--occurrence", "2")
+    assert (refused.code, "--again and --occurrence do not go together" in refused.err) == (2, True)
+    assert sandbox.select("SELECT * FROM submission") == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(2**53 - 1, 0), (2**53, 3)])
+def test_an_occurrence_is_a_number_that_every_json_reader_keeps(run, payslip, number, code) -> None:
+    outcome = run("send", payslip, *SEND, "--occurrence", str(number), "--dry-run", "--json")
+    assert outcome.code == code
+    assert outcome.json["occurrence"] == (number if code == 0 else None)
 
 
 def test_the_branch_is_that_of_the_residence_and_can_be_changed(run, shared_sandbox, payslip) -> None:
