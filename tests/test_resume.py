@@ -91,6 +91,22 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
     assert sandbox.count() == 1
 
 
+def test_the_command_that_sends_it_says_which_sending_it_is(run, sandbox, payslip) -> None:
+    fate = Busy("declare", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        left = run("send", payslip, *SEND, "--service", url, "--occurrence", "3", "--json")
+        assert left.code == 6
+        fate.on = False
+        err = run("receipts", "resume").err
+        told = next(line for line in err.splitlines() if "docsend send" in line)
+        command = shlex.split(told.split(": ", 1)[1].replace("…", WHO[1]))
+        sent = run(*command[1:], "--json")
+        assert (sent.code, sent.json["key"], sent.json["occurrence"]) == (0, left.json["key"], 3)
+        assert run("receipts", "resume").code == 0
+    assert sandbox.count() == 1
+
+
 def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):

@@ -127,6 +127,7 @@ def _again(session: "Session", entry: "Entry") -> Message:
     who = {"insured": " --id …", "employer": " --employer-file … --booklet … --mobile …"}
     files = [document.path for document in entry.documents]
     command = shlex.join(["docsend", "send", *files, *said])
-    once_more = " --again" if entry.occurrence > 1 else ""
+    # Not --again, which finds the next sending that has not ended: that may be another one.
+    which = f" --occurrence {entry.occurrence}" if entry.occurrence > 1 else ""
     identity = who.get(destination.identity, "") if destination else ""
-    return Message("run it again, with all that it had: {command}", command=command + identity + once_more)
+    return Message("run it again, with all that it had: {command}", command=command + identity + which)
