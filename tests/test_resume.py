@@ -598,3 +598,20 @@ def test_a_signal_that_python_swallows_in_a_destructor_comes_again(capsys, numbe
     with pytest.raises(raises):
         lose_the_first_and_wait()
     assert capsys.readouterr().err == ""
+
+
+def test_what_else_python_swallows_in_a_destructor_is_told_as_ever(monkeypatch) -> None:
+    class Broken:
+        def __del__(self) -> None:
+            raise ZeroDivisionError
+
+    told: list[type[BaseException]] = []
+
+    def tell(unraisable: sys.UnraisableHookArgs) -> None:
+        told.append(unraisable.exc_type)
+
+    monkeypatch.setattr(sys, "unraisablehook", tell)
+    with signals.raised():
+        one = Broken()
+        del one
+    assert (told, sys.unraisablehook) == ([ZeroDivisionError], tell)
