@@ -46,6 +46,8 @@ def run() -> None:
 
         code = code or ExitCode.LOCAL
     _flushed(sys.stderr)  # talk, as of a library that warns, changes nothing
+    # It is told already how the run ended; and the end of Python would give signals back to the system.
+    _handle_signals(_signal.SIG_IGN)
     # Python would now look for garbage among its modules, a fifth of a short run: they go with the process.
     gc.freeze()
     sys.exit(code)
