@@ -215,6 +215,8 @@ class Asked:
     def of(cls, head: bytes) -> Asked:
         path = head.split(b" ", 2)[1].decode("ascii")
         call = "put" if "/documents/" in path else "send" if path.endswith("/send") else "declare"
+        if head.startswith(b"GET "):
+            call = "look"
         if re.search(rb"\r\ncontent-type: *multipart/", head, re.IGNORECASE):
             call = "whole"
         found = re.search(rb"\r\nrequest-id: *([^\r\n]*)", head, re.IGNORECASE)
