@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults import planted
+from faults import bugs, planted
 from faults.__main__ import EXPERIMENTS
+from faults.seams import Seam
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +44,64 @@ def test_a_sample_of_faults_loses_nothing_and_doubles_nothing(name, scratch) -> 
 
 
 @pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.name)
-def test_a_planted_bug_fits_the_program_as_it_is(bug, tmp_path) -> None:
-    source = planted.plant(bug, tmp_path / "source")
-    assert (source / "docsend" / "__init__.py").exists()
+def test_a_planted_bug_fits_the_program_as_it_is(bug) -> None:
+    assert bug.seams
+    for seam in bug.seams:
+        seam.check()
+
+
+def _right(right, fd) -> None: ...
+
+
+def _of_other_parameters(right, descriptor) -> None: ...
+
+
+async def _awaited(right, fd) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        ("docsend.no_such_module:name", _right),
+        ("docsend.ledger:NoSuchClass.find", _right),
+        ("docsend.ledger:Ledger.no_such_method", _right),
+        ("docsend.submission:CheckedSubmission.key", _right),
+        ("docsend.sandbox.store:os.fsync", _of_other_parameters),
+        ("docsend.sandbox.store:os.fsync", _awaited),
+    ],
+)
+def test_a_bug_that_does_not_fit_is_noticed(place, wrong) -> None:
+    Seam("docsend.sandbox.store:os.fsync", _right).check()
+    with pytest.raises(LookupError, match=place):
+        Seam(place, wrong).check()
+
+
+_LOOKS = """
+import os
+import docsend.console, docsend.sandbox.store, docsend.streams
+print(docsend.console.safe is docsend.streams.safe, ascii(docsend.streams.safe("\x1b")))
+print(docsend.sandbox.store.os.fsync is os.fsync, docsend.disk.os is os)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("names of files reach the terminal as they are", "True '\\x1b'\nTrue True\n"),
+        (
+            "the sandbox does not wait for the disk before it says 201",
+            "True '\\\\x1b'\nFalse True\n",
+        ),
+        (None, "True '\\\\x1b'\nTrue True\n"),
+    ],
+    ids=["a name that others import", "a module as one other sees it", "none"],
+)
+def test_a_bug_is_planted_where_it_belongs_and_only_if_asked_for(name, seen, tmp_path) -> None:
+    env = planted.environment(bugs.named(name or planted.BUGS[0].name), tmp_path)
+    if name is None:
+        del env["FAULTS_BUG"]
+    done = subprocess.run([sys.executable, "-c", _LOOKS], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == seen
 
 
 @pytest.mark.needs("strace")

@@ -258,7 +258,7 @@ files.
 
 ## Planted bugs: {caught} of {planted} caught
 
-A laboratory that finds nothing may be blind. Each of these bugs was planted into a copy of the program, and
+A laboratory that finds nothing may be blind. Each of these bugs was planted into the program, and
 the experiment named beside it had to notice; the number is how many violations it reported.
 
 | planted bug | experiment | tried | violations | |
