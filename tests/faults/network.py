@@ -311,6 +311,12 @@ async def _answer_lost(exchange: Exchange) -> None:
     exchange.close()
 
 
+async def _answer_filtered(exchange: Exchange) -> None:
+    """Who stands on the way lets the request pass, and gives a page in the place of its answer."""
+    await exchange.passed_on()
+    await exchange.claim(ANSWERS["403"]())
+
+
 async def _cut_in_head(exchange: Exchange) -> None:
     answer = await exchange.passed_on()
     await exchange.say(answer[: answer.index(b"\r\n\r\n") // 2])
@@ -527,6 +533,7 @@ def _key(asked: Asked) -> str:
 
 _FOREIGN, _EARLY, _RELAY = "200 foreign receipt", "2xx after 64 KB", "relay that buffers"
 _RELAY_IN_TIME, _RELAY_TOO_LATE = "relay just in time", "relay too late"
+_FILTERED = "403 for the answer"
 _BREAKING: dict[str, Fault] = {
     "refuse": _refuse,
     "reset before": _reset_before,
@@ -578,9 +585,10 @@ _ON_THE_WIRE: dict[str, Fault] = {
     _WITHDRAWN: partial(_said_instead, partial(_problem, 409, "withdrawn")),
     _RELAY_IN_TIME: partial(_relayed, partial(_of_short_limit, 0.75)),
     _RELAY_TOO_LATE: partial(_relayed, partial(_of_short_limit, 1.5)),
+    _FILTERED: _answer_filtered,
 }
 _STRAYS = [name for name in _BREAKING if name.startswith("stray")]
-_ONE_BY_ONE = [name for name in _ON_THE_WIRE if name not in (_RELAY_IN_TIME, _RELAY_TOO_LATE)]
+_ONE_BY_ONE = [name for name in _ON_THE_WIRE if name not in (_RELAY_IN_TIME, _RELAY_TOO_LATE, _FILTERED)]
 
 
 # -- the proxy ---------------------------------------------------------------------------------------------
@@ -1134,6 +1142,11 @@ def _of_one_exchange(story: Callable[..., Schedule]) -> list[Schedule]:
             "pages to one exchange and to the staged way",
             {("whole", 1): "403", ("declare", 1): "403"},
             codes=(5, 0),
+        ),
+        story(
+            "a page for the answer to one exchange, and to the staged way",
+            {("whole", 1): _FILTERED, ("declare", 1): "403"},
+            codes=(6, 0),
         ),
         story(
             "one exchange broken off twice",
