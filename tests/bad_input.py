@@ -372,7 +372,7 @@ def observe(case: Case) -> Seen:
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         if case.as_nobody:
-            stack.enter_context(_bound_by_permissions())
+            stack.enter_context(bound_by_permissions())
         only_check = ["--dry-run"] if case.severity == "warning" else []
         code = main(["send", *map(str, files), *case.options, *only_check, "--json"])
         out_, err_ = (text.getvalue().replace(str(home), "~") for text in (out, err))
@@ -380,7 +380,7 @@ def observe(case: Case) -> Seen:
 
 
 @contextlib.contextmanager
-def _bound_by_permissions() -> Iterator[None]:
+def bound_by_permissions() -> Iterator[None]:
     """Let permissions bind root, too, for a moment: it gives up the capabilities that pass them over.
 
     It stays root, for docsend itself may lie below a folder that only root may enter. See capabilities(7).

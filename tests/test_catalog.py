@@ -344,3 +344,32 @@ def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
         assert "--update" not in outcome.err
         (found,) = [each for each in run("doctor", "--json").json["findings"] if each["part"] == "catalog"]
         assert (found["severity"], found["hint"]) == ("error", "install docsend again")
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("destinations", 0, "code"), "x" * 101),
+        (("subjects", 0, "labels", "he"), "x" * 501),
+        (("types", 0, "source"), "x" * 2001),
+        (("version",), "x" * 101),
+        (("destinations", 0, "formats"), ["pdf"] * 10_001),
+    ],
+    ids=["a code", "a label", "a text", "the version", "a list"],
+)
+def test_every_text_and_list_of_a_catalog_has_its_limit(where, value) -> None:
+    changed = json.loads(json.dumps(RAW))
+    *path, last = where
+    at = changed
+    for step in path:
+        at = at[step]
+    at[last] = value
+    with pytest.raises(catalog.MalformedCatalog):
+        catalog.Catalog(json.dumps(changed).encode())
+    at[last] = value[:-1] if len(value) != 10_001 else value[:10_000]
+    catalog.Catalog(json.dumps(changed).encode())
+
+
+def test_a_word_of_any_length_is_looked_for_at_once(run) -> None:
+    found = run("catalog", "pay" * 100_000)
+    assert (found.code, found.out) == (0, "")

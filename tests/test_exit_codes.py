@@ -141,10 +141,19 @@ run()
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(
-    "place", ["docsend.cli.receipts", "docsend.cli.session", "docsend.console", "docsend.ledger", "help"]
+    "place",
+    [
+        "docsend.completion",
+        "docsend.cli.receipts",
+        "docsend.cli.session",
+        "docsend.console",
+        "docsend.ledger",
+        "help",
+    ],
 )
 def test_a_signal_has_its_exit_code_from_the_first_moment_on(home, place, number, code) -> None:
     words = ["receipts", *(["--help"] if place == "help" else [])]
+    words = ["_complete", "send", "--"] if place == "docsend.completion" else words
     command = [sys.executable, "-c", _STOPPED, place, str(int(number)), *words]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr, done.stdout) == (code, b"docsend: interrupted\n", b"")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import bad_input
 import samples
 from conftest import ABOUT, WHO
 
@@ -271,3 +274,26 @@ def test_a_secret_on_standard_input_is_its_first_line_even_if_there_is_no_end(sp
         outcome = spawn(*option.split(), "--service", "sandbox", stdin=endless, env=told, timeout=20)
     assert outcome.code in (2, 8)
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
+@pytest.mark.parametrize("command", ["receipts", "doctor"])
+def test_nobody_is_told_to_change_a_configuration_that_is_somebody_elses(run, home, command) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    config = home / "docsend" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("default_service = 'office'\n")
+    config.chmod(0)
+    with bad_input.bound_by_permissions():
+        own = run(command)
+        os.chown(config, 65534, 65534)
+        foreign = run(command)
+    told = own.out + own.err
+    assert (own.code, f"chmod u+rw {config}" in told) == (2, True), own
+    told = foreign.out + foreign.err
+    assert foreign.code == 2
+    assert "it belongs to nobody, who alone can change it" in told
+    assert not re.search("remove|mend|chmod", told)

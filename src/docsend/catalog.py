@@ -21,6 +21,9 @@ IdentityKind: TypeAlias = Literal["insured", "employer", "account"]
 
 SCHEMA = "docsend.catalog/1"
 MOST_BYTES = 8 * 2**20
+# What a catalog may have, lest a foreign one take a terminal for minutes: characters of a code, a label and
+# any other text, and rows of each kind.
+LONGEST_CODE, LONGEST_LABEL, LONGEST_TEXT, MOST_ROWS = 100, 500, 2_000, 10_000
 BUNDLED = Path(__file__).parent / "data" / "catalog.json"
 _ANY = "*"
 
@@ -151,20 +154,18 @@ class Catalog:
     def _read(self, raw: dict[str, Any]) -> None:
         if raw["schema"] != SCHEMA:
             raise MalformedCatalog(Message("it is not a {schema}", schema=SCHEMA))
-        self.version = _text(raw["version"])
+        self.version = _text(raw["version"], LONGEST_CODE)
         self.texts = TextLimits(
             **{name: _size(raw["texts"][name]) for name in ("remark", "reference", "document_name")}
         )
         together = raw.get("one_exchange_bytes")
         self.one_exchange_bytes = None if together is None else _size(together)
-        self.destinations = {_text(row["code"]): _destination(row) for row in raw["destinations"]}
-        self.subjects = {
-            _text(row["code"]): Subject(**_entry(row), to=_texts(row["to"])) for row in raw["subjects"]
-        }
-        self.categories = {_text(row["code"]): Category(**_entry(row)) for row in raw["categories"]}
-        self.types = tuple(_document_type(row) for row in raw["types"])
-        self.branches = {_text(row["code"]): Branch(**_entry(row)) for row in raw["branches"]}
-        self.forms = {_text(row["number"]): _form(row) for row in raw["forms"]}
+        self.destinations = {row.code: row for row in map(_destination, _list(raw["destinations"]))}
+        self.subjects = {row.code: row for row in map(_subject, _list(raw["subjects"]))}
+        self.categories = {row.code: row for row in map(_category, _list(raw["categories"]))}
+        self.types = tuple(map(_document_type, _list(raw["types"])))
+        self.branches = {row.code: row for row in map(_branch, _list(raw["branches"]))}
+        self.forms = {row.code: row for row in map(_form, _list(raw["forms"]))}
         if strays := {type_.category for type_ in self.types} - self.categories.keys():
             raise MalformedCatalog(Message("types of unknown categories: {count}", count=len(strays)))
         if not self.destinations:
@@ -220,18 +221,30 @@ def in_force(stored: Path | None) -> Path:
     return stored
 
 
-def _text(value: object) -> str:
-    """Give a text in which every character can be written; raise ValueError or TypeError for all else."""
+def _text(value: object, most: int = LONGEST_TEXT) -> str:
+    """Return a text of which every character can be written; raise ValueError or TypeError for all else."""
     if not isinstance(value, str):
         raise TypeError("not a text")
+    if len(value) > most:
+        raise ValueError("too long")
     value.encode()
     return value
 
 
-def _texts(values: object) -> tuple[str, ...]:
+def _code(value: object) -> str:
+    return _text(value, LONGEST_CODE)
+
+
+def _list(values: object) -> list[Any]:
     if not isinstance(values, list):
         raise TypeError("not a list")
-    return tuple(map(_text, values))
+    if len(values) > MOST_ROWS:
+        raise ValueError("too many")
+    return values
+
+
+def _codes(values: object) -> tuple[str, ...]:
+    return tuple(map(_code, _list(values)))
 
 
 def _optional(value: object) -> str | None:
@@ -248,8 +261,8 @@ def _size(value: object) -> int:
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
     names = row["labels"]
     return {
-        "code": _text(row["code"]),
-        "labels": {language: _text(names[language]) for language in LANGUAGES},
+        "code": _code(row["code"]),
+        "labels": {language: _text(names[language], LONGEST_LABEL) for language in LANGUAGES},
         "status": _text(row["status"]),
         "source": _text(row["source"]),
     }
@@ -265,11 +278,23 @@ def _destination(row: Mapping[str, Any]) -> Destination:
         needs_subject=bool(row["subject"]),
         takes_branch=bool(row["branch"]),
         is_personal=row["service"] == "personal",
-        formats=_texts(row["formats"]),
+        formats=_codes(row["formats"]),
         max_documents=None if most is None else _size(most),
         max_document_bytes=_size(row["max_document_bytes"]),
         near_document_bytes=_size(row["near_document_bytes"]),
     )
+
+
+def _subject(row: Mapping[str, Any]) -> Subject:
+    return Subject(**_entry(row), to=_codes(row["to"]))
+
+
+def _category(row: Mapping[str, Any]) -> Category:
+    return Category(**_entry(row))
+
+
+def _branch(row: Mapping[str, Any]) -> Branch:
+    return Branch(**_entry(row))
 
 
 def _form(row: Mapping[str, Any]) -> Form:
@@ -285,7 +310,7 @@ def _document_type(row: Mapping[str, Any]) -> DocumentType:
     online = row["online"]
     return DocumentType(
         **_entry(row),
-        to=_texts(row["to"]),
+        to=_codes(row["to"]),
         subject=_optional(row["subject"]),
         category=_text(row["category"]),
         form=_optional(row["form"]),

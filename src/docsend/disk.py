@@ -52,6 +52,37 @@ def read_small(file: Path, *, most: int) -> bytes:
     return content
 
 
+def cure(file: Path, error: OSError | None = None) -> Message:
+    """Return what to do about a file that cannot be read or written; it may be somebody else's."""
+    owner = _other_owner(file)
+    if owner is not None:
+        return Message(
+            "it belongs to {owner}, who alone can change it: set HOME or DOCSEND_HOME to a folder of "
+            "your own",
+            owner=owner,
+        )
+    if isinstance(error, PermissionError):
+        return Message("chmod u+rw {file}", file=file)
+    return Message("look at the file, and at the disk's space")
+
+
+def _other_owner(file: Path) -> str | None:
+    """Return who else owns a file, or the folder nearest to it; None for our own, and on Windows."""
+    if sys.platform == "win32":
+        return None
+    for place in (file, *file.parents):
+        with contextlib.suppress(OSError):
+            owner = place.stat().st_uid
+            if owner in (os.geteuid(), 0):
+                return None
+            import pwd
+
+            with contextlib.suppress(KeyError):
+                return pwd.getpwuid(owner).pw_name
+            return str(owner)
+    return None
+
+
 def create_private(file: Path) -> IO[bytes]:
     """Create a file for its owner alone, whatever the umask; raise FileExistsError if one is there."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)

@@ -18,12 +18,13 @@ from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from docsend import __version__, catalog, documents
+from docsend import __version__, catalog, disk, documents
 from docsend.address import without_password
 from docsend.credentials import Booklets, read_password_file
-from docsend.errors import DocsendError, ExitCode
+from docsend.errors import DocsendError, ExitCode, UsageFault
 from docsend.i18n import Message
 from docsend.service.one_exchange import OneExchange
+from docsend.settings import MOST_BYTES, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,7 +87,9 @@ def _paths(settings: Settings) -> Iterator[Finding]:
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
     message = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
     faults = settings.faults
-    if "configuration" in faults:
+    if (error := _unreadable(file)) is not None:
+        yield Finding("configuration", "error", error.message, error.hint, facts, error.code)
+    elif "configuration" in faults:
         # Not what is wrong with it: that could name somebody.
         hint = Message(
             "any other command tells what is wrong with it, docs/configuration.md what it may hold"
@@ -106,6 +109,17 @@ def _paths(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("configuration", "ok", message, facts=facts)
     yield _data(settings.data)
+
+
+def _unreadable(file: Path) -> UsageFault | None:
+    """Look whether the configuration can be read at all; one that is not there is no fault."""
+    try:
+        disk.read_small(file, most=MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return unreadable(file, error)
+    return None
 
 
 def _data(folder: Path) -> Finding:
@@ -315,7 +329,7 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
         return
     if endpoint is None and "configuration" in settings.faults:
         message = Message("which one is chosen cannot be told")
-        hint = Message("mend {file} first", file=settings.config_file)
+        hint = Message("see the configuration, above")
         yield Finding("service", "warning", message, hint, {"address": None})
         return
     if endpoint is None:

@@ -491,8 +491,8 @@ class Ledger:
             raise LocalFailure(
                 Message("the ledger {file} cannot be used: {reason}", file=self._file, reason=_reason(error)),
                 Message(
-                    "something could be sent twice without it: make room or mend its permissions, then run "
-                    "the same command again"
+                    "something could be sent twice without it: {cure}; then run the same command again",
+                    cure=disk.cure(self._file, error if isinstance(error, OSError) else None),
                 ),
             ) from error
 

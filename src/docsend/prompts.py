@@ -81,8 +81,9 @@ class Terminal:
             completer=menu, complete_while_typing=True, reserve_space_for_menu=_MENU_LINES
         )
         typed = self._ask(session, question, _HOW_TO_CHOOSE, judge, opens=True)
-        chosen = menu.meant(typed) or chosen
-        assert chosen is not None  # noqa: S101 - the judge let nothing else pass
+        while (answered := menu.meant(typed) or chosen) is None:
+            typed = self._ask(session, question, _HOW_TO_CHOOSE, judge, opens=True)
+        chosen = answered
         if typed.strip() and chosen.label:
             taken = Message("{label} ({code})", label=chosen.label, code=chosen.code)
             self._say(f"  {self._render(taken if typed.strip() != chosen.code else chosen.label)}")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _DANGEROUS = re.compile(r"[=+\-@\t\r]")
 _NO_NUMBER = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}")
 _PART = ".part"
+_MOST_BYTES = 200 * 2**20  # four times what a manifest may have
 _YES_OR_NO = ("false", "true")
 
 
@@ -167,12 +168,12 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
     )
     try:
         if is_json(file):
-            with disk.open_regular(file) as opened:
-                lines = opened.read().decode("utf-8").split("\n")  # splitlines would break texts at U+2028
+            text = disk.read_small(file, most=_MOST_BYTES).decode("utf-8")
+            lines = text.split("\n")  # splitlines would break texts at U+2028
             rows = [json.loads(line) for line in (lines[:-1] if is_part(file) else filter(None, lines))]
         else:
-            with io.TextIOWrapper(disk.open_regular(file), encoding="utf-8-sig", newline="") as text:
-                rows = list(csv.DictReader(text))
+            text = disk.read_small(file, most=_MOST_BYTES).decode("utf-8-sig")
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
             if is_part(file) and rows and None in rows[-1].values():
                 del rows[-1]  # its writer was killed in the middle of it
     except OSError as error:

@@ -158,7 +158,7 @@ def write(config_file: Path, name: str, sender: Sender | None) -> None:
     except OSError as error:
         raise LocalFailure(
             Message("{file} cannot be written: {reason}", file=config_file, reason=error.strerror),
-            Message("make room or mend the folder's permissions"),
+            disk.cure(config_file, error),
         ) from error
 
 

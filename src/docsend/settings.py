@@ -67,11 +67,13 @@ class Settings(NamedTuple):
     @property
     def catalog_file(self) -> Path | None:
         """The place of the chosen service's own catalog; None if no service is chosen."""
-        if self.endpoint is None:
-            return None
+        return None if self.endpoint is None else self.catalog_file_of(self.endpoint)
+
+    def catalog_file_of(self, endpoint: Endpoint) -> Path:
+        """Return the place of a service's own catalog."""
         import hashlib
 
-        name = hashlib.sha256(self.endpoint.name.encode()).hexdigest()[:16]
+        name = hashlib.sha256(endpoint.name.encode()).hexdigest()[:16]
         return self.catalogs / f"{name}.json"
 
     @property
@@ -186,6 +188,12 @@ class _Fault(Exception):
         self.message = message
 
 
+def unreadable(file: Path, error: OSError) -> UsageFault:
+    """Return the error for a configuration that cannot be read; nothing of what stands in it is in it."""
+    message = Message("{file} cannot be read: {reason}", file=file, reason=error.strerror)
+    return UsageFault(message, disk.cure(file, error))
+
+
 class _Config(NamedTuple):
     """config.toml, read into types once."""
 
@@ -201,10 +209,11 @@ class _Config(NamedTuple):
         except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else Message("it is not UTF-8")
+            if isinstance(error, OSError):
+                raise unreadable(file, error) from error
             raise UsageFault(
-                Message("{file} cannot be read: {reason}", file=file, reason=reason),
-                Message("mend or remove it"),
+                Message("{file} cannot be read: {reason}", file=file, reason=Message("it is not UTF-8")),
+                Message("save it as UTF-8"),
             ) from error
         import tomllib
 

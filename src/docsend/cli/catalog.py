@@ -48,6 +48,7 @@ def catalog(
     Without WORDS everything is listed. Accents, niqqud and slips of the pen do not matter.
     """
     from docsend import search
+    from docsend.catalog import LONGEST_LABEL
 
     if update:
         _update(session)
@@ -62,7 +63,7 @@ def catalog(
             else Message("one of: {choices}", choices=", ".join(rows.destinations))
         )
         raise UsageFault(Message("there is no destination {to!r} here", to=to), hint)
-    asked = " ".join(words or ())
+    asked = " ".join(words or ())[:LONGEST_LABEL]
     chosen = rows.rows(to)
     session.console.catalog(
         [(hit.kind, hit.entry) for hit in search.find(asked, chosen)] if asked else list(chosen), asked
@@ -73,9 +74,7 @@ def _update(session: "Session") -> None:
     """Fetch the service's catalog if it is another one than the copy here, and keep it."""
     from docsend import catalog, disk
 
-    session.settings.chosen_endpoint()
-    file = session.settings.catalog_file
-    assert file is not None  # noqa: S101 - there is an endpoint, so there is a file
+    file = session.settings.catalog_file_of(session.settings.chosen_endpoint())
     etag_file = file.with_suffix(".etag")
     # A copy that cannot be read is fetched anew, be it the service's current one.
     etag = _etag(etag_file) if _is_usable(file) else None
@@ -103,7 +102,7 @@ def _update(session: "Session") -> None:
                 folder=file.parent,
                 reason=error.strerror,
             ),
-            Message("make room or mend the folder's permissions"),
+            disk.cure(file, error),
         ) from error
     session.console.say(Message("the service's catalog of {version} is in force now", version=version))
 

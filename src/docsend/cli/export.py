@@ -111,7 +111,7 @@ def _write(file: Path, content: bytes) -> None:
 
     try:
         if file.is_file():
-            if file.read_bytes() == content:
+            if file.stat().st_size == len(content) and disk.read_small(file, most=len(content)) == content:
                 return
             raise UsageFault(
                 Message("{file} is there already, with other content", file=file),
