@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
 
-_WORTH_S = 0.05  # work that is done by then is not shared: a worker takes about half of it to begin
+_WORTH_S = 0.02  # work that is done by then is not shared: a worker takes about half of it to begin
 _MOST = 8  # processes
 _AHEAD = 16  # pieces for each process, the results of which may wait for those before them
 _FOR_EACH = 2  # pieces that are with a worker: one in its hands, and one that it need not wait for

@@ -55,9 +55,7 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Fault
     if destination is None:
         return _faulty(found)
     _nothing_that_is_not_taken(submission, about, found)
-    whose = _whose(destination)
-    own = [field for field in fields.FIELDS if field.name in RULES and field.whose in (None, whose)]
-    values = {field.name: RULES[field.name](submission, catalog, found) for field in own}
+    values = {name: rule(submission, catalog, found) for name, rule in about.rules}
     if type_ is None or any(problem.is_error for problem in found):
         return _faulty(found)
     return CheckedSubmission(
@@ -66,7 +64,7 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Fault
         category=type_.category,
         type=type_.code,
         branch=submission.branch or None,
-        whose=whose,
+        whose=_whose(destination),
         documents=documents,
         warnings=tuple(found),
         **values,
@@ -141,12 +139,16 @@ def _faulty(found: Findings) -> Faulty:
 
 
 class _About(NamedTuple):
-    """What the catalog says of a destination, a subject and a type; `not_taken` are fields out of place."""
+    """What the catalog says of a destination, a subject and a type.
+
+    `not_taken` are fields out of place; `rules` are those of the other fields that are judged by themselves.
+    """
 
     destination: Destination | None = None
     subject: str | None = None
     type: DocumentType | None = None
     not_taken: tuple[Field, ...] = ()
+    rules: tuple[tuple[str, Rule], ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -167,7 +169,10 @@ def _about(
     fitting = _subject(submission, destination, catalog, found)
     known = _category_and_type(submission, destination, fitting, catalog, found)
     _branch(submission, catalog, found)
-    return _About(destination, fitting, known, _not_taken_by(destination), tuple(found))
+    whose = _whose(destination)
+    own = (field.name for field in fields.FIELDS if field.name in RULES and field.whose in (None, whose))
+    rules = tuple((name, RULES[name]) for name in own)
+    return _About(destination, fitting, known, _not_taken_by(destination), rules, tuple(found))
 
 
 def _destination(submission: Submission, catalog: Catalog, found: Findings) -> Destination | None:

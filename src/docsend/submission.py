@@ -144,6 +144,7 @@ def has_controls(text: str) -> bool:
 
 # -- submissions ---------------------------------------------------------------------------------------
 
+_VALUES = attrgetter(*fields.NAMES)
 # Given to a CheckedSubmission by `rules.check`, which alone may make one.
 KEPT_EVERY_RULE = object()
 
@@ -155,7 +156,8 @@ class Submission(SubmissionFields):
     documents: tuple[Document | UnreadDocument, ...] = ()
 
     def with_documents(self, documents: tuple[Document | UnreadDocument, ...]) -> Submission:
-        return replace(self, documents=documents)
+        values: dict[str, Any] = dict(zip(fields.NAMES, _VALUES(self), strict=True))
+        return Submission(**values, documents=documents)
 
     def with_values(self, values: Mapping[str, str | None]) -> Submission:
         """Return the same with other values of some fields, by their names."""
@@ -169,9 +171,6 @@ class Submission(SubmissionFields):
     def __repr__(self) -> str:
         """Say what it is about, and nothing of whom."""
         return f"Submission(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
-
-
-_VALUES = attrgetter(*fields.NAMES)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
