@@ -60,9 +60,9 @@ def _field(metavar: str, help_: str, question: Message | None = None, **more: An
     return dataclasses.field(default=None, metadata=about)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
 class SubmissionFields:
-    """What a submission says, but for its documents."""
+    """What a submission says, but for its documents. Nobody makes one: it is what submissions derive from."""
 
     to: str | None = _field(
         "CODE",

@@ -72,7 +72,7 @@ Defect: TypeAlias = Literal["damaged", "encrypted"]
 Unread: TypeAlias = Literal["not-found", "directory", "not-regular", "unreadable", "empty", "too-large"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Document:
     """One file that was read: its digest and what its bytes turned out to be.
 

@@ -2,15 +2,17 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 from typer._click.exceptions import BadOptionUsage
 
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
-from docsend.fields import Field
 from docsend.i18n import ENGLISH, Message
+
+if TYPE_CHECKING:
+    from docsend.fields import Field
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
 
@@ -134,7 +136,7 @@ def command(
     example: str,
     done: Message = _DONE,
     without: tuple[str, ...] = (),
-    fields: Sequence[Field] = (),
+    fields: "Sequence[Field]" = (),
     is_examination: bool = False,
     **more: Any,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -175,7 +177,7 @@ def command(
 
 
 def _parameters(
-    function: Callable[..., None], fields: Sequence[Field]
+    function: Callable[..., None], fields: "Sequence[Field]"
 ) -> tuple[list[inspect.Parameter], list[str]]:
     """Return the parameters of a command but for its session, and the names of those that are fields."""
     parameters: list[inspect.Parameter] = []
@@ -184,7 +186,7 @@ def _parameters(
     return parameters, [field.name for field in fields]
 
 
-def _option(field: Field) -> inspect.Parameter:
+def _option(field: "Field") -> inspect.Parameter:
     option = typer.Option(field.option, metavar=field.metavar, help=field.help)
     annotation = Annotated[str | None, option]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
