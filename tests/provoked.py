@@ -360,7 +360,8 @@ def _withdrawn(here: World) -> Seen:
     url = here.relay(fate)
     assert here.sends_to(url).exit_code == ExitCode.UNFINISHED
     is_down.clear()
-    assert here.run("receipts", "withdraw", _key(here)).exit_code == 0
+    withdrawal = here.run("receipts", "withdraw", _key(here))
+    assert withdrawal.exit_code == 0, withdrawal.err
     return here.sends_to(url)
 
 
@@ -812,7 +813,9 @@ def _line(code: Code, what: str, cure: str, exit_code: str) -> str:
 def _cure(each: Provocation, seen: Seen) -> str:
     if each.does:
         return each.does
-    hint = seen.with_code(each.code)[0]["hint"]
+    found = seen.with_code(each.code)
+    assert found, f"{each.code} was not provoked: {seen.problems} {seen.err}"
+    hint = found[0]["hint"]
     return f"*{hint}*" if hint else "—"
 
 

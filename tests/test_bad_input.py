@@ -16,7 +16,7 @@ from stdnum.il import idnr
 
 import bad_input
 import docsend
-from docsend import catalog, rules
+from docsend import catalog, fields, rules
 
 
 @pytest.mark.parametrize("case", bad_input.CASES, ids=lambda case: case.what.replace(" ", "-"))
@@ -99,3 +99,7 @@ def test_check_digits_are_those_that_stdnum_knows(number) -> None:
 def test_identity_numbers_are_those_that_stdnum_knows(number) -> None:
     problems = rules.of_sender("insured", {"id": number}, catalog.load())
     assert ([problem.code for problem in problems] == []) == idnr.is_valid(number)
+
+
+def test_every_field_is_judged_by_the_catalog_or_has_a_rule() -> None:
+    assert set(rules.RULES) == {field.name for field in fields.FIELDS if not field.is_of_catalog}

@@ -256,6 +256,13 @@ def test_a_manifest_may_be_a_pipe(tmp_path, how) -> None:
     assert (done.returncode, "2 rows" in done.stdout + done.stderr) == (0, True), done.stderr
 
 
+def test_the_documents_of_a_manifest_in_a_pipe_are_looked_for_in_the_working_folder(tmp_path) -> None:
+    file = save(tmp_path, table(tmp_path, 2))
+    script = f"{sys.executable} -m docsend send -n --batch <(cat {file})"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert (done.returncode, "2 rows" in done.stdout + done.stderr) == (0, True), done.stderr
+
+
 @pytest.mark.parametrize("device", ["/dev/full", "/dev/zero", "/dev/null"])
 def test_a_manifest_without_an_end_is_told(spawn, device) -> None:
     outcome = spawn("send", "--batch", device, "-n", timeout=30)
@@ -1050,6 +1057,11 @@ def test_reports_of_docsend_0_1_are_read_as_what_they_meant(run, sandbox, tmp_pa
     joined = run("receipts", "merge", old, "--json")
     told = [json.loads(line) for line in joined.out.splitlines()]
     assert (joined.code, {(row["status"], row["repeated"]) for row in told}) == (0, {("received", "true")})
+    for row in rows:
+        row["status"] = "received"
+    first = run("receipts", "merge", samples.write(tmp_path, "first.csv", table_of(rows)), "--json")
+    told = [json.loads(line) for line in first.out.splitlines()]
+    assert {(row["status"], row["repeated"]) for row in told} == {("received", "false")}
     again = run("send", "--batch", old, "--service", sandbox.url)
     assert (again.code, again.out, sandbox.count()) == (0, "3 rows: 3 received before\n", 3)
     rows[0]["id"] = "000000026"

@@ -353,9 +353,11 @@ def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
         (("subjects", 0, "labels", "he"), "x" * 501),
         (("types", 0, "source"), "x" * 2001),
         (("version",), "x" * 101),
-        (("destinations", 0, "formats"), ["pdf"] * 10_001),
+        (("destinations", 0, "formats"), ["pdf"] * 201),
+        (("destinations",), [RAW["destinations"][0]] * 201),
+        (("forms",), [RAW["forms"][0]] * 10_001),
     ],
-    ids=["a code", "a label", "a text", "the version", "a list"],
+    ids=["a code", "a label", "a text", "the version", "formats", "destinations", "forms"],
 )
 def test_every_text_and_list_of_a_catalog_has_its_limit(where, value) -> None:
     changed = json.loads(json.dumps(RAW))
@@ -366,7 +368,9 @@ def test_every_text_and_list_of_a_catalog_has_its_limit(where, value) -> None:
     at[last] = value
     with pytest.raises(catalog.MalformedCatalog):
         catalog.Catalog(json.dumps(changed).encode())
-    at[last] = value[:-1] if len(value) != 10_001 else value[:10_000]
+    if where == ("destinations",):
+        return  # the others are needed
+    at[last] = value[:-1]
     catalog.Catalog(json.dumps(changed).encode())
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import ssl
+import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import trustme
 
 import doubles
+import samples
 from conftest import ABOUT, PERSON, WHO
 from docsend.catalog import BUNDLED
 
@@ -220,6 +222,13 @@ def test_a_configuration_with_numbers_that_others_can_read_is_told(run, home) ->
     (home / "docsend" / "config.toml").chmod(0o644)
     found = findings(run("doctor", "--json"))["configuration"]
     assert (found["severity"], found["hint"].split()[0]) == ("warning", "chmod")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_ledger_that_is_a_pipe_is_bad(run, home) -> None:
+    (home / "docsend").mkdir()
+    samples.pipe(home / "docsend" / "ledger.sqlite3")
+    assert findings(run("doctor", "--json"))["ledger"]["severity"] == "error"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, PERSON, WHO
+from docsend import fields
 from terminals import Terminal, colours, contrast
 
 pytestmark = pytest.mark.everywhere
@@ -58,6 +60,23 @@ def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_
     assert PERSON not in terminal.shown.split("send it?")[1]
     again = run("send", payslip, *ABOUT, *WHO, "--remark", "as agreed", "--service", sandbox.url, "--json")
     assert (again.code, again.json["repeated"]) == (0, True)
+
+
+def test_every_field_that_was_said_is_shown_and_in_the_command_that_does_the_same(guided, payslip) -> None:
+    # What the personal service alone takes is not for this destination.
+    fields_ = [field for field in fields.OF_CONTENT if not field.is_of_catalog and field.name != "required"]
+    said = [part for n, field in enumerate(fields_, 2) for part in (field.option, str(n))]
+    terminal = guided(payslip, *ABOUT, *said, "--branch", "haifa", columns=400)
+    terminal.answer("id number", PERSON + ENTER)
+    summary = terminal.read_until("send it?")
+    for n, field in enumerate(fields_, 2):
+        label = field.label.template if field.label else field.name
+        assert re.search(rf"{label}\s+{n}\b", summary), (field.name, summary)
+    terminal.type("y" + ENTER)
+    assert terminal.finish() == 0
+    words = told(terminal)
+    for n, field in enumerate(fields_, 2):
+        assert words[words.index(field.option) + 1] == str(n)
 
 
 def test_nothing_is_asked_when_nothing_is_missing(guided, sandbox, payslip) -> None:

@@ -154,8 +154,13 @@ class Source:
             case ast.IfExp(body=one, orelse=other):
                 yield from self.codes(one)
                 yield from self.codes(other)
-            case ast.JoinedStr([ast.FormattedValue(ast.Name(name)), ast.Constant(str(rest))]):
-                yield from (f"{value}{rest}" for value in self.given_as(name))
+            case ast.JoinedStr(
+                [
+                    ast.FormattedValue(ast.Call(ast.Attribute(ast.Name(name), "replace"))),
+                    ast.Constant(str(rest)),
+                ]
+            ):
+                yield from (f"{value}{rest}".replace("_", "-") for value in self.given_as(name))
             case ast.Name(name):
                 yield from self.of_name(name)
             case _:

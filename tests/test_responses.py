@@ -332,6 +332,32 @@ def test_what_a_service_says_is_shortened(run, payslip) -> None:
 
 
 @pytest.mark.parametrize(
+    "code", ["zeros-restored", "document-in-two-rows", "bug", "interrupted", "sign-in-needed", "unfinished"]
+)
+def test_a_refusal_stays_one_whatever_code_of_this_side_a_service_gives_it(
+    run, payslip, tmp_path, code
+) -> None:
+    errors = [{"pointer": "/type", "code": code, "detail": "no"}]
+    (tmp_path / "batch.csv").write_text(f"documents\n{payslip}\n")
+    with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
+        one = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
+        row = run(
+            "send", "--batch", tmp_path / "batch.csv", *ABOUT, *WHO, "--allow-outside", "--service", url
+        )
+    assert (one.code, one.json["status"]) == (5, "refused")
+    assert [(each["code"], each["severity"]) for each in one.json["problems"]] == [("invalid", "error")]
+    assert "row 2: refused: no [invalid]" in row.err
+
+
+def test_a_code_of_any_length_is_not_the_contract(run, payslip) -> None:
+    errors = [{"pointer": "/type", "code": "x" * 5_000, "detail": "no"}]
+    with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
+        outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
+    assert outcome.code == 6
+    assert len(outcome.out + outcome.err) < 5_000
+
+
+@pytest.mark.parametrize(
     ("status", "code", "exit_code"),
     [
         (421, "host-not-served", 2),

@@ -24,6 +24,8 @@ MOST_BYTES = 8 * 2**20
 # What a catalog may have, lest a foreign one take a terminal for minutes: characters of a code, a label and
 # any other text, and rows of each kind.
 LONGEST_CODE, LONGEST_LABEL, LONGEST_TEXT, MOST_ROWS = 100, 500, 2_000, 10_000
+# Of what a message may list: destinations, and the formats of one.
+MOST_CHOICES = 200
 BUNDLED = Path(__file__).parent / "data" / "catalog.json"
 _ANY = "*"
 
@@ -160,7 +162,9 @@ class Catalog:
         )
         together = raw.get("one_exchange_bytes")
         self.one_exchange_bytes = None if together is None else _size(together)
-        self.destinations = {row.code: row for row in map(_destination, _list(raw["destinations"]))}
+        self.destinations = {
+            row.code: row for row in map(_destination, _list(raw["destinations"], MOST_CHOICES))
+        }
         self.subjects = {row.code: row for row in map(_subject, _list(raw["subjects"]))}
         self.categories = {row.code: row for row in map(_category, _list(raw["categories"]))}
         self.types = tuple(map(_document_type, _list(raw["types"])))
@@ -235,16 +239,16 @@ def _code(value: object) -> str:
     return _text(value, LONGEST_CODE)
 
 
-def _list(values: object) -> list[Any]:
+def _list(values: object, most: int = MOST_ROWS) -> list[Any]:
     if not isinstance(values, list):
         raise TypeError("not a list")
-    if len(values) > MOST_ROWS:
+    if len(values) > most:
         raise ValueError("too many")
     return values
 
 
 def _codes(values: object) -> tuple[str, ...]:
-    return tuple(map(_code, _list(values)))
+    return tuple(map(_code, _list(values, MOST_CHOICES)))
 
 
 def _optional(value: object) -> str | None:

@@ -262,5 +262,12 @@ _BY_NAME = {code.value: code for code in Code}
 
 
 def of_service(name: str) -> AnyCode:
-    """Return the code that a service names in a refusal."""
-    return _BY_NAME.get(name) or ForeignCode(name)
+    """Return the code that a service names in a refusal of a declaration.
+
+    It may name what checks here find, too. The other codes of docsend's own say what happened on this side:
+    a refusal is none of them, and no warning.
+    """
+    code = _BY_NAME.get(name)
+    if code is None:
+        return ForeignCode(name)
+    return code if code.kind in (Kind.MISSING, Kind.INVALID) else Code.INVALID

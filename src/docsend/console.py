@@ -112,6 +112,7 @@ class Console(Streams):
             ),
             (Message("about"), _about(checked)),
             *([(Message("reference"), checked.reference)] if checked.reference else []),
+            *([(Message("occurrence"), str(checked.occurrence))] if checked.occurrence > 1 else []),
             *self._document_rows(receipt),
         ]
         if result.is_repeated:
@@ -137,9 +138,7 @@ class Console(Streams):
                 for name, entry in about
                 if entry is not None
             ),
-            *([(Message("required document"), checked.required)] if checked.required else []),
-            *([(Message("remark"), checked.remark)] if checked.remark else []),
-            *([(Message("reference"), checked.reference)] if checked.reference else []),
+            *_said(checked),
             *([(Message("service"), endpoint.name)] if endpoint else []),
             *(
                 (Message("document"), Message("{name}, {size:,} bytes", name=each.name, size=each.size))
@@ -428,6 +427,16 @@ class Console(Streams):
             [(kind, row.code, LocalizedName(row.labels), _belongs(row)) for kind, row in rows],
         )
 
+    def catalog_update(self, version: str, *, is_new: bool, alone: bool) -> None:
+        """Tell which catalog is in force now; JSON has it only if the rows do not follow, as one object."""
+        if self._as_json:
+            if alone:
+                self.json({"schema": "docsend.catalog-update/1", "version": version, "updated": is_new})
+        elif is_new:
+            self.say(Message("the service's catalog of {version} is in force now", version=version))
+        else:
+            self.say(Message("the catalog here is the service's current one"))
+
     def required(self, asked: Sequence[RequiredDocument]) -> None:
         """List the documents that the service asks for."""
         if self._as_json:
@@ -586,6 +595,16 @@ class Console(Streams):
                 for document in receipt.documents
             ],
         ]
+
+
+def _said(checked: CheckedSubmission) -> Iterator[tuple[Message, Shown]]:
+    """Give what a submission says in fields that no catalog has names for; a first occurrence is no news."""
+    from docsend import fields
+
+    for field in fields.OF_CONTENT:
+        value = getattr(checked, field.name)
+        if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):
+            yield field.label or Message.verbatim(field.name), str(value)
 
 
 def _rows(count: int, told: Message) -> Message:

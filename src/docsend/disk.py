@@ -23,6 +23,8 @@ READ_FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
+# Where a system cannot tell what the effective user may do, it is told of the real one.
+_OF_EFFECTIVE = os.access in os.supports_effective_ids
 
 
 def open_regular(file: Path, *, or_pipe: bool = False) -> IO[bytes]:
@@ -54,7 +56,8 @@ def read_small(file: Path, *, most: int) -> bytes:
 
 def cure(file: Path, error: OSError | None = None) -> Message:
     """Return what to do about a file that cannot be read or written; it may be somebody else's."""
-    owner = _other_owner(file)
+    place = _nearest(file)
+    owner = _other_owner(place)
     if owner is not None:
         return Message(
             "it belongs to {owner}, who alone can change it: set HOME or DOCSEND_HOME to a folder of "
@@ -62,19 +65,28 @@ def cure(file: Path, error: OSError | None = None) -> Message:
             owner=owner,
         )
     if isinstance(error, PermissionError):
+        if place != file:
+            return Message("chmod u+rwx {folder}", folder=place)
         return Message("chmod u+rw {file}", file=file)
     return Message("look at the file, and at the disk's space")
 
 
-def _other_owner(file: Path) -> str | None:
-    """Return who else owns a file, or the folder nearest to it; None for our own, and on Windows."""
-    if sys.platform == "win32":
-        return None
+def _nearest(file: Path) -> Path:
+    """Return the file, or what is there of the folders above it."""
     for place in (file, *file.parents):
         with contextlib.suppress(OSError):
-            owner = place.stat().st_uid
-            if owner in (os.geteuid(), 0):
-                return None
+            place.stat()
+            return place
+    return file
+
+
+def _other_owner(place: Path) -> str | None:
+    """Return who else owns a file or folder that we may not write; None for what is ours, and on Windows."""
+    if sys.platform == "win32":
+        return None
+    with contextlib.suppress(OSError):
+        owner = place.stat().st_uid
+        if owner != os.geteuid() and not os.access(place, os.R_OK | os.W_OK, effective_ids=_OF_EFFECTIVE):
             import pwd
 
             with contextlib.suppress(KeyError):

@@ -189,6 +189,11 @@ def _ledger(file: Path) -> Finding:
     if not os.access(file, os.R_OK | os.W_OK):
         message = Message("{file} cannot be read and written", file=file)
         return Finding("ledger", "error", message, Message("mend its permissions, or its owner"), facts)
+    if not stat.S_ISREG(file.stat().st_mode):
+        message = Message(
+            "{file} cannot be used: {reason}", file=file, reason=Message("it is not a regular file")
+        )
+        return Finding("ledger", "error", message, Message("mend its permissions, or its owner"), facts)
     if not facts["bytes"]:
         return Finding("ledger", "ok", Message("{file}, empty yet", file=file), facts=facts)
     journal = file.with_name(f"{file.name}-journal")

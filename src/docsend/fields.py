@@ -27,7 +27,8 @@ Shown: TypeAlias = Literal["whole", "masked", "never"]
 class Field(NamedTuple):
     """One field: its name, and what is said about it to people and machines.
 
-    `metavar` and `help` are of its option, `question` is what the guided send asks; `member` is its name in
+    `metavar` and `help` are of its option, `question` is what the guided send asks, `label` what it is called
+    where its value is shown; `member` is its name in
     a declaration; `offers` is what a completion offers for it; `is_number` says that a spreadsheet takes it
     for a number and damages it; `aliases` are further names of its column.
     """
@@ -36,6 +37,7 @@ class Field(NamedTuple):
     metavar: str
     help: str
     question: Message | None = None
+    label: Message | None = None
     member: str = ""
     whose: Whose | None = None
     shown: Shown = "whole"
@@ -47,6 +49,11 @@ class Field(NamedTuple):
     def option(self) -> str:
         """The option of the command line: `--employer-file`."""
         return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def is_of_catalog(self) -> bool:
+        """Whether it is a code of the catalog, which judges it; all others have a rule in `rules.RULES`."""
+        return self.whose is None and self.offers != "text"
 
     @property
     def pointer(self) -> str:
@@ -121,13 +128,19 @@ class SubmissionFields:
     email: str | None = _field(
         "ADDRESS", "The employer's e-mail address, optional.", whose="employer", shown="masked"
     )
-    remark: str | None = _field("TEXT", "A remark for the clerk, optional.", Message("remark, optional"))
+    remark: str | None = _field(
+        "TEXT", "A remark for the clerk, optional.", Message("remark, optional"), label=Message("remark")
+    )
     branch: str | None = _field(
         "CODE", "The branch that handles it; the default is by residence.", Message("branch"), offers="branch"
     )
-    reference: str | None = _field("TEXT", "Your own reference, optional.")
-    required: str | None = _field("ID", "The required document that this is.")
-    occurrence: str | int | None = _field("N", "Which sending of the same content this is; 1 if not said.")
+    reference: str | None = _field("TEXT", "Your own reference, optional.", label=Message("reference"))
+    required: str | None = _field(
+        "ID", "The required document that this is.", label=Message("required document")
+    )
+    occurrence: str | int | None = _field(
+        "N", "Which sending of the same content this is; 1 if not said.", label=Message("occurrence")
+    )
 
     def given(self) -> dict[str, Any]:
         """Return what is said, by the names of the fields."""

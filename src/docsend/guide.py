@@ -171,15 +171,16 @@ def _fitting(stated: Submission, catalog: Catalog) -> Sequence[Entry]:
 
 
 def _options(stated: Submission, catalog: Catalog, asker: Asker) -> Submission:
-    """Ask for what may be left open: the branch and a remark."""
+    """Ask for what may be left open: the branch, a remark."""
     if stated.branch is None and catalog.destinations[stated.to or ""].takes_branch:
         by_residence = Choice("-", Message("the service chooses, by residence"))
         choices = [by_residence, *_choices("branch", tuple(catalog.branches.values()))]
         branch = asker.choose(_QUESTIONS["branch"], choices, by_residence.code)
         stated = stated if branch == by_residence.code else _set(stated, "branch", branch)
-    if stated.remark is None:
-        remark = asker.write(_QUESTIONS["remark"], _judge("remark", stated, catalog), optional=True)
-        stated = _set(stated, "remark", remark) if remark else stated
+    for field in fields.OF_CONTENT:
+        if field.question and not field.is_of_catalog and getattr(stated, field.name) is None:
+            answer = asker.write(field.question, _judge(field.name, stated, catalog), optional=True)
+            stated = _set(stated, field.name, answer) if answer else stated
     return stated
 
 
@@ -218,16 +219,14 @@ def command_line(
     booklet's, which works as a password, nothing is shown.
     """
     stated = guided.stated
-    of_identity = {
-        field.name: _shown(field, value)
-        for field in fields.OF_IDENTITY
-        if (value := getattr(stated, field.name)) and of_sender.get(field.name) != value
-    }
     said = {
-        **{name: getattr(stated, name) for name in ("to", "subject", "category", "type", "required")},
         "sender": guided.sender,
-        **of_identity,
-        **{name: getattr(stated, name) for name in ("branch", "remark", "reference", "occurrence")},
+        **{
+            field.name: _shown(field, str(value))
+            for field in fields.FIELDS
+            if (value := getattr(stated, field.name))
+            and not (field.whose and of_sender.get(field.name) == value)
+        },
         "service": service,
     }
     options = [

@@ -142,7 +142,7 @@ def read(
     senders: Senders | None = None,
     sender: str | None = None,
 ) -> Manifest:
-    """Read a manifest; `-` is standard input, and then paths are relative to the working folder.
+    """Read a manifest; `-` is standard input; then, and for a pipe, paths are relative to the working folder.
 
     Rows may name one of `senders`; `sender` is the one of the rows that say nothing of whom they are about.
 
@@ -151,7 +151,8 @@ def read(
     said = Defaults(defaults, defaults.given(), senders, sender)
     path = Path(name)
     content = standard_input() if name == "-" else tables.content(path)
-    folder = Path() if name == "-" else path.parent
+    is_pipe = path.is_fifo()  # as `<(…)` is one, which lies in no folder of the sender's
+    folder = Path() if name == "-" or is_pipe else path.parent
     shown = Message("standard input") if name == "-" else Message.verbatim(path.name)
     if len(content) > tables.MOST_BYTES:
         message = Message("{shown} has more than {most} MB", shown=shown, most=tables.MOST_BYTES // 2**20)

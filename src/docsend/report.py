@@ -189,6 +189,8 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
             raise no_report
         if row["status"] == "before":  # as docsend 0.1 wrote it
             row |= {"status": "received", "repeated": "true"}
+        elif row["status"] == "received" and not row.get("repeated"):
+            row |= {"repeated": "false"}
         yield {name: clean(value) for name, value in row.items() if name in COLUMNS + REPORT_COLUMNS}
 
 

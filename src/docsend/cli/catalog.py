@@ -51,8 +51,10 @@ def catalog(
     from docsend.catalog import LONGEST_LABEL
 
     if update:
-        _update(session)
-        if not words and not to:
+        alone = not words and not to
+        version, is_new = _update(session)
+        session.console.catalog_update(version, is_new=is_new, alone=alone)
+        if alone:
             return
     rows = session.catalog()
     if to is not None and to not in rows.destinations:
@@ -70,8 +72,11 @@ def catalog(
     )
 
 
-def _update(session: "Session") -> None:
-    """Fetch the service's catalog if it is another one than the copy here, and keep it."""
+def _update(session: "Session") -> tuple[str, bool]:
+    """Fetch the service's catalog if it is another one than the copy here, and keep it.
+
+    Returns the version that is in force now, and whether it is another one than before.
+    """
     from docsend import catalog, disk
 
     file = session.settings.catalog_file_of(session.settings.chosen_endpoint())
@@ -81,8 +86,7 @@ def _update(session: "Session") -> None:
     with session.service(session.console.lines()) as service:
         fetched = service.catalog(etag)
     if fetched is None:
-        session.console.say(Message("the catalog here is the service's current one"))
-        return
+        return session.catalog().version, False
     body, new_etag = fetched
     try:
         version = catalog.Catalog(body).version
@@ -104,7 +108,7 @@ def _update(session: "Session") -> None:
             ),
             disk.cure(file, error),
         ) from error
-    session.console.say(Message("the service's catalog of {version} is in force now", version=version))
+    return version, True
 
 
 def _is_usable(file: Path) -> bool:

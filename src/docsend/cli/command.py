@@ -231,7 +231,7 @@ def taking_common_options(
 def _refuse_what_would_be_lost(context: typer.Context, values: Mapping[str, Any]) -> None:
     """Raise UsageFault if a group's own option was given to one of its commands."""
     for parameter, value in values.items():
-        if value is not None:
+        if value is not None and value is not False:  # a flag that was not given
             command_ = context.invoked_subcommand
             raise UsageFault(
                 Message(

@@ -89,7 +89,11 @@ class _Errors:
             self.add(f"{pointer}/{name}", "invalid", "must be null or a text without control characters")
             return None
         if len(value) > at_most:
-            self.add(f"{pointer}/{name}", f"{name}-too-long", f"has more than {at_most} characters")
+            self.add(
+                f"{pointer}/{name}",
+                f"{name.replace('_', '-')}-too-long",
+                f"has more than {at_most} characters",
+            )
         return value
 
 

@@ -70,7 +70,7 @@ _OF_THE_REQUEST = frozenset(
 # What single calls alone are refused with, which read it before anything else does.
 _OF_OTHER_CALLS = frozenset({Code.ALREADY_RECEIVED, Code.INCOMPLETE, Code.ONE_EXCHANGE_TOO_LARGE})
 _LONGEST_SESSION_S = 10 * 365 * 24 * 3600
-_SHORT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
+_SHORT_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _ETAG = re.compile(r'(?:W/)?"[!#-~]{1,200}"')
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4000}=*")  # RFC 6750, 2.1
 LONGEST_NUMBER, LONGEST_ISSUER, LONGEST_ID, _LONGEST_NAME = 64, 200, 100, 1024
