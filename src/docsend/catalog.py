@@ -24,7 +24,7 @@ MOST_BYTES = 8 * 2**20
 # What a catalog may have, lest a foreign one take a terminal for minutes: characters of a code, a label and
 # any other text, and rows of each kind.
 LONGEST_CODE, LONGEST_LABEL, LONGEST_TEXT, MOST_ROWS = 100, 500, 2_000, 10_000
-# Of what a message may list: destinations, and the formats of one.
+# Destinations, which messages list, and codes in one entry, such as the formats of a destination.
 MOST_CHOICES = 200
 BUNDLED = Path(__file__).parent / "data" / "catalog.json"
 _ANY = "*"

@@ -61,7 +61,7 @@ class Terminal:
     """Asks on the terminal of stdin and stderr; an `Asker` for the guide."""
 
     def __init__(self, render: Render) -> None:
-        """Make it for a translator: `reads` puts a phrase into the reader's language."""
+        """Make it for a reader: `render` puts a message into the reader's language."""
         self._render = render
 
     def choose(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:

@@ -248,9 +248,7 @@ def _category_and_type(
     found: Findings,
 ) -> DocumentType | None:
     """Seed: "sélectionner la catégorie et le type de document"; a type with an online form is refused."""
-    where = (
-        _LISTED.with_values(code=destination.code) if not (submission.category and submission.type) else ""
-    )
+    where = _LISTED.with_values(code=destination.code)
     if not submission.category:
         hint = Message("--category CODE; {where}", where=where)
         found.append(Problem(Code.CATEGORY_MISSING, Message("no category is given"), hint))
