@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -140,6 +141,13 @@ def test_a_stated_occurrence_is_declared_and_makes_a_submission_of_its_own(run, 
     declared = sandbox.select("SELECT key, declaration FROM submission WHERE state = 'received'")
     assert {key: json.loads(declaration)["occurrence"] for key, declaration in declared} == keys
     assert len(keys) == 3
+
+
+def test_the_receipt_tells_an_occurrence_that_is_not_the_first(run, sandbox, payslip) -> None:
+    send = ("send", payslip, *SEND, "--service", sandbox.url)
+    first, second = run(*send, "--occurrence", "1"), run(*send, "--occurrence", "2")
+    assert "occurrence" not in first.out
+    assert re.search(r"occurrence +2\n", second.out), second.out
 
 
 def test_the_same_occurrence_again_is_received_before_and_asks_nobody(run, sandbox, payslip) -> None:

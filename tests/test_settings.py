@@ -9,16 +9,21 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
+import typer
 
 import bad_input
 import samples
 from conftest import ABOUT, WHO
+from docsend.cli import command as commands
+from docsend.errors import UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from docsend.cli.session import Session
 
 SEND = (*ABOUT, *WHO)
 
@@ -196,6 +201,28 @@ def test_an_option_of_the_list_alone_is_refused_where_it_would_be_lost(run) -> N
     assert "--most is not an option of `docsend receipts show`" in outcome.err
 
 
+def test_a_flag_of_a_group_is_refused_only_where_it_was_given() -> None:
+    """No group has a flag yet; the first one must not break its commands."""
+    app = typer.Typer()
+    ran: list[str] = []
+
+    def list_(_session: Session, *, oldest_first: bool = False) -> None:
+        ran.append(f"list {oldest_first}")
+
+    def show(_session: Session) -> None:
+        ran.append("show")
+
+    # Typer reads annotations as they are, and this module's are texts.
+    list_.__annotations__["oldest_first"] = Annotated[bool, typer.Option("--oldest-first")]
+    commands.command(app, None, exits=(), example="receipts")(list_)
+    commands.command(app, "show", exits=(), example="receipts show")(show)
+    made = typer.main.get_command(app)
+    made.main(["show"], standalone_mode=False)
+    with pytest.raises(UsageFault):
+        made.main(["--oldest-first", "show"], standalone_mode=False)
+    assert ran == ["show"]
+
+
 def test_without_a_command_the_help_is_shown_and_the_code_is_that_of_usage(run) -> None:
     bare, asked = run(), run("--help")
     assert (bare.code, asked.code) == (2, 0)
@@ -297,3 +324,24 @@ def test_nobody_is_told_to_change_a_configuration_that_is_somebody_elses(run, ho
     assert foreign.code == 2
     assert "it belongs to nobody, who alone can change it" in told
     assert not re.search("remove|mend|chmod", told)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
+@pytest.mark.parametrize(
+    ("owner", "code", "cure"),
+    [(None, 8, "chmod u+rwx {folder}"), (65534, 2, "it belongs to nobody, who alone can change it")],
+)
+def test_a_folder_that_cannot_be_written_is_named_itself_and_whose_it_is(
+    run, sandbox, payslip, home, owner, code, cure
+) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    folder = home / "docsend"
+    folder.mkdir(mode=0o500)
+    if owner is not None:
+        os.chown(folder, owner, owner)
+    with bad_input.bound_by_permissions():
+        outcome = run("send", payslip, *SEND, "--service", sandbox.url)
+    assert (outcome.code, cure.format(folder=folder) in outcome.err) == (code, True), outcome.err

@@ -193,7 +193,7 @@ def _ledger(file: Path) -> Finding:
         message = Message(
             "{file} cannot be used: {reason}", file=file, reason=Message("it is not a regular file")
         )
-        return Finding("ledger", "error", message, Message("mend its permissions, or its owner"), facts)
+        return Finding("ledger", "error", message, disk.cure(file), facts)
     if not facts["bytes"]:
         return Finding("ledger", "ok", Message("{file}, empty yet", file=file), facts=facts)
     journal = file.with_name(f"{file.name}-journal")
@@ -275,7 +275,7 @@ def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
 
 
 def _password_file(file: Path, *, has_code: bool) -> Finding:
-    """Look whether the password is there for its owner alone; what it is, nobody is message."""
+    """Look whether the password is there for its owner alone; what it is, nobody is told."""
     facts = {"used": False}
     if not has_code:
         message = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
