@@ -22,7 +22,7 @@ import bad_manifests
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
-from docsend import i18n
+from docsend import catalog, i18n
 from docsend.i18n import LocalizedName, Message, Translator
 from terminals import Terminal
 
@@ -377,10 +377,13 @@ def test_a_message_is_no_text_and_cannot_become_one_by_itself() -> None:
     assert message != "1,234 rows of x"
     assert {message, Message("other")} == {Message("other"), message}
     for flattened in (message, LocalizedName({"en": "Haifa", "fr": "Haïfa"})):
-        with pytest.raises(TypeError, match="Translator"):
-            f"{flattened}"
+        for becomes_text in (str, format, "{}".format):
+            with pytest.raises(TypeError, match="Translator"):
+                becomes_text(flattened)
         with pytest.raises(AttributeError):
             flattened.template = "another"
+    with pytest.raises(TypeError):
+        message.values["name"] = "y"  # type: ignore[index]
 
 
 def test_a_message_survives_the_way_between_processes() -> None:
@@ -406,6 +409,23 @@ def test_french_is_spoken_of_a_catalog_that_is_none(run, payslip) -> None:
     with doubles.service(lambda _: doubles.Reply(body=b"{}", headers={"ETag": '"1"'})) as (url, _):
         fetched = run("catalog", "--update", "--service", url, "--lang", "fr")
     assert "ce n'est pas un catalogue (KeyError)" in fetched.err
+    long = catalog.BUNDLED.read_bytes().replace(b'"fr": "', b'"fr": "' + b"e" * 500)
+    with doubles.service(lambda _: doubles.Reply(body=long, headers={"ETag": '"2"'})) as (url, _):
+        fetched = run("catalog", "--update", "--service", url, "--lang", "fr")
+    assert "un de ses textes a plus de 500 caractères" in fetched.err
+
+
+def test_french_is_spoken_of_what_the_system_refuses(run, home, payslip, tmp_path) -> None:
+    missing = run("send", "--batch", tmp_path / "none.csv", "--dry-run", "--lang", "fr")
+    assert "aucun fichier ni dossier de ce nom" in missing.err
+    (home / "docsend").mkdir()
+    ledger = home / "docsend" / "ledger.sqlite3"
+    ledger.write_bytes(b"no database at all, but a text of some length" * 20)
+    damaged = run("receipts", "--lang", "fr")
+    assert (damaged.code, "le fichier n'est pas une base de données" in damaged.err) == (8, True), damaged.err
+    (home / "docsend" / "config.toml").mkdir()
+    folder = run("receipts", "--lang", "fr")
+    assert (folder.code, "c'est un dossier" in folder.err) == (2, True), folder.err
 
 
 def test_french_is_spoken_of_how_the_rows_of_a_batch_ended(run, payslip, tmp_path, monkeypatch) -> None:

@@ -6,6 +6,7 @@ import base64
 import configparser
 import io
 import json
+import os
 import re
 import sqlite3
 import stat
@@ -14,6 +15,7 @@ import time
 
 import pytest
 
+import bad_input
 import doubles
 import samples
 from docsend.account import Account
@@ -436,6 +438,24 @@ def test_a_password_file_that_others_can_read_is_refused(run, signed_in_as, tmp_
     (tmp_path / "password").chmod(0o644)
     outcome = run("required", "--service", sandbox.url)
     assert (outcome.code, "can be read by others" in outcome.err) == (2, True)
+    assert f"chmod 600 {tmp_path / 'password'}" in outcome.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
+def test_nobody_is_told_to_change_a_password_file_that_is_somebody_elses(
+    run, signed_in_as, tmp_path, sandbox
+) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    signed_in_as(*CLEAR)
+    (tmp_path / "password").chmod(0o644)
+    os.chown(tmp_path / "password", 65534, 65534)
+    with bad_input.bound_by_permissions():
+        outcome = run("required", "--service", sandbox.url)
+    assert (outcome.code, "it belongs to nobody" in outcome.err) == (2, True)
+    assert "chmod" not in outcome.err
 
 
 @pytest.mark.parametrize("missing", ["DOCSEND_CODE", "DOCSEND_PASSWORD_FILE"])

@@ -327,6 +327,23 @@ def test_nobody_is_told_to_change_a_configuration_that_is_somebody_elses(run, ho
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
+@pytest.mark.parametrize(("owner", "cure"), [(0, "chmod 600 "), (65534, "it belongs to nobody, who alone")])
+def test_doctor_knows_who_can_keep_others_from_a_configuration(run, home, owner, cure) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    config = home / "docsend" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("[senders.a]\nid = '000000018'\n")
+    config.chmod(0o644)
+    os.chown(config, owner, owner)
+    with bad_input.bound_by_permissions():
+        looked = run("doctor")
+    assert ("others can read it" in looked.out, cure in looked.out) == (True, True), looked.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
 @pytest.mark.parametrize(
     ("owner", "code", "cure"),
     [(None, 8, "chmod u+rwx {folder}"), (65534, 2, "it belongs to nobody, who alone can change it")],

@@ -230,7 +230,7 @@ def _text(value: object, most: int = LONGEST_TEXT) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
     if len(value) > most:
-        raise ValueError("too long")
+        raise MalformedCatalog(Message("a text of it has more than {most:,} characters", most=most))
     value.encode()
     return value
 
@@ -243,7 +243,7 @@ def _list(values: object, most: int = MOST_ROWS) -> list[Any]:
     if not isinstance(values, list):
         raise TypeError("not a list")
     if len(values) > most:
-        raise ValueError("too many")
+        raise MalformedCatalog(Message("a list of it has more than {most:,} entries", most=most))
     return values
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docsend import shapes, signals
 from docsend.document_rules import in_words
 from docsend.errors import LocalFailure
-from docsend.i18n import LocalizedName, Message, joined, moment
+from docsend.i18n import Data, LocalizedName, Message, joined, moment
 from docsend.result import of_row, problem_of
 from docsend.states import IN_WORDS
 from docsend.streams import NOT_APPROVED, SEVERITY, Streams, safe
@@ -108,11 +108,11 @@ class Console(Streams):
             *self._receipt_rows(receipt),
             (
                 Message("for"),
-                checked.masked_identity or Message("the signed-in account"),
+                _whom(checked),
             ),
-            (Message("about"), _about(checked)),
-            *([(Message("reference"), checked.reference)] if checked.reference else []),
-            *([(Message("occurrence"), str(checked.occurrence))] if checked.occurrence > 1 else []),
+            (Message("about"), Data(_about(checked))),
+            *([(Message("reference"), Data(checked.reference))] if checked.reference else []),
+            *([(Message("occurrence"), Data(str(checked.occurrence)))] if checked.occurrence > 1 else []),
             *self._document_rows(receipt),
         ]
         if result.is_repeated:
@@ -130,7 +130,7 @@ class Console(Streams):
             (Message("type"), next((each for each in catalog.types if each.code == checked.type), None)),
             (Message("branch"), catalog.branches.get(checked.branch or "")),
         ]
-        who = checked.masked_identity or Message("the signed-in account")
+        who = _whom(checked)
         rows: list[tuple[Message, Shown]] = [
             (Message("for"), Message("{sender}, {number}", sender=sender, number=who) if sender else who),
             *(
@@ -139,18 +139,18 @@ class Console(Streams):
                 if entry is not None
             ),
             *_said(checked),
-            *([(Message("service"), endpoint.name)] if endpoint else []),
+            *([(Message("service"), Data(endpoint.name))] if endpoint else []),
             *(
                 (Message("document"), Message("{name}, {size:,} bytes", name=each.name, size=each.size))
                 for each in checked.documents
             ),
         ]
         width = max(len(self.render(name)) for name, _ in rows)
-        self._tell("")
+        self._tell_line("")
         for name, value in rows:
-            self._tell(f"{self.render(name).ljust(width)}  {self.render(value)}", indent=2)
+            self._tell_line(f"{self.render(name).ljust(width)}  {self.render(value)}", indent=2)
         self.problems(checked.warnings)
-        self._tell("")
+        self._tell_line("")
 
     def checked(self, result: Result, catalog_limit: int | None) -> None:
         """Show what a dry run found: a line a document, then the problems."""
@@ -172,10 +172,10 @@ class Console(Streams):
         """Show each document with its format, size against the limit, digest and verdict."""
         rows = [
             (
-                document.name,
-                (document.format or "?") if isinstance(document, Document) else "-",
-                "-" if document.size is None else _size(document.size, limit),
-                document.sha256[:16] if isinstance(document, Document) else "-",
+                Data(document.name),
+                Data((document.format or "?") if isinstance(document, Document) else "-"),
+                Data("-") if document.size is None else _size(document.size, limit),
+                Data(document.sha256[:16] if isinstance(document, Document) else "-"),
                 _verdict(document, problems),
             )
             for document in submission.documents
@@ -188,27 +188,24 @@ class Console(Streams):
         if self._as_json:
             self.json({"schema": "docsend.receipts/1", "receipts": [shapes.kept(entry, receipt)]})
             return
-        rows = [
-            *(self._receipt_rows(receipt) if receipt else [(Message("key"), entry.key)]),
-            (Message("service"), entry.service),
-            (
-                Message("about"),
-                " / ".join(filter(None, (entry.to, entry.subject, entry.category, entry.type))),
-            ),
-            *([(Message("reference"), entry.reference)] if entry.reference else []),
-            *([(Message("occurrence"), str(entry.occurrence))] if entry.occurrence > 1 else []),
-            *([(Message("problem"), entry.problem)] if entry.problem else []),
-            (Message("planned at"), moment(entry.planned_at)),
-            (Message("changed at"), moment(entry.changed_at)),
+        rows: list[tuple[Shown, Shown]] = [
+            *(self._receipt_rows(receipt) if receipt else [(Message("key"), Data(entry.key))]),
+            (Message("service"), Data(entry.service)),
+            (Message("about"), Data(_about(entry))),
+            *([(Message("reference"), Data(entry.reference))] if entry.reference else []),
+            *([(Message("occurrence"), Data(str(entry.occurrence)))] if entry.occurrence > 1 else []),
+            *([(Message("problem"), Data(entry.problem))] if entry.problem else []),
+            (Message("planned at"), Data(moment(entry.planned_at))),
+            (Message("changed at"), Data(moment(entry.changed_at))),
             *[
                 (
-                    document.name,
+                    Data(document.name),
                     Message("{size:,} bytes, sha256 {digest}", size=document.size, digest=document.sha256),
                 )
                 for document in entry.documents
             ],
         ]
-        self._card(entry.state, rows, footnote=NOT_APPROVED if receipt else None)
+        self._card(Data(entry.state), rows, footnote=NOT_APPROVED if receipt else None)
 
     def receipts(self, entries: Iterable[tuple[Kept, Receipt | None]]) -> None:
         """List what the ledger holds, the latest first."""
@@ -218,13 +215,13 @@ class Console(Streams):
             return
         rows: list[dict[str, Shown]] = [
             {
-                "key": entry.key[:12],
-                "state": entry.state,
-                "receipt": receipt.number if receipt else "-",
-                "time": moment(receipt.received_at if receipt else entry.changed_at),
-                "about": "/".join(filter(None, (entry.to, entry.subject, entry.type))),
-                "reference": entry.reference or "-",
-                "service": entry.service,
+                "key": Data(entry.key[:12]),
+                "state": Data(entry.state),
+                "receipt": Data(receipt.number if receipt else "-"),
+                "time": Data(moment(receipt.received_at if receipt else entry.changed_at)),
+                "about": Data("/".join(filter(None, (entry.to, entry.subject, entry.type)))),
+                "reference": Data(entry.reference or "-"),
+                "service": Data(entry.service),
             }
             for entry, receipt in entries
         ]
@@ -394,10 +391,10 @@ class Console(Streams):
         else:
             rows = [
                 (
-                    end.entry.key[:12],
-                    end.entry.state,
-                    end.receipt.number if end.receipt else "-",
-                    end.entry.reference or "-",
+                    Data(end.entry.key[:12]),
+                    Data(end.entry.state),
+                    Data(end.receipt.number if end.receipt else "-"),
+                    Data(end.entry.reference or "-"),
                 )
                 for end in ends
             ]
@@ -424,7 +421,7 @@ class Console(Streams):
             return
         self.table(
             ("kind", "code", "label", "belongs to"),
-            [(kind, row.code, LocalizedName(row.labels), _belongs(row)) for kind, row in rows],
+            [(Data(kind), Data(row.code), LocalizedName(row.labels), _belongs(row)) for kind, row in rows],
         )
 
     def catalog_update(self, version: str, *, is_new: bool, alone: bool) -> None:
@@ -447,13 +444,22 @@ class Console(Streams):
             return
         self.table(
             ("id", "subject", "title", "due", "state"),
-            [(each.id, each.subject, LocalizedName(each.titles), each.due, each.state) for each in asked],
+            [
+                (
+                    Data(each.id),
+                    Data(each.subject),
+                    LocalizedName(each.titles),
+                    Data(each.due),
+                    Data(each.state),
+                )
+                for each in asked
+            ],
         )
 
     def signed_in(self, service: str, backend: str, expires_in: float) -> None:
         """Tell that somebody has signed in; never who."""
         if self._as_json:
-            self.json(shapes.sign_in(service, backend, "••••••", expires_in))
+            self.json(shapes.sign_in(service, Data(backend), "••••••", expires_in))
             return
         self._print(Message("signed in at {service}", service=service))
         self.say(
@@ -480,8 +486,8 @@ class Console(Streams):
             self._card(
                 Message("signed in"),
                 [
-                    (Message("service"), service),
-                    (Message("who"), who),
+                    (Message("service"), Data(service)),
+                    (Message("who"), Data(who)),
                     (Message("kept in"), where),
                     (Message("session"), lasts),
                 ],
@@ -522,7 +528,7 @@ class Console(Streams):
         elif not known:
             self.say(Message("no sender is kept yet; `docsend senders add NAME` keeps one"))
         else:
-            rows = [(name, sender.kind, sender.masked) for name, sender in known.items()]
+            rows = [(Data(name), Data(sender.kind), Data(sender.masked)) for name, sender in known.items()]
             self.table(("sender", "kind", "number"), rows)
 
     def sender_kept(self, name: str, sender: Sender, *, has_booklet: bool) -> None:
@@ -570,11 +576,11 @@ class Console(Streams):
             "{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code
         )
         return [
-            (Message("receipt"), receipt.number),
-            (Message("issued by"), receipt.issuer),
-            (Message("received at"), moment(receipt.received_at)),
+            (Message("receipt"), Data(receipt.number)),
+            (Message("issued by"), Data(receipt.issuer)),
+            (Message("received at"), Data(moment(receipt.received_at))),
             (Message("branch"), branch),
-            (Message("key"), receipt.key),
+            (Message("key"), Data(receipt.key)),
         ]
 
     def _document_rows(self, receipt: Receipt) -> list[tuple[Shown, Shown]]:
@@ -584,7 +590,7 @@ class Console(Streams):
             (Message("documents"), Message("{count}, {size:,} bytes", count=count, size=total)),
             *[
                 (
-                    "",
+                    Data(""),
                     Message(
                         "{name}  {size:,} bytes  sha256 {digest}",
                         name=document.name,
@@ -604,7 +610,7 @@ def _said(checked: CheckedSubmission) -> Iterator[tuple[Message, Shown]]:
     for field in fields.OF_CONTENT:
         value = getattr(checked, field.name)
         if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):
-            yield field.label or Message.verbatim(field.name), str(value)
+            yield field.label or Message.verbatim(field.name), Data(str(value))
 
 
 def _rows(count: int, told: Message) -> Message:
@@ -636,6 +642,10 @@ def _problems(end: Resumed) -> list[dict[str, Any]]:
     return [] if end.error is None else [shapes.problem(problem_of(end.error))]
 
 
+def _whom(checked: CheckedSubmission) -> Data | Message:
+    return Data(checked.masked_identity) if checked.masked_identity else Message("the signed-in account")
+
+
 def _about(sent: Kept | CheckedSubmission) -> str:
     return " / ".join(filter(None, (sent.to, sent.subject, sent.category, sent.type)))
 
@@ -644,9 +654,11 @@ def _belongs(row: Entry) -> Message:
     """Tell where a row has its place: subject or destinations, then category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
     above = subject or " ".join(getattr(row, "to", ()))
-    return joined([Message("any") if part == "*" else part for part in (above, category) if part], " / ")
+    return joined(
+        [Message("any") if part == "*" else Data(part) for part in (above, category) if part], " / "
+    )
 
 
 def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> Shown:
     codes = [problem.code.value for problem in problems if problem.path == document.path]
-    return ", ".join(codes) or Message("good")
+    return Data(", ".join(codes)) if codes else Message("good")

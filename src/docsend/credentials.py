@@ -248,12 +248,12 @@ def read_password_file(file: Path) -> str:
             if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
                 raise UsageFault(
                     Message("the password file can be read by others"),
-                    Message("chmod 600 {file}; then change the password", file=file),
+                    _narrowed(file, disk.other_owner(file)),
                 )
             text = opened.readline(_LONGEST_LINE).decode("utf-8")
     except OSError as error:
         raise UsageFault(
-            Message("the password file cannot be read: {reason}", reason=error.strerror),
+            Message("the password file cannot be read: {reason}", reason=disk.reason(error)),
             Message("look at its path"),
         ) from error
     except UnicodeDecodeError:
@@ -261,6 +261,15 @@ def read_password_file(file: Path) -> str:
             Message("the password file is not UTF-8"), Message("write the password as its first line")
         ) from None
     return _first_line(text)
+
+
+def _narrowed(file: Path, owner: str | None) -> Message:
+    if owner is None:
+        return Message("chmod 600 {file}; then change the password", file=file)
+    return Message(
+        "it belongs to {owner}, who alone can change it: name a file of your own, and change the password",
+        owner=owner,
+    )
 
 
 def standard_input(none_given: Message | None = None) -> str:

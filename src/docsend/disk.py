@@ -9,7 +9,7 @@ import stat
 import sys
 from typing import IO, TYPE_CHECKING
 
-from docsend.i18n import Message
+from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,45 @@ READ_FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
+# The system's own reasons, by errno: in English as every system has them, and to be translated.
+_REASONS = {
+    errno.EACCES: Message("Permission denied"),
+    errno.EADDRINUSE: Message("Address already in use"),
+    errno.EBUSY: Message("Device or resource busy"),
+    errno.EDQUOT: Message("Disk quota exceeded"),
+    errno.EEXIST: Message("File exists"),
+    errno.EFBIG: Message("File too large"),
+    errno.EINVAL: Message("Invalid argument"),
+    errno.EIO: Message("Input/output error"),
+    errno.EISDIR: Message("Is a directory"),
+    errno.ELOOP: Message("Too many levels of symbolic links"),
+    errno.EMFILE: Message("Too many open files"),
+    errno.ENAMETOOLONG: Message("File name too long"),
+    errno.ENOENT: Message("No such file or directory"),
+    errno.ENOSPC: Message("No space left on device"),
+    errno.ENOTDIR: Message("Not a directory"),
+    errno.ENXIO: Message("No such device or address"),
+    errno.EPERM: Message("Operation not permitted"),
+    errno.EROFS: Message("Read-only file system"),
+}
 # Where a system cannot tell what the effective user may do, it is told of the real one.
 _OF_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+class UnfitFile(OSError):
+    """A file that can be opened, and is still none to read: no regular one, or too large."""
+
+    def __init__(self, number: int, reason: Message) -> None:
+        super().__init__(number, ENGLISH.render(reason))
+        self.reason = reason
+
+
+def reason(error: OSError) -> Message:
+    """Return why the system, or this module, refused something."""
+    if isinstance(error, UnfitFile):
+        return error.reason
+    known = None if error.errno is None else _REASONS.get(error.errno)
+    return known or Message.verbatim(error.strerror or type(error).__name__)
 
 
 def open_regular(file: Path, *, or_pipe: bool = False) -> IO[bytes]:
@@ -42,7 +79,7 @@ def open_regular(file: Path, *, or_pipe: bool = False) -> IO[bytes]:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise OSError(errno.EINVAL, Message("it is not a regular file"))
+    raise UnfitFile(errno.EINVAL, Message("it is not a regular file"))
 
 
 def read_small(file: Path, *, most: int) -> bytes:
@@ -50,25 +87,29 @@ def read_small(file: Path, *, most: int) -> bytes:
     with open_regular(file) as opened:
         content = opened.read(most + 1)
     if len(content) > most:
-        raise OSError(errno.EFBIG, Message("it has more than {most:,} bytes", most=most))
+        raise UnfitFile(errno.EFBIG, Message("it has more than {most:,} bytes", most=most))
     return content
 
 
 def cure(file: Path, error: OSError | None = None) -> Message:
     """Return what to do about a file that cannot be read or written; it may be somebody else's."""
     place = _nearest(file)
-    owner = _other_owner(place)
+    owner = _owner_in_the_way(place)
     if owner is not None:
-        return Message(
-            "it belongs to {owner}, who alone can change it: set HOME or DOCSEND_HOME to a folder of "
-            "your own",
-            owner=owner,
-        )
+        return not_ours(owner)
     if isinstance(error, PermissionError):
         if place != file:
             return Message("chmod u+rwx {folder}", folder=place)
         return Message("chmod u+rw {file}", file=file)
     return Message("look at the file, and at the disk's space")
+
+
+def not_ours(owner: str) -> Message:
+    """Return what to do about a file that somebody else owns."""
+    return Message(
+        "it belongs to {owner}, who alone can change it: set HOME or DOCSEND_HOME to a folder of your own",
+        owner=owner,
+    )
 
 
 def _nearest(file: Path) -> Path:
@@ -80,19 +121,29 @@ def _nearest(file: Path) -> Path:
     return file
 
 
-def _other_owner(place: Path) -> str | None:
+def _owner_in_the_way(place: Path) -> str | None:
     """Return who else owns a file or folder that we may not write; None for what is ours, and on Windows."""
+    return None if _may_write(place) else other_owner(place)
+
+
+def other_owner(place: Path) -> str | None:
+    """Return who owns a file that is not ours to change; None for a root who may, and on Windows."""
     if sys.platform == "win32":
         return None
     with contextlib.suppress(OSError):
         owner = place.stat().st_uid
-        if owner != os.geteuid() and not os.access(place, os.R_OK | os.W_OK, effective_ids=_OF_EFFECTIVE):
-            import pwd
+        if owner == os.geteuid() or (os.geteuid() == 0 and _may_write(place)):
+            return None
+        import pwd
 
-            with contextlib.suppress(KeyError):
-                return pwd.getpwuid(owner).pw_name
-            return str(owner)
+        with contextlib.suppress(KeyError):
+            return pwd.getpwuid(owner).pw_name
+        return str(owner)
     return None
+
+
+def _may_write(place: Path) -> bool:
+    return os.access(place, os.R_OK | os.W_OK, effective_ids=_OF_EFFECTIVE)
 
 
 def create_private(file: Path) -> IO[bytes]:

@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from docsend import __version__, catalog, disk, documents
+from docsend import __version__, catalog, disk, documents, ledger
 from docsend.address import without_password
 from docsend.credentials import Booklets, read_password_file
 from docsend.errors import DocsendError, ExitCode, UsageFault
@@ -103,12 +103,20 @@ def _paths(settings: Settings) -> Iterator[Finding]:
             "configuration",
             "warning",
             Message("{file} has senders' numbers in it, and others can read it", file=file),
-            Message("chmod 600 {file}", file=file),
+            _narrowed(file),
             facts,
         )
     else:
         yield Finding("configuration", "ok", message, facts=facts)
     yield _data(settings.data)
+
+
+def _narrowed(file: Path) -> Message:
+    """Return how others are kept from reading a file; its owner alone can do so."""
+    owner = disk.other_owner(file)
+    if owner is None:
+        return Message("chmod 600 {file}", file=file)
+    return disk.not_ours(owner)
 
 
 def _unreadable(file: Path) -> UsageFault | None:
@@ -188,7 +196,7 @@ def _ledger(file: Path) -> Finding:
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
     if not os.access(file, os.R_OK | os.W_OK):
         message = Message("{file} cannot be read and written", file=file)
-        return Finding("ledger", "error", message, Message("mend its permissions, or its owner"), facts)
+        return Finding("ledger", "error", message, disk.cure(file, PermissionError()), facts)
     if not stat.S_ISREG(file.stat().st_mode):
         message = Message(
             "{file} cannot be used: {reason}", file=file, reason=Message("it is not a regular file")
@@ -212,12 +220,12 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
             (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             counts = dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))
     except sqlite3.OperationalError as error:
-        message = Message("{file} cannot be looked at: {reason}", file=file, reason=error)
+        message = Message("{file} cannot be looked at: {reason}", file=file, reason=ledger.reason(error))
         return Finding(
             "ledger", "warning", message, Message("does another docsend use it? look again"), facts
         )
     except (sqlite3.Error, OSError) as error:
-        message = Message("{file} cannot be used: {reason}", file=file, reason=error)
+        message = Message("{file} cannot be used: {reason}", file=file, reason=ledger.reason(error))
         return Finding("ledger", "error", message, restore, facts)
     facts |= {"health": health, "states": counts}
     if health != "ok":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from docsend import fields, rules
 from docsend.codes import Kind
-from docsend.i18n import LocalizedName, Message
+from docsend.i18n import Data, LocalizedName, Message
 from docsend.submission import EMPLOYER_KINDS, masked
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _whom(stated: Submission, catalog: Catalog, asker: Asker, senders: Senders) 
     known = senders.of(kind)
     if known:
         nobody = Choice("-", Message("somebody else"))
-        choices = [*(Choice(name, each.masked) for name, each in known.items()), nobody]
+        choices = [*(Choice(name, Data(each.masked)) for name, each in known.items()), nobody]
         name = asker.choose(_QUESTIONS["sender"], choices)
         if name != nobody.code:
             return name, senders.applied(name, stated)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NewType, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,8 +74,8 @@ class Message:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"cannot change {name} of a Message")
 
-    def __format__(self, form: str) -> NoReturn:
-        """Refuse to stand in an f-string: it would be English for ever."""
+    def __str__(self) -> NoReturn:
+        """Refuse to become a text, as in an f-string: it would be English for ever."""
         raise TypeError("a Message is rendered by a Translator")
 
     def __repr__(self) -> str:
@@ -94,16 +95,16 @@ class Message:
 
 
 def _fill(
-    message: Message, template: str, values: Mapping[str, object], one: str | None = None, count: int = 0
+    message: Message, template: str, values: dict[str, object], one: str | None = None, count: int = 0
 ) -> None:
     change = object.__setattr__
     change(message, "template", template)
-    change(message, "values", values)
+    change(message, "values", MappingProxyType(values))
     change(message, "one", one)
     change(message, "count", count)
 
 
-def _message(template: str, values: Mapping[str, object], one: str | None, count: int) -> Message:
+def _message(template: str, values: dict[str, object], one: str | None, count: int) -> Message:
     message = Message.__new__(Message)
     _fill(message, template, values, one, count)
     return message
@@ -125,8 +126,8 @@ class LocalizedName:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"cannot change {name} of a LocalizedName")
 
-    def __format__(self, form: str) -> NoReturn:
-        """Refuse to stand in an f-string: it would be English for ever."""
+    def __str__(self) -> NoReturn:
+        """Refuse to become a text, as in an f-string: it would be English for ever."""
         raise TypeError("a LocalizedName is rendered by a Translator")
 
     def __repr__(self) -> str:
@@ -142,8 +143,10 @@ class LocalizedName:
         return LocalizedName, (dict(self.names),)
 
 
-# What a table or a card shows: a `str` is data (a code, a name of a file, a number), and shown as it is.
-Shown: TypeAlias = Message | LocalizedName | str
+# A code, a number, a name of a file: shown as it is, in every language. A bare `str` is none of what people
+# are shown, so that no English sentence slips in for data.
+Data = NewType("Data", str)
+Shown: TypeAlias = Message | LocalizedName | Data
 
 
 def joined(parts: Sequence[Shown], separator: str = ", ") -> Message:
@@ -188,7 +191,7 @@ class Translator:
         """
         isolated = isolated and self.is_right_to_left
         if isinstance(shown, LocalizedName):
-            shown = shown.in_language(self.language)
+            shown = Data(shown.in_language(self.language))
         if not isinstance(shown, Message):
             return f"{_BY_ITSELF}{safe(shown)}{_END}" if isolated and shown else safe(shown)
         if self._translations is None:

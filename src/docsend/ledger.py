@@ -68,6 +68,16 @@ CREATE INDEX submission_unfinished ON submission (planned_at, key)
     WHERE state IN ('planned', 'open', 'sending');
 CREATE INDEX submission_required ON submission (service, required) WHERE required IS NOT NULL;
 """
+# SQLite's own reasons, as it words them: to be translated.
+_REASONS = (
+    Message("attempt to write a readonly database"),
+    Message("database disk image is malformed"),
+    Message("database is locked"),
+    Message("database or disk is full"),
+    Message("disk I/O error"),
+    Message("file is not a database"),
+    Message("unable to open database file"),
+)
 _BUSY_S = 30.0  # how long another process may hold the file
 _SCHEMA = f"""
 CREATE TABLE submission (
@@ -489,7 +499,7 @@ class Ledger:
             yield
         except (sqlite3.Error, OSError) as error:
             raise LocalFailure(
-                Message("the ledger {file} cannot be used: {reason}", file=self._file, reason=_reason(error)),
+                Message("the ledger {file} cannot be used: {reason}", file=self._file, reason=reason(error)),
                 Message(
                     "something could be sent twice without it: {cure}; then run the same command again",
                     cure=disk.cure(self._file, error if isinstance(error, OSError) else None),
@@ -510,8 +520,11 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _reason(error: sqlite3.Error | OSError) -> str:
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+def reason(error: sqlite3.Error | OSError) -> Message:
+    """Return why SQLite, or the disk under it, refused something."""
+    if isinstance(error, OSError):
+        return disk.reason(error)
+    return next((known for known in _REASONS if known.template == str(error)), Message.verbatim(error))
 
 
 def _storable(path: str) -> str:

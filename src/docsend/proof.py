@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from docsend.i18n import LocalizedName, Message, moment
+from docsend.i18n import Data, LocalizedName, Message, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +61,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A page to file. Texts that are no Message came from outside, and are not safe to show yet."""
+    """A page to file. Its data came from outside, and is not safe to show yet."""
 
     number: str
     received_at: datetime
@@ -91,12 +91,12 @@ def of(entry: Entry, receipt: Receipt, catalog: Catalog, whom: str | None) -> Pr
     """Put a received submission on a page; `whom` it was for is what the sender says it is."""
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
     received = [
-        Stated(Message("Receipt number"), receipt.number),
-        Stated(Message("Received at"), moment(receipt.received_at)),
-        Stated(Message("Issued by"), receipt.issuer),
+        Stated(Message("Receipt number"), Data(receipt.number)),
+        Stated(Message("Received at"), Data(moment(receipt.received_at))),
+        Stated(Message("Issued by"), Data(receipt.issuer)),
         Stated(Message("Branch"), branch),
-        Stated(Message("Service"), entry.service),
-        Stated(Message("Key"), receipt.key, is_code=True),
+        Stated(Message("Service"), Data(entry.service)),
+        Stated(Message("Key"), Data(receipt.key), is_code=True),
     ]
     return Proof(
         number=receipt.number,
@@ -143,17 +143,17 @@ def _lines(proof: Proof, words: Callable[[Shown], str]) -> Iterator[str]:
     yield from ("", words(proof.heading))
     for number, document in enumerate(proof.documents, 1):
         size = words(Message("{size:,} bytes", size=document.size))
-        yield f"  {number}. {words(document.name)}  {size}"
-        yield f"     sha256 {words(document.sha256)}"
+        yield f"  {number}. {words(Data(document.name))}  {size}"
+        yield f"     sha256 {words(Data(document.sha256))}"
     yield f"  {words(proof.total)}"
     yield ""
     yield from map(words, proof.remarks)
 
 
 def _sent(entry: Entry, catalog: Catalog, whom: str | None) -> Iterator[Stated]:
-    yield Stated(Message("For"), whom or _nobody_known(entry))
+    yield Stated(Message("For"), Data(whom) if whom else _nobody_known(entry))
     if entry.reference:
-        yield Stated(Message("Reference"), entry.reference)
+        yield Stated(Message("Reference"), Data(entry.reference))
     yield Stated(Message("Destination"), _named(entry.to, [catalog.destinations.get(entry.to)]))
     if entry.subject:
         yield Stated(Message("Subject"), _named(entry.subject, [catalog.subjects.get(entry.subject)]))
@@ -161,7 +161,7 @@ def _sent(entry: Entry, catalog: Catalog, whom: str | None) -> Iterator[Stated]:
     fitting = (each for each in catalog.types if each.fits(entry.to, entry.subject))
     yield Stated(Message("Type"), _named(entry.type, (each for each in fitting if each.code == entry.type)))
     if entry.required:
-        yield Stated(Message("Asked for as"), entry.required)
+        yield Stated(Message("Asked for as"), Data(entry.required))
     if entry.occurrence > 1:
         yield Stated(
             Message("Occurrence"),
@@ -181,4 +181,6 @@ def _nobody_known(entry: Entry) -> Message:
 def _named(code: str, found: Iterable[Row | None]) -> Shown:
     """Give a code with its label, as far as the catalog has it."""
     row = next(iter(found), None)
-    return code if row is None else Message("{name} ({code})", name=LocalizedName(row.labels), code=code)
+    if row is None:
+        return Data(code)
+    return Message("{name} ({code})", name=LocalizedName(row.labels), code=code)

@@ -24,7 +24,7 @@ from fpdf.enums import TextDirection
 from fpdf.fonts import TTFFont
 from fpdf.prefs import ViewerPreferences
 
-from docsend.i18n import Message
+from docsend.i18n import Data, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -253,9 +253,9 @@ class _Sheet:
 
     def _document(self, number: int, document: ReceivedDocument) -> _Block:
         (place,) = self._lines(Message("{number}", number=number), _LABELS)
-        names = self._lines(document.name, _TEXT, _INNER - _NUMBER - _SIZE)
+        names = self._lines(Data(document.name), _TEXT, _INNER - _NUMBER - _SIZE)
         (size,) = self._lines(Message("{size:,}", size=document.size), _TEXT)
-        digests = self._lines(document.sha256, _DIGEST, _INNER - _NUMBER)
+        digests = self._lines(Data(document.sha256), _DIGEST, _INNER - _NUMBER)
         hair = self._rule(_HAIR, 0.1, after=0)
         air = 1.0 * self._scale
         below = air + len(names) * self._leading(_TEXT)

@@ -116,7 +116,9 @@ class Report:
 
     def _failure(self, error: OSError) -> LocalFailure:
         return LocalFailure(
-            Message("the report {file} cannot be written: {reason}", file=self._file, reason=error.strerror),
+            Message(
+                "the report {file} cannot be written: {reason}", file=self._file, reason=disk.reason(error)
+            ),
             Message("make room, or name another file with --report; the ledger knows what was received"),
         )
 
@@ -178,7 +180,7 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
                 del rows[-1]  # its writer was killed in the middle of it
     except OSError as error:
         raise UsageFault(
-            Message("the report {file} cannot be read: {reason}", file=file, reason=error.strerror),
+            Message("the report {file} cannot be read: {reason}", file=file, reason=disk.reason(error)),
             Message("look at its path"),
         ) from error
     except (ValueError, csv.Error) as error:
@@ -221,7 +223,7 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
         return
     except OSError as error:
         raise UsageFault(
-            Message("{file} cannot be a report: {reason}", file=file, reason=error.strerror),
+            Message("{file} cannot be a report: {reason}", file=file, reason=disk.reason(error)),
             Message("name another file"),
         ) from error
     if not head or all(name.encode() in head for name in ("documents", "status", "received_at")):

@@ -157,7 +157,7 @@ def write(config_file: Path, name: str, sender: Sender | None) -> None:
             disk.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
     except OSError as error:
         raise LocalFailure(
-            Message("{file} cannot be written: {reason}", file=config_file, reason=error.strerror),
+            Message("{file} cannot be written: {reason}", file=config_file, reason=disk.reason(error)),
             disk.cure(config_file, error),
         ) from error
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from docsend import address, disk, i18n
 from docsend.address import SANDBOX, ConfiguredService, Endpoint
 from docsend.errors import UsageFault
-from docsend.i18n import Message
+from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -184,13 +184,13 @@ class _Fault(Exception):
     """The configuration holds what it may not."""
 
     def __init__(self, message: Message) -> None:
-        super().__init__(message)
+        super().__init__(ENGLISH.render(message))
         self.message = message
 
 
 def unreadable(file: Path, error: OSError) -> UsageFault:
     """Return the error for a configuration that cannot be read; nothing of what stands in it is in it."""
-    message = Message("{file} cannot be read: {reason}", file=file, reason=error.strerror)
+    message = Message("{file} cannot be read: {reason}", file=file, reason=disk.reason(error))
     return UsageFault(message, disk.cure(file, error))
 
 

@@ -21,6 +21,7 @@ import textwrap
 import unicodedata
 from typing import IO, TYPE_CHECKING, Any
 
+from docsend import disk
 from docsend.errors import LocalFailure
 from docsend.i18n import Message, Translator
 
@@ -229,19 +230,17 @@ class Streams:
         """
         if (failure := _write(sys.stdout, text, encoding)) is not None:
             raise LocalFailure(
-                Message("the result cannot be written: {reason}", reason=failure.strerror),
+                Message("the result cannot be written: {reason}", reason=disk.reason(failure)),
                 Message("look at where the output goes"),
             )
 
-    def _tell(self, shown: Message | str, *, indent: int = 0) -> None:
-        """Put a line of talk on stderr, broken between words if a terminal is too narrow for it.
+    def _tell(self, message: Message, *, indent: int = 0) -> None:
+        self._tell_line(self.render(message), indent=indent)
 
-        A `str` is ready to be shown.
-        """
-        is_terminal = self._draws(sys.stderr)
-        text = self.render(shown) if isinstance(shown, Message) else shown
+    def _tell_line(self, text: str, *, indent: int = 0) -> None:
+        """Put a rendered line on stderr, broken between words if a terminal is too narrow for it."""
         lines = [text]
-        if is_terminal:
+        if self._draws(sys.stderr):
             width = max(shutil.get_terminal_size().columns - indent, 20)
             lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
         for line in lines:

@@ -7,6 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
+from docsend import disk
 from docsend.cells import text_of
 from docsend.codes import Code
 from docsend.columns import known
@@ -35,7 +36,7 @@ def content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or Message("there is no such name")
+        reason = disk.reason(error) if isinstance(error, OSError) else Message("there is no such name")
         raise UsageFault(
             Message("the manifest {path} cannot be read: {reason}", path=path, reason=reason),
             Message("look at the path"),

@@ -104,7 +104,7 @@ def _update(session: "Session") -> tuple[str, bool]:
             Message(
                 "the catalog cannot be kept in {folder}: {reason}",
                 folder=file.parent,
-                reason=error.strerror,
+                reason=disk.reason(error),
             ),
             disk.cure(file, error),
         ) from error

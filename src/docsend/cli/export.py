@@ -126,7 +126,7 @@ def _write(file: Path, content: bytes) -> None:
             )
         disk.replace_file(file, content)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = disk.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
         raise LocalFailure(
             Message("{file} cannot be written: {reason}", file=file, reason=reason),
             Message("look at where it is to go"),

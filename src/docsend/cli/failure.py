@@ -10,7 +10,7 @@ import typer.core
 from typer._click.exceptions import BadOptionUsage, BadParameter, MissingParameter, NoSuchOption
 from typer._click.types import IntRange
 
-from docsend import __version__, result
+from docsend import __version__, disk, result
 from docsend.cli.command import usage_fault
 from docsend.console import Console
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
@@ -41,7 +41,7 @@ def _understood(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> Do
         return _usage(error)
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         return LocalFailure(
-            Message("the disk failed: {reason}", reason=error.strerror),
+            Message("the disk failed: {reason}", reason=disk.reason(error)),
             Message("look at its space and its state"),
         )
     return _bug(error, with_trace=is_verbose)

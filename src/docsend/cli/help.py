@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from docsend.i18n import Message, Shown, Translator
+from docsend.i18n import Data, Message, Shown, Translator
 
 # Lines that are no prose: an example's head and commands, an exit code with its meaning.
 _HEADS = {"Example:": Message("Example:"), "Exit codes:": Message("Exit codes:")}
@@ -80,7 +80,7 @@ def _context(translator: Translator) -> type[typer.Context]:
             super().write_usage(prog, args, prefix or translator.render(_OF_TYPER["Usage: "]) + " ")
 
         def section(self, name: str) -> Any:
-            return super().section(translator.render(_OF_TYPER.get(name, name)))
+            return super().section(translator.render(_OF_TYPER.get(name, Data(name))))
 
         def write_dl(self, rows: Any, *more: Any, **options: Any) -> None:
             said = [(left, self._said(right)) for left, right in rows]

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from docsend import address
+from docsend import address, disk
 from docsend.console import NOT_THE_INSTITUTE, Console
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
-from docsend.i18n import Message
+from docsend.i18n import Data, Message
 from docsend.settings import Settings, resolve
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Session:
         try:
             return catalog.load(file)
         except (OSError, catalog.MalformedCatalog) as error:
-            reason = error.strerror if isinstance(error, OSError) else error.why
+            reason = disk.reason(error) if isinstance(error, OSError) else error.why
             if file == catalog.BUNDLED:
                 raise LocalFailure(
                     Message("the catalog that ships with docsend cannot be read: {reason}", reason=reason),
@@ -167,7 +167,7 @@ class Session:
         """Say where code and password are kept."""
         if self.settings.password_file is not None:
             return Message("the file {file}", file=self.settings.password_file)
-        return self.vault().backend
+        return Data(self.vault().backend)
 
     @contextlib.contextmanager
     def service(

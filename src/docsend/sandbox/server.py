@@ -152,7 +152,7 @@ def _opened(
             listener.listen(128)  # before the address is told: whoever reads it may connect at once
         except OSError as error:
             raise UsageFault(
-                Message("port {port} cannot be used: {reason}", port=port, reason=error.strerror),
+                Message("port {port} cannot be used: {reason}", port=port, reason=disk.reason(error)),
                 Message("--port 0 picks a free one"),
             ) from error
         config = uvicorn.Config(
@@ -172,7 +172,7 @@ def _opened(
 
 
 def _unusable(folder: Path, error: Exception) -> LocalFailure:
-    reason = error.strerror if isinstance(error, OSError) else error
+    reason = disk.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
     return LocalFailure(
         Message("the sandbox's folder {folder} cannot be used: {reason}", folder=folder, reason=reason),
         Message("name another with --data DIR"),
