@@ -36,15 +36,16 @@ import docsend
 import doubles
 import pages
 import samples
-from docsend import documents, rules, tables
+from docsend.checks import documents, submission_rules
 from docsend.cli.app import main
 from docsend.codes import Code, Kind
 from docsend.errors import ExitCode
-from docsend.result import EXIT_OF_KIND
+from docsend.manifest import tables
 from docsend.sandbox import server
 from docsend.service import client, responses
 from docsend.service.exchange import Limits
 from docsend.service.http import HttpClient
+from docsend.ui.result import EXIT_OF_KIND
 from faults import lab
 
 if TYPE_CHECKING:
@@ -514,7 +515,7 @@ def _broken_inside(here: World) -> Seen:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    here.replaces(rules, "check", broken)
+    here.replaces(submission_rules, "check", broken)
     return here.send("--dry-run")
 
 

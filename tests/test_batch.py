@@ -32,11 +32,13 @@ import docsend
 import doubles
 import samples
 from conftest import PERSON
-from docsend import documents, progress, tables, watchers
-from docsend import manifest as manifests
+from docsend.checks import documents
 from docsend.i18n import Translator
-from docsend.ledger import Ledger
-from docsend.submission import Submission
+from docsend.manifest import reader as manifests
+from docsend.manifest import tables
+from docsend.model.submission import Submission
+from docsend.storage.ledger import Ledger
+from docsend.ui import bars, progress
 
 pytestmark = pytest.mark.everywhere
 
@@ -785,7 +787,7 @@ def test_a_ledger_that_takes_no_receipt_ends_the_batch_and_calls_nothing_receive
 def test_a_ledger_that_somebody_holds_is_waited_for_once_and_not_by_each_row(
     run, sandbox, tmp_path, home, monkeypatch
 ) -> None:
-    monkeypatch.setattr("docsend.ledger._BUSY_S", 1.0)
+    monkeypatch.setattr("docsend.storage.ledger._BUSY_S", 1.0)
     file, held, once = save(tmp_path, table(tmp_path, 40)), [], threading.Lock()
     real = Ledger.sending
 
@@ -941,7 +943,7 @@ def test_a_bunch_of_rows_that_ended_is_drawn_to_the_last(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stderr", drawn)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    with progress.rows(watchers.SENT, 24, Translator("en")) as rows:
+    with bars.rows(progress.SENT, 24, Translator("en")) as rows:
         for done in range(1, 9):
             rows.count(done)
         time.sleep(0.3)  # it is drawn ten times a second

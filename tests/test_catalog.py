@@ -15,7 +15,7 @@ import pytest
 
 import doubles
 import samples
-from docsend import catalog
+from docsend.model import catalog
 
 pytestmark = pytest.mark.everywhere
 

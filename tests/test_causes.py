@@ -17,7 +17,7 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO, goes_staged
-from docsend.ledger import Ledger
+from docsend.storage.ledger import Ledger
 from terminals import Terminal
 from test_network import a_port
 

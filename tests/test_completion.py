@@ -14,7 +14,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, WHO
-from docsend import completion
+from docsend.cli import complete
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "completions"
@@ -24,7 +24,7 @@ EMPLOYER = ("--to", "benefits", "--subject", "unemployment", "--category", "empl
 def offered(capsys, *words: str) -> dict[str, str]:
     """What `docsend _complete` prints for these words, the last being typed: value -> label."""
     capsys.readouterr()
-    assert completion.main(words) == 0
+    assert complete.main(words) == 0
     lines = capsys.readouterr().out.splitlines()
     return dict(([*line.split("\t", 1), ""])[:2] for line in lines)
 

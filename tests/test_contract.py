@@ -25,13 +25,13 @@ from referencing.jsonschema import DRAFT202012
 
 import walkthrough
 from conftest import PERSON
-from docsend import catalog
 from docsend import sandbox as sandbox_package
+from docsend.model import catalog
+from docsend.model.submission import key_of
 from docsend.sandbox import app, server
 from docsend.sandbox.accounts import Accounts
 from docsend.sandbox.body import time_allowed
 from docsend.sandbox.store import Store
-from docsend.submission import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

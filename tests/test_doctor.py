@@ -18,7 +18,7 @@ import trustme
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
-from docsend.catalog import BUNDLED
+from docsend.model.catalog import BUNDLED
 
 pytestmark = pytest.mark.everywhere
 

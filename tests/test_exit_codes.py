@@ -14,9 +14,9 @@ import pytest
 
 import doubles
 from conftest import ABOUT, PERSON, WHO, held
-from docsend import rules
+from docsend.checks import submission_rules
 from docsend.errors import EXIT_MEANINGS, ExitCode
-from docsend.ledger import Ledger
+from docsend.storage.ledger import Ledger
 
 pytestmark = pytest.mark.everywhere
 
@@ -46,7 +46,7 @@ def test_1_a_bug_is_told_without_anybody_s_data(run, payslip, monkeypatch) -> No
     def broken(*_: object) -> None:
         raise ZeroDivisionError("000000018")
 
-    monkeypatch.setattr(rules, "check", broken)
+    monkeypatch.setattr(submission_rules, "check", broken)
     outcome = run("send", payslip, *SEND, "--json")
     assert (outcome.code, outcome.json["status"], outcome.problems) == (1, "failed", ["bug"])
     assert "ZeroDivisionError at test_exit_codes.py:" in outcome.err
@@ -61,7 +61,7 @@ def test_a_bug_s_trace_has_places_and_no_texts(run, payslip, monkeypatch) -> Non
         except KeyError as error:
             raise ZeroDivisionError(PERSON) from error
 
-    monkeypatch.setattr(rules, "check", broken)
+    monkeypatch.setattr(submission_rules, "check", broken)
     outcome = run("send", payslip, *SEND, "-v")
     assert outcome.code == 1
     assert "KeyError" in outcome.err
@@ -143,17 +143,17 @@ run()
 @pytest.mark.parametrize(
     "place",
     [
-        "docsend.completion",
+        "docsend.cli.complete",
         "docsend.cli.receipts",
-        "docsend.cli.session",
-        "docsend.console",
-        "docsend.ledger",
+        "docsend.cli.context",
+        "docsend.ui.console",
+        "docsend.storage.ledger",
         "help",
     ],
 )
 def test_a_signal_has_its_exit_code_from_the_first_moment_on(home, place, number, code) -> None:
     words = ["receipts", *(["--help"] if place == "help" else [])]
-    words = ["_complete", "send", "--"] if place == "docsend.completion" else words
+    words = ["_complete", "send", "--"] if place == "docsend.cli.complete" else words
     command = [sys.executable, "-c", _STOPPED, place, str(int(number)), *words]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr, done.stdout) == (code, b"docsend: interrupted\n", b"")

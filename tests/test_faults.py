@@ -63,9 +63,9 @@ async def _awaited(right, fd) -> None: ...
     ("place", "wrong"),
     [
         ("docsend.no_such_module:name", _right),
-        ("docsend.ledger:NoSuchClass.find", _right),
-        ("docsend.ledger:Ledger.no_such_method", _right),
-        ("docsend.submission:CheckedSubmission.key", _right),
+        ("docsend.storage.ledger:NoSuchClass.find", _right),
+        ("docsend.storage.ledger:Ledger.no_such_method", _right),
+        ("docsend.model.submission:CheckedSubmission.key", _right),
         ("docsend.sandbox.store:os.fsync", _of_other_parameters),
         ("docsend.sandbox.store:os.fsync", _awaited),
     ],
@@ -78,9 +78,9 @@ def test_a_bug_that_does_not_fit_is_noticed(place, wrong) -> None:
 
 _LOOKS = """
 import os
-import docsend.console, docsend.sandbox.store, docsend.streams
-print(docsend.console.safe is docsend.streams.safe, ascii(docsend.streams.safe("\x1b")))
-print(docsend.sandbox.store.os.fsync is os.fsync, docsend.disk.os is os)
+import docsend.ui.console, docsend.sandbox.store, docsend.ui.terminal
+print(docsend.ui.console.safe is docsend.ui.terminal.safe, ascii(docsend.ui.terminal.safe("\x1b")))
+print(docsend.sandbox.store.os.fsync is os.fsync, docsend.storage.files.os is os)
 """
 
 

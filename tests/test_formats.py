@@ -16,7 +16,7 @@ import pikepdf
 import pytest
 
 import samples
-from docsend import formats
+from docsend.checks import formats
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -220,7 +220,7 @@ def test_sixteen_times_the_size_is_not_a_hundred_times_the_work(kind) -> None:
     """Measured in a process of its own, so that work without end ends with it."""
     script = (
         "import pathlib, sys, time\n"
-        "from docsend import formats\n"
+        "from docsend.checks import formats\n"
         "for path in sys.argv[1:]:\n"
         "    content, spent = pathlib.Path(path).read_bytes(), []\n"
         "    for _ in range(5):\n"

@@ -13,7 +13,7 @@ import keyring.errors
 import pytest
 
 from conftest import YouForgotToKeepATestAtHome
-from docsend import settings
+from docsend.config import settings
 
 
 def test_a_connection_to_another_machine_is_refused() -> None:

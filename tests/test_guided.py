@@ -12,7 +12,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, PERSON, WHO
-from docsend import fields
+from docsend.model import fields
 from terminals import Terminal, colours, contrast
 
 pytestmark = pytest.mark.everywhere

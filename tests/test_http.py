@@ -22,7 +22,7 @@ import trustme
 
 import doubles
 from conftest import ABOUT, WHO
-from docsend.address import Endpoint
+from docsend.config.address import Endpoint
 from docsend.i18n import ENGLISH
 from docsend.service.exchange import Limits, Request
 from docsend.service.failures import ContractViolation, NoResponse

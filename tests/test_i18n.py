@@ -22,8 +22,9 @@ import bad_manifests
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
-from docsend import catalog, i18n
+from docsend import i18n
 from docsend.i18n import LocalizedName, Message, Translator
+from docsend.model import catalog
 from terminals import Terminal
 
 if TYPE_CHECKING:

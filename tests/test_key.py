@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 import docsend
 import samples
 from conftest import ABOUT, PERSON
-from docsend import catalog, documents, rules
-from docsend.submission import CheckedSubmission, Submission, canonical, key_of
+from docsend.checks import documents, submission_rules
+from docsend.model import catalog
+from docsend.model.submission import CheckedSubmission, Submission, canonical, key_of
 
 if TYPE_CHECKING:
-    from docsend.submission import Json
+    from docsend.model.submission import Json
 
 DECLARATION: dict[str, Json] = {
     "to": "benefits",
@@ -94,7 +95,9 @@ def checked(tmp_path, **changes: str) -> CheckedSubmission:
     file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
     about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
     stated = Submission(**{**about, "id": PERSON, **changes}, documents=())
-    found = rules.check(stated.with_documents(documents.read_all([file], at_most=10**7)), catalog.load())
+    found = submission_rules.check(
+        stated.with_documents(documents.read_all([file], at_most=10**7)), catalog.load()
+    )
     assert isinstance(found, CheckedSubmission), found
     return found
 
@@ -152,16 +155,16 @@ def test_what_was_checked_does_not_change_any_more(tmp_path) -> None:
 def test_only_rules_check_makes_a_checked_submission(tmp_path) -> None:
     real = checked(tmp_path)
     about = {field.name: getattr(real, field.name) for field in dataclasses.fields(real)}
-    with pytest.raises(TypeError, match=r"rules\.check"):
+    with pytest.raises(TypeError, match=r"submission_rules\.check"):
         CheckedSubmission(**about)
-    with pytest.raises(TypeError, match=r"rules\.check"):
+    with pytest.raises(TypeError, match=r"submission_rules\.check"):
         dataclasses.replace(real, to="nowhere")
     users = [
         path.name
         for path in Path(docsend.__file__).parent.rglob("*.py")
         if "KEPT_EVERY_RULE" in path.read_text(encoding="utf-8")
     ]
-    assert sorted(users) == ["rules.py", "submission.py"]
+    assert sorted(users) == ["submission.py", "submission_rules.py"]
 
 
 def test_submissions_are_values_that_nobody_changes(tmp_path) -> None:

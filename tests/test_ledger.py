@@ -12,10 +12,10 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
-from docsend import receipts
 from docsend.errors import LocalFailure
-from docsend.ledger import Entry, Ledger
-from docsend.submission import KEPT_EVERY_RULE
+from docsend.model.submission import KEPT_EVERY_RULE
+from docsend.storage import receipts
+from docsend.storage.ledger import Entry, Ledger
 from test_key import checked
 
 pytestmark = pytest.mark.everywhere

@@ -16,10 +16,10 @@ import pytest
 
 import samples
 from conftest import RunningSandbox
-from docsend import catalog
+from docsend.model import catalog
+from docsend.model.submission import key_of
 from docsend.sandbox import server
 from docsend.sandbox.accounts import Accounts
-from docsend.submission import key_of
 from faults import lab
 from test_contract import (
     ANSWERING,

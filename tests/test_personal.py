@@ -18,9 +18,9 @@ import pytest
 import bad_input
 import doubles
 import samples
-from docsend.account import Account
-from docsend.address import Endpoint
-from docsend.credentials import Credentials, Token
+from docsend.auth.account import Account
+from docsend.auth.keyring_store import Credentials, Token
+from docsend.config.address import Endpoint
 from docsend.errors import SignInNeeded
 from docsend.sandbox import server
 from docsend.service.client import ServiceClient

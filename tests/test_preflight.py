@@ -18,7 +18,7 @@ import pytest
 
 import samples
 from conftest import PERSON
-from docsend import processes
+from docsend.delivery import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
 # Forty pieces of work, each of which says who has done it. FATE is what happens to a worker.
 _WORK = """
 import functools, os, signal, sys, time
-from docsend import processes
+from docsend.delivery import processes
 
 def work(piece, fate, first):
     time.sleep(0.02)

@@ -17,7 +17,7 @@ import docsend
 import provoked
 from docsend.codes import Code, Kind
 from docsend.errors import ExitCode
-from docsend.result import EXIT_OF_KIND
+from docsend.ui.result import EXIT_OF_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

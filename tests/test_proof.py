@@ -18,12 +18,23 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO, goes_staged
-from docsend import catalog, proof, proof_pdf, receipts
 from docsend.i18n import ENGLISH, LANGUAGES, Message, Translator
-from docsend.ledger import Entry, Ledger
+from docsend.model import catalog
+from docsend.model.submission import Receipt, ReceivedDocument
+from docsend.proof import pdf
+from docsend.proof.content import (
+    NOT_APPROVED,
+    NOT_THE_INSTITUTE,
+    Proof,
+    as_text,
+    file_name,
+    is_of_the_sandbox,
+    proof_of,
+)
 from docsend.sandbox.store import ISSUER
-from docsend.streams import safe
-from docsend.submission import Receipt, ReceivedDocument
+from docsend.storage import receipts
+from docsend.storage.ledger import Entry, Ledger
+from docsend.ui.terminal import safe
 
 if TYPE_CHECKING:
     from docsend.i18n import Language
@@ -105,21 +116,19 @@ RECEIPT = Receipt(
 )
 
 
-def page(
-    *documents: ReceivedDocument, reference: str | None = "4711", whom: str | None = None
-) -> proof.Proof:
+def page(*documents: ReceivedDocument, reference: str | None = "4711", whom: str | None = None) -> Proof:
     """A proof of these documents."""
     entry = ENTRY._replace(reference=reference)
     receipt = RECEIPT._replace(documents=documents or (document(1, "payslip.pdf"),))
-    return proof.of(entry, receipt, catalog.load(catalog.BUNDLED), whom)
+    return proof_of(entry, receipt, catalog.load(catalog.BUNDLED), whom)
 
 
 def document(number: int, name: str) -> ReceivedDocument:
     return ReceivedDocument(name, 10_000_000 + number, hashlib.sha256(bytes([number])).hexdigest())
 
 
-def pdf_of(page_: proof.Proof, folder: Path, language: Language = "en") -> Path:
-    return samples.write(folder, f"{language}.pdf", proof_pdf.write(page_, Translator(language), safe))
+def pdf_of(page_: Proof, folder: Path, language: Language = "en") -> Path:
+    return samples.write(folder, f"{language}.pdf", pdf.write(page_, Translator(language), safe))
 
 
 @pytest.mark.needs("pdftotext", "qpdf")
@@ -142,7 +151,7 @@ def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
     assert f"{receipt.received_at[:10]} {receipt.received_at[11:19]} UTC" in text
     reader = Translator(language)
     plain = " ".join(text.split())
-    for sentence in (proof.NOT_APPROVED, proof.NOT_THE_INSTITUTE):
+    for sentence in (NOT_APPROVED, NOT_THE_INSTITUTE):
         if not reader.is_right_to_left:  # pdftotext has its own order for Hebrew with Latin in it
             assert " ".join(reader.render(sentence).split()) in plain
     assert PERSON not in text
@@ -155,7 +164,7 @@ def test_the_text_says_the_same(run, key, home, language) -> None:
     reader = Translator(language)
     for said in (receipt.number, receipt.key, HEBREW, *(each.sha256 for each in receipt.documents)):
         assert said in outcome.out
-    for sentence in (proof.NOT_APPROVED, proof.NOT_THE_INSTITUTE):
+    for sentence in (NOT_APPROVED, NOT_THE_INSTITUTE):
         assert reader.render(sentence) in outcome.out
     assert not list(Path.cwd().iterdir())
 
@@ -183,7 +192,7 @@ def test_the_json_is_english_whatever_the_language(run, key, home, language) -> 
             "occurrence": 1,
         },
         "receipt": run("receipts", "show", key, "--json").json["receipts"][0]["receipt"],
-        "notes": [proof.NOT_APPROVED.template, proof.NOT_THE_INSTITUTE.template],
+        "notes": [NOT_APPROVED.template, NOT_THE_INSTITUTE.template],
     }
     assert run("receipts", "export", key, "--format", "json", "--json", "--for", "דוד").out == outcome.out
 
@@ -240,10 +249,10 @@ def test_a_destination_without_subjects_has_no_row_for_one(run, shared_sandbox, 
 
 def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
     assert page().notice is None
-    assert proof.NOT_THE_INSTITUTE.template not in proof.as_text(page(), ENGLISH.render)
-    assert not proof.is_of_the_sandbox(ENTRY, RECEIPT)
-    assert proof.is_of_the_sandbox(ENTRY._replace(service="sandbox"), RECEIPT)
-    assert proof.is_of_the_sandbox(ENTRY, RECEIPT._replace(issuer=ISSUER))
+    assert NOT_THE_INSTITUTE.template not in as_text(page(), ENGLISH.render)
+    assert not is_of_the_sandbox(ENTRY, RECEIPT)
+    assert is_of_the_sandbox(ENTRY._replace(service="sandbox"), RECEIPT)
+    assert is_of_the_sandbox(ENTRY, RECEIPT._replace(issuer=ISSUER))
 
 
 def test_the_pdf_tells_what_it_is_and_carries_its_letters(run, key, home) -> None:
@@ -305,20 +314,20 @@ def test_a_hebrew_name_with_digits_reads_from_the_right_on_every_page(tmp_path, 
 @pytest.fixture
 def sheet():
     """Give a sheet on which a test may set lines, in a language."""
-    with proof_pdf._empty() as pdf:
-        yield lambda language: proof_pdf._Sheet(pdf, page(), Translator(language), safe)
+    with pdf._empty() as empty:
+        yield lambda language: pdf._Sheet(empty, page(), Translator(language), safe)
 
 
 def test_brackets_around_hebrew_open_towards_what_they_hold(sheet) -> None:
     set_ = sheet("he")._lines
-    style = proof_pdf._TEXT
+    style = pdf._TEXT
     assert set_("א (ב) [ג] x", style) == ["x [ג] (ב) א"]
     assert set_("report (א).pdf", style) == ["report (א).pdf"]
     assert set_(Message("{name}: {size:,}", name="שלום 12", size=1234), style) == ["1,234 :12 םולש"]
 
 
 def test_a_long_text_is_broken_between_words_and_keeps_every_letter(sheet) -> None:
-    style = proof_pdf._TEXT
+    style = pdf._TEXT
     english = sheet("en")
     text = "one two-three four_five.pdf " * 9
     lines = english._lines(text, style, 60)
@@ -354,7 +363,7 @@ def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_
         ):
             assert said in text
         assert not re.search("[\x00-\x08\x0b\x0e-\x1f]", text)
-    told = proof.as_text(evil, lambda text: Translator("en").render(text, safe=safe))
+    told = as_text(evil, lambda text: Translator("en").render(text, safe=safe))
     assert "\u202e" not in told
     assert "\x1b" not in told
 
@@ -403,7 +412,7 @@ def test_a_service_that_says_too_much_still_gets_a_page(tmp_path) -> None:
     ],
 )
 def test_a_receipt_s_number_leads_nowhere_else(number, name) -> None:
-    assert proof.file_name(RECEIPT._replace(number=number)) == name
+    assert file_name(RECEIPT._replace(number=number)) == name
 
 
 def test_what_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) -> None:
@@ -481,8 +490,8 @@ def test_standard_output_gets_the_bytes_of_the_pdf_but_no_terminal_does(run, key
 
 
 def test_without_the_extra_the_cure_is_told_and_text_still_works(run, key, monkeypatch) -> None:
-    monkeypatch.delitem(sys.modules, "docsend.proof_pdf")
-    monkeypatch.delattr("docsend.proof_pdf")
+    monkeypatch.delitem(sys.modules, "docsend.proof.pdf")
+    monkeypatch.delattr("docsend.proof.pdf")
     monkeypatch.setitem(sys.modules, "fpdf", None)
     outcome = run("receipts", "export", key)
     assert outcome.code == 2

@@ -19,11 +19,11 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
-from docsend import ledger as ledger_module
 from docsend.errors import LocalFailure
-from docsend.ledger import Ledger
 from docsend.sandbox import server
 from docsend.sandbox.store import Store
+from docsend.storage import ledger as ledger_module
+from docsend.storage.ledger import Ledger
 
 SEND = (*ABOUT, *WHO)
 JSON = {"Content-Type": "application/json"}

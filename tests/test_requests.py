@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import PERSON
-from docsend import catalog
+from docsend.model import catalog
+from docsend.model.submission import key_of
 from docsend.sandbox import server
-from docsend.submission import key_of
 from test_contract import (
     ANSWERING,
     ASKED,

@@ -20,18 +20,18 @@ import docsend
 import doubles
 import samples
 from conftest import ABOUT, WHO
-from docsend import documents, rules
-from docsend.catalog import BUNDLED, load
+from docsend.checks import documents, submission_rules
 from docsend.errors import DocsendError
+from docsend.model.catalog import BUNDLED, load
+from docsend.model.submission import Submission, canonical
 from docsend.service import members, responses
 from docsend.service.failures import ContractViolation
 from docsend.service.responses import Response
-from docsend.submission import Submission, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from docsend.submission import CheckedSubmission
+    from docsend.model.submission import CheckedSubmission
 
 CATALOG = load(BUNDLED)
 OPENAPI = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
@@ -66,8 +66,8 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> CheckedSubmission:
     stated = Submission(
         to="benefits", subject="unemployment", category="employer", type="payslips", id=WHO[1]
     )
-    found = rules.check(stated.with_documents(documents.read_all([file], at_most=2**20)), CATALOG)
-    assert not isinstance(found, rules.Faulty)
+    found = submission_rules.check(stated.with_documents(documents.read_all([file], at_most=2**20)), CATALOG)
+    assert not isinstance(found, submission_rules.Faulty)
     return found
 
 

@@ -18,8 +18,8 @@ import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
 from docsend import signals
-from docsend.address import Endpoint
 from docsend.codes import Code
+from docsend.config.address import Endpoint
 from docsend.errors import Terminated
 from docsend.i18n import Message
 from docsend.service.client import ServiceClient
@@ -396,7 +396,7 @@ def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None
 
     # Code of ours that takes its time after the first signal, as a slow disk would.
     script = (
-        "import sys, time; from docsend.ledger import Ledger; from docsend.cli.app import main\n"
+        "import sys, time; from docsend.storage.ledger import Ledger; from docsend.cli.app import main\n"
         "leave = Ledger.__exit__\n"
         "def slow(*a):\n    print('leaving', file=sys.stderr, flush=True); time.sleep(30); leave(*a)\n"
         "Ledger.__exit__ = slow\n"
@@ -435,7 +435,7 @@ def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(s
 
     # Code of ours that takes its time after the first signal, while the bar is there.
     script = (
-        "import sys, time; from docsend import send; from docsend.__main__ import run\n"
+        "import sys, time; from docsend.delivery import deliver as send; from docsend.__main__ import run\n"
         "deliver = send.deliver\n"
         "def slow(*a):\n"
         "    try: return deliver(*a)\n"
@@ -479,7 +479,7 @@ def test_a_signal_while_the_result_is_shown_changes_nothing_and_a_second_one_end
     payslip, signals_that_come, code
 ) -> None:
     script = (
-        "import signal, sys; from docsend.console import Console; from docsend.__main__ import run\n"
+        "import signal, sys; from docsend.ui.console import Console; from docsend.__main__ import run\n"
         "shown, times = Console.json, int(sys.argv.pop(1))\n"
         "def interrupted(*a):\n"
         "    for _ in range(times): signal.raise_signal(signal.SIGTERM)\n"

@@ -21,7 +21,7 @@ import trustme
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO, Outcome, RunningSandbox, goes_staged
-from docsend import catalog
+from docsend.model import catalog
 from docsend.sandbox import server
 from test_key import DECLARATION
 from test_network import a_port, over_tls

@@ -17,13 +17,13 @@ import typer
 import bad_input
 import samples
 from conftest import ABOUT, WHO
-from docsend.cli import command as commands
+from docsend.cli import options as commands
 from docsend.errors import UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from docsend.cli.session import Session
+    from docsend.cli.context import Session
 
 SEND = (*ABOUT, *WHO)
 

@@ -32,7 +32,16 @@ _NEVER = frozenset({"asyncio", "importlib.metadata", "keyring", "pydantic", "ric
 _NETWORK = frozenset({"anyio", "h11", "httpcore", "httpx", "ssl", "truststore"})
 # A sixth of a Tab to import; Typer brings most of it; from 3.14 on, Python's own traceback does.
 _DATACLASSES = frozenset() if sys.version_info >= (3, 14) else frozenset({"dataclasses"})
-_OWN = frozenset({"docsend.ledger", "docsend.rules", "docsend.service", "json", "sqlite3", "stdnum"})
+_OWN = frozenset(
+    {
+        "docsend.storage.ledger",
+        "docsend.checks.submission_rules",
+        "docsend.service",
+        "json",
+        "sqlite3",
+        "stdnum",
+    }
+)
 
 
 @dataclass(frozen=True)

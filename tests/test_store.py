@@ -17,7 +17,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, WHO
-from docsend import catalog
+from docsend.model import catalog
 from docsend.sandbox import declaration, server
 from docsend.sandbox.problems import Refusal
 from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store

@@ -16,7 +16,8 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
-from docsend import catalog, settings
+from docsend.config import settings
+from docsend.model import catalog
 from docsend.sandbox import server
 from test_recovery import kind
 

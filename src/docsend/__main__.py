@@ -82,9 +82,9 @@ def _run(words: list[str]) -> int:
         else:
             return 0
     if words[:1] == ["_complete"]:
-        from docsend import completion
+        from docsend.cli import complete
 
-        return completion.main(words[1:])
+        return complete.main(words[1:])
     _handle_signals(_note)
     # A run makes its modules and then few cycles: looking for garbage among them is a tenth of its time.
     gc.set_threshold(100_000)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from docsend.codes import AnyCode
-    from docsend.submission import Problem
+    from docsend.model.submission import Problem
 
 
 class ExitCode(IntEnum):

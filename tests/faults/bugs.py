@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from starlette.requests import Request as Received
     from starlette.responses import Response as Answer
 
-    from docsend.account import Account
-    from docsend.catalog import Branch, Catalog
-    from docsend.cli.session import Session
-    from docsend.ledger import Ledger
+    from docsend.auth.account import Account
+    from docsend.cli.context import Session
+    from docsend.delivery.deliver import Begin
+    from docsend.model.catalog import Branch, Catalog
+    from docsend.model.submission import CheckedSubmission, Cleared, Delivery, Document, Receipt
     from docsend.sandbox.app import Sandbox
     from docsend.sandbox.body import Body
     from docsend.sandbox.declaration import Declared
     from docsend.sandbox.form import Form
     from docsend.sandbox.store import Kept, Place, Store
-    from docsend.send import Begin
     from docsend.service.client import ServiceClient
     from docsend.service.exchange import Exchange, Request
     from docsend.service.failures import Failure
     from docsend.service.http import HttpClient, _Connection
     from docsend.service.one_exchange import Staged
     from docsend.service.responses import OpenSubmission, Response, Sendable
-    from docsend.submission import CheckedSubmission, Cleared, Delivery, Document, Receipt
+    from docsend.storage.ledger import Ledger
 
 _Wrong = TypeVar("_Wrong", bound="Callable[..., object]")
 
@@ -77,7 +77,7 @@ def named(name: str) -> Bug:
 bug = Bug("a random key for every attempt", "kills")
 
 
-@bug.at("docsend.submission:_written")
+@bug.at("docsend.model.submission:_written")
 def _named_by_chance(right: Callable[[bytes], str], named: bytes) -> str:
     return right(os.urandom(32))
 
@@ -85,7 +85,7 @@ def _named_by_chance(right: Callable[[bytes], str], named: bytes) -> str:
 bug = Bug("the plan is written after the first byte has left", "power")
 
 
-@bug.at("docsend.send:deliver")
+@bug.at("docsend.delivery.deliver:deliver")
 def _declared_first(
     right: Callable[..., Delivery], checked: CheckedSubmission, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
@@ -97,7 +97,7 @@ bug = Bug("the receipt is printed before it is on the disk", "power")
 _put_off: list[tuple[str, str, Receipt]] = []
 
 
-@bug.at("docsend.send:deliver")
+@bug.at("docsend.delivery.deliver:deliver")
 def _received_later(
     right: Callable[..., Delivery], checked: CheckedSubmission, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
@@ -108,7 +108,7 @@ def _received_later(
         del vars(ledger)["received"]
 
 
-@bug.at("docsend.cli.single:_deliver")
+@bug.at("docsend.cli.send_one:_deliver")
 def _kept_after_all(
     right: Callable[..., None],
     session: Session,
@@ -127,7 +127,7 @@ def _kept_after_all(
 bug = Bug("the ledger does not wait for the disk (synchronous = OFF)", "power")
 
 
-@bug.at("docsend.ledger:Ledger._prepare")
+@bug.at("docsend.storage.ledger:Ledger._prepare")
 def _prepared_not_to_wait(right: Callable[[Ledger], None], self: Ledger) -> None:
     self._connection.execute("PRAGMA synchronous = OFF")
     right(self)
@@ -178,7 +178,7 @@ def _sent_or_forgotten(right: Callable[..., Receipt], self: ServiceClient, submi
         return right(self, submission)
 
 
-@bug.at("docsend.send:_to_the_receipt")
+@bug.at("docsend.delivery.deliver:_to_the_receipt")
 def _begun_under_a_new_key(
     right: Callable[..., Delivery],
     submission: CheckedSubmission,
@@ -231,7 +231,7 @@ def _followed(
 ) -> Response:
     from urllib.parse import urlsplit
 
-    from docsend.address import Endpoint
+    from docsend.config.address import Endpoint
     from docsend.service.http import HttpClient
 
     response = right(self, request, sent)
@@ -328,7 +328,7 @@ def _refused_all_the_same(
 bug = Bug("a personal submission leaves before it is on the disk that it may have", "power")
 
 
-@bug.at("docsend.ledger:Ledger.sending")
+@bug.at("docsend.storage.ledger:Ledger.sending")
 def _noted_only(
     right: Callable[..., str], self: Ledger, service: str, key: str, *, is_durable: bool = False
 ) -> str:
@@ -480,6 +480,6 @@ def _received_expires(right: Callable[[Store], None], self: Store) -> None:
 bug = Bug("names of files reach the terminal as they are", "hostile")
 
 
-@bug.at("docsend.streams:safe")
+@bug.at("docsend.ui.terminal:safe")
 def _as_it_is(right: Callable[[object], str], text: object) -> str:
     return str(text)

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from docsend import catalog
+from docsend.model import catalog
 from docsend.sandbox import app
 from faults import lab
 

@@ -35,27 +35,27 @@ import yaml
 import docsend
 import doubles
 import samples
-from docsend import (
-    catalog,
-    console,
-    documents,
-    formats,
-    i18n,
-    receipts,
-    rules,
-    search,
-    settings,
-    shapes,
-    streams,
-)
+from docsend import i18n
+from docsend.checks import documents, formats, submission_rules
 from docsend.cli import app
+from docsend.config import settings
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, UsageFault
-from docsend.ledger import Entry
+from docsend.model import catalog, search
+from docsend.model.submission import (
+    CheckedSubmission,
+    Document,
+    Receipt,
+    Submission,
+    UnreadDocument,
+    canonical,
+)
 from docsend.sandbox import declaration
 from docsend.sandbox.problems import Refusal
 from docsend.service import http, responses
 from docsend.service.failures import ContractViolation
-from docsend.submission import CheckedSubmission, Document, Receipt, Submission, UnreadDocument, canonical
+from docsend.storage import receipts
+from docsend.storage.ledger import Entry
+from docsend.ui import console, shapes, terminal
 from faults import lab
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def judged(ran: lab.Ran, *, as_json: bool) -> Violations:
 
 def _rendered(*messages: Message | None) -> str:
     """Return messages as a terminal would get them."""
-    return " ".join(i18n.ENGLISH.render(each, safe=streams.safe) for each in messages if each)
+    return " ".join(i18n.ENGLISH.render(each, safe=terminal.safe) for each in messages if each)
 
 
 def unsafe(text: str, where: str) -> Violations:
@@ -265,8 +265,8 @@ def _stated(*read: Document | UnreadDocument, **more: str) -> Submission:
 
 def _check(read: Document | UnreadDocument, rows: catalog.Catalog) -> Violations:
     """Check a submission of one document: findings can be shown, and what passes is what it says."""
-    found = rules.check(_stated(read), rows)
-    if isinstance(found, rules.Faulty):
+    found = submission_rules.check(_stated(read), rows)
+    if isinstance(found, submission_rules.Faulty):
         if not found.problems:
             yield "other", "faulty without a problem"
         for problem in found.problems:
@@ -376,7 +376,7 @@ class _Names(_Inputs):
         with self.named(rng) as path:
             read = documents.read_all([path], at_most=10**7, hold_up_to=10**7)[0]
             yield from _check(read, self.catalog)
-            yield from unsafe(streams.safe(path), "made safe")
+            yield from unsafe(terminal.safe(path), "made safe")
 
     def door(self, rng: random.Random) -> Violations:
         with self.named(rng) as path:
@@ -736,8 +736,8 @@ class _Catalogs(_Inputs):
             Submission(documents=(self.document,)),
             _stated(self.document, to="personal", subject="unemploymnt", type="x"),
         ):
-            rules.largest_document(stated, rows)
-            found = rules.check(stated, rows)
+            submission_rules.largest_document(stated, rows)
+            found = submission_rules.check(stated, rows)
             if isinstance(found, CheckedSubmission):
                 canonical(found.declaration())
             else:
@@ -844,7 +844,7 @@ def _parsed_once(body: bytes) -> Any:
 class _Responses(_Inputs):
     def prepare(self) -> None:
         read = documents.read_all([self.pdf], at_most=10**7, hold_up_to=10**7)[0]
-        checked = rules.check(_stated(read), self.catalog)
+        checked = submission_rules.check(_stated(read), self.catalog)
         assert isinstance(checked, CheckedSubmission)
         self.checked = checked
         (document,) = checked.documents
@@ -987,7 +987,7 @@ class _Responses(_Inputs):
     def _shown(self, receipt: Receipt) -> Violations:
         json.dumps(shapes.receipt(receipt))
         for text in (receipt.number, receipt.issuer, *receipt.branch_names.values()):
-            yield from unsafe(streams.safe(text), "in a receipt")
+            yield from unsafe(terminal.safe(text), "in a receipt")
 
     def _in_contract(self, name: str, got: Any, body: bytes) -> Violations:
         """Hold the bytes of what a reader took for good against openapi.yaml, which no reader looks at."""

@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from docsend import catalog, disk, settings
+from docsend.config import settings
+from docsend.model import catalog
+from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -123,7 +125,7 @@ def offer(env: Mapping[str, str], url: str, one_exchange_bytes: int | None) -> N
     assert file is not None
     offered = json.loads(catalog.BUNDLED.read_bytes())
     offered["one_exchange_bytes"] = one_exchange_bytes
-    disk.replace_file(file, json.dumps(offered).encode())  # as a whole: others may read it
+    files.replace_file(file, json.dumps(offered).encode())  # as a whole: others may read it
 
 
 def docsend(*argv: object) -> list[str]:
@@ -233,8 +235,8 @@ def received(folder: Path, names: Container[str] | None = None) -> list[Kept]:
             ).fetchall()
             if names is not None and not any(name in names for name, _ in rows):
                 continue
-            files = [(name, folder / "documents" / (file or "nowhere")) for name, file in rows]
-            documents = tuple((name, digest(file)) for name, file in files)
+            stored = [(name, folder / "documents" / (file or "nowhere")) for name, file in rows]
+            documents = tuple((name, digest(file)) for name, file in stored)
             found.append(Kept(owner, key, json.loads(body)["number"], documents))
     return found
 
@@ -347,8 +349,8 @@ def documents(
     ]
 
 
-def expected(files: Iterable[Path]) -> dict[str, str]:
-    return {file.name: digest(file) for file in files}
+def expected(documents: Iterable[Path]) -> dict[str, str]:
+    return {file.name: digest(file) for file in documents}
 
 
 @contextlib.contextmanager

@@ -25,10 +25,12 @@ from hypothesis.stateful import (
 )
 
 import doubles
-from docsend import catalog, documents, rules, send
-from docsend.address import Endpoint
+from docsend.checks import documents, submission_rules
+from docsend.config.address import Endpoint
+from docsend.delivery import deliver
 from docsend.errors import DocsendError, Refused
-from docsend.ledger import Ledger
+from docsend.model import catalog
+from docsend.model.submission import CheckedSubmission, Submission
 from docsend.sandbox import server
 from docsend.sandbox.store import KEEPS_UNFINISHED, Store
 from docsend.service import failures
@@ -37,11 +39,11 @@ from docsend.service.failures import NoResponse
 from docsend.service.one_exchange import NEVER, OneExchange
 from docsend.service.responses import UnknownSubmission
 from docsend.service.retry import RetryPolicy
-from docsend.submission import CheckedSubmission, Submission
+from docsend.storage.ledger import Ledger
 from faults import lab
 
 if TYPE_CHECKING:
-    from docsend.submission import Receipt
+    from docsend.model.submission import Receipt
 
 CATALOG = catalog.load()
 SUBMISSIONS = st.integers(0, 2)
@@ -93,7 +95,9 @@ class Story(RuleBasedStateMachine):
         stated = Submission(
             to="benefits", subject="unemployment", category="employer", type="payslips", id=lab.PERSON
         )
-        checked = rules.check(stated.with_documents(documents.read_all(files, at_most=2**20)), CATALOG)
+        checked = submission_rules.check(
+            stated.with_documents(documents.read_all(files, at_most=2**20)), CATALOG
+        )
         assert isinstance(checked, CheckedSubmission)
         return checked
 
@@ -139,7 +143,7 @@ class Story(RuleBasedStateMachine):
         checked = self.checked[which].with_occurrence(occurrence)
         with self._ledger(ledger) as kept, self._client(fault, policy, way) as service:
             try:
-                delivery = send.deliver(checked, service, kept)
+                delivery = deliver.deliver(checked, service, kept)
             except Refused:
                 assert checked.key in self.withdrawn, "refused without a reason"
                 return
@@ -158,7 +162,7 @@ class Story(RuleBasedStateMachine):
         with self._ledger(ledger) as kept, self._client(fault) as service:
             for entry in kept.unfinished():
                 try:
-                    delivery = send.finish(entry, service, kept)
+                    delivery = deliver.finish(entry, service, kept)
                 except Refused:
                     assert entry.key in self.withdrawn
                 except UnknownSubmission:
@@ -217,7 +221,7 @@ class Story(RuleBasedStateMachine):
         )
         with self._ledger(ledger) as kept, self._client(None, one_exchange=way) as service:
             before = kept.find(self.name, key)
-            delivery = send.deliver(checked, service, kept)
+            delivery = deliver.deliver(checked, service, kept)
         assert delivery.is_repeated == (before is None or before.state == "received")
         self._received(key, delivery.receipt)
 

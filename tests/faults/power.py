@@ -34,10 +34,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.errors import LocalFailure
-from docsend.ledger import Ledger
+from docsend.model.states import STATES
+from docsend.model.submission import canonical
 from docsend.sandbox.store import Store
-from docsend.states import STATES
-from docsend.submission import canonical
+from docsend.storage.ledger import Ledger
 from faults import lab, whole
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from docsend.cli.app import tree
-from docsend.completion import COMMANDS
-from docsend.fields import FIELDS
+from docsend.cli.complete import COMMANDS
+from docsend.model.fields import FIELDS
 
 _TAKES = {
     **{field.option: field.offers for field in FIELDS},

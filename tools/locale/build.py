@@ -26,7 +26,7 @@ from docsend.i18n import FOLDER, LANGUAGES
 
 SOURCE = Path(docsend.__file__).parent
 # These make phrases of texts that they were given, beside their own.
-_MAKERS = {"i18n.py", "cli/help.py", "completion.py"}
+_MAKERS = {"i18n.py", "cli/help.py", "cli/complete.py"}
 _TRANSLATED = tuple(language for language in LANGUAGES if language != "en")
 # Two forms in both: French has one for 0 and 1, Hebrew one for 1.
 _PLURALS = {"fr": (2, "(n > 1)"), "he": (2, "(n != 1)")}

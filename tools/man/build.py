@@ -11,9 +11,9 @@ from typing import Any
 
 from docsend import __version__
 from docsend.cli.app import COMMANDS, tree
-from docsend.columns import COLUMNS
 from docsend.errors import EXIT_MEANINGS
-from docsend.fields import FIELDS
+from docsend.manifest.columns import COLUMNS
+from docsend.model.fields import FIELDS
 
 _HERE = Path(__file__).parent
 _MAN = _HERE.parent.parent / "man"

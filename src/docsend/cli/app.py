@@ -11,7 +11,7 @@ import typer
 import typer.core
 
 from docsend import __version__, signals
-from docsend.cli.command import Group, taking_common_options, usage_fault
+from docsend.cli.options import Group, taking_common_options, usage_fault
 from docsend.errors import ExitCode
 from docsend.i18n import Language, Message, Translator, spoken
 
@@ -131,9 +131,9 @@ def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
             _run(["--help"], language)
             return ExitCode.USAGE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - also a bug is told, not thrown at the user
-        from docsend.cli import failure
+        from docsend.cli import errors
 
-        return failure.told(error, argv, language)
+        return errors.told(error, argv, language)
 
 
 def _run(argv: Sequence[str], language: Language) -> int:

@@ -16,15 +16,15 @@ from docsend.i18n import Message
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from docsend.account import Account
-    from docsend.batch import Batch, Outcome, Share, Tally
-    from docsend.cli.session import Session
-    from docsend.ledger import Ledger
-    from docsend.preflight import Plan
-    from docsend.report import Report
-    from docsend.runner import Runner, Stages
+    from docsend.auth.account import Account
+    from docsend.cli.context import Session
+    from docsend.delivery.batch import Batch, Outcome, Share, Tally
+    from docsend.delivery.preflight import Plan
+    from docsend.delivery.report import Report
+    from docsend.delivery.workers import Runner, Stages
+    from docsend.model.submission import Submission
     from docsend.service.client import Pause
-    from docsend.submission import Submission
+    from docsend.storage.ledger import Ledger
 
 
 class Options(NamedTuple):
@@ -42,19 +42,19 @@ class Options(NamedTuple):
 
 def print_template(session: "Session", form: str) -> None:
     """Print an example manifest, to be filled in."""
-    from docsend import manifest
+    from docsend.manifest import reader
 
     if form not in ("csv", "jsonl"):
         raise UsageFault(Message("there is no template {form!r}", form=form), Message("csv or jsonl"))
-    session.console.template(manifest.template(form))
+    session.console.template(reader.template(form))
 
 
 def run(session: "Session", stated: "Submission", options: Options) -> None:
     """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
-    from docsend import batch as batches
-    from docsend import manifest as manifests
-    from docsend.preflight import preflight
-    from docsend.report import Report, refuse_to_overwrite
+    from docsend.delivery import batch as batches
+    from docsend.delivery.preflight import preflight
+    from docsend.delivery.report import Report, refuse_to_overwrite
+    from docsend.manifest import reader as manifests
 
     began = time.monotonic()
     if options.report:
@@ -132,7 +132,7 @@ class _Ended(NamedTuple):
 
 def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: float) -> None:
     """Show what ended the batch early, if anything did, and then its summary."""
-    from docsend import result
+    from docsend.ui import result
 
     endpoint = session.settings.endpoint
     service = endpoint.name if endpoint else None
@@ -150,7 +150,7 @@ def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: f
 
 
 def _standard_input() -> bytes:
-    from docsend.tables import MOST_BYTES
+    from docsend.manifest.tables import MOST_BYTES
 
     return sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""
 
@@ -158,7 +158,7 @@ def _standard_input() -> bytes:
 def _share(stated: str | None) -> "Share | None":
     if stated is None:
         return None
-    from docsend.batch import Share
+    from docsend.delivery.batch import Share
 
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", stated)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
@@ -171,7 +171,7 @@ def _share(stated: str | None) -> "Share | None":
 
 def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None") -> None:
     """Report what the first pass found: nothing is sent."""
-    from docsend.batch import Outcome
+    from docsend.delivery.batch import Outcome
 
     wanted = report is not None or session.settings.as_json
     for lines in batch.pieces() if wanted else ():
@@ -191,7 +191,7 @@ def _send(
 ) -> None:
     """Send the good rows; raise what ended the batch before its last row."""
     from docsend import signals
-    from docsend.batch import Outcome
+    from docsend.delivery.batch import Outcome
 
     account = session.needed_account() if plan.needs_account else None
     batch = batch._replace(account=account.code if account else None)
@@ -241,8 +241,8 @@ def _runner(
     show_pause: "Callable[[Pause], None]",
 ) -> "Iterator[tuple[Runner, Stages]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
-    from docsend import send as journey
-    from docsend.runner import Runner, Stages, Steps
+    from docsend.delivery import deliver as journey
+    from docsend.delivery.workers import Runner, Stages, Steps
 
     runner = Runner(batch, plan, jobs=jobs)
     steps = Steps(runner, show_pause)

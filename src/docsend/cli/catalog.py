@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.command import command
+from docsend.cli.options import command
 from docsend.errors import ExitCode, LocalFailure, Unfinished, UsageFault
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
+    from docsend.cli.context import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED)
 _MOST_ETAG = 1024
@@ -47,8 +47,8 @@ def catalog(
 
     Without WORDS everything is listed. Accents, niqqud and slips of the pen do not matter.
     """
-    from docsend import search
-    from docsend.catalog import LONGEST_LABEL
+    from docsend.model import search
+    from docsend.model.catalog import LONGEST_LABEL
 
     if update:
         alone = not words and not to
@@ -77,7 +77,8 @@ def _update(session: "Session") -> tuple[str, bool]:
 
     Returns the version that is in force now, and whether it is another one than before.
     """
-    from docsend import catalog, disk
+    from docsend.model import catalog
+    from docsend.storage import files
 
     file = session.settings.catalog_file_of(session.settings.chosen_endpoint())
     etag_file = file.with_suffix(".etag")
@@ -96,23 +97,23 @@ def _update(session: "Session") -> tuple[str, bool]:
             Message("the one here stays in force"),
         ) from error
     try:
-        disk.replace_file(file, body)
+        files.replace_file(file, body)
         # Second, so that an etag never speaks of a catalog that is not here.
-        disk.replace_file(etag_file, new_etag.encode("ascii"))
+        files.replace_file(etag_file, new_etag.encode("ascii"))
     except OSError as error:
         raise LocalFailure(
             Message(
                 "the catalog cannot be kept in {folder}: {reason}",
                 folder=file.parent,
-                reason=disk.reason(error),
+                reason=files.reason(error),
             ),
-            disk.cure(file, error),
+            files.cure(file, error),
         ) from error
     return version, True
 
 
 def _is_usable(file: Path) -> bool:
-    from docsend import catalog
+    from docsend.model import catalog
 
     try:
         catalog.load(file)
@@ -123,10 +124,10 @@ def _is_usable(file: Path) -> bool:
 
 def _etag(file: Path) -> str | None:
     """Give the kept ETag; what is not there, cannot be read or is none costs one download, no more."""
-    from docsend import disk
+    from docsend.storage import files
 
     try:
-        etag = disk.read_small(file, most=_MOST_ETAG).decode("ascii")
+        etag = files.read_small(file, most=_MOST_ETAG).decode("ascii")
     except (OSError, UnicodeDecodeError):
         return None
     return etag if etag.isprintable() else None

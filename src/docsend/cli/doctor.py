@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from docsend.cli.command import command
+from docsend.cli.options import command
 from docsend.errors import ExitCode
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
+    from docsend.cli.context import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED, ExitCode.REFUSED)
 
@@ -31,7 +31,7 @@ def doctor(session: "Session") -> None:
 
     Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.
     """
-    from docsend import doctor as examination
+    from docsend import diagnostics as examination
 
     patient = session.impatient()
     findings = list(

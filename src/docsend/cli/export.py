@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.command import Key
+from docsend.cli.options import Key
 from docsend.errors import ExitCode, LocalFailure, UsageFault
 from docsend.i18n import Message
-from docsend.states import IN_WORDS
+from docsend.model.states import IN_WORDS
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
-    from docsend.ledger import Entry
-    from docsend.submission import Receipt
+    from docsend.cli.context import Session
+    from docsend.model.submission import Receipt
+    from docsend.storage.ledger import Entry
 
 EXITS = (ExitCode.RECEIVED,)
 EXAMPLE = (
@@ -50,7 +50,8 @@ def export(
     a file. A file with other content is never overwritten. The ledger keeps no identities: --for says whom
     it was for.
     """
-    from docsend import proof, receipts
+    from docsend.proof.content import file_name
+    from docsend.storage import receipts
 
     if form not in _WRITERS:
         raise UsageFault(
@@ -63,7 +64,7 @@ def export(
     if receipt is None:
         raise _without_receipt(entry)
     if output is None:
-        output = proof.file_name(receipt) if form == "pdf" else _STDOUT
+        output = file_name(receipt) if form == "pdf" else _STDOUT
     if output == _STDOUT:
         _refuse_what_stdout_cannot_take(session, form)
     content = _WRITERS[form](session, entry, receipt, (whom or "").strip() or None)
@@ -107,11 +108,11 @@ def _refuse_what_stdout_cannot_take(session: "Session", form: str) -> None:
 
 def _write(file: Path, content: bytes) -> None:
     """Write a file whole or not at all; one that is there already has to be the same."""
-    from docsend import disk
+    from docsend.storage import files
 
     try:
         if file.is_file():
-            if file.stat().st_size == len(content) and disk.read_small(file, most=len(content)) == content:
+            if file.stat().st_size == len(content) and files.read_small(file, most=len(content)) == content:
                 return
             raise UsageFault(
                 Message("{file} is there already, with other content", file=file),
@@ -124,9 +125,9 @@ def _write(file: Path, content: bytes) -> None:
                 Message("there is no folder {folder}", folder=file.parent),
                 Message("make it, or name another"),
             )
-        disk.replace_file(file, content)
+        files.replace_file(file, content)
     except (OSError, ValueError) as error:
-        reason = disk.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
+        reason = files.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
         raise LocalFailure(
             Message("{file} cannot be written: {reason}", file=file, reason=reason),
             Message("look at where it is to go"),
@@ -138,7 +139,7 @@ def _write(file: Path, content: bytes) -> None:
 
 def _pdf(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     try:
-        from docsend import proof_pdf
+        from docsend.proof import pdf
     except ModuleNotFoundError as error:
         raise UsageFault(
             Message("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
@@ -146,31 +147,32 @@ def _pdf(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | Non
                 "in the folder that docsend was installed from: pip install '.[pdf]'; or say --format text"
             ),
         ) from error
-    from docsend import proof
     from docsend.i18n import Translator
-    from docsend.streams import safe
+    from docsend.proof.content import proof_of
+    from docsend.ui.terminal import safe
 
-    page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
-    return proof_pdf.write(page, Translator(session.settings.language), safe)
+    page = proof_of(entry, receipt, session.at(entry.service).catalog(), whom)
+    return pdf.write(page, Translator(session.settings.language), safe)
 
 
 def _text(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
-    from docsend import proof
     from docsend.i18n import Translator
-    from docsend.streams import safe
+    from docsend.proof.content import as_text, proof_of
+    from docsend.ui.terminal import safe
 
-    page = proof.of(entry, receipt, session.at(entry.service).catalog(), whom)
+    page = proof_of(entry, receipt, session.at(entry.service).catalog(), whom)
     words = functools.partial(Translator(session.settings.language).render, safe=safe)
-    return proof.as_text(page, words).encode("utf-8", "backslashreplace")
+    return as_text(page, words).encode("utf-8", "backslashreplace")
 
 
 def _json(_session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     import json
 
-    from docsend import proof, shapes
+    from docsend.proof.content import NOT_APPROVED, NOT_THE_INSTITUTE, is_of_the_sandbox
+    from docsend.ui import shapes
 
-    is_sandbox = proof.is_of_the_sandbox(entry, receipt)
-    notes = [proof.NOT_APPROVED, *([proof.NOT_THE_INSTITUTE] if is_sandbox else [])]
+    is_sandbox = is_of_the_sandbox(entry, receipt)
+    notes = [NOT_APPROVED, *([NOT_THE_INSTITUTE] if is_sandbox else [])]
     value = shapes.proof(entry, receipt, whom, is_sandbox=is_sandbox, notes=notes)
     # ASCII: a digest of this file is the same wherever it is made.
     return (json.dumps(value) + "\n").encode("ascii")

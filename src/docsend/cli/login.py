@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.command import command
+from docsend.cli.options import command
 from docsend.errors import DocsendError, ExitCode, UsageFault
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
-    from docsend.credentials import Credentials, Vault
+    from docsend.auth.keyring_store import Credentials, Vault
+    from docsend.cli.context import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
 
@@ -56,7 +56,7 @@ def login(
 
 
 def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_stdin: bool) -> None:
-    from docsend.account import Account
+    from docsend.auth.account import Account
 
     backend = vault.backend  # first, so that nobody is asked in vain
     credentials = _credentials(session, code, password_stdin=password_stdin)
@@ -69,7 +69,7 @@ def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_s
 
 def _credentials(session: "Session", code: str | None, *, password_stdin: bool) -> "Credentials":
     """Take code and password from where they were said to be, and ask for the rest, if anybody is there."""
-    from docsend.credentials import Credentials, read_password_file, standard_input
+    from docsend.auth.keyring_store import Credentials, read_password_file, standard_input
 
     settings = session.settings
     code = code or settings.code

@@ -9,7 +9,7 @@ from docsend.errors import ExitCode
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
+    from docsend.cli.context import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SOME_ROWS)
 EXAMPLE = "docsend receipts merge result-*.csv > result.csv"
@@ -24,7 +24,7 @@ def merge(
     Each row comes once, as the report has it that came furthest; what is printed is a manifest, too. With
     --json it is JSON Lines. Exit code 7 says that rows are left that were not received.
     """
-    from docsend import report
+    from docsend.delivery import report
 
     for file in filter(report.is_part, reports):
         session.console.say(Message("{file} is of a run that did not end: rows may be missing", file=file))

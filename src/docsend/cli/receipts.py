@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.cli import export, merge, resume
-from docsend.cli.command import Key, command
+from docsend.cli.options import Key, command
 from docsend.errors import ExitCode, Refused, UsageFault
 from docsend.i18n import Message
-from docsend.states import IN_WORDS
+from docsend.model.states import IN_WORDS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from docsend.cli.session import Session
-    from docsend.ledger import Entry
+    from docsend.cli.context import Session
     from docsend.service.client import ServiceClient
+    from docsend.storage.ledger import Entry
 
 EXITS = (ExitCode.RECEIVED,)
 # Of the ones that ask the service, too.
@@ -49,7 +49,7 @@ def list_(
     most: Annotated[int | None, typer.Option("--most", metavar="N", min=1, help="Only the latest N.")] = None,
 ) -> None:
     """List what was sent from here, the latest first; show or withdraw one, resume what was interrupted."""
-    from docsend import receipts
+    from docsend.storage import receipts
 
     page = _PAGE if most is None and session.console.pages else None
     with session.ledger() as ledger:
@@ -67,7 +67,7 @@ def show(
     ask: Annotated[bool, typer.Option("--ask", help="Ask the service what it knows of it, too.")] = False,
 ) -> None:
     """Show one submission with all that the ledger holds of it."""
-    from docsend import receipts
+    from docsend.storage import receipts
 
     with session.ledger() as ledger:
         entry = session.kept(ledger, key)
@@ -82,7 +82,7 @@ def withdraw(session: "Session", key: Key) -> None:
     A submission that was interrupted may have been received all the same; then its receipt is kept, and
     the exit code is 5.
     """
-    from docsend import receipts
+    from docsend.storage import receipts
 
     if len(key) != _WHOLE_KEY:
         raise UsageFault(

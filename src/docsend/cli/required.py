@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.cli import send
-from docsend.cli.command import command
+from docsend.cli.options import command
 from docsend.codes import Code
 from docsend.errors import EXIT_MEANINGS, ExitCode, FaultySubmission
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from docsend.account import Account
-    from docsend.cli.session import Session
-    from docsend.submission import Submission
+    from docsend.auth.account import Account
+    from docsend.cli.context import Session
+    from docsend.model.submission import Submission
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
 
@@ -61,11 +61,11 @@ def upload(
 
     Running the same command again finishes what was interrupted and sends nothing twice.
     """
-    from docsend.cli import single
+    from docsend.cli import send_one
 
     account = session.needed_account()
     stated = _stated(session, account, id_)
-    single.check_and_deliver(session, stated, [Path(file)], account=account, dry_run=dry_run)
+    send_one.check_and_deliver(session, stated, [Path(file)], account=account, dry_run=dry_run)
 
 
 def _stated(session: "Session", account: "Account", required: str) -> "Submission":
@@ -73,7 +73,7 @@ def _stated(session: "Session", account: "Account", required: str) -> "Submissio
 
     The service lists a requirement no more once it is met: a run whose answer was lost finds it here.
     """
-    from docsend.submission import Problem, Submission
+    from docsend.model.submission import Problem, Submission
 
     service_name = session.settings.chosen_endpoint().name
     with session.ledger() as ledger:

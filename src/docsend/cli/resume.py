@@ -19,9 +19,9 @@ from docsend.errors import (
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
-    from docsend.console import Resumed
-    from docsend.ledger import Entry, Ledger
+    from docsend.cli.context import Session
+    from docsend.storage.ledger import Entry, Ledger
+    from docsend.ui.console import Resumed
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 # If several ends differ, the one that needs somebody's attention first.
@@ -86,10 +86,11 @@ def _finish_all(session: "Session", entries: "list[Entry]", ledger: "Ledger") ->
 
 
 def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
-    from docsend import receipts, send
-    from docsend.console import Resumed
+    from docsend.delivery import deliver
     from docsend.service.responses import UnknownSubmission
-    from docsend.watchers import Relay
+    from docsend.storage import receipts
+    from docsend.ui.console import Resumed
+    from docsend.ui.progress import Relay
 
     account = there.account() if any(entry.to == "personal" for entry in entries) else None
     relay = Relay(there.console.lines())
@@ -98,7 +99,7 @@ def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger")
             error: DocsendError | None = None
             try:
                 with there.console.watching(entry.planned().documents) as relay.to:
-                    send.finish(entry, service, ledger)
+                    deliver.finish(entry, service, ledger)
             except UnknownSubmission:
                 error = Unfinished(
                     Message("the service knows nothing of this submission"), _again(there, entry)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli.command import command
+from docsend.cli.options import command
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
+    from docsend.cli.context import Session
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +40,8 @@ def sandbox(
 
     It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
     """
-    from docsend.cli.session import sandbox_server
-    from docsend.console import NOT_THE_INSTITUTE
+    from docsend.cli.context import sandbox_server
+    from docsend.ui.console import NOT_THE_INSTITUTE
 
     server = sandbox_server()
     folder = (data or session.settings.sandbox_data).absolute()

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend import fields
-from docsend.cli.command import command
+from docsend.cli.options import command
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
 from docsend.i18n import Message
+from docsend.model import fields
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
+    from docsend.cli.context import Session
 
 # Of `required upload`, too; batches have one more.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
@@ -91,7 +91,7 @@ def send(
 
         print_template(session, batch_template)
         return
-    from docsend.submission import Submission
+    from docsend.model.submission import Submission
 
     stated = Submission().with_values(given)
     if batch is None:
@@ -105,10 +105,10 @@ def send(
         _refuse_if_any(
             of_batches, Message("{option} is for batches"), Message("name a manifest with --batch")
         )
-        from docsend.cli import single
+        from docsend.cli import send_one
 
-        paths = single.files_of(files or ())
-        single.send(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
+        paths = send_one.files_of(files or ())
+        send_one.send(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
         return
     of_one = {"FILE": bool(files), "--again": again}
     _refuse_if_any(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend import fields
-from docsend.cli.command import command
+from docsend.cli.options import command
 from docsend.errors import ExitCode, FaultySubmission, UsageFault
 from docsend.i18n import Message
+from docsend.model import fields
 
 if TYPE_CHECKING:
-    from docsend.cli.session import Session
+    from docsend.cli.context import Session
 
 EXITS = (ExitCode.RECEIVED,)
 
@@ -58,8 +58,9 @@ def add(
     password, goes into the operating system's keyring. On a terminal it is asked for without echo; left
     empty, none is kept, and each send needs --booklet.
     """
-    from docsend import rules, senders
-    from docsend.credentials import Booklets
+    from docsend.auth.keyring_store import Booklets
+    from docsend.checks import submission_rules
+    from docsend.config import senders
 
     senders.check_name(name)
     if ("id" in given) == ("employer_file" in given):
@@ -75,7 +76,7 @@ def add(
     booklet = _booklet(session, is_stdin=booklet_stdin) if sender.whose == "employer" else None
     sender = sender._replace(booklet_kept=bool(booklet))
     said = {**given, "booklet": booklet} if booklet else given
-    if problems := rules.of_sender(sender.whose, said, session.catalog()):
+    if problems := submission_rules.of_sender(sender.whose, said, session.catalog()):
         raise FaultySubmission(
             Message.plural(
                 "1 problem, nothing was kept", "{count} problems, nothing was kept", len(problems)
@@ -93,7 +94,7 @@ def add(
 
 def remove(session: "Session", name: Name) -> None:
     """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
-    from docsend import senders
+    from docsend.config import senders
 
     known = session.senders()
     if name not in known:
@@ -105,7 +106,7 @@ def remove(session: "Session", name: Name) -> None:
 
 def _forget_booklet(session: "Session", name: str) -> None:
     """Remove the booklet number that an earlier sender of this name had, so that no other is sent with it."""
-    from docsend.credentials import Booklets
+    from docsend.auth.keyring_store import Booklets
 
     before = session.settings.senders.get(name)
     if before is not None and before.booklet_kept:
@@ -114,7 +115,7 @@ def _forget_booklet(session: "Session", name: str) -> None:
 
 def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
     """Take the booklet number from where it was said to be; None if nobody gives one."""
-    from docsend.credentials import standard_input
+    from docsend.auth.keyring_store import standard_input
 
     if is_stdin:
         try:

@@ -19,14 +19,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from docsend.catalog import Catalog
+from docsend.model.catalog import Catalog
+from docsend.model.submission import canonical
 from docsend.sandbox import arrival, declaration, form, residences
 from docsend.sandbox.body import DOCUMENT, JSON, MOST_DISCARDED, Body, discarded, gathered, time_allowed
 from docsend.sandbox.form import Form
 from docsend.sandbox.middleware import RequestChecks, problem
 from docsend.sandbox.problems import Refusal, not_found, own_fault
 from docsend.sandbox.store import Place
-from docsend.submission import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

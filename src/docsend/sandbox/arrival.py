@@ -6,9 +6,9 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from docsend import disk
 from docsend.sandbox import content
 from docsend.sandbox.problems import Refusal, own_fault
+from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ async def write(pieces: AsyncIterator[bytes], declared: Declared, file: Path) ->
     """Write a document to a new file while it arrives; refuse other bytes than were declared."""
     digest, arrived, start = hashlib.sha256(), 0, b""
     # Buffered: a bare write may take less than it was given, and a disk that is nearly full does.
-    with disk.create_private(file) as written:
+    with files.create_private(file) as written:
         async for piece in pieces:
             arrived += len(piece)
             if arrived > declared.size:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
-from docsend import disk
+from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,8 +68,8 @@ class Database:
     def __init__(self, file: Path) -> None:
         """Open the file, or make it; raise sqlite3.Error if it is of another version."""
         self._lock = threading.Lock()
-        disk.make_private_file(file)
-        disk.settle(file)
+        files.make_private_file(file)
+        files.settle(file)
         self._connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._connection.close)

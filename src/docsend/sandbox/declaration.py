@@ -11,14 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from docsend.model.submission import canonical
 from docsend.sandbox import content
 from docsend.sandbox.problems import Refusal
-from docsend.submission import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from docsend.catalog import Catalog, Destination
+    from docsend.model.catalog import Catalog, Destination
 
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MEMBERS = {

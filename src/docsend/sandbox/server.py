@@ -16,14 +16,16 @@ from typing import IO, TYPE_CHECKING
 
 import uvicorn
 
-from docsend import catalog, disk, signals
+from docsend import signals
 from docsend.errors import LocalFailure, UsageFault
 from docsend.i18n import Message
+from docsend.model import catalog
 from docsend.sandbox.accounts import SESSION_S, Accounts
 from docsend.sandbox.app import Sandbox
 from docsend.sandbox.body import time_allowed
 from docsend.sandbox.middleware import Protocol
 from docsend.sandbox.store import Store
+from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,7 +154,7 @@ def _opened(
             listener.listen(128)  # before the address is told: whoever reads it may connect at once
         except OSError as error:
             raise UsageFault(
-                Message("port {port} cannot be used: {reason}", port=port, reason=disk.reason(error)),
+                Message("port {port} cannot be used: {reason}", port=port, reason=files.reason(error)),
                 Message("--port 0 picks a free one"),
             ) from error
         config = uvicorn.Config(
@@ -172,7 +174,7 @@ def _opened(
 
 
 def _unusable(folder: Path, error: Exception) -> LocalFailure:
-    reason = disk.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
+    reason = files.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
     return LocalFailure(
         Message("the sandbox's folder {folder} cannot be used: {reason}", folder=folder, reason=reason),
         Message("name another with --data DIR"),
@@ -195,8 +197,8 @@ def _wait_until(ready: Callable[[], bool]) -> None:
 def _presence(folder: Path) -> Iterator[IO[bytes]]:
     """Hold the folder's lock, which says that a foreground sandbox serves it."""
     try:
-        disk.make_private_folder(folder)
-        disk.make_private_file(folder / "running")
+        files.make_private_folder(folder)
+        files.make_private_file(folder / "running")
         note = (folder / "running").open("rb+")
     except OSError as error:
         raise _unusable(folder, error) from error

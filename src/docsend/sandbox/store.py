@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from docsend import disk
+from docsend.model.submission import canonical
 from docsend.sandbox.database import Database
 from docsend.sandbox.declaration import Declared
 from docsend.sandbox.problems import Refusal, not_found, withdrawn
-from docsend.submission import canonical
+from docsend.storage import files
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from docsend.catalog import Branch
+    from docsend.model.catalog import Branch
     from docsend.sandbox.declaration import Declaration
 
 State: TypeAlias = Literal["open", "received", "withdrawn"]
@@ -70,7 +70,7 @@ class Store:
         """Open the folder, and make it, for its owner alone, if it is not there."""
         self._now = now
         self._documents = folder / "documents"
-        disk.make_private_folder(self._documents)
+        files.make_private_folder(self._documents)
         self.database = Database(folder / "sandbox.sqlite3")
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self.database.close)
@@ -124,15 +124,15 @@ class Store:
 
     @contextlib.contextmanager
     def incoming(self, count: int = 1) -> Iterator[list[Path]]:
-        """Give names for files that are about to arrive; at the end, remove those that were not kept.
+        """Give names for names that are about to arrive; at the end, remove those that were not kept.
 
         Nothing of the sender's is in the names.
         """
-        files = [self._documents / f"{secrets.token_hex(16)}.part" for _ in range(count)]
+        names = [self._documents / f"{secrets.token_hex(16)}.part" for _ in range(count)]
         try:
-            yield files
+            yield names
         finally:
-            for file in files:
+            for file in names:
                 file.unlink(missing_ok=True)
 
     def keep(self, place: Place, sha256: str, arrived: Path) -> None:
@@ -156,11 +156,11 @@ class Store:
     ) -> tuple[bytes, bool]:
         """Return the receipt of a submission whose documents have all arrived, and whether it is new.
 
-        The files become durable first. One transaction then opens the submission, or finds it open, takes the
+        The names become durable first. One transaction then opens the submission, or finds it open, takes the
         documents that it lacked, and makes the receipt. If it is refused, nothing is kept or changed.
         """
-        files = [part.stem for part in arrived]
-        surplus = set(files)
+        names = [part.stem for part in arrived]
+        surplus = set(names)
         is_judged = False
         try:
             self._make_durable(arrived)
@@ -172,7 +172,7 @@ class Store:
                 if is_new:
                     surplus -= {
                         file
-                        for document, file in zip(declaration.documents, files, strict=True)
+                        for document, file in zip(declaration.documents, names, strict=True)
                         if self._enter(connection, place, document.sha256, file)
                     }
                 receipt = self._received(connection, place, branch)
@@ -181,7 +181,7 @@ class Store:
             # In the commit itself nobody knows: a disk that fails in the sync behind it does not undo it.
             # What is of no submission then, goes when it is old.
             if not is_judged:
-                self._remove(files)
+                self._remove(names)
             raise
         self._remove(surplus)
         return receipt, is_new
@@ -200,21 +200,21 @@ class Store:
                 " SET state = 'withdrawn', declaration = NULL, expires_at = NULL",
                 place,
             )
-            files = self._forget_documents(connection, place)
+            names = self._forget_documents(connection, place)
             kept = self._kept(connection, place)
-        self._remove(files)
+        self._remove(names)
         return kept
 
     # -- how ---------------------------------------------------------------------------------------------
 
     def _make_durable(self, arrived: list[Path]) -> None:
-        """Put arrived files on the disk for good; their names lose their ending."""
+        """Put arrived names on the disk for good; their names lose their ending."""
         for part in arrived:
             with part.open("rb+") as file:  # Windows syncs only what may be written
                 os.fsync(file.fileno())
         for part in arrived:
             part.replace(part.with_suffix(""))
-        disk.sync_folder(self._documents)
+        files.sync_folder(self._documents)
 
     def _enter(self, connection: sqlite3.Connection, place: Place, sha256: str, file: str) -> bool:
         """Write down that a file is a document that an open submission lacked; tell whether it did."""
@@ -320,7 +320,7 @@ class Store:
         with self.database.transaction() as connection:
             rows = connection.execute("SELECT file FROM document WHERE file IS NOT NULL")
             kept = {name for (name,) in rows}
-            files = [
+            names = [
                 file.name
                 for file in self._documents.iterdir()
                 if file.name not in kept and self._is_abandoned(file)
@@ -330,9 +330,9 @@ class Store:
                 (_timestamp(self._now()),),
             ).fetchall()
             for place in [Place(*row) for row in expired]:
-                files += self._forget_documents(connection, place)
+                names += self._forget_documents(connection, place)
                 connection.execute("DELETE FROM submission WHERE owner = ? AND key = ?", place)
-        self._remove(files)
+        self._remove(names)
 
     def _is_abandoned(self, part: Path) -> bool:
         """Tell a file that a killed process left from one that is arriving at another process."""
@@ -347,8 +347,8 @@ class Store:
         ).fetchall()
         return [file for (file,) in rows if file]
 
-    def _remove(self, files: Iterable[str]) -> None:
-        for file in files:
+    def _remove(self, names: Iterable[str]) -> None:
+        for file in names:
             (self._documents / file).unlink(missing_ok=True)
 
 

@@ -6,9 +6,9 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from docsend import disk
 from docsend.errors import UsageFault
 from docsend.i18n import Message
+from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
 def _read(ca_file: Path) -> str:
     """Read a file of certificates; raise UsageFault if it cannot be read, or is a folder or a pipe."""
     try:
-        return disk.read_small(ca_file, most=_MOST_AUTHORITIES).decode("ascii", "ignore")
+        return files.read_small(ca_file, most=_MOST_AUTHORITIES).decode("ascii", "ignore")
     except OSError as error:
         raise UsageFault(
             Message("{file} cannot be read", file=ca_file),

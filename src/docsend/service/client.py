@@ -13,10 +13,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from docsend.catalog import MOST_BYTES
 from docsend.codes import Code
 from docsend.errors import DocsendError, SignInNeeded, Unfinished
 from docsend.i18n import Message
+from docsend.model.catalog import MOST_BYTES
+from docsend.model.submission import Delivery, canonical
 from docsend.service import failures, one_exchange, responses
 from docsend.service.exchange import Request
 from docsend.service.failures import ContractViolation, Failure, NoResponse, UnexpectedPage
@@ -24,20 +25,25 @@ from docsend.service.http import HttpClient
 from docsend.service.one_exchange import NEVER, NotInOneExchange, OneExchange, Sent, Staged
 from docsend.service.responses import AlteredOnTheWay, OpenSubmission, ServiceInfo
 from docsend.service.retry import CLOCK, CircuitBreaker, ConcurrencyLimit
-from docsend.submission import Delivery, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from docsend.account import Account
-    from docsend.address import Endpoint
-    from docsend.credentials import Credentials
+    from docsend.auth.account import Account
+    from docsend.auth.keyring_store import Credentials
+    from docsend.config.address import Endpoint
+    from docsend.model.submission import (
+        CheckedSubmission,
+        Document,
+        PlannedSubmission,
+        Receipt,
+        RequiredDocument,
+    )
     from docsend.service.certificates import Tls
     from docsend.service.exchange import Header
     from docsend.service.responses import Response, Sendable, SubmissionStatus
     from docsend.service.retry import Clock, RetryPolicy
-    from docsend.submission import CheckedSubmission, Document, PlannedSubmission, Receipt, RequiredDocument
 
 _T = TypeVar("_T")
 

@@ -39,7 +39,7 @@ from docsend.service.responses import Response
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from docsend.address import Endpoint
+    from docsend.config.address import Endpoint
     from docsend.service.certificates import Tls
     from docsend.service.exchange import Header, Limits, Request
 

@@ -12,18 +12,18 @@ import threading
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from docsend import disk
 from docsend.codes import Code
-from docsend.submission import canonical
+from docsend.model.submission import canonical
+from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from docsend.catalog import Catalog
+    from docsend.model.catalog import Catalog
+    from docsend.model.submission import CheckedSubmission, Document
     from docsend.service.exchange import Header
     from docsend.service.responses import Response
-    from docsend.submission import CheckedSubmission, Document
 
 # Refusals of the contract that are of the request's form: the staged requests have another one.
 _OF_THE_FORM = frozenset(
@@ -86,7 +86,7 @@ class OneExchange:
     def of(cls, catalog: Catalog, file: Path) -> OneExchange:
         """Give what is known of a service by the catalog in force; its own would be stored in `file`."""
         try:
-            etag = disk.read_small(file.with_suffix(".etag"), most=_MOST_REMEMBERED).decode(
+            etag = files.read_small(file.with_suffix(".etag"), most=_MOST_REMEMBERED).decode(
                 "ascii", "replace"
             )
         except OSError:
@@ -115,7 +115,7 @@ class OneExchange:
             if self._file is not None:
                 kept = canonical({"catalog": self._etag, "fewer_than": self._below})
                 with contextlib.suppress(OSError):  # it costs the next run one request
-                    disk.replace_file(self._file, kept)
+                    files.replace_file(self._file, kept)
 
     def record_success(self) -> None:
         """Note that a submission has got through."""
@@ -124,7 +124,7 @@ class OneExchange:
     def _remembered(self, file: Path) -> int:
         """Return below how many bytes it was not refused; a file that cannot be read says nothing."""
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            kept = json.loads(disk.read_small(file, most=_MOST_REMEMBERED))
+            kept = json.loads(files.read_small(file, most=_MOST_REMEMBERED))
             if isinstance(kept, dict) and kept.get("catalog") == self._etag:
                 fewer_than = kept.get("fewer_than")
                 if isinstance(fewer_than, int) and fewer_than >= 0:

@@ -9,21 +9,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from docsend import codes, fields
+from docsend import codes
 from docsend.codes import Code
 from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished, UsageFault
 from docsend.i18n import Message
+from docsend.model import fields
+from docsend.model.submission import Problem, Receipt, ReceivedDocument, RequiredDocument, canonical
 from docsend.service import members
 from docsend.service.failures import ContractViolation
-from docsend.submission import Problem, Receipt, ReceivedDocument, RequiredDocument, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from docsend.model.submission import CheckedSubmission, PlannedSubmission
     from docsend.service.members import Members
-    from docsend.submission import CheckedSubmission, PlannedSubmission
 
-    # Nothing else can be sent: `rules.check` makes the one, the ledger keeps the other of it.
+    # Nothing else can be sent: `submission_rules.check` makes the one, the ledger keeps the other of it.
     Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
 
 PROBLEM_TYPE = "urn:docsend:problem:"

@@ -1,0 +1,1 @@
+"""Who is signed in, and where the secrets are kept."""

@@ -1,0 +1,104 @@
+"""The signed-in person: credentials that become a token when one is needed, and again when it expired.
+
+A password is tried once. When the service has refused it, nothing in this process tries again, however
+many submissions are waiting: thousands of rows must not lock an account.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from docsend.auth.keyring_store import Token
+from docsend.codes import Code
+from docsend.errors import LocalFailure, SignInNeeded
+from docsend.i18n import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from docsend.auth.keyring_store import Credentials, Vault
+
+# A token that is about to expire is not begun with.
+_SPARE_S = 5.0
+
+
+class SignIn(Protocol):
+    def __call__(self, credentials: Credentials) -> tuple[str, float]:
+        """Give a token and the seconds that it lasts; raise SignInNeeded if the service refuses."""
+
+
+class Account:
+    """Who is signed in at one service. Several threads may share it."""
+
+    def __init__(
+        self, credentials: Credentials, vault: Vault | None, *, now: Callable[[], float] = time.time
+    ) -> None:
+        """Make the account of these credentials; its token is kept in the `vault`, if there is one."""
+        self.code = credentials.code
+        self.masked_code = credentials.masked_code
+        self._credentials = credentials
+        self._vault = vault
+        self._now = now
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._has_looked = False
+        self._refusal: SignInNeeded | None = None
+
+    def token(self, sign_in: SignIn, *, instead_of: str | None = None) -> str:
+        """Give a token that is not `instead_of` (which the service refused): the kept one, or a new one."""
+        with self._lock:
+            if self._refusal is not None:
+                raise self._refusal
+            known = self._known()
+            if known is not None and known.text != instead_of:
+                return known.text
+            try:
+                text, expires_in = sign_in(self._credentials)
+            except SignInNeeded as refusal:
+                self._refusal = refusal if self._vault else _of_environment(refusal)
+                raise self._refusal from None
+            self.accept(text, expires_in)
+            return text
+
+    def accept(self, token: str, expires_in: float) -> None:
+        """Take a token that the service gave, and keep it for the next process.
+
+        A keyring that cannot keep it costs another sign-in then, no more.
+        """
+        self._token = Token(token, self._now() + expires_in)
+        if self._vault is not None:
+            try:
+                self._vault.keep_token(self._token)
+            except LocalFailure:
+                self._vault = None
+
+    def refused(self, refusal: SignInNeeded) -> SignInNeeded:
+        """Remember that the service does not let this account in, for all who ask after this one."""
+        with self._lock:
+            self._refusal = refusal
+        return refusal
+
+    def expires_in(self) -> float | None:
+        """Give the seconds that the kept session still lasts, None without one."""
+        known = self._known()
+        return None if known is None else known.expires_at - self._now()
+
+    def _known(self) -> Token | None:
+        if self._token is None and not self._has_looked and self._vault is not None:
+            self._has_looked = True
+            self._token = self._vault.token()
+        if self._token is not None and self._token.expires_at - _SPARE_S < self._now():
+            self._token = None
+        return self._token
+
+
+def _of_environment(refusal: SignInNeeded) -> SignInNeeded:
+    """Give the refusal of what stands in the environment: there `docsend login` would change nothing."""
+    if [problem.code for problem in refusal.problems] != [Code.SIGN_IN_REFUSED]:
+        return refusal
+    hint = Message("look at DOCSEND_CODE and at the file that DOCSEND_PASSWORD_FILE names")
+    problems = [replace(problem, hint=hint) for problem in refusal.problems]
+    return SignInNeeded(refusal.message, hint, problems)

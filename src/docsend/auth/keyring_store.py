@@ -1,0 +1,287 @@
+"""Code, password and token of the personal service, in the operating system's keyring. Only user of keyring.
+
+What is kept here for certain:
+- no call to a keyring takes longer than KEYRING_S: one that hangs (a locked collection whose prompt nobody
+  sees, a dead D-Bus) is abandoned, and the message names the three ways out;
+- only the operating systems' own keyrings are used; any other has to be chosen by its name. `null` and
+  `fail` keep nothing, plaintext files keep no secret;
+- what was written is read back, for some backends take a password and keep nothing;
+- secrets have a masked repr, and travel in no message.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import stat
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from docsend.errors import LocalFailure, UsageFault
+from docsend.i18n import Message
+from docsend.storage import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_T = TypeVar("_T")
+
+KEYRING_S = 5.0
+# The operating systems' own: Secret Service and KWallet, macOS, Windows.
+_TRUSTED = (
+    "keyring.backends.SecretService.",
+    "keyring.backends.libsecret.",
+    "keyring.backends.kwallet.",
+    "keyring.backends.macOS.",
+    "keyring.backends.Windows.",
+)
+_CHAINER = "keyring.backends.chainer.ChainerBackend"
+_LONGEST_LINE = 4096
+_LONG_CODE = 8
+
+THREE_WAYS = Message(
+    "unlock or install the keyring (on Debian: gnome-keyring, in a desktop session or under "
+    "dbus-run-session); or put the password into a file that only you can read, named by "
+    "DOCSEND_PASSWORD_FILE, and the code into DOCSEND_CODE; or choose another keyring backend by its name "
+    "with DOCSEND_KEYRING"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Code and password of an account. Printing them shows neither."""
+
+    code: str = field(repr=False)
+    password: str = field(repr=False)
+
+    @property
+    def masked_code(self) -> str:
+        """Enough to tell one's own accounts apart, not enough to sign in: two characters of a long code."""
+        return "••••••" + (self.code[-2:] if len(self.code) >= _LONG_CODE else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A session's token, and when it expires by this machine's clock (seconds since the epoch)."""
+
+    text: str = field(repr=False)
+    expires_at: float
+
+
+class Vault:
+    """The keyring's entries of one service: the credentials, and the token of the last session."""
+
+    def __init__(self, service: str, *, backend: str | None = None) -> None:
+        """Make the vault of a service; `backend` is a keyring chosen by name, as `module.Class`."""
+        self._entries = _Entries(f"docsend {service}", backend)
+
+    @property
+    def backend(self) -> str:
+        """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
+        return self._entries.backend
+
+    def credentials(self) -> Credentials | None:
+        raw = self._entries.read("account") or {}
+        code, password = raw.get("code"), raw.get("password")
+        # Whatever else stands there is not ours, and nobody is signed in.
+        return Credentials(code, password) if isinstance(code, str) and isinstance(password, str) else None
+
+    def token(self) -> Token | None:
+        raw = self._entries.read("session") or {}
+        token, expires_at = raw.get("token"), raw.get("expires_at")
+        if not isinstance(token, str) or not isinstance(expires_at, int | float):
+            return None
+        return Token(token, float(expires_at))
+
+    def keep_credentials(self, credentials: Credentials) -> None:
+        """Write, and read back; raise LocalFailure if that is not what was written."""
+        self._entries.keep("account", {"code": credentials.code, "password": credentials.password})
+
+    def keep_token(self, token: Token) -> None:
+        self._entries.write("session", {"token": token.text, "expires_at": token.expires_at})
+
+    def forget(self) -> bool:
+        """Remove everything of this service; tell whether there was anything."""
+        return any([self._entries.remove("account"), self._entries.remove("session")])
+
+
+class Booklets:
+    """The keyring's entries of the senders: their booklet numbers, which work as passwords."""
+
+    def __init__(self, *, backend: str | None = None) -> None:
+        """Make them; `backend` is a keyring chosen by name, as `module.Class`."""
+        self._entries = _Entries("docsend senders", backend)
+
+    @property
+    def backend(self) -> str:
+        """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
+        return self._entries.backend
+
+    def read(self, sender: str, employer_file: str) -> str | None:
+        """Give the number, if it is this employer's: another may have had the sender's name before."""
+        kept = self._entries.read(sender) or {}
+        booklet = kept.get("booklet") if kept.get("employer_file") == employer_file else None
+        return booklet if isinstance(booklet, str) else None
+
+    def keep(self, sender: str, employer_file: str, booklet: str) -> None:
+        """Write, and read back; raise LocalFailure if that is not what was written."""
+        self._entries.keep(sender, {"employer_file": employer_file, "booklet": booklet})
+
+    def forget(self, sender: str) -> bool:
+        """Remove the number of a sender; tell whether there was one."""
+        return self._entries.remove(sender)
+
+
+class _Entries:
+    """Entries of the keyring under one name, each a JSON object. No call takes longer than KEYRING_S."""
+
+    def __init__(self, name: str, chosen: str | None) -> None:
+        self._name = name
+        self._chosen = chosen
+
+    @property
+    def backend(self) -> str:
+        return self._within_time(_name_of)
+
+    def read(self, entry: str) -> dict[str, Any] | None:
+        """Give an entry; what is not ours is as good as none."""
+        text = self._within_time(lambda ring: ring.get_password(self._name, entry))
+        try:
+            raw = json.loads(text) if text else None
+        except ValueError:
+            raw = None
+        return raw if isinstance(raw, dict) else None
+
+    def write(self, entry: str, raw: dict[str, Any]) -> None:
+        self._within_time(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
+
+    def keep(self, entry: str, raw: dict[str, Any]) -> None:
+        """Write, and read back: some backends take a password and keep nothing."""
+        self.write(entry, raw)
+        if self.read(entry) != raw:
+            raise LocalFailure(Message("the keyring took the secret but did not keep it"), THREE_WAYS)
+
+    def remove(self, entry: str) -> bool:
+        def remove(ring: Any) -> bool:  # noqa: ANN401 - a backend of keyring
+            if ring.get_password(self._name, entry) is None:
+                return False
+            ring.delete_password(self._name, entry)
+            return True
+
+        return self._within_time(remove)
+
+    def _within_time(self, call: Callable[[Any], _T]) -> _T:
+        """Make one call to the keyring in a thread of its own, and leave it behind if it does not return."""
+        answers: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
+
+        def make() -> None:
+            try:
+                answers.put((call(_ring(self._chosen)), None))
+            except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
+                answers.put((None, error))
+
+        threading.Thread(target=make, daemon=True).start()
+        try:
+            answer, error = answers.get(timeout=KEYRING_S)
+        except queue.Empty:
+            raise LocalFailure(
+                Message("the keyring did not answer within {seconds:.0f} s", seconds=KEYRING_S), THREE_WAYS
+            ) from None
+        if isinstance(error, LocalFailure):
+            raise error
+        if error is not None:
+            # The name of the error only: its text could be anybody's.
+            name = type(error).__name__
+            failed = Message("the keyring failed: {error}", error=name)
+            is_locked = name == "KeyringLocked"
+            raise LocalFailure(
+                Message("the keyring is locked") if is_locked else failed, THREE_WAYS
+            ) from None
+        return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
+
+
+def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
+    """Give the keyring to use; raise LocalFailure if there is none that can be trusted with a secret."""
+    import keyring.core
+
+    if chosen is not None:
+        try:
+            return keyring.core.load_keyring(chosen)
+        except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
+            raise LocalFailure(
+                Message(
+                    "there is no keyring backend {chosen!r}: {kind}",
+                    chosen=chosen,
+                    kind=type(error).__name__,
+                ),
+                Message("DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them"),
+            ) from None
+    ring = keyring.get_keyring()
+    # Where several are installed, keyring asks them in turn, plaintext files among them: not here.
+    found = list(getattr(ring, "backends", [ring])) if _name_of(ring) == _CHAINER else [ring]
+    for each in found:
+        if _name_of(each).startswith(_TRUSTED):
+            return each
+    others = [_name_of(each) for each in found if not _name_of(each).startswith("keyring.backends.fail.")]
+    none = Message("there is no keyring on this machine")
+    if others:
+        none = Message(
+            "there is no keyring on this machine that keeps a secret, only {others}",
+            others=", ".join(others),
+        )
+    raise LocalFailure(none, THREE_WAYS)
+
+
+def _name_of(ring: Any) -> str:  # noqa: ANN401 - a backend of keyring
+    return f"{type(ring).__module__}.{type(ring).__name__}"
+
+
+def read_password_file(file: Path) -> str:
+    """Read a password from the first line of a file that its owner alone may read."""
+    try:
+        with files.open_regular(file, or_pipe=True) as opened:
+            found = os.fstat(opened.fileno())
+            if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
+                raise UsageFault(
+                    Message("the password file can be read by others"),
+                    _narrowed(file, files.other_owner(file)),
+                )
+            text = opened.readline(_LONGEST_LINE).decode("utf-8")
+    except OSError as error:
+        raise UsageFault(
+            Message("the password file cannot be read: {reason}", reason=files.reason(error)),
+            Message("look at its path"),
+        ) from error
+    except UnicodeDecodeError:
+        raise UsageFault(
+            Message("the password file is not UTF-8"), Message("write the password as its first line")
+        ) from None
+    return _first_line(text)
+
+
+def _narrowed(file: Path, owner: str | None) -> Message:
+    if owner is None:
+        return Message("chmod 600 {file}; then change the password", file=file)
+    return Message(
+        "it belongs to {owner}, who alone can change it: name a file of your own, and change the password",
+        owner=owner,
+    )
+
+
+def standard_input(none_given: Message | None = None) -> str:
+    """Read a password, or other secret, from the first line of standard input; raise UsageFault if empty."""
+    return _first_line(sys.stdin.readline(_LONGEST_LINE) if sys.stdin else "", none_given)
+
+
+def _first_line(text: str, none_given: Message | None = None) -> str:
+    """Give the password, or other secret, that a file or pipe holds; raise UsageFault if there is none."""
+    password = text.split("\n", 1)[0].rstrip("\r")
+    if not password:
+        raise UsageFault(
+            none_given or Message("the password is empty"), Message("write it as the first line")
+        )
+    return password

@@ -1,0 +1,1 @@
+"""Whether documents and submissions keep the rules."""

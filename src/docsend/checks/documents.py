@@ -1,0 +1,186 @@
+"""A path becomes a Document: its bytes are read, hashed and recognised, each from one and the same buffer.
+
+Small sets of documents stay in memory from here to the wire. What does not fit is read again when its
+turn comes, and `content` gives those bytes only if they are still the ones that were checked.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import sys
+import threading
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docsend.checks import formats
+from docsend.codes import Code
+from docsend.errors import FaultySubmission
+from docsend.i18n import Message
+from docsend.model.submission import Document, Problem, UnreadDocument
+from docsend.storage import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from docsend.model.submission import Unread
+
+# Documents of one submission that stay in memory between check and sending, together at most this much.
+HELD_BYTES = 16 * 2**20
+_WORTH_A_THREAD = 2 * 2**20
+_SEPARATORS = f"{os.sep}{os.altsep or ''}"
+
+
+def read_all(
+    paths: Iterable[str | os.PathLike[str]], *, at_most: int, hold_up_to: int = HELD_BYTES
+) -> tuple[Document | UnreadDocument, ...]:
+    """Read every path in the order given. A file of more than `at_most` bytes is not read.
+
+    Whatever is wrong with a file is in the UnreadDocument that stands in its place; nothing raises.
+    """
+    names = [os.fspath(path) for path in paths]
+    room = _Room(hold_up_to)
+
+    def read_one(path: str) -> Document | UnreadDocument:
+        return _document(path, at_most=at_most, room=room)
+
+    if len(names) < 2 or sum(map(_size, names)) < _WORTH_A_THREAD:
+        return tuple(map(read_one, names))
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
+    with ThreadPoolExecutor(2) as pool:
+        return tuple(pool.map(read_one, names))
+
+
+class _Room:
+    """The memory for documents that stay there between check and sending."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = threading.Lock()
+
+    def takes(self, size: int) -> bool:
+        """Tell whether there is room for so many bytes, which are then taken."""
+        if size > self._left:  # and it only becomes less
+            return False
+        with self._lock:
+            self._left -= size if (fits := size <= self._left) else 0
+            return fits
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - no Path is wanted
+    except (OSError, ValueError):
+        return 0
+
+
+def _document(path: str, *, at_most: int, room: _Room) -> Document | UnreadDocument:
+    """Read one file once: hash, recognise and check that buffer, and keep it if there is room."""
+    name = os.path.basename(path.rstrip(_SEPARATORS))  # noqa: PTH119 - a Path takes ten times as long
+    if name in ("", os.curdir):
+        name = Path(path).name or path
+    name = unicodedata.normalize("NFC", _in_utf8(name))
+    content = _read(path, at_most)
+    if not isinstance(content, bytes):
+        reason, size = content
+        return UnreadDocument(path, name, reason, size)
+    kind = formats.recognise(content)
+    defect = formats.defect_of(content, kind)
+    held = content if room.takes(len(content)) else None
+    return Document(path, name, len(content), hashlib.sha256(content).hexdigest(), kind, defect, held)
+
+
+def contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
+    """Give each document with the bytes that were checked, in order; raise FaultySubmission as `content`.
+
+    While the caller sends one that had to be let go, the next is read and compared.
+    """
+    if len(documents) < 2 or all(document.held is not None for document in documents):
+        yield from ((document, content(document)) for document in documents)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(content, documents[0])
+        for document, following in zip(documents, (*documents[1:], None), strict=True):
+            checked = coming.result()
+            if following is not None:
+                coming = pool.submit(content, following)
+            yield document, checked
+            del checked  # two buffers at a time, not three
+
+
+def content(document: Document) -> bytes:
+    """Give the bytes that were checked, to be sent; raise FaultySubmission if the file has changed since."""
+    if document.held is not None:
+        return document.held
+    found = _read(document.path, document.size)
+    if isinstance(found, bytes) and hashlib.sha256(found).hexdigest() == document.sha256:
+        return found
+    problem = Problem(
+        Code.DOCUMENT_CHANGED,
+        Message("{name} was changed, moved or removed while it was being sent", name=document.name),
+        Message(
+            "run the same command again: it is checked anew, and nothing of this submission was received"
+        ),
+        document=document.name,
+    )
+    raise FaultySubmission(problem.message, problem.hint, [problem])
+
+
+def _in_utf8(name: str) -> str:
+    """Give a name as what its bytes say in UTF-8; in the C locale Python would read them as ASCII."""
+    if sys.platform == "win32" or name.isascii():
+        return name
+    try:
+        return os.fsencode(name).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # from a manifest: no file has such a name in this locale
+        return name
+
+
+def _read(path: str, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa: PLR0911 - a list of cases
+    """Give the bytes, or why there are none and the size if it is known."""
+    try:
+        descriptor = os.open(path, files.READ_FLAGS)
+    except OSError as error:
+        return _reason(path, error), None
+    except ValueError:  # a NUL in the path
+        return "not-found", None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return "directory" if stat.S_ISDIR(found.st_mode) else "not-regular", None
+        if found.st_size > at_most:
+            return "too-large", found.st_size
+        # One byte more than allowed: a file that grows while it is read, or one of /proc that states
+        # no size, shows itself.
+        content = _read_up_to(descriptor, at_most + 1, expected=found.st_size)
+    except OSError:
+        return "unreadable", None
+    finally:
+        os.close(descriptor)
+    if len(content) > at_most:
+        return "too-large", len(content)
+    return content or ("empty", 0)
+
+
+def _read_up_to(descriptor: int, limit: int, *, expected: int) -> bytes:
+    """Read to the end of the file or to `limit`, nearly all at once where it has the size that it states."""
+    content = os.read(descriptor, min(expected + 1, limit))
+    while len(content) < limit and (piece := os.read(descriptor, min(2**20, limit - len(content)))):
+        content += piece
+    return content
+
+
+def _reason(path: str, error: OSError) -> Unread:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP):
+        return "not-found"
+    if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that is not there
+        return "not-regular"
+    # Windows cannot open a folder and says "access denied".
+    return "directory" if os.path.isdir(path) else "unreadable"  # noqa: PTH112 - Path.is_dir may raise

@@ -1,0 +1,231 @@
+"""One run of one command: its settings and its console, and the wiring behind them."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from docsend.config import address
+from docsend.config.settings import Settings, resolve
+from docsend.errors import LocalFailure, SignInNeeded, UsageFault
+from docsend.i18n import Data, Message
+from docsend.storage import files
+from docsend.ui.console import NOT_THE_INSTITUTE, Console
+
+if TYPE_CHECKING:
+    from docsend.auth.account import Account
+    from docsend.auth.keyring_store import Booklets, Vault
+    from docsend.config.senders import Senders
+    from docsend.i18n import Shown
+    from docsend.model.catalog import Catalog
+    from docsend.service.client import ServiceClient, Watcher
+    from docsend.storage.ledger import Entry, Ledger
+
+_IMPATIENT_S = 5.0
+_SHORTEST_KEY = 8
+
+
+class Session:
+    """One run of one command: its settings, its console, and what it opens."""
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self.settings = settings
+        self.console = console
+
+    @classmethod
+    def begun(
+        cls,
+        *,
+        service: str | None,
+        lang: str | None,
+        as_json: bool,
+        quiet: bool,
+        verbose: bool,
+        no_input: bool,
+        is_examined: bool = False,
+    ) -> "Session":
+        """Begin a run that was given these common options; `is_examined` as in `settings.resolve`."""
+        settings = resolve(
+            service=service,
+            language=lang,
+            as_json=as_json,
+            quiet=quiet,
+            verbose=verbose,
+            no_input=no_input,
+            is_examined=is_examined,
+        )
+        return cls(settings, Console(settings))
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to ask: a person at a terminal that can show more than plain lines."""
+        settings = self.settings
+        is_there = sys.stdin is not None and sys.stdin.isatty()
+        return is_there and self.console.draws_talk and not settings.no_input and not settings.as_json
+
+    def impatient(self) -> "Session":
+        """Give this session for somebody who waits for an answer, be it that there is none."""
+        patience_s = min(self.settings.patience_s, _IMPATIENT_S)
+        return Session(self.settings._replace(patience_s=patience_s), self.console)
+
+    def at(self, service: str) -> "Session":
+        """Give this session with another service, named as in the ledger."""
+        return Session(self.settings.at(service), self.console)
+
+    def catalog(self) -> "Catalog":
+        """Give the catalog that the chosen service gave out, or else the bundled one."""
+        from docsend.model import catalog
+
+        file = catalog.in_force(self.settings.catalog_file)
+        try:
+            return catalog.load(file)
+        except (OSError, catalog.MalformedCatalog) as error:
+            reason = files.reason(error) if isinstance(error, OSError) else error.why
+            if file == catalog.BUNDLED:
+                raise LocalFailure(
+                    Message("the catalog that ships with docsend cannot be read: {reason}", reason=reason),
+                    Message("install docsend again"),
+                ) from error
+            raise LocalFailure(
+                Message("the stored catalog {file} cannot be read: {reason}", file=file, reason=reason),
+                Message("`docsend catalog --update` fetches it anew"),
+            ) from error
+
+    def ledger(self) -> "Ledger":
+        from docsend.storage.ledger import Ledger
+
+        self.console.detail(Message("the ledger: {file}", file=self.settings.ledger_file))
+        return Ledger(self.settings.ledger_file)
+
+    def kept(self, ledger: "Ledger", key: str) -> "Entry":
+        """Give the submission whose key begins so; where several services have it, that of the chosen one."""
+        if len(key) < _SHORTEST_KEY:
+            raise UsageFault(
+                Message("that is too little of a key"),
+                Message("give at least {shortest} characters of it", shortest=_SHORTEST_KEY),
+            )
+        found = ledger.named(key)
+        endpoint = self.settings.endpoint
+        if len(found) > 1 and endpoint is not None:
+            found = [entry for entry in found if entry.service == endpoint.name] or found
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageFault(
+                Message("the ledger has no key that begins with {key!r}", key=key[:60]),
+                Message("`docsend receipts` lists them"),
+            )
+        several = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in found[:5])
+        message = Message(
+            "{count} submissions begin with {key!r}: {several}",
+            count=len(found),
+            key=key[:60],
+            several=several,
+        )
+        raise UsageFault(message, Message("give more of the key, or the service with --service"))
+
+    def vault(self) -> "Vault":
+        """Give the keyring's entries of the chosen service."""
+        from docsend.auth.keyring_store import Vault
+
+        return Vault(self.settings.chosen_endpoint().name, backend=self.settings.keyring_backend)
+
+    def account(self) -> "Account | None":
+        """Give the account to sign in with: of the environment, else of the keyring, else none."""
+        from docsend.auth.account import Account
+        from docsend.auth.keyring_store import Credentials, read_password_file
+
+        code, file = self.settings.code, self.settings.password_file
+        if (code is None) != (file is None):
+            raise UsageFault(
+                Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together"), Message("set both, or none")
+            )
+        if code is not None and file is not None:
+            return Account(Credentials(code, read_password_file(file)), None)
+        vault = self.vault()
+        credentials = vault.credentials()
+        return Account(credentials, vault) if credentials else None
+
+    def senders(self) -> "Senders":
+        """Give the senders of config.toml, with their booklet numbers in the keyring."""
+        from docsend.config.senders import Senders
+
+        def booklets() -> "Booklets":
+            from docsend.auth.keyring_store import Booklets
+
+            return Booklets(backend=self.settings.keyring_backend)
+
+        return Senders(self.settings.senders, booklets)
+
+    def needed_account(self) -> "Account":
+        account = self.account()
+        if account is None:
+            raise SignInNeeded(Message("nobody is signed in"), Message("`docsend login` signs in"))
+        return account
+
+    def account_source(self) -> "Shown":
+        """Say where code and password are kept."""
+        if self.settings.password_file is not None:
+            return Message("the file {file}", file=self.settings.password_file)
+        return Data(self.vault().backend)
+
+    @contextlib.contextmanager
+    def service(
+        self,
+        watcher: "Watcher",
+        account: "Account | None" = None,
+        *,
+        catalog: "Catalog | None" = None,
+        jobs: int = 1,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Iterator["ServiceClient"]:
+        """Open the chosen service; `sandbox` is the one that runs, or one inside this process.
+
+        What its `catalog` lets go in one exchange does. Up to `jobs` threads may call it at the same time;
+        `sleep` is how they wait.
+        """
+        from docsend.service.client import ServiceClient
+        from docsend.service.one_exchange import NEVER, OneExchange
+        from docsend.service.retry import Clock, RetryPolicy
+
+        endpoint = self.settings.chosen_endpoint()
+        with contextlib.ExitStack() as opened:
+            url = endpoint.url
+            if url is None:
+                server = sandbox_server()
+                self.console.say_once(NOT_THE_INSTITUTE)
+                self.console.detail(
+                    Message("the sandbox's folder: {folder}", folder=self.settings.sandbox_data)
+                )
+                url = opened.enter_context(server.beside(self.settings.sandbox_data))
+            self.console.detail(Message("the service's address: {url}", url=url))
+            if endpoint.unread:
+                self.console.say_once(address.unread_warning(endpoint.unread))
+            one_exchange, file = NEVER, self.settings.catalog_file
+            if catalog is not None and file is not None:
+                one_exchange = OneExchange.of(catalog, file)
+            yield opened.enter_context(
+                ServiceClient(
+                    endpoint,
+                    url,
+                    RetryPolicy(self.settings.patience_s),
+                    watcher,
+                    account,
+                    one_exchange=one_exchange,
+                    jobs=jobs,
+                    clock=Clock(sleep=sleep),
+                )
+            )
+
+
+def sandbox_server() -> Any:
+    """Give the module that runs the sandbox; raise UsageFault if its extra is not installed."""
+    try:
+        from docsend.sandbox import server
+    except ModuleNotFoundError as error:
+        raise UsageFault(
+            Message("the sandbox is not installed: {name} is missing", name=error.name),
+            Message("in the folder that docsend was installed from: pip install '.[sandbox]'"),
+        ) from error
+    return server

@@ -1,0 +1,1 @@
+"""What the settings are, and where they come from."""

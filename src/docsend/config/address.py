@@ -1,0 +1,249 @@
+"""Where a service is and how it is reached: its address, the environment's proxy, its own authorities."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from docsend.errors import UsageFault
+from docsend.i18n import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+    from pathlib import Path
+    from urllib.parse import SplitResult
+
+SANDBOX = "sandbox"
+_HTTPS_PORT = 443
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+# Of what is ASCII, letters, digits, "_" and "-"; what is not, IDNA judges when the service is opened. Said by
+# what it is not: a set of a million characters takes milliseconds to compile.
+_IN_A_LABEL = r"[^\x00-,./:-^`{-\x7f]"
+_LABEL = re.compile(_IN_A_LABEL + "{1,63}")
+_NAMED = (
+    Message("the service's address has a name or a password in it"),
+    Message("leave them out: addresses are shown in outputs"),
+)
+_NO_ADDRESS = (Message("the service's address is not one"), Message("as in https://documents.example"))
+
+
+class ConfiguredService(NamedTuple):
+    """A service of config.toml: its address as written there, and the file of authorities that it needs."""
+
+    url: str
+    ca_file: Path | None = None
+
+
+class Endpoint(NamedTuple):
+    """The service to speak to: its address without a final slash, None for the sandbox in the process.
+
+    `ca_file` has certificates of authorities that are trusted besides the system's. `unread` are the entries
+    of NO_PROXY that could not be understood, while a proxy is used.
+    """
+
+    url: str | None
+    proxy: str | None = None
+    ca_file: Path | None = None
+    unread: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say where it is, and nothing of the proxy: its address may hold a password."""
+        return f"Endpoint({self.url!r})"
+
+    @property
+    def name(self) -> str:
+        """The name by which the ledger knows the service."""
+        return self.url or SANDBOX
+
+
+def endpoint(
+    chosen: str, services: Mapping[str, ConfiguredService], environment: Mapping[str, str]
+) -> Endpoint:
+    """Return the service that is meant by a name or an address; raise UsageFault if it is neither."""
+    if chosen == SANDBOX:
+        return Endpoint(None)
+    configured = services.get(chosen)
+    address = configured.url if configured else chosen
+    if "://" not in address:
+        if "@" in address:
+            raise UsageFault(*_NAMED)
+        from docsend.model.submission import without_numbers
+
+        known = without_numbers(", ".join([SANDBOX, *services]))
+        raise UsageFault(
+            Message("there is no service {chosen!r}", chosen=without_numbers(chosen)),
+            Message("an address (https://...) or one of: {known}", known=known),
+        )
+    parts = _service_parts(address)
+    url = _normal(parts)
+    if configured is None:  # an address whose service is configured is that service
+        configured = next((each for each in services.values() if _is_at(each.url, url)), None)
+    ca_file = configured.ca_file if configured else None
+    host = parts.hostname or ""
+    if parts.scheme != "https" or is_loopback(host):  # this machine itself is reached without a proxy
+        return Endpoint(url, ca_file=ca_file)
+    proxy = _proxy(environment)
+    exceptions = NoProxy.read(_variable(environment, "no_proxy"))
+    if proxy is None or exceptions.covers(host, parts.port or _HTTPS_PORT):
+        return Endpoint(url, ca_file=ca_file)
+    return Endpoint(url, proxy, ca_file, exceptions.unread)
+
+
+def _service_parts(address: str) -> SplitResult:
+    parts = _parts(address)
+    if parts is None or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
+        raise UsageFault(*_NO_ADDRESS)
+    if parts.username is not None or parts.password is not None:
+        raise UsageFault(*_NAMED)
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not is_loopback(host):
+        raise UsageFault(
+            Message("http to {host} could be read on the way", host=host),
+            Message("use https; http is for this machine only"),
+        )
+    return parts
+
+
+def _normal(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _is_at(address: str, url: str) -> bool:
+    parts = _parts(address)
+    return parts is not None and _normal(parts) == url
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Take an address apart; None if it has no host that could be one, or no port that is a number."""
+    from urllib.parse import urlsplit
+
+    if not address.isprintable() or " " in address or "\\" in address:
+        return None
+    try:
+        parts = urlsplit(address)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    is_name = all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
+    return parts if is_name or _ip(host) else None
+
+
+def is_loopback(host: str) -> bool:
+    address = _ip(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _ip(host: str) -> IPv4Address | IPv6Address | None:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+# -- proxies -------------------------------------------------------------------------------------------
+
+
+def _variable(environment: Mapping[str, str], name: str) -> str:
+    """Return a variable by its name in small letters, or else in capitals, as curl does."""
+    return environment.get(name) or environment.get(name.upper()) or ""
+
+
+def _proxy(environment: Mapping[str, str]) -> str | None:
+    """Return the proxy that the environment names for an https address."""
+    name = "https_proxy" if _variable(environment, "https_proxy") else "all_proxy"
+    proxy = _variable(environment, name)
+    if not proxy:
+        return None
+    address = proxy if "://" in proxy else f"http://{proxy}"
+    parts = _parts(address)
+    if parts is None or parts.scheme not in _PROXY_SCHEMES:
+        # Without its value: it may hold a password.
+        raise UsageFault(
+            Message("{name} of the environment is not the address of a proxy", name=name.upper()),
+            Message(
+                "as in http://proxy.example:3128 or socks5://proxy.example:1080; NO_PROXY names what is "
+                "reached without one"
+            ),
+        )
+    return address
+
+
+class _Exception(NamedTuple):
+    """One entry of NO_PROXY: a domain or network, and the port that it is for (None: any)."""
+
+    domain: str
+    with_itself: bool
+    network: IPv4Network | IPv6Network | None
+    port: int | None
+
+    def covers(self, host: str, port: int) -> bool:
+        if self.port not in (None, port):
+            return False
+        if self.network is not None:
+            address = _ip(host)
+            return address is not None and address in self.network
+        return host.endswith(f".{self.domain}") or (self.with_itself and host == self.domain)
+
+
+class NoProxy(NamedTuple):
+    """NO_PROXY, as curl and Go read it: `*`, domains with all below them, addresses, networks, ports."""
+
+    everything: bool
+    exceptions: tuple[_Exception, ...]
+    unread: tuple[str, ...]
+
+    @classmethod
+    def read(cls, stated: str) -> NoProxy:
+        """Read a list that commas or blanks separate; what is none of these is kept as unread."""
+        entries = [entry.lower() for entry in stated.replace(",", " ").split()]
+        read = {entry: _exception(entry) for entry in entries if entry != "*"}
+        return cls(
+            "*" in entries,
+            tuple(exception for exception in read.values() if exception is not None),
+            tuple(entry for entry, exception in read.items() if exception is None),
+        )
+
+    def covers(self, host: str, port: int) -> bool:
+        host = host.lower().removesuffix(".")
+        return self.everything or any(exception.covers(host, port) for exception in self.exceptions)
+
+
+# A domain, with the dot or the star of its subdomains; an address of IPv6 may stand in brackets.
+_DOMAIN = re.compile(rf"(?P<star>\*)?\.?(?P<name>{_IN_A_LABEL}+(?:\.{_IN_A_LABEL}+)*)\.?")
+_WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
+
+
+def _exception(entry: str) -> _Exception | None:
+    from ipaddress import ip_network
+
+    port: int | None = None
+    if found := _WITH_PORT.fullmatch(entry):
+        entry, port = found["host"], int(found["port"])
+    entry = entry.removeprefix("[").removesuffix("]")
+    try:
+        return _Exception("", with_itself=True, network=ip_network(entry, strict=False), port=port)
+    except ValueError:
+        pass
+    domain = _DOMAIN.fullmatch(entry)
+    if domain is None or domain["name"].rpartition(".")[2].isdigit():  # 192.168.1 is neither name nor network
+        return None
+    return _Exception(domain["name"], with_itself=not domain["star"], network=None, port=port)
+
+
+def without_password(proxy: str) -> str:
+    """Return a proxy's address as it may be shown."""
+    parts = _parts(proxy)
+    if parts is None:
+        return "?"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def unread_warning(entries: Iterable[str]) -> Message:
+    """Say that entries of NO_PROXY were not understood, so that the proxy is used for them."""
+    return Message(
+        "NO_PROXY: not understood, and so reached through the proxy: {entries}", entries=", ".join(entries)
+    )

@@ -1,0 +1,1 @@
+"""The journey of submissions, one or many, to their receipts."""

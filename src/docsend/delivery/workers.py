@@ -1,0 +1,417 @@
+"""The second pass over a batch: rows are checked again and planned, carried by workers, and kept.
+
+    planner ── ahead ──> workers ── ended ──> the main thread
+    checks, plans        declare, put, send   keeps receipts, tells
+
+Who waits for the disk holds nobody back who could use the network. What is planned or kept together is one
+commit of the ledger: each waits for the disk several times, and a batch has thousands of rows. Rows end in
+any order; a row that fails stops no other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from docsend.checks import documents
+from docsend.delivery.batch import Outcome
+from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused
+from docsend.model.submission import CheckedSubmission, Cleared, Delivery, Problem
+from docsend.ui.result import problem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+
+    from docsend.delivery.batch import Batch, Read
+    from docsend.delivery.preflight import Plan
+    from docsend.manifest.reader import Row
+    from docsend.model.states import RowStatus
+    from docsend.model.submission import Document
+    from docsend.service.client import Pause
+
+# Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
+# on with its next row, and what a power cut takes, the service still has.
+_GATHERED_S = 0.02
+# For so long after a stop an exchange that is on its way may still bring its receipt.
+_LET_FINISH_S = 5.0
+_NOTICES_S = 0.2  # how soon the main thread hears of a stop, if nothing else ends
+_NOTICED_S = 3.0
+
+
+class Stages(NamedTuple):
+    """The journey of a submission, as `send` has it: each stage after the one before has returned.
+
+    `abandon` ends the exchanges that are on their way, whichever worker waits for them.
+    """
+
+    plan: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | Cleared]]
+    carry: Callable[[CheckedSubmission, Cleared], Delivery]
+    keep: Callable[[Sequence[Delivery]], Mapping[str, LocalFailure]]
+    abandon: Callable[[], None]
+
+
+class Stop(Exception):
+    """Somebody was asked to stop in the middle of a row."""
+
+
+class _Ready(NamedTuple):
+    """A row that was checked, and whose documents are held."""
+
+    row: Row
+    checked: CheckedSubmission
+    warnings: tuple[Problem, ...]
+    cleared: Cleared
+
+    def fails(self, error: DocsendError) -> Outcome:
+        found = error.problems or (problem_of(error),)
+        numbered = tuple(replace(problem, row=self.row.number) for problem in found)
+        told = numbered + self.warnings
+        return Outcome(self.row, _status(error), self.checked, problems=told, error=error)
+
+    def comes_to(self, delivery: Delivery) -> Outcome:
+        return Outcome(
+            self.row,
+            "received",
+            self.checked,
+            delivery.receipt,
+            self.warnings,
+            is_repeated=delivery.is_repeated,
+        )
+
+    def released(self) -> _Ready:
+        """Give the same without the documents' bytes: what has ended waits to be told, and takes no room."""
+        return self._replace(checked=self.checked.without_buffers())
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(len(document.held or b"") for document in self.checked.documents)
+
+
+class _Arrived(NamedTuple):
+    """A row whose receipt came, and is not kept yet; its documents are not held any more."""
+
+    ready: _Ready
+    delivery: Delivery
+
+
+_Ended: TypeAlias = "_Arrived | Outcome | None"  # None: a thread has ended
+
+
+class Runner:
+    """Brings the good rows of a batch to their receipts."""
+
+    def __init__(self, batch: Batch, plan: Plan, *, jobs: int) -> None:
+        """Prepare up to `jobs` workers; nothing begins before `outcomes` is asked."""
+        self._batch = batch
+        self.jobs = max(1, min(jobs, plan.good or 1))
+        self._rows = (row for row in batch.rows() if row.number not in plan.faulty)
+        self._ahead = _Ahead(self.jobs)
+        # Bounded: a slow report holds the workers back rather than filling the memory.
+        self._ended: queue.Queue[_Ended] = queue.Queue(maxsize=max(64, 4 * self.jobs))
+        self._running = 0  # threads whose end the main thread has not heard of
+        self._is_stopped = False
+        self._abandons_at: float | None = None
+        self._ended_by: DocsendError | None = None  # what no other row would survive
+        self._woken = threading.Event()  # by the main thread alone
+        self._bug: Exception | None = None
+        self._broken: LocalFailure | None = None
+
+    def stop(self) -> None:
+        """Let no row begin any more, and end those that are on their way at their next step.
+
+        It takes no lock, for a signal's handler calls it, wherever the main thread is; the main thread wakes
+        those that sleep as soon as it sees it.
+        """
+        self._is_stopped = True
+
+    def go_on(self) -> None:
+        """Raise Stop if the batch was stopped; workers ask at every step."""
+        if self._is_stopped:
+            raise Stop
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not for a batch that was stopped."""
+        self._woken.wait(seconds)
+        self.go_on()
+
+    def outcomes(self, stages: Stages) -> Generator[Outcome, None, None]:
+        """Give what becomes of each good row, as it ends; after a stop the others as not tried.
+
+        Closing it before its end stops the workers, waits for them and keeps what they brought. A bug in a
+        thread ends the batch, and is raised here.
+        """
+        try:
+            for work in (self._plan_all, *[self._carry_all] * self.jobs):
+                threading.Thread(target=work, args=(stages,), daemon=True).start()
+                self._running += 1
+            while self._running:
+                yield from self._kept(self._gathered(stages), stages)
+        finally:
+            self._end(stages)
+        for row in self._rows:
+            yield Outcome(row, "not tried", row.stated)
+        if self._bug is not None:
+            raise self._bug
+
+    # -- the main thread: receipts are kept ----------------------------------------------------------------
+
+    def _gathered(self, stages: Stages) -> list[_Arrived | Outcome]:
+        """Wait for what ends, and shortly for more."""
+        while True:
+            if self._is_stopped:
+                self._wake()
+                self._abandon_in_time(stages)
+            with contextlib.suppress(queue.Empty):
+                # With a limit: Windows would not hear Ctrl-C, and nobody a stop.
+                together = [self._ended.get(timeout=_NOTICES_S)]
+                break
+        if self._running > 1:
+            time.sleep(_GATHERED_S)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                together.append(self._ended.get_nowait())
+        self._running -= together.count(None)
+        return [ended for ended in together if ended is not None]
+
+    def _kept(self, together: Sequence[_Arrived | Outcome], stages: Stages) -> Iterator[Outcome]:
+        """Keep the receipts of several rows; then, and not before, give what became of them."""
+        lost = self._lost([each.delivery for each in together if isinstance(each, _Arrived)], stages)
+        for ended in together:
+            if isinstance(ended, Outcome):
+                yield ended
+            else:
+                error = lost.get(ended.delivery.receipt.key)
+                yield ended.ready.fails(error) if error else ended.ready.comes_to(ended.delivery)
+
+    def _lost(self, deliveries: Sequence[Delivery], stages: Stages) -> Mapping[str, LocalFailure]:
+        """Keep receipts; give, by key, why one is not there. A ledger that failed once is not tried again."""
+        try:
+            if self._broken is None:
+                lost = stages.keep(deliveries)
+                if lost:
+                    self.stop()  # no other row would fare better
+                return lost
+        except LocalFailure as failure:
+            self._broken = failure
+            self.stop()
+        return dict.fromkeys((each.receipt.key for each in deliveries), self._broken)
+
+    def _end(self, stages: Stages) -> None:
+        """Wait for all threads, and keep what they still brought; nobody will be told of it any more."""
+        self.stop()
+        self._wake()
+        brought: list[_Arrived] = []
+        while self._running:
+            self._abandon_in_time(stages)
+            try:
+                ended = self._ended.get(timeout=_NOTICES_S)
+            except queue.Empty:
+                continue
+            if ended is None:
+                self._running -= 1
+            elif isinstance(ended, _Arrived):
+                brought.append(ended)
+        self._lost([each.delivery for each in brought], stages)
+
+    def _abandon_in_time(self, stages: Stages) -> None:
+        """After a stop, wait for the service for a little while only: it may never answer."""
+        now = time.monotonic()
+        self._abandons_at = self._abandons_at or now + _LET_FINISH_S
+        if now >= self._abandons_at:
+            stages.abandon()
+
+    def _wake(self) -> None:
+        self._woken.set()
+        self._ahead.close()
+
+    # -- the planner ---------------------------------------------------------------------------------------
+
+    def _plan_all(self, stages: Stages) -> None:
+        with self._leaving():
+            try:
+                while not self._is_stopped and (group := self._checked()):
+                    ready = self._planned(group, stages)
+                    if not self._ahead.put(ready):
+                        self._not_tried(each.row for each in ready)
+                    self._ahead.wait_until_few()
+            finally:
+                self._ahead.close()
+
+    def _checked(self) -> list[_Ready]:
+        """Check as many rows as there are workers, or fewer if they are large; none if there are no more."""
+        group: list[Read] = []
+        ready: list[_Ready] = []
+        try:
+            while not (ready or self._is_stopped) and self._read_into(group):
+                for row, checked, problems in [self._batch.check(each) for each in group]:
+                    if isinstance(checked, CheckedSubmission):
+                        ready.append(_Ready(row, checked, problems, Cleared()))
+                    else:  # changed since the first pass
+                        self._ended.put(Outcome(row, "faulty", checked.without_buffers(), problems=problems))
+        except BaseException:
+            self._not_tried(read.row for read in group)
+            raise
+        return ready
+
+    def _read_into(self, group: list[Read]) -> bool:
+        """Read so many rows anew; tell whether there are any."""
+        group.clear()
+        held = 0
+        for row in self._rows:
+            group.append(self._batch.read(row, hold=True))
+            held += group[-1].held_bytes
+            if len(group) == self.jobs or held >= documents.HELD_BYTES or self._is_stopped:
+                break
+        return bool(group)
+
+    def _planned(self, group: Sequence[_Ready], stages: Stages) -> list[_Ready]:
+        """Plan rows together; give those that are to be carried, and tell what becomes of the others."""
+        found: Sequence[Delivery | DocsendError | Cleared]
+        try:
+            found = stages.plan([ready.checked for ready in group])
+        except LocalFailure as failure:
+            found = [failure] * len(group)
+        except BaseException:
+            self._not_tried(each.row for each in group)
+            raise
+        if any(isinstance(known, LocalFailure) for known in found):
+            self.stop()  # no other row would fare better
+        going: list[_Ready] = []
+        for ready, known in zip(group, found, strict=True):
+            if isinstance(known, Cleared):
+                going.append(ready._replace(cleared=known))
+            else:
+                ended = ready.released()
+                self._ended.put(ended.comes_to(known) if isinstance(known, Delivery) else ended.fails(known))
+        return going
+
+    def _not_tried(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self._ended.put(Outcome(row, "not tried", row.stated))
+
+    # -- the workers ---------------------------------------------------------------------------------------
+
+    def _carry_all(self, stages: Stages) -> None:
+        with self._leaving():
+            while (ready := self._ahead.take()) is not None:
+                if self._is_stopped:
+                    self._not_tried([ready.row])
+                else:
+                    self._ended.put(self._carried(ready, stages))
+
+    def _carried(self, ready: _Ready, stages: Stages) -> _Arrived | Outcome:
+        """Carry a row; whatever happens, it ends."""
+        try:
+            delivery = stages.carry(ready.checked, ready.cleared)
+            return _Arrived(ready.released(), delivery)
+        except Stop:
+            if self._ended_by is not None:  # nobody interrupted: another row found that none can be sent
+                return ready.released().fails(self._ended_by)
+        except DocsendError as error:
+            if error.is_for_all:
+                self._ended_by = error
+                self.stop()  # no other row would fare better
+            return ready.released().fails(error)
+        except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
+            self._bug = bug
+            self.stop()
+        return Outcome(ready.row, "unfinished", ready.released().checked, problems=ready.warnings)
+
+    @contextlib.contextmanager
+    def _leaving(self) -> Iterator[None]:
+        """Tell the main thread when a thread ends, and with which bug."""
+        try:
+            yield
+        except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
+            self._bug = bug
+            self.stop()
+        finally:
+            self._ended.put(None)
+
+
+class _Ahead:
+    """Rows that are planned and wait for a worker: so many that no worker waits, and no more."""
+
+    def __init__(self, jobs: int) -> None:
+        self._enough = jobs
+        self._ready: deque[_Ready] = deque()
+        self._held_bytes = 0
+        self._is_closed = False
+        lock = threading.Lock()
+        self._some, self._few = threading.Condition(lock), threading.Condition(lock)
+
+    def put(self, ready: Sequence[_Ready]) -> bool:
+        """Add rows; False, and they are not added, if it is closed."""
+        with self._some:
+            if self._is_closed:
+                return False
+            self._ready.extend(ready)
+            self._held_bytes += sum(each.held_bytes for each in ready)
+            self._some.notify(len(ready))
+            return True
+
+    def take(self) -> _Ready | None:
+        """Wait for a row; None if there will be no more."""
+        with self._some:
+            while not self._ready:
+                if self._is_closed:
+                    return None
+                self._some.wait()
+            ready = self._ready.popleft()
+            self._held_bytes -= ready.held_bytes
+            if self._are_few():
+                self._few.notify()
+            return ready
+
+    def wait_until_few(self) -> None:
+        """Wait until workers will soon want more, or it is closed."""
+        with self._few:
+            self._few.wait_for(lambda: self._is_closed or self._are_few())
+
+    def close(self) -> None:
+        """Let nothing be added any more; what there is can be taken."""
+        with self._some:
+            self._is_closed = True
+            self._some.notify_all()
+            self._few.notify_all()
+
+    def _are_few(self) -> bool:
+        return len(self._ready) < self._enough and self._held_bytes < documents.HELD_BYTES
+
+
+class Steps:
+    """A watcher of all workers: asks at every step whether to go on, and tells of trouble only."""
+
+    def __init__(self, runner: Runner, show_pause: Callable[[Pause], None]) -> None:
+        self._runner = runner
+        self._show_pause = show_pause
+
+    def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - a watcher's method
+        self._runner.go_on()
+
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        if sent_bytes < document.size:  # else the answer may be on its way, and is waited for
+            self._runner.go_on()
+
+    def arrived(self, document: Document) -> None:  # noqa: ARG002
+        self._runner.go_on()
+
+    def received(self, documents: Sequence[Document]) -> None:
+        """Go on whatever was asked: the receipt is here, and is to be kept."""
+
+    def waiting(self, pause: Pause) -> None:
+        """Tell of a pause that a person would notice."""
+        self._runner.go_on()
+        if pause.seconds >= _NOTICED_S:
+            self._show_pause(pause)
+
+
+def _status(error: DocsendError) -> RowStatus:
+    if isinstance(error, Refused):
+        return "refused"
+    return "faulty" if isinstance(error, FaultySubmission) else "unfinished"

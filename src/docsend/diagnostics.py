@@ -1,0 +1,410 @@
+"""A look at everything that docsend stands on, each part with a verdict and a hint. No secret is in it.
+
+Every check answers, whatever state its part is in: a part that cannot be looked at is a finding, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import sqlite3
+import stat
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from docsend import __version__
+from docsend.auth.keyring_store import Booklets, read_password_file
+from docsend.checks import documents
+from docsend.config.address import without_password
+from docsend.config.settings import MOST_BYTES, unreadable
+from docsend.errors import DocsendError, ExitCode, UsageFault
+from docsend.i18n import Message
+from docsend.model import catalog
+from docsend.service.one_exchange import OneExchange
+from docsend.storage import files, ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from docsend.auth.keyring_store import Vault
+    from docsend.config.settings import Settings
+    from docsend.service.certificates import Tls
+    from docsend.service.client import ServiceClient
+
+    Opens = Callable[[], contextlib.AbstractContextManager[ServiceClient]]
+
+# More than this, and tokens expire before their time, or receipts seem to be of tomorrow.
+_MOST_SKEW_S = 60
+_OLD_CATALOG_DAYS = 180
+_SLOW_KEYRING_S = 1.0
+_LEAST_FREE_BYTES = 100 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: `part` is a stable name, `exit_code` what an error ends the command with.
+
+    `facts` is for programs: names and plain values that mean the same in every language.
+    """
+
+    part: str
+    severity: Literal["ok", "warning", "error"]
+    message: Message
+    hint: Message | None = None
+    facts: Mapping[str, Any] | None = None
+    exit_code: ExitCode = ExitCode.LOCAL
+
+
+def examine(settings: Settings, vault: Callable[[], Vault], opens: Opens) -> Iterator[Finding]:
+    """Look at one part after the other; `opens` the chosen service, `vault` its entries in the keyring."""
+    yield _version()
+    yield from _paths(settings)
+    yield _catalog(settings)
+    yield _ledger(settings.ledger_file)
+    yield _keyring(settings, vault)
+    yield _terminal(settings)
+    yield from _service(settings, opens)
+
+
+def _version() -> Finding:
+    facts = {
+        "docsend": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+        "sqlite": sqlite3.sqlite_version,
+    }
+    message = Message("docsend {docsend}, Python {python}, SQLite {sqlite}, {system}", **facts)
+    return Finding("version", "ok", message, facts=facts)
+
+
+def _paths(settings: Settings) -> Iterator[Finding]:
+    file = settings.config_file
+    is_there = os.path.exists(file)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
+    message = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
+    faults = settings.faults
+    if (error := _unreadable(file)) is not None:
+        yield Finding("configuration", "error", error.message, error.hint, facts, error.code)
+    elif "configuration" in faults:
+        # Not what is wrong with it: that could name somebody.
+        hint = Message(
+            "any other command tells what is wrong with it, docs/configuration.md what it may hold"
+        )
+        message = Message("{file} cannot be understood", file=file)
+        yield Finding("configuration", "error", message, hint, facts, ExitCode.USAGE)
+    elif (fault := faults.get("environment")) is not None:
+        yield Finding("configuration", "error", fault.message, fault.hint, facts, fault.code)
+    elif settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        yield Finding(
+            "configuration",
+            "warning",
+            Message("{file} has senders' numbers in it, and others can read it", file=file),
+            _narrowed(file),
+            facts,
+        )
+    else:
+        yield Finding("configuration", "ok", message, facts=facts)
+    yield _data(settings.data)
+
+
+def _narrowed(file: Path) -> Message:
+    """Return how others are kept from reading a file; its owner alone can do so."""
+    owner = files.other_owner(file)
+    if owner is None:
+        return Message("chmod 600 {file}", file=file)
+    return files.not_ours(owner)
+
+
+def _unreadable(file: Path) -> UsageFault | None:
+    """Look whether the configuration can be read at all; one that is not there is no fault."""
+    try:
+        files.read_small(file, most=MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return unreadable(file, error)
+    return None
+
+
+def _data(folder: Path) -> Finding:
+    """Look whether the data folder, or the one in which it will be made, can be written to."""
+    standing = folder
+    while not os.path.exists(standing) and standing != standing.parent:  # noqa: PTH110 - as above
+        standing = standing.parent
+    try:
+        free = shutil.disk_usage(standing).free
+    except OSError:
+        free = 0
+    facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(standing, os.W_OK)}
+    message = Message("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
+    if not standing.is_dir() or not facts["writable"]:
+        hint = Message("mend the permissions of {folder}, or set DOCSEND_HOME", folder=standing)
+        return Finding("data", "error", Message("{folder} cannot be written to", folder=folder), hint, facts)
+    if free < _LEAST_FREE_BYTES:
+        return Finding("data", "warning", message, Message("make room: the ledger needs some"), facts)
+    return Finding("data", "ok", message, facts=facts)
+
+
+def _catalog(settings: Settings) -> Finding:
+    file = catalog.in_force(settings.catalog_file)
+    is_own = file != catalog.BUNDLED
+    facts: dict[str, Any] = {"source": "service" if is_own else "bundled"}
+    try:
+        loaded = catalog.load(file)
+    except (OSError, catalog.MalformedCatalog):
+        fetch, install = (
+            Message("`docsend catalog --update` fetches it anew"),
+            Message("install docsend again"),
+        )
+        hint = fetch if is_own else install
+        message = Message("{file} cannot be read", file=file)
+        return Finding("catalog", "error", message, hint, facts)
+    version = loaded.version
+    age = _days_since(version)
+    facts |= {"version": version, "age_days": age}
+    if settings.catalog_file is not None:
+        most = OneExchange.of(loaded, settings.catalog_file).most_bytes
+        facts["one_exchange_bytes"] = min(most, documents.HELD_BYTES)  # what is not held, goes staged
+    message = (
+        Message("the service's, of {version}", version=version)
+        if is_own
+        else Message("the bundled one, of {version}", version=version)
+    )
+    if age is not None and age > _OLD_CATALOG_DAYS:
+        hint = Message("`docsend catalog --update` asks the service for a newer one")
+        return Finding("catalog", "warning", message, hint, facts)
+    return Finding("catalog", "ok", message, facts=facts)
+
+
+def _days_since(version: str) -> int | None:
+    """Give the age of a catalog whose version is a date."""
+    try:
+        return (datetime.now(UTC).date() - date.fromisoformat(version[:10])).days
+    except ValueError:
+        return None
+
+
+def _ledger(file: Path) -> Finding:
+    """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
+    if not os.path.exists(file):  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+        message = Message("{file}, which the first send makes", file=file)
+        return Finding("ledger", "ok", message, facts={"file": str(file), "exists": False})
+    facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
+    if not os.access(file, os.R_OK | os.W_OK):
+        message = Message("{file} cannot be read and written", file=file)
+        return Finding("ledger", "error", message, files.cure(file, PermissionError()), facts)
+    if not stat.S_ISREG(file.stat().st_mode):
+        message = Message(
+            "{file} cannot be used: {reason}", file=file, reason=Message("it is not a regular file")
+        )
+        return Finding("ledger", "error", message, files.cure(file), facts)
+    if not facts["bytes"]:
+        return Finding("ledger", "ok", Message("{file}, empty yet", file=file), facts=facts)
+    journal = file.with_name(f"{file.name}-journal")
+    if journal.exists() and journal.stat().st_size:
+        message = Message("{file} is being written, or was when its writer was killed", file=file)
+        return Finding("ledger", "warning", message, Message("the next command that uses it mends it"), facts)
+    return _health(file, facts)
+
+
+def _health(file: Path, facts: dict[str, Any]) -> Finding:
+    """Look into a ledger that nobody writes now."""
+    restore = Message("keep the file, and restore it from a copy; without it something could be sent twice")
+    try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
+        with contextlib.closing(connection):
+            (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            counts = dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))
+    except sqlite3.OperationalError as error:
+        message = Message("{file} cannot be looked at: {reason}", file=file, reason=ledger.reason(error))
+        return Finding(
+            "ledger", "warning", message, Message("does another docsend use it? look again"), facts
+        )
+    except (sqlite3.Error, OSError) as error:
+        message = Message("{file} cannot be used: {reason}", file=file, reason=ledger.reason(error))
+        return Finding("ledger", "error", message, restore, facts)
+    facts |= {"health": health, "states": counts}
+    if health != "ok":
+        message = Message("{file} is damaged: {reason}", file=file, reason=health)
+        return Finding("ledger", "error", message, restore, facts)
+    total = sum(counts.values())
+    message = Message.plural("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
+    if unfinished := sum(counts.get(state, 0) for state in ("planned", "open", "sending")):
+        message = Message.plural(
+            "{file}, 1 submission, unfinished",
+            "{file}, {count:,} submissions, {unfinished:,} of them unfinished",
+            total,
+            file=file,
+            unfinished=unfinished,
+        )
+        return Finding(
+            "ledger",
+            "warning",
+            message,
+            Message("`docsend receipts resume` finishes what the service knows of, and names the rest"),
+            facts,
+        )
+    return Finding("ledger", "ok", message, facts=facts)
+
+
+def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
+    """Look how long the keyring takes to answer; whether somebody is signed in, never who."""
+    if settings.password_file is not None:
+        return _password_file(settings.password_file, has_code=settings.code is not None)
+    began = time.monotonic()
+    try:
+        backend = Booklets(backend=settings.keyring_backend).backend
+        is_signed_in = vault().credentials() is not None if settings.endpoint else None
+    except DocsendError as error:
+        hint = Message(
+            "only the personal service and employers' senders need one: {cure}", cure=error.hint or ""
+        )
+        message = error.message
+        return Finding("keyring", "warning", message, hint, {"used": True, "backend": None})
+    took = time.monotonic() - began
+    facts = {
+        "used": True,
+        "backend": backend,
+        "milliseconds": round(took * 1000),
+        "signed_in": is_signed_in,
+    }
+    message = Message(
+        "{backend}, answers in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
+    )
+    if took > _SLOW_KEYRING_S:
+        return Finding(
+            "keyring", "warning", message, Message("it is slow: is it waiting for somebody?"), facts
+        )
+    return Finding("keyring", "ok", message, facts=facts)
+
+
+def _password_file(file: Path, *, has_code: bool) -> Finding:
+    """Look whether the password is there for its owner alone; what it is, nobody is told."""
+    facts = {"used": False}
+    if not has_code:
+        message = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
+        return Finding("keyring", "error", message, Message("set both, or none"), facts, ExitCode.USAGE)
+    try:
+        read_password_file(file)
+    except DocsendError as error:
+        message = error.message
+        return Finding("keyring", "error", message, error.hint, facts, error.code)
+    message = Message("not used for the sign-in: the password is in {file}", file=file)
+    return Finding("keyring", "ok", message, facts=facts)
+
+
+def _terminal(settings: Settings) -> Finding:
+    encoding = (getattr(sys.stdout, "encoding", None) or "none").lower()
+    columns = shutil.get_terminal_size().columns
+    facts = {
+        "stdin": _is_terminal(sys.stdin),
+        "stdout": _is_terminal(sys.stdout),
+        "stderr": _is_terminal(sys.stderr),
+        "encoding": encoding,
+        "columns": columns,
+        "dumb": settings.has_dumb_terminal,
+        "language": settings.language,
+    }
+    what = Message("no terminal")
+    if facts["stdout"]:
+        what = (
+            Message("a terminal that cannot draw") if facts["dumb"] else Message("a terminal that can draw")
+        )
+    message = Message(
+        "{what}, {columns} columns, encoding {encoding}, language {language}",
+        what=what,
+        columns=columns,
+        encoding=encoding,
+        language=settings.language,
+    )
+    if encoding.replace("-", "") not in ("utf8", "none"):
+        hint = Message("Hebrew comes out as escapes: use a UTF-8 locale, or set PYTHONUTF8=1")
+        return Finding("terminal", "warning", message, hint, facts)
+    return Finding("terminal", "ok", message, facts=facts)
+
+
+def _is_terminal(stream: Any) -> bool:  # noqa: ANN401 - a stream, or None
+    return stream is not None and stream.isatty()
+
+
+# -- the far side ------------------------------------------------------------------------------------------
+
+
+def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
+    endpoint = settings.endpoint
+    if (fault := settings.faults.get("service")) is not None:
+        message = fault.message
+        yield Finding("service", "error", message, fault.hint, {"address": None}, fault.code)
+        return
+    if endpoint is None and "configuration" in settings.faults:
+        message = Message("which one is chosen cannot be told")
+        hint = Message("see the configuration, above")
+        yield Finding("service", "warning", message, hint, {"address": None})
+        return
+    if endpoint is None:
+        hint = Message("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
+        yield Finding("service", "warning", Message("no service is chosen"), hint, {"address": None})
+        return
+    proxy = without_password(endpoint.proxy) if endpoint.proxy else None
+    facts: dict[str, Any] = {"address": endpoint.name, "proxy": proxy}
+    if endpoint.url is None:
+        # Not started for this: it would make its folder.
+        yield Finding("service", "ok", Message("the sandbox, inside the process that uses it"), facts=facts)
+        return
+    began = time.monotonic()
+    try:
+        with opens() as service:
+            found = service.look()
+    except DocsendError as error:
+        facts["cause"] = error.cause and error.cause.value
+        yield Finding("service", "error", error.message, error.hint, facts, error.code)
+        return
+    facts["milliseconds"] = round((time.monotonic() - began) * 1000)
+    facts["catalog"] = found.catalog_version
+    message = Message(
+        "{address} answers in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
+    )
+    yield Finding("service", "ok", message, facts=facts)
+    yield _way(endpoint.url, proxy, service.tls)
+    yield _clock(found.date)
+
+
+def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
+    """Tell how the service was reached: encrypted how, and through which proxy."""
+    facts: dict[str, Any] = {"proxy": proxy, "tls": None}
+    if tls is None:
+        message = Message("http, on this machine") if url.startswith("http:") else Message("https, verified")
+        return Finding("network", "ok", message, facts=facts)
+    facts["tls"] = {"version": tls.version, "issuer": tls.issuer, "expires": tls.expires}
+    message = Message(
+        "{version}, certificate by {issuer}, until {expires}, {proxy}",
+        version=tls.version,
+        issuer=tls.issuer,
+        expires=tls.expires,
+        proxy=Message("no proxy") if proxy is None else Message("through the proxy {proxy}", proxy=proxy),
+    )
+    return Finding("network", "ok", message, facts=facts)
+
+
+def _clock(stated: str | None) -> Finding:
+    """Hold this machine's clock against the service's Date (RFC 9110, 6.6.1), which has whole seconds."""
+    try:
+        there = parsedate_to_datetime(stated or "")
+    except ValueError:
+        return Finding("clock", "ok", Message("the service does not tell its time"), facts={"skew_s": None})
+    there = there if there.tzinfo else there.replace(tzinfo=UTC)
+    skew = (datetime.now(UTC) - there).total_seconds()
+    facts = {"skew_s": round(skew)}
+    if abs(skew) <= _MOST_SKEW_S:
+        return Finding("clock", "ok", Message("agrees with the service's"), facts=facts)
+    message = Message("{seconds:.0f} s ahead of the service's", seconds=skew)
+    if skew < 0:
+        message = Message("{seconds:.0f} s behind the service's", seconds=-skew)
+    return Finding("clock", "warning", message, Message("set this machine's clock"), facts)

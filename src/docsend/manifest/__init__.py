@@ -1,0 +1,1 @@
+"""A batch file becomes submissions with row numbers."""

@@ -1,0 +1,142 @@
+"""A batch file becomes rows of cells: its encoding, its separator, CSV as spreadsheets write it, Excel."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from docsend.codes import Code
+from docsend.errors import FaultySubmission, UsageFault
+from docsend.i18n import Message
+from docsend.manifest.columns import known
+from docsend.manifest.repair import text_of
+from docsend.model.submission import Problem
+from docsend.storage import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+MOST_BYTES = 50 * 2**20
+MOST_ROWS = 100_000
+SEPARATORS = {",": Message("commas"), ";": Message("semicolons"), "\t": Message("tabs")}
+_SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
+# Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
+_MIXED_UP = re.compile("[a-z][א-ת][a-z]")
+# A row as a table has it, or why it has none.
+TableRow: TypeAlias = "tuple[int, list[str] | Problem]"
+csv.field_size_limit(2**20)
+
+
+def content(path: Path) -> bytes:
+    """Read a manifest, or the first byte too much of it; raise UsageFault if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = files.reason(error) if isinstance(error, OSError) else Message("there is no such name")
+        raise UsageFault(
+            Message("the manifest {path} cannot be read: {reason}", path=path, reason=reason),
+            Message("look at the path"),
+        ) from error
+
+
+def decoded(content: bytes, shown: Message) -> tuple[str, str]:
+    """Give the text and the name of its encoding.
+
+    Windows-1255 is what Hebrew Excel writes as "CSV"; its Hebrew letters are never valid UTF-8, so the two
+    cannot be taken for one another.
+    """
+    marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+    marked = [encoding for mark, encoding in marks if content.startswith(mark)]
+    names = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-8": "UTF-8", "cp1255": "Windows-1255"}
+    for encoding in marked or ["utf-8", "cp1255"]:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text or (encoding == "cp1255" and _MIXED_UP.search(text)):
+            break
+        return text, names[encoding]
+    message = Message("{shown} is no text in UTF-8, UTF-16 or Windows-1255", shown=shown)
+    hint = Message('save it as "CSV UTF-8" or as Excel workbook')
+    raise FaultySubmission.of_manifest([Problem(Code.MANIFEST_ENCODING, message, hint)])
+
+
+def of_csv(text: str, separator: str) -> Iterator[TableRow]:
+    """Give the rows; behind one that cannot be taken apart nobody knows where the next begins."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    number = 0
+    while True:
+        number += 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            message = Message(
+                "the row cannot be taken apart: {error}; what follows cannot be read", error=error
+            )
+            hint = Message("is a quotation mark not closed, or a separator missing?")
+            yield number, Problem(Code.ROW_MALFORMED, message, hint, row=number)
+            return
+        if not (number == 1 and len(cells) <= 2 and _SEP_LINE.match(separator.join(cells))):
+            yield number, cells
+
+
+def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
+    """Give what gives the rows of the first sheet; raise UsageFault if the extra is not installed."""
+    try:
+        import openpyxl  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise UsageFault(
+            Message("an Excel workbook needs the extra `excel`"),
+            Message(
+                "in the folder that docsend was installed from: pip install '.[excel]'; or save it as CSV"
+            ),
+        ) from error
+
+    def rows() -> Iterator[TableRow]:
+        try:
+            book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # many programs store a size that was true once, and rows would be lost
+            width = 0  # of the head: without a size each row ends at its own last cell
+            for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
+                cells = [text_of(value) for value in _without_empty_end(values)]
+                width = width or len(cells)
+                yield number, cells + [""] * (width - len(cells))
+        except FaultySubmission:
+            raise
+        except Exception as error:
+            # openpyxl has no error of its own for what is broken inside.
+            hint = Message("save it again, or as CSV")
+            problem = Problem(Code.MANIFEST_MALFORMED, Message("the workbook cannot be read"), hint)
+            raise FaultySubmission.of_manifest([problem]) from error
+
+    return rows
+
+
+def _without_empty_end(values: Sequence[object]) -> Sequence[object]:
+    end = len(values)
+    while end and values[end - 1] is None:
+        end -= 1
+    return values[:end]
+
+
+def separator(text: str) -> str:
+    """Choose by what makes most columns of the head; Excel may say it in a line of its own, `sep=;`."""
+    lines = (line for line in io.StringIO(text) if line.strip(" \t\r\n,;"))
+    first = next(lines, "")
+    if (stated := _SEP_LINE.match(first)) and stated[1] in SEPARATORS:
+        return stated[1]
+    return max(SEPARATORS, key=lambda each: (len(known(first.split(each))), first.count(each)))
+
+
+def not_too_many(count: int) -> None:
+    """Raise FaultySubmission if so many rows leave no room for another one."""
+    if count >= MOST_ROWS:
+        message = Message("the manifest has more than {most:,} rows", most=MOST_ROWS)
+        raise FaultySubmission.of_manifest([Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))])

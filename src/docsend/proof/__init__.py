@@ -1,0 +1,1 @@
+"""A proof of sending: what it says, and its page."""

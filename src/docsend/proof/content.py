@@ -1,0 +1,186 @@
+"""What a proof of sending says: what was sent, when, for whom, and what the service answered.
+
+A page to file, as sections of rows and a list of documents, whatever it is written as: `as_text` here,
+`proof_pdf` for a PDF, `shapes.proof` for JSON. All of it comes from the receipt and the ledger; the only
+thing that neither knows is whom it was for (`--for`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from docsend.i18n import Data, LocalizedName, Message, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from docsend.i18n import Shown
+    from docsend.model.catalog import Catalog
+    from docsend.model.catalog import Entry as Row
+    from docsend.model.submission import Receipt, ReceivedDocument
+    from docsend.storage.ledger import Entry
+
+# How the issuer of the sandbox's receipts begins, and the name of the one inside the process.
+_SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"
+
+_TITLE = Message("Proof of sending")
+_DOCUMENTS = Message("Documents")
+NOT_APPROVED = Message(
+    '"Received" means that the service has every document listed here. It does not mean that anything '
+    "has been approved: that is decided later, by others."
+)
+NOT_THE_INSTITUTE = Message(
+    "A trial: the sandbox issued this receipt. Nothing of it has reached the institute."
+)
+_WHAT_A_DIGEST_IS = Message(
+    "The SHA-256 identifies a document to the last byte: a file with the same SHA-256 is the one that was "
+    "received."
+)
+_WHERE_FROM = Message(
+    "docsend wrote this page from the receipt that it keeps on the sender's computer. The page bears no "
+    "signature: what counts is the service's own record, under the receipt's number and the key."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """One row of a section. `is_code` if the value is to be compared letter by letter."""
+
+    label: Message
+    value: Shown
+    is_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    heading: Message
+    rows: tuple[Stated, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A page to file. Its data came from outside, and is not safe to show yet."""
+
+    number: str
+    received_at: datetime
+    notice: Message | None
+    sections: tuple[Section, ...]
+    documents: tuple[ReceivedDocument, ...]
+    title: Message = _TITLE
+    status: Message = NOT_APPROVED
+    heading: Message = _DOCUMENTS
+    remarks: tuple[Message, ...] = (_WHAT_A_DIGEST_IS, _WHERE_FROM)
+
+    @property
+    def subtitle(self) -> Message:
+        return Message("Receipt {number}", number=self.number)
+
+    @property
+    def total(self) -> Message:
+        return Message.plural(
+            "1 document, {size:,} bytes",
+            "{count} documents, {size:,} bytes",
+            len(self.documents),
+            size=sum(document.size for document in self.documents),
+        )
+
+
+def proof_of(entry: Entry, receipt: Receipt, catalog: Catalog, whom: str | None) -> Proof:
+    """Put a received submission on a page; `whom` it was for is what the sender says it is."""
+    branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
+    received = [
+        Stated(Message("Receipt number"), Data(receipt.number)),
+        Stated(Message("Received at"), Data(moment(receipt.received_at))),
+        Stated(Message("Issued by"), Data(receipt.issuer)),
+        Stated(Message("Branch"), branch),
+        Stated(Message("Service"), Data(entry.service)),
+        Stated(Message("Key"), Data(receipt.key), is_code=True),
+    ]
+    return Proof(
+        number=receipt.number,
+        received_at=datetime.fromisoformat(receipt.received_at),
+        notice=NOT_THE_INSTITUTE if is_of_the_sandbox(entry, receipt) else None,
+        sections=(
+            Section(Message("Receipt"), tuple(received)),
+            Section(Message("Submission"), tuple(_sent(entry, catalog, whom))),
+        ),
+        documents=receipt.documents,
+    )
+
+
+def is_of_the_sandbox(entry: Entry, receipt: Receipt) -> bool:
+    """Tell whether a receipt is worth nothing outside this machine."""
+    return entry.service == _SANDBOX or receipt.issuer.startswith(_SANDBOX_ISSUER)
+
+
+def file_name(receipt: Receipt) -> str:
+    """Give the name of the page's file: the receipt's number, without what could lead elsewhere."""
+    number = "".join(
+        each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in receipt.number
+    )
+    return f"receipt-{number[:100]}.pdf"
+
+
+def as_text(proof: Proof, words: Callable[[Shown], str]) -> str:
+    """Give the page as plain lines; `words` makes a text safe and puts it into the reader's language."""
+    return "\n".join(_lines(proof, words)) + "\n"
+
+
+def _lines(proof: Proof, words: Callable[[Shown], str]) -> Iterator[str]:
+    title = words(proof.title)
+    yield from (title, "=" * len(title), "", words(proof.subtitle))
+    if proof.notice is not None:
+        yield words(proof.notice)
+    yield words(proof.status)
+    for section in proof.sections:
+        yield from ("", words(section.heading))
+        labels = [words(row.label) for row in section.rows]
+        width = max(map(len, labels))
+        for label, row in zip(labels, section.rows, strict=True):
+            yield f"  {label.ljust(width)}  {words(row.value)}"
+    yield from ("", words(proof.heading))
+    for number, document in enumerate(proof.documents, 1):
+        size = words(Message("{size:,} bytes", size=document.size))
+        yield f"  {number}. {words(Data(document.name))}  {size}"
+        yield f"     sha256 {words(Data(document.sha256))}"
+    yield f"  {words(proof.total)}"
+    yield ""
+    yield from map(words, proof.remarks)
+
+
+def _sent(entry: Entry, catalog: Catalog, whom: str | None) -> Iterator[Stated]:
+    yield Stated(Message("For"), Data(whom) if whom else _nobody_known(entry))
+    if entry.reference:
+        yield Stated(Message("Reference"), Data(entry.reference))
+    yield Stated(Message("Destination"), _named(entry.to, [catalog.destinations.get(entry.to)]))
+    if entry.subject:
+        yield Stated(Message("Subject"), _named(entry.subject, [catalog.subjects.get(entry.subject)]))
+    yield Stated(Message("Category"), _named(entry.category, [catalog.categories.get(entry.category)]))
+    fitting = (each for each in catalog.types if each.fits(entry.to, entry.subject))
+    yield Stated(Message("Type"), _named(entry.type, (each for each in fitting if each.code == entry.type)))
+    if entry.required:
+        yield Stated(Message("Asked for as"), Data(entry.required))
+    if entry.occurrence > 1:
+        yield Stated(
+            Message("Occurrence"),
+            Message("{number} (the same content was sent before)", number=entry.occurrence),
+        )
+
+
+def _nobody_known(entry: Entry) -> Message:
+    """Say that the ledger keeps no identity, and what is there in its place."""
+    if entry.to == "personal":
+        return Message("the account that was signed in (docsend keeps no identities)")
+    if entry.reference:
+        return Message("not stated: docsend keeps no identities, only the reference below")
+    return Message("not stated: docsend keeps no identities")
+
+
+def _named(code: str, found: Iterable[Row | None]) -> Shown:
+    """Give a code with its label, as far as the catalog has it."""
+    row = next(iter(found), None)
+    if row is None:
+        return Data(code)
+    return Message("{name} ({code})", name=LocalizedName(row.labels), code=code)

@@ -1,0 +1,1 @@
+"""What is on this machine's disk: the ledger, receipts, catalogs; files written durably."""

@@ -1,0 +1,532 @@
+"""The ledger: which submissions were planned, what became of them, and their receipts. SQLite.
+
+What it promises (design: "The journey, and what holds at every instant"):
+- a plan, a receipt and an end are on the disk when the call that wrote them returns (`synchronous=FULL`);
+  a batch plans and keeps many in one commit;
+- `open` and `sending` are notes, which go with the next commit: who was killed before it asks the service,
+  which knows better. Only a personal `sending` waits for the disk: its requirement is gone afterwards;
+- states go one way, `planned -> open -> sending -> received`, in one exchange without `open`, or end in
+  `refused` or `withdrawn`; a trigger keeps `received` and `withdrawn` for ever. `refused` may be planned
+  again: the service keeps nothing of what it refused, and the cause may be gone. So may one exchange whose
+  form was refused: it goes staged;
+- several processes may share it (`BEGIN IMMEDIATE`, a rollback journal; WAL had a corruption bug with
+  several writers until SQLite 3.51.3);
+- it holds keys, paths, digests, sizes, codes and receipts. No identity, no booklet, no remark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from docsend.errors import LocalFailure
+from docsend.i18n import Message
+from docsend.model.states import IN_WORDS, STATES
+from docsend.model.submission import Document, PlannedSubmission
+from docsend.storage import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from docsend.model.states import State
+    from docsend.model.submission import CheckedSubmission, Receipt
+
+_T = TypeVar("_T")
+# From where each state can be reached; `planned` is a beginning, and follows `refused`, too.
+_BEFORE: dict[State, tuple[State, ...]] = {
+    "planned": ("sending",),
+    "open": ("planned",),
+    "sending": ("planned", "open", "sending"),
+    "received": ("planned", "open", "sending", "refused"),
+    "refused": ("planned", "open", "sending"),
+    "withdrawn": ("planned", "open", "sending", "refused"),
+}
+
+_APPLICATION_ID = 0x646F6373  # "docs"
+_VERSION = 3
+_PAGE = 500
+_LAST_CHARACTER = "\U0010ffff"
+# The services that there are, without looking at each submission: the primary key begins with them.
+_SERVICES = """
+WITH RECURSIVE known (service) AS (
+    SELECT min(service) FROM submission
+    UNION ALL
+    SELECT (SELECT min(service) FROM submission WHERE service > known.service) FROM known
+    WHERE known.service IS NOT NULL
+)
+SELECT service FROM known WHERE service IS NOT NULL
+"""
+# What few are, of however many: a look at these does not look at all the others.
+_OF_FEW = """
+CREATE INDEX submission_unfinished ON submission (planned_at, key)
+    WHERE state IN ('planned', 'open', 'sending');
+CREATE INDEX submission_required ON submission (service, required) WHERE required IS NOT NULL;
+"""
+# SQLite's own reasons, as it words them: to be translated.
+_REASONS = (
+    Message("attempt to write a readonly database"),
+    Message("database disk image is malformed"),
+    Message("database is locked"),
+    Message("database or disk is full"),
+    Message("disk I/O error"),
+    Message("file is not a database"),
+    Message("unable to open database file"),
+)
+_BUSY_S = 30.0  # how long another process may hold the file
+_SCHEMA = f"""
+CREATE TABLE submission (
+    service      TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN {STATES!r}),
+    destination  TEXT NOT NULL,
+    subject      TEXT,
+    category     TEXT NOT NULL,
+    type         TEXT NOT NULL,
+    reference    TEXT,
+    required     TEXT,
+    occurrence   INTEGER NOT NULL,
+    problem      TEXT,
+    receipt      BLOB,
+    planned_at   TEXT NOT NULL,
+    changed_at   TEXT NOT NULL,
+    PRIMARY KEY (service, key),
+    CHECK ((state = 'received') = (receipt IS NOT NULL))
+) STRICT;
+CREATE INDEX submission_by_time ON submission (planned_at);
+{_OF_FEW}
+CREATE TABLE document (
+    service  TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    path     TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    bytes    INTEGER NOT NULL,
+    sha256   TEXT NOT NULL,
+    PRIMARY KEY (service, key, position),
+    FOREIGN KEY (service, key) REFERENCES submission (service, key)
+) STRICT;
+CREATE TRIGGER final_states_never_change BEFORE UPDATE OF state, receipt ON submission
+WHEN OLD.state IN ('received', 'withdrawn')
+ AND (NEW.state IS NOT OLD.state OR NEW.receipt IS NOT OLD.receipt)
+BEGIN SELECT RAISE(ABORT, 'a final state never changes'); END;
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
+"""
+
+
+class KeptDocument(NamedTuple):
+    path: str
+    name: str
+    size: int
+    sha256: str
+
+
+class Entry(NamedTuple):
+    """One submission as the ledger knows it. Times are RFC 3339 in UTC; `receipt` is the service's bytes.
+
+    `is_new` says that this very look planned it: no earlier run can have sent anything that was not refused.
+    """
+
+    service: str
+    key: str
+    state: State
+    to: str
+    subject: str | None
+    category: str
+    type: str
+    reference: str | None
+    required: str | None
+    occurrence: int
+    problem: str | None
+    receipt: bytes | None
+    planned_at: str
+    changed_at: str
+    documents: tuple[KeptDocument, ...] = ()
+    is_new: bool = False
+
+    def planned(self) -> PlannedSubmission:
+        """Give what can be finished of it, if the service has its declaration."""
+        documents = tuple(
+            Document(document.path, document.name, document.size, document.sha256, format=None)
+            for document in self.documents
+        )
+        return PlannedSubmission(self.key, documents, is_signed=self.to == "personal")
+
+
+class _Move(NamedTuple):
+    """One step of a submission from one state to the next."""
+
+    service: str
+    key: str
+    to: State
+    when: str
+    receipt: bytes | None = None
+    problem: str | None = None
+
+    is_before_sending: bool = False  # only if nobody has asked for the receipt
+    sending_since: str | None = None  # only if nobody else has asked for it since
+
+    def made(self, connection: sqlite3.Connection) -> bool:
+        """Make it, and tell so; False, and nothing happens, if another process is further along."""
+        before = tuple(
+            state for state in _BEFORE[self.to] if state != "sending" or not self.is_before_sending
+        )
+        marks = ", ".join("?" * len(before))
+        moved = connection.execute(
+            "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
+            f" WHERE service = ? AND key = ? AND state IN ({marks}) AND changed_at = coalesce(?, changed_at)",
+            (
+                *(self.to, self.receipt, self.problem, self.when, self.service, self.key),
+                *(*before, self.sending_since),
+            ),
+        )
+        return moved.rowcount == 1
+
+
+class Ledger:
+    """An open ledger file. Several threads may share it; methods raise LocalFailure if the disk fails."""
+
+    def __init__(self, file: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Open the ledger, and make it if it is not there, readable by its owner alone."""
+        self._file = file
+        self._now = now
+        self._lock = threading.Lock()  # who has it uses the connection alone
+        self._notes: dict[tuple[str, str], _Move] = {}  # by service and key: what goes with the next commit
+        with self._failures_named(), contextlib.ExitStack() as on_failure:
+            files.make_private_folder(file.parent)
+            files.make_private_file(file)
+            files.settle(file)
+            self._connection = sqlite3.connect(
+                file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            on_failure.callback(self._connection.close)
+            for pragma in (
+                "journal_mode = TRUNCATE",
+                "synchronous = FULL",
+                "fullfsync = 1",
+                "foreign_keys = 1",
+            ):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._prepare()
+            on_failure.pop_all()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with contextlib.suppress(LocalFailure):  # notes, no more
+                self._settle_notes()
+        finally:
+            self._connection.close()
+
+    # -- what is known ---------------------------------------------------------------------------------
+
+    def find(self, service: str, key: str) -> Entry | None:
+        """Give the submission of this key, with its documents."""
+        self._settle_notes()
+        with self._failures_named(), self._lock:
+            rows = self._select("WHERE service = ? AND key = ?", service, key)
+            return self._with_documents(rows[0]) if rows else None
+
+    def named(self, start: str) -> list[Entry]:
+        """Give the submissions whose key begins so; more than one if several services have it."""
+        first = start.upper()
+        with self._failures_named(), self._lock:
+            return [
+                self._with_documents(entry)
+                for (service,) in self._connection.execute(_SERVICES).fetchall()
+                for entry in self._select(
+                    "WHERE service = ? AND key >= ? AND key < ?", service, first, first + _LAST_CHARACTER
+                )
+            ]
+
+    def requested(self, service: str, required: str) -> Entry | None:
+        """Give the latest submission that was to fulfil a requirement of the service."""
+        with self._failures_named(), self._lock:
+            found = self._select(
+                "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
+            )
+            return found[0] if found else None
+
+    def unfinished(self) -> list[Entry]:
+        """Give what was begun and has not ended, the earliest first, with its documents."""
+        self._settle_notes()
+        with self._failures_named(), self._lock:
+            found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
+            return [self._with_documents(entry) for entry in found]
+
+    def entries(self, *, most: int | None = None) -> Iterator[Entry]:
+        """Give all submissions, the latest first, without their documents; a page at a time.
+
+        Between two pages others may write: nobody who reads slowly keeps a send from the ledger.
+        """
+        left = sys.maxsize if most is None else most
+        where = ""
+        after: tuple[str, ...] = ()
+        while left > 0:
+            with self._failures_named(), self._lock:
+                page = self._select(
+                    f"{where} ORDER BY planned_at DESC, key, service LIMIT ?", *after, min(left, _PAGE)
+                )
+            yield from page
+            if len(page) < _PAGE:
+                return
+            left -= len(page)
+            last = page[-1]
+            where = "WHERE planned_at <= ? AND (planned_at < ? OR (key, service) > (?, ?))"
+            after = (last.planned_at, last.planned_at, last.key, last.service)
+
+    # -- what happens ----------------------------------------------------------------------------------
+
+    def plan(self, service: str, checked: CheckedSubmission) -> Entry:
+        """Write down what is about to be sent, before anything is; return what is then known of it.
+
+        What was received or withdrawn stays as it is, and costs no commit. The entry has no documents: who
+        plans has them.
+        """
+        return self.plan_all(service, [checked])[0]
+
+    def plan_all(self, service: str, checked: Sequence[CheckedSubmission]) -> list[Entry]:
+        """Plan several submissions in one commit."""
+        if not checked:
+            return []
+        now = self._timestamp()
+        return self._write(
+            lambda connection: [self._planned(connection, service, one, now) for one in checked]
+        )
+
+    def opened(self, service: str, key: str) -> None:
+        """Note that the service has the declaration."""
+        self._notes[service, key] = _Move(service, key, "open", self._timestamp())
+
+    def sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
+        """Note that the next request may bring the receipt; return since when.
+
+        The service has every document then, or all of it goes in one exchange.
+        """
+        move = _Move(service, key, "sending", self._timestamp())
+        if is_durable:
+            self._moved([move])
+        else:
+            self._notes[service, key] = move
+        return move.when
+
+    def not_sent(self, service: str, key: str, since: str) -> None:
+        """Take back that it is `sending` since a moment: of a request that was refused nothing is kept.
+
+        If another process has asked for the receipt of the same key since, that is what counts.
+        """
+        self._moved([_Move(service, key, "planned", self._timestamp(), sending_since=since)])
+
+    def received(self, service: str, key: str, receipt: Receipt) -> None:
+        """Keep the receipt. Only after this returns may anybody be told.
+
+        Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
+        """
+        for failure in self.received_all(service, {key: receipt}).values():
+            raise failure
+
+    def received_all(self, service: str, received: Mapping[str, Receipt]) -> dict[str, LocalFailure]:
+        """Keep the receipts of several keys in one commit; give, by key, why one is not there afterwards.
+
+        Raises LocalFailure if none could be written.
+        """
+        if not received:
+            return {}
+        now = self._timestamp()
+        moves = [_Move(service, key, "received", now, receipt.body) for key, receipt in received.items()]
+        others = {key: (self.find(service, key), received[key]) for key in self._moved(moves)}
+        return {
+            key: LocalFailure(
+                Message(
+                    "the service gave a receipt for what this ledger holds as {state}",
+                    state=IN_WORDS[known.state] if known else Message("unknown"),
+                ),
+                Message("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
+            )
+            for key, (known, receipt) in others.items()
+            if known is None or known.receipt != receipt.body
+        }
+
+    def refused(self, service: str, key: str, problem: str) -> None:
+        self._moved([_Move(service, key, "refused", self._timestamp(), problem=problem)])
+
+    def refused_on_the_way(self, service: str, key: str, problem: str) -> bool:
+        """Note that somebody on the way refuses; False, and nothing is noted, if it may have been received.
+
+        Another process may have asked for the receipt of the same key meanwhile.
+        """
+        move = _Move(service, key, "refused", self._timestamp(), problem=problem)
+        return not self._moved([move._replace(is_before_sending=True)])
+
+    def withdrawn(self, service: str, key: str) -> None:
+        self._moved([_Move(service, key, "withdrawn", self._timestamp())])
+
+    # -- how -------------------------------------------------------------------------------------------
+
+    def _planned(
+        self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
+    ) -> Entry:
+        about = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
+        planned = connection.execute(
+            "INSERT INTO submission (service, key, state, destination, subject, category, type,"
+            " reference, required, occurrence, planned_at, changed_at)"
+            " VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL,"
+            " changed_at = excluded.changed_at WHERE state = 'refused' RETURNING planned_at",
+            (service, checked.key, *about, checked.required, checked.occurrence, now, now),
+        ).fetchone()
+        if planned is not None:
+            entry = Entry(
+                service,
+                checked.key,
+                "planned",
+                *about,
+                required=checked.required,
+                occurrence=checked.occurrence,
+                problem=None,
+                receipt=None,
+                planned_at=planned[0],
+                changed_at=now,
+                is_new=True,
+            )
+        else:
+            entry = self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
+            if entry.state in ("received", "withdrawn"):
+                return entry
+        connection.executemany(
+            # The same documents may lie elsewhere by now: the paths are the last known ones.
+            "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    service,
+                    checked.key,
+                    position,
+                    _storable(str(Path(document.path).absolute())),
+                    document.name,
+                    document.size,
+                    document.sha256,
+                )
+                for position, document in enumerate(checked.documents)
+            ],
+        )
+        return entry
+
+    def _moved(self, moves: Sequence[_Move]) -> list[str]:
+        """Go one state on with each; give the keys of those where another process is further along."""
+        for move in moves:
+            self._notes.pop((move.service, move.key), None)  # overtaken
+        return self._write(lambda connection: [move.key for move in moves if not move.made(connection)])
+
+    def _settle_notes(self) -> None:
+        """Write down what is only noted yet, before anybody looks or the ledger is closed."""
+        if self._notes:
+            self._write(lambda _: None)
+
+    def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Make a change, together with what was noted, and return when it is on the disk."""
+        with self._failures_named(), self._lock:
+            noted = self._notes.copy()
+            with self._transaction() as connection:
+                for move in noted.values():
+                    move.made(connection)
+                result = write(connection)
+            for known, move in noted.items():
+                if self._notes.get(known) is move:
+                    self._notes.pop(known, None)
+            return result
+
+    def _select(self, where: str, *values: object) -> list[Entry]:
+        rows = self._connection.execute(
+            "SELECT service, key, state, destination, subject, category, type, reference, required,"  # noqa: S608
+            f" occurrence, problem, receipt, planned_at, changed_at FROM submission {where}",
+            values,
+        )
+        return [Entry(*row) for row in rows]
+
+    def _with_documents(self, entry: Entry) -> Entry:
+        rows = self._connection.execute(
+            "SELECT path, name, bytes, sha256 FROM document WHERE service = ? AND key = ? ORDER BY position",
+            (entry.service, entry.key),
+        )
+        return entry._replace(documents=tuple(KeptDocument(*row) for row in rows))
+
+    def _prepare(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > _VERSION:
+            raise LocalFailure(
+                Message("the ledger {file} was written by a newer docsend", file=self._file),
+                Message("update docsend on this machine"),
+            )
+        if version == 1:
+            raise LocalFailure(
+                Message("the ledger {file} was written by an unreleased docsend", file=self._file),
+                Message("move it aside: it is not read any more"),
+            )
+        if version < _VERSION:
+            with self._transaction() as connection:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                # No other process was faster. Version 2 lacks indexes, and has everything else.
+                script = {0: _SCHEMA, 2: f"{_OF_FEW}PRAGMA user_version = {_VERSION};\n"}.get(version, "")
+                for statement in _statements(script):
+                    connection.execute(statement)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        # IMMEDIATE: a transaction that first reads and then writes would not wait its turn.
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # some failures, as of a full disk, end it themselves
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        """Name the file if it cannot be used."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise LocalFailure(
+                Message("the ledger {file} cannot be used: {reason}", file=self._file, reason=reason(error)),
+                Message(
+                    "something could be sent twice without it: {cure}; then run the same command again",
+                    cure=files.cure(self._file, error if isinstance(error, OSError) else None),
+                ),
+            ) from error
+
+    def _timestamp(self) -> str:
+        return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script; executescript would commit the transaction around it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def reason(error: sqlite3.Error | OSError) -> Message:
+    """Return why SQLite, or the disk under it, refused something."""
+    if isinstance(error, OSError):
+        return files.reason(error)
+    return next((known for known in _REASONS if known.template == str(error)), Message.verbatim(error))
+
+
+def _storable(path: str) -> str:
+    """Give a path as text; one that is not UTF-8 is kept in a form that can be read, not opened."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")

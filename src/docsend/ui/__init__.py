@@ -1,0 +1,1 @@
+"""What people and scripts see, and what people are asked."""

@@ -1,0 +1,163 @@
+"""The progress bars of a terminal: for the bytes of a submission, for the rows of a batch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+from docsend.i18n import Message, joined
+from docsend.ui.progress import arrived, trying_again
+from docsend.ui.terminal import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from docsend.i18n import Translator
+    from docsend.model.submission import Document
+    from docsend.service.client import Pause
+    from docsend.ui.progress import RowProgress, Told
+
+
+_DRAWN_S = 0.1  # how often rows are told: to draw each would take longer than to check it
+
+
+class _PausingProgress(Progress):
+    """Progress with a line below it that counts a pause down, and goes when the pause is over."""
+
+    translator: Translator
+    _pause: Pause | None = None
+    _ends = 0.0
+
+    def waiting(self, pause: Pause) -> None:
+        self._pause, self._ends = pause, time.monotonic() + pause.seconds
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        left = self._ends - time.monotonic()
+        if self._pause is not None and left > 0:
+            gone = self._pause.seconds - left
+            now = self._pause._replace(patience_left_s=self._pause.patience_left_s - gone)
+            line = trying_again(now, math.ceil(left))
+            yield Text(self.translator.render(line, safe=safe, isolated=True))
+
+
+class _Bar:
+    def __init__(
+        self, progress: _PausingProgress, documents: Sequence[Document], translator: Translator
+    ) -> None:
+        self._progress = progress
+        self._translator = translator
+        total = sum(document.size for document in documents)
+        self._task = progress.add_task(translator.render(Message("declaring")), total=total)
+        self._left = dict.fromkeys((document.sha256 for document in documents), 0)  # bytes of each
+        self._documents = documents
+        self.waiting = progress.waiting
+
+    def declared(self, missing_bytes: int) -> None:
+        self._left = dict.fromkeys(self._left, 0)
+        self._progress.update(self._task, total=missing_bytes, completed=0)
+
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        self._left[document.sha256] = sent_bytes
+        described = _shortened(safe(document.name))
+        self._progress.update(self._task, description=described, completed=sum(self._left.values()))
+
+    def arrived(self, document: Document) -> None:
+        self._left[document.sha256] = document.size
+        self._print(arrived(document, self._documents))
+
+    def received(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            self.arrived(document)
+
+    def _print(self, line: Message) -> None:
+        self._progress.console.print(Text(self._translator.render(line, safe=safe, isolated=True)))
+
+
+@contextlib.contextmanager
+def bar(documents: Sequence[Document], translator: Translator) -> Iterator[_Bar]:
+    """Draw on stderr while the block runs; give the watcher that moves the bar."""
+    progress = _PausingProgress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True, highlight=False, emoji=False, markup=False),
+        transient=True,
+        expand=True,
+        redirect_stdout=False,  # results go where they are meant to go, also into a file
+    )
+    progress.translator = translator
+    with progress:
+        yield _Bar(progress, documents, translator)
+
+
+class _Rows:
+    """How many rows of a batch have ended. Without a total it is drawn only when it is told."""
+
+    def __init__(
+        self, progress: _PausingProgress, told: Told, total: int | None, translator: Translator
+    ) -> None:
+        self._progress = progress
+        self._translator = translator
+        self._total = total
+        self._drawn = 0.0
+        self._task = progress.add_task(translator.render(told.heading), total=total, counts="")
+        self.waiting = progress.waiting
+
+    def count(self, done: int, failed: int = 0) -> None:
+        now = time.monotonic()
+        if self._total is None and now - self._drawn < _DRAWN_S:
+            return
+        self._drawn = now
+        elapsed = self._progress.tasks[0].elapsed or 0
+        so_far = Message("{done:,} rows") if self._total is None else Message("{done:,}/{total:,} rows")
+        parts: list[Message] = [so_far.with_values(done=done, total=self._total)]
+        if failed:
+            parts.append(Message("{count:,} not received", count=failed))
+        if elapsed > 1:
+            parts.append(Message("{rate:,.0f} a second", rate=done / elapsed))
+        counts = self._translator.render(joined(parts), isolated=True)
+        self._progress.update(self._task, completed=done, counts=counts, refresh=self._total is None)
+
+
+@contextlib.contextmanager
+def rows(told: Told, total: int | None, translator: Translator) -> Iterator[RowProgress]:
+    """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
+
+    Without a total it is drawn only when it is told.
+    """
+    progress = _PausingProgress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[counts]}", markup=False),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True, highlight=False, emoji=False, markup=False),
+        transient=True,
+        expand=True,
+        redirect_stdout=False,  # results go where they are meant to go, also into a file
+        auto_refresh=total is not None,
+    )
+    progress.translator = translator
+    with progress:
+        yield _Rows(progress, told, total, translator)
+
+
+def _shortened(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else name[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -1,0 +1,202 @@
+"""What is told of work on its way: a line a document, and of a batch or a pause a line every few seconds.
+
+Watchers for `service` and for the workers of a batch, where no terminal draws a bar (`progress` has those).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from docsend.i18n import Message, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from docsend.delivery.batch import Outcome, Tally
+    from docsend.model.submission import Document
+    from docsend.service.client import Pause, Watcher
+    from docsend.ui.terminal import Streams
+
+
+class RowProgress(Protocol):
+    """Shows how far the rows of a batch are, and for what they wait. Several threads may call it."""
+
+    def count(self, done: int, failed: int = 0) -> None: ...
+
+    def waiting(self, pause: Pause) -> None: ...
+
+
+class Silence:
+    """Progress that nobody wants to see."""
+
+    def count(self, done: int, failed: int = 0) -> None:
+        pass
+
+    def waiting(self, pause: Pause) -> None:
+        pass
+
+
+class Ends:
+    """Counts how the rows of a batch end, and shows it."""
+
+    def __init__(self, tally: Tally, shown: RowProgress) -> None:
+        self.tally = tally
+        self._shown = shown
+        self.waiting = shown.waiting
+
+    def ended(self, outcome: Outcome) -> None:
+        self.tally.add(outcome)
+        done = sum(self.tally.counts.values())
+        self._shown.count(done, done - self.tally.received)
+
+
+class Told(NamedTuple):
+    """How the progress of a batch is told: with a total, and without."""
+
+    heading: Message
+    of_total: Message
+    so_far_only: Message
+
+    def so_far(self, done: int, total: int | None) -> Message:
+        return (
+            self.so_far_only.with_values(done=done)
+            if total is None
+            else self.of_total.with_values(done=done, total=total)
+        )
+
+
+CHECKED = Told(
+    Message("checking"), Message("checked {done:,} of {total:,} rows"), Message("checked {done:,} rows")
+)
+
+
+SENT = Told(Message("sent"), Message("sent {done:,} of {total:,} rows"), Message("sent {done:,} rows"))
+
+
+class Heartbeat:
+    """Progress of a batch without a terminal: a plain line every few seconds, none for a short one."""
+
+    EVERY_S = 5.0
+
+    def __init__(self, streams: Streams, told: Told, total: int | None) -> None:
+        self._streams = streams
+        self._told = told
+        self._total = total
+        self._began = self._last = time.monotonic()
+        self._pauses = _PauseLines(streams)
+
+    def waiting(self, pause: Pause) -> None:
+        self._pauses.waiting(pause)
+
+    def count(self, done: int, failed: int = 0) -> None:
+        now = time.monotonic()
+        if now - self._last < self.EVERY_S:
+            return
+        self._last = now
+        rate = done / (now - self._began)
+        parts: list[Message] = [self._told.so_far(done, self._total)]
+        if failed:
+            parts.append(Message("{count:,} not received", count=failed))
+        parts.append(Message("{rate:,.0f} a second", rate=rate))
+        if self._total and rate:
+            parts.append(Message("{duration} left", duration=duration((self._total - done) / rate)))
+        self._streams.say(joined(parts))
+
+
+class _PauseLines:
+    """Says for what a run waits: at once, and again every now and then for as long as it lasts."""
+
+    EVERY_S = 20.0
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._lock = threading.Lock()
+        self._silent_until = 0.0
+
+    def waiting(self, pause: Pause) -> None:
+        with self._lock:
+            now = time.monotonic()
+            is_news = now >= self._silent_until
+            if is_news:
+                self._silent_until = now + self.EVERY_S
+        if is_news:
+            self._streams.say(trying_again(pause, pause.seconds))
+
+
+class Lines:
+    """Progress without a terminal: a line for each document that has arrived."""
+
+    def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
+        self._streams = streams
+        self._documents = documents
+        self.waiting = _PauseLines(streams).waiting
+
+    def declared(self, missing_bytes: int) -> None:
+        pass
+
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        pass
+
+    def arrived(self, document: Document) -> None:
+        self._streams.say(arrived(document, self._documents))
+
+    def received(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            self.arrived(document)
+
+
+class Relay:
+    """Passes on what is told, to the watcher of the submission that is on its way: `to`."""
+
+    def __init__(self, to: Watcher) -> None:
+        self.to = to
+
+    def declared(self, missing_bytes: int) -> None:
+        self.to.declared(missing_bytes)
+
+    def sent(self, document: Document, sent_bytes: int) -> None:
+        self.to.sent(document, sent_bytes)
+
+    def arrived(self, document: Document) -> None:
+        self.to.arrived(document)
+
+    def received(self, documents: Sequence[Document]) -> None:
+        self.to.received(documents)
+
+    def waiting(self, pause: Pause) -> None:
+        self.to.waiting(pause)
+
+
+def arrived(document: Document, documents: Sequence[Document]) -> Message:
+    """Say that the service has a document, and which one of its submission's documents it is.
+
+    It is counted by its place among them: the service may have others from an earlier run.
+    """
+    digests = [each.sha256 for each in documents]
+    return Message(
+        "sent {name}, {size:,} bytes ({number} of {count})",
+        name=document.name,
+        size=document.size,
+        number=digests.index(document.sha256) + 1,
+        count=len(documents),
+    )
+
+
+def trying_again(pause: Pause, seconds: float) -> Message:
+    """Say why a call waits, for how many seconds still, and for how long further tries will be begun."""
+    return Message(
+        "{reason}; trying again in {seconds:.0f} s, for {left} more",
+        reason=pause.reason,
+        seconds=max(seconds, 1),
+        left=duration(max(pause.patience_left_s, 1)),
+    )
+
+
+def duration(seconds: float) -> Message:
+    if seconds >= 2 * 3600:
+        return Message("{hours:.0f} h", hours=seconds / 3600)
+    if seconds >= 120:
+        return Message("{minutes:.0f} min", minutes=seconds / 60)
+    return Message("{seconds:.0f} s", seconds=seconds)

@@ -1,0 +1,192 @@
+"""The JSON of `--json`, one function for each shape (docs/json.md). Names of members never change."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from docsend.i18n import ENGLISH
+from docsend.model.submission import Document, without_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from docsend.config.senders import Sender
+    from docsend.diagnostics import Finding
+    from docsend.i18n import Message, Shown
+    from docsend.model.catalog import Entry as Row
+    from docsend.model.submission import (
+        CheckedSubmission,
+        Problem,
+        Receipt,
+        RequiredDocument,
+        Submission,
+        UnreadDocument,
+    )
+    from docsend.storage.ledger import Entry
+
+
+def receipt(received: Receipt) -> dict[str, Any]:
+    """Give the receipt's part of the JSON; names of branches are in English whatever the language."""
+    return {
+        "number": received.number,
+        "received_at": received.received_at,
+        "branch": {"code": received.branch_code, "name": received.branch_names["en"]},
+        "documents": [
+            {"name": document.name, "bytes": document.size, "sha256": document.sha256}
+            for document in received.documents
+        ],
+    }
+
+
+def problem(found: Problem) -> dict[str, Any]:
+    return {
+        "code": found.code.value,
+        "severity": found.severity,
+        "message": ENGLISH.render(found.message),
+        "hint": None if found.hint is None else ENGLISH.render(found.hint),
+        "field": found.field,
+        "document": found.document,
+        "row": found.row,
+    }
+
+
+def submission(stated: CheckedSubmission | Submission) -> dict[str, Any]:
+    return {
+        **{name: _said(getattr(stated, name)) for name in ("to", "subject", "category", "type")},
+        "documents": [_document(document) for document in stated.documents],
+    }
+
+
+def _said(code: str | None) -> str | None:
+    """Give a code as it was said, but no number that was said in its place."""
+    return None if code is None else without_numbers(code)
+
+
+def _document(document: Document | UnreadDocument) -> dict[str, Any]:
+    return {
+        "name": document.name,
+        "bytes": document.size,
+        "sha256": document.sha256 if isinstance(document, Document) else None,
+        "format": document.format if isinstance(document, Document) else None,
+    }
+
+
+def kept(entry: Entry, received: Receipt | None) -> dict[str, Any]:
+    """Give one row of docsend.receipts/1."""
+    return {
+        "key": entry.key,
+        "service": entry.service,
+        "state": entry.state,
+        "to": entry.to,
+        "subject": entry.subject,
+        "category": entry.category,
+        "type": entry.type,
+        "reference": entry.reference,
+        "occurrence": entry.occurrence,
+        "problem": entry.problem,
+        "planned_at": entry.planned_at,
+        "changed_at": entry.changed_at,
+        "receipt": receipt(received) if received else None,
+        "documents": [
+            {
+                "name": document.name,
+                "path": document.path,
+                "bytes": document.size,
+                "sha256": document.sha256,
+            }
+            for document in entry.documents
+        ],
+    }
+
+
+def proof(
+    entry: Entry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[Message]
+) -> dict[str, Any]:
+    """Give a proof of sending, docsend.proof/1; `notes` are what has to be said with it, in English."""
+    return {
+        "schema": "docsend.proof/1",
+        "status": "received",
+        "sandbox": is_sandbox,
+        "key": entry.key,
+        "service": entry.service,
+        "issuer": received.issuer,
+        "for": whom,
+        "reference": entry.reference,
+        "submission": {
+            "to": entry.to,
+            "subject": entry.subject,
+            "category": entry.category,
+            "type": entry.type,
+            "required": entry.required,
+            "occurrence": entry.occurrence,
+        },
+        "receipt": receipt(received),
+        "notes": [ENGLISH.render(note) for note in notes],
+    }
+
+
+def exported(file: Path, form: str, key: str, content: bytes) -> dict[str, Any]:
+    """Tell which file has a proof of sending, docsend.export/1."""
+    return {
+        "schema": "docsend.export/1",
+        "key": key,
+        "format": form,
+        "file": str(file),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def required(asked: RequiredDocument) -> dict[str, Any]:
+    return {
+        "id": asked.id,
+        "subject": asked.subject,
+        "category": asked.category,
+        "type": asked.type,
+        "title": dict(asked.titles),
+        "due": asked.due,
+        "state": asked.state,
+    }
+
+
+def sign_in(service: str, where: Shown | None, who: str | None, expires_in: float | None) -> dict[str, Any]:
+    return {
+        "schema": "docsend.login/2",
+        "service": service,
+        "signed_in": who is not None,
+        "account": who,
+        "stored_in": None if where is None else ENGLISH.render(where),
+        "expires_in": None if expires_in is None else int(expires_in),
+    }
+
+
+def sender(name: str, kept: Sender) -> dict[str, Any]:
+    """Give one row of docsend.senders/1: the number masked, the booklet number not at all."""
+    return {"name": name, "kind": kept.kind, "number": kept.masked}
+
+
+def finding(found: Finding) -> dict[str, Any]:
+    """Return one finding of docsend.doctor/2."""
+    return {
+        "part": found.part,
+        "severity": found.severity,
+        "message": ENGLISH.render(found.message),
+        "hint": None if found.hint is None else ENGLISH.render(found.hint),
+        "facts": dict(found.facts or {}),
+    }
+
+
+def catalog_row(kind: str, row: Row) -> dict[str, Any]:
+    extra = {name: getattr(row, name) for name in ("to", "subject", "category", "form") if hasattr(row, name)}
+    online = getattr(row, "online", None)
+    return {
+        "kind": kind,
+        "code": row.code,
+        "labels": dict(row.labels),
+        **extra,
+        "online_form": getattr(online, "url", None) or getattr(row, "url", None),
+        "status": row.status,
+        "source": row.source,
+    }
