@@ -489,6 +489,30 @@ def test_a_dead_service_leaves_every_row_to_be_finished(run, sandbox, tmp_path, 
     assert (sent.code, sandbox.count()) == (0, 30)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+@pytest.mark.parametrize(("gigabytes", "code", "received"), [(8, 0, 12), (2, 8, 0)])
+def test_a_machine_with_room_for_few_threads_sends_with_those(
+    sandbox, tmp_path, gigabytes, code, received
+) -> None:
+    (tmp_path / "m.csv").write_text(written(table(tmp_path, 12)))
+    # A gigabyte of addresses for each thread.
+    limits = f'ulimit -s 1048576; ulimit -v {gigabytes * 1048576}; exec "$@"'
+    words = (sys.executable, "-m", "docsend", "send", "--batch", str(tmp_path / "m.csv"), "--jobs", "40")
+    options = ("--service", sandbox.url, "--json")
+    done = subprocess.run(
+        ["bash", "-c", limits, "bash", *words, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, sandbox.count()) == (code, received), done.stderr
+    assert (summary["counts"]["received"], summary["counts"]["not_tried"]) == (received, 12 - received)
+    assert ("no room for another thread" in done.stderr) == (code == 8)
+    assert not summary["repeat_helps"]
+
+
 def test_one_retry_after_holds_all_workers_back(run, sandbox, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "30")
     held: list[float] = []

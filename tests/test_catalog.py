@@ -355,7 +355,7 @@ def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
         (("version",), "x" * 101),
         (("destinations", 0, "formats"), ["pdf"] * 201),
         (("destinations",), [RAW["destinations"][0]] * 201),
-        (("forms",), [RAW["forms"][0]] * 10_001),
+        (("forms",), [{**RAW["forms"][0], "number": str(number)} for number in range(10_001)]),
     ],
     ids=["a code", "a label", "a text", "the version", "formats", "destinations", "forms"],
 )
@@ -372,6 +372,40 @@ def test_every_text_and_list_of_a_catalog_has_its_limit(where, value) -> None:
         return  # the others are needed
     at[last] = value[:-1]
     catalog.Catalog(json.dumps(changed).encode())
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "why"),
+    [
+        (("types", 0, "labels", "he"), "שכר\x1b[31m", "characters that cannot be shown"),
+        (("version",), "2027\u202e", "characters that cannot be shown"),
+        (("subjects", 0, "labels", "en"), "half of a character \ud800", "characters that cannot be shown"),
+        (("destinations", 0, "formats"), [], "takes no format"),
+        (("subjects",), [RAW["subjects"][0]] * 2, "stands in it twice"),
+        (("forms", 0, "url"), "javascript:alert(1)", "does not begin with https://"),
+        (("forms", 0, "labels"), {"en": "Form"}, "its fr is missing"),
+        (("branches",), {}, "has not the form of a catalog"),
+        (("destinations", 0, "max_document_bytes"), 1.5, "has not the form of a catalog"),
+    ],
+)
+def test_a_catalog_says_what_is_wrong_with_it(run, another_catalog, where, value, why) -> None:
+    changed = json.loads(json.dumps(RAW))
+    *path, last = where
+    at = changed
+    for step in path:
+        at = at[step]
+    at[last] = value
+    url, _ = another_catalog(json.dumps(changed).encode())
+    outcome = run("catalog", "--update", "--service", url)
+    assert (outcome.code, why in outcome.err) == (6, True), outcome.err
+    assert "\x1b" not in outcome.err
+
+
+@pytest.mark.parametrize("body", [b'{"version": "1", "version": "2"}', b"[" * 100_000, b"\xff"])
+def test_a_catalog_that_is_no_json_object_is_not_the_contract(run, another_catalog, body) -> None:
+    url, _ = another_catalog(body)
+    outcome = run("catalog", "--update", "--service", url)
+    assert (outcome.code, "not what the contract says" in outcome.err) == (6, True), outcome.err
 
 
 def test_a_word_of_any_length_is_looked_for_at_once(run) -> None:

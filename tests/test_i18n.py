@@ -409,7 +409,7 @@ def test_french_is_spoken_by_a_sandbox_that_cannot_start(run, sandbox, tmp_path)
 def test_french_is_spoken_of_a_catalog_that_is_none(run, payslip) -> None:
     with doubles.service(lambda _: doubles.Reply(body=b"{}", headers={"ETag": '"1"'})) as (url, _):
         fetched = run("catalog", "--update", "--service", url, "--lang", "fr")
-    assert "ce n'est pas un catalogue (KeyError)" in fetched.err
+    assert "son « schema » manque" in fetched.err
     long = catalog.BUNDLED.read_bytes().replace(b'"fr": "', b'"fr": "' + b"e" * 500)
     with doubles.service(lambda _: doubles.Reply(body=long, headers={"ETag": '"2"'})) as (url, _):
         fetched = run("catalog", "--update", "--service", url, "--lang", "fr")

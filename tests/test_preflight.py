@@ -114,12 +114,13 @@ def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
 
 # -- the workers themselves --------------------------------------------------------------------------------
 
-# Forty pieces of work, each of which says who has done it. FATE is what happens to a worker.
+# Forty pieces of work, each of which says who has done it. FATE is what happens to a worker. The work weighs
+# more than a pipe holds: who begins a worker must not wait until it has read that.
 _WORK = """
 import functools, os, signal, sys, time
 from docsend.delivery import processes
 
-def work(piece, fate, first):
+def work(piece, fate, first, weight):
     time.sleep(0.02)
     if os.getpid() != first and piece > 20:
         if fate == "killed":
@@ -143,11 +144,16 @@ def main():
         import multiprocessing.process as process
         begins = process.BaseProcess.start
         process.BaseProcess.start = lambda self: (os.kill(os.getpid(), signal.SIGINT), begins(self))
+    elif fate in ("cannot be begun", "ends at once"):
+        import multiprocessing
+        from multiprocessing import resource_tracker
+        resource_tracker.ensure_running()  # the workers alone
+        multiprocessing.set_executable({"ends at once": "/bin/true"}.get(fate, "/no/such/python"))
     elif fate == "is one of three":
         processes._cores = lambda: 4  # whatever this machine has
-    done = functools.partial(work, fate=fate, first=first)
+    done = functools.partial(work, fate=fate, first=first, weight=os.urandom(500_000))
     if fate == "is no plain data":
-        done = lambda piece: work(piece, fate, first)
+        done = lambda piece: work(piece, fate, first, b"")
     for result in processes.in_order(iter(range(int(sys.argv[2]))), done, alone=fate == "alone"):
         print(*result[:2], flush=True)
 
@@ -197,6 +203,8 @@ def are_gone(group: int) -> bool:
         "alone",
         "has no room",
         "is no plain data",
+        "cannot be begun",
+        "ends at once",
     ],
 )
 def test_every_piece_is_done_once_and_in_order_whatever_becomes_of_workers(worked, fate) -> None:
@@ -205,7 +213,7 @@ def test_every_piece_is_done_once_and_in_order_whatever_becomes_of_workers(worke
     assert process.returncode == 0, err
     results = [line.split() for line in out.splitlines()]
     assert [int(piece) for piece, _ in results] == list(range(40))
-    is_alone = fate in ("alone", "has no room", "is no plain data")
+    is_alone = fate not in ("lives", "is one of three", "killed", "raises", "cannot say", "is nobody's child")
     assert (len({who for _, who in results}) > 1) != is_alone
     assert are_gone(process.pid)
     assert not err

@@ -248,6 +248,8 @@ def test_what_cannot_be_a_sender_is_refused_and_nothing_is_kept(run, config, arg
         ("[senders.a]\n", "[senders.a] needs id or employer_file"),
         ('[senders.a]\nid = "1"\nemployer_file = "2"\n', "[senders.a] needs id or employer_file"),
         ("[senders.a]\nid = 123456782\n", "id is a text"),
+        ("[senders.a]\nid = '000000018'\nbooklet_kept = 'yes'\n", "booklet_kept is true or false"),
+        ("patience = " + "9" * 5000 + "\n", "a number is too long"),
         ('[senders.a]\nid = "1"\nbooklet = "7"\n', "a booklet number works as a password"),
         ('[senders.a]\nid = "1"\nmobil = "7"\n', "did you mean mobile?"),
         ("senders = 3\n", "senders is a table"),

@@ -16,10 +16,10 @@ import os
 import queue
 import stat
 import sys
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from docsend import threads
 from docsend.errors import LocalFailure, UsageFault
 from docsend.i18n import Message
 from docsend.storage import files
@@ -184,7 +184,7 @@ class _Entries:
             except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
                 answers.put((None, error))
 
-        threading.Thread(target=make, daemon=True).start()
+        threads.begin(make)
         try:
             answer, error = answers.get(timeout=KEYRING_S)
         except queue.Empty:

@@ -502,6 +502,9 @@ def _text(name: str, too_long: Code, at_most: Callable[[Catalog], int]) -> Rule:
     return rule
 
 
+_MOST_OCCURRENCES = 2**53 - 1
+
+
 def _occurrence(submission: Submission, _catalog: Catalog, found: Findings) -> int:
     """A whole number from 1 that every JSON reader keeps exact (RFC 8259, 6); 1 if nobody says one."""
     stated = submission.occurrence
@@ -509,10 +512,14 @@ def _occurrence(submission: Submission, _catalog: Catalog, found: Findings) -> i
         return 1
     text = str(stated).strip()
     number = int(text) if re.fullmatch(r"[0-9]{1,16}", text) else 0
-    if not 1 <= number < 2**53:
+    if 1 <= number <= _MOST_OCCURRENCES:
+        return number
+    if re.fullmatch(r"[0-9]{16,}", text):
+        message = Message("the number of a sending is at most {most:,}", most=_MOST_OCCURRENCES)
+    else:
         message = Message("{stated!r} is not the number of a sending", stated=without_numbers(text[:20]))
-        hint = Message("a whole number: 1, or 2 to send the same content a second time")
-        found.append(Problem(Code.OCCURRENCE_INVALID, message, hint))
+    hint = Message("a whole number: 1, or 2 to send the same content a second time")
+    found.append(Problem(Code.OCCURRENCE_INVALID, message, hint))
     return number
 
 

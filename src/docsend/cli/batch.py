@@ -119,13 +119,21 @@ class _Ended(NamedTuple):
             **{status: counts[status] for status in ("checked", "received", "refused", "unfinished")},
             "repeated": self.tally.repeated if self.tally else 0,
             "faulty": len(self.plan.faulty) + counts["faulty"],
-            "not_tried": counts["not tried"],
+            "not_tried": self._not_tried,
         }
+
+    @property
+    def _not_tried(self) -> int:
+        """Rows whose turn did not come, be it that the batch ended before its first."""
+        if self.tally is None:
+            return 0
+        counts = self.tally.counts
+        return self.plan.good - (counts.total() - counts["not tried"])
 
     @property
     def repeat_helps(self) -> bool:
         """Whether the same command again, with nothing changed, brings more rows to their receipts."""
-        if self.tally is None or self.tally.worst is not None:
+        if self.tally is None or self.tally.worst is not None or (self.error and self.error.is_for_all):
             return False
         return bool(self.counts["unfinished"] or self.counts["not_tried"])
 

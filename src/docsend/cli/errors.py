@@ -46,6 +46,11 @@ def _understood(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> Do
             Message("the disk failed: {reason}", reason=files.reason(error)),
             Message("look at its space and its state"),
         )
+    if isinstance(error, MemoryError):
+        return LocalFailure(
+            Message("this machine has no memory left"),
+            Message("end other programs, or raise the limit on memory (ulimit -v)"),
+        )
     return _bug(error, with_trace=is_verbose)
 
 

@@ -230,9 +230,11 @@ class _Config(NamedTuple):
                 Message("{file}: {error}", file=file, error=fault.message),
                 Message("see docs/configuration.md for what it may hold"),
             ) from fault
-        except (tomllib.TOMLDecodeError, ValueError) as error:
+        except ValueError as error:
+            is_syntax = isinstance(error, tomllib.TOMLDecodeError)
+            why = Message.verbatim(_masked(str(error))) if is_syntax else Message("a number is too long")
             raise UsageFault(
-                Message("{file}: {error}", file=file, error=_masked(str(error))),
+                Message("{file}: {error}", file=file, error=why),
                 Message("see docs/configuration.md for what it may hold"),
             ) from error
 
@@ -283,7 +285,10 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
             )
         _no_strays(table, set(senders.KEYS), where)
         for key, value in table.items():
-            if not isinstance(value, bool if key == "booklet_kept" else str):
+            if key == "booklet_kept" and not isinstance(value, bool):
+                message = Message("{where}: {key} is true or false, without quotation marks")
+                raise _Fault(message.with_values(where=where, key=key))
+            if key != "booklet_kept" and not isinstance(value, str):
                 raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key=key))
         if ("id" in table) == ("employer_file" in table):
             raise _Fault(Message("{where} needs id or employer_file, and not both", where=where))

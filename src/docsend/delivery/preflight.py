@@ -126,7 +126,7 @@ def _duplicate(row: int, first: int) -> Problem:
     return Problem(
         Code.DUPLICATE_ROW,
         Message("the row says the same as row {first}", first=first),
-        Message("remove one of them; if both are meant, give each its own reference"),
+        Message("remove one of them; if both are meant, give each its own reference or occurrence"),
         row=row,
     )
 

@@ -59,7 +59,8 @@ class _Task(Generic[_Piece, _Result]):
 
     def __init__(self, piece: _Piece) -> None:
         self._piece = piece
-        self._future: Future[_Result] | None = None
+        self._future: Future[tuple[int, _Result]] | None = None
+        self.worker: int | None = None  # the process that did it
         self._results: list[_Result] = []
 
     @property
@@ -70,10 +71,10 @@ class _Task(Generic[_Piece, _Result]):
     def is_done(self) -> bool:
         return bool(self._results) or (self._future is not None and self._future.done())
 
-    def submit(self, executor: ProcessPoolExecutor) -> None:
+    def submit(self, executor: ProcessPoolExecutor, work: bytes | None) -> None:
         """Give it to the workers; raise OSError or RuntimeError if there are none, or no room for one."""
         with _uninterrupted():  # a worker is begun by what is submitted
-            self._future = executor.submit(_worked, self._piece)
+            self._future = executor.submit(_worked, work, self._piece)
 
     def do(self, work: Callable[[_Piece], _Result]) -> None:
         self._results.append(work(self._piece))
@@ -82,19 +83,27 @@ class _Task(Generic[_Piece, _Result]):
         """Wait for the result; if the worker has none, work here."""
         if self._future is not None and not self._results:
             try:
-                return self._future.result()
+                self.worker, result = self._future.result()
             except Exception:  # noqa: BLE001 - whatever it was, here it is seen again, or does not happen
                 self.do(work)
+            else:
+                return result
         return self._results.pop()
 
 
 class _Pool(Generic[_Piece, _Result]):
-    """The workers, and what they have to do."""
+    """The workers, and what they have to do.
+
+    The work goes to a worker with its first pieces, and not as it begins: what a beginning worker is told is
+    written into a pipe by this thread, which would wait for ever for one that died before it read it.
+    """
 
     def __init__(self, work: Callable[[_Piece], _Result], workers: int) -> None:
         self._work = work
         self._workers = workers
-        self._executor = _executor(work, workers)
+        self._have_work: set[int] = set()  # workers
+        self._plain = _plain(work)
+        self._executor = None if self._plain is None else _executor(workers)
 
     def close(self) -> None:
         """End the workers, wherever they are."""
@@ -118,30 +127,44 @@ class _Pool(Generic[_Piece, _Result]):
                 free.popleft()
                 with_workers += 1
             if tasks[0].is_done or not free:
-                yield tasks.popleft().result(self._work)
+                task = tasks.popleft()
+                yield task.result(self._work)
+                if task.worker is not None:
+                    self._have_work.add(task.worker)
             else:
                 free[0].do(self._work)
 
     def _submits(self, task: _Task[_Piece, _Result]) -> bool:
         if self._executor is not None:
+            work = self._plain if len(self._have_work) < self._workers else None
             try:
-                task.submit(self._executor)
+                task.submit(self._executor, work)
             except (OSError, RuntimeError):
                 return False
         return self._executor is not None
 
 
-def _executor(work: Callable[[Any], Any], workers: int) -> ProcessPoolExecutor | None:
-    """Prepare the pool; None where this system has no room for one, or the work is no plain data."""
+def _plain(work: Callable[[Any], Any]) -> bytes | None:
+    """Return the work as plain data; None if it is none."""
+    try:
+        return pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return None
+
+
+def _executor(workers: int) -> ProcessPoolExecutor | None:
+    """Prepare the pool; None where this system has no room for one."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     try:
-        plain = pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
-        return ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(plain,)
-        )
-    except (OSError, NotImplementedError, ImportError, pickle.PicklingError, AttributeError, TypeError):
+        if sys.platform != "win32":
+            from multiprocessing import resource_tracker
+
+            # First: what is made before it cannot begin would be there for ever.
+            resource_tracker.ensure_running()
+        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+    except (OSError, RuntimeError, NotImplementedError, ImportError):
         return None
 
 
@@ -160,18 +183,16 @@ def _uninterrupted() -> Iterator[None]:
 
 # -- in a worker -------------------------------------------------------------------------------------------
 
-_work: Callable[[Any], Any]
+_work: Callable[[Any], Any] | None = None
 
 
-def _begin(plain: bytes) -> None:
+def _begin() -> None:
     """Get ready: a Ctrl-C is for the process that the user called, and this one ends when that one does."""
-    global _work  # noqa: PLW0603 - a pool has no other place for what its workers have in common
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _work = pickle.loads(plain)  # noqa: S301 - the process that began this one has written it
 
 
 def _end_with_parent() -> None:
@@ -183,5 +204,11 @@ def _end_with_parent() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _worked(piece: Any) -> Any:  # noqa: ANN401 - whatever the work takes and gives
-    return _work(piece)
+def _worked(work: bytes | None, piece: Any) -> tuple[int, Any]:  # noqa: ANN401 - whatever the work takes
+    """Return the worker's number and what its work gives; `work` is needed until it has some."""
+    global _work  # noqa: PLW0603 - a pool has no other place for what its workers have in common
+    if _work is None:
+        if work is None:
+            raise LookupError("nobody gave this worker its work")
+        _work = pickle.loads(work)  # noqa: S301 - the process that began this one has written it
+    return os.getpid(), _work(piece)

@@ -18,6 +18,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from docsend import threads
 from docsend.checks import documents
 from docsend.delivery.batch import Outcome
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused
@@ -41,6 +42,7 @@ _GATHERED_S = 0.02
 _LET_FINISH_S = 5.0
 _NOTICES_S = 0.2  # how soon the main thread hears of a stop, if nothing else ends
 _NOTICED_S = 3.0
+_FEWEST_THREADS = 2  # one that plans, and one worker
 
 
 class Stages(NamedTuple):
@@ -146,9 +148,7 @@ class Runner:
         thread ends the batch, and is raised here.
         """
         try:
-            for work in (self._plan_all, *[self._carry_all] * self.jobs):
-                threading.Thread(target=work, args=(stages,), daemon=True).start()
-                self._running += 1
+            self._begin(stages)
             while self._running:
                 yield from self._kept(self._gathered(stages), stages)
         finally:
@@ -157,6 +157,17 @@ class Runner:
             yield Outcome(row, "not tried", row.stated)
         if self._bug is not None:
             raise self._bug
+
+    def _begin(self, stages: Stages) -> None:
+        """Begin the threads; where there is no room for all, fewer workers do."""
+        for number, work in enumerate((self._plan_all, *[self._carry_all] * self.jobs)):
+            try:
+                threads.begin(work, [stages])
+            except LocalFailure:
+                if number < _FEWEST_THREADS:
+                    raise
+                return
+            self._running += 1
 
     # -- the main thread: receipts are kept ----------------------------------------------------------------
 

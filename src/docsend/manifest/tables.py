@@ -27,7 +27,15 @@ _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 _MIXED_UP = re.compile("[a-z][א-ת][a-z]")
 # A row as a table has it, or why it has none.
 TableRow: TypeAlias = "tuple[int, list[str] | Problem]"
-csv.field_size_limit(2**20)
+_LONGEST_CELL = 2**20  # characters
+csv.field_size_limit(_LONGEST_CELL)
+# What Python's reader says, in words for people.
+_REASONS = {
+    "unexpected end of data": Message("a quotation mark is not closed"),
+    f"field larger than field limit ({_LONGEST_CELL})": Message(
+        "a cell has more than {most:,} characters", most=_LONGEST_CELL
+    ),
+}
 
 
 def content(path: Path) -> bytes:
@@ -77,7 +85,8 @@ def of_csv(text: str, separator: str) -> Iterator[TableRow]:
             return
         except csv.Error as error:
             message = Message(
-                "the row cannot be taken apart: {error}; what follows cannot be read", error=error
+                "the row cannot be taken apart: {error}; what follows cannot be read",
+                error=_REASONS.get(str(error), Message.verbatim(error)),
             )
             hint = Message("is a quotation mark not closed, or a separator missing?")
             yield number, Problem(Code.ROW_MALFORMED, message, hint, row=number)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from docsend.i18n import ENGLISH, LANGUAGES, Message
 from docsend.storage import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+_Row = TypeVar("_Row", bound="Entry")
 IdentityKind: TypeAlias = Literal["insured", "employer", "account"]
 
 SCHEMA = "docsend.catalog/1"
@@ -146,12 +147,17 @@ class Catalog:
     def __init__(self, text: bytes) -> None:
         """Read a catalog; raise MalformedCatalog if it is not one."""
         try:
-            self._read(json.loads(text))
+            raw = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise MalformedCatalog(Message("it is not JSON")) from error
+        try:
+            self._read(raw)
         except MalformedCatalog:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            why = Message("it is not a catalog ({kind})", kind=type(error).__name__)
-            raise MalformedCatalog(why) from error
+        except KeyError as error:
+            raise MalformedCatalog(Message("its {member} is missing", member=error.args[0])) from error
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise MalformedCatalog(Message("what stands in it has not the form of a catalog")) from error
 
     def _read(self, raw: dict[str, Any]) -> None:
         if raw["schema"] != SCHEMA:
@@ -162,14 +168,12 @@ class Catalog:
         )
         together = raw.get("one_exchange_bytes")
         self.one_exchange_bytes = None if together is None else _size(together)
-        self.destinations = {
-            row.code: row for row in map(_destination, _list(raw["destinations"], MOST_CHOICES))
-        }
-        self.subjects = {row.code: row for row in map(_subject, _list(raw["subjects"]))}
-        self.categories = {row.code: row for row in map(_category, _list(raw["categories"]))}
+        self.destinations = _by_code(map(_destination, _list(raw["destinations"], MOST_CHOICES)))
+        self.subjects = _by_code(map(_subject, _list(raw["subjects"])))
+        self.categories = _by_code(map(_category, _list(raw["categories"])))
         self.types = tuple(map(_document_type, _list(raw["types"])))
-        self.branches = {row.code: row for row in map(_branch, _list(raw["branches"]))}
-        self.forms = {row.code: row for row in map(_form, _list(raw["forms"]))}
+        self.branches = _by_code(map(_branch, _list(raw["branches"])))
+        self.forms = _by_code(map(_form, _list(raw["forms"])))
         if strays := {type_.category for type_ in self.types} - self.categories.keys():
             raise MalformedCatalog(Message("types of unknown categories: {count}", count=len(strays)))
         if not self.destinations:
@@ -231,7 +235,8 @@ def _text(value: object, most: int = LONGEST_TEXT) -> str:
         raise TypeError("not a text")
     if len(value) > most:
         raise MalformedCatalog(Message("a text of it has more than {most:,} characters", most=most))
-    value.encode()
+    if not value.isprintable():  # half a character is none, either
+        raise MalformedCatalog(Message("a text of it has characters that cannot be shown"))
     return value
 
 
@@ -247,12 +252,27 @@ def _list(values: object, most: int = MOST_ROWS) -> list[Any]:
     return values
 
 
+def _by_code(rows: Iterable[_Row]) -> dict[str, _Row]:
+    known: dict[str, _Row] = {}
+    for row in rows:
+        if known.setdefault(row.code, row) is not row:
+            raise MalformedCatalog(Message("{code} stands in it twice", code=row.code))
+    return known
+
+
 def _codes(values: object) -> tuple[str, ...]:
     return tuple(map(_code, _list(values, MOST_CHOICES)))
 
 
 def _optional(value: object) -> str | None:
     return None if value is None else _text(value)
+
+
+def _address(value: object) -> str | None:
+    """Return the address of a form, to be opened in a browser."""
+    if value is not None and not _text(value).startswith("https://"):
+        raise MalformedCatalog(Message("an address of it does not begin with https://"))
+    return _optional(value)
 
 
 def _size(value: object) -> int:
@@ -275,14 +295,16 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
 def _destination(row: Mapping[str, Any]) -> Destination:
     if row["identity"] not in ("insured", "employer", "account"):
         raise ValueError("an unknown kind of identity")
-    most = row["max_documents"]
+    most, formats = row["max_documents"], _codes(row["formats"])
+    if not formats:
+        raise MalformedCatalog(Message("{code} takes no format", code=_code(row["code"])))
     return Destination(
         **_entry(row),
         identity=row["identity"],
         needs_subject=bool(row["subject"]),
         takes_branch=bool(row["branch"]),
         is_personal=row["service"] == "personal",
-        formats=_codes(row["formats"]),
+        formats=formats,
         max_documents=None if most is None else _size(most),
         max_document_bytes=_size(row["max_document_bytes"]),
         near_document_bytes=_size(row["near_document_bytes"]),
@@ -306,7 +328,7 @@ def _form(row: Mapping[str, Any]) -> Form:
         **_entry({**row, "code": row["number"]}),
         subject=_text(row["subject"]),
         online=_text(row["online"]),
-        url=_optional(row["url"]),
+        url=_address(row["url"]),
     )
 
 
@@ -322,7 +344,7 @@ def _document_type(row: Mapping[str, Any]) -> DocumentType:
         if online is None
         else OnlineForm(
             number=_optional(row["form"]),
-            url=_optional(online["url"]),
+            url=_address(online["url"]),
             is_confirmed=online["status"] == "confirmed",
         ),
     )

@@ -4,7 +4,8 @@
 table are the options of `send` and `senders add` (`cli.command`), the columns of manifests (`columns`), the
 keys of a sender (`senders`), what the guided send asks and masks (`guide`), what completions offer
 (`tools/cli`), the members of a declaration (`submission`), and what a service's JSON pointers mean
-(`service.responses`). To add a field, add it here, give it a rule in `submission_rules.RULES`, and translate its texts.
+(`service.responses`). To add a field, add it here, give it a rule in `submission_rules.RULES`, and
+translate its texts.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Field(NamedTuple):
 
     @property
     def is_of_catalog(self) -> bool:
-        """Whether it is a code of the catalog, which judges it; all others have a rule in `submission_rules.RULES`."""
+        """Whether it is a code of the catalog, which judges it; all others have a rule in `RULES`."""
         return self.whose is None and self.offers != "text"
 
     @property

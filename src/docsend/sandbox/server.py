@@ -10,13 +10,12 @@ import contextlib
 import socket
 import sqlite3
 import sys
-import threading
 import time
 from typing import IO, TYPE_CHECKING
 
 import uvicorn
 
-from docsend import signals
+from docsend import signals, threads
 from docsend.errors import LocalFailure, UsageFault
 from docsend.i18n import Message
 from docsend.model import catalog
@@ -58,8 +57,7 @@ def beside(
         yield running
         return
     with _opened(folder, 0, session_s, offered=offered, time_allowed=time_allowed) as (server, listener):
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
+        thread = threads.begin(server.run, [[listener]])
         try:
             _wait_until(lambda: server.started or not thread.is_alive())
             yield _address(listener)

@@ -128,6 +128,8 @@ class ServiceClient:
         self._watcher = watcher
         self._account = account
         self._http = HttpClient(endpoint, url)
+        if jobs > 1:
+            self._http.watch_threads()
         self._clock = clock
         self._breaker = CircuitBreaker(clock.now)
         self._concurrency = ConcurrencyLimit(jobs, clock.now)

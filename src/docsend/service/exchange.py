@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from docsend import threads
 from docsend.service import failures
 from docsend.service.failures import NoResponse
 
@@ -184,15 +185,20 @@ class Watchdog:
         self._stopped = threading.Event()
         self._has_begun = False
 
+    def begin(self) -> None:
+        """Begin the thread, unless it has; raise LocalFailure where there is no room for one."""
+        with self._lock:
+            if not (self._has_begun or self._stopped.is_set()):
+                threads.begin(self._watch, name="docsend-watchdog")
+                self._has_begun = True
+
     @contextlib.contextmanager
     def watching(self, exchange: Exchange) -> Iterator[None]:
+        self.begin()
         with self._lock:
             self._watched.add(exchange)
             if self._stopped.is_set():
                 exchange.end()
-            elif not self._has_begun:
-                threading.Thread(target=self._watch, name="docsend-watchdog", daemon=True).start()
-                self._has_begun = True
         try:
             yield
         finally:
@@ -225,7 +231,7 @@ class Worker:
     def __init__(self) -> None:
         self.is_busy = False
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="docsend-exchange", daemon=True).start()
+        threads.begin(self._run, name="docsend-exchange")
 
     def stop(self) -> None:
         self._work.put(None)

@@ -90,6 +90,10 @@ class HttpClient:
         self._is_closed = False
         self.tls: Tls | None = None  # of the connection made last
 
+    def watch_threads(self) -> None:
+        """Begin what watches the exchanges of other threads before they take up the room for it."""
+        self._watchdog.begin()
+
     def close(self) -> None:
         """End exchanges that are still on their way, and close all connections; no other exchange begins."""
         self._is_closed = True

@@ -158,6 +158,7 @@ def read_catalog(response: Response) -> tuple[bytes, str] | None:
     etag = response.headers.get("etag", "")
     if not _ETAG.fullmatch(etag):
         raise ContractViolation(Message("a catalog without an ETag"))
+    members.read(response.body)  # what is in it the catalog itself judges
     return response.body, etag
 
 

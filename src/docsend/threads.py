@@ -1,0 +1,27 @@
+"""Threads: begun, or told in the user's words that this machine gives no more of them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from docsend.errors import LocalFailure
+from docsend.i18n import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def begin(
+    work: Callable[..., object], given: Sequence[object] = (), *, name: str | None = None
+) -> threading.Thread:
+    """Begin a thread that ends with the process, and return it; raise LocalFailure if there is no room."""
+    try:
+        thread = threading.Thread(target=work, args=tuple(given), name=name, daemon=True)
+        thread.start()
+    except (RuntimeError, MemoryError) as error:
+        raise LocalFailure(
+            Message("this machine gives no room for another thread"),
+            Message("end other programs, or raise the limits on processes and memory (ulimit -u, ulimit -v)"),
+        ) from error
+    return thread
