@@ -45,7 +45,6 @@ from docsend.sandbox import server
 from docsend.service import client, responses
 from docsend.service.exchange import Limits
 from docsend.service.http import HttpClient
-from docsend.ui.result import EXIT_OF_KIND
 from faults import lab
 
 if TYPE_CHECKING:
@@ -67,6 +66,21 @@ OPENAPI = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
 CLAIM = ["--subject", "long-term-care", "--category", "claim", "--type", "long-term-care-reassessment"]
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 HASTY = Limits(connect_s=0.5, grace_s=0.5, slowest_bytes_per_s=2**30)
+
+
+# What a run ends with that has only problems of one kind to report.
+EXIT_OF_KIND: dict[Kind, ExitCode] = {
+    Kind.MISSING: ExitCode.USAGE,
+    Kind.INVALID: ExitCode.FAULTY,
+    Kind.WARNING: ExitCode.RECEIVED,
+    Kind.USAGE: ExitCode.USAGE,
+    Kind.SIGN_IN: ExitCode.SIGN_IN,
+    Kind.REFUSED: ExitCode.REFUSED,
+    Kind.UNFINISHED: ExitCode.UNFINISHED,
+    Kind.LOCAL: ExitCode.LOCAL,
+    Kind.BUG: ExitCode.BUG,
+    Kind.INTERRUPTED: ExitCode.INTERRUPTED,
+}
 
 
 @dataclass(frozen=True)

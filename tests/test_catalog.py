@@ -16,6 +16,7 @@ import pytest
 import doubles
 import samples
 from docsend.model import catalog
+from docsend.storage import catalogs
 
 pytestmark = pytest.mark.everywhere
 
@@ -100,7 +101,7 @@ def test_every_reference_is_to_a_code_that_exists() -> None:
 
 
 def test_a_type_s_code_is_unique_wherever_it_fits() -> None:
-    known = catalog.load()
+    known = catalogs.load()
     for destination in known.destinations.values():
         subjects = known.subjects_of(destination.code)
         for subject in [subject.code for subject in subjects] if destination.needs_subject else [None]:
@@ -110,7 +111,7 @@ def test_a_type_s_code_is_unique_wherever_it_fits() -> None:
 
 
 def test_only_a_confirmed_online_form_with_an_address_refuses() -> None:
-    for type_ in catalog.load().types:
+    for type_ in catalogs.load().types:
         if type_.online is not None and type_.online.is_confirmed:
             assert type_.online.url
             assert type_.online.url.startswith("https://")

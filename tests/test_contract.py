@@ -27,11 +27,12 @@ import walkthrough
 from conftest import PERSON
 from docsend import sandbox as sandbox_package
 from docsend.model import catalog
-from docsend.model.submission import key_of
+from docsend.model.canonical import key_of
 from docsend.sandbox import app, server
 from docsend.sandbox.accounts import Accounts
 from docsend.sandbox.body import time_allowed
 from docsend.sandbox.store import Store
+from docsend.storage import catalogs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 WALK = (ROOT / "docs" / "contract.md").read_text("utf-8")
 CONTRACT = yaml.safe_load((Path(sandbox_package.__file__).parent / "openapi.yaml").read_text("utf-8"))
-CATALOG = catalog.load()
+CATALOG = catalogs.load()
 PREFIX = "urn:docsend:problem:"
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE")
 

@@ -16,7 +16,7 @@ import pikepdf
 import pytest
 
 import samples
-from docsend.checks import formats
+from docsend.checks.formats import detect
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -106,9 +106,9 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_file_passes_whoever_made_it(name) -> None:
     content = WHOLE[name]
-    found = formats.recognise(content)
-    assert found in formats.FORMAT_OF_EXTENSION.values()
-    assert formats.defect_of(content, found) is None
+    found = detect.recognise(content)
+    assert found in detect.FORMAT_OF_EXTENSION.values()
+    assert detect.defect_of(content, found) is None
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -119,9 +119,9 @@ def test_a_file_cut_short_anywhere_does_not(name) -> None:
     chance = random.Random(name)
     for length in {chance.randrange(20, end) for _ in range(60)}:
         part = content[:length]
-        found = formats.recognise(part)
-        known = found in formats.FORMAT_OF_EXTENSION.values()
-        assert not known or formats.defect_of(part, found) == "damaged", length
+        found = detect.recognise(part)
+        known = found in detect.FORMAT_OF_EXTENSION.values()
+        assert not known or detect.defect_of(part, found) == "damaged", length
 
 
 @pytest.mark.parametrize("streams", [pikepdf.ObjectStreamMode.disable, STREAMS])
@@ -131,16 +131,16 @@ def test_a_pdf_with_a_password_is_recognised_however_it_is_encrypted(streams, re
     is_new = revision >= 4
     encryption = pikepdf.Encryption("fictional", "fictional", R=revision, aes=is_new, metadata=is_new)
     content = repacked(encryption=encryption, object_stream_mode=streams, linearize=linearize)
-    assert formats.defect_of(content, "pdf") == "encrypted"
+    assert detect.defect_of(content, "pdf") == "encrypted"
 
 
 @pytest.mark.parametrize(
     "content", [b"%PDF-", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*\0\0\0\x08", b"BM"]
 )
 def test_a_beginning_alone_is_damaged(content) -> None:
-    found = formats.recognise(content)
+    found = detect.recognise(content)
     assert found is not None
-    assert formats.defect_of(content, found) == "damaged"
+    assert detect.defect_of(content, found) == "damaged"
 
 
 def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
@@ -150,22 +150,22 @@ def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
             broken = bytearray(content)
             for _ in range(8):
                 broken[chance.randrange(len(broken))] = chance.randrange(256)
-            found = formats.recognise(bytes(broken))
-            if found in formats.FORMAT_OF_EXTENSION.values():
-                assert formats.defect_of(bytes(broken), found) in (None, "damaged", "encrypted"), name
+            found = detect.recognise(bytes(broken))
+            if found in detect.FORMAT_OF_EXTENSION.values():
+                assert detect.defect_of(bytes(broken), found) in (None, "damaged", "encrypted"), name
 
 
 def test_a_pdf_whose_last_revision_is_cut_short_is_damaged() -> None:
     revised = PDF + b"\n7 0 obj\n<< /Title (fictional) >>\nendobj\n"
-    assert formats.defect_of(PDF + b"\n", "pdf") is None
+    assert detect.defect_of(PDF + b"\n", "pdf") is None
     for cut in range(len(PDF) + 9, len(revised), 7):
-        assert formats.defect_of(revised[:cut], "pdf") == "damaged", cut
+        assert detect.defect_of(revised[:cut], "pdf") == "damaged", cut
 
 
 @pytest.mark.parametrize("length", [256, 4096, None])
 def test_a_tiff_whose_pixels_are_cut_short_is_damaged_whatever_it_states(length) -> None:
     content = tiff_of_hand(length=length, directory_first=True)
-    assert formats.defect_of(content[:-1], "tiff") == "damaged"
+    assert detect.defect_of(content[:-1], "tiff") == "damaged"
 
 
 def test_a_tiff_of_directories_inside_directories_is_not_followed_for_long() -> None:
@@ -176,7 +176,7 @@ def test_a_tiff_of_directories_inside_directories_is_not_followed_for_long() -> 
     for n in range(600):
         struct.pack_into("<I", content, 8 + 2 * n + 2 + 12 * count, 8 + 2 * (n + 1))
     began = time.process_time()
-    assert formats.defect_of(bytes(content), "tiff") == "damaged"
+    assert detect.defect_of(bytes(content), "tiff") == "damaged"
     assert time.process_time() - began < 5, "it took 13 s when every directory was read"
 
 
@@ -220,12 +220,12 @@ def test_sixteen_times_the_size_is_not_a_hundred_times_the_work(kind) -> None:
     """Measured in a process of its own, so that work without end ends with it."""
     script = (
         "import pathlib, sys, time\n"
-        "from docsend.checks import formats\n"
+        "from docsend.checks.formats import detect\n"
         "for path in sys.argv[1:]:\n"
         "    content, spent = pathlib.Path(path).read_bytes(), []\n"
         "    for _ in range(5):\n"
         "        began = time.process_time()\n"
-        "        formats.defect_of(content, formats.recognise(content))\n"
+        "        detect.defect_of(content, detect.recognise(content))\n"
         "        spent.append(time.process_time() - began)\n"
         "    print(min(spent))\n"
     )

@@ -19,11 +19,12 @@ import docsend
 import samples
 from conftest import ABOUT, PERSON
 from docsend.checks import documents, submission_rules
-from docsend.model import catalog
-from docsend.model.submission import CheckedSubmission, Submission, canonical, key_of
+from docsend.model.canonical import canonical, key_of
+from docsend.model.submission import CheckedSubmission, Submission
+from docsend.storage import catalogs
 
 if TYPE_CHECKING:
-    from docsend.model.submission import Json
+    from docsend.model.canonical import Json
 
 DECLARATION: dict[str, Json] = {
     "to": "benefits",
@@ -96,7 +97,7 @@ def checked(tmp_path, **changes: str) -> CheckedSubmission:
     about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
     stated = Submission(**{**about, "id": PERSON, **changes}, documents=())
     found = submission_rules.check(
-        stated.with_documents(documents.read_all([file], at_most=10**7)), catalog.load()
+        stated.with_documents(documents.read_all([file], at_most=10**7)), catalogs.load()
     )
     assert isinstance(found, CheckedSubmission), found
     return found

@@ -16,10 +16,10 @@ import pytest
 
 import samples
 from conftest import RunningSandbox
-from docsend.model import catalog
-from docsend.model.submission import key_of
+from docsend.model.canonical import key_of
 from docsend.sandbox import server
 from docsend.sandbox.accounts import Accounts
+from docsend.storage import catalogs
 from faults import lab
 from test_contract import (
     ANSWERING,
@@ -41,7 +41,7 @@ from test_requests import CATALOG, mended, said, stricter, without
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT = catalog.load().one_exchange_bytes or 0
+LIMIT = catalogs.load().one_exchange_bytes or 0
 SECOND = b"%PDF-1.4 another"
 TWO = [DOCUMENT, {"name": "scan.pdf", "bytes": len(SECOND), "sha256": sha256(SECOND).hexdigest()}]
 

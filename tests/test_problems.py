@@ -17,7 +17,6 @@ import docsend
 import provoked
 from docsend.codes import Code, Kind
 from docsend.errors import ExitCode
-from docsend.ui.result import EXIT_OF_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +46,7 @@ def test_each_code_is_provoked_or_no_run_has_it() -> None:
 
 
 def test_each_kind_has_its_exit_code() -> None:
-    assert set(EXIT_OF_KIND) == set(Kind)
+    assert set(provoked.EXIT_OF_KIND) == set(Kind)
 
 
 @pytest.mark.parametrize("each", provoked.rows(), ids=named)
@@ -76,7 +75,7 @@ def test_what_docsend_acts_upon_in_vain_ends_with_another_code(each: Provocation
     assert each.shows is not None
     seen = see(each.lasting)
     assert [problem["code"] for problem in seen.problems] == [each.shows.value]
-    assert seen.exit_code == EXIT_OF_KIND[each.shows.kind]
+    assert seen.exit_code == provoked.EXIT_OF_KIND[each.shows.kind]
 
 
 def test_a_document_in_two_rows_is_told_on_stderr() -> None:

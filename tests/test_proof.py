@@ -20,7 +20,7 @@ import samples
 from conftest import ABOUT, PERSON, WHO, goes_staged
 from docsend.i18n import ENGLISH, LANGUAGES, Message, Translator
 from docsend.model import catalog
-from docsend.model.submission import Receipt, ReceivedDocument
+from docsend.model.receipt import Receipt, ReceivedDocument
 from docsend.proof import pdf
 from docsend.proof.content import (
     NOT_APPROVED,
@@ -32,9 +32,9 @@ from docsend.proof.content import (
     proof_of,
 )
 from docsend.sandbox.store import ISSUER
-from docsend.storage import receipts
+from docsend.storage import catalogs, receipts
 from docsend.storage.ledger import Entry, Ledger
-from docsend.ui.terminal import safe
+from docsend.text import escape_for_terminal
 
 if TYPE_CHECKING:
     from docsend.i18n import Language
@@ -120,7 +120,7 @@ def page(*documents: ReceivedDocument, reference: str | None = "4711", whom: str
     """A proof of these documents."""
     entry = ENTRY._replace(reference=reference)
     receipt = RECEIPT._replace(documents=documents or (document(1, "payslip.pdf"),))
-    return proof_of(entry, receipt, catalog.load(catalog.BUNDLED), whom)
+    return proof_of(entry, receipt, catalogs.load(catalog.BUNDLED), whom)
 
 
 def document(number: int, name: str) -> ReceivedDocument:
@@ -128,7 +128,9 @@ def document(number: int, name: str) -> ReceivedDocument:
 
 
 def pdf_of(page_: Proof, folder: Path, language: Language = "en") -> Path:
-    return samples.write(folder, f"{language}.pdf", pdf.write(page_, Translator(language), safe))
+    return samples.write(
+        folder, f"{language}.pdf", pdf.write(page_, Translator(language), escape_for_terminal)
+    )
 
 
 @pytest.mark.needs("pdftotext", "qpdf")
@@ -315,7 +317,7 @@ def test_a_hebrew_name_with_digits_reads_from_the_right_on_every_page(tmp_path, 
 def sheet():
     """Give a sheet on which a test may set lines, in a language."""
     with pdf._empty() as empty:
-        yield lambda language: pdf._Sheet(empty, page(), Translator(language), safe)
+        yield lambda language: pdf._Sheet(empty, page(), Translator(language), escape_for_terminal)
 
 
 def test_brackets_around_hebrew_open_towards_what_they_hold(sheet) -> None:
@@ -363,7 +365,7 @@ def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_
         ):
             assert said in text
         assert not re.search("[\x00-\x08\x0b\x0e-\x1f]", text)
-    told = as_text(evil, lambda text: Translator("en").render(text, safe=safe))
+    told = as_text(evil, lambda text: Translator("en").render(text, safe=escape_for_terminal))
     assert "\u202e" not in told
     assert "\x1b" not in told
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import PERSON
 from docsend.model import catalog
-from docsend.model.submission import key_of
+from docsend.model.canonical import key_of
 from docsend.sandbox import server
 from test_contract import (
     ANSWERING,

@@ -22,11 +22,13 @@ import samples
 from conftest import ABOUT, WHO
 from docsend.checks import documents, submission_rules
 from docsend.errors import DocsendError
-from docsend.model.catalog import BUNDLED, load
-from docsend.model.submission import Submission, canonical
+from docsend.model.canonical import canonical
+from docsend.model.catalog import BUNDLED
+from docsend.model.submission import Submission
 from docsend.service import members, responses
 from docsend.service.failures import ContractViolation
 from docsend.service.responses import Response
+from docsend.storage.catalogs import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -17,10 +17,10 @@ import pytest
 
 import samples
 from conftest import ABOUT, WHO
-from docsend.model import catalog
 from docsend.sandbox import declaration, server
 from docsend.sandbox.problems import Refusal
 from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store
+from docsend.storage import catalogs
 from test_key import DECLARATION
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def stopped_at(moment: datetime) -> Callable[[], datetime]:
 
 @pytest.fixture
 def declared() -> declaration.Declaration:
-    return declaration.read(dict(DECLARATION), catalog.load())
+    return declaration.read(dict(DECLARATION), catalogs.load())
 
 
 def test_a_commit_that_fails_after_it_was_made_takes_no_document_with_it(
@@ -59,7 +59,7 @@ def test_a_commit_that_fails_after_it_was_made_takes_no_document_with_it(
             file.write_bytes(b"as it arrived")
         monkeypatch.setattr(store.database, "transaction", fails_behind_the_commit)
         with pytest.raises(sqlite3.OperationalError):
-            store.receive_whole(PLACE, declared, catalog.load().branches["haifa"], files)
+            store.receive_whole(PLACE, declared, catalogs.load().branches["haifa"], files)
         monkeypatch.undo()
     assert store.standing(PLACE).state == "received"
     with store.database.transaction() as connection:

@@ -19,6 +19,7 @@ from conftest import ABOUT, WHO, goes_staged
 from docsend.config import settings
 from docsend.model import catalog
 from docsend.sandbox import server
+from docsend.storage import catalogs
 from test_recovery import kind
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SEND = (*ABOUT, *WHO)
 HTML = {"Content-Type": "text/html"}
 STAGED = ["declare", "put", "send"]
-LIMIT = catalog.load().one_exchange_bytes or 0
+LIMIT = catalogs.load().one_exchange_bytes or 0
 
 
 def page(status: int) -> doubles.Reply:

@@ -5,7 +5,6 @@ Every check answers, whatever state its part is in: a part that cannot be looked
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import shutil
@@ -22,14 +21,15 @@ from docsend import __version__
 from docsend.auth.keyring_store import Booklets, read_password_file
 from docsend.checks import documents
 from docsend.config.address import without_password
-from docsend.config.settings import MOST_BYTES, unreadable
+from docsend.config.file import MOST_BYTES, unreadable
 from docsend.errors import DocsendError, ExitCode, UsageFault
 from docsend.i18n import Message
 from docsend.model import catalog
 from docsend.service.one_exchange import OneExchange
-from docsend.storage import files, ledger
+from docsend.storage import catalogs, files, ledger_queries, sqlite
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
@@ -153,11 +153,11 @@ def _data(folder: Path) -> Finding:
 
 
 def _catalog(settings: Settings) -> Finding:
-    file = catalog.in_force(settings.catalog_file)
+    file = catalogs.in_force(settings.catalog_file)
     is_own = file != catalog.BUNDLED
     facts: dict[str, Any] = {"source": "service" if is_own else "bundled"}
     try:
-        loaded = catalog.load(file)
+        loaded = catalogs.load(file)
     except (OSError, catalog.MalformedCatalog):
         fetch, install = (
             Message("`docsend catalog --update` fetches it anew"),
@@ -218,17 +218,14 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
     """Look into a ledger that nobody writes now."""
     restore = Message("keep the file, and restore it from a copy; without it something could be sent twice")
     try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
-        with contextlib.closing(connection):
-            (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            counts = dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))
+        health, counts = ledger_queries.health(file)
     except sqlite3.OperationalError as error:
-        message = Message("{file} cannot be looked at: {reason}", file=file, reason=ledger.reason(error))
+        message = Message("{file} cannot be looked at: {reason}", file=file, reason=sqlite.reason(error))
         return Finding(
             "ledger", "warning", message, Message("does another docsend use it? look again"), facts
         )
     except (sqlite3.Error, OSError) as error:
-        message = Message("{file} cannot be used: {reason}", file=file, reason=ledger.reason(error))
+        message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
         return Finding("ledger", "error", message, restore, facts)
     facts |= {"health": health, "states": counts}
     if health != "ok":

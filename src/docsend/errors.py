@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from docsend.codes import AnyCode
-    from docsend.model.submission import Problem
+    from docsend.model.problem import Problem
 
 
 class ExitCode(IntEnum):
@@ -88,6 +88,24 @@ class DocsendError(Exception):
     @property
     def code(self) -> ExitCode:
         return self.exit_code
+
+    def as_problem(self) -> Problem:
+        """Return it as a problem, under the code of its cause or of its exit code."""
+        from docsend.codes import Code
+        from docsend.model.problem import Problem
+
+        codes = {
+            ExitCode.BUG: Code.BUG,
+            ExitCode.USAGE: Code.USAGE,
+            ExitCode.FAULTY: Code.FAULTY,
+            ExitCode.SIGN_IN: Code.SIGN_IN_NEEDED,
+            ExitCode.REFUSED: Code.REFUSED,
+            ExitCode.UNFINISHED: Code.UNFINISHED,
+            ExitCode.LOCAL: Code.LOCAL_FAILURE,
+            ExitCode.INTERRUPTED: Code.INTERRUPTED,
+            ExitCode.TERMINATED: Code.TERMINATED,
+        }
+        return Problem(self.cause or codes[self.code], self.message, self.hint)
 
 
 class UsageFault(DocsendError):

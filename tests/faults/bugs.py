@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
     from docsend.auth.account import Account
     from docsend.cli.context import Session
-    from docsend.delivery.deliver import Begin
+    from docsend.delivery.deliver import Begin, Cleared
     from docsend.model.catalog import Branch, Catalog
-    from docsend.model.submission import CheckedSubmission, Cleared, Delivery, Document, Receipt
+    from docsend.model.document import Document
+    from docsend.model.receipt import Delivery, Receipt
+    from docsend.model.submission import CheckedSubmission
     from docsend.sandbox.app import Sandbox
     from docsend.sandbox.body import Body
     from docsend.sandbox.declaration import Declared
@@ -77,7 +79,7 @@ def named(name: str) -> Bug:
 bug = Bug("a random key for every attempt", "kills")
 
 
-@bug.at("docsend.model.submission:_written")
+@bug.at("docsend.model.canonical:key_of_bytes")
 def _named_by_chance(right: Callable[[bytes], str], named: bytes) -> str:
     return right(os.urandom(32))
 
@@ -127,10 +129,12 @@ def _kept_after_all(
 bug = Bug("the ledger does not wait for the disk (synchronous = OFF)", "power")
 
 
-@bug.at("docsend.storage.ledger:Ledger._prepare")
-def _prepared_not_to_wait(right: Callable[[Ledger], None], self: Ledger) -> None:
-    self._connection.execute("PRAGMA synchronous = OFF")
-    right(self)
+@bug.at("docsend.storage.ledger_schema:prepare")
+def _prepared_not_to_wait(
+    right: Callable[[sqlite3.Connection, Path], None], connection: sqlite3.Connection, file: Path
+) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+    right(connection, file)
 
 
 bug = Bug("the sandbox does not wait for the disk before it says 201", "power")
@@ -480,6 +484,6 @@ def _received_expires(right: Callable[[Store], None], self: Store) -> None:
 bug = Bug("names of files reach the terminal as they are", "hostile")
 
 
-@bug.at("docsend.ui.terminal:safe")
+@bug.at("docsend.text:escape_for_terminal")
 def _as_it_is(right: Callable[[object], str], text: object) -> str:
     return str(text)

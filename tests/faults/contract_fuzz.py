@@ -23,8 +23,8 @@ from typing import Any
 
 import yaml
 
-from docsend.model import catalog
 from docsend.sandbox import app
+from docsend.storage import catalogs
 from faults import lab
 
 SECONDS = 600  # a run that takes longer is a failure
@@ -138,7 +138,7 @@ def _narrowed(description: dict[str, Any]) -> dict[str, Any]:
     """Put what the catalog and the rules say into the schemas, and links between the calls."""
     _without_length(description)
     schemas, paths = description["components"]["schemas"], description["paths"]
-    branches = [*catalog.load().branches, None]
+    branches = [*catalogs.load().branches, None]
     plain = {"anyOf": [{"type": "string", "pattern": "^[a-z0-9]{1,40}$"}, {"type": "null"}]}
     of = dict(zip(("to", "subject", "category", "type"), lab.ABOUT[1::2], strict=True))
     members = {

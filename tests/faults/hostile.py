@@ -36,26 +36,24 @@ import docsend
 import doubles
 import samples
 from docsend import i18n
-from docsend.checks import documents, formats, submission_rules
+from docsend.checks import documents, submission_rules
+from docsend.checks.formats import detect
 from docsend.cli import app
 from docsend.config import settings
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, UsageFault
 from docsend.model import catalog, search
-from docsend.model.submission import (
-    CheckedSubmission,
-    Document,
-    Receipt,
-    Submission,
-    UnreadDocument,
-    canonical,
-)
+from docsend.model.canonical import canonical
+from docsend.model.document import Document, UnreadDocument
+from docsend.model.receipt import Receipt
+from docsend.model.submission import CheckedSubmission, Submission
 from docsend.sandbox import declaration
 from docsend.sandbox.problems import Refusal
 from docsend.service import http, responses
 from docsend.service.failures import ContractViolation
-from docsend.storage import receipts
+from docsend.storage import catalogs, receipts
 from docsend.storage.ledger import Entry
-from docsend.ui import console, shapes, terminal
+from docsend.text import escape_for_terminal
+from docsend.ui import console, shapes
 from faults import lab
 
 if TYPE_CHECKING:
@@ -211,7 +209,7 @@ def judged(ran: lab.Ran, *, as_json: bool) -> Violations:
 
 def _rendered(*messages: Message | None) -> str:
     """Return messages as a terminal would get them."""
-    return " ".join(i18n.ENGLISH.render(each, safe=terminal.safe) for each in messages if each)
+    return " ".join(i18n.ENGLISH.render(each, safe=escape_for_terminal) for each in messages if each)
 
 
 def unsafe(text: str, where: str) -> Violations:
@@ -237,7 +235,7 @@ class _Inputs:
         self.opened = opened
         self.home = folder / "home"
         self.home.mkdir()
-        self.catalog = catalog.load()
+        self.catalog = catalogs.load()
         self.pdf = samples.write(folder, "payslip.pdf", samples.pdf(1))
         self.prepare()
 
@@ -279,7 +277,7 @@ def _check(read: Document | UnreadDocument, rows: catalog.Catalog) -> Violations
         Path(document.path)
     ):
         yield "wrong", "what passed has another size or digest than its file"
-    if formats.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
+    if detect.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
         yield "wrong", "what passed is of another format than its name says"
     try:
         declaration.read(declaration.parsed(canonical(found.declaration())), rows)
@@ -376,7 +374,7 @@ class _Names(_Inputs):
         with self.named(rng) as path:
             read = documents.read_all([path], at_most=10**7, hold_up_to=10**7)[0]
             yield from _check(read, self.catalog)
-            yield from unsafe(terminal.safe(path), "made safe")
+            yield from unsafe(escape_for_terminal(path), "made safe")
 
     def door(self, rng: random.Random) -> Violations:
         with self.named(rng) as path:
@@ -987,7 +985,7 @@ class _Responses(_Inputs):
     def _shown(self, receipt: Receipt) -> Violations:
         json.dumps(shapes.receipt(receipt))
         for text in (receipt.number, receipt.issuer, *receipt.branch_names.values()):
-            yield from unsafe(terminal.safe(text), "in a receipt")
+            yield from unsafe(escape_for_terminal(text), "in a receipt")
 
     def _in_contract(self, name: str, got: Any, body: bytes) -> Violations:
         """Hold the bytes of what a reader took for good against openapi.yaml, which no reader looks at."""

@@ -29,7 +29,6 @@ from docsend.checks import documents, submission_rules
 from docsend.config.address import Endpoint
 from docsend.delivery import deliver
 from docsend.errors import DocsendError, Refused
-from docsend.model import catalog
 from docsend.model.submission import CheckedSubmission, Submission
 from docsend.sandbox import server
 from docsend.sandbox.store import KEEPS_UNFINISHED, Store
@@ -39,13 +38,14 @@ from docsend.service.failures import NoResponse
 from docsend.service.one_exchange import NEVER, OneExchange
 from docsend.service.responses import UnknownSubmission
 from docsend.service.retry import RetryPolicy
+from docsend.storage import catalogs
 from docsend.storage.ledger import Ledger
 from faults import lab
 
 if TYPE_CHECKING:
-    from docsend.model.submission import Receipt
+    from docsend.model.receipt import Receipt
 
-CATALOG = catalog.load()
+CATALOG = catalogs.load()
 SUBMISSIONS = st.integers(0, 2)
 LEDGERS = st.sampled_from(["here", "there"])
 # At which request of a run the network fails, and whether the service has acted by then.

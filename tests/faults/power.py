@@ -34,8 +34,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.errors import LocalFailure
+from docsend.model.canonical import canonical
 from docsend.model.states import STATES
-from docsend.model.submission import canonical
 from docsend.sandbox.store import Store
 from docsend.storage.ledger import Ledger
 from faults import lab, whole

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from docsend.model.submission import key_of
+from docsend.model.canonical import key_of
 from faults import kills, lab
 
 if TYPE_CHECKING:

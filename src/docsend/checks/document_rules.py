@@ -9,10 +9,12 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from docsend.checks.formats import FORMAT_OF_EXTENSION
+from docsend.checks.formats.detect import FORMAT_OF_EXTENSION
 from docsend.codes import Code
 from docsend.i18n import Message
-from docsend.model.submission import Document, Problem, UnreadDocument, has_controls
+from docsend.model.document import Document, UnreadDocument
+from docsend.model.problem import Problem
+from docsend.text import has_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +88,7 @@ def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Problem | 
     name = document.name
     size = len(name.encode("utf-8", "surrogatepass"))
     has_separator = "/" in name or "\\" in name
-    if not (has_separator or has_controls(name) or size > at_most_bytes):
+    if not (has_separator or has_control_characters(name) or size > at_most_bytes):
         return None
     message = Message("the file name {name!a} has characters that cannot be shown", name=name[:60])
     if has_separator:

@@ -16,17 +16,18 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docsend.checks import formats
+from docsend.checks.formats import detect
 from docsend.codes import Code
 from docsend.errors import FaultySubmission
 from docsend.i18n import Message
-from docsend.model.submission import Document, Problem, UnreadDocument
+from docsend.model.document import Document, UnreadDocument
+from docsend.model.problem import Problem
 from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from docsend.model.submission import Unread
+    from docsend.model.document import Unread
 
 # Documents of one submission that stay in memory between check and sending, together at most this much.
 HELD_BYTES = 16 * 2**20
@@ -89,8 +90,8 @@ def _document(path: str, *, at_most: int, room: _Room) -> Document | UnreadDocum
     if not isinstance(content, bytes):
         reason, size = content
         return UnreadDocument(path, name, reason, size)
-    kind = formats.recognise(content)
-    defect = formats.defect_of(content, kind)
+    kind = detect.recognise(content)
+    defect = detect.defect_of(content, kind)
     held = content if room.takes(len(content)) else None
     return Document(path, name, len(content), hashlib.sha256(content).hexdigest(), kind, defect, held)
 

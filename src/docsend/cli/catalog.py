@@ -114,9 +114,10 @@ def _update(session: "Session") -> tuple[str, bool]:
 
 def _is_usable(file: Path) -> bool:
     from docsend.model import catalog
+    from docsend.storage import catalogs
 
     try:
-        catalog.load(file)
+        catalogs.load(file)
     except (OSError, catalog.MalformedCatalog):
         return False
     return True

@@ -141,10 +141,10 @@ def _settings(typed: _Typed) -> Settings:
 
 def _catalog(typed: _Typed) -> tuple[Catalog, Settings]:
     """Give the catalog that is in force; the chosen service's own, if it was fetched."""
-    from docsend.model import catalog
+    from docsend.storage import catalogs
 
     chosen = _settings(typed)
-    return catalog.load(catalog.in_force(chosen.catalog_file)), chosen
+    return catalogs.load(catalogs.in_force(chosen.catalog_file)), chosen
 
 
 def _labelled(entries: Sequence[Entry], chosen: Settings) -> Iterator[Candidate]:
@@ -191,7 +191,7 @@ def _senders(_typed: _Typed) -> Iterator[Candidate]:
 
 
 def _employer_kinds(_typed: _Typed) -> Iterator[Candidate]:
-    from docsend.model.submission import EMPLOYER_KINDS
+    from docsend.model.identity import EMPLOYER_KINDS
 
     return (Candidate(kind) for kind in EMPLOYER_KINDS)
 
@@ -248,23 +248,18 @@ def _documents(typed: _Typed) -> Iterator[Files]:
 
 def _keys(_typed: _Typed) -> Iterator[Candidate]:
     """Offer the latest keys of the ledger, read without waiting for anybody who writes."""
-    import sqlite3
-
     file = settings.resolve().ledger_file
     if not file.exists():
         return
-    try:
-        with contextlib.closing(
-            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=0.05)
-        ) as connection:
-            rows = connection.execute(
-                "SELECT key, state, reference, planned_at FROM submission ORDER BY planned_at DESC LIMIT ?",
-                (_MOST_KEYS,),
-            ).fetchall()
-    except sqlite3.Error:
-        return
-    for key, state, reference, planned_at in rows:
-        yield Candidate(key, " ".join(filter(None, (state, planned_at[:10], reference))))
+    import sqlite3
+
+    from docsend.storage import ledger_queries
+
+    with contextlib.suppress(sqlite3.Error):
+        for each in ledger_queries.latest_keys(file, most=_MOST_KEYS):
+            yield Candidate(
+                each.key, " ".join(filter(None, (each.state, each.planned_at[:10], each.reference)))
+            )
 
 
 _MAKERS: dict[str, Callable[[_Typed], Iterator[Candidate | Files]]] = {

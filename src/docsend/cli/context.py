@@ -76,10 +76,11 @@ class Session:
     def catalog(self) -> "Catalog":
         """Give the catalog that the chosen service gave out, or else the bundled one."""
         from docsend.model import catalog
+        from docsend.storage import catalogs
 
-        file = catalog.in_force(self.settings.catalog_file)
+        file = catalogs.in_force(self.settings.catalog_file)
         try:
-            return catalog.load(file)
+            return catalogs.load(file)
         except (OSError, catalog.MalformedCatalog) as error:
             reason = files.reason(error) if isinstance(error, OSError) else error.why
             if file == catalog.BUNDLED:

@@ -14,7 +14,7 @@ from docsend.model.states import IN_WORDS
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
-    from docsend.model.submission import Receipt
+    from docsend.model.receipt import Receipt
     from docsend.storage.ledger import Entry
 
 EXITS = (ExitCode.RECEIVED,)
@@ -149,19 +149,19 @@ def _pdf(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | Non
         ) from error
     from docsend.i18n import Translator
     from docsend.proof.content import proof_of
-    from docsend.ui.terminal import safe
+    from docsend.text import escape_for_terminal
 
     page = proof_of(entry, receipt, session.at(entry.service).catalog(), whom)
-    return pdf.write(page, Translator(session.settings.language), safe)
+    return pdf.write(page, Translator(session.settings.language), escape_for_terminal)
 
 
 def _text(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     from docsend.i18n import Translator
     from docsend.proof.content import as_text, proof_of
-    from docsend.ui.terminal import safe
+    from docsend.text import escape_for_terminal
 
     page = proof_of(entry, receipt, session.at(entry.service).catalog(), whom)
-    words = functools.partial(Translator(session.settings.language).render, safe=safe)
+    words = functools.partial(Translator(session.settings.language).render, safe=escape_for_terminal)
     return as_text(page, words).encode("utf-8", "backslashreplace")
 
 

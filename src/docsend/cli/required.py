@@ -73,7 +73,8 @@ def _stated(session: "Session", account: "Account", required: str) -> "Submissio
 
     The service lists a requirement no more once it is met: a run whose answer was lost finds it here.
     """
-    from docsend.model.submission import Problem, Submission
+    from docsend.model.problem import Problem
+    from docsend.model.submission import Submission
 
     service_name = session.settings.chosen_endpoint().name
     with session.ledger() as ledger:

@@ -15,7 +15,7 @@ from docsend.ui import interactive
 if TYPE_CHECKING:
     from docsend.cli.context import Session
     from docsend.model.catalog import Destination
-    from docsend.model.submission import Document, UnreadDocument
+    from docsend.model.document import Document, UnreadDocument
     from docsend.ui.interactive import Guided
 
 

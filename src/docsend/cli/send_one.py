@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.cli.context import Session
     from docsend.model.catalog import Catalog
-    from docsend.model.submission import CheckedSubmission, Delivery, Submission
+    from docsend.model.receipt import Delivery
+    from docsend.model.submission import CheckedSubmission, Submission
     from docsend.storage.ledger import Ledger
 
 
@@ -96,8 +97,7 @@ def _refuse(
     dry_run: bool,
 ) -> None:
     """Tell all that is wrong and end: with 2 if options are missing, with 3 if what is there is faulty."""
-    problems = faulty.problems
-    error = result.error_of(problems)
+    problems, error = faulty.problems, faulty.as_error()
     if dry_run and stated.documents and not session.settings.as_json:
         session.console.findings(stated, problems, limit)
     endpoint = session.settings.endpoint

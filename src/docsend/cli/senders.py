@@ -60,7 +60,7 @@ def add(
     """
     from docsend.auth.keyring_store import Booklets
     from docsend.checks import submission_rules
-    from docsend.config import senders
+    from docsend.config import file, senders
 
     senders.check_name(name)
     if ("id" in given) == ("employer_file" in given):
@@ -88,19 +88,19 @@ def add(
         Booklets(backend=session.settings.keyring_backend).keep(name, sender.number, booklet)
     else:
         _forget_booklet(session, name)
-    senders.write(session.settings.config_file, name, sender)
+    file.write_sender(session.settings.config_file, name, sender)
     session.console.sender_kept(name, sender, has_booklet=bool(booklet))
 
 
 def remove(session: "Session", name: Name) -> None:
     """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
-    from docsend.config import senders
+    from docsend.config import file
 
     known = session.senders()
     if name not in known:
         raise UsageFault(*known.unknown(name))
     _forget_booklet(session, name)
-    senders.write(session.settings.config_file, name, None)
+    file.write_sender(session.settings.config_file, name, None)
     session.console.sender_forgotten(name)
 
 

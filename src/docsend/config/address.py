@@ -68,11 +68,11 @@ def endpoint(
     if "://" not in address:
         if "@" in address:
             raise UsageFault(*_NAMED)
-        from docsend.model.submission import without_numbers
+        from docsend.text import redact
 
-        known = without_numbers(", ".join([SANDBOX, *services]))
+        known = redact(", ".join([SANDBOX, *services]))
         raise UsageFault(
-            Message("there is no service {chosen!r}", chosen=without_numbers(chosen)),
+            Message("there is no service {chosen!r}", chosen=redact(chosen)),
             Message("an address (https://...) or one of: {known}", known=known),
         )
     parts = _service_parts(address)

@@ -1,21 +1,17 @@
 """Senders: who documents are for, kept under names of the user's choice.
 
 What is no secret stands in config.toml, under [senders.NAME]; an employer's booklet number works as a
-password, and is in the operating system's keyring. The only writer of config.toml.
+password, and is in the operating system's keyring. `file` reads and writes config.toml.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from docsend.config.settings import MOST_BYTES
-from docsend.errors import LocalFailure, UsageFault
+from docsend.errors import UsageFault
 from docsend.i18n import Message
 from docsend.model import fields
-from docsend.model.submission import masked
-from docsend.storage import files
+from docsend.text import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +56,7 @@ class Sender(NamedTuple):
 
     @property
     def masked(self) -> str:
-        return masked(self.number)
+        return mask(self.number)
 
     def members(self) -> Mapping[str, Any]:
         """Return what stands in config.toml."""
@@ -121,9 +117,9 @@ class Senders:
     def unknown(self, name: str) -> tuple[Message, Message]:
         """Give message and cure for a name that no sender has."""
         from docsend.model.search import nearest
-        from docsend.model.submission import without_numbers
+        from docsend.text import redact
 
-        message = Message("there is no sender {name!r} here", name=without_numbers(name[:_LONGEST_NAME]))
+        message = Message("there is no sender {name!r} here", name=redact(name[:_LONGEST_NAME]))
         if close := nearest(name, self._known):
             return message, Message("did you mean {close}?", close=close)
         return message, Message("`docsend senders` lists them, `docsend senders add` adds one")
@@ -141,59 +137,3 @@ def check_name(name: str) -> None:
             Message("this cannot be the name of a sender"),
             Message("up to {most} letters, digits and signs, as in client-4711", most=_LONGEST_NAME),
         )
-
-
-def write(config_file: Path, name: str, sender: Sender | None) -> None:
-    """Put a sender into config.toml, or take it out; what else it says stays as it is.
-
-    Comments stay, but for those inside a table that is taken out. Its owner alone can read the file from then
-    on. Raises LocalFailure if the disk fails, and UsageFault for a file that cannot be changed like this.
-    """
-    # The file itself, where somebody keeps it elsewhere and links to it.
-    file = Path(os.path.realpath(config_file))
-    try:
-        files.make_private_folder(config_file.parent)
-        with files.locked(config_file.with_name(f".{config_file.name}.lock")):
-            text = files.read_small(file, most=MOST_BYTES).decode("utf-8-sig") if file.exists() else ""
-            files.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
-    except OSError as error:
-        raise LocalFailure(
-            Message("{file} cannot be written: {reason}", file=config_file, reason=files.reason(error)),
-            files.cure(config_file, error),
-        ) from error
-
-
-def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
-    """Give the configuration with the change in it; it is read back, to say just that and nothing else."""
-    import tomllib
-
-    import tomlkit
-
-    meant = tomllib.loads(text)
-    members = dict(sender.members()) if sender else {}
-    changed, is_meant = "", False
-    meant.setdefault("senders", {}).pop(name, None)
-    if sender:
-        meant["senders"][name] = members
-    try:
-        document = tomlkit.parse(text)
-        tables: Any = document.setdefault("senders", tomlkit.table(is_super_table=True))
-        if sender is None:
-            del tables[name]
-        else:
-            table = tables.setdefault(name, tomlkit.table())
-            for key in [key for key in table if key not in members]:
-                del table[key]
-            table.update(members)
-        if not meant["senders"]:
-            del document["senders"], meant["senders"]
-        changed = tomlkit.dumps(document)
-        is_meant = tomllib.loads(changed) == meant
-    except (ValueError, TypeError, AttributeError, KeyError):
-        pass  # tomlkit's own errors are ValueErrors
-    if not is_meant:
-        raise UsageFault(
-            Message("{file} has its senders in a form that cannot be changed from here", file=config_file),
-            Message("write each as a table of its own, [senders.NAME], below everything else"),
-        )
-    return changed

@@ -18,7 +18,9 @@ from docsend.checks import documents, submission_rules
 from docsend.codes import Code, Kind
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.i18n import Message
-from docsend.model.submission import CheckedSubmission, Document, Problem
+from docsend.model.document import Document
+from docsend.model.problem import Problem
+from docsend.model.submission import CheckedSubmission
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     from docsend.errors import DocsendError, ExitCode
     from docsend.manifest.reader import Line, Manifest, Row
     from docsend.model.catalog import Catalog
+    from docsend.model.receipt import Receipt
     from docsend.model.states import RowStatus
-    from docsend.model.submission import Receipt, Submission
+    from docsend.model.submission import Submission
 
 _TOGETHER = 64  # rows
 _IS_ERROR = attrgetter("is_error")

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import documents, submission_rules
 from docsend.codes import Code
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, Unfinished
 from docsend.i18n import Message
-from docsend.model.submission import Cleared, Delivery, Problem
+from docsend.model.problem import Problem
+from docsend.model.receipt import Delivery
 from docsend.service.responses import IncompleteSubmission, OpenSubmission, UnknownSubmission
 from docsend.storage import receipts
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Protocol
 
-    from docsend.model.submission import CheckedSubmission, Receipt, RequiredDocument
+    from docsend.model.receipt import Receipt
+    from docsend.model.required import RequiredDocument
+    from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
     from docsend.service.responses import Sendable
     from docsend.storage.ledger import Entry, Ledger
@@ -42,6 +45,17 @@ if TYPE_CHECKING:
         """How a submission is taken up at the service: declared, or looked for."""
 
         def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
+
+
+class Cleared(NamedTuple):
+    """Leave to send what is planned.
+
+    `may_be_received` if an earlier try may have brought a receipt; `is_begun` if the service may have been
+    told of it, as far as the ledger knows.
+    """
+
+    may_be_received: bool = True
+    is_begun: bool = True
 
 
 # The service may forget a declaration that nobody finished (it expires), even between two calls.

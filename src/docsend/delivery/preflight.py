@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.codes import Code
 from docsend.delivery import processes
 from docsend.i18n import Message
-from docsend.model.submission import CheckedSubmission, Problem
+from docsend.model.problem import Problem
+from docsend.model.submission import CheckedSubmission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from docsend import threads
 from docsend.checks import documents
 from docsend.delivery.batch import Outcome
+from docsend.delivery.deliver import Cleared
 from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused
-from docsend.model.submission import CheckedSubmission, Cleared, Delivery, Problem
-from docsend.ui.result import problem_of
+from docsend.model.receipt import Delivery
+from docsend.model.submission import CheckedSubmission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from docsend.delivery.batch import Batch, Read
     from docsend.delivery.preflight import Plan
     from docsend.manifest.reader import Row
+    from docsend.model.document import Document
+    from docsend.model.problem import Problem
     from docsend.model.states import RowStatus
-    from docsend.model.submission import Document
     from docsend.service.client import Pause
 
 # Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
@@ -70,7 +72,7 @@ class _Ready(NamedTuple):
     cleared: Cleared
 
     def fails(self, error: DocsendError) -> Outcome:
-        found = error.problems or (problem_of(error),)
+        found = error.problems or (error.as_problem(),)
         numbered = tuple(replace(problem, row=self.row.number) for problem in found)
         told = numbered + self.warnings
         return Outcome(self.row, _status(error), self.checked, problems=told, error=error)

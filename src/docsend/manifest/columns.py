@@ -9,7 +9,8 @@ from docsend.codes import Code
 from docsend.errors import FaultySubmission
 from docsend.i18n import Message
 from docsend.model import fields
-from docsend.model.submission import Problem, without_numbers
+from docsend.model.problem import Problem
+from docsend.text import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,7 +67,7 @@ def unknown_column(name: str, row: int) -> Problem:
     )
     return Problem(
         Code.UNKNOWN_COLUMN,
-        Message("there is no column {given!r}", given=without_numbers(name[:60])),
+        Message("there is no column {given!r}", given=redact(name[:60])),
         hint,
         row=row,
     )

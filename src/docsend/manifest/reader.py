@@ -31,7 +31,8 @@ from docsend.manifest.columns import (
 from docsend.manifest.paths import Folder
 from docsend.manifest.repair import NUMBERS, clean, no_texts, text_of, undamaged
 from docsend.model import fields
-from docsend.model.submission import Problem, Submission
+from docsend.model.problem import Problem
+from docsend.model.submission import Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from docsend.checks.submission_rules import is_checked
 from docsend.codes import Code
 from docsend.i18n import Message
 from docsend.model import fields
-from docsend.model.submission import Problem
+from docsend.model.identity import has_check_digit
+from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ def undamaged(name: str, value: str, number: int, problems: list[Problem]) -> st
     value = re.sub(r"^([0-9]+)\.0$", r"\1", value)
     restored = None
     if name == "id" and re.fullmatch(r"[0-9]{5,8}", value):
-        restored = value.zfill(9) if value.strip("0") and is_checked(value.zfill(9)) else None
+        restored = value.zfill(9) if value.strip("0") and has_check_digit(value.zfill(9)) else None
     elif name == "mobile" and re.fullmatch(r"5[0-9]{8}", value):
         restored = f"0{value}"
     if restored is None:

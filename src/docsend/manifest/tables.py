@@ -12,7 +12,7 @@ from docsend.errors import FaultySubmission, UsageFault
 from docsend.i18n import Message
 from docsend.manifest.columns import known
 from docsend.manifest.repair import text_of
-from docsend.model.submission import Problem
+from docsend.model.problem import Problem
 from docsend.storage import files
 
 if TYPE_CHECKING:

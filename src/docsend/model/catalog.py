@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from docsend.i18n import ENGLISH, LANGUAGES, Message
-from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -206,27 +205,6 @@ class Catalog:
             yield from (("branch", branch) for branch in self.branches.values())
         if to is None:
             yield from (("form", form) for form in self.forms.values())
-
-
-def load(path: Path = BUNDLED) -> Catalog:
-    """Read the catalog in a file; raise MalformedCatalog or OSError."""
-    return Catalog(files.read_small(path, most=MOST_BYTES))
-
-
-def in_force(stored: Path | None) -> Path:
-    """Give the file of the catalog that counts: the one that a service gave out, else the bundled one.
-
-    A stored one that cannot be looked at counts, too: whoever reads it is told why.
-    """
-    if stored is None:
-        return BUNDLED
-    try:
-        stored.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return BUNDLED
-    except OSError:
-        pass
-    return stored
 
 
 def _text(value: object, most: int = LONGEST_TEXT) -> str:

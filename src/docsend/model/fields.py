@@ -4,7 +4,7 @@
 table are the options of `send` and `senders add` (`cli.command`), the columns of manifests (`columns`), the
 keys of a sender (`senders`), what the guided send asks and masks (`guide`), what completions offer
 (`tools/cli`), the members of a declaration (`submission`), and what a service's JSON pointers mean
-(`service.responses`). To add a field, add it here, give it a rule in `submission_rules.RULES`, and
+(`service.responses`). To add a field, add it here, give it a rule in `field_rules.RULES`, and
 translate its texts.
 """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from docsend.i18n import Shown
     from docsend.model.catalog import Catalog
     from docsend.model.catalog import Entry as Row
-    from docsend.model.submission import Receipt, ReceivedDocument
+    from docsend.model.receipt import Receipt, ReceivedDocument
     from docsend.storage.ledger import Entry
 
 # How the issuer of the sandbox's receipts begins, and the name of the one inside the process.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fpdf.bidi import BidiCharacter
 
     from docsend.i18n import Shown, Translator
-    from docsend.model.submission import ReceivedDocument
+    from docsend.model.receipt import ReceivedDocument
     from docsend.proof.content import Proof, Section, Stated
 
 _FONTS = Path(__file__).parent.parent / "data" / "fonts"

@@ -19,8 +19,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from docsend.model.canonical import canonical
 from docsend.model.catalog import Catalog
-from docsend.model.submission import canonical
 from docsend.sandbox import arrival, declaration, form, residences
 from docsend.sandbox.body import DOCUMENT, JSON, MOST_DISCARDED, Body, discarded, gathered, time_allowed
 from docsend.sandbox.form import Form

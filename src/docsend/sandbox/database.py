@@ -7,13 +7,14 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
-from docsend.storage import files
+from docsend.storage import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _VERSION = 2
+_BUSY_S = 30.0  # how long another process may hold the file
 _SCHEMA = """
 CREATE TABLE submission (
     owner       TEXT NOT NULL,  -- the account's code; empty for what was sent without one
@@ -68,25 +69,20 @@ class Database:
     def __init__(self, file: Path) -> None:
         """Open the file, or make it; raise sqlite3.Error if it is of another version."""
         self._lock = threading.Lock()
-        files.make_private_file(file)
-        files.settle(file)
-        self._connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite.connect(file, busy_s=_BUSY_S)
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._connection.close)
             self._prepare()
             on_failure.pop_all()
 
     def _prepare(self) -> None:
-        for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1"):
-            self._connection.execute(f"PRAGMA {pragma}")
         with self.transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if tables and version != _VERSION:
                 raise sqlite3.DatabaseError("it was made by another version of the sandbox")
             if not tables:
-                for statement in _SCHEMA.split(";\n"):
-                    connection.execute(statement)
+                sqlite.execute_script(connection, _SCHEMA)
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
 
     def close(self) -> None:
@@ -96,12 +92,5 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Enter alone; what was done inside is on the disk at the end, or undone if an error leaves it."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # some failures, as of a full disk, end it themselves
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._lock, sqlite.transaction(self._connection) as connection:
+            yield connection

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from docsend.model.submission import canonical
+from docsend.model.canonical import canonical
 from docsend.sandbox import content
 from docsend.sandbox.problems import Refusal
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from docsend.model.submission import canonical
+from docsend.model.canonical import canonical
 from docsend.sandbox.database import Database
 from docsend.sandbox.declaration import Declared
 from docsend.sandbox.problems import Refusal, not_found, withdrawn

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from docsend.codes import Code
 from docsend.errors import DocsendError, SignInNeeded, Unfinished
 from docsend.i18n import Message
+from docsend.model.canonical import canonical
 from docsend.model.catalog import MOST_BYTES
-from docsend.model.submission import Delivery, canonical
+from docsend.model.receipt import Delivery
 from docsend.service import failures, one_exchange, responses
 from docsend.service.exchange import Request
 from docsend.service.failures import ContractViolation, Failure, NoResponse, UnexpectedPage
@@ -33,13 +34,10 @@ if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.auth.keyring_store import Credentials
     from docsend.config.address import Endpoint
-    from docsend.model.submission import (
-        CheckedSubmission,
-        Document,
-        PlannedSubmission,
-        Receipt,
-        RequiredDocument,
-    )
+    from docsend.model.document import Document
+    from docsend.model.receipt import Receipt
+    from docsend.model.required import RequiredDocument
+    from docsend.model.submission import CheckedSubmission, PlannedSubmission
     from docsend.service.certificates import Tls
     from docsend.service.exchange import Header
     from docsend.service.responses import Response, Sendable, SubmissionStatus

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.codes import Code
-from docsend.model.submission import canonical
+from docsend.model.canonical import canonical
 from docsend.storage import files
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docsend.model.catalog import Catalog
-    from docsend.model.submission import CheckedSubmission, Document
+    from docsend.model.document import Document
+    from docsend.model.submission import CheckedSubmission
     from docsend.service.exchange import Header
     from docsend.service.responses import Response
 

@@ -14,7 +14,10 @@ from docsend.codes import Code
 from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished, UsageFault
 from docsend.i18n import Message
 from docsend.model import fields
-from docsend.model.submission import Problem, Receipt, ReceivedDocument, RequiredDocument, canonical
+from docsend.model.canonical import canonical
+from docsend.model.problem import Problem
+from docsend.model.receipt import Receipt, ReceivedDocument
+from docsend.model.required import RequiredDocument
 from docsend.service import members
 from docsend.service.failures import ContractViolation
 

@@ -26,16 +26,18 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from docsend.errors import LocalFailure
 from docsend.i18n import Message
-from docsend.model.states import IN_WORDS, STATES
-from docsend.model.submission import Document, PlannedSubmission
-from docsend.storage import files
+from docsend.model.document import Document
+from docsend.model.states import IN_WORDS
+from docsend.model.submission import PlannedSubmission
+from docsend.storage import files, ledger_schema, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from docsend.model.receipt import Receipt
     from docsend.model.states import State
-    from docsend.model.submission import CheckedSubmission, Receipt
+    from docsend.model.submission import CheckedSubmission
 
 _T = TypeVar("_T")
 # From where each state can be reached; `planned` is a beginning, and follows `refused`, too.
@@ -48,8 +50,6 @@ _BEFORE: dict[State, tuple[State, ...]] = {
     "withdrawn": ("planned", "open", "sending", "refused"),
 }
 
-_APPLICATION_ID = 0x646F6373  # "docs"
-_VERSION = 3
 _PAGE = 500
 _LAST_CHARACTER = "\U0010ffff"
 # The services that there are, without looking at each submission: the primary key begins with them.
@@ -62,62 +62,7 @@ WITH RECURSIVE known (service) AS (
 )
 SELECT service FROM known WHERE service IS NOT NULL
 """
-# What few are, of however many: a look at these does not look at all the others.
-_OF_FEW = """
-CREATE INDEX submission_unfinished ON submission (planned_at, key)
-    WHERE state IN ('planned', 'open', 'sending');
-CREATE INDEX submission_required ON submission (service, required) WHERE required IS NOT NULL;
-"""
-# SQLite's own reasons, as it words them: to be translated.
-_REASONS = (
-    Message("attempt to write a readonly database"),
-    Message("database disk image is malformed"),
-    Message("database is locked"),
-    Message("database or disk is full"),
-    Message("disk I/O error"),
-    Message("file is not a database"),
-    Message("unable to open database file"),
-)
 _BUSY_S = 30.0  # how long another process may hold the file
-_SCHEMA = f"""
-CREATE TABLE submission (
-    service      TEXT NOT NULL,
-    key          TEXT NOT NULL,
-    state        TEXT NOT NULL CHECK (state IN {STATES!r}),
-    destination  TEXT NOT NULL,
-    subject      TEXT,
-    category     TEXT NOT NULL,
-    type         TEXT NOT NULL,
-    reference    TEXT,
-    required     TEXT,
-    occurrence   INTEGER NOT NULL,
-    problem      TEXT,
-    receipt      BLOB,
-    planned_at   TEXT NOT NULL,
-    changed_at   TEXT NOT NULL,
-    PRIMARY KEY (service, key),
-    CHECK ((state = 'received') = (receipt IS NOT NULL))
-) STRICT;
-CREATE INDEX submission_by_time ON submission (planned_at);
-{_OF_FEW}
-CREATE TABLE document (
-    service  TEXT NOT NULL,
-    key      TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    path     TEXT NOT NULL,
-    name     TEXT NOT NULL,
-    bytes    INTEGER NOT NULL,
-    sha256   TEXT NOT NULL,
-    PRIMARY KEY (service, key, position),
-    FOREIGN KEY (service, key) REFERENCES submission (service, key)
-) STRICT;
-CREATE TRIGGER final_states_never_change BEFORE UPDATE OF state, receipt ON submission
-WHEN OLD.state IN ('received', 'withdrawn')
- AND (NEW.state IS NOT OLD.state OR NEW.receipt IS NOT OLD.receipt)
-BEGIN SELECT RAISE(ABORT, 'a final state never changes'); END;
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
-"""
 
 
 class KeptDocument(NamedTuple):
@@ -200,20 +145,9 @@ class Ledger:
         self._notes: dict[tuple[str, str], _Move] = {}  # by service and key: what goes with the next commit
         with self._failures_named(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
-            files.make_private_file(file)
-            files.settle(file)
-            self._connection = sqlite3.connect(
-                file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
+            self._connection = sqlite.connect(file, busy_s=_BUSY_S)
             on_failure.callback(self._connection.close)
-            for pragma in (
-                "journal_mode = TRUNCATE",
-                "synchronous = FULL",
-                "fullfsync = 1",
-                "foreign_keys = 1",
-            ):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._prepare()
+            ledger_schema.prepare(self._connection, file)
             on_failure.pop_all()
 
     def __enter__(self) -> Ledger:
@@ -436,7 +370,7 @@ class Ledger:
         """Make a change, together with what was noted, and return when it is on the disk."""
         with self._failures_named(), self._lock:
             noted = self._notes.copy()
-            with self._transaction() as connection:
+            with sqlite.transaction(self._connection) as connection:
                 for move in noted.values():
                     move.made(connection)
                 result = write(connection)
@@ -460,38 +394,6 @@ class Ledger:
         )
         return entry._replace(documents=tuple(KeptDocument(*row) for row in rows))
 
-    def _prepare(self) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > _VERSION:
-            raise LocalFailure(
-                Message("the ledger {file} was written by a newer docsend", file=self._file),
-                Message("update docsend on this machine"),
-            )
-        if version == 1:
-            raise LocalFailure(
-                Message("the ledger {file} was written by an unreleased docsend", file=self._file),
-                Message("move it aside: it is not read any more"),
-            )
-        if version < _VERSION:
-            with self._transaction() as connection:
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-                # No other process was faster. Version 2 lacks indexes, and has everything else.
-                script = {0: _SCHEMA, 2: f"{_OF_FEW}PRAGMA user_version = {_VERSION};\n"}.get(version, "")
-                for statement in _statements(script):
-                    connection.execute(statement)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        # IMMEDIATE: a transaction that first reads and then writes would not wait its turn.
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._connection
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:  # some failures, as of a full disk, end it themselves
-                self._connection.execute("ROLLBACK")
-            raise
-
     @contextlib.contextmanager
     def _failures_named(self) -> Iterator[None]:
         """Name the file if it cannot be used."""
@@ -499,7 +401,9 @@ class Ledger:
             yield
         except (sqlite3.Error, OSError) as error:
             raise LocalFailure(
-                Message("the ledger {file} cannot be used: {reason}", file=self._file, reason=reason(error)),
+                Message(
+                    "the ledger {file} cannot be used: {reason}", file=self._file, reason=sqlite.reason(error)
+                ),
                 Message(
                     "something could be sent twice without it: {cure}; then run the same command again",
                     cure=files.cure(self._file, error if isinstance(error, OSError) else None),
@@ -508,23 +412,6 @@ class Ledger:
 
     def _timestamp(self) -> str:
         return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Split a script; executescript would commit the transaction around it."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def reason(error: sqlite3.Error | OSError) -> Message:
-    """Return why SQLite, or the disk under it, refused something."""
-    if isinstance(error, OSError):
-        return files.reason(error)
-    return next((known for known in _REASONS if known.template == str(error)), Message.verbatim(error))
 
 
 def _storable(path: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from docsend.errors import LocalFailure
 from docsend.i18n import LANGUAGES, Message
-from docsend.model.submission import Delivery, Receipt, ReceivedDocument, canonical
+from docsend.model.canonical import canonical
+from docsend.model.receipt import Delivery, Receipt, ReceivedDocument
 
 if TYPE_CHECKING:
     from docsend.storage.ledger import Entry

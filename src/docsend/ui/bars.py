@@ -19,8 +19,8 @@ from rich.progress import (
 from rich.text import Text
 
 from docsend.i18n import Message, joined
+from docsend.text import escape_for_terminal
 from docsend.ui.progress import arrived, trying_again
-from docsend.ui.terminal import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from docsend.i18n import Translator
-    from docsend.model.submission import Document
+    from docsend.model.document import Document
     from docsend.service.client import Pause
     from docsend.ui.progress import RowProgress, Told
 
@@ -53,7 +53,7 @@ class _PausingProgress(Progress):
             gone = self._pause.seconds - left
             now = self._pause._replace(patience_left_s=self._pause.patience_left_s - gone)
             line = trying_again(now, math.ceil(left))
-            yield Text(self.translator.render(line, safe=safe, isolated=True))
+            yield Text(self.translator.render(line, safe=escape_for_terminal, isolated=True))
 
 
 class _Bar:
@@ -74,7 +74,7 @@ class _Bar:
 
     def sent(self, document: Document, sent_bytes: int) -> None:
         self._left[document.sha256] = sent_bytes
-        described = _shortened(safe(document.name))
+        described = _shortened(escape_for_terminal(document.name))
         self._progress.update(self._task, description=described, completed=sum(self._left.values()))
 
     def arrived(self, document: Document) -> None:
@@ -86,7 +86,9 @@ class _Bar:
             self.arrived(document)
 
     def _print(self, line: Message) -> None:
-        self._progress.console.print(Text(self._translator.render(line, safe=safe, isolated=True)))
+        self._progress.console.print(
+            Text(self._translator.render(line, safe=escape_for_terminal, isolated=True))
+        )
 
 
 @contextlib.contextmanager

@@ -15,12 +15,13 @@ from docsend import signals
 from docsend.checks.document_rules import in_words
 from docsend.errors import LocalFailure
 from docsend.i18n import Data, LocalizedName, Message, joined, moment
+from docsend.model.document import Document
 from docsend.model.states import IN_WORDS
-from docsend.model.submission import Document
+from docsend.text import escape_for_terminal
 from docsend.ui import shapes
 from docsend.ui.progress import CHECKED, SENT, Ends, Heartbeat, Lines, Silence, duration
-from docsend.ui.result import of_row, problem_of
-from docsend.ui.terminal import NOT_APPROVED, SEVERITY, Streams, safe
+from docsend.ui.result import of_row
+from docsend.ui.terminal import NOT_APPROVED, SEVERITY, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,14 +35,11 @@ if TYPE_CHECKING:
     from docsend.errors import DocsendError
     from docsend.i18n import Shown
     from docsend.model.catalog import Catalog, Entry
-    from docsend.model.submission import (
-        CheckedSubmission,
-        Problem,
-        Receipt,
-        RequiredDocument,
-        Submission,
-        UnreadDocument,
-    )
+    from docsend.model.document import UnreadDocument
+    from docsend.model.problem import Problem
+    from docsend.model.receipt import Receipt
+    from docsend.model.required import RequiredDocument
+    from docsend.model.submission import CheckedSubmission, Submission
     from docsend.service.client import Watcher
     from docsend.storage.ledger import Entry as Kept
     from docsend.ui.progress import RowProgress, Told
@@ -342,7 +340,7 @@ class Console(Streams):
         if self._as_json:
             self.json(shapes.exported(file, form, key, content))
         else:
-            self._put(f"{safe(file)}\n")
+            self._put(f"{escape_for_terminal(file)}\n")
 
     def merged(self, lines: Iterable[str], rows: Sequence[dict[str, str]]) -> None:
         """Print a joined report, and sum it up."""
@@ -640,7 +638,7 @@ def _row_fault(problem: Problem) -> Message:
 
 
 def _problems(end: Resumed) -> list[dict[str, Any]]:
-    return [] if end.error is None else [shapes.problem(problem_of(end.error))]
+    return [] if end.error is None else [shapes.problem(end.error.as_problem())]
 
 
 def _whom(checked: CheckedSubmission) -> Data | Message:

@@ -16,7 +16,8 @@ from docsend.checks import submission_rules
 from docsend.codes import Kind
 from docsend.i18n import Data, LocalizedName, Message
 from docsend.model import fields
-from docsend.model.submission import EMPLOYER_KINDS, masked
+from docsend.model.identity import EMPLOYER_KINDS
+from docsend.text import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from docsend.config.senders import Senders
     from docsend.i18n import Shown
     from docsend.model.catalog import Catalog, Destination, Entry
+    from docsend.model.document import Document, UnreadDocument
     from docsend.model.fields import Field
-    from docsend.model.submission import Document, Problem, Submission, UnreadDocument
+    from docsend.model.problem import Problem
+    from docsend.model.submission import Submission
 
     Judge = Callable[[str], "Message | None"]
 
@@ -244,7 +247,7 @@ def command_line(
 
 def _shown(field: Field, value: str) -> str:
     """Return as much of a value as anybody may be shown."""
-    return {"whole": value, "masked": masked(value), "never": _HIDDEN}[field.shown]
+    return {"whole": value, "masked": mask(value), "never": _HIDDEN}[field.shown]
 
 
 def _joined(words: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docsend.delivery.batch import Outcome, Tally
-    from docsend.model.submission import Document
+    from docsend.model.document import Document
     from docsend.service.client import Pause, Watcher
     from docsend.ui.terminal import Streams
 

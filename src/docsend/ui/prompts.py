@@ -19,7 +19,7 @@ from prompt_toolkit.validation import ValidationError, Validator
 
 from docsend.i18n import Message
 from docsend.model import search
-from docsend.ui.terminal import safe
+from docsend.text import escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -198,7 +198,7 @@ class _Menu(Completer):
             yield Completion(
                 choice.code,
                 start_position=-len(document.text),
-                display=safe(choice.code),
+                display=escape_for_terminal(choice.code),
                 display_meta=self._render(choice.label),
             )
 

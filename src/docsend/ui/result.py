@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from docsend.codes import Code, Kind
-from docsend.errors import DocsendError, ExitCode, FaultySubmission, UsageFault
+from docsend.codes import Code
+from docsend.errors import DocsendError, ExitCode
 from docsend.i18n import Message
-from docsend.model import fields
-from docsend.model.submission import CheckedSubmission, Problem, Submission
+from docsend.model.problem import Problem
+from docsend.model.submission import CheckedSubmission, Submission
 from docsend.ui import shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from docsend.delivery.batch import Outcome
-    from docsend.model.submission import Receipt
+    from docsend.model.receipt import Receipt
 
 Status: TypeAlias = Literal["received", "checked", "faulty", "refused", "unfinished", "failed"]
 
@@ -25,33 +25,6 @@ _STATUS_OF_EXIT: dict[ExitCode, Status] = {
     ExitCode.UNFINISHED: "unfinished",
     ExitCode.INTERRUPTED: "unfinished",
     ExitCode.TERMINATED: "unfinished",
-}
-# The problem's code when an error is all there is to report.
-_CODE_OF_EXIT = {
-    ExitCode.BUG: Code.BUG,
-    ExitCode.USAGE: Code.USAGE,
-    ExitCode.FAULTY: Code.FAULTY,
-    ExitCode.SIGN_IN: Code.SIGN_IN_NEEDED,
-    ExitCode.REFUSED: Code.REFUSED,
-    ExitCode.UNFINISHED: Code.UNFINISHED,
-    ExitCode.LOCAL: Code.LOCAL_FAILURE,
-    ExitCode.INTERRUPTED: Code.INTERRUPTED,
-    ExitCode.TERMINATED: Code.TERMINATED,
-}
-
-
-# What a run ends with that has only problems of one kind to report.
-EXIT_OF_KIND: dict[Kind, ExitCode] = {
-    Kind.MISSING: ExitCode.USAGE,
-    Kind.INVALID: ExitCode.FAULTY,
-    Kind.WARNING: ExitCode.RECEIVED,
-    Kind.USAGE: ExitCode.USAGE,
-    Kind.SIGN_IN: ExitCode.SIGN_IN,
-    Kind.REFUSED: ExitCode.REFUSED,
-    Kind.UNFINISHED: ExitCode.UNFINISHED,
-    Kind.LOCAL: ExitCode.LOCAL,
-    Kind.BUG: ExitCode.BUG,
-    Kind.INTERRUPTED: ExitCode.INTERRUPTED,
 }
 
 
@@ -148,25 +121,6 @@ def of_row(outcome: Outcome, service: str | None) -> Result:
     )
 
 
-def error_of(problems: Sequence[Problem]) -> DocsendError:
-    """Return the error that a run ends with whose check found these: what is missing goes first."""
-    missing = [problem for problem in problems if problem.code.kind is Kind.MISSING]
-    if not missing:
-        return FaultySubmission.of(problems)
-    options = ", ".join(_option(problem) for problem in missing)
-    return UsageFault(Message("missing: {options}", options=options), problems=problems)
-
-
-def _option(problem: Problem) -> str:
-    field = fields.BY_NAME.get(problem.field or "")
-    return field.option if field else "FILE"
-
-
-def problem_of(error: DocsendError) -> Problem:
-    """Give an error as a problem, under the code of its cause or of its kind."""
-    return Problem(error.cause or _CODE_OF_EXIT[error.code], error.message, error.hint)
-
-
 def of_error(
     error: DocsendError,
     submission: CheckedSubmission | Submission | None = None,
@@ -179,5 +133,5 @@ def of_error(
         exit_code=error.code,
         service=service,
         submission=submission,
-        problems=(error.problems or (problem_of(error),)) + warnings,
+        problems=(error.problems or (error.as_problem(),)) + warnings,
     )

@@ -6,7 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from docsend.i18n import ENGLISH
-from docsend.model.submission import Document, without_numbers
+from docsend.model.document import Document
+from docsend.text import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,14 +17,11 @@ if TYPE_CHECKING:
     from docsend.diagnostics import Finding
     from docsend.i18n import Message, Shown
     from docsend.model.catalog import Entry as Row
-    from docsend.model.submission import (
-        CheckedSubmission,
-        Problem,
-        Receipt,
-        RequiredDocument,
-        Submission,
-        UnreadDocument,
-    )
+    from docsend.model.document import UnreadDocument
+    from docsend.model.problem import Problem
+    from docsend.model.receipt import Receipt
+    from docsend.model.required import RequiredDocument
+    from docsend.model.submission import CheckedSubmission, Submission
     from docsend.storage.ledger import Entry
 
 
@@ -61,7 +59,7 @@ def submission(stated: CheckedSubmission | Submission) -> dict[str, Any]:
 
 def _said(code: str | None) -> str | None:
     """Give a code as it was said, but no number that was said in its place."""
-    return None if code is None else without_numbers(code)
+    return None if code is None else redact(code)
 
 
 def _document(document: Document | UnreadDocument) -> dict[str, Any]:

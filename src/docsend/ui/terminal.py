@@ -1,7 +1,7 @@
 """The two streams: how a text, a table, a card or JSON gets onto stdout, and talk onto stderr.
 
 Rules:
-- every string that was made elsewhere passes `safe` before a terminal or a log sees it (invariant 7);
+- every string that was made elsewhere is escaped before a terminal or a log sees it (invariant 7);
 - pictures (panels, bars, colours) only on a terminal that can draw them, judged for each stream by itself;
   everywhere else plain lines, which a script or a log can keep;
 - `--quiet` leaves errors and the result; `--json` makes the result one line of JSON and silences the bars;
@@ -18,19 +18,19 @@ import re
 import shutil
 import sys
 import textwrap
-import unicodedata
 from typing import IO, TYPE_CHECKING, Any
 
 from docsend.errors import LocalFailure
 from docsend.i18n import Message, Translator
 from docsend.storage import files
+from docsend.text import escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from docsend.config.settings import Settings
     from docsend.i18n import Language, Shown
-    from docsend.model.submission import Problem
+    from docsend.model.problem import Problem
 
 # Columns of a terminal.
 _WIDE = 80
@@ -64,22 +64,9 @@ SEVERITY = {"error": Message("error"), "warning": Message("warning")}
 NOT_APPROVED = Message('"received" means that the service has everything; it does not mean approved')
 
 
-def safe(text: object) -> str:
-    r"""Give foreign text with all that could steer a terminal or a log written out: \x1b, \u202e."""
-    return "".join(
-        character if unicodedata.category(character) not in _STEERING else _written_out(character)
-        for character in str(text)
-    )
-
-
-_STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Of a long list of JSON: what stays in memory, and what is written at once.
 _HELD_BYTES, _PIECE = 8 * 2**20, 2**20
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def _written_out(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 class Streams:
@@ -111,7 +98,7 @@ class Streams:
         """Tell a command to be copied: in one line, however narrow the terminal is."""
         if not self._quiet:
             self._tell(heading)
-            _write(sys.stderr, f"  {safe(command)}\n")
+            _write(sys.stderr, f"  {escape_for_terminal(command)}\n")
 
     def detail(self, message: Message) -> None:
         """Tell what only `--verbose` wants to know."""
@@ -133,7 +120,7 @@ class Streams:
 
     def render(self, shown: Shown) -> str:
         """Give a text as it is shown on stderr: safe, and in the reader's language."""
-        return self._translator.render(shown, safe=safe, isolated=self._draws(sys.stderr))
+        return self._translator.render(shown, safe=escape_for_terminal, isolated=self._draws(sys.stderr))
 
     @property
     def draws_talk(self) -> bool:
@@ -217,7 +204,7 @@ class Streams:
 
     def _out(self, shown: Shown) -> str:
         """Give a text for stdout: safe, and in the reader's language."""
-        return self._translator.render(shown, safe=safe, isolated=self._draws(sys.stdout))
+        return self._translator.render(shown, safe=escape_for_terminal, isolated=self._draws(sys.stdout))
 
     def _print(self, shown: Shown) -> None:
         self._put(self._out(shown) + "\n")

@@ -1,0 +1,82 @@
+"""What a file's bytes are, and whether they are whole: magic bytes, ends, structure.
+
+Nothing is decoded, rendered or decompressed. The question is only whether a clerk's viewer would find the
+format that the file's name promises, from its first byte to its last.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING
+
+from docsend.checks.formats import bmp, jpeg, pdf, png, tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from docsend.model.document import Defect
+
+# Formats by extension: several extensions are one format.
+FORMAT_OF_EXTENSION = {
+    "jpeg": "jpeg",
+    "jpg": "jpeg",
+    "tiff": "tiff",
+    "tif": "tiff",
+    "png": "png",
+    "bmp": "bmp",
+    "pdf": "pdf",
+}
+
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "png"),
+    (0, b"II*\0", "tiff"),
+    (0, b"MM\0*", "tiff"),
+    (0, b"%PDF-", "pdf"),
+    (0, b"BM", "bmp"),
+    # Kinds that no destination takes, known by name so that the message can name them.
+    (0, b"II+\0", "bigtiff"),
+    (0, b"MM\0+", "bigtiff"),
+    (0, b"GIF8", "gif"),
+    (8, b"WEBP", "webp"),
+    (4, b"ftypheic", "heic"),
+    (4, b"ftypheix", "heic"),
+    (4, b"ftypmif1", "heic"),
+    (0, b"PK\x03\x04", "zip"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "msoffice"),
+    (0, b"{\\rtf", "rtf"),
+)
+_HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml)", re.IGNORECASE)
+
+
+def recognise(content: bytes) -> str | None:
+    """The format of these bytes by their magic, or None if they are of no known kind."""
+    for offset, magic, name in _MAGIC:
+        if content.startswith(magic, offset):
+            return name
+    if _HTML_START.match(content[:512]):
+        return "html"
+    # ISO 32000-1, 7.5.2 note: readers accept the header anywhere in the first 1024 bytes.
+    return "pdf" if b"%PDF-" in content[:1024] else None
+
+
+def defect_of(content: bytes, format_name: str | None) -> Defect | None:
+    """What keeps this content from being opened: it is cut short, broken or needs a password.
+
+    Only formats that some destination takes are looked into.
+    """
+    find = _DEFECTS.get(format_name or "")
+    try:
+        return find(content) if find is not None else None
+    except (struct.error, IndexError, ValueError):
+        return "damaged"
+
+
+_DEFECTS: dict[str, Callable[[bytes], Defect | None]] = {
+    "pdf": pdf.defect_of,
+    "jpeg": jpeg.defect_of,
+    "png": png.defect_of,
+    "bmp": bmp.defect_of,
+    "tiff": tiff.defect_of,
+}

@@ -1,0 +1,230 @@
+"""config.toml: the only reader and the only writer of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docsend.config.address import SANDBOX, ConfiguredService
+from docsend.errors import LocalFailure, UsageFault
+from docsend.i18n import ENGLISH, Message
+from docsend.storage import files
+from docsend.text import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docsend.config.senders import Sender
+
+MOST_BYTES = 2**20
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class _Fault(Exception):
+    """The configuration holds what it may not."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(ENGLISH.render(message))
+        self.message = message
+
+
+def unreadable(file: Path, error: OSError) -> UsageFault:
+    """Return the error for a configuration that cannot be read; nothing of what stands in it is in it."""
+    message = Message("{file} cannot be read: {reason}", file=file, reason=files.reason(error))
+    return UsageFault(message, files.cure(file, error))
+
+
+class ConfigFile(NamedTuple):
+    """config.toml, read into types once."""
+
+    services: Mapping[str, ConfiguredService]
+    default_service: str | None = None
+    patience: float | None = None
+    senders: Mapping[str, Sender] = NOTHING
+
+    @classmethod
+    def read(cls, file: Path) -> ConfigFile:
+        try:
+            text = files.read_small(file, most=MOST_BYTES).decode("utf-8-sig")
+        except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
+            return cls({})
+        except (OSError, UnicodeDecodeError) as error:
+            if isinstance(error, OSError):
+                raise unreadable(file, error) from error
+            raise UsageFault(
+                Message("{file} cannot be read: {reason}", file=file, reason=Message("it is not UTF-8")),
+                Message("save it as UTF-8"),
+            ) from error
+        import tomllib
+
+        try:
+            return cls._from(tomllib.loads(text), file.parent)
+        except RecursionError as error:
+            raise UsageFault(
+                Message("{file} is nested too deeply", file=file), Message("see docs/configuration.md")
+            ) from error
+        except _Fault as fault:
+            raise UsageFault(
+                Message("{file}: {error}", file=file, error=fault.message),
+                Message("see docs/configuration.md for what it may hold"),
+            ) from fault
+        except ValueError as error:
+            is_syntax = isinstance(error, tomllib.TOMLDecodeError)
+            why = Message.verbatim(redact(str(error))) if is_syntax else Message("a number is too long")
+            raise UsageFault(
+                Message("{file}: {error}", file=file, error=why),
+                Message("see docs/configuration.md for what it may hold"),
+            ) from error
+
+    @classmethod
+    def _from(cls, raw: dict[str, Any], folder: Path) -> ConfigFile:
+        _no_strays(raw, {"services", "default_service", "patience", "senders"}, Message("the file"))
+        services = {name: _service(name, table, folder) for name, table in _table(raw, "services").items()}
+        default, patience = raw.get("default_service"), raw.get("patience")
+        if not isinstance(default, str | None):
+            raise _Fault(Message("default_service is the name of a service, a text"))
+        if patience is not None and not (_is_number(patience) and is_patience(patience)):
+            raise _Fault(Message("patience is a number of seconds, from 0 up to a week"))
+        return cls(services, default, patience, _senders(raw))
+
+
+def _service(name: str, table: object, folder: Path) -> ConfiguredService:
+    """Read one service; a `ca_file` without a full path lies beside config.toml."""
+    if not isinstance(table, dict) or not isinstance(table.get("url"), str):
+        raise _Fault(Message("[services.{name}] needs a url", name=redact(name)))
+    where = f"[services.{redact(name)}]"
+    _no_strays(table, {"url", "ca_file"}, where)
+    if name == SANDBOX:
+        raise _Fault(Message("[services.{name}]: this name is the sandbox's, choose another", name=name))
+    ca_file = table.get("ca_file")
+    if not isinstance(ca_file, str | None):
+        raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key="ca_file"))
+    return ConfiguredService(table["url"], None if ca_file is None else folder / Path(ca_file).expanduser())
+
+
+def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
+    tables = _table(raw, "senders")
+    if not tables:
+        return {}
+    from docsend.config import senders
+
+    known: dict[str, Sender] = {}
+    for name, table in tables.items():
+        where = f"[senders.{redact(name)}]"
+        if not isinstance(table, dict):
+            raise _Fault(Message("{name} is a table: [{name}.NAME]", name="senders"))
+        if "booklet" in table:
+            raise _Fault(
+                Message(
+                    "{where}: a booklet number works as a password, `docsend senders add` puts it into the "
+                    "keyring",
+                    where=where,
+                )
+            )
+        _no_strays(table, set(senders.KEYS), where)
+        for key, value in table.items():
+            if key == "booklet_kept" and not isinstance(value, bool):
+                message = Message("{where}: {key} is true or false, without quotation marks")
+                raise _Fault(message.with_values(where=where, key=key))
+            if key != "booklet_kept" and not isinstance(value, str):
+                raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key=key))
+        if ("id" in table) == ("employer_file" in table):
+            raise _Fault(Message("{where} needs id or employer_file, and not both", where=where))
+        known[name] = senders.of_members(table)
+    return known
+
+
+def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    table = raw.get(name, {})
+    if not isinstance(table, dict):
+        raise _Fault(Message("{name} is a table: [{name}.NAME]", name=name))
+    return table
+
+
+def _no_strays(table: Mapping[str, Any], known: set[str], where: Message | str) -> None:
+    for name in table:
+        if name not in known:
+            from docsend.model.search import nearest
+
+            close = nearest(name.replace("_", "-"), [key.replace("_", "-") for key in known])
+            if close:
+                meant = close.replace("-", "_")
+                raise _Fault(
+                    Message(
+                        "unknown key {name!r} in {where}, did you mean {meant}?",
+                        name=redact(name),
+                        where=where,
+                        meant=meant,
+                    )
+                )
+            raise _Fault(Message("unknown key {name!r} in {where}", name=redact(name), where=where))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_patience(seconds: float) -> bool:
+    """Tell whether somebody can wait so long; nobody can for `nan` and `inf`."""
+    return 0 <= seconds <= 7 * 24 * 3600
+
+
+# -- written ----------------------------------------------------------------------------------------------
+
+
+def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
+    """Put a sender into config.toml, or take it out; what else it says stays as it is.
+
+    Comments stay, but for those inside a table that is taken out. Its owner alone can read the file from then
+    on. Raises LocalFailure if the disk fails, and UsageFault for a file that cannot be changed like this.
+    """
+    # The file itself, where somebody keeps it elsewhere and links to it.
+    file = Path(os.path.realpath(config_file))
+    try:
+        files.make_private_folder(config_file.parent)
+        with files.locked(config_file.with_name(f".{config_file.name}.lock")):
+            text = files.read_small(file, most=MOST_BYTES).decode("utf-8-sig") if file.exists() else ""
+            files.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
+    except OSError as error:
+        raise LocalFailure(
+            Message("{file} cannot be written: {reason}", file=config_file, reason=files.reason(error)),
+            files.cure(config_file, error),
+        ) from error
+
+
+def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
+    """Give the configuration with the change in it; it is read back, to say just that and nothing else."""
+    import tomllib
+
+    import tomlkit
+
+    meant = tomllib.loads(text)
+    members = dict(sender.members()) if sender else {}
+    changed, is_meant = "", False
+    meant.setdefault("senders", {}).pop(name, None)
+    if sender:
+        meant["senders"][name] = members
+    try:
+        document = tomlkit.parse(text)
+        tables: Any = document.setdefault("senders", tomlkit.table(is_super_table=True))
+        if sender is None:
+            del tables[name]
+        else:
+            table = tables.setdefault(name, tomlkit.table())
+            for key in [key for key in table if key not in members]:
+                del table[key]
+            table.update(members)
+        if not meant["senders"]:
+            del document["senders"], meant["senders"]
+        changed = tomlkit.dumps(document)
+        is_meant = tomllib.loads(changed) == meant
+    except (ValueError, TypeError, AttributeError, KeyError):
+        pass  # tomlkit's own errors are ValueErrors
+    if not is_meant:
+        raise UsageFault(
+            Message("{file} has its senders in a form that cannot be changed from here", file=config_file),
+            Message("write each as a table of its own, [senders.NAME], below everything else"),
+        )
+    return changed
