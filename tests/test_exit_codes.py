@@ -168,6 +168,35 @@ def test_a_pipe_that_breaks_inside_is_no_success(run, monkeypatch) -> None:
     assert (outcome.code, "a bug in docsend" in outcome.err) == (1, True), outcome
 
 
+def test_a_machine_without_memory_is_no_bug(run, monkeypatch) -> None:
+    def takes_all(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Ledger, "entries", takes_all)
+    outcome = run("receipts")
+    assert (outcome.code, "no memory left" in outcome.err) == (8, True), outcome
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("send --to", "--to needs a value"),
+        ("send x --dry-run=3", "--dry-run takes no value"),
+        ("send x --servise sandbox", "no such option: --servise; did you mean --service?"),
+        ("send x --qqqqqqqqqq", "no such option: --qqqqqqqqqq"),
+        ("receipts show", "missing: KEY"),
+        ("send --batch x --jobs 65", "--jobs takes a whole number, from 1 to 64"),
+        ("receipts --most 0", "--most takes a whole number, from 1 on"),
+        ("receipts --most many", "--most takes a whole number, from 1 on"),
+    ],
+)
+def test_what_is_wrong_with_a_command_line_is_told_in_docsend_s_words(run, words, told) -> None:
+    outcome = run(*words.split())
+    first, cure = outcome.err.splitlines()
+    assert (outcome.code, first) == (2, f"docsend: {told}"), outcome
+    assert cure.strip().endswith("--help` tells what it takes")
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_help_of_every_command_tells_its_exit_codes_and_an_example(run, command) -> None:
     outcome = run(*command, "--help")
