@@ -182,7 +182,7 @@ def test_a_machine_without_memory_is_no_bug(run, monkeypatch) -> None:
     [
         ("send --to", "--to needs a value"),
         ("send x --dry-run=3", "--dry-run takes no value"),
-        ("send x --servise sandbox", "no such option: --servise; did you mean --service?"),
+        ("send x --servise sandbox", "no such option: --servise; did you mean --service, --verbose?"),
         ("send x --qqqqqqqqqq", "no such option: --qqqqqqqqqq"),
         ("receipts show", "missing: KEY"),
         ("send --batch x --jobs 65", "--jobs takes a whole number, from 1 to 64"),
