@@ -146,7 +146,7 @@ run()
         "docsend.cli.complete",
         "docsend.cli.receipts",
         "docsend.cli.context",
-        "docsend.ui.console",
+        "docsend.ui.terminal",
         "docsend.storage.ledger",
         "help",
     ],

@@ -78,9 +78,9 @@ def test_a_bug_that_does_not_fit_is_noticed(place, wrong) -> None:
 
 _LOOKS = """
 import os
-import docsend.ui.console, docsend.sandbox.store, docsend.text
+import docsend.ui.terminal, docsend.sandbox.store, docsend.text
 escapes = docsend.text.escape_for_terminal
-print(docsend.ui.console.escape_for_terminal is escapes, ascii(escapes("\x1b")))
+print(docsend.ui.terminal.escape_for_terminal is escapes, ascii(escapes("\x1b")))
 print(docsend.sandbox.store.os.fsync is os.fsync, docsend.storage.files.os is os)
 """
 

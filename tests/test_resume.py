@@ -479,12 +479,13 @@ def test_a_signal_while_the_result_is_shown_changes_nothing_and_a_second_one_end
     payslip, signals_that_come, code
 ) -> None:
     script = (
-        "import signal, sys; from docsend.ui.console import Console; from docsend.__main__ import run\n"
-        "shown, times = Console.json, int(sys.argv.pop(1))\n"
+        "import signal, sys; from docsend.ui.json_output import JsonOutput\n"
+        "from docsend.__main__ import run\n"
+        "shown, times = JsonOutput._write, int(sys.argv.pop(1))\n"
         "def interrupted(*a):\n"
         "    for _ in range(times): signal.raise_signal(signal.SIGTERM)\n"
         "    shown(*a)\n"
-        "Console.json = interrupted\n"
+        "JsonOutput._write = interrupted\n"
         "run()"
     )
     words = ["send", str(payslip), *SEND, "--dry-run", "--json"]

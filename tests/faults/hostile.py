@@ -53,7 +53,9 @@ from docsend.service.failures import ContractViolation
 from docsend.storage import catalogs, receipts
 from docsend.storage.ledger import Entry
 from docsend.text import escape_for_terminal
-from docsend.ui import console, shapes
+from docsend.ui import shapes
+from docsend.ui.terminal import Streams
+from docsend.ui.views.catalog import CatalogRows
 from faults import lab
 
 if TYPE_CHECKING:
@@ -746,7 +748,7 @@ class _Catalogs(_Inputs):
         json.dumps([shapes.catalog_row(kind, row) for kind, row in listed])
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            console.Console().catalog(listed, "")
+            CatalogRows(listed, "").show(Streams())
         yield from unsafe(out.getvalue(), "in the list")
 
     def door(self, rng: random.Random) -> Violations:

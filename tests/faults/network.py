@@ -82,7 +82,7 @@ _NEEDED = (
     "docsend.cli.context",
     "docsend.cli.send",
     "docsend.cli.send_one",
-    "docsend.ui.console",
+    "docsend.ui.terminal",
     "docsend.storage.ledger",
     "docsend.sandbox.server",
     "docsend.delivery.deliver",

@@ -12,6 +12,16 @@ import typer
 
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.i18n import Message
+from docsend.ui.progress import CHECKED, SENT, Ends
+from docsend.ui.views.batch import (
+    BatchRow,
+    BatchSummary,
+    CheckedBatch,
+    SentBatch,
+    tell_failed_rows,
+    tell_faults,
+    tell_what_next,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +56,7 @@ def print_template(session: "Session", form: str) -> None:
 
     if form not in ("csv", "jsonl"):
         raise UsageFault(Message("there is no template {form!r}", form=form), Message("csv or jsonl"))
-    session.console.template(reader.template(form))
+    session.streams.put(reader.template(form), encoding="utf-8")
 
 
 def run(session: "Session", stated: "Submission", options: Options) -> None:
@@ -71,11 +81,11 @@ def run(session: "Session", stated: "Submission", options: Options) -> None:
         senders=senders,
         sender=options.sender,
     )
-    session.console.say(manifest.described)
+    session.streams.say(manifest.described)
     batch = batches.Batch(manifest, session.catalog(), _share(options.shard), options.allow_outside)
-    with session.console.checking() as seen:
-        plan = preflight(batch, seen)
-    session.console.faults(plan)
+    with session.output.counting(CHECKED, None) as progress:
+        plan = preflight(batch, progress.count)
+    tell_faults(session.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
     tally, error = batches.Tally(), None
     with contextlib.ExitStack() as opened:
@@ -145,8 +155,8 @@ def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: f
     endpoint = session.settings.endpoint
     service = endpoint.name if endpoint else None
     if ended.error is not None:
-        session.console.failure(ended.error, result.of_error(ended.error, service=service))
-    summary = result.BatchSummary(
+        session.output.fail(ended.error, result.of_error(ended.error, service=service))
+    summary = BatchSummary(
         rows=ended.plan.rows,
         counts=ended.counts,
         service=service,
@@ -154,7 +164,7 @@ def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: f
         seconds=seconds,
         repeat_helps=ended.repeat_helps,
     )
-    session.console.batch_ended(summary)
+    session.output.show(summary)
 
 
 def _standard_input() -> bytes:
@@ -181,7 +191,7 @@ def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Rep
     """Report what the first pass found: nothing is sent."""
     from docsend.delivery.batch import Outcome
 
-    wanted = report is not None or session.settings.as_json
+    wanted = report is not None or session.output.takes_rows
     for lines in batch.pieces() if wanted else ():
         # What was found of a good row was not kept: memory is dearer than a second look.
         for row, checked, warnings in batch.checked(lines):
@@ -191,7 +201,7 @@ def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Rep
             _tell(session, outcome, report)
     if report is not None:
         report.finish()
-    session.console.checked_batch(plan)
+    session.output.show(CheckedBatch(plan))
 
 
 def _send(
@@ -206,8 +216,8 @@ def _send(
     broken: LocalFailure | None = None
     with (
         session.ledger() as ledger,
-        session.console.sending(plan, tally) as progress,
-        _runner(session, batch, plan, ledger, account, jobs, progress.waiting) as (runner, stages),
+        session.output.counting(SENT, plan.good) as shown,
+        _runner(session, batch, plan, ledger, account, jobs, shown.waiting) as (runner, stages),
     ):
         for row in batch.rows() if plan.faulty else ():
             if row.number in plan.faulty:
@@ -216,6 +226,7 @@ def _send(
             signals.noted(lambda: _stop(session, runner)) as came,
             contextlib.closing(runner.outcomes(stages)) as outcomes,
         ):
+            progress = Ends(tally, shown)
             for outcome in outcomes:
                 progress.ended(outcome)
                 try:
@@ -224,7 +235,9 @@ def _send(
                     # Rows that are on their way still end in the ledger; nobody begins another one.
                     broken = broken or failure
                     runner.stop()
-    session.console.sent_batch(plan, tally)
+    tell_failed_rows(session.streams, tally)
+    session.output.show(SentBatch(plan, tally))
+    tell_what_next(session.streams, tally)
     if report is not None:
         report.finish()
     if came:
@@ -235,7 +248,7 @@ def _send(
 
 def _stop(session: "Session", runner: "Runner") -> None:
     runner.stop()
-    session.console.say(Message("ending what is on its way; Ctrl-C again ends at once"))
+    session.streams.say(Message("ending what is on its way; Ctrl-C again ends at once"))
 
 
 @contextlib.contextmanager
@@ -273,4 +286,4 @@ def _tell(session: "Session", outcome: "Outcome", report: "Report | None") -> No
     if report is not None:
         report.add(outcome)
     endpoint = session.settings.endpoint
-    session.console.row(outcome, endpoint.name if endpoint else None)
+    session.output.show(BatchRow(outcome, endpoint.name if endpoint else None))

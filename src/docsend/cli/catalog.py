@@ -49,11 +49,12 @@ def catalog(
     """
     from docsend.model import search
     from docsend.model.catalog import LONGEST_LABEL
+    from docsend.ui.views.catalog import CatalogRows, CatalogUpdate
 
     if update:
         alone = not words and not to
         version, is_new = _update(session)
-        session.console.catalog_update(version, is_new=is_new, alone=alone)
+        session.output.show(CatalogUpdate(version, is_new, alone))
         if alone:
             return
     rows = session.catalog()
@@ -67,9 +68,8 @@ def catalog(
         raise UsageFault(Message("there is no destination {to!r} here", to=to), hint)
     asked = " ".join(words or ())[:LONGEST_LABEL]
     chosen = rows.rows(to)
-    session.console.catalog(
-        [(hit.kind, hit.entry) for hit in search.find(asked, chosen)] if asked else list(chosen), asked
-    )
+    found = [(hit.kind, hit.entry) for hit in search.find(asked, chosen)] if asked else list(chosen)
+    session.output.show(CatalogRows(found, asked))
 
 
 def _update(session: "Session") -> tuple[str, bool]:
@@ -84,7 +84,7 @@ def _update(session: "Session") -> tuple[str, bool]:
     etag_file = file.with_suffix(".etag")
     # A copy that cannot be read is fetched anew, be it the service's current one.
     etag = _etag(etag_file) if _is_usable(file) else None
-    with session.service(session.console.lines()) as service:
+    with session.service(session.lines()) as service:
         fetched = service.catalog(etag)
     if fetched is None:
         return session.catalog().version, False

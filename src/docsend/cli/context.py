@@ -1,4 +1,4 @@
-"""One run of one command: its settings and its console, and the wiring behind them."""
+"""One run of one command: its settings and its streams, and the wiring behind them."""
 
 import contextlib
 import sys
@@ -11,7 +11,8 @@ from docsend.config.settings import Settings, resolve
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.i18n import Data, Message
 from docsend.storage import files
-from docsend.ui.console import NOT_THE_INSTITUTE, Console
+from docsend.ui.output import output_for
+from docsend.ui.terminal import NOT_THE_INSTITUTE, Streams
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
@@ -27,11 +28,12 @@ _SHORTEST_KEY = 8
 
 
 class Session:
-    """One run of one command: its settings, its console, and what it opens."""
+    """One run of one command: its settings, its streams, where its results go, and what it opens."""
 
-    def __init__(self, settings: Settings, console: Console) -> None:
+    def __init__(self, settings: Settings, streams: Streams) -> None:
         self.settings = settings
-        self.console = console
+        self.streams = streams
+        self.output = output_for(streams, as_json=settings.as_json)
 
     @classmethod
     def begun(
@@ -55,23 +57,23 @@ class Session:
             no_input=no_input,
             is_examined=is_examined,
         )
-        return cls(settings, Console(settings))
+        return cls(settings, Streams(settings))
 
     @property
     def can_ask(self) -> bool:
         """Whether there is somebody to ask: a person at a terminal that can show more than plain lines."""
         settings = self.settings
         is_there = sys.stdin is not None and sys.stdin.isatty()
-        return is_there and self.console.draws_talk and not settings.no_input and not settings.as_json
+        return is_there and self.streams.draws(sys.stderr) and not settings.no_input and not settings.as_json
 
     def impatient(self) -> "Session":
         """Give this session for somebody who waits for an answer, be it that there is none."""
         patience_s = min(self.settings.patience_s, _IMPATIENT_S)
-        return Session(self.settings._replace(patience_s=patience_s), self.console)
+        return Session(self.settings._replace(patience_s=patience_s), self.streams)
 
     def at(self, service: str) -> "Session":
         """Give this session with another service, named as in the ledger."""
-        return Session(self.settings.at(service), self.console)
+        return Session(self.settings.at(service), self.streams)
 
     def catalog(self) -> "Catalog":
         """Give the catalog that the chosen service gave out, or else the bundled one."""
@@ -96,7 +98,7 @@ class Session:
     def ledger(self) -> "Ledger":
         from docsend.storage.ledger import Ledger
 
-        self.console.detail(Message("the ledger: {file}", file=self.settings.ledger_file))
+        self.streams.detail(Message("the ledger: {file}", file=self.settings.ledger_file))
         return Ledger(self.settings.ledger_file)
 
     def kept(self, ledger: "Ledger", key: str) -> "Entry":
@@ -171,6 +173,12 @@ class Session:
             return Message("the file {file}", file=self.settings.password_file)
         return Data(self.vault().backend)
 
+    def lines(self) -> "Watcher":
+        """Give a watcher that only tells when something has to be tried again."""
+        from docsend.ui.progress import Lines
+
+        return Lines(self.streams, ())
+
     @contextlib.contextmanager
     def service(
         self,
@@ -195,14 +203,14 @@ class Session:
             url = endpoint.url
             if url is None:
                 server = sandbox_server()
-                self.console.say_once(NOT_THE_INSTITUTE)
-                self.console.detail(
+                self.streams.say_once(NOT_THE_INSTITUTE)
+                self.streams.detail(
                     Message("the sandbox's folder: {folder}", folder=self.settings.sandbox_data)
                 )
                 url = opened.enter_context(server.beside(self.settings.sandbox_data))
-            self.console.detail(Message("the service's address: {url}", url=url))
+            self.streams.detail(Message("the service's address: {url}", url=url))
             if endpoint.unread:
-                self.console.say_once(address.unread_warning(endpoint.unread))
+                self.streams.say_once(address.unread_warning(endpoint.unread))
             one_exchange, file = NEVER, self.settings.catalog_file
             if catalog is not None and file is not None:
                 one_exchange = OneExchange.of(catalog, file)

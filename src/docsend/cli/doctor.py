@@ -32,12 +32,13 @@ def doctor(session: "Session") -> None:
     Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.
     """
     from docsend import diagnostics as examination
+    from docsend.ui.views.diagnosis import Diagnosis
 
     patient = session.impatient()
     findings = list(
-        examination.examine(patient.settings, patient.vault, lambda: patient.service(patient.console.lines()))
+        examination.examine(patient.settings, patient.vault, lambda: patient.service(patient.lines()))
     )
-    session.console.findings_of_doctor(findings)
+    session.output.show(Diagnosis(findings))
     error = next((finding for finding in findings if finding.severity == "error"), None)
     if error is not None:
         raise typer.Exit(error.exit_code)

@@ -16,7 +16,8 @@ from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, Us
 from docsend.i18n import Language, Message
 from docsend.storage import files
 from docsend.ui import result
-from docsend.ui.console import Console
+from docsend.ui.output import output_for
+from docsend.ui.terminal import Streams
 
 # No fault of the program: it may meet them wherever it writes.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
@@ -29,8 +30,8 @@ class _Bug(DocsendError):
 def told(error: Exception | KeyboardInterrupt, argv: Sequence[str], language: Language) -> int:
     """Tell what ended a run, in JSON if it was asked for, and return its exit code."""
     understood = _understood(error, is_verbose="-v" in argv or "--verbose" in argv)
-    console = Console(as_json=_asks_for_json(argv), language=language)
-    console.failure(understood, result.of_error(understood))
+    output = output_for(Streams(language=language), as_json=_asks_for_json(argv))
+    output.fail(understood, result.of_error(understood))
     return int(understood.code)
 
 

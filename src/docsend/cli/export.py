@@ -52,6 +52,7 @@ def export(
     """
     from docsend.proof.content import file_name
     from docsend.storage import receipts
+    from docsend.ui.views.proof import ProofFile
 
     if form not in _WRITERS:
         raise UsageFault(
@@ -69,10 +70,10 @@ def export(
         _refuse_what_stdout_cannot_take(session, form)
     content = _WRITERS[form](session, entry, receipt, (whom or "").strip() or None)
     if output == _STDOUT:
-        session.console.proof(content)
+        session.streams.put(content)
         return
     _write(Path(output), content)
-    session.console.exported(Path(output), form, entry.key, content)
+    session.output.show(ProofFile(Path(output), form, entry.key, content))
 
 
 def _without_receipt(entry: "Entry") -> UsageFault:

@@ -57,14 +57,15 @@ def login(
 
 def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_stdin: bool) -> None:
     from docsend.auth.account import Account
+    from docsend.ui.views.account import SignedIn
 
     backend = vault.backend  # first, so that nobody is asked in vain
     credentials = _credentials(session, code, password_stdin=password_stdin)
-    with session.service(session.console.lines()) as service:
+    with session.service(session.lines()) as service:
         token, expires_in = service.sign_in(credentials)
     vault.keep_credentials(credentials)
     Account(credentials, vault).accept(token, expires_in)
-    session.console.signed_in(session.settings.chosen_endpoint().name, backend, expires_in)
+    session.output.show(SignedIn(session.settings.chosen_endpoint().name, backend, expires_in))
 
 
 def _credentials(session: "Session", code: str | None, *, password_stdin: bool) -> "Credentials":
@@ -99,7 +100,7 @@ def _credentials(session: "Session", code: str | None, *, password_stdin: bool) 
     except UnicodeEncodeError:
         raise UsageFault(Message("the code or the password is not UTF-8"), Message("type it anew")) from None
     if any(not character.isprintable() for character in code + password):
-        session.console.say(Message("warning: there are invisible characters in the code or the password"))
+        session.streams.say(Message("warning: there are invisible characters in the code or the password"))
     return Credentials(code, password)
 
 
@@ -113,7 +114,7 @@ def _asked(session: "Session", what: str) -> str:
     """Ask without echo; raise UsageFault if nothing is answered."""
     question, none_given = _ASKED[what]
     try:
-        answer = getpass.getpass(session.console.render(Message("{question}: ", question=question)))
+        answer = getpass.getpass(session.streams.render(Message("{question}: ", question=question)))
     except EOFError:
         answer = ""
     if not answer:
@@ -122,28 +123,34 @@ def _asked(session: "Session", what: str) -> str:
 
 
 def _status(session: "Session") -> None:
+    from docsend.ui.views.account import SignInStatus
+
     account, where = session.account(), session.account_source()
-    session.console.sign_in_status(
-        session.settings.chosen_endpoint().name,
-        where if account else None,
-        account.masked_code if account else None,
-        account.expires_in() if account else None,
+    session.output.show(
+        SignInStatus(
+            session.settings.chosen_endpoint().name,
+            where if account else None,
+            account.masked_code if account else None,
+            account.expires_in() if account else None,
+        )
     )
 
 
 def _forget(session: "Session", vault: "Vault") -> None:
     """End the session at the service, if it can be reached, and remove everything from the keyring."""
+    from docsend.ui.views.account import SignedOut
+
     token = vault.token()
     was_there = vault.forget()
     if token is not None:
         try:
-            with session.service(session.console.lines()) as service:
+            with session.service(session.lines()) as service:
                 service.sign_out(token.text)
         except DocsendError as error:
-            session.console.say(
+            session.streams.say(
                 Message(
                     "the session could not be ended at the service ({message}); it expires",
                     message=error.message,
                 )
             )
-    session.console.forgotten(session.settings.chosen_endpoint().name, was_there=was_there)
+    session.output.show(SignedOut(session.settings.chosen_endpoint().name, was_there))

@@ -25,11 +25,14 @@ def merge(
     --json it is JSON Lines. Exit code 7 says that rows are left that were not received.
     """
     from docsend.delivery import report
+    from docsend.ui.views.batch import tell_merged
 
     for file in filter(report.is_part, reports):
-        session.console.say(Message("{file} is of a run that did not end: rows may be missing", file=file))
+        session.streams.say(Message("{file} is of a run that did not end: rows may be missing", file=file))
     columns, rows = report.merged(reports)
-    session.console.merged(report.write_merged(columns, rows, as_json=session.settings.as_json), rows)
+    for line in report.write_merged(columns, rows, as_json=session.settings.as_json):
+        session.streams.put(line, encoding="utf-8")
+    tell_merged(session.streams, rows)
     is_whole = not any(map(report.is_part, reports))
     if not is_whole or any(row["status"] != "received" for row in rows):
         raise typer.Exit(ExitCode.SOME_ROWS)

@@ -50,14 +50,15 @@ def list_(
 ) -> None:
     """List what was sent from here, the latest first; show or withdraw one, resume what was interrupted."""
     from docsend.storage import receipts
+    from docsend.ui.views.receipts import RecordList
 
-    page = _PAGE if most is None and session.console.pages else None
+    page = _PAGE if most is None and session.output.pages else None
     with session.ledger() as ledger:
         entries = ledger.entries(most=page or most)
-        session.console.receipts((entry, receipts.kept(entry)) for entry in entries)
+        session.output.show(RecordList((entry, receipts.kept(entry)) for entry in entries))
         has_more = page is not None and len(list(ledger.entries(most=page + 1))) > page
     if has_more:
-        session.console.say(Message("these are the latest {page}; --most N lists more", page=page))
+        session.streams.say(Message("these are the latest {page}; --most N lists more", page=page))
 
 
 def show(
@@ -68,12 +69,13 @@ def show(
 ) -> None:
     """Show one submission with all that the ledger holds of it."""
     from docsend.storage import receipts
+    from docsend.ui.views.receipts import Record
 
     with session.ledger() as ledger:
         entry = session.kept(ledger, key)
     if ask:
         _ask(session, entry)
-    session.console.kept(entry, receipts.kept(entry))
+    session.output.show(Record(entry, receipts.kept(entry)))
 
 
 def withdraw(session: "Session", key: Key) -> None:
@@ -83,6 +85,7 @@ def withdraw(session: "Session", key: Key) -> None:
     the exit code is 5.
     """
     from docsend.storage import receipts
+    from docsend.ui.views.receipts import Record
 
     if len(key) != _WHOLE_KEY:
         raise UsageFault(
@@ -107,14 +110,14 @@ def withdraw(session: "Session", key: Key) -> None:
             Message("the submission has been received and cannot be withdrawn"),
             Message("`docsend receipts show {key}` shows the receipt", key=entry.key[:12]),
         )
-    session.console.kept(entry, receipts.kept(entry))
+    session.output.show(Record(entry, receipts.kept(entry)))
 
 
 def _service_of(session: "Session", entry: "Entry") -> "AbstractContextManager[ServiceClient]":
     """Open the service that a submission was sent to, signed in if it is a personal one."""
     there = session.at(entry.service)
     account = there.needed_account() if entry.to == "personal" else None
-    return there.service(session.console.lines(), account)
+    return there.service(session.lines(), account)
 
 
 def _ask(session: "Session", entry: "Entry") -> None:
@@ -124,7 +127,7 @@ def _ask(session: "Session", entry: "Entry") -> None:
         try:
             status = service.status(entry.key, signed=entry.to == "personal")
         except UnknownSubmission:
-            session.console.say(Message("the service knows nothing of this submission"))
+            session.streams.say(Message("the service knows nothing of this submission"))
             return
     told = Message("the service says: {state}", state=IN_WORDS[status.state])
     if status.missing:
@@ -134,4 +137,4 @@ def _ask(session: "Session", entry: "Entry") -> None:
             len(status.missing),
             state=IN_WORDS[status.state],
         )
-    session.console.say(told)
+    session.streams.say(told)

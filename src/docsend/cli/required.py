@@ -43,9 +43,11 @@ def list_(session: "Session") -> None:
 
     While one of them is pending, its subject takes no other document.
     """
+    from docsend.ui.views.catalog import RequiredList
+
     account = session.needed_account()
-    with session.service(session.console.lines(), account) as service:
-        session.console.required(service.required())
+    with session.service(session.lines(), account) as service:
+        session.output.show(RequiredList(service.required()))
 
 
 def upload(
@@ -82,7 +84,7 @@ def _stated(session: "Session", account: "Account", required: str) -> "Submissio
     if known is not None:
         about = (known.subject, known.category, known.type)
     else:
-        with session.service(session.console.lines(), account) as service:
+        with session.service(session.lines(), account) as service:
             asked = next((each for each in service.required() if each.id == required), None)
         if asked is None:
             message = Message("the service asks for no document {required!r} (any more)", required=required)

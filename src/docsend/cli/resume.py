@@ -21,7 +21,7 @@ from docsend.i18n import Message
 if TYPE_CHECKING:
     from docsend.cli.context import Session
     from docsend.storage.ledger import Entry, Ledger
-    from docsend.ui.console import Resumed
+    from docsend.ui.views.receipts import Resumed
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 # If several ends differ, the one that needs somebody's attention first.
@@ -41,14 +41,18 @@ def resume(
     of, as one exchange that did not arrive, cannot be: the command is shown that has to be run again; that
     sends nothing twice.
     """
+    from docsend.ui.output import ForPeople
+    from docsend.ui.views.receipts import ResumedList, tell_unresumed
+
     with session.ledger() as ledger:
         entries = _chosen(session, ledger.unfinished(), keys or ())
         resumed: list[Resumed] = []
         try:
             resumed.extend(_finish_all(session, entries, ledger))
         except KeyboardInterrupt as stop:
-            if resumed and not session.settings.as_json:  # which is one object, and the failure's
-                session.console.resumed(resumed)
+            if resumed:
+                session.output.show(ForPeople(ResumedList(resumed)))  # JSON is one object, the failure's
+                tell_unresumed(session.streams, resumed)
             message = Message(
                 "interrupted after {count} of {total} unfinished submissions",
                 count=len(resumed),
@@ -56,7 +60,8 @@ def resume(
             )
             hint = Message("nothing is lost: `docsend receipts resume` goes on")
             raise Interrupted.by(stop, message, hint) from None
-    session.console.resumed(resumed)
+    session.output.show(ResumedList(resumed))
+    tell_unresumed(session.streams, resumed)
     ends = {one.error.code for one in resumed if one.error is not None}
     worst = next((code for code in _WEIGHTIEST if code in ends), None)
     if worst is not None:
@@ -89,16 +94,16 @@ def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger")
     from docsend.delivery import deliver
     from docsend.service.responses import UnknownSubmission
     from docsend.storage import receipts
-    from docsend.ui.console import Resumed
     from docsend.ui.progress import Relay
+    from docsend.ui.views.receipts import Resumed
 
     account = there.account() if any(entry.to == "personal" for entry in entries) else None
-    relay = Relay(there.console.lines())
+    relay = Relay(there.lines())
     with there.service(relay, account) as service:
         for entry in entries:
             error: DocsendError | None = None
             try:
-                with there.console.watching(entry.planned().documents) as relay.to:
+                with there.output.watching(entry.planned().documents) as relay.to:
                     deliver.finish(entry, service, ledger)
             except UnknownSubmission:
                 error = Unfinished(

@@ -41,14 +41,15 @@ def sandbox(
     It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
     """
     from docsend.cli.context import sandbox_server
-    from docsend.ui.console import NOT_THE_INSTITUTE
+    from docsend.ui.terminal import NOT_THE_INSTITUTE
+    from docsend.ui.views.sandbox import SandboxAddress
 
     server = sandbox_server()
     folder = (data or session.settings.sandbox_data).absolute()
 
     def announce(address: str) -> None:
-        session.console.address(address, folder)
-        session.console.say(
+        session.output.show(SandboxAddress(address, folder))
+        session.streams.say(
             Message(
                 "{sandbox}; it keeps what it gets in {folder}; Ctrl-C ends it",
                 sandbox=NOT_THE_INSTITUTE,

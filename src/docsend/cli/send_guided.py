@@ -11,6 +11,7 @@ from docsend.errors import Interrupted
 from docsend.i18n import Message
 from docsend.model.submission import Submission
 from docsend.ui import interactive
+from docsend.ui.views.submission import tell_last_look
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
@@ -45,7 +46,7 @@ def run(
             session, guided.stated.with_documents(()), paths, dry_run=dry_run, again=again
         )
         return
-    session.console.summary(checked, catalog, guided.sender, session.settings.endpoint)
+    tell_last_look(session.streams, checked, catalog, guided.sender, session.settings.endpoint)
     of_sender = session.senders().applied(guided.sender, Submission()).given() if guided.sender else {}
     try:
         if not dry_run:
@@ -58,7 +59,7 @@ def run(
         command = interactive.command_line(
             guided, paths, of_sender=of_sender, service=session.settings.service_flag, again=again
         )
-        session.console.command(Message("without questions:"), command)
+        session.streams.command(Message("without questions:"), command)
 
 
 def _last_look(session: "Session") -> None:
@@ -66,7 +67,7 @@ def _last_look(session: "Session") -> None:
     from docsend.ui.prompts import Terminal
 
     try:
-        agreed = Terminal(session.console.render).agrees(Message("send it? y sends, n does not"))
+        agreed = Terminal(session.streams.render).agrees(Message("send it? y sends, n does not"))
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop, Message("interrupted: nothing was sent")) from None
     if not agreed:
@@ -79,7 +80,7 @@ def _asked(
     """Have everything answered that is missing; raise Interrupted if the person has had enough."""
     from docsend.ui.prompts import Terminal
 
-    console, catalog, given = session.console, session.catalog(), list(paths)
+    catalog, given = session.catalog(), list(paths)
 
     def read(names: list[str], so_far: Submission) -> "tuple[Document | UnreadDocument, ...]":
         given[:] = send_one.files_of(names)
@@ -89,7 +90,7 @@ def _asked(
         if destination.is_personal and not dry_run:
             session.needed_account()
 
-    asker = Terminal(console.render)
+    asker = Terminal(session.streams.render)
     try:
         guided = interactive.fill_in(stated, catalog, asker, session.senders(), read, going_to)
     except KeyboardInterrupt as stop:

@@ -12,6 +12,7 @@ from docsend.checks import documents, submission_rules
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.i18n import Message
 from docsend.ui import result
+from docsend.ui.views.submission import Checked, DocumentFindings, Received
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
@@ -98,10 +99,10 @@ def _refuse(
 ) -> None:
     """Tell all that is wrong and end: with 2 if options are missing, with 3 if what is there is faulty."""
     problems, error = faulty.problems, faulty.as_error()
-    if dry_run and stated.documents and not session.settings.as_json:
-        session.console.findings(stated, problems, limit)
+    if dry_run and stated.documents:
+        session.output.show(DocumentFindings(stated, problems, limit))
     endpoint = session.settings.endpoint
-    session.console.failure(error, result.of_error(error, stated, endpoint.name if endpoint else None))
+    session.output.fail(error, result.of_error(error, stated, endpoint.name if endpoint else None))
     raise typer.Exit(error.code)
 
 
@@ -114,8 +115,8 @@ def _show_clean(session: "Session", checked: "CheckedSubmission", limit: int | N
         submission=checked,
         problems=checked.warnings,
     )
-    session.console.problems(checked.warnings)
-    session.console.checked(clean, limit)
+    session.streams.problems(checked.warnings)
+    session.output.conclude(Checked(clean, limit))
 
 
 def _deliver(
@@ -128,7 +129,7 @@ def _deliver(
 ) -> None:
     """Send, and show the receipt or how far it came."""
     service = session.settings.chosen_endpoint().name
-    session.console.problems(checked.warnings)
+    session.streams.problems(checked.warnings)
     try:
         with session.ledger() as ledger:
             is_new_here = False
@@ -141,7 +142,7 @@ def _deliver(
                 checked = checked.with_occurrence(checked.occurrence + 1)
                 delivery = _deliver_watched(session, checked, account, catalog, ledger)
     except DocsendError as error:
-        session.console.failure(error, result.of_error(error, checked, service, checked.warnings))
+        session.output.fail(error, result.of_error(error, checked, service, checked.warnings))
         raise typer.Exit(error.code) from error
     received = result.Result(
         status="received",
@@ -153,7 +154,7 @@ def _deliver(
         problems=checked.warnings,
     )
     try:
-        session.console.received(received, checked, delivery.receipt)
+        session.output.conclude(Received(received, checked, delivery.receipt))
     except LocalFailure as failure:
         raise LocalFailure(
             Message(
@@ -179,7 +180,7 @@ def _deliver_watched(
 
     try:
         with (
-            session.console.watching(checked.documents) as watcher,
+            session.output.watching(checked.documents) as watcher,
             session.service(watcher, account, catalog=catalog) as service,
         ):
             return journey.deliver(checked, service, ledger)

@@ -40,7 +40,9 @@ def list_(session: "Session") -> None:
 
     `docsend send --sender NAME` names one, and so does the column `sender` of a manifest.
     """
-    session.console.senders(session.settings.senders)
+    from docsend.ui.views.senders import SenderList
+
+    session.output.show(SenderList(session.settings.senders))
 
 
 def add(
@@ -61,6 +63,7 @@ def add(
     from docsend.auth.keyring_store import Booklets
     from docsend.checks import submission_rules
     from docsend.config import file, senders
+    from docsend.ui.views.senders import SenderKept
 
     senders.check_name(name)
     if ("id" in given) == ("employer_file" in given):
@@ -89,19 +92,20 @@ def add(
     else:
         _forget_booklet(session, name)
     file.write_sender(session.settings.config_file, name, sender)
-    session.console.sender_kept(name, sender, has_booklet=bool(booklet))
+    session.output.show(SenderKept(name, sender, bool(booklet)))
 
 
 def remove(session: "Session", name: Name) -> None:
     """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
     from docsend.config import file
+    from docsend.ui.views.senders import SenderForgotten
 
     known = session.senders()
     if name not in known:
         raise UsageFault(*known.unknown(name))
     _forget_booklet(session, name)
     file.write_sender(session.settings.config_file, name, None)
-    session.console.sender_forgotten(name)
+    session.output.show(SenderForgotten(name))
 
 
 def _forget_booklet(session: "Session", name: str) -> None:
@@ -128,6 +132,6 @@ def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
         return None
     question = Message("the booklet's identification number, or nothing to keep none")
     try:
-        return getpass.getpass(session.console.render(Message("{question}: ", question=question))) or None
+        return getpass.getpass(session.streams.render(Message("{question}: ", question=question))) or None
     except EOFError:
         return None

@@ -1,4 +1,4 @@
-"""What a command came to, as a value and as the JSON of `--json`: docsend.result/2 and docsend.batch/1."""
+"""What a command came to, as a value and as the JSON of `--json`: docsend.result/2."""
 
 from __future__ import annotations
 
@@ -63,28 +63,6 @@ class Result(NamedTuple):
             "submission": shapes.submission(self.submission) if self.submission else None,
             "receipt": shapes.receipt(self.receipt) if self.receipt else None,
             "problems": [shapes.problem(problem) for problem in self.problems],
-        }
-
-
-class BatchSummary(NamedTuple):
-    """What a batch came to; `seconds` from the first look at the manifest on."""
-
-    rows: int
-    counts: Mapping[str, int]
-    service: str | None
-    report: str | None
-    seconds: float
-    repeat_helps: bool
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "schema": "docsend.batch/1",
-            "rows": self.rows,
-            "counts": dict(self.counts),
-            "service": self.service,
-            "report": self.report,
-            "seconds": round(self.seconds, 3),
-            "repeat_helps": self.repeat_helps,
         }
 
 

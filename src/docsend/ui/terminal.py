@@ -4,17 +4,15 @@ Rules:
 - every string that was made elsewhere is escaped before a terminal or a log sees it (invariant 7);
 - pictures (panels, bars, colours) only on a terminal that can draw them, judged for each stream by itself;
   everywhere else plain lines, which a script or a log can keep;
-- `--quiet` leaves errors and the result; `--json` makes the result one line of JSON and silences the bars;
+- `--quiet` leaves errors and the result;
 - a stream that is closed, or cannot write a letter, never stops the work.
 
-With progress.py the only user of rich.
+With `bars` the only user of rich.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import re
 import shutil
 import sys
 import textwrap
@@ -61,32 +59,25 @@ _HEADS = {
     "number": Message("number"),
 }
 SEVERITY = {"error": Message("error"), "warning": Message("warning")}
+NOT_THE_INSTITUTE = Message("sandbox: nothing here reaches the institute")
 NOT_APPROVED = Message('"received" means that the service has everything; it does not mean approved')
-
-
-# Of a long list of JSON: what stays in memory, and what is written at once.
-_HELD_BYTES, _PIECE = 8 * 2**20, 2**20
-_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Streams:
     """The two streams, and what this run may put on them."""
 
-    def __init__(
-        self, settings: Settings | None = None, *, as_json: bool = False, language: Language = "en"
-    ) -> None:
-        """Make the console of a run; without settings, that of one that failed before it had any."""
-        self._as_json = settings.as_json if settings else as_json
-        self._quiet = settings.quiet if settings else False
-        self._verbose = settings.verbose if settings else False
-        self._translator = Translator(settings.language if settings else language)
+    def __init__(self, settings: Settings | None = None, *, language: Language = "en") -> None:
+        """Make those of a run; without settings, of one that failed before it had any."""
+        self.is_quiet = settings.quiet if settings else False
+        self.is_verbose = settings.verbose if settings else False
+        self.translator = Translator(settings.language if settings else language)
         self._said: set[Message] = set()
         self._is_dumb = settings.has_dumb_terminal if settings else True
 
     def say(self, message: Message) -> None:
         """Tell something that is good to know and may be missed."""
-        if not self._quiet:
-            self._tell(message)
+        if not self.is_quiet:
+            self.tell(message)
 
     def say_once(self, message: Message) -> None:
         """Tell it the first time only."""
@@ -96,67 +87,41 @@ class Streams:
 
     def command(self, heading: Message, command: str) -> None:
         """Tell a command to be copied: in one line, however narrow the terminal is."""
-        if not self._quiet:
-            self._tell(heading)
+        if not self.is_quiet:
+            self.tell(heading)
             _write(sys.stderr, f"  {escape_for_terminal(command)}\n")
 
     def detail(self, message: Message) -> None:
         """Tell what only `--verbose` wants to know."""
-        if self._verbose:
-            self._tell(message, indent=2)
+        if self.is_verbose:
+            self.tell(message, indent=2)
 
     def error(self, message: Message, hint: Message | None = None) -> None:
-        self._tell(Message("docsend: {message}", message=message))
+        self.tell(Message("docsend: {message}", message=message))
         if hint:
-            self._tell(hint, indent=2)
+            self.tell(hint, indent=2)
 
     def problems(self, problems: Iterable[Problem]) -> None:
         """Tell what was found, each with its code and its cure; with `--quiet` errors only."""
         for problem in problems:
-            if problem.is_error or not self._quiet:
-                self._tell(_found(problem), indent=2)
+            if problem.is_error or not self.is_quiet:
+                self.tell(_found(problem), indent=2)
                 if problem.hint:
-                    self._tell(problem.hint, indent=4)
+                    self.tell(problem.hint, indent=4)
 
     def render(self, shown: Shown) -> str:
         """Give a text as it is shown on stderr: safe, and in the reader's language."""
-        return self._translator.render(shown, safe=escape_for_terminal, isolated=self._draws(sys.stderr))
-
-    @property
-    def draws_talk(self) -> bool:
-        """Whether talk goes to a terminal that can draw."""
-        return self._draws(sys.stderr)
-
-    @property
-    def pages(self) -> bool:
-        """Whether a person reads the result on a terminal, where a list without an end helps nobody."""
-        return not self._as_json and self._draws(sys.stdout)
-
-    def json(self, value: Any) -> None:
-        self._put(_json_text(value) + "\n")
-
-    def _json_list(self, head: dict[str, str], name: str, items: Iterable[Any]) -> None:
-        """Write one object with a list of any length in it, as a whole or, if an item fails, not at all."""
-        from tempfile import SpooledTemporaryFile
-
-        with SpooledTemporaryFile(_HELD_BYTES, "w+", encoding="utf-8", newline="") as text:
-            text.write(_json_text({**head, name: []}).removesuffix("]}"))
-            for count, item in enumerate(items):
-                text.write((", " if count else "") + _json_text(item))
-            text.write("]}\n")
-            text.seek(0)
-            while piece := text.read(_PIECE):
-                self._put(piece)
+        return self.translator.render(shown, safe=escape_for_terminal, isolated=self.draws(sys.stderr))
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[Shown]]) -> None:
         """Show rows under their heads; on a terminal as wide as it is, elsewhere in plain columns."""
-        heads_ = [self._out(_HEADS[head]) for head in heads]
-        cells = [[self._out(cell) for cell in row] for row in rows]
-        if not self._draws(sys.stdout):
+        heads_ = [self.render_result(_HEADS[head]) for head in heads]
+        cells = [[self.render_result(cell) for cell in row] for row in rows]
+        if not self.draws(sys.stdout):
             widths = [max(map(len, column)) for column in zip(heads_, *cells, strict=True)]
             for row in [heads_, *cells]:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-                self._put("  ".join(padded).rstrip() + "\n")
+                self.put("  ".join(padded).rstrip() + "\n")
             return
         from rich import box, table
 
@@ -169,16 +134,16 @@ class Streams:
             drawn.add_row(*map(_as_text, row))
         self._draw(drawn)
 
-    def _card(
+    def card(
         self, heading: Shown, rows: Sequence[tuple[Shown, Shown]], *, footnote: Message | None = NOT_APPROVED
     ) -> None:
         """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
-        clean = [(self._out(label), self._out(value)) for label, value in rows]
-        if not self._draws(sys.stdout):
+        clean = [(self.render_result(label), self.render_result(value)) for label, value in rows]
+        if not self.draws(sys.stdout):
             width = max(len(label) for label, _ in clean)
-            self._print(heading)
+            self.line(heading)
             for label, value in clean:
-                self._put(f"  {label.ljust(width)}  {value}\n")
+                self.put(f"  {label.ljust(width)}  {value}\n")
             if footnote:
                 self.say(footnote)
             return
@@ -190,8 +155,8 @@ class Streams:
         grid.add_column(overflow="fold")
         for label, value in clean:
             grid.add_row(_as_text(label), _as_text(value))
-        title = _as_text(f" {self._out(heading)} ")
-        below = [Text(""), Text(self._out(footnote), style="dim italic")] if footnote else []
+        title = _as_text(f" {self.render_result(heading)} ")
+        below = [Text(""), Text(self.render_result(footnote), style="dim italic")] if footnote else []
         self._draw(panel.Panel(console.Group(grid, *below), title=title, title_align="left"))
 
     def _draw(self, renderable: Any) -> None:
@@ -200,17 +165,18 @@ class Streams:
         console = rich.console.Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
         with console.capture() as drawn:
             console.print(renderable)
-        self._put(drawn.get())
+        self.put(drawn.get())
 
-    def _out(self, shown: Shown) -> str:
+    def render_result(self, shown: Shown) -> str:
         """Give a text for stdout: safe, and in the reader's language."""
-        return self._translator.render(shown, safe=escape_for_terminal, isolated=self._draws(sys.stdout))
+        return self.translator.render(shown, safe=escape_for_terminal, isolated=self.draws(sys.stdout))
 
-    def _print(self, shown: Shown) -> None:
-        self._put(self._out(shown) + "\n")
+    def line(self, shown: Shown) -> None:
+        """Put one line of a result on stdout."""
+        self.put(self.render_result(shown) + "\n")
 
     @staticmethod
-    def _put(text: str | bytes, *, encoding: str | None = None) -> None:
+    def put(text: str | bytes, *, encoding: str | None = None) -> None:
         """Put a part of the result on stdout; raise LocalFailure if the disk does not take it.
 
         With an encoding, those very bytes: what is redirected into a file is not for the terminal's encoding.
@@ -221,19 +187,20 @@ class Streams:
                 Message("look at where the output goes"),
             )
 
-    def _tell(self, message: Message, *, indent: int = 0) -> None:
-        self._tell_line(self.render(message), indent=indent)
+    def tell(self, message: Message, *, indent: int = 0) -> None:
+        self.tell_line(self.render(message), indent=indent)
 
-    def _tell_line(self, text: str, *, indent: int = 0) -> None:
+    def tell_line(self, text: str, *, indent: int = 0) -> None:
         """Put a rendered line on stderr, broken between words if a terminal is too narrow for it."""
         lines = [text]
-        if self._draws(sys.stderr):
+        if self.draws(sys.stderr):
             width = max(shutil.get_terminal_size().columns - indent, 20)
             lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
         for line in lines:
             _write(sys.stderr, f"{' ' * indent}{line}\n")
 
-    def _draws(self, stream: IO[str] | None) -> bool:
+    def draws(self, stream: IO[str] | None) -> bool:
+        """Tell whether a stream is a terminal that can draw."""
         return stream is not None and not self._is_dumb and stream.isatty()
 
 
@@ -246,16 +213,6 @@ def _found(problem: Problem) -> Message:
     return template.with_values(
         severity=SEVERITY[problem.severity], row=problem.row, message=problem.message, code=problem.code
     )
-
-
-def _json_text(value: Any) -> str:
-    """Give a value as JSON that stdout can write and no terminal takes for anything else."""
-    stream = sys.stdout
-    plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
-    # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
-    text = json.dumps(value, ensure_ascii=plain)
-    # In JSON these stand in texts only, and an escape is the same character.
-    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _as_text(text: str) -> Any:

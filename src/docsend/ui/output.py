@@ -1,0 +1,87 @@
+"""Where results go: to people (`human_output`), or as JSON to scripts (`json_output`).
+
+A result is a view: a value that knows both of its forms. No view and no command asks which of them is wanted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from docsend.errors import DocsendError
+    from docsend.model.document import Document
+    from docsend.service.client import Watcher
+    from docsend.ui.progress import RowProgress, Told
+    from docsend.ui.result import Result
+    from docsend.ui.terminal import Streams
+
+
+class JsonList(NamedTuple):
+    """An object with a list of any length in it, as its last member."""
+
+    head: Mapping[str, Any]
+    name: str
+    items: Iterable[dict[str, Any]]
+
+
+class View(Protocol):
+    """One result of a command."""
+
+    def as_json(self) -> dict[str, Any] | JsonList | None:
+        """Return the object for scripts, or None if they get nothing of it."""
+
+    def show(self, streams: Streams) -> None:
+        """Show it to people."""
+
+
+class Output(Protocol):
+    """Takes the results of one run."""
+
+    @property
+    def pages(self) -> bool:
+        """Whether a person reads on a terminal, where a list without an end helps nobody."""
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether the rows of a batch are shown one by one."""
+
+    def show(self, view: View) -> None:
+        """Show one result; raise LocalFailure if the disk does not take it."""
+
+    def conclude(self, view: View) -> None:
+        """Show what the run came to: no signal changes its exit code any more."""
+
+    def fail(self, error: DocsendError, result: Result) -> None:
+        """Show what the run came to if it failed, on stderr in any case."""
+
+    def watching(self, documents: Sequence[Document]) -> AbstractContextManager[Watcher]:
+        """Watch documents on their way while the block runs."""
+
+    def counting(self, told: Told, total: int | None) -> AbstractContextManager[RowProgress]:
+        """Show how many rows are done while the block runs; `total` may be unknown."""
+
+
+class ForPeople(NamedTuple):
+    """A view that scripts get nothing of."""
+
+    view: View
+
+    def as_json(self) -> None:
+        """Return None."""
+
+    def show(self, streams: Streams) -> None:
+        self.view.show(streams)
+
+
+def output_for(streams: Streams, *, as_json: bool) -> Output:
+    """Return the output that `--json` asks for, or that for people."""
+    if as_json:
+        from docsend.ui.json_output import JsonOutput
+
+        return JsonOutput(streams)
+    from docsend.ui.human_output import HumanOutput
+
+    return HumanOutput(streams)

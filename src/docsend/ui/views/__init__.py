@@ -1,0 +1,1 @@
+"""Results: what each shows to people, and its JSON."""

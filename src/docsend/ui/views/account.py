@@ -1,0 +1,81 @@
+"""Who is signed in: never more of the code than its mask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docsend.i18n import Data, Message
+from docsend.ui import shapes
+from docsend.ui.progress import duration
+
+if TYPE_CHECKING:
+    from docsend.i18n import Shown
+    from docsend.ui.terminal import Streams
+
+
+class SignedIn(NamedTuple):
+    """Somebody has signed in; never who. `expires_in` is in seconds."""
+
+    service: str
+    backend: str
+    expires_in: float
+
+    def as_json(self) -> dict[str, Any]:
+        return shapes.sign_in(self.service, Data(self.backend), "••••••", self.expires_in)
+
+    def show(self, streams: Streams) -> None:
+        streams.line(Message("signed in at {service}", service=self.service))
+        streams.say(
+            Message(
+                "code and password are kept in {backend}; the session lasts {duration}",
+                backend=self.backend,
+                duration=duration(self.expires_in),
+            )
+        )
+
+
+class SignInStatus(NamedTuple):
+    """Whether somebody is signed in, where the secret is, and for how many seconds the session lasts."""
+
+    service: str
+    where: Shown | None
+    who: str | None
+    expires_in: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        return shapes.sign_in(self.service, self.where, self.who, self.expires_in)
+
+    def show(self, streams: Streams) -> None:
+        if self.where is None or self.who is None:
+            streams.line(Message("nobody is signed in at {service}", service=self.service))
+            streams.say(Message("`docsend login` signs in"))
+            return
+        lasts = Message("no session")
+        if self.expires_in is not None:
+            lasts = Message("{duration} more", duration=duration(self.expires_in))
+        streams.card(
+            Message("signed in"),
+            [
+                (Message("service"), Data(self.service)),
+                (Message("who"), Data(self.who)),
+                (Message("kept in"), self.where),
+                (Message("session"), lasts),
+            ],
+            footnote=None,
+        )
+
+
+class SignedOut(NamedTuple):
+    """What was kept to sign in with is removed, if it was there."""
+
+    service: str
+    was_there: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return shapes.sign_in(self.service, None, None, None)
+
+    def show(self, streams: Streams) -> None:
+        done = Message("there was nothing to forget: {service}")
+        if self.was_there:
+            done = Message("code, password and session are removed: {service}")
+        streams.line(done.with_values(service=self.service))

@@ -1,0 +1,184 @@
+"""A batch: what its check found, how its rows end, what it came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docsend.i18n import Message, joined
+from docsend.model.states import IN_WORDS
+from docsend.ui.result import of_row
+from docsend.ui.terminal import SEVERITY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from docsend.delivery.batch import Outcome, Tally
+    from docsend.delivery.preflight import Plan
+    from docsend.model.problem import Problem
+    from docsend.ui.terminal import Streams
+
+_MOST_WARNINGS = 10
+
+
+def tell_faults(streams: Streams, plan: Plan) -> None:
+    """Tell what is wrong with the rows, one line each; warnings only if there are few."""
+    for problems in plan.faulty.values():
+        for problem in problems:
+            streams.tell(_row_fault(problem))
+    warnings = plan.warnings if streams.is_verbose else plan.warnings[:_MOST_WARNINGS]
+    for problem in warnings:
+        streams.say(_row_fault(problem))
+    if plan.warned > len(warnings):
+        more = plan.warned - len(warnings)
+        streams.say(Message("and {count:,} more warnings; --verbose shows more of them", count=more))
+
+
+def tell_failed_rows(streams: Streams, tally: Tally) -> None:
+    """Tell of the rows that need somebody."""
+    for outcome in tally.failed:
+        problem = next((p for p in outcome.problems if p.is_error), None)
+        why = (
+            Message("{message} [{code}]", message=problem.message, code=problem.code)
+            if problem
+            else Message("interrupted")
+        )
+        status = IN_WORDS[outcome.status]
+        streams.tell(Message("row {row}: {status}: {why}", row=outcome.row.number, status=status, why=why))
+    failed = sum(tally.counts[status] for status in ("faulty", "refused", "unfinished"))
+    if failed > len(tally.failed):
+        more = failed - len(tally.failed)
+        streams.tell(Message("and {count:,} more rows; --report FILE has them all", count=more))
+
+
+def tell_what_next(streams: Streams, tally: Tally) -> None:
+    """Tell what to do about the rows that were not received."""
+    if tally.worst is not None:
+        hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
+        streams.say(hint or Message("see above"))
+    elif tally.counts["unfinished"] or tally.counts["not tried"]:
+        streams.say(
+            Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+        )
+
+
+class CheckedBatch(NamedTuple):
+    """What the check of a batch came to, if nothing is sent; for people alone."""
+
+    plan: Plan
+
+    def as_json(self) -> None:
+        """Return None: each row and the summary have it."""
+
+    def show(self, streams: Streams) -> None:
+        plan = self.plan
+        found = Message.plural(
+            "1 row, {size:,} bytes", "{count:,} rows, {size:,} bytes", plan.rows, size=plan.total_bytes
+        )
+        if not plan.rows:
+            streams.line(Message("the manifest has no rows"))
+        elif not plan.faulty:
+            streams.line(Message("{found}: all good; nothing was sent", found=found))
+        else:
+            streams.line(
+                Message(
+                    "{found}: {faulty:,} faulty, {good:,} good; nothing was sent",
+                    found=found,
+                    faulty=len(plan.faulty),
+                    good=plan.good,
+                )
+            )
+            if plan.good:
+                streams.say(Message("--only-valid sends the good ones"))
+
+
+class BatchRow(NamedTuple):
+    """One row as it ends, for scripts alone: people have the progress, and the rows that failed."""
+
+    outcome: Outcome
+    service: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        return of_row(self.outcome, self.service).as_json()
+
+    def show(self, streams: Streams) -> None:
+        pass
+
+
+class SentBatch(NamedTuple):
+    """How many rows ended how, for people; scripts have the summary."""
+
+    plan: Plan
+    tally: Tally
+
+    def as_json(self) -> None:
+        """Return None: the summary has it."""
+
+    def show(self, streams: Streams) -> None:
+        plan, tally = self
+        counts = (
+            (tally.received - tally.repeated, Message("{count:,} received")),
+            (tally.repeated, Message("{count:,} received before")),
+            (len(plan.faulty) + tally.counts["faulty"], Message("{count:,} faulty")),
+            (tally.counts["refused"], Message("{count:,} refused")),
+            (tally.counts["unfinished"], Message("{count:,} unfinished")),
+            (tally.counts["not tried"], Message("{count:,} not tried")),
+        )
+        told = joined([phrase.with_values(count=count) for count, phrase in counts if count])
+        streams.line(_rows(plan.rows, told))
+
+
+class BatchSummary(NamedTuple):
+    """The last line of a batch's JSON, for scripts alone; `seconds` since the first look at the manifest."""
+
+    rows: int
+    counts: Mapping[str, int]
+    service: str | None
+    report: str | None
+    seconds: float
+    repeat_helps: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema": "docsend.batch/1",
+            "rows": self.rows,
+            "counts": dict(self.counts),
+            "service": self.service,
+            "report": self.report,
+            "seconds": round(self.seconds, 3),
+            "repeat_helps": self.repeat_helps,
+        }
+
+    def show(self, streams: Streams) -> None:
+        pass
+
+
+def tell_merged(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
+    """Sum a joined report up."""
+    counts = Counter(row["status"] for row in rows)
+    told = joined(
+        [
+            Message("{count:,} {status}", count=count, status=IN_WORDS[status])
+            for status, count in counts.most_common()
+        ]
+    )
+    streams.say(_rows(len(rows), told) if rows else Message("the reports have no rows"))
+
+
+def _rows(count: int, told: Message) -> Message:
+    return Message.plural("1 row: {told}", "{count:,} rows: {told}", count, told=told)
+
+
+def _row_fault(problem: Problem) -> Message:
+    """One line for one fault of a batch: row, column, what, code, cure."""
+    where = Message("row {row}", row=problem.row)
+    if problem.field:
+        where = Message("row {row}, {field}", row=problem.row, field=problem.field)
+    fault = Message(
+        "{severity}: {where}: {message} [{code}]",
+        severity=SEVERITY[problem.severity],
+        where=where,
+        message=problem.message,
+        code=problem.code,
+    )
+    return Message("{fault} ({cure})", fault=fault, cure=problem.hint) if problem.hint else fault

@@ -1,0 +1,93 @@
+"""Rows of the catalog, which catalog is in force, and the documents that the service asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docsend.i18n import Data, LocalizedName, Message, joined
+from docsend.ui import shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from docsend.model.catalog import Entry
+    from docsend.model.required import RequiredDocument
+    from docsend.ui.terminal import Streams
+
+
+class CatalogRows(NamedTuple):
+    """Rows with their kind, found by `words`; their labels in the reader's language."""
+
+    rows: Sequence[tuple[str, Entry]]
+    words: str
+
+    def as_json(self) -> dict[str, Any]:
+        rows = [shapes.catalog_row(kind, row) for kind, row in self.rows]
+        return {"schema": "docsend.catalog-rows/1", "rows": rows}
+
+    def show(self, streams: Streams) -> None:
+        if not self.rows:
+            streams.say(Message("nothing in the catalog matches {words!r}", words=self.words))
+            return
+        streams.table(
+            ("kind", "code", "label", "belongs to"),
+            [
+                (Data(kind), Data(row.code), LocalizedName(row.labels), _belongs(row))
+                for kind, row in self.rows
+            ],
+        )
+
+
+class CatalogUpdate(NamedTuple):
+    """Which catalog is in force now; if it is not `alone`, rows follow, and JSON has only those."""
+
+    version: str
+    is_new: bool
+    alone: bool
+
+    def as_json(self) -> dict[str, Any] | None:
+        if not self.alone:
+            return None
+        return {"schema": "docsend.catalog-update/1", "version": self.version, "updated": self.is_new}
+
+    def show(self, streams: Streams) -> None:
+        if self.is_new:
+            streams.say(Message("the service's catalog of {version} is in force now", version=self.version))
+        else:
+            streams.say(Message("the catalog here is the service's current one"))
+
+
+class RequiredList(NamedTuple):
+    """The documents that the service asks for."""
+
+    asked: Sequence[RequiredDocument]
+
+    def as_json(self) -> dict[str, Any]:
+        required = [shapes.required(each) for each in self.asked]
+        return {"schema": "docsend.required/1", "required": required}
+
+    def show(self, streams: Streams) -> None:
+        if not self.asked:
+            streams.say(Message("the service asks for no documents"))
+            return
+        streams.table(
+            ("id", "subject", "title", "due", "state"),
+            [
+                (
+                    Data(each.id),
+                    Data(each.subject),
+                    LocalizedName(each.titles),
+                    Data(each.due),
+                    Data(each.state),
+                )
+                for each in self.asked
+            ],
+        )
+
+
+def _belongs(row: Entry) -> Message:
+    """Tell where a row has its place: subject or destinations, then category."""
+    subject, category = getattr(row, "subject", None), getattr(row, "category", None)
+    above = subject or " ".join(getattr(row, "to", ()))
+    parts = [Message("any") if part == "*" else Data(part) for part in (above, category) if part]
+    return joined(parts, " / ")

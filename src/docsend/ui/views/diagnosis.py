@@ -1,0 +1,48 @@
+"""What `docsend doctor` found: a line a part, and under it the cure of what is not good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docsend.i18n import Message
+from docsend.ui import shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from docsend.diagnostics import Finding
+    from docsend.ui.terminal import Streams
+
+_JUDGED = {"ok": Message("good"), "warning": Message("warning"), "error": Message("BAD")}
+_PARTS = {
+    "version": Message("version"),
+    "configuration": Message("configuration"),
+    "data": Message("data"),
+    "catalog": Message("catalog"),
+    "ledger": Message("ledger"),
+    "keyring": Message("keyring"),
+    "terminal": Message("terminal"),
+    "service": Message("service"),
+    "network": Message("network"),
+    "clock": Message("clock"),
+}
+
+
+class Diagnosis(NamedTuple):
+    findings: Sequence[Finding]
+
+    def as_json(self) -> dict[str, Any]:
+        listed = [shapes.finding(finding) for finding in self.findings]
+        return {"schema": "docsend.doctor/2", "findings": listed}
+
+    def show(self, streams: Streams) -> None:
+        marks = {severity: streams.render_result(said) for severity, said in _JUDGED.items()}
+        parts = {finding.part: streams.render_result(_PARTS[finding.part]) for finding in self.findings}
+        wide, wider = max(map(len, marks.values())), max(map(len, parts.values()))
+        for finding in self.findings:
+            mark, part = marks[finding.severity].ljust(wide), parts[finding.part].ljust(wider)
+            streams.put(f"{mark}  {part}  {streams.render_result(finding.message)}\n")
+            if finding.hint:
+                streams.put(f"{' ' * wide}  {' ' * wider}  {streams.render_result(finding.hint)}\n")
+        if all(finding.severity == "ok" for finding in self.findings):
+            streams.say(Message("all is well"))

@@ -1,0 +1,22 @@
+"""What ended a run, told on stderr, whatever becomes of stdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docsend.i18n import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from docsend.errors import DocsendError
+    from docsend.model.problem import Problem
+    from docsend.ui.terminal import Streams
+
+
+def tell_failure(streams: Streams, error: DocsendError, problems: Iterable[Problem]) -> None:
+    """Tell an error with its hint, or with the problems that it sums up, and the warnings beside it."""
+    streams.error(error.message, None if error.problems else error.hint)
+    if error.cause is not None:
+        streams.detail(Message("cause: {code}", code=error.cause))
+    streams.problems(problem for problem in problems if error.problems or not problem.is_error)

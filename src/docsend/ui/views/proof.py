@@ -1,0 +1,28 @@
+"""Which file has a proof of sending: its path alone on stdout, so that a script can read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docsend.text import escape_for_terminal
+from docsend.ui import shapes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docsend.ui.terminal import Streams
+
+
+class ProofFile(NamedTuple):
+    """`form` is pdf, text or json; `content` what was written."""
+
+    file: Path
+    form: str
+    key: str
+    content: bytes
+
+    def as_json(self) -> dict[str, Any]:
+        return shapes.exported(self.file, self.form, self.key, self.content)
+
+    def show(self, streams: Streams) -> None:
+        streams.put(f"{escape_for_terminal(self.file)}\n")

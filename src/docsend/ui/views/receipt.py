@@ -1,0 +1,44 @@
+"""The rows of a card that a receipt fills."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docsend.i18n import Data, LocalizedName, Message, moment
+
+if TYPE_CHECKING:
+    from docsend.i18n import Shown
+    from docsend.model.receipt import Receipt
+
+
+def receipt_rows(receipt: Receipt) -> list[tuple[Shown, Shown]]:
+    """Return what a receipt says, but for its documents."""
+    branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
+    return [
+        (Message("receipt"), Data(receipt.number)),
+        (Message("issued by"), Data(receipt.issuer)),
+        (Message("received at"), Data(moment(receipt.received_at))),
+        (Message("branch"), branch),
+        (Message("key"), Data(receipt.key)),
+    ]
+
+
+def document_rows(receipt: Receipt) -> list[tuple[Shown, Shown]]:
+    """Return how many documents were received, and each of them."""
+    total = sum(document.size for document in receipt.documents)
+    count = len(receipt.documents)
+    return [
+        (Message("documents"), Message("{count}, {size:,} bytes", count=count, size=total)),
+        *[
+            (
+                Data(""),
+                Message(
+                    "{name}  {size:,} bytes  sha256 {digest}",
+                    name=document.name,
+                    size=document.size,
+                    digest=document.sha256[:16],
+                ),
+            )
+            for document in receipt.documents
+        ],
+    ]

@@ -1,0 +1,59 @@
+"""Senders, with nothing of their numbers but what a mask leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docsend.i18n import Data, Message
+from docsend.ui import shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docsend.config.senders import Sender
+    from docsend.ui.terminal import Streams
+
+
+class SenderList(NamedTuple):
+    known: Mapping[str, Sender]
+
+    def as_json(self) -> dict[str, Any]:
+        return _listed(self.known)
+
+    def show(self, streams: Streams) -> None:
+        if not self.known:
+            streams.say(Message("no sender is kept yet; `docsend senders add NAME` keeps one"))
+            return
+        rows = [(Data(name), Data(each.kind), Data(each.masked)) for name, each in self.known.items()]
+        streams.table(("sender", "kind", "number"), rows)
+
+
+class SenderKept(NamedTuple):
+    name: str
+    sender: Sender
+    has_booklet: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return _listed({self.name: self.sender})
+
+    def show(self, streams: Streams) -> None:
+        streams.line(Message("kept: {name}, {number}", name=self.name, number=self.sender.masked))
+        if self.has_booklet:
+            streams.say(Message("the booklet number is in the keyring"))
+        elif self.sender.whose == "employer":
+            streams.say(Message("no booklet number is kept: each send needs --booklet"))
+
+
+class SenderForgotten(NamedTuple):
+    name: str
+
+    def as_json(self) -> dict[str, Any]:
+        return _listed({})
+
+    def show(self, streams: Streams) -> None:
+        streams.line(Message("forgotten: {name}", name=self.name))
+
+
+def _listed(known: Mapping[str, Sender]) -> dict[str, Any]:
+    senders = [shapes.sender(name, sender) for name, sender in known.items()]
+    return {"schema": "docsend.senders/1", "senders": senders}

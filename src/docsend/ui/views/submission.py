@@ -1,0 +1,151 @@
+"""One submission: what a check found of it, the last look before it is sent, its receipt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docsend.checks.document_rules import in_words
+from docsend.i18n import Data, LocalizedName, Message
+from docsend.model.document import Document
+from docsend.ui.views.receipt import document_rows, receipt_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from docsend.config.address import Endpoint
+    from docsend.i18n import Shown
+    from docsend.model.catalog import Catalog
+    from docsend.model.document import UnreadDocument
+    from docsend.model.problem import Problem
+    from docsend.model.receipt import Receipt
+    from docsend.model.submission import CheckedSubmission, Submission
+    from docsend.ui.result import Result
+    from docsend.ui.terminal import Streams
+
+
+class Received(NamedTuple):
+    """A receipt: a panel for a person, lines for a file."""
+
+    result: Result
+    checked: CheckedSubmission
+    receipt: Receipt
+
+    def as_json(self) -> dict[str, Any]:
+        return self.result.as_json()
+
+    def show(self, streams: Streams) -> None:
+        checked, is_repeated = self.checked, self.result.is_repeated
+        about = " / ".join(filter(None, (checked.to, checked.subject, checked.category, checked.type)))
+        rows: list[tuple[Shown, Shown]] = [
+            *receipt_rows(self.receipt),
+            (Message("for"), _whom(checked)),
+            (Message("about"), Data(about)),
+            *([(Message("reference"), Data(checked.reference))] if checked.reference else []),
+            *([(Message("occurrence"), Data(str(checked.occurrence)))] if checked.occurrence > 1 else []),
+            *document_rows(self.receipt),
+        ]
+        if is_repeated:
+            streams.say(Message("this submission had been received before; it was not received again"))
+        streams.card(Message("received before") if is_repeated else Message("received"), rows)
+
+
+class Checked(NamedTuple):
+    """What a dry run found: a line a document, then the problems. `limit` is of a document, in bytes."""
+
+    result: Result
+    limit: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        return self.result.as_json()
+
+    def show(self, streams: Streams) -> None:
+        if self.result.submission is not None:
+            DocumentFindings(self.result.submission, self.result.problems, self.limit).show(streams)
+        streams.say(Message("checked clean; nothing was sent"))
+
+
+class DocumentFindings(NamedTuple):
+    """Each document with its format, size against the limit in bytes, digest, verdict; for people alone."""
+
+    submission: Submission | CheckedSubmission
+    problems: Sequence[Problem]
+    limit: int | None
+
+    def as_json(self) -> None:
+        """Return None: the problems are in the result."""
+
+    def show(self, streams: Streams) -> None:
+        rows = [
+            (
+                Data(document.name),
+                Data((document.format or "?") if isinstance(document, Document) else "-"),
+                Data("-") if document.size is None else _size(document.size, self.limit),
+                Data(document.sha256[:16] if isinstance(document, Document) else "-"),
+                _verdict(document, self.problems),
+            )
+            for document in self.submission.documents
+        ]
+        streams.table(("document", "format", "bytes", "sha256", "verdict"), rows)
+
+
+def tell_last_look(
+    streams: Streams,
+    checked: CheckedSubmission,
+    catalog: Catalog,
+    sender: str | None,
+    endpoint: Endpoint | None,
+) -> None:
+    """Tell what is about to be sent, for a last look before it is."""
+    about = [
+        (Message("destination"), catalog.destinations.get(checked.to)),
+        (Message("subject"), catalog.subjects.get(checked.subject or "")),
+        (Message("category"), catalog.categories.get(checked.category)),
+        (Message("type"), next((each for each in catalog.types if each.code == checked.type), None)),
+        (Message("branch"), catalog.branches.get(checked.branch or "")),
+    ]
+    who = _whom(checked)
+    rows: list[tuple[Message, Shown]] = [
+        (Message("for"), Message("{sender}, {number}", sender=sender, number=who) if sender else who),
+        *(
+            (name, Message("{label} ({code})", label=LocalizedName(entry.labels), code=entry.code))
+            for name, entry in about
+            if entry is not None
+        ),
+        *_other_fields(checked),
+        *([(Message("service"), Data(endpoint.name))] if endpoint else []),
+        *(
+            (Message("document"), Message("{name}, {size:,} bytes", name=each.name, size=each.size))
+            for each in checked.documents
+        ),
+    ]
+    width = max(len(streams.render(name)) for name, _ in rows)
+    streams.tell_line("")
+    for name, value in rows:
+        streams.tell_line(f"{streams.render(name).ljust(width)}  {streams.render(value)}", indent=2)
+    streams.problems(checked.warnings)
+    streams.tell_line("")
+
+
+def _whom(checked: CheckedSubmission) -> Data | Message:
+    return Data(checked.masked_identity) if checked.masked_identity else Message("the signed-in account")
+
+
+def _other_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Shown]]:
+    """Return what it says in fields that no catalog has names for; a first occurrence is no news."""
+    from docsend.model import fields
+
+    for field in fields.OF_CONTENT:
+        value = getattr(checked, field.name)
+        if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):
+            yield field.label or Message.verbatim(field.name), Data(str(value))
+
+
+def _size(size: int, limit: int | None) -> Message:
+    if limit is None:
+        return Message("{size:,}", size=size)
+    return Message("{size:,} of {limit}", size=size, limit=in_words(limit))
+
+
+def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> Shown:
+    codes = [problem.code.value for problem in problems if problem.path == document.path]
+    return Data(", ".join(codes)) if codes else Message("good")
