@@ -65,7 +65,7 @@ def test_a_bug_s_trace_has_places_and_no_texts(run, payslip, monkeypatch) -> Non
     outcome = run("send", payslip, *SEND, "-v")
     assert outcome.code == 1
     assert "KeyError" in outcome.err
-    assert "in check_and_deliver" in outcome.err
+    assert "in checked_or_exit" in outcome.err
     assert PERSON not in outcome.err
 
 

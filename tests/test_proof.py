@@ -20,11 +20,10 @@ import samples
 from conftest import ABOUT, PERSON, WHO, goes_staged
 from docsend.i18n import ENGLISH, LANGUAGES, Message, Translator
 from docsend.model import catalog
+from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
 from docsend.model.receipt import Receipt, ReceivedDocument
 from docsend.proof import pdf
 from docsend.proof.content import (
-    NOT_APPROVED,
-    NOT_THE_INSTITUTE,
     Proof,
     as_text,
     file_name,
@@ -153,7 +152,7 @@ def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
     assert f"{receipt.received_at[:10]} {receipt.received_at[11:19]} UTC" in text
     reader = Translator(language)
     plain = " ".join(text.split())
-    for sentence in (NOT_APPROVED, NOT_THE_INSTITUTE):
+    for sentence in (NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL):
         if not reader.is_right_to_left:  # pdftotext has its own order for Hebrew with Latin in it
             assert " ".join(reader.render(sentence).split()) in plain
     assert PERSON not in text
@@ -166,7 +165,7 @@ def test_the_text_says_the_same(run, key, home, language) -> None:
     reader = Translator(language)
     for said in (receipt.number, receipt.key, HEBREW, *(each.sha256 for each in receipt.documents)):
         assert said in outcome.out
-    for sentence in (NOT_APPROVED, NOT_THE_INSTITUTE):
+    for sentence in (NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL):
         assert reader.render(sentence) in outcome.out
     assert not list(Path.cwd().iterdir())
 
@@ -194,7 +193,7 @@ def test_the_json_is_english_whatever_the_language(run, key, home, language) -> 
             "occurrence": 1,
         },
         "receipt": run("receipts", "show", key, "--json").json["receipts"][0]["receipt"],
-        "notes": [NOT_APPROVED.template, NOT_THE_INSTITUTE.template],
+        "notes": [NOT_APPROVED_IN_FULL.template, NOT_THE_INSTITUTE_IN_FULL.template],
     }
     assert run("receipts", "export", key, "--format", "json", "--json", "--for", "דוד").out == outcome.out
 
@@ -251,7 +250,7 @@ def test_a_destination_without_subjects_has_no_row_for_one(run, shared_sandbox, 
 
 def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
     assert page().notice is None
-    assert NOT_THE_INSTITUTE.template not in as_text(page(), ENGLISH.render)
+    assert NOT_THE_INSTITUTE_IN_FULL.template not in as_text(page(), ENGLISH.render)
     assert not is_of_the_sandbox(ENTRY, RECEIPT)
     assert is_of_the_sandbox(ENTRY._replace(service="sandbox"), RECEIPT)
     assert is_of_the_sandbox(ENTRY, RECEIPT._replace(issuer=ISSUER))

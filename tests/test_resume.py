@@ -435,12 +435,12 @@ def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(s
 
     # Code of ours that takes its time after the first signal, while the bar is there.
     script = (
-        "import sys, time; from docsend.delivery import deliver as send; from docsend.__main__ import run\n"
-        "deliver = send.deliver\n"
+        "import sys, time; from docsend.delivery import deliver; from docsend.__main__ import run\n"
+        "carry = deliver._carry_planned\n"
         "def slow(*a):\n"
-        "    try: return deliver(*a)\n"
+        "    try: return carry(*a)\n"
         "    finally: print('leaving', file=sys.stderr, flush=True); time.sleep(30)\n"
-        "send.deliver = slow\n"
+        "deliver._carry_planned = slow\n"
         "run()"
     )
     with doubles.relay(sandbox.url, fate) as (url, _):

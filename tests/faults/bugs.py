@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
     from docsend.auth.account import Account
     from docsend.cli.context import Session
-    from docsend.delivery.deliver import Begin, Cleared
-    from docsend.model.catalog import Branch, Catalog
+    from docsend.delivery.cleared import Cleared
+    from docsend.delivery.deliver import Begin, Sent
+    from docsend.errors import DocsendError
+    from docsend.model.catalog import Branch
     from docsend.model.document import Document
     from docsend.model.receipt import Delivery, Receipt
     from docsend.model.submission import CheckedSubmission
@@ -87,12 +89,16 @@ def _named_by_chance(right: Callable[[bytes], str], named: bytes) -> str:
 bug = Bug("the plan is written after the first byte has left", "power")
 
 
-@bug.at("docsend.delivery.deliver:deliver")
+@bug.at("docsend.delivery.deliver:plan")
 def _declared_first(
-    right: Callable[..., Delivery], checked: CheckedSubmission, service: ServiceClient, ledger: Ledger
-) -> Delivery:
-    service.declare(checked, may_be_received=True)
-    return right(checked, service, ledger)
+    right: Callable[..., list[Delivery | DocsendError | Cleared]],
+    submissions: Sequence[CheckedSubmission],
+    service: ServiceClient,
+    ledger: Ledger,
+) -> list[Delivery | DocsendError | Cleared]:
+    for checked in submissions:
+        service.declare(checked, may_be_received=True)
+    return right(submissions, service, ledger)
 
 
 bug = Bug("the receipt is printed before it is on the disk", "power")
@@ -101,26 +107,30 @@ _put_off: list[tuple[str, str, Receipt]] = []
 
 @bug.at("docsend.delivery.deliver:deliver")
 def _received_later(
-    right: Callable[..., Delivery], checked: CheckedSubmission, service: ServiceClient, ledger: Ledger
-) -> Delivery:
+    right: Callable[..., Sent],
+    checked: CheckedSubmission,
+    service: str,
+    ledger: Ledger,
+    *more: object,
+    **named: object,
+) -> Sent:
     vars(ledger)["received"] = lambda *received: _put_off.append(received)
     try:
-        return right(checked, service, ledger)
+        return right(checked, service, ledger, *more, **named)
     finally:
         del vars(ledger)["received"]
 
 
-@bug.at("docsend.cli.send_one:_deliver")
+@bug.at("docsend.cli.send_one:_send")
 def _kept_after_all(
     right: Callable[..., None],
     session: Session,
     checked: CheckedSubmission,
     account: Account | None,
-    catalog: Catalog,
     *,
     again: bool,
 ) -> None:
-    right(session, checked, account, catalog, again=again)
+    right(session, checked, account, again=again)
     with session.ledger() as late:
         for service, key, receipt in _put_off:
             late.received(service, key, receipt)

@@ -43,7 +43,7 @@ from docsend.storage.ledger import Ledger
 from faults import lab
 
 if TYPE_CHECKING:
-    from docsend.model.receipt import Receipt
+    from docsend.model.receipt import Delivery, Receipt
 
 CATALOG = catalogs.load()
 SUBMISSIONS = st.integers(0, 2)
@@ -54,6 +54,13 @@ FAULTS = st.none() | st.tuples(st.integers(1, 6), st.booleans())
 NO_PATIENCE = RetryPolicy(0)
 WAYS = st.sampled_from([OneExchange(2**20, ""), NEVER])
 POLICIES = st.sampled_from([NO_PATIENCE, RetryPolicy(5, 0.001, 0.01)])
+
+
+def _delivered(checked: CheckedSubmission, service: ServiceClient, ledger: Ledger) -> Delivery:
+    """Deliver to a service that is open already."""
+    sent = deliver.deliver(checked, service.name, ledger, lambda _: contextlib.nullcontext(service))
+    assert sent.submission == checked
+    return sent.delivery
 
 
 class Faulty(ServiceClient):
@@ -143,7 +150,7 @@ class Story(RuleBasedStateMachine):
         checked = self.checked[which].with_occurrence(occurrence)
         with self._ledger(ledger) as kept, self._client(fault, policy, way) as service:
             try:
-                delivery = deliver.deliver(checked, service, kept)
+                delivery = _delivered(checked, service, kept)
             except Refused:
                 assert checked.key in self.withdrawn, "refused without a reason"
                 return
@@ -221,7 +228,7 @@ class Story(RuleBasedStateMachine):
         )
         with self._ledger(ledger) as kept, self._client(None, one_exchange=way) as service:
             before = kept.find(self.name, key)
-            delivery = deliver.deliver(checked, service, kept)
+            delivery = _delivered(checked, service, kept)
         assert delivery.is_repeated == (before is None or before.state == "received")
         self._received(key, delivery.receipt)
 

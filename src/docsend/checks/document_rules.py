@@ -1,6 +1,6 @@
 """The institute's rules of documents: how many, how large, of which format, whole, under which names.
 
-Without a destination only what holds for all of them is checked. A rule here is a function, as in `rules`.
+Without a destination only what holds for all of them is checked. A rule is a function, as in `field_rules`.
 """
 
 from __future__ import annotations

@@ -96,6 +96,13 @@ def _document(path: str, *, at_most: int, room: _Room) -> Document | UnreadDocum
     return Document(path, name, len(content), hashlib.sha256(content).hexdigest(), kind, defect, held)
 
 
+def within_limit(document: Document | UnreadDocument, at_most: int) -> Document | UnreadDocument:
+    """Return a document, or one that was not read for its size if it has more than `at_most` bytes."""
+    if isinstance(document, Document) and document.size > at_most:
+        return UnreadDocument(document.path, document.name, "too-large", document.size)
+    return document
+
+
 def contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
     """Give each document with the bytes that were checked, in order; raise FaultySubmission as `content`.
 

@@ -150,7 +150,7 @@ def _run(argv: Sequence[str], language: Language) -> int:
     except typer.Exit as end:
         return int(end.exit_code)
     except BrokenPipeError:
-        # Help is what Typer writes itself; whatever else is written goes through `streams`.
+        # Help is what Typer writes itself; whatever else is written goes through `ui.terminal`.
         if _WRITTEN_BY_TYPER.isdisjoint(argv):
             raise
     return ExitCode.RECEIVED

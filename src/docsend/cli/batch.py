@@ -194,7 +194,7 @@ def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Rep
     wanted = report is not None or session.output.takes_rows
     for lines in batch.pieces() if wanted else ():
         # What was found of a good row was not kept: memory is dearer than a second look.
-        for row, checked, warnings in batch.checked(lines):
+        for row, checked, warnings, _ in batch.checked(lines):
             errors = plan.faulty.get(row.number, ())
             known = row.stated if errors else checked
             outcome = Outcome(row, "faulty" if errors else "checked", known, problems=errors or warnings)

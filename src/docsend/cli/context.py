@@ -10,9 +10,10 @@ from docsend.config import address
 from docsend.config.settings import Settings, resolve
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.i18n import Data, Message
+from docsend.model.notices import NOT_THE_INSTITUTE
 from docsend.storage import files
 from docsend.ui.output import output_for
-from docsend.ui.terminal import NOT_THE_INSTITUTE, Streams
+from docsend.ui.terminal import Streams
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
@@ -34,6 +35,7 @@ class Session:
         self.settings = settings
         self.streams = streams
         self.output = output_for(streams, as_json=settings.as_json)
+        self._catalog: Catalog | None = None
 
     @classmethod
     def begun(
@@ -76,7 +78,12 @@ class Session:
         return Session(self.settings.at(service), self.streams)
 
     def catalog(self) -> "Catalog":
-        """Give the catalog that the chosen service gave out, or else the bundled one."""
+        """Give the catalog that the chosen service gave out, or else the bundled one; read once."""
+        if self._catalog is None:
+            self._catalog = self._read_catalog()
+        return self._catalog
+
+    def _read_catalog(self) -> "Catalog":
         from docsend.model import catalog
         from docsend.storage import catalogs
 

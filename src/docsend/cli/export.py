@@ -169,11 +169,12 @@ def _text(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | No
 def _json(_session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
     import json
 
-    from docsend.proof.content import NOT_APPROVED, NOT_THE_INSTITUTE, is_of_the_sandbox
+    from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
+    from docsend.proof.content import is_of_the_sandbox
     from docsend.ui import shapes
 
     is_sandbox = is_of_the_sandbox(entry, receipt)
-    notes = [NOT_APPROVED, *([NOT_THE_INSTITUTE] if is_sandbox else [])]
+    notes = [NOT_APPROVED_IN_FULL, *([NOT_THE_INSTITUTE_IN_FULL] if is_sandbox else [])]
     value = shapes.proof(entry, receipt, whom, is_sandbox=is_sandbox, notes=notes)
     # ASCII: a digest of this file is the same wherever it is made.
     return (json.dumps(value) + "\n").encode("ascii")

@@ -67,7 +67,7 @@ def upload(
 
     account = session.needed_account()
     stated = _stated(session, account, id_)
-    send_one.check_and_deliver(session, stated, [Path(file)], account=account, dry_run=dry_run)
+    send_one.run(session, stated, [Path(file)], account=account, dry_run=dry_run)
 
 
 def _stated(session: "Session", account: "Account", required: str) -> "Submission":

@@ -41,7 +41,7 @@ def sandbox(
     It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
     """
     from docsend.cli.context import sandbox_server
-    from docsend.ui.terminal import NOT_THE_INSTITUTE
+    from docsend.model.notices import NOT_THE_INSTITUTE
     from docsend.ui.views.sandbox import SandboxAddress
 
     server = sandbox_server()

@@ -1,6 +1,6 @@
 """`docsend send`: check, send, print the receipt."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from docsend.model import fields
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
+    from docsend.model.submission import Submission
 
 # Of `required upload`, too; batches have one more.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
@@ -105,10 +106,7 @@ def send(
         _refuse_if_any(
             of_batches, Message("{option} is for batches"), Message("name a manifest with --batch")
         )
-        from docsend.cli import send_one
-
-        paths = send_one.files_of(files or ())
-        send_one.send(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
+        _send_one(session, stated, files or (), sender=sender, dry_run=dry_run, again=again)
         return
     of_one = {"FILE": bool(files), "--again": again}
     _refuse_if_any(
@@ -120,6 +118,29 @@ def send(
 
     options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, sender)
     batches.run(session, stated, options)
+
+
+def _send_one(
+    session: "Session",
+    stated: "Submission",
+    files: Sequence[str],
+    *,
+    sender: str | None,
+    dry_run: bool,
+    again: bool,
+) -> None:
+    """Send what the command line states, after asking for what it leaves open, if anybody is there."""
+    from docsend.cli import send_guided, send_one
+
+    paths = send_one.files_of(files)
+    if sender is not None:
+        senders = session.senders()
+        senders.require(sender)
+        stated = senders.applied(sender, stated)
+    if session.can_ask:
+        send_guided.run(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
+    else:
+        send_one.run(session, stated, paths, dry_run=dry_run, again=again)
 
 
 def _refuse_if_any(given: Mapping[str, bool], why: Message, hint: Message) -> None:

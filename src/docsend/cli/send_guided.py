@@ -15,7 +15,7 @@ from docsend.ui.views.submission import tell_last_look
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
-    from docsend.model.catalog import Destination
+    from docsend.model.catalog import Catalog, Destination
     from docsend.model.document import Document, UnreadDocument
     from docsend.ui.interactive import Guided
 
@@ -30,36 +30,39 @@ def run(
     again: bool,
 ) -> None:
     """Ask only for what is missing; with nothing missing this is the plain send. Ctrl-C sends nothing."""
-    catalog = session.catalog()
-    most = submission_rules.largest_document(stated, catalog)
-    looked_at = stated.with_documents(documents.read_all(paths, at_most=most))
-    if not interactive.missing(looked_at, catalog):
-        send_one.check_and_deliver(session, stated, paths, dry_run=dry_run, again=again)
-        return
-    if not dry_run:
-        session.settings.chosen_endpoint()  # nobody should answer ten questions in vain
-    guided, paths = _asked(session, looked_at, paths, dry_run=dry_run)
-    guided = replace(guided, sender=guided.sender or sender)
-    checked = submission_rules.check(guided.stated, catalog)
-    if isinstance(checked, submission_rules.Faulty):  # told in full, as of any send
-        send_one.check_and_deliver(
-            session, guided.stated.with_documents(()), paths, dry_run=dry_run, again=again
-        )
-        return
-    tell_last_look(session.streams, checked, catalog, guided.sender, session.settings.endpoint)
+    stated = send_one.read(session, stated, paths)
+    if interactive.missing(stated, session.catalog()):
+        if not dry_run:
+            session.settings.chosen_endpoint()  # nobody should answer ten questions in vain
+        guided, paths = _asked(session, stated, paths, dry_run=dry_run)
+        _send(session, replace(guided, sender=guided.sender or sender), paths, dry_run=dry_run, again=again)
+    else:
+        checked = send_one.checked_or_exit(session, stated, dry_run=dry_run)
+        send_one.show_or_send(session, stated, checked, dry_run=dry_run, again=again)
+
+
+def _send(session: "Session", guided: "Guided", paths: Sequence[Path], *, dry_run: bool, again: bool) -> None:
+    """Show all that was answered, send it, and tell the command that says the same."""
+    stated = _within_limit(guided.stated, session.catalog())
+    checked = send_one.checked_or_exit(session, stated, dry_run=dry_run)
+    tell_last_look(session.streams, checked, session.catalog(), guided.sender, session.settings.endpoint)
     of_sender = session.senders().applied(guided.sender, Submission()).given() if guided.sender else {}
     try:
         if not dry_run:
             _last_look(session)
-        send_one.check_and_deliver(
-            session, guided.stated.with_documents(()), paths, dry_run=dry_run, again=again
-        )
+        send_one.show_or_send(session, stated, checked, dry_run=dry_run, again=again)
     finally:
         # Also of what broke off, or is to wait: nobody wants to answer twice.
         command = interactive.command_line(
             guided, paths, of_sender=of_sender, service=session.settings.service_flag, again=again
         )
         session.streams.command(Message("without questions:"), command)
+
+
+def _within_limit(stated: Submission, catalog: "Catalog") -> Submission:
+    """Return it with documents as large as its destination takes: they were read before it was known."""
+    most = submission_rules.largest_document(stated, catalog)
+    return stated.with_documents(tuple(documents.within_limit(each, most) for each in stated.documents))
 
 
 def _last_look(session: "Session") -> None:

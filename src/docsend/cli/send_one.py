@@ -1,15 +1,16 @@
 """One submission of `docsend send` and `docsend required upload`: checked, sent, and its receipt shown."""
 
+import contextlib
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from docsend.checks import documents, submission_rules
-from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
+from docsend.errors import DocsendError, LocalFailure, UsageFault
 from docsend.i18n import Message
 from docsend.ui import result
 from docsend.ui.views.submission import Checked, DocumentFindings, Received
@@ -17,35 +18,11 @@ from docsend.ui.views.submission import Checked, DocumentFindings, Received
 if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.cli.context import Session
-    from docsend.model.catalog import Catalog
-    from docsend.model.receipt import Delivery
     from docsend.model.submission import CheckedSubmission, Submission
-    from docsend.storage.ledger import Ledger
+    from docsend.service.client import ServiceClient
 
 
-def send(
-    session: "Session",
-    stated: "Submission",
-    paths: Sequence[Path],
-    *,
-    sender: str | None,
-    dry_run: bool,
-    again: bool,
-) -> None:
-    """Send what the command line states, after asking for what it leaves open, if anybody is there."""
-    if sender is not None:
-        senders = session.senders()
-        senders.require(sender)
-        stated = senders.applied(sender, stated)
-    if session.can_ask:
-        from docsend.cli import send_guided
-
-        send_guided.run(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
-    else:
-        check_and_deliver(session, stated, paths, dry_run=dry_run, again=again)
-
-
-def check_and_deliver(
+def run(
     session: "Session",
     stated: "Submission",
     paths: Sequence[Path],
@@ -55,22 +32,62 @@ def check_and_deliver(
     again: bool = False,
 ) -> None:
     """Read, check, and show the findings or send; `account` is the one to use, if it is known already."""
-    catalog = session.catalog()
-    most = submission_rules.largest_document(stated, catalog)
-    stated = stated.with_documents(documents.read_all(paths, at_most=most))
-    checked = submission_rules.check(stated, catalog)
-    limit = most if stated.to in catalog.destinations else None
-    if isinstance(checked, submission_rules.Faulty):
-        _refuse(session, stated, checked, limit, dry_run=dry_run)
-        return
-    if catalog.destinations[checked.to].is_personal and not dry_run:
+    stated = read(session, stated, paths)
+    checked = checked_or_exit(session, stated, dry_run=dry_run)
+    show_or_send(session, stated, checked, account=account, dry_run=dry_run, again=again)
+
+
+def read(session: "Session", stated: "Submission", paths: Sequence[Path]) -> "Submission":
+    """Return what was stated with the documents that it names."""
+    most = submission_rules.largest_document(stated, session.catalog())
+    return stated.with_documents(documents.read_all(paths, at_most=most))
+
+
+def checked_or_exit(session: "Session", stated: "Submission", *, dry_run: bool) -> "CheckedSubmission":
+    """Check what was stated; tell all that is wrong and end: with 2 if options are missing, else with 3."""
+    checked = submission_rules.check(stated, session.catalog())
+    if not isinstance(checked, submission_rules.Faulty):
+        return checked
+    error = checked.as_error()
+    if dry_run and stated.documents:
+        session.output.show(DocumentFindings(stated, checked.problems, _limit(session, stated)))
+    endpoint = session.settings.endpoint
+    session.output.fail(error, result.of_error(error, stated, endpoint.name if endpoint else None))
+    raise typer.Exit(error.code)
+
+
+def show_or_send(
+    session: "Session",
+    stated: "Submission",
+    checked: "CheckedSubmission",
+    *,
+    account: "Account | None" = None,
+    dry_run: bool,
+    again: bool = False,
+) -> None:
+    """Show what a dry run found, or send, and show the receipt or how far it came."""
+    if session.catalog().destinations[checked.to].is_personal and not dry_run:
         account = account or session.needed_account()
     if account is not None:
         checked = checked.with_account(account.code)
+    session.streams.problems(checked.warnings)
     if dry_run:
-        _show_clean(session, checked, limit)
+        endpoint = session.settings.endpoint
+        clean = result.Result(
+            status="checked",
+            service=endpoint.name if endpoint else None,
+            submission=checked,
+            problems=checked.warnings,
+        )
+        session.output.conclude(Checked(clean, _limit(session, stated)))
     else:
-        _deliver(session, checked, account, catalog, again=again)
+        _send(session, checked, account, again=again)
+
+
+def _limit(session: "Session", stated: "Submission") -> int | None:
+    """Return how many bytes a document may have where it goes; None if that is not known."""
+    destination = session.catalog().destinations.get(stated.to or "")
+    return destination.max_document_bytes if destination else None
 
 
 def files_of(given: Sequence[str]) -> list[Path]:
@@ -89,119 +106,40 @@ def files_of(given: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _refuse(
-    session: "Session",
-    stated: "Submission",
-    faulty: submission_rules.Faulty,
-    limit: int | None,
-    *,
-    dry_run: bool,
+def _send(
+    session: "Session", checked: "CheckedSubmission", account: "Account | None", *, again: bool
 ) -> None:
-    """Tell all that is wrong and end: with 2 if options are missing, with 3 if what is there is faulty."""
-    problems, error = faulty.problems, faulty.as_error()
-    if dry_run and stated.documents:
-        session.output.show(DocumentFindings(stated, problems, limit))
-    endpoint = session.settings.endpoint
-    session.output.fail(error, result.of_error(error, stated, endpoint.name if endpoint else None))
-    raise typer.Exit(error.code)
+    from docsend.delivery import deliver
 
-
-def _show_clean(session: "Session", checked: "CheckedSubmission", limit: int | None) -> None:
-    endpoint = session.settings.endpoint
-    clean = result.Result(
-        status="checked",
-        exit_code=ExitCode.RECEIVED,
-        service=endpoint.name if endpoint else None,
-        submission=checked,
-        problems=checked.warnings,
-    )
-    session.streams.problems(checked.warnings)
-    session.output.conclude(Checked(clean, limit))
-
-
-def _deliver(
-    session: "Session",
-    checked: "CheckedSubmission",
-    account: "Account | None",
-    catalog: "Catalog",
-    *,
-    again: bool,
-) -> None:
-    """Send, and show the receipt or how far it came."""
     service = session.settings.chosen_endpoint().name
-    session.streams.problems(checked.warnings)
+
+    @contextlib.contextmanager
+    def opened(checked: "CheckedSubmission") -> "Iterator[ServiceClient]":
+        with (
+            session.output.watching(checked.documents) as watcher,
+            session.service(watcher, account, catalog=session.catalog()) as client,
+        ):
+            yield client
+
     try:
         with session.ledger() as ledger:
-            is_new_here = False
-            if again:
-                checked = _next_occurrence(checked, service, ledger)
-                is_new_here = ledger.find(service, checked.key) is None
-            delivery = _deliver_watched(session, checked, account, catalog, ledger)
-            while is_new_here and delivery.is_repeated:
-                # It had been sent from elsewhere, and once more was asked for.
-                checked = checked.with_occurrence(checked.occurrence + 1)
-                delivery = _deliver_watched(session, checked, account, catalog, ledger)
+            sent = deliver.deliver(checked, service, ledger, opened, again=again)
     except DocsendError as error:
         session.output.fail(error, result.of_error(error, checked, service, checked.warnings))
         raise typer.Exit(error.code) from error
     received = result.Result(
         status="received",
-        exit_code=ExitCode.RECEIVED,
-        is_repeated=delivery.is_repeated,
+        is_repeated=sent.delivery.is_repeated,
         service=service,
-        submission=checked,
-        receipt=delivery.receipt,
+        submission=sent.submission,
+        receipt=sent.delivery.receipt,
         problems=checked.warnings,
     )
     try:
-        session.output.conclude(Received(received, checked, delivery.receipt))
+        session.output.conclude(Received(received, sent.submission, sent.delivery.receipt))
     except LocalFailure as failure:
+        number, key = sent.delivery.receipt.number, sent.submission.key[:12]
         raise LocalFailure(
-            Message(
-                "received as {number}, but {message}", number=delivery.receipt.number, message=failure.message
-            ),
-            Message("`docsend receipts show {key}` shows the receipt", key=checked.key[:12]),
+            Message("received as {number}, but {message}", number=number, message=failure.message),
+            Message("`docsend receipts show {key}` shows the receipt", key=key),
         ) from failure
-
-
-def _deliver_watched(
-    session: "Session",
-    checked: "CheckedSubmission",
-    account: "Account | None",
-    catalog: "Catalog",
-    ledger: "Ledger",
-) -> "Delivery":
-    from docsend.storage import receipts
-
-    name = session.settings.chosen_endpoint().name
-    if (known := ledger.find(name, checked.key)) and (before := receipts.delivered(known)):
-        return before
-    from docsend.delivery import deliver as journey
-
-    try:
-        with (
-            session.output.watching(checked.documents) as watcher,
-            session.service(watcher, account, catalog=catalog) as service,
-        ):
-            return journey.deliver(checked, service, ledger)
-    except KeyboardInterrupt as stop:
-        raise Interrupted.by(stop, *_how_far(checked, name, ledger)) from None
-
-
-def _next_occurrence(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> "CheckedSubmission":
-    """Give the first occurrence that has not ended: one that was interrupted is finished first."""
-    while (known := ledger.find(service, checked.key)) and known.state in ("received", "withdrawn"):
-        checked = checked.with_occurrence(checked.occurrence + 1)
-    return checked
-
-
-def _how_far(checked: "CheckedSubmission", service: str, ledger: "Ledger") -> tuple[Message, Message]:
-    known = ledger.find(service, checked.key)
-    come = {
-        None: Message("interrupted: nothing was sent"),
-        "planned": Message("interrupted: nothing was received, perhaps it was declared"),
-        "open": Message("interrupted: declared, perhaps some documents were sent, nothing was received"),
-        "sending": Message("interrupted: perhaps all of it was sent, and perhaps it was received"),
-    }
-    message = come.get(known.state if known else None, Message("interrupted"))
-    return message, Message("nothing is lost: run the same command again")

@@ -1,6 +1,6 @@
 """Many submissions: a manifest with all that is needed to check its rows, and what becomes of each.
 
-Every row is checked before the first byte leaves (`preflight`), then they are sent (`runner`). Between these
+Every row is checked before the first byte leaves (`preflight`), then they are sent (`workers`). Between these
 two passes nothing is kept but which rows are faulty, so memory hardly grows with the batch: the second one
 reads and checks each row once more, and sends the very buffers that it has just checked. Running the same
 batch again finishes it, and sends nothing twice.
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import documents, submission_rules
 from docsend.codes import Code, Kind
-from docsend.errors import LocalFailure, SignInNeeded, UsageFault
+from docsend.delivery.cleared import Cleared
+from docsend.errors import FaultySubmission, LocalFailure, Refused, SignInNeeded, UsageFault
 from docsend.i18n import Message
-from docsend.model.document import Document
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from docsend.errors import DocsendError, ExitCode
     from docsend.manifest.reader import Line, Manifest, Row
     from docsend.model.catalog import Catalog
-    from docsend.model.receipt import Receipt
+    from docsend.model.receipt import Delivery, Receipt
     from docsend.model.states import RowStatus
     from docsend.model.submission import Submission
 
@@ -36,8 +36,59 @@ _TOGETHER = 64  # rows
 _IS_ERROR = attrgetter("is_error")
 
 
+class CheckedRow(NamedTuple):
+    """A row that was read and held against every rule, and what was found; with errors it stays a Submission.
+
+    `cleared` is what the ledger knew of it when it was planned.
+    """
+
+    row: Row
+    submission: CheckedSubmission | Submission
+    problems: tuple[Problem, ...]
+    cleared: Cleared = Cleared()
+
+    @property
+    def sendable(self) -> CheckedSubmission:
+        """What is sent; raise TypeError for a row that did not keep every rule."""
+        if isinstance(self.submission, CheckedSubmission):
+            return self.submission
+        raise TypeError("a faulty row is not sent")
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of its documents are in memory."""
+        return self.submission.held_bytes
+
+    def ends(self, status: RowStatus) -> Outcome:
+        """Return how it ended, with nothing more to say."""
+        return Outcome(self.row, status, self.submission.without_buffers(), problems=self.problems)
+
+    def fails(self, error: DocsendError) -> Outcome:
+        """Return that it failed. What has ended waits to be told, and holds no documents any more."""
+        found = error.problems or (error.as_problem(),)
+        numbered = tuple(replace(problem, row=self.row.number) for problem in found)
+        submission = self.submission.without_buffers()
+        return Outcome(self.row, _status(error), submission, problems=numbered + self.problems, error=error)
+
+    def comes_to(self, delivery: Delivery) -> Outcome:
+        """Return that it was received."""
+        return Outcome(
+            self.row,
+            "received",
+            self.submission.without_buffers(),
+            delivery.receipt,
+            self.problems,
+            is_repeated=delivery.is_repeated,
+            is_stored=delivery.is_stored,
+        )
+
+
 class Outcome(NamedTuple):
-    """What became of one row. `is_repeated` if it had been received by an earlier run, or from elsewhere."""
+    """What became of one row.
+
+    `is_repeated` if it had been received by an earlier run, or from elsewhere; `is_stored` if its receipt is
+    in the ledger, without which nobody may be told of it.
+    """
 
     row: Row
     status: RowStatus
@@ -46,6 +97,7 @@ class Outcome(NamedTuple):
     problems: tuple[Problem, ...] = ()
     error: DocsendError | None = None
     is_repeated: bool = False
+    is_stored: bool = True
 
     @property
     def key(self) -> str | None:
@@ -56,26 +108,15 @@ class Outcome(NamedTuple):
     def is_received(self) -> bool:
         return self.status == "received"
 
-
-class Read(NamedTuple):
-    """A row whose documents were read, unless its cells could not be understood."""
-
-    row: Row
-    stated: Submission
-    is_understood: bool = False
-    problems: Sequence[Problem] = ()  # with the paths
-
-    @property
-    def held_bytes(self) -> int:
-        return sum(len(each.held or b"") for each in self.stated.documents if isinstance(each, Document))
+    def loses(self, failure: LocalFailure) -> Outcome:
+        """Return that it failed, for its receipt could not be stored."""
+        return CheckedRow(self.row, self.submission, self.problems).fails(failure)
 
 
-class Checked(NamedTuple):
-    """A row that was held against every rule, and what was found; with errors it stays a Submission."""
-
-    row: Row
-    submission: CheckedSubmission | Submission
-    problems: tuple[Problem, ...]
+def _status(error: DocsendError) -> RowStatus:
+    if isinstance(error, Refused):
+        return "refused"
+    return "faulty" if isinstance(error, FaultySubmission) else "unfinished"
 
 
 class Share(NamedTuple):
@@ -101,31 +142,31 @@ class Batch(NamedTuple):
         rows = self.manifest.rows()
         return rows if self.share is None else filter(self.share.has, rows)
 
-    def read(self, row: Row, *, hold: bool) -> Read:
-        """Read the documents that a row names; `hold` them, if they are about to be sent."""
-        if row.problems and any(problem.code == Code.ROW_MALFORMED for problem in row.problems):
-            return Read(row, row.stated)  # what its cells say, nobody can know
+    def read(self, row: Row, *, hold: bool) -> Row:
+        """Return a row with the documents that it names; `hold` them, if they are about to be sent."""
+        if not row.is_understood:
+            return row
         paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
         most = submission_rules.largest_document(row.stated, self.catalog)
         room = documents.HELD_BYTES if hold else 0
         stated = row.stated.with_documents(documents.read_all(paths, at_most=most, hold_up_to=room))
-        return Read(row, stated, is_understood=True, problems=problems)
+        return row._replace(stated=stated, problems=(*row.problems, *problems))
 
-    def check(self, read: Read) -> Checked:
+    def check(self, read: Row) -> CheckedRow:
         """Hold a row that was read against every rule; with errors it stays a Submission."""
-        row, stated, is_understood, found = read
-        if not is_understood:
-            return Checked(row, stated, row.problems)
+        stated, row = read.stated, read.without_documents()
+        if not row.is_understood:
+            return CheckedRow(row, stated, row.problems)
         checked = submission_rules.check(stated, self.catalog)
         more = checked.problems if isinstance(checked, submission_rules.Faulty) else checked.warnings
-        numbered = _numbered(row, found, more) if row.problems or found or more else ()
+        numbered = _numbered(row, more) if row.problems or more else ()
         if isinstance(checked, submission_rules.Faulty) or any(map(_IS_ERROR, numbered)):
-            return Checked(row, stated, numbered)
+            return CheckedRow(row, stated, numbered)
         if row.claimed is not None and (changed := _changed(row, checked)) is not None:
-            return Checked(row, stated, (*numbered, changed))
+            return CheckedRow(row, stated, (*numbered, changed))
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.with_account(self.account)
-        return Checked(row, checked, numbered)
+        return CheckedRow(row, checked, numbered)
 
     def pieces(self) -> Iterator[Sequence[Line]]:
         """Give the lines of the manifest, some at a time."""
@@ -133,7 +174,7 @@ class Batch(NamedTuple):
         while together := list(itertools.islice(lines, _TOGETHER)):
             yield together
 
-    def checked(self, lines: Sequence[Line]) -> list[Checked]:
+    def checked(self, lines: Sequence[Line]) -> list[CheckedRow]:
         """Make rows of lines, read and check those of this share, and hold no documents.
 
         They go through each stage together: one after the other, each would find the processor's caches full
@@ -146,9 +187,9 @@ class Batch(NamedTuple):
         return [self.check(each) for each in read]
 
 
-def _numbered(row: Row, found: Iterable[Problem], more: Iterable[Problem]) -> tuple[Problem, ...]:
+def _numbered(row: Row, more: Iterable[Problem]) -> tuple[Problem, ...]:
     """Give all that is wrong with a row; what could not be taken from a cell is not missing, too."""
-    problems = (*row.problems, *found)
+    problems = row.problems
     told = {problem.field for problem in problems if problem.is_error}
     problems += tuple(p for p in more if not (p.code.kind is Kind.MISSING and p.field in told))
     return tuple(replace(problem, row=row.number) for problem in problems)

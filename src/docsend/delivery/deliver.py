@@ -10,9 +10,9 @@ What holds at every instant; "Invariant N" marks each place in the code that kee
    from the content, and the ledger and the service both answer to it;
 4. only what cannot duplicate is repeated, as the same request under the same key (`service.client`);
 5. redirects are never followed, https is needed except on this machine, certificates are verified
-   (`service.http`, `settings`);
+   (`service.http`, `config.address`);
 6. a response that is not what the contract says is a failure, never a success (`service.responses`);
-7. foreign text is made safe before a terminal, a log or a spreadsheet sees it (`streams`, `report`).
+7. foreign text is made safe before a terminal, a log or a spreadsheet sees it (`text`, `report`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import documents, submission_rules
 from docsend.codes import Code
-from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused, Unfinished
+from docsend.delivery.cleared import Cleared
+from docsend.errors import DocsendError, FaultySubmission, Interrupted, LocalFailure, Refused, Unfinished
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.model.receipt import Delivery
@@ -31,7 +32,8 @@ from docsend.service.responses import IncompleteSubmission, OpenSubmission, Unkn
 from docsend.storage import receipts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Protocol
 
     from docsend.model.receipt import Receipt
@@ -45,17 +47,6 @@ if TYPE_CHECKING:
         """How a submission is taken up at the service: declared, or looked for."""
 
         def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
-
-
-class Cleared(NamedTuple):
-    """Leave to send what is planned.
-
-    `may_be_received` if an earlier try may have brought a receipt; `is_begun` if the service may have been
-    told of it, as far as the ledger knows.
-    """
-
-    may_be_received: bool = True
-    is_begun: bool = True
 
 
 # The service may forget a declaration that nobody finished (it expires), even between two calls.
@@ -79,19 +70,75 @@ class Required:
             return submission_rules.required_first(checked, self._known)
 
 
-def deliver(checked: CheckedSubmission, service: ServiceClient, ledger: Ledger) -> Delivery:
+class Sent(NamedTuple):
+    """A submission that has its receipt; its occurrence may be a later one than was asked for."""
+
+    submission: CheckedSubmission
+    delivery: Delivery
+
+
+def deliver(
+    checked: CheckedSubmission,
+    service: str,
+    ledger: Ledger,
+    opened: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
+    *,
+    again: bool = False,
+) -> Sent:
     """Bring a submission to its receipt, from wherever an earlier run left it.
 
-    Raises Refused, Unfinished, SignInNeeded, LocalFailure, or FaultySubmission if a file changed.
+    The ledger is looked at once, and what it has received already opens no service: `service` is its name,
+    `opened` opens it. With `again` the first occurrence goes that has not ended. Raises Refused, Unfinished,
+    SignInNeeded, LocalFailure, Interrupted, or FaultySubmission if a file changed.
     """
-    (known,) = plan([checked], service, ledger)
-    if isinstance(known, Delivery):
-        return known
-    if isinstance(known, DocsendError):
-        raise known
-    delivery = carry(checked, known, service, ledger, Required(service))
-    ledger.received(service.name, checked.key, delivery.receipt)
-    return delivery
+    entry = ledger.find(service, checked.key)
+    while again and entry is not None and entry.state in ("received", "withdrawn"):
+        # One that was interrupted is finished first.
+        checked = checked.with_occurrence(checked.occurrence + 1)
+        entry = ledger.find(service, checked.key)
+    is_new_here = again and entry is None
+    delivery = _delivered(checked, entry, service, ledger, opened)
+    while is_new_here and delivery.is_repeated:
+        # It had been sent from elsewhere, and once more was asked for.
+        checked = checked.with_occurrence(checked.occurrence + 1)
+        delivery = _delivered(checked, ledger.find(service, checked.key), service, ledger, opened)
+    return Sent(checked, delivery)
+
+
+def _delivered(
+    checked: CheckedSubmission,
+    entry: Entry | None,
+    service_name: str,
+    ledger: Ledger,
+    opened: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
+) -> Delivery:
+    """Go on from where the ledger has it."""
+    if entry is not None and (before := receipts.delivered(entry)):
+        return before
+    try:
+        with opened(checked) as service:
+            if checked.is_signed:
+                delivery = _carry_signed(checked, entry, service, ledger, Required(service))
+            else:
+                (known,) = plan([checked], service, ledger)
+                delivery = _carry_planned(checked, known, service, ledger)
+            if not delivery.is_stored:
+                ledger.received(service.name, checked.key, delivery.receipt)
+            return delivery
+    except KeyboardInterrupt as stop:
+        raise Interrupted.by(stop, *_how_far(checked, service_name, ledger)) from None
+
+
+def _how_far(checked: CheckedSubmission, service: str, ledger: Ledger) -> tuple[Message, Message]:
+    known = ledger.find(service, checked.key)
+    come = {
+        None: Message("interrupted: nothing was sent"),
+        "planned": Message("interrupted: nothing was received, perhaps it was declared"),
+        "open": Message("interrupted: declared, perhaps some documents were sent, nothing was received"),
+        "sending": Message("interrupted: perhaps all of it was sent, and perhaps it was received"),
+    }
+    message = come.get(known.state if known else None, Message("interrupted"))
+    return message, Message("nothing is lost: run the same command again")
 
 
 def plan(
@@ -130,29 +177,48 @@ def carry(
 ) -> Delivery:
     """Bring to its receipt what was planned; nobody may be told of it before it is kept."""
     if checked.is_signed:
-        _required_first(checked, service, ledger, required)
-        known = _known(ledger.plan(service.name, checked))  # invariant 1
-        if isinstance(known, Delivery):
-            return known
-        if isinstance(known, DocsendError):
-            raise known
-        cleared = known
+        entry = ledger.find(service.name, checked.key)
+        return _carry_signed(checked, entry, service, ledger, required)
+    return _carry_planned(checked, cleared, service, ledger)
 
-    if not cleared.is_begun and service.one_exchange.takes(checked):
-        return _in_one_exchange(checked, cleared, service, ledger)
+
+def _carry_signed(
+    checked: CheckedSubmission,
+    entry: Entry | None,
+    service: ServiceClient,
+    ledger: Ledger,
+    required: Required,
+) -> Delivery:
+    """Plan a personal submission when its turn has come, and bring it to its receipt."""
+    _required_first(checked, entry, required)
+    known = _known(ledger.plan(service.name, checked))  # invariant 1
+    return _carry_planned(checked, known, service, ledger)
+
+
+def _carry_planned(
+    checked: CheckedSubmission,
+    known: Delivery | DocsendError | Cleared,
+    service: ServiceClient,
+    ledger: Ledger,
+) -> Delivery:
+    """Send it, unless the ledger knew of its receipt, or of a reason why it must not go."""
+    if isinstance(known, Delivery):
+        return known
+    if isinstance(known, DocsendError):
+        raise known
+    if not known.is_begun and service.one_exchange.takes(checked):
+        return _in_one_exchange(checked, known, service, ledger)
     with _refusals_kept(checked.key, service, ledger):
-        return _staged(checked, cleared, service, ledger)
+        return _staged(checked, known, service, ledger)
 
 
-def keep(
-    deliveries: Sequence[Delivery], service: ServiceClient, ledger: Ledger
-) -> Mapping[str, LocalFailure]:
+def keep(receipts: Sequence[Receipt], service: ServiceClient, ledger: Ledger) -> Mapping[str, LocalFailure]:
     """Keep receipts, in one commit; give, by key, why one of them is not there afterwards.
 
     Raises LocalFailure if none is.
     """
     # Invariant 1: on the disk before anybody is told.
-    return ledger.received_all(service.name, {each.receipt.key: each.receipt for each in deliveries})
+    return ledger.received_all(service.name, {receipt.key: receipt for receipt in receipts})
 
 
 def finish(entry: Entry, service: ServiceClient, ledger: Ledger) -> Delivery:
@@ -171,15 +237,12 @@ def finish(entry: Entry, service: ServiceClient, ledger: Ledger) -> Delivery:
     return delivery
 
 
-def _required_first(
-    checked: CheckedSubmission, service: ServiceClient, ledger: Ledger, required: Required
-) -> None:
+def _required_first(checked: CheckedSubmission, entry: Entry | None, required: Required) -> None:
     """Refuse what the service would refuse, before it is planned: documents that it asks for go first.
 
     What was declared already is past this: the requirement may be gone because this submission met it.
     """
-    known = ledger.find(service.name, checked.key)
-    if known is not None and known.state not in ("planned", "refused"):
+    if entry is not None and entry.state not in ("planned", "refused"):
         return
     problem = required.problem(checked)
     if problem is not None:

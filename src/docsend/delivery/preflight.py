@@ -20,7 +20,7 @@ from docsend.model.submission import CheckedSubmission
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from docsend.delivery.batch import Batch, Checked
+    from docsend.delivery.batch import Batch, CheckedRow
     from docsend.manifest.reader import Line
 
 _MOST_WARNINGS = 1000
@@ -93,8 +93,8 @@ def _look(batch: Batch, lines: Sequence[Line]) -> list[_Found]:
     return [_found(batch, checked) for checked in batch.checked(lines)]
 
 
-def _found(batch: Batch, checked: Checked) -> _Found:
-    row, submission, problems = checked
+def _found(batch: Batch, checked: CheckedRow) -> _Found:
+    row, submission, problems, _ = checked
     if not isinstance(submission, CheckedSubmission):
         return _Found(row.number, problems)
     documents = tuple([(bytes.fromhex(each.sha256), each.name) for each in submission.documents])

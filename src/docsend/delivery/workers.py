@@ -15,26 +15,23 @@ import queue
 import threading
 import time
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend import threads
 from docsend.checks import documents
 from docsend.delivery.batch import Outcome
-from docsend.delivery.deliver import Cleared
-from docsend.errors import DocsendError, FaultySubmission, LocalFailure, Refused
-from docsend.model.receipt import Delivery
+from docsend.delivery.cleared import Cleared
+from docsend.errors import DocsendError, LocalFailure
+from docsend.model.receipt import Delivery, Receipt
 from docsend.model.submission import CheckedSubmission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    from docsend.delivery.batch import Batch, Read
+    from docsend.delivery.batch import Batch, CheckedRow
     from docsend.delivery.preflight import Plan
     from docsend.manifest.reader import Row
     from docsend.model.document import Document
-    from docsend.model.problem import Problem
-    from docsend.model.states import RowStatus
     from docsend.service.client import Pause
 
 # Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
@@ -48,14 +45,14 @@ _FEWEST_THREADS = 2  # one that plans, and one worker
 
 
 class Stages(NamedTuple):
-    """The journey of a submission, as `send` has it: each stage after the one before has returned.
+    """The journey of a submission, as `deliver` has it: each stage after the one before has returned.
 
     `abandon` ends the exchanges that are on their way, whichever worker waits for them.
     """
 
     plan: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | Cleared]]
     carry: Callable[[CheckedSubmission, Cleared], Delivery]
-    keep: Callable[[Sequence[Delivery]], Mapping[str, LocalFailure]]
+    keep: Callable[[Sequence[Receipt]], Mapping[str, LocalFailure]]
     abandon: Callable[[], None]
 
 
@@ -63,47 +60,7 @@ class Stop(Exception):
     """Somebody was asked to stop in the middle of a row."""
 
 
-class _Ready(NamedTuple):
-    """A row that was checked, and whose documents are held."""
-
-    row: Row
-    checked: CheckedSubmission
-    warnings: tuple[Problem, ...]
-    cleared: Cleared
-
-    def fails(self, error: DocsendError) -> Outcome:
-        found = error.problems or (error.as_problem(),)
-        numbered = tuple(replace(problem, row=self.row.number) for problem in found)
-        told = numbered + self.warnings
-        return Outcome(self.row, _status(error), self.checked, problems=told, error=error)
-
-    def comes_to(self, delivery: Delivery) -> Outcome:
-        return Outcome(
-            self.row,
-            "received",
-            self.checked,
-            delivery.receipt,
-            self.warnings,
-            is_repeated=delivery.is_repeated,
-        )
-
-    def released(self) -> _Ready:
-        """Give the same without the documents' bytes: what has ended waits to be told, and takes no room."""
-        return self._replace(checked=self.checked.without_buffers())
-
-    @property
-    def held_bytes(self) -> int:
-        return sum(len(document.held or b"") for document in self.checked.documents)
-
-
-class _Arrived(NamedTuple):
-    """A row whose receipt came, and is not kept yet; its documents are not held any more."""
-
-    ready: _Ready
-    delivery: Delivery
-
-
-_Ended: TypeAlias = "_Arrived | Outcome | None"  # None: a thread has ended
+_Ended: TypeAlias = "Outcome | None"  # None: a thread has ended
 
 
 class Runner:
@@ -173,7 +130,7 @@ class Runner:
 
     # -- the main thread: receipts are kept ----------------------------------------------------------------
 
-    def _gathered(self, stages: Stages) -> list[_Arrived | Outcome]:
+    def _gathered(self, stages: Stages) -> list[Outcome]:
         """Wait for what ends, and shortly for more."""
         while True:
             if self._is_stopped:
@@ -191,34 +148,32 @@ class Runner:
         self._running -= together.count(None)
         return [ended for ended in together if ended is not None]
 
-    def _kept(self, together: Sequence[_Arrived | Outcome], stages: Stages) -> Iterator[Outcome]:
+    def _kept(self, together: Sequence[Outcome], stages: Stages) -> Iterator[Outcome]:
         """Keep the receipts of several rows; then, and not before, give what became of them."""
-        lost = self._lost([each.delivery for each in together if isinstance(each, _Arrived)], stages)
+        lost = self._lost(together, stages)
         for ended in together:
-            if isinstance(ended, Outcome):
-                yield ended
-            else:
-                error = lost.get(ended.delivery.receipt.key)
-                yield ended.ready.fails(error) if error else ended.ready.comes_to(ended.delivery)
+            failure = lost.get(ended.receipt.key) if ended.receipt and not ended.is_stored else None
+            yield ended.loses(failure) if failure else ended
 
-    def _lost(self, deliveries: Sequence[Delivery], stages: Stages) -> Mapping[str, LocalFailure]:
+    def _lost(self, together: Sequence[Outcome], stages: Stages) -> Mapping[str, LocalFailure]:
         """Keep receipts; give, by key, why one is not there. A ledger that failed once is not tried again."""
+        receipts = [ended.receipt for ended in together if ended.receipt and not ended.is_stored]
         try:
             if self._broken is None:
-                lost = stages.keep(deliveries)
+                lost = stages.keep(receipts)
                 if lost:
                     self.stop()  # no other row would fare better
                 return lost
         except LocalFailure as failure:
             self._broken = failure
             self.stop()
-        return dict.fromkeys((each.receipt.key for each in deliveries), self._broken)
+        return dict.fromkeys((receipt.key for receipt in receipts), self._broken)
 
     def _end(self, stages: Stages) -> None:
         """Wait for all threads, and keep what they still brought; nobody will be told of it any more."""
         self.stop()
         self._wake()
-        brought: list[_Arrived] = []
+        brought: list[Outcome] = []
         while self._running:
             self._abandon_in_time(stages)
             try:
@@ -227,9 +182,9 @@ class Runner:
                 continue
             if ended is None:
                 self._running -= 1
-            elif isinstance(ended, _Arrived):
+            else:
                 brought.append(ended)
-        self._lost([each.delivery for each in brought], stages)
+        self._lost(brought, stages)
 
     def _abandon_in_time(self, stages: Stages) -> None:
         """After a stop, wait for the service for a little while only: it may never answer."""
@@ -255,38 +210,38 @@ class Runner:
             finally:
                 self._ahead.close()
 
-    def _checked(self) -> list[_Ready]:
+    def _checked(self) -> list[CheckedRow]:
         """Check as many rows as there are workers, or fewer if they are large; none if there are no more."""
-        group: list[Read] = []
-        ready: list[_Ready] = []
+        group: list[Row] = []
+        ready: list[CheckedRow] = []
         try:
             while not (ready or self._is_stopped) and self._read_into(group):
-                for row, checked, problems in [self._batch.check(each) for each in group]:
-                    if isinstance(checked, CheckedSubmission):
-                        ready.append(_Ready(row, checked, problems, Cleared()))
+                for checked in [self._batch.check(row) for row in group]:
+                    if isinstance(checked.submission, CheckedSubmission):
+                        ready.append(checked)
                     else:  # changed since the first pass
-                        self._ended.put(Outcome(row, "faulty", checked.without_buffers(), problems=problems))
+                        self._ended.put(checked.ends("faulty"))
         except BaseException:
-            self._not_tried(read.row for read in group)
+            self._not_tried(group)
             raise
         return ready
 
-    def _read_into(self, group: list[Read]) -> bool:
+    def _read_into(self, group: list[Row]) -> bool:
         """Read so many rows anew; tell whether there are any."""
         group.clear()
         held = 0
         for row in self._rows:
             group.append(self._batch.read(row, hold=True))
-            held += group[-1].held_bytes
+            held += group[-1].stated.held_bytes
             if len(group) == self.jobs or held >= documents.HELD_BYTES or self._is_stopped:
                 break
         return bool(group)
 
-    def _planned(self, group: Sequence[_Ready], stages: Stages) -> list[_Ready]:
+    def _planned(self, group: Sequence[CheckedRow], stages: Stages) -> list[CheckedRow]:
         """Plan rows together; give those that are to be carried, and tell what becomes of the others."""
         found: Sequence[Delivery | DocsendError | Cleared]
         try:
-            found = stages.plan([ready.checked for ready in group])
+            found = stages.plan([checked.sendable for checked in group])
         except LocalFailure as failure:
             found = [failure] * len(group)
         except BaseException:
@@ -294,18 +249,20 @@ class Runner:
             raise
         if any(isinstance(known, LocalFailure) for known in found):
             self.stop()  # no other row would fare better
-        going: list[_Ready] = []
+        going: list[CheckedRow] = []
         for ready, known in zip(group, found, strict=True):
             if isinstance(known, Cleared):
                 going.append(ready._replace(cleared=known))
+            elif isinstance(known, Delivery):
+                self._ended.put(ready.comes_to(known))
             else:
-                ended = ready.released()
-                self._ended.put(ended.comes_to(known) if isinstance(known, Delivery) else ended.fails(known))
+                self._ended.put(ready.fails(known))
         return going
 
     def _not_tried(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            self._ended.put(Outcome(row, "not tried", row.stated))
+            bare = row.without_documents()
+            self._ended.put(Outcome(bare, "not tried", bare.stated))
 
     # -- the workers ---------------------------------------------------------------------------------------
 
@@ -317,23 +274,22 @@ class Runner:
                 else:
                     self._ended.put(self._carried(ready, stages))
 
-    def _carried(self, ready: _Ready, stages: Stages) -> _Arrived | Outcome:
+    def _carried(self, ready: CheckedRow, stages: Stages) -> Outcome:
         """Carry a row; whatever happens, it ends."""
         try:
-            delivery = stages.carry(ready.checked, ready.cleared)
-            return _Arrived(ready.released(), delivery)
+            return ready.comes_to(stages.carry(ready.sendable, ready.cleared))
         except Stop:
             if self._ended_by is not None:  # nobody interrupted: another row found that none can be sent
-                return ready.released().fails(self._ended_by)
+                return ready.fails(self._ended_by)
         except DocsendError as error:
             if error.is_for_all:
                 self._ended_by = error
                 self.stop()  # no other row would fare better
-            return ready.released().fails(error)
+            return ready.fails(error)
         except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
             self._bug = bug
             self.stop()
-        return Outcome(ready.row, "unfinished", ready.released().checked, problems=ready.warnings)
+        return ready.ends("unfinished")
 
     @contextlib.contextmanager
     def _leaving(self) -> Iterator[None]:
@@ -352,13 +308,13 @@ class _Ahead:
 
     def __init__(self, jobs: int) -> None:
         self._enough = jobs
-        self._ready: deque[_Ready] = deque()
+        self._ready: deque[CheckedRow] = deque()
         self._held_bytes = 0
         self._is_closed = False
         lock = threading.Lock()
         self._some, self._few = threading.Condition(lock), threading.Condition(lock)
 
-    def put(self, ready: Sequence[_Ready]) -> bool:
+    def put(self, ready: Sequence[CheckedRow]) -> bool:
         """Add rows; False, and they are not added, if it is closed."""
         with self._some:
             if self._is_closed:
@@ -368,7 +324,7 @@ class _Ahead:
             self._some.notify(len(ready))
             return True
 
-    def take(self) -> _Ready | None:
+    def take(self) -> CheckedRow | None:
         """Wait for a row; None if there will be no more."""
         with self._some:
             while not self._ready:
@@ -422,9 +378,3 @@ class Steps:
         self._runner.go_on()
         if pause.seconds >= _NOTICED_S:
             self._show_pause(pause)
-
-
-def _status(error: DocsendError) -> RowStatus:
-    if isinstance(error, Refused):
-        return "refused"
-    return "faulty" if isinstance(error, FaultySubmission) else "unfinished"

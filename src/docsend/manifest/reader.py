@@ -49,8 +49,8 @@ class Row(NamedTuple):
     """One row: its number as a spreadsheet shows it, its cells, what it states, and what is wrong with it.
 
     `cells` are the columns with what the command line says for those that are left open. `documents` are the
-    paths or patterns as written; `stated` has none yet. `claimed` is the key under which a report says that
-    the row was received.
+    paths or patterns as written; `stated` has the documents themselves once they are read. `claimed` is the
+    key under which a report says that the row was received.
     """
 
     number: int
@@ -63,6 +63,15 @@ class Row(NamedTuple):
     def __repr__(self) -> str:
         """Say which one it is, and nothing of what stands in it."""
         return f"Row({self.number})"
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether its cells could be taken apart; if not, nobody can know what they say."""
+        return not any(problem.code == Code.ROW_MALFORMED for problem in self.problems)
+
+    def without_documents(self) -> Row:
+        """Return it as it was before its documents were read."""
+        return self._replace(stated=self.stated.with_documents(())) if self.stated.documents else self
 
     @property
     def share(self) -> int:

@@ -1,11 +1,11 @@
 """The fields of a submission: one table, and all that follows from it.
 
 `SubmissionFields` is the table. A field's name is the same in JSON, manifests and config.toml. Made from the
-table are the options of `send` and `senders add` (`cli.command`), the columns of manifests (`columns`), the
-keys of a sender (`senders`), what the guided send asks and masks (`guide`), what completions offer
-(`tools/cli`), the members of a declaration (`submission`), and what a service's JSON pointers mean
-(`service.responses`). To add a field, add it here, give it a rule in `field_rules.RULES`, and
-translate its texts.
+table are the options of `send` and `senders add` (`cli.options`), the columns of manifests
+(`manifest.columns`), the keys of a sender (`config.senders`), what the guided send asks and masks
+(`ui.interactive`), what completions offer (`tools/cli`), the members of a declaration (`submission`), and
+what a service's JSON pointers mean (`service.responses`). To add a field, add it here, give it a rule in
+`field_rules.RULES`, and translate its texts.
 """
 
 from __future__ import annotations

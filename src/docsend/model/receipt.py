@@ -33,7 +33,12 @@ class Receipt(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A receipt, and whether it had been given before: to an earlier run, or to somebody else."""
+    """A receipt.
+
+    `is_repeated` if it had been given before, to an earlier run or to somebody else; `is_stored` if the
+    ledger has it already.
+    """
 
     receipt: Receipt
     is_repeated: bool
+    is_stored: bool = False

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.model import fields
 from docsend.model.canonical import canonical, key_of, key_of_bytes
+from docsend.model.document import Document
 from docsend.model.fields import SubmissionFields
 from docsend.text import mask
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from docsend.model.canonical import Json
-    from docsend.model.document import Document, UnreadDocument
+    from docsend.model.document import UnreadDocument
     from docsend.model.fields import Whose
     from docsend.model.problem import Problem
 
@@ -53,6 +54,11 @@ class Submission(SubmissionFields):
     def without_buffers(self) -> Submission:
         """Return the same submission without the bytes of its documents, which take up memory."""
         return self.with_documents(tuple(each.without_buffer() for each in self.documents))
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of its documents are in memory."""
+        return sum(len(each.held or b"") for each in self.documents if isinstance(each, Document))
 
     def __repr__(self) -> str:
         """Say what it is about, and nothing of whom."""
@@ -155,6 +161,11 @@ class CheckedSubmission(SubmissionFields):
         documents = tuple([(each.name, each.size, each.sha256) for each in self.documents])
         said = (_VALUES(self), self.whose, self.account, documents)
         return hashlib.sha256(ascii(said).encode("ascii")).digest()
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of its documents are in memory."""
+        return sum(len(each.held or b"") for each in self.documents)
 
     @property
     def total_bytes(self) -> int:

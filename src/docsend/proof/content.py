@@ -1,7 +1,7 @@
 """What a proof of sending says: what was sent, when, for whom, and what the service answered.
 
 A page to file, as sections of rows and a list of documents, whatever it is written as: `as_text` here,
-`proof_pdf` for a PDF, `shapes.proof` for JSON. All of it comes from the receipt and the ledger; the only
+`pdf` for a PDF, `ui.shapes.proof` for JSON. All of it comes from the receipt and the ledger; the only
 thing that neither knows is whom it was for (`--for`).
 """
 
@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from docsend.i18n import Data, LocalizedName, Message, moment
+from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,13 +28,6 @@ _SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"
 
 _TITLE = Message("Proof of sending")
 _DOCUMENTS = Message("Documents")
-NOT_APPROVED = Message(
-    '"Received" means that the service has every document listed here. It does not mean that anything '
-    "has been approved: that is decided later, by others."
-)
-NOT_THE_INSTITUTE = Message(
-    "A trial: the sandbox issued this receipt. Nothing of it has reached the institute."
-)
 _WHAT_A_DIGEST_IS = Message(
     "The SHA-256 identifies a document to the last byte: a file with the same SHA-256 is the one that was "
     "received."
@@ -69,7 +63,7 @@ class Proof:
     sections: tuple[Section, ...]
     documents: tuple[ReceivedDocument, ...]
     title: Message = _TITLE
-    status: Message = NOT_APPROVED
+    status: Message = NOT_APPROVED_IN_FULL
     heading: Message = _DOCUMENTS
     remarks: tuple[Message, ...] = (_WHAT_A_DIGEST_IS, _WHERE_FROM)
 
@@ -101,7 +95,7 @@ def proof_of(entry: Entry, receipt: Receipt, catalog: Catalog, whom: str | None)
     return Proof(
         number=receipt.number,
         received_at=datetime.fromisoformat(receipt.received_at),
-        notice=NOT_THE_INSTITUTE if is_of_the_sandbox(entry, receipt) else None,
+        notice=NOT_THE_INSTITUTE_IN_FULL if is_of_the_sandbox(entry, receipt) else None,
         sections=(
             Section(Message("Receipt"), tuple(received)),
             Section(Message("Submission"), tuple(_sent(entry, catalog, whom))),

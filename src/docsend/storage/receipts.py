@@ -70,7 +70,7 @@ def kept(entry: Entry) -> Receipt | None:
 def delivered(entry: Entry) -> Delivery | None:
     """Give what an earlier run came to, if it came to a receipt."""
     receipt = kept(entry)
-    return Delivery(receipt, is_repeated=True) if receipt else None
+    return Delivery(receipt, is_repeated=True, is_stored=True) if receipt else None
 
 
 def _count(value: object) -> int:

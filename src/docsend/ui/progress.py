@@ -1,6 +1,6 @@
 """What is told of work on its way: a line a document, and of a batch or a pause a line every few seconds.
 
-Watchers for `service` and for the workers of a batch, where no terminal draws a bar (`progress` has those).
+Watchers for `service` and for the workers of a batch, where no terminal draws a bar (`bars` has those).
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from docsend.i18n import ENGLISH
 from docsend.model.document import Document
+from docsend.model.submission import CheckedSubmission
 from docsend.text import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from docsend.config.senders import Sender
@@ -21,8 +22,36 @@ if TYPE_CHECKING:
     from docsend.model.problem import Problem
     from docsend.model.receipt import Receipt
     from docsend.model.required import RequiredDocument
-    from docsend.model.submission import CheckedSubmission, Submission
+    from docsend.model.submission import Submission
     from docsend.storage.ledger import Entry
+
+
+def result(
+    status: str,
+    stated: CheckedSubmission | Submission | None,
+    *,
+    is_repeated: bool,
+    service: str | None,
+    receipt_: Receipt | None,
+    problems: Iterable[Problem],
+    row: int | None = None,
+) -> dict[str, Any]:
+    """Return docsend.result/2: what one submission came to; `row` is that of a batch."""
+    checked = stated if isinstance(stated, CheckedSubmission) else None
+    return {
+        "schema": "docsend.result/2",
+        "status": status,
+        "repeated": is_repeated,
+        # Which sending of its content it is, and under which name: where nobody can know, None.
+        "occurrence": checked.occurrence if checked else None,
+        "row": row,
+        "key": checked.key if checked and checked.is_named else None,
+        "service": service,
+        "reference": stated.reference if stated else None,
+        "submission": submission(stated) if stated else None,
+        "receipt": receipt(receipt_) if receipt_ else None,
+        "problems": [problem(found) for found in problems],
+    }
 
 
 def receipt(received: Receipt) -> dict[str, Any]:

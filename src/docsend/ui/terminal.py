@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from docsend.errors import LocalFailure
 from docsend.i18n import Message, Translator
+from docsend.model.notices import NOT_APPROVED
 from docsend.storage import files
 from docsend.text import escape_for_terminal
 
@@ -59,8 +60,6 @@ _HEADS = {
     "number": Message("number"),
 }
 SEVERITY = {"error": Message("error"), "warning": Message("warning")}
-NOT_THE_INSTITUTE = Message("sandbox: nothing here reaches the institute")
-NOT_APPROVED = Message('"received" means that the service has everything; it does not mean approved')
 
 
 class Streams:

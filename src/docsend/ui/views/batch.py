@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from docsend.codes import Code
 from docsend.i18n import Message, joined
+from docsend.model.problem import Problem
 from docsend.model.states import IN_WORDS
-from docsend.ui.result import of_row
+from docsend.ui import shapes
 from docsend.ui.terminal import SEVERITY
 
 if TYPE_CHECKING:
@@ -15,10 +17,16 @@ if TYPE_CHECKING:
 
     from docsend.delivery.batch import Outcome, Tally
     from docsend.delivery.preflight import Plan
-    from docsend.model.problem import Problem
     from docsend.ui.terminal import Streams
 
 _MOST_WARNINGS = 10
+_AGAIN = Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+# What JSON has of a row that nothing is wrong with.
+_UNTOLD: Mapping[str, tuple[Problem, ...]] = {
+    "not tried": (Problem(Code.NOT_TRIED, Message("the batch ended before it was this row's turn"), _AGAIN),),
+    "unfinished": (Problem(Code.INTERRUPTED, Message("interrupted"), _AGAIN),),
+}
+_STATUS = {"not tried": "unfinished"}
 
 
 def tell_faults(streams: Streams, plan: Plan) -> None:
@@ -57,9 +65,7 @@ def tell_what_next(streams: Streams, tally: Tally) -> None:
         hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
         streams.say(hint or Message("see above"))
     elif tally.counts["unfinished"] or tally.counts["not tried"]:
-        streams.say(
-            Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
-        )
+        streams.say(_AGAIN)
 
 
 class CheckedBatch(NamedTuple):
@@ -99,7 +105,16 @@ class BatchRow(NamedTuple):
     service: str | None
 
     def as_json(self) -> dict[str, Any]:
-        return of_row(self.outcome, self.service).as_json()
+        outcome = self.outcome
+        return shapes.result(
+            _STATUS.get(outcome.status, outcome.status),
+            outcome.submission,
+            is_repeated=outcome.is_repeated,
+            service=self.service,
+            receipt_=outcome.receipt,
+            problems=outcome.problems or _UNTOLD.get(outcome.status, ()),
+            row=outcome.row.number,
+        )
 
     def show(self, streams: Streams) -> None:
         pass

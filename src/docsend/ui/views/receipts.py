@@ -7,9 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.i18n import Data, Message, moment
+from docsend.model.notices import NOT_APPROVED
 from docsend.ui import shapes
 from docsend.ui.output import JsonList
-from docsend.ui.terminal import NOT_APPROVED
 from docsend.ui.views.receipt import receipt_rows
 
 if TYPE_CHECKING:
