@@ -26,6 +26,7 @@ from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import ThreadPoolExecutor
 
     from docsend.model.document import Unread
 
@@ -50,11 +51,15 @@ def read_all(
 
     if len(names) < 2 or sum(map(_size, names)) < _WORTH_A_THREAD:
         return tuple(map(read_one, names))
+    # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
+    with _threads(2) as pool:
+        return tuple(pool.map(read_one, names))
+
+
+def _threads(count: int) -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
-    with ThreadPoolExecutor(2) as pool:
-        return tuple(pool.map(read_one, names))
+    return ThreadPoolExecutor(count)
 
 
 class _Room:
@@ -111,9 +116,7 @@ def contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
     if len(documents) < 2 or all(document.held is not None for document in documents):
         yield from ((document, content(document)) for document in documents)
         return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
+    with _threads(1) as pool:
         coming = pool.submit(content, documents[0])
         for document, following in zip(documents, (*documents[1:], None), strict=True):
             checked = coming.result()

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from docsend import signals
+from docsend.delivery.batch import Batch, Outcome, Share, Tally
+from docsend.delivery.preflight import Plan, preflight
+from docsend.delivery.report import Report, refuse_to_overwrite
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
 from docsend.i18n import Message
+from docsend.manifest import reader
+from docsend.manifest.tables import MOST_BYTES
+from docsend.ui import result
 from docsend.ui.progress import CHECKED, SENT, Ends
 from docsend.ui.views.batch import (
     BatchRow,
@@ -28,9 +35,6 @@ if TYPE_CHECKING:
 
     from docsend.auth.account import Account
     from docsend.cli.context import Session
-    from docsend.delivery.batch import Batch, Outcome, Share, Tally
-    from docsend.delivery.preflight import Plan
-    from docsend.delivery.report import Report
     from docsend.delivery.workers import Runner, Stages
     from docsend.model.submission import Submission
     from docsend.service.client import Pause
@@ -52,8 +56,6 @@ class Options(NamedTuple):
 
 def print_template(session: "Session", form: str) -> None:
     """Print an example manifest, to be filled in."""
-    from docsend.manifest import reader
-
     if form not in ("csv", "jsonl"):
         raise UsageFault(Message("there is no template {form!r}", form=form), Message("csv or jsonl"))
     session.streams.put(reader.template(form), encoding="utf-8")
@@ -61,11 +63,6 @@ def print_template(session: "Session", form: str) -> None:
 
 def run(session: "Session", stated: "Submission", options: Options) -> None:
     """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
-    from docsend.delivery import batch as batches
-    from docsend.delivery.preflight import preflight
-    from docsend.delivery.report import Report, refuse_to_overwrite
-    from docsend.manifest import reader as manifests
-
     began = time.monotonic()
     if options.report:
         refuse_to_overwrite(options.report, options.manifest)
@@ -74,7 +71,7 @@ def run(session: "Session", stated: "Submission", options: Options) -> None:
     senders = session.senders()
     if options.sender is not None:
         senders.require(options.sender)
-    manifest = manifests.read(
+    manifest = reader.read(
         options.manifest,
         stated,
         standard_input=_standard_input,
@@ -82,12 +79,12 @@ def run(session: "Session", stated: "Submission", options: Options) -> None:
         sender=options.sender,
     )
     session.streams.say(manifest.described)
-    batch = batches.Batch(manifest, session.catalog(), _share(options.shard), options.allow_outside)
+    batch = Batch(manifest, session.catalog(), _share(options.shard), options.allow_outside)
     with session.output.counting(CHECKED, None) as progress:
         plan = preflight(batch, progress.count)
     tell_faults(session.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
-    tally, error = batches.Tally(), None
+    tally, error = Tally(), None
     with contextlib.ExitStack() as opened:
         report = opened.enter_context(Report(options.report, manifest)) if options.report else None
         try:
@@ -150,8 +147,6 @@ class _Ended(NamedTuple):
 
 def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: float) -> None:
     """Show what ended the batch early, if anything did, and then its summary."""
-    from docsend.ui import result
-
     endpoint = session.settings.endpoint
     service = endpoint.name if endpoint else None
     if ended.error is not None:
@@ -168,16 +163,12 @@ def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: f
 
 
 def _standard_input() -> bytes:
-    from docsend.manifest.tables import MOST_BYTES
-
     return sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""
 
 
 def _share(stated: str | None) -> "Share | None":
     if stated is None:
         return None
-    from docsend.delivery.batch import Share
-
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", stated)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise UsageFault(
@@ -189,8 +180,6 @@ def _share(stated: str | None) -> "Share | None":
 
 def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None") -> None:
     """Report what the first pass found: nothing is sent."""
-    from docsend.delivery.batch import Outcome
-
     wanted = report is not None or session.output.takes_rows
     for lines in batch.pieces() if wanted else ():
         # What was found of a good row was not kept: memory is dearer than a second look.
@@ -208,9 +197,6 @@ def _send(
     session: "Session", batch: "Batch", plan: "Plan", report: "Report | None", jobs: int, tally: "Tally"
 ) -> None:
     """Send the good rows; raise what ended the batch before its last row."""
-    from docsend import signals
-    from docsend.delivery.batch import Outcome
-
     account = session.needed_account() if plan.needs_account else None
     batch = batch._replace(account=account.code if account else None)
     broken: LocalFailure | None = None

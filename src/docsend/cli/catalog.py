@@ -8,6 +8,9 @@ import typer
 from docsend.cli.options import command
 from docsend.errors import ExitCode, LocalFailure, Unfinished, UsageFault
 from docsend.i18n import Message
+from docsend.model.catalog import LONGEST_LABEL, Catalog, MalformedCatalog
+from docsend.storage import catalogs, files
+from docsend.ui.views.catalog import CatalogRows, CatalogUpdate
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
@@ -48,8 +51,6 @@ def catalog(
     Without WORDS everything is listed. Accents, niqqud and slips of the pen do not matter.
     """
     from docsend.model import search
-    from docsend.model.catalog import LONGEST_LABEL
-    from docsend.ui.views.catalog import CatalogRows, CatalogUpdate
 
     if update:
         alone = not words and not to
@@ -77,9 +78,6 @@ def _update(session: "Session") -> tuple[str, bool]:
 
     Returns the version that is in force now, and whether it is another one than before.
     """
-    from docsend.model import catalog
-    from docsend.storage import files
-
     file = session.settings.catalog_file_of(session.settings.chosen_endpoint())
     etag_file = file.with_suffix(".etag")
     # A copy that cannot be read is fetched anew, be it the service's current one.
@@ -90,8 +88,8 @@ def _update(session: "Session") -> tuple[str, bool]:
         return session.catalog().version, False
     body, new_etag = fetched
     try:
-        version = catalog.Catalog(body).version
-    except catalog.MalformedCatalog as error:
+        version = Catalog(body).version
+    except MalformedCatalog as error:
         raise Unfinished(
             Message("the service's catalog cannot be used: {error}", error=error.why),
             Message("the one here stays in force"),
@@ -113,20 +111,15 @@ def _update(session: "Session") -> tuple[str, bool]:
 
 
 def _is_usable(file: Path) -> bool:
-    from docsend.model import catalog
-    from docsend.storage import catalogs
-
     try:
         catalogs.load(file)
-    except (OSError, catalog.MalformedCatalog):
+    except (OSError, MalformedCatalog):
         return False
     return True
 
 
 def _etag(file: Path) -> str | None:
     """Give the kept ETag; what is not there, cannot be read or is none costs one download, no more."""
-    from docsend.storage import files
-
     try:
         etag = files.read_small(file, most=_MOST_ETAG).decode("ascii")
     except (OSError, UnicodeDecodeError):

@@ -4,21 +4,22 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from docsend.config import address
+from docsend.auth.account import Account
+from docsend.auth.keyring_store import Booklets, Credentials, Vault, read_password_file
+from docsend.config.senders import Senders
 from docsend.config.settings import Settings, resolve
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.i18n import Data, Message
-from docsend.model.notices import NOT_THE_INSTITUTE
-from docsend.storage import files
+from docsend.model import catalog
+from docsend.model.catalog import Catalog
+from docsend.storage import catalogs, files
 from docsend.ui.output import output_for
+from docsend.ui.progress import Lines
 from docsend.ui.terminal import Streams
 
 if TYPE_CHECKING:
-    from docsend.auth.account import Account
-    from docsend.auth.keyring_store import Booklets, Vault
-    from docsend.config.senders import Senders
     from docsend.i18n import Shown
     from docsend.model.catalog import Catalog
     from docsend.service.client import ServiceClient, Watcher
@@ -84,9 +85,6 @@ class Session:
         return self._catalog
 
     def _read_catalog(self) -> "Catalog":
-        from docsend.model import catalog
-        from docsend.storage import catalogs
-
         file = catalogs.in_force(self.settings.catalog_file)
         try:
             return catalogs.load(file)
@@ -137,15 +135,10 @@ class Session:
 
     def vault(self) -> "Vault":
         """Give the keyring's entries of the chosen service."""
-        from docsend.auth.keyring_store import Vault
-
         return Vault(self.settings.chosen_endpoint().name, backend=self.settings.keyring_backend)
 
     def account(self) -> "Account | None":
         """Give the account to sign in with: of the environment, else of the keyring, else none."""
-        from docsend.auth.account import Account
-        from docsend.auth.keyring_store import Credentials, read_password_file
-
         code, file = self.settings.code, self.settings.password_file
         if (code is None) != (file is None):
             raise UsageFault(
@@ -159,11 +152,8 @@ class Session:
 
     def senders(self) -> "Senders":
         """Give the senders of config.toml, with their booklet numbers in the keyring."""
-        from docsend.config.senders import Senders
 
         def booklets() -> "Booklets":
-            from docsend.auth.keyring_store import Booklets
-
             return Booklets(backend=self.settings.keyring_backend)
 
         return Senders(self.settings.senders, booklets)
@@ -182,8 +172,6 @@ class Session:
 
     def lines(self) -> "Watcher":
         """Give a watcher that only tells when something has to be tried again."""
-        from docsend.ui.progress import Lines
-
         return Lines(self.streams, ())
 
     @contextlib.contextmanager
@@ -201,47 +189,7 @@ class Session:
         What its `catalog` lets go in one exchange does. Up to `jobs` threads may call it at the same time;
         `sleep` is how they wait.
         """
-        from docsend.service.client import ServiceClient
-        from docsend.service.one_exchange import NEVER, OneExchange
-        from docsend.service.retry import Clock, RetryPolicy
+        from docsend.cli.connection import opened
 
-        endpoint = self.settings.chosen_endpoint()
-        with contextlib.ExitStack() as opened:
-            url = endpoint.url
-            if url is None:
-                server = sandbox_server()
-                self.streams.say_once(NOT_THE_INSTITUTE)
-                self.streams.detail(
-                    Message("the sandbox's folder: {folder}", folder=self.settings.sandbox_data)
-                )
-                url = opened.enter_context(server.beside(self.settings.sandbox_data))
-            self.streams.detail(Message("the service's address: {url}", url=url))
-            if endpoint.unread:
-                self.streams.say_once(address.unread_warning(endpoint.unread))
-            one_exchange, file = NEVER, self.settings.catalog_file
-            if catalog is not None and file is not None:
-                one_exchange = OneExchange.of(catalog, file)
-            yield opened.enter_context(
-                ServiceClient(
-                    endpoint,
-                    url,
-                    RetryPolicy(self.settings.patience_s),
-                    watcher,
-                    account,
-                    one_exchange=one_exchange,
-                    jobs=jobs,
-                    clock=Clock(sleep=sleep),
-                )
-            )
-
-
-def sandbox_server() -> Any:
-    """Give the module that runs the sandbox; raise UsageFault if its extra is not installed."""
-    try:
-        from docsend.sandbox import server
-    except ModuleNotFoundError as error:
-        raise UsageFault(
-            Message("the sandbox is not installed: {name} is missing", name=error.name),
-            Message("in the folder that docsend was installed from: pip install '.[sandbox]'"),
-        ) from error
-    return server
+        with opened(self, watcher, account, catalog=catalog, jobs=jobs, sleep=sleep) as service:
+            yield service

@@ -7,6 +7,7 @@ import typer
 from docsend.cli.options import command
 from docsend.errors import ExitCode
 from docsend.i18n import Message
+from docsend.ui.views.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
@@ -32,7 +33,6 @@ def doctor(session: "Session") -> None:
     Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.
     """
     from docsend import diagnostics as examination
-    from docsend.ui.views.diagnosis import Diagnosis
 
     patient = session.impatient()
     findings = list(

@@ -1,6 +1,5 @@
 """`docsend receipts export`: a proof of sending, one page to file."""
 
-import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +10,11 @@ from docsend.cli.options import Key
 from docsend.errors import ExitCode, LocalFailure, UsageFault
 from docsend.i18n import Message
 from docsend.model.states import IN_WORDS
+from docsend.storage import files, receipts
+from docsend.ui.views.proof import ProofFile
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
-    from docsend.model.receipt import Receipt
     from docsend.storage.ledger import Entry
 
 EXITS = (ExitCode.RECEIVED,)
@@ -51,13 +51,12 @@ def export(
     it was for.
     """
     from docsend.proof.content import file_name
-    from docsend.storage import receipts
-    from docsend.ui.views.proof import ProofFile
+    from docsend.ui.proof_writers import WRITERS
 
-    if form not in _WRITERS:
+    if form not in WRITERS:
         raise UsageFault(
             Message("there is no format {format!r}", format=form[:60]),
-            Message("one of: {formats}", formats=", ".join(_WRITERS)),
+            Message("one of: {formats}", formats=", ".join(WRITERS)),
         )
     with session.ledger() as ledger:
         entry = session.kept(ledger, key)
@@ -68,7 +67,9 @@ def export(
         output = file_name(receipt) if form == "pdf" else _STDOUT
     if output == _STDOUT:
         _refuse_what_stdout_cannot_take(session, form)
-    content = _WRITERS[form](session, entry, receipt, (whom or "").strip() or None)
+    catalog = session.at(entry.service).catalog()
+    whom = (whom or "").strip() or None
+    content = WRITERS[form](entry, receipt, catalog, whom, session.settings.language)
     if output == _STDOUT:
         session.streams.put(content)
         return
@@ -109,8 +110,6 @@ def _refuse_what_stdout_cannot_take(session: "Session", form: str) -> None:
 
 def _write(file: Path, content: bytes) -> None:
     """Write a file whole or not at all; one that is there already has to be the same."""
-    from docsend.storage import files
-
     try:
         if file.is_file():
             if file.stat().st_size == len(content) and files.read_small(file, most=len(content)) == content:
@@ -133,51 +132,3 @@ def _write(file: Path, content: bytes) -> None:
             Message("{file} cannot be written: {reason}", file=file, reason=reason),
             Message("look at where it is to go"),
         ) from error
-
-
-# -- what is written ---------------------------------------------------------------------------------------
-
-
-def _pdf(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
-    try:
-        from docsend.proof import pdf
-    except ModuleNotFoundError as error:
-        raise UsageFault(
-            Message("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
-            Message(
-                "in the folder that docsend was installed from: pip install '.[pdf]'; or say --format text"
-            ),
-        ) from error
-    from docsend.i18n import Translator
-    from docsend.proof.content import proof_of
-    from docsend.text import escape_for_terminal
-
-    page = proof_of(entry, receipt, session.at(entry.service).catalog(), whom)
-    return pdf.write(page, Translator(session.settings.language), escape_for_terminal)
-
-
-def _text(session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
-    from docsend.i18n import Translator
-    from docsend.proof.content import as_text, proof_of
-    from docsend.text import escape_for_terminal
-
-    page = proof_of(entry, receipt, session.at(entry.service).catalog(), whom)
-    words = functools.partial(Translator(session.settings.language).render, safe=escape_for_terminal)
-    return as_text(page, words).encode("utf-8", "backslashreplace")
-
-
-def _json(_session: "Session", entry: "Entry", receipt: "Receipt", whom: str | None) -> bytes:
-    import json
-
-    from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
-    from docsend.proof.content import is_of_the_sandbox
-    from docsend.ui import shapes
-
-    is_sandbox = is_of_the_sandbox(entry, receipt)
-    notes = [NOT_APPROVED_IN_FULL, *([NOT_THE_INSTITUTE_IN_FULL] if is_sandbox else [])]
-    value = shapes.proof(entry, receipt, whom, is_sandbox=is_sandbox, notes=notes)
-    # ASCII: a digest of this file is the same wherever it is made.
-    return (json.dumps(value) + "\n").encode("ascii")
-
-
-_WRITERS = {"pdf": _pdf, "text": _text, "json": _json}

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from docsend.auth.account import Account
+from docsend.auth.keyring_store import Credentials, read_password_file, standard_input
 from docsend.cli.options import command
 from docsend.errors import DocsendError, ExitCode, UsageFault
 from docsend.i18n import Message
+from docsend.ui.views.account import SignedIn, SignedOut, SignInStatus
 
 if TYPE_CHECKING:
-    from docsend.auth.keyring_store import Credentials, Vault
+    from docsend.auth.keyring_store import Vault
     from docsend.cli.context import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
@@ -56,9 +59,6 @@ def login(
 
 
 def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_stdin: bool) -> None:
-    from docsend.auth.account import Account
-    from docsend.ui.views.account import SignedIn
-
     backend = vault.backend  # first, so that nobody is asked in vain
     credentials = _credentials(session, code, password_stdin=password_stdin)
     with session.service(session.lines()) as service:
@@ -70,8 +70,6 @@ def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_s
 
 def _credentials(session: "Session", code: str | None, *, password_stdin: bool) -> "Credentials":
     """Take code and password from where they were said to be, and ask for the rest, if anybody is there."""
-    from docsend.auth.keyring_store import Credentials, read_password_file, standard_input
-
     settings = session.settings
     code = code or settings.code
     password: str | None = None
@@ -123,8 +121,6 @@ def _asked(session: "Session", what: str) -> str:
 
 
 def _status(session: "Session") -> None:
-    from docsend.ui.views.account import SignInStatus
-
     account, where = session.account(), session.account_source()
     session.output.show(
         SignInStatus(
@@ -138,8 +134,6 @@ def _status(session: "Session") -> None:
 
 def _forget(session: "Session", vault: "Vault") -> None:
     """End the session at the service, if it can be reached, and remove everything from the keyring."""
-    from docsend.ui.views.account import SignedOut
-
     token = vault.token()
     was_there = vault.forget()
     if token is not None:

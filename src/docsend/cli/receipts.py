@@ -9,6 +9,8 @@ from docsend.cli.options import Key, command
 from docsend.errors import ExitCode, Refused, UsageFault
 from docsend.i18n import Message
 from docsend.model.states import IN_WORDS
+from docsend.storage import receipts
+from docsend.ui.views.receipts import Record, RecordList
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -49,9 +51,6 @@ def list_(
     most: Annotated[int | None, typer.Option("--most", metavar="N", min=1, help="Only the latest N.")] = None,
 ) -> None:
     """List what was sent from here, the latest first; show or withdraw one, resume what was interrupted."""
-    from docsend.storage import receipts
-    from docsend.ui.views.receipts import RecordList
-
     page = _PAGE if most is None and session.output.pages else None
     with session.ledger() as ledger:
         entries = ledger.entries(most=page or most)
@@ -68,9 +67,6 @@ def show(
     ask: Annotated[bool, typer.Option("--ask", help="Ask the service what it knows of it, too.")] = False,
 ) -> None:
     """Show one submission with all that the ledger holds of it."""
-    from docsend.storage import receipts
-    from docsend.ui.views.receipts import Record
-
     with session.ledger() as ledger:
         entry = session.kept(ledger, key)
     if ask:
@@ -84,9 +80,6 @@ def withdraw(session: "Session", key: Key) -> None:
     A submission that was interrupted may have been received all the same; then its receipt is kept, and
     the exit code is 5.
     """
-    from docsend.storage import receipts
-    from docsend.ui.views.receipts import Record
-
     if len(key) != _WHOLE_KEY:
         raise UsageFault(
             Message(

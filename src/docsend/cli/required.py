@@ -10,11 +10,13 @@ from docsend.cli.options import command
 from docsend.codes import Code
 from docsend.errors import EXIT_MEANINGS, ExitCode, FaultySubmission
 from docsend.i18n import Message
+from docsend.model.problem import Problem
+from docsend.model.submission import Submission
+from docsend.ui.views.catalog import RequiredList
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.cli.context import Session
-    from docsend.model.submission import Submission
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
 
@@ -43,8 +45,6 @@ def list_(session: "Session") -> None:
 
     While one of them is pending, its subject takes no other document.
     """
-    from docsend.ui.views.catalog import RequiredList
-
     account = session.needed_account()
     with session.service(session.lines(), account) as service:
         session.output.show(RequiredList(service.required()))
@@ -75,9 +75,6 @@ def _stated(session: "Session", account: "Account", required: str) -> "Submissio
 
     The service lists a requirement no more once it is met: a run whose answer was lost finds it here.
     """
-    from docsend.model.problem import Problem
-    from docsend.model.submission import Submission
-
     service_name = session.settings.chosen_endpoint().name
     with session.ledger() as ledger:
         known = ledger.requested(service_name, required)

@@ -17,12 +17,14 @@ from docsend.errors import (
     UsageFault,
 )
 from docsend.i18n import Message
+from docsend.storage import receipts
+from docsend.ui.output import ForPeople
+from docsend.ui.progress import Relay
+from docsend.ui.views.receipts import Resumed, ResumedList, tell_unresumed
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
     from docsend.storage.ledger import Entry, Ledger
-    from docsend.ui.views.receipts import Resumed
-
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 # If several ends differ, the one that needs somebody's attention first.
 _WEIGHTIEST = (ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
@@ -41,9 +43,6 @@ def resume(
     of, as one exchange that did not arrive, cannot be: the command is shown that has to be run again; that
     sends nothing twice.
     """
-    from docsend.ui.output import ForPeople
-    from docsend.ui.views.receipts import ResumedList, tell_unresumed
-
     with session.ledger() as ledger:
         entries = _chosen(session, ledger.unfinished(), keys or ())
         resumed: list[Resumed] = []
@@ -93,9 +92,6 @@ def _finish_all(session: "Session", entries: "list[Entry]", ledger: "Ledger") ->
 def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
     from docsend.delivery import deliver
     from docsend.service.responses import UnknownSubmission
-    from docsend.storage import receipts
-    from docsend.ui.progress import Relay
-    from docsend.ui.views.receipts import Resumed
 
     account = there.account() if any(entry.to == "personal" for entry in entries) else None
     relay = Relay(there.lines())

@@ -7,6 +7,8 @@ import typer
 
 from docsend.cli.options import command
 from docsend.i18n import Message
+from docsend.model.notices import NOT_THE_INSTITUTE
+from docsend.ui.views.sandbox import SandboxAddress
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
@@ -40,9 +42,7 @@ def sandbox(
 
     It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
     """
-    from docsend.cli.context import sandbox_server
-    from docsend.model.notices import NOT_THE_INSTITUTE
-    from docsend.ui.views.sandbox import SandboxAddress
+    from docsend.cli.connection import sandbox_server
 
     server = sandbox_server()
     folder = (data or session.settings.sandbox_data).absolute()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from docsend.model.catalog import Catalog, Destination
     from docsend.model.document import Document, UnreadDocument
     from docsend.ui.interactive import Guided
+    from docsend.ui.prompts import Terminal
 
 
 def run(
@@ -67,10 +68,8 @@ def _within_limit(stated: Submission, catalog: "Catalog") -> Submission:
 
 def _last_look(session: "Session") -> None:
     """Have what is shown agreed to; raise Interrupted if it is not."""
-    from docsend.ui.prompts import Terminal
-
     try:
-        agreed = Terminal(session.streams.render).agrees(Message("send it? y sends, n does not"))
+        agreed = _terminal(session).agrees(Message("send it? y sends, n does not"))
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop, Message("interrupted: nothing was sent")) from None
     if not agreed:
@@ -81,8 +80,6 @@ def _asked(
     session: "Session", stated: Submission, paths: Sequence[Path], *, dry_run: bool
 ) -> "tuple[Guided, Sequence[Path]]":
     """Have everything answered that is missing; raise Interrupted if the person has had enough."""
-    from docsend.ui.prompts import Terminal
-
     catalog, given = session.catalog(), list(paths)
 
     def read(names: list[str], so_far: Submission) -> "tuple[Document | UnreadDocument, ...]":
@@ -93,9 +90,15 @@ def _asked(
         if destination.is_personal and not dry_run:
             session.needed_account()
 
-    asker = Terminal(session.streams.render)
+    asker = _terminal(session)
     try:
         guided = interactive.fill_in(stated, catalog, asker, session.senders(), read, going_to)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop, Message("interrupted: nothing was sent")) from None
     return guided, given
+
+
+def _terminal(session: "Session") -> "Terminal":
+    from docsend.ui.prompts import Terminal
+
+    return Terminal(session.streams.render)

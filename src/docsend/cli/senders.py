@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from docsend.auth.keyring_store import Booklets, standard_input
 from docsend.cli.options import command
+from docsend.config import file, senders
 from docsend.errors import ExitCode, FaultySubmission, UsageFault
 from docsend.i18n import Message
 from docsend.model import fields
+from docsend.ui.views.senders import SenderForgotten, SenderKept, SenderList
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
@@ -40,8 +43,6 @@ def list_(session: "Session") -> None:
 
     `docsend send --sender NAME` names one, and so does the column `sender` of a manifest.
     """
-    from docsend.ui.views.senders import SenderList
-
     session.output.show(SenderList(session.settings.senders))
 
 
@@ -60,10 +61,7 @@ def add(
     password, goes into the operating system's keyring. On a terminal it is asked for without echo; left
     empty, none is kept, and each send needs --booklet.
     """
-    from docsend.auth.keyring_store import Booklets
     from docsend.checks import submission_rules
-    from docsend.config import file, senders
-    from docsend.ui.views.senders import SenderKept
 
     senders.check_name(name)
     if ("id" in given) == ("employer_file" in given):
@@ -97,9 +95,6 @@ def add(
 
 def remove(session: "Session", name: Name) -> None:
     """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
-    from docsend.config import file
-    from docsend.ui.views.senders import SenderForgotten
-
     known = session.senders()
     if name not in known:
         raise UsageFault(*known.unknown(name))
@@ -110,8 +105,6 @@ def remove(session: "Session", name: Name) -> None:
 
 def _forget_booklet(session: "Session", name: str) -> None:
     """Remove the booklet number that an earlier sender of this name had, so that no other is sent with it."""
-    from docsend.auth.keyring_store import Booklets
-
     before = session.settings.senders.get(name)
     if before is not None and before.booklet_kept:
         Booklets(backend=session.settings.keyring_backend).forget(name)
@@ -119,8 +112,6 @@ def _forget_booklet(session: "Session", name: str) -> None:
 
 def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
     """Take the booklet number from where it was said to be; None if nobody gives one."""
-    from docsend.auth.keyring_store import standard_input
-
     if is_stdin:
         try:
             return standard_input(Message("the booklet number is empty"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.errors import UsageFault
 from docsend.i18n import Message
+from docsend.text import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,8 +69,6 @@ def endpoint(
     if "://" not in address:
         if "@" in address:
             raise UsageFault(*_NAMED)
-        from docsend.text import redact
-
         known = redact(", ".join([SANDBOX, *services]))
         raise UsageFault(
             Message("there is no service {chosen!r}", chosen=redact(chosen)),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docsend.errors import UsageFault
 from docsend.i18n import Message
 from docsend.model import fields
-from docsend.text import mask
+from docsend.text import mask, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,7 +117,6 @@ class Senders:
     def unknown(self, name: str) -> tuple[Message, Message]:
         """Give message and cure for a name that no sender has."""
         from docsend.model.search import nearest
-        from docsend.text import redact
 
         message = Message("there is no sender {name!r} here", name=redact(name[:_LONGEST_NAME]))
         if close := nearest(name, self._known):

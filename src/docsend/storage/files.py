@@ -11,6 +11,11 @@ from typing import IO, TYPE_CHECKING
 
 from docsend.i18n import ENGLISH, Message
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -193,9 +198,7 @@ def settle(database: Path) -> None:
 def replace_file(file: Path, content: bytes) -> None:
     """Write a file as a whole: whoever reads it sees the old content or the new, never a part."""
     make_private_folder(file.parent)
-    import secrets
-
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    beside = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
     try:
         with create_private(beside) as written:
             written.write(content)
@@ -214,12 +217,8 @@ def locked(file: Path) -> Iterator[None]:
     descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         if sys.platform == "win32":
-            import msvcrt
-
             msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
         else:
-            import fcntl
-
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

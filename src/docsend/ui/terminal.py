@@ -7,16 +7,17 @@ Rules:
 - `--quiet` leaves errors and the result;
 - a stream that is closed, or cannot write a letter, never stops the work.
 
-With `bars` the only user of rich.
+`drawing` and `bars` alone use rich.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import textwrap
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from docsend.errors import LocalFailure
 from docsend.i18n import Message, Translator
@@ -122,16 +123,12 @@ class Streams:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
                 self.put("  ".join(padded).rstrip() + "\n")
             return
-        from rich import box, table
+        from docsend.ui import drawing
 
-        drawn = table.Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        # What is meant to be copied stays in one piece where there is room for it.
         is_wide = shutil.get_terminal_size().columns >= _WIDE
-        for head, shown in zip(heads, heads_, strict=True):
-            # What is meant to be copied stays in one piece where there is room for it.
-            drawn.add_column(_as_text(shown), overflow="fold", no_wrap=is_wide and head in _IN_ONE_PIECE)
-        for row in cells:
-            drawn.add_row(*map(_as_text, row))
-        self._draw(drawn)
+        whole = [is_wide and head in _IN_ONE_PIECE for head in heads]
+        self.put(drawing.table(heads_, cells, whole))
 
     def card(
         self, heading: Shown, rows: Sequence[tuple[Shown, Shown]], *, footnote: Message | None = NOT_APPROVED
@@ -146,25 +143,10 @@ class Streams:
             if footnote:
                 self.say(footnote)
             return
-        from rich import console, panel, table
-        from rich.text import Text
+        from docsend.ui import drawing
 
-        grid = table.Table.grid(padding=(0, 2))
-        grid.add_column(style="dim", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for label, value in clean:
-            grid.add_row(_as_text(label), _as_text(value))
-        title = _as_text(f" {self.render_result(heading)} ")
-        below = [Text(""), Text(self.render_result(footnote), style="dim italic")] if footnote else []
-        self._draw(panel.Panel(console.Group(grid, *below), title=title, title_align="left"))
-
-    def _draw(self, renderable: Any) -> None:
-        import rich.console
-
-        console = rich.console.Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
-        with console.capture() as drawn:
-            console.print(renderable)
-        self.put(drawn.get())
+        below = self.render_result(footnote) if footnote else None
+        self.put(drawing.card(self.render_result(heading), clean, below))
 
     def render_result(self, shown: Shown) -> str:
         """Give a text for stdout: safe, and in the reader's language."""
@@ -214,13 +196,6 @@ def _found(problem: Problem) -> Message:
     )
 
 
-def _as_text(text: str) -> Any:
-    """Give text to rich as what it is, and not as markup."""
-    from rich.text import Text
-
-    return Text(text)
-
-
 def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = None) -> OSError | None:
     """Write, whatever the stream is: closed (`>&-`), gone (`| head`) or of an old encoding.
 
@@ -248,8 +223,6 @@ def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = Non
 
 
 def _point_to_nowhere(stream: IO[str]) -> None:
-    import os
-
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

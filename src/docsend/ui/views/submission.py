@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.checks.document_rules import in_words
 from docsend.i18n import Data, LocalizedName, Message
+from docsend.model import fields
 from docsend.model.document import Document
 from docsend.ui.views.receipt import document_rows, receipt_rows
 
@@ -132,8 +133,6 @@ def _whom(checked: CheckedSubmission) -> Data | Message:
 
 def _other_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Shown]]:
     """Return what it says in fields that no catalog has names for; a first occurrence is no news."""
-    from docsend.model import fields
-
     for field in fields.OF_CONTENT:
         value = getattr(checked, field.name)
         if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):

@@ -1,0 +1,46 @@
+"""Tables and cards as a terminal draws them, from texts that are ready to be shown."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[bool]) -> str:
+    """Return rows under their heads, as wide as the terminal; `whole` columns are not broken."""
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for head, is_whole in zip(heads, whole, strict=True):
+        drawn.add_column(Text(head), overflow="fold", no_wrap=is_whole)
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    return _drawn(drawn)
+
+
+def card(heading: str, rows: Sequence[tuple[str, str]], footnote: str | None) -> str:
+    """Return labels with their values in a panel."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in rows:
+        grid.add_row(Text(label), Text(value))
+    below = [Text(""), Text(footnote, style="dim italic")] if footnote else []
+    return _drawn(Panel(Group(grid, *below), title=Text(f" {heading} "), title_align="left"))
+
+
+def _drawn(renderable: RenderableType) -> str:
+    # Texts are what they are, and no markup.
+    console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
+    with console.capture() as drawn:
+        console.print(renderable)
+    return drawn.get()
