@@ -23,10 +23,10 @@ def _end(number: int, _frame: object) -> None:
 
 _handle_signals(_end)
 
-import gc  # noqa: E402
-import sys  # noqa: E402
+import gc
+import sys
 
-from docsend import __version__  # noqa: E402
+from docsend import __version__
 
 TYPE_CHECKING = False  # as `typing` has it, which --version does without
 if TYPE_CHECKING:

@@ -86,7 +86,7 @@ def _version() -> Finding:
 
 def _paths(settings: Settings) -> Iterator[Finding]:
     file = settings.config_file
-    is_there = os.path.exists(file)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    is_there = os.path.exists(file)  # Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
     message = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
     faults = settings.faults
@@ -136,7 +136,7 @@ def _unreadable(file: Path) -> UsageFault | None:
 def _data(folder: Path) -> Finding:
     """Look whether the data folder, or the one in which it will be made, can be written to."""
     standing = folder
-    while not os.path.exists(standing) and standing != standing.parent:  # noqa: PTH110 - as above
+    while not os.path.exists(standing) and standing != standing.parent:
         standing = standing.parent
     try:
         free = shutil.disk_usage(standing).free
@@ -193,7 +193,7 @@ def _days_since(version: str) -> int | None:
 
 def _ledger(file: Path) -> Finding:
     """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
-    if not os.path.exists(file):  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    if not os.path.exists(file):
         message = Message("{file}, which the first send makes", file=file)
         return Finding("ledger", "ok", message, facts={"file": str(file), "exists": False})
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
@@ -327,7 +327,7 @@ def _terminal(settings: Settings) -> Finding:
     return Finding("terminal", "ok", message, facts=facts)
 
 
-def _is_terminal(stream: Any) -> bool:  # noqa: ANN401 - a stream, or None
+def _is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
 
 

@@ -397,7 +397,7 @@ class Call:
     def paths(self) -> list[str]:
         """The paths that it names, as texts."""
         return [
-            os.path.join(_plain(folder or "").decode(), _plain(name).decode("utf-8", "replace"))  # noqa: PTH118
+            os.path.join(_plain(folder or "").decode(), _plain(name).decode("utf-8", "replace"))
             for folder, name in _PLACE.findall(self.arguments)
         ]
 

@@ -40,7 +40,7 @@ def described() -> dict[str, Any]:
     return _command(tree(), "")
 
 
-def _command(command: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - Typer's own click has no public types
+def _command(command: Any, path: str) -> dict[str, Any]:
     told: dict[str, Any] = {"path": path, "help": _first_sentence(command), "options": {}, "arguments": []}
     for parameter in command.params:
         if parameter.param_type_name == "argument":
@@ -57,7 +57,7 @@ def _command(command: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - Typer
     return told
 
 
-def _first_sentence(command: Any) -> str:  # noqa: ANN401
+def _first_sentence(command: Any) -> str:
     text = command.short_help or (command.help or "").split("\n\n")[0]
     return " ".join(text.split())
 

@@ -38,7 +38,7 @@ def pages() -> dict[str, str]:
     return {name: re.sub(r"\n{2,}", "\n", text) for name, text in found.items()}
 
 
-def _root_page(root: Any) -> str:  # noqa: ANN401 - Typer's own click has no public types
+def _root_page(root: Any) -> str:
     commands = "\n".join(
         f".It Xr docsend-{name} 1\n{_text(_brief(root.commands[name]))}" for name in COMMANDS
     )
@@ -65,7 +65,7 @@ def _root_page(root: Any) -> str:  # noqa: ANN401 - Typer's own click has no pub
     )
 
 
-def _command_page(name: str, command: Any) -> str:  # noqa: ANN401
+def _command_page(name: str, command: Any) -> str:
     subcommands = getattr(command, "commands", {})
     brief = _text(_brief(command)).rstrip(".")
     parts = [
@@ -121,7 +121,7 @@ def _written(page: str, section: str) -> str:
     return found[0].strip()
 
 
-def _synopsis(path: str, command: Any) -> str:  # noqa: ANN401
+def _synopsis(path: str, command: Any) -> str:
     arguments = []
     for parameter in command.params:
         if parameter.param_type_name == "argument":
@@ -133,7 +133,7 @@ def _synopsis(path: str, command: Any) -> str:  # noqa: ANN401
     return "\n".join(lines)
 
 
-def _options(command: Any, *, all_of_them: bool = False) -> str:  # noqa: ANN401
+def _options(command: Any, *, all_of_them: bool = False) -> str:
     items = []
     for parameter in command.params:
         is_shared = parameter.opts[0] in _SHARED and not all_of_them
@@ -170,7 +170,7 @@ def _see_also(pages_: list[str]) -> str:
     return ".Sh SEE ALSO\n" + " ,\n".join(f".Xr {page}" for page in ordered)
 
 
-def _brief(command: Any) -> str:  # noqa: ANN401
+def _brief(command: Any) -> str:
     return " ".join((command.short_help or (command.help or "").split("\n\n")[0]).split())
 
 

@@ -166,7 +166,7 @@ class _Entries:
             raise LocalFailure(Message("the keyring took the secret but did not keep it"), THREE_WAYS)
 
     def remove(self, entry: str) -> bool:
-        def remove(ring: Any) -> bool:  # noqa: ANN401 - a backend of keyring
+        def remove(ring: Any) -> bool:
             if ring.get_password(self._name, entry) is None:
                 return False
             ring.delete_password(self._name, entry)
@@ -204,7 +204,7 @@ class _Entries:
         return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
 
 
-def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
+def _ring(chosen: str | None) -> Any:
     """Give the keyring to use; raise LocalFailure if there is none that can be trusted with a secret."""
     import keyring.core
 
@@ -236,7 +236,7 @@ def _ring(chosen: str | None) -> Any:  # noqa: ANN401 - a backend of keyring
     raise LocalFailure(none, THREE_WAYS)
 
 
-def _name_of(ring: Any) -> str:  # noqa: ANN401 - a backend of keyring
+def _name_of(ring: Any) -> str:
     return f"{type(ring).__module__}.{type(ring).__name__}"
 
 

@@ -80,14 +80,14 @@ class _Room:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size  # noqa: PTH116 - no Path is wanted
+        return os.stat(path).st_size
     except (OSError, ValueError):
         return 0
 
 
 def _document(path: str, *, at_most: int, room: _Room) -> Document | UnreadDocument:
     """Read one file once: hash, recognise and check that buffer, and keep it if there is room."""
-    name = os.path.basename(path.rstrip(_SEPARATORS))  # noqa: PTH119 - a Path takes ten times as long
+    name = os.path.basename(path.rstrip(_SEPARATORS))
     if name in ("", os.curdir):
         name = Path(path).name or path
     name = unicodedata.normalize("NFC", _in_utf8(name))
@@ -194,4 +194,4 @@ def _reason(path: str, error: OSError) -> Unread:
     if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that is not there
         return "not-regular"
     # Windows cannot open a folder and says "access denied".
-    return "directory" if os.path.isdir(path) else "unreadable"  # noqa: PTH112 - Path.is_dir may raise
+    return "directory" if os.path.isdir(path) else "unreadable"

@@ -248,21 +248,20 @@ def _runner(
     show_pause: "Callable[[Pause], None]",
 ) -> "Iterator[tuple[Runner, Stages]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
-    from docsend.delivery import deliver as journey
-    from docsend.delivery.workers import Runner, Stages, Steps
+    from docsend.delivery import deliver, workers
 
-    runner = Runner(batch, plan, jobs=jobs)
-    steps = Steps(runner, show_pause)
+    runner = workers.Runner(batch, plan, jobs=jobs)
+    steps = workers.Steps(runner, show_pause)
     with session.service(
         steps, account, catalog=batch.catalog, jobs=runner.jobs, sleep=runner.sleep
     ) as service:
-        required = journey.Required(service)
+        required = deliver.Required(service)
         yield (
             runner,
-            Stages(
-                plan=lambda checked: journey.plan(checked, service, ledger),
-                carry=lambda checked, cleared: journey.carry(checked, cleared, service, ledger, required),
-                keep=lambda deliveries: journey.keep(deliveries, service, ledger),
+            workers.Stages(
+                plan=lambda checked: deliver.plan(checked, service, ledger),
+                carry=lambda checked, cleared: deliver.carry(checked, cleared, service, ledger, required),
+                keep=lambda deliveries: deliver.keep(deliveries, service, ledger),
                 abandon=service.close,
             ),
         )

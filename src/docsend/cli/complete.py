@@ -251,15 +251,10 @@ def _keys(_typed: _Typed) -> Iterator[Candidate]:
     file = settings.resolve().ledger_file
     if not file.exists():
         return
-    import sqlite3
-
     from docsend.storage import ledger_queries
 
-    with contextlib.suppress(sqlite3.Error):
-        for each in ledger_queries.latest_keys(file, most=_MOST_KEYS):
-            yield Candidate(
-                each.key, " ".join(filter(None, (each.state, each.planned_at[:10], each.reference)))
-            )
+    for each in ledger_queries.latest_keys(file, most=_MOST_KEYS):
+        yield Candidate(each.key, " ".join(filter(None, (each.state, each.planned_at[:10], each.reference))))
 
 
 _MAKERS: dict[str, Callable[[_Typed], Iterator[Candidate | Files]]] = {

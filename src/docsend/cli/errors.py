@@ -105,7 +105,7 @@ def _bug(error: Exception, *, with_trace: bool) -> _Bug:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
+    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
     return _Bug(
         Message(
             "a bug in docsend {version}: {kind} at {where}",

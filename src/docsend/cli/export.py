@@ -50,8 +50,7 @@ def export(
     a file. A file with other content is never overwritten. The ledger keeps no identities: --for says whom
     it was for.
     """
-    from docsend.proof.content import file_name
-    from docsend.ui.proof_writers import WRITERS
+    from docsend.ui.proof_writers import WRITERS, file_name
 
     if form not in WRITERS:
         raise UsageFault(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,10 +10,10 @@ from docsend.cli.options import command
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
 from docsend.i18n import Message
 from docsend.model import fields
+from docsend.model.submission import Submission
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
-    from docsend.model.submission import Submission
 
 # Of `required upload`, too; batches have one more.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
@@ -88,12 +88,8 @@ def send(
             Message("--occurrence says which sending it is, --again finds the next one by itself"),
         )
     if batch_template is not None:
-        from docsend.cli.batch import print_template
-
-        print_template(session, batch_template)
+        _batches().print_template(session, batch_template)
         return
-    from docsend.model.submission import Submission
-
     stated = Submission().with_values(given)
     if batch is None:
         of_batches = {
@@ -114,15 +110,20 @@ def send(
         Message("{option} does not go with --batch"),
         Message("the rows name the documents; --again is said for one"),
     )
-    from docsend.cli import batch as batches
-
+    batches = _batches()
     options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, sender)
     batches.run(session, stated, options)
 
 
+def _batches() -> Any:
+    from docsend.cli import batch
+
+    return batch
+
+
 def _send_one(
     session: "Session",
-    stated: "Submission",
+    stated: Submission,
     files: Sequence[str],
     *,
     sender: str | None,

@@ -101,8 +101,8 @@ def files_of(given: Sequence[str]) -> list[Path]:
             )
         path = Path(name)
         # Not Path.exists, which raises for a folder that may not be entered.
-        is_pattern = glob.has_magic(name) and not os.path.exists(name)  # noqa: PTH110
-        found = sorted(glob.glob(name)) if is_pattern else []  # noqa: PTH207
+        is_pattern = glob.has_magic(name) and not os.path.exists(name)
+        found = sorted(glob.glob(name)) if is_pattern else []
         paths += map(Path, found) if found else [path]
     return paths
 

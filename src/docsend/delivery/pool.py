@@ -167,7 +167,7 @@ def _end_with_parent() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _worked(work: bytes | None, piece: Any) -> tuple[int, Any]:  # noqa: ANN401 - whatever the work takes
+def _worked(work: bytes | None, piece: Any) -> tuple[int, Any]:
     """Return the worker's number and what its work gives; `work` is needed until it has some."""
     global _work  # noqa: PLW0603 - a pool has no other place for what its workers have in common
     if _work is None:

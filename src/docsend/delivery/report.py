@@ -230,7 +230,7 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
         return
     given: os.stat_result | None = None
     with contextlib.suppress(OSError, ValueError):  # no such file, or a standard input that is none
-        given = os.fstat(sys.stdin.fileno()) if manifest == "-" else os.stat(manifest)  # noqa: PTH116
+        given = os.fstat(sys.stdin.fileno()) if manifest == "-" else os.stat(manifest)
     if given is not None and os.path.samestat(found, given):
         raise UsageFault(
             Message("the report would overwrite its own manifest"), Message("give it another name")

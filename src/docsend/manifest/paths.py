@@ -51,9 +51,9 @@ def _matches(home: str, pattern: str) -> list[str]:
     """Give the files that a path or pattern means, in whatever form their accents are written on the disk."""
     forms = (pattern, *(unicodedata.normalize(form, pattern) for form in ("NFC", "NFD")))
     for form in dict.fromkeys(forms):
-        if os.path.lexists(os.path.join(home, form)):  # noqa: PTH118 - a tenth of what Path takes
+        if os.path.lexists(os.path.join(home, form)):
             return [form]
-        if found := glob.glob(form, root_dir=home) if glob.has_magic(form) else []:  # noqa: PTH207
+        if found := glob.glob(form, root_dir=home) if glob.has_magic(form) else []:
             return sorted(found)
     return [pattern]
 
@@ -63,7 +63,7 @@ def _is_inside(home: str, name: str) -> bool:
     if _goes_straight_down(home, name):
         return True
     try:
-        real = os.path.realpath(os.path.join(home, name))  # noqa: PTH118
+        real = os.path.realpath(os.path.join(home, name))
     except ValueError:  # what no name of a file can be here is nowhere, and reading it will say so
         return True
     return real == home or real.startswith(home.rstrip(os.sep) + os.sep)

@@ -62,7 +62,7 @@ class Field(NamedTuple):
         return f"/identity/{self.member}" if self.whose else f"/{self.member}"
 
 
-def _field(metavar: str, help_: str, question: Message | None = None, **more: Any) -> Any:  # noqa: ANN401
+def _field(metavar: str, help_: str, question: Message | None = None, **more: Any) -> Any:
     """Make a field of the table; `more` are further members of its `Field`."""
     about = {"metavar": metavar, "help": help_, "question": question, **more}
     return dataclasses.field(default=None, metadata=about)

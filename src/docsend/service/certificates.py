@@ -29,7 +29,7 @@ class Tls(NamedTuple):
     expires: str
 
 
-def tls_of(connection: Any) -> Tls | None:  # noqa: ANN401 - an SSLSocket, or an SSLObject over memory
+def tls_of(connection: Any) -> Tls | None:
     """Describe a verified connection; None if its certificate tells nothing."""
     certificate: dict[str, Any] = connection.getpeercert() or {}
     if "notAfter" not in certificate:

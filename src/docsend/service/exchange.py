@@ -64,9 +64,9 @@ class Connection(Protocol):
 
     is_trusted: bool
 
-    def connected(self, stream: Any) -> None: ...  # noqa: ANN401 - httpx hands out what httpcore made
+    def connected(self, stream: Any) -> None: ...
 
-    def encrypted(self, ssl_object: Any) -> None: ...  # noqa: ANN401 - ssl has several classes for it
+    def encrypted(self, ssl_object: Any) -> None: ...
 
     def end(self) -> None: ...
 

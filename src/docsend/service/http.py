@@ -310,7 +310,7 @@ class _Connection:
         self._stream: Any = None
         self._lock = threading.Lock()
 
-    def connected(self, stream: Any) -> None:  # noqa: ANN401 - httpx hands out what httpcore made
+    def connected(self, stream: Any) -> None:
         """Note a new connection. Its duplicate can be shut down while the original is wrapped into TLS."""
         with self._lock:
             if self._socket is not None:
@@ -318,7 +318,7 @@ class _Connection:
             self._stream, self._socket = stream, stream.get_extra_info("socket").dup()
         self.is_trusted = False
 
-    def encrypted(self, ssl_object: Any) -> None:  # noqa: ANN401 - ssl has several classes for it
+    def encrypted(self, ssl_object: Any) -> None:
         self.tls = tls_of(ssl_object)
 
     def hold_to(self, echoed_id: str | None, asked_id: str) -> None:

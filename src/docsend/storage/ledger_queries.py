@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.storage import sqlite
@@ -23,13 +25,14 @@ class LatestKey(NamedTuple):
 
 
 def latest_keys(file: Path, *, most: int) -> list[LatestKey]:
-    """Return the submissions planned last; raise sqlite3.Error if the file cannot be read at once."""
-    with sqlite.read_only(file, busy_s=0.05) as connection:
+    """Return the submissions planned last; none if the file cannot be read at once."""
+    with contextlib.suppress(sqlite3.Error), sqlite.read_only(file, busy_s=0.05) as connection:
         rows = connection.execute(
             "SELECT key, state, reference, planned_at FROM submission ORDER BY planned_at DESC LIMIT ?",
             (most,),
         )
         return [LatestKey(*row) for row in rows]
+    return []
 
 
 def health(file: Path) -> tuple[str, Mapping[State, int]]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from docsend.errors import UsageFault
 from docsend.i18n import Message, Translator
 from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
-from docsend.proof.content import as_text, is_of_the_sandbox, proof_of
+from docsend.proof.content import as_text, file_name, is_of_the_sandbox, proof_of
 from docsend.text import escape_for_terminal
 from docsend.ui import shapes
+
+__all__ = ["WRITERS", "file_name"]
 
 if TYPE_CHECKING:
     from docsend.i18n import Language

@@ -27,6 +27,7 @@ from docsend.text import escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from types import ModuleType
 
     from docsend.config.settings import Settings
     from docsend.i18n import Language, Shown
@@ -123,12 +124,10 @@ class Streams:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
                 self.put("  ".join(padded).rstrip() + "\n")
             return
-        from docsend.ui import drawing
-
         # What is meant to be copied stays in one piece where there is room for it.
         is_wide = shutil.get_terminal_size().columns >= _WIDE
         whole = [is_wide and head in _IN_ONE_PIECE for head in heads]
-        self.put(drawing.table(heads_, cells, whole))
+        self.put(_drawing().table(heads_, cells, whole))
 
     def card(
         self, heading: Shown, rows: Sequence[tuple[Shown, Shown]], *, footnote: Message | None = NOT_APPROVED
@@ -143,10 +142,8 @@ class Streams:
             if footnote:
                 self.say(footnote)
             return
-        from docsend.ui import drawing
-
         below = self.render_result(footnote) if footnote else None
-        self.put(drawing.card(self.render_result(heading), clean, below))
+        self.put(_drawing().card(self.render_result(heading), clean, below))
 
     def render_result(self, shown: Shown) -> str:
         """Give a text for stdout: safe, and in the reader's language."""
@@ -194,6 +191,12 @@ def _found(problem: Problem) -> Message:
     return template.with_values(
         severity=SEVERITY[problem.severity], row=problem.row, message=problem.message, code=problem.code
     )
+
+
+def _drawing() -> ModuleType:
+    from docsend.ui import drawing
+
+    return drawing
 
 
 def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = None) -> OSError | None:
