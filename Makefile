@@ -25,7 +25,7 @@ demo: $(VENV)/.run $(COMPILED)
 ## test: lint, types, tests
 test: lint types $(COMPILED)
 	$(BIN)/python -m pytest -n auto --dist loadfile
-	$(BIN)/python -m pytest -n auto --httpx2 tests/test_http.py tests/test_network.py
+	$(BIN)/python -m pytest -n auto --httpx2 tests/service/test_http.py tests/service/test_network.py
 
 ## test-pythons: the suite on each CPython from 3.11 on that is found here; SESSION=sample: a part of it, on
 ## each but the one in .venv
@@ -48,7 +48,7 @@ test-lowest: $(VENV)/.dev
 ## coverage: which lines and branches of the program the whole suite does not take. Left out is what cannot bear that
 ## every process starts and ends slowly, or writes a file more
 UNMEASURED := --ignore tests/test_speed.py \
-    --deselect tests/test_resume.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback \
+    --deselect tests/delivery/test_resume.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback \
     --deselect "tests/test_faults.py::test_a_sample_of_faults_loses_nothing_and_doubles_nothing[client errnos]"
 COVERAGE := $(VENV)/coverage
 coverage: export COVERAGE_FILE := $(abspath $(COVERAGE))/data
@@ -57,7 +57,7 @@ coverage: $(VENV)/.dev $(COMPILED)
 	mkdir $(COVERAGE)
 	failed=0; \
 	$(BIN)/coverage run -m pytest -n auto --dist loadfile $(UNMEASURED) || failed=1; \
-	$(BIN)/coverage run -m pytest -n auto --httpx2 tests/test_http.py tests/test_network.py || failed=1; \
+	$(BIN)/coverage run -m pytest -n auto --httpx2 tests/service/test_http.py tests/service/test_network.py || failed=1; \
 	$(BIN)/coverage combine --quiet; \
 	rm -f $(COVERAGE)/data.*; \
 	$(BIN)/coverage report | tee $(COVERAGE)/report.txt; \

@@ -18,13 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from conftest import RunningSandbox
-from docsend.sandbox import server
-from docsend.sandbox.accounts import FIXTURES, SESSION_S, Accounts
-from docsend.sandbox.database import Database
-from docsend.sandbox.problems import Refusal
-from docsend.sandbox.store import Store
 from test_contract import (
     ANSWERING,
     ASKED,
@@ -38,6 +31,13 @@ from test_contract import (
     Sender,
     a_key,
 )
+
+from conftest import RunningSandbox
+from docsend.sandbox import server
+from docsend.sandbox.accounts import FIXTURES, SESSION_S, Accounts
+from docsend.sandbox.database import Database
+from docsend.sandbox.problems import Refusal
+from docsend.sandbox.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,29 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import docsend
-import samples
-from conftest import ABOUT, PERSON
-from docsend.checks import documents, submission_rules
+from conftest import PERSON
+from declarations import DECLARATION, checked
 from docsend.model.canonical import canonical, key_of
 from docsend.model.submission import CheckedSubmission, Submission
-from docsend.storage import catalogs
 
 if TYPE_CHECKING:
     from docsend.model.canonical import Json
 
-DECLARATION: dict[str, Json] = {
-    "to": "benefits",
-    "identity": {"id_number": PERSON},
-    "subject": "unemployment",
-    "category": "employer",
-    "type": "payslips",
-    "remark": None,
-    "branch": None,
-    "required": None,
-    "reference": None,
-    "occurrence": 1,
-    "documents": [{"name": "payslip.pdf", "bytes": 3, "sha256": "0" * 64}],
-}
 EMPLOYER = {
     "employer_file": "900000019",
     "employer_kind": "deduction",
@@ -90,17 +75,6 @@ def test_canonical_json_is_that_of_rfc_8785() -> None:
 # Few values, so that two submissions often are the same; some of them would run into one another.
 WORDS = st.sampled_from(["a", "b", "a', 'b", "None", "שלום"])
 PEOPLE = st.sampled_from([PERSON, "000000026"])
-
-
-def checked(tmp_path, **changes: str) -> CheckedSubmission:
-    file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
-    about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
-    stated = Submission(**{**about, "id": PERSON, **changes}, documents=())
-    found = submission_rules.check(
-        stated.with_documents(documents.read_all([file], at_most=10**7)), catalogs.load()
-    )
-    assert isinstance(found, CheckedSubmission), found
-    return found
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from docsend.config import settings
 from docsend.model import catalog
 from docsend.sandbox import server
 from docsend.storage import catalogs
-from test_recovery import kind
+from doubles import kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

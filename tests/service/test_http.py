@@ -27,7 +27,7 @@ from docsend.i18n import ENGLISH
 from docsend.service.exchange import Limits, Request
 from docsend.service.failures import ContractViolation, NoResponse
 from docsend.service.http import HttpClient
-from test_network import a_port, trusted
+from sockets import a_port, trusted
 
 if TYPE_CHECKING:
     import ssl

@@ -82,7 +82,7 @@ def test_a_file_without_permission_is_refused_also_where_only_its_owner_may_ente
         "(case,) = (case for case in bad_input.CASES if case.as_nobody)\n"
         "print(docsend.__file__, bad_input.observe(case).result['problems'][0]['code'])"
     )
-    path = os.pathsep.join(map(str, (folder, Path(__file__).parent)))
+    path = os.pathsep.join(map(str, (folder, Path(__file__).parents[1])))
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": path},

@@ -297,7 +297,7 @@ def test_the_catalog_in_force_is_judged_by_its_age(run, sandbox, home, version, 
 
 
 def test_a_slow_keyring_is_told_with_how_slow(run, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "backends"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "backends"))
     monkeypatch.setenv("DOCSEND_KEYRING", "slow_keyring.SlowKeyring")
     keyring = findings(run("doctor", "--json"))["keyring"]
     assert keyring["severity"] == "warning", keyring

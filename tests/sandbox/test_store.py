@@ -17,11 +17,11 @@ import pytest
 
 import samples
 from conftest import ABOUT, WHO
+from declarations import DECLARATION
 from docsend.sandbox import declaration, server
 from docsend.sandbox.problems import Refusal
 from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store
 from docsend.storage import catalogs
-from test_key import DECLARATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

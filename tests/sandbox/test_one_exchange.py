@@ -13,14 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-import samples
-from conftest import RunningSandbox
-from docsend.model.canonical import key_of
-from docsend.sandbox import server
-from docsend.sandbox.accounts import Accounts
-from docsend.storage import catalogs
-from faults import lab
 from test_contract import (
     ANSWERING,
     ASKED,
@@ -37,6 +29,14 @@ from test_contract import (
     part,
 )
 from test_requests import CATALOG, mended, said, stricter, without
+
+import samples
+from conftest import RunningSandbox
+from docsend.model.canonical import key_of
+from docsend.sandbox import server
+from docsend.sandbox.accounts import Accounts
+from docsend.storage import catalogs
+from faults import lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1144,7 +1144,7 @@ def _program_of(pid: str) -> str:
 
 
 def test_the_scripts_of_the_page_on_scale_can_be_read(tmp_path) -> None:
-    folder = Path(__file__).parent.parent / "docs" / "scale"
+    folder = Path(__file__).parents[2] / "docs" / "scale"
     for script in ("parallel.sh", "slurm.sbatch"):
         subprocess.run(["bash", "-n", folder / script], check=True)
     (job,) = yaml.safe_load_all((folder / "job.yaml").read_text())
@@ -1159,7 +1159,7 @@ def test_the_script_for_gnu_parallel_does_what_the_page_says(sandbox, tmp_path) 
     (bin_ / "docsend").write_text(f'#!/bin/sh\nexec {sys.executable} -m docsend "$@"\n')
     (bin_ / "docsend").chmod(0o755)
     environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "DOCSEND_SERVICE": sandbox.url}
-    script = Path(__file__).parent.parent / "docs" / "scale" / "parallel.sh"
+    script = Path(__file__).parents[2] / "docs" / "scale" / "parallel.sh"
     done = subprocess.run(
         [script, file, "3"], env=environment, cwd=tmp_path, capture_output=True, timeout=60, check=False
     )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Declaration = dict[str, Any]
     Scenario = Callable[["Sender"], "Answer"]
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 WALK = (ROOT / "docs" / "contract.md").read_text("utf-8")
 CONTRACT = yaml.safe_load((Path(sandbox_package.__file__).parent / "openapi.yaml").read_text("utf-8"))
 CATALOG = catalogs.load()

@@ -20,7 +20,7 @@ from docsend.storage import catalogs
 
 pytestmark = pytest.mark.everywhere
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RAW: dict[str, Any] = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
 SCHEMA = json.loads((catalog.BUNDLED.parent / "catalog.schema.json").read_text(encoding="utf-8"))
 SEED = (ROOT / "tools" / "catalog" / "seed.txt").read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import datetime as dt
 import json
 import os
@@ -12,7 +11,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -24,11 +22,11 @@ import doubles
 import samples
 from conftest import ABOUT, WHO
 from docsend.service.certificates import issuer_of, tls_of
+from sockets import a_port, over_tls, trusted
 
 pytestmark = pytest.mark.everywhere
 
 SEND = (*ABOUT, *WHO)
-REFUSED = doubles.problem(409, "key-reused")
 THEIRS = trustme.CA(organization_name="Somebody Else")
 
 
@@ -38,23 +36,6 @@ THEIRS = trustme.CA(organization_name="Somebody Else")
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
-
-
-@contextlib.contextmanager
-def over_tls(certificate: trustme.LeafCert):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    with doubles.service(lambda _: REFUSED, tls=context) as (url, asked):
-        yield url.replace("http://", "https://"), asked
-
-
-def trusted(authority: trustme.CA, tmp_path, monkeypatch) -> ssl.SSLContext:
-    """Let the authority be one of the system's; give what serves TLS as 127.0.0.1."""
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
 
 
 def test_a_certificate_of_the_system_s_store_is_accepted(
@@ -148,33 +129,6 @@ def test_nothing_is_told_of_a_certificate_that_was_not_verified(authority) -> No
 
 
 # -- proxies -----------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def a_port(serve):
-    """Serve each connection with `serve(socket)` in a thread; give the port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.1)
-        done = threading.Event()
-
-        def accept() -> None:
-            while not done.is_set():
-                with contextlib.suppress(TimeoutError):
-                    connection, _ = server.accept()
-                    threading.Thread(target=_served, args=(serve, connection), daemon=True).start()
-
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            done.set()
-            thread.join()
-
-
-def _served(serve, connection: socket.socket) -> None:
-    with connection, contextlib.suppress(OSError):
-        serve(connection)
 
 
 @pytest.mark.parametrize(

@@ -24,19 +24,11 @@ from docsend.sandbox import server
 from docsend.sandbox.store import Store
 from docsend.storage import ledger as ledger_module
 from docsend.storage.ledger import Ledger
+from doubles import kind
 
 SEND = (*ABOUT, *WHO)
 JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
-
-
-def kind(asked: doubles.Asked) -> str:
-    """Which call it is: whole (in one exchange), declare, put or send."""
-    if asked.headers.get("content-type", "").startswith("multipart/"):
-        return "whole"
-    if "/documents/" in asked.path:
-        return "put"
-    return "send" if asked.path.endswith("/send") else "declare"
 
 
 STAGED = ["declare", "put", "send"]

@@ -18,8 +18,8 @@ import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO, goes_staged
 from docsend.storage.ledger import Ledger
+from sockets import a_port
 from terminals import Terminal
-from test_network import a_port
 
 SEND = (*ABOUT, *WHO)
 HTML = {"Content-Type": "text/html; charset=utf-8", "Server": "Firewall/9\x1b[2J"}

@@ -108,7 +108,7 @@ def test_without_any_d_bus_it_says_what_to_install_or_which_file_to_use(spawn, m
 def test_a_keyring_that_hangs_is_abandoned_after_5_seconds(spawn, argv) -> None:
     environment = {
         "DOCSEND_KEYRING": "sleeping_keyring.SleepingKeyring",
-        "PYTHONPATH": str(Path(__file__).parent / "backends"),
+        "PYTHONPATH": str(Path(__file__).parents[1] / "backends"),
     }
     began = time.monotonic()
     outcome = spawn(*argv, "--service", "sandbox", env=environment)

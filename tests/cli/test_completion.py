@@ -16,7 +16,7 @@ import samples
 from conftest import ABOUT, WHO
 from docsend.cli import complete
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "completions"
 EMPLOYER = ("--to", "benefits", "--subject", "unemployment", "--category", "employer")
 

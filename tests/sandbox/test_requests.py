@@ -9,11 +9,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from conftest import PERSON
-from docsend.model import catalog
-from docsend.model.canonical import key_of
-from docsend.sandbox import server
 from test_contract import (
     ANSWERING,
     ASKED,
@@ -28,6 +23,11 @@ from test_contract import (
     a_declaration,
     a_key,
 )
+
+from conftest import PERSON
+from docsend.model import catalog
+from docsend.model.canonical import key_of
+from docsend.sandbox import server
 
 if TYPE_CHECKING:
     from pathlib import Path

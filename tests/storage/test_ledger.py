@@ -12,11 +12,11 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
+from declarations import checked
 from docsend.errors import LocalFailure
 from docsend.model.submission import KEPT_EVERY_RULE
 from docsend.storage import receipts
 from docsend.storage.ledger import Entry, Ledger
-from test_key import checked
 
 pytestmark = pytest.mark.everywhere
 
