@@ -1,4 +1,4 @@
-"""Services on plain sockets and over TLS, for what no HTTP server would do."""
+"""Services and requests on plain sockets and over TLS, for what no HTTP library would do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import doubles
 
@@ -21,7 +22,7 @@ REFUSED = doubles.problem(409, "key-reused")
 
 
 @contextlib.contextmanager
-def a_port(serve: Callable[[socket.socket], object]) -> Iterator[int]:
+def a_port(serve: Callable[[socket.socket], Any]) -> Iterator[int]:
     """Serve each connection with `serve(socket)` in a thread; give the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
@@ -42,7 +43,7 @@ def a_port(serve: Callable[[socket.socket], object]) -> Iterator[int]:
             thread.join()
 
 
-def _served(serve: Callable[[socket.socket], object], connection: socket.socket) -> None:
+def _served(serve: Callable[[socket.socket], Any], connection: socket.socket) -> None:
     with connection, contextlib.suppress(OSError):
         serve(connection)
 
@@ -63,3 +64,33 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     return context
+
+
+def said(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
+    """Send these very bytes, piece by piece, and give status, headers and body of each answer.
+
+    A single request asks for its connection to be closed. With `is_cut` nothing more is sent, and the service
+    takes the connection for broken.
+    """
+    port = int(url.rpartition(":")[2])
+    first, *rest = pieces
+    if b"".join(pieces).count(b" HTTP/1.1\r\n") == 1:
+        first = first.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nConnection: close\r\n")
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for piece in (first, *rest):
+            connection.sendall(piece)
+            time.sleep(0.02)
+        if is_cut:
+            connection.shutdown(socket.SHUT_WR)
+        answers = b""
+        while piece := connection.recv(65536):
+            answers += piece
+    found = []
+    while answers:
+        head, _, answers = answers.partition(b"\r\n\r\n")
+        status, *lines = head.split(b"\r\n")
+        headers = {name.lower(): value for name, value in (line.split(b": ", 1) for line in lines)}
+        length = int(headers.get(b"content-length", b"0"))
+        found.append((status.split(b" ")[1], headers, answers[:length]))
+        answers = answers[length:]
+    return found

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_contract import (
+
+from conftest import RunningSandbox
+from contract_client import (
     ANSWERING,
     ASKED,
     CLEAR,
@@ -31,8 +33,6 @@ from test_contract import (
     Sender,
     a_key,
 )
-
-from conftest import RunningSandbox
 from docsend.sandbox import server
 from docsend.sandbox.accounts import FIXTURES, SESSION_S, Accounts
 from docsend.sandbox.database import Database
@@ -42,7 +42,7 @@ from docsend.sandbox.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from test_contract import Declaration
+    from contract_client import Declaration
 
     Callers = dict[str, Sender]
 

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_contract import (
+
+import samples
+from conftest import RunningSandbox
+from contract_client import (
     ANSWERING,
     ASKED,
     BOUNDARY,
@@ -28,15 +31,14 @@ from test_contract import (
     form,
     part,
 )
-from test_requests import CATALOG, mended, said, stricter, without
-
-import samples
-from conftest import RunningSandbox
 from docsend.model.canonical import key_of
 from docsend.sandbox import server
 from docsend.sandbox.accounts import Accounts
 from docsend.storage import catalogs
 from faults import lab
+from other_catalogs import CATALOG, stricter, without
+from sockets import said
+from wrong_headers import mended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

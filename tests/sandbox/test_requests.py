@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_contract import (
+
+from conftest import PERSON
+from contract_client import (
     ANSWERING,
     ASKED,
     CLEAR,
@@ -17,59 +18,26 @@ from test_contract import (
     DIGEST,
     DOCUMENT,
     LARGEST,
-    NO_TOKEN,
     PERSONAL,
     Sender,
     a_declaration,
     a_key,
 )
-
-from conftest import PERSON
-from docsend.model import catalog
 from docsend.model.canonical import key_of
 from docsend.sandbox import server
+from other_catalogs import stricter, without
+from sockets import said
+from wrong_headers import ORDER, mended
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import RunningSandbox
 
-CATALOG = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
-
 
 @pytest.fixture(scope="module")
 def sender(shared_sandbox: RunningSandbox) -> Sender:
     return Sender(shared_sandbox.url)
-
-
-def said(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
-    """Send these very bytes, piece by piece, and give status, headers and body of each answer.
-
-    A single request asks for its connection to be closed. With `is_cut` nothing more is sent, and the service
-    takes the connection for broken.
-    """
-    port = int(url.rpartition(":")[2])
-    first, *rest = pieces
-    if b"".join(pieces).count(b" HTTP/1.1\r\n") == 1:
-        first = first.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nConnection: close\r\n")
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        for piece in (first, *rest):
-            connection.sendall(piece)
-            time.sleep(0.02)
-        if is_cut:
-            connection.shutdown(socket.SHUT_WR)
-        answers = b""
-        while piece := connection.recv(65536):
-            answers += piece
-    found = []
-    while answers:
-        head, _, answers = answers.partition(b"\r\n\r\n")
-        status, *lines = head.split(b"\r\n")
-        headers = {name.lower(): value for name, value in (line.split(b": ", 1) for line in lines)}
-        length = int(headers.get(b"content-length", b"0"))
-        found.append((status.split(b" ")[1], headers, answers[:length]))
-        answers = answers[length:]
-    return found
 
 
 # -- Host --------------------------------------------------------------------------------------------------
@@ -310,28 +278,6 @@ def test_a_body_with_two_types_is_malformed(shared_sandbox: RunningSandbox) -> N
 
 # -- the order ---------------------------------------------------------------------------------------------
 
-# Everything that is wrong with these two requests, in the order in which it is judged, and what mends it.
-ORDER: list[tuple[int, str, dict[str, Any]]] = [
-    (421, "host-not-served", {"Host": "localhost"}),
-    (403, "origin-not-allowed", {"Origin": "http://localhost"}),
-    (400, "malformed", {"Request-Id": "an-id"}),
-    (401, "sign-in-needed", {"Authorization": "Basic none"}),
-]
-WRONG = {
-    "Host": "web.example",
-    "Origin": "null",
-    "Request-Id": "a b",
-    "Authorization": f"Bearer {NO_TOKEN}",
-    "Content-Type": "text/html",
-}
-
-
-def mended() -> list[dict[str, str]]:
-    """The headers with one fault less each time."""
-    nothing: dict[str, str] = {}
-    steps = itertools.accumulate((mend for *_, mend in ORDER), lambda one, two: one | two, initial=nothing)
-    return [WRONG | step for step in steps]
-
 
 def test_a_declaration_is_judged_in_one_order(sender: Sender) -> None:
     *headers, last = mended()
@@ -378,16 +324,6 @@ def test_a_document_is_judged_in_one_order(sender: Sender) -> None:
 
 
 # -- received before, whatever the rules say today ---------------------------------------------------------
-
-
-def without(kind: str, code: str) -> bytes:
-    """The catalog, but for one row."""
-    return json.dumps(CATALOG | {kind: [row for row in CATALOG[kind] if row["code"] != code]}).encode()
-
-
-def stricter() -> bytes:
-    destinations = [row | {"formats": ["png"], "max_document_bytes": 1} for row in CATALOG["destinations"]]
-    return json.dumps(CATALOG | {"destinations": destinations}).encode()
 
 
 @pytest.mark.parametrize(
