@@ -22,7 +22,7 @@ REFUSED = doubles.problem(409, "key-reused")
 
 
 @contextlib.contextmanager
-def a_port(serve: Callable[[socket.socket], Any]) -> Iterator[int]:
+def a_port(serve: Callable[[Any], object]) -> Iterator[int]:
     """Serve each connection with `serve(socket)` in a thread; give the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
@@ -43,7 +43,7 @@ def a_port(serve: Callable[[socket.socket], Any]) -> Iterator[int]:
             thread.join()
 
 
-def _served(serve: Callable[[socket.socket], Any], connection: socket.socket) -> None:
+def _served(serve: Callable[[Any], object], connection: socket.socket) -> None:
     with connection, contextlib.suppress(OSError):
         serve(connection)
 
