@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Declaration = dict[str, Any]
 
-
 CATALOG = catalogs.load()
 
 

@@ -16,7 +16,6 @@ from docsend import sandbox as sandbox_package
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 CONTRACT = yaml.safe_load((Path(sandbox_package.__file__).parent / "openapi.yaml").read_text("utf-8"))
 
 

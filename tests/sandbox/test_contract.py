@@ -23,7 +23,6 @@ from openapi import CONTRACT, METHODS, OPERATIONS, PREFIX, faults
 if TYPE_CHECKING:
     from conftest import RunningSandbox
 
-
 ROOT = Path(__file__).parents[2]
 WALK = (ROOT / "docs" / "contract.md").read_text("utf-8")
 

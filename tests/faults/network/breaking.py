@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     Fault = Callable[["Exchange"], Awaitable[None]]
 
-
 _STALL_S = 1.5  # longer than a client's patience here
 
 

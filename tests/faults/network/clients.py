@@ -21,7 +21,6 @@ from faults.network.breaking import SHORT_LIMITS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-
 _HANGS_AFTER_S = 20.0
 _MOST_GROWTH_KB = 40 * 1024  # of a client: less than what the gzip bomb would become
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from faults.network.proxy import Proxy
 
-
 STAGED = ("declare", "put", "send")
 CALLS = ("whole", *STAGED)  # the first is one exchange
 LOOPBACK = "127.0.0.1"

@@ -18,7 +18,6 @@ from faults.network.world import World
 
 _WORKERS = 2
 
-
 # What clients and sandboxes import in the course of a run, most of it late: forked, they have it already.
 _NEEDED = (
     "docsend.cli.app",

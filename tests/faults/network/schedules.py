@@ -23,7 +23,6 @@ from faults.network.exchange import CALLS, STAGED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 TALLIES = ("network, one client", "network, two clients", "network, eight clients")
 
 

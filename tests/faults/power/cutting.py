@@ -16,7 +16,6 @@ from faults.power.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
 OPENED_EVERY = 10  # how many cuts come to one that the program's own classes open
 RESTARTED_EVERY = 200  # and to one on which the real program is started, which takes a second
 

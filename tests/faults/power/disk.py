@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-
 SECTOR = 512  # what a disk writes whole; SQLite counts on no more
 
 

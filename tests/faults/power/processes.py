@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-
 # Two kills that are not tried one after the other: as the very first transaction syncs its database, and as
 # the next process syncs the truncation that undoes it. SQLite then takes the journal of an empty database for
 # a remnant and deletes it, so that a disk may hold the deletion and not the truncation, and no program opens

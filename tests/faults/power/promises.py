@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from faults.power.strace import Call
 
 
-
 _FOR_EVER = 2**62
 _ASKED = re.compile(
     rb"(GET|PUT|POST|DELETE) /v1/submissions/([A-Z2-7]{52})(?:/documents/([0-9a-f]{64})|(/send))? "

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from faults.power.disk import Change, Image
     from faults.power.promises import Promise
 
-
 Broken: TypeAlias = list[tuple[str, str]]  # as lab.Tally.add takes it: (kind, sentence)
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from faults.power.promises import Client, FarSide
 
-
 # With -xx every string and path is \x.., so that a line can be taken apart without knowing its call.
 _LINE = re.compile(r"(\d+) +(?:<\.\.\. )?(\w+)(\(| resumed>)(.*?)(?: <unfinished \.\.\.>|\) += (-?\d+)(.*))$")
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
