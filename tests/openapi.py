@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 CONTRACT = yaml.safe_load((Path(sandbox_package.__file__).parent / "openapi.yaml").read_text("utf-8"))
 
-
 PREFIX = "urn:docsend:problem:"
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE")
 

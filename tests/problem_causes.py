@@ -35,13 +35,10 @@ if TYPE_CHECKING:
 
     from doubles import Asked, Reply
 
-
 BY_NAME = {code.value: code for code in Code}
-
 
 EMPLOYER = [*bad_input.EMPLOYER, *bad_input.EMPLOYER_WHO]
 ABROAD = "https://documents.example"  # no address of this machine: a proxy is asked
-
 
 CLAIM = ["--subject", "long-term-care", "--category", "claim", "--type", "long-term-care-reassessment"]
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
     from doubles import Asked, Fate, Reply
 
-
 SEND = bad_input.BENEFITS
-
 
 # What a run ends with that has only problems of one kind to report.
 EXIT_OF_KIND: dict[Kind, ExitCode] = {

@@ -30,13 +30,11 @@ from problem_runs import SEND, Provocation, Seen, World, observe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
 PART = pages.Part(
     Path(__file__).parent.parent / "docs" / "problems.md",
     "<!-- problems: made by tests/provoked.py -->",
     "<!-- end of problems -->",
 )
-
 
 OPENAPI = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
 

@@ -30,7 +30,6 @@ SEND = (*ABOUT, *WHO)
 JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
 
-
 STAGED = ["declare", "put", "send"]
 CALLS = ["whole", *STAGED]
 

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.everywhere
 
-
 # A fictional person whose number a spreadsheet would shorten.
 SHORT = "012345674"
-
 
 ENCODINGS = {
     "UTF-8": ("utf-8", ",", "UTF-8, separated by commas"),

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 DOOR_EVERY = 20
 
-
 SHARES = {
     "hostile file names": 0.24,
     "hostile paths": 0.10,

@@ -53,7 +53,6 @@ _HEADERS = {
     ),
 }
 
-
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 # A reader, its status, and the body (a place in _Responses.bodies) that it takes as it is.
 _TAKEN = (

@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 
 _STALL_S = 1.5  # longer than a client's patience here
 
-
 _RELAY_S = 1.9  # how long a relay keeps what it took: longer than patience, which limits no try that runs
 _EARLY_BYTES = 64 * 1024
 _NEVER_BUFFERED = 7_000_000  # so many bytes no connection takes before somebody reads
-
 
 # A client's limits for one exchange in the schedules of slow relays; the program's own are 60 s and 16 KiB/s.
 SHORT_LIMITS = (1.5, 200_000.0)

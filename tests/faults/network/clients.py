@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 _HANGS_AFTER_S = 20.0
 _MOST_GROWTH_KB = 40 * 1024  # of a client: less than what the gzip bomb would become
 
-
 _PATIENCE = "1.0"
-
 
 _SHORT = "FAULTS_SHORT_LIMITS"  # set in the environment of a client that has them
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 TALLIES = ("network, one client", "network, two clients", "network, eight clients")
 
-
 RUNS_THROUGH_FAULTS = 3
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 SECTOR = 512  # what a disk writes whole; SQLite counts on no more
 
-
 # A folder as a value: what its names stand for.
 Image: TypeAlias = "dict[str, Image | bytes]"
 

@@ -12,12 +12,10 @@ from docsend.model.canonical import canonical
 if TYPE_CHECKING:
     from faults.power.strace import Call
 
-
 _FOR_EVER = 2**62
 _ASKED = re.compile(
     rb"(GET|PUT|POST|DELETE) /v1/submissions/([A-Z2-7]{52})(?:/documents/([0-9a-f]{64})|(/send))? "
 )
-
 
 _WHOLE = re.compile(rb"\r\ncontent-type: *multipart/", re.IGNORECASE)
 _SIGNED = re.compile(rb"\r\nauthorization:", re.IGNORECASE)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Broken: TypeAlias = list[tuple[str, str]]  # as lab.Tally.add takes it: (kind, sentence)
 
-
 LEDGER = Path("docsend") / "ledger.sqlite3"
 WHO = ("--id", lab.PERSON)
 
