@@ -34,8 +34,22 @@ from contract_client import (
 from docsend.model.canonical import key_of
 from docsend.sandbox import server
 from docsend.sandbox.accounts import Accounts
-from docsend.storage import catalogs
 from faults import lab
+from one_exchange import (
+    FIRST,
+    LAST,
+    LIMIT,
+    PARTS,
+    RIGHT,
+    SECOND,
+    TWO,
+    WHOLE,
+    declared,
+    document,
+    is_empty,
+    request,
+    two_documents,
+)
 from other_catalogs import CATALOG, stricter, without
 from sockets import said
 from wrong_headers import mended
@@ -43,45 +57,10 @@ from wrong_headers import mended
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT = catalogs.load().one_exchange_bytes or 0
-SECOND = b"%PDF-1.4 another"
-TWO = [DOCUMENT, {"name": "scan.pdf", "bytes": len(SECOND), "sha256": sha256(SECOND).hexdigest()}]
-
-
-def two_documents(**changes: Any) -> dict[str, Any]:
-    return a_declaration(documents=TWO, **changes)
-
-
-def declared(declaration: dict[str, Any]) -> bytes:
-    return part("declaration", json.dumps(declaration).encode())
-
-
-def document(content: bytes) -> bytes:
-    return part("document", content, '; filename="1"\r\nContent-Type: application/octet-stream')
-
-
-def request(declaration: dict[str, Any], body: bytes, length: int | None = None, more: str = "") -> bytes:
-    """Give the bytes of a request that states `length`."""
-    head = (
-        f"PUT /v1/submissions/{key_of(declaration)} HTTP/1.1\r\nHost: localhost\r\n{more}"
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
-        f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
-    )
-    return head.encode() + body
-
 
 @pytest.fixture
 def sender(sandbox: RunningSandbox) -> Sender:
     return Sender(sandbox.url)
-
-
-def is_empty(sandbox: RunningSandbox) -> bool:
-    """Tell whether a sandbox has kept anything at all."""
-    rows = [sandbox.select(f"SELECT * FROM {table}") for table in ("submission", "document", "receipt")]  # noqa: S608 - our own names
-    return rows == [[], [], []] and list((sandbox.folder / "documents").iterdir()) == []
-
-
-# -- what is received --------------------------------------------------------------------------------------
 
 
 def test_a_submission_is_received_in_one_request(sandbox: RunningSandbox, sender: Sender) -> None:
@@ -180,161 +159,6 @@ def test_a_service_whose_catalog_has_no_such_number_takes_no_multipart(tmp_path:
         answer = sender.send_whole(a_declaration(), CONTENT)
         assert (answer.status, answer.code) == (415, "media-type-not-accepted")
         sender.received()
-
-
-# -- what is refused, and then nothing of it is kept -------------------------------------------------------
-
-MALFORMED = (400, "malformed")
-MISMATCH = (400, "digest-mismatch")
-FIRST, LAST = document(CONTENT), document(SECOND)
-# What follows the declaration, in a form that is otherwise right; and the answer.
-PARTS: dict[str, tuple[list[bytes], tuple[int, str]]] = {
-    "no document": ([], MALFORMED),
-    "a document missing": ([FIRST], MALFORMED),
-    "a document more": ([FIRST, LAST, FIRST], MALFORMED),
-    "many tiny parts more": ([FIRST, LAST, *[document(b"")] * 5000], MALFORMED),
-    "many tiny parts": ([document(b"%")] * 5000, MISMATCH),
-    "the declaration again": ([FIRST, LAST, declared(two_documents())], MALFORMED),
-    "the declaration between": ([FIRST, declared(two_documents()), LAST], MALFORMED),
-    "a part of another name": ([FIRST, part("documents", SECOND)], MALFORMED),
-    "a part of a name in capitals": ([FIRST, part("Document", SECOND)], MALFORMED),
-    "an unnamed part": ([FIRST, part(None, SECOND)], MALFORMED),
-    "a part with an empty name": ([FIRST, part("", SECOND)], MALFORMED),
-    "a part without a disposition": ([FIRST, b"Content-Type: application/pdf\r\n\r\n" + SECOND], MALFORMED),
-    "a part that is an attachment": ([FIRST, LAST.replace(b"form-data", b"attachment")], MALFORMED),
-    "a part without headers": ([FIRST, b"\r\n" + SECOND], MALFORMED),
-    "a part that is only a header": ([FIRST, b"Content-Disposition: form-data"], MALFORMED),
-    "a header that is none": ([FIRST, b"no header\r\n" + LAST], MALFORMED),
-    "a header that is no text": ([FIRST, b"X: \xff\xfe\r\n" + LAST], MALFORMED),
-    "a huge header": ([FIRST, b"X: " + bytes(65536) + b"\r\n" + LAST], MALFORMED),
-    "an endless header": ([FIRST, b"X: " + b"x" * 2**20], MALFORMED),
-    "many headers": ([FIRST, b"X: x\r\n" * 500 + LAST], MALFORMED),
-    "a length of a part that is wrong": ([FIRST, b"Content-Length: 3\r\n" + LAST], MALFORMED),
-    "the wrong order": ([LAST, FIRST], MISMATCH),
-    "the same document twice": ([FIRST, FIRST], MISMATCH),
-    "an empty document": ([FIRST, document(b"")], MISMATCH),
-    "a shorter document": ([FIRST, document(SECOND[:-1])], MISMATCH),
-    "a longer document": ([FIRST, document(SECOND + b"\n")], MISMATCH),
-    "other bytes": ([FIRST, document(SECOND.swapcase())], MISMATCH),
-    "base64": (
-        [FIRST, b"Content-Transfer-Encoding: base64\r\n" + document(b"JVBERi0xLjQgYW5vdGhlcg==")],
-        MISMATCH,
-    ),
-}
-
-
-@pytest.mark.parametrize("what", PARTS)
-def test_other_parts_than_were_declared_are_refused_and_not_kept(
-    what: str, sandbox: RunningSandbox, sender: Sender
-) -> None:
-    parts, refusal = PARTS[what]
-    declaration = two_documents()
-    answer = sender.send_form(declaration, form(declared(declaration), *parts))
-    assert (answer.status, answer.code) == refusal
-    assert is_empty(sandbox)
-    # Nothing of it is in the way of the right one.
-    assert sender.send_whole(declaration, CONTENT, SECOND).status == 201
-
-
-RIGHT = two_documents(reference="of the bodies")
-WHOLE = form(declared(RIGHT), FIRST, LAST)
-BODIES = {
-    "nothing": b"",
-    "only the last boundary": form(),
-    "no closing boundary": WHOLE[: -len(f"\r\n--{BOUNDARY}--\r\n")],
-    "half a closing boundary": WHOLE[:-4],
-    "a boundary that does not close": form(declared(RIGHT), FIRST, LAST, end="\r\n"),
-    "another boundary": form(declared(RIGHT), FIRST, LAST, boundary="another"),
-    "something before the boundary": b"a preamble\r\n" + WHOLE,
-    "a line before the boundary": b"\r\n" + WHOLE,
-    "lines that end in LF": WHOLE.replace(b"\r\n", b"\n"),
-    "a document first": form(FIRST, declared(RIGHT), LAST),
-    "no declaration": form(FIRST, LAST),
-    "a declaration that is none": form(part("declaration", b"payslip.pdf"), FIRST, LAST),
-    "an empty declaration": form(part("declaration", b""), FIRST, LAST),
-    "json": json.dumps(RIGHT).encode(),
-}
-
-
-@pytest.mark.parametrize("what", BODIES)
-def test_a_body_that_is_no_form_is_malformed_and_not_kept(
-    what: str, sandbox: RunningSandbox, sender: Sender
-) -> None:
-    answer = sender.send_form(RIGHT, BODIES[what])
-    assert (answer.status, answer.code) == MALFORMED
-    assert is_empty(sandbox)
-
-
-@pytest.mark.parametrize(
-    "media_type",
-    [
-        "multipart/form-data",
-        "multipart/form-data; boundary=",
-        'multipart/form-data; boundary=""',
-        "multipart/form-data; boundary=" + "x" * 71,
-        'multipart/form-data; boundary="a b"',
-        'multipart/form-data; boundary="a\\"b"',
-        f"multipart/form-data; boundary={BOUNDARY}; boundary=other",
-        f"multipart/form-data; boundary={BOUNDARY}; BOUNDARY={BOUNDARY}",
-        f"multipart/form-data; border={BOUNDARY}",
-    ],
-)
-def test_a_form_without_one_good_boundary_is_malformed(media_type: str, sender: Sender) -> None:
-    answer = sender.send_form(RIGHT, WHOLE, headers={"Content-Type": media_type})
-    assert (answer.status, answer.code) == MALFORMED
-
-
-@pytest.mark.parametrize("media_type", ["multipart/mixed", "multipart/related", "multipart/x", "form-data"])
-def test_another_multipart_is_not_taken(media_type: str, sender: Sender) -> None:
-    headers = {"Content-Type": f"{media_type}; boundary={BOUNDARY}"}
-    answer = sender.send_form(RIGHT, WHOLE, headers=headers)
-    assert (answer.status, answer.code) == (415, "media-type-not-accepted")
-
-
-def test_a_large_declaration_is_too_large_in_one_exchange_too(
-    sandbox: RunningSandbox, sender: Sender
-) -> None:
-    answer = sender.send_whole(a_declaration(remark="x" * 2**20), CONTENT)
-    assert (answer.status, answer.code) == (413, "declaration-too-large")
-    assert is_empty(sandbox)
-
-
-@pytest.mark.parametrize("cut", [1, 10, 30, 60, 200, len(WHOLE) - 1])
-def test_a_body_that_breaks_off_is_not_kept(cut: int, sandbox: RunningSandbox) -> None:
-    answers = said(sandbox.url, request(RIGHT, WHOLE[:-cut], len(WHOLE)), is_cut=True)
-    assert [status for status, *_ in answers] in ([], [b"408"])
-    assert lab.wait_until(lambda: is_empty(sandbox))  # the sender may see the end first
-
-
-def test_a_body_that_is_shorter_than_its_form_is_malformed_and_what_follows_is_no_answer_to_it(
-    sandbox: RunningSandbox,
-) -> None:
-    answers = said(sandbox.url, request(RIGHT, WHOLE, len(WHOLE) - 10))
-    assert answers[0][0] == b"400"
-    assert b"digest" not in answers[0][2]
-    assert is_empty(sandbox)
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        b"an epilogue (RFC 2046, 5.1.1)\r\n",
-        b"\r\nx",
-        b"\n",
-        bytes(100_000),
-        document(SECOND),
-        form(declared(RIGHT), FIRST, LAST),
-    ],
-    ids=["an epilogue", "a letter", "half a line end", "much", "a part", "the whole once more"],
-)
-def test_nothing_but_a_line_end_may_stand_behind_the_last_boundary(
-    sandbox: RunningSandbox, sender: Sender, more: bytes
-) -> None:
-    answer = sender.send_form(RIGHT, WHOLE.removesuffix(b"\r\n") + more)
-    assert (answer.status, answer.code) == (400, "malformed")
-    assert is_empty(sandbox)
-    for end in (b"", b"\r\n"):
-        assert sender.send_form(RIGHT, WHOLE.removesuffix(b"\r\n") + end).status in (200, 201)
 
 
 def test_rules_hold_in_one_exchange_as_they_do_staged(sandbox: RunningSandbox, sender: Sender) -> None:
