@@ -20,7 +20,6 @@ from docsend.storage import catalogs
 if TYPE_CHECKING:
     from conftest import RunningSandbox
 
-
 LIMIT = catalogs.load().one_exchange_bytes or 0
 SECOND = b"%PDF-1.4 another"
 TWO = [DOCUMENT, {"name": "scan.pdf", "bytes": len(SECOND), "sha256": sha256(SECOND).hexdigest()}]
