@@ -48,7 +48,7 @@ test-lowest: $(VENV)/.dev
 ## coverage: which lines and branches of the program the whole suite does not take. Left out is what cannot bear that
 ## every process starts and ends slowly, or writes a file more
 UNMEASURED := --ignore tests/test_speed.py \
-    --deselect tests/delivery/test_resume.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback \
+    --deselect tests/test_signals.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback \
     --deselect "tests/test_faults.py::test_a_sample_of_faults_loses_nothing_and_doubles_nothing[client errnos]"
 COVERAGE := $(VENV)/coverage
 coverage: export COVERAGE_FILE := $(abspath $(COVERAGE))/data
