@@ -1,41 +1,33 @@
-"""The HTTP client: deadlines, whose response it is, how long it is, what may have arrived, and Ctrl-C.
+"""The HTTP client: whose response it is, how long it is, and what may have arrived.
 
 Each runs in the main thread, whose exchanges a worker does, and in another one, which the watchdog watches.
 """
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import errno
-import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
 import doubles
-from conftest import ABOUT, WHO
 from docsend.config.address import Endpoint
-from docsend.i18n import ENGLISH
-from docsend.service.exchange import Limits, Request
+from docsend.service.exchange import Request
 from docsend.service.failures import ContractViolation, NoResponse
 from docsend.service.http import HttpClient
+from http_exchanges import CHUNKED, LOOK, PUT, SHORT, THREADS, client, exchanging, request_id, response
 from sockets import a_port, trusted
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
-
-SHORT = Limits(connect_s=0.6, grace_s=0.6, slowest_bytes_per_s=2**30)
-LOOK = Request("GET", "/v1/catalog")
-PUT = Request("PUT", "/v1/submissions/K/documents/D", body=(b"%PDF" * 2**20, b"%%EOF"))
 
 
 @pytest.fixture(scope="module")
@@ -43,197 +35,10 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture(params=["the main thread", "another thread"])
+@pytest.fixture(params=THREADS)
 def exchange(request: pytest.FixtureRequest) -> Callable[..., object]:
     """Give what makes an exchange, and raises or returns what came of it."""
-
-    def exchange_(client: HttpClient, asked: Request = LOOK, **more: Any) -> object:
-        if request.param == "the main thread":
-            return client.exchange(asked, **more)
-        ended: list[object] = []
-
-        def run() -> None:
-            try:
-                ended.append(client.exchange(asked, **more))
-            except BaseException as error:  # noqa: BLE001 - it is raised below
-                ended.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join(20)
-        assert ended, "it never ended"
-        if isinstance(ended[0], BaseException):
-            raise ended[0]
-        return ended[0]
-
-    return exchange_
-
-
-@contextlib.contextmanager
-def client(port: int, *, limits: Limits = SHORT, proxy: str | None = None, scheme: str = "http"):
-    url = f"{scheme}://127.0.0.1:{port}" if proxy is None else "https://documents.example"
-    with contextlib.closing(HttpClient(Endpoint(url, proxy), url, limits)) as made:
-        yield made
-
-
-def request_id(head: bytes) -> bytes:
-    (line,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"request-id:")]
-    return line.split(b":")[1].strip()
-
-
-def response(head: bytes, body: bytes = b"{}", *, status: bytes = b"200 OK", with_id: bool = True) -> bytes:
-    """Make the response to a request."""
-    echoed = b"Request-Id: %b\r\n" % request_id(head) if with_id else b""
-    return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, echoed, len(body), body)
-
-
-# -- deadlines ---------------------------------------------------------------------------------------------
-
-
-def drip(start: bytes, more: bytes, every_s: float = 0.05) -> Callable[[socket.socket], None]:
-    def serve(near: socket.socket) -> None:
-        near.recv(65536)
-        near.sendall(start)
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            near.sendall(more)
-            time.sleep(every_s)
-
-    return serve
-
-
-def takes_nothing(near: socket.socket) -> None:
-    near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    until = time.monotonic() + 10
-    while time.monotonic() < until and near.recv(64):
-        time.sleep(0.05)
-
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-LATE: dict[str, tuple[Callable[[socket.socket], None], Request, str]] = {
-    "a body that drips": (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "), LOOK, "reading"),
-    "a body that pours": (drip(CHUNKED, b"1\r\na\r\n" * 100, 0), LOOK, "reading"),
-    "a header that drips": (drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", b"a"), LOOK, "waiting"),
-    "early hints for ever": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), LOOK, "waiting"),
-    "hints that pour": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, 0), LOOK, "waiting"),
-    "silence": (lambda _: time.sleep(5), LOOK, "waiting"),
-    "somebody who takes nothing": (takes_nothing, PUT, "sending"),
-}
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("how", LATE)
-def test_no_exchange_outlasts_its_deadline(exchange, authority, tmp_path, monkeypatch, how, scheme) -> None:
-    serve, asked, step = LATE[how]
-    tls = trusted(authority, tmp_path, monkeypatch)
-
-    def serve_encrypted(plain: socket.socket) -> None:
-        with tls.wrap_socket(plain, server_side=True) as near:
-            serve(near)
-
-    began = time.monotonic()
-    with (
-        a_port(serve_encrypted if scheme == "https" else serve) as port,
-        client(port, scheme=scheme) as made,
-        pytest.raises(NoResponse) as failed,
-    ):
-        exchange(made, asked)
-    assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("timed-out", True)
-    assert step in ENGLISH.render(failed.value.failure.message)
-    assert time.monotonic() - began < 4
-
-
-@pytest.mark.parametrize("way", ["to the service", "through a proxy", "in a proxy's own handshake"])
-def test_a_handshake_that_drips_is_given_up_and_nothing_has_arrived(
-    exchange, authority, tmp_path, monkeypatch, way
-) -> None:
-    tls = trusted(authority, tmp_path, monkeypatch)
-    hello = b"\x16\x03\x03\x40\x00" + bytes(100)  # a handshake that goes on and on
-
-    def serve(plain: socket.socket) -> None:
-        plain.recv(4096)
-        if way == "through a proxy":
-            plain.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            plain.recv(4096)
-        for byte in hello:
-            plain.sendall(bytes([byte]))
-            time.sleep(0.1)
-
-    assert tls is not None
-    began = time.monotonic()
-    with a_port(serve) as port:
-        proxy = {
-            "to the service": None,
-            "through a proxy": f"http://127.0.0.1:{port}",
-            "in a proxy's own handshake": f"https://127.0.0.1:{port}",
-        }[way]
-        with client(port, proxy=proxy, scheme="https") as made, pytest.raises(NoResponse) as failed:
-            exchange(made)
-    assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("timed-out", False)
-    assert time.monotonic() - began < 4
-
-
-def test_a_kept_connection_that_drips_is_given_up_too(authority, tmp_path, monkeypatch) -> None:
-    tls = trusted(authority, tmp_path, monkeypatch)
-
-    def serve(plain: socket.socket) -> None:
-        with tls.wrap_socket(plain, server_side=True) as near:
-            near.sendall(response(near.recv(65536)))
-            drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" ")(near)
-
-    with a_port(serve) as port, client(port, scheme="https") as made:
-        began = time.monotonic()
-        assert made.exchange(LOOK).status == 200
-        with pytest.raises(NoResponse):
-            made.exchange(LOOK)
-        assert time.monotonic() - began < 4
-
-
-@pytest.mark.parametrize(("bytes_per_s", "arrives"), [(2 * 2**20, True), (2**19, False)])
-def test_a_relay_that_takes_all_at_once_and_forwards_slowly_has_the_time_that_its_bytes_need(
-    exchange, bytes_per_s, arrives
-) -> None:
-    """As a middlebox at 125 kB/s does to 10 MB: the socket is silent for longer than a step may last."""
-    size = PUT.size
-    limits = Limits(grace_s=0.5, slowest_bytes_per_s=2**20)  # 4 MiB: 4.5 s
-
-    def buffer(near: socket.socket) -> None:
-        taken = near.recv(65536)
-        head, _, body = taken.partition(b"\r\n\r\n")
-        left = size - len(body)
-        while left:
-            left -= len(near.recv(min(left, 2**20)))
-        time.sleep(size / bytes_per_s)
-        near.sendall(response(head, b"", status=b"201 Created"))
-
-    with a_port(buffer) as port, client(port, limits=limits) as made:
-        if arrives:
-            assert exchange(made, PUT).status == 201
-        else:
-            with pytest.raises(NoResponse):
-                exchange(made, PUT)
-
-
-def test_an_upload_that_is_throttled_has_the_time_that_its_bytes_need(exchange) -> None:
-    limits = Limits(grace_s=0.5, slowest_bytes_per_s=2**20)
-    told: list[int] = []
-
-    def throttle(near: socket.socket) -> None:
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        head, _, body = near.recv(65536).partition(b"\r\n\r\n")
-        left = PUT.size - len(body)
-        while left:
-            left -= len(near.recv(min(left, 2**18)))
-            time.sleep(0.05)
-        near.sendall(response(head, b"", status=b"201 Created"))
-
-    with a_port(throttle) as port, client(port, limits=limits) as made:
-        assert exchange(made, PUT, sent=told.append).status == 201
-    assert told[-1] == PUT.size
-    assert len(told) == 17, "after each block of 256 KiB, and at the end"
-
-
-# -- whose response it is ----------------------------------------------------------------------------------
+    return exchanging(request.param)
 
 
 def test_bytes_behind_a_response_are_never_the_next_one(exchange) -> None:
@@ -316,8 +121,6 @@ def test_each_request_has_an_id_of_its_own() -> None:
         assert len({each.headers["request-id"] for each in asked}) == 5
 
 
-# -- how long it is ----------------------------------------------------------------------------------------
-
 OK = b"HTTP/1.1 200 OK\r\n"
 AMBIGUOUS = {
     "both lengths": OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
@@ -360,9 +163,6 @@ def test_a_response_that_can_have_no_body_needs_no_length(exchange, status) -> N
         client(port) as made,
     ):
         assert exchange(made).body == b""
-
-
-# -- what may have arrived ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -461,93 +261,6 @@ def test_what_counts_at_the_service_is_not_repeated_over_another_connection() ->
             made.exchange(once)
         assert failed.value.may_have_arrived
         assert len([head for head in heads if b"/v1/session" in head]) == 1
-
-
-# -- Ctrl-C ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("where", ["looking a name up", "connecting", "waiting for the response"])
-def test_ctrl_c_ends_a_call_that_is_blocked_in_the_kernel(monkeypatch, where) -> None:
-    def blocked(*_: object, **__: object) -> None:
-        threading.Event().wait(30)
-
-    if where == "looking a name up":
-        monkeypatch.setattr(socket, "getaddrinfo", blocked)
-    elif where == "connecting":
-        monkeypatch.setattr(socket, "create_connection", blocked)
-    began = time.monotonic()
-    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=Limits()) as made:
-        timer = threading.Timer(0.3, _thread.interrupt_main)
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            made.exchange(LOOK)
-        assert time.monotonic() - began < 3
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_send_to_a_service_that_never_answers_ends_at_once_when_it_is_stopped(
-    payslip, number, code
-) -> None:
-    heard = threading.Event()
-
-    def serve(near: socket.socket) -> None:
-        near.recv(65536)
-        heard.set()
-        time.sleep(20)
-
-    with a_port(serve) as port:
-        command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, *WHO]
-        with subprocess.Popen(
-            [*command, "--service", f"http://127.0.0.1:{port}"], stderr=subprocess.PIPE, env=os.environ
-        ) as process:
-            assert heard.wait(20)
-            began = time.monotonic()
-            process.send_signal(number)
-            _, err = process.communicate(timeout=20)
-        assert (process.returncode, time.monotonic() - began < 3) == (code, True)
-        assert b"Traceback" not in err
-
-
-def closed_while_exchanging(made: HttpClient, after_s: float) -> list[BaseException]:
-    """Close a client while another thread exchanges; give what that thread got."""
-    ended: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            made.exchange(LOOK)
-        except NoResponse as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    time.sleep(after_s)
-    made.close()
-    thread.join(4)
-    return ended
-
-
-def test_closing_ends_exchanges_that_are_on_their_way_and_begins_none() -> None:
-    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=Limits()) as made:
-        assert len(closed_while_exchanging(made, 0.3)) == 1
-        with pytest.raises(NoResponse):
-            made.exchange(LOOK)
-
-
-def test_an_exchange_that_is_still_connecting_when_the_client_closes_asks_for_nothing(monkeypatch) -> None:
-    real, heard = socket.create_connection, []
-
-    def slow(*args: Any, **more: Any) -> socket.socket:
-        time.sleep(0.5)
-        return real(*args, **more)
-
-    monkeypatch.setattr(socket, "create_connection", slow)
-    with a_port(lambda near: heard.append(near.recv(65536))) as port, client(port, limits=Limits()) as made:
-        assert len(closed_while_exchanging(made, 0.2)) == 1
-    assert not [head for head in heard if head]
-
-
-# -- what it is made of ------------------------------------------------------------------------------------
 
 
 def test_httpx_is_imported_without_its_own_command_line(tmp_path) -> None:
