@@ -22,10 +22,11 @@ demo: $(VENV)/.run $(COMPILED)
 	@DOCSEND_HOME=$(VENV)/demo $(BIN)/docsend send $(EXAMPLES) --service sandbox --to benefits --subject unemployment \
 	    --category employer --type payslips --id 000000018 --reference demo
 
-## test: lint, types, tests
+## test: lint, types, tests; those of the HTTP client once more with httpx2 in httpx's place
+HTTP_TESTS := $(patsubst %,tests/service/test_%.py,deadlines http interrupts network)
 test: lint types $(COMPILED)
 	$(BIN)/python -m pytest -n auto --dist loadfile
-	$(BIN)/python -m pytest -n auto --httpx2 tests/test_http.py tests/test_network.py
+	$(BIN)/python -m pytest -n auto --httpx2 $(HTTP_TESTS)
 
 ## test-pythons: the suite on each CPython from 3.11 on that is found here; SESSION=sample: a part of it, on
 ## each but the one in .venv
@@ -48,7 +49,7 @@ test-lowest: $(VENV)/.dev
 ## coverage: which lines and branches of the program the whole suite does not take. Left out is what cannot bear that
 ## every process starts and ends slowly, or writes a file more
 UNMEASURED := --ignore tests/test_speed.py \
-    --deselect tests/test_resume.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback \
+    --deselect tests/test_signals.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback \
     --deselect "tests/test_faults.py::test_a_sample_of_faults_loses_nothing_and_doubles_nothing[client errnos]"
 COVERAGE := $(VENV)/coverage
 coverage: export COVERAGE_FILE := $(abspath $(COVERAGE))/data
@@ -57,7 +58,7 @@ coverage: $(VENV)/.dev $(COMPILED)
 	mkdir $(COVERAGE)
 	failed=0; \
 	$(BIN)/coverage run -m pytest -n auto --dist loadfile $(UNMEASURED) || failed=1; \
-	$(BIN)/coverage run -m pytest -n auto --httpx2 tests/test_http.py tests/test_network.py || failed=1; \
+	$(BIN)/coverage run -m pytest -n auto --httpx2 $(HTTP_TESTS) || failed=1; \
 	$(BIN)/coverage combine --quiet; \
 	rm -f $(COVERAGE)/data.*; \
 	$(BIN)/coverage report | tee $(COVERAGE)/report.txt; \

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import batches
-import checks
+import dry_runs
 import ledgers
 import peers
 import report
@@ -167,7 +167,7 @@ def _batches(bench: _Bench) -> Section:
 
 def _checks(bench: _Bench) -> Section:
     plain = bench.installed.plain
-    return checks.section(
+    return dry_runs.section(
         plain.docsend,
         bench.before,
         plain.python,

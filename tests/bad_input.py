@@ -1,4 +1,4 @@
-"""Bad input and what it gets: one table, checked by test_bad_input.py and shown in the README.
+"""Bad input and what it gets: one table, checked by checks/test_bad_input.py and shown in the README.
 
 Each case says what a sender does wrong, the problem codes that must be found (all of them, in order) and
 the exit code; with 0 they are those of warnings, and what they are about is checked only, not sent.

@@ -54,6 +54,9 @@ def held(text: str) -> Any:
     return value
 
 
+# They assert, too, and are imported later than this file.
+pytest.register_assert_rewrite("contract_client", "declarations", "http_exchanges", "scenarios", "targets")
+
 # A background job of a shell ignores Ctrl-C, and so would the commands that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

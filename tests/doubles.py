@@ -122,6 +122,15 @@ def relay(
         yield served
 
 
+def kind(asked: Asked) -> str:
+    """Which call it is: whole (in one exchange), declare, put or send."""
+    if asked.headers.get("content-type", "").startswith("multipart/"):
+        return "whole"
+    if "/documents/" in asked.path:
+        return "put"
+    return "send" if asked.path.endswith("/send") else "declare"
+
+
 class Nobody:
     """A watcher who looks away."""
 

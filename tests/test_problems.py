@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import docsend
+import problem_causes
+import problem_runs
 import provoked
 from docsend.codes import Code, Kind
 from docsend.errors import ExitCode
@@ -21,7 +23,7 @@ from docsend.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provoked import Provocation
+    from problem_runs import Provocation
 
 # Where docsend shows no cure: of the last it could; of the others it has the service's own words alone.
 WITHOUT_A_CURE = {Code.BRANCH_TOO_LONG, Code.DECLARATION_TOO_LARGE, Code.INVALID, Code.DOCUMENTS_MISSING}
@@ -29,7 +31,7 @@ SANDBOX = Path(docsend.__file__).parent / "sandbox"
 # Codes of the contract's table that the sandbox never gives, and other services may.
 OF_OTHER_SERVICES: set[str] = set()
 
-see = functools.cache(provoked.observe)  # the page is made of what was seen already
+see = functools.cache(problem_runs.observe)  # the page is made of what was seen already
 
 
 def named(each: Provocation) -> str:
@@ -46,7 +48,7 @@ def test_each_code_is_provoked_or_no_run_has_it() -> None:
 
 
 def test_each_kind_has_its_exit_code() -> None:
-    assert set(provoked.EXIT_OF_KIND) == set(Kind)
+    assert set(problem_runs.EXIT_OF_KIND) == set(Kind)
 
 
 @pytest.mark.parametrize("each", provoked.rows(), ids=named)
@@ -75,7 +77,7 @@ def test_what_docsend_acts_upon_in_vain_ends_with_another_code(each: Provocation
     assert each.shows is not None
     seen = see(each.lasting)
     assert [problem["code"] for problem in seen.problems] == [each.shows.value]
-    assert seen.exit_code == provoked.EXIT_OF_KIND[each.shows.kind]
+    assert seen.exit_code == problem_runs.EXIT_OF_KIND[each.shows.kind]
 
 
 def test_a_document_in_two_rows_is_told_on_stderr() -> None:
@@ -85,8 +87,8 @@ def test_a_document_in_two_rows_is_told_on_stderr() -> None:
 
 @pytest.mark.parametrize("code", sorted(provoked.SAID_BY_SERVICES, key=str), ids=str)
 def test_what_a_check_here_would_have_found_is_a_refusal_if_the_service_says_it(code: Code) -> None:
-    with provoked.world() as here:
-        seen = here.answers(provoked.said(code))
+    with problem_runs.world() as here:
+        seen = here.answers(problem_causes.said(code))
     assert seen.exit_code == ExitCode.REFUSED
     assert [problem["severity"] for problem in seen.with_code(code)] == [code.severity]
 
@@ -105,7 +107,7 @@ def test_the_page_shows_nobody_s_numbers_and_nothing_of_this_machine() -> None:
 
 def test_the_codes_of_the_contract_s_table_are_known_here() -> None:
     problems, errors = provoked.contract_codes()
-    assert problems | errors <= set(provoked.BY_NAME)
+    assert problems | errors <= set(problem_causes.BY_NAME)
 
 
 def test_the_sandbox_gives_the_codes_of_the_contract_s_table_and_no_other() -> None:

@@ -1,0 +1,95 @@
+"""Manifests and reports of batches: made, read, and sent by a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openpyxl  # type: ignore[import-untyped]  # it has no types
+
+import docsend
+import samples
+from conftest import PERSON
+
+if TYPE_CHECKING:
+    from conftest import Outcome
+
+HEAD = ["to", "subject", "category", "type", "id", "reference", "documents"]
+
+
+def table(folder: Path, count: int, *, size: int | None = None, first: int = 0) -> list[list[str]]:
+    """Make so many good rows, each with a document that no other has."""
+    folder.mkdir(exist_ok=True)
+    rows = []
+    for n in range(first, first + count):
+        samples.write(folder, f"payslip-{n}.pdf", samples.pdf(n, size=size))
+        cells = [
+            "benefits",
+            "unemployment",
+            "employer",
+            "payslips",
+            PERSON,
+            f"client {n}",
+            f"payslip-{n}.pdf",
+        ]
+        rows.append(cells)
+    return rows
+
+
+def written(rows: list[list[str]], *, separator: str = ",", head: list[str] = HEAD) -> str:
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator, lineterminator="\r\n").writerows([head, *rows])
+    return text.getvalue()
+
+
+REPORT_ROW = json.loads(
+    (Path(docsend.__file__).parent / "data" / "schemas" / "report-row.json").read_text("utf-8")
+)
+
+
+def save(folder: Path, rows: list[list[str]], name: str = "batch.csv") -> Path:
+    return samples.write(folder, name, written(rows).encode())
+
+
+def read_report(file: Path) -> list[dict[str, str]]:
+    if file.suffix == ".jsonl":
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    return list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"), newline="")))
+
+
+def lines(outcome: Outcome) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = outcome.rows
+    return rows
+
+
+def sendings(folder: Path, form: str, *occurrences: int | None) -> Path:
+    """Make a manifest of one row for each of these sendings of one and the same content."""
+    (row,) = table(folder, 1)
+    head, rows = [*HEAD, "occurrence"], [[*row, number] for number in occurrences]
+    file = folder / f"sendings.{form}"
+    if form == "xlsx":
+        book = openpyxl.Workbook()
+        for each in [head, *rows]:
+            book.active.append(each)
+        book.save(file)
+    elif form == "jsonl":
+        objects = [dict(zip(head, each, strict=True)) for each in rows]
+        file.write_text("".join(json.dumps(each) + "\n" for each in objects))
+    else:
+        cells = [[*row, "" if number is None else str(number)] for number in occurrences]
+        file.write_text(written(cells, head=head))
+    return file
+
+
+def start_batch(file: Path, url: str, *more: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "docsend", "send", "--batch", file, "--service", url, *more]
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def table_of(rows: list[dict[str, str]]) -> bytes:
+    return written([list(row.values()) for row in rows], head=list(rows[0])).encode()

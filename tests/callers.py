@@ -1,0 +1,49 @@
+"""Everybody who calls the personal service: its owner, others, and those whose token is none."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import RunningSandbox
+from contract_client import ASKED, CLEAR, NO_TOKEN, PASSWORDS, Sender
+from docsend.sandbox import server
+from docsend.sandbox.accounts import SESSION_S, Accounts
+from docsend.sandbox.database import Database
+from docsend.sandbox.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    Callers = dict[str, Sender]
+
+
+@contextlib.contextmanager
+def beside_a_still_clock(folder: Path) -> Iterator[RunningSandbox]:
+    """Give a sandbox whose clock stands still, so that answers that say the same are the same bytes."""
+    moment = datetime.now(UTC)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(server, "Store", functools.partial(Store, now=lambda: moment))
+        with server.beside(folder) as url:
+            yield RunningSandbox(url, folder)
+
+
+def callers_of(sandbox: RunningSandbox) -> Callers:
+    """Give everybody who calls. The expired token is one that the owner had."""
+    sender = Sender(sandbox.url)
+    with contextlib.closing(Database(sandbox.folder / "sandbox.sqlite3")) as database:
+        long_ago = Accounts(database, now=lambda: time.time() - SESSION_S - 1)
+        expired, _ = long_ago.sign_in(ASKED, PASSWORDS[ASKED])
+    return {
+        "nobody": sender,
+        "owner": sender.signed_in(ASKED),
+        "stranger": sender.signed_in(CLEAR),
+        "garbage": sender.with_token(ASKED, NO_TOKEN),
+        "expired": sender.with_token(ASKED, expired),
+    }

@@ -1,0 +1,41 @@
+"""A declaration, and a submission that has kept every rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import samples
+from conftest import ABOUT, PERSON
+from docsend.checks import documents, submission_rules
+from docsend.model.submission import CheckedSubmission, Submission
+from docsend.storage import catalogs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docsend.model.canonical import Json
+
+DECLARATION: dict[str, Json] = {
+    "to": "benefits",
+    "identity": {"id_number": PERSON},
+    "subject": "unemployment",
+    "category": "employer",
+    "type": "payslips",
+    "remark": None,
+    "branch": None,
+    "required": None,
+    "reference": None,
+    "occurrence": 1,
+    "documents": [{"name": "payslip.pdf", "bytes": 3, "sha256": "0" * 64}],
+}
+
+
+def checked(tmp_path: Path, **changes: str) -> CheckedSubmission:
+    file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
+    about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
+    stated = Submission(**{**about, "id": PERSON, **changes}, documents=())
+    found = submission_rules.check(
+        stated.with_documents(documents.read_all([file], at_most=10**7)), catalogs.load()
+    )
+    assert isinstance(found, CheckedSubmission), found
+    return found

@@ -1,0 +1,518 @@
+"""Nothing is lost and nothing is sent twice: kill -9, lost answers, forgetful and foreign services."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import json
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import doubles
+import samples
+from conftest import ABOUT, WHO, goes_staged
+from docsend.errors import LocalFailure
+from docsend.sandbox import server
+from docsend.sandbox.store import Store
+from docsend.storage import ledger as ledger_module
+from docsend.storage.ledger import Ledger
+from doubles import kind
+
+SEND = (*ABOUT, *WHO)
+JSON = {"Content-Type": "application/json"}
+PROBLEM = {"Content-Type": "application/problem+json"}
+
+STAGED = ["declare", "put", "send"]
+CALLS = ["whole", *STAGED]
+
+
+def goes_so_that(url: str, call: str) -> None:
+    """Let a submission to a service go the way on which this call is made."""
+    if call in STAGED:
+        goes_staged(url)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_lost_request_or_answer_is_repeated_and_received_once(run, sandbox, payslip, call, moment) -> None:
+    def fate(asked, count, now):
+        return doubles.Reply(cut=True) if (kind(asked), count, now) == (call, 1, moment) else None
+
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        goes_so_that(url, call)
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["repeated"] is False
+    assert [kind(request) for request in asked].count(call) == 2
+    assert sandbox.count() == 1
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_a_passing_failure_is_repeated_and_never_taken_for_an_answer(
+    run, sandbox, payslip, call, status
+) -> None:
+    def fate(asked, count, now):
+        hit = (kind(asked), now) == (call, "before") and count <= 2
+        return doubles.Reply(status, b"<html>busy</html>", {"Retry-After": "0"}) if hit else None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_so_that(url, call)
+        assert run("send", payslip, *SEND, "--service", url).code == 0
+    assert sandbox.count() == 1
+
+
+NOT_THE_CONTRACT = {
+    "HTML with 200": doubles.Reply(200, b"<html>sign in</html>", {"Content-Type": "text/html"}),
+    "JSON of another kind": doubles.Reply(200, b'{"ok": true}', JSON),
+    "an empty body": doubles.Reply(200, b"", JSON),
+    "a number": doubles.Reply(200, b"17", JSON),
+    "a state that is none": doubles.Reply(200, b'{"state": "fine", "missing": []}', JSON),
+    "a document nobody declared": doubles.Reply(201, b'{"state": "open", "missing": ["00"]}', JSON),
+    "404 without a problem": doubles.Reply(404, b"not found", {}),
+    "418": doubles.Reply(418, b"", {}),
+    "a problem of another kind": doubles.Reply(400, b'{"type": "about:blank"}', PROBLEM),
+    "a compressed answer": doubles.Reply(200, b"\x1f\x8b", {**JSON, "Content-Encoding": "gzip"}),
+    "two megabytes": doubles.Reply(200, b" " * 2**21, JSON),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (call, name)
+        for call in CALLS
+        for name, reply in NOT_THE_CONTRACT.items()
+        # A put is answered by its status alone, and one says 201. After 4xx one exchange goes staged.
+        if not (call == "put" and reply.status == 201) and not (call == "whole" and reply.status >= 400)
+    ],
+)
+def test_an_answer_that_is_not_the_contract_is_never_a_success(
+    run, sandbox, payslip, home, monkeypatch, name, call
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0.2")
+
+    def fate(asked, _count, now):
+        return NOT_THE_CONTRACT[name] if (kind(asked), now) == (call, "before") else None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_so_that(url, call)
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.json["status"]) == (6, "unfinished")
+    assert sandbox.count() == 0
+    come_to = {"whole": "sending", "declare": "planned", "put": "open", "send": "sending"}[call]
+    with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
+        assert [entry.state for entry in ledger.entries()] == [come_to]
+
+
+@pytest.mark.parametrize("call", ["whole", "send"])
+def test_the_receipt_of_another_submission_is_not_believed(run, sandbox, tmp_path, call) -> None:
+    one, two = (
+        samples.write(tmp_path, name, samples.pdf(seed)) for seed, name in enumerate(("a.pdf", "b.pdf"))
+    )
+    foreign = run("send", one, *SEND, "--service", sandbox.url, "--json").json
+    (receipt,) = sandbox.select("SELECT body FROM receipt WHERE key = ?", foreign["key"])[0]
+
+    def fate(asked, _count, now):
+        return doubles.Reply(200, receipt, JSON) if (kind(asked), now) == (call, "before") else None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_so_that(url, call)
+        outcome = run("send", two, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.json["receipt"]) == (6, None)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(run, payslip, status) -> None:
+    with doubles.service(lambda _: doubles.Reply(200)) as (elsewhere, asked_elsewhere):
+        headers = {"Location": f"{elsewhere}/v1/catalog"}
+        with doubles.service(lambda _: doubles.Reply(status, headers=headers)) as (url, asked):
+            outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert outcome.code == 6
+    assert "redirects are not followed" in outcome.err
+    assert (len(asked), asked_elsewhere) == (1, [])
+
+
+def test_a_service_that_forgot_the_declaration_gets_it_again_under_the_same_key(
+    run, sandbox, payslip
+) -> None:
+    def fate(asked, count, now):
+        return (
+            doubles.problem(404, "not-found") if (kind(asked), count, now) == ("put", 1, "before") else None
+        )
+
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        goes_staged(url)
+        assert run("send", payslip, *SEND, "--service", url).code == 0
+    assert len({request.path.split("/")[3] for request in asked}) == 1
+    assert sandbox.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (409, "key-reused"),
+        (409, "withdrawn"),
+        (413, "document-too-large"),
+        (415, "format-not-accepted"),
+        (422, "invalid"),
+    ],
+)
+def test_what_the_service_refuses_is_not_repeated(run, payslip, status, code) -> None:
+    errors = [{"pointer": "/type", "code": code, "detail": "no"}]
+    with doubles.service(lambda _: doubles.problem(status, code, errors=errors)) as (url, asked):
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.json["status"], outcome.problems) == (5, "refused", [code])
+    assert len(asked) == 1
+
+
+def test_every_error_of_a_refusal_is_told_with_its_field(run, payslip) -> None:
+    errors = [
+        {"pointer": "/identity/id_number", "code": "id-number-invalid", "detail": "no such person"},
+        {"pointer": "/documents/0/name", "code": "name-not-accepted", "detail": "too odd\x1b[2J"},
+    ]
+    with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert [(each["code"], each["field"]) for each in outcome.json["problems"]] == [
+        ("id-number-invalid", "id"),
+        ("name-not-accepted", "documents"),
+    ]
+    assert "\x1b" not in outcome.err
+
+
+def test_401_asks_for_a_sign_in(run, payslip) -> None:
+    with doubles.service(lambda _: doubles.problem(401, "sign-in-needed")) as (url, _):
+        outcome = run("send", payslip, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.json["status"]) == (4, "failed")
+
+
+def test_a_dead_service_is_given_up_within_patience_and_nothing_is_lost(run, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "1")
+    began = time.monotonic()
+    outcome = run("send", payslip, *SEND, "--service", "http://127.0.0.1:9", "--json")
+    assert time.monotonic() - began < 10
+    assert (outcome.code, outcome.json["status"], outcome.problems) == (
+        6,
+        "unfinished",
+        ["connection-refused"],
+    )
+    assert "run the same command again" in outcome.err
+
+
+def test_a_wait_longer_than_patience_is_told_and_not_waited(run, payslip) -> None:
+    busy = doubles.Reply(503, headers={"Retry-After": "3600"})
+    with doubles.service(lambda _: busy) as (url, asked):
+        outcome = run("send", payslip, *SEND, "--service", url)
+    assert (outcome.code, len(asked)) == (6, 1)
+    assert "in 3600 s, as the service asks" in outcome.err
+
+
+def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandbox, payslip) -> None:
+    def fate(asked, count, now):
+        if (kind(asked), count, now) != ("whole", 1, "before"):
+            return None
+        # The service's clock is years off; what it asks for is one second.
+        dates = {"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Sat, 01 Jan 2000 00:00:01 GMT"}
+        return doubles.Reply(503, headers=dates)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        began = time.monotonic()
+        outcome = run("send", payslip, *SEND, "--service", url)
+    assert outcome.code == 0
+    assert 0.9 < time.monotonic() - began < 2.5
+    assert "the service answered 503; trying again in 1 s" in outcome.err
+
+
+# -- the process dies --------------------------------------------------------------------------------------
+
+
+def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
+    spawn, sandbox, tmp_path, home
+) -> None:
+    if sys.platform == "win32":
+        pytest.skip("signals of POSIX")
+    files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(3)]
+    holding = tmp_path / "holding"
+
+    def fate(asked, count, now):
+        # The second document is on its way when the client dies: its put is never answered.
+        if kind(asked) == "put" and now == "before" and asked.body == files[1].read_bytes() and count == 1:
+            holding.touch()
+            time.sleep(3)
+            return doubles.Reply(cut=True)
+        return None
+
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        goes_staged(url)
+        command = [
+            sys.executable,
+            "-m",
+            "docsend",
+            "send",
+            *map(str, files),
+            *SEND,
+            "--service",
+            url,
+            "--json",
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+            deadline = time.monotonic() + 20
+            while not holding.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            client.send_signal(signal.SIGKILL)
+            out, _ = client.communicate()
+        assert (client.returncode, out) == (-signal.SIGKILL, b"")
+        assert sandbox.count() == 0
+        with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
+            # That it was declared is a note, which a kill takes along; the service knows.
+            assert [entry.state for entry in ledger.entries()] == ["planned"]
+        asked.clear()
+        outcome = spawn("send", *files, *SEND, "--service", url, "--json")
+    assert outcome.code == 0, outcome.err
+    sent_again = [request.body for request in asked if kind(request) == "put"]
+    assert files[0].read_bytes() not in sent_again, "what had arrived is not sent again"
+    assert sandbox.count() == 1
+    assert sandbox.content(outcome.json["key"]) == {file.name: file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_its_code_and_says_how_far_it_came(sandbox, payslip, number, code) -> None:
+    reached: list[bool] = []
+
+    def fate(asked, _count, now):
+        if (kind(asked), now) == ("put", "before"):
+            reached.append(True)
+            time.sleep(2)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        command = [sys.executable, "-m", "docsend", "send", str(payslip), *SEND, "--service", url, "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+            deadline = time.monotonic() + 20
+            while not reached and time.monotonic() < deadline:
+                time.sleep(0.01)
+            client.send_signal(number)
+            out, err = client.communicate(timeout=10)
+    assert client.returncode == code
+    assert json.loads(out)["status"] == "unfinished"
+    assert b"nothing was received" in err
+    assert b"Traceback" not in err
+
+
+def test_a_document_that_changes_before_it_is_sent_is_not_sent(run, sandbox, tmp_path) -> None:
+    # More than stays in memory, so the later ones are read again when their turn comes.
+    files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n, size=9 * 2**20)) for n in range(3)]
+
+    def fate(asked, count, now):
+        if (kind(asked), count, now) == ("declare", 1, "after"):
+            files[2].write_bytes(samples.pdf(7, size=9 * 2**20))
+
+    arguments = ("send", *files, *SEND, "--json")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        outcome = run(*arguments, "--service", url)
+        assert (outcome.code, outcome.problems) == (3, ["document-changed"])
+        assert sandbox.count() == 0
+        assert run(*arguments, "--service", url).code == 0
+    assert sandbox.count() == 1
+
+
+def test_two_processes_at_once_send_one_submission(sandbox, payslip) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "docsend",
+        "send",
+        str(payslip),
+        *SEND,
+        "--service",
+        sandbox.url,
+        "--json",
+    ]
+    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
+    results = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
+    assert [client.returncode for client in clients] == [0] * 6
+    assert len({json.dumps(result["receipt"]) for result in results}) == 1
+    assert sandbox.count() == 1
+
+
+# -- the ledger fails --------------------------------------------------------------------------------------
+
+
+def test_without_a_ledger_nothing_is_sent(run, sandbox, payslip, home) -> None:
+    (home / "docsend").mkdir()
+    (home / "docsend" / "ledger.sqlite3").write_bytes(b"this is no database" * 100)
+    outcome = run("send", payslip, *SEND, "--service", sandbox.url, "--json")
+    assert (outcome.code, outcome.json["status"], outcome.problems) == (8, "failed", ["local-failure"])
+    assert sandbox.count() + sandbox.count("open") == 0
+
+
+def test_a_full_disk_stops_before_anything_is_sent(spawn, sandbox, payslip) -> None:
+    # RLIMIT_FSIZE makes every file beyond 4 KiB fail, as a full disk does.
+    def small_disk() -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    outcome = spawn("send", payslip, *SEND, "--service", sandbox.url, "--json", preexec_fn=small_disk)
+    assert outcome.code == 8, outcome.err
+    assert sandbox.count() + sandbox.count("open") == 0
+    assert spawn("send", payslip, *SEND, "--service", sandbox.url).code == 0
+
+
+def test_a_ledger_of_a_newer_docsend_is_left_alone(run, payslip, home) -> None:
+    (home / "docsend").mkdir()
+    with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    outcome = run("send", payslip, *SEND, "--service", "http://127.0.0.1:9")
+    assert outcome.code == 8
+    assert "newer docsend" in outcome.err
+
+
+def test_the_ledger_is_for_its_owner_alone(run, shared_sandbox, payslip, home) -> None:
+    run("send", payslip, *SEND, "--service", shared_sandbox.url)
+    ledger = home / "docsend" / "ledger.sqlite3"
+    assert (ledger.stat().st_mode & 0o777, ledger.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    others = [path.stat().st_mode & 0o077 for path in ledger.parent.iterdir()]
+    assert not any(others)
+
+
+def test_a_ledger_that_another_process_holds_for_too_long_stops_before_anything_is_sent(
+    run, sandbox, payslip, home, monkeypatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.2)
+    assert run("receipts").code == 0
+    with sqlite3.connect(home / "docsend" / "ledger.sqlite3", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        outcome = run("send", payslip, *SEND, "--service", sandbox.url)
+        other.execute("ROLLBACK")
+    other.close()
+    assert outcome.code == 8
+    assert "database is locked" in outcome.err
+    assert sandbox.select("SELECT * FROM submission") == []
+    assert run("send", payslip, *SEND, "--service", sandbox.url).code == 0
+
+
+@pytest.mark.parametrize("damage", ["no database", "a torn header", "a torn page"])
+def test_a_damaged_ledger_is_told_and_nothing_is_sent(run, sandbox, payslip, home, damage) -> None:
+    assert run("send", payslip, *SEND, "--service", sandbox.url, "--reference", "before").code == 0
+    file = home / "docsend" / "ledger.sqlite3"
+    content = bytearray(file.read_bytes())
+    if damage == "no database":
+        content = bytearray(b"not a database" * 100)
+    elif damage == "a torn header":
+        content[:64] = bytes(64)
+    else:
+        content[4096:] = bytes(len(content) - 4096)
+    file.write_bytes(content)
+    outcome = run("send", payslip, *SEND, "--service", sandbox.url)
+    assert (outcome.code, "Traceback" in outcome.err) == (8, False)
+    assert "the ledger" in outcome.err
+    assert sandbox.count() == 1
+    # A ledger that is moved away costs nothing: the service knows the key.
+    file.unlink()
+    again = run("send", payslip, *SEND, "--service", sandbox.url, "--reference", "before", "--json")
+    assert (again.code, again.json["repeated"]) == (0, True)
+
+
+def _opened_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _ledger_of(version: int):
+    def make(file: Path) -> None:
+        with contextlib.closing(sqlite3.connect(file)) as made:
+            made.execute("CREATE TABLE some (thing)")
+            made.execute(f"PRAGMA user_version = {version}")
+
+    return make
+
+
+@contextlib.contextmanager
+def _locked_by_another_process(file: Path):
+    script = (
+        "import sqlite3, sys\n"
+        "ledger = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "ledger.execute('BEGIN EXCLUSIVE')\n"
+        "print(flush=True)\n"
+        "sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        other.stdout.readline()
+        yield
+        other.communicate()
+
+
+def _torn(file: Path, *, first: int, last: int | None) -> None:
+    Ledger(file).__exit__(None, None, None)
+    content = bytearray(file.read_bytes())
+    content[first:last] = bytes(len(content[first:last]))
+    file.write_bytes(content)
+
+
+def _with_tables_of_its_own(file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE submission (x)")
+
+
+_LEDGERS_THAT_CANNOT_BE_OPENED = {
+    "of a newer docsend": _ledger_of(99),
+    "of an unreleased docsend": _ledger_of(1),
+    "no database": lambda file: file.write_bytes(b"not a database" * 100),
+    "a torn header": functools.partial(_torn, first=0, last=64),
+    "a torn page": functools.partial(_torn, first=100, last=None),
+    "a folder": Path.mkdir,
+    "a pipe": samples.pipe,
+    "a device that is full": lambda file: file.symlink_to("/dev/full"),
+    "a link that leads to itself": lambda file: file.symlink_to(file),
+    "tables of its own": _with_tables_of_its_own,
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them")
+@pytest.mark.parametrize("kind", [*_LEDGERS_THAT_CANNOT_BE_OPENED, "locked"])
+def test_a_ledger_that_cannot_be_opened_is_closed_again(run, tmp_path, home, monkeypatch, kind) -> None:
+    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.1)
+    file = home / "docsend" / "ledger.sqlite3"
+    file.parent.mkdir()
+    with contextlib.ExitStack() as stack:
+        if kind == "locked":
+            stack.enter_context(_locked_by_another_process(file))
+        else:
+            _LEDGERS_THAT_CANNOT_BE_OPENED[kind](file)
+        gc.collect()
+        before = _opened_files()
+        assert run("receipts").code == 8
+        # While the failure is known, so are all its frames: nothing is closed because it is forgotten.
+        with pytest.raises(LocalFailure) as failure:
+            Ledger(file)
+        assert _opened_files() == before
+        assert str(failure.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them")
+@pytest.mark.parametrize("kind", [*_LEDGERS_THAT_CANNOT_BE_OPENED, "documents that cannot be listed"])
+def test_a_sandbox_that_cannot_be_opened_is_closed_again(tmp_path, kind) -> None:
+    if kind == "documents that cannot be listed":
+        Store(tmp_path).close()
+        with contextlib.closing(sqlite3.connect(tmp_path / "sandbox.sqlite3", isolation_level=None)) as made:
+            made.execute("DROP TABLE document")
+    else:
+        _LEDGERS_THAT_CANNOT_BE_OPENED[kind](tmp_path / "sandbox.sqlite3")
+    gc.collect()
+    before = _opened_files()
+    with pytest.raises(LocalFailure, match="cannot be used") as failure, server.beside(tmp_path):
+        pass
+    assert _opened_files() == before
+    assert str(failure.value)

@@ -1,0 +1,274 @@
+"""What is unfinished is finished by `receipts resume`, without saying anything again."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+
+import doubles
+import samples
+from conftest import ABOUT, WHO, goes_staged
+from docsend.service.retry import CircuitBreaker
+from terminals import Terminal
+
+SEND = (*ABOUT, *WHO)
+
+
+@dataclass
+class Busy:
+    """A fate: while it is on, the service is busy at one call, before it acts or after."""
+
+    call: str
+    moment: str
+    on: bool = True
+
+    def __call__(self, asked: doubles.Asked, _count: int, now: str) -> doubles.Reply | None:
+        kind = "put" if "/documents/" in asked.path else "send" if asked.path.endswith("/send") else "declare"
+        busy = doubles.Reply(503, headers={"Retry-After": "999"})
+        return busy if (kind, now) == (self.call, self.moment) and self.on else None
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", ["put", "send"])
+def test_what_was_declared_is_finished_without_saying_anything_again(
+    run, sandbox, payslip, call, moment
+) -> None:
+    fate = Busy(call, moment)
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        goes_staged(url)
+        begun = run("send", payslip, *SEND, "--service", url, "--json")
+        assert begun.code == 6
+        fate.on = False
+        (resumed,) = run("receipts", "resume", "--json").json["receipts"]
+        assert (resumed["key"], resumed["state"], resumed["problems"]) == (begun.json["key"], "received", [])
+        asked.clear()
+        again = run("send", payslip, *SEND, "--service", url, "--json")
+        assert (again.code, again.json["repeated"], asked) == (0, True, [])
+        assert again.json["receipt"] == resumed["receipt"]
+        nothing = run("receipts", "resume")
+        assert (nothing.code, nothing.out, asked) == (0, "", [])
+        assert "nothing is unfinished" in nothing.err
+    assert sandbox.count() == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
+    run, sandbox, tmp_path, moment
+) -> None:
+    file = samples.write(tmp_path, "pay slip's.pdf", samples.pdf(3))
+    fate = Busy("declare", moment)
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        assert run("send", file, *SEND, "--service", url, "--reference", "client 7").code == 6
+        fate.on = False
+        outcome = run("receipts", "resume")
+        if moment == "after":  # the service had it all the same
+            assert outcome.code == 0
+            return
+        assert outcome.code == 6
+        assert "the service knows nothing of this submission" in outcome.err
+        told = next(line for line in outcome.err.splitlines() if "docsend send" in line)
+        command = shlex.split(told.split(": ", 1)[1].replace("…", WHO[1]))
+        assert command[:3] == ["docsend", "send", str(file)]
+        assert WHO[1] not in outcome.err
+        assert run(*command[1:]).code == 0
+        assert run("receipts", "resume").code == 0
+    assert sandbox.count() == 1
+
+
+def test_the_command_that_sends_it_says_which_sending_it_is(run, sandbox, payslip) -> None:
+    fate = Busy("declare", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        left = run("send", payslip, *SEND, "--service", url, "--occurrence", "3", "--json")
+        assert left.code == 6
+        fate.on = False
+        err = run("receipts", "resume").err
+        told = next(line for line in err.splitlines() if "docsend send" in line)
+        command = shlex.split(told.split(": ", 1)[1].replace("…", WHO[1]))
+        sent = run(*command[1:], "--json")
+        assert (sent.code, sent.json["key"], sent.json["occurrence"]) == (0, left.json["key"], 3)
+        assert run("receipts", "resume").code == 0
+    assert sandbox.count() == 1
+
+
+def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip) -> None:
+    fate = Busy("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
+        fate.on = False
+        payslip.write_bytes(samples.pdf(99))
+        outcome = run("receipts", "resume", "--json")
+    (left,) = outcome.json["receipts"]
+    assert (outcome.code, left["key"], left["state"]) == (6, key, "open")
+    assert "was changed, moved or removed" in left["problems"][0]["message"]
+    assert sandbox.count() == 0
+
+
+def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip, home, monkeypatch) -> None:
+    fate = Busy("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
+        fate.on = False
+        ledger = home / "docsend" / "ledger.sqlite3"
+        before = ledger.read_bytes()
+        assert run("receipts", "withdraw", key).code == 0
+        ledger.write_bytes(before)  # as another machine's ledger has it, which knows nothing of that
+        outcome = run("receipts", "resume", "--json")
+    (left,) = outcome.json["receipts"]
+    assert (outcome.code, left["state"]) == (5, "withdrawn")
+    assert sandbox.state(key) == "withdrawn"
+
+
+def test_only_one_service_or_some_keys_are_resumed_if_asked(run, sandbox, tmp_path) -> None:
+    fate = Busy("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _), doubles.relay(sandbox.url, fate) as (other, _):
+        goes_staged(url)
+        goes_staged(other)
+        keys = []
+        for n, service in enumerate((url, url, other)):
+            file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
+            keys.append(run("send", file, *SEND, "--service", service, "--json").json["key"])
+        fate.on = False
+        one = run("receipts", "resume", keys[1][:10], "--json").json["receipts"]
+        assert [entry["key"] for entry in one] == [keys[1]]
+        elsewhere = run("receipts", "resume", "--service", other, "--json").json["receipts"]
+        assert [entry["key"] for entry in elsewhere] == [keys[2]]
+        assert run("receipts", "resume", "AAAAAAAA").code == 2
+        rest = run("receipts", "resume", "--json").json["receipts"]
+        assert [(entry["key"], entry["state"]) for entry in rest] == [(keys[0], "received")]
+    assert sandbox.count() == 3
+
+
+def test_a_personal_submission_is_resumed_under_its_account(
+    run, sandbox, payslip, tmp_path, monkeypatch
+) -> None:
+    password = samples.write(tmp_path, "password", b"fictional-clear\n")
+    password.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "1002")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+    fate = Busy("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        assert run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url).code == 6
+        fate.on = False
+        monkeypatch.delenv("DOCSEND_CODE")
+        monkeypatch.delenv("DOCSEND_PASSWORD_FILE")
+        monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
+        refused = run("receipts", "resume", "--json")
+        assert refused.code == 4
+        assert refused.json["receipts"][0]["problems"][0]["code"] == "sign-in-needed"
+        monkeypatch.setenv("DOCSEND_CODE", "1002")
+        monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+        assert run("receipts", "resume", "--json").json["receipts"][0]["state"] == "received"
+    assert sandbox.count() == 1
+
+
+def test_a_dead_service_is_not_asked_for_every_unfinished_submission(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    with doubles.service(lambda _: doubles.Reply(503)) as (url, asked):
+        for n in range(15):
+            file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
+            assert run("send", file, *SEND, "--service", url).code == 6
+        asked.clear()
+        outcome = run("receipts", "resume", "--json")
+    assert (outcome.code, len(asked)) == (6, CircuitBreaker.FAILURES)
+    codes = [entry["problems"][0]["code"] for entry in outcome.json["receipts"]]
+    assert codes == ["service-busy"] * 15
+
+
+def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) -> None:
+    busy = Busy("put", "before")
+    reached, keys = threading.Event(), list[str]()
+
+    def fate(asked, count, now):
+        if not busy.on and len(keys) == 3 and keys[1] in asked.path and now == "before":
+            reached.set()
+            time.sleep(5)
+        return busy(asked, count, now)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        for n in range(3):
+            file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
+            keys.append(run("send", file, *SEND, "--service", url, "--json").json["key"])
+        busy.on = False
+        command = [sys.executable, "-m", "docsend", "receipts", "resume"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+            assert reached.wait(20)
+            client.send_signal(signal.SIGINT)
+            out, err = client.communicate(timeout=20)
+    assert client.returncode == 130
+    assert b"interrupted after 1 of 3" in err
+    _, *rows = out.decode().splitlines()
+    assert [row.split()[:2] for row in rows] == [[keys[0][:12], "received"]]
+
+
+def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tmp_path) -> None:
+    """Two of five have arrived before; what is sent now are the third, the fourth and the fifth of five."""
+    is_on, puts = True, 0
+    files = [samples.write(tmp_path, f"part-{n}.pdf", samples.pdf(n)) for n in range(1, 6)]
+
+    def fate(asked, _count, now):
+        nonlocal puts
+        if is_on and "/documents/" in asked.path and now == "before":
+            puts += 1
+            return doubles.Reply(503) if puts > 2 else None
+        return None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        begun = run("send", *files, *SEND, "--service", url)
+        assert begun.code == 6
+        assert "sent part-2.pdf, " in begun.err
+        is_on = False
+        resumed = run("receipts", "resume")
+    assert resumed.code == 0
+    told = [line.rpartition("(")[2] for line in resumed.err.splitlines() if line.startswith("sent ")]
+    assert told == ["3 of 5)", "4 of 5)", "5 of 5)"]
+
+
+def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbox, payslip) -> None:
+    busy, reached = Busy("put", "before"), threading.Event()
+
+    def fate(asked, count, now):
+        if not busy.on:
+            reached.set()
+            time.sleep(5)
+        return busy(asked, count, now)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        run("send", payslip, *SEND, "--service", url)
+        busy.on = False
+        command = [sys.executable, "-m", "docsend", "receipts", "resume"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            assert reached.wait(20)
+            client.send_signal(signal.SIGINT)
+            out, err = client.communicate(timeout=20)
+    assert (client.returncode, out) == (130, "")
+    assert "interrupted after 0 of 1" in err
+    assert "nothing is unfinished" not in err
+
+
+def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:
+    fate = Busy("put", "before")
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        goes_staged(url)
+        run("send", payslip, *SEND, "--service", url)
+        fate.on = False
+        terminal = Terminal("receipts", "resume", columns=100, lines=20)
+        assert terminal.finish() == 0
+    assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.shown
+    assert "\u2501" in terminal.raw  # of which the bar is made

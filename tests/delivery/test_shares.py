@@ -1,0 +1,164 @@
+"""Shares of one manifest on many machines, and their reports, joined."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import doubles
+import samples
+from batch_files import REPORT_ROW, lines, read_report, save, table, table_of
+
+pytestmark = pytest.mark.everywhere
+
+
+def test_shares_are_disjoint_whole_and_the_same_whatever_the_order(run, tmp_path) -> None:
+    rows = table(tmp_path, 40)
+    shares = []
+    for order in (rows, rows[::-1]):
+        file = save(tmp_path, order)
+        found = []
+        for k in range(1, 5):
+            argv = ("send", "--batch", file, "-n", "--json", "--shard", f"{k}/4")
+            found.append({line["reference"] for line in lines(run(*argv))})
+        assert set().union(*found) == {row[5] for row in rows}
+        assert sum(map(len, found)) == 40
+        assert all(found)
+        shares.append(found)
+    assert shares[0] == shares[1]
+
+
+def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    monkeypatch.chdir(tmp_path)
+    rows = table(tmp_path, 12)
+    file = save(tmp_path, rows)
+    reports = []
+    for k in (1, 2, 3):
+        report = tmp_path / f"result-{k}.csv"
+        url = "http://127.0.0.1:9" if k == 2 else sandbox.url
+        run("send", "--batch", file, "--service", url, "--shard", f"{k}/3", "--report", report)
+        reports.append(report)
+    joined = run("receipts", "merge", *reports)
+    assert joined.code == 7
+    left = samples.write(tmp_path, "left.csv", joined.out.encode())
+    assert len(read_report(left)) == 12
+    finished = run("send", "--batch", left, "--service", sandbox.url, "--report", tmp_path / "last.jsonl")
+    assert finished.code == 0, finished.err
+    once_more = run("receipts", "merge", *reports, tmp_path / "last.jsonl", "--json")
+    assert once_more.code == 0
+    told = [json.loads(line) for line in once_more.out.splitlines()]
+    for row in told:
+        jsonschema.validate(row, REPORT_ROW, cls=jsonschema.Draft202012Validator)
+    assert len(told) == len({row["receipt"] for row in told}) == 12
+    assert run("receipts", "merge", file).code == 2, "a manifest is no report"
+
+
+def test_reports_of_docsend_0_1_are_read_as_what_they_meant(run, sandbox, tmp_path) -> None:
+    file, report = save(tmp_path, table(tmp_path, 3)), tmp_path / "report.csv"
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report)
+    assert run(*argv).code == 0
+    assert run(*argv).code == 0
+    rows = read_report(report)
+    for row in rows:
+        assert (row.pop("repeated"), row["status"]) == ("true", "received")
+        row["status"] = "before"
+    old = samples.write(tmp_path, "old.csv", table_of(rows))
+    joined = run("receipts", "merge", old, "--json")
+    told = [json.loads(line) for line in joined.out.splitlines()]
+    assert (joined.code, {(row["status"], row["repeated"]) for row in told}) == (0, {("received", "true")})
+    for row in rows:
+        row["status"] = "received"
+    first = run("receipts", "merge", samples.write(tmp_path, "first.csv", table_of(rows)), "--json")
+    told = [json.loads(line) for line in first.out.splitlines()]
+    assert {(row["status"], row["repeated"]) for row in told} == {("received", "false")}
+    again = run("send", "--batch", old, "--service", sandbox.url)
+    assert (again.code, again.out, sandbox.count()) == (0, "3 rows: 3 received before\n", 3)
+    rows[0]["id"] = "000000026"
+    changed = samples.write(tmp_path, "changed.csv", table_of(rows))
+    assert "[key-changed]" in run("send", "--batch", changed, "--service", sandbox.url).err
+
+
+@pytest.mark.needs("parallel", "pgrep")
+def test_shares_under_gnu_parallel_killed_and_overlapping_send_each_row_once(sandbox, tmp_path, run) -> None:
+    if sys.platform == "win32":
+        pytest.skip("signals of POSIX")
+    file = save(tmp_path, table(tmp_path, 100))
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "docsend").write_text(f'#!/bin/sh\nexec {sys.executable} -m docsend "$@"\n')
+    (bin_ / "docsend").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "DOCSEND_PATIENCE": "10"}
+    # The halves overlap with the quarters: each row is sent by two processes, on one ledger.
+    shares = ["1/4", "2/4", "3/4", "4/4", "1/2", "2/2"]
+    chance = random.Random(5)
+    with doubles.relay(sandbox.url, lambda *_: time.sleep(0.01)) as (url, _):
+        command = [
+            "parallel", "--will-cite", "--jobs", "6", "--retries", "20",
+            f"docsend send --batch {file} --shard {{}} --report result-{{#}}.csv --service {url} --quiet",
+            ":::", *shares,
+        ]  # fmt: skip
+        with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE) as engine:
+            for _ in range(6):
+                time.sleep(chance.uniform(0.3, 0.7))
+                running = _workers(str(file))
+                for pid in chance.sample(running, min(2, len(running))):
+                    os.kill(pid, signal.SIGKILL)
+            _, err = engine.communicate(timeout=90)
+        assert engine.returncode == 0, err
+    assert sandbox.count() == 100
+    joined = run("receipts", "merge", *sorted(tmp_path.glob("result-*.csv")))
+    assert joined.code == 0
+    assert len(joined.out.splitlines()) == 1 + 100
+
+
+def _workers(manifest: str) -> list[int]:
+    """Give the Python processes that send this manifest; parallel and its shells have its name, too."""
+    command = ["pgrep", "-f", f"docsend send --batch {manifest}"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return [int(pid) for pid in listed if "python" in _program_of(pid)]
+
+
+def _program_of(pid: str) -> str:
+    """Give the name of a process's program; "" if it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name
+    except FileNotFoundError:
+        return ""
+
+
+def test_the_scripts_of_the_page_on_scale_can_be_read(tmp_path) -> None:
+    folder = Path(__file__).parents[2] / "docs" / "scale"
+    for script in ("parallel.sh", "slurm.sbatch"):
+        subprocess.run(["bash", "-n", folder / script], check=True)
+    (job,) = yaml.safe_load_all((folder / "job.yaml").read_text())
+    assert (job["kind"], job["spec"]["completionMode"]) == ("Job", "Indexed")
+
+
+@pytest.mark.needs("parallel")
+def test_the_script_for_gnu_parallel_does_what_the_page_says(sandbox, tmp_path) -> None:
+    file = save(tmp_path, table(tmp_path, 10))
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "docsend").write_text(f'#!/bin/sh\nexec {sys.executable} -m docsend "$@"\n')
+    (bin_ / "docsend").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "DOCSEND_SERVICE": sandbox.url}
+    script = Path(__file__).parents[2] / "docs" / "scale" / "parallel.sh"
+    done = subprocess.run(
+        [script, file, "3"], env=environment, cwd=tmp_path, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(read_report(tmp_path / "result.csv")) == 10
+    assert sandbox.count() == 10

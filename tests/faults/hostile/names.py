@@ -1,0 +1,75 @@
+"""Hostile names of files, and hostile values of options."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from docsend.checks import documents
+from docsend.text import escape_for_terminal
+from faults import lab
+from faults.hostile.door import unsafe
+from faults.hostile.inputs import Inputs, checked_document
+from faults.hostile.texts import hostile_text
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from faults.hostile.door import Violations
+
+_ENDS = (".pdf",) * 6 + (".PDF", ".Pdf", ".jpg", ".docx", ".pdf ", ".pdf.", ".", "", "pdf", ".p\u0064f\u200b")
+
+
+def _name(rng: random.Random) -> str:
+    name = hostile_text(rng).replace("/", "\u2215")
+    if rng.random() < 0.15:  # about as long as a name may be
+        name += rng.choice("a\u05d0\U0001d49c") * rng.randrange(50, 256)
+    return name + rng.choice(_ENDS)
+
+
+def _option(name: str) -> Callable[[random.Random], tuple[str, ...]]:
+    return lambda rng: (f"--{name}", hostile_text(rng))
+
+
+# The identity that `send` adds stays, or is one too many: both have to be told without showing it.
+_OPTIONS: tuple[Callable[[random.Random], tuple[str, ...]], ...] = (
+    *map(_option, ("reference", "remark", "branch", "required", "employer-file", "employer-kind", "mobile")),
+    *map(_option, ("email", "lang", "service")),
+    lambda _: ("--booklet", lab.BOOKLET),
+)
+
+
+class Names(Inputs):
+    def prepare(self) -> None:
+        self.names = self.folder / "names"
+        self.names.mkdir()
+
+    @contextlib.contextmanager
+    def named(self, rng: random.Random) -> Iterator[Path]:
+        name = _name(rng)
+        self.what = ascii(name)
+        path = self.names / name
+        with contextlib.suppress(OSError, ValueError):  # too long, a NUL, a point: then there is no such file
+            os.link(self.pdf, path)
+        try:
+            yield path
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                path.unlink()
+
+    def near(self, rng: random.Random) -> Violations:
+        with self.named(rng) as path:
+            read = documents.read_all([path], at_most=10**7, hold_up_to=10**7)[0]
+            yield from checked_document(read, self.catalog)
+            yield from unsafe(escape_for_terminal(path), "made safe")
+
+    def door(self, rng: random.Random) -> Violations:
+        with self.named(rng) as path:
+            options = [
+                part for option in rng.sample(_OPTIONS, rng.choice((0, 0, 0, 1, 2))) for part in option(rng)
+            ]
+            self.what += f" {options!a}"
+            yield from self.send(rng, path, "-n", *options)

@@ -1,0 +1,153 @@
+"""Hostile paths: what is no file, and what changes while it is read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import samples
+from docsend.checks import documents
+from docsend.errors import FaultySubmission
+from docsend.model.document import Document
+from faults.hostile.door import rendered, unsafe
+from faults.hostile.files import samples_of
+from faults.hostile.inputs import Inputs, checked_document
+from faults.hostile.texts import hostile_text
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from faults.hostile.door import Violations
+
+_SYSTEM = (
+    *("/", "/..", "/proc/self/status", "/proc/self/maps", "/proc/self/environ", "/proc/self/mem"),
+    *(
+        "/proc/version",
+        "/proc/self/fd/0",
+        "/proc/self/exe",
+        "/proc/self/cwd",
+        "/proc/self/root",
+        "/proc/1/mem",
+    ),
+    *("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/stdin", "/dev/fd/9999", "/sys/kernel"),
+)
+
+
+class Paths(Inputs):
+    def prepare(self) -> None:
+        at = self.at = self.folder / "tree"
+        (at / "folder.pdf" / "below").mkdir(parents=True)
+        self.kinds = ["folder.pdf", "pipe.pdf", "socket.pdf", "sparse.pdf", "empty.pdf", "file.pdf"]
+        samples.pipe(at / "pipe.pdf")
+        if sys.platform == "win32":
+            raise NotImplementedError
+        listener = self.opened.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX)))
+        here = Path.cwd()
+        os.chdir(at)  # the address of a socket has to be short
+        try:
+            listener.bind("socket.pdf")
+        finally:
+            os.chdir(here)
+        with (at / "sparse.pdf").open("wb") as file:
+            file.truncate(2**33)
+        (at / "empty.pdf").touch()
+        os.link(self.pdf, at / "file.pdf")
+        for target in [*self.kinds, "nowhere", "link-to-nowhere.pdf", "/proc/self/status", "/dev/zero"]:
+            name = f"link-to-{target.strip('/').replace('/', '-').removesuffix('.pdf')}.pdf"
+            (at / name).symlink_to(target)
+            self.kinds.append(name)
+        (at / "loop-a.pdf").symlink_to("loop-b.pdf")
+        (at / "loop-b.pdf").symlink_to("loop-a.pdf")
+        for n in range(45):
+            (at / f"chain-{n}.pdf").symlink_to(f"chain-{n + 1}.pdf" if n < 44 else "file.pdf")
+        self.kinds += ["loop-a.pdf", "chain-0.pdf", "chain-20.pdf", "nowhere.pdf", "folder.pdf/below"]
+
+    def path(self, rng: random.Random) -> str:
+        if rng.random() < 0.15:
+            return rng.choice(_SYSTEM)
+        parts = [
+            str(self.at),
+            *(rng.choice(("..", ".", "", "tree", hostile_text(rng))) for _ in range(rng.randrange(3))),
+        ]
+        parts = parts[:1] if rng.random() < 0.6 else parts
+        end = rng.choice(
+            ("", "", "", "/", "/.", "/x.pdf", "\0", "\0.pdf", "/" + "a" * 300, "*" + "a" * 300, "[!")
+        )
+        return "/".join([*parts, rng.choice(self.kinds)]) + end
+
+    def near(self, rng: random.Random) -> Violations:
+        if rng.random() < 0.5:
+            yield from self._swapped(rng)
+            return
+        path = Path(self.path(rng))
+        self.what = ascii(str(path))
+        read = documents.read_all([path], at_most=10**6, hold_up_to=rng.choice((0, 10**7)))[0]
+        if isinstance(read, Document):
+            if not stat.S_ISREG(path.stat().st_mode):
+                yield "wrong", "what is no file was read as one"
+            if not str(path).startswith("/proc"):
+                yield from checked_document(read, self.catalog)
+
+    def _swapped(self, rng: random.Random) -> Violations:
+        """Change what a path means between the check and the sending."""
+        path = self.folder / "swapped.pdf"
+        content = samples_of(rng, "pdf")
+        (self.folder / "first").write_bytes(content)
+        (self.folder / "second").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        is_link = rng.random() < 0.5
+        path.unlink(missing_ok=True)
+        if is_link:
+            path.symlink_to("first")
+        else:
+            path.write_bytes(content)
+        read = documents.read_all([path], at_most=10**7, hold_up_to=rng.choice((0, 0, 0, 10**7)))[0]
+        change, make = rng.choice(list(_swaps(path, content, rng).items()))
+        self.what = f"{'a link' if is_link else 'a file'} of {len(content)} bytes, then {change}"
+        try:
+            make()
+            sent = documents.content(read) if isinstance(read, Document) else b""
+            if hashlib.sha256(sent).digest() != hashlib.sha256(content).digest():
+                yield "wrong", "other bytes are sent than were checked"
+        except FaultySubmission as refused:
+            yield from unsafe(rendered(refused.message), "in the message")
+        finally:
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            path.unlink(missing_ok=True)
+
+    def door(self, rng: random.Random) -> Violations:
+        path = self.path(rng)
+        self.what = ascii(path)
+        yield from self.send(rng, path, "-n")
+
+
+def _replaced(path: Path, make: Callable[[], object]) -> None:
+    path.unlink()
+    make()
+
+
+def _swaps(path: Path, content: bytes, rng: random.Random) -> dict[str, Callable[[], object]]:
+    """Give what may become of a checked file before it is sent."""
+    flipped = bytes([content[0] ^ (1 << rng.randrange(8))]) + content[1:]
+    return {
+        "nothing": lambda: None,
+        "another file of the same length": lambda: _replaced(path, lambda: path.symlink_to("second")),
+        "a dangling link": lambda: _replaced(path, lambda: path.symlink_to("nowhere")),
+        "a link to itself": lambda: _replaced(path, lambda: path.symlink_to(path.name)),
+        "a link to a device": lambda: _replaced(path, lambda: path.symlink_to("/dev/zero")),
+        "a pipe": lambda: _replaced(path, lambda: samples.pipe(path)),
+        "a folder": lambda: _replaced(path, path.mkdir),
+        "gone": path.unlink,
+        "grown": lambda: path.write_bytes(content + b"\n"),
+        "cut short": lambda: path.write_bytes(content[: rng.randrange(len(content))]),
+        "sparse and huge": lambda: os.truncate(path, 2**33),
+        "changed in one bit": lambda: path.write_bytes(flipped),
+        "written anew with the same bytes": lambda: path.write_bytes(content),
+    }

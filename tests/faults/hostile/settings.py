@@ -1,0 +1,236 @@
+"""Hostile configuration and environment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import doubles
+import samples
+from docsend.config import settings
+from docsend.errors import UsageFault
+from docsend.service import http
+from faults import lab
+from faults.hostile.door import environment_at, judged, rendered, through_the_door, unsafe
+from faults.hostile.files import mutated
+from faults.hostile.inputs import PERSONAL, Inputs
+from faults.hostile.texts import hostile_text
+
+if TYPE_CHECKING:
+    import random
+
+    from faults.hostile.door import Violations
+
+_HOSTS = (
+    *(
+        "documents.example",
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "[::1",
+        "[fe80::1%25eth0]",
+        "[v1.a]",
+        "0",
+        "1.1",
+    ),
+    *(
+        "a..b",
+        ".",
+        "",
+        "xn--a",
+        "xn--",
+        "ab--\xe4",
+        "\u05d0.example",
+        "a b",
+        "a%00b",
+        "-a-",
+        "_a",
+        "a" * 70,
+        "a" * 300,
+    ),
+    *(
+        "\u2100.example",
+        "\uff0e",
+        "LOCALHOST",
+        "127.0.0.1.",
+        "2130706433",
+        "0x7f.1",
+        "127.0.0.1\\@evil.example",
+    ),
+    *("documents.example\r\nHost: x", "\u202eexample", "localhost.evil.example", "\ud800"[:0]),
+)
+
+
+def _address(rng: random.Random) -> str:
+    scheme = rng.choice(
+        ("https://",) * 4 + ("http://", "HTTPS://", "ftp://", "//", "", "https:/", "file:///", "x://")
+    )
+    who = rng.choice(("",) * 4 + (f"user:{lab.PASSWORD}@", "user@", "@", f":{lab.PASSWORD}@", "a@b@"))
+    port = rng.choice(("",) * 4 + (":443", ":0", ":99999", ":-1", ":a", ":", ":\u0661", ":443:443"))
+    path = rng.choice(
+        ("",) * 4 + ("/", "/a/b//", "/..", "?a=b", "#c", "/%0d%0aX:y", "/a b", "/\u05d0", "/;x", "//")
+    )
+    return scheme + who + rng.choice(_HOSTS) + port + path
+
+
+def _variable(rng: random.Random) -> str:
+    value = rng.choice(
+        (
+            lambda: hostile_text(rng),
+            lambda: _address(rng),
+            lambda: rng.choice(
+                ("0", "1", "300", "-1", "nan", "inf", "1e999", "1_0", " 5 ", "\u0665", "9" * 5000)
+            ),
+            lambda: rng.choice(
+                ("he", "fr", "en", "xx", "HE", "sandbox", "a", "*", ",", "..", "/", "a" * 5000)
+            ),
+        )
+    )()
+    return value.replace("\0", "")
+
+
+_KEYS = (
+    "default_service",
+    "patience",
+    "services",
+    "services.a",
+    "services.a.url",
+    '"a b"',
+    "x",
+    "default_servise",
+)
+
+
+def _toml(rng: random.Random) -> bytes:
+    def value() -> str:
+        return rng.choice(
+            (
+                lambda: json.dumps(_variable(rng)),
+                lambda: rng.choice(
+                    ("1", "-1", "nan", "inf", "1e999", "true", "1979-05-27", "9" * 5000, "0x" + "f" * 400)
+                ),
+                lambda: rng.choice(
+                    ("{}", "[]", '{url = "https://a.example"}', "{a = {b = {}}}", '"""', "'a'")
+                ),
+                lambda: "[" * (depth := rng.choice((3, 300, 3000))) + "]" * depth,
+            )
+        )()
+
+    lines = [
+        rng.choice(
+            (
+                f"{rng.choice(_KEYS)} = {value()}",
+                f"[{rng.choice(_KEYS)}]",
+                f"[[{rng.choice(_KEYS)}]]",
+                hostile_text(rng),
+            )
+        )
+        for _ in range(rng.randrange(1, 5))
+    ]
+    if rng.random() < 0.4:
+        lines = [f"default_service = {json.dumps('a')}", "[services.a]", f"url = {json.dumps(_address(rng))}"]
+    text = "\n".join(lines).encode("utf-8", "surrogateescape" if rng.random() < 0.5 else "replace")
+    return mutated(rng, text, text) if rng.random() < 0.15 and text else text
+
+
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY", "no_proxy", "HTTP_PROXY")
+_VARIABLES = (
+    *(
+        "DOCSEND_SERVICE",
+        "DOCSEND_LANG",
+        "DOCSEND_PATIENCE",
+        "DOCSEND_NO_INPUT",
+        "DOCSEND_CODE",
+        "DOCSEND_KEYRING",
+    ),
+    *("TERM", "LANG", "LC_ALL", "COLUMNS"),
+)
+
+
+class Settings(Inputs):
+    def prepare(self) -> None:
+        session, required = json.dumps({"token": "t", "expires_in": 3600}), json.dumps({"required": []})
+        self.url, _ = self.opened.enter_context(
+            doubles.service(
+                lambda asked: doubles.Reply(200, (session if asked.method == "POST" else required).encode())
+            )
+        )
+        self.password = samples.write(self.folder, "password", lab.PASSWORD.encode())
+        self.password.chmod(0o600)
+
+    def environment(self, rng: random.Random) -> dict[str, str]:
+        """Make an environment, and the configuration file that stands in it."""
+        home = self.home / "docsend"
+        home.mkdir(exist_ok=True)
+        (home / "config.toml").unlink(missing_ok=True)
+        if rng.random() < 0.5:
+            (home / "config.toml").write_bytes(_toml(rng))
+        chosen = rng.sample(_VARIABLES, rng.randrange(4)) + rng.sample(_PROXIES, rng.randrange(3))
+        hostile = {
+            name: _address(rng).replace("\0", "")
+            if name in _PROXIES or rng.random() < 0.2
+            else _variable(rng)
+            for name in chosen
+        }
+        if rng.random() < 0.1:
+            hostile["DOCSEND_PASSWORD_FILE"] = str(self.folder / _variable(rng)[:200])
+        for name in hostile.keys() - {*_PROXIES, "DOCSEND_SERVICE"}:  # nobody writes a password there
+            hostile[name] = hostile[name].replace(lab.PASSWORD, "x")
+        self.what = ascii(hostile)
+        return hostile
+
+    def near(self, rng: random.Random) -> Violations:
+        environment = {"DOCSEND_HOME": str(self.home / "docsend"), **self.environment(rng)}
+        flag = _address(rng) if rng.random() < 0.4 else None
+        self.what += f" --service {flag!a}"
+        try:
+            resolved = settings.resolve(service=flag, environment=environment)
+        except UsageFault as fault:
+            yield from unsafe(rendered(fault.message, fault.hint), "in a fault")
+            return
+        if not math.isfinite(resolved.patience_s) or resolved.patience_s < 0:
+            yield "other", f"a patience of {resolved.patience_s}"
+        endpoint = resolved.endpoint
+        if endpoint is None or endpoint.url is None:
+            return
+        yield from self._good(endpoint.url)
+        if (
+            not endpoint.url.startswith("https") or rng.random() < 0.1
+        ):  # the stores of certificates load slowly
+            with contextlib.suppress(UsageFault):
+                http.HttpClient(endpoint, endpoint.url).close()
+        elif endpoint.proxy is not None:
+            with contextlib.suppress(UsageFault):
+                http.HttpClient(endpoint, "http://127.0.0.1").close()
+
+    def _good(self, url: str) -> Violations:
+        parts = urlsplit(url)
+        yield from unsafe(url, "in an address")
+        if parts.username is not None or parts.password is not None or not parts.hostname:
+            yield "wrong", f"an address with a name in it, or without a host: {url!a}"
+        is_here = parts.hostname == "localhost" or re.fullmatch(
+            r"127\.\d+\.\d+\.\d+|::1", parts.hostname or ""
+        )
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
+            yield "wrong", f"a plain address of another machine: {url!a}"
+
+    def door(self, rng: random.Random) -> Violations:
+        environment = environment_at(self.home, **self.environment(rng))
+        environment["DOCSEND_PATIENCE"] = self_patience = environment.get("DOCSEND_PATIENCE", "0")
+        self.what += f" patience {self_patience[:20]!a}"
+        flag = ["--service", _address(rng).replace("\0", "")] if rng.random() < 0.3 else []
+        as_json = rng.random() < 0.5
+        if "DOCSEND_CODE" in environment:  # the personal service, at an address that answers
+            environment |= {"DOCSEND_SERVICE": self.url, "DOCSEND_PASSWORD_FILE": str(self.password)}
+            argv = rng.choice((["required"], ["login", "--status"], ["send", str(self.pdf), *PERSONAL]))
+            ran = through_the_door([*argv, *(["--json"] if as_json else [])], environment)
+            yield from judged(ran, as_json=as_json)
+            return
+        more = [*flag, *(["--json"] if as_json else []), *(["-v"] if rng.random() < 0.2 else [])]
+        argv = rng.choice((["receipts"], ["catalog", "payslips"], ["send", str(self.pdf), *lab.ABOUT, "-n"]))
+        who = ["--id", lab.PERSON] if argv[0] == "send" else []
+        yield from judged(through_the_door([*argv, *who, *more], environment), as_json=as_json)

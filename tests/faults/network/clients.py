@@ -1,0 +1,191 @@
+"""Clients and sandboxes as forked processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faults import lab
+from faults.network.breaking import SHORT_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_HANGS_AFTER_S = 20.0
+_MOST_GROWTH_KB = 40 * 1024  # of a client: less than what the gzip bomb would become
+
+_PATIENCE = "1.0"
+
+_SHORT = "FAULTS_SHORT_LIMITS"  # set in the environment of a client that has them
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
+
+
+def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> int:
+    """Start docsend in a fork of this process, which has imported it; give its process id."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        os.environ.clear()
+        os.environ.update(env)
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        # New ones: the worker's own know of another kind of file behind their numbers.
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
+        code = _main([str(each) for each in argv])
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _main(argv: list[str]) -> int:
+    from docsend.cli import app
+    from docsend.service.exchange import LIMITS
+    from docsend.service.http import HttpClient
+    from docsend.service.retry import RetryPolicy
+
+    # Shorter pauses, so that tries are many; how they are made is the program's own.
+    RetryPolicy.__new__.__defaults__ = (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+    shortened = RetryPolicy(0)
+    assert (shortened.first_pause_s, shortened.longest_pause_s) == (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+    if os.environ.pop(_SHORT, None):
+        grace_s, slowest_bytes_per_s = SHORT_LIMITS
+        assert HttpClient.__init__.__defaults__ == (LIMITS,)
+        HttpClient.__init__.__defaults__ = (
+            LIMITS._replace(grace_s=grace_s, slowest_bytes_per_s=slowest_bytes_per_s),
+        )
+    return app.main(argv)
+
+
+@contextlib.contextmanager
+def forked_sandbox(folder: Path) -> Iterator[int]:
+    """A sandbox over this folder, forked: an interpreter for each would cost more than its clients."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    folder.mkdir()
+    reading, writing = os.pipe()
+    with (folder / "stderr").open("wb") as err:
+        argv = ("sandbox", "--data", folder, "--port", 0, "--json")
+        pid = _forked(argv, lab.environment(folder / "home"), writing, err.fileno())
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as said:
+            yield int(json.loads(said.readline())["address"].rpartition(":")[2])
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@dataclass
+class Client:
+    """Somebody who runs one command until it is done; `ran` is how each run ended."""
+
+    number: int
+    submission: int
+    files: list[Path]
+    home: Path
+    has_short_limits: bool = False
+    is_staged: bool = False
+    ran: list[lab.Ran] = field(default_factory=list)
+    trouble: list[tuple[str, str]] = field(default_factory=list)
+
+    def argv(self, url: str) -> list[object]:
+        return ["send", *self.files, *lab.ABOUT, "--id", lab.PERSON, "--service", url, "--json"]
+
+
+@dataclass
+class _Running:
+    """One run of a client that has not ended."""
+
+    client: Client
+    pid: int
+    folder: Path
+    began: float
+    kill_at: float | None
+
+    @classmethod
+    def start(
+        cls, client: Client, url: str, folder: Path, kill_after: float | None, more: Sequence[str]
+    ) -> _Running:
+        folder = folder / f"{client.number}-{len(client.ran)}"
+        folder.mkdir(parents=True)
+        env = lab.environment(client.home, DOCSEND_PATIENCE=_PATIENCE)
+        if client.has_short_limits:
+            env[_SHORT] = "1"
+        if client.is_staged:
+            lab.offer(env, url, None)
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            pid = _forked([*client.argv(url), *more], env, out.fileno(), err.fileno())
+        now = time.monotonic()
+        return cls(client, pid, folder, now, None if kill_after is None else now + kill_after)
+
+    def has_ended(self) -> bool:
+        """Kill it if its time has come, and note how it ended if it has."""
+        if sys.platform == "win32":
+            raise NotImplementedError
+        pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        now = time.monotonic()
+        if not pid and self.kill_at is not None and now > self.kill_at:
+            os.kill(self.pid, signal.SIGKILL)
+            self.kill_at = None
+        elif not pid and now - self.began > _HANGS_AFTER_S:
+            self.client.trouble.append(("other", f"still running after {_HANGS_AFTER_S:.0f} s"))
+            os.kill(self.pid, signal.SIGKILL)
+            self.began = now
+        if pid:
+            out, err = ((self.folder / name).read_text("utf-8", "replace") for name in ("out", "err"))
+            self.client.ran.append(lab.Ran(os.waitstatus_to_exitcode(status), out, err))
+            grown = used.ru_maxrss - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            if grown > _MOST_GROWTH_KB:
+                self.client.trouble.append(("other", f"took {grown // 1024} MB of memory"))
+        return bool(pid)
+
+
+def run_all(
+    clients: Iterable[Client],
+    url: str,
+    folder: Path,
+    *,
+    most: int = 1,
+    kills: dict[tuple[int, int], float] | None = None,
+    more: Sequence[str] = (),
+) -> None:
+    """Run clients at the same time, each again until it has a receipt, at `most` so often."""
+
+    def start(client: Client) -> _Running:
+        kill_after = (kills or {}).get((client.number, len(client.ran)))
+        return _Running.start(client, url, folder, kill_after, more)
+
+    started = Counter({client.number: 1 for client in clients})
+    running = [start(client) for client in clients]
+    while running:
+        time.sleep(0.002)
+        for one in list(running):
+            if not one.has_ended():
+                continue
+            running.remove(one)
+            if one.client.ran[-1].code != 0 and started[one.client.number] < most:
+                started[one.client.number] += 1
+                running.append(start(one.client))

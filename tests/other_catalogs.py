@@ -1,0 +1,19 @@
+"""The bundled catalog, and others that a service may offer later."""
+
+from __future__ import annotations
+
+import json
+
+from docsend.model import catalog
+
+CATALOG = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
+
+
+def without(kind: str, code: str) -> bytes:
+    """The catalog, but for one row."""
+    return json.dumps(CATALOG | {kind: [row for row in CATALOG[kind] if row["code"] != code]}).encode()
+
+
+def stricter() -> bytes:
+    destinations = [row | {"formats": ["png"], "max_document_bytes": 1} for row in CATALOG["destinations"]]
+    return json.dumps(CATALOG | {"destinations": destinations}).encode()

@@ -1,0 +1,283 @@
+"""Which way a submission goes: in one exchange or staged, and what is remembered of a service."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+import doubles
+import samples
+from conftest import ABOUT, WHO, goes_staged
+from docsend.config import settings
+from docsend.model import catalog
+from docsend.sandbox import server
+from docsend.storage import catalogs
+from doubles import kind
+from middleboxes import HTML, STAGED, page, refusing, ways
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SEND = (*ABOUT, *WHO)
+LIMIT = catalogs.load().one_exchange_bytes or 0
+
+
+def test_what_is_small_goes_in_one_request_and_every_try_is_the_same_bytes(run, sandbox, tmp_path) -> None:
+    files = [samples.write(tmp_path, name, samples.pdf(n)) for n, name in enumerate(("b.pdf", "קבצים.pdf"))]
+    lost = iter([doubles.Reply(cut=True)])
+
+    def fate(_asked, _count, now):
+        return next(lost, None) if now == "after" else None
+
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        outcome = run("send", *files, *SEND, "--service", url, "--json")
+    assert (outcome.code, outcome.json["repeated"]) == (0, False), "the lost receipt was this sender's own"
+    key = outcome.json["key"]
+    first, second = asked
+    assert first.body == second.body
+    for request in asked:
+        assert (request.method, request.path) == ("PUT", f"/v1/submissions/{key}")
+        assert request.headers["content-type"] == f"multipart/form-data; boundary={key}"
+        assert int(request.headers["content-length"]) == len(request.body)
+        assert not {"expect", "transfer-encoding"} & request.headers.keys()
+    opening, *parts, closing = first.body.split(f"--{key}".encode())
+    assert (opening, closing) == (b"", b"--\r\n")
+    heads = [part.partition(b"\r\n\r\n")[0].decode() for part in parts]
+    octets = "Content-Type: application/octet-stream"
+    assert heads == [
+        '\r\nContent-Disposition: form-data; name="declaration"\r\nContent-Type: application/json',
+        f'\r\nContent-Disposition: form-data; name="document"; filename="1"\r\n{octets}',
+        f'\r\nContent-Disposition: form-data; name="document"; filename="2"\r\n{octets}',
+    ]
+    assert sandbox.content(key) == {file.name: file.read_bytes() for file in files}
+    assert "sent b.pdf, 618 bytes (1 of 2)" in outcome.err
+
+
+def test_documents_go_in_one_exchange_up_to_the_catalog_s_limit_together(run, sandbox, tmp_path) -> None:
+    whole, rest = LIMIT // 2, LIMIT - LIMIT // 2
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+        for more, expected in ((0, ["whole"]), (1, ["declare", "put", "put", "send"])):
+            files = [
+                samples.write(tmp_path, f"{more}-{seed}.pdf", samples.pdf(seed, size=size))
+                for seed, size in enumerate((whole, rest + more))
+            ]
+            assert run("send", *files, *SEND, "--service", url).code == 0
+            assert ways(asked) == expected
+    assert sandbox.count() == 2
+
+
+def test_a_service_whose_catalog_has_no_limit_is_never_sent_one_exchange(run, sandbox, payslip) -> None:
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+        goes_staged(url)
+        assert run("send", payslip, *SEND, "--service", url).code == 0
+    assert ways(asked) == STAGED
+
+
+# -- services without it -----------------------------------------------------------------------------------
+
+WITHOUT = {
+    "400 malformed": doubles.problem(400, "malformed"),
+    "404 not-found": doubles.problem(404, "not-found"),
+    "404 of somebody else": doubles.json_reply(404, {"error": "no route"}),
+    "405": doubles.problem(405, "method-not-allowed"),
+    "405 of somebody else": doubles.Reply(405, b"no", {"Content-Type": "text/plain"}),
+    "411": doubles.problem(411, "length-required"),
+    "413 declaration-too-large": doubles.problem(413, "declaration-too-large"),
+    "415 of the request's type": doubles.problem(415, "media-type-not-accepted"),
+    "415 of somebody else": doubles.Reply(415),
+    "501": doubles.Reply(501, b"Not Implemented"),
+    "a page of 400": page(400),
+    "a page of 403": page(403),
+    "a page of 404": page(404),
+    "a page of 501": page(501),
+}
+
+
+@pytest.mark.parametrize("refusal", WITHOUT)
+def test_a_service_without_one_exchange_is_sent_the_same_staged_and_that_is_remembered(
+    run, sandbox, tmp_path, refusal
+) -> None:
+    files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
+    with doubles.relay(sandbox.url, refusing(WITHOUT[refusal])) as (url, asked):
+        first = run("send", files[0], *SEND, "--service", url, "--json")
+        assert (first.code, first.json["repeated"], ways(asked)) == (0, False, ["whole", *STAGED])
+        assert first.err == "sent 0.pdf, 618 bytes (1 of 1)\n", "nobody is told"
+        assert run("receipts", "--json").json["receipts"][0]["state"] == "received"
+        second = run("send", files[1], *SEND, "--service", url)
+        assert (second.code, ways(asked)) == (0, STAGED)
+        findings = run("doctor", "--service", url, "--json").json["findings"]
+    facts = {finding["part"]: finding["facts"] for finding in findings}
+    assert facts["catalog"]["one_exchange_bytes"] == 0, "support sees it"
+    assert sandbox.count() == 2
+
+
+def test_what_is_too_large_for_one_exchange_says_nothing_of_other_submissions(run, sandbox, tmp_path) -> None:
+    files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
+    too_large = refusing(doubles.problem(413, "one-exchange-too-large"))
+    with doubles.relay(sandbox.url, too_large) as (url, asked):
+        for file in files:
+            assert run("send", file, *SEND, "--service", url).code == 0
+            assert ways(asked) == ["whole", *STAGED]
+
+
+def test_a_page_of_413_is_remembered_as_a_size(run, sandbox, tmp_path) -> None:
+    def fate(asked, _count, now):
+        is_large = len(asked.body) > 100_000
+        return page(413) if kind(asked) == "whole" and is_large and now == "before" else None
+
+    sizes = (200_000, 300_000, 150_000, 200_000, 90_000, 199_999, 150_000, 149_999)
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        seen = []
+        for number, size in enumerate(sizes):
+            file = samples.write(tmp_path, f"{number}.pdf", samples.pdf(number, size=size))
+            assert run("send", file, *SEND, "--service", url).code == 0
+            seen.append(ways(asked)[0])
+    assert seen == ["whole", "declare", "whole", "declare", "whole", "declare", "declare", "whole"]
+
+
+@pytest.mark.parametrize("status", [100, 102])
+def test_a_firewall_that_alters_multipart_is_remembered_after_two_tries(
+    run, sandbox, tmp_path, status
+) -> None:
+    files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
+    times = status - 99
+    altered = refusing(doubles.problem(400, "digest-mismatch"), times=times)
+    with doubles.relay(sandbox.url, altered) as (url, asked):
+        assert run("send", files[0], *SEND, "--service", url).code == 0
+        first = ways(asked)
+        assert run("send", files[1], *SEND, "--service", url).code == 0
+        second = ways(asked)
+    if times == 1:  # once is an accident
+        assert (first, second) == (["whole", "whole"], ["whole"])
+    else:
+        assert (first, second) == (["whole", "whole", *STAGED], STAGED)
+
+
+@pytest.mark.parametrize(
+    ("reply", "tries"),
+    [
+        (doubles.Reply(cut=True), 2),
+        (doubles.problem(408, "too-slow"), 1),
+        (doubles.Reply(408, b"<html>Request Timeout</html>", HTML), 1),
+    ],
+)
+def test_what_does_not_get_through_goes_staged_and_the_next_one_is_tried_again(
+    run, sandbox, tmp_path, reply, tries
+) -> None:
+    files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
+    with doubles.relay(sandbox.url, refusing(reply)) as (url, asked):
+        for file in files:
+            outcome = run("send", file, *SEND, "--service", url, "--json")
+            assert (outcome.code, outcome.json["repeated"]) == (0, False)
+            assert ways(asked) == ["whole"] * tries + STAGED
+
+
+@pytest.mark.parametrize(
+    "reply", [page(200), page(511), page(500), page(503), doubles.Reply(302, headers={"Location": "/"})]
+)
+def test_a_captive_page_and_a_5xx_turn_nothing_off(run, sandbox, payslip, monkeypatch, reply) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    with doubles.relay(sandbox.url, refusing(reply, times=1)) as (url, asked):
+        assert run("send", payslip, *SEND, "--service", url).code == 6
+        assert ways(asked) == ["whole"]
+        other = ("--reference", "another")
+        assert run("send", payslip, *SEND, *other, "--service", url).code == 0
+        assert ways(asked) == ["whole"]
+
+
+def test_nothing_is_remembered_before_the_receipt_has_come_staged(run, sandbox, payslip) -> None:
+    closed = [True]
+
+    def fate(asked, _count, now):
+        return page(404) if closed[0] and now == "before" else None
+
+    with doubles.relay(sandbox.url, fate) as (url, asked):
+        assert run("send", payslip, *SEND, "--service", url).code == 6
+        assert ways(asked) == ["whole", "declare"]
+        # Who answers in the service's place may have passed it on: from now on its key is asked for.
+        assert run("receipts", "--json").json["receipts"][0]["state"] == "sending"
+        closed.clear()
+        closed.append(False)
+        assert run("send", payslip, *SEND, "--service", url).code == 0
+        assert ways(asked) == STAGED
+        assert not memory_of(url).exists()
+
+
+def memory_of(url: str) -> Path:
+    file = settings.resolve(service=url).catalog_file
+    assert file is not None
+    return file.with_suffix(".one-exchange.json")
+
+
+@pytest.mark.parametrize(
+    "kept", [b"", b"no JSON", b"[]", b"{}", b'{"catalog": 5}', b"[" * 4000, b" " * 10_000, None]
+)
+def test_a_memory_that_cannot_be_read_costs_one_request(run, sandbox, tmp_path, kept) -> None:
+    files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
+    with doubles.relay(sandbox.url, refusing(WITHOUT["405"])) as (url, asked):
+        assert run("send", files[0], *SEND, "--service", url).code == 0
+        ways(asked)
+        file = memory_of(url)
+        assert json.loads(file.read_bytes())["fewer_than"] == 0
+        file.unlink()
+        if kept is None:
+            file.mkdir()  # and it cannot be written anew
+        else:
+            file.write_bytes(kept)
+        assert run("send", files[1], *SEND, "--service", url).code == 0
+        assert ways(asked) == ["whole", *STAGED]
+
+
+def test_what_was_remembered_holds_until_the_service_has_another_catalog(run, tmp_path, payslip) -> None:
+    files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(4)]
+    offered = json.loads(catalog.BUNDLED.read_bytes())
+    seen = []
+    for version, refusal in enumerate((WITHOUT["405"], None)):
+        offered["version"] = f"2030-01-0{version + 1}"
+        with (
+            server.beside(tmp_path / "sandbox", offered=json.dumps(offered).encode()) as sandbox_url,
+            doubles.relay(sandbox_url, refusing(refusal) if refusal else lambda *_: None) as (url, asked),
+        ):
+            seen.append(url)
+            if version:  # the same service, at another port for this test
+                old, new = settings.resolve(service=seen[0]), settings.resolve(service=url)
+                assert old.catalog_file
+                assert new.catalog_file
+                for suffix in (".json", ".etag", ".one-exchange.json"):
+                    new.catalog_file.with_suffix(suffix).write_bytes(
+                        old.catalog_file.with_suffix(suffix).read_bytes()
+                    )
+                assert run("send", files[2], *SEND, "--service", url).code == 0
+                assert ways(asked) == STAGED, "still remembered"
+            assert run("catalog", "--update", "--service", url).code == 0
+            ways(asked)
+            assert run("send", files[version], *SEND, "--service", url).code == 0
+            assert ways(asked) == (["whole"] if version else ["whole", *STAGED])
+
+
+def test_a_batch_finds_out_once_that_a_service_has_no_one_exchange(run, sandbox, tmp_path) -> None:
+    for number in range(30):
+        samples.write(tmp_path, f"{number}.pdf", samples.pdf(number))
+    manifest = tmp_path / "batch.csv"
+    manifest.write_text("files\n" + "".join(f"{number}.pdf\n" for number in range(30)))
+    with doubles.relay(sandbox.url, refusing(WITHOUT["400 malformed"])) as (url, asked):
+        assert run("send", "--batch", manifest, *SEND, "--jobs", "2", "--service", url).code == 0
+    assert ways(asked).count("whole") <= 2, "each worker once"
+    assert sandbox.count() == 30
+
+
+def test_a_firewall_that_cuts_every_multipart_is_found_out_after_two_submissions(
+    run, sandbox, tmp_path
+) -> None:
+    for number in range(12):
+        samples.write(tmp_path, f"{number}.pdf", samples.pdf(number))
+    manifest = tmp_path / "batch.csv"
+    manifest.write_text("files\n" + "".join(f"{number}.pdf\n" for number in range(12)))
+    with doubles.relay(sandbox.url, refusing(doubles.Reply(cut=True))) as (url, asked):
+        assert run("send", "--batch", manifest, *SEND, "--jobs", "1", "--service", url).code == 0
+        # Each try goes twice, over a kept connection and over a new one, and each submission has two tries.
+        assert ways(asked).count("whole") <= 8
+        assert not memory_of(url).exists(), "tomorrow it may be gone"
+    assert sandbox.count() == 12

@@ -1,0 +1,220 @@
+"""The catalog that a service gives out: fetched, kept, and told what is wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+
+import doubles
+import samples
+from docsend.model import catalog
+from other_catalogs import CATALOG as RAW
+
+pytestmark = pytest.mark.everywhere
+
+
+@pytest.fixture
+def another_catalog():
+    """Serve a catalog of one's own under the ETag "one"; give the address and the requests."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(body: bytes) -> tuple[str, list[doubles.Asked]]:
+            def answer(asked: doubles.Asked) -> doubles.Reply:
+                if asked.headers.get("if-none-match") == '"one"':
+                    return doubles.Reply(304, headers={"ETag": '"one"'})
+                return doubles.Reply(200, body, {"ETag": '"one"', "Content-Type": "application/json"})
+
+            return stack.enter_context(doubles.service(answer))
+
+        yield serve
+
+
+def test_the_service_s_catalog_replaces_the_bundled_one_limits_included(
+    run, tmp_path, another_catalog
+) -> None:
+    smaller = json.loads(json.dumps(RAW))
+    smaller["version"] = "2027-01-01"
+    smaller["destinations"][0]["max_document_bytes"] = 2 * 2**20
+    url, requests = another_catalog(json.dumps(smaller).encode())
+    big = samples.write(tmp_path, "big.pdf", samples.pdf(size=3 * 2**20))
+    about = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
+    arguments = ("send", big, *about, "--id", "000000018", "-n", "--json", "--service", url)
+    assert run(*arguments).code == 0
+    updated = run("catalog", "--update", "--service", url)
+    assert (updated.code, "2027-01-01 is in force" in updated.err) == (0, True)
+    refused = run(*arguments)
+    assert (refused.code, refused.problems) == (3, ["document-too-large"])
+    assert "2 MB" in refused.json["problems"][0]["message"]
+    again = run("catalog", "--update", "--service", url)
+    assert (again.code, "current one" in again.err) == (0, True)
+    assert [request.headers.get("if-none-match") for request in requests] == [None, '"one"']
+
+
+def test_a_catalog_that_is_none_is_not_put_in_force(run, another_catalog) -> None:
+    url, _ = another_catalog(b'{"schema": "docsend.catalog/1", "destinations": []}')
+    outcome = run("catalog", "--update", "--service", url)
+    assert outcome.code == 6
+    assert "stays in force" in outcome.err
+    assert run("catalog", "unemployment", "--service", url).code == 0
+
+
+def test_the_sandbox_gives_out_the_bundled_catalog(run, shared_sandbox) -> None:
+    assert run("catalog", "--update", "--service", shared_sandbox.url).code == 0
+    outcome = run("catalog", "--update", "--service", shared_sandbox.url)
+    assert "current one" in outcome.err
+
+
+def test_an_etag_that_is_none_costs_one_download(run, home, another_catalog) -> None:
+    url, requests = another_catalog(json.dumps(RAW).encode())
+    update = ("catalog", "--update", "--service", url)
+    assert run(*update).code == 0
+    (etag,) = (home / "docsend" / "catalogs").glob("*.etag")
+    for odd in (b"\xff\xfe", b'"one"\r\nX-Injected: 1', b""):
+        etag.write_bytes(odd)
+        assert run(*update).code == 0
+        assert requests[-1].headers.get("if-none-match") is None
+        assert "x-injected" not in requests[-1].headers
+    etag.unlink()
+    etag.mkdir()
+    outcome = run(*update)
+    assert outcome.code == 8
+    assert "the catalog cannot be kept in" in outcome.err
+
+
+@pytest.mark.parametrize("etag", ['"\u00e9"', ""], ids=ascii)
+def test_a_service_s_etag_that_no_header_may_have_is_not_the_contract(run, etag) -> None:
+    reply = doubles.Reply(200, json.dumps(RAW).encode(), {"ETag": etag, "Content-Type": "application/json"})
+    with doubles.service(lambda _: reply) as (url, _):
+        assert run("catalog", "--update", "--service", url).code == 6
+
+
+# -- a catalog that cannot be read -------------------------------------------------------------------------
+
+
+def _as_pipe(file: Path) -> None:
+    file.unlink()
+    samples.pipe(file)
+
+
+def _as_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def _as_link_to(target: Path):
+    def make(file: Path) -> None:
+        file.unlink()
+        file.symlink_to(target)
+
+    return make
+
+
+_UNREADABLE = {
+    "damaged": lambda file: file.write_bytes(file.read_bytes()[:1000]),
+    "not UTF-8": lambda file: file.write_bytes(b"\xff"),
+    "huge": lambda file: file.write_bytes(b" " * (9 * 2**20)),
+    "a pipe": _as_pipe,
+    "a folder": _as_folder,
+    "a device without an end": _as_link_to(Path("/dev/zero")),
+    "a link to itself": lambda file: _as_link_to(file)(file),
+}
+
+
+@pytest.mark.parametrize("kind", _UNREADABLE)
+def test_a_stored_catalog_that_cannot_be_read_is_named_and_update_heals_it(
+    spawn, shared_sandbox, home, kind
+) -> None:
+    service = ("--service", shared_sandbox.url)
+    assert spawn("catalog", "--update", *service).code == 0
+    (file,) = (home / "docsend" / "catalogs").glob("*.json")
+    _UNREADABLE[kind](file)
+    outcome = spawn("catalog", "payslips", *service, timeout=20)
+    assert outcome.code == 8
+    assert f"the stored catalog {file} cannot be read: " in outcome.err
+    assert "`docsend catalog --update` fetches it anew" in outcome.err
+    if kind == "a folder":
+        file.rmdir()  # which nothing replaces by itself
+    assert spawn("catalog", "--update", *service, timeout=20).code == 0
+    assert spawn("catalog", "payslips", *service).code == 0
+
+
+def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
+    run, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr(catalog, "BUNDLED", tmp_path / "catalog.json")
+    for content in (None, b"{}"):
+        if content is not None:
+            catalog.BUNDLED.write_bytes(content)
+        outcome = run("catalog", "payslips")
+        assert outcome.code == 8
+        assert "the catalog that ships with docsend cannot be read: " in outcome.err
+        assert "install docsend again" in outcome.err
+        assert "None" not in outcome.err
+        assert "--update" not in outcome.err
+        (found,) = [each for each in run("doctor", "--json").json["findings"] if each["part"] == "catalog"]
+        assert (found["severity"], found["hint"]) == ("error", "install docsend again")
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("destinations", 0, "code"), "x" * 101),
+        (("subjects", 0, "labels", "he"), "x" * 501),
+        (("types", 0, "source"), "x" * 2001),
+        (("version",), "x" * 101),
+        (("destinations", 0, "formats"), ["pdf"] * 201),
+        (("destinations",), [RAW["destinations"][0]] * 201),
+        (("forms",), [{**RAW["forms"][0], "number": str(number)} for number in range(10_001)]),
+    ],
+    ids=["a code", "a label", "a text", "the version", "formats", "destinations", "forms"],
+)
+def test_every_text_and_list_of_a_catalog_has_its_limit(where, value) -> None:
+    changed = json.loads(json.dumps(RAW))
+    *path, last = where
+    at = changed
+    for step in path:
+        at = at[step]
+    at[last] = value
+    with pytest.raises(catalog.MalformedCatalog):
+        catalog.Catalog(json.dumps(changed).encode())
+    if where == ("destinations",):
+        return  # the others are needed
+    at[last] = value[:-1]
+    catalog.Catalog(json.dumps(changed).encode())
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "why"),
+    [
+        (("types", 0, "labels", "he"), "שכר\x1b[31m", "characters that cannot be shown"),
+        (("version",), "2027\u202e", "characters that cannot be shown"),
+        (("subjects", 0, "labels", "en"), "half of a character \ud800", "characters that cannot be shown"),
+        (("destinations", 0, "formats"), [], "takes no format"),
+        (("subjects",), [RAW["subjects"][0]] * 2, "stands in it twice"),
+        (("forms", 0, "url"), "javascript:alert(1)", "does not begin with https://"),
+        (("forms", 0, "labels"), {"en": "Form"}, "its fr is missing"),
+        (("branches",), {}, "has not the form of a catalog"),
+        (("destinations", 0, "max_document_bytes"), 1.5, "has not the form of a catalog"),
+    ],
+)
+def test_a_catalog_says_what_is_wrong_with_it(run, another_catalog, where, value, why) -> None:
+    changed = json.loads(json.dumps(RAW))
+    *path, last = where
+    at = changed
+    for step in path:
+        at = at[step]
+    at[last] = value
+    url, _ = another_catalog(json.dumps(changed).encode())
+    outcome = run("catalog", "--update", "--service", url)
+    assert (outcome.code, why in outcome.err) == (6, True), outcome.err
+    assert "\x1b" not in outcome.err
+
+
+@pytest.mark.parametrize("body", [b'{"version": "1", "version": "2"}', b"[" * 100_000, b"\xff"])
+def test_a_catalog_that_is_no_json_object_is_not_the_contract(run, another_catalog, body) -> None:
+    url, _ = another_catalog(body)
+    outcome = run("catalog", "--update", "--service", url)
+    assert (outcome.code, "not what the contract says" in outcome.err) == (6, True), outcome.err
