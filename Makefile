@@ -74,10 +74,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 
-## lint: style, formatting, and whether generated files are current
+## lint: style, formatting, which room imports which, and whether generated files are current
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 	$(BIN)/python tools/catalog/build.py --check
 	$(BIN)/python tools/cli/build.py --check
 	$(BIN)/python tools/locale/build.py --check

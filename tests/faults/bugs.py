@@ -370,7 +370,7 @@ def _forgotten_when_staged(
 bug = Bug("a receipt that somebody else got is called this sender's own", "kills")
 
 
-@bug.at("docsend.service.responses:read_whole")
+@bug.at("docsend.service.reading:read_whole")
 def _always_new(
     right: Callable[..., tuple[Receipt, bool]], response: Response, checked: CheckedSubmission
 ) -> tuple[Receipt, bool]:
@@ -381,7 +381,7 @@ def _always_new(
 bug = Bug("a foreign answer says that nothing has arrived", "network")
 
 
-@bug.at("docsend.service.client:_may_hide_a_receipt")
+@bug.at("docsend.service.tries:may_hide_a_receipt")
 def _hides_nothing(right: Callable[..., bool], response: Response) -> bool:
     return False
 
@@ -412,12 +412,12 @@ def _never_removed(
 bug = Bug("a receipt is believed without looking whose it is", "network")
 
 
-@bug.at("docsend.service.responses:_of")
+@bug.at("docsend.service.reading:_of")
 def _of_anything(right: Callable[..., Receipt], submission: Sendable, receipt: Receipt) -> Receipt:
     return receipt
 
 
-@bug.at("docsend.service.responses:_of_key")
+@bug.at("docsend.service.reading:_of_key")
 def _of_any_key(right: Callable[..., Receipt], key: str, receipt: Receipt) -> Receipt:
     return receipt
 

@@ -25,7 +25,7 @@ from docsend.errors import DocsendError
 from docsend.model.canonical import canonical
 from docsend.model.catalog import BUNDLED
 from docsend.model.submission import Submission
-from docsend.service import members, responses
+from docsend.service import members, reading, responses
 from docsend.service.failures import ContractViolation
 from docsend.service.responses import Response
 from docsend.storage.catalogs import load
@@ -126,21 +126,21 @@ def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Call
     }
 
     def declare(response: Response) -> object:
-        return responses.read_declare(response, checked)
+        return reading.read_declare(response, checked)
 
     def withdraw(response: Response) -> object:
-        return responses.read_withdraw(response, checked.key)
+        return reading.read_withdraw(response, checked.key)
 
     return {
-        "send": (200, receipt, lambda response: responses.read_send(response, checked)),
+        "send": (200, receipt, lambda response: reading.read_send(response, checked)),
         "declare, open": (201, doubles.opened(missing), declare),
         "declare, received": (200, received, declare),
         "declare, refused": (422, invalid, declare),
         "withdraw": (200, withdrawn, withdraw),
         "withdraw, too late": (409, late, withdraw),
-        "session": (200, {"token": "t", "expires_in": 3600}, responses.read_session),
-        "required": (200, {"required": [required]}, responses.read_required),
-        "info": (200, {"version": "2026-11-01"}, responses.read_info),
+        "session": (200, {"token": "t", "expires_in": 3600}, reading.read_session),
+        "required": (200, {"required": [required]}, reading.read_required),
+        "info": (200, {"version": "2026-11-01"}, reading.read_info),
     }
 
 
@@ -196,11 +196,11 @@ MAY_BE: dict[str, Collection[object]] = {
 def test_the_forms_that_are_read_are_those_of_the_contract() -> None:
     schemas = yaml.safe_load(OPENAPI.read_text("utf-8"))["components"]["schemas"]
     receipt = schemas["Receipt"]["properties"]
-    assert receipt["number"]["maxLength"] == responses.LONGEST_NUMBER
-    assert receipt["issuer"]["maxLength"] == responses.LONGEST_ISSUER
+    assert receipt["number"]["maxLength"] == reading.LONGEST_NUMBER
+    assert receipt["issuer"]["maxLength"] == reading.LONGEST_ISSUER
     assert schemas["Code"]["maxLength"] == members.LONGEST_CODE
     assert schemas["Labels"]["properties"]["he"]["maxLength"] == members.LONGEST_LABEL
-    assert schemas["RequiredId"]["maxLength"] == responses.LONGEST_ID
+    assert schemas["RequiredId"]["maxLength"] == reading.LONGEST_ID
     types = {
         name.removeprefix(responses.PROBLEM_TYPE) for name in schemas["Problem"]["properties"]["type"]["enum"]
     }

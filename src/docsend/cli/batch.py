@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from docsend.cli.context import Session
     from docsend.delivery.workers import Runner, Stages
     from docsend.model.submission import Submission
-    from docsend.service.client import Pause
+    from docsend.service.watcher import Pause
     from docsend.storage.ledger import Ledger
 
 

@@ -8,19 +8,22 @@ from docsend.config import address
 from docsend.errors import UsageFault
 from docsend.i18n import Message
 from docsend.model.notices import NOT_THE_INSTITUTE
-from docsend.service.client import ServiceClient, Watcher
+from docsend.service.client import ServiceClient
 from docsend.service.one_exchange import NEVER, OneExchange
 from docsend.service.retry import Clock, RetryPolicy
+from docsend.service.watcher import Watcher
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
-    from docsend.cli.context import Session
+    from docsend.config.settings import Settings
     from docsend.model.catalog import Catalog
+    from docsend.ui.terminal import Streams
 
 
 @contextlib.contextmanager
 def opened(
-    session: "Session",
+    settings: "Settings",
+    streams: "Streams",
     watcher: Watcher,
     account: "Account | None",
     *,
@@ -29,7 +32,6 @@ def opened(
     sleep: Callable[[float], None],
 ) -> Iterator[ServiceClient]:
     """See `Session.service`."""
-    settings, streams = session.settings, session.streams
     endpoint = settings.chosen_endpoint()
     with contextlib.ExitStack() as stack:
         url = endpoint.url

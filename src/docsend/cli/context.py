@@ -15,14 +15,15 @@ from docsend.i18n import Data, Message
 from docsend.model import catalog
 from docsend.model.catalog import Catalog
 from docsend.storage import catalogs, files
-from docsend.ui.output import output_for
+from docsend.ui.outputs import output_for
 from docsend.ui.progress import Lines
 from docsend.ui.terminal import Streams
 
 if TYPE_CHECKING:
     from docsend.i18n import Shown
     from docsend.model.catalog import Catalog
-    from docsend.service.client import ServiceClient, Watcher
+    from docsend.service.client import ServiceClient
+    from docsend.service.watcher import Watcher
     from docsend.storage.ledger import Entry, Ledger
 
 _IMPATIENT_S = 5.0
@@ -191,5 +192,7 @@ class Session:
         """
         from docsend.cli.connection import opened
 
-        with opened(self, watcher, account, catalog=catalog, jobs=jobs, sleep=sleep) as service:
+        with opened(
+            self.settings, self.streams, watcher, account, catalog=catalog, jobs=jobs, sleep=sleep
+        ) as service:
             yield service

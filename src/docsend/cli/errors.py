@@ -16,7 +16,7 @@ from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, Us
 from docsend.i18n import Language, Message
 from docsend.storage import files
 from docsend.ui import result
-from docsend.ui.output import output_for
+from docsend.ui.outputs import output_for
 from docsend.ui.terminal import Streams
 
 # No fault of the program: it may meet them wherever it writes.

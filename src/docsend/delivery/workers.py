@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from docsend.delivery.preflight import Plan
     from docsend.manifest.reader import Row
     from docsend.model.document import Document
-    from docsend.service.client import Pause
+    from docsend.service.watcher import Pause
 
 # Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
 # on with its next row, and what a power cut takes, the service still has.

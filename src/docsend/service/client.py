@@ -11,21 +11,22 @@ It knows no console: what a person should see goes to a `Watcher`. Bytes and soc
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from docsend.codes import Code
 from docsend.errors import DocsendError, SignInNeeded, Unfinished
 from docsend.i18n import Message
 from docsend.model.canonical import canonical
 from docsend.model.catalog import MOST_BYTES
 from docsend.model.receipt import Delivery
-from docsend.service import failures, one_exchange, responses
+from docsend.service import failures, one_exchange, pages, reading, responses
 from docsend.service.exchange import Request
-from docsend.service.failures import ContractViolation, Failure, NoResponse, UnexpectedPage
+from docsend.service.failures import ContractViolation, NoResponse, UnexpectedPage
 from docsend.service.http import HttpClient
 from docsend.service.one_exchange import NEVER, NotInOneExchange, OneExchange, Sent, Staged
 from docsend.service.responses import AlteredOnTheWay, OpenSubmission, ServiceInfo
 from docsend.service.retry import CLOCK, CircuitBreaker, ConcurrencyLimit
+from docsend.service.tries import Failed, Tries, may_hide_a_receipt
+from docsend.service.watcher import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from docsend.service.exchange import Header
     from docsend.service.responses import Response, Sendable, SubmissionStatus
     from docsend.service.retry import Clock, RetryPolicy
+    from docsend.service.watcher import Watcher
 
 _T = TypeVar("_T")
 
@@ -49,39 +51,8 @@ _JSON = ((b"Content-Type", b"application/json"),)
 _SHORTEST_PAUSE_S = 0.02
 _TOO_MANY_REQUESTS = 429
 _WORTH_REPEATING = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
-_LOOKS_FOR_A_NAME = 2
 _TOO_SLOW = 408
-_NOT_PASSED_ON = frozenset({407, 413})
-# So often one exchange may break off, or arrive altered, before the submission goes staged.
-_LOST_WHOLE = 2
 _NOT_REPEATED = Message("nothing is lost: try again")
-
-
-class Watcher(Protocol):
-    """Somebody who wants to see how a call goes. Its methods may be called in another thread."""
-
-    def declared(self, missing_bytes: int) -> None:
-        """The service has the declaration and lacks documents of so many bytes."""
-
-    def sent(self, document: Document, sent_bytes: int) -> None:
-        """So many bytes of the document have left; the number falls back to 0 when a try is repeated."""
-
-    def arrived(self, document: Document) -> None:
-        """The service has the whole document, of a submission that goes staged."""
-
-    def received(self, documents: Sequence[Document]) -> None:
-        """The service has received a submission of these documents, in one exchange."""
-
-    def waiting(self, pause: Pause) -> None:
-        """A try failed, or may not begin yet; the next one begins after this pause."""
-
-
-class Pause(NamedTuple):
-    """Why and for how many seconds a call waits, and how many are left in which further tries may begin."""
-
-    reason: Message
-    seconds: float
-    patience_left_s: float
 
 
 class _Call(NamedTuple):
@@ -155,11 +126,11 @@ class ServiceClient:
         """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
         headers = ((b"If-None-Match", etag.encode("ascii")),) if etag else ()
         request = Request("GET", "/v1/catalog", headers, most=MOST_BYTES)
-        return self._make(_Call(request), responses.read_catalog)
+        return self._make(_Call(request), reading.read_catalog)
 
     def look(self) -> ServiceInfo:
         """Ask for the catalog, to see whether the service is there, and what time it is there."""
-        return self._make(_Call(Request("GET", "/v1/catalog", most=MOST_BYTES)), responses.read_info)
+        return self._make(_Call(Request("GET", "/v1/catalog", most=MOST_BYTES)), reading.read_info)
 
     def sign_in(self, credentials: Credentials) -> tuple[str, float]:
         """Return a token and the seconds that it lasts; raise SignInNeeded if the service refuses.
@@ -168,16 +139,16 @@ class ServiceClient:
         """
         body = canonical({"code": credentials.code, "password": credentials.password})
         request = Request("POST", "/v1/session", _JSON, (body,), is_repeatable=False)
-        return self._make(_Call(request), responses.read_session)
+        return self._make(_Call(request), reading.read_session)
 
     def sign_out(self, token: str) -> None:
         """End a session; one that the service does not know any more has ended."""
         request = Request("DELETE", "/v1/session", (_bearer(token),))
-        self._make(_Call(request), responses.read_sign_out)
+        self._make(_Call(request), reading.read_sign_out)
 
     def required(self) -> tuple[RequiredDocument, ...]:
         """Ask which documents the signed-in person has to send."""
-        return self._make(_Call(Request("GET", "/v1/required"), is_signed=True), responses.read_required)
+        return self._make(_Call(Request("GET", "/v1/required"), is_signed=True), reading.read_required)
 
     def declare(self, checked: CheckedSubmission, *, may_be_received: bool) -> OpenSubmission | Receipt:
         """Declare a submission before any of its documents; the receipt comes back if it has one already.
@@ -187,13 +158,13 @@ class ServiceClient:
         """
         request = Request("PUT", _submission(checked.key), _JSON, (checked.declared,))
         call = _Call(request, is_signed=checked.is_signed, may_be_received=may_be_received)
-        found = self._make(call, lambda response: responses.read_declare(response, checked))
+        found = self._make(call, lambda response: reading.read_declare(response, checked))
         return self._begun(checked, found)
 
     def reopen(self, planned: PlannedSubmission) -> OpenSubmission | Receipt:
         """Ask what is missing of what an earlier run declared; raise UnknownSubmission if none did."""
         call = _Call(Request("GET", _submission(planned.key)), is_signed=planned.is_signed)
-        found = self._make(call, lambda response: responses.read_status_of(response, planned))
+        found = self._make(call, lambda response: reading.read_status_of(response, planned))
         return self._begun(planned, found)
 
     def put(self, submission: Sendable, document: Document, content: bytes, *, may_be_received: bool) -> None:
@@ -202,13 +173,13 @@ class ServiceClient:
             "PUT", f"{_submission(submission.key)}/documents/{document.sha256}", body=(content,)
         )
         sent = partial(self._watcher.sent, document)
-        self._make(_Call(request, sent, submission.is_signed, may_be_received), responses.read_put)
+        self._make(_Call(request, sent, submission.is_signed, may_be_received), reading.read_put)
         self._watcher.arrived(document)
 
     def send(self, submission: Sendable) -> Receipt:
         """Ask for the receipt; raise IncompleteSubmission or UnknownSubmission if something is lacking."""
         call = _Call(Request("POST", f"{_submission(submission.key)}/send"), is_signed=submission.is_signed)
-        return self._make(call, lambda response: responses.read_send(response, submission))
+        return self._make(call, lambda response: reading.read_send(response, submission))
 
     def send_whole(
         self, checked: CheckedSubmission, contents: Sequence[bytes], *, may_be_received: bool
@@ -222,10 +193,10 @@ class ServiceClient:
         request = Request("PUT", _submission(checked.key), one_exchange.headers_of(checked), body)
         sent = Sent(checked.documents, body, self._watcher.sent)
         call = _Call(request, sent, checked.is_signed, may_be_received, checked)
-        tries = _Tries(self._policy.total_s, self._clock.now)
+        tries = Tries(self._policy.total_s, self._clock.now)
 
         def read(response: Response) -> Delivery:
-            receipt, is_new = responses.read_whole(response, checked)
+            receipt, is_new = reading.read_whole(response, checked)
             is_own = is_new or may_be_received or tries.may_have_arrived
             return Delivery(receipt, is_repeated=not is_own)
 
@@ -246,12 +217,12 @@ class ServiceClient:
     def status(self, key: str, *, signed: bool) -> SubmissionStatus:
         """Ask what became of a key; raise UnknownSubmission if the service does not know it."""
         call = _Call(Request("GET", _submission(key)), is_signed=signed)
-        return self._make(call, lambda response: responses.read_status(response, key))
+        return self._make(call, lambda response: reading.read_status(response, key))
 
     def withdraw(self, key: str, *, signed: bool) -> SubmissionStatus:
         """Fence a key off: nothing can be received under it any more, unless it has been already."""
         call = _Call(Request("DELETE", _submission(key)), is_signed=signed)
-        return self._make(call, lambda response: responses.read_withdraw(response, key))
+        return self._make(call, lambda response: reading.read_withdraw(response, key))
 
     def _begun(self, submission: Sendable, found: OpenSubmission | Receipt) -> OpenSubmission | Receipt:
         if isinstance(found, OpenSubmission):
@@ -261,19 +232,19 @@ class ServiceClient:
 
     # -- how a call is made ------------------------------------------------------------------------------
 
-    def _make(self, call: _Call, read: Callable[[Response], _T], tries: _Tries | None = None) -> _T:
+    def _make(self, call: _Call, read: Callable[[Response], _T], tries: Tries | None = None) -> _T:
         """Make one call, repeated for as long as patience lasts; raise Unfinished when it is over.
 
         Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
         cannot duplicate: the service answers to the key. `tries` are those of a caller who looks at them.
         """
-        tries = tries or _Tries(self._policy.total_s, self._clock.now)
+        tries = tries or Tries(self._policy.total_s, self._clock.now)
         pause_s = 0.0
         while True:
             self._await_turn(tries, pause_s)
             try:
                 return self._tried(call, tries, read)
-            except _Failed as failed:
+            except Failed as failed:
                 failure, asked_to_wait = failed.failure, failed.asked_to_wait
             tries.record(failure)
             self._breaker.record_failure(failure.message, failure.code)
@@ -288,8 +259,8 @@ class ServiceClient:
                 raise failure.error(self._url)
             pause_s = 0.0 if asked_to_wait else self._policy.pause_s(tries.failures)
 
-    def _tried(self, call: _Call, tries: _Tries, read: Callable[[Response], _T]) -> _T:
-        """Make one try of a call; raise _Failed if another one may help."""
+    def _tried(self, call: _Call, tries: Tries, read: Callable[[Response], _T]) -> _T:
+        """Make one try of a call; raise Failed if another one may help."""
         try:
             exchange = self._signed_exchange if call.is_signed else self._exchange
             response = exchange(call, call.request, tries)
@@ -300,20 +271,20 @@ class ServiceClient:
             tries.broken_off += error.may_have_arrived
             if error.may_have_arrived and not call.request.is_repeatable:
                 raise error.failure._replace(hint=_NOT_REPEATED).error(self._url) from None
-            raise _Failed(error.failure) from None
+            raise Failed(error.failure) from None
         except UnexpectedPage as error:
-            raise _Failed(error.failure) from None
+            raise Failed(error.failure) from None
         except ContractViolation as error:
             tries.may_have_arrived |= call.is_whole
             tries.altered += isinstance(error, AlteredOnTheWay)
-            raise _Failed(error.failure) from None
+            raise Failed(error.failure) from None
         tries.may_have_arrived |= call.is_whole  # whoever on the way said that it is busy
         tries.was_too_slow |= response.status == _TOO_SLOW
         if response.status == _TOO_MANY_REQUESTS:
             self._concurrency.record_too_many()
-        raise _Failed(failures.busy(response.status), responses.retry_after(response))
+        raise Failed(failures.busy(response.status), responses.retry_after(response))
 
-    def _await_turn(self, tries: _Tries, pause_s: float) -> None:
+    def _await_turn(self, tries: Tries, pause_s: float) -> None:
         """Wait for this call's own pause, for one that the service asked of all, and for the circuit breaker.
 
         No pause outlasts patience, for then the last try begins; but one that the service asked for is kept,
@@ -333,7 +304,7 @@ class ServiceClient:
             self._clock.sleep(pause_s)
             pause_s = 0.0
 
-    def _given_up(self, tries: _Tries, asked_s: float | None) -> Unfinished:
+    def _given_up(self, tries: Tries, asked_s: float | None) -> Unfinished:
         """Make the error of a call whose patience is over before it could try again."""
         reason = tries.failure.message if tries.failure else self._breaker.reason
         hint = Message("nothing is lost: run the same command again")
@@ -358,7 +329,7 @@ class ServiceClient:
         self._concurrency.record_success()
         return result
 
-    def _signed_exchange(self, call: _Call, request: Request, tries: _Tries) -> Response:
+    def _signed_exchange(self, call: _Call, request: Request, tries: Tries) -> Response:
         """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
         if self._account is None:
             raise SignInNeeded(
@@ -378,80 +349,25 @@ class ServiceClient:
                 )
         return response
 
-    def _exchange(self, call: _Call, request: Request, tries: _Tries) -> Response:
+    def _exchange(self, call: _Call, request: Request, tries: Tries) -> Response:
         """Send one request and read its response, when it is this thread's turn."""
         with self._concurrency:
             response = self._http.exchange(request, call.sent)
         tries.may_have_arrived |= call.is_whole and response.may_have_arrived_before
         if call.whole and (refusal := one_exchange.refusal_of_form(response, call.whole)):
-            tries.may_have_arrived |= _may_hide_a_receipt(response)
+            tries.may_have_arrived |= may_hide_a_receipt(response)
             raise refusal
-        page = failures.of_redirect(response.status) if _is_redirect(response) else None
+        page = pages.of_redirect(response.status) if _is_redirect(response) else None
         if response.status not in _WORTH_REPEATING:
-            page = page or failures.of_page(response)
+            page = page or pages.of_page(response)
         if page is not None:
-            tries.may_have_arrived |= call.is_whole and _may_hide_a_receipt(response)
+            tries.may_have_arrived |= call.is_whole and may_hide_a_receipt(response)
             raise UnexpectedPage(page)
         return response
 
 
-class _Failed(Exception):
-    """One try of a call came to nothing; the service may have asked to wait for so many seconds."""
-
-    def __init__(self, failure: Failure, asked_to_wait: float | None = None) -> None:
-        super().__init__()
-        self.failure = failure
-        self.asked_to_wait = asked_to_wait
-
-
-class _Tries:
-    """The tries of one call so far, and for how long another one may begin."""
-
-    def __init__(self, total_s: float, now: Callable[[], float]) -> None:
-        self._now = now
-        self._ends = now() + total_s
-        self.failures = 0
-        self.failure: Failure | None = None
-        self.may_have_arrived = False
-        self.was_too_slow = False
-        self.broken_off = 0
-        self.altered = 0
-        self._looks = 0
-
-    def record(self, failure: Failure) -> None:
-        self.failures += 1
-        self.failure = failure
-        self._looks = self._looks + 1 if failure.code == Code.NAME_UNKNOWN else 0
-
-    def go_staged_if_better(self) -> None:
-        """Raise NotInOneExchange if smaller requests are more likely to get through, and unaltered."""
-        if self.altered >= _LOST_WHOLE:
-            raise NotInOneExchange(0)
-        if self.was_too_slow or self.broken_off >= _LOST_WHOLE:
-            raise NotInOneExchange(broke_off=True)
-
-    @property
-    def left_s(self) -> float:
-        return self._ends - self._now()
-
-    @property
-    def has_looked_enough(self) -> bool:
-        """Whether a name was looked up twice, and is not known."""
-        return self._looks >= _LOOKS_FOR_A_NAME
-
-
 def _is_redirect(response: Response) -> bool:
     return 300 <= response.status < 400 and response.status != 304
-
-
-def _may_hide_a_receipt(response: Response) -> bool:
-    """Tell whether the service may have received what a foreign answer was given to.
-
-    Somebody on the way may filter its answers, or have lost patience with it. What is refused by its size, or
-    for want of a password of the proxy, has not been passed on.
-    """
-    is_of_the_service = response.problem_code is not None
-    return response.has_arrived_whole and not is_of_the_service and response.status not in _NOT_PASSED_ON
 
 
 def _submission(key: str) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from docsend.i18n import Translator
     from docsend.model.document import Document
-    from docsend.service.client import Pause
+    from docsend.service.watcher import Pause
     from docsend.ui.progress import RowProgress, Told
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from docsend.errors import DocsendError
     from docsend.model.document import Document
-    from docsend.service.client import Watcher
+    from docsend.service.watcher import Watcher
     from docsend.ui.output import View
     from docsend.ui.progress import RowProgress, Told
     from docsend.ui.result import Result

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from docsend.errors import DocsendError
     from docsend.model.document import Document
-    from docsend.service.client import Watcher
+    from docsend.service.watcher import Watcher
     from docsend.ui.progress import RowProgress, Told
     from docsend.ui.result import Result
     from docsend.ui.terminal import Streams
@@ -74,14 +74,3 @@ class ForPeople(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         self.view.show(streams)
-
-
-def output_for(streams: Streams, *, as_json: bool) -> Output:
-    """Return the output that `--json` asks for, or that for people."""
-    if as_json:
-        from docsend.ui.json_output import JsonOutput
-
-        return JsonOutput(streams)
-    from docsend.ui.human_output import HumanOutput
-
-    return HumanOutput(streams)

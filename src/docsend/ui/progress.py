@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from docsend.delivery.batch import Outcome, Tally
     from docsend.model.document import Document
-    from docsend.service.client import Pause, Watcher
+    from docsend.service.watcher import Pause, Watcher
     from docsend.ui.terminal import Streams
 
 

@@ -18,7 +18,7 @@ from docsend.checks import documents, submission_rules
 from docsend.errors import DocsendError, LocalFailure
 from docsend.model.receipt import Receipt
 from docsend.model.submission import CheckedSubmission
-from docsend.service import http, responses
+from docsend.service import http, reading, responses
 from docsend.service.failures import ContractViolation
 from docsend.storage import receipts
 from docsend.storage.ledger import Entry
@@ -187,17 +187,17 @@ class Responses(Inputs):
     def _readers(self) -> dict[str, Callable[[responses.Response], Any]]:
         checked = self.checked
         return {
-            "catalog": responses.read_catalog,
-            "look": responses.read_info,
-            "session": responses.read_session,
-            "sign-out": responses.read_sign_out,
-            "required": responses.read_required,
-            "declare": lambda response: responses.read_declare(response, checked),
-            "put": responses.read_put,
-            "send": lambda response: responses.read_send(response, checked),
-            "whole": lambda response: responses.read_whole(response, checked)[0],
-            "status": lambda response: responses.read_status(response, checked.key),
-            "withdraw": lambda response: responses.read_withdraw(response, checked.key),
+            "catalog": reading.read_catalog,
+            "look": reading.read_info,
+            "session": reading.read_session,
+            "sign-out": reading.read_sign_out,
+            "required": reading.read_required,
+            "declare": lambda response: reading.read_declare(response, checked),
+            "put": reading.read_put,
+            "send": lambda response: reading.read_send(response, checked),
+            "whole": lambda response: reading.read_whole(response, checked)[0],
+            "status": lambda response: reading.read_status(response, checked.key),
+            "withdraw": lambda response: reading.read_withdraw(response, checked.key),
             "retry-after": responses.retry_after,
         }
 

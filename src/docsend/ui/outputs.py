@@ -1,0 +1,20 @@
+"""Which output a run has: for people, or JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from docsend.ui.output import Output
+    from docsend.ui.terminal import Streams
+
+
+def output_for(streams: Streams, *, as_json: bool) -> Output:
+    """Return the output that `--json` asks for, or that for people."""
+    if as_json:
+        from docsend.ui.json_output import JsonOutput
+
+        return JsonOutput(streams)
+    from docsend.ui.human_output import HumanOutput
+
+    return HumanOutput(streams)
