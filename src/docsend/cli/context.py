@@ -4,10 +4,8 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from docsend.auth.account import Account
-from docsend.auth.keyring_store import Booklets, Credentials, Vault, read_password_file
 from docsend.config.senders import Senders
 from docsend.config.settings import Settings, resolve
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
@@ -20,6 +18,8 @@ from docsend.ui.progress import Lines
 from docsend.ui.terminal import Streams
 
 if TYPE_CHECKING:
+    from docsend.auth.account import Account
+    from docsend.auth.keyring_store import Vault
     from docsend.i18n import Shown
     from docsend.model.catalog import Catalog
     from docsend.service.client import ServiceClient
@@ -136,28 +136,17 @@ class Session:
 
     def vault(self) -> "Vault":
         """Give the keyring's entries of the chosen service."""
-        return Vault(self.settings.chosen_endpoint().name, backend=self.settings.keyring_backend)
+        vault: Vault = _accounts().vault(self.settings)
+        return vault
 
     def account(self) -> "Account | None":
         """Give the account to sign in with: of the environment, else of the keyring, else none."""
-        code, file = self.settings.code, self.settings.password_file
-        if (code is None) != (file is None):
-            raise UsageFault(
-                Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together"), Message("set both, or none")
-            )
-        if code is not None and file is not None:
-            return Account(Credentials(code, read_password_file(file)), None)
-        vault = self.vault()
-        credentials = vault.credentials()
-        return Account(credentials, vault) if credentials else None
+        account: Account | None = _accounts().account(self.settings)
+        return account
 
     def senders(self) -> "Senders":
         """Give the senders of config.toml, with their booklet numbers in the keyring."""
-
-        def booklets() -> "Booklets":
-            return Booklets(backend=self.settings.keyring_backend)
-
-        return Senders(self.settings.senders, booklets)
+        return Senders(self.settings.senders, lambda: _accounts().booklets(self.settings))
 
     def needed_account(self) -> "Account":
         account = self.account()
@@ -196,3 +185,9 @@ class Session:
             self.settings, self.streams, watcher, account, catalog=catalog, jobs=jobs, sleep=sleep
         ) as service:
             yield service
+
+
+def _accounts() -> Any:
+    from docsend.cli import accounts
+
+    return accounts

@@ -5,10 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.delivery import report
 from docsend.errors import ExitCode
 from docsend.i18n import Message
-from docsend.ui.views.batch import tell_merged
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
@@ -26,6 +24,9 @@ def merge(
     Each row comes once, as the report has it that came furthest; what is printed is a manifest, too. With
     --json it is JSON Lines. Exit code 7 says that rows are left that were not received.
     """
+    from docsend.delivery import report
+    from docsend.ui.views.batch import tell_merged
+
     for file in filter(report.is_part, reports):
         session.streams.say(Message("{file} is of a run that did not end: rows may be missing", file=file))
     columns, rows = report.merged(reports)

@@ -10,10 +10,10 @@ from docsend.cli.options import command
 from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
 from docsend.i18n import Message
 from docsend.model import fields
-from docsend.model.submission import Submission
 
 if TYPE_CHECKING:
     from docsend.cli.context import Session
+    from docsend.model.submission import Submission
 
 # Of `required upload`, too; batches have one more.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
@@ -90,6 +90,8 @@ def send(
     if batch_template is not None:
         _batches().print_template(session, batch_template)
         return
+    from docsend.model.submission import Submission
+
     stated = Submission().with_values(given)
     if batch is None:
         of_batches = {
@@ -123,7 +125,7 @@ def _batches() -> Any:
 
 def _send_one(
     session: "Session",
-    stated: Submission,
+    stated: "Submission",
     files: Sequence[str],
     *,
     sender: str | None,
@@ -131,7 +133,7 @@ def _send_one(
     again: bool,
 ) -> None:
     """Send what the command line states, after asking for what it leaves open, if anybody is there."""
-    from docsend.cli import send_guided, send_one
+    from docsend.cli import send_one
 
     paths = send_one.files_of(files)
     if sender is not None:
@@ -139,6 +141,8 @@ def _send_one(
         senders.require(sender)
         stated = senders.applied(sender, stated)
     if session.can_ask:
+        from docsend.cli import send_guided
+
         send_guided.run(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
     else:
         send_one.run(session, stated, paths, dry_run=dry_run, again=again)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from docsend.checks import documents, submission_rules
-from docsend.delivery import deliver
 from docsend.errors import DocsendError, LocalFailure, UsageFault
 from docsend.i18n import Message
 from docsend.ui import result
@@ -110,6 +109,8 @@ def files_of(given: Sequence[str]) -> list[Path]:
 def _send(
     session: "Session", checked: "CheckedSubmission", account: "Account | None", *, again: bool
 ) -> None:
+    from docsend.delivery import deliver
+
     service = session.settings.chosen_endpoint().name
 
     @contextlib.contextmanager
