@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import itertools
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +25,8 @@ from contract_client import (
     a_key,
 )
 from docsend.model.canonical import key_of
+from docsend.sandbox import declaration
+from docsend.storage import catalogs
 from openapi import CONTRACT, faults
 
 if TYPE_CHECKING:
@@ -185,3 +189,10 @@ def test_a_declaration_is_written_in_utf_8(sender: Sender) -> None:
 def test_a_pointer_to_a_stray_member_is_a_json_pointer(sender: Sender) -> None:
     answer = sender.declare(a_declaration(INSURED | {"a/b~c": 1}))
     assert [error["pointer"] for error in answer.json["errors"]] == ["/a~1b~0c"]
+
+
+def test_what_the_benchmarks_declare_without_docsend_is_a_declaration(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent.parent / "bench"))
+    declared = importlib.import_module("submissions")._declaration([("a.pdf", 1, "0" * 64)], "run 1")
+    read = declaration.read(json.loads(declared), catalogs.load())
+    assert [document.name for document in read.documents] == ["a.pdf"]
