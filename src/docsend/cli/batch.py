@@ -4,22 +4,22 @@ import contextlib
 import re
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from docsend import signals
-from docsend.delivery.batch import Batch, Outcome, Share, Tally
+from docsend.delivery.batch import Batch, Outcome, Share
+from docsend.delivery.batch_end import BatchEnd, Tally
 from docsend.delivery.preflight import Plan, preflight
 from docsend.delivery.report import Report, refuse_to_overwrite
-from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
+from docsend.errors import DocsendError, Interrupted, LocalFailure, UsageFault
 from docsend.i18n import Message
 from docsend.manifest import reader
 from docsend.manifest.tables import MOST_BYTES
 from docsend.ui import result
-from docsend.ui.progress import CHECKED, SENT, Ends
+from docsend.ui.progress import CHECKED, SENT
 from docsend.ui.views.batch import (
     BatchRow,
     BatchSummary,
@@ -94,58 +94,12 @@ def run(session: "Session", stated: "Submission", options: Options) -> None:
                 _send(session, batch, plan, report, options.jobs, tally)
         except DocsendError as failure:
             error = failure
-    ended = _Ended(plan, None if is_checked_only else tally, error)
+    ended = BatchEnd(plan, None if is_checked_only else tally, error)
     _show_end(session, ended, options.report, time.monotonic() - began)
     raise typer.Exit(ended.exit_code)
 
 
-class _Ended(NamedTuple):
-    """What a batch came to: what its check found, how its rows ended if they were sent, what ended it."""
-
-    plan: "Plan"
-    tally: "Tally | None"
-    error: DocsendError | None
-
-    @property
-    def exit_code(self) -> ExitCode:
-        if self.error is not None:
-            return self.error.code
-        if self.tally is None:
-            return ExitCode.FAULTY if self.plan.faulty else ExitCode.RECEIVED
-        if self.tally.worst is not None:
-            return self.tally.worst
-        return ExitCode.RECEIVED if self.tally.received == self.plan.rows else ExitCode.SOME_ROWS
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many rows ended how, by the names of docsend.batch/1."""
-        counts: Counter[str] = Counter(
-            {"checked": self.plan.good} if self.tally is None else self.tally.counts
-        )
-        return {
-            **{status: counts[status] for status in ("checked", "received", "refused", "unfinished")},
-            "repeated": self.tally.repeated if self.tally else 0,
-            "faulty": len(self.plan.faulty) + counts["faulty"],
-            "not_tried": self._not_tried,
-        }
-
-    @property
-    def _not_tried(self) -> int:
-        """Rows whose turn did not come, be it that the batch ended before its first."""
-        if self.tally is None:
-            return 0
-        counts = self.tally.counts
-        return self.plan.good - (counts.total() - counts["not tried"])
-
-    @property
-    def repeat_helps(self) -> bool:
-        """Whether the same command again, with nothing changed, brings more rows to their receipts."""
-        if self.tally is None or self.tally.worst is not None or (self.error and self.error.is_for_all):
-            return False
-        return bool(self.counts["unfinished"] or self.counts["not_tried"])
-
-
-def _show_end(session: "Session", ended: _Ended, report: Path | None, seconds: float) -> None:
+def _show_end(session: "Session", ended: BatchEnd, report: Path | None, seconds: float) -> None:
     """Show what ended the batch early, if anything did, and then its summary."""
     endpoint = session.settings.endpoint
     service = endpoint.name if endpoint else None
@@ -212,9 +166,9 @@ def _send(
             signals.noted(lambda: _stop(session, runner)) as came,
             contextlib.closing(runner.outcomes(stages)) as outcomes,
         ):
-            progress = Ends(tally, shown)
             for outcome in outcomes:
-                progress.ended(outcome)
+                tally.add(outcome)
+                shown.count(tally.done, tally.done - tally.received)
                 try:
                     _tell(session, outcome, report)
                 except LocalFailure as failure:
@@ -249,13 +203,14 @@ def _runner(
 ) -> "Iterator[tuple[Runner, Stages]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
     from docsend.delivery import deliver, workers
+    from docsend.delivery.required import Required
 
     runner = workers.Runner(batch, plan, jobs=jobs)
     steps = workers.Steps(runner, show_pause)
     with session.service(
         steps, account, catalog=batch.catalog, jobs=runner.jobs, sleep=runner.sleep
     ) as service:
-        required = deliver.Required(service)
+        required = Required(service)
         yield (
             runner,
             workers.Stages(

@@ -11,7 +11,7 @@ from docsend.config.settings import Settings, resolve
 from docsend.errors import LocalFailure, SignInNeeded, UsageFault
 from docsend.i18n import Data, Message
 from docsend.model import catalog
-from docsend.model.catalog import Catalog
+from docsend.model.catalog import Catalog, MalformedCatalog
 from docsend.storage import catalogs, files
 from docsend.ui.outputs import output_for
 from docsend.ui.progress import Lines
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.auth.keyring_store import Vault
     from docsend.i18n import Shown
-    from docsend.model.catalog import Catalog
     from docsend.service.client import ServiceClient
     from docsend.service.watcher import Watcher
     from docsend.storage.ledger import Entry, Ledger
@@ -89,7 +88,7 @@ class Session:
         file = catalogs.in_force(self.settings.catalog_file)
         try:
             return catalogs.load(file)
-        except (OSError, catalog.MalformedCatalog) as error:
+        except (OSError, MalformedCatalog) as error:
             reason = files.reason(error) if isinstance(error, OSError) else error.why
             if file == catalog.BUNDLED:
                 raise LocalFailure(

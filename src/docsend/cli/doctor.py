@@ -32,11 +32,11 @@ def doctor(session: "Session") -> None:
 
     Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.
     """
-    from docsend import diagnostics as examination
+    from docsend import diagnostics
 
     patient = session.impatient()
     findings = list(
-        examination.examine(patient.settings, patient.vault, lambda: patient.service(patient.lines()))
+        diagnostics.examine(patient.settings, patient.vault, lambda: patient.service(patient.lines()))
     )
     session.output.show(Diagnosis(findings))
     error = next((finding for finding in findings if finding.severity == "error"), None)

@@ -6,6 +6,7 @@ import typer
 
 from docsend.cli import export, merge, resume
 from docsend.cli.options import Key, command
+from docsend.delivery import withdrawal
 from docsend.errors import ExitCode, Refused, UsageFault
 from docsend.i18n import Message
 from docsend.model.states import IN_WORDS
@@ -92,12 +93,7 @@ def withdraw(session: "Session", key: Key) -> None:
         entry = session.kept(ledger, key)
         if entry.state != "received":
             with _service_of(session, entry) as service:
-                status = service.withdraw(entry.key, signed=entry.to == "personal")
-            if status.receipt is None:
-                ledger.withdrawn(entry.service, entry.key)
-            else:
-                ledger.received(entry.service, entry.key, status.receipt)
-        entry = ledger.find(entry.service, entry.key) or entry
+                entry = withdrawal.withdraw(entry, service, ledger)
     if entry.state == "received":
         raise Refused(
             Message("the submission has been received and cannot be withdrawn"),

@@ -7,15 +7,10 @@ import typer
 
 from docsend.cli import send
 from docsend.cli.options import command
-from docsend.codes import Code
-from docsend.errors import EXIT_MEANINGS, ExitCode, FaultySubmission
-from docsend.i18n import Message
-from docsend.model.problem import Problem
-from docsend.model.submission import Submission
+from docsend.errors import EXIT_MEANINGS, ExitCode
 from docsend.ui.views.catalog import RequiredList
 
 if TYPE_CHECKING:
-    from docsend.auth.account import Account
     from docsend.cli.context import Session
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
@@ -64,30 +59,12 @@ def upload(
     Running the same command again finishes what was interrupted and sends nothing twice.
     """
     from docsend.cli import send_one
+    from docsend.delivery import required
 
     account = session.needed_account()
-    stated = _stated(session, account, id_)
-    send_one.run(session, stated, [Path(file)], account=account, dry_run=dry_run)
-
-
-def _stated(session: "Session", account: "Account", required: str) -> "Submission":
-    """Give the submission that a requirement asks for, from the service or from an earlier run.
-
-    The service lists a requirement no more once it is met: a run whose answer was lost finds it here.
-    """
-    service_name = session.settings.chosen_endpoint().name
+    service = session.settings.chosen_endpoint().name
     with session.ledger() as ledger:
-        known = ledger.requested(service_name, required)
-    if known is not None:
-        about = (known.subject, known.category, known.type)
-    else:
-        with session.service(session.lines(), account) as service:
-            asked = next((each for each in service.required() if each.id == required), None)
-        if asked is None:
-            message = Message("the service asks for no document {required!r} (any more)", required=required)
-            hint = Message("`docsend required` lists what it asks for, `docsend receipts` what was sent")
-            problem = Problem(Code.UNKNOWN_REQUIRED, message, hint)
-            raise FaultySubmission(message, hint, [problem])
-        about = (asked.subject, asked.category, asked.type)
-    subject, category, type_ = about
-    return Submission(to="personal", subject=subject, category=category, type=type_, required=required)
+        stated = required.submission_for(
+            id_, service, ledger, lambda: session.service(session.lines(), account)
+        )
+    send_one.run(session, stated, [Path(file)], account=account, dry_run=dry_run)

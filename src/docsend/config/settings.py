@@ -1,6 +1,7 @@
 """What the user asked for and where things are: flag > environment > config.toml > default, resolved once.
 
-The only reader of the environment and of platformdirs; `file` reads config.toml.
+The only reader of the environment and of platformdirs; `file` reads config.toml. Only `cli.app` looks
+at it, too: for the language of a help, and of what fails before there are settings.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ batch again finishes it, and sends nothing twice.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.checks import documents, submission_rules
 from docsend.codes import Code, Kind
 from docsend.delivery.cleared import Cleared
-from docsend.errors import FaultySubmission, LocalFailure, Refused, SignInNeeded, UsageFault
+from docsend.errors import FaultySubmission, LocalFailure, Refused
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
@@ -25,7 +24,7 @@ from docsend.model.submission import CheckedSubmission
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from docsend.errors import DocsendError, ExitCode
+    from docsend.errors import DocsendError
     from docsend.manifest.reader import Line, Manifest, Row
     from docsend.model.catalog import Catalog
     from docsend.model.receipt import Delivery, Receipt
@@ -211,30 +210,3 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
         ),
         row=row.number,
     )
-
-
-_SHOWN = 20
-
-
-class Tally:
-    """How a batch ended: how many rows how, and which were not received (the first of them)."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[RowStatus] = Counter()
-        self.repeated = 0  # of those that are received
-        self.failed: list[Outcome] = []
-        self.worst: ExitCode | None = None
-
-    def add(self, outcome: Outcome) -> None:
-        self.counts[outcome.status] += 1
-        if outcome.is_received:
-            self.repeated += outcome.is_repeated
-            return
-        if len(self.failed) < _SHOWN and outcome.status != "not tried":
-            self.failed.append(outcome)
-        if isinstance(outcome.error, LocalFailure | SignInNeeded | UsageFault):
-            self.worst = outcome.error.code
-
-    @property
-    def received(self) -> int:
-        return self.counts["received"]

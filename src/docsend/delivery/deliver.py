@@ -11,19 +11,19 @@ What holds at every instant; "Invariant N" marks each place in the code that kee
 4. only what cannot duplicate is repeated, as the same request under the same key (`service.client`);
 5. redirects are never followed, https is needed except on this machine, certificates are verified
    (`service.http`, `config.address`);
-6. a response that is not what the contract says is a failure, never a success (`service.responses`);
+6. a response that is not what the contract says is a failure, never a success (`service.reading`);
 7. foreign text is made safe before a terminal, a log or a spreadsheet sees it (`text`, `report`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from docsend.checks import documents, submission_rules
+from docsend.checks import documents
 from docsend.codes import Code
 from docsend.delivery.cleared import Cleared
+from docsend.delivery.required import Required
 from docsend.errors import DocsendError, FaultySubmission, Interrupted, LocalFailure, Refused, Unfinished
 from docsend.i18n import Message
 from docsend.model.problem import Problem
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from docsend.model.receipt import Receipt
-    from docsend.model.required import RequiredDocument
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
     from docsend.service.responses import Sendable
@@ -51,23 +50,6 @@ if TYPE_CHECKING:
 
 # The service may forget a declaration that nobody finished (it expires), even between two calls.
 _ROUNDS = 3
-
-
-class Required:
-    """What the service asks a signed-in person for: asked once, and again before anything is refused."""
-
-    def __init__(self, service: ServiceClient) -> None:
-        self._service = service
-        self._lock = threading.Lock()
-        self._known: tuple[RequiredDocument, ...] | None = None
-
-    def problem(self, checked: CheckedSubmission) -> Problem | None:
-        """Hold a submission against what is asked for."""
-        with self._lock:
-            if self._known is not None and submission_rules.required_first(checked, self._known) is None:
-                return None
-            self._known = self._service.required()
-            return submission_rules.required_first(checked, self._known)
 
 
 class Sent(NamedTuple):

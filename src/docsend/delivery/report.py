@@ -99,11 +99,7 @@ class Report:
                 f"{problem.code}: {ENGLISH.render(problem.message)}" for problem in outcome.problems
             ),
         }
-        values = [found.get(name, "") for name in self._columns]
-        if self._as_json:
-            self._write(json.dumps(dict(zip(self._columns, values, strict=True)), ensure_ascii=False) + "\n")
-        else:
-            self._write(_line([_harmless(value) for value in values]))
+        self._write(_row(self._columns, found, as_json=self._as_json))
 
     def _write(self, text: str) -> None:
         try:
@@ -156,12 +152,7 @@ def write_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_j
     """Give the lines of a joined report, CSV or JSON Lines."""
     if not as_json:
         yield "\ufeff" + _line(columns)
-    for row in rows:
-        values = [row.get(name, "") for name in columns]
-        if as_json:
-            yield json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n"
-        else:
-            yield _line([_harmless(value) for value in values])
+    yield from (_row(columns, row, as_json=as_json) for row in rows)
 
 
 def _read(file: Path) -> Iterator[dict[str, str]]:
@@ -249,6 +240,14 @@ def is_json(file: Path) -> bool:
             Message("as in --report result.csv"),
         )
     return suffix == ".jsonl"
+
+
+def _row(columns: Sequence[str], found: Mapping[str, str], *, as_json: bool) -> str:
+    """Return a row as a line, JSON or CSV; a column of which nothing is found is empty."""
+    values = [found.get(name, "") for name in columns]
+    if as_json:
+        return json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n"
+    return _line([_harmless(value) for value in values])
 
 
 def _line(values: Sequence[str]) -> str:

@@ -4,7 +4,7 @@
 table are the options of `send` and `senders add` (`cli.options`), the columns of manifests
 (`manifest.columns`), the keys of a sender (`config.senders`), what the guided send asks and masks
 (`ui.interactive`), what completions offer (`tools/cli`), the members of a declaration (`submission`), and
-what a service's JSON pointers mean (`service.responses`). CONTRIBUTING.md says how to add a field:
+what a service's JSON pointers mean (`service.refusals`). CONTRIBUTING.md says how to add a field:
 here, a rule in `field_rules.RULES`, its texts, and by hand in the contract.
 """
 

@@ -49,7 +49,7 @@ _EXPIRED = 10
 
 
 class Failure(NamedTuple):
-    """One class of failure with its words. A `lasting` one cannot get better by trying again at once.
+    """One class of failure with its words. A `is_lasting` one cannot get better by trying again at once.
 
     `is_for_all` says that no other request to this service would fare better now.
     """

@@ -1,6 +1,6 @@
 """The ledger: which submissions were planned, what became of them, and their receipts. SQLite.
 
-What it promises (design: "The journey, and what holds at every instant"):
+What it promises (`delivery.deliver`: what holds at every instant):
 - a plan, a receipt and an end are on the disk when the call that wrote them returns (`synchronous=FULL`);
   a batch plans and keeps many in one commit;
 - `open` and `sending` are notes, which go with the next commit: who was killed before it asks the service,

@@ -22,7 +22,7 @@ class MalformedReceipt(ValueError):
 def read(body: bytes) -> Receipt:
     """Read a receipt as the ledger kept it; raise MalformedReceipt if anything in it is missing.
 
-    What comes from a service is read more strictly (`service.responses`); ledgers have older ones, too.
+    What comes from a service is read more strictly (`service.reading`); ledgers have older ones, too.
     """
     try:
         raw = json.loads(body)

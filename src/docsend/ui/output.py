@@ -1,6 +1,6 @@
 """Where results go: to people (`human_output`), or as JSON to scripts (`json_output`).
 
-A result is a view: a value that knows both of its forms. No view and no command asks which of them is wanted.
+A result is a view: a value that knows both of its forms. No view asks which of them is wanted.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from docsend.i18n import Message, joined
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from docsend.delivery.batch import Outcome, Tally
     from docsend.model.document import Document
     from docsend.service.watcher import Pause, Watcher
     from docsend.ui.terminal import Streams
@@ -36,20 +35,6 @@ class Silence:
 
     def waiting(self, pause: Pause) -> None:
         pass
-
-
-class Ends:
-    """Counts how the rows of a batch end, and shows it."""
-
-    def __init__(self, tally: Tally, shown: RowProgress) -> None:
-        self.tally = tally
-        self._shown = shown
-        self.waiting = shown.waiting
-
-    def ended(self, outcome: Outcome) -> None:
-        self.tally.add(outcome)
-        done = sum(self.tally.counts.values())
-        self._shown.count(done, done - self.tally.received)
 
 
 class Told(NamedTuple):

@@ -58,7 +58,7 @@ _NO = frozenset({"n", "no", "non", "ל", "לא"})
 
 
 class Terminal:
-    """Asks on the terminal of stdin and stderr; an `Asker` for the guide."""
+    """Asks on the terminal of stdin and stderr; an `Asker` for `interactive`."""
 
     def __init__(self, render: Render) -> None:
         """Make it for a reader: `render` puts a message into the reader's language."""

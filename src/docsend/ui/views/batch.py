@@ -15,7 +15,8 @@ from docsend.ui.terminal import SEVERITY
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from docsend.delivery.batch import Outcome, Tally
+    from docsend.delivery.batch import Outcome
+    from docsend.delivery.batch_end import Tally
     from docsend.delivery.preflight import Plan
     from docsend.ui.terminal import Streams
 

@@ -1,0 +1,91 @@
+"""How a batch ended: its rows counted, and what the whole came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from docsend.errors import ExitCode, LocalFailure, SignInNeeded, UsageFault
+
+if TYPE_CHECKING:
+    from docsend.delivery.batch import Outcome
+    from docsend.delivery.preflight import Plan
+    from docsend.errors import DocsendError
+    from docsend.model.states import RowStatus
+
+_SHOWN = 20
+
+
+class Tally:
+    """How a batch ended: how many rows how, and which were not received (the first of them)."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[RowStatus] = Counter()
+        self.repeated = 0  # of those that are received
+        self.failed: list[Outcome] = []
+        self.worst: ExitCode | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        self.counts[outcome.status] += 1
+        if outcome.is_received:
+            self.repeated += outcome.is_repeated
+            return
+        if len(self.failed) < _SHOWN and outcome.status != "not tried":
+            self.failed.append(outcome)
+        if isinstance(outcome.error, LocalFailure | SignInNeeded | UsageFault):
+            self.worst = outcome.error.code
+
+    @property
+    def received(self) -> int:
+        return self.counts["received"]
+
+    @property
+    def done(self) -> int:
+        """How many rows have ended."""
+        return self.counts.total()
+
+
+class BatchEnd(NamedTuple):
+    """What a batch came to: what its check found, how its rows ended if they were sent, what ended it."""
+
+    plan: Plan
+    tally: Tally | None
+    error: DocsendError | None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.error is not None:
+            return self.error.code
+        if self.tally is None:
+            return ExitCode.FAULTY if self.plan.faulty else ExitCode.RECEIVED
+        if self.tally.worst is not None:
+            return self.tally.worst
+        return ExitCode.RECEIVED if self.tally.received == self.plan.rows else ExitCode.SOME_ROWS
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows ended how, by the names of docsend.batch/1."""
+        counts: Counter[str] = Counter(
+            {"checked": self.plan.good} if self.tally is None else self.tally.counts
+        )
+        return {
+            **{status: counts[status] for status in ("checked", "received", "refused", "unfinished")},
+            "repeated": self.tally.repeated if self.tally else 0,
+            "faulty": len(self.plan.faulty) + counts["faulty"],
+            "not_tried": self._not_tried,
+        }
+
+    @property
+    def _not_tried(self) -> int:
+        """Rows whose turn did not come, be it that the batch ended before its first."""
+        if self.tally is None:
+            return 0
+        counts = self.tally.counts
+        return self.plan.good - (counts.total() - counts["not tried"])
+
+    @property
+    def repeat_helps(self) -> bool:
+        """Whether the same command again, with nothing changed, brings more rows to their receipts."""
+        if self.tally is None or self.tally.worst is not None or (self.error and self.error.is_for_all):
+            return False
+        return bool(self.counts["unfinished"] or self.counts["not_tried"])
