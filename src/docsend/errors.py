@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from docsend.codes import AnyCode
     from docsend.model.problem import Problem
+    from docsend.model.submission import CheckedSubmission
 
 
 class ExitCode(IntEnum):
@@ -62,6 +63,7 @@ class DocsendError(Exception):
     """The root: a message, what to do about it, and the problems found, if the message sums up several.
 
     `cause` is the code of what is behind it, if its class alone does not say so (see `service.failures`).
+    `submission` is the one that failed, where that is a later occurrence than was asked for.
     `is_for_all` says that no other submission would fare better now; `nothing_arrived` that nothing of the
     submission can have reached the service; `may_refuse` that it is a refusal for good, if that is so.
     """
@@ -70,6 +72,7 @@ class DocsendError(Exception):
     is_for_all = False
     nothing_arrived = False
     may_refuse = False
+    submission: CheckedSubmission | None = None
 
     def __init__(
         self,

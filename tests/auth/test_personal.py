@@ -205,6 +205,25 @@ def test_an_upload_whose_answer_was_lost_is_finished_by_the_same_command(
     assert sandbox.count() == 1
 
 
+def test_an_upload_that_another_process_made_meanwhile_is_the_same_receipt(
+    run, spawn, sandbox, signed_in_as, payslip
+) -> None:
+    signed_in_as(*PENDING)
+    upload = ("required", "upload", "R-4711", payslip)
+    begun: list[str] = []
+    faster: list[int] = []
+
+    def fate(asked, _count, now):
+        if asked.path == "/v1/required" and now == "before" and not begun:
+            begun.append(asked.path)
+            faster.append(spawn(*upload, "--service", url, "--json").code)
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        outcome = run(*upload, "--service", url, "--json")
+    assert (faster, outcome.code, outcome.json["repeated"]) == ([0], 0, True), outcome.err
+    assert sandbox.count() == 1
+
+
 def test_send_required_is_the_same_submission_as_required_upload(run, sandbox, signed_in_as, payslip) -> None:
     signed_in_as(*PENDING)
     about = (*PENDING_SUBJECT, "--type", "payslips", "--required", "R-4711")

@@ -63,6 +63,30 @@ def test_again_sends_once_more_what_somebody_else_had_sent(run, sandbox, payslip
     assert (again["repeated"], again["key"] == first["key"], sandbox.count()) == (False, False, 2)
 
 
+def test_once_more_that_breaks_off_names_the_sending_that_is_on_its_way(
+    run, sandbox, payslip, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
+
+    is_cut: list[bool] = []
+
+    def fate(asked, _count, now):
+        return doubles.Reply(cut=True) if now == "after" and is_cut else None
+
+    with doubles.relay(sandbox.url, fate) as (url, _):
+        assert run("send", payslip, *SEND, "--service", url).code == 0
+        is_cut.append(True)
+        broken = run("send", payslip, *SEND, "--service", url, "--again", "--json")
+        (kept,) = [each for each in run("receipts", "--json").json["receipts"] if each["state"] != "received"]
+    assert (broken.code, broken.json["status"], broken.json["occurrence"]) == (
+        6,
+        "unfinished",
+        kept["occurrence"],
+    )
+    assert (broken.json["key"], broken.json["key"] == first["key"]) == (kept["key"], False)
+
+
 def test_a_dead_service_leaves_nothing_that_looks_as_if_it_was_sent(run, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     assert run("send", payslip, *SEND, "--service", "http://127.0.0.1:9").code == 6

@@ -175,6 +175,34 @@ def test_a_dry_run_asks_shows_and_sends_nothing(guided, sandbox, payslip) -> Non
     assert sandbox.select("SELECT * FROM submission") == []
 
 
+def test_documents_are_read_once_and_what_was_shown_is_what_goes(guided, sandbox, payslip) -> None:
+    before = payslip.read_bytes()
+    terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
+    terminal.answer("id number", PERSON + ENTER)
+    terminal.read_until("send it?")
+    payslip.unlink()
+    terminal.type("y" + ENTER)
+    assert terminal.finish() == 0
+    ((key,),) = sandbox.select("SELECT key FROM submission")
+    assert list(sandbox.content(key).values()) == [before]
+
+
+def test_answers_are_in_the_command_also_if_the_document_is_too_large_where_it_was_to_go(
+    guided, tmp_path, monkeypatch
+) -> None:
+    password = samples.write(tmp_path, "password", b"fictional-clear\n")
+    password.chmod(0o600)
+    large = samples.write(tmp_path, "large.pdf", samples.pdf(size=7 * 2**20))
+    about = ("--subject", "unemployment", "--category", "employer", "--type", "payslips")
+    told = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(password)}
+    terminal = guided(large, *about, **told)
+    terminal.answer("destination", "personal" + ENTER)
+    terminal.answer("remark", "x" + ENTER)
+    assert terminal.finish() == 3
+    assert "document-too-large" in terminal.shown
+    assert "without questions:" in terminal.shown
+
+
 def test_an_employer_is_asked_for_and_the_booklet_number_is_not_echoed(guided, sandbox, payslip) -> None:
     terminal = guided(payslip, "--to", "employer-collection")
     terminal.answer("kind of employer file", ENTER)

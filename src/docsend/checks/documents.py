@@ -6,7 +6,9 @@ turn comes, and `content` gives those bytes only if they are still the ones that
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
 import hashlib
 import os
 import stat
@@ -44,16 +46,15 @@ def read_all(
     Whatever is wrong with a file is in the UnreadDocument that stands in its place; nothing raises.
     """
     names = [os.fspath(path) for path in paths]
-    room = _Room(hold_up_to)
 
-    def read_one(path: str) -> Document | UnreadDocument:
+    def read_into(room: _Room, path: str) -> Document | UnreadDocument:
         return _document(path, at_most=at_most, room=room)
 
-    if len(names) < 2 or sum(map(_size, names)) < _WORTH_A_THREAD:
-        return tuple(map(read_one, names))
-    # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
-    with _threads(2) as pool:
-        return tuple(pool.map(read_one, names))
+    if len(names) > 1 and sum(map(_size, names)) >= _WORTH_A_THREAD:
+        # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
+        with contextlib.suppress(RuntimeError), _threads(2) as pool:  # if this machine has room for them
+            return tuple(pool.map(functools.partial(read_into, _Room(hold_up_to)), names))
+    return tuple(map(functools.partial(read_into, _Room(hold_up_to)), names))
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
@@ -117,7 +118,11 @@ def contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
         yield from ((document, content(document)) for document in documents)
         return
     with _threads(1) as pool:
-        coming = pool.submit(content, documents[0])
+        try:
+            coming = pool.submit(content, documents[0])
+        except RuntimeError:  # this machine has no room for a thread
+            yield from ((document, content(document)) for document in documents)
+            return
         for document, following in zip(documents, (*documents[1:], None), strict=True):
             checked = coming.result()
             if following is not None:

@@ -45,10 +45,10 @@ def run(
 def _send(session: "Session", guided: "Guided", paths: Sequence[Path], *, dry_run: bool, again: bool) -> None:
     """Show all that was answered, send it, and tell the command that says the same."""
     stated = _within_limit(guided.stated, session.catalog())
-    checked = send_one.checked_or_exit(session, stated, dry_run=dry_run)
-    tell_last_look(session.streams, checked, session.catalog(), guided.sender, session.settings.endpoint)
     of_sender = session.senders().applied(guided.sender, Submission()).given() if guided.sender else {}
     try:
+        checked = send_one.checked_or_exit(session, stated, dry_run=dry_run)
+        tell_last_look(session.streams, checked, session.catalog(), guided.sender, session.settings.endpoint)
         if not dry_run:
             _last_look(session)
         send_one.show_or_send(session, stated, checked, dry_run=dry_run, again=again)

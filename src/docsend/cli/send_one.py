@@ -125,7 +125,8 @@ def _send(
         with session.ledger() as ledger:
             sent = deliver.deliver(checked, service, ledger, opened, again=again)
     except DocsendError as error:
-        session.output.fail(error, result.of_error(error, checked, service, checked.warnings))
+        failed = error.submission or checked
+        session.output.fail(error, result.of_error(error, failed, service, checked.warnings))
         raise typer.Exit(error.code) from error
     received = result.Result(
         status="received",

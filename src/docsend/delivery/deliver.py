@@ -73,17 +73,21 @@ def deliver(
     `opened` opens it. With `again` the first occurrence goes that has not ended. Raises Refused, Unfinished,
     SignInNeeded, LocalFailure, Interrupted, or FaultySubmission if a file changed.
     """
-    entry = ledger.find(service, checked.key)
-    while again and entry is not None and entry.state in ("received", "withdrawn"):
-        # One that was interrupted is finished first.
-        checked = checked.with_occurrence(checked.occurrence + 1)
+    try:
         entry = ledger.find(service, checked.key)
-    is_new_here = again and entry is None
-    delivery = _delivered(checked, entry, service, ledger, opened)
-    while is_new_here and delivery.is_repeated:
-        # It had been sent from elsewhere, and once more was asked for.
-        checked = checked.with_occurrence(checked.occurrence + 1)
-        delivery = _delivered(checked, ledger.find(service, checked.key), service, ledger, opened)
+        while again and entry is not None and entry.state in ("received", "withdrawn"):
+            # One that was interrupted is finished first.
+            checked = checked.with_occurrence(checked.occurrence + 1)
+            entry = ledger.find(service, checked.key)
+        is_new_here = again and entry is None
+        delivery = _delivered(checked, entry, service, ledger, opened)
+        while is_new_here and delivery.is_repeated:
+            # It had been sent from elsewhere, and once more was asked for.
+            checked = checked.with_occurrence(checked.occurrence + 1)
+            delivery = _delivered(checked, ledger.find(service, checked.key), service, ledger, opened)
+    except DocsendError as error:
+        error.submission = checked
+        raise
     return Sent(checked, delivery)
 
 
@@ -172,7 +176,7 @@ def _carry_signed(
     required: Required,
 ) -> Delivery:
     """Plan a personal submission when its turn has come, and bring it to its receipt."""
-    _required_first(checked, entry, required)
+    _required_first(checked, entry, service, ledger, required)
     known = _known(ledger.plan(service.name, checked))  # invariant 1
     return _carry_planned(checked, known, service, ledger)
 
@@ -219,16 +223,27 @@ def finish(entry: Entry, service: ServiceClient, ledger: Ledger) -> Delivery:
     return delivery
 
 
-def _required_first(checked: CheckedSubmission, entry: Entry | None, required: Required) -> None:
+def _required_first(
+    checked: CheckedSubmission,
+    entry: Entry | None,
+    service: ServiceClient,
+    ledger: Ledger,
+    required: Required,
+) -> None:
     """Refuse what the service would refuse, before it is planned: documents that it asks for go first.
 
     What was declared already is past this: the requirement may be gone because this submission met it.
     """
-    if entry is not None and entry.state not in ("planned", "refused"):
+    if _is_declared(entry):
         return
     problem = required.problem(checked)
-    if problem is not None:
+    # Before anything is refused: another process may have declared it, or met the requirement, meanwhile.
+    if problem is not None and not _is_declared(ledger.find(service.name, checked.key)):
         raise FaultySubmission.of([problem])
+
+
+def _is_declared(entry: Entry | None) -> bool:
+    return entry is not None and entry.state not in ("planned", "refused")
 
 
 def _in_one_exchange(

@@ -51,15 +51,18 @@ def submission_for(
     FaultySubmission if neither knows it.
     """
     known = ledger.requested(service, required)
-    if known is not None:
-        about = (known.subject, known.category, known.type)
-    else:
+    if known is None:
         with opened() as client:
             asked = next((each for each in client.required() if each.id == required), None)
+        if asked is None and (known := ledger.requested(service, required)) is not None:
+            return _about(known.subject, known.category, known.type, required)  # another process was faster
         if asked is None:
             message = Message("the service asks for no document {required!r} (any more)", required=required)
             hint = Message("`docsend required` lists what it asks for, `docsend receipts` what was sent")
             raise FaultySubmission(message, hint, [Problem(Code.UNKNOWN_REQUIRED, message, hint)])
-        about = (asked.subject, asked.category, asked.type)
-    subject, category, type_ = about
+        return _about(asked.subject, asked.category, asked.type, required)
+    return _about(known.subject, known.category, known.type, required)
+
+
+def _about(subject: str | None, category: str, type_: str, required: str) -> Submission:
     return Submission(to="personal", subject=subject, category=category, type=type_, required=required)

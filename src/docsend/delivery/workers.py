@@ -90,6 +90,11 @@ class Runner:
         """
         self._is_stopped = True
 
+    def _end_by(self, error: DocsendError) -> None:
+        """Stop, since no other row would fare better."""
+        self._ended_by = self._ended_by or error
+        self.stop()
+
     def go_on(self) -> None:
         """Raise Stop if the batch was stopped; workers ask at every step."""
         if self._is_stopped:
@@ -166,7 +171,7 @@ class Runner:
                 return lost
         except LocalFailure as failure:
             self._broken = failure
-            self.stop()
+            self._end_by(failure)
         return dict.fromkeys((receipt.key for receipt in receipts), self._broken)
 
     def _end(self, stages: Stages) -> None:
@@ -247,8 +252,8 @@ class Runner:
         except BaseException:
             self._not_tried(each.row for each in group)
             raise
-        if any(isinstance(known, LocalFailure) for known in found):
-            self.stop()  # no other row would fare better
+        if (broken := next((known for known in found if isinstance(known, LocalFailure)), None)) is not None:
+            self._end_by(broken)
         going: list[CheckedRow] = []
         for ready, known in zip(group, found, strict=True):
             if isinstance(known, Cleared):
@@ -283,8 +288,7 @@ class Runner:
                 return ready.fails(self._ended_by)
         except DocsendError as error:
             if error.is_for_all:
-                self._ended_by = error
-                self.stop()  # no other row would fare better
+                self._end_by(error)
             return ready.fails(error)
         except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
             self._bug = bug
