@@ -333,3 +333,23 @@ def goes_staged(service: str) -> None:
 def payslip(tmp_path: Path) -> Path:
     """Give one small real document."""
     return samples.write(tmp_path, "payslip.pdf", samples.pdf())
+
+
+@pytest.fixture
+def signed_in_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, str], None]:
+    """Sign in the way of servers without a desktop: a code and a password file."""
+
+    def sign_in(code: str, password: str) -> None:
+        file = tmp_path / "password"
+        file.write_text(f"{password}\n")
+        file.chmod(0o600)
+        monkeypatch.setenv("DOCSEND_CODE", code)
+        monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(file))
+
+    return sign_in
+
+
+@pytest.fixture
+def kept_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keyring that works anywhere: a plaintext file, chosen by its name."""
+    monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
