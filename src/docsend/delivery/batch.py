@@ -143,22 +143,27 @@ class Batch(NamedTuple):
 
     def read(self, row: Row, *, hold: bool) -> Row:
         """Return a row with the documents that it names; `hold` them, if they are about to be sent."""
-        if not row.is_understood:
+        if row.problems and not row.is_understood:
             return row
         paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
         most = submission_rules.largest_document(row.stated, self.catalog)
         room = documents.HELD_BYTES if hold else 0
         stated = row.stated.with_documents(documents.read_all(paths, at_most=most, hold_up_to=room))
-        return row._replace(stated=stated, problems=(*row.problems, *problems))
+        if problems:
+            row = row._replace(problems=(*row.problems, *problems))
+        return row._replace(stated=stated)
 
-    def check(self, read: Row) -> CheckedRow:
-        """Hold a row that was read against every rule; with errors it stays a Submission."""
-        stated, row = read.stated, read.without_documents()
-        if not row.is_understood:
+    def check(self, read: Row, bare: Row | None = None) -> CheckedRow:
+        """Hold a row that was read against every rule; with errors it stays a Submission.
+
+        `bare` is the same row without its documents, if it is at hand.
+        """
+        stated, row = read.stated, bare or read.without_documents()
+        if read.problems and not read.is_understood:
             return CheckedRow(row, stated, row.problems)
         checked = submission_rules.check(stated, self.catalog)
         more = checked.problems if isinstance(checked, submission_rules.Faulty) else checked.warnings
-        numbered = _numbered(row, more) if row.problems or more else ()
+        numbered = _numbered(read, more) if read.problems or more else ()
         if isinstance(checked, submission_rules.Faulty) or any(map(_IS_ERROR, numbered)):
             return CheckedRow(row, stated, numbered)
         if row.claimed is not None and (changed := _changed(row, checked)) is not None:
@@ -183,7 +188,7 @@ class Batch(NamedTuple):
         if self.share is not None:
             rows = [row for row in rows if self.share.has(row)]
         read = [self.read(row, hold=False) for row in rows]
-        return [self.check(each) for each in read]
+        return [self.check(each, row) for each, row in zip(read, rows, strict=True)]
 
 
 def _numbered(row: Row, more: Iterable[Problem]) -> tuple[Problem, ...]:
