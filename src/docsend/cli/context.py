@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from docsend.config.senders import Senders
 from docsend.config.settings import Settings, resolve
@@ -19,7 +19,7 @@ from docsend.ui.terminal import Streams
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
-    from docsend.auth.keyring_store import Vault
+    from docsend.auth.keyring_store import Booklets, Vault
     from docsend.i18n import Shown
     from docsend.service.client import ServiceClient
     from docsend.service.watcher import Watcher
@@ -135,17 +135,25 @@ class Session:
 
     def vault(self) -> "Vault":
         """Give the keyring's entries of the chosen service."""
-        vault: Vault = _accounts().vault(self.settings)
-        return vault
+        from docsend.cli import accounts
+
+        return accounts.vault(self.settings)
 
     def account(self) -> "Account | None":
         """Give the account to sign in with: of the environment, else of the keyring, else none."""
-        account: Account | None = _accounts().account(self.settings)
-        return account
+        from docsend.cli import accounts
+
+        return accounts.account(self.settings)
 
     def senders(self) -> "Senders":
         """Give the senders of config.toml, with their booklet numbers in the keyring."""
-        return Senders(self.settings.senders, lambda: _accounts().booklets(self.settings))
+
+        def booklets() -> "Booklets":
+            from docsend.cli import accounts
+
+            return accounts.booklets(self.settings)
+
+        return Senders(self.settings.senders, booklets)
 
     def needed_account(self) -> "Account":
         account = self.account()
@@ -184,9 +192,3 @@ class Session:
             self.settings, self.streams, watcher, account, catalog=catalog, jobs=jobs, sleep=sleep
         ) as service:
             yield service
-
-
-def _accounts() -> Any:
-    from docsend.cli import accounts
-
-    return accounts

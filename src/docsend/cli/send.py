@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -88,7 +88,9 @@ def send(
             Message("--occurrence says which sending it is, --again finds the next one by itself"),
         )
     if batch_template is not None:
-        _batches().print_template(session, batch_template)
+        from docsend.cli.batch import print_template
+
+        print_template(session, batch_template)
         return
     from docsend.model.submission import Submission
 
@@ -112,15 +114,10 @@ def send(
         Message("{option} does not go with --batch"),
         Message("the rows name the documents; --again is said for one"),
     )
-    batches = _batches()
+    from docsend.cli import batch as batches
+
     options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, sender)
     batches.run(session, stated, options)
-
-
-def _batches() -> Any:
-    from docsend.cli import batch
-
-    return batch
 
 
 def _send_one(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from docsend.model.required import RequiredDocument
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
-    from docsend.storage.ledger import Ledger
+    from docsend.storage.ledger import Entry, Ledger
 
 
 class Required:
@@ -50,19 +50,16 @@ def submission_for(
     The service lists a requirement no more once it is met: a run whose answer was lost finds it here. Raises
     FaultySubmission if neither knows it.
     """
-    known = ledger.requested(service, required)
+    known: Entry | RequiredDocument | None = ledger.requested(service, required)
     if known is None:
         with opened() as client:
-            asked = next((each for each in client.required() if each.id == required), None)
-        if asked is None and (known := ledger.requested(service, required)) is not None:
-            return _about(known.subject, known.category, known.type, required)  # another process was faster
-        if asked is None:
-            message = Message("the service asks for no document {required!r} (any more)", required=required)
-            hint = Message("`docsend required` lists what it asks for, `docsend receipts` what was sent")
-            raise FaultySubmission(message, hint, [Problem(Code.UNKNOWN_REQUIRED, message, hint)])
-        return _about(asked.subject, asked.category, asked.type, required)
-    return _about(known.subject, known.category, known.type, required)
-
-
-def _about(subject: str | None, category: str, type_: str, required: str) -> Submission:
-    return Submission(to="personal", subject=subject, category=category, type=type_, required=required)
+            known = next((each for each in client.required() if each.id == required), None)
+        # Another process may have met it meanwhile.
+        known = known or ledger.requested(service, required)
+    if known is None:
+        message = Message("the service asks for no document {required!r} (any more)", required=required)
+        hint = Message("`docsend required` lists what it asks for, `docsend receipts` what was sent")
+        raise FaultySubmission(message, hint, [Problem(Code.UNKNOWN_REQUIRED, message, hint)])
+    return Submission(
+        to="personal", subject=known.subject, category=known.category, type=known.type, required=required
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from docsend import signals
 from docsend.ui.progress import Heartbeat, Lines, Silence
@@ -51,7 +51,9 @@ class HumanOutput:
         if self._streams.is_quiet or not self._streams.draws(sys.stderr):
             yield Lines(self._streams, documents)
             return
-        with _bars().bar(documents, self._streams.translator) as watcher:
+        from docsend.ui.bars import bar
+
+        with bar(documents, self._streams.translator) as watcher:
             yield watcher
 
     @contextlib.contextmanager
@@ -60,13 +62,9 @@ class HumanOutput:
         if self._streams.is_quiet:
             yield Silence()
         elif self._streams.draws(sys.stderr):
-            with _bars().rows(told, total, self._streams.translator) as shown:
+            from docsend.ui.bars import rows
+
+            with rows(told, total, self._streams.translator) as shown:
                 yield shown
         else:
             yield Heartbeat(self._streams, told, total)
-
-
-def _bars() -> Any:
-    from docsend.ui import bars
-
-    return bars

@@ -27,7 +27,6 @@ from docsend.text import escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from types import ModuleType
 
     from docsend.config.settings import Settings
     from docsend.i18n import Language, Shown
@@ -127,7 +126,9 @@ class Streams:
         # What is meant to be copied stays in one piece where there is room for it.
         is_wide = shutil.get_terminal_size().columns >= _WIDE
         whole = [is_wide and head in _IN_ONE_PIECE for head in heads]
-        self.put(_drawing().table(heads_, cells, whole))
+        from docsend.ui import drawing
+
+        self.put(drawing.table(heads_, cells, whole))
 
     def card(
         self, heading: Shown, rows: Sequence[tuple[Shown, Shown]], *, footnote: Message | None = NOT_APPROVED
@@ -143,7 +144,9 @@ class Streams:
                 self.say(footnote)
             return
         below = self.render_result(footnote) if footnote else None
-        self.put(_drawing().card(self.render_result(heading), clean, below))
+        from docsend.ui import drawing
+
+        self.put(drawing.card(self.render_result(heading), clean, below))
 
     def render_result(self, shown: Shown) -> str:
         """Give a text for stdout: safe, and in the reader's language."""
@@ -191,12 +194,6 @@ def _found(problem: Problem) -> Message:
     return template.with_values(
         severity=SEVERITY[problem.severity], row=problem.row, message=problem.message, code=problem.code
     )
-
-
-def _drawing() -> ModuleType:
-    from docsend.ui import drawing
-
-    return drawing
 
 
 def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = None) -> OSError | None:
