@@ -35,7 +35,7 @@ def checked(tmp_path: Path, **changes: str) -> CheckedSubmission:
     about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
     stated = Submission(**{**about, "id": PERSON, **changes}, documents=())
     found = submission_rules.check(
-        stated.with_documents(documents.read_all([file], at_most=10**7)), catalogs.load()
+        stated.with_documents(documents.read_all([file], max_bytes=10**7)), catalogs.load()
     )
     assert isinstance(found, CheckedSubmission), found
     return found

@@ -7,13 +7,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from docsend.config.address import Endpoint
-from docsend.service.exchange import Limits, Request
+from docsend.service.exchange import Request, TimeLimits
 from docsend.service.http import HttpClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SHORT = Limits(connect_s=0.6, grace_s=0.6, slowest_bytes_per_s=2**30)
+SHORT = TimeLimits(connect_s=0.6, grace_s=0.6, slowest_bytes_per_s=2**30)
 LOOK = Request("GET", "/v1/catalog")
 PUT = Request("PUT", "/v1/submissions/K/documents/D", body=(b"%PDF" * 2**20, b"%%EOF"))
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -47,7 +47,7 @@ def exchanging(thread_name: str) -> Callable[..., object]:
 
 @contextlib.contextmanager
 def client(
-    port: int, *, limits: Limits = SHORT, proxy: str | None = None, scheme: str = "http"
+    port: int, *, limits: TimeLimits = SHORT, proxy: str | None = None, scheme: str = "http"
 ) -> Iterator[HttpClient]:
     url = f"{scheme}://127.0.0.1:{port}" if proxy is None else "https://documents.example"
     with contextlib.closing(HttpClient(Endpoint(url, proxy), url, limits)) as made:

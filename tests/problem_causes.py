@@ -25,7 +25,7 @@ from docsend.codes import Code
 from docsend.errors import ExitCode
 from docsend.manifest import tables
 from docsend.service import client, responses
-from docsend.service.exchange import Limits
+from docsend.service.exchange import TimeLimits
 from docsend.service.http import HttpClient
 from faults import lab
 from problem_runs import SEND, Seen, World
@@ -42,7 +42,7 @@ ABROAD = "https://documents.example"  # no address of this machine: a proxy is a
 
 CLAIM = ["--subject", "long-term-care", "--category", "claim", "--type", "long-term-care-reassessment"]
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-HASTY = Limits(connect_s=0.5, grace_s=0.5, slowest_bytes_per_s=2**30)
+HASTY = TimeLimits(connect_s=0.5, grace_s=0.5, slowest_bytes_per_s=2**30)
 
 
 def _without(options: list[str], name: str) -> list[str]:

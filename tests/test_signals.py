@@ -227,7 +227,7 @@ def test_a_signal_that_python_swallows_in_a_destructor_comes_again(capsys, numbe
             sum(range(1000))  # the handler runs between two steps of the interpreter
 
     def lose_the_first_and_wait() -> None:
-        with signals.raised():
+        with signals.interrupt_on_signal():
             one = Interrupted()
             del one
             time.sleep(5)
@@ -248,7 +248,7 @@ def test_what_else_python_swallows_in_a_destructor_is_told_as_ever(monkeypatch) 
         told.append(unraisable.exc_type)
 
     monkeypatch.setattr(sys, "unraisablehook", tell)
-    with signals.raised():
+    with signals.interrupt_on_signal():
         one = Broken()
         del one
     assert (told, sys.unraisablehook) == ([ZeroDivisionError], tell)

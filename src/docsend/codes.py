@@ -261,7 +261,7 @@ AnyCode: TypeAlias = Code | ForeignCode
 _BY_NAME = {code.value: code for code in Code}
 
 
-def of_service(name: str) -> AnyCode:
+def from_service(name: str) -> AnyCode:
     """Return the code that a service names in a refusal of a declaration.
 
     It may name what checks here find, too. The other codes of docsend's own say what happened on this side:

@@ -18,14 +18,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from docsend import __version__
-from docsend.auth.keyring_store import Booklets, read_password_file
+from docsend.auth.keyring_store import BookletStore, read_password_file
 from docsend.checks import documents
 from docsend.config.address import without_password
-from docsend.config.file import MOST_BYTES, unreadable
-from docsend.errors import DocsendError, ExitCode, UsageFault
+from docsend.config.file import MAX_BYTES, unreadable_error
+from docsend.errors import DocsendError, ExitCode, UsageError
 from docsend.i18n import Message
 from docsend.model import catalog
-from docsend.service.one_exchange import OneExchange
+from docsend.service.one_exchange import OneExchangePolicy
 from docsend.storage import catalogs, files, ledger_queries, sqlite
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from docsend.auth.keyring_store import Vault
+    from docsend.auth.keyring_store import CredentialStore
     from docsend.config.settings import Settings
     from docsend.service.certificates import Tls
     from docsend.service.client import ServiceClient
 
-    Opens = Callable[[], contextlib.AbstractContextManager[ServiceClient]]
+    OpenService = Callable[[], contextlib.AbstractContextManager[ServiceClient]]
 
 # More than this, and tokens expire before their time, or receipts seem to be of tomorrow.
 _MOST_SKEW_S = 60
@@ -62,7 +62,9 @@ class Finding:
     exit_code: ExitCode = ExitCode.LOCAL
 
 
-def examine(settings: Settings, vault: Callable[[], Vault], opens: Opens) -> Iterator[Finding]:
+def diagnose(
+    settings: Settings, vault: Callable[[], CredentialStore], opens: OpenService
+) -> Iterator[Finding]:
     """Look at one part after the other; `opens` the chosen service, `vault` its entries in the keyring."""
     yield _version()
     yield from _paths(settings)
@@ -89,7 +91,7 @@ def _paths(settings: Settings) -> Iterator[Finding]:
     is_there = os.path.exists(file)  # Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
     message = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
-    faults = settings.faults
+    faults = settings.errors
     if (error := _unreadable(file)) is not None:
         yield Finding("configuration", "error", error.message, error.hint, facts, error.code)
     elif "configuration" in faults:
@@ -111,7 +113,7 @@ def _paths(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("configuration", "ok", message, facts=facts)
-    yield _data(settings.data)
+    yield _data(settings.data_folder)
 
 
 def _narrowed(file: Path) -> Message:
@@ -119,17 +121,17 @@ def _narrowed(file: Path) -> Message:
     owner = files.other_owner(file)
     if owner is None:
         return Message("chmod 600 {file}", file=file)
-    return files.not_ours(owner)
+    return files.foreign_owner_hint(owner)
 
 
-def _unreadable(file: Path) -> UsageFault | None:
+def _unreadable(file: Path) -> UsageError | None:
     """Look whether the configuration can be read at all; one that is not there is no fault."""
     try:
-        files.read_small(file, most=MOST_BYTES)
+        files.read_limited(file, max_bytes=MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        return unreadable(file, error)
+        return unreadable_error(file, error)
     return None
 
 
@@ -153,7 +155,7 @@ def _data(folder: Path) -> Finding:
 
 
 def _catalog(settings: Settings) -> Finding:
-    file = catalogs.in_force(settings.catalog_file)
+    file = catalogs.current_file(settings.catalog_file)
     is_own = file != catalog.BUNDLED
     facts: dict[str, Any] = {"source": "service" if is_own else "bundled"}
     try:
@@ -170,8 +172,8 @@ def _catalog(settings: Settings) -> Finding:
     age = _days_since(version)
     facts |= {"version": version, "age_days": age}
     if settings.catalog_file is not None:
-        most = OneExchange.of(loaded, settings.catalog_file).most_bytes
-        facts["one_exchange_bytes"] = min(most, documents.HELD_BYTES)  # what is not held, goes staged
+        most = OneExchangePolicy.from_catalog(loaded, settings.catalog_file).max_bytes
+        facts["one_exchange_bytes"] = min(most, documents.BUFFER_BYTES)  # what is not held, goes staged
     message = (
         Message("the service's, of {version}", version=version)
         if is_own
@@ -199,12 +201,12 @@ def _ledger(file: Path) -> Finding:
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
     if not os.access(file, os.R_OK | os.W_OK):
         message = Message("{file} cannot be read and written", file=file)
-        return Finding("ledger", "error", message, files.cure(file, PermissionError()), facts)
+        return Finding("ledger", "error", message, files.hint(file, PermissionError()), facts)
     if not stat.S_ISREG(file.stat().st_mode):
         message = Message(
             "{file} cannot be used: {reason}", file=file, reason=Message("it is not a regular file")
         )
-        return Finding("ledger", "error", message, files.cure(file), facts)
+        return Finding("ledger", "error", message, files.hint(file), facts)
     if not facts["bytes"]:
         return Finding("ledger", "ok", Message("{file}, empty yet", file=file), facts=facts)
     journal = file.with_name(f"{file.name}-journal")
@@ -251,13 +253,13 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
     return Finding("ledger", "ok", message, facts=facts)
 
 
-def _keyring(settings: Settings, vault: Callable[[], Vault]) -> Finding:
+def _keyring(settings: Settings, vault: Callable[[], CredentialStore]) -> Finding:
     """Look how long the keyring takes to answer; whether somebody is signed in, never who."""
     if settings.password_file is not None:
         return _password_file(settings.password_file, has_code=settings.code is not None)
     began = time.monotonic()
     try:
-        backend = Booklets(backend=settings.keyring_backend).backend
+        backend = BookletStore(backend=settings.keyring_backend).backend
         is_signed_in = vault().credentials() is not None if settings.endpoint else None
     except DocsendError as error:
         hint = Message(
@@ -334,13 +336,13 @@ def _is_terminal(stream: Any) -> bool:
 # -- the far side ------------------------------------------------------------------------------------------
 
 
-def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
+def _service(settings: Settings, opens: OpenService) -> Iterator[Finding]:
     endpoint = settings.endpoint
-    if (fault := settings.faults.get("service")) is not None:
+    if (fault := settings.errors.get("service")) is not None:
         message = fault.message
         yield Finding("service", "error", message, fault.hint, {"address": None}, fault.code)
         return
-    if endpoint is None and "configuration" in settings.faults:
+    if endpoint is None and "configuration" in settings.errors:
         message = Message("which one is chosen cannot be told")
         hint = Message("see the configuration, above")
         yield Finding("service", "warning", message, hint, {"address": None})
@@ -358,7 +360,7 @@ def _service(settings: Settings, opens: Opens) -> Iterator[Finding]:
     began = time.monotonic()
     try:
         with opens() as service:
-            found = service.look()
+            found = service.fetch_info()
     except DocsendError as error:
         facts["cause"] = error.cause and error.cause.value
         yield Finding("service", "error", error.message, error.hint, facts, error.code)
@@ -390,10 +392,10 @@ def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
     return Finding("network", "ok", message, facts=facts)
 
 
-def _clock(stated: str | None) -> Finding:
+def _clock(given: str | None) -> Finding:
     """Hold this machine's clock against the service's Date (RFC 9110, 6.6.1), which has whole seconds."""
     try:
-        there = parsedate_to_datetime(stated or "")
+        there = parsedate_to_datetime(given or "")
     except ValueError:
         return Finding("clock", "ok", Message("the service does not tell its time"), facts={"skew_s": None})
     there = there if there.tzinfo else there.replace(tzinfo=UTC)

@@ -69,9 +69,9 @@ class DocsendError(Exception):
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
-    is_for_all = False
+    affects_all = False
     nothing_arrived = False
-    may_refuse = False
+    is_lasting_refusal = False
     submission: CheckedSubmission | None = None
 
     def __init__(
@@ -111,16 +111,16 @@ class DocsendError(Exception):
         return Problem(self.cause or codes[self.code], self.message, self.hint)
 
 
-class UsageFault(DocsendError):
+class UsageError(DocsendError):
     exit_code = ExitCode.USAGE
     is_for_all = True
 
 
-class FaultySubmission(DocsendError):
+class InvalidSubmission(DocsendError):
     exit_code = ExitCode.FAULTY
 
     @classmethod
-    def of(cls, problems: Iterable[Problem]) -> FaultySubmission:
+    def from_problems(cls, problems: Iterable[Problem]) -> InvalidSubmission:
         """Give the error for what a check found."""
         problems = tuple(problems)
         errors = sum(problem.is_error for problem in problems)
@@ -128,7 +128,7 @@ class FaultySubmission(DocsendError):
         return cls(message, problems=problems)
 
     @classmethod
-    def of_manifest(cls, problems: Iterable[Problem]) -> FaultySubmission:
+    def from_manifest_problems(cls, problems: Iterable[Problem]) -> InvalidSubmission:
         """Give the error for a manifest that cannot be understood as a whole."""
         problems = tuple(problems)
         message = Message.plural(
@@ -139,7 +139,7 @@ class FaultySubmission(DocsendError):
         return cls(message, problems=problems)
 
 
-class SignInNeeded(DocsendError):
+class SignInRequired(DocsendError):
     exit_code = ExitCode.SIGN_IN
     is_for_all = True
 
@@ -152,7 +152,7 @@ class Unfinished(DocsendError):
     exit_code = ExitCode.UNFINISHED
 
 
-class LocalFailure(DocsendError):
+class LocalError(DocsendError):
     exit_code = ExitCode.LOCAL
     is_for_all = True
 
@@ -167,7 +167,7 @@ class Interrupted(DocsendError):
     exit_code = ExitCode.INTERRUPTED
 
     @classmethod
-    def by(
+    def from_signal(
         cls, stop: KeyboardInterrupt, message: Message | None = None, hint: Message | None = None
     ) -> Interrupted:
         """Give the error for what a signal raised."""

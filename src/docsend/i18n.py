@@ -67,7 +67,7 @@ class Message:
         """Return a message that is somebody else's text, such as a service's; it is never translated."""
         return cls("{text}", text=text)
 
-    def with_values(self, **values: object) -> Message:
+    def replace_values(self, **values: object) -> Message:
         """Return a message of this template, from a table, with the values of one case."""
         return Message(self.template, **values)
 
@@ -146,21 +146,21 @@ class LocalizedName:
 # A code, a number, a name of a file: shown as it is, in every language. A bare `str` is none of what people
 # are shown, so that no English sentence slips in for data.
 Data = NewType("Data", str)
-Shown: TypeAlias = Message | LocalizedName | Data
+Displayable: TypeAlias = Message | LocalizedName | Data
 
 
-def joined(parts: Sequence[Shown], separator: str = ", ") -> Message:
+def join(parts: Sequence[Displayable], separator: str = ", ") -> Message:
     """Return several texts as one message, each to be translated by itself."""
     slots = {f"_{place}": part for place, part in enumerate(parts)}
     return Message(separator.join(f"{{{name}}}" for name in slots), **slots)
 
 
-def moment(rfc3339: str) -> str:
+def format_time(rfc3339: str) -> str:
     """2026-11-23T05:00:00.123Z, as a person writes it."""
     return rfc3339[:19].replace("T", " ") + (" UTC" if rfc3339.endswith("Z") else rfc3339[19:])
 
 
-def spoken(flag: str | None, environment: Mapping[str, str]) -> Language:
+def choose_language(flag: str | None, environment: Mapping[str, str]) -> Language:
     """Choose a language: flag > DOCSEND_LANG > locale > English. Raises ValueError if there is none such."""
     asked = flag or environment.get("DOCSEND_LANG")
     locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""
@@ -183,24 +183,26 @@ class Translator:
     def is_right_to_left(self) -> bool:
         return self.language in _RIGHT_TO_LEFT
 
-    def render(self, shown: Shown, *, safe: Callable[[object], str] = str, isolated: bool = False) -> str:
+    def render(
+        self, text: Displayable, *, escape: Callable[[object], str] = str, isolate: bool = False
+    ) -> str:
         """Return what is shown as a text in this language; data stays as it is.
 
         Whatever comes from outside, data or the values in a message, passes `safe`. With `isolated`,
         numbers, names and paths in a right-to-left language are kept from turning their surroundings around.
         """
-        isolated = isolated and self.is_right_to_left
-        if isinstance(shown, LocalizedName):
-            shown = Data(shown.in_language(self.language))
-        if not isinstance(shown, Message):
-            return f"{_BY_ITSELF}{safe(shown)}{_END}" if isolated and shown else safe(shown)
+        isolate = isolate and self.is_right_to_left
+        if isinstance(text, LocalizedName):
+            text = Data(text.in_language(self.language))
+        if not isinstance(text, Message):
+            return f"{_BY_ITSELF}{escape(text)}{_END}" if isolate and text else escape(text)
         if self._translations is None:
-            return safe(_in_english(shown))
-        if shown.one is None:
-            template = self._translations.gettext(shown.template) if shown.template else ""
+            return escape(_in_english(text))
+        if text.one is None:
+            template = self._translations.gettext(text.template) if text.template else ""
         else:
-            template = self._translations.ngettext(shown.one, shown.template, shown.count)
-        return self._formatted(template, shown.values, safe, isolated=isolated)
+            template = self._translations.ngettext(text.one, text.template, text.count)
+        return self._formatted(template, text.values, escape, isolated=isolate)
 
     def _formatted(
         self, template: str, values: Mapping[str, object], safe: Callable[[object], str], *, isolated: bool
@@ -216,7 +218,7 @@ class Translator:
                 continue
             value = values[name]
             if isinstance(value, Message | LocalizedName):
-                said = self.render(value, safe=safe, isolated=isolated)
+                said = self.render(value, escape=safe, isolate=isolated)
             else:
                 said = safe(format(formatter.convert_field(value, conversion), form or ""))
                 said = self._number(said, form or "") if form else said

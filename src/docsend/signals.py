@@ -21,45 +21,45 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def raised(noted: list[int] | None = None) -> Iterator[None]:
+def interrupt_on_signal(noted: list[int] | None = None) -> Iterator[None]:
     """Raise what a signal stands for, KeyboardInterrupt or Terminated, wherever the main thread is.
 
     A signal of `noted` came before and is raised at once; those that come are added.
     """
-    _run.is_settled = False
+    _run.is_disarmed = False
 
     def first(number: int) -> None:
-        if _run.is_settled:
+        if _run.is_disarmed:
             return
         if noted is not None:
             noted.append(number)
-        raise came_as(number)
+        raise exception_for(number)
 
     with _handled(first):
         if noted:
-            raise came_as(noted[0])
+            raise exception_for(noted[0])
         yield
 
 
 class _Run:
     """Whether the run is past where a signal still changes its result."""
 
-    is_settled = False
+    is_disarmed = False
 
 
 _run = _Run()
 
 
-def settle() -> None:
+def disarm() -> None:
     """Let the next signal change nothing: the result is about to be shown, and there is one only.
 
     Another one ends the process at once all the same, as when nobody reads what is shown.
     """
-    _run.is_settled = True
+    _run.is_disarmed = True
 
 
 @contextmanager
-def noted(stop: Callable[[], None]) -> Iterator[list[int]]:
+def stop_on_signal(stop: Callable[[], None]) -> Iterator[list[int]]:
     """Call `stop` when a signal comes, and interrupt nothing; give the list of those that came."""
     came: list[int] = []
 
@@ -71,7 +71,7 @@ def noted(stop: Callable[[], None]) -> Iterator[list[int]]:
         yield came
 
 
-def came_as(number: int) -> KeyboardInterrupt:
+def exception_for(number: int) -> KeyboardInterrupt:
     """Give what a signal is raised as."""
     return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
 

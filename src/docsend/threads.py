@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from docsend.errors import LocalFailure
+from docsend.errors import LocalError
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def begin(
+def start(
     work: Callable[..., object], given: Sequence[object] = (), *, name: str | None = None
 ) -> threading.Thread:
     """Begin a thread that ends with the process, and return it; raise LocalFailure if there is no room."""
@@ -20,7 +20,7 @@ def begin(
         thread = threading.Thread(target=work, args=tuple(given), name=name, daemon=True)
         thread.start()
     except (RuntimeError, MemoryError) as error:
-        raise LocalFailure(
+        raise LocalError(
             Message("this machine gives no room for another thread"),
             Message("end other programs, or raise the limits on processes and memory (ulimit -u, ulimit -v)"),
         ) from error

@@ -13,7 +13,7 @@ from accounts import ABOUT, log_in
 from docsend.auth.account import Account
 from docsend.auth.keyring_store import Credentials
 from docsend.config.address import Endpoint
-from docsend.errors import SignInNeeded
+from docsend.errors import SignInRequired
 from docsend.sandbox import server
 from docsend.service.client import ServiceClient
 from docsend.service.retry import RetryPolicy
@@ -79,8 +79,8 @@ def test_a_refused_password_is_tried_once_however_much_is_waiting(sandbox) -> No
         account = Account(Credentials("1002", "wrong"), None)
         with ServiceClient(Endpoint(url), url, RetryPolicy(5), doubles.Nobody(), account) as service:
             for _ in range(5000):
-                with pytest.raises(SignInNeeded):
-                    service.required()
+                with pytest.raises(SignInRequired):
+                    service.fetch_required()
         assert len(asked) == 1
 
 

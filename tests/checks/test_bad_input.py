@@ -100,7 +100,7 @@ def test_check_digits_are_those_that_stdnum_knows(number) -> None:
 
 @given(st.text("0123456789", min_size=9, max_size=9))
 def test_identity_numbers_are_those_that_stdnum_knows(number) -> None:
-    problems = submission_rules.of_sender("insured", {"id": number}, catalogs.load())
+    problems = submission_rules.identity_problems("insured", {"id": number}, catalogs.load())
     assert ([problem.code for problem in problems] == []) == idnr.is_valid(number)
 
 

@@ -106,9 +106,9 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_file_passes_whoever_made_it(name) -> None:
     content = WHOLE[name]
-    found = detect.recognise(content)
+    found = detect.detect_format(content)
     assert found in detect.FORMAT_OF_EXTENSION.values()
-    assert detect.defect_of(content, found) is None
+    assert detect.find_defect(content, found) is None
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -119,9 +119,9 @@ def test_a_file_cut_short_anywhere_does_not(name) -> None:
     chance = random.Random(name)
     for length in {chance.randrange(20, end) for _ in range(60)}:
         part = content[:length]
-        found = detect.recognise(part)
+        found = detect.detect_format(part)
         known = found in detect.FORMAT_OF_EXTENSION.values()
-        assert not known or detect.defect_of(part, found) == "damaged", length
+        assert not known or detect.find_defect(part, found) == "damaged", length
 
 
 @pytest.mark.parametrize("streams", [pikepdf.ObjectStreamMode.disable, STREAMS])
@@ -131,16 +131,16 @@ def test_a_pdf_with_a_password_is_recognised_however_it_is_encrypted(streams, re
     is_new = revision >= 4
     encryption = pikepdf.Encryption("fictional", "fictional", R=revision, aes=is_new, metadata=is_new)
     content = repacked(encryption=encryption, object_stream_mode=streams, linearize=linearize)
-    assert detect.defect_of(content, "pdf") == "encrypted"
+    assert detect.find_defect(content, "pdf") == "encrypted"
 
 
 @pytest.mark.parametrize(
     "content", [b"%PDF-", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*\0\0\0\x08", b"BM"]
 )
 def test_a_beginning_alone_is_damaged(content) -> None:
-    found = detect.recognise(content)
+    found = detect.detect_format(content)
     assert found is not None
-    assert detect.defect_of(content, found) == "damaged"
+    assert detect.find_defect(content, found) == "damaged"
 
 
 def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
@@ -150,22 +150,22 @@ def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
             broken = bytearray(content)
             for _ in range(8):
                 broken[chance.randrange(len(broken))] = chance.randrange(256)
-            found = detect.recognise(bytes(broken))
+            found = detect.detect_format(bytes(broken))
             if found in detect.FORMAT_OF_EXTENSION.values():
-                assert detect.defect_of(bytes(broken), found) in (None, "damaged", "encrypted"), name
+                assert detect.find_defect(bytes(broken), found) in (None, "damaged", "encrypted"), name
 
 
 def test_a_pdf_whose_last_revision_is_cut_short_is_damaged() -> None:
     revised = PDF + b"\n7 0 obj\n<< /Title (fictional) >>\nendobj\n"
-    assert detect.defect_of(PDF + b"\n", "pdf") is None
+    assert detect.find_defect(PDF + b"\n", "pdf") is None
     for cut in range(len(PDF) + 9, len(revised), 7):
-        assert detect.defect_of(revised[:cut], "pdf") == "damaged", cut
+        assert detect.find_defect(revised[:cut], "pdf") == "damaged", cut
 
 
 @pytest.mark.parametrize("length", [256, 4096, None])
 def test_a_tiff_whose_pixels_are_cut_short_is_damaged_whatever_it_states(length) -> None:
     content = tiff_of_hand(length=length, directory_first=True)
-    assert detect.defect_of(content[:-1], "tiff") == "damaged"
+    assert detect.find_defect(content[:-1], "tiff") == "damaged"
 
 
 def test_a_tiff_of_directories_inside_directories_is_not_followed_for_long() -> None:
@@ -176,7 +176,7 @@ def test_a_tiff_of_directories_inside_directories_is_not_followed_for_long() -> 
     for n in range(600):
         struct.pack_into("<I", content, 8 + 2 * n + 2 + 12 * count, 8 + 2 * (n + 1))
     began = time.process_time()
-    assert detect.defect_of(bytes(content), "tiff") == "damaged"
+    assert detect.find_defect(bytes(content), "tiff") == "damaged"
     assert time.process_time() - began < 5, "it took 13 s when every directory was read"
 
 

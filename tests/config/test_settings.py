@@ -18,12 +18,12 @@ import bad_input
 import samples
 from conftest import ABOUT, WHO
 from docsend.cli import options as commands
-from docsend.errors import UsageFault
+from docsend.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
 
 SEND = (*ABOUT, *WHO)
 
@@ -206,10 +206,10 @@ def test_a_flag_of_a_group_is_refused_only_where_it_was_given() -> None:
     app = typer.Typer()
     ran: list[str] = []
 
-    def list_(_session: Session, *, oldest_first: bool = False) -> None:
+    def list_(_session: CommandContext, *, oldest_first: bool = False) -> None:
         ran.append(f"list {oldest_first}")
 
-    def show(_session: Session) -> None:
+    def show(_session: CommandContext) -> None:
         ran.append("show")
 
     # Typer reads annotations as they are, and this module's are texts.
@@ -218,7 +218,7 @@ def test_a_flag_of_a_group_is_refused_only_where_it_was_given() -> None:
     commands.command(app, "show", exits=(), example="receipts show")(show)
     made = typer.main.get_command(app)
     made.main(["show"], standalone_mode=False)
-    with pytest.raises(UsageFault):
+    with pytest.raises(UsageError):
         made.main(["--oldest-first", "show"], standalone_mode=False)
     assert ran == ["show"]
 

@@ -92,7 +92,7 @@ def test_a_ledger_that_somebody_holds_is_waited_for_once_and_not_by_each_row(
 ) -> None:
     monkeypatch.setattr("docsend.storage.ledger._BUSY_S", 1.0)
     file, held, once = save(tmp_path, table(tmp_path, 40)), [], threading.Lock()
-    real = Ledger.sending
+    real = Ledger.record_sending
 
     def hold(*args: Any, **options: Any) -> str:
         since = real(*args, **options)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response as Answer
 
     from docsend.auth.account import Account
-    from docsend.cli.context import Session
-    from docsend.delivery.cleared import Cleared
-    from docsend.delivery.deliver import Begin, Sent
+    from docsend.cli.context import CommandContext
+    from docsend.delivery.clearance import Clearance
+    from docsend.delivery.deliver import DeliveredSubmission, OpenCall
     from docsend.errors import DocsendError
     from docsend.model.catalog import Branch
     from docsend.model.document import Document
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from docsend.service.exchange import Exchange, Request
     from docsend.service.failures import Failure
     from docsend.service.http import HttpClient, _Connection
-    from docsend.service.one_exchange import Staged
+    from docsend.service.one_exchange import StagedFallback
     from docsend.service.responses import OpenSubmission, Response, Sendable
     from docsend.storage.ledger import Ledger
 
@@ -89,13 +89,13 @@ def _named_by_chance(right: Callable[[bytes], str], named: bytes) -> str:
 bug = Bug("the plan is written after the first byte has left", "power")
 
 
-@bug.at("docsend.delivery.deliver:plan")
+@bug.at("docsend.delivery.deliver:record_plans")
 def _declared_first(
-    right: Callable[..., list[Delivery | DocsendError | Cleared]],
+    right: Callable[..., list[Delivery | DocsendError | Clearance]],
     submissions: Sequence[CheckedSubmission],
     service: ServiceClient,
     ledger: Ledger,
-) -> list[Delivery | DocsendError | Cleared]:
+) -> list[Delivery | DocsendError | Clearance]:
     for checked in submissions:
         service.declare(checked, may_be_received=True)
     return right(submissions, service, ledger)
@@ -107,13 +107,13 @@ _put_off: list[tuple[str, str, Receipt]] = []
 
 @bug.at("docsend.delivery.deliver:deliver")
 def _received_later(
-    right: Callable[..., Sent],
+    right: Callable[..., DeliveredSubmission],
     checked: CheckedSubmission,
     service: str,
     ledger: Ledger,
     *more: object,
     **named: object,
-) -> Sent:
+) -> DeliveredSubmission:
     vars(ledger)["received"] = lambda *received: _put_off.append(received)
     try:
         return right(checked, service, ledger, *more, **named)
@@ -124,16 +124,16 @@ def _received_later(
 @bug.at("docsend.cli.send_one:_send")
 def _kept_after_all(
     right: Callable[..., None],
-    session: Session,
+    session: CommandContext,
     checked: CheckedSubmission,
     account: Account | None,
     *,
     again: bool,
 ) -> None:
     right(session, checked, account, again=again)
-    with session.ledger() as late:
+    with session.open_ledger() as late:
         for service, key, receipt in _put_off:
-            late.received(service, key, receipt)
+            late.record_receipt(service, key, receipt)
 
 
 bug = Bug("the ledger does not wait for the disk (synchronous = OFF)", "power")
@@ -172,7 +172,7 @@ def _not_caught() -> Iterator[None]:
         raise _Forgotten from unknown
 
 
-@bug.at("docsend.service.client:ServiceClient.put")
+@bug.at("docsend.service.client:ServiceClient.put_document")
 def _put_or_forgotten(
     right: Callable[..., None],
     self: ServiceClient,
@@ -192,12 +192,12 @@ def _sent_or_forgotten(right: Callable[..., Receipt], self: ServiceClient, submi
         return right(self, submission)
 
 
-@bug.at("docsend.delivery.deliver:_to_the_receipt")
+@bug.at("docsend.delivery.deliver:_run_staged_calls")
 def _begun_under_a_new_key(
     right: Callable[..., Delivery],
     submission: CheckedSubmission,
-    begin: Begin,
-    cleared: Cleared,
+    begin: OpenCall,
+    cleared: Clearance,
     service: ServiceClient,
     ledger: Ledger,
 ) -> Delivery:
@@ -212,7 +212,7 @@ def _begun_under_a_new_key(
             return right(submission, begin, cleared, service, ledger)
         except _Forgotten:
             submission = submission.with_occurrence(submission.occurrence + 1)
-            ledger.plan(service.name, submission)
+            ledger.record_plan(service.name, submission)
             begin = declare
     raise Unfinished(Message("the service forgets what was declared to it"))
 
@@ -332,17 +332,17 @@ def _no_longer_than_patience(right: Callable[..., Response], self: ServiceClient
 bug = Bug("a page is a refusal whatever may have been received", "network")
 
 
-@bug.at("docsend.service.failures:Failure.error")
+@bug.at("docsend.service.failures:Failure.as_error")
 def _refused_all_the_same(
     right: Callable[..., Exception], self: Failure, url: str, *, is_refusal: bool = False
 ) -> Exception:
-    return right(self, url, is_refusal=self.may_refuse)
+    return right(self, url, is_refusal=self.is_lasting_refusal)
 
 
 bug = Bug("a personal submission leaves before it is on the disk that it may have", "power")
 
 
-@bug.at("docsend.storage.ledger:Ledger.sending")
+@bug.at("docsend.storage.ledger:Ledger.record_sending")
 def _noted_only(
     right: Callable[..., str], self: Ledger, service: str, key: str, *, is_durable: bool = False
 ) -> str:
@@ -352,19 +352,19 @@ def _noted_only(
 bug = Bug("staged after one exchange, it is forgotten that a try may have arrived", "network")
 
 
-@bug.at("docsend.service.client:ServiceClient.send_whole")
+@bug.at("docsend.service.client:ServiceClient.send_in_one_exchange")
 def _forgotten_when_staged(
-    right: Callable[..., Delivery | Staged],
+    right: Callable[..., Delivery | StagedFallback],
     self: ServiceClient,
     checked: CheckedSubmission,
     contents: Sequence[bytes],
     *,
     may_be_received: bool,
-) -> Delivery | Staged:
-    from docsend.service.one_exchange import Staged
+) -> Delivery | StagedFallback:
+    from docsend.service.one_exchange import StagedFallback
 
     sent = right(self, checked, contents, may_be_received=may_be_received)
-    return sent._replace(may_be_received=False) if isinstance(sent, Staged) else sent
+    return sent._replace(may_be_received=False) if isinstance(sent, StagedFallback) else sent
 
 
 bug = Bug("a receipt that somebody else got is called this sender's own", "kills")
@@ -381,7 +381,7 @@ def _always_new(
 bug = Bug("a foreign answer says that nothing has arrived", "network")
 
 
-@bug.at("docsend.service.tries:may_hide_a_receipt")
+@bug.at("docsend.service.attempts:may_have_been_received")
 def _hides_nothing(right: Callable[..., bool], response: Response) -> bool:
     return False
 

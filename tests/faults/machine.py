@@ -35,7 +35,7 @@ from docsend.sandbox.store import KEEPS_UNFINISHED, Store
 from docsend.service import failures
 from docsend.service.client import ServiceClient
 from docsend.service.failures import NoResponse
-from docsend.service.one_exchange import NEVER, OneExchange
+from docsend.service.one_exchange import NEVER, OneExchangePolicy
 from docsend.service.responses import UnknownSubmission
 from docsend.service.retry import RetryPolicy
 from docsend.storage import catalogs
@@ -52,7 +52,7 @@ LEDGERS = st.sampled_from(["here", "there"])
 FAULTS = st.none() | st.tuples(st.integers(1, 6), st.booleans())
 # Without patience a call ends with its first failure; with some it is repeated in the same run.
 NO_PATIENCE = RetryPolicy(0)
-WAYS = st.sampled_from([OneExchange(2**20, ""), NEVER])
+WAYS = st.sampled_from([OneExchangePolicy(2**20, ""), NEVER])
 POLICIES = st.sampled_from([NO_PATIENCE, RetryPolicy(5, 0.001, 0.01)])
 
 
@@ -67,7 +67,7 @@ class Faulty(ServiceClient):
     """The real client over the real socket; one of its requests fails, before or after the service acts."""
 
     def __init__(
-        self, *arguments: Any, fault: tuple[int, bool] | None, one_exchange: OneExchange = NEVER
+        self, *arguments: Any, fault: tuple[int, bool] | None, one_exchange: OneExchangePolicy = NEVER
     ) -> None:
         super().__init__(*arguments, one_exchange=one_exchange)
         self._fault = fault
@@ -76,10 +76,10 @@ class Faulty(ServiceClient):
     def _exchange(self, *asked: Any) -> Any:
         number = next(self._count)
         if self._fault == (number, False):
-            raise NoResponse(failures.broken_off("connecting"), may_have_arrived=False)
+            raise NoResponse(failures.connection_broken("connecting"), may_have_arrived=False)
         response = super()._exchange(*asked)
         if self._fault == (number, True):
-            raise NoResponse(failures.broken_off("waiting"), may_have_arrived=True)
+            raise NoResponse(failures.connection_broken("waiting"), may_have_arrived=True)
         return response
 
 
@@ -103,7 +103,7 @@ class Story(RuleBasedStateMachine):
             to="benefits", subject="unemployment", category="employer", type="payslips", id=lab.PERSON
         )
         checked = submission_rules.check(
-            stated.with_documents(documents.read_all(files, at_most=2**20)), CATALOG
+            stated.with_documents(documents.read_all(files, max_bytes=2**20)), CATALOG
         )
         assert isinstance(checked, CheckedSubmission)
         return checked
@@ -116,7 +116,7 @@ class Story(RuleBasedStateMachine):
         self,
         fault: tuple[int, bool] | None,
         policy: RetryPolicy = NO_PATIENCE,
-        one_exchange: OneExchange = NEVER,
+        one_exchange: OneExchangePolicy = NEVER,
     ) -> Faulty:
         arguments = Endpoint(self.name), self.url, policy, doubles.Nobody()
         return Faulty(*arguments, fault=fault, one_exchange=one_exchange)
@@ -145,7 +145,7 @@ class Story(RuleBasedStateMachine):
         fault: tuple[int, bool] | None,
         policy: RetryPolicy,
         occurrence: int,
-        way: OneExchange,
+        way: OneExchangePolicy,
     ) -> None:
         checked = self.checked[which].with_occurrence(occurrence)
         with self._ledger(ledger) as kept, self._client(fault, policy, way) as service:
@@ -169,7 +169,7 @@ class Story(RuleBasedStateMachine):
         with self._ledger(ledger) as kept, self._client(fault) as service:
             for entry in kept.unfinished():
                 try:
-                    delivery = deliver.finish(entry, service, kept)
+                    delivery = deliver.resume(entry, service, kept)
                 except Refused:
                     assert entry.key in self.withdrawn
                 except UnknownSubmission:
@@ -217,7 +217,7 @@ class Story(RuleBasedStateMachine):
 
     @precondition(lambda self: self.receipts)
     @rule(data=st.data(), ledger=LEDGERS, way=WAYS)
-    def send_again_what_was_received(self, data: st.DataObject, ledger: str, way: OneExchange) -> None:
+    def send_again_what_was_received(self, data: st.DataObject, ledger: str, way: OneExchangePolicy) -> None:
         """Whatever happened, the same command shows the same receipt; its own lost one is not repeated."""
         key = data.draw(st.sampled_from(sorted(self.receipts)))
         checked = next(

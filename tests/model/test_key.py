@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import docsend
 from conftest import PERSON
 from declarations import DECLARATION, checked
-from docsend.model.canonical import canonical, key_of
+from docsend.model.canonical import canonicalize, key_of
 from docsend.model.submission import CheckedSubmission, Submission
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_canonical_json_is_that_of_rfc_8785() -> None:
     # From RFC 8785, 3.2.2 and 3.2.3, within what declarations use: texts, whole numbers, null.
     value: Json = {"string": '€$\u000f\nA\'B"\\\\"/', "literals": [None, True, False], "one": 1}
     expected = '{"literals":[null,true,false],"one":1,"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
-    assert canonical(value).decode() == expected
+    assert canonicalize(value).decode() == expected
 
 
 # Few values, so that two submissions often are the same; some of them would run into one another.

@@ -26,13 +26,13 @@ from docsend.proof import pdf
 from docsend.proof.content import (
     Proof,
     as_text,
+    build_proof,
     file_name,
-    is_of_the_sandbox,
-    proof_of,
+    is_from_sandbox,
 )
 from docsend.sandbox.store import ISSUER
 from docsend.storage import catalogs, receipts
-from docsend.storage.ledger import Entry, Ledger
+from docsend.storage.ledger import Ledger, LedgerEntry
 from docsend.text import escape_for_terminal
 
 if TYPE_CHECKING:
@@ -78,16 +78,16 @@ def words_of(pdf: Path) -> list[Word]:
     return [Word(text, float(left), float(top), float(right)) for left, top, right, text in found]
 
 
-def kept(home: Path) -> tuple[Entry, Receipt]:
+def kept(home: Path) -> tuple[LedgerEntry, Receipt]:
     """What the ledger has of the one submission that was sent."""
     with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
-        (entry,) = ledger.named("")
-    receipt = receipts.kept(entry)
+        (entry,) = ledger.find_by_prefix("")
+    receipt = receipts.stored_receipt(entry)
     assert receipt
     return entry, receipt
 
 
-ENTRY = Entry(
+ENTRY = LedgerEntry(
     service="https://documents.example",
     key="EN4523SEYXAHIRZWYMR3PS6DCTAVNGTT7GM6KHKDEDKQ4HSUL6TQ",
     state="received",
@@ -119,7 +119,7 @@ def page(*documents: ReceivedDocument, reference: str | None = "4711", whom: str
     """A proof of these documents."""
     entry = ENTRY._replace(reference=reference)
     receipt = RECEIPT._replace(documents=documents or (document(1, "payslip.pdf"),))
-    return proof_of(entry, receipt, catalogs.load(catalog.BUNDLED), whom)
+    return build_proof(entry, receipt, catalogs.load(catalog.BUNDLED), whom)
 
 
 def document(number: int, name: str) -> ReceivedDocument:
@@ -251,9 +251,9 @@ def test_a_destination_without_subjects_has_no_row_for_one(run, shared_sandbox, 
 def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
     assert page().notice is None
     assert NOT_THE_INSTITUTE_IN_FULL.template not in as_text(page(), ENGLISH.render)
-    assert not is_of_the_sandbox(ENTRY, RECEIPT)
-    assert is_of_the_sandbox(ENTRY._replace(service="sandbox"), RECEIPT)
-    assert is_of_the_sandbox(ENTRY, RECEIPT._replace(issuer=ISSUER))
+    assert not is_from_sandbox(ENTRY, RECEIPT)
+    assert is_from_sandbox(ENTRY._replace(service="sandbox"), RECEIPT)
+    assert is_from_sandbox(ENTRY, RECEIPT._replace(issuer=ISSUER))
 
 
 def test_the_pdf_tells_what_it_is_and_carries_its_letters(run, key, home) -> None:
@@ -364,7 +364,7 @@ def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_
         ):
             assert said in text
         assert not re.search("[\x00-\x08\x0b\x0e-\x1f]", text)
-    told = as_text(evil, lambda text: Translator("en").render(text, safe=escape_for_terminal))
+    told = as_text(evil, lambda text: Translator("en").render(text, escape=escape_for_terminal))
     assert "\u202e" not in told
     assert "\x1b" not in told
 

@@ -137,7 +137,7 @@ def test_a_page_refuses_nothing_that_another_process_asked_the_receipt_of(
             return None
         with Ledger(home / "docsend" / "ledger.sqlite3") as other:  # somebody else sends the same meanwhile
             (entry,) = other.unfinished()
-            other.sending(entry.service, entry.key, is_durable=True)
+            other.record_sending(entry.service, entry.key, is_durable=True)
         return page(403)
 
     with doubles.relay(sandbox.url, fate) as (url, _):

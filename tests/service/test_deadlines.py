@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from docsend.i18n import ENGLISH
-from docsend.service.exchange import Limits, Request
+from docsend.service.exchange import Request, TimeLimits
 from docsend.service.failures import NoResponse
 from http_exchanges import CHUNKED, LOOK, PUT, THREADS, client, exchanging, response
 from sockets import a_port, trusted
@@ -137,7 +137,7 @@ def test_a_relay_that_takes_all_at_once_and_forwards_slowly_has_the_time_that_it
 ) -> None:
     """As a middlebox at 125 kB/s does to 10 MB: the socket is silent for longer than a step may last."""
     size = PUT.size
-    limits = Limits(grace_s=0.5, slowest_bytes_per_s=2**20)  # 4 MiB: 4.5 s
+    limits = TimeLimits(grace_s=0.5, slowest_bytes_per_s=2**20)  # 4 MiB: 4.5 s
 
     def buffer(near: socket.socket) -> None:
         taken = near.recv(65536)
@@ -157,7 +157,7 @@ def test_a_relay_that_takes_all_at_once_and_forwards_slowly_has_the_time_that_it
 
 
 def test_an_upload_that_is_throttled_has_the_time_that_its_bytes_need(exchange) -> None:
-    limits = Limits(grace_s=0.5, slowest_bytes_per_s=2**20)
+    limits = TimeLimits(grace_s=0.5, slowest_bytes_per_s=2**20)
     told: list[int] = []
 
     def throttle(near: socket.socket) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import ABOUT, WHO
-from docsend.service.exchange import Limits
+from docsend.service.exchange import TimeLimits
 from docsend.service.failures import NoResponse
 from http_exchanges import LOOK, client
 from sockets import a_port
@@ -34,7 +34,7 @@ def test_ctrl_c_ends_a_call_that_is_blocked_in_the_kernel(monkeypatch, where) ->
     elif where == "connecting":
         monkeypatch.setattr(socket, "create_connection", blocked)
     began = time.monotonic()
-    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=Limits()) as made:
+    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=TimeLimits()) as made:
         timer = threading.Timer(0.3, _thread.interrupt_main)
         timer.start()
         with pytest.raises(KeyboardInterrupt):
@@ -86,7 +86,7 @@ def closed_while_exchanging(made: HttpClient, after_s: float) -> list[BaseExcept
 
 
 def test_closing_ends_exchanges_that_are_on_their_way_and_begins_none() -> None:
-    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=Limits()) as made:
+    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=TimeLimits()) as made:
         assert len(closed_while_exchanging(made, 0.3)) == 1
         with pytest.raises(NoResponse):
             made.exchange(LOOK)
@@ -100,6 +100,9 @@ def test_an_exchange_that_is_still_connecting_when_the_client_closes_asks_for_no
         return real(*args, **more)
 
     monkeypatch.setattr(socket, "create_connection", slow)
-    with a_port(lambda near: heard.append(near.recv(65536))) as port, client(port, limits=Limits()) as made:
+    with (
+        a_port(lambda near: heard.append(near.recv(65536))) as port,
+        client(port, limits=TimeLimits()) as made,
+    ):
         assert len(closed_while_exchanging(made, 0.2)) == 1
     assert not [head for head in heard if head]

@@ -22,10 +22,10 @@ import samples
 from conftest import ABOUT, WHO
 from docsend.checks import documents, submission_rules
 from docsend.errors import DocsendError
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.model.catalog import BUNDLED
 from docsend.model.submission import Submission
-from docsend.service import members, reading, responses
+from docsend.service import json_object, reading, responses
 from docsend.service.failures import ContractViolation
 from docsend.service.responses import Response
 from docsend.storage.catalogs import load
@@ -68,8 +68,10 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> CheckedSubmission:
     stated = Submission(
         to="benefits", subject="unemployment", category="employer", type="payslips", id=WHO[1]
     )
-    found = submission_rules.check(stated.with_documents(documents.read_all([file], at_most=2**20)), CATALOG)
-    assert not isinstance(found, submission_rules.Faulty)
+    found = submission_rules.check(
+        stated.with_documents(documents.read_all([file], max_bytes=2**20)), CATALOG
+    )
+    assert not isinstance(found, submission_rules.FailedCheck)
     return found
 
 
@@ -198,8 +200,8 @@ def test_the_forms_that_are_read_are_those_of_the_contract() -> None:
     receipt = schemas["Receipt"]["properties"]
     assert receipt["number"]["maxLength"] == reading.LONGEST_NUMBER
     assert receipt["issuer"]["maxLength"] == reading.LONGEST_ISSUER
-    assert schemas["Code"]["maxLength"] == members.LONGEST_CODE
-    assert schemas["Labels"]["properties"]["he"]["maxLength"] == members.LONGEST_LABEL
+    assert schemas["Code"]["maxLength"] == json_object.LONGEST_CODE
+    assert schemas["Labels"]["properties"]["he"]["maxLength"] == json_object.LONGEST_LABEL
     assert schemas["RequiredId"]["maxLength"] == reading.LONGEST_ID
     types = {
         name.removeprefix(responses.PROBLEM_TYPE) for name in schemas["Problem"]["properties"]["type"]["enum"]
@@ -394,7 +396,7 @@ def test_a_receipt_that_an_older_docsend_kept_stays_readable(
     key = run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url, "--json").json["key"]
     with contextlib.closing(sqlite3.connect(home / "docsend" / "ledger.sqlite3")) as ledger:
         (kept,) = ledger.execute("SELECT receipt FROM submission").fetchone()
-        older = canonical({**json.loads(kept), member: value})
+        older = canonicalize({**json.loads(kept), member: value})
         ledger.execute("DROP TRIGGER final_states_never_change")
         ledger.execute("UPDATE submission SET receipt = ?", (older,))
         ledger.commit()

@@ -61,7 +61,7 @@ def test_the_breaker_pauses_a_single_call_and_never_ends_it(sandbox) -> None:
             Endpoint(url), url, RetryPolicy(3600), doubles.Nobody(), clock=Clock(lambda: clock[0], sleep)
         ) as service,
     ):
-        assert service.look().catalog_version
+        assert service.fetch_info().catalog_version
     assert len(asked) > 12, "more than ten, and one that came through"
     assert max(waited) == pytest.approx(30)
     assert clock[0] > 100
@@ -105,8 +105,8 @@ def test_a_pause_that_the_service_asks_for_holds_for_all() -> None:
     clock = [0.0]
     limit = ConcurrencyLimit(4, lambda: clock[0])
     assert limit.wait_s() == 0
-    limit.hold(5)
-    limit.hold(2)
+    limit.pause_all(5)
+    limit.pause_all(2)
     assert limit.wait_s() == 5
     clock[0] = 6
     assert limit.wait_s() == 0

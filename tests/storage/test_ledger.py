@@ -13,10 +13,10 @@ import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
 from declarations import checked
-from docsend.errors import LocalFailure
-from docsend.model.submission import KEPT_EVERY_RULE
+from docsend.errors import LocalError
+from docsend.model.submission import PASSED_ALL_RULES
 from docsend.storage import receipts
-from docsend.storage.ledger import Entry, Ledger
+from docsend.storage.ledger import Ledger, LedgerEntry
 
 pytestmark = pytest.mark.everywhere
 
@@ -27,7 +27,7 @@ RECEIPT = (
 )
 
 
-def found(ledger: Ledger, key: str) -> Entry:
+def found(ledger: Ledger, key: str) -> LedgerEntry:
     entry = ledger.find("sandbox", key)
     assert entry is not None
     return entry
@@ -122,7 +122,7 @@ def test_one_key_at_two_services_asks_for_more(run, kept, sandbox, payslip) -> N
 def test_times_are_utc_and_come_from_the_clock_it_was_given(tmp_path) -> None:
     noon = datetime(2026, 11, 23, 14, 0, tzinfo=timezone(timedelta(hours=2)))
     with Ledger(tmp_path / "ledger", now=lambda: noon) as ledger:
-        entry = ledger.plan("sandbox", checked(tmp_path))
+        entry = ledger.record_plan("sandbox", checked(tmp_path))
     assert entry.planned_at == "2026-11-23T12:00:00.000Z"
 
 
@@ -134,7 +134,7 @@ def test_eight_writers_at_once_lose_nothing(tmp_path) -> None:
         try:
             with Ledger(tmp_path / "ledger") as ledger:
                 for number in range(25):
-                    ledger.plan(f"https://{worker}.example", one.with_occurrence(number + 1))
+                    ledger.record_plan(f"https://{worker}.example", one.with_occurrence(number + 1))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it fails the test
             failures.append(error)
 
@@ -153,8 +153,8 @@ def test_a_ledger_that_lacks_a_table_is_a_local_failure(kept) -> None:
     connection = sqlite3.connect(file)
     connection.execute("DROP TABLE document")
     connection.close()
-    with Ledger(file) as ledger, pytest.raises(LocalFailure, match="no such table"):
-        ledger.named(key)
+    with Ledger(file) as ledger, pytest.raises(LocalError, match="no such table"):
+        ledger.find_by_prefix(key)
 
 
 def test_names_of_any_kind_are_kept(run, shared_sandbox, tmp_path) -> None:
@@ -262,12 +262,12 @@ def test_a_receipt_that_cannot_be_kept_is_never_called_received(tmp_path, run, k
     assert body
     one = checked(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger, Ledger(file) as other:
-        receipt = receipts.kept(next(other.entries()))
+        receipt = receipts.stored_receipt(next(other.entries()))
         assert receipt is not None
-        ledger.plan("sandbox", one)
-        ledger.withdrawn("sandbox", one.key)
-        with pytest.raises(LocalFailure, match="holds as withdrawn"):
-            ledger.received("sandbox", one.key, receipt)
+        ledger.record_plan("sandbox", one)
+        ledger.record_withdrawn("sandbox", one.key)
+        with pytest.raises(LocalError, match="holds as withdrawn"):
+            ledger.record_receipt("sandbox", one.key, receipt)
 
 
 # -- many threads ------------------------------------------------------------------------------------------
@@ -279,11 +279,11 @@ def test_what_is_planned_or_kept_together_is_one_commit(tmp_path) -> None:
     commits: list[str] = []
     with Ledger(tmp_path / "ledger") as ledger:
         ledger._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-        assert [entry.state for entry in ledger.plan_all("sandbox", plans)] == ["planned"] * 20
-        ledger.received_all("sandbox", {one.key: receipt for one in plans})
+        assert [entry.state for entry in ledger.record_plans("sandbox", plans)] == ["planned"] * 20
+        ledger.record_receipts("sandbox", {one.key: receipt for one in plans})
         assert len(commits) == 2
-        assert ledger.plan_all("sandbox", []) == []
-        ledger.received_all("sandbox", {})
+        assert ledger.record_plans("sandbox", []) == []
+        ledger.record_receipts("sandbox", {})
         assert len(commits) == 2, "nothing to write is no commit"
         assert {entry.state for entry in ledger.entries()} == {"received"}
 
@@ -291,23 +291,23 @@ def test_what_is_planned_or_kept_together_is_one_commit(tmp_path) -> None:
 def test_planning_again_gives_what_is_known_and_changes_nothing(tmp_path) -> None:
     one = checked(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
-        planned = ledger.plan("sandbox", one)
-        assert planned.is_new
-        known = planned._replace(is_new=False)
-        assert known == ledger.plan("sandbox", one) == found(ledger, one.key)._replace(documents=())
-        ledger.refused("sandbox", one.key, "key-reused")
-        again = ledger.plan("sandbox", one)
+        planned = ledger.record_plan("sandbox", one)
+        assert planned.is_newly_planned
+        known = planned._replace(is_newly_planned=False)
+        assert known == ledger.record_plan("sandbox", one) == found(ledger, one.key)._replace(documents=())
+        ledger.record_refused("sandbox", one.key, "key-reused")
+        again = ledger.record_plan("sandbox", one)
         assert (again.state, again.problem, again.planned_at) == ("planned", None, planned.planned_at)
-        assert again == found(ledger, one.key)._replace(documents=(), is_new=True)
+        assert again == found(ledger, one.key)._replace(documents=(), is_newly_planned=True)
 
 
 def test_a_receipt_that_cannot_be_kept_keeps_no_other_from_the_disk(tmp_path) -> None:
     plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 4)]
     receipt = receipts.read(RECEIPT)
     with Ledger(tmp_path / "ledger") as ledger:
-        ledger.plan_all("sandbox", plans)
-        ledger.withdrawn("sandbox", plans[1].key)
-        (failure,) = ledger.received_all("sandbox", {one.key: receipt for one in plans}).items()
+        ledger.record_plans("sandbox", plans)
+        ledger.record_withdrawn("sandbox", plans[1].key)
+        (failure,) = ledger.record_receipts("sandbox", {one.key: receipt for one in plans}).items()
         assert (failure[0], "holds as withdrawn" in str(failure[1])) == (plans[1].key, True)
         states = [found(ledger, one.key).state for one in plans]
     assert states == ["received", "withdrawn", "received"]
@@ -316,10 +316,10 @@ def test_a_receipt_that_cannot_be_kept_keeps_no_other_from_the_disk(tmp_path) ->
 def test_a_note_is_written_before_anybody_looks_and_before_the_ledger_is_closed(tmp_path) -> None:
     one = checked(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
-        ledger.plan("sandbox", one)
-        ledger.opened("sandbox", one.key)
+        ledger.record_plan("sandbox", one)
+        ledger.record_open("sandbox", one.key)
         assert found(ledger, one.key).state == "open"
-        ledger.sending("sandbox", one.key)
+        ledger.record_sending("sandbox", one.key)
     with Ledger(tmp_path / "ledger") as ledger:
         assert found(ledger, one.key).state == "sending"
 
@@ -327,20 +327,20 @@ def test_a_note_is_written_before_anybody_looks_and_before_the_ledger_is_closed(
 def test_a_note_that_the_end_has_overtaken_changes_nothing(tmp_path) -> None:
     one = checked(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
-        ledger.plan("sandbox", one)
-        ledger.sending("sandbox", one.key)
-        ledger.refused("sandbox", one.key, "key-reused")
+        ledger.record_plan("sandbox", one)
+        ledger.record_sending("sandbox", one.key)
+        ledger.record_refused("sandbox", one.key, "key-reused")
         assert found(ledger, one.key).state == "refused"
 
 
 def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp_path) -> None:
     one, other = checked(tmp_path), checked(tmp_path).with_occurrence(2)
-    incomplete = replace(other, category=None, by=KEPT_EVERY_RULE)  # type: ignore[arg-type]  # SQLite refuses it
+    incomplete = replace(other, category=None, by=PASSED_ALL_RULES)  # type: ignore[arg-type]  # SQLite refuses it
     with Ledger(tmp_path / "ledger") as ledger:
-        with pytest.raises(LocalFailure, match="category"):
-            ledger.plan_all("sandbox", [one, incomplete])
+        with pytest.raises(LocalError, match="category"):
+            ledger.record_plans("sandbox", [one, incomplete])
         assert list(ledger.entries()) == []
-        assert ledger.plan("sandbox", one).state == "planned"
+        assert ledger.record_plan("sandbox", one).state == "planned"
 
 
 def test_many_threads_over_two_openings_of_one_ledger_lose_nothing(tmp_path) -> None:

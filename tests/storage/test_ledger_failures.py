@@ -16,7 +16,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, WHO
-from docsend.errors import LocalFailure
+from docsend.errors import LocalError
 from docsend.sandbox import server
 from docsend.sandbox.store import Store
 from docsend.storage import ledger as ledger_module
@@ -174,7 +174,7 @@ def test_a_ledger_that_cannot_be_opened_is_closed_again(run, tmp_path, home, mon
         before = _opened_files()
         assert run("receipts").code == 8
         # While the failure is known, so are all its frames: nothing is closed because it is forgotten.
-        with pytest.raises(LocalFailure) as failure:
+        with pytest.raises(LocalError) as failure:
             Ledger(file)
         assert _opened_files() == before
         assert str(failure.value)
@@ -191,7 +191,7 @@ def test_a_sandbox_that_cannot_be_opened_is_closed_again(tmp_path, kind) -> None
         _LEDGERS_THAT_CANNOT_BE_OPENED[kind](tmp_path / "sandbox.sqlite3")
     gc.collect()
     before = _opened_files()
-    with pytest.raises(LocalFailure, match="cannot be used") as failure, server.beside(tmp_path):
+    with pytest.raises(LocalError, match="cannot be used") as failure, server.beside(tmp_path):
         pass
     assert _opened_files() == before
     assert str(failure.value)

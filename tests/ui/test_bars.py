@@ -19,7 +19,7 @@ def test_a_bunch_of_rows_that_ended_is_drawn_to_the_last(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stderr", drawn)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    with bars.rows(progress.SENT, 24, Translator("en")) as rows:
+    with bars.row_bar(progress.SENT_TEXTS, 24, Translator("en")) as rows:
         for done in range(1, 9):
             rows.count(done)
         time.sleep(0.3)  # it is drawn ten times a second

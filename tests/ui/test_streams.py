@@ -384,7 +384,7 @@ def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(s
 def test_without_a_terminal_a_batch_says_every_few_seconds_how_far_it_is(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(progress.Heartbeat, "EVERY_S", 0.2)
+    monkeypatch.setattr(progress.RowProgressLines, "EVERY_S", 0.2)
     file = batch_of(tmp_path, 20)
     with doubles.relay(sandbox.url, lambda *_: time.sleep(0.02)) as (url, _):
         outcome = run("send", "--batch", file, "--service", url, "--jobs", "2")

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from docsend.auth.keyring_store import Token
 from docsend.codes import Code
-from docsend.errors import LocalFailure, SignInNeeded
+from docsend.errors import LocalError, SignInRequired
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from docsend.auth.keyring_store import Credentials, Vault
+    from docsend.auth.keyring_store import Credentials, CredentialStore
 
 # A token that is about to expire is not begun with.
-_SPARE_S = 5.0
+_EXPIRY_MARGIN_S = 5.0
 
 
 class SignIn(Protocol):
@@ -34,18 +34,18 @@ class Account:
     """Who is signed in at one service. Several threads may share it."""
 
     def __init__(
-        self, credentials: Credentials, vault: Vault | None, *, now: Callable[[], float] = time.time
+        self, credentials: Credentials, store: CredentialStore | None, *, now: Callable[[], float] = time.time
     ) -> None:
         """Make the account of these credentials; its token is kept in the `vault`, if there is one."""
         self.code = credentials.code
         self.masked_code = credentials.masked_code
         self._credentials = credentials
-        self._vault = vault
+        self._store = store
         self._now = now
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._has_looked = False
-        self._refusal: SignInNeeded | None = None
+        self._refusal: SignInRequired | None = None
 
     def token(self, sign_in: SignIn, *, instead_of: str | None = None) -> str:
         """Give a token that is not `instead_of` (which the service refused): the kept one, or a new one."""
@@ -57,25 +57,25 @@ class Account:
                 return known.text
             try:
                 text, expires_in = sign_in(self._credentials)
-            except SignInNeeded as refusal:
-                self._refusal = refusal if self._vault else _of_environment(refusal)
+            except SignInRequired as refusal:
+                self._refusal = refusal if self._store else _of_environment(refusal)
                 raise self._refusal from None
-            self.accept(text, expires_in)
+            self.store_token(text, expires_in)
             return text
 
-    def accept(self, token: str, expires_in: float) -> None:
+    def store_token(self, token: str, expires_in: float) -> None:
         """Take a token that the service gave, and keep it for the next process.
 
         A keyring that cannot keep it costs another sign-in then, no more.
         """
         self._token = Token(token, self._now() + expires_in)
-        if self._vault is not None:
+        if self._store is not None:
             try:
-                self._vault.keep_token(self._token)
-            except LocalFailure:
-                self._vault = None
+                self._store.save_token(self._token)
+            except LocalError:
+                self._store = None
 
-    def refused(self, refusal: SignInNeeded) -> SignInNeeded:
+    def record_refusal(self, refusal: SignInRequired) -> SignInRequired:
         """Remember that the service does not let this account in, for all who ask after this one."""
         with self._lock:
             self._refusal = refusal
@@ -87,18 +87,18 @@ class Account:
         return None if known is None else known.expires_at - self._now()
 
     def _known(self) -> Token | None:
-        if self._token is None and not self._has_looked and self._vault is not None:
+        if self._token is None and not self._has_looked and self._store is not None:
             self._has_looked = True
-            self._token = self._vault.token()
-        if self._token is not None and self._token.expires_at - _SPARE_S < self._now():
+            self._token = self._store.token()
+        if self._token is not None and self._token.expires_at - _EXPIRY_MARGIN_S < self._now():
             self._token = None
         return self._token
 
 
-def _of_environment(refusal: SignInNeeded) -> SignInNeeded:
+def _of_environment(refusal: SignInRequired) -> SignInRequired:
     """Give the refusal of what stands in the environment: there `docsend login` would change nothing."""
     if [problem.code for problem in refusal.problems] != [Code.SIGN_IN_REFUSED]:
         return refusal
     hint = Message("look at DOCSEND_CODE and at the file that DOCSEND_PASSWORD_FILE names")
     problems = [replace(problem, hint=hint) for problem in refusal.problems]
-    return SignInNeeded(refusal.message, hint, problems)
+    return SignInRequired(refusal.message, hint, problems)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from docsend import threads
-from docsend.errors import LocalFailure, UsageFault
+from docsend.errors import LocalError, UsageError
 from docsend.i18n import Message
 from docsend.storage import files
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-KEYRING_S = 5.0
+KEYRING_TIMEOUT_S = 5.0
 # The operating systems' own: Secret Service and KWallet, macOS, Windows.
 _TRUSTED = (
     "keyring.backends.SecretService.",
@@ -72,12 +72,12 @@ class Token:
     expires_at: float
 
 
-class Vault:
+class CredentialStore:
     """The keyring's entries of one service: the credentials, and the token of the last session."""
 
     def __init__(self, service: str, *, backend: str | None = None) -> None:
         """Make the vault of a service; `backend` is a keyring chosen by name, as `module.Class`."""
-        self._entries = _Entries(f"docsend {service}", backend)
+        self._entries = _KeyringEntries(f"docsend {service}", backend)
 
     @property
     def backend(self) -> str:
@@ -97,11 +97,11 @@ class Vault:
             return None
         return Token(token, float(expires_at))
 
-    def keep_credentials(self, credentials: Credentials) -> None:
+    def save_credentials(self, credentials: Credentials) -> None:
         """Write, and read back; raise LocalFailure if that is not what was written."""
-        self._entries.keep("account", {"code": credentials.code, "password": credentials.password})
+        self._entries.save("account", {"code": credentials.code, "password": credentials.password})
 
-    def keep_token(self, token: Token) -> None:
+    def save_token(self, token: Token) -> None:
         self._entries.write("session", {"token": token.text, "expires_at": token.expires_at})
 
     def forget(self) -> bool:
@@ -109,12 +109,12 @@ class Vault:
         return any([self._entries.remove("account"), self._entries.remove("session")])
 
 
-class Booklets:
+class BookletStore:
     """The keyring's entries of the senders: their booklet numbers, which work as passwords."""
 
     def __init__(self, *, backend: str | None = None) -> None:
         """Make them; `backend` is a keyring chosen by name, as `module.Class`."""
-        self._entries = _Entries("docsend senders", backend)
+        self._entries = _KeyringEntries("docsend senders", backend)
 
     @property
     def backend(self) -> str:
@@ -127,16 +127,16 @@ class Booklets:
         booklet = kept.get("booklet") if kept.get("employer_file") == employer_file else None
         return booklet if isinstance(booklet, str) else None
 
-    def keep(self, sender: str, employer_file: str, booklet: str) -> None:
+    def save(self, sender: str, employer_file: str, booklet: str) -> None:
         """Write, and read back; raise LocalFailure if that is not what was written."""
-        self._entries.keep(sender, {"employer_file": employer_file, "booklet": booklet})
+        self._entries.save(sender, {"employer_file": employer_file, "booklet": booklet})
 
     def forget(self, sender: str) -> bool:
         """Remove the number of a sender; tell whether there was one."""
         return self._entries.remove(sender)
 
 
-class _Entries:
+class _KeyringEntries:
     """Entries of the keyring under one name, each a JSON object. No call takes longer than KEYRING_S."""
 
     def __init__(self, name: str, chosen: str | None) -> None:
@@ -159,11 +159,11 @@ class _Entries:
     def write(self, entry: str, raw: dict[str, Any]) -> None:
         self._within_time(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
 
-    def keep(self, entry: str, raw: dict[str, Any]) -> None:
+    def save(self, entry: str, raw: dict[str, Any]) -> None:
         """Write, and read back: some backends take a password and keep nothing."""
         self.write(entry, raw)
         if self.read(entry) != raw:
-            raise LocalFailure(Message("the keyring took the secret but did not keep it"), THREE_WAYS)
+            raise LocalError(Message("the keyring took the secret but did not keep it"), THREE_WAYS)
 
     def remove(self, entry: str) -> bool:
         def remove(ring: Any) -> bool:
@@ -184,23 +184,22 @@ class _Entries:
             except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
                 answers.put((None, error))
 
-        threads.begin(make)
+        threads.start(make)
         try:
-            answer, error = answers.get(timeout=KEYRING_S)
+            answer, error = answers.get(timeout=KEYRING_TIMEOUT_S)
         except queue.Empty:
-            raise LocalFailure(
-                Message("the keyring did not answer within {seconds:.0f} s", seconds=KEYRING_S), THREE_WAYS
+            raise LocalError(
+                Message("the keyring did not answer within {seconds:.0f} s", seconds=KEYRING_TIMEOUT_S),
+                THREE_WAYS,
             ) from None
-        if isinstance(error, LocalFailure):
+        if isinstance(error, LocalError):
             raise error
         if error is not None:
             # The name of the error only: its text could be anybody's.
             name = type(error).__name__
             failed = Message("the keyring failed: {error}", error=name)
             is_locked = name == "KeyringLocked"
-            raise LocalFailure(
-                Message("the keyring is locked") if is_locked else failed, THREE_WAYS
-            ) from None
+            raise LocalError(Message("the keyring is locked") if is_locked else failed, THREE_WAYS) from None
         return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
 
 
@@ -212,7 +211,7 @@ def _ring(chosen: str | None) -> Any:
         try:
             return keyring.core.load_keyring(chosen)
         except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
-            raise LocalFailure(
+            raise LocalError(
                 Message(
                     "there is no keyring backend {chosen!r}: {kind}",
                     chosen=chosen,
@@ -233,7 +232,7 @@ def _ring(chosen: str | None) -> Any:
             "there is no keyring on this machine that keeps a secret, only {others}",
             others=", ".join(others),
         )
-    raise LocalFailure(none, THREE_WAYS)
+    raise LocalError(none, THREE_WAYS)
 
 
 def _name_of(ring: Any) -> str:
@@ -243,21 +242,21 @@ def _name_of(ring: Any) -> str:
 def read_password_file(file: Path) -> str:
     """Read a password from the first line of a file that its owner alone may read."""
     try:
-        with files.open_regular(file, or_pipe=True) as opened:
+        with files.open_regular(file, allow_pipe=True) as opened:
             found = os.fstat(opened.fileno())
             if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
-                raise UsageFault(
+                raise UsageError(
                     Message("the password file can be read by others"),
                     _narrowed(file, files.other_owner(file)),
                 )
             text = opened.readline(_LONGEST_LINE).decode("utf-8")
     except OSError as error:
-        raise UsageFault(
+        raise UsageError(
             Message("the password file cannot be read: {reason}", reason=files.reason(error)),
             Message("look at its path"),
         ) from error
     except UnicodeDecodeError:
-        raise UsageFault(
+        raise UsageError(
             Message("the password file is not UTF-8"), Message("write the password as its first line")
         ) from None
     return _first_line(text)
@@ -272,7 +271,7 @@ def _narrowed(file: Path, owner: str | None) -> Message:
     )
 
 
-def standard_input(none_given: Message | None = None) -> str:
+def read_standard_input(none_given: Message | None = None) -> str:
     """Read a password, or other secret, from the first line of standard input; raise UsageFault if empty."""
     return _first_line(sys.stdin.readline(_LONGEST_LINE) if sys.stdin else "", none_given)
 
@@ -281,7 +280,7 @@ def _first_line(text: str, none_given: Message | None = None) -> str:
     """Give the password, or other secret, that a file or pipe holds; raise UsageFault if there is none."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
-        raise UsageFault(
+        raise UsageError(
             none_given or Message("the password is empty"), Message("write it as the first line")
         )
     return password

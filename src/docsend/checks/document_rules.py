@@ -109,9 +109,9 @@ def _format(
     extension = _extension(document.name)
     if extension in destination.formats:
         return None
-    stated = f".{extension}" if extension else Message("a file without an extension")
+    given = f".{extension}" if extension else Message("a file without an extension")
     message = Message(
-        "{code} does not take {stated}: {name}", code=destination.code, stated=stated, name=document.name
+        "{code} does not take {stated}: {name}", code=destination.code, stated=given, name=document.name
     )
     return Problem(
         Code.FORMAT_NOT_ACCEPTED,
@@ -184,7 +184,7 @@ def _unread(document: UnreadDocument, destination: Destination | None, catalog: 
         return _too_large(document, destination, catalog)
     code, message, hint = _UNREAD[document.reason]
     return Problem(
-        code, message.with_values(name=document.name), hint, field="documents", document=document.name
+        code, message.replace_values(name=document.name), hint, field="documents", document=document.name
     )
 
 
@@ -199,7 +199,7 @@ def _too_large(document: UnreadDocument, destination: Destination | None, catalo
         name=document.name,
         size=size,
         where=where,
-        limit_in_words=in_words(limit),
+        limit_in_words=format_limit(limit),
         limit=limit,
     )
     hint = Message("scan it at a lower resolution (300 dpi, black and white) or in two parts")
@@ -207,9 +207,9 @@ def _too_large(document: UnreadDocument, destination: Destination | None, catalo
         hint = Message(
             "the {where} destination takes {limit_in_words}; `--to {code}` takes {more}",
             where=where,
-            limit_in_words=in_words(limit),
+            limit_in_words=format_limit(limit),
             code=roomiest.code,
-            more=in_words(roomiest.max_document_bytes),
+            more=format_limit(roomiest.max_document_bytes),
         )
     return Problem(Code.DOCUMENT_TOO_LARGE, message, hint, document=document.name)
 
@@ -222,7 +222,7 @@ def _near_limit(document: Document, destination: Destination | None) -> Problem 
         "{more:,} is not public",
         name=document.name,
         size=document.size,
-        limit_in_words=in_words(destination.max_document_bytes),
+        limit_in_words=format_limit(destination.max_document_bytes),
         less=destination.near_document_bytes,
         more=destination.max_document_bytes,
     )
@@ -280,6 +280,6 @@ def _content(document: Document) -> Problem | None:
     return None
 
 
-def in_words(limit: int) -> Message:
+def format_limit(limit: int) -> Message:
     """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
     return Message("{size:g} MB", size=limit / 2**20)

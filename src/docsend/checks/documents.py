@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from docsend.checks.formats import detect
 from docsend.codes import Code
-from docsend.errors import FaultySubmission
+from docsend.errors import InvalidSubmission
 from docsend.i18n import Message
 from docsend.model.document import Document, UnreadDocument
 from docsend.model.problem import Problem
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
-    from docsend.model.document import Unread
+    from docsend.model.document import UnreadReason
 
 # Documents of one submission that stay in memory between check and sending, together at most this much.
-HELD_BYTES = 16 * 2**20
+BUFFER_BYTES = 16 * 2**20
 _WORTH_A_THREAD = 2 * 2**20
 _SEPARATORS = f"{os.sep}{os.altsep or ''}"
 
 
 def read_all(
-    paths: Iterable[str | os.PathLike[str]], *, at_most: int, hold_up_to: int = HELD_BYTES
+    paths: Iterable[str | os.PathLike[str]], *, max_bytes: int, buffer_up_to: int = BUFFER_BYTES
 ) -> tuple[Document | UnreadDocument, ...]:
     """Read every path in the order given. A file of more than `at_most` bytes is not read.
 
@@ -47,14 +47,14 @@ def read_all(
     """
     names = [os.fspath(path) for path in paths]
 
-    def read_into(room: _Room, path: str) -> Document | UnreadDocument:
-        return _document(path, at_most=at_most, room=room)
+    def read_into(room: _BufferBudget, path: str) -> Document | UnreadDocument:
+        return _document(path, at_most=max_bytes, room=room)
 
     if len(names) > 1 and sum(map(_size, names)) >= _WORTH_A_THREAD:
         # Reading and hashing need no lock of Python's: two go on at the same time, with a buffer each.
         with contextlib.suppress(RuntimeError), _threads(2) as pool:  # if this machine has room for them
-            return tuple(pool.map(functools.partial(read_into, _Room(hold_up_to)), names))
-    return tuple(map(functools.partial(read_into, _Room(hold_up_to)), names))
+            return tuple(pool.map(functools.partial(read_into, _BufferBudget(buffer_up_to)), names))
+    return tuple(map(functools.partial(read_into, _BufferBudget(buffer_up_to)), names))
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
@@ -63,14 +63,14 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count)
 
 
-class _Room:
+class _BufferBudget:
     """The memory for documents that stay there between check and sending."""
 
     def __init__(self, size: int) -> None:
         self._left = size
         self._lock = threading.Lock()
 
-    def takes(self, size: int) -> bool:
+    def reserve(self, size: int) -> bool:
         """Tell whether there is room for so many bytes, which are then taken."""
         if size > self._left:  # and it only becomes less
             return False
@@ -86,7 +86,7 @@ def _size(path: str) -> int:
         return 0
 
 
-def _document(path: str, *, at_most: int, room: _Room) -> Document | UnreadDocument:
+def _document(path: str, *, at_most: int, room: _BufferBudget) -> Document | UnreadDocument:
     """Read one file once: hash, recognise and check that buffer, and keep it if there is room."""
     name = os.path.basename(path.rstrip(_SEPARATORS))
     if name in ("", os.curdir):
@@ -96,9 +96,9 @@ def _document(path: str, *, at_most: int, room: _Room) -> Document | UnreadDocum
     if not isinstance(content, bytes):
         reason, size = content
         return UnreadDocument(path, name, reason, size)
-    kind = detect.recognise(content)
-    defect = detect.defect_of(content, kind)
-    held = content if room.takes(len(content)) else None
+    kind = detect.detect_format(content)
+    defect = detect.find_defect(content, kind)
+    held = content if room.reserve(len(content)) else None
     return Document(path, name, len(content), hashlib.sha256(content).hexdigest(), kind, defect, held)
 
 
@@ -109,32 +109,32 @@ def within_limit(document: Document | UnreadDocument, at_most: int) -> Document 
     return document
 
 
-def contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
+def read_contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
     """Give each document with the bytes that were checked, in order; raise FaultySubmission as `content`.
 
     While the caller sends one that had to be let go, the next is read and compared.
     """
-    if len(documents) < 2 or all(document.held is not None for document in documents):
-        yield from ((document, content(document)) for document in documents)
+    if len(documents) < 2 or all(document.buffer is not None for document in documents):
+        yield from ((document, read_content(document)) for document in documents)
         return
     with _threads(1) as pool:
         try:
-            coming = pool.submit(content, documents[0])
+            coming = pool.submit(read_content, documents[0])
         except RuntimeError:  # this machine has no room for a thread
-            yield from ((document, content(document)) for document in documents)
+            yield from ((document, read_content(document)) for document in documents)
             return
         for document, following in zip(documents, (*documents[1:], None), strict=True):
             checked = coming.result()
             if following is not None:
-                coming = pool.submit(content, following)
+                coming = pool.submit(read_content, following)
             yield document, checked
             del checked  # two buffers at a time, not three
 
 
-def content(document: Document) -> bytes:
+def read_content(document: Document) -> bytes:
     """Give the bytes that were checked, to be sent; raise FaultySubmission if the file has changed since."""
-    if document.held is not None:
-        return document.held
+    if document.buffer is not None:
+        return document.buffer
     found = _read(document.path, document.size)
     if isinstance(found, bytes) and hashlib.sha256(found).hexdigest() == document.sha256:
         return found
@@ -146,7 +146,7 @@ def content(document: Document) -> bytes:
         ),
         document=document.name,
     )
-    raise FaultySubmission(problem.message, problem.hint, [problem])
+    raise InvalidSubmission(problem.message, problem.hint, [problem])
 
 
 def _in_utf8(name: str) -> str:
@@ -159,7 +159,7 @@ def _in_utf8(name: str) -> str:
         return name
 
 
-def _read(path: str, at_most: int) -> bytes | tuple[Unread, int | None]:  # noqa: PLR0911 - a list of cases
+def _read(path: str, at_most: int) -> bytes | tuple[UnreadReason, int | None]:  # noqa: PLR0911 - a list of cases
     """Give the bytes, or why there are none and the size if it is known."""
     try:
         descriptor = os.open(path, files.READ_FLAGS)
@@ -193,7 +193,7 @@ def _read_up_to(descriptor: int, limit: int, *, expected: int) -> bytes:
     return content
 
 
-def _reason(path: str, error: OSError) -> Unread:
+def _reason(path: str, error: OSError) -> UnreadReason:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP):
         return "not-found"
     if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that is not there

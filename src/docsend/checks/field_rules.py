@@ -132,8 +132,8 @@ def _mobile(submission: Submission, _catalog: Catalog, found: Findings) -> str:
     return number
 
 
-def _digits(stated: str) -> str:
-    return stated if stated.isalnum() else re.sub(r"[\s-]", "", stated)
+def _digits(given: str) -> str:
+    return given if given.isalnum() else re.sub(r"[\s-]", "", given)
 
 
 # -- free text, and the number of the sending --------------------------------------------------------------
@@ -143,10 +143,10 @@ def _text(name: str, too_long: Code, at_most: Callable[[Catalog], int]) -> Rule:
     """Make the rule of a text: in NFC, without characters that a clerk's screen could take for commands."""
 
     def rule(submission: Submission, catalog: Catalog, found: Findings) -> str | None:
-        stated = getattr(submission, name)
-        if not stated:
+        given = getattr(submission, name)
+        if not given:
             return None
-        text = unicodedata.normalize("NFC", stated).strip()
+        text = unicodedata.normalize("NFC", given).strip()
         if len(text) > at_most(catalog):
             message = Message(
                 "{field} has {count} characters, {at_most} are taken",
@@ -171,10 +171,10 @@ _MOST_OCCURRENCES = 2**53 - 1
 
 def _occurrence(submission: Submission, _catalog: Catalog, found: Findings) -> int:
     """A whole number from 1 that every JSON reader keeps exact (RFC 8259, 6); 1 if nobody says one."""
-    stated = submission.occurrence
-    if stated is None:
+    given = submission.occurrence
+    if given is None:
         return 1
-    text = str(stated).strip()
+    text = str(given).strip()
     number = int(text) if re.fullmatch(r"[0-9]{1,16}", text) else 0
     if 1 <= number <= _MOST_OCCURRENCES:
         return number

@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docsend.checks import document_rules
 from docsend.checks.field_rules import RULES, Findings
 from docsend.codes import Code, Kind
-from docsend.errors import DocsendError, FaultySubmission, UsageFault
-from docsend.i18n import LocalizedName, Message, joined
+from docsend.errors import DocsendError, InvalidSubmission, UsageError
+from docsend.i18n import LocalizedName, Message, join
 from docsend.model import fields
 from docsend.model.problem import Problem
-from docsend.model.submission import KEPT_EVERY_RULE, CheckedSubmission, Submission
+from docsend.model.submission import PASSED_ALL_RULES, CheckedSubmission, Submission
 from docsend.text import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from docsend.checks.field_rules import Rule
-    from docsend.model.catalog import Catalog, Category, Destination, DocumentType, Entry
-    from docsend.model.fields import Field, Whose
+    from docsend.model.catalog import Catalog, CatalogEntry, Category, Destination, DocumentType
+    from docsend.model.fields import Field, Party
     from docsend.model.required import RequiredDocument
 
 
-class Faulty(NamedTuple):
+class FailedCheck(NamedTuple):
     """Why a submission may not be sent: its errors first, then its warnings."""
 
     problems: tuple[Problem, ...]
@@ -40,9 +40,9 @@ class Faulty(NamedTuple):
         """Return the error that a run ends with whose check found these: what is missing goes first."""
         missing = [problem for problem in self.problems if problem.code.kind is Kind.MISSING]
         if not missing:
-            return FaultySubmission.of(self.problems)
+            return InvalidSubmission.from_problems(self.problems)
         options = ", ".join(_option(problem) for problem in missing)
-        return UsageFault(Message("missing: {options}", options=options), problems=self.problems)
+        return UsageError(Message("missing: {options}", options=options), problems=self.problems)
 
 
 def _option(problem: Problem) -> str:
@@ -50,10 +50,10 @@ def _option(problem: Problem) -> str:
     return field.option if field else "FILE"
 
 
-def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Faulty:
+def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | FailedCheck:
     """Hold a submission against every rule. The only maker of a CheckedSubmission."""
     said = submission
-    about = _about(catalog, said.to, said.subject, said.category, said.type, said.branch)
+    about = _context(catalog, said.to, said.subject, said.category, said.type, said.branch)
     destination, type_, found = about.destination, about.type, list(about.problems)
     documents = document_rules.check(submission.documents, destination, catalog, found)
     if destination is None:
@@ -68,20 +68,20 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Fault
         category=type_.category,
         type=type_.code,
         branch=submission.branch or None,
-        whose=_whose(destination),
+        party=_party_of(destination),
         documents=documents,
         warnings=tuple(found),
         **values,
-        by=KEPT_EVERY_RULE,
+        by=PASSED_ALL_RULES,
     )
 
 
-def _whose(destination: Destination) -> Whose | None:
+def _party_of(destination: Destination) -> Party | None:
     """Return whose identity a destination asks for; None for that of the account."""
     return None if destination.identity == "account" else destination.identity
 
 
-def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]) -> Problem | None:
+def pending_requirement(checked: CheckedSubmission, asked: Sequence[RequiredDocument]) -> Problem | None:
     """Hold a personal submission against what the service asks for.
 
     Seed: "Si un document est requis par le système, il ne sera pas possible de télécharger d'autres documents
@@ -101,7 +101,7 @@ def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]
         )
     if not waiting:
         return None
-    named = joined(
+    named = join(
         [
             Message("{title} (due {due})", title=LocalizedName(document.titles), due=document.due)
             for document in waiting
@@ -118,16 +118,16 @@ def required_first(checked: CheckedSubmission, asked: Sequence[RequiredDocument]
     )
 
 
-def of_sender(whose: Whose, values: Mapping[str, str], catalog: Catalog) -> list[Problem]:
+def identity_problems(party: Party, values: Mapping[str, str], catalog: Catalog) -> list[Problem]:
     """Return what is wrong with the numbers of a sender; what is not stated may be stated with each send."""
     found: Findings = []
     said: dict[str, Any] = {**values}
-    for field in fields.of(whose):
+    for field in fields.fields_of(party):
         RULES[field.name](Submission(**said), catalog, found)
     return [problem for problem in found if problem.is_error and problem.code.kind is not Kind.MISSING]
 
 
-def largest_document(submission: Submission, catalog: Catalog) -> int:
+def max_document_bytes(submission: Submission, catalog: Catalog) -> int:
     """How many bytes a document may have where it goes; of all destinations, if that is not known yet."""
     destination = catalog.destinations.get(submission.to or "")
     if destination is not None:
@@ -135,14 +135,14 @@ def largest_document(submission: Submission, catalog: Catalog) -> int:
     return max(destination.max_document_bytes for destination in catalog.destinations.values())
 
 
-def _faulty(found: Findings) -> Faulty:
-    return Faulty(tuple(sorted(found, key=lambda problem: not problem.is_error)))
+def _faulty(found: Findings) -> FailedCheck:
+    return FailedCheck(tuple(sorted(found, key=lambda problem: not problem.is_error)))
 
 
 # -- where to, what about ----------------------------------------------------------------------------------
 
 
-class _About(NamedTuple):
+class _Context(NamedTuple):
     """What the catalog says of a destination, a subject and a type.
 
     `not_taken` are fields out of place; `rules` are those of the other fields that are judged by themselves.
@@ -157,26 +157,26 @@ class _About(NamedTuple):
 
 
 @lru_cache(maxsize=256)  # thousands of rows of a batch say the same here
-def _about(
+def _context(
     catalog: Catalog,
     to: str | None,
     subject: str | None,
     category: str | None,
     type_: str | None,
     branch: str | None,
-) -> _About:
+) -> _Context:
     submission = Submission(to=to, subject=subject, category=category, type=type_, branch=branch)
     found: Findings = []
     destination = _destination(submission, catalog, found)
     if destination is None:
-        return _About(problems=tuple(found))
+        return _Context(problems=tuple(found))
     fitting = _subject(submission, destination, catalog, found)
     known = _category_and_type(submission, destination, fitting, catalog, found)
     _branch(submission, catalog, found)
-    whose = _whose(destination)
-    own = (field.name for field in fields.FIELDS if field.name in RULES and field.whose in (None, whose))
+    party = _party_of(destination)
+    own = (field.name for field in fields.FIELDS if field.name in RULES and field.party in (None, party))
     rules = tuple((name, RULES[name]) for name in own)
-    return _About(destination, fitting, known, _not_taken_by(destination), rules, tuple(found))
+    return _Context(destination, fitting, known, _not_taken_by(destination), rules, tuple(found))
 
 
 def _destination(submission: Submission, catalog: Catalog, found: Findings) -> Destination | None:
@@ -203,12 +203,12 @@ def _not_taken_by(destination: Destination) -> tuple[Field, ...]:
         "subject": destination.needs_subject,
         "branch": destination.takes_branch,
         "required": destination.is_personal,
-        **{field.name: field.whose == destination.identity for field in fields.OF_IDENTITY},
+        **{field.name: field.party == destination.identity for field in fields.IDENTITY_FIELDS},
     }
     return tuple(field for field in fields.FIELDS if not is_taken.get(field.name, True))
 
 
-def _nothing_that_is_not_taken(submission: Submission, about: _About, found: Findings) -> None:
+def _nothing_that_is_not_taken(submission: Submission, about: _Context, found: Findings) -> None:
     """Refuse what a destination has no place for, rather than drop it in silence."""
     for field in about.not_taken:
         if getattr(submission, field.name):
@@ -252,7 +252,7 @@ def _category_and_type(
     found: Findings,
 ) -> DocumentType | None:
     """Seed: "sélectionner la catégorie et le type de document"; a type with an online form is refused."""
-    where = _LISTED.with_values(code=destination.code)
+    where = _LISTED.replace_values(code=destination.code)
     if not submission.category:
         hint = Message("--category CODE; {where}", where=where)
         found.append(Problem(Code.CATEGORY_MISSING, Message("no category is given"), hint))
@@ -338,7 +338,7 @@ _UNKNOWN = {
 }
 
 
-def _unknown(what: str, given: str, known: Iterable[Entry]) -> Problem:
+def _unknown(what: str, given: str, known: Iterable[CatalogEntry]) -> Problem:
     from docsend.model.search import nearest
 
     codes = [entry.code for entry in known]
@@ -350,4 +350,4 @@ def _unknown(what: str, given: str, known: Iterable[Entry]) -> Problem:
     else:
         hint = Message("`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one", what=what)
     code, message = _UNKNOWN[what]
-    return Problem(code, message.with_values(given=redact(given)), hint)
+    return Problem(code, message.replace_values(given=redact(given)), hint)

@@ -11,9 +11,9 @@ import typer
 import typer.core
 
 from docsend import __version__, signals
-from docsend.cli.options import Group, taking_common_options, usage_fault
+from docsend.cli.options import Group, usage_error, with_common_options
 from docsend.errors import ExitCode
-from docsend.i18n import Language, Message, Translator, spoken
+from docsend.i18n import Language, Message, Translator, choose_language
 
 # In the order of the help, with what it says of each in its list. Each is a module with a `register(app)`.
 COMMANDS = {
@@ -60,7 +60,7 @@ def _root(context: typer.Context, _common: dict[str, Any], *, version: bool) -> 
     sandbox` is a whole service that keeps it. Nothing sent to the sandbox reaches the institute.
     """
     if context.invoked_subcommand is None:
-        raise usage_fault(Message("missing: the command"), context.command_path)
+        raise usage_error(Message("missing: the command"), context.command_path)
 
 
 class _Root(Group):
@@ -88,7 +88,7 @@ def _names(translator: Translator | None = None) -> Any:
     """Make the command line of names alone: for its help, and for options that stand before a command."""
     app = typer.Typer(cls=_Root, **_HOW)
     epilog = "`docsend COMMAND --help` tells the exit codes of each command."
-    app.callback(epilog=epilog, invoke_without_command=True)(taking_common_options(_root, [_VERSION]))
+    app.callback(epilog=epilog, invoke_without_command=True)(with_common_options(_root, [_VERSION]))
     root: Any = typer.main.get_command(app)
     root.translator = translator
     root.commands = {
@@ -125,7 +125,7 @@ def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
     _let_streams_write_anything()
     language = _language(argv)
     try:
-        with signals.raised(noted):
+        with signals.interrupt_on_signal(noted):
             if argv:
                 return _run(argv, language)
             _run(["--help"], language)
@@ -133,7 +133,7 @@ def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - also a bug is told, not thrown at the user
         from docsend.cli import errors
 
-        return errors.told(error, argv, language)
+        return errors.report(error, argv, language)
 
 
 def _run(argv: Sequence[str], language: Language) -> int:
@@ -173,7 +173,7 @@ def _language(argv: Sequence[str]) -> Language:
         elif word.startswith("--lang="):
             flag = word.removeprefix("--lang=")
     try:
-        return spoken(flag, os.environ)
+        return choose_language(flag, os.environ)
     except ValueError:
         return "en"
 

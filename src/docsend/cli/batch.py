@@ -11,37 +11,37 @@ import typer
 
 from docsend import signals
 from docsend.delivery.batch import Batch, Outcome, Share
-from docsend.delivery.batch_end import BatchEnd, Tally
-from docsend.delivery.preflight import Plan, preflight
+from docsend.delivery.batch_result import BatchResult, OutcomeCounts
+from docsend.delivery.preflight import PreflightResult, run_preflight
 from docsend.delivery.report import Report, refuse_to_overwrite
-from docsend.errors import DocsendError, Interrupted, LocalFailure, UsageFault
+from docsend.errors import DocsendError, Interrupted, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.manifest import reader
-from docsend.manifest.tables import MOST_BYTES
-from docsend.ui import result
-from docsend.ui.progress import CHECKED, SENT
+from docsend.manifest.tables import MAX_BYTES
+from docsend.ui import send_result
+from docsend.ui.progress import CHECKED_TEXTS, SENT_TEXTS
 from docsend.ui.views.batch import (
+    BatchChecked,
     BatchRow,
-    BatchSummary,
-    CheckedBatch,
-    SentBatch,
-    tell_failed_rows,
-    tell_faults,
-    tell_what_next,
+    BatchSent,
+    BatchSummaryLine,
+    say_failed_rows,
+    say_next_steps,
+    say_problems,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from docsend.auth.account import Account
-    from docsend.cli.context import Session
-    from docsend.delivery.workers import Runner, Stages
+    from docsend.cli.context import CommandContext
+    from docsend.delivery.workers import BatchRunner, DeliveryCalls
     from docsend.model.submission import Submission
-    from docsend.service.watcher import Pause
+    from docsend.service.progress import Pause
     from docsend.storage.ledger import Ledger
 
 
-class Options(NamedTuple):
+class BatchOptions(NamedTuple):
     """What `send` was told about a batch."""
 
     manifest: str
@@ -54,58 +54,58 @@ class Options(NamedTuple):
     sender: str | None = None
 
 
-def print_template(session: "Session", form: str) -> None:
+def print_template(context: "CommandContext", form: str) -> None:
     """Print an example manifest, to be filled in."""
     if form not in ("csv", "jsonl"):
-        raise UsageFault(Message("there is no template {form!r}", form=form), Message("csv or jsonl"))
-    session.streams.put(reader.template(form), encoding="utf-8")
+        raise UsageError(Message("there is no template {form!r}", form=form), Message("csv or jsonl"))
+    context.streams.write(reader.template(form), encoding="utf-8")
 
 
-def run(session: "Session", stated: "Submission", options: Options) -> None:
+def run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
     """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
     began = time.monotonic()
     if options.report:
         refuse_to_overwrite(options.report, options.manifest)
     if not options.dry_run:
-        session.settings.chosen_endpoint()  # before anything is checked or written
-    senders = session.senders()
+        context.settings.chosen_endpoint()  # before anything is checked or written
+    senders = context.senders()
     if options.sender is not None:
         senders.require(options.sender)
     manifest = reader.read(
         options.manifest,
-        stated,
+        submission,
         standard_input=_standard_input,
         senders=senders,
         sender=options.sender,
     )
-    session.streams.say(manifest.described)
-    batch = Batch(manifest, session.catalog(), _share(options.shard), options.allow_outside)
-    with session.output.counting(CHECKED, None) as progress:
-        plan = preflight(batch, progress.count)
-    tell_faults(session.streams, plan)
+    context.streams.say(manifest.described)
+    batch = Batch(manifest, context.catalog(), _share(options.shard), options.allow_outside)
+    with context.output.row_progress(CHECKED_TEXTS, None) as progress:
+        plan = run_preflight(batch, progress.count)
+    say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
-    tally, error = Tally(), None
+    tally, error = OutcomeCounts(), None
     with contextlib.ExitStack() as opened:
         report = opened.enter_context(Report(options.report, manifest)) if options.report else None
         try:
             if is_checked_only:
-                _report_check(session, batch, plan, report)
+                _report_check(context, batch, plan, report)
             else:
-                _send(session, batch, plan, report, options.jobs, tally)
+                _send(context, batch, plan, report, options.jobs, tally)
         except DocsendError as failure:
             error = failure
-    ended = BatchEnd(plan, None if is_checked_only else tally, error)
-    _show_end(session, ended, options.report, time.monotonic() - began)
+    ended = BatchResult(plan, None if is_checked_only else tally, error)
+    _show_end(context, ended, options.report, time.monotonic() - began)
     raise typer.Exit(ended.exit_code)
 
 
-def _show_end(session: "Session", ended: BatchEnd, report: Path | None, seconds: float) -> None:
+def _show_end(context: "CommandContext", ended: BatchResult, report: Path | None, seconds: float) -> None:
     """Show what ended the batch early, if anything did, and then its summary."""
-    endpoint = session.settings.endpoint
+    endpoint = context.settings.endpoint
     service = endpoint.name if endpoint else None
     if ended.error is not None:
-        session.output.fail(ended.error, result.of_error(ended.error, service=service))
-    summary = BatchSummary(
+        context.output.fail(ended.error, send_result.from_error(ended.error, service=service))
+    summary = BatchSummaryLine(
         rows=ended.plan.rows,
         counts=ended.counts,
         service=service,
@@ -113,117 +113,126 @@ def _show_end(session: "Session", ended: BatchEnd, report: Path | None, seconds:
         seconds=seconds,
         repeat_helps=ended.repeat_helps,
     )
-    session.output.show(summary)
+    context.output.show(summary)
 
 
 def _standard_input() -> bytes:
-    return sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""
+    return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
 
 
-def _share(stated: str | None) -> "Share | None":
-    if stated is None:
+def _share(given: str | None) -> "Share | None":
+    if given is None:
         return None
-    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", stated)
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", given)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageFault(
-            Message("--shard is {stated!r}, not K/N", stated=stated),
+        raise UsageError(
+            Message("--shard is {stated!r}, not K/N", stated=given),
             Message("as in --shard 2/8, with K from 1 to N"),
         )
     return Share(int(found[1]), int(found[2]))
 
 
-def _report_check(session: "Session", batch: "Batch", plan: "Plan", report: "Report | None") -> None:
+def _report_check(
+    context: "CommandContext", batch: "Batch", plan: "PreflightResult", report: "Report | None"
+) -> None:
     """Report what the first pass found: nothing is sent."""
-    wanted = report is not None or session.output.takes_rows
+    wanted = report is not None or context.output.shows_rows
     for lines in batch.pieces() if wanted else ():
         # What was found of a good row was not kept: memory is dearer than a second look.
-        for row, checked, warnings, _ in batch.checked(lines):
+        for row, checked, warnings, _ in batch.check_lines(lines):
             errors = plan.faulty.get(row.number, ())
-            known = row.stated if errors else checked
+            known = row.submission if errors else checked
             outcome = Outcome(row, "faulty" if errors else "checked", known, problems=errors or warnings)
-            _tell(session, outcome, report)
+            _tell(context, outcome, report)
     if report is not None:
         report.finish()
-    session.output.show(CheckedBatch(plan))
+    context.output.show(BatchChecked(plan))
 
 
 def _send(
-    session: "Session", batch: "Batch", plan: "Plan", report: "Report | None", jobs: int, tally: "Tally"
+    context: "CommandContext",
+    batch: "Batch",
+    plan: "PreflightResult",
+    report: "Report | None",
+    jobs: int,
+    tally: "OutcomeCounts",
 ) -> None:
     """Send the good rows; raise what ended the batch before its last row."""
-    account = session.needed_account() if plan.needs_account else None
+    account = context.require_account() if plan.needs_account else None
     batch = batch._replace(account=account.code if account else None)
-    broken: LocalFailure | None = None
+    broken: LocalError | None = None
     with (
-        session.ledger() as ledger,
-        session.output.counting(SENT, plan.good) as shown,
-        _runner(session, batch, plan, ledger, account, jobs, shown.waiting) as (runner, stages),
+        context.open_ledger() as ledger,
+        context.output.row_progress(SENT_TEXTS, plan.good_rows) as shown,
+        _runner(context, batch, plan, ledger, account, jobs, shown.waiting) as (runner, stages),
     ):
-        for row in batch.rows() if plan.faulty else ():
+        for row in batch.read_rows() if plan.faulty else ():
             if row.number in plan.faulty:
-                _tell(session, Outcome(row, "faulty", row.stated, problems=plan.faulty[row.number]), report)
+                _tell(
+                    context, Outcome(row, "faulty", row.submission, problems=plan.faulty[row.number]), report
+                )
         with (
-            signals.noted(lambda: _stop(session, runner)) as came,
+            signals.stop_on_signal(lambda: _stop(context, runner)) as came,
             contextlib.closing(runner.outcomes(stages)) as outcomes,
         ):
             for outcome in outcomes:
                 tally.add(outcome)
                 shown.count(tally.done, tally.done - tally.received)
                 try:
-                    _tell(session, outcome, report)
-                except LocalFailure as failure:
+                    _tell(context, outcome, report)
+                except LocalError as failure:
                     # Rows that are on their way still end in the ledger; nobody begins another one.
                     broken = broken or failure
                     runner.stop()
-    tell_failed_rows(session.streams, tally)
-    session.output.show(SentBatch(plan, tally))
-    tell_what_next(session.streams, tally)
+    say_failed_rows(context.streams, tally)
+    context.output.show(BatchSent(plan, tally))
+    say_next_steps(context.streams, tally)
     if report is not None:
         report.finish()
     if came:
-        raise Interrupted.by(signals.came_as(came[0]))
+        raise Interrupted.from_signal(signals.exception_for(came[0]))
     if broken is not None:
         raise broken
 
 
-def _stop(session: "Session", runner: "Runner") -> None:
+def _stop(context: "CommandContext", runner: "BatchRunner") -> None:
     runner.stop()
-    session.streams.say(Message("ending what is on its way; Ctrl-C again ends at once"))
+    context.streams.say(Message("ending what is on its way; Ctrl-C again ends at once"))
 
 
 @contextlib.contextmanager
 def _runner(
-    session: "Session",
+    context: "CommandContext",
     batch: "Batch",
-    plan: "Plan",
+    plan: "PreflightResult",
     ledger: "Ledger",
     account: "Account | None",
     jobs: int,
     show_pause: "Callable[[Pause], None]",
-) -> "Iterator[tuple[Runner, Stages]]":
+) -> "Iterator[tuple[BatchRunner, DeliveryCalls]]":
     """Open the service once for all workers; one Retry-After holds all of them back."""
     from docsend.delivery import deliver, workers
-    from docsend.delivery.required import Required
+    from docsend.delivery.required import RequiredDocuments
 
-    runner = workers.Runner(batch, plan, jobs=jobs)
-    steps = workers.Steps(runner, show_pause)
-    with session.service(
+    runner = workers.BatchRunner(batch, plan, jobs=jobs)
+    steps = workers.BatchProgress(runner, show_pause)
+    with context.open_service(
         steps, account, catalog=batch.catalog, jobs=runner.jobs, sleep=runner.sleep
     ) as service:
-        required = Required(service)
+        required = RequiredDocuments(service)
         yield (
             runner,
-            workers.Stages(
-                plan=lambda checked: deliver.plan(checked, service, ledger),
-                carry=lambda checked, cleared: deliver.carry(checked, cleared, service, ledger, required),
-                keep=lambda deliveries: deliver.keep(deliveries, service, ledger),
-                abandon=service.close,
+            workers.DeliveryCalls(
+                record_plans=lambda checked: deliver.record_plans(checked, service, ledger),
+                upload=lambda checked, cleared: deliver.upload(checked, cleared, service, ledger, required),
+                record_receipts=lambda deliveries: deliver.record_receipts(deliveries, service, ledger),
+                abort=service.close,
             ),
         )
 
 
-def _tell(session: "Session", outcome: "Outcome", report: "Report | None") -> None:
+def _tell(context: "CommandContext", outcome: "Outcome", report: "Report | None") -> None:
     if report is not None:
         report.add(outcome)
-    endpoint = session.settings.endpoint
-    session.output.show(BatchRow(outcome, endpoint.name if endpoint else None))
+    endpoint = context.settings.endpoint
+    context.output.show(BatchRow(outcome, endpoint.name if endpoint else None))

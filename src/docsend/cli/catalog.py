@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.cli.options import command
-from docsend.errors import ExitCode, LocalFailure, Unfinished, UsageFault
+from docsend.errors import ExitCode, LocalError, Unfinished, UsageError
 from docsend.i18n import Message
 from docsend.model.catalog import LONGEST_LABEL, Catalog, MalformedCatalog
 from docsend.storage import catalogs, files
 from docsend.ui.views.catalog import CatalogRows, CatalogUpdate
 
 if TYPE_CHECKING:
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED)
 _MOST_ETAG = 1024
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def catalog(
-    session: "Session",
+    context: "CommandContext",
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -54,11 +54,11 @@ def catalog(
 
     if update:
         alone = not words and not to
-        version, is_new = _update(session)
-        session.output.show(CatalogUpdate(version, is_new, alone))
+        version, is_new = _update(context)
+        context.output.show(CatalogUpdate(version, is_new, alone))
         if alone:
             return
-    rows = session.catalog()
+    rows = context.catalog()
     if to is not None and to not in rows.destinations:
         close = search.nearest(to, rows.destinations)
         hint = (
@@ -66,26 +66,26 @@ def catalog(
             if close
             else Message("one of: {choices}", choices=", ".join(rows.destinations))
         )
-        raise UsageFault(Message("there is no destination {to!r} here", to=to), hint)
+        raise UsageError(Message("there is no destination {to!r} here", to=to), hint)
     asked = " ".join(words or ())[:LONGEST_LABEL]
     chosen = rows.rows(to)
     found = [(hit.kind, hit.entry) for hit in search.find(asked, chosen)] if asked else list(chosen)
-    session.output.show(CatalogRows(found, asked))
+    context.output.show(CatalogRows(found, asked))
 
 
-def _update(session: "Session") -> tuple[str, bool]:
+def _update(context: "CommandContext") -> tuple[str, bool]:
     """Fetch the service's catalog if it is another one than the copy here, and keep it.
 
     Returns the version that is in force now, and whether it is another one than before.
     """
-    file = session.settings.catalog_file_of(session.settings.chosen_endpoint())
+    file = context.settings.catalog_file_of(context.settings.chosen_endpoint())
     etag_file = file.with_suffix(".etag")
     # A copy that cannot be read is fetched anew, be it the service's current one.
     etag = _etag(etag_file) if _is_usable(file) else None
-    with session.service(session.lines()) as service:
-        fetched = service.catalog(etag)
+    with context.open_service(context.retry_listener()) as service:
+        fetched = service.fetch_catalog(etag)
     if fetched is None:
-        return session.catalog().version, False
+        return context.catalog().version, False
     body, new_etag = fetched
     try:
         version = Catalog(body).version
@@ -99,13 +99,13 @@ def _update(session: "Session") -> tuple[str, bool]:
         # Second, so that an etag never speaks of a catalog that is not here.
         files.replace_file(etag_file, new_etag.encode("ascii"))
     except OSError as error:
-        raise LocalFailure(
+        raise LocalError(
             Message(
                 "the catalog cannot be kept in {folder}: {reason}",
                 folder=file.parent,
                 reason=files.reason(error),
             ),
-            files.cure(file, error),
+            files.hint(file, error),
         ) from error
     return version, True
 
@@ -121,7 +121,7 @@ def _is_usable(file: Path) -> bool:
 def _etag(file: Path) -> str | None:
     """Give the kept ETag; what is not there, cannot be read or is none costs one download, no more."""
     try:
-        etag = files.read_small(file, most=_MOST_ETAG).decode("ascii")
+        etag = files.read_limited(file, max_bytes=_MOST_ETAG).decode("ascii")
     except (OSError, UnicodeDecodeError):
         return None
     return etag if etag.isprintable() else None

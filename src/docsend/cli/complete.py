@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from docsend.config.settings import Settings
-    from docsend.model.catalog import Catalog, Entry
+    from docsend.model.catalog import Catalog, CatalogEntry
 
 COMMANDS = Path(__file__).parent.parent / "data" / "commands.json"
 _MOST_KEYS = 50
@@ -144,10 +144,10 @@ def _catalog(typed: _Typed) -> tuple[Catalog, Settings]:
     from docsend.storage import catalogs
 
     chosen = _settings(typed)
-    return catalogs.load(catalogs.in_force(chosen.catalog_file)), chosen
+    return catalogs.load(catalogs.current_file(chosen.catalog_file)), chosen
 
 
-def _labelled(entries: Sequence[Entry], chosen: Settings) -> Iterator[Candidate]:
+def _labelled(entries: Sequence[CatalogEntry], chosen: Settings) -> Iterator[Candidate]:
     seen: set[str] = set()
     for entry in entries:
         if entry.code not in seen:
@@ -187,7 +187,7 @@ def _branches(typed: _Typed) -> Iterator[Candidate]:
 
 def _senders(_typed: _Typed) -> Iterator[Candidate]:
     """Offer the senders by name: their numbers are nobody's to see over a shoulder."""
-    yield from (Candidate(name, sender.whose) for name, sender in settings.resolve().senders.items())
+    yield from (Candidate(name, sender.party) for name, sender in settings.resolve().senders.items())
 
 
 def _employer_kinds(_typed: _Typed) -> Iterator[Candidate]:
@@ -253,7 +253,7 @@ def _keys(_typed: _Typed) -> Iterator[Candidate]:
         return
     from docsend.storage import ledger_queries
 
-    for each in ledger_queries.latest_keys(file, most=_MOST_KEYS):
+    for each in ledger_queries.latest_keys(file, limit=_MOST_KEYS):
         yield Candidate(each.key, " ".join(filter(None, (each.state, each.planned_at[:10], each.reference))))
 
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from docsend.config import address
-from docsend.errors import UsageFault
+from docsend.errors import UsageError
 from docsend.i18n import Message
 from docsend.model.notices import NOT_THE_INSTITUTE
 from docsend.service.client import ServiceClient
-from docsend.service.one_exchange import NEVER, OneExchange
+from docsend.service.one_exchange import NEVER, OneExchangePolicy
+from docsend.service.progress import ProgressListener
 from docsend.service.retry import Clock, RetryPolicy
-from docsend.service.watcher import Watcher
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def opened(
+def open_service(
     settings: "Settings",
     streams: "Streams",
-    watcher: Watcher,
+    watcher: ProgressListener,
     account: "Account | None",
     *,
     catalog: "Catalog | None",
@@ -36,16 +36,16 @@ def opened(
     with contextlib.ExitStack() as stack:
         url = endpoint.url
         if url is None:
-            server = sandbox_server()
+            server = import_sandbox_server()
             streams.say_once(NOT_THE_INSTITUTE)
-            streams.detail(Message("the sandbox's folder: {folder}", folder=settings.sandbox_data))
-            url = stack.enter_context(server.beside(settings.sandbox_data))
-        streams.detail(Message("the service's address: {url}", url=url))
-        if endpoint.unread:
-            streams.say_once(address.unread_warning(endpoint.unread))
+            streams.say_detail(Message("the sandbox's folder: {folder}", folder=settings.sandbox_folder))
+            url = stack.enter_context(server.beside(settings.sandbox_folder))
+        streams.say_detail(Message("the service's address: {url}", url=url))
+        if endpoint.unparsed:
+            streams.say_once(address.unparsed_warning(endpoint.unparsed))
         one_exchange, file = NEVER, settings.catalog_file
         if catalog is not None and file is not None:
-            one_exchange = OneExchange.of(catalog, file)
+            one_exchange = OneExchangePolicy.from_catalog(catalog, file)
         yield stack.enter_context(
             ServiceClient(
                 endpoint,
@@ -60,12 +60,12 @@ def opened(
         )
 
 
-def sandbox_server() -> Any:
+def import_sandbox_server() -> Any:
     """Give the module that runs the sandbox; raise UsageFault if its extra is not installed."""
     try:
         from docsend.sandbox import server
     except ModuleNotFoundError as error:
-        raise UsageFault(
+        raise UsageError(
             Message("the sandbox is not installed: {name} is missing", name=error.name),
             Message("in the folder that docsend was installed from: pip install '.[sandbox]'"),
         ) from error

@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 
 from docsend.config.senders import Senders
 from docsend.config.settings import Settings, resolve
-from docsend.errors import LocalFailure, SignInNeeded, UsageFault
+from docsend.errors import LocalError, SignInRequired, UsageError
 from docsend.i18n import Data, Message
 from docsend.model import catalog
 from docsend.model.catalog import Catalog, MalformedCatalog
 from docsend.storage import catalogs, files
 from docsend.ui.outputs import output_for
-from docsend.ui.progress import Lines
+from docsend.ui.progress import LineProgress
 from docsend.ui.terminal import Streams
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
-    from docsend.auth.keyring_store import Booklets, Vault
-    from docsend.i18n import Shown
+    from docsend.auth.keyring_store import BookletStore, CredentialStore
+    from docsend.i18n import Displayable
     from docsend.service.client import ServiceClient
-    from docsend.service.watcher import Watcher
-    from docsend.storage.ledger import Entry, Ledger
+    from docsend.service.progress import ProgressListener
+    from docsend.storage.ledger import Ledger, LedgerEntry
 
 _IMPATIENT_S = 5.0
 _SHORTEST_KEY = 8
 
 
-class Session:
+class CommandContext:
     """One run of one command: its settings, its streams, where its results go, and what it opens."""
 
     def __init__(self, settings: Settings, streams: Streams) -> None:
@@ -39,7 +39,7 @@ class Session:
         self._catalog: Catalog | None = None
 
     @classmethod
-    def begun(
+    def create(
         cls,
         *,
         service: str | None,
@@ -48,8 +48,8 @@ class Session:
         quiet: bool,
         verbose: bool,
         no_input: bool,
-        is_examined: bool = False,
-    ) -> "Session":
+        tolerate_errors: bool = False,
+    ) -> "CommandContext":
         """Begin a run that was given these common options; `is_examined` as in `settings.resolve`."""
         settings = resolve(
             service=service,
@@ -58,25 +58,30 @@ class Session:
             quiet=quiet,
             verbose=verbose,
             no_input=no_input,
-            is_examined=is_examined,
+            tolerate_errors=tolerate_errors,
         )
         return cls(settings, Streams(settings))
 
     @property
-    def can_ask(self) -> bool:
+    def can_prompt(self) -> bool:
         """Whether there is somebody to ask: a person at a terminal that can show more than plain lines."""
         settings = self.settings
         is_there = sys.stdin is not None and sys.stdin.isatty()
-        return is_there and self.streams.draws(sys.stderr) and not settings.no_input and not settings.as_json
+        return (
+            is_there
+            and self.streams.is_interactive(sys.stderr)
+            and not settings.no_input
+            and not settings.as_json
+        )
 
-    def impatient(self) -> "Session":
+    def with_short_patience(self) -> "CommandContext":
         """Give this session for somebody who waits for an answer, be it that there is none."""
         patience_s = min(self.settings.patience_s, _IMPATIENT_S)
-        return Session(self.settings._replace(patience_s=patience_s), self.streams)
+        return CommandContext(self.settings._replace(patience_s=patience_s), self.streams)
 
-    def at(self, service: str) -> "Session":
+    def for_service(self, service: str) -> "CommandContext":
         """Give this session with another service, named as in the ledger."""
-        return Session(self.settings.at(service), self.streams)
+        return CommandContext(self.settings.for_service(service), self.streams)
 
     def catalog(self) -> "Catalog":
         """Give the catalog that the chosen service gave out, or else the bundled one; read once."""
@@ -85,42 +90,42 @@ class Session:
         return self._catalog
 
     def _read_catalog(self) -> "Catalog":
-        file = catalogs.in_force(self.settings.catalog_file)
+        file = catalogs.current_file(self.settings.catalog_file)
         try:
             return catalogs.load(file)
         except (OSError, MalformedCatalog) as error:
             reason = files.reason(error) if isinstance(error, OSError) else error.why
             if file == catalog.BUNDLED:
-                raise LocalFailure(
+                raise LocalError(
                     Message("the catalog that ships with docsend cannot be read: {reason}", reason=reason),
                     Message("install docsend again"),
                 ) from error
-            raise LocalFailure(
+            raise LocalError(
                 Message("the stored catalog {file} cannot be read: {reason}", file=file, reason=reason),
                 Message("`docsend catalog --update` fetches it anew"),
             ) from error
 
-    def ledger(self) -> "Ledger":
+    def open_ledger(self) -> "Ledger":
         from docsend.storage.ledger import Ledger
 
-        self.streams.detail(Message("the ledger: {file}", file=self.settings.ledger_file))
+        self.streams.say_detail(Message("the ledger: {file}", file=self.settings.ledger_file))
         return Ledger(self.settings.ledger_file)
 
-    def kept(self, ledger: "Ledger", key: str) -> "Entry":
+    def find_entry(self, ledger: "Ledger", key: str) -> "LedgerEntry":
         """Give the submission whose key begins so; where several services have it, that of the chosen one."""
         if len(key) < _SHORTEST_KEY:
-            raise UsageFault(
+            raise UsageError(
                 Message("that is too little of a key"),
                 Message("give at least {shortest} characters of it", shortest=_SHORTEST_KEY),
             )
-        found = ledger.named(key)
+        found = ledger.find_by_prefix(key)
         endpoint = self.settings.endpoint
         if len(found) > 1 and endpoint is not None:
             found = [entry for entry in found if entry.service == endpoint.name] or found
         if len(found) == 1:
             return found[0]
         if not found:
-            raise UsageFault(
+            raise UsageError(
                 Message("the ledger has no key that begins with {key!r}", key=key[:60]),
                 Message("`docsend receipts` lists them"),
             )
@@ -131,13 +136,13 @@ class Session:
             key=key[:60],
             several=several,
         )
-        raise UsageFault(message, Message("give more of the key, or the service with --service"))
+        raise UsageError(message, Message("give more of the key, or the service with --service"))
 
-    def vault(self) -> "Vault":
+    def credential_store(self) -> "CredentialStore":
         """Give the keyring's entries of the chosen service."""
         from docsend.cli import accounts
 
-        return accounts.vault(self.settings)
+        return accounts.credential_store(self.settings)
 
     def account(self) -> "Account | None":
         """Give the account to sign in with: of the environment, else of the keyring, else none."""
@@ -148,33 +153,33 @@ class Session:
     def senders(self) -> "Senders":
         """Give the senders of config.toml, with their booklet numbers in the keyring."""
 
-        def booklets() -> "Booklets":
+        def booklets() -> "BookletStore":
             from docsend.cli import accounts
 
-            return accounts.booklets(self.settings)
+            return accounts.booklet_store(self.settings)
 
         return Senders(self.settings.senders, booklets)
 
-    def needed_account(self) -> "Account":
+    def require_account(self) -> "Account":
         account = self.account()
         if account is None:
-            raise SignInNeeded(Message("nobody is signed in"), Message("`docsend login` signs in"))
+            raise SignInRequired(Message("nobody is signed in"), Message("`docsend login` signs in"))
         return account
 
-    def account_source(self) -> "Shown":
+    def account_source(self) -> "Displayable":
         """Say where code and password are kept."""
         if self.settings.password_file is not None:
             return Message("the file {file}", file=self.settings.password_file)
-        return Data(self.vault().backend)
+        return Data(self.credential_store().backend)
 
-    def lines(self) -> "Watcher":
+    def retry_listener(self) -> "ProgressListener":
         """Give a watcher that only tells when something has to be tried again."""
-        return Lines(self.streams, ())
+        return LineProgress(self.streams, ())
 
     @contextlib.contextmanager
-    def service(
+    def open_service(
         self,
-        watcher: "Watcher",
+        watcher: "ProgressListener",
         account: "Account | None" = None,
         *,
         catalog: "Catalog | None" = None,
@@ -186,9 +191,9 @@ class Session:
         What its `catalog` lets go in one exchange does. Up to `jobs` threads may call it at the same time;
         `sleep` is how they wait.
         """
-        from docsend.cli.connection import opened
+        from docsend.cli.connection import open_service
 
-        with opened(
+        with open_service(
             self.settings, self.streams, watcher, account, catalog=catalog, jobs=jobs, sleep=sleep
         ) as service:
             yield service

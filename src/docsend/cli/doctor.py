@@ -10,7 +10,7 @@ from docsend.i18n import Message
 from docsend.ui.views.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED, ExitCode.REFUSED)
 
@@ -27,18 +27,20 @@ def register(app: typer.Typer) -> None:
     )(doctor)
 
 
-def doctor(session: "Session") -> None:
+def doctor(context: "CommandContext") -> None:
     """Look at everything that docsend stands on, and say what is in the way, with a cure.
 
     Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.
     """
     from docsend import diagnostics
 
-    patient = session.impatient()
+    patient = context.with_short_patience()
     findings = list(
-        diagnostics.examine(patient.settings, patient.vault, lambda: patient.service(patient.lines()))
+        diagnostics.diagnose(
+            patient.settings, patient.credential_store, lambda: patient.open_service(patient.retry_listener())
+        )
     )
-    session.output.show(Diagnosis(findings))
+    context.output.show(Diagnosis(findings))
     error = next((finding for finding in findings if finding.severity == "error"), None)
     if error is not None:
         raise typer.Exit(error.exit_code)

@@ -11,11 +11,11 @@ from typer._click.exceptions import BadOptionUsage, BadParameter, MissingParamet
 from typer._click.types import IntRange
 
 from docsend import __version__
-from docsend.cli.options import usage_fault
-from docsend.errors import DocsendError, ExitCode, Interrupted, LocalFailure, UsageFault
+from docsend.cli.options import usage_error
+from docsend.errors import DocsendError, ExitCode, Interrupted, LocalError, UsageError
 from docsend.i18n import Language, Message
 from docsend.storage import files
-from docsend.ui import result
+from docsend.ui import send_result
 from docsend.ui.outputs import output_for
 from docsend.ui.terminal import Streams
 
@@ -27,40 +27,40 @@ class _Bug(DocsendError):
     exit_code = ExitCode.BUG
 
 
-def told(error: Exception | KeyboardInterrupt, argv: Sequence[str], language: Language) -> int:
+def report(error: Exception | KeyboardInterrupt, argv: Sequence[str], language: Language) -> int:
     """Tell what ended a run, in JSON if it was asked for, and return its exit code."""
-    understood = _understood(error, is_verbose="-v" in argv or "--verbose" in argv)
+    understood = _as_docsend_error(error, is_verbose="-v" in argv or "--verbose" in argv)
     output = output_for(Streams(language=language), as_json=_asks_for_json(argv))
-    output.fail(understood, result.of_error(understood))
+    output.fail(understood, send_result.from_error(understood))
     return int(understood.code)
 
 
-def _understood(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> DocsendError:
+def _as_docsend_error(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> DocsendError:
     if isinstance(error, DocsendError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return Interrupted.by(error)
+        return Interrupted.from_signal(error)
     if isinstance(error, typer.TyperException):
         return _usage(error)
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
-        return LocalFailure(
+        return LocalError(
             Message("the disk failed: {reason}", reason=files.reason(error)),
             Message("look at its space and its state"),
         )
     if isinstance(error, MemoryError):
-        return LocalFailure(
+        return LocalError(
             Message("this machine has no memory left"),
             Message("end other programs, or raise the limit on memory (ulimit -v)"),
         )
     return _bug(error, with_trace=is_verbose)
 
 
-def _usage(error: typer.TyperException) -> UsageFault:
+def _usage(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
-    return usage_fault(_of_typer(error), context.command_path if context else "docsend")
+    return usage_error(_from_typer(error), context.command_path if context else "docsend")
 
 
-def _of_typer(error: typer.TyperException) -> Message:
+def _from_typer(error: typer.TyperException) -> Message:
     """Say in docsend's words what Typer found wrong with a command line."""
     match error:
         case NoSuchOption(option_name=option):
@@ -74,12 +74,12 @@ def _of_typer(error: typer.TyperException) -> Message:
             said = (
                 Message("{option} takes no value") if _is_flag(error) else Message("{option} needs a value")
             )
-            return said.with_values(option=option)
+            return said.replace_values(option=option)
         case BadParameter(param=typer.core.TyperOption(type=IntRange(min=least, max=most))):
             said = Message("{name} takes a whole number, from {least} to {most}")
             if most is None:
                 said = Message("{name} takes a whole number, from {least} on")
-            return said.with_values(name=_name_of(error), least=least, most=most)
+            return said.replace_values(name=_name_of(error), least=least, most=most)
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     return Message.verbatim(message[:1].lower() + message[1:].rstrip("."))
 

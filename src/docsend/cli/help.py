@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from docsend.i18n import Data, Message, Shown, Translator
+from docsend.i18n import Data, Displayable, Message, Translator
 
 # Lines that are no prose: an example's head and commands, an exit code with its meaning.
 _HEADS = {"Example:": Message("Example:"), "Exit codes:": Message("Exit codes:")}
@@ -47,10 +47,10 @@ def texts(command: Any) -> Iterator[str]:
     asked: list[str] = []
 
     class Asking(Translator):
-        def render(self, shown: Shown, **_: Any) -> str:
-            text = shown.template if isinstance(shown, Message) else str(shown)
-            asked.append(text)
-            return text
+        def render(self, text: Displayable, **_: Any) -> str:
+            english = text.template if isinstance(text, Message) else str(text)
+            asked.append(english)
+            return english
 
     translate(command, Asking("en"))
     return iter(dict.fromkeys(asked))

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.auth.account import Account
-from docsend.auth.keyring_store import Credentials, read_password_file, standard_input
+from docsend.auth.keyring_store import Credentials, read_password_file, read_standard_input
 from docsend.cli.options import command
-from docsend.errors import DocsendError, ExitCode, UsageFault
+from docsend.errors import DocsendError, ExitCode, UsageError
 from docsend.i18n import Message
 from docsend.ui.views.account import SignedIn, SignedOut, SignInStatus
 
 if TYPE_CHECKING:
-    from docsend.auth.keyring_store import Vault
-    from docsend.cli.context import Session
+    from docsend.auth.keyring_store import CredentialStore
+    from docsend.cli.context import CommandContext
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
 
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def login(
-    session: "Session",
+    context: "CommandContext",
     *,
     code: Annotated[str | None, typer.Option("--code", metavar="CODE", help="The account's code.")] = None,
     password_stdin: Annotated[
@@ -49,35 +49,37 @@ def login(
     DOCSEND_PASSWORD_FILE, and need no login (docs/personal.md).
     """
     if status and forget:
-        raise UsageFault(Message("--status and --forget do not go together"), Message("say one of them"))
+        raise UsageError(Message("--status and --forget do not go together"), Message("say one of them"))
     if status:
-        _status(session)
+        _status(context)
     elif forget:
-        _forget(session, session.vault())
+        _forget(context, context.credential_store())
     else:
-        _sign_in(session, session.vault(), code, password_stdin=password_stdin)
+        _sign_in(context, context.credential_store(), code, password_stdin=password_stdin)
 
 
-def _sign_in(session: "Session", vault: "Vault", code: str | None, *, password_stdin: bool) -> None:
+def _sign_in(
+    context: "CommandContext", vault: "CredentialStore", code: str | None, *, password_stdin: bool
+) -> None:
     backend = vault.backend  # first, so that nobody is asked in vain
-    credentials = _credentials(session, code, password_stdin=password_stdin)
-    with session.service(session.lines()) as service:
+    credentials = _credentials(context, code, password_stdin=password_stdin)
+    with context.open_service(context.retry_listener()) as service:
         token, expires_in = service.sign_in(credentials)
-    vault.keep_credentials(credentials)
-    Account(credentials, vault).accept(token, expires_in)
-    session.output.show(SignedIn(session.settings.chosen_endpoint().name, backend, expires_in))
+    vault.save_credentials(credentials)
+    Account(credentials, vault).store_token(token, expires_in)
+    context.output.show(SignedIn(context.settings.chosen_endpoint().name, backend, expires_in))
 
 
-def _credentials(session: "Session", code: str | None, *, password_stdin: bool) -> "Credentials":
+def _credentials(context: "CommandContext", code: str | None, *, password_stdin: bool) -> "Credentials":
     """Take code and password from where they were said to be, and ask for the rest, if anybody is there."""
-    settings = session.settings
+    settings = context.settings
     code = code or settings.code
     password: str | None = None
     if password_stdin:
         try:
-            password = standard_input()
+            password = read_standard_input()
         except UnicodeDecodeError:
-            raise UsageFault(
+            raise UsageError(
                 Message("the password is not UTF-8"), Message("write it as the first line")
             ) from None
     elif settings.password_file is not None:
@@ -85,20 +87,20 @@ def _credentials(session: "Session", code: str | None, *, password_stdin: bool) 
     can_ask = not settings.no_input and sys.stdin is not None and sys.stdin.isatty()
     missing = [*([] if code else ["--code"]), *([] if password else ["--password-stdin"])]
     if missing and not can_ask:
-        raise UsageFault(
+        raise UsageError(
             Message("missing: {options}", options=", ".join(missing)),
             Message(
                 "there is no terminal to ask on: say --code CODE and give the password on standard input"
             ),
         )
-    code = code or _asked(session, "code")
-    password = password or _asked(session, "password")
+    code = code or _asked(context, "code")
+    password = password or _asked(context, "password")
     try:
         (code + password).encode()
     except UnicodeEncodeError:
-        raise UsageFault(Message("the code or the password is not UTF-8"), Message("type it anew")) from None
+        raise UsageError(Message("the code or the password is not UTF-8"), Message("type it anew")) from None
     if any(not character.isprintable() for character in code + password):
-        session.streams.say(Message("warning: there are invisible characters in the code or the password"))
+        context.streams.say(Message("warning: there are invisible characters in the code or the password"))
     return Credentials(code, password)
 
 
@@ -108,23 +110,23 @@ _ASKED = {
 }
 
 
-def _asked(session: "Session", what: str) -> str:
+def _asked(context: "CommandContext", what: str) -> str:
     """Ask without echo; raise UsageFault if nothing is answered."""
     question, none_given = _ASKED[what]
     try:
-        answer = getpass.getpass(session.streams.render(Message("{question}: ", question=question)))
+        answer = getpass.getpass(context.streams.render(Message("{question}: ", question=question)))
     except EOFError:
         answer = ""
     if not answer:
-        raise UsageFault(none_given, Message("type it, and Enter"))
+        raise UsageError(none_given, Message("type it, and Enter"))
     return answer
 
 
-def _status(session: "Session") -> None:
-    account, where = session.account(), session.account_source()
-    session.output.show(
+def _status(context: "CommandContext") -> None:
+    account, where = context.account(), context.account_source()
+    context.output.show(
         SignInStatus(
-            session.settings.chosen_endpoint().name,
+            context.settings.chosen_endpoint().name,
             where if account else None,
             account.masked_code if account else None,
             account.expires_in() if account else None,
@@ -132,19 +134,19 @@ def _status(session: "Session") -> None:
     )
 
 
-def _forget(session: "Session", vault: "Vault") -> None:
+def _forget(context: "CommandContext", vault: "CredentialStore") -> None:
     """End the session at the service, if it can be reached, and remove everything from the keyring."""
     token = vault.token()
     was_there = vault.forget()
     if token is not None:
         try:
-            with session.service(session.lines()) as service:
+            with context.open_service(context.retry_listener()) as service:
                 service.sign_out(token.text)
         except DocsendError as error:
-            session.streams.say(
+            context.streams.say(
                 Message(
                     "the session could not be ended at the service ({message}); it expires",
                     message=error.message,
                 )
             )
-    session.output.show(SignedOut(session.settings.chosen_endpoint().name, was_there))
+    context.output.show(SignedOut(context.settings.chosen_endpoint().name, was_there))

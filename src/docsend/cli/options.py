@@ -8,7 +8,7 @@ import typer
 import typer.core
 from typer._click.exceptions import BadOptionUsage
 
-from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
+from docsend.errors import EXIT_MEANINGS, ExitCode, UsageError
 from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Command(_RefusesContradictions, typer.core.TyperCommand):
         ctx.allow_extra_args = True  # so that they are told here
         rest = super().parse_args(ctx, args)
         if rest:
-            raise usage_fault(Message("too many words: {words}", words=" ".join(rest)), ctx.command_path)
+            raise usage_error(Message("too many words: {words}", words=" ".join(rest)), ctx.command_path)
         return rest
 
 
@@ -96,13 +96,13 @@ class Group(_RefusesContradictions, typer.core.TyperGroup):
                 message = Message(
                     "no such command: {command}; did you mean {close}?", command=name, close=close
                 )
-            raise usage_fault(message, ctx.command_path)
+            raise usage_error(message, ctx.command_path)
         return super().resolve_command(ctx, args)
 
 
-def usage_fault(message: Message, path: str) -> UsageFault:
+def usage_error(message: Message, path: str) -> UsageError:
     """Return the error for a command line that cannot be understood; `path` are the words of its command."""
-    return UsageFault(message, Message("`{path} --help` tells what it takes", path=path))
+    return UsageError(message, Message("`{path} --help` tells what it takes", path=path))
 
 
 def _given_again(order: Sequence[Any]) -> list[Any]:
@@ -116,8 +116,8 @@ def _given_again(order: Sequence[Any]) -> list[Any]:
     ]
 
 
-def contradiction(option: str) -> UsageFault:
-    return UsageFault(
+def contradiction(option: str) -> UsageError:
+    return UsageError(
         Message("{option} is given twice, with different values", option=option),
         Message("give it once; to do both, run the command twice"),
     )
@@ -155,11 +155,11 @@ def command(
             if name is None and context.invoked_subcommand is not None:
                 _refuse_what_would_be_lost(context, values)
                 return
-            from docsend.cli.context import Session
+            from docsend.cli.context import CommandContext
 
             if names:
                 values["given"] = {name: value for name in names if (value := values.pop(name)) is not None}
-            function(Session.begun(**common, is_examined=is_examination), **values)
+            function(CommandContext.create(**common, tolerate_errors=is_examination), **values)
 
         run.__doc__ = function.__doc__
         # In English, as all that Typer gets; `cli.help` translates it.
@@ -171,7 +171,7 @@ def command(
         decorate = app.callback if name is None else app.command
         kind = {"cls": Group} if name is None else {"cls": Command, "name": name}
         arguments = {"epilog": epilog, **kind, **more}
-        return decorate(**arguments)(taking_common_options(run, parameters, without))
+        return decorate(**arguments)(with_common_options(run, parameters, without))
 
     return register
 
@@ -192,7 +192,7 @@ def _option(field: "Field") -> inspect.Parameter:
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def taking_common_options(
+def with_common_options(
     function: Callable[..., None], parameters: Sequence[inspect.Parameter], without: tuple[str, ...] = ()
 ) -> Callable[..., None]:
     """Make of `function(context, common, **values)` one that takes these parameters and the common options.
@@ -233,7 +233,7 @@ def _refuse_what_would_be_lost(context: typer.Context, values: Mapping[str, Any]
     for parameter, value in values.items():
         if value is not None and value is not False:  # a flag that was not given
             command_ = context.invoked_subcommand
-            raise UsageFault(
+            raise UsageError(
                 Message(
                     "--{option} is not an option of `{path} {command}`",
                     option=parameter.replace("_", "-"),

@@ -11,7 +11,7 @@ from docsend.errors import EXIT_MEANINGS, ExitCode
 from docsend.ui.views.catalog import RequiredList
 
 if TYPE_CHECKING:
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
 
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.UNFINISHED)
 
@@ -35,18 +35,18 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="required")
 
 
-def list_(session: "Session") -> None:
+def list_(context: "CommandContext") -> None:
     """List the documents that the service asks the signed-in person for.
 
     While one of them is pending, its subject takes no other document.
     """
-    account = session.needed_account()
-    with session.service(session.lines(), account) as service:
-        session.output.show(RequiredList(service.required()))
+    account = context.require_account()
+    with context.open_service(context.retry_listener(), account) as service:
+        context.output.show(RequiredList(service.fetch_required()))
 
 
 def upload(
-    session: "Session",
+    context: "CommandContext",
     id_: Annotated[str, typer.Argument(metavar="ID", help="The id of the required document.")],
     file: Annotated[str, typer.Argument(metavar="FILE", help="The document.")],
     *,
@@ -61,10 +61,10 @@ def upload(
     from docsend.cli import send_one
     from docsend.delivery import required
 
-    account = session.needed_account()
-    service = session.settings.chosen_endpoint().name
-    with session.ledger() as ledger:
-        stated = required.submission_for(
-            id_, service, ledger, lambda: session.service(session.lines(), account)
+    account = context.require_account()
+    service = context.settings.chosen_endpoint().name
+    with context.open_ledger() as ledger:
+        submission = required.submission_for(
+            id_, service, ledger, lambda: context.open_service(context.retry_listener(), account)
         )
-    send_one.run(session, stated, [Path(file)], account=account, dry_run=dry_run)
+    send_one.run(context, submission, [Path(file)], account=account, dry_run=dry_run)

@@ -9,22 +9,22 @@ import typer
 from docsend.errors import (
     DocsendError,
     ExitCode,
-    FaultySubmission,
     Interrupted,
+    InvalidSubmission,
     Refused,
-    SignInNeeded,
+    SignInRequired,
     Unfinished,
-    UsageFault,
+    UsageError,
 )
 from docsend.i18n import Message
 from docsend.storage import receipts
-from docsend.ui.output import ForPeople
-from docsend.ui.progress import Relay
-from docsend.ui.views.receipts import Resumed, ResumedList, tell_unresumed
+from docsend.ui.output import HumanOnly
+from docsend.ui.progress import ForwardingListener
+from docsend.ui.views.receipts import Resumed, ResumedList, say_unresumed
 
 if TYPE_CHECKING:
-    from docsend.cli.context import Session
-    from docsend.storage.ledger import Entry, Ledger
+    from docsend.cli.context import CommandContext
+    from docsend.storage.ledger import Ledger, LedgerEntry
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 # If several ends differ, the one that needs somebody's attention first.
 _WEIGHTIEST = (ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
@@ -32,7 +32,7 @@ EXAMPLE = "docsend receipts resume\ndocsend receipts resume --service sandbox --
 
 
 def resume(
-    session: "Session",
+    context: "CommandContext",
     keys: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY...]", help="Only these, by how their keys begin.")
     ] = None,
@@ -43,39 +43,41 @@ def resume(
     of, as one exchange that did not arrive, cannot be: the command is shown that has to be run again; that
     sends nothing twice.
     """
-    with session.ledger() as ledger:
-        entries = _chosen(session, ledger.unfinished(), keys or ())
+    with context.open_ledger() as ledger:
+        entries = _chosen(context, ledger.unfinished(), keys or ())
         resumed: list[Resumed] = []
         try:
-            resumed.extend(_finish_all(session, entries, ledger))
+            resumed.extend(_finish_all(context, entries, ledger))
         except KeyboardInterrupt as stop:
             if resumed:
-                session.output.show(ForPeople(ResumedList(resumed)))  # JSON is one object, the failure's
-                tell_unresumed(session.streams, resumed)
+                context.output.show(HumanOnly(ResumedList(resumed)))  # JSON is one object, the failure's
+                say_unresumed(context.streams, resumed)
             message = Message(
                 "interrupted after {count} of {total} unfinished submissions",
                 count=len(resumed),
                 total=len(entries),
             )
             hint = Message("nothing is lost: `docsend receipts resume` goes on")
-            raise Interrupted.by(stop, message, hint) from None
-    session.output.show(ResumedList(resumed))
-    tell_unresumed(session.streams, resumed)
+            raise Interrupted.from_signal(stop, message, hint) from None
+    context.output.show(ResumedList(resumed))
+    say_unresumed(context.streams, resumed)
     ends = {one.error.code for one in resumed if one.error is not None}
     worst = next((code for code in _WEIGHTIEST if code in ends), None)
     if worst is not None:
         raise typer.Exit(worst)
 
 
-def _chosen(session: "Session", entries: "list[Entry]", keys: Iterable[str]) -> "list[Entry]":
+def _chosen(
+    context: "CommandContext", entries: "list[LedgerEntry]", keys: Iterable[str]
+) -> "list[LedgerEntry]":
     wanted = [key.upper() for key in keys]
     for key in wanted:
         if not any(entry.key.startswith(key) for entry in entries):
-            raise UsageFault(
+            raise UsageError(
                 Message("nothing unfinished has a key that begins with {key!r}", key=key[:60]),
                 Message("`docsend receipts` lists them"),
             )
-    endpoint = session.settings.endpoint
+    endpoint = context.settings.endpoint
     return [
         entry
         for entry in entries
@@ -84,36 +86,42 @@ def _chosen(session: "Session", entries: "list[Entry]", keys: Iterable[str]) -> 
     ]
 
 
-def _finish_all(session: "Session", entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
+def _finish_all(
+    context: "CommandContext", entries: "list[LedgerEntry]", ledger: "Ledger"
+) -> "Iterator[Resumed]":
     for service in dict.fromkeys(entry.service for entry in entries):
-        yield from _finish_those_of(session.at(service), [e for e in entries if e.service == service], ledger)
+        yield from _finish_those_of(
+            context.for_service(service), [e for e in entries if e.service == service], ledger
+        )
 
 
-def _finish_those_of(there: "Session", entries: "list[Entry]", ledger: "Ledger") -> "Iterator[Resumed]":
+def _finish_those_of(
+    there: "CommandContext", entries: "list[LedgerEntry]", ledger: "Ledger"
+) -> "Iterator[Resumed]":
     from docsend.delivery import deliver
     from docsend.service.responses import UnknownSubmission
 
     account = there.account() if any(entry.to == "personal" for entry in entries) else None
-    relay = Relay(there.lines())
-    with there.service(relay, account) as service:
+    relay = ForwardingListener(there.retry_listener())
+    with there.open_service(relay, account) as service:
         for entry in entries:
             error: DocsendError | None = None
             try:
-                with there.output.watching(entry.planned().documents) as relay.to:
-                    deliver.finish(entry, service, ledger)
+                with there.output.document_progress(entry.as_planned_submission().documents) as relay.to:
+                    deliver.resume(entry, service, ledger)
             except UnknownSubmission:
                 error = Unfinished(
                     Message("the service knows nothing of this submission"), _again(there, entry)
                 )
-            except FaultySubmission as changed:
+            except InvalidSubmission as changed:
                 error = Unfinished(changed.message, _again(there, entry))
-            except (Unfinished, Refused, SignInNeeded) as failure:
+            except (Unfinished, Refused, SignInRequired) as failure:
                 error = failure
             now = ledger.find(entry.service, entry.key) or entry
-            yield Resumed(now, receipts.kept(now), error)
+            yield Resumed(now, receipts.stored_receipt(now), error)
 
 
-def _again(session: "Session", entry: "Entry") -> Message:
+def _again(context: "CommandContext", entry: "LedgerEntry") -> Message:
     """Give the command that sends it, as far as the ledger knows: it keeps no identity and no remark."""
     options = {
         "to": entry.to,
@@ -125,7 +133,7 @@ def _again(session: "Session", entry: "Entry") -> Message:
         "service": entry.service,
     }
     said = [part for name, value in options.items() if value for part in (f"--{name}", value)]
-    destination = session.catalog().destinations.get(entry.to)
+    destination = context.catalog().destinations.get(entry.to)
     who = {"insured": " --id …", "employer": " --employer-file … --booklet … --mobile …"}
     files = [document.path for document in entry.documents]
     command = shlex.join(["docsend", "send", *files, *said])

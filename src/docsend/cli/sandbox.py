@@ -11,7 +11,7 @@ from docsend.model.notices import NOT_THE_INSTITUTE
 from docsend.ui.views.sandbox import SandboxAddress
 
 if TYPE_CHECKING:
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sandbox(
-    session: "Session",
+    context: "CommandContext",
     *,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")
@@ -42,14 +42,14 @@ def sandbox(
 
     It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
     """
-    from docsend.cli.connection import sandbox_server
+    from docsend.cli.connection import import_sandbox_server
 
-    server = sandbox_server()
-    folder = (data or session.settings.sandbox_data).absolute()
+    server = import_sandbox_server()
+    folder = (data or context.settings.sandbox_folder).absolute()
 
     def announce(address: str) -> None:
-        session.output.show(SandboxAddress(address, folder))
-        session.streams.say(
+        context.output.show(SandboxAddress(address, folder))
+        context.streams.say(
             Message(
                 "{sandbox}; it keeps what it gets in {folder}; Ctrl-C ends it",
                 sandbox=NOT_THE_INSTITUTE,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from docsend.cli.options import command
-from docsend.errors import EXIT_MEANINGS, ExitCode, UsageFault
+from docsend.errors import EXIT_MEANINGS, ExitCode, UsageError
 from docsend.i18n import Message
 from docsend.model import fields
 
 if TYPE_CHECKING:
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
     from docsend.model.submission import Submission
 
 # Of `required upload`, too; batches have one more.
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def send(
-    session: "Session",
+    context: "CommandContext",
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="The documents.")] = None,
     *,
     given: Mapping[str, str],
@@ -83,18 +83,18 @@ def send(
     for rows that do not say them.
     """
     if again and "occurrence" in given:
-        raise UsageFault(
+        raise UsageError(
             Message("--again and --occurrence do not go together"),
             Message("--occurrence says which sending it is, --again finds the next one by itself"),
         )
     if batch_template is not None:
         from docsend.cli.batch import print_template
 
-        print_template(session, batch_template)
+        print_template(context, batch_template)
         return
     from docsend.model.submission import Submission
 
-    stated = Submission().with_values(given)
+    submission = Submission().with_values(given)
     if batch is None:
         of_batches = {
             "--jobs": jobs is not None,
@@ -106,7 +106,7 @@ def send(
         _refuse_if_any(
             of_batches, Message("{option} is for batches"), Message("name a manifest with --batch")
         )
-        _send_one(session, stated, files or (), sender=sender, dry_run=dry_run, again=again)
+        _send_one(context, submission, files or (), sender=sender, dry_run=dry_run, again=again)
         return
     of_one = {"FILE": bool(files), "--again": again}
     _refuse_if_any(
@@ -116,13 +116,15 @@ def send(
     )
     from docsend.cli import batch as batches
 
-    options = batches.Options(batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, sender)
-    batches.run(session, stated, options)
+    options = batches.BatchOptions(
+        batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, sender
+    )
+    batches.run(context, submission, options)
 
 
 def _send_one(
-    session: "Session",
-    stated: "Submission",
+    context: "CommandContext",
+    submission: "Submission",
     files: Sequence[str],
     *,
     sender: str | None,
@@ -132,20 +134,20 @@ def _send_one(
     """Send what the command line states, after asking for what it leaves open, if anybody is there."""
     from docsend.cli import send_one
 
-    paths = send_one.files_of(files)
+    paths = send_one.expand_files(files)
     if sender is not None:
-        senders = session.senders()
+        senders = context.senders()
         senders.require(sender)
-        stated = senders.applied(sender, stated)
-    if session.can_ask:
+        submission = senders.apply(sender, submission)
+    if context.can_prompt:
         from docsend.cli import send_guided
 
-        send_guided.run(session, stated, paths, sender=sender, dry_run=dry_run, again=again)
+        send_guided.run(context, submission, paths, sender=sender, dry_run=dry_run, again=again)
     else:
-        send_one.run(session, stated, paths, dry_run=dry_run, again=again)
+        send_one.run(context, submission, paths, dry_run=dry_run, again=again)
 
 
 def _refuse_if_any(given: Mapping[str, bool], why: Message, hint: Message) -> None:
     for option, is_given in given.items():
         if is_given:
-            raise UsageFault(why.with_values(option=option), hint)
+            raise UsageError(why.replace_values(option=option), hint)

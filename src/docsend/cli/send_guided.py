@@ -11,19 +11,19 @@ from docsend.errors import Interrupted
 from docsend.i18n import Message
 from docsend.model.submission import Submission
 from docsend.ui import interactive
-from docsend.ui.views.submission import tell_last_look
+from docsend.ui.views.submission import show_summary
 
 if TYPE_CHECKING:
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
     from docsend.model.catalog import Catalog, Destination
     from docsend.model.document import Document, UnreadDocument
-    from docsend.ui.interactive import Guided
-    from docsend.ui.prompts import Terminal
+    from docsend.ui.interactive import GuidedSubmission
+    from docsend.ui.prompts import TerminalPrompter
 
 
 def run(
-    session: "Session",
-    stated: Submission,
+    context: "CommandContext",
+    submission: Submission,
     paths: Sequence[Path],
     *,
     sender: str | None,
@@ -31,74 +31,83 @@ def run(
     again: bool,
 ) -> None:
     """Ask only for what is missing; with nothing missing this is the plain send. Ctrl-C sends nothing."""
-    stated = send_one.read(session, stated, paths)
-    if interactive.missing(stated, session.catalog()):
+    submission = send_one.read(context, submission, paths)
+    if interactive.missing_fields(submission, context.catalog()):
         if not dry_run:
-            session.settings.chosen_endpoint()  # nobody should answer ten questions in vain
-        guided, paths = _asked(session, stated, paths, dry_run=dry_run)
-        _send(session, replace(guided, sender=guided.sender or sender), paths, dry_run=dry_run, again=again)
+            context.settings.chosen_endpoint()  # nobody should answer ten questions in vain
+        guided, paths = _asked(context, submission, paths, dry_run=dry_run)
+        _send(context, replace(guided, sender=guided.sender or sender), paths, dry_run=dry_run, again=again)
     else:
-        checked = send_one.checked_or_exit(session, stated, dry_run=dry_run)
-        send_one.show_or_send(session, stated, checked, dry_run=dry_run, again=again)
+        checked = send_one.checked_or_exit(context, submission, dry_run=dry_run)
+        send_one.show_or_send(context, submission, checked, dry_run=dry_run, again=again)
 
 
-def _send(session: "Session", guided: "Guided", paths: Sequence[Path], *, dry_run: bool, again: bool) -> None:
+def _send(
+    context: "CommandContext",
+    guided: "GuidedSubmission",
+    paths: Sequence[Path],
+    *,
+    dry_run: bool,
+    again: bool,
+) -> None:
     """Show all that was answered, send it, and tell the command that says the same."""
-    stated = _within_limit(guided.stated, session.catalog())
-    of_sender = session.senders().applied(guided.sender, Submission()).given() if guided.sender else {}
+    submission = _within_limit(guided.submission, context.catalog())
+    of_sender = context.senders().apply(guided.sender, Submission()).given() if guided.sender else {}
     try:
-        checked = send_one.checked_or_exit(session, stated, dry_run=dry_run)
-        tell_last_look(session.streams, checked, session.catalog(), guided.sender, session.settings.endpoint)
+        checked = send_one.checked_or_exit(context, submission, dry_run=dry_run)
+        show_summary(context.streams, checked, context.catalog(), guided.sender, context.settings.endpoint)
         if not dry_run:
-            _last_look(session)
-        send_one.show_or_send(session, stated, checked, dry_run=dry_run, again=again)
+            _last_look(context)
+        send_one.show_or_send(context, submission, checked, dry_run=dry_run, again=again)
     finally:
         # Also of what broke off, or is to wait: nobody wants to answer twice.
         command = interactive.command_line(
-            guided, paths, of_sender=of_sender, service=session.settings.service_flag, again=again
+            guided, paths, of_sender=of_sender, service=context.settings.service_flag, again=again
         )
-        session.streams.command(Message("without questions:"), command)
+        context.streams.say_command(Message("without questions:"), command)
 
 
-def _within_limit(stated: Submission, catalog: "Catalog") -> Submission:
+def _within_limit(submission: Submission, catalog: "Catalog") -> Submission:
     """Return it with documents as large as its destination takes: they were read before it was known."""
-    most = submission_rules.largest_document(stated, catalog)
-    return stated.with_documents(tuple(documents.within_limit(each, most) for each in stated.documents))
+    most = submission_rules.max_document_bytes(submission, catalog)
+    return submission.with_documents(
+        tuple(documents.within_limit(each, most) for each in submission.documents)
+    )
 
 
-def _last_look(session: "Session") -> None:
+def _last_look(context: "CommandContext") -> None:
     """Have what is shown agreed to; raise Interrupted if it is not."""
     try:
-        agreed = _terminal(session).agrees(Message("send it? y sends, n does not"))
+        agreed = _terminal(context).confirm(Message("send it? y sends, n does not"))
     except KeyboardInterrupt as stop:
-        raise Interrupted.by(stop, Message("interrupted: nothing was sent")) from None
+        raise Interrupted.from_signal(stop, Message("interrupted: nothing was sent")) from None
     if not agreed:
         raise Interrupted(Message("nothing was sent"))
 
 
 def _asked(
-    session: "Session", stated: Submission, paths: Sequence[Path], *, dry_run: bool
-) -> "tuple[Guided, Sequence[Path]]":
+    context: "CommandContext", submission: Submission, paths: Sequence[Path], *, dry_run: bool
+) -> "tuple[GuidedSubmission, Sequence[Path]]":
     """Have everything answered that is missing; raise Interrupted if the person has had enough."""
-    catalog, given = session.catalog(), list(paths)
+    catalog, given = context.catalog(), list(paths)
 
     def read(names: list[str], so_far: Submission) -> "tuple[Document | UnreadDocument, ...]":
-        given[:] = send_one.files_of(names)
-        return documents.read_all(given, at_most=submission_rules.largest_document(so_far, catalog))
+        given[:] = send_one.expand_files(names)
+        return documents.read_all(given, max_bytes=submission_rules.max_document_bytes(so_far, catalog))
 
     def going_to(destination: "Destination") -> None:
         if destination.is_personal and not dry_run:
-            session.needed_account()
+            context.require_account()
 
-    asker = _terminal(session)
+    asker = _terminal(context)
     try:
-        guided = interactive.fill_in(stated, catalog, asker, session.senders(), read, going_to)
+        guided = interactive.fill_in(submission, catalog, asker, context.senders(), read, going_to)
     except KeyboardInterrupt as stop:
-        raise Interrupted.by(stop, Message("interrupted: nothing was sent")) from None
+        raise Interrupted.from_signal(stop, Message("interrupted: nothing was sent")) from None
     return guided, given
 
 
-def _terminal(session: "Session") -> "Terminal":
-    from docsend.ui.prompts import Terminal
+def _terminal(context: "CommandContext") -> "TerminalPrompter":
+    from docsend.ui.prompts import TerminalPrompter
 
-    return Terminal(session.streams.render)
+    return TerminalPrompter(context.streams.render)

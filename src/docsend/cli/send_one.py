@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 import typer
 
 from docsend.checks import documents, submission_rules
-from docsend.errors import DocsendError, LocalFailure, UsageFault
+from docsend.errors import DocsendError, LocalError, UsageError
 from docsend.i18n import Message
-from docsend.ui import result
+from docsend.ui import send_result
 from docsend.ui.views.submission import Checked, DocumentFindings, Received
 
 if TYPE_CHECKING:
     from docsend.auth.account import Account
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
     from docsend.model.submission import CheckedSubmission, Submission
     from docsend.service.client import ServiceClient
 
 
 def run(
-    session: "Session",
-    stated: "Submission",
+    context: "CommandContext",
+    submission: "Submission",
     paths: Sequence[Path],
     *,
     account: "Account | None" = None,
@@ -32,33 +32,35 @@ def run(
     again: bool = False,
 ) -> None:
     """Read, check, and show the findings or send; `account` is the one to use, if it is known already."""
-    stated = read(session, stated, paths)
-    checked = checked_or_exit(session, stated, dry_run=dry_run)
-    show_or_send(session, stated, checked, account=account, dry_run=dry_run, again=again)
+    submission = read(context, submission, paths)
+    checked = checked_or_exit(context, submission, dry_run=dry_run)
+    show_or_send(context, submission, checked, account=account, dry_run=dry_run, again=again)
 
 
-def read(session: "Session", stated: "Submission", paths: Sequence[Path]) -> "Submission":
+def read(context: "CommandContext", submission: "Submission", paths: Sequence[Path]) -> "Submission":
     """Return what was stated with the documents that it names."""
-    most = submission_rules.largest_document(stated, session.catalog())
-    return stated.with_documents(documents.read_all(paths, at_most=most))
+    most = submission_rules.max_document_bytes(submission, context.catalog())
+    return submission.with_documents(documents.read_all(paths, max_bytes=most))
 
 
-def checked_or_exit(session: "Session", stated: "Submission", *, dry_run: bool) -> "CheckedSubmission":
+def checked_or_exit(
+    context: "CommandContext", submission: "Submission", *, dry_run: bool
+) -> "CheckedSubmission":
     """Check what was stated; tell all that is wrong and end: with 2 if options are missing, else with 3."""
-    checked = submission_rules.check(stated, session.catalog())
-    if not isinstance(checked, submission_rules.Faulty):
+    checked = submission_rules.check(submission, context.catalog())
+    if not isinstance(checked, submission_rules.FailedCheck):
         return checked
     error = checked.as_error()
-    if dry_run and stated.documents:
-        session.output.show(DocumentFindings(stated, checked.problems, _limit(session, stated)))
-    endpoint = session.settings.endpoint
-    session.output.fail(error, result.of_error(error, stated, endpoint.name if endpoint else None))
+    if dry_run and submission.documents:
+        context.output.show(DocumentFindings(submission, checked.problems, _limit(context, submission)))
+    endpoint = context.settings.endpoint
+    context.output.fail(error, send_result.from_error(error, submission, endpoint.name if endpoint else None))
     raise typer.Exit(error.code)
 
 
 def show_or_send(
-    session: "Session",
-    stated: "Submission",
+    context: "CommandContext",
+    submission: "Submission",
     checked: "CheckedSubmission",
     *,
     account: "Account | None" = None,
@@ -66,36 +68,36 @@ def show_or_send(
     again: bool = False,
 ) -> None:
     """Show what a dry run found, or send, and show the receipt or how far it came."""
-    if session.catalog().destinations[checked.to].is_personal and not dry_run:
-        account = account or session.needed_account()
+    if context.catalog().destinations[checked.to].is_personal and not dry_run:
+        account = account or context.require_account()
     if account is not None:
         checked = checked.with_account(account.code)
-    session.streams.problems(checked.warnings)
+    context.streams.say_problems(checked.warnings)
     if dry_run:
-        endpoint = session.settings.endpoint
-        clean = result.Result(
+        endpoint = context.settings.endpoint
+        clean = send_result.SendResult(
             status="checked",
             service=endpoint.name if endpoint else None,
             submission=checked,
             problems=checked.warnings,
         )
-        session.output.conclude(Checked(clean, _limit(session, stated)))
+        context.output.show_final(Checked(clean, _limit(context, submission)))
     else:
-        _send(session, checked, account, again=again)
+        _send(context, checked, account, again=again)
 
 
-def _limit(session: "Session", stated: "Submission") -> int | None:
+def _limit(context: "CommandContext", submission: "Submission") -> int | None:
     """Return how many bytes a document may have where it goes; None if that is not known."""
-    destination = session.catalog().destinations.get(stated.to or "")
+    destination = context.catalog().destinations.get(submission.to or "")
     return destination.max_document_bytes if destination else None
 
 
-def files_of(given: Sequence[str]) -> list[Path]:
+def expand_files(given: Sequence[str]) -> list[Path]:
     """Give the files meant: Windows shells leave patterns to the program, and so do quotes elsewhere."""
     paths: list[Path] = []
     for name in given:
         if not name:
-            raise UsageFault(
+            raise UsageError(
                 Message("the name of a file is empty"), Message("is a variable of the script empty?")
             )
         path = Path(name)
@@ -107,28 +109,28 @@ def files_of(given: Sequence[str]) -> list[Path]:
 
 
 def _send(
-    session: "Session", checked: "CheckedSubmission", account: "Account | None", *, again: bool
+    context: "CommandContext", checked: "CheckedSubmission", account: "Account | None", *, again: bool
 ) -> None:
     from docsend.delivery import deliver
 
-    service = session.settings.chosen_endpoint().name
+    service = context.settings.chosen_endpoint().name
 
     @contextlib.contextmanager
     def opened(checked: "CheckedSubmission") -> "Iterator[ServiceClient]":
         with (
-            session.output.watching(checked.documents) as watcher,
-            session.service(watcher, account, catalog=session.catalog()) as client,
+            context.output.document_progress(checked.documents) as watcher,
+            context.open_service(watcher, account, catalog=context.catalog()) as client,
         ):
             yield client
 
     try:
-        with session.ledger() as ledger:
+        with context.open_ledger() as ledger:
             sent = deliver.deliver(checked, service, ledger, opened, again=again)
     except DocsendError as error:
         failed = error.submission or checked
-        session.output.fail(error, result.of_error(error, failed, service, checked.warnings))
+        context.output.fail(error, send_result.from_error(error, failed, service, checked.warnings))
         raise typer.Exit(error.code) from error
-    received = result.Result(
+    received = send_result.SendResult(
         status="received",
         is_repeated=sent.delivery.is_repeated,
         service=service,
@@ -137,10 +139,10 @@ def _send(
         problems=checked.warnings,
     )
     try:
-        session.output.conclude(Received(received, sent.submission, sent.delivery.receipt))
-    except LocalFailure as failure:
+        context.output.show_final(Received(received, sent.submission, sent.delivery.receipt))
+    except LocalError as failure:
         number, key = sent.delivery.receipt.number, sent.submission.key[:12]
-        raise LocalFailure(
+        raise LocalError(
             Message("received as {number}, but {message}", number=number, message=failure.message),
             Message("`docsend receipts show {key}` shows the receipt", key=key),
         ) from failure

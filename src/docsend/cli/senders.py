@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.auth.keyring_store import Booklets, standard_input
+from docsend.auth.keyring_store import BookletStore, read_standard_input
 from docsend.cli.options import command
 from docsend.config import file, senders
-from docsend.errors import ExitCode, FaultySubmission, UsageFault
+from docsend.errors import ExitCode, InvalidSubmission, UsageError
 from docsend.i18n import Message
 from docsend.model import fields
-from docsend.ui.views.senders import SenderForgotten, SenderKept, SenderList
+from docsend.ui.views.senders import SenderAdded, SenderList, SenderRemoved
 
 if TYPE_CHECKING:
-    from docsend.cli.context import Session
+    from docsend.cli.context import CommandContext
 
 EXITS = (ExitCode.RECEIVED,)
 
@@ -32,22 +32,22 @@ def register(app: typer.Typer) -> None:
         exits=(*EXITS, ExitCode.FAULTY),
         example="docsend senders add client-4711 --id 000000018\n"
         "docsend senders add bakery --employer-file 900000019 --mobile 0501234567",
-        fields=[field for field in fields.OF_IDENTITY if field.shown != "never"],
+        fields=[field for field in fields.IDENTITY_FIELDS if field.display != "never"],
     )(add)
     command(group, "remove", exits=EXITS, example="docsend senders remove client-4711")(remove)
     app.add_typer(group, name="senders")
 
 
-def list_(session: "Session") -> None:
+def list_(context: "CommandContext") -> None:
     """List the senders: people and employers whose numbers need not be written each time.
 
     `docsend send --sender NAME` names one, and so does the column `sender` of a manifest.
     """
-    session.output.show(SenderList(session.settings.senders))
+    context.output.show(SenderList(context.settings.senders))
 
 
 def add(
-    session: "Session",
+    context: "CommandContext",
     name: Name,
     *,
     given: Mapping[str, str],
@@ -65,20 +65,20 @@ def add(
 
     senders.check_name(name)
     if ("id" in given) == ("employer_file" in given):
-        raise UsageFault(
+        raise UsageError(
             Message("a sender has either --id or --employer-file"), Message("say one of them, and not both")
         )
     if "id" in given and (len(given) > 1 or booklet_stdin):
-        raise UsageFault(
+        raise UsageError(
             Message("--employer-kind, --mobile, --email and --booklet-stdin are for employers"),
             Message("leave them out, or say --employer-file"),
         )
     sender = senders.Sender(given)
-    booklet = _booklet(session, is_stdin=booklet_stdin) if sender.whose == "employer" else None
-    sender = sender._replace(booklet_kept=bool(booklet))
+    booklet = _booklet(context, is_stdin=booklet_stdin) if sender.party == "employer" else None
+    sender = sender._replace(has_stored_booklet=bool(booklet))
     said = {**given, "booklet": booklet} if booklet else given
-    if problems := submission_rules.of_sender(sender.whose, said, session.catalog()):
-        raise FaultySubmission(
+    if problems := submission_rules.identity_problems(sender.party, said, context.catalog()):
+        raise InvalidSubmission(
             Message.plural(
                 "1 problem, nothing was kept", "{count} problems, nothing was kept", len(problems)
             ),
@@ -86,43 +86,43 @@ def add(
         )
     if booklet:
         # First: without a keyring nothing at all is kept, rather than half of it.
-        Booklets(backend=session.settings.keyring_backend).keep(name, sender.number, booklet)
+        BookletStore(backend=context.settings.keyring_backend).save(name, sender.number, booklet)
     else:
-        _forget_booklet(session, name)
-    file.write_sender(session.settings.config_file, name, sender)
-    session.output.show(SenderKept(name, sender, bool(booklet)))
+        _forget_booklet(context, name)
+    file.write_sender(context.settings.config_file, name, sender)
+    context.output.show(SenderAdded(name, sender, bool(booklet)))
 
 
-def remove(session: "Session", name: Name) -> None:
+def remove(context: "CommandContext", name: Name) -> None:
     """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
-    known = session.senders()
+    known = context.senders()
     if name not in known:
-        raise UsageFault(*known.unknown(name))
-    _forget_booklet(session, name)
-    file.write_sender(session.settings.config_file, name, None)
-    session.output.show(SenderForgotten(name))
+        raise UsageError(*known.unknown_message(name))
+    _forget_booklet(context, name)
+    file.write_sender(context.settings.config_file, name, None)
+    context.output.show(SenderRemoved(name))
 
 
-def _forget_booklet(session: "Session", name: str) -> None:
+def _forget_booklet(context: "CommandContext", name: str) -> None:
     """Remove the booklet number that an earlier sender of this name had, so that no other is sent with it."""
-    before = session.settings.senders.get(name)
-    if before is not None and before.booklet_kept:
-        Booklets(backend=session.settings.keyring_backend).forget(name)
+    before = context.settings.senders.get(name)
+    if before is not None and before.has_stored_booklet:
+        BookletStore(backend=context.settings.keyring_backend).forget(name)
 
 
-def _booklet(session: "Session", *, is_stdin: bool) -> str | None:
+def _booklet(context: "CommandContext", *, is_stdin: bool) -> str | None:
     """Take the booklet number from where it was said to be; None if nobody gives one."""
     if is_stdin:
         try:
-            return standard_input(Message("the booklet number is empty"))
+            return read_standard_input(Message("the booklet number is empty"))
         except UnicodeDecodeError:
-            raise UsageFault(
+            raise UsageError(
                 Message("the booklet number is not UTF-8"), Message("write it as the first line")
             ) from None
-    if session.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
+    if context.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
         return None
     question = Message("the booklet's identification number, or nothing to keep none")
     try:
-        return getpass.getpass(session.streams.render(Message("{question}: ", question=question))) or None
+        return getpass.getpass(context.streams.render(Message("{question}: ", question=question))) or None
     except EOFError:
         return None

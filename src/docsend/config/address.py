@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from docsend.errors import UsageFault
+from docsend.errors import UsageError
 from docsend.i18n import Message
 from docsend.text import redact
 
@@ -46,7 +46,7 @@ class Endpoint(NamedTuple):
     url: str | None
     proxy: str | None = None
     ca_file: Path | None = None
-    unread: tuple[str, ...] = ()
+    unparsed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Say where it is, and nothing of the proxy: its address may hold a password."""
@@ -58,7 +58,7 @@ class Endpoint(NamedTuple):
         return self.url or SANDBOX
 
 
-def endpoint(
+def resolve_endpoint(
     chosen: str, services: Mapping[str, ConfiguredService], environment: Mapping[str, str]
 ) -> Endpoint:
     """Return the service that is meant by a name or an address; raise UsageFault if it is neither."""
@@ -68,9 +68,9 @@ def endpoint(
     address = configured.url if configured else chosen
     if "://" not in address:
         if "@" in address:
-            raise UsageFault(*_NAMED)
+            raise UsageError(*_NAMED)
         known = redact(", ".join([SANDBOX, *services]))
-        raise UsageFault(
+        raise UsageError(
             Message("there is no service {chosen!r}", chosen=redact(chosen)),
             Message("an address (https://...) or one of: {known}", known=known),
         )
@@ -83,21 +83,21 @@ def endpoint(
     if parts.scheme != "https" or is_loopback(host):  # this machine itself is reached without a proxy
         return Endpoint(url, ca_file=ca_file)
     proxy = _proxy(environment)
-    exceptions = NoProxy.read(_variable(environment, "no_proxy"))
+    exceptions = NoProxy.parse(_variable(environment, "no_proxy"))
     if proxy is None or exceptions.covers(host, parts.port or _HTTPS_PORT):
         return Endpoint(url, ca_file=ca_file)
-    return Endpoint(url, proxy, ca_file, exceptions.unread)
+    return Endpoint(url, proxy, ca_file, exceptions.unparsed)
 
 
 def _service_parts(address: str) -> SplitResult:
     parts = _parts(address)
     if parts is None or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
-        raise UsageFault(*_NO_ADDRESS)
+        raise UsageError(*_NO_ADDRESS)
     if parts.username is not None or parts.password is not None:
-        raise UsageFault(*_NAMED)
+        raise UsageError(*_NAMED)
     host = parts.hostname or ""
     if parts.scheme == "http" and not is_loopback(host):
-        raise UsageFault(
+        raise UsageError(
             Message("http to {host} could be read on the way", host=host),
             Message("use https; http is for this machine only"),
         )
@@ -160,7 +160,7 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
     parts = _parts(address)
     if parts is None or parts.scheme not in _PROXY_SCHEMES:
         # Without its value: it may hold a password.
-        raise UsageFault(
+        raise UsageError(
             Message("{name} of the environment is not the address of a proxy", name=name.upper()),
             Message(
                 "as in http://proxy.example:3128 or socks5://proxy.example:1080; NO_PROXY names what is "
@@ -174,7 +174,7 @@ class _Exception(NamedTuple):
     """One entry of NO_PROXY: a domain or network, and the port that it is for (None: any)."""
 
     domain: str
-    with_itself: bool
+    includes_domain: bool
     network: IPv4Network | IPv6Network | None
     port: int | None
 
@@ -184,7 +184,7 @@ class _Exception(NamedTuple):
         if self.network is not None:
             address = _ip(host)
             return address is not None and address in self.network
-        return host.endswith(f".{self.domain}") or (self.with_itself and host == self.domain)
+        return host.endswith(f".{self.domain}") or (self.includes_domain and host == self.domain)
 
 
 class NoProxy(NamedTuple):
@@ -192,12 +192,12 @@ class NoProxy(NamedTuple):
 
     everything: bool
     exceptions: tuple[_Exception, ...]
-    unread: tuple[str, ...]
+    unparsed: tuple[str, ...]
 
     @classmethod
-    def read(cls, stated: str) -> NoProxy:
+    def parse(cls, given: str) -> NoProxy:
         """Read a list that commas or blanks separate; what is none of these is kept as unread."""
-        entries = [entry.lower() for entry in stated.replace(",", " ").split()]
+        entries = [entry.lower() for entry in given.replace(",", " ").split()]
         read = {entry: _exception(entry) for entry in entries if entry != "*"}
         return cls(
             "*" in entries,
@@ -223,13 +223,13 @@ def _exception(entry: str) -> _Exception | None:
         entry, port = found["host"], int(found["port"])
     entry = entry.removeprefix("[").removesuffix("]")
     try:
-        return _Exception("", with_itself=True, network=ip_network(entry, strict=False), port=port)
+        return _Exception("", includes_domain=True, network=ip_network(entry, strict=False), port=port)
     except ValueError:
         pass
     domain = _DOMAIN.fullmatch(entry)
     if domain is None or domain["name"].rpartition(".")[2].isdigit():  # 192.168.1 is neither name nor network
         return None
-    return _Exception(domain["name"], with_itself=not domain["star"], network=None, port=port)
+    return _Exception(domain["name"], includes_domain=not domain["star"], network=None, port=port)
 
 
 def without_password(proxy: str) -> str:
@@ -241,7 +241,7 @@ def without_password(proxy: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
-def unread_warning(entries: Iterable[str]) -> Message:
+def unparsed_warning(entries: Iterable[str]) -> Message:
     """Say that entries of NO_PROXY were not understood, so that the proxy is used for them."""
     return Message(
         "NO_PROXY: not understood, and so reached through the proxy: {entries}", entries=", ".join(entries)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.config.address import SANDBOX, ConfiguredService
-from docsend.errors import LocalFailure, UsageFault
+from docsend.errors import LocalError, UsageError
 from docsend.i18n import ENGLISH, Message
 from docsend.storage import files
 from docsend.text import redact
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from docsend.config.senders import Sender
 
-MOST_BYTES = 2**20
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+MAX_BYTES = 2**20
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class _Fault(Exception):
@@ -30,10 +30,10 @@ class _Fault(Exception):
         self.message = message
 
 
-def unreadable(file: Path, error: OSError) -> UsageFault:
+def unreadable_error(file: Path, error: OSError) -> UsageError:
     """Return the error for a configuration that cannot be read; nothing of what stands in it is in it."""
     message = Message("{file} cannot be read: {reason}", file=file, reason=files.reason(error))
-    return UsageFault(message, files.cure(file, error))
+    return UsageError(message, files.hint(file, error))
 
 
 class ConfigFile(NamedTuple):
@@ -42,18 +42,18 @@ class ConfigFile(NamedTuple):
     services: Mapping[str, ConfiguredService]
     default_service: str | None = None
     patience: float | None = None
-    senders: Mapping[str, Sender] = NOTHING
+    senders: Mapping[str, Sender] = EMPTY
 
     @classmethod
     def read(cls, file: Path) -> ConfigFile:
         try:
-            text = files.read_small(file, most=MOST_BYTES).decode("utf-8-sig")
+            text = files.read_limited(file, max_bytes=MAX_BYTES).decode("utf-8-sig")
         except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError):
-                raise unreadable(file, error) from error
-            raise UsageFault(
+                raise unreadable_error(file, error) from error
+            raise UsageError(
                 Message("{file} cannot be read: {reason}", file=file, reason=Message("it is not UTF-8")),
                 Message("save it as UTF-8"),
             ) from error
@@ -62,18 +62,18 @@ class ConfigFile(NamedTuple):
         try:
             return cls._from(tomllib.loads(text), file.parent)
         except RecursionError as error:
-            raise UsageFault(
+            raise UsageError(
                 Message("{file} is nested too deeply", file=file), Message("see docs/configuration.md")
             ) from error
         except _Fault as fault:
-            raise UsageFault(
+            raise UsageError(
                 Message("{file}: {error}", file=file, error=fault.message),
                 Message("see docs/configuration.md for what it may hold"),
             ) from fault
         except ValueError as error:
             is_syntax = isinstance(error, tomllib.TOMLDecodeError)
             why = Message.verbatim(redact(str(error))) if is_syntax else Message("a number is too long")
-            raise UsageFault(
+            raise UsageError(
                 Message("{file}: {error}", file=file, error=why),
                 Message("see docs/configuration.md for what it may hold"),
             ) from error
@@ -85,7 +85,7 @@ class ConfigFile(NamedTuple):
         default, patience = raw.get("default_service"), raw.get("patience")
         if not isinstance(default, str | None):
             raise _Fault(Message("default_service is the name of a service, a text"))
-        if patience is not None and not (_is_number(patience) and is_patience(patience)):
+        if patience is not None and not (_is_number(patience) and is_valid_patience(patience)):
             raise _Fault(Message("patience is a number of seconds, from 0 up to a week"))
         return cls(services, default, patience, _senders(raw))
 
@@ -127,12 +127,12 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
         for key, value in table.items():
             if key == "booklet_kept" and not isinstance(value, bool):
                 message = Message("{where}: {key} is true or false, without quotation marks")
-                raise _Fault(message.with_values(where=where, key=key))
+                raise _Fault(message.replace_values(where=where, key=key))
             if key != "booklet_kept" and not isinstance(value, str):
                 raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key=key))
         if ("id" in table) == ("employer_file" in table):
             raise _Fault(Message("{where} needs id or employer_file, and not both", where=where))
-        known[name] = senders.of_members(table)
+        known[name] = senders.from_table(table)
     return known
 
 
@@ -166,7 +166,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_patience(seconds: float) -> bool:
+def is_valid_patience(seconds: float) -> bool:
     """Tell whether somebody can wait so long; nobody can for `nan` and `inf`."""
     return 0 <= seconds <= 7 * 24 * 3600
 
@@ -184,13 +184,13 @@ def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
     file = Path(os.path.realpath(config_file))
     try:
         files.make_private_folder(config_file.parent)
-        with files.locked(config_file.with_name(f".{config_file.name}.lock")):
-            text = files.read_small(file, most=MOST_BYTES).decode("utf-8-sig") if file.exists() else ""
+        with files.lock(config_file.with_name(f".{config_file.name}.lock")):
+            text = files.read_limited(file, max_bytes=MAX_BYTES).decode("utf-8-sig") if file.exists() else ""
             files.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
     except OSError as error:
-        raise LocalFailure(
+        raise LocalError(
             Message("{file} cannot be written: {reason}", file=config_file, reason=files.reason(error)),
-            files.cure(config_file, error),
+            files.hint(config_file, error),
         ) from error
 
 
@@ -201,7 +201,7 @@ def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> 
     import tomlkit
 
     meant = tomllib.loads(text)
-    members = dict(sender.members()) if sender else {}
+    members = dict(sender.as_table()) if sender else {}
     changed, is_meant = "", False
     meant.setdefault("senders", {}).pop(name, None)
     if sender:
@@ -223,7 +223,7 @@ def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> 
     except (ValueError, TypeError, AttributeError, KeyError):
         pass  # tomlkit's own errors are ValueErrors
     if not is_meant:
-        raise UsageFault(
+        raise UsageError(
             Message("{file} has its senders in a form that cannot be changed from here", file=config_file),
             Message("write each as a table of its own, [senders.NAME], below everything else"),
         )

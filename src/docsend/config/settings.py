@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from docsend import i18n
 from docsend.config import address
 from docsend.config.address import SANDBOX, ConfiguredService, Endpoint
-from docsend.config.file import NOTHING, ConfigFile, is_patience
-from docsend.errors import UsageFault
+from docsend.config.file import EMPTY, ConfigFile, is_valid_patience
+from docsend.errors import UsageError
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Settings(NamedTuple):
 
     endpoint: Endpoint | None
     language: Language
-    data: Path
+    data_folder: Path
     config_file: Path
     patience_s: float
     as_json: bool = False
@@ -44,11 +44,11 @@ class Settings(NamedTuple):
     code: str | None = None
     password_file: Path | None = None
     keyring_backend: str | None = None
-    services: Mapping[str, ConfiguredService] = NOTHING
-    senders: Mapping[str, Sender] = NOTHING
+    services: Mapping[str, ConfiguredService] = EMPTY
+    senders: Mapping[str, Sender] = EMPTY
     service_flag: str | None = None
-    faults: Mapping[str, UsageFault] = NOTHING
-    environment: Mapping[str, str] = NOTHING
+    errors: Mapping[str, UsageError] = EMPTY
+    environment: Mapping[str, str] = EMPTY
 
     def __repr__(self) -> str:
         """Say where they stand, and neither code nor senders."""
@@ -56,12 +56,12 @@ class Settings(NamedTuple):
 
     @property
     def ledger_file(self) -> Path:
-        return self.data / "ledger.sqlite3"
+        return self.data_folder / "ledger.sqlite3"
 
     @property
-    def catalogs(self) -> Path:
+    def catalogs_folder(self) -> Path:
         """The folder of the catalogs that services gave out."""
-        return self.data / "catalogs"
+        return self.data_folder / "catalogs"
 
     @property
     def catalog_file(self) -> Path | None:
@@ -73,20 +73,20 @@ class Settings(NamedTuple):
         import hashlib
 
         name = hashlib.sha256(endpoint.name.encode()).hexdigest()[:16]
-        return self.catalogs / f"{name}.json"
+        return self.catalogs_folder / f"{name}.json"
 
     @property
-    def sandbox_data(self) -> Path:
-        return self.data / SANDBOX
+    def sandbox_folder(self) -> Path:
+        return self.data_folder / SANDBOX
 
-    def at(self, service: str) -> Settings:
+    def for_service(self, service: str) -> Settings:
         """Give these settings with the service that the ledger knows by this name."""
-        return self._replace(endpoint=address.endpoint(service, self.services, self.environment))
+        return self._replace(endpoint=address.resolve_endpoint(service, self.services, self.environment))
 
     def chosen_endpoint(self) -> Endpoint:
         """Give the service to send to; raise UsageFault if none was chosen."""
         if self.endpoint is None:
-            raise UsageFault(
+            raise UsageError(
                 Message("no service is chosen"),
                 Message(
                     "the institute publishes no programming interface, so docsend has no default: "
@@ -112,7 +112,7 @@ def resolve(
     verbose: bool = False,
     no_input: bool = False,
     environment: Mapping[str, str] | None = None,
-    is_examined: bool = False,
+    tolerate_errors: bool = False,
 ) -> Settings:
     """Put flags, environment and configuration together; raise UsageFault for what cannot be understood.
 
@@ -122,29 +122,31 @@ def resolve(
     environment = os.environ if environment is None else environment
     config_folder, data = _folders(environment)
     config_file = config_folder / "config.toml"
-    faults: dict[str, UsageFault] = {}
+    faults: dict[str, UsageError] = {}
 
     def understood(part: str, read: Callable[[], _Read], otherwise: _Read) -> _Read:
         try:
             return read()
-        except UsageFault as fault:
-            if not is_examined:
+        except UsageError as fault:
+            if not tolerate_errors:
                 raise
             faults.setdefault(part, fault)
             return otherwise
 
-    config = understood("configuration", lambda: ConfigFile.read(config_file), ConfigFile(NOTHING))
+    config = understood("configuration", lambda: ConfigFile.read(config_file), ConfigFile(EMPTY))
     chosen = environment.get("DOCSEND_SERVICE") or config.default_service if service is None else service
     if "configuration" in faults and chosen != SANDBOX and "://" not in (chosen or ""):
         chosen = None  # nobody knows what this name stands for
     return Settings(
         endpoint=understood(
             "service",
-            lambda: None if chosen is None else address.endpoint(chosen, config.services, environment),
+            lambda: (
+                None if chosen is None else address.resolve_endpoint(chosen, config.services, environment)
+            ),
             None,
         ),
         language=understood("environment", lambda: _language(language, environment), _ENGLISH),
-        data=data,
+        data_folder=data,
         config_file=config_file,
         patience_s=understood(
             "environment",
@@ -165,7 +167,7 @@ def resolve(
         services=config.services,
         senders=config.senders,
         service_flag=service,
-        faults=faults,
+        errors=faults,
         environment=environment,
     )
 
@@ -180,28 +182,28 @@ def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
     return own.user_config_path, own.user_data_path
 
 
-def _writable(stated: str | None, name: str) -> str | None:
+def _writable(given: str | None, name: str) -> str | None:
     try:
-        (stated or "").encode()
+        (given or "").encode()
     except UnicodeEncodeError:
-        raise UsageFault(Message("{name} is not UTF-8", name=name), Message("write it anew")) from None
-    return stated
+        raise UsageError(Message("{name} is not UTF-8", name=name), Message("write it anew")) from None
+    return given
 
 
-def _path(stated: str | None) -> Path | None:
-    return Path(stated) if stated else None
+def _path(given: str | None) -> Path | None:
+    return Path(given) if given else None
 
 
-def _seconds(stated: str | None, configured: float | None) -> float:
-    if stated is None:
+def _seconds(given: str | None, configured: float | None) -> float:
+    if given is None:
         return DEFAULT_PATIENCE_S if configured is None else configured
     try:
-        seconds = float(stated)
+        seconds = float(given)
     except ValueError:
         seconds = -1
-    if not is_patience(seconds):
-        raise UsageFault(
-            Message("DOCSEND_PATIENCE is {stated!r}, not a number of seconds", stated=stated),
+    if not is_valid_patience(seconds):
+        raise UsageError(
+            Message("DOCSEND_PATIENCE is {stated!r}, not a number of seconds", stated=given),
             Message("say how many, as in 300; at most a week"),
         )
     return seconds
@@ -209,10 +211,10 @@ def _seconds(stated: str | None, configured: float | None) -> float:
 
 def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
     try:
-        return i18n.spoken(flag, environment)
+        return i18n.choose_language(flag, environment)
     except ValueError as error:
         asked = error.args[0]
-        raise UsageFault(
+        raise UsageError(
             Message("there is no language {asked!r} here", asked=asked),
             Message("one of: {choices}", choices=", ".join(i18n.LANGUAGES)),
         ) from None

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import documents, submission_rules
 from docsend.codes import Code, Kind
-from docsend.delivery.cleared import Cleared
-from docsend.errors import FaultySubmission, LocalFailure, Refused
+from docsend.delivery.clearance import Clearance
+from docsend.errors import InvalidSubmission, LocalError, Refused
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from docsend.model.states import RowStatus
     from docsend.model.submission import Submission
 
-_TOGETHER = 64  # rows
+_LINES_PER_PIECE = 64  # rows
 _IS_ERROR = attrgetter("is_error")
 
 
@@ -44,7 +44,7 @@ class CheckedRow(NamedTuple):
     row: Row
     submission: CheckedSubmission | Submission
     problems: tuple[Problem, ...]
-    cleared: Cleared = Cleared()
+    clearance: Clearance = Clearance()
 
     @property
     def sendable(self) -> CheckedSubmission:
@@ -54,22 +54,22 @@ class CheckedRow(NamedTuple):
         raise TypeError("a faulty row is not sent")
 
     @property
-    def held_bytes(self) -> int:
+    def buffered_bytes(self) -> int:
         """How many bytes of its documents are in memory."""
-        return self.submission.held_bytes
+        return self.submission.buffered_bytes
 
-    def ends(self, status: RowStatus) -> Outcome:
+    def with_status(self, status: RowStatus) -> Outcome:
         """Return how it ended, with nothing more to say."""
         return Outcome(self.row, status, self.submission.without_buffers(), problems=self.problems)
 
-    def fails(self, error: DocsendError) -> Outcome:
+    def failed(self, error: DocsendError) -> Outcome:
         """Return that it failed. What has ended waits to be told, and holds no documents any more."""
         found = error.problems or (error.as_problem(),)
         numbered = tuple(replace(problem, row=self.row.number) for problem in found)
         submission = self.submission.without_buffers()
         return Outcome(self.row, _status(error), submission, problems=numbered + self.problems, error=error)
 
-    def comes_to(self, delivery: Delivery) -> Outcome:
+    def delivered(self, delivery: Delivery) -> Outcome:
         """Return that it was received."""
         return Outcome(
             self.row,
@@ -101,21 +101,21 @@ class Outcome(NamedTuple):
     @property
     def key(self) -> str | None:
         known = self.submission
-        return known.key if isinstance(known, CheckedSubmission) and known.is_named else None
+        return known.key if isinstance(known, CheckedSubmission) and known.has_key else None
 
     @property
     def is_received(self) -> bool:
         return self.status == "received"
 
-    def loses(self, failure: LocalFailure) -> Outcome:
+    def without_receipt(self, failure: LocalError) -> Outcome:
         """Return that it failed, for its receipt could not be stored."""
-        return CheckedRow(self.row, self.submission, self.problems).fails(failure)
+        return CheckedRow(self.row, self.submission, self.problems).failed(failure)
 
 
 def _status(error: DocsendError) -> RowStatus:
     if isinstance(error, Refused):
         return "refused"
-    return "faulty" if isinstance(error, FaultySubmission) else "unfinished"
+    return "faulty" if isinstance(error, InvalidSubmission) else "unfinished"
 
 
 class Share(NamedTuple):
@@ -124,7 +124,7 @@ class Share(NamedTuple):
     number: int
     of: int
 
-    def has(self, row: Row) -> bool:
+    def includes(self, row: Row) -> bool:
         return row.share % self.of == self.number - 1
 
 
@@ -137,37 +137,39 @@ class Batch(NamedTuple):
     allow_outside: bool = False
     account: str | None = None
 
-    def rows(self) -> Iterator[Row]:
+    def read_rows(self) -> Iterator[Row]:
         rows = self.manifest.rows()
-        return rows if self.share is None else filter(self.share.has, rows)
+        return rows if self.share is None else filter(self.share.includes, rows)
 
-    def read(self, row: Row, *, hold: bool) -> Row:
+    def read_row(self, row: Row, *, buffer: bool) -> Row:
         """Return a row with the documents that it names; `hold` them, if they are about to be sent."""
-        if row.problems and not row.is_understood:
+        if row.problems and not row.is_readable:
             return row
         paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
-        most = submission_rules.largest_document(row.stated, self.catalog)
-        room = documents.HELD_BYTES if hold else 0
-        stated = row.stated.with_documents(documents.read_all(paths, at_most=most, hold_up_to=room))
+        most = submission_rules.max_document_bytes(row.submission, self.catalog)
+        room = documents.BUFFER_BYTES if buffer else 0
+        submission = row.submission.with_documents(
+            documents.read_all(paths, max_bytes=most, buffer_up_to=room)
+        )
         if problems:
             row = row._replace(problems=(*row.problems, *problems))
-        return row._replace(stated=stated)
+        return row._replace(submission=submission)
 
-    def check(self, read: Row, bare: Row | None = None) -> CheckedRow:
+    def check_row(self, read: Row, without_documents: Row | None = None) -> CheckedRow:
         """Hold a row that was read against every rule; with errors it stays a Submission.
 
         `bare` is the same row without its documents, if it is at hand.
         """
-        stated, row = read.stated, bare or read.without_documents()
-        if read.problems and not read.is_understood:
-            return CheckedRow(row, stated, row.problems)
-        checked = submission_rules.check(stated, self.catalog)
-        more = checked.problems if isinstance(checked, submission_rules.Faulty) else checked.warnings
+        submission, row = read.submission, without_documents or read.without_documents()
+        if read.problems and not read.is_readable:
+            return CheckedRow(row, submission, row.problems)
+        checked = submission_rules.check(submission, self.catalog)
+        more = checked.problems if isinstance(checked, submission_rules.FailedCheck) else checked.warnings
         numbered = _numbered(read, more) if read.problems or more else ()
-        if isinstance(checked, submission_rules.Faulty) or any(map(_IS_ERROR, numbered)):
-            return CheckedRow(row, stated, numbered)
-        if row.claimed is not None and (changed := _changed(row, checked)) is not None:
-            return CheckedRow(row, stated, (*numbered, changed))
+        if isinstance(checked, submission_rules.FailedCheck) or any(map(_IS_ERROR, numbered)):
+            return CheckedRow(row, submission, numbered)
+        if row.reported_key is not None and (changed := _changed(row, checked)) is not None:
+            return CheckedRow(row, submission, (*numbered, changed))
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.with_account(self.account)
         return CheckedRow(row, checked, numbered)
@@ -175,10 +177,10 @@ class Batch(NamedTuple):
     def pieces(self) -> Iterator[Sequence[Line]]:
         """Give the lines of the manifest, some at a time."""
         lines = self.manifest.lines()
-        while together := list(itertools.islice(lines, _TOGETHER)):
+        while together := list(itertools.islice(lines, _LINES_PER_PIECE)):
             yield together
 
-    def checked(self, lines: Sequence[Line]) -> list[CheckedRow]:
+    def check_lines(self, lines: Sequence[Line]) -> list[CheckedRow]:
         """Make rows of lines, read and check those of this share, and hold no documents.
 
         They go through each stage together: one after the other, each would find the processor's caches full
@@ -186,9 +188,9 @@ class Batch(NamedTuple):
         """
         rows = [self.manifest.row(line) for line in lines]
         if self.share is not None:
-            rows = [row for row in rows if self.share.has(row)]
-        read = [self.read(row, hold=False) for row in rows]
-        return [self.check(each, row) for each, row in zip(read, rows, strict=True)]
+            rows = [row for row in rows if self.share.includes(row)]
+        read = [self.read_row(row, buffer=False) for row in rows]
+        return [self.check_row(each, row) for each, row in zip(read, rows, strict=True)]
 
 
 def _numbered(row: Row, more: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -205,7 +207,7 @@ def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
     A spreadsheet that removed a zero, or other options on the command line, would make another submission
     of it, and send it a second time.
     """
-    if not checked.is_named or checked.key == row.claimed:
+    if not checked.has_key or checked.key == row.reported_key:
         return None
     return Problem(
         Code.KEY_CHANGED,

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import documents
 from docsend.codes import Code
-from docsend.delivery.cleared import Cleared
-from docsend.delivery.required import Required
-from docsend.errors import DocsendError, FaultySubmission, Interrupted, LocalFailure, Refused, Unfinished
+from docsend.delivery.clearance import Clearance
+from docsend.delivery.required import RequiredDocuments
+from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, Refused, Unfinished
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.model.receipt import Delivery
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
     from docsend.service.responses import Sendable
-    from docsend.storage.ledger import Entry, Ledger
+    from docsend.storage.ledger import Ledger, LedgerEntry
 
-    class Begin(Protocol):
+    class OpenCall(Protocol):
         """How a submission is taken up at the service: declared, or looked for."""
 
         def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
 
 
 # The service may forget a declaration that nobody finished (it expires), even between two calls.
-_ROUNDS = 3
+_MAX_ROUNDS = 3
 
 
-class Sent(NamedTuple):
+class DeliveredSubmission(NamedTuple):
     """A submission that has its receipt; its occurrence may be a later one than was asked for."""
 
     submission: CheckedSubmission
@@ -63,10 +63,10 @@ def deliver(
     checked: CheckedSubmission,
     service: str,
     ledger: Ledger,
-    opened: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
+    open_service: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
     *,
     again: bool = False,
-) -> Sent:
+) -> DeliveredSubmission:
     """Bring a submission to its receipt, from wherever an earlier run left it.
 
     The ledger is looked at once, and what it has received already opens no service: `service` is its name,
@@ -80,42 +80,46 @@ def deliver(
             checked = checked.with_occurrence(checked.occurrence + 1)
             entry = ledger.find(service, checked.key)
         is_new_here = again and entry is None
-        delivery = _delivered(checked, entry, service, ledger, opened)
+        delivery = _resume_from_ledger(checked, entry, service, ledger, open_service)
         while is_new_here and delivery.is_repeated:
             # It had been sent from elsewhere, and once more was asked for.
             checked = checked.with_occurrence(checked.occurrence + 1)
-            delivery = _delivered(checked, ledger.find(service, checked.key), service, ledger, opened)
+            delivery = _resume_from_ledger(
+                checked, ledger.find(service, checked.key), service, ledger, open_service
+            )
     except DocsendError as error:
         error.submission = checked
         raise
-    return Sent(checked, delivery)
+    return DeliveredSubmission(checked, delivery)
 
 
-def _delivered(
+def _resume_from_ledger(
     checked: CheckedSubmission,
-    entry: Entry | None,
+    entry: LedgerEntry | None,
     service_name: str,
     ledger: Ledger,
-    opened: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
+    open_service: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
 ) -> Delivery:
     """Go on from where the ledger has it."""
-    if entry is not None and (before := receipts.delivered(entry)):
+    if entry is not None and (before := receipts.earlier_delivery(entry)):
         return before
     try:
-        with opened(checked) as service:
+        with open_service(checked) as service:
             if checked.is_signed:
-                delivery = _carry_signed(checked, entry, service, ledger, Required(service))
+                delivery = _upload_signed(checked, entry, service, ledger, RequiredDocuments(service))
             else:
-                (known,) = plan([checked], service, ledger)
-                delivery = _carry_planned(checked, known, service, ledger)
+                (known,) = record_plans([checked], service, ledger)
+                delivery = _upload_planned(checked, known, service, ledger)
             if not delivery.is_stored:
-                ledger.received(service.name, checked.key, delivery.receipt)
+                ledger.record_receipt(service.name, checked.key, delivery.receipt)
             return delivery
     except KeyboardInterrupt as stop:
-        raise Interrupted.by(stop, *_how_far(checked, service_name, ledger)) from None
+        raise Interrupted.from_signal(stop, *_interruption_messages(checked, service_name, ledger)) from None
 
 
-def _how_far(checked: CheckedSubmission, service: str, ledger: Ledger) -> tuple[Message, Message]:
+def _interruption_messages(
+    checked: CheckedSubmission, service: str, ledger: Ledger
+) -> tuple[Message, Message]:
     known = ledger.find(service, checked.key)
     come = {
         None: Message("interrupted: nothing was sent"),
@@ -127,9 +131,9 @@ def _how_far(checked: CheckedSubmission, service: str, ledger: Ledger) -> tuple[
     return message, Message("nothing is lost: run the same command again")
 
 
-def plan(
+def record_plans(
     submissions: Sequence[CheckedSubmission], service: ServiceClient, ledger: Ledger
-) -> list[Delivery | DocsendError | Cleared]:
+) -> list[Delivery | DocsendError | Clearance]:
     """Write down, in one commit, what is about to be sent.
 
     For each: leave to send it, its delivery if it was received before, or why it must not go. Raises
@@ -138,15 +142,15 @@ def plan(
     """
     # Invariant 1: on the disk before anything is sent.
     plain = [one for one in submissions if not one.is_signed]
-    known = {entry.key: _known(entry) for entry in ledger.plan_all(service.name, plain)}
-    return [known.get(one.key, Cleared()) for one in submissions]
+    known = {entry.key: _clearance(entry) for entry in ledger.record_plans(service.name, plain)}
+    return [known.get(one.key, Clearance()) for one in submissions]
 
 
-def _known(entry: Entry) -> Delivery | DocsendError | Cleared:
+def _clearance(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
     try:
-        if before := receipts.delivered(entry):
+        if before := receipts.earlier_delivery(entry):
             return before
-    except LocalFailure as failure:  # what the ledger has as its receipt is none
+    except LocalError as failure:  # what the ledger has as its receipt is none
         return failure
     if entry.state == "withdrawn":
         problem = Problem(
@@ -155,35 +159,39 @@ def _known(entry: Entry) -> Delivery | DocsendError | Cleared:
             Message("--again sends it anew"),
         )
         return Refused(problem.message, problem.hint, [problem])
-    return Cleared(may_be_received=not entry.is_new, is_begun=entry.state != "planned")
+    return Clearance(may_be_received=not entry.is_newly_planned, may_be_declared=entry.state != "planned")
 
 
-def carry(
-    checked: CheckedSubmission, cleared: Cleared, service: ServiceClient, ledger: Ledger, required: Required
+def upload(
+    checked: CheckedSubmission,
+    cleared: Clearance,
+    service: ServiceClient,
+    ledger: Ledger,
+    required: RequiredDocuments,
 ) -> Delivery:
     """Bring to its receipt what was planned; nobody may be told of it before it is kept."""
     if checked.is_signed:
         entry = ledger.find(service.name, checked.key)
-        return _carry_signed(checked, entry, service, ledger, required)
-    return _carry_planned(checked, cleared, service, ledger)
+        return _upload_signed(checked, entry, service, ledger, required)
+    return _upload_planned(checked, cleared, service, ledger)
 
 
-def _carry_signed(
+def _upload_signed(
     checked: CheckedSubmission,
-    entry: Entry | None,
+    entry: LedgerEntry | None,
     service: ServiceClient,
     ledger: Ledger,
-    required: Required,
+    required: RequiredDocuments,
 ) -> Delivery:
     """Plan a personal submission when its turn has come, and bring it to its receipt."""
-    _required_first(checked, entry, service, ledger, required)
-    known = _known(ledger.plan(service.name, checked))  # invariant 1
-    return _carry_planned(checked, known, service, ledger)
+    _check_requirement(checked, entry, service, ledger, required)
+    known = _clearance(ledger.record_plan(service.name, checked))  # invariant 1
+    return _upload_planned(checked, known, service, ledger)
 
 
-def _carry_planned(
+def _upload_planned(
     checked: CheckedSubmission,
-    known: Delivery | DocsendError | Cleared,
+    known: Delivery | DocsendError | Clearance,
     service: ServiceClient,
     ledger: Ledger,
 ) -> Delivery:
@@ -192,43 +200,45 @@ def _carry_planned(
         return known
     if isinstance(known, DocsendError):
         raise known
-    if not known.is_begun and service.one_exchange.takes(checked):
-        return _in_one_exchange(checked, known, service, ledger)
-    with _refusals_kept(checked.key, service, ledger):
-        return _staged(checked, known, service, ledger)
+    if not known.may_be_declared and service.one_exchange.accepts(checked):
+        return _send_in_one_exchange(checked, known, service, ledger)
+    with _recording_refusals(checked.key, service, ledger):
+        return _send_staged(checked, known, service, ledger)
 
 
-def keep(receipts: Sequence[Receipt], service: ServiceClient, ledger: Ledger) -> Mapping[str, LocalFailure]:
+def record_receipts(
+    receipts: Sequence[Receipt], service: ServiceClient, ledger: Ledger
+) -> Mapping[str, LocalError]:
     """Keep receipts, in one commit; give, by key, why one of them is not there afterwards.
 
     Raises LocalFailure if none is.
     """
     # Invariant 1: on the disk before anybody is told.
-    return ledger.received_all(service.name, {receipt.key: receipt for receipt in receipts})
+    return ledger.record_receipts(service.name, {receipt.key: receipt for receipt in receipts})
 
 
-def finish(entry: Entry, service: ServiceClient, ledger: Ledger) -> Delivery:
+def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delivery:
     """Bring to its receipt what an earlier run declared: the ledger has no identity to declare it anew.
 
     Raises UnknownSubmission if the service has no declaration of it (any more), else what `deliver` raises.
     """
-    planned = entry.planned()
+    planned = entry.as_planned_submission()
 
     def reopen(*, may_be_received: bool) -> OpenSubmission | Receipt:  # noqa: ARG001 - it may, whatever is said
         return service.reopen(planned)
 
-    with _refusals_kept(planned.key, service, ledger):
-        delivery = _to_the_receipt(planned, reopen, Cleared(), service, ledger)
-    ledger.received(service.name, planned.key, delivery.receipt)
+    with _recording_refusals(planned.key, service, ledger):
+        delivery = _run_staged_calls(planned, reopen, Clearance(), service, ledger)
+    ledger.record_receipt(service.name, planned.key, delivery.receipt)
     return delivery
 
 
-def _required_first(
+def _check_requirement(
     checked: CheckedSubmission,
-    entry: Entry | None,
+    entry: LedgerEntry | None,
     service: ServiceClient,
     ledger: Ledger,
-    required: Required,
+    required: RequiredDocuments,
 ) -> None:
     """Refuse what the service would refuse, before it is planned: documents that it asks for go first.
 
@@ -236,55 +246,55 @@ def _required_first(
     """
     if _is_declared(entry):
         return
-    problem = required.problem(checked)
+    problem = required.find_problem(checked)
     # Before anything is refused: another process may have declared it, or met the requirement, meanwhile.
     if problem is not None and not _is_declared(ledger.find(service.name, checked.key)):
-        raise FaultySubmission.of([problem])
+        raise InvalidSubmission.from_problems([problem])
 
 
-def _is_declared(entry: Entry | None) -> bool:
+def _is_declared(entry: LedgerEntry | None) -> bool:
     return entry is not None and entry.state not in ("planned", "refused")
 
 
-def _in_one_exchange(
-    checked: CheckedSubmission, cleared: Cleared, service: ServiceClient, ledger: Ledger
+def _send_in_one_exchange(
+    checked: CheckedSubmission, cleared: Clearance, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
     """Send all of it in one request; staged, and nobody is told, if it is not taken so."""
     # A personal one may meet what is required: the next run must know that it may have.
-    since = ledger.sending(service.name, checked.key, is_durable=checked.is_signed)
-    with _refusals_kept(checked.key, service, ledger):
-        contents = [content for _, content in documents.contents(checked.documents)]
+    since = ledger.record_sending(service.name, checked.key, is_durable=checked.is_signed)
+    with _recording_refusals(checked.key, service, ledger):
+        contents = [content for _, content in documents.read_contents(checked.documents)]
         try:
-            sent = service.send_whole(checked, contents, may_be_received=cleared.may_be_received)
+            sent = service.send_in_one_exchange(checked, contents, may_be_received=cleared.may_be_received)
         except DocsendError as error:
             if error.nothing_arrived:
-                ledger.not_sent(service.name, checked.key, since)
+                ledger.revert_sending(service.name, checked.key, since)
             raise
         if isinstance(sent, Delivery):
             return sent
         if not sent.may_be_received:
-            ledger.not_sent(service.name, checked.key, since)
+            ledger.revert_sending(service.name, checked.key, since)
         may_be_received = cleared.may_be_received
-        cleared = Cleared(may_be_received=may_be_received or sent.may_be_received)
+        cleared = Clearance(may_be_received=may_be_received or sent.may_be_received)
         try:
-            delivery = _staged(checked, cleared, service, ledger)
+            delivery = _send_staged(checked, cleared, service, ledger)
         except Unfinished as error:
             if (
-                error.may_refuse
+                error.is_lasting_refusal
                 and sent.may_be_received
                 and not may_be_received
                 and _is_unknown(checked, service)
             ):
                 raise Refused(error.message, error.hint, cause=error.cause) from None
             raise
-        service.one_exchange.learn(sent)
+        service.one_exchange.record_fallback(sent)
         return delivery
 
 
 def _is_unknown(checked: CheckedSubmission, service: ServiceClient) -> bool:
     """Ask whether nothing of a submission has arrived; who forbids sending often lets questions pass."""
     try:
-        service.status(checked.key, signed=checked.is_signed)
+        service.fetch_status(checked.key, signed=checked.is_signed)
     except UnknownSubmission:
         return True
     except DocsendError:
@@ -292,42 +302,44 @@ def _is_unknown(checked: CheckedSubmission, service: ServiceClient) -> bool:
     return False
 
 
-def _staged(checked: CheckedSubmission, cleared: Cleared, service: ServiceClient, ledger: Ledger) -> Delivery:
+def _send_staged(
+    checked: CheckedSubmission, cleared: Clearance, service: ServiceClient, ledger: Ledger
+) -> Delivery:
     def declare(*, may_be_received: bool) -> OpenSubmission | Receipt:
         return service.declare(checked, may_be_received=may_be_received)
 
-    return _to_the_receipt(checked, declare, cleared, service, ledger)
+    return _run_staged_calls(checked, declare, cleared, service, ledger)
 
 
 @contextlib.contextmanager
-def _refusals_kept(key: str, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
+def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
     """Write down what is refused for good, before anybody is told."""
     try:
         yield
     except Refused as refusal:
         codes = [problem.code for problem in refusal.problems] or [refusal.cause or Code.REFUSED]
         if Code.WITHDRAWN in codes:
-            ledger.withdrawn(service.name, key)
+            ledger.record_withdrawn(service.name, key)
         elif refusal.cause is not None:  # no answer of the service, but a page on the way to it
-            if not ledger.refused_on_the_way(service.name, key, refusal.cause.value):
+            if not ledger.record_refused_by_intermediary(service.name, key, refusal.cause.value):
                 raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
         else:
-            ledger.refused(service.name, key, codes[0].value)
+            ledger.record_refused(service.name, key, codes[0].value)
         raise
 
 
-def _to_the_receipt(
-    submission: Sendable, begin: Begin, cleared: Cleared, service: ServiceClient, ledger: Ledger
+def _run_staged_calls(
+    submission: Sendable, begin: OpenCall, cleared: Clearance, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
     """Go the staged way, from the declaration to the receipt."""
     may_be_received = cleared.may_be_received
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         status = begin(may_be_received=may_be_received)
         try:
             if isinstance(status, OpenSubmission):
-                ledger.opened(service.name, submission.key)
+                ledger.record_open(service.name, submission.key)
                 _put_missing(submission, status, service, may_be_received=may_be_received)
-                ledger.sending(service.name, submission.key, is_durable=submission.is_signed)
+                ledger.record_sending(service.name, submission.key, is_durable=submission.is_signed)
                 may_be_received = True
                 return Delivery(service.send(submission), is_repeated=False)
         except (UnknownSubmission, IncompleteSubmission):
@@ -345,5 +357,5 @@ def _put_missing(
 ) -> None:
     missing = [document for document in submission.documents if document.sha256 in opened.missing]
     # Invariant 2: the buffer that was checked, or the file if its digest still is the checked one.
-    for document, content in documents.contents(missing):
-        service.put(submission, document, content, may_be_received=may_be_received)
+    for document, content in documents.read_contents(missing):
+        service.put_document(submission, document, content, may_be_received=may_be_received)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
 
-_AHEAD = 16  # pieces for each process, the results of which may wait for those before them
-_FOR_EACH = 2  # pieces that are with a worker: one in its hands, and one that it need not wait for
+_PIECES_AHEAD = 16  # pieces for each process, the results of which may wait for those before them
+_PIECES_PER_WORKER = 2  # pieces that are with a worker: one in its hands, and one that it need not wait for
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -46,7 +46,7 @@ class _Task(Generic[_Piece, _Result]):
     def submit(self, executor: ProcessPoolExecutor, work: bytes | None) -> None:
         """Give it to the workers; raise OSError or RuntimeError if there are none, or no room for one."""
         with _uninterrupted():  # a worker is begun by what is submitted
-            self._future = executor.submit(_worked, work, self._piece)
+            self._future = executor.submit(_run_work, work, self._piece)
 
     def do(self, work: Callable[[_Piece], _Result]) -> None:
         self._results.append(work(self._piece))
@@ -74,7 +74,7 @@ class Pool(Generic[_Piece, _Result]):
         self._work = work
         self._workers = workers
         self._have_work: set[int] = set()  # workers
-        self._plain = _plain(work)
+        self._plain = _pickled(work)
         self._executor = None if self._plain is None else _executor(workers)
 
     def close(self) -> None:
@@ -87,13 +87,15 @@ class Pool(Generic[_Piece, _Result]):
     def results(self, pieces: Iterator[_Piece]) -> Iterator[_Result]:
         tasks: deque[_Task[_Piece, _Result]] = deque()
         while True:
-            while len(tasks) < _AHEAD * (self._workers + 1) and (piece := next(pieces, None)) is not None:
+            while (
+                len(tasks) < _PIECES_AHEAD * (self._workers + 1) and (piece := next(pieces, None)) is not None
+            ):
                 tasks.append(_Task(piece))
             if not tasks:
                 return
             free = deque(task for task in tasks if task.is_free)
             with_workers = sum(not (task.is_free or task.is_done) for task in tasks)
-            while free and with_workers < _FOR_EACH * self._workers and self._submits(free[0]):
+            while free and with_workers < _PIECES_PER_WORKER * self._workers and self._submits(free[0]):
                 free.popleft()
                 with_workers += 1
             if tasks[0].is_done or not free:
@@ -114,7 +116,7 @@ class Pool(Generic[_Piece, _Result]):
         return self._executor is not None
 
 
-def _plain(work: Callable[[Any], Any]) -> bytes | None:
+def _pickled(work: Callable[[Any], Any]) -> bytes | None:
     """Return the work as plain data; None if it is none."""
     try:
         return pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
@@ -128,7 +130,9 @@ def _executor(workers: int) -> ProcessPoolExecutor | None:
         if sys.platform != "win32":
             # First: what is made before it cannot begin would be there for ever.
             resource_tracker.ensure_running()
-        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+        return ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), initializer=_initialize_worker
+        )
     except (OSError, RuntimeError, NotImplementedError, ImportError):
         return None
 
@@ -151,7 +155,7 @@ def _uninterrupted() -> Iterator[None]:
 _work: Callable[[Any], Any] | None = None
 
 
-def _begin() -> None:
+def _initialize_worker() -> None:
     """Get ready: a Ctrl-C is for the process that the user called, and this one ends when that one does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -167,7 +171,7 @@ def _end_with_parent() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _worked(work: bytes | None, piece: Any) -> tuple[int, Any]:
+def _run_work(work: bytes | None, piece: Any) -> tuple[int, Any]:
     """Return the worker's number and what its work gives; `work` is needed until it has some."""
     global _work  # noqa: PLW0603 - a pool has no other place for what its workers have in common
     if _work is None:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from docsend.delivery.batch import Batch, CheckedRow
     from docsend.manifest.reader import Line
 
-_MOST_WARNINGS = 1000
+_MAX_WARNINGS = 1000
 
 
-class Plan:
+class PreflightResult:
     """What the first pass found: how many rows and bytes, and everything that is wrong with which row."""
 
     def __init__(self) -> None:
@@ -35,47 +35,47 @@ class Plan:
         self.needs_account = False
         self.faulty: dict[int, tuple[Problem, ...]] = {}
         self.warnings: list[Problem] = []
-        self.warned = 0
+        self.warning_count = 0
 
-    def note(self, row: int, problems: Iterable[Problem]) -> None:
+    def record(self, row: int, problems: Iterable[Problem]) -> None:
         """Keep the errors of a row, and the first warnings: a manifest may have one in every row."""
         errors = []
         for problem in problems:
             if problem.is_error:
                 errors.append(problem)
                 continue
-            self.warned += 1
-            if len(self.warnings) < _MOST_WARNINGS:
+            self.warning_count += 1
+            if len(self.warnings) < _MAX_WARNINGS:
                 self.warnings.append(problem)
         if errors:
             self.faulty[row] = tuple(errors)
 
     @property
-    def good(self) -> int:
+    def good_rows(self) -> int:
         return self.rows - len(self.faulty)
 
 
-def preflight(batch: Batch, seen: Callable[[int], None] = lambda _rows: None) -> Plan:
+def run_preflight(batch: Batch, on_progress: Callable[[int], None] = lambda _rows: None) -> PreflightResult:
     """Check every row; `seen` hears how many were."""
-    plan = Plan()
-    doubles = _Doubles()
+    plan = PreflightResult()
+    doubles = _DuplicateDetector()
 
     # A keyring is open in one process.
     alone = batch.manifest.needs_keyring
-    look = functools.partial(_look, batch)
-    with contextlib.closing(processes.in_order(batch.pieces(), look, alone=alone)) as together:
+    look = functools.partial(_check_piece, batch)
+    with contextlib.closing(processes.map_in_order(batch.pieces(), look, in_process=alone)) as together:
         for found in itertools.chain.from_iterable(together):
             plan.rows += 1
             plan.total_bytes += found.total_bytes
             plan.needs_account |= found.needs_account
-            problems = (*found.problems, *doubles.of(found))
+            problems = (*found.problems, *doubles.find(found))
             if problems:
-                plan.note(found.row, problems)
-            seen(plan.rows)
+                plan.record(found.row, problems)
+            on_progress(plan.rows)
     return plan
 
 
-class _Found(NamedTuple):
+class _RowSummary(NamedTuple):
     """What the first pass knows of a row: a faulty one has no fingerprint and no documents.
 
     `documents` are digests and names.
@@ -89,28 +89,28 @@ class _Found(NamedTuple):
     needs_account: bool = False
 
 
-def _look(batch: Batch, lines: Sequence[Line]) -> list[_Found]:
-    return [_found(batch, checked) for checked in batch.checked(lines)]
+def _check_piece(batch: Batch, lines: Sequence[Line]) -> list[_RowSummary]:
+    return [_summarize(batch, checked) for checked in batch.check_lines(lines)]
 
 
-def _found(batch: Batch, checked: CheckedRow) -> _Found:
+def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
     row, submission, problems, _ = checked
     if not isinstance(submission, CheckedSubmission):
-        return _Found(row.number, problems)
+        return _RowSummary(row.number, problems)
     documents = tuple([(bytes.fromhex(each.sha256), each.name) for each in submission.documents])
     needs_account = batch.catalog.destinations[submission.to].is_personal
     size = submission.total_bytes
-    return _Found(row.number, problems, submission.fingerprint, documents, size, needs_account)
+    return _RowSummary(row.number, problems, submission.fingerprint, documents, size, needs_account)
 
 
-class _Doubles:
+class _DuplicateDetector:
     """The rows and documents that were seen, to find those that are there twice."""
 
     def __init__(self) -> None:
         self._rows: dict[bytes, int] = {}
         self._rows_of_documents: dict[bytes, int] = {}
 
-    def of(self, found: _Found) -> Sequence[Problem]:
+    def find(self, found: _RowSummary) -> Sequence[Problem]:
         """Give what is wrong with a row beside those before it."""
         if found.fingerprint is None:
             return ()

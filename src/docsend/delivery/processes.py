@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
 
-_WORTH_S = 0.02  # work that is done by then is not shared: a worker takes about half of it to begin
-_MOST = 8  # processes
+_WORTH_SHARING_S = 0.02  # work that is done by then is not shared: a worker takes about half of it to begin
+_MAX_PROCESSES = 8  # processes
 
 
-def in_order(
-    pieces: Iterator[_Piece], work: Callable[[_Piece], _Result], *, alone: bool = False
+def map_in_order(
+    pieces: Iterator[_Piece], work: Callable[[_Piece], _Result], *, in_process: bool = False
 ) -> Generator[_Result, None, None]:
     """Yield the result of each piece, in the order of the pieces; the last ones with the help of workers.
 
@@ -32,7 +32,11 @@ def in_order(
     """
     began = time.monotonic()
     for piece in pieces:
-        if time.monotonic() - began > _WORTH_S and not alone and (workers := min(_MOST, _cores()) - 1) > 0:
+        if (
+            time.monotonic() - began > _WORTH_SHARING_S
+            and not in_process
+            and (workers := min(_MAX_PROCESSES, _cores()) - 1) > 0
+        ):
             yield work(piece)
             from docsend.delivery.pool import Pool
 

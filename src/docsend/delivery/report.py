@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docsend.errors import LocalFailure, UsageFault
+from docsend.errors import LocalError, UsageError
 from docsend.i18n import ENGLISH, Message
 from docsend.manifest.columns import COLUMNS, REPORT_COLUMNS
-from docsend.manifest.repair import clean
+from docsend.manifest.repair import clean_cell
 from docsend.storage import files
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Report:
         row, receipt = outcome.row, outcome.receipt
         found = {
             **row.cells,
-            "documents": _as_seen_from(self._file.parent, self._folder, row.cells.get("documents", "")),
+            "documents": _relocate(self._file.parent, self._folder, row.cells.get("documents", "")),
             "row": str(row.number),
             "status": outcome.status,
             "repeated": _YES_OR_NO[outcome.is_repeated] if outcome.is_received else "",
@@ -110,8 +110,8 @@ class Report:
             self._has_failed = True
             raise self._failure(error) from error
 
-    def _failure(self, error: OSError) -> LocalFailure:
-        return LocalFailure(
+    def _failure(self, error: OSError) -> LocalError:
+        return LocalError(
             Message(
                 "the report {file} cannot be written: {reason}", file=self._file, reason=files.reason(error)
             ),
@@ -127,7 +127,7 @@ def _rank(row: Mapping[str, str]) -> tuple[int, bool]:
     return _RANK.index(row["status"]), row.get("repeated") != "true"
 
 
-def merged(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+def merge(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Join reports of one manifest, or of its shares: one row for each that says something of its own.
 
     Of several reports about a row, the one that came further counts, and of equals the last. Gives the
@@ -139,7 +139,7 @@ def merged(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str
     for file in reports:
         for row in _read(file):
             columns.update(dict.fromkeys(row))
-            row["documents"] = _as_seen_from(Path(), file.parent, row["documents"])
+            row["documents"] = _relocate(Path(), file.parent, row["documents"])
             said = tuple(row.get(name, "") for name in COLUMNS)
             known = best.get(said)
             if known is None or _rank(row) >= _rank(known):
@@ -148,7 +148,7 @@ def merged(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str
     return tuple(ordered), list(best.values())
 
 
-def write_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_json: bool) -> Iterator[str]:
+def format_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_json: bool) -> Iterator[str]:
     """Give the lines of a joined report, CSV or JSON Lines."""
     if not as_json:
         yield "\ufeff" + _line(columns)
@@ -156,21 +156,21 @@ def write_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_j
 
 
 def _read(file: Path) -> Iterator[dict[str, str]]:
-    no_report = UsageFault(
+    no_report = UsageError(
         Message("{file} is not a report of docsend", file=file), Message("name files that --report wrote")
     )
     try:
         if is_json(file):
-            text = files.read_small(file, most=_MOST_BYTES).decode("utf-8")
+            text = files.read_limited(file, max_bytes=_MOST_BYTES).decode("utf-8")
             lines = text.split("\n")  # splitlines would break texts at U+2028
             rows = [json.loads(line) for line in (lines[:-1] if is_part(file) else filter(None, lines))]
         else:
-            text = files.read_small(file, most=_MOST_BYTES).decode("utf-8-sig")
+            text = files.read_limited(file, max_bytes=_MOST_BYTES).decode("utf-8-sig")
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
             if is_part(file) and rows and None in rows[-1].values():
                 del rows[-1]  # its writer was killed in the middle of it
     except OSError as error:
-        raise UsageFault(
+        raise UsageError(
             Message("the report {file} cannot be read: {reason}", file=file, reason=files.reason(error)),
             Message("look at its path"),
         ) from error
@@ -184,7 +184,7 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
             row |= {"status": "received", "repeated": "true"}
         elif row["status"] == "received" and not row.get("repeated"):
             row |= {"repeated": "false"}
-        yield {name: clean(value) for name, value in row.items() if name in COLUMNS + REPORT_COLUMNS}
+        yield {name: clean_cell(value) for name, value in row.items() if name in COLUMNS + REPORT_COLUMNS}
 
 
 def is_part(file: Path) -> bool:
@@ -192,7 +192,7 @@ def is_part(file: Path) -> bool:
     return file.name.endswith(_PART)
 
 
-def _as_seen_from(here: Path, there: Path, documents: str) -> str:
+def _relocate(here: Path, there: Path, documents: str) -> str:
     """Give paths that are relative to one folder as paths relative to another."""
     start, end = os.path.realpath(here), os.path.realpath(there)
     if start == end:
@@ -213,7 +213,7 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageFault(
+        raise UsageError(
             Message("{file} cannot be a report: {reason}", file=file, reason=files.reason(error)),
             Message("name another file"),
         ) from error
@@ -223,10 +223,10 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # no such file, or a standard input that is none
         given = os.fstat(sys.stdin.fileno()) if manifest == "-" else os.stat(manifest)
     if given is not None and os.path.samestat(found, given):
-        raise UsageFault(
+        raise UsageError(
             Message("the report would overwrite its own manifest"), Message("give it another name")
         )
-    raise UsageFault(
+    raise UsageError(
         Message("{file} is there, and is no report of docsend", file=file),
         Message("name another file with --report"),
     )
@@ -235,7 +235,7 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
 def is_json(file: Path) -> bool:
     suffix = Path(file.name.removesuffix(_PART)).suffix.lower()
     if suffix not in (".csv", ".jsonl"):
-        raise UsageFault(
+        raise UsageError(
             Message("a report is a .csv or a .jsonl, not {name!r}", name=file.name),
             Message("as in --report result.csv"),
         )
@@ -247,7 +247,7 @@ def _row(columns: Sequence[str], found: Mapping[str, str], *, as_json: bool) -> 
     values = [found.get(name, "") for name in columns]
     if as_json:
         return json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n"
-    return _line([_harmless(value) for value in values])
+    return _line([_escape_cell(value) for value in values])
 
 
 def _line(values: Sequence[str]) -> str:
@@ -256,7 +256,7 @@ def _line(values: Sequence[str]) -> str:
     return written.getvalue()
 
 
-def _harmless(cell: str) -> str:
+def _escape_cell(cell: str) -> str:
     """Give a cell that no spreadsheet takes for a formula (invariant 7), or changes as a number or a date.
 
     Reading takes the apostrophe off.

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from docsend.service.client import ServiceClient
-    from docsend.storage.ledger import Entry, Ledger
+    from docsend.storage.ledger import Ledger, LedgerEntry
 
 
-def withdraw(entry: Entry, service: ServiceClient, ledger: Ledger) -> Entry:
+def withdraw(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> LedgerEntry:
     """Fence a submission off at its service, and return what the ledger has of it then.
 
     One that had been received all the same is received: its receipt is stored.
     """
     status = service.withdraw(entry.key, signed=entry.to == "personal")
     if status.receipt is None:
-        ledger.withdrawn(entry.service, entry.key)
+        ledger.record_withdrawn(entry.service, entry.key)
     else:
-        ledger.received(entry.service, entry.key, status.receipt)
+        ledger.record_receipt(entry.service, entry.key, status.receipt)
     return ledger.find(entry.service, entry.key) or entry

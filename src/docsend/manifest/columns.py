@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from docsend.codes import Code
-from docsend.errors import FaultySubmission
+from docsend.errors import InvalidSubmission
 from docsend.i18n import Message
 from docsend.model import fields
 from docsend.model.problem import Problem
@@ -19,7 +19,7 @@ COLUMNS = (*fields.NAMES, "sender", "documents")
 # What a report has more than its manifest; a report is a manifest, too.
 REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", "problems")
 # What the status of a received row is called; docsend 0.1 wrote "before" for a repeated one.
-WERE_RECEIVED = ("received", "before")
+RECEIVED_STATUSES = ("received", "before")
 _ALIASES = {
     **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
     **dict.fromkeys(("document", "files", "file"), "documents"),
@@ -31,19 +31,19 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
     problems: list[Problem] = []
     names: list[str] = []
     if isinstance(head, Problem):
-        raise FaultySubmission.of_manifest([head])
+        raise InvalidSubmission.from_manifest_problems([head])
     while head and not head[-1].strip():  # spreadsheets add empty columns
         head = head[:-1]
-    if not known(head):
+    if not known_columns(head):
         hint = Message("it has to name them: {columns}", columns=", ".join(COLUMNS))
         problem = Problem(Code.NO_COLUMNS, Message("the first row names no column"), hint, row=number)
-        raise FaultySubmission.of_manifest([problem])
+        raise InvalidSubmission.from_manifest_problems([problem])
     for cell in head:
-        name = column(cell)
+        name = column_name(cell)
         if name not in COLUMNS + REPORT_COLUMNS:
             problems.append(unknown_column(cell.strip(), number))
         elif name in names:
-            problems.append(column_twice(name, number))
+            problems.append(duplicate_column(name, number))
         names.append(name)
     if "documents" not in names:
         hint = Message("it holds the paths, separated by ;")
@@ -51,7 +51,7 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
             Problem(Code.MISSING_COLUMN, Message("the column documents is missing"), hint, row=number)
         )
     if problems:
-        raise FaultySubmission.of_manifest(problems)
+        raise InvalidSubmission.from_manifest_problems(problems)
     return names
 
 
@@ -59,7 +59,7 @@ def unknown_column(name: str, row: int) -> Problem:
     """Give the problem that there is no such column."""
     from docsend.model.search import nearest
 
-    close = nearest(column(name).replace("_", "-"), [each.replace("_", "-") for each in COLUMNS])
+    close = nearest(column_name(name).replace("_", "-"), [each.replace("_", "-") for each in COLUMNS])
     hint = (
         Message("did you mean {close}?", close=close.replace("-", "_"))
         if close
@@ -73,7 +73,7 @@ def unknown_column(name: str, row: int) -> Problem:
     )
 
 
-def column_twice(name: str, row: int) -> Problem:
+def duplicate_column(name: str, row: int) -> Problem:
     """Give the problem that a column stands there twice."""
     return Problem(
         Code.DUPLICATE_COLUMN,
@@ -83,12 +83,12 @@ def column_twice(name: str, row: int) -> Problem:
     )
 
 
-def known(cells: Iterable[str]) -> list[str]:
+def known_columns(cells: Iterable[str]) -> list[str]:
     """Give the columns that some cells of a head mean, without those that mean none."""
-    return [name for name in map(column, cells) if name in COLUMNS]
+    return [name for name in map(column_name, cells) if name in COLUMNS]
 
 
-def column(cell: str) -> str:
+def column_name(cell: str) -> str:
     """Give the column that a head means: `Employer file`, `employer-file` and `employer_file` are one."""
     name = re.sub(r"[\s-]+", "_", cell.strip().strip('"').removeprefix("\ufeff").lower())
     return _ALIASES.get(name, name)

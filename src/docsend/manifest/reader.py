@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from docsend.codes import Code
-from docsend.errors import FaultySubmission
+from docsend.errors import InvalidSubmission
 from docsend.i18n import Message
 from docsend.manifest import tables
 from docsend.manifest.columns import (
     COLUMNS,
+    RECEIVED_STATUSES,
     REPORT_COLUMNS,
-    WERE_RECEIVED,
-    column,
-    column_twice,
+    column_name,
     columns_of,
+    duplicate_column,
     unknown_column,
 )
 from docsend.manifest.paths import Folder
-from docsend.manifest.repair import NUMBERS, clean, no_texts, text_of, undamaged
+from docsend.manifest.repair import NUMBERS, clean_cell, non_text_problems, repair_number, text_of_value
 from docsend.model import fields
 from docsend.model.problem import Problem
 from docsend.model.submission import Submission
@@ -55,23 +55,27 @@ class Row(NamedTuple):
 
     number: int
     cells: Mapping[str, str]
-    stated: Submission
+    submission: Submission
     documents: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
-    claimed: str | None = None
+    reported_key: str | None = None
 
     def __repr__(self) -> str:
         """Say which one it is, and nothing of what stands in it."""
         return f"Row({self.number})"
 
     @property
-    def is_understood(self) -> bool:
+    def is_readable(self) -> bool:
         """Whether its cells could be taken apart; if not, nobody can know what they say."""
         return not any(problem.code == Code.ROW_MALFORMED for problem in self.problems)
 
     def without_documents(self) -> Row:
         """Return it as it was before its documents were read."""
-        return self._replace(stated=self.stated.with_documents(())) if self.stated.documents else self
+        return (
+            self._replace(submission=self.submission.with_documents(()))
+            if self.submission.documents
+            else self
+        )
 
     @property
     def share(self) -> int:
@@ -86,14 +90,14 @@ class Defaults(NamedTuple):
     `said` is what is in `stated`, by its names.
     """
 
-    stated: Submission
-    said: Mapping[str, str]
+    submission: Submission
+    values: Mapping[str, str]
     senders: Senders | None = None
     sender: str | None = None
 
     def __repr__(self) -> str:
         """Say nothing of whom."""
-        return f"Defaults({self.stated!r})"
+        return f"Defaults({self.submission!r})"
 
 
 class Manifest:
@@ -115,7 +119,7 @@ class Manifest:
         self.folder = Folder(folder)
         self.described = described
         self.columns = _with_defaults(columns, defaults)
-        self.needs_keyring = defaults.senders is not None and defaults.senders.need_keyring
+        self.needs_keyring = defaults.senders is not None and defaults.senders.needs_keyring
         self.lines = lines
         self.row = row
 
@@ -161,16 +165,18 @@ def read(
     """
     said = Defaults(defaults, defaults.given(), senders, sender)
     path = Path(name)
-    content = standard_input() if name == "-" else tables.content(path)
+    content = standard_input() if name == "-" else tables.read_content(path)
     is_pipe = path.is_fifo()  # as `<(…)` is one, which lies in no folder of the sender's
     folder = Path() if name == "-" or is_pipe else path.parent
     shown = Message("standard input") if name == "-" else Message.verbatim(path.name)
-    if len(content) > tables.MOST_BYTES:
-        message = Message("{shown} has more than {most} MB", shown=shown, most=tables.MOST_BYTES // 2**20)
-        raise FaultySubmission.of_manifest([Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))])
+    if len(content) > tables.MAX_BYTES:
+        message = Message("{shown} has more than {most} MB", shown=shown, most=tables.MAX_BYTES // 2**20)
+        raise InvalidSubmission.from_manifest_problems(
+            [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))]
+        )
     if content.startswith(b"PK\x03\x04"):
-        return _of_table(folder, Message("{name}: Excel", name=shown), tables.of_excel(content), said)
-    text, encoding = tables.decoded(content, shown)
+        return _of_table(folder, Message("{name}: Excel", name=shown), tables.read_excel(content), said)
+    text, encoding = tables.decode(content, shown)
     if text.lstrip().startswith("{"):
         return Manifest(
             folder,
@@ -180,22 +186,22 @@ def read(
             lambda: _json_lines(text),
             functools.partial(_json_row, defaults=said),
         )
-    separator = tables.separator(text)
+    separator = tables.detect_separator(text)
     described = Message(
         "{name}: {encoding}, separated by {separator}",
         name=shown,
         encoding=encoding,
         separator=tables.SEPARATORS[separator],
     )
-    return _of_table(folder, described, lambda: tables.of_csv(text, separator), said)
+    return _of_table(folder, described, lambda: tables.read_csv(text, separator), said)
 
 
 def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...]:
     """Give the columns, and those that options of the command line stand for: a report says them, too."""
-    stated = set(defaults.said)
+    submission = set(defaults.values)
     if defaults.sender:
-        stated.add("sender")
-    return tuple(name for name in COLUMNS if name in {*columns, *stated})
+        submission.add("sender")
+    return tuple(name for name in COLUMNS if name in {*columns, *submission})
 
 
 # -- tables ------------------------------------------------------------------------------------------------
@@ -210,7 +216,7 @@ def _of_table(
         below = _filled(table())
         next(below, None)
         for count, line in enumerate(below):
-            tables.not_too_many(count)
+            tables.check_row_count(count)
             yield line
 
     row = functools.partial(_table_row, columns=tuple(columns), defaults=defaults)
@@ -222,7 +228,7 @@ def _table_row(line: Line, columns: Sequence[str], defaults: Defaults) -> Row:
     if isinstance(cells, Problem):
         return Row(number, {}, Submission(), (), (cells,))
     problems = _misfits(number, cells, columns) if len(cells) != len(columns) else []
-    named = dict(zip(columns, map(clean, cells), strict=False))
+    named = dict(zip(columns, map(clean_cell, cells), strict=False))
     return _row(number, named, defaults, problems)
 
 
@@ -255,7 +261,7 @@ def _json_lines(text: str) -> Iterator[Line]:
     count = 0
     for number, line in enumerate(text.split("\n"), 1):  # splitlines would break a text at U+2028
         if line.strip():
-            tables.not_too_many(count)
+            tables.check_row_count(count)
             count += 1
             yield number, line
 
@@ -274,11 +280,11 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
     problems: list[Problem] = []
     cells: dict[str, str] = {}
     for key, value in raw.items():
-        name = column(key)
+        name = column_name(key)
         if name not in COLUMNS + REPORT_COLUMNS:
             problems.append(unknown_column(key, number))
         elif name in cells:
-            problems.append(column_twice(name, number))
+            problems.append(duplicate_column(name, number))
         elif name == "documents" and isinstance(value, list):
             cells[name] = _list_of_documents(value, number, problems)
         elif (
@@ -286,7 +292,7 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
             or isinstance(value, str)
             or (isinstance(value, int) and not isinstance(value, bool))
         ):
-            cells[name] = clean(text_of(value))
+            cells[name] = clean_cell(text_of_value(value))
         else:
             message = Message("{name} is neither a text nor a whole number", name=name)
             problems.append(
@@ -333,11 +339,11 @@ def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[
     cells = {name: value for name, value in named.items() if name in _KNOWN}
     text = "".join(cells.values())
     if not text.isprintable():
-        problems += no_texts(number, cells)
+        problems += non_text_problems(number, cells)
     meant = cells.copy()
     for name in NUMBERS:
         if value := meant.get(name):
-            meant[name] = undamaged(name, value, number, problems)
+            meant[name] = repair_number(name, value, number, problems)
     sender, said = _sender_of(meant, defaults, number, problems)
     options: dict[str, Any] = {
         name: value for name, value in meant.items() if value and name in fields.BY_NAME
@@ -346,14 +352,14 @@ def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[
         left_open = {name: value for name, value in said.items() if name not in options}
         cells |= left_open
         options |= left_open
-    stated = Submission(**options)
+    submission = Submission(**options)
     if sender and defaults.senders is not None:
         # By its name alone: a report holds no number that its manifest does not hold.
         cells["sender"] = sender
-        stated = defaults.senders.applied(sender, stated)
+        submission = defaults.senders.apply(sender, submission)
     documents = tuple([part for part in map(str.strip, meant.get("documents", "").split(";")) if part])
-    claimed = named.get("key") if named.get("status") in WERE_RECEIVED else None
-    return Row(number, cells, stated, documents, tuple(problems), claimed or None)
+    claimed = named.get("key") if named.get("status") in RECEIVED_STATUSES else None
+    return Row(number, cells, submission, documents, tuple(problems), claimed or None)
 
 
 def _sender_of(
@@ -364,14 +370,14 @@ def _sender_of(
     says_who = meant.get("id") or meant.get("employer_file")
     sender = named or (None if says_who else defaults.sender)
     if sender is None or defaults.senders is None:
-        return None, defaults.said
+        return None, defaults.values
     if sender not in defaults.senders:
-        message, hint = defaults.senders.unknown(sender)
+        message, hint = defaults.senders.unknown_message(sender)
         problems.append(Problem(Code.UNKNOWN_SENDER, message, hint, row=number))
-        return None, defaults.said
+        return None, defaults.values
     if not named:
-        return sender, defaults.said
-    return sender, defaults.senders.without_identity(defaults.stated).given()
+        return sender, defaults.values
+    return sender, defaults.senders.without_identity(defaults.submission).given()
 
 
 TEMPLATE: tuple[dict[str, str], ...] = (

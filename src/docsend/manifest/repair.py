@@ -19,7 +19,7 @@ NUMBERS = tuple(field.name for field in fields.FIELDS if field.is_number)  # wha
 _USUAL_DIGITS = {"id": 9, "mobile": 10}
 
 
-def text_of(value: object) -> str:
+def text_of_value(value: object) -> str:
     """Give a cell of a workbook, or a value of JSON, as its text in CSV."""
     if value is None:
         return ""
@@ -28,7 +28,7 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def clean(cell: str) -> str:
+def clean_cell(cell: str) -> str:
     """Give a cell without the blanks and marks that copying between programs leaves around it.
 
     An apostrophe in front makes a spreadsheet take a number for text, or keeps a formula from being one.
@@ -37,7 +37,7 @@ def clean(cell: str) -> str:
     return text[1:] if text[:1] == "'" and text[1:2] in "=+-@\t\r0123456789" and text[1:2] else text
 
 
-def undamaged(name: str, value: str, number: int, problems: list[Problem]) -> str:
+def repair_number(name: str, value: str, number: int, problems: list[Problem]) -> str:
     """Undo what a spreadsheet does to numbers, where it can be known; say so."""
     if value.isdecimal() and len(value) == _USUAL_DIGITS.get(name, len(value)):
         return value
@@ -60,7 +60,7 @@ def undamaged(name: str, value: str, number: int, problems: list[Problem]) -> st
     return restored
 
 
-def no_texts(number: int, cells: Mapping[str, str]) -> list[Problem]:
+def non_text_problems(number: int, cells: Mapping[str, str]) -> list[Problem]:
     """Find cells that cannot be written and named: with a NUL or a lone surrogate, which JSON can hold."""
     hint = Message("write it anew, as plain text")
     return [

@@ -8,10 +8,10 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.codes import Code
-from docsend.errors import FaultySubmission, UsageFault
+from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest.columns import known
-from docsend.manifest.repair import text_of
+from docsend.manifest.columns import known_columns
+from docsend.manifest.repair import text_of_value
 from docsend.model.problem import Problem
 from docsend.storage import files
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-MOST_BYTES = 50 * 2**20
-MOST_ROWS = 100_000
+MAX_BYTES = 50 * 2**20
+MAX_ROWS = 100_000
 SEPARATORS = {",": Message("commas"), ";": Message("semicolons"), "\t": Message("tabs")}
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 # Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
@@ -38,20 +38,20 @@ _REASONS = {
 }
 
 
-def content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     """Read a manifest, or the first byte too much of it; raise UsageFault if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = files.reason(error) if isinstance(error, OSError) else Message("there is no such name")
-        raise UsageFault(
+        raise UsageError(
             Message("the manifest {path} cannot be read: {reason}", path=path, reason=reason),
             Message("look at the path"),
         ) from error
 
 
-def decoded(content: bytes, shown: Message) -> tuple[str, str]:
+def decode(content: bytes, shown: Message) -> tuple[str, str]:
     """Give the text and the name of its encoding.
 
     Windows-1255 is what Hebrew Excel writes as "CSV"; its Hebrew letters are never valid UTF-8, so the two
@@ -70,10 +70,10 @@ def decoded(content: bytes, shown: Message) -> tuple[str, str]:
         return text, names[encoding]
     message = Message("{shown} is no text in UTF-8, UTF-16 or Windows-1255", shown=shown)
     hint = Message('save it as "CSV UTF-8" or as Excel workbook')
-    raise FaultySubmission.of_manifest([Problem(Code.MANIFEST_ENCODING, message, hint)])
+    raise InvalidSubmission.from_manifest_problems([Problem(Code.MANIFEST_ENCODING, message, hint)])
 
 
-def of_csv(text: str, separator: str) -> Iterator[TableRow]:
+def read_csv(text: str, separator: str) -> Iterator[TableRow]:
     """Give the rows; behind one that cannot be taken apart nobody knows where the next begins."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number = 0
@@ -95,12 +95,12 @@ def of_csv(text: str, separator: str) -> Iterator[TableRow]:
             yield number, cells
 
 
-def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
+def read_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
     """Give what gives the rows of the first sheet; raise UsageFault if the extra is not installed."""
     try:
         import openpyxl  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
-        raise UsageFault(
+        raise UsageError(
             Message("an Excel workbook needs the extra `excel`"),
             Message(
                 "in the folder that docsend was installed from: pip install '.[excel]'; or save it as CSV"
@@ -114,16 +114,16 @@ def of_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
             sheet.reset_dimensions()  # many programs store a size that was true once, and rows would be lost
             width = 0  # of the head: without a size each row ends at its own last cell
             for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
-                cells = [text_of(value) for value in _without_empty_end(values)]
+                cells = [text_of_value(value) for value in _without_empty_end(values)]
                 width = width or len(cells)
                 yield number, cells + [""] * (width - len(cells))
-        except FaultySubmission:
+        except InvalidSubmission:
             raise
         except Exception as error:
             # openpyxl has no error of its own for what is broken inside.
             hint = Message("save it again, or as CSV")
             problem = Problem(Code.MANIFEST_MALFORMED, Message("the workbook cannot be read"), hint)
-            raise FaultySubmission.of_manifest([problem]) from error
+            raise InvalidSubmission.from_manifest_problems([problem]) from error
 
     return rows
 
@@ -135,17 +135,19 @@ def _without_empty_end(values: Sequence[object]) -> Sequence[object]:
     return values[:end]
 
 
-def separator(text: str) -> str:
+def detect_separator(text: str) -> str:
     """Choose by what makes most columns of the head; Excel may say it in a line of its own, `sep=;`."""
     lines = (line for line in io.StringIO(text) if line.strip(" \t\r\n,;"))
     first = next(lines, "")
-    if (stated := _SEP_LINE.match(first)) and stated[1] in SEPARATORS:
-        return stated[1]
-    return max(SEPARATORS, key=lambda each: (len(known(first.split(each))), first.count(each)))
+    if (given := _SEP_LINE.match(first)) and given[1] in SEPARATORS:
+        return given[1]
+    return max(SEPARATORS, key=lambda each: (len(known_columns(first.split(each))), first.count(each)))
 
 
-def not_too_many(count: int) -> None:
+def check_row_count(count: int) -> None:
     """Raise FaultySubmission if so many rows leave no room for another one."""
-    if count >= MOST_ROWS:
-        message = Message("the manifest has more than {most:,} rows", most=MOST_ROWS)
-        raise FaultySubmission.of_manifest([Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))])
+    if count >= MAX_ROWS:
+        message = Message("the manifest has more than {most:,} rows", most=MAX_ROWS)
+        raise InvalidSubmission.from_manifest_problems(
+            [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))]
+        )

@@ -21,7 +21,7 @@ def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
     enters as one more member, for a personal declaration does not say who it is about.
     """
     named = declaration if account is None else {**declaration, "account": account}
-    return key_of_bytes(canonical(named))
+    return key_of_bytes(canonicalize(named))
 
 
 def key_of_bytes(named: bytes) -> str:
@@ -32,7 +32,7 @@ def key_of_bytes(named: bytes) -> str:
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def canonical(value: Json) -> bytes:
+def canonicalize(value: Json) -> bytes:
     """Canonical JSON (RFC 8785, JCS) of a value whose member names are ASCII and whose numbers are integers.
 
     Within those bounds Python's encoder already writes what the RFC asks for: names sorted, no blanks,

@@ -16,16 +16,16 @@ from docsend.i18n import ENGLISH, LANGUAGES, Message
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_Row = TypeVar("_Row", bound="Entry")
+_Row = TypeVar("_Row", bound="CatalogEntry")
 IdentityKind: TypeAlias = Literal["insured", "employer", "account"]
 
 SCHEMA = "docsend.catalog/1"
-MOST_BYTES = 8 * 2**20
+MAX_BYTES = 8 * 2**20
 # What a catalog may have, lest a foreign one take a terminal for minutes: characters of a code, a label and
 # any other text, and rows of each kind.
 LONGEST_CODE, LONGEST_LABEL, LONGEST_TEXT, MOST_ROWS = 100, 500, 2_000, 10_000
 # Destinations, which messages list, and codes in one entry, such as the formats of a destination.
-MOST_CHOICES = 200
+MAX_CHOICES = 200
 BUNDLED = Path(__file__).parent.parent / "data" / "catalog.json"
 _ANY = "*"
 
@@ -38,7 +38,7 @@ class MalformedCatalog(ValueError):
         self.why = why
 
 
-class Entry(Protocol):
+class CatalogEntry(Protocol):
     """A row: it has a code and a label in each language, and says where it is known from.
 
     The kinds below repeat these four rather than inherit them: tuples are made in a tenth of the time.
@@ -167,7 +167,7 @@ class Catalog:
         )
         together = raw.get("one_exchange_bytes")
         self.one_exchange_bytes = None if together is None else _size(together)
-        self.destinations = _by_code(map(_destination, _list(raw["destinations"], MOST_CHOICES)))
+        self.destinations = _by_code(map(_destination, _list(raw["destinations"], MAX_CHOICES)))
         self.subjects = _by_code(map(_subject, _list(raw["subjects"])))
         self.categories = _by_code(map(_category, _list(raw["categories"])))
         self.types = tuple(map(_document_type, _list(raw["types"])))
@@ -189,7 +189,7 @@ class Catalog:
         codes = dict.fromkeys(type_.category for type_ in self.types_of(to, subject))
         return tuple(self.categories[code] for code in codes)
 
-    def rows(self, to: str | None = None) -> Iterator[tuple[str, Entry]]:
+    def rows(self, to: str | None = None) -> Iterator[tuple[str, CatalogEntry]]:
         """Every row with its kind, in reading order; with `to` only what that destination takes."""
         for destination in self.destinations.values():
             if to in (None, destination.code):
@@ -239,7 +239,7 @@ def _by_code(rows: Iterable[_Row]) -> dict[str, _Row]:
 
 
 def _codes(values: object) -> tuple[str, ...]:
-    return tuple(map(_code, _list(values, MOST_CHOICES)))
+    return tuple(map(_code, _list(values, MAX_CHOICES)))
 
 
 def _optional(value: object) -> str | None:

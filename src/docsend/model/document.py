@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 Defect: TypeAlias = Literal["damaged", "encrypted"]
-Unread: TypeAlias = Literal["not-found", "directory", "not-regular", "unreadable", "empty", "too-large"]
+UnreadReason: TypeAlias = Literal["not-found", "directory", "not-regular", "unreadable", "empty", "too-large"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -23,7 +23,7 @@ class Document:
     sha256: str
     format: str | None = None
     defect: Defect | None = None
-    held: bytes | None = None
+    buffer: bytes | None = None
 
     def __repr__(self) -> str:
         """Say which one it is, and not its bytes."""
@@ -31,7 +31,7 @@ class Document:
 
     def without_buffer(self) -> Document:
         """Return the same document without its bytes, which take up memory."""
-        return self if self.held is None else replace(self, held=None)
+        return self if self.buffer is None else replace(self, buffer=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class UnreadDocument:
 
     path: str
     name: str
-    reason: Unread
+    reason: UnreadReason
     size: int | None = None
 
     def without_buffer(self) -> UnreadDocument:

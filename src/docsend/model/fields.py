@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Whose identity a field is part of. An account's own is in its token, and has no field.
-Whose: TypeAlias = Literal["insured", "employer"]
+Party: TypeAlias = Literal["insured", "employer"]
 # How much of a value anybody may be shown: all; a few last characters; nothing, as of a password.
-Shown: TypeAlias = Literal["whole", "masked", "never"]
+Display: TypeAlias = Literal["whole", "masked", "never"]
 
 
 class Field(NamedTuple):
@@ -40,8 +40,8 @@ class Field(NamedTuple):
     question: Message | None = None
     label: Message | None = None
     member: str = ""
-    whose: Whose | None = None
-    shown: Shown = "whole"
+    party: Party | None = None
+    display: Display = "whole"
     is_number: bool = False
     offers: str = "text"
     aliases: tuple[str, ...] = ()
@@ -54,12 +54,12 @@ class Field(NamedTuple):
     @property
     def is_of_catalog(self) -> bool:
         """Whether it is a code of the catalog, which judges it; all others have a rule in `RULES`."""
-        return self.whose is None and self.offers != "text"
+        return self.party is None and self.offers != "text"
 
     @property
     def pointer(self) -> str:
         """Where it stands in a declaration, as a JSON pointer (RFC 6901)."""
-        return f"/identity/{self.member}" if self.whose else f"/{self.member}"
+        return f"/identity/{self.member}" if self.party else f"/{self.member}"
 
 
 def _field(metavar: str, help_: str, question: Message | None = None, **more: Any) -> Any:
@@ -90,8 +90,8 @@ class SubmissionFields:
         "The insured person's id number.",
         Message("id number of the insured person"),
         member="id_number",
-        whose="insured",
-        shown="masked",
+        party="insured",
+        display="masked",
         is_number=True,
         aliases=("id_number",),
     )
@@ -99,35 +99,35 @@ class SubmissionFields:
         "NUMBER",
         "The employer's file number.",
         Message("the employer's file number"),
-        whose="employer",
-        shown="masked",
+        party="employer",
+        display="masked",
         is_number=True,
     )
     employer_kind: str | None = _field(
         "KIND",
         "deduction (if not said otherwise), household or building-committee.",
         Message("kind of employer file"),
-        whose="employer",
+        party="employer",
         offers="employer-kind",
     )
     booklet: str | None = _field(
         "NUMBER",
         "The booklet's identification number.",
         Message("the booklet's identification number"),
-        whose="employer",
-        shown="never",
+        party="employer",
+        display="never",
         is_number=True,
     )
     mobile: str | None = _field(
         "NUMBER",
         "The employer's mobile number.",
         Message("the employer's mobile number"),
-        whose="employer",
-        shown="masked",
+        party="employer",
+        display="masked",
         is_number=True,
     )
     email: str | None = _field(
-        "ADDRESS", "The employer's e-mail address, optional.", whose="employer", shown="masked"
+        "ADDRESS", "The employer's e-mail address, optional.", party="employer", display="masked"
     )
     remark: str | None = _field(
         "TEXT", "A remark for the clerk, optional.", Message("remark, optional"), label=Message("remark")
@@ -158,10 +158,10 @@ FIELDS: tuple[Field, ...] = tuple(_fields())
 NAMES: tuple[str, ...] = tuple(field.name for field in FIELDS)
 BY_NAME = {field.name: field for field in FIELDS}
 BY_POINTER = {field.pointer: field for field in FIELDS}
-OF_IDENTITY = tuple(field for field in FIELDS if field.whose)
-OF_CONTENT = tuple(field for field in FIELDS if not field.whose)
+IDENTITY_FIELDS = tuple(field for field in FIELDS if field.party)
+CONTENT_FIELDS = tuple(field for field in FIELDS if not field.party)
 
 
-def of(whose: Whose) -> tuple[Field, ...]:
+def fields_of(party: Party) -> tuple[Field, ...]:
     """Return the fields of an identity; the first is the number that it is known by."""
-    return tuple(field for field in OF_IDENTITY if field.whose == whose)
+    return tuple(field for field in IDENTITY_FIELDS if field.party == party)

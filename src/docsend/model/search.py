@@ -16,7 +16,7 @@ from docsend.model.catalog import DocumentType, Form
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from docsend.model.catalog import Entry
+    from docsend.model.catalog import CatalogEntry
 
 _FINAL_LETTERS = str.maketrans("ךםןףץ", "כמנפצ")
 _NO_WORD = re.compile(r"[^\w]+|_")
@@ -55,17 +55,17 @@ _OTHER_WORDS = {
 }
 # A slip is forgiven in words of this length and more; shorter ones resemble too much.
 _SHORTEST_WITH_SLIP = 4
-_ALIKE = 0.75
+_SIMILARITY = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Match:
     kind: str
-    entry: Entry
+    entry: CatalogEntry
     score: float
 
 
-def find(words: str, rows: Iterable[tuple[str, Entry]]) -> list[Hit]:
+def find(words: str, rows: Iterable[tuple[str, CatalogEntry]]) -> list[Match]:
     """Give the rows in which every word is found, best first; rows of equal worth keep their order.
 
     Slips are forgiven only if nothing is found without: who writes `1514` or `payslip` means just that. Only
@@ -75,7 +75,7 @@ def find(words: str, rows: Iterable[tuple[str, Entry]]) -> list[Hit]:
     wanted = [word for word in every if word not in _FILLING] or every
     for forgiving, enough in ((False, 1.0), (True, 1.0), (True, 0.5)):
         hits = [
-            Hit(kind, entry, _score(wanted, kind, entry, forgiving=forgiving, enough=enough))
+            Match(kind, entry, _score(wanted, kind, entry, forgiving=forgiving, enough=enough))
             for kind, entry in candidates
         ]
         if found := sorted((hit for hit in hits if hit.score), key=lambda hit: -hit.score):
@@ -100,7 +100,7 @@ def _words(text: str) -> list[str]:
     return [word for word in _NO_WORD.split(re.sub("[\"'׳״]", "", plain(text))) if word]
 
 
-def _score(wanted: list[str], kind: str, entry: Entry, *, forgiving: bool, enough: float) -> float:
+def _score(wanted: list[str], kind: str, entry: CatalogEntry, *, forgiving: bool, enough: float) -> float:
     """Return the sum of how well each wanted word is found; 0 if less than `enough` of them (1: all) are."""
     texts = [entry.code, _KINDS[kind], *entry.labels.values()]
     number = (
@@ -131,7 +131,7 @@ def _likeness(wanted: str, present: str, *, forgiving: bool) -> float:
     if not forgiving or min(len(wanted), len(present)) < _SHORTEST_WITH_SLIP or wanted.isdecimal():
         return 0.0
     matcher = SequenceMatcher(a=present, b=wanted, autojunk=False)
-    if matcher.real_quick_ratio() < _ALIKE or matcher.quick_ratio() < _ALIKE:
+    if matcher.real_quick_ratio() < _SIMILARITY or matcher.quick_ratio() < _SIMILARITY:
         return 0.0
     ratio = matcher.ratio()
-    return ratio * 0.7 if ratio >= _ALIKE else 0.0
+    return ratio * 0.7 if ratio >= _SIMILARITY else 0.0

@@ -16,7 +16,7 @@ STATES: tuple[State, ...] = get_args(State)
 # Of a row of a batch, as its report has it.
 RowStatus: TypeAlias = Literal["received", "faulty", "refused", "unfinished", "not tried", "checked"]
 
-IN_WORDS: dict[str, Message] = {
+STATE_NAMES: dict[str, Message] = {
     "planned": Message("planned"),
     "open": Message("open"),
     "sending": Message("sending"),

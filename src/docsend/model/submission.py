@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.model import fields
-from docsend.model.canonical import canonical, key_of, key_of_bytes
+from docsend.model.canonical import canonicalize, key_of, key_of_bytes
 from docsend.model.document import Document
 from docsend.model.fields import SubmissionFields
 from docsend.text import mask
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from docsend.model.canonical import Json
     from docsend.model.document import UnreadDocument
-    from docsend.model.fields import Whose
+    from docsend.model.fields import Party
     from docsend.model.problem import Problem
 
 _VALUES = attrgetter(*fields.NAMES)
 # Given to a CheckedSubmission by `submission_rules.check`, which alone may make one.
-KEPT_EVERY_RULE = object()
+PASSED_ALL_RULES = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -56,9 +56,9 @@ class Submission(SubmissionFields):
         return self.with_documents(tuple(each.without_buffer() for each in self.documents))
 
     @property
-    def held_bytes(self) -> int:
+    def buffered_bytes(self) -> int:
         """How many bytes of its documents are in memory."""
-        return sum(len(each.held or b"") for each in self.documents if isinstance(each, Document))
+        return sum(len(each.buffer or b"") for each in self.documents if isinstance(each, Document))
 
     def __repr__(self) -> str:
         """Say what it is about, and nothing of whom."""
@@ -78,14 +78,14 @@ class CheckedSubmission(SubmissionFields):
     category: str
     type: str
     occurrence: int = 1
-    whose: Whose | None
+    party: Party | None
     documents: tuple[Document, ...]
     warnings: tuple[Problem, ...] = ()
     account: str | None = None
     by: InitVar[object] = None
 
     def __post_init__(self, by: object) -> None:
-        if by is not KEPT_EVERY_RULE:
+        if by is not PASSED_ALL_RULES:
             raise TypeError("only submission_rules.check makes a CheckedSubmission")
 
     def __repr__(self) -> str:
@@ -93,21 +93,21 @@ class CheckedSubmission(SubmissionFields):
         return f"CheckedSubmission(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
 
     @cached_property
-    def declared(self) -> bytes:
+    def declaration_bytes(self) -> bytes:
         """What is declared to the service, as it goes over the wire."""
-        return canonical(self.declaration())
+        return canonicalize(self.declaration())
 
     @cached_property
     def key(self) -> str:
         """The name of the content (see `key_of`); it is asked for a dozen times on the way."""
         if self.account is None:
-            return key_of_bytes(self.declared)
+            return key_of_bytes(self.declaration_bytes)
         return key_of(self.declaration(), self.account)
 
     @property
-    def is_named(self) -> bool:
+    def has_key(self) -> bool:
         """Whether it is known whom it is about: only then is the key the one that the service will see."""
-        return self.whose is not None or self.account is not None
+        return self.party is not None or self.account is not None
 
     @property
     def is_signed(self) -> bool:
@@ -117,37 +117,39 @@ class CheckedSubmission(SubmissionFields):
     @property
     def masked_identity(self) -> str | None:
         """The number that its identity is known by, as much as anybody is shown of it."""
-        if self.whose is None:
+        if self.party is None:
             return None
-        number, *_ = fields.of(self.whose)
+        number, *_ = fields.fields_of(self.party)
         return mask(getattr(self, number.name))
 
     def declaration(self) -> dict[str, Json]:
         """What is declared to the service before any document: docs/contract.md, "A declaration"."""
-        declared: dict[str, Json] = {field.member: getattr(self, field.name) for field in fields.OF_CONTENT}
+        declared: dict[str, Json] = {
+            field.member: getattr(self, field.name) for field in fields.CONTENT_FIELDS
+        }
         declared["documents"] = [
             {"name": document.name, "bytes": document.size, "sha256": document.sha256}
             for document in self.documents
         ]
-        if self.whose is not None:
+        if self.party is not None:
             declared["identity"] = {
-                field.member: getattr(self, field.name) for field in fields.of(self.whose)
+                field.member: getattr(self, field.name) for field in fields.fields_of(self.party)
             }
         return declared
 
     def with_occurrence(self, occurrence: int) -> CheckedSubmission:
         """Return the same content under another key, to be received once more."""
-        return replace(self, occurrence=occurrence, by=KEPT_EVERY_RULE)
+        return replace(self, occurrence=occurrence, by=PASSED_ALL_RULES)
 
     def with_account(self, code: str) -> CheckedSubmission:
         """Return the same submission as one of a signed-in person."""
-        return replace(self, account=code, by=KEPT_EVERY_RULE)
+        return replace(self, account=code, by=PASSED_ALL_RULES)
 
     def without_buffers(self) -> CheckedSubmission:
         """Return the same submission without the bytes of its documents, which take up memory."""
         documents = tuple(each.without_buffer() for each in self.documents)
-        same = replace(self, documents=documents, by=KEPT_EVERY_RULE)
-        for known in ("declared", "key"):  # which are of what it says, not of the bytes at hand
+        same = replace(self, documents=documents, by=PASSED_ALL_RULES)
+        for known in ("declaration_bytes", "key"):  # which are of what it says, not of the bytes at hand
             if known in vars(self):
                 vars(same)[known] = vars(self)[known]
         return same
@@ -159,13 +161,13 @@ class CheckedSubmission(SubmissionFields):
         They are no name, but they take a quarter of the time of one: a batch compares all of its rows.
         """
         documents = tuple([(each.name, each.size, each.sha256) for each in self.documents])
-        said = (_VALUES(self), self.whose, self.account, documents)
+        said = (_VALUES(self), self.party, self.account, documents)
         return hashlib.sha256(ascii(said).encode("ascii")).digest()
 
     @property
-    def held_bytes(self) -> int:
+    def buffered_bytes(self) -> int:
         """How many bytes of its documents are in memory."""
-        return sum(len(each.held or b"") for each in self.documents)
+        return sum(len(each.buffer or b"") for each in self.documents)
 
     @property
     def total_bytes(self) -> int:

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from docsend.i18n import Data, LocalizedName, Message, moment
+from docsend.i18n import Data, LocalizedName, Message, format_time
 from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from docsend.i18n import Shown
+    from docsend.i18n import Displayable
     from docsend.model.catalog import Catalog
-    from docsend.model.catalog import Entry as Row
+    from docsend.model.catalog import CatalogEntry as Row
     from docsend.model.receipt import Receipt, ReceivedDocument
-    from docsend.storage.ledger import Entry
+    from docsend.storage.ledger import LedgerEntry
 
 # How the issuer of the sandbox's receipts begins, and the name of the one inside the process.
 _SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"
@@ -39,18 +39,18 @@ _WHERE_FROM = Message(
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class Field:
     """One row of a section. `is_code` if the value is to be compared letter by letter."""
 
     label: Message
-    value: Shown
+    value: Displayable
     is_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
     heading: Message
-    rows: tuple[Stated, ...]
+    rows: tuple[Field, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +81,21 @@ class Proof:
         )
 
 
-def proof_of(entry: Entry, receipt: Receipt, catalog: Catalog, whom: str | None) -> Proof:
+def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: str | None) -> Proof:
     """Put a received submission on a page; `whom` it was for is what the sender says it is."""
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
     received = [
-        Stated(Message("Receipt number"), Data(receipt.number)),
-        Stated(Message("Received at"), Data(moment(receipt.received_at))),
-        Stated(Message("Issued by"), Data(receipt.issuer)),
-        Stated(Message("Branch"), branch),
-        Stated(Message("Service"), Data(entry.service)),
-        Stated(Message("Key"), Data(receipt.key), is_code=True),
+        Field(Message("Receipt number"), Data(receipt.number)),
+        Field(Message("Received at"), Data(format_time(receipt.received_at))),
+        Field(Message("Issued by"), Data(receipt.issuer)),
+        Field(Message("Branch"), branch),
+        Field(Message("Service"), Data(entry.service)),
+        Field(Message("Key"), Data(receipt.key), is_code=True),
     ]
     return Proof(
         number=receipt.number,
         received_at=datetime.fromisoformat(receipt.received_at),
-        notice=NOT_THE_INSTITUTE_IN_FULL if is_of_the_sandbox(entry, receipt) else None,
+        notice=NOT_THE_INSTITUTE_IN_FULL if is_from_sandbox(entry, receipt) else None,
         sections=(
             Section(Message("Receipt"), tuple(received)),
             Section(Message("Submission"), tuple(_sent(entry, catalog, whom))),
@@ -104,7 +104,7 @@ def proof_of(entry: Entry, receipt: Receipt, catalog: Catalog, whom: str | None)
     )
 
 
-def is_of_the_sandbox(entry: Entry, receipt: Receipt) -> bool:
+def is_from_sandbox(entry: LedgerEntry, receipt: Receipt) -> bool:
     """Tell whether a receipt is worth nothing outside this machine."""
     return entry.service == _SANDBOX or receipt.issuer.startswith(_SANDBOX_ISSUER)
 
@@ -117,12 +117,12 @@ def file_name(receipt: Receipt) -> str:
     return f"receipt-{number[:100]}.pdf"
 
 
-def as_text(proof: Proof, words: Callable[[Shown], str]) -> str:
+def as_text(proof: Proof, words: Callable[[Displayable], str]) -> str:
     """Give the page as plain lines; `words` makes a text safe and puts it into the reader's language."""
     return "\n".join(_lines(proof, words)) + "\n"
 
 
-def _lines(proof: Proof, words: Callable[[Shown], str]) -> Iterator[str]:
+def _lines(proof: Proof, words: Callable[[Displayable], str]) -> Iterator[str]:
     title = words(proof.title)
     yield from (title, "=" * len(title), "", words(proof.subtitle))
     if proof.notice is not None:
@@ -144,26 +144,26 @@ def _lines(proof: Proof, words: Callable[[Shown], str]) -> Iterator[str]:
     yield from map(words, proof.remarks)
 
 
-def _sent(entry: Entry, catalog: Catalog, whom: str | None) -> Iterator[Stated]:
-    yield Stated(Message("For"), Data(whom) if whom else _nobody_known(entry))
+def _sent(entry: LedgerEntry, catalog: Catalog, whom: str | None) -> Iterator[Field]:
+    yield Field(Message("For"), Data(whom) if whom else _nobody_known(entry))
     if entry.reference:
-        yield Stated(Message("Reference"), Data(entry.reference))
-    yield Stated(Message("Destination"), _named(entry.to, [catalog.destinations.get(entry.to)]))
+        yield Field(Message("Reference"), Data(entry.reference))
+    yield Field(Message("Destination"), _named(entry.to, [catalog.destinations.get(entry.to)]))
     if entry.subject:
-        yield Stated(Message("Subject"), _named(entry.subject, [catalog.subjects.get(entry.subject)]))
-    yield Stated(Message("Category"), _named(entry.category, [catalog.categories.get(entry.category)]))
+        yield Field(Message("Subject"), _named(entry.subject, [catalog.subjects.get(entry.subject)]))
+    yield Field(Message("Category"), _named(entry.category, [catalog.categories.get(entry.category)]))
     fitting = (each for each in catalog.types if each.fits(entry.to, entry.subject))
-    yield Stated(Message("Type"), _named(entry.type, (each for each in fitting if each.code == entry.type)))
+    yield Field(Message("Type"), _named(entry.type, (each for each in fitting if each.code == entry.type)))
     if entry.required:
-        yield Stated(Message("Asked for as"), Data(entry.required))
+        yield Field(Message("Asked for as"), Data(entry.required))
     if entry.occurrence > 1:
-        yield Stated(
+        yield Field(
             Message("Occurrence"),
             Message("{number} (the same content was sent before)", number=entry.occurrence),
         )
 
 
-def _nobody_known(entry: Entry) -> Message:
+def _nobody_known(entry: LedgerEntry) -> Message:
     """Say that the ledger keeps no identity, and what is there in its place."""
     if entry.to == "personal":
         return Message("the account that was signed in (docsend keeps no identities)")
@@ -172,7 +172,7 @@ def _nobody_known(entry: Entry) -> Message:
     return Message("not stated: docsend keeps no identities")
 
 
-def _named(code: str, found: Iterable[Row | None]) -> Shown:
+def _named(code: str, found: Iterable[Row | None]) -> Displayable:
     """Give a code with its label, as far as the catalog has it."""
     row = next(iter(found), None)
     if row is None:

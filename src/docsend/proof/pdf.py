@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from fpdf.bidi import BidiCharacter
 
-    from docsend.i18n import Shown, Translator
+    from docsend.i18n import Displayable, Translator
     from docsend.model.receipt import ReceivedDocument
-    from docsend.proof.content import Proof, Section, Stated
+    from docsend.proof.content import Field, Proof, Section
 
 _FONTS = Path(__file__).parent.parent / "data" / "fonts"
 # Millimetres, of A4.
@@ -180,7 +180,10 @@ class _Sheet:
 
     def _describe(self) -> None:
         proof, pdf = self._proof, self._pdf
-        plain = self._translator.render(proof.title), self._translator.render(proof.subtitle, safe=self._safe)
+        plain = (
+            self._translator.render(proof.title),
+            self._translator.render(proof.subtitle, escape=self._safe),
+        )
         pdf.set_title(" - ".join(plain))
         pdf.set_author("docsend")
         pdf.set_creator("docsend")
@@ -223,7 +226,7 @@ class _Sheet:
 
         return _Block(block.height + hair.height, draw, stays_with_next=True)
 
-    def _row(self, row: Stated) -> _Block:
+    def _row(self, row: Field) -> _Block:
         style = _CODE if row.is_code else _TEXT
         labels = self._lines(row.label, _LABELS, _LABEL - _GAP)
         values = self._lines(row.value, style, _INNER - _LABEL)
@@ -327,9 +330,9 @@ class _Sheet:
             return _WIDTH - _MARGIN - begins - width
         return _MARGIN + begins
 
-    def _lines(self, shown: Shown, style: _Style, width: float = _INNER) -> list[str]:
+    def _lines(self, shown: Displayable, style: _Style, width: float = _INNER) -> list[str]:
         """Give a text in the reader's language as lines of a width, each in the order in which it is seen."""
-        words = self._translator.render(shown, safe=lambda each: self._writable(each, style), isolated=True)
+        words = self._translator.render(shown, escape=lambda each: self._writable(each, style), isolate=True)
         if not isinstance(shown, Message) and not words.startswith(_BY_ITSELF):
             # A name in Hebrew stands by itself on a French page, too.
             words = f"{_BY_ITSELF}{words}{_END}"

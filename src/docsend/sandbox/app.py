@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.model.catalog import Catalog
 from docsend.sandbox import arrival, declaration, form, residences
 from docsend.sandbox.body import DOCUMENT, JSON, MOST_DISCARDED, Body, discarded, gathered, time_allowed
@@ -120,7 +120,7 @@ class Sandbox:
         body.refuse_types_but(JSON if limit is None else (*JSON, form.MEDIA_TYPE))
         raw = declaration.parsed(await body.whole(_MOST_DECLARATION))
         place = await self._place_of(raw, account, key)
-        kept = await run_in_threadpool(self._store.declared, place, canonical(raw))
+        kept = await run_in_threadpool(self._store.declared, place, canonicalize(raw))
         if kept is not None and kept.state == "received":
             return _json(kept.body())
         try:
@@ -142,7 +142,7 @@ class Sandbox:
         place = await self._place_of(raw, account, key)
         if declaration.stated_bytes(raw) > limit:
             raise too_large
-        kept = await run_in_threadpool(self._store.declared, place, canonical(raw))
+        kept = await run_in_threadpool(self._store.declared, place, canonicalize(raw))
         if kept is not None and kept.receipt is not None:
             await body.read_to_end()
             return _receipt(kept.receipt)
@@ -272,7 +272,7 @@ class Sandbox:
 
         That try may be what broke the rule: the required document that both answer is asked for no more.
         """
-        kept = await run_in_threadpool(self._store.declared, place, canonical(raw))
+        kept = await run_in_threadpool(self._store.declared, place, canonicalize(raw))
         return kept if kept is not None and kept.state == "received" else None
 
     async def _judged(

@@ -41,8 +41,8 @@ class Body:
         self._pieces = request.stream()
         self._is_awaited = headers.get("expect", "").lower() == "100-continue"
         self._is_chunked = "transfer-encoding" in headers
-        stated = headers.get("content-length", "0")
-        self._stated = int(stated) if stated.isascii() and stated.isdigit() else None
+        given = headers.get("content-length", "0")
+        self._stated = int(given) if given.isascii() and given.isdigit() else None
         self._has_length = "content-length" in headers and self._stated is not None and not self._is_chunked
         self.content_type = headers.get("content-type")
 

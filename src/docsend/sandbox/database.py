@@ -69,7 +69,7 @@ class Database:
     def __init__(self, file: Path) -> None:
         """Open the file, or make it; raise sqlite3.Error if it is of another version."""
         self._lock = threading.Lock()
-        self._connection = sqlite.connect(file, busy_s=_BUSY_S)
+        self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_S)
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._connection.close)
             self._prepare()

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.sandbox import content
 from docsend.sandbox.problems import Refusal
 
@@ -105,12 +105,12 @@ def destination_of(raw: Mapping[str, Any], catalog: Catalog) -> Destination | No
 def stated_bytes(raw: Mapping[str, Any]) -> int:
     """Return how many bytes the documents of a declaration have together, as far as it says so."""
     documents = raw.get("documents")
-    stated = (
+    given = (
         [each.get("bytes") for each in documents if isinstance(each, dict)]
         if isinstance(documents, list)
         else []
     )
-    return sum(size for size in stated if isinstance(size, int) and _is_count(size))
+    return sum(size for size in given if isinstance(size, int) and _is_count(size))
 
 
 def read(raw: dict[str, Any], catalog: Catalog) -> Declaration:
@@ -143,7 +143,9 @@ def read(raw: dict[str, Any], catalog: Catalog) -> Declaration:
     if online is not None:
         raise online
     about = (raw["subject"], raw["category"], raw["type"])
-    return Declaration(destination.is_personal, resident, branch, required, about, documents, canonical(raw))
+    return Declaration(
+        destination.is_personal, resident, branch, required, about, documents, canonicalize(raw)
+    )
 
 
 def refuse_what_is_not_required(read: Declaration, pending: Sequence[Mapping[str, Any]]) -> None:
@@ -177,7 +179,7 @@ def parsed(body: bytes) -> dict[str, Any]:
         raw = json.loads(
             body.decode("utf-8"), object_pairs_hook=_no_twins, parse_float=_no_float, parse_constant=_no_float
         )
-        canonical(raw)  # a lone surrogate is no text
+        canonicalize(raw)  # a lone surrogate is no text
     except (ValueError, RecursionError):
         raise Refusal(400, "malformed", "the body is not the JSON object of a declaration") from None
     if not isinstance(raw, dict):

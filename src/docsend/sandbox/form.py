@@ -31,10 +31,10 @@ class Form:
     def __init__(self, body: Body) -> None:
         """Prepare to read; nothing is read yet. Refuses a Content-Type without a good boundary."""
         self._body = body
-        stated = body.content_type or ""
-        _, options = multipart.parse_options_header(stated)
+        given = body.content_type or ""
+        _, options = multipart.parse_options_header(given)
         boundary = options.get("boundary", "")
-        if not _BOUNDARY.match(boundary) or len(_BOUNDARIES.findall(stated)) != 1:
+        if not _BOUNDARY.match(boundary) or len(_BOUNDARIES.findall(given)) != 1:
             raise _malformed("the Content-Type needs one boundary")
         self._boundary = boundary.encode("ascii")
         self._events = self._parsed()

@@ -95,10 +95,10 @@ def _stated(scope: Scope, wanted: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
-def _echoed(stated: list[str]) -> list[tuple[bytes, bytes]]:
+def _echoed(given: list[str]) -> list[tuple[bytes, bytes]]:
     """Return the header that repeats a request's id; none if it is not one token."""
-    is_plain = len(stated) == 1 and _REQUEST_ID.match(stated[0])
-    return [(b"request-id", stated[0].encode("ascii"))] if is_plain else []
+    is_plain = len(given) == 1 and _REQUEST_ID.match(given[0])
+    return [(b"request-id", given[0].encode("ascii"))] if is_plain else []
 
 
 def _check(scope: Scope) -> None:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 import uvicorn
 
 from docsend import signals, threads
-from docsend.errors import LocalFailure, UsageFault
+from docsend.errors import LocalError, UsageError
 from docsend.i18n import Message
 from docsend.model import catalog
 from docsend.sandbox.accounts import SESSION_S, Accounts
@@ -57,7 +57,7 @@ def beside(
         yield running
         return
     with _opened(folder, 0, session_s, offered=offered, time_allowed=time_allowed) as (server, listener):
-        thread = threads.begin(server.run, [[listener]])
+        thread = threads.start(server.run, [[listener]])
         try:
             _wait_until(lambda: server.started or not thread.is_alive())
             yield _address(listener)
@@ -120,10 +120,10 @@ def _until_a_signal(server: uvicorn.Server, listener: socket.socket) -> None:
     def stop() -> None:
         server.should_exit = True
 
-    with signals.noted(stop) as came:
+    with signals.stop_on_signal(stop) as came:
         server.run(sockets=[listener])
     if came:
-        raise signals.came_as(came[0])
+        raise signals.exception_for(came[0])
 
 
 @contextlib.contextmanager
@@ -151,7 +151,7 @@ def _opened(
             listener.bind((_LOOPBACK, port))
             listener.listen(128)  # before the address is told: whoever reads it may connect at once
         except OSError as error:
-            raise UsageFault(
+            raise UsageError(
                 Message("port {port} cannot be used: {reason}", port=port, reason=files.reason(error)),
                 Message("--port 0 picks a free one"),
             ) from error
@@ -171,9 +171,9 @@ def _opened(
         yield _Server(config), listener
 
 
-def _unusable(folder: Path, error: Exception) -> LocalFailure:
+def _unusable(folder: Path, error: Exception) -> LocalError:
     reason = files.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
-    return LocalFailure(
+    return LocalError(
         Message("the sandbox's folder {folder} cannot be used: {reason}", folder=folder, reason=reason),
         Message("name another with --data DIR"),
     )
@@ -187,7 +187,7 @@ def _wait_until(ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not ready():
         if time.monotonic() > deadline:
-            raise LocalFailure(Message("the sandbox did not start within 10 s"))
+            raise LocalError(Message("the sandbox did not start within 10 s"))
         time.sleep(0.002)
 
 
@@ -209,7 +209,7 @@ def _presence(folder: Path) -> Iterator[IO[bytes]]:
         else:
             note.seek(0)
             address = note.read(200).decode("ascii", "backslashreplace")
-            raise UsageFault(
+            raise UsageError(
                 Message("a sandbox serves {folder} already, at {address}", folder=folder, address=address),
                 Message("use it, or name another with --data DIR"),
             )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.sandbox.database import Database
 from docsend.sandbox.declaration import Declared
 from docsend.sandbox.problems import Refusal, not_found, withdrawn
@@ -236,7 +236,7 @@ class Store:
             detail = "documents are missing"
             raise Refusal(409, "incomplete", detail, {"missing": list(kept.missing)})
         (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()
-        body = canonical(self._receipt(connection, place, last + 1, branch))
+        body = canonicalize(self._receipt(connection, place, last + 1, branch))
         connection.execute(
             "INSERT INTO receipt (number, owner, key, body) VALUES (?, ?, ?, ?)",
             (last + 1, *place, body),

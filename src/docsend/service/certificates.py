@@ -6,7 +6,7 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from docsend.errors import UsageFault
+from docsend.errors import UsageError
 from docsend.i18n import Message
 from docsend.storage import files
 
@@ -78,7 +78,7 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
         place += size
 
 
-def trusted(ca_file: Path | None) -> ssl.SSLContext:
+def trust_store(ca_file: Path | None) -> ssl.SSLContext:
     """Make a context that trusts the system's store, and the authorities of `ca_file` besides.
 
     Raises UsageFault if the file holds none.
@@ -92,7 +92,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cadata=_read(ca_file))
         except (ValueError, ssl.SSLError):
-            raise UsageFault(
+            raise UsageError(
                 Message("{file} holds no certificates of authorities", file=ca_file),
                 Message("ca_file of config.toml names a file in PEM form"),
             ) from None
@@ -102,9 +102,9 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
 def _read(ca_file: Path) -> str:
     """Read a file of certificates; raise UsageFault if it cannot be read, or is a folder or a pipe."""
     try:
-        return files.read_small(ca_file, most=_MOST_AUTHORITIES).decode("ascii", "ignore")
+        return files.read_limited(ca_file, max_bytes=_MOST_AUTHORITIES).decode("ascii", "ignore")
     except OSError as error:
-        raise UsageFault(
+        raise UsageError(
             Message("{file} cannot be read", file=ca_file),
             Message("ca_file of config.toml names a file in PEM form"),
         ) from error

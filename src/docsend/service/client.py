@@ -13,20 +13,26 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from docsend.errors import DocsendError, SignInNeeded, Unfinished
+from docsend.errors import DocsendError, SignInRequired, Unfinished
 from docsend.i18n import Message
-from docsend.model.canonical import canonical
-from docsend.model.catalog import MOST_BYTES
+from docsend.model.canonical import canonicalize
+from docsend.model.catalog import MAX_BYTES
 from docsend.model.receipt import Delivery
 from docsend.service import failures, one_exchange, pages, reading, responses
+from docsend.service.attempts import AttemptFailed, Attempts, may_have_been_received
 from docsend.service.exchange import Request
 from docsend.service.failures import ContractViolation, NoResponse, UnexpectedPage
 from docsend.service.http import HttpClient
-from docsend.service.one_exchange import NEVER, NotInOneExchange, OneExchange, Sent, Staged
-from docsend.service.responses import AlteredOnTheWay, OpenSubmission, ServiceInfo
+from docsend.service.one_exchange import (
+    NEVER,
+    BodyProgress,
+    OneExchangePolicy,
+    OneExchangeRefused,
+    StagedFallback,
+)
+from docsend.service.progress import Pause
+from docsend.service.responses import BodyAltered, OpenSubmission, ServiceInfo
 from docsend.service.retry import CLOCK, CircuitBreaker, ConcurrencyLimit
-from docsend.service.tries import Failed, Tries, may_hide_a_receipt
-from docsend.service.watcher import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,16 +47,16 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission, PlannedSubmission
     from docsend.service.certificates import Tls
     from docsend.service.exchange import Header
+    from docsend.service.progress import ProgressListener
     from docsend.service.responses import Response, Sendable, SubmissionStatus
     from docsend.service.retry import Clock, RetryPolicy
-    from docsend.service.watcher import Watcher
 
 _T = TypeVar("_T")
 
 _JSON = ((b"Content-Type", b"application/json"),)
 _SHORTEST_PAUSE_S = 0.02
 _TOO_MANY_REQUESTS = 429
-_WORTH_REPEATING = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
+_RETRYABLE = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
 _TOO_SLOW = 408
 _NOT_REPEATED = Message("nothing is lost: try again")
 
@@ -78,10 +84,10 @@ class ServiceClient:
         endpoint: Endpoint,
         url: str,
         policy: RetryPolicy,
-        watcher: Watcher,
+        watcher: ProgressListener,
         account: Account | None = None,
         *,
-        one_exchange: OneExchange = NEVER,
+        one_exchange: OneExchangePolicy = NEVER,
         jobs: int = 1,
         clock: Clock = CLOCK,
     ) -> None:
@@ -98,7 +104,7 @@ class ServiceClient:
         self._account = account
         self._http = HttpClient(endpoint, url)
         if jobs > 1:
-            self._http.watch_threads()
+            self._http.start_watchdog()
         self._clock = clock
         self._breaker = CircuitBreaker(clock.now)
         self._concurrency = ConcurrencyLimit(jobs, clock.now)
@@ -122,33 +128,33 @@ class ServiceClient:
 
     # -- the calls of the contract -----------------------------------------------------------------------
 
-    def catalog(self, etag: str | None) -> tuple[bytes, str] | None:
+    def fetch_catalog(self, etag: str | None) -> tuple[bytes, str] | None:
         """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
         headers = ((b"If-None-Match", etag.encode("ascii")),) if etag else ()
-        request = Request("GET", "/v1/catalog", headers, most=MOST_BYTES)
-        return self._make(_Call(request), reading.read_catalog)
+        request = Request("GET", "/v1/catalog", headers, max_bytes=MAX_BYTES)
+        return self._call(_Call(request), reading.read_catalog)
 
-    def look(self) -> ServiceInfo:
+    def fetch_info(self) -> ServiceInfo:
         """Ask for the catalog, to see whether the service is there, and what time it is there."""
-        return self._make(_Call(Request("GET", "/v1/catalog", most=MOST_BYTES)), reading.read_info)
+        return self._call(_Call(Request("GET", "/v1/catalog", max_bytes=MAX_BYTES)), reading.read_info)
 
     def sign_in(self, credentials: Credentials) -> tuple[str, float]:
         """Return a token and the seconds that it lasts; raise SignInNeeded if the service refuses.
 
         A try that may have reached the service is not repeated: each one counts towards a lock.
         """
-        body = canonical({"code": credentials.code, "password": credentials.password})
+        body = canonicalize({"code": credentials.code, "password": credentials.password})
         request = Request("POST", "/v1/session", _JSON, (body,), is_repeatable=False)
-        return self._make(_Call(request), reading.read_session)
+        return self._call(_Call(request), reading.read_session)
 
     def sign_out(self, token: str) -> None:
         """End a session; one that the service does not know any more has ended."""
         request = Request("DELETE", "/v1/session", (_bearer(token),))
-        self._make(_Call(request), reading.read_sign_out)
+        self._call(_Call(request), reading.read_sign_out)
 
-    def required(self) -> tuple[RequiredDocument, ...]:
+    def fetch_required(self) -> tuple[RequiredDocument, ...]:
         """Ask which documents the signed-in person has to send."""
-        return self._make(_Call(Request("GET", "/v1/required"), is_signed=True), reading.read_required)
+        return self._call(_Call(Request("GET", "/v1/required"), is_signed=True), reading.read_required)
 
     def declare(self, checked: CheckedSubmission, *, may_be_received: bool) -> OpenSubmission | Receipt:
         """Declare a submission before any of its documents; the receipt comes back if it has one already.
@@ -156,44 +162,46 @@ class ServiceClient:
         `may_be_received` says whether an earlier try may have brought it to its receipt: then nothing but
         the service itself can say that it is refused.
         """
-        request = Request("PUT", _submission(checked.key), _JSON, (checked.declared,))
+        request = Request("PUT", _submission(checked.key), _JSON, (checked.declaration_bytes,))
         call = _Call(request, is_signed=checked.is_signed, may_be_received=may_be_received)
-        found = self._make(call, lambda response: reading.read_declare(response, checked))
-        return self._begun(checked, found)
+        found = self._call(call, lambda response: reading.read_declare(response, checked))
+        return self._opened(checked, found)
 
     def reopen(self, planned: PlannedSubmission) -> OpenSubmission | Receipt:
         """Ask what is missing of what an earlier run declared; raise UnknownSubmission if none did."""
         call = _Call(Request("GET", _submission(planned.key)), is_signed=planned.is_signed)
-        found = self._make(call, lambda response: reading.read_status_of(response, planned))
-        return self._begun(planned, found)
+        found = self._call(call, lambda response: reading.read_status_of(response, planned))
+        return self._opened(planned, found)
 
-    def put(self, submission: Sendable, document: Document, content: bytes, *, may_be_received: bool) -> None:
+    def put_document(
+        self, submission: Sendable, document: Document, content: bytes, *, may_be_received: bool
+    ) -> None:
         """Send one document under its digest; raise UnknownSubmission if the declaration is gone."""
         request = Request(
             "PUT", f"{_submission(submission.key)}/documents/{document.sha256}", body=(content,)
         )
         sent = partial(self._watcher.sent, document)
-        self._make(_Call(request, sent, submission.is_signed, may_be_received), reading.read_put)
+        self._call(_Call(request, sent, submission.is_signed, may_be_received), reading.read_put)
         self._watcher.arrived(document)
 
     def send(self, submission: Sendable) -> Receipt:
         """Ask for the receipt; raise IncompleteSubmission or UnknownSubmission if something is lacking."""
         call = _Call(Request("POST", f"{_submission(submission.key)}/send"), is_signed=submission.is_signed)
-        return self._make(call, lambda response: reading.read_send(response, submission))
+        return self._call(call, lambda response: reading.read_send(response, submission))
 
-    def send_whole(
+    def send_in_one_exchange(
         self, checked: CheckedSubmission, contents: Sequence[bytes], *, may_be_received: bool
-    ) -> Delivery | Staged:
+    ) -> Delivery | StagedFallback:
         """Send a submission in one exchange; it goes staged if that is not taken, or does not get through.
 
         A receipt that had been given before is this sender's own if an earlier try may have arrived. What it
         raises says whether nothing can have arrived.
         """
-        body = one_exchange.body_of(checked, contents)
-        request = Request("PUT", _submission(checked.key), one_exchange.headers_of(checked), body)
-        sent = Sent(checked.documents, body, self._watcher.sent)
+        body = one_exchange.build_body(checked, contents)
+        request = Request("PUT", _submission(checked.key), one_exchange.build_headers(checked), body)
+        sent = BodyProgress(checked.documents, body, self._watcher.sent)
         call = _Call(request, sent, checked.is_signed, may_be_received, checked)
-        tries = Tries(self._policy.total_s, self._clock.now)
+        tries = Attempts(self._policy.total_s, self._clock.now)
 
         def read(response: Response) -> Delivery:
             receipt, is_new = reading.read_whole(response, checked)
@@ -201,9 +209,9 @@ class ServiceClient:
             return Delivery(receipt, is_repeated=not is_own)
 
         try:
-            delivery = self._make(call, read, tries)
-        except NotInOneExchange as refusal:
-            return Staged(
+            delivery = self._call(call, read, tries)
+        except OneExchangeRefused as refusal:
+            return StagedFallback(
                 refusal.fewer_than, may_be_received=tries.may_have_arrived, broke_off=refusal.broke_off
             )
         except DocsendError as error:
@@ -214,17 +222,17 @@ class ServiceClient:
             self._watcher.received(checked.documents)
         return delivery
 
-    def status(self, key: str, *, signed: bool) -> SubmissionStatus:
+    def fetch_status(self, key: str, *, signed: bool) -> SubmissionStatus:
         """Ask what became of a key; raise UnknownSubmission if the service does not know it."""
         call = _Call(Request("GET", _submission(key)), is_signed=signed)
-        return self._make(call, lambda response: reading.read_status(response, key))
+        return self._call(call, lambda response: reading.read_status(response, key))
 
     def withdraw(self, key: str, *, signed: bool) -> SubmissionStatus:
         """Fence a key off: nothing can be received under it any more, unless it has been already."""
         call = _Call(Request("DELETE", _submission(key)), is_signed=signed)
-        return self._make(call, lambda response: reading.read_withdraw(response, key))
+        return self._call(call, lambda response: reading.read_withdraw(response, key))
 
-    def _begun(self, submission: Sendable, found: OpenSubmission | Receipt) -> OpenSubmission | Receipt:
+    def _opened(self, submission: Sendable, found: OpenSubmission | Receipt) -> OpenSubmission | Receipt:
         if isinstance(found, OpenSubmission):
             missing = [document.size for document in submission.documents if document.sha256 in found.missing]
             self._watcher.declared(sum(missing))
@@ -232,59 +240,61 @@ class ServiceClient:
 
     # -- how a call is made ------------------------------------------------------------------------------
 
-    def _make(self, call: _Call, read: Callable[[Response], _T], tries: Tries | None = None) -> _T:
+    def _call(self, call: _Call, read: Callable[[Response], _T], tries: Attempts | None = None) -> _T:
         """Make one call, repeated for as long as patience lasts; raise Unfinished when it is over.
 
         Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
         cannot duplicate: the service answers to the key. `tries` are those of a caller who looks at them.
         """
-        tries = tries or Tries(self._policy.total_s, self._clock.now)
+        tries = tries or Attempts(self._policy.total_s, self._clock.now)
         pause_s = 0.0
         while True:
             self._await_turn(tries, pause_s)
             try:
-                return self._tried(call, tries, read)
-            except Failed as failed:
+                return self._attempt(call, tries, read)
+            except AttemptFailed as failed:
                 failure, asked_to_wait = failed.failure, failed.asked_to_wait
             tries.record(failure)
             self._breaker.record_failure(failure.message, failure.code)
             if call.is_whole:
                 tries.go_staged_if_better()
             if failure.is_lasting or tries.has_looked_enough:
-                is_refusal = failure.may_refuse and not (call.may_be_received or tries.may_have_arrived)
-                raise failure.error(self._url, is_refusal=is_refusal)
+                is_refusal = failure.is_lasting_refusal and not (
+                    call.may_be_received or tries.may_have_arrived
+                )
+                raise failure.as_error(self._url, is_refusal=is_refusal)
             if asked_to_wait:
-                self._concurrency.hold(asked_to_wait)
+                self._concurrency.pause_all(asked_to_wait)
             elif tries.left_s <= 0:
-                raise failure.error(self._url)
+                raise failure.as_error(self._url)
             pause_s = 0.0 if asked_to_wait else self._policy.pause_s(tries.failures)
 
-    def _tried(self, call: _Call, tries: Tries, read: Callable[[Response], _T]) -> _T:
+    def _attempt(self, call: _Call, tries: Attempts, read: Callable[[Response], _T]) -> _T:
         """Make one try of a call; raise Failed if another one may help."""
         try:
             exchange = self._signed_exchange if call.is_signed else self._exchange
             response = exchange(call, call.request, tries)
-            if response.status not in _WORTH_REPEATING or not call.request.is_repeatable:
+            if response.status not in _RETRYABLE or not call.request.is_repeatable:
                 return self._read(response, read)
         except NoResponse as error:
             tries.may_have_arrived |= error.may_have_arrived
             tries.broken_off += error.may_have_arrived
             if error.may_have_arrived and not call.request.is_repeatable:
-                raise error.failure._replace(hint=_NOT_REPEATED).error(self._url) from None
-            raise Failed(error.failure) from None
+                raise error.failure._replace(hint=_NOT_REPEATED).as_error(self._url) from None
+            raise AttemptFailed(error.failure) from None
         except UnexpectedPage as error:
-            raise Failed(error.failure) from None
+            raise AttemptFailed(error.failure) from None
         except ContractViolation as error:
             tries.may_have_arrived |= call.is_whole
-            tries.altered += isinstance(error, AlteredOnTheWay)
-            raise Failed(error.failure) from None
+            tries.altered += isinstance(error, BodyAltered)
+            raise AttemptFailed(error.failure) from None
         tries.may_have_arrived |= call.is_whole  # whoever on the way said that it is busy
         tries.was_too_slow |= response.status == _TOO_SLOW
         if response.status == _TOO_MANY_REQUESTS:
             self._concurrency.record_too_many()
-        raise Failed(failures.busy(response.status), responses.retry_after(response))
+        raise AttemptFailed(failures.busy(response.status), responses.retry_after(response))
 
-    def _await_turn(self, tries: Tries, pause_s: float) -> None:
+    def _await_turn(self, tries: Attempts, pause_s: float) -> None:
         """Wait for this call's own pause, for one that the service asked of all, and for the circuit breaker.
 
         No pause outlasts patience, for then the last try begins; but one that the service asked for is kept,
@@ -293,9 +303,9 @@ class ServiceClient:
         while True:
             asked_s = self._concurrency.wait_s()
             if asked_s > max(tries.left_s, 0):
-                raise self._given_up(tries, asked_s)
+                raise self._retries_exhausted(tries, asked_s)
             if self._breaker.has_failed_for(self._policy.total_s) and tries.failures == 0:
-                raise self._given_up(tries, None)
+                raise self._retries_exhausted(tries, None)
             pause_s = max(asked_s, min(max(pause_s, self._breaker.wait_s()), tries.left_s))
             if pause_s < _SHORTEST_PAUSE_S:
                 return
@@ -304,7 +314,7 @@ class ServiceClient:
             self._clock.sleep(pause_s)
             pause_s = 0.0
 
-    def _given_up(self, tries: Tries, asked_s: float | None) -> Unfinished:
+    def _retries_exhausted(self, tries: Attempts, asked_s: float | None) -> Unfinished:
         """Make the error of a call whose patience is over before it could try again."""
         reason = tries.failure.message if tries.failure else self._breaker.reason
         hint = Message("nothing is lost: run the same command again")
@@ -329,10 +339,10 @@ class ServiceClient:
         self._concurrency.record_success()
         return result
 
-    def _signed_exchange(self, call: _Call, request: Request, tries: Tries) -> Response:
+    def _signed_exchange(self, call: _Call, request: Request, tries: Attempts) -> Response:
         """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
         if self._account is None:
-            raise SignInNeeded(
+            raise SignInRequired(
                 Message("the personal service needs a sign-in"), Message("`docsend login` signs in")
             )
         token = self._account.token(self.sign_in)
@@ -341,27 +351,27 @@ class ServiceClient:
             token = self._account.token(self.sign_in, instead_of=token)
             response = self._exchange(call, _with_token(request, token), tries)
             if response.status == 401:
-                raise self._account.refused(
-                    SignInNeeded(
+                raise self._account.record_refusal(
+                    SignInRequired(
                         Message("the service does not accept the session that it has just given"),
                         Message("`docsend login` signs in"),
                     )
                 )
         return response
 
-    def _exchange(self, call: _Call, request: Request, tries: Tries) -> Response:
+    def _exchange(self, call: _Call, request: Request, tries: Attempts) -> Response:
         """Send one request and read its response, when it is this thread's turn."""
         with self._concurrency:
             response = self._http.exchange(request, call.sent)
         tries.may_have_arrived |= call.is_whole and response.may_have_arrived_before
-        if call.whole and (refusal := one_exchange.refusal_of_form(response, call.whole)):
-            tries.may_have_arrived |= may_hide_a_receipt(response)
+        if call.whole and (refusal := one_exchange.form_refusal(response, call.whole)):
+            tries.may_have_arrived |= may_have_been_received(response)
             raise refusal
-        page = pages.of_redirect(response.status) if _is_redirect(response) else None
-        if response.status not in _WORTH_REPEATING:
-            page = page or pages.of_page(response)
+        page = pages.redirect_failure(response.status) if _is_redirect(response) else None
+        if response.status not in _RETRYABLE:
+            page = page or pages.page_failure(response)
         if page is not None:
-            tries.may_have_arrived |= call.is_whole and may_hide_a_receipt(response)
+            tries.may_have_arrived |= call.is_whole and may_have_been_received(response)
             raise UnexpectedPage(page)
         return response
 

@@ -30,7 +30,7 @@ _FOR_A_REFUSAL_S = 5.0
 _SLICE_S = 0.2  # how often somebody who waits looks whether to go on
 
 
-class Limits(NamedTuple):
+class TimeLimits(NamedTuple):
     """How long things may take: an exchange `grace_s`, and what its bytes need at the slowest speed."""
 
     connect_s: float = 10.0  # to each address of a name
@@ -41,7 +41,7 @@ class Limits(NamedTuple):
         return self.grace_s + size / self.slowest_bytes_per_s
 
 
-LIMITS = Limits()
+TIME_LIMITS = TimeLimits()
 
 
 class Request(NamedTuple):
@@ -51,7 +51,7 @@ class Request(NamedTuple):
     path: str
     headers: tuple[Header, ...] = ()
     body: Sequence[bytes] = ()
-    most: int = 2**20
+    max_bytes: int = 2**20
     is_repeatable: bool = True
 
     @property
@@ -189,7 +189,7 @@ class Watchdog:
         """Begin the thread, unless it has; raise LocalFailure where there is no room for one."""
         with self._lock:
             if not (self._has_begun or self._stopped.is_set()):
-                threads.begin(self._watch, name="docsend-watchdog")
+                threads.start(self._watch, name="docsend-watchdog")
                 self._has_begun = True
 
     @contextlib.contextmanager
@@ -231,7 +231,7 @@ class Worker:
     def __init__(self) -> None:
         self.is_busy = False
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threads.begin(self._run, name="docsend-exchange")
+        threads.start(self._run, name="docsend-exchange")
 
     def stop(self) -> None:
         self._work.put(None)

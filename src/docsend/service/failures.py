@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from docsend.codes import Code, Kind
-from docsend.errors import DocsendError, Refused, Unfinished, UsageFault
+from docsend.errors import DocsendError, Refused, Unfinished, UsageError
 from docsend.i18n import ENGLISH, Message
 
 if TYPE_CHECKING:
@@ -58,16 +58,16 @@ class Failure(NamedTuple):
     message: Message
     hint: Message = _TRY_LATER
     is_lasting: bool = False
-    is_for_all: bool = False
-    may_refuse: bool = False  # a refusal for good, if nothing of the submission may have arrived
+    affects_all: bool = False
+    is_lasting_refusal: bool = False  # a refusal for good, if nothing of the submission may have arrived
 
-    def error(self, url: str, *, is_refusal: bool = False) -> DocsendError:
+    def as_error(self, url: str, *, is_refusal: bool = False) -> DocsendError:
         """Make the error that a call ends with, by what the caller should do next."""
-        kind = UsageFault if self.code.kind is Kind.USAGE else Refused if is_refusal else Unfinished
+        kind = UsageError if self.code.kind is Kind.USAGE else Refused if is_refusal else Unfinished
         message = Message("{trouble}: {url}", trouble=self.message, url=url)
         error = kind(message, self.hint, cause=self.code)
-        error.is_for_all = self.is_for_all or error.is_for_all
-        error.may_refuse = self.may_refuse
+        error.affects_all = self.affects_all or error.affects_all
+        error.is_lasting_refusal = self.is_lasting_refusal
         return error
 
 
@@ -102,7 +102,7 @@ def timed_out(step: Step) -> Failure:
     return Failure(Code.TIMED_OUT, Message("timed out {step}", step=_WHILE[step]))
 
 
-def broken_off(step: Step) -> Failure:
+def connection_broken(step: Step) -> Failure:
     return Failure(Code.CONNECTION_BROKEN, Message("the connection broke off {step}", step=_WHILE[step]))
 
 
@@ -110,7 +110,7 @@ def busy(status: int) -> Failure:
     return Failure(Code.SERVICE_BUSY, Message("the service answered {status}", status=status))
 
 
-def of_error(error: Exception, step: Step, url: str, *, proxy: str | None) -> Failure:
+def from_exception(error: Exception, step: Step, url: str, *, proxy: str | None) -> Failure:
     """Name the class of what httpx raised, by the system's error behind it.
 
     `proxy` is the proxy's address as long as it has not let the connection through: then it is what fails.
@@ -118,10 +118,10 @@ def of_error(error: Exception, step: Step, url: str, *, proxy: str | None) -> Fa
     failure = _of_causes(error, step, urlsplit(proxy or url).hostname or "?", proxy)
     if proxy is None or failure.code in _OF_PROXY:
         return failure
-    return failure._replace(message=at_proxy(failure.message))
+    return failure._replace(message=proxy_failure(failure.message))
 
 
-def at_proxy(message: Message) -> Message:
+def proxy_failure(message: Message) -> Message:
     return Message("the proxy: {message}", message=message)
 
 
@@ -138,8 +138,8 @@ def _of_causes(error: Exception, step: Step, host: str, proxy: str | None) -> Fa
         is_cut = isinstance(cause, ssl.SSLEOFError)
         if isinstance(cause, ssl.SSLError) and step == "encrypting" and not is_cut:
             message = Message("no encryption could be agreed on with {host}", host=host)
-            return Failure(Code.ENCRYPTION_FAILED, message, _DOCTOR, is_lasting=True, is_for_all=True)
-    return broken_off(step)
+            return Failure(Code.ENCRYPTION_FAILED, message, _DOCTOR, is_lasting=True, affects_all=True)
+    return connection_broken(step)
 
 
 def _of_system(error: BaseException, host: str) -> Failure | None:
@@ -148,7 +148,7 @@ def _of_system(error: BaseException, host: str) -> Failure | None:
             Code.NAME_UNKNOWN,
             Message("no address is known for {host}", host=host),
             Message("is the name right, and this machine on the network? Then run the same command again"),
-            is_for_all=True,
+            affects_all=True,
         )
     if isinstance(error, ConnectionRefusedError):
         return Failure(Code.CONNECTION_REFUSED, Message("{host} refuses connections", host=host))
@@ -186,7 +186,7 @@ def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
         known = Code.CERTIFICATE_INVALID
         message = Message("the certificate of {host} cannot be verified", host=host)
         hint = _DOCTOR
-    return Failure(known, message, hint, is_lasting=True, is_for_all=True)
+    return Failure(known, message, hint, is_lasting=True, affects_all=True)
 
 
 def unknown_authority(host: str, issuer: str | None = None) -> Failure:
@@ -209,7 +209,7 @@ def unknown_authority(host: str, issuer: str | None = None) -> Failure:
         message,
         hint,
         is_lasting=True,
-        is_for_all=True,
+        affects_all=True,
     )
 
 
@@ -225,7 +225,7 @@ def _of_proxy(said: str, scheme: str) -> Failure:
                 scheme=scheme,
             ),
             is_lasting=True,
-            is_for_all=True,
+            affects_all=True,
         )
     hint = Message("does the proxy allow the service's address? NO_PROXY names what is reached without one")
     if status.isdigit():

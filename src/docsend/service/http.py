@@ -28,11 +28,11 @@ import socksio
 
 from docsend import __version__
 from docsend.codes import Code
-from docsend.errors import UsageFault
+from docsend.errors import UsageError
 from docsend.i18n import Message
 from docsend.service import failures
-from docsend.service.certificates import issuer_of, tls_of, trusted
-from docsend.service.exchange import LIMITS, Exchange, Watchdog, Worker
+from docsend.service.certificates import issuer_of, tls_of, trust_store
+from docsend.service.exchange import TIME_LIMITS, Exchange, Watchdog, Worker
 from docsend.service.failures import ContractViolation, NoResponse
 from docsend.service.responses import Response
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from docsend.config.address import Endpoint
     from docsend.service.certificates import Tls
-    from docsend.service.exchange import Header, Limits, Request
+    from docsend.service.exchange import Header, Request, TimeLimits
 
 
 @contextlib.contextmanager
@@ -76,7 +76,7 @@ _BODILESS = (204, 304)
 class HttpClient:
     """The way to one service. Any number of threads may use it, each over a connection of its own."""
 
-    def __init__(self, endpoint: Endpoint, url: str, limits: Limits = LIMITS) -> None:
+    def __init__(self, endpoint: Endpoint, url: str, limits: TimeLimits = TIME_LIMITS) -> None:
         """Prepare the way to `url`, connecting nowhere yet; raise UsageFault for what cannot be used."""
         self._url = url
         self._endpoint = endpoint
@@ -90,7 +90,7 @@ class HttpClient:
         self._is_closed = False
         self.tls: Tls | None = None  # of the connection made last
 
-    def watch_threads(self) -> None:
+    def start_watchdog(self) -> None:
         """Begin what watches the exchanges of other threads before they take up the room for it."""
         self._watchdog.begin()
 
@@ -115,7 +115,7 @@ class HttpClient:
         Raises NoResponse, or ContractViolation for a response that HTTP or the contract does not allow.
         """
         if self._is_closed:
-            raise NoResponse(failures.broken_off("connecting"), may_have_arrived=False)
+            raise NoResponse(failures.connection_broken("connecting"), may_have_arrived=False)
         deadline = time.monotonic() + self._limits.exchange_s(request.size)
         try:
             return self._exchange_once(Exchange(request, deadline, sent))
@@ -178,14 +178,14 @@ class HttpClient:
         )
         received = connection.transport.handle_request(sending)
         try:
-            response = _read(received, request.most)
+            response = _read(received, request.max_bytes)
         finally:
             received.close()
         exchange.end_in_time()
         connection.hold_to(response.headers.get("request-id"), asked_id)
         if 200 <= response.status < 300 and not exchange.has_left_whole:
             # Only a refusal may come before its request has arrived.
-            raise NoResponse(failures.broken_off(exchange.step), may_have_arrived=True)
+            raise NoResponse(failures.connection_broken(exchange.step), may_have_arrived=True)
         return response if exchange.has_left_whole else response._replace(has_arrived_whole=False)
 
     def _no_response(self, error: Exception, exchange: Exchange) -> Exception:
@@ -193,13 +193,15 @@ class HttpClient:
         if exchange.is_over:
             return NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
         proxy = None if exchange.is_through else self._endpoint.proxy
-        failure = failures.of_error(error, exchange.step, self._url, proxy=proxy)
+        failure = failures.from_exception(error, exchange.step, self._url, proxy=proxy)
         if failure.code == Code.CERTIFICATE_AUTHORITY and (
             issuer := self._issuer(at_proxy=proxy is not None)
         ):
             host = httpx.URL(proxy or self._url).host
             named = failures.unknown_authority(host, issuer)
-            failure = named if proxy is None else failure._replace(message=failures.at_proxy(named.message))
+            failure = (
+                named if proxy is None else failure._replace(message=failures.proxy_failure(named.message))
+            )
         found = NoResponse(failure, may_have_arrived=exchange.may_have_arrived)
         if exchange.was_kept and not exchange.has_answer:  # closed just when it was used again
             return _OfNoUse(found, may_have_arrived=found.may_have_arrived)
@@ -213,7 +215,7 @@ class HttpClient:
         except (httpx.InvalidURL, ValueError):
             host = ""
         if not host:
-            raise UsageFault(
+            raise UsageError(
                 Message("the service's address is not one"), Message("as in https://documents.example")
             )
         if self._endpoint.proxy:
@@ -225,12 +227,14 @@ class HttpClient:
         """Make a thread's transport, with a context of its own: truststore's is locked in handshakes."""
         encrypted = self._url.startswith("https:")
         trust = trust or (
-            trusted(self._endpoint.ca_file) if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            trust_store(self._endpoint.ca_file) if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
         return httpx.HTTPTransport(
             verify=trust,
             trust_env=False,
-            proxy=self._proxy(of_proxy or trusted(self._endpoint.ca_file)) if self._endpoint.proxy else None,
+            proxy=self._proxy(of_proxy or trust_store(self._endpoint.ca_file))
+            if self._endpoint.proxy
+            else None,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEPT_S),
             retries=0,
         )
@@ -240,7 +244,7 @@ class HttpClient:
         try:
             return httpx.Proxy(proxy, ssl_context=trust if proxy.startswith("https:") else None)
         except (httpx.InvalidURL, ValueError):
-            raise UsageFault(  # without its value: it may hold a password
+            raise UsageError(  # without its value: it may hold a password
                 Message("the proxy of the environment is not the address of one"),
                 Message("as in http://proxy.example:3128"),
             ) from None

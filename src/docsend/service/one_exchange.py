@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.codes import Code
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.storage import files
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from docsend.service.responses import Response
 
 # Refusals of the contract that are of the request's form: the staged requests have another one.
-_OF_THE_FORM = frozenset(
+_FORM_CODES = frozenset(
     {
         Code.DECLARATION_TOO_LARGE,
         Code.LENGTH_REQUIRED,
@@ -45,7 +45,7 @@ _MOST_REMEMBERED = 4096
 _LOST_IN_A_ROW = 2
 
 
-class Staged(NamedTuple):
+class StagedFallback(NamedTuple):
     """That a submission goes staged instead, and what follows for others.
 
     `fewer_than` is how many bytes of documents may still go in one exchange, 0 for none; None if nothing is
@@ -58,7 +58,7 @@ class Staged(NamedTuple):
     broke_off: bool = False
 
 
-class NotInOneExchange(Exception):
+class OneExchangeRefused(Exception):
     """The form of one exchange was refused, or did not get through."""
 
     def __init__(self, fewer_than: int | None = None, *, broke_off: bool = False) -> None:
@@ -67,7 +67,7 @@ class NotInOneExchange(Exception):
         self.broke_off = broke_off
 
 
-class OneExchange:
+class OneExchangePolicy:
     """Whether a service takes a submission in one exchange. Several threads may share it.
 
     What it refused is kept in a file beside the service's catalog, and holds for that very catalog.
@@ -75,19 +75,19 @@ class OneExchange:
 
     def __init__(self, most_bytes: int | None, etag: str, file: Path | None = None) -> None:
         """Take documents of up to `most_bytes` together, None for none, by the catalog of this ETag."""
-        self._below = 0 if most_bytes is None else most_bytes + 1
+        self._fewer_than = 0 if most_bytes is None else most_bytes + 1
         self._etag = etag
         self._file = file
         self._lost = 0  # submissions in a row that did not get through
         self._lock = threading.Lock()
-        if file is not None and self._below:
-            self._below = min(self._below, self._remembered(file))
+        if file is not None and self._fewer_than:
+            self._fewer_than = min(self._fewer_than, self._remembered(file))
 
     @classmethod
-    def of(cls, catalog: Catalog, file: Path) -> OneExchange:
+    def from_catalog(cls, catalog: Catalog, file: Path) -> OneExchangePolicy:
         """Give what is known of a service by the catalog in force; its own would be stored in `file`."""
         try:
-            etag = files.read_small(file.with_suffix(".etag"), most=_MOST_REMEMBERED).decode(
+            etag = files.read_limited(file.with_suffix(".etag"), max_bytes=_MOST_REMEMBERED).decode(
                 "ascii", "replace"
             )
         except OSError:
@@ -95,26 +95,26 @@ class OneExchange:
         return cls(catalog.one_exchange_bytes, etag, file.with_suffix(".one-exchange.json"))
 
     @property
-    def most_bytes(self) -> int:
+    def max_bytes(self) -> int:
         """How many bytes of documents may go together; 0 for none."""
-        return max(self._below - 1, 0)
+        return max(self._fewer_than - 1, 0)
 
-    def takes(self, checked: CheckedSubmission) -> bool:
+    def accepts(self, checked: CheckedSubmission) -> bool:
         """Tell whether it can go so: its documents are few enough bytes, and all of them in memory."""
-        is_held = all(document.held is not None for document in checked.documents)
-        return is_held and checked.total_bytes < self._below
+        is_held = all(document.buffer is not None for document in checked.documents)
+        return is_held and checked.total_bytes < self._fewer_than
 
-    def learn(self, staged: Staged) -> None:
+    def record_fallback(self, staged: StagedFallback) -> None:
         """Remember what was refused. Call it after the receipt has come staged: then it was of the form."""
         with self._lock:
             self._lost = self._lost + 1 if staged.broke_off else 0
             if self._lost >= _LOST_IN_A_ROW:  # something on the way cuts them: not for ever, perhaps
-                self._below = 0
-            if staged.fewer_than is None or staged.fewer_than >= self._below:
+                self._fewer_than = 0
+            if staged.fewer_than is None or staged.fewer_than >= self._fewer_than:
                 return
-            self._below = staged.fewer_than
+            self._fewer_than = staged.fewer_than
             if self._file is not None:
-                kept = canonical({"catalog": self._etag, "fewer_than": self._below})
+                kept = canonicalize({"catalog": self._etag, "fewer_than": self._fewer_than})
                 with contextlib.suppress(OSError):  # it costs the next run one request
                     files.replace_file(self._file, kept)
 
@@ -125,28 +125,28 @@ class OneExchange:
     def _remembered(self, file: Path) -> int:
         """Return below how many bytes it was not refused; a file that cannot be read says nothing."""
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            kept = json.loads(files.read_small(file, most=_MOST_REMEMBERED))
+            kept = json.loads(files.read_limited(file, max_bytes=_MOST_REMEMBERED))
             if isinstance(kept, dict) and kept.get("catalog") == self._etag:
                 fewer_than = kept.get("fewer_than")
                 if isinstance(fewer_than, int) and fewer_than >= 0:
                     return fewer_than
-        return self._below
+        return self._fewer_than
 
 
-NEVER = OneExchange(None, "")
+NEVER = OneExchangePolicy(None, "")
 
 
-def headers_of(checked: CheckedSubmission) -> tuple[Header, ...]:
+def build_headers(checked: CheckedSubmission) -> tuple[Header, ...]:
     return ((b"Content-Type", b"multipart/form-data; boundary=" + checked.key.encode("ascii")),)
 
 
-def body_of(checked: CheckedSubmission, contents: Sequence[bytes]) -> list[bytes]:
+def build_body(checked: CheckedSubmission, contents: Sequence[bytes]) -> list[bytes]:
     """Return the parts of a multipart body (RFC 7578), the same at every try: the boundary is the key.
 
     No document can hold it: it is the digest of what the document is a part of. File names are numbers.
     """
     boundary = checked.key
-    body = [_head(boundary, 'name="declaration"', "application/json"), checked.declared]
+    body = [_head(boundary, 'name="declaration"', "application/json"), checked.declaration_bytes]
     for number, content in enumerate(contents, 1):
         named = f'name="document"; filename="{number}"'
         body += [b"\r\n" + _head(boundary, named, "application/octet-stream"), content]
@@ -159,7 +159,7 @@ def _head(boundary: str, named: str, media_type: str) -> bytes:
     ).encode("ascii")
 
 
-class Sent:
+class BodyProgress:
     """Tells of each document how many of its bytes have left, from what has left of the whole body."""
 
     def __init__(
@@ -178,19 +178,19 @@ class Sent:
                 self._tell(document, sent)
 
 
-def refusal_of_form(response: Response, checked: CheckedSubmission) -> NotInOneExchange | None:
+def form_refusal(response: Response, checked: CheckedSubmission) -> OneExchangeRefused | None:
     """Return what a refusal of the form says; None for any other response.
 
     A page or another 4xx that is no problem of the contract is of somebody on the way, who may let the staged
     requests pass. A captive page and a 5xx are of nobody who has judged the form.
     """
     if response.status == _NOT_IMPLEMENTED:
-        return NotInOneExchange(0)
+        return OneExchangeRefused(0)
     if not 400 <= response.status < 500 or response.status in _NOT_JUDGED:
         return None
     code = response.problem_code
     if code is None:
-        return NotInOneExchange(checked.total_bytes if response.status == _TOO_LARGE else 0)
+        return OneExchangeRefused(checked.total_bytes if response.status == _TOO_LARGE else 0)
     if code == Code.ONE_EXCHANGE_TOO_LARGE:
-        return NotInOneExchange()
-    return NotInOneExchange(0) if code in _OF_THE_FORM else None
+        return OneExchangeRefused()
+    return OneExchangeRefused(0) if code in _FORM_CODES else None

@@ -17,18 +17,18 @@ _LONGEST_TITLE, _LONGEST_SERVER = 80, 40
 _FORBIDDEN, _TOO_LARGE, _SIGN_IN_TO_NETWORK = 403, 413, 511  # the last: RFC 6585, 6
 
 
-def of_redirect(status: int) -> Failure:
+def redirect_failure(status: int) -> Failure:
     """Name a redirect. Invariant 5: it would carry documents and tokens to somebody else."""
     return Failure(
         Code.REDIRECTED,
         Message("the address sends elsewhere ({status}), and redirects are not followed", status=status),
         Message("is the address right? A network's sign-in page answers like this, too"),
         is_lasting=True,
-        is_for_all=True,
+        affects_all=True,
     )
 
 
-def of_page(response: Response) -> Failure | None:
+def page_failure(response: Response) -> Failure | None:
     """Name a web page that came instead of a response; None if it is not one."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("text/html", "application/xhtml+xml") and response.body.lstrip()[:1] != b"<":
@@ -42,7 +42,7 @@ def of_page(response: Response) -> Failure | None:
             ),
             Message("smaller documents may pass; else who runs the proxy or firewall can raise its limit"),
             is_lasting=True,
-            may_refuse=True,
+            is_lasting_refusal=True,
         )
     message = Message("a web page was answered: {page}", page=page)
     if status < 400 or status == _SIGN_IN_TO_NETWORK:
@@ -51,13 +51,13 @@ def of_page(response: Response) -> Failure | None:
             message,
             Message("is it the service's base address? A network's sign-in page answers like this, too"),
             is_lasting=True,
-            is_for_all=True,
+            affects_all=True,
         )
     if status == _FORBIDDEN:
         hint = Message(
             "a proxy or firewall on the way forbids it: ask who runs it, with the title of its page"
         )
-        return Failure(Code.PAGE_INSTEAD, message, hint, is_lasting=True, may_refuse=True)
+        return Failure(Code.PAGE_INSTEAD, message, hint, is_lasting=True, is_lasting_refusal=True)
     hint = Message("is it the service's base address?")
     return Failure(Code.PAGE_INSTEAD, message, hint, is_lasting=status < 500)
 

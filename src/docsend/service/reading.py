@@ -10,15 +10,15 @@ import re
 from typing import TYPE_CHECKING
 
 from docsend.codes import Code
-from docsend.errors import Refused, SignInNeeded, Unfinished
+from docsend.errors import Refused, SignInRequired, Unfinished
 from docsend.i18n import Message
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.model.problem import Problem
 from docsend.model.receipt import Receipt, ReceivedDocument
 from docsend.model.required import RequiredDocument
-from docsend.service import members
+from docsend.service import json_object
 from docsend.service.failures import ContractViolation
-from docsend.service.refusals import CURES, unexpected
+from docsend.service.refusals import HINTS, unexpected_response
 from docsend.service.responses import (
     IncompleteSubmission,
     OpenSubmission,
@@ -29,7 +29,7 @@ from docsend.service.responses import (
 
 if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission
-    from docsend.service.members import Members
+    from docsend.service.json_object import JsonObject
     from docsend.service.responses import Response, Sendable
 
 _LONGEST_SESSION_S = 10 * 365 * 24 * 3600
@@ -51,7 +51,7 @@ def read_catalog(response: Response) -> tuple[bytes, str] | None:
     etag = response.headers.get("etag", "")
     if not _ETAG.fullmatch(etag):
         raise ContractViolation(Message("a catalog without an ETag"))
-    members.read(response.body)  # what is in it the catalog itself judges
+    json_object.read(response.body)  # what is in it the catalog itself judges
     return response.body, etag
 
 
@@ -87,8 +87,8 @@ def read_session(response: Response) -> tuple[str, float]:
     )
 
 
-def _not_let_in(code: Code, message: Message, hint: Message) -> SignInNeeded:
-    return SignInNeeded(message, hint, [Problem(code, message, hint)])
+def _not_let_in(code: Code, message: Message, hint: Message) -> SignInRequired:
+    return SignInRequired(message, hint, [Problem(code, message, hint)])
 
 
 def read_sign_out(response: Response) -> None:
@@ -122,7 +122,7 @@ def _need_status(response: Response, expected: int) -> None:
             Message("the address answers, but does not know this call"),
             Message("is it the service's base address?"),
         )
-    raise unexpected(response)
+    raise unexpected_response(response)
 
 
 # -- the calls of a submission -------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def read_status_of(response: Response, submission: Sendable) -> OpenSubmission |
         return _of(submission, found.receipt)
     if found.state == "withdrawn":
         problem = Problem(
-            Code.WITHDRAWN, Message("the submission was withdrawn for good"), CURES[Code.WITHDRAWN]
+            Code.WITHDRAWN, Message("the submission was withdrawn for good"), HINTS[Code.WITHDRAWN]
         )
         raise Refused(problem.message, problem.hint, [problem])
     if found.missing - {document.sha256 for document in submission.documents}:
@@ -154,13 +154,13 @@ def read_status_of(response: Response, submission: Sendable) -> OpenSubmission |
 
 def read_put(response: Response) -> None:
     if response.status not in (201, 204):
-        raise unexpected(response)
+        raise unexpected_response(response)
 
 
 def read_whole(response: Response, checked: CheckedSubmission) -> tuple[Receipt, bool]:
     """Return the receipt, and whether it is for this very request (201)."""
     if response.status not in (200, 201):
-        raise unexpected(response)
+        raise unexpected_response(response)
     return _of(checked, read_receipt(response.json())), response.status == 201
 
 
@@ -169,14 +169,14 @@ def read_send(response: Response, submission: Sendable) -> Receipt:
         response.json().digests("missing", _MOST_DOCUMENTS)
         raise IncompleteSubmission
     if response.status != 200:
-        raise unexpected(response)
+        raise unexpected_response(response)
     return _of(submission, read_receipt(response.json()))
 
 
 def read_status(response: Response, key: str) -> SubmissionStatus:
     """Read what became of a key, in each of its three states as the contract has it."""
     if response.status not in (200, 201):
-        raise unexpected(response)
+        raise unexpected_response(response)
     status = response.json()
     state = status.text("state", 20)
     if state == "open":
@@ -206,11 +206,11 @@ def read_withdraw(response: Response, key: str) -> SubmissionStatus:
     return SubmissionStatus("received", frozenset(), receipt)
 
 
-def read_receipt(receipt: Members) -> Receipt:
+def read_receipt(receipt: JsonObject) -> Receipt:
     """Read a receipt in the contract's form; raise ContractViolation for any other."""
     branch = receipt.members("branch")
     return Receipt(
-        key=receipt.matching("key", members.KEY),
+        key=receipt.matching("key", json_object.KEY),
         number=receipt.printable("number", LONGEST_NUMBER),
         issuer=receipt.text("issuer", LONGEST_ISSUER),
         received_at=receipt.time("received_at"),
@@ -220,7 +220,7 @@ def read_receipt(receipt: Members) -> Receipt:
             ReceivedDocument(
                 document.text("name", _LONGEST_NAME),
                 document.whole_number("bytes", 1, _MOST_BYTES),
-                document.matching("sha256", members.SHA256),
+                document.matching("sha256", json_object.SHA256),
             )
             for document in receipt.each("documents", 1, _MOST_DOCUMENTS)
         ),
@@ -228,10 +228,10 @@ def read_receipt(receipt: Members) -> Receipt:
     )
 
 
-def _canonical(receipt: Members) -> bytes:
+def _canonical(receipt: JsonObject) -> bytes:
     """Return all of a receipt as it is kept; what the contract does not know in it may be no text at all."""
     try:
-        return canonical(receipt.values)
+        return canonicalize(receipt.values)
     except (ValueError, RecursionError):
         raise ContractViolation(Message("a receipt that cannot be kept")) from None
 

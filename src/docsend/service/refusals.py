@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from docsend import codes
 from docsend.codes import Code
-from docsend.errors import DocsendError, Refused, SignInNeeded, Unfinished, UsageFault
+from docsend.errors import DocsendError, Refused, SignInRequired, Unfinished, UsageError
 from docsend.i18n import Message
 from docsend.model import fields
 from docsend.model.problem import Problem
 from docsend.service.failures import ContractViolation
 from docsend.service.responses import (
-    AlteredOnTheWay,
+    BodyAltered,
     UnknownSubmission,
 )
 
@@ -38,7 +38,7 @@ _OF_THE_REQUEST = frozenset(
 _OF_OTHER_CALLS = frozenset({Code.ALREADY_RECEIVED, Code.INCOMPLETE, Code.ONE_EXCHANGE_TOO_LARGE})
 
 
-def unexpected(response: Response) -> Exception:
+def unexpected_response(response: Response) -> Exception:
     """Make the error for a response that is not a success: the contract's refusals, a page, or a breach."""
     code = response.problem_code
     if code is None or code in _OF_OTHER_CALLS:
@@ -46,18 +46,18 @@ def unexpected(response: Response) -> Exception:
             Message("{status}, and no problem that the contract has for this call", status=response.status)
         )
     if response.status == 401:
-        return SignInNeeded(Message("the service asks for a sign-in"), Message("`docsend login` signs in"))
+        return SignInRequired(Message("the service asks for a sign-in"), Message("`docsend login` signs in"))
     if code == Code.NOT_FOUND:
         return UnknownSubmission()
     if code == Code.DIGEST_MISMATCH:  # the bytes were changed on the way: they may be sent again
-        return AlteredOnTheWay(Message("the document arrived with other bytes"))
+        return BodyAltered(Message("the document arrived with other bytes"))
     return _refusal(response, code)
 
 
 def _refusal(response: Response, code: Code) -> DocsendError:
     """Make the error of a refusal: of the host, of the request itself, or of the submission for good."""
     if code == Code.HOST_NOT_SERVED:
-        return UsageFault(
+        return UsageError(
             Message("the service says that it is not the host of this address"),
             Message("is the address right? A relay has to lead to a service that knows the name"),
             cause=code,
@@ -74,7 +74,7 @@ def _refusal(response: Response, code: Code) -> DocsendError:
     )
 
 
-CURES = {
+HINTS = {
     Code.WITHDRAWN: Message("it was withdrawn for good; --again sends it as a new submission"),
     Code.KEY_REUSED: Message(
         "this is a fault of docsend or of the service: nothing was received, please report it"
@@ -86,13 +86,13 @@ def _problems(response: Response, code: Code) -> list[Problem]:
     """Return the findings of a refusal: one, or one for each entry of `errors`, as far as they are read."""
     raw = response.json()
     url = raw.values.get("url")
-    cure = CURES.get(code) or (_foreign(url) if isinstance(url, str) else None)
+    cure = HINTS.get(code) or (_foreign(url) if isinstance(url, str) else None)
     if code != Code.INVALID:
         return [Problem(code, _foreign(raw.values["detail"]), cure)]
     errors = raw.each("errors", 1, _MOST_ERRORS_READ)
     problems = [
         Problem(
-            codes.of_service(each.matching("code", _SHORT_NAME)),
+            codes.from_service(each.matching("code", _SHORT_NAME)),
             _foreign(each.for_people("detail")),
             cure,
             field=_field(each.values.get("pointer")),

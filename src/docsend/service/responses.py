@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend.codes import Code
-from docsend.service import members
+from docsend.service import json_object
 from docsend.service.failures import ContractViolation
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from docsend.model.receipt import Receipt
     from docsend.model.submission import CheckedSubmission, PlannedSubmission
-    from docsend.service.members import Members
+    from docsend.service.json_object import JsonObject
 
     # Nothing else can be sent: `submission_rules.check` makes the one, the ledger keeps the other of it.
     Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
@@ -64,8 +64,8 @@ class Response(NamedTuple):
     may_have_arrived_before: bool = False
     has_arrived_whole: bool = True
 
-    def json(self) -> Members:
-        return members.read(self.body)
+    def json(self) -> JsonObject:
+        return json_object.read(self.body)
 
     @property
     def problem_code(self) -> Code | None:
@@ -114,7 +114,7 @@ class IncompleteSubmission(Exception):
     """The service was asked to receive a submission of which it lacks documents."""
 
 
-class AlteredOnTheWay(ContractViolation):
+class BodyAltered(ContractViolation):
     """The service got other bytes than were sent."""
 
 
@@ -126,15 +126,15 @@ def retry_after(response: Response) -> float | None:
 
     A date is taken relative to the response's own Date, so that a wrong clock here does no harm.
     """
-    stated = response.headers.get("retry-after", "").strip()
-    if stated.isascii() and stated.isdigit():
-        return float(min(int(stated[:1000]), _LONGEST_PAUSE_S))
-    if not stated:
+    given = response.headers.get("retry-after", "").strip()
+    if given.isascii() and given.isdigit():
+        return float(min(int(given[:1000]), _LONGEST_PAUSE_S))
+    if not given:
         return None
     from email.utils import parsedate_to_datetime
 
     try:
-        until = parsedate_to_datetime(stated)
+        until = parsedate_to_datetime(given)
         now = parsedate_to_datetime(response.headers["date"])
         return max(0.0, (until - now).total_seconds())
     except (ValueError, TypeError, KeyError, OverflowError):

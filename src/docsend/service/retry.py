@@ -109,7 +109,7 @@ class ConcurrencyLimit:
     """
 
     def __init__(self, most: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
+        self._max = most
         self._now = now
         self._limit = float(most)
         self._running = 0
@@ -132,7 +132,7 @@ class ConcurrencyLimit:
         """Return the seconds that the service has asked everybody to wait, 0 for none."""
         return max(0.0, self._not_before - self._now()) if self._not_before else 0.0
 
-    def hold(self, seconds: float) -> None:
+    def pause_all(self, seconds: float) -> None:
         """Let nobody ask for so long."""
         with self._freed:
             self._not_before = max(self._not_before, self._now() + seconds)
@@ -144,8 +144,8 @@ class ConcurrencyLimit:
 
     def record_success(self) -> None:
         """Let one call more run at once after as many successes as run now."""
-        if self._limit >= self._most:
+        if self._limit >= self._max:
             return
         with self._freed:
-            self._limit = min(float(self._most), self._limit + 1 / self._limit)
+            self._limit = min(float(self._max), self._limit + 1 / self._limit)
             self._freed.notify()

@@ -53,7 +53,7 @@ _REASONS = {
 _OF_EFFECTIVE = os.access in os.supports_effective_ids
 
 
-class UnfitFile(OSError):
+class UnsuitableFile(OSError):
     """A file that can be opened, and is still none to read: no regular one, or too large."""
 
     def __init__(self, number: int, reason: Message) -> None:
@@ -63,13 +63,13 @@ class UnfitFile(OSError):
 
 def reason(error: OSError) -> Message:
     """Return why the system, or this module, refused something."""
-    if isinstance(error, UnfitFile):
+    if isinstance(error, UnsuitableFile):
         return error.reason
     known = None if error.errno is None else _REASONS.get(error.errno)
     return known or Message.verbatim(error.strerror or type(error).__name__)
 
 
-def open_regular(file: Path, *, or_pipe: bool = False) -> IO[bytes]:
+def open_regular(file: Path, *, allow_pipe: bool = False) -> IO[bytes]:
     """Open a regular file for reading; raise OSError for a folder, a device or a socket.
 
     A pipe is accepted if `or_pipe`: as in `<(pass show docsend)`, and one that nobody writes is empty.
@@ -78,30 +78,30 @@ def open_regular(file: Path, *, or_pipe: bool = False) -> IO[bytes]:
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
-    if or_pipe and stat.S_ISFIFO(mode) and sys.platform != "win32":
+    if allow_pipe and stat.S_ISFIFO(mode) and sys.platform != "win32":
         os.set_blocking(descriptor, True)
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise UnfitFile(errno.EINVAL, Message("it is not a regular file"))
+    raise UnsuitableFile(errno.EINVAL, Message("it is not a regular file"))
 
 
-def read_small(file: Path, *, most: int) -> bytes:
+def read_limited(file: Path, *, max_bytes: int) -> bytes:
     """Read a regular file; raise OSError also for one of more than `most` bytes."""
     with open_regular(file) as opened:
-        content = opened.read(most + 1)
-    if len(content) > most:
-        raise UnfitFile(errno.EFBIG, Message("it has more than {most:,} bytes", most=most))
+        content = opened.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise UnsuitableFile(errno.EFBIG, Message("it has more than {most:,} bytes", most=max_bytes))
     return content
 
 
-def cure(file: Path, error: OSError | None = None) -> Message:
+def hint(file: Path, error: OSError | None = None) -> Message:
     """Return what to do about a file that cannot be read or written; it may be somebody else's."""
     place = _nearest(file)
     owner = _owner_in_the_way(place)
     if owner is not None:
-        return not_ours(owner)
+        return foreign_owner_hint(owner)
     if isinstance(error, PermissionError):
         if place != file:
             return Message("chmod u+rwx {folder}", folder=place)
@@ -109,7 +109,7 @@ def cure(file: Path, error: OSError | None = None) -> Message:
     return Message("look at the file, and at the disk's space")
 
 
-def not_ours(owner: str) -> Message:
+def foreign_owner_hint(owner: str) -> Message:
     """Return what to do about a file that somebody else owns."""
     return Message(
         "it belongs to {owner}, who alone can change it: set HOME or DOCSEND_HOME to a folder of your own",
@@ -180,7 +180,7 @@ def make_private_file(file: Path) -> None:
         sync_folder(file.parent)
 
 
-def settle(database: Path) -> None:
+def sync_journal(database: Path) -> None:
     """Put on the disk what a process that was killed had committed to a SQLite file, before it is believed.
 
     SQLite commits by truncating the journal. Killed between that and the sync, a process leaves a commit that
@@ -212,7 +212,7 @@ def replace_file(file: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
+def lock(file: Path) -> Iterator[None]:
     """Hold a lock, a file of its own, while the block runs; it ends with its process, whatever happens."""
     descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
     try:

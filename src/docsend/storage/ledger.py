@@ -24,10 +24,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from docsend.errors import LocalFailure
+from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.document import Document
-from docsend.model.states import IN_WORDS
+from docsend.model.states import STATE_NAMES
 from docsend.model.submission import PlannedSubmission
 from docsend.storage import files, ledger_schema, sqlite
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 # From where each state can be reached; `planned` is a beginning, and follows `refused`, too.
-_BEFORE: dict[State, tuple[State, ...]] = {
+_ALLOWED_FROM: dict[State, tuple[State, ...]] = {
     "planned": ("sending",),
     "open": ("planned",),
     "sending": ("planned", "open", "sending"),
@@ -50,10 +50,10 @@ _BEFORE: dict[State, tuple[State, ...]] = {
     "withdrawn": ("planned", "open", "sending", "refused"),
 }
 
-_PAGE = 500
+_PAGE_SIZE = 500
 _LAST_CHARACTER = "\U0010ffff"
 # The services that there are, without looking at each submission: the primary key begins with them.
-_SERVICES = """
+_DISTINCT_SERVICES = """
 WITH RECURSIVE known (service) AS (
     SELECT min(service) FROM submission
     UNION ALL
@@ -62,17 +62,17 @@ WITH RECURSIVE known (service) AS (
 )
 SELECT service FROM known WHERE service IS NOT NULL
 """
-_BUSY_S = 30.0  # how long another process may hold the file
+_BUSY_TIMEOUT_S = 30.0  # how long another process may hold the file
 
 
-class KeptDocument(NamedTuple):
+class LedgerDocument(NamedTuple):
     path: str
     name: str
     size: int
     sha256: str
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """One submission as the ledger knows it. Times are RFC 3339 in UTC; `receipt` is the service's bytes.
 
     `is_new` says that this very look planned it: no earlier run can have sent anything that was not refused.
@@ -92,10 +92,10 @@ class Entry(NamedTuple):
     receipt: bytes | None
     planned_at: str
     changed_at: str
-    documents: tuple[KeptDocument, ...] = ()
-    is_new: bool = False
+    documents: tuple[LedgerDocument, ...] = ()
+    is_newly_planned: bool = False
 
-    def planned(self) -> PlannedSubmission:
+    def as_planned_submission(self) -> PlannedSubmission:
         """Give what can be finished of it, if the service has its declaration."""
         documents = tuple(
             Document(document.path, document.name, document.size, document.sha256, format=None)
@@ -104,7 +104,7 @@ class Entry(NamedTuple):
         return PlannedSubmission(self.key, documents, is_signed=self.to == "personal")
 
 
-class _Move(NamedTuple):
+class _Transition(NamedTuple):
     """One step of a submission from one state to the next."""
 
     service: str
@@ -114,13 +114,13 @@ class _Move(NamedTuple):
     receipt: bytes | None = None
     problem: str | None = None
 
-    is_before_sending: bool = False  # only if nobody has asked for the receipt
+    only_before_sending: bool = False  # only if nobody has asked for the receipt
     sending_since: str | None = None  # only if nobody else has asked for it since
 
-    def made(self, connection: sqlite3.Connection) -> bool:
+    def apply(self, connection: sqlite3.Connection) -> bool:
         """Make it, and tell so; False, and nothing happens, if another process is further along."""
         before = tuple(
-            state for state in _BEFORE[self.to] if state != "sending" or not self.is_before_sending
+            state for state in _ALLOWED_FROM[self.to] if state != "sending" or not self.only_before_sending
         )
         marks = ", ".join("?" * len(before))
         moved = connection.execute(
@@ -142,10 +142,12 @@ class Ledger:
         self._file = file
         self._now = now
         self._lock = threading.Lock()  # who has it uses the connection alone
-        self._notes: dict[tuple[str, str], _Move] = {}  # by service and key: what goes with the next commit
-        with self._failures_named(), contextlib.ExitStack() as on_failure:
+        self._pending: dict[
+            tuple[str, str], _Transition
+        ] = {}  # by service and key: what goes with the next commit
+        with self._naming_the_file(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
-            self._connection = sqlite.connect(file, busy_s=_BUSY_S)
+            self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_TIMEOUT_S)
             on_failure.callback(self._connection.close)
             ledger_schema.prepare(self._connection, file)
             on_failure.pop_all()
@@ -157,62 +159,62 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with contextlib.suppress(LocalFailure):  # notes, no more
-                self._settle_notes()
+            with contextlib.suppress(LocalError):  # notes, no more
+                self._flush_pending()
         finally:
             self._connection.close()
 
     # -- what is known ---------------------------------------------------------------------------------
 
-    def find(self, service: str, key: str) -> Entry | None:
+    def find(self, service: str, key: str) -> LedgerEntry | None:
         """Give the submission of this key, with its documents."""
-        self._settle_notes()
-        with self._failures_named(), self._lock:
+        self._flush_pending()
+        with self._naming_the_file(), self._lock:
             rows = self._select("WHERE service = ? AND key = ?", service, key)
             return self._with_documents(rows[0]) if rows else None
 
-    def named(self, start: str) -> list[Entry]:
+    def find_by_prefix(self, prefix: str) -> list[LedgerEntry]:
         """Give the submissions whose key begins so; more than one if several services have it."""
-        first = start.upper()
-        with self._failures_named(), self._lock:
+        first = prefix.upper()
+        with self._naming_the_file(), self._lock:
             return [
                 self._with_documents(entry)
-                for (service,) in self._connection.execute(_SERVICES).fetchall()
+                for (service,) in self._connection.execute(_DISTINCT_SERVICES).fetchall()
                 for entry in self._select(
                     "WHERE service = ? AND key >= ? AND key < ?", service, first, first + _LAST_CHARACTER
                 )
             ]
 
-    def requested(self, service: str, required: str) -> Entry | None:
+    def find_by_requirement(self, service: str, required: str) -> LedgerEntry | None:
         """Give the latest submission that was to fulfil a requirement of the service."""
-        with self._failures_named(), self._lock:
+        with self._naming_the_file(), self._lock:
             found = self._select(
                 "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
             )
             return found[0] if found else None
 
-    def unfinished(self) -> list[Entry]:
+    def unfinished(self) -> list[LedgerEntry]:
         """Give what was begun and has not ended, the earliest first, with its documents."""
-        self._settle_notes()
-        with self._failures_named(), self._lock:
+        self._flush_pending()
+        with self._naming_the_file(), self._lock:
             found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
             return [self._with_documents(entry) for entry in found]
 
-    def entries(self, *, most: int | None = None) -> Iterator[Entry]:
+    def entries(self, *, limit: int | None = None) -> Iterator[LedgerEntry]:
         """Give all submissions, the latest first, without their documents; a page at a time.
 
         Between two pages others may write: nobody who reads slowly keeps a send from the ledger.
         """
-        left = sys.maxsize if most is None else most
+        left = sys.maxsize if limit is None else limit
         where = ""
         after: tuple[str, ...] = ()
         while left > 0:
-            with self._failures_named(), self._lock:
+            with self._naming_the_file(), self._lock:
                 page = self._select(
-                    f"{where} ORDER BY planned_at DESC, key, service LIMIT ?", *after, min(left, _PAGE)
+                    f"{where} ORDER BY planned_at DESC, key, service LIMIT ?", *after, min(left, _PAGE_SIZE)
                 )
             yield from page
-            if len(page) < _PAGE:
+            if len(page) < _PAGE_SIZE:
                 return
             left -= len(page)
             last = page[-1]
@@ -221,15 +223,15 @@ class Ledger:
 
     # -- what happens ----------------------------------------------------------------------------------
 
-    def plan(self, service: str, checked: CheckedSubmission) -> Entry:
+    def record_plan(self, service: str, checked: CheckedSubmission) -> LedgerEntry:
         """Write down what is about to be sent, before anything is; return what is then known of it.
 
         What was received or withdrawn stays as it is, and costs no commit. The entry has no documents: who
         plans has them.
         """
-        return self.plan_all(service, [checked])[0]
+        return self.record_plans(service, [checked])[0]
 
-    def plan_all(self, service: str, checked: Sequence[CheckedSubmission]) -> list[Entry]:
+    def record_plans(self, service: str, checked: Sequence[CheckedSubmission]) -> list[LedgerEntry]:
         """Plan several submissions in one commit."""
         if not checked:
             return []
@@ -238,38 +240,38 @@ class Ledger:
             lambda connection: [self._planned(connection, service, one, now) for one in checked]
         )
 
-    def opened(self, service: str, key: str) -> None:
+    def record_open(self, service: str, key: str) -> None:
         """Note that the service has the declaration."""
-        self._notes[service, key] = _Move(service, key, "open", self._timestamp())
+        self._pending[service, key] = _Transition(service, key, "open", self._timestamp())
 
-    def sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
+    def record_sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
         """Note that the next request may bring the receipt; return since when.
 
         The service has every document then, or all of it goes in one exchange.
         """
-        move = _Move(service, key, "sending", self._timestamp())
+        move = _Transition(service, key, "sending", self._timestamp())
         if is_durable:
-            self._moved([move])
+            self._apply([move])
         else:
-            self._notes[service, key] = move
+            self._pending[service, key] = move
         return move.when
 
-    def not_sent(self, service: str, key: str, since: str) -> None:
+    def revert_sending(self, service: str, key: str, since: str) -> None:
         """Take back that it is `sending` since a moment: of a request that was refused nothing is kept.
 
         If another process has asked for the receipt of the same key since, that is what counts.
         """
-        self._moved([_Move(service, key, "planned", self._timestamp(), sending_since=since)])
+        self._apply([_Transition(service, key, "planned", self._timestamp(), sending_since=since)])
 
-    def received(self, service: str, key: str, receipt: Receipt) -> None:
+    def record_receipt(self, service: str, key: str, receipt: Receipt) -> None:
         """Keep the receipt. Only after this returns may anybody be told.
 
         Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
         """
-        for failure in self.received_all(service, {key: receipt}).values():
+        for failure in self.record_receipts(service, {key: receipt}).values():
             raise failure
 
-    def received_all(self, service: str, received: Mapping[str, Receipt]) -> dict[str, LocalFailure]:
+    def record_receipts(self, service: str, received: Mapping[str, Receipt]) -> dict[str, LocalError]:
         """Keep the receipts of several keys in one commit; give, by key, why one is not there afterwards.
 
         Raises LocalFailure if none could be written.
@@ -277,13 +279,15 @@ class Ledger:
         if not received:
             return {}
         now = self._timestamp()
-        moves = [_Move(service, key, "received", now, receipt.body) for key, receipt in received.items()]
-        others = {key: (self.find(service, key), received[key]) for key in self._moved(moves)}
+        moves = [
+            _Transition(service, key, "received", now, receipt.body) for key, receipt in received.items()
+        ]
+        others = {key: (self.find(service, key), received[key]) for key in self._apply(moves)}
         return {
-            key: LocalFailure(
+            key: LocalError(
                 Message(
                     "the service gave a receipt for what this ledger holds as {state}",
-                    state=IN_WORDS[known.state] if known else Message("unknown"),
+                    state=STATE_NAMES[known.state] if known else Message("unknown"),
                 ),
                 Message("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
             )
@@ -291,25 +295,25 @@ class Ledger:
             if known is None or known.receipt != receipt.body
         }
 
-    def refused(self, service: str, key: str, problem: str) -> None:
-        self._moved([_Move(service, key, "refused", self._timestamp(), problem=problem)])
+    def record_refused(self, service: str, key: str, problem: str) -> None:
+        self._apply([_Transition(service, key, "refused", self._timestamp(), problem=problem)])
 
-    def refused_on_the_way(self, service: str, key: str, problem: str) -> bool:
+    def record_refused_by_intermediary(self, service: str, key: str, problem: str) -> bool:
         """Note that somebody on the way refuses; False, and nothing is noted, if it may have been received.
 
         Another process may have asked for the receipt of the same key meanwhile.
         """
-        move = _Move(service, key, "refused", self._timestamp(), problem=problem)
-        return not self._moved([move._replace(is_before_sending=True)])
+        move = _Transition(service, key, "refused", self._timestamp(), problem=problem)
+        return not self._apply([move._replace(only_before_sending=True)])
 
-    def withdrawn(self, service: str, key: str) -> None:
-        self._moved([_Move(service, key, "withdrawn", self._timestamp())])
+    def record_withdrawn(self, service: str, key: str) -> None:
+        self._apply([_Transition(service, key, "withdrawn", self._timestamp())])
 
     # -- how -------------------------------------------------------------------------------------------
 
     def _planned(
         self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
-    ) -> Entry:
+    ) -> LedgerEntry:
         about = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
         planned = connection.execute(
             "INSERT INTO submission (service, key, state, destination, subject, category, type,"
@@ -320,7 +324,7 @@ class Ledger:
             (service, checked.key, *about, checked.required, checked.occurrence, now, now),
         ).fetchone()
         if planned is not None:
-            entry = Entry(
+            entry = LedgerEntry(
                 service,
                 checked.key,
                 "planned",
@@ -331,7 +335,7 @@ class Ledger:
                 receipt=None,
                 planned_at=planned[0],
                 changed_at=now,
-                is_new=True,
+                is_newly_planned=True,
             )
         else:
             entry = self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
@@ -345,7 +349,7 @@ class Ledger:
                     service,
                     checked.key,
                     position,
-                    _storable(str(Path(document.path).absolute())),
+                    _as_utf8(str(Path(document.path).absolute())),
                     document.name,
                     document.size,
                     document.sha256,
@@ -355,58 +359,58 @@ class Ledger:
         )
         return entry
 
-    def _moved(self, moves: Sequence[_Move]) -> list[str]:
+    def _apply(self, moves: Sequence[_Transition]) -> list[str]:
         """Go one state on with each; give the keys of those where another process is further along."""
         for move in moves:
-            self._notes.pop((move.service, move.key), None)  # overtaken
-        return self._write(lambda connection: [move.key for move in moves if not move.made(connection)])
+            self._pending.pop((move.service, move.key), None)  # overtaken
+        return self._write(lambda connection: [move.key for move in moves if not move.apply(connection)])
 
-    def _settle_notes(self) -> None:
+    def _flush_pending(self) -> None:
         """Write down what is only noted yet, before anybody looks or the ledger is closed."""
-        if self._notes:
+        if self._pending:
             self._write(lambda _: None)
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
         """Make a change, together with what was noted, and return when it is on the disk."""
-        with self._failures_named(), self._lock:
-            noted = self._notes.copy()
+        with self._naming_the_file(), self._lock:
+            noted = self._pending.copy()
             with sqlite.transaction(self._connection) as connection:
                 for move in noted.values():
-                    move.made(connection)
+                    move.apply(connection)
                 result = write(connection)
             for known, move in noted.items():
-                if self._notes.get(known) is move:
-                    self._notes.pop(known, None)
+                if self._pending.get(known) is move:
+                    self._pending.pop(known, None)
             return result
 
-    def _select(self, where: str, *values: object) -> list[Entry]:
+    def _select(self, where: str, *values: object) -> list[LedgerEntry]:
         rows = self._connection.execute(
             "SELECT service, key, state, destination, subject, category, type, reference, required,"  # noqa: S608
             f" occurrence, problem, receipt, planned_at, changed_at FROM submission {where}",
             values,
         )
-        return [Entry(*row) for row in rows]
+        return [LedgerEntry(*row) for row in rows]
 
-    def _with_documents(self, entry: Entry) -> Entry:
+    def _with_documents(self, entry: LedgerEntry) -> LedgerEntry:
         rows = self._connection.execute(
             "SELECT path, name, bytes, sha256 FROM document WHERE service = ? AND key = ? ORDER BY position",
             (entry.service, entry.key),
         )
-        return entry._replace(documents=tuple(KeptDocument(*row) for row in rows))
+        return entry._replace(documents=tuple(LedgerDocument(*row) for row in rows))
 
     @contextlib.contextmanager
-    def _failures_named(self) -> Iterator[None]:
+    def _naming_the_file(self) -> Iterator[None]:
         """Name the file if it cannot be used."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise LocalFailure(
+            raise LocalError(
                 Message(
                     "the ledger {file} cannot be used: {reason}", file=self._file, reason=sqlite.reason(error)
                 ),
                 Message(
                     "something could be sent twice without it: {cure}; then run the same command again",
-                    cure=files.cure(self._file, error if isinstance(error, OSError) else None),
+                    cure=files.hint(self._file, error if isinstance(error, OSError) else None),
                 ),
             ) from error
 
@@ -414,6 +418,6 @@ class Ledger:
         return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _storable(path: str) -> str:
+def _as_utf8(path: str) -> str:
     """Give a path as text; one that is not UTF-8 is kept in a form that can be read, not opened."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -24,12 +24,12 @@ class LatestKey(NamedTuple):
     planned_at: str
 
 
-def latest_keys(file: Path, *, most: int) -> list[LatestKey]:
+def latest_keys(file: Path, *, limit: int) -> list[LatestKey]:
     """Return the submissions planned last; none if the file cannot be read at once."""
-    with contextlib.suppress(sqlite3.Error), sqlite.read_only(file, busy_s=0.05) as connection:
+    with contextlib.suppress(sqlite3.Error), sqlite.read_only(file, busy_timeout_s=0.05) as connection:
         rows = connection.execute(
             "SELECT key, state, reference, planned_at FROM submission ORDER BY planned_at DESC LIMIT ?",
-            (most,),
+            (limit,),
         )
         return [LatestKey(*row) for row in rows]
     return []
@@ -40,6 +40,6 @@ def health(file: Path) -> tuple[str, Mapping[State, int]]:
 
     Raises sqlite3.Error, as of a file that is no ledger or that another process writes.
     """
-    with sqlite.read_only(file, busy_s=2) as connection:
+    with sqlite.read_only(file, busy_timeout_s=2) as connection:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         return found, dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docsend.errors import LocalFailure
+from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.states import STATES
 from docsend.storage import sqlite
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _APPLICATION_ID = 0x646F6373  # "docs"
 _VERSION = 3
 # What few are, of however many: a look at these does not look at all the others.
-_OF_FEW = """
+_PARTIAL_INDEXES = """
 CREATE INDEX submission_unfinished ON submission (planned_at, key)
     WHERE state IN ('planned', 'open', 'sending');
 CREATE INDEX submission_required ON submission (service, required) WHERE required IS NOT NULL;
@@ -41,7 +41,7 @@ CREATE TABLE submission (
     CHECK ((state = 'received') = (receipt IS NOT NULL))
 ) STRICT;
 CREATE INDEX submission_by_time ON submission (planned_at);
-{_OF_FEW}
+{_PARTIAL_INDEXES}
 CREATE TABLE document (
     service  TEXT NOT NULL,
     key      TEXT NOT NULL,
@@ -66,12 +66,12 @@ def prepare(connection: sqlite3.Connection, file: Path) -> None:
     """Give a new file its tables, and an older one what it lacks; raise LocalFailure for any other."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
-        raise LocalFailure(
+        raise LocalError(
             Message("the ledger {file} was written by a newer docsend", file=file),
             Message("update docsend on this machine"),
         )
     if version == 1:
-        raise LocalFailure(
+        raise LocalError(
             Message("the ledger {file} was written by an unreleased docsend", file=file),
             Message("move it aside: it is not read any more"),
         )
@@ -79,5 +79,7 @@ def prepare(connection: sqlite3.Connection, file: Path) -> None:
         with sqlite.transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             # No other process was faster. Version 2 lacks indexes, and has everything else.
-            script = {0: _SCHEMA, 2: f"{_OF_FEW}PRAGMA user_version = {_VERSION};\n"}.get(version, "")
+            script = {0: _SCHEMA, 2: f"{_PARTIAL_INDEXES}PRAGMA user_version = {_VERSION};\n"}.get(
+                version, ""
+            )
             sqlite.execute_script(connection, script)

@@ -6,13 +6,13 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from docsend.errors import LocalFailure
+from docsend.errors import LocalError
 from docsend.i18n import LANGUAGES, Message
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.model.receipt import Delivery, Receipt, ReceivedDocument
 
 if TYPE_CHECKING:
-    from docsend.storage.ledger import Entry
+    from docsend.storage.ledger import LedgerEntry
 
 
 class MalformedReceipt(ValueError):
@@ -45,7 +45,7 @@ def read(body: bytes) -> Receipt:
                 )
                 for document in raw["documents"]
             ),
-            body=canonical(raw),
+            body=canonicalize(raw),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise MalformedReceipt("not a receipt") from None
@@ -54,22 +54,22 @@ def read(body: bytes) -> Receipt:
     return receipt
 
 
-def kept(entry: Entry) -> Receipt | None:
+def stored_receipt(entry: LedgerEntry) -> Receipt | None:
     """Give the receipt that the ledger keeps of a submission, if it was received."""
     if entry.receipt is None:
         return None
     try:
         return read(entry.receipt)
     except MalformedReceipt as error:
-        raise LocalFailure(
+        raise LocalError(
             Message("the ledger's receipt of {key} is damaged", key=entry.key[:12]),
             Message("restore the ledger from a copy"),
         ) from error
 
 
-def delivered(entry: Entry) -> Delivery | None:
+def earlier_delivery(entry: LedgerEntry) -> Delivery | None:
     """Give what an earlier run came to, if it came to a receipt."""
-    receipt = kept(entry)
+    receipt = stored_receipt(entry)
     return Delivery(receipt, is_repeated=True, is_stored=True) if receipt else None
 
 

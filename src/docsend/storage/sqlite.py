@@ -26,14 +26,14 @@ _REASONS = (
 )
 
 
-def connect(file: Path, *, busy_s: float) -> sqlite3.Connection:
+def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
     """Open a file, or make it for its owner alone; wait `busy_s` for others. Raises sqlite3.Error, OSError.
 
     Threads may share the connection, if each has it alone while it uses it.
     """
     files.make_private_file(file)
-    files.settle(file)
-    connection = sqlite3.connect(file, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    files.sync_journal(file)
+    connection = sqlite3.connect(file, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
     try:
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
@@ -58,9 +58,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def read_only(file: Path, *, busy_s: float) -> Iterator[sqlite3.Connection]:
+def read_only(file: Path, *, busy_timeout_s: float) -> Iterator[sqlite3.Connection]:
     """Open a file to look at it: nothing is made, and nothing is changed."""
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=busy_s)
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=busy_timeout_s)
     with contextlib.closing(connection):
         yield connection
 

@@ -18,9 +18,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from docsend.i18n import Message, joined
+from docsend.i18n import Message, join
 from docsend.text import escape_for_terminal
-from docsend.ui.progress import arrived, trying_again
+from docsend.ui.progress import arrival_message, retry_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from docsend.i18n import Translator
     from docsend.model.document import Document
-    from docsend.service.watcher import Pause
-    from docsend.ui.progress import RowProgress, Told
+    from docsend.service.progress import Pause
+    from docsend.ui.progress import ProgressTexts, RowProgress
 
 
 _DRAWN_S = 0.1  # how often rows are told: to draw each would take longer than to check it
@@ -52,11 +52,11 @@ class _PausingProgress(Progress):
         if self._pause is not None and left > 0:
             gone = self._pause.seconds - left
             now = self._pause._replace(patience_left_s=self._pause.patience_left_s - gone)
-            line = trying_again(now, math.ceil(left))
-            yield Text(self.translator.render(line, safe=escape_for_terminal, isolated=True))
+            line = retry_message(now, math.ceil(left))
+            yield Text(self.translator.render(line, escape=escape_for_terminal, isolate=True))
 
 
-class _Bar:
+class _DocumentBar:
     def __init__(
         self, progress: _PausingProgress, documents: Sequence[Document], translator: Translator
     ) -> None:
@@ -79,7 +79,7 @@ class _Bar:
 
     def arrived(self, document: Document) -> None:
         self._left[document.sha256] = document.size
-        self._print(arrived(document, self._documents))
+        self._print(arrival_message(document, self._documents))
 
     def received(self, documents: Sequence[Document]) -> None:
         for document in documents:
@@ -87,12 +87,12 @@ class _Bar:
 
     def _print(self, line: Message) -> None:
         self._progress.console.print(
-            Text(self._translator.render(line, safe=escape_for_terminal, isolated=True))
+            Text(self._translator.render(line, escape=escape_for_terminal, isolate=True))
         )
 
 
 @contextlib.contextmanager
-def bar(documents: Sequence[Document], translator: Translator) -> Iterator[_Bar]:
+def document_bar(documents: Sequence[Document], translator: Translator) -> Iterator[_DocumentBar]:
     """Draw on stderr while the block runs; give the watcher that moves the bar."""
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
@@ -107,14 +107,14 @@ def bar(documents: Sequence[Document], translator: Translator) -> Iterator[_Bar]
     )
     progress.translator = translator
     with progress:
-        yield _Bar(progress, documents, translator)
+        yield _DocumentBar(progress, documents, translator)
 
 
-class _Rows:
+class _RowBar:
     """How many rows of a batch have ended. Without a total it is drawn only when it is told."""
 
     def __init__(
-        self, progress: _PausingProgress, told: Told, total: int | None, translator: Translator
+        self, progress: _PausingProgress, told: ProgressTexts, total: int | None, translator: Translator
     ) -> None:
         self._progress = progress
         self._translator = translator
@@ -130,17 +130,17 @@ class _Rows:
         self._drawn = now
         elapsed = self._progress.tasks[0].elapsed or 0
         so_far = Message("{done:,} rows") if self._total is None else Message("{done:,}/{total:,} rows")
-        parts: list[Message] = [so_far.with_values(done=done, total=self._total)]
+        parts: list[Message] = [so_far.replace_values(done=done, total=self._total)]
         if failed:
             parts.append(Message("{count:,} not received", count=failed))
         if elapsed > 1:
             parts.append(Message("{rate:,.0f} a second", rate=done / elapsed))
-        counts = self._translator.render(joined(parts), isolated=True)
+        counts = self._translator.render(join(parts), isolate=True)
         self._progress.update(self._task, completed=done, counts=counts, refresh=self._total is None)
 
 
 @contextlib.contextmanager
-def rows(told: Told, total: int | None, translator: Translator) -> Iterator[RowProgress]:
+def row_bar(told: ProgressTexts, total: int | None, translator: Translator) -> Iterator[RowProgress]:
     """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
 
     Without a total it is drawn only when it is told.
@@ -158,7 +158,7 @@ def rows(told: Told, total: int | None, translator: Translator) -> Iterator[RowP
     )
     progress.translator = translator
     with progress:
-        yield _Rows(progress, told, total, translator)
+        yield _RowBar(progress, told, total, translator)
 
 
 def _shortened(name: str, most: int = 24) -> str:

@@ -24,7 +24,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[b
         drawn.add_column(Text(head), overflow="fold", no_wrap=is_whole)
     for row in rows:
         drawn.add_row(*map(Text, row))
-    return _drawn(drawn)
+    return _render(drawn)
 
 
 def card(heading: str, rows: Sequence[tuple[str, str]], footnote: str | None) -> str:
@@ -35,10 +35,10 @@ def card(heading: str, rows: Sequence[tuple[str, str]], footnote: str | None) ->
     for label, value in rows:
         grid.add_row(Text(label), Text(value))
     below = [Text(""), Text(footnote, style="dim italic")] if footnote else []
-    return _drawn(Panel(Group(grid, *below), title=Text(f" {heading} "), title_align="left"))
+    return _render(Panel(Group(grid, *below), title=Text(f" {heading} "), title_align="left"))
 
 
-def _drawn(renderable: RenderableType) -> str:
+def _render(renderable: RenderableType) -> str:
     # Texts are what they are, and no markup.
     console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
     with console.capture() as drawn:

@@ -7,64 +7,64 @@ import sys
 from typing import TYPE_CHECKING
 
 from docsend import signals
-from docsend.ui.progress import Heartbeat, Lines, Silence
-from docsend.ui.views.failure import tell_failure
+from docsend.ui.progress import LineProgress, NoRowProgress, RowProgressLines
+from docsend.ui.views.failure import say_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from docsend.errors import DocsendError
     from docsend.model.document import Document
-    from docsend.service.watcher import Watcher
+    from docsend.service.progress import ProgressListener
     from docsend.ui.output import View
-    from docsend.ui.progress import RowProgress, Told
-    from docsend.ui.result import Result
+    from docsend.ui.progress import ProgressTexts, RowProgress
+    from docsend.ui.send_result import SendResult
     from docsend.ui.terminal import Streams
 
 
 class HumanOutput:
     """See `Output`."""
 
-    takes_rows = False
+    shows_rows = False
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
 
     @property
-    def pages(self) -> bool:
-        return self._streams.draws(sys.stdout)
+    def is_paged(self) -> bool:
+        return self._streams.is_interactive(sys.stdout)
 
     def show(self, view: View) -> None:
         view.show(self._streams)
 
-    def conclude(self, view: View) -> None:
-        signals.settle()
+    def show_final(self, view: View) -> None:
+        signals.disarm()
         self.show(view)
 
-    def fail(self, error: DocsendError, result: Result) -> None:
-        signals.settle()
-        tell_failure(self._streams, error, result.problems)
+    def fail(self, error: DocsendError, result: SendResult) -> None:
+        signals.disarm()
+        say_failure(self._streams, error, result.problems)
 
     @contextlib.contextmanager
-    def watching(self, documents: Sequence[Document]) -> Iterator[Watcher]:
+    def document_progress(self, documents: Sequence[Document]) -> Iterator[ProgressListener]:
         """With a bar on a terminal, a line a document elsewhere."""
-        if self._streams.is_quiet or not self._streams.draws(sys.stderr):
-            yield Lines(self._streams, documents)
+        if self._streams.is_quiet or not self._streams.is_interactive(sys.stderr):
+            yield LineProgress(self._streams, documents)
             return
-        from docsend.ui.bars import bar
+        from docsend.ui.bars import document_bar
 
-        with bar(documents, self._streams.translator) as watcher:
+        with document_bar(documents, self._streams.translator) as watcher:
             yield watcher
 
     @contextlib.contextmanager
-    def counting(self, told: Told, total: int | None) -> Iterator[RowProgress]:
+    def row_progress(self, told: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
         """With a bar on a terminal, a line every few seconds elsewhere."""
         if self._streams.is_quiet:
-            yield Silence()
-        elif self._streams.draws(sys.stderr):
-            from docsend.ui.bars import rows
+            yield NoRowProgress()
+        elif self._streams.is_interactive(sys.stderr):
+            from docsend.ui.bars import row_bar
 
-            with rows(told, total, self._streams.translator) as shown:
+            with row_bar(told, total, self._streams.translator) as shown:
                 yield shown
         else:
-            yield Heartbeat(self._streams, told, total)
+            yield RowProgressLines(self._streams, told, total)

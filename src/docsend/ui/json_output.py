@@ -9,20 +9,20 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from docsend import signals
-from docsend.errors import LocalFailure
+from docsend.errors import LocalError
 from docsend.ui.output import JsonList
-from docsend.ui.progress import Heartbeat, Lines, Silence
-from docsend.ui.views.failure import tell_failure
+from docsend.ui.progress import LineProgress, NoRowProgress, RowProgressLines
+from docsend.ui.views.failure import say_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from docsend.errors import DocsendError
     from docsend.model.document import Document
-    from docsend.service.watcher import Watcher
+    from docsend.service.progress import ProgressListener
     from docsend.ui.output import View
-    from docsend.ui.progress import RowProgress, Told
-    from docsend.ui.result import Result
+    from docsend.ui.progress import ProgressTexts, RowProgress
+    from docsend.ui.send_result import SendResult
     from docsend.ui.terminal import Streams
 
 # Of a long list: what stays in memory, and what is written at once.
@@ -33,8 +33,8 @@ _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud8
 class JsonOutput:
     """See `Output`."""
 
-    pages = False
-    takes_rows = True
+    is_paged = False
+    shows_rows = True
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
@@ -46,32 +46,32 @@ class JsonOutput:
         elif value is not None:
             self._write(value)
 
-    def conclude(self, view: View) -> None:
-        signals.settle()
+    def show_final(self, view: View) -> None:
+        signals.disarm()
         self.show(view)
 
-    def fail(self, error: DocsendError, result: Result) -> None:
-        signals.settle()
+    def fail(self, error: DocsendError, result: SendResult) -> None:
+        signals.disarm()
         unwritten = None
         try:
             self._write(result.as_json())
-        except LocalFailure as failure:
+        except LocalError as failure:
             unwritten = failure
-        tell_failure(self._streams, error, result.problems)
+        say_failure(self._streams, error, result.problems)
         if unwritten is not None:
             # The first failure keeps its exit code: it says what to do next.
-            self._streams.error(unwritten.message)
+            self._streams.say_error(unwritten.message)
 
     @contextlib.contextmanager
-    def watching(self, documents: Sequence[Document]) -> Iterator[Watcher]:
-        yield Lines(self._streams, documents)
+    def document_progress(self, documents: Sequence[Document]) -> Iterator[ProgressListener]:
+        yield LineProgress(self._streams, documents)
 
     @contextlib.contextmanager
-    def counting(self, told: Told, total: int | None) -> Iterator[RowProgress]:
-        yield Silence() if self._streams.is_quiet else Heartbeat(self._streams, told, total)
+    def row_progress(self, told: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
+        yield NoRowProgress() if self._streams.is_quiet else RowProgressLines(self._streams, told, total)
 
     def _write(self, value: Mapping[str, Any]) -> None:
-        self._streams.put(_text(value) + "\n")
+        self._streams.write(_text(value) + "\n")
 
     def _write_list(self, long: JsonList) -> None:
         """Write it as a whole or, if an item fails, not at all."""
@@ -84,7 +84,7 @@ class JsonOutput:
             text.write("]}\n")
             text.seek(0)
             while piece := text.read(_PIECE):
-                self._streams.put(piece)
+                self._streams.write(piece)
 
 
 def _text(value: Mapping[str, Any]) -> str:

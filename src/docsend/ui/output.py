@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from docsend.errors import DocsendError
     from docsend.model.document import Document
-    from docsend.service.watcher import Watcher
-    from docsend.ui.progress import RowProgress, Told
-    from docsend.ui.result import Result
+    from docsend.service.progress import ProgressListener
+    from docsend.ui.progress import ProgressTexts, RowProgress
+    from docsend.ui.send_result import SendResult
     from docsend.ui.terminal import Streams
 
 
@@ -41,30 +41,30 @@ class Output(Protocol):
     """Takes the results of one run."""
 
     @property
-    def pages(self) -> bool:
+    def is_paged(self) -> bool:
         """Whether a person reads on a terminal, where a list without an end helps nobody."""
 
     @property
-    def takes_rows(self) -> bool:
+    def shows_rows(self) -> bool:
         """Whether the rows of a batch are shown one by one."""
 
     def show(self, view: View) -> None:
         """Show one result; raise LocalFailure if the disk does not take it."""
 
-    def conclude(self, view: View) -> None:
+    def show_final(self, view: View) -> None:
         """Show what the run came to: no signal changes its exit code any more."""
 
-    def fail(self, error: DocsendError, result: Result) -> None:
+    def fail(self, error: DocsendError, result: SendResult) -> None:
         """Show what the run came to if it failed, on stderr in any case."""
 
-    def watching(self, documents: Sequence[Document]) -> AbstractContextManager[Watcher]:
+    def document_progress(self, documents: Sequence[Document]) -> AbstractContextManager[ProgressListener]:
         """Watch documents on their way while the block runs."""
 
-    def counting(self, told: Told, total: int | None) -> AbstractContextManager[RowProgress]:
+    def row_progress(self, told: ProgressTexts, total: int | None) -> AbstractContextManager[RowProgress]:
         """Show how many rows are done while the block runs; `total` may be unknown."""
 
 
-class ForPeople(NamedTuple):
+class HumanOnly(NamedTuple):
     """A view that scripts get nothing of."""
 
     view: View

@@ -9,13 +9,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from docsend.i18n import Message, joined
+from docsend.i18n import Message, join
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docsend.model.document import Document
-    from docsend.service.watcher import Pause, Watcher
+    from docsend.service.progress import Pause, ProgressListener
     from docsend.ui.terminal import Streams
 
 
@@ -27,7 +27,7 @@ class RowProgress(Protocol):
     def waiting(self, pause: Pause) -> None: ...
 
 
-class Silence:
+class NoRowProgress:
     """Progress that nobody wants to see."""
 
     def count(self, done: int, failed: int = 0) -> None:
@@ -37,7 +37,7 @@ class Silence:
         pass
 
 
-class Told(NamedTuple):
+class ProgressTexts(NamedTuple):
     """How the progress of a batch is told: with a total, and without."""
 
     heading: Message
@@ -46,26 +46,28 @@ class Told(NamedTuple):
 
     def so_far(self, done: int, total: int | None) -> Message:
         return (
-            self.so_far_only.with_values(done=done)
+            self.so_far_only.replace_values(done=done)
             if total is None
-            else self.of_total.with_values(done=done, total=total)
+            else self.of_total.replace_values(done=done, total=total)
         )
 
 
-CHECKED = Told(
+CHECKED_TEXTS = ProgressTexts(
     Message("checking"), Message("checked {done:,} of {total:,} rows"), Message("checked {done:,} rows")
 )
 
 
-SENT = Told(Message("sent"), Message("sent {done:,} of {total:,} rows"), Message("sent {done:,} rows"))
+SENT_TEXTS = ProgressTexts(
+    Message("sent"), Message("sent {done:,} of {total:,} rows"), Message("sent {done:,} rows")
+)
 
 
-class Heartbeat:
+class RowProgressLines:
     """Progress of a batch without a terminal: a plain line every few seconds, none for a short one."""
 
     EVERY_S = 5.0
 
-    def __init__(self, streams: Streams, told: Told, total: int | None) -> None:
+    def __init__(self, streams: Streams, told: ProgressTexts, total: int | None) -> None:
         self._streams = streams
         self._told = told
         self._total = total
@@ -87,7 +89,7 @@ class Heartbeat:
         parts.append(Message("{rate:,.0f} a second", rate=rate))
         if self._total and rate:
             parts.append(Message("{duration} left", duration=duration((self._total - done) / rate)))
-        self._streams.say(joined(parts))
+        self._streams.say(join(parts))
 
 
 class _PauseLines:
@@ -107,10 +109,10 @@ class _PauseLines:
             if is_news:
                 self._silent_until = now + self.EVERY_S
         if is_news:
-            self._streams.say(trying_again(pause, pause.seconds))
+            self._streams.say(retry_message(pause, pause.seconds))
 
 
-class Lines:
+class LineProgress:
     """Progress without a terminal: a line for each document that has arrived."""
 
     def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
@@ -125,17 +127,17 @@ class Lines:
         pass
 
     def arrived(self, document: Document) -> None:
-        self._streams.say(arrived(document, self._documents))
+        self._streams.say(arrival_message(document, self._documents))
 
     def received(self, documents: Sequence[Document]) -> None:
         for document in documents:
             self.arrived(document)
 
 
-class Relay:
+class ForwardingListener:
     """Passes on what is told, to the watcher of the submission that is on its way: `to`."""
 
-    def __init__(self, to: Watcher) -> None:
+    def __init__(self, to: ProgressListener) -> None:
         self.to = to
 
     def declared(self, missing_bytes: int) -> None:
@@ -154,7 +156,7 @@ class Relay:
         self.to.waiting(pause)
 
 
-def arrived(document: Document, documents: Sequence[Document]) -> Message:
+def arrival_message(document: Document, documents: Sequence[Document]) -> Message:
     """Say that the service has a document, and which one of its submission's documents it is.
 
     It is counted by its place among them: the service may have others from an earlier run.
@@ -169,7 +171,7 @@ def arrived(document: Document, documents: Sequence[Document]) -> Message:
     )
 
 
-def trying_again(pause: Pause, seconds: float) -> Message:
+def retry_message(pause: Pause, seconds: float) -> Message:
     """Say why a call waits, for how many seconds still, and for how long further tries will be begun."""
     return Message(
         "{reason}; trying again in {seconds:.0f} s, for {left} more",

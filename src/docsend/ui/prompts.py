@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from docsend.i18n import Shown
-    from docsend.ui.interactive import Choice, Judge
+    from docsend.i18n import Displayable
+    from docsend.ui.interactive import Choice, Validate
 
-    Render = Callable[[Shown], str]
+    Render = Callable[[Displayable], str]
 
 _STYLE = Style.from_dict(
     {
@@ -57,14 +57,14 @@ _YES = frozenset({"y", "yes", "o", "oui", "כ", "כן"})
 _NO = frozenset({"n", "no", "non", "ל", "לא"})
 
 
-class Terminal:
+class TerminalPrompter:
     """Asks on the terminal of stdin and stderr; an `Asker` for `interactive`."""
 
     def __init__(self, render: Render) -> None:
         """Make it for a reader: `render` puts a message into the reader's language."""
         self._render = render
 
-    def choose(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
+    def ask_choice(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
         menu = _Menu(choices, self._render)
         chosen = next((choice for choice in choices if choice.code == default), None)
         if chosen is not None:
@@ -72,7 +72,7 @@ class Terminal:
                 "{question} [{default}]", question=question, default=chosen.label or chosen.code
             )
 
-        def judge(text: str) -> Message | None:
+        def validate(text: str) -> Message | None:
             if not text.strip():
                 return None if chosen else _NO_ANSWER
             return None if menu.meant(text) else _NO_CHOICE
@@ -80,48 +80,48 @@ class Terminal:
         session = self._session(
             completer=menu, complete_while_typing=True, reserve_space_for_menu=_MENU_LINES
         )
-        typed = self._ask(session, question, _HOW_TO_CHOOSE, judge, opens=True)
+        typed = self._ask(session, question, _HOW_TO_CHOOSE, validate, opens=True)
         while (answered := menu.meant(typed) or chosen) is None:
-            typed = self._ask(session, question, _HOW_TO_CHOOSE, judge, opens=True)
+            typed = self._ask(session, question, _HOW_TO_CHOOSE, validate, opens=True)
         chosen = answered
         if typed.strip() and chosen.label:
             taken = Message("{label} ({code})", label=chosen.label, code=chosen.code)
             self._say(f"  {self._render(taken if typed.strip() != chosen.code else chosen.label)}")
         return chosen.code
 
-    def write(
-        self, question: Message, judge: Judge, *, optional: bool = False, secret: bool = False
+    def ask_text(
+        self, question: Message, validate: Validate, *, optional: bool = False, secret: bool = False
     ) -> str | None:
         def needed(text: str) -> Message | None:
             if not text.strip():
                 return None if optional else _NO_ANSWER
-            return judge(text)
+            return validate(text)
 
         session = self._session(is_password=secret)
         how = _HOW_TO_SKIP if optional else _HOW_TO_WRITE
         return self._ask(session, question, how, needed).strip() or None
 
-    def files(self, question: Message) -> list[str]:
+    def ask_files(self, question: Message) -> list[str]:
         session = self._session(
             completer=PathCompleter(expanduser=True),
             complete_while_typing=True,
             reserve_space_for_menu=_MENU_LINES,
         )
 
-        def judge(text: str) -> Message | None:
+        def validate(text: str) -> Message | None:
             if not text.strip():
                 return _NO_ANSWER
             return None if _file(text).exists() else Message("there is no file {name}", name=text.strip())
 
-        return [str(_file(self._ask(session, question, _HOW_TO_WRITE, judge)))]
+        return [str(_file(self._ask(session, question, _HOW_TO_WRITE, validate)))]
 
-    def agrees(self, question: Message) -> bool:
+    def confirm(self, question: Message) -> bool:
         """Ask a last time. An Enter alone is no answer: one too many may still be on its way."""
 
-        def judge(text: str) -> Message | None:
+        def validate(text: str) -> Message | None:
             return None if text.strip().casefold() in _YES | _NO else _NO_ANSWER
 
-        return self._ask(self._session(), question, _HOW_TO_WRITE, judge).strip().casefold() in _YES
+        return self._ask(self._session(), question, _HOW_TO_WRITE, validate).strip().casefold() in _YES
 
     @staticmethod
     def _say(line: str) -> None:
@@ -145,7 +145,7 @@ class Terminal:
         session: PromptSession[str],
         question: Message,
         how: Message,
-        judge: Judge,
+        validate: Validate,
         *,
         opens: bool = False,
     ) -> str:
@@ -162,7 +162,7 @@ class Terminal:
         try:
             return session.prompt(
                 FormattedText([("class:question", self._render(Message("{question}: ", question=question)))]),
-                validator=_Judged(judge, self._render),
+                validator=_PromptValidator(validate, self._render),
                 bottom_toolbar=self._render(how),
                 pre_run=open_menu,
             )
@@ -174,9 +174,9 @@ def _file(text: str) -> Path:
     return Path(text.strip()).expanduser()
 
 
-class _Judged(Validator):
-    def __init__(self, judge: Judge, render: Render) -> None:
-        self._judge = judge
+class _PromptValidator(Validator):
+    def __init__(self, check: Validate, render: Render) -> None:
+        self._judge = check
         self._render = render
 
     def validate(self, document: Document) -> None:

@@ -6,12 +6,12 @@ import functools
 import json
 from typing import TYPE_CHECKING
 
-from docsend.errors import UsageFault
+from docsend.errors import UsageError
 from docsend.i18n import Message, Translator
 from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
-from docsend.proof.content import as_text, file_name, is_of_the_sandbox, proof_of
+from docsend.proof.content import as_text, build_proof, file_name, is_from_sandbox
 from docsend.text import escape_for_terminal
-from docsend.ui import shapes
+from docsend.ui import to_json
 
 __all__ = ["WRITERS", "file_name"]
 
@@ -19,40 +19,40 @@ if TYPE_CHECKING:
     from docsend.i18n import Language
     from docsend.model.catalog import Catalog
     from docsend.model.receipt import Receipt
-    from docsend.storage.ledger import Entry
+    from docsend.storage.ledger import LedgerEntry
 
 
 def write_pdf(
-    entry: Entry, receipt: Receipt, catalog: Catalog, whom: str | None, language: Language
+    entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: str | None, language: Language
 ) -> bytes:
     """Return the page as PDF; raise UsageFault if its extra is not installed."""
     try:
         from docsend.proof import pdf
     except ModuleNotFoundError as error:
-        raise UsageFault(
+        raise UsageError(
             Message("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
             Message(
                 "in the folder that docsend was installed from: pip install '.[pdf]'; or say --format text"
             ),
         ) from error
-    page = proof_of(entry, receipt, catalog, whom)
+    page = build_proof(entry, receipt, catalog, whom)
     return pdf.write(page, Translator(language), escape_for_terminal)
 
 
 def write_text(
-    entry: Entry, receipt: Receipt, catalog: Catalog, whom: str | None, language: Language
+    entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: str | None, language: Language
 ) -> bytes:
-    page = proof_of(entry, receipt, catalog, whom)
-    words = functools.partial(Translator(language).render, safe=escape_for_terminal)
+    page = build_proof(entry, receipt, catalog, whom)
+    words = functools.partial(Translator(language).render, escape=escape_for_terminal)
     return as_text(page, words).encode("utf-8", "backslashreplace")
 
 
 def write_json(
-    entry: Entry, receipt: Receipt, _catalog: Catalog, whom: str | None, _language: Language
+    entry: LedgerEntry, receipt: Receipt, _catalog: Catalog, whom: str | None, _language: Language
 ) -> bytes:
-    is_sandbox = is_of_the_sandbox(entry, receipt)
+    is_sandbox = is_from_sandbox(entry, receipt)
     notes = [NOT_APPROVED_IN_FULL, *([NOT_THE_INSTITUTE_IN_FULL] if is_sandbox else [])]
-    value = shapes.proof(entry, receipt, whom, is_sandbox=is_sandbox, notes=notes)
+    value = to_json.proof(entry, receipt, whom, is_sandbox=is_sandbox, notes=notes)
     # ASCII: a digest of this file is the same wherever it is made.
     return (json.dumps(value) + "\n").encode("ascii")
 

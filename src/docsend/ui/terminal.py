@@ -19,7 +19,7 @@ import sys
 import textwrap
 from typing import IO, TYPE_CHECKING
 
-from docsend.errors import LocalFailure
+from docsend.errors import LocalError
 from docsend.i18n import Message, Translator
 from docsend.model.notices import NOT_APPROVED
 from docsend.storage import files
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from docsend.config.settings import Settings
-    from docsend.i18n import Language, Shown
+    from docsend.i18n import Displayable, Language
     from docsend.model.problem import Problem
 
 # Columns of a terminal.
@@ -60,7 +60,7 @@ _HEADS = {
     "sender": Message("sender"),
     "number": Message("number"),
 }
-SEVERITY = {"error": Message("error"), "warning": Message("warning")}
+SEVERITY_NAMES = {"error": Message("error"), "warning": Message("warning")}
 
 
 class Streams:
@@ -77,7 +77,7 @@ class Streams:
     def say(self, message: Message) -> None:
         """Tell something that is good to know and may be missed."""
         if not self.is_quiet:
-            self.tell(message)
+            self.say_always(message)
 
     def say_once(self, message: Message) -> None:
         """Tell it the first time only."""
@@ -85,102 +85,110 @@ class Streams:
             self._said.add(message)
             self.say(message)
 
-    def command(self, heading: Message, command: str) -> None:
+    def say_command(self, heading: Message, command: str) -> None:
         """Tell a command to be copied: in one line, however narrow the terminal is."""
         if not self.is_quiet:
-            self.tell(heading)
+            self.say_always(heading)
             _write(sys.stderr, f"  {escape_for_terminal(command)}\n")
 
-    def detail(self, message: Message) -> None:
+    def say_detail(self, message: Message) -> None:
         """Tell what only `--verbose` wants to know."""
         if self.is_verbose:
-            self.tell(message, indent=2)
+            self.say_always(message, indent=2)
 
-    def error(self, message: Message, hint: Message | None = None) -> None:
-        self.tell(Message("docsend: {message}", message=message))
+    def say_error(self, message: Message, hint: Message | None = None) -> None:
+        self.say_always(Message("docsend: {message}", message=message))
         if hint:
-            self.tell(hint, indent=2)
+            self.say_always(hint, indent=2)
 
-    def problems(self, problems: Iterable[Problem]) -> None:
+    def say_problems(self, problems: Iterable[Problem]) -> None:
         """Tell what was found, each with its code and its cure; with `--quiet` errors only."""
         for problem in problems:
             if problem.is_error or not self.is_quiet:
-                self.tell(_found(problem), indent=2)
+                self.say_always(_found(problem), indent=2)
                 if problem.hint:
-                    self.tell(problem.hint, indent=4)
+                    self.say_always(problem.hint, indent=4)
 
-    def render(self, shown: Shown) -> str:
+    def render(self, shown: Displayable) -> str:
         """Give a text as it is shown on stderr: safe, and in the reader's language."""
-        return self.translator.render(shown, safe=escape_for_terminal, isolated=self.draws(sys.stderr))
+        return self.translator.render(
+            shown, escape=escape_for_terminal, isolate=self.is_interactive(sys.stderr)
+        )
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[Shown]]) -> None:
+    def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[Displayable]]) -> None:
         """Show rows under their heads; on a terminal as wide as it is, elsewhere in plain columns."""
         heads_ = [self.render_result(_HEADS[head]) for head in heads]
         cells = [[self.render_result(cell) for cell in row] for row in rows]
-        if not self.draws(sys.stdout):
+        if not self.is_interactive(sys.stdout):
             widths = [max(map(len, column)) for column in zip(heads_, *cells, strict=True)]
             for row in [heads_, *cells]:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-                self.put("  ".join(padded).rstrip() + "\n")
+                self.write("  ".join(padded).rstrip() + "\n")
             return
         # What is meant to be copied stays in one piece where there is room for it.
         is_wide = shutil.get_terminal_size().columns >= _WIDE
         whole = [is_wide and head in _IN_ONE_PIECE for head in heads]
         from docsend.ui import drawing
 
-        self.put(drawing.table(heads_, cells, whole))
+        self.write(drawing.table(heads_, cells, whole))
 
-    def card(
-        self, heading: Shown, rows: Sequence[tuple[Shown, Shown]], *, footnote: Message | None = NOT_APPROVED
+    def print_card(
+        self,
+        heading: Displayable,
+        rows: Sequence[tuple[Displayable, Displayable]],
+        *,
+        footnote: Message | None = NOT_APPROVED,
     ) -> None:
         """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
         clean = [(self.render_result(label), self.render_result(value)) for label, value in rows]
-        if not self.draws(sys.stdout):
+        if not self.is_interactive(sys.stdout):
             width = max(len(label) for label, _ in clean)
-            self.line(heading)
+            self.print_line(heading)
             for label, value in clean:
-                self.put(f"  {label.ljust(width)}  {value}\n")
+                self.write(f"  {label.ljust(width)}  {value}\n")
             if footnote:
                 self.say(footnote)
             return
         below = self.render_result(footnote) if footnote else None
         from docsend.ui import drawing
 
-        self.put(drawing.card(self.render_result(heading), clean, below))
+        self.write(drawing.card(self.render_result(heading), clean, below))
 
-    def render_result(self, shown: Shown) -> str:
+    def render_result(self, shown: Displayable) -> str:
         """Give a text for stdout: safe, and in the reader's language."""
-        return self.translator.render(shown, safe=escape_for_terminal, isolated=self.draws(sys.stdout))
+        return self.translator.render(
+            shown, escape=escape_for_terminal, isolate=self.is_interactive(sys.stdout)
+        )
 
-    def line(self, shown: Shown) -> None:
+    def print_line(self, shown: Displayable) -> None:
         """Put one line of a result on stdout."""
-        self.put(self.render_result(shown) + "\n")
+        self.write(self.render_result(shown) + "\n")
 
     @staticmethod
-    def put(text: str | bytes, *, encoding: str | None = None) -> None:
+    def write(text: str | bytes, *, encoding: str | None = None) -> None:
         """Put a part of the result on stdout; raise LocalFailure if the disk does not take it.
 
         With an encoding, those very bytes: what is redirected into a file is not for the terminal's encoding.
         """
         if (failure := _write(sys.stdout, text, encoding)) is not None:
-            raise LocalFailure(
+            raise LocalError(
                 Message("the result cannot be written: {reason}", reason=files.reason(failure)),
                 Message("look at where the output goes"),
             )
 
-    def tell(self, message: Message, *, indent: int = 0) -> None:
-        self.tell_line(self.render(message), indent=indent)
+    def say_always(self, message: Message, *, indent: int = 0) -> None:
+        self.say_rendered(self.render(message), indent=indent)
 
-    def tell_line(self, text: str, *, indent: int = 0) -> None:
+    def say_rendered(self, text: str, *, indent: int = 0) -> None:
         """Put a rendered line on stderr, broken between words if a terminal is too narrow for it."""
         lines = [text]
-        if self.draws(sys.stderr):
+        if self.is_interactive(sys.stderr):
             width = max(shutil.get_terminal_size().columns - indent, 20)
             lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
         for line in lines:
             _write(sys.stderr, f"{' ' * indent}{line}\n")
 
-    def draws(self, stream: IO[str] | None) -> bool:
+    def is_interactive(self, stream: IO[str] | None) -> bool:
         """Tell whether a stream is a terminal that can draw."""
         return stream is not None and not self._is_dumb and stream.isatty()
 
@@ -191,8 +199,8 @@ def _found(problem: Problem) -> Message:
         template = Message("{severity}: {message} [{code}]")
     else:
         template = Message("{severity}: row {row}: {message} [{code}]")
-    return template.with_values(
-        severity=SEVERITY[problem.severity], row=problem.row, message=problem.message, code=problem.code
+    return template.replace_values(
+        severity=SEVERITY_NAMES[problem.severity], row=problem.row, message=problem.message, code=problem.code
     )
 
 

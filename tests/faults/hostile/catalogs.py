@@ -12,9 +12,9 @@ import doubles
 from docsend import i18n
 from docsend.checks import documents, submission_rules
 from docsend.model import catalog, search
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.model.submission import CheckedSubmission, Submission
-from docsend.ui import shapes
+from docsend.ui import to_json
 from docsend.ui.terminal import Streams
 from docsend.ui.views.catalog import CatalogRows
 from faults.hostile.door import environment_at, judged, rendered, through_the_door, unsafe
@@ -50,7 +50,7 @@ def _small_catalog() -> str:
 class Catalogs(Inputs):
     def prepare(self) -> None:
         self.text = _small_catalog()
-        self.document = documents.read_all([self.pdf], at_most=10**7, hold_up_to=0)[0]
+        self.document = documents.read_all([self.pdf], max_bytes=10**7, buffer_up_to=0)[0]
         self.body = b""
         self.etag = '"x"'
         self.url, _ = self.opened.enter_context(doubles.service(self._answer))
@@ -71,16 +71,16 @@ class Catalogs(Inputs):
             Submission(documents=(self.document,)),
             stated_submission(self.document, to="personal", subject="unemploymnt", type="x"),
         ):
-            submission_rules.largest_document(stated, rows)
+            submission_rules.max_document_bytes(stated, rows)
             found = submission_rules.check(stated, rows)
             if isinstance(found, CheckedSubmission):
-                canonical(found.declaration())
+                canonicalize(found.declaration())
             else:
                 for problem in found.problems:
                     yield from unsafe(rendered(problem.message, problem.hint), "in a problem")
         listed = list(rows.rows())
         search.find("payslips 1500", listed)
-        json.dumps([shapes.catalog_row(kind, row) for kind, row in listed])
+        json.dumps([to_json.catalog_row(kind, row) for kind, row in listed])
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             CatalogRows(listed, "").show(Streams())

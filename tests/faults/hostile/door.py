@@ -72,7 +72,7 @@ def judged(ran: lab.Ran, *, as_json: bool) -> Violations:
 
 def rendered(*messages: Message | None) -> str:
     """Return messages as a terminal would get them."""
-    return " ".join(i18n.ENGLISH.render(each, safe=escape_for_terminal) for each in messages if each)
+    return " ".join(i18n.ENGLISH.render(each, escape=escape_for_terminal) for each in messages if each)
 
 
 def unsafe(text: str, where: str) -> Violations:

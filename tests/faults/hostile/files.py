@@ -133,7 +133,7 @@ class Documents(Inputs):
 
     def near(self, rng: random.Random) -> Violations:
         path = self.document(rng)
-        read = documents.read_all([path], at_most=10 * 2**20, hold_up_to=rng.choice((0, 10**8)))[0]
+        read = documents.read_all([path], max_bytes=10 * 2**20, buffer_up_to=rng.choice((0, 10**8)))[0]
         yield from checked_document(read, self.catalog)
 
     def door(self, rng: random.Random) -> Violations:

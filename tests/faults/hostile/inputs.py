@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import samples
 from docsend.checks import submission_rules
 from docsend.checks.formats import detect
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 from docsend.model.submission import Submission
 from docsend.sandbox import declaration
 from docsend.sandbox.problems import Refusal
@@ -66,7 +66,7 @@ def stated_submission(*read: Document | UnreadDocument, **more: str) -> Submissi
 def checked_document(read: Document | UnreadDocument, rows: catalog.Catalog) -> Violations:
     """Check a submission of one document: findings can be shown, and what passes is what it says."""
     found = submission_rules.check(stated_submission(read), rows)
-    if isinstance(found, submission_rules.Faulty):
+    if isinstance(found, submission_rules.FailedCheck):
         if not found.problems:
             yield "other", "faulty without a problem"
         for problem in found.problems:
@@ -82,7 +82,7 @@ def checked_document(read: Document | UnreadDocument, rows: catalog.Catalog) -> 
     if detect.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
         yield "wrong", "what passed is of another format than its name says"
     try:
-        declaration.read(declaration.parsed(canonical(found.declaration())), rows)
+        declaration.read(declaration.parsed(canonicalize(found.declaration())), rows)
     except Refusal as refusal:
         yield "other", f"the check passes what the sandbox refuses: {refusal.code} {dict(refusal.members)!a}"
 

@@ -62,7 +62,7 @@ class Names(Inputs):
 
     def near(self, rng: random.Random) -> Violations:
         with self.named(rng) as path:
-            read = documents.read_all([path], at_most=10**7, hold_up_to=10**7)[0]
+            read = documents.read_all([path], max_bytes=10**7, buffer_up_to=10**7)[0]
             yield from checked_document(read, self.catalog)
             yield from unsafe(escape_for_terminal(path), "made safe")
 

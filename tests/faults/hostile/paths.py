@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import samples
 from docsend.checks import documents
-from docsend.errors import FaultySubmission
+from docsend.errors import InvalidSubmission
 from docsend.model.document import Document
 from faults.hostile.door import rendered, unsafe
 from faults.hostile.files import samples_of
@@ -88,7 +88,7 @@ class Paths(Inputs):
             return
         path = Path(self.path(rng))
         self.what = ascii(str(path))
-        read = documents.read_all([path], at_most=10**6, hold_up_to=rng.choice((0, 10**7)))[0]
+        read = documents.read_all([path], max_bytes=10**6, buffer_up_to=rng.choice((0, 10**7)))[0]
         if isinstance(read, Document):
             if not stat.S_ISREG(path.stat().st_mode):
                 yield "wrong", "what is no file was read as one"
@@ -107,15 +107,15 @@ class Paths(Inputs):
             path.symlink_to("first")
         else:
             path.write_bytes(content)
-        read = documents.read_all([path], at_most=10**7, hold_up_to=rng.choice((0, 0, 0, 10**7)))[0]
+        read = documents.read_all([path], max_bytes=10**7, buffer_up_to=rng.choice((0, 0, 0, 10**7)))[0]
         change, make = rng.choice(list(_swaps(path, content, rng).items()))
         self.what = f"{'a link' if is_link else 'a file'} of {len(content)} bytes, then {change}"
         try:
             make()
-            sent = documents.content(read) if isinstance(read, Document) else b""
+            sent = documents.read_content(read) if isinstance(read, Document) else b""
             if hashlib.sha256(sent).digest() != hashlib.sha256(content).digest():
                 yield "wrong", "other bytes are sent than were checked"
-        except FaultySubmission as refused:
+        except InvalidSubmission as refused:
             yield from unsafe(rendered(refused.message), "in the message")
         finally:
             if path.is_dir() and not path.is_symlink():

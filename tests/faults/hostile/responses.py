@@ -15,15 +15,15 @@ import yaml
 import docsend
 import doubles
 from docsend.checks import documents, submission_rules
-from docsend.errors import DocsendError, LocalFailure
+from docsend.errors import DocsendError, LocalError
 from docsend.model.receipt import Receipt
 from docsend.model.submission import CheckedSubmission
 from docsend.service import http, reading, responses
 from docsend.service.failures import ContractViolation
 from docsend.storage import receipts
-from docsend.storage.ledger import Entry
+from docsend.storage.ledger import LedgerEntry
 from docsend.text import escape_for_terminal
-from docsend.ui import shapes
+from docsend.ui import to_json
 from faults.hostile.door import UNSAFE, environment_at, judged, rendered, through_the_door, unsafe
 from faults.hostile.inputs import Inputs, stated_submission
 from faults.hostile.json_values import changed_json
@@ -98,7 +98,7 @@ def _parsed_once(body: bytes) -> Any:
 
 class Responses(Inputs):
     def prepare(self) -> None:
-        read = documents.read_all([self.pdf], at_most=10**7, hold_up_to=10**7)[0]
+        read = documents.read_all([self.pdf], max_bytes=10**7, buffer_up_to=10**7)[0]
         checked = submission_rules.check(stated_submission(read), self.catalog)
         assert isinstance(checked, CheckedSubmission)
         self.checked = checked
@@ -181,8 +181,8 @@ class Responses(Inputs):
             yield from ((kind, f"{name}: {sentence}") for kind, sentence in found)
         with contextlib.suppress(receipts.MalformedReceipt):
             yield from self._shown(receipts.read(body))
-        with contextlib.suppress(LocalFailure):
-            receipts.kept(self._entry(body))
+        with contextlib.suppress(LocalError):
+            receipts.stored_receipt(self._entry(body))
 
     def _readers(self) -> dict[str, Callable[[responses.Response], Any]]:
         checked = self.checked
@@ -240,7 +240,7 @@ class Responses(Inputs):
             yield "wrong", "what the ledger keeps is read as another receipt"
 
     def _shown(self, receipt: Receipt) -> Violations:
-        json.dumps(shapes.receipt(receipt))
+        json.dumps(to_json.receipt(receipt))
         for text in (receipt.number, receipt.issuer, *receipt.branch_names.values()):
             yield from unsafe(escape_for_terminal(text), "in a receipt")
 
@@ -287,9 +287,9 @@ class Responses(Inputs):
             except UnicodeEncodeError:
                 yield "other", f"a code that no ledger can keep: {problem.code.value[:20]!a}"
 
-    def _entry(self, body: bytes) -> Entry:
+    def _entry(self, body: bytes) -> LedgerEntry:
         about = ("benefits", "unemployment", "employer", "payslips", None, None, 1, None)
-        return Entry("sandbox", self.checked.key, "received", *about, body, "2026", "2026")
+        return LedgerEntry("sandbox", self.checked.key, "received", *about, body, "2026", "2026")
 
     def door(self, rng: random.Random) -> Violations:
         status, headers, body = self.response(rng)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import doubles
 import samples
 from docsend.config import settings
-from docsend.errors import UsageFault
+from docsend.errors import UsageError
 from docsend.service import http
 from faults import lab
 from faults.hostile.door import environment_at, judged, rendered, through_the_door, unsafe
@@ -189,7 +189,7 @@ class Settings(Inputs):
         self.what += f" --service {flag!a}"
         try:
             resolved = settings.resolve(service=flag, environment=environment)
-        except UsageFault as fault:
+        except UsageError as fault:
             yield from unsafe(rendered(fault.message, fault.hint), "in a fault")
             return
         if not math.isfinite(resolved.patience_s) or resolved.patience_s < 0:
@@ -201,10 +201,10 @@ class Settings(Inputs):
         if (
             not endpoint.url.startswith("https") or rng.random() < 0.1
         ):  # the stores of certificates load slowly
-            with contextlib.suppress(UsageFault):
+            with contextlib.suppress(UsageError):
                 http.HttpClient(endpoint, endpoint.url).close()
         elif endpoint.proxy is not None:
-            with contextlib.suppress(UsageFault):
+            with contextlib.suppress(UsageError):
                 http.HttpClient(endpoint, "http://127.0.0.1").close()
 
     def _good(self, url: str) -> Violations:

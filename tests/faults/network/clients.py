@@ -62,7 +62,7 @@ def _forked(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> 
 
 def _main(argv: list[str]) -> int:
     from docsend.cli import app
-    from docsend.service.exchange import LIMITS
+    from docsend.service.exchange import TIME_LIMITS
     from docsend.service.http import HttpClient
     from docsend.service.retry import RetryPolicy
 
@@ -72,9 +72,9 @@ def _main(argv: list[str]) -> int:
     assert (shortened.first_pause_s, shortened.longest_pause_s) == (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
     if os.environ.pop(_SHORT, None):
         grace_s, slowest_bytes_per_s = SHORT_LIMITS
-        assert HttpClient.__init__.__defaults__ == (LIMITS,)
+        assert HttpClient.__init__.__defaults__ == (TIME_LIMITS,)
         HttpClient.__init__.__defaults__ = (
-            LIMITS._replace(grace_s=grace_s, slowest_bytes_per_s=slowest_bytes_per_s),
+            TIME_LIMITS._replace(grace_s=grace_s, slowest_bytes_per_s=slowest_bytes_per_s),
         )
     return app.main(argv)
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from docsend.model.canonical import canonical
+from docsend.model.canonical import canonicalize
 
 if TYPE_CHECKING:
     from faults.power.strace import Call
@@ -122,7 +122,7 @@ class FarSide:
             told = json.loads(body)
             # A state, with the receipt if there is one; or, of one exchange, the receipt itself.
             if receipt := told["receipt"] if "state" in told else told:
-                self.promises.append(Promise("received", key, canonical(receipt), position))
+                self.promises.append(Promise("received", key, canonicalize(receipt), position))
 
     def _ends(self, key: str, position: int) -> None:
         """Let the promises about a key's documents end: its withdrawal has been asked for."""

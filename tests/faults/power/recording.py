@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from docsend.errors import LocalFailure
+from docsend.errors import LocalError
 from faults import lab
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Recording:
                 broken = self.check(folder, promises)
             if restarts and not broken:
                 broken = self.restart(folder, self.again, promises)
-        except (sqlite3.Error, OSError, LocalFailure, Damaged) as error:
+        except (sqlite3.Error, OSError, LocalError, Damaged) as error:
             return [("other", f"{type(error).__name__}: {error}")]
         return broken
 

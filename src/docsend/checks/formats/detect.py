@@ -50,7 +50,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml)", re.IGNORECASE)
 
 
-def recognise(content: bytes) -> str | None:
+def detect_format(content: bytes) -> str | None:
     """The format of these bytes by their magic, or None if they are of no known kind."""
     for offset, magic, name in _MAGIC:
         if content.startswith(magic, offset):
@@ -61,7 +61,7 @@ def recognise(content: bytes) -> str | None:
     return "pdf" if b"%PDF-" in content[:1024] else None
 
 
-def defect_of(content: bytes, format_name: str | None) -> Defect | None:
+def find_defect(content: bytes, format_name: str | None) -> Defect | None:
     """What keeps this content from being opened: it is cut short, broken or needs a password.
 
     Only formats that some destination takes are looked into.
@@ -74,9 +74,9 @@ def defect_of(content: bytes, format_name: str | None) -> Defect | None:
 
 
 _DEFECTS: dict[str, Callable[[bytes], Defect | None]] = {
-    "pdf": pdf.defect_of,
-    "jpeg": jpeg.defect_of,
-    "png": png.defect_of,
-    "bmp": bmp.defect_of,
-    "tiff": tiff.defect_of,
+    "pdf": pdf.find_defect,
+    "jpeg": jpeg.find_defect,
+    "png": png.find_defect,
+    "bmp": bmp.find_defect,
+    "tiff": tiff.find_defect,
 }

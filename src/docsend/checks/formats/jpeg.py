@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}  # TEM, RST0-7, SOI: markers without a length
 
 
-def defect_of(content: bytes) -> Defect | None:
+def find_defect(content: bytes) -> Defect | None:
     """Walk the segments to the first scan; from there an end-of-image marker must follow."""
     position = 2
     while True:

@@ -18,7 +18,7 @@ _PADDING = b"\0\t\n\f\r "
 _TAIL = 64 * 1024
 
 
-def defect_of(content: bytes) -> Defect | None:
+def find_defect(content: bytes) -> Defect | None:
     """A whole PDF ends with `startxref` and an offset; the dictionary there names the encryption.
 
     Not every producer counts the offset right or writes `%%EOF`, and viewers open the file all the same.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from docsend.model.document import Defect
 
 
-def defect_of(content: bytes) -> Defect | None:
+def find_defect(content: bytes) -> Defect | None:
     """Every chunk is complete and keeps its checksum; image data and the end chunk are there."""
     view = memoryview(content)
     position, seen_data = 8, False

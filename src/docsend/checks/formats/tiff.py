@@ -20,7 +20,7 @@ _MOST_PAGES = 10_000
 _MOST_FIELDS = 400_000  # of all pages; a directory may lie inside another one, and be read again and again
 
 
-def defect_of(content: bytes) -> Defect | None:
+def find_defect(content: bytes) -> Defect | None:
     """Every page's directory is inside the file, and so is every strip or tile that it names."""
     order = "<" if content.startswith(b"II") else ">"
     (directory,) = struct.unpack_from(order + "I", content, 4)
@@ -55,11 +55,11 @@ def _tiff_lengths(fields: dict[int, tuple[int, ...]], pieces: int) -> tuple[int,
     a last one that has fewer rows, old ones leave the lengths out. Without either, each piece has at least to
     begin inside the file.
     """
-    stated = next((fields[tag] for tag in _LENGTHS if tag in fields), None)
+    given = next((fields[tag] for tag in _LENGTHS if tag in fields), None)
     computed = _tiff_strips(fields, pieces)
-    if stated is None or computed is None:
-        return stated or computed or (1,) * pieces
-    return tuple(map(min, stated, computed)) if len(stated) == pieces else stated
+    if given is None or computed is None:
+        return given or computed or (1,) * pieces
+    return tuple(map(min, given, computed)) if len(given) == pieces else given
 
 
 def _tiff_strips(fields: dict[int, tuple[int, ...]], pieces: int) -> tuple[int, ...] | None:

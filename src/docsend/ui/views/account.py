@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.i18n import Data, Message
-from docsend.ui import shapes
+from docsend.ui import to_json
 from docsend.ui.progress import duration
 
 if TYPE_CHECKING:
-    from docsend.i18n import Shown
+    from docsend.i18n import Displayable
     from docsend.ui.terminal import Streams
 
 
@@ -21,10 +21,10 @@ class SignedIn(NamedTuple):
     expires_in: float
 
     def as_json(self) -> dict[str, Any]:
-        return shapes.sign_in(self.service, Data(self.backend), "••••••", self.expires_in)
+        return to_json.sign_in(self.service, Data(self.backend), "••••••", self.expires_in)
 
     def show(self, streams: Streams) -> None:
-        streams.line(Message("signed in at {service}", service=self.service))
+        streams.print_line(Message("signed in at {service}", service=self.service))
         streams.say(
             Message(
                 "code and password are kept in {backend}; the session lasts {duration}",
@@ -38,27 +38,27 @@ class SignInStatus(NamedTuple):
     """Whether somebody is signed in, where the secret is, and for how many seconds the session lasts."""
 
     service: str
-    where: Shown | None
-    who: str | None
+    source: Displayable | None
+    account: str | None
     expires_in: float | None
 
     def as_json(self) -> dict[str, Any]:
-        return shapes.sign_in(self.service, self.where, self.who, self.expires_in)
+        return to_json.sign_in(self.service, self.source, self.account, self.expires_in)
 
     def show(self, streams: Streams) -> None:
-        if self.where is None or self.who is None:
-            streams.line(Message("nobody is signed in at {service}", service=self.service))
+        if self.source is None or self.account is None:
+            streams.print_line(Message("nobody is signed in at {service}", service=self.service))
             streams.say(Message("`docsend login` signs in"))
             return
         lasts = Message("no session")
         if self.expires_in is not None:
             lasts = Message("{duration} more", duration=duration(self.expires_in))
-        streams.card(
+        streams.print_card(
             Message("signed in"),
             [
                 (Message("service"), Data(self.service)),
-                (Message("who"), Data(self.who)),
-                (Message("kept in"), self.where),
+                (Message("who"), Data(self.account)),
+                (Message("kept in"), self.source),
                 (Message("session"), lasts),
             ],
             footnote=None,
@@ -72,10 +72,10 @@ class SignedOut(NamedTuple):
     was_there: bool
 
     def as_json(self) -> dict[str, Any]:
-        return shapes.sign_in(self.service, None, None, None)
+        return to_json.sign_in(self.service, None, None, None)
 
     def show(self, streams: Streams) -> None:
         done = Message("there was nothing to forget: {service}")
         if self.was_there:
             done = Message("code, password and session are removed: {service}")
-        streams.line(done.with_values(service=self.service))
+        streams.print_line(done.replace_values(service=self.service))

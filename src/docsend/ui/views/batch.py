@@ -6,18 +6,18 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.codes import Code
-from docsend.i18n import Message, joined
+from docsend.i18n import Message, join
 from docsend.model.problem import Problem
-from docsend.model.states import IN_WORDS
-from docsend.ui import shapes
-from docsend.ui.terminal import SEVERITY
+from docsend.model.states import STATE_NAMES
+from docsend.ui import to_json
+from docsend.ui.terminal import SEVERITY_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from docsend.delivery.batch import Outcome
-    from docsend.delivery.batch_end import Tally
-    from docsend.delivery.preflight import Plan
+    from docsend.delivery.batch_result import OutcomeCounts
+    from docsend.delivery.preflight import PreflightResult
     from docsend.ui.terminal import Streams
 
 _MOST_WARNINGS = 10
@@ -30,20 +30,20 @@ _UNTOLD: Mapping[str, tuple[Problem, ...]] = {
 _STATUS = {"not tried": "unfinished"}
 
 
-def tell_faults(streams: Streams, plan: Plan) -> None:
+def say_problems(streams: Streams, plan: PreflightResult) -> None:
     """Tell what is wrong with the rows, one line each; warnings only if there are few."""
     for problems in plan.faulty.values():
         for problem in problems:
-            streams.tell(_row_fault(problem))
+            streams.say_always(_row_fault(problem))
     warnings = plan.warnings if streams.is_verbose else plan.warnings[:_MOST_WARNINGS]
     for problem in warnings:
         streams.say(_row_fault(problem))
-    if plan.warned > len(warnings):
-        more = plan.warned - len(warnings)
+    if plan.warning_count > len(warnings):
+        more = plan.warning_count - len(warnings)
         streams.say(Message("and {count:,} more warnings; --verbose shows more of them", count=more))
 
 
-def tell_failed_rows(streams: Streams, tally: Tally) -> None:
+def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
     """Tell of the rows that need somebody."""
     for outcome in tally.failed:
         problem = next((p for p in outcome.problems if p.is_error), None)
@@ -52,15 +52,17 @@ def tell_failed_rows(streams: Streams, tally: Tally) -> None:
             if problem
             else Message("interrupted")
         )
-        status = IN_WORDS[outcome.status]
-        streams.tell(Message("row {row}: {status}: {why}", row=outcome.row.number, status=status, why=why))
+        status = STATE_NAMES[outcome.status]
+        streams.say_always(
+            Message("row {row}: {status}: {why}", row=outcome.row.number, status=status, why=why)
+        )
     failed = sum(tally.counts[status] for status in ("faulty", "refused", "unfinished"))
     if failed > len(tally.failed):
         more = failed - len(tally.failed)
-        streams.tell(Message("and {count:,} more rows; --report FILE has them all", count=more))
+        streams.say_always(Message("and {count:,} more rows; --report FILE has them all", count=more))
 
 
-def tell_what_next(streams: Streams, tally: Tally) -> None:
+def say_next_steps(streams: Streams, tally: OutcomeCounts) -> None:
     """Tell what to do about the rows that were not received."""
     if tally.worst is not None:
         hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
@@ -69,10 +71,10 @@ def tell_what_next(streams: Streams, tally: Tally) -> None:
         streams.say(_AGAIN)
 
 
-class CheckedBatch(NamedTuple):
+class BatchChecked(NamedTuple):
     """What the check of a batch came to, if nothing is sent; for people alone."""
 
-    plan: Plan
+    plan: PreflightResult
 
     def as_json(self) -> None:
         """Return None: each row and the summary have it."""
@@ -83,19 +85,19 @@ class CheckedBatch(NamedTuple):
             "1 row, {size:,} bytes", "{count:,} rows, {size:,} bytes", plan.rows, size=plan.total_bytes
         )
         if not plan.rows:
-            streams.line(Message("the manifest has no rows"))
+            streams.print_line(Message("the manifest has no rows"))
         elif not plan.faulty:
-            streams.line(Message("{found}: all good; nothing was sent", found=found))
+            streams.print_line(Message("{found}: all good; nothing was sent", found=found))
         else:
-            streams.line(
+            streams.print_line(
                 Message(
                     "{found}: {faulty:,} faulty, {good:,} good; nothing was sent",
                     found=found,
                     faulty=len(plan.faulty),
-                    good=plan.good,
+                    good=plan.good_rows,
                 )
             )
-            if plan.good:
+            if plan.good_rows:
                 streams.say(Message("--only-valid sends the good ones"))
 
 
@@ -107,7 +109,7 @@ class BatchRow(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         outcome = self.outcome
-        return shapes.result(
+        return to_json.result(
             _STATUS.get(outcome.status, outcome.status),
             outcome.submission,
             is_repeated=outcome.is_repeated,
@@ -121,11 +123,11 @@ class BatchRow(NamedTuple):
         pass
 
 
-class SentBatch(NamedTuple):
+class BatchSent(NamedTuple):
     """How many rows ended how, for people; scripts have the summary."""
 
-    plan: Plan
-    tally: Tally
+    plan: PreflightResult
+    tally: OutcomeCounts
 
     def as_json(self) -> None:
         """Return None: the summary has it."""
@@ -140,11 +142,11 @@ class SentBatch(NamedTuple):
             (tally.counts["unfinished"], Message("{count:,} unfinished")),
             (tally.counts["not tried"], Message("{count:,} not tried")),
         )
-        told = joined([phrase.with_values(count=count) for count, phrase in counts if count])
-        streams.line(_rows(plan.rows, told))
+        told = join([phrase.replace_values(count=count) for count, phrase in counts if count])
+        streams.print_line(_rows(plan.rows, told))
 
 
-class BatchSummary(NamedTuple):
+class BatchSummaryLine(NamedTuple):
     """The last line of a batch's JSON, for scripts alone; `seconds` since the first look at the manifest."""
 
     rows: int
@@ -169,12 +171,12 @@ class BatchSummary(NamedTuple):
         pass
 
 
-def tell_merged(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
+def say_merged(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
     """Sum a joined report up."""
     counts = Counter(row["status"] for row in rows)
-    told = joined(
+    told = join(
         [
-            Message("{count:,} {status}", count=count, status=IN_WORDS[status])
+            Message("{count:,} {status}", count=count, status=STATE_NAMES[status])
             for status, count in counts.most_common()
         ]
     )
@@ -192,7 +194,7 @@ def _row_fault(problem: Problem) -> Message:
         where = Message("row {row}, {field}", row=problem.row, field=problem.field)
     fault = Message(
         "{severity}: {where}: {message} [{code}]",
-        severity=SEVERITY[problem.severity],
+        severity=SEVERITY_NAMES[problem.severity],
         where=where,
         message=problem.message,
         code=problem.code,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from docsend.i18n import Data, LocalizedName, Message, joined
-from docsend.ui import shapes
+from docsend.i18n import Data, LocalizedName, Message, join
+from docsend.ui import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from docsend.model.catalog import Entry
+    from docsend.model.catalog import CatalogEntry
     from docsend.model.required import RequiredDocument
     from docsend.ui.terminal import Streams
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 class CatalogRows(NamedTuple):
     """Rows with their kind, found by `words`; their labels in the reader's language."""
 
-    rows: Sequence[tuple[str, Entry]]
+    rows: Sequence[tuple[str, CatalogEntry]]
     words: str
 
     def as_json(self) -> dict[str, Any]:
-        rows = [shapes.catalog_row(kind, row) for kind, row in self.rows]
+        rows = [to_json.catalog_row(kind, row) for kind, row in self.rows]
         return {"schema": "docsend.catalog-rows/1", "rows": rows}
 
     def show(self, streams: Streams) -> None:
         if not self.rows:
             streams.say(Message("nothing in the catalog matches {words!r}", words=self.words))
             return
-        streams.table(
+        streams.print_table(
             ("kind", "code", "label", "belongs to"),
             [
                 (Data(kind), Data(row.code), LocalizedName(row.labels), _belongs(row))
@@ -63,14 +63,14 @@ class RequiredList(NamedTuple):
     asked: Sequence[RequiredDocument]
 
     def as_json(self) -> dict[str, Any]:
-        required = [shapes.required(each) for each in self.asked]
+        required = [to_json.required(each) for each in self.asked]
         return {"schema": "docsend.required/1", "required": required}
 
     def show(self, streams: Streams) -> None:
         if not self.asked:
             streams.say(Message("the service asks for no documents"))
             return
-        streams.table(
+        streams.print_table(
             ("id", "subject", "title", "due", "state"),
             [
                 (
@@ -85,9 +85,9 @@ class RequiredList(NamedTuple):
         )
 
 
-def _belongs(row: Entry) -> Message:
+def _belongs(row: CatalogEntry) -> Message:
     """Tell where a row has its place: subject or destinations, then category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
     above = subject or " ".join(getattr(row, "to", ()))
     parts = [Message("any") if part == "*" else Data(part) for part in (above, category) if part]
-    return joined(parts, " / ")
+    return join(parts, " / ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.i18n import Message
-from docsend.ui import shapes
+from docsend.ui import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Diagnosis(NamedTuple):
     findings: Sequence[Finding]
 
     def as_json(self) -> dict[str, Any]:
-        listed = [shapes.finding(finding) for finding in self.findings]
+        listed = [to_json.finding(finding) for finding in self.findings]
         return {"schema": "docsend.doctor/2", "findings": listed}
 
     def show(self, streams: Streams) -> None:
@@ -41,8 +41,8 @@ class Diagnosis(NamedTuple):
         wide, wider = max(map(len, marks.values())), max(map(len, parts.values()))
         for finding in self.findings:
             mark, part = marks[finding.severity].ljust(wide), parts[finding.part].ljust(wider)
-            streams.put(f"{mark}  {part}  {streams.render_result(finding.message)}\n")
+            streams.write(f"{mark}  {part}  {streams.render_result(finding.message)}\n")
             if finding.hint:
-                streams.put(f"{' ' * wide}  {' ' * wider}  {streams.render_result(finding.hint)}\n")
+                streams.write(f"{' ' * wide}  {' ' * wider}  {streams.render_result(finding.hint)}\n")
         if all(finding.severity == "ok" for finding in self.findings):
             streams.say(Message("all is well"))

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from docsend.ui.terminal import Streams
 
 
-def tell_failure(streams: Streams, error: DocsendError, problems: Iterable[Problem]) -> None:
+def say_failure(streams: Streams, error: DocsendError, problems: Iterable[Problem]) -> None:
     """Tell an error with its hint, or with the problems that it sums up, and the warnings beside it."""
-    streams.error(error.message, None if error.problems else error.hint)
+    streams.say_error(error.message, None if error.problems else error.hint)
     if error.cause is not None:
-        streams.detail(Message("cause: {code}", code=error.cause))
-    streams.problems(problem for problem in problems if error.problems or not problem.is_error)
+        streams.say_detail(Message("cause: {code}", code=error.cause))
+    streams.say_problems(problem for problem in problems if error.problems or not problem.is_error)

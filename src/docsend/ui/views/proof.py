@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.text import escape_for_terminal
-from docsend.ui import shapes
+from docsend.ui import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ class ProofFile(NamedTuple):
     content: bytes
 
     def as_json(self) -> dict[str, Any]:
-        return shapes.exported(self.file, self.form, self.key, self.content)
+        return to_json.exported_proof(self.file, self.form, self.key, self.content)
 
     def show(self, streams: Streams) -> None:
-        streams.put(f"{escape_for_terminal(self.file)}\n")
+        streams.write(f"{escape_for_terminal(self.file)}\n")

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docsend.i18n import Data, LocalizedName, Message, moment
+from docsend.i18n import Data, LocalizedName, Message, format_time
 
 if TYPE_CHECKING:
-    from docsend.i18n import Shown
+    from docsend.i18n import Displayable
     from docsend.model.receipt import Receipt
 
 
-def receipt_rows(receipt: Receipt) -> list[tuple[Shown, Shown]]:
+def receipt_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
     """Return what a receipt says, but for its documents."""
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
     return [
         (Message("receipt"), Data(receipt.number)),
         (Message("issued by"), Data(receipt.issuer)),
-        (Message("received at"), Data(moment(receipt.received_at))),
+        (Message("received at"), Data(format_time(receipt.received_at))),
         (Message("branch"), branch),
         (Message("key"), Data(receipt.key)),
     ]
 
 
-def document_rows(receipt: Receipt) -> list[tuple[Shown, Shown]]:
+def document_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
     """Return how many documents were received, and each of them."""
     total = sum(document.size for document in receipt.documents)
     count = len(receipt.documents)

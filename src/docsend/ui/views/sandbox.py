@@ -18,4 +18,4 @@ class SandboxAddress(NamedTuple):
         return {"schema": "docsend.sandbox/1", "address": self.address, "data": str(self.folder)}
 
     def show(self, streams: Streams) -> None:
-        streams.put(self.address + "\n")
+        streams.write(self.address + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.i18n import Data, Message
-from docsend.ui import shapes
+from docsend.ui import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +24,11 @@ class SenderList(NamedTuple):
         if not self.known:
             streams.say(Message("no sender is kept yet; `docsend senders add NAME` keeps one"))
             return
-        rows = [(Data(name), Data(each.kind), Data(each.masked)) for name, each in self.known.items()]
-        streams.table(("sender", "kind", "number"), rows)
+        rows = [(Data(name), Data(each.kind), Data(each.masked_number)) for name, each in self.known.items()]
+        streams.print_table(("sender", "kind", "number"), rows)
 
 
-class SenderKept(NamedTuple):
+class SenderAdded(NamedTuple):
     name: str
     sender: Sender
     has_booklet: bool
@@ -37,23 +37,25 @@ class SenderKept(NamedTuple):
         return _listed({self.name: self.sender})
 
     def show(self, streams: Streams) -> None:
-        streams.line(Message("kept: {name}, {number}", name=self.name, number=self.sender.masked))
+        streams.print_line(
+            Message("kept: {name}, {number}", name=self.name, number=self.sender.masked_number)
+        )
         if self.has_booklet:
             streams.say(Message("the booklet number is in the keyring"))
-        elif self.sender.whose == "employer":
+        elif self.sender.party == "employer":
             streams.say(Message("no booklet number is kept: each send needs --booklet"))
 
 
-class SenderForgotten(NamedTuple):
+class SenderRemoved(NamedTuple):
     name: str
 
     def as_json(self) -> dict[str, Any]:
         return _listed({})
 
     def show(self, streams: Streams) -> None:
-        streams.line(Message("forgotten: {name}", name=self.name))
+        streams.print_line(Message("forgotten: {name}", name=self.name))
 
 
 def _listed(known: Mapping[str, Sender]) -> dict[str, Any]:
-    senders = [shapes.sender(name, sender) for name, sender in known.items()]
+    senders = [to_json.sender(name, sender) for name, sender in known.items()]
     return {"schema": "docsend.senders/1", "senders": senders}

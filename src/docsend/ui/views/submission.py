@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from docsend.checks.document_rules import in_words
+from docsend.checks.document_rules import format_limit
 from docsend.i18n import Data, LocalizedName, Message
 from docsend.model import fields
 from docsend.model.document import Document
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from docsend.config.address import Endpoint
-    from docsend.i18n import Shown
+    from docsend.i18n import Displayable
     from docsend.model.catalog import Catalog
     from docsend.model.document import UnreadDocument
     from docsend.model.problem import Problem
     from docsend.model.receipt import Receipt
     from docsend.model.submission import CheckedSubmission, Submission
-    from docsend.ui.result import Result
+    from docsend.ui.send_result import SendResult
     from docsend.ui.terminal import Streams
 
 
 class Received(NamedTuple):
     """A receipt: a panel for a person, lines for a file."""
 
-    result: Result
+    result: SendResult
     checked: CheckedSubmission
     receipt: Receipt
 
@@ -37,7 +37,7 @@ class Received(NamedTuple):
     def show(self, streams: Streams) -> None:
         checked, is_repeated = self.checked, self.result.is_repeated
         about = " / ".join(filter(None, (checked.to, checked.subject, checked.category, checked.type)))
-        rows: list[tuple[Shown, Shown]] = [
+        rows: list[tuple[Displayable, Displayable]] = [
             *receipt_rows(self.receipt),
             (Message("for"), _whom(checked)),
             (Message("about"), Data(about)),
@@ -47,13 +47,13 @@ class Received(NamedTuple):
         ]
         if is_repeated:
             streams.say(Message("this submission had been received before; it was not received again"))
-        streams.card(Message("received before") if is_repeated else Message("received"), rows)
+        streams.print_card(Message("received before") if is_repeated else Message("received"), rows)
 
 
 class Checked(NamedTuple):
     """What a dry run found: a line a document, then the problems. `limit` is of a document, in bytes."""
 
-    result: Result
+    result: SendResult
     limit: int | None
 
     def as_json(self) -> dict[str, Any]:
@@ -86,10 +86,10 @@ class DocumentFindings(NamedTuple):
             )
             for document in self.submission.documents
         ]
-        streams.table(("document", "format", "bytes", "sha256", "verdict"), rows)
+        streams.print_table(("document", "format", "bytes", "sha256", "verdict"), rows)
 
 
-def tell_last_look(
+def show_summary(
     streams: Streams,
     checked: CheckedSubmission,
     catalog: Catalog,
@@ -105,7 +105,7 @@ def tell_last_look(
         (Message("branch"), catalog.branches.get(checked.branch or "")),
     ]
     who = _whom(checked)
-    rows: list[tuple[Message, Shown]] = [
+    rows: list[tuple[Message, Displayable]] = [
         (Message("for"), Message("{sender}, {number}", sender=sender, number=who) if sender else who),
         *(
             (name, Message("{label} ({code})", label=LocalizedName(entry.labels), code=entry.code))
@@ -120,20 +120,20 @@ def tell_last_look(
         ),
     ]
     width = max(len(streams.render(name)) for name, _ in rows)
-    streams.tell_line("")
+    streams.say_rendered("")
     for name, value in rows:
-        streams.tell_line(f"{streams.render(name).ljust(width)}  {streams.render(value)}", indent=2)
-    streams.problems(checked.warnings)
-    streams.tell_line("")
+        streams.say_rendered(f"{streams.render(name).ljust(width)}  {streams.render(value)}", indent=2)
+    streams.say_problems(checked.warnings)
+    streams.say_rendered("")
 
 
 def _whom(checked: CheckedSubmission) -> Data | Message:
     return Data(checked.masked_identity) if checked.masked_identity else Message("the signed-in account")
 
 
-def _other_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Shown]]:
+def _other_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displayable]]:
     """Return what it says in fields that no catalog has names for; a first occurrence is no news."""
-    for field in fields.OF_CONTENT:
+    for field in fields.CONTENT_FIELDS:
         value = getattr(checked, field.name)
         if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):
             yield field.label or Message.verbatim(field.name), Data(str(value))
@@ -142,9 +142,9 @@ def _other_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Shown]]
 def _size(size: int, limit: int | None) -> Message:
     if limit is None:
         return Message("{size:,}", size=size)
-    return Message("{size:,} of {limit}", size=size, limit=in_words(limit))
+    return Message("{size:,} of {limit}", size=size, limit=format_limit(limit))
 
 
-def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> Shown:
+def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> Displayable:
     codes = [problem.code.value for problem in problems if problem.path == document.path]
     return Data(", ".join(codes)) if codes else Message("good")

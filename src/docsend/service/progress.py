@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from docsend.model.document import Document
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Somebody who wants to see how a call goes. Its methods may be called in another thread."""
 
     def declared(self, missing_bytes: int) -> None:

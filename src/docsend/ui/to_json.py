@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
     from docsend.config.senders import Sender
     from docsend.diagnostics import Finding
-    from docsend.i18n import Message, Shown
-    from docsend.model.catalog import Entry as Row
+    from docsend.i18n import Displayable, Message
+    from docsend.model.catalog import CatalogEntry as Row
     from docsend.model.document import UnreadDocument
     from docsend.model.problem import Problem
     from docsend.model.receipt import Receipt
     from docsend.model.required import RequiredDocument
     from docsend.model.submission import Submission
-    from docsend.storage.ledger import Entry
+    from docsend.storage.ledger import LedgerEntry
 
 
 def result(
     status: str,
-    stated: CheckedSubmission | Submission | None,
+    given: CheckedSubmission | Submission | None,
     *,
     is_repeated: bool,
     service: str | None,
@@ -37,7 +37,7 @@ def result(
     row: int | None = None,
 ) -> dict[str, Any]:
     """Return docsend.result/2: what one submission came to; `row` is that of a batch."""
-    checked = stated if isinstance(stated, CheckedSubmission) else None
+    checked = given if isinstance(given, CheckedSubmission) else None
     return {
         "schema": "docsend.result/2",
         "status": status,
@@ -45,10 +45,10 @@ def result(
         # Which sending of its content it is, and under which name: where nobody can know, None.
         "occurrence": checked.occurrence if checked else None,
         "row": row,
-        "key": checked.key if checked and checked.is_named else None,
+        "key": checked.key if checked and checked.has_key else None,
         "service": service,
-        "reference": stated.reference if stated else None,
-        "submission": submission(stated) if stated else None,
+        "reference": given.reference if given else None,
+        "submission": submission(given) if given else None,
         "receipt": receipt(receipt_) if receipt_ else None,
         "problems": [problem(found) for found in problems],
     }
@@ -79,10 +79,10 @@ def problem(found: Problem) -> dict[str, Any]:
     }
 
 
-def submission(stated: CheckedSubmission | Submission) -> dict[str, Any]:
+def submission(submission: CheckedSubmission | Submission) -> dict[str, Any]:
     return {
-        **{name: _said(getattr(stated, name)) for name in ("to", "subject", "category", "type")},
-        "documents": [_document(document) for document in stated.documents],
+        **{name: _said(getattr(submission, name)) for name in ("to", "subject", "category", "type")},
+        "documents": [_document(document) for document in submission.documents],
     }
 
 
@@ -100,7 +100,7 @@ def _document(document: Document | UnreadDocument) -> dict[str, Any]:
     }
 
 
-def kept(entry: Entry, received: Receipt | None) -> dict[str, Any]:
+def sent_submission(entry: LedgerEntry, received: Receipt | None) -> dict[str, Any]:
     """Give one row of docsend.receipts/1."""
     return {
         "key": entry.key,
@@ -129,7 +129,7 @@ def kept(entry: Entry, received: Receipt | None) -> dict[str, Any]:
 
 
 def proof(
-    entry: Entry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[Message]
+    entry: LedgerEntry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[Message]
 ) -> dict[str, Any]:
     """Give a proof of sending, docsend.proof/1; `notes` are what has to be said with it, in English."""
     return {
@@ -154,7 +154,7 @@ def proof(
     }
 
 
-def exported(file: Path, form: str, key: str, content: bytes) -> dict[str, Any]:
+def exported_proof(file: Path, form: str, key: str, content: bytes) -> dict[str, Any]:
     """Tell which file has a proof of sending, docsend.export/1."""
     return {
         "schema": "docsend.export/1",
@@ -178,7 +178,9 @@ def required(asked: RequiredDocument) -> dict[str, Any]:
     }
 
 
-def sign_in(service: str, where: Shown | None, who: str | None, expires_in: float | None) -> dict[str, Any]:
+def sign_in(
+    service: str, where: Displayable | None, who: str | None, expires_in: float | None
+) -> dict[str, Any]:
     return {
         "schema": "docsend.login/2",
         "service": service,
@@ -191,7 +193,7 @@ def sign_in(service: str, where: Shown | None, who: str | None, expires_in: floa
 
 def sender(name: str, kept: Sender) -> dict[str, Any]:
     """Give one row of docsend.senders/1: the number masked, the booklet number not at all."""
-    return {"name": name, "kind": kept.kind, "number": kept.masked}
+    return {"name": name, "kind": kept.kind, "number": kept.masked_number}
 
 
 def finding(found: Finding) -> dict[str, Any]:

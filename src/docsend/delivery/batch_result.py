@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from docsend.errors import ExitCode, LocalFailure, SignInNeeded, UsageFault
+from docsend.errors import ExitCode, LocalError, SignInRequired, UsageError
 
 if TYPE_CHECKING:
     from docsend.delivery.batch import Outcome
-    from docsend.delivery.preflight import Plan
+    from docsend.delivery.preflight import PreflightResult
     from docsend.errors import DocsendError
     from docsend.model.states import RowStatus
 
 _SHOWN = 20
 
 
-class Tally:
+class OutcomeCounts:
     """How a batch ended: how many rows how, and which were not received (the first of them)."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Tally:
             return
         if len(self.failed) < _SHOWN and outcome.status != "not tried":
             self.failed.append(outcome)
-        if isinstance(outcome.error, LocalFailure | SignInNeeded | UsageFault):
+        if isinstance(outcome.error, LocalError | SignInRequired | UsageError):
             self.worst = outcome.error.code
 
     @property
@@ -45,32 +45,32 @@ class Tally:
         return self.counts.total()
 
 
-class BatchEnd(NamedTuple):
+class BatchResult(NamedTuple):
     """What a batch came to: what its check found, how its rows ended if they were sent, what ended it."""
 
-    plan: Plan
-    tally: Tally | None
+    plan: PreflightResult
+    outcomes: OutcomeCounts | None
     error: DocsendError | None
 
     @property
     def exit_code(self) -> ExitCode:
         if self.error is not None:
             return self.error.code
-        if self.tally is None:
+        if self.outcomes is None:
             return ExitCode.FAULTY if self.plan.faulty else ExitCode.RECEIVED
-        if self.tally.worst is not None:
-            return self.tally.worst
-        return ExitCode.RECEIVED if self.tally.received == self.plan.rows else ExitCode.SOME_ROWS
+        if self.outcomes.worst is not None:
+            return self.outcomes.worst
+        return ExitCode.RECEIVED if self.outcomes.received == self.plan.rows else ExitCode.SOME_ROWS
 
     @property
     def counts(self) -> dict[str, int]:
         """How many rows ended how, by the names of docsend.batch/1."""
         counts: Counter[str] = Counter(
-            {"checked": self.plan.good} if self.tally is None else self.tally.counts
+            {"checked": self.plan.good_rows} if self.outcomes is None else self.outcomes.counts
         )
         return {
             **{status: counts[status] for status in ("checked", "received", "refused", "unfinished")},
-            "repeated": self.tally.repeated if self.tally else 0,
+            "repeated": self.outcomes.repeated if self.outcomes else 0,
             "faulty": len(self.plan.faulty) + counts["faulty"],
             "not_tried": self._not_tried,
         }
@@ -78,14 +78,18 @@ class BatchEnd(NamedTuple):
     @property
     def _not_tried(self) -> int:
         """Rows whose turn did not come, be it that the batch ended before its first."""
-        if self.tally is None:
+        if self.outcomes is None:
             return 0
-        counts = self.tally.counts
-        return self.plan.good - (counts.total() - counts["not tried"])
+        counts = self.outcomes.counts
+        return self.plan.good_rows - (counts.total() - counts["not tried"])
 
     @property
     def repeat_helps(self) -> bool:
         """Whether the same command again, with nothing changed, brings more rows to their receipts."""
-        if self.tally is None or self.tally.worst is not None or (self.error and self.error.is_for_all):
+        if (
+            self.outcomes is None
+            or self.outcomes.worst is not None
+            or (self.error and self.error.affects_all)
+        ):
             return False
         return bool(self.counts["unfinished"] or self.counts["not_tried"])

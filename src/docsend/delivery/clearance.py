@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Cleared(NamedTuple):
+class Clearance(NamedTuple):
     """Leave to send what is planned.
 
     `may_be_received` if an earlier try may have brought a receipt; `is_begun` if the service may have been
@@ -13,4 +13,4 @@ class Cleared(NamedTuple):
     """
 
     may_be_received: bool = True
-    is_begun: bool = True
+    may_be_declared: bool = True

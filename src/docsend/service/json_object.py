@@ -26,7 +26,7 @@ LABELS = ("he", "en", "fr")
 LONGEST_CODE, LONGEST_LABEL = 100, 500
 
 
-class Members(NamedTuple):
+class JsonObject(NamedTuple):
     """The members of a JSON object, and where in the response it stands."""
 
     values: dict[str, Any]
@@ -90,17 +90,17 @@ class Members(NamedTuple):
         inner = self.members(name)
         return {language: inner.text(language, LONGEST_LABEL) for language in LABELS}
 
-    def members(self, name: str) -> Members:
+    def members(self, name: str) -> JsonObject:
         value = self.values.get(name)
         if isinstance(value, dict):
-            return Members(value, self._path(name))
+            return JsonObject(value, self._path(name))
         raise self.refusal(name)
 
-    def each(self, name: str, least: int, most: int) -> list[Members]:
+    def each(self, name: str, least: int, most: int) -> list[JsonObject]:
         """Return the objects of a list of `least` to `most` entries."""
         entries = self.list_of(name, least, most)
         if all(isinstance(entry, dict) for entry in entries):
-            return [Members(entry, f"{self._path(name)}[{n}]") for n, entry in enumerate(entries)]
+            return [JsonObject(entry, f"{self._path(name)}[{n}]") for n, entry in enumerate(entries)]
         raise self.refusal(name)
 
     def list_of(self, name: str, least: int, most: int) -> list[Any]:
@@ -133,7 +133,7 @@ class Members(NamedTuple):
             raise self.refusal(name)
 
 
-def read(body: bytes) -> Members:
+def read(body: bytes) -> JsonObject:
     """Read a body that is one JSON object (RFC 8259) in UTF-8, in which no member stands twice."""
     try:
         value = json.loads(
@@ -143,7 +143,7 @@ def read(body: bytes) -> Members:
         raise ContractViolation(Message("not JSON, or a member stands twice in it")) from None
     if not isinstance(value, dict):
         raise ContractViolation(Message("not a JSON object"))
-    return Members(value)
+    return JsonObject(value)
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

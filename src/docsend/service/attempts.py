@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docsend.codes import Code
-from docsend.service.one_exchange import NotInOneExchange
+from docsend.service.one_exchange import OneExchangeRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from docsend.service.failures import Failure
     from docsend.service.responses import Response
 
-_LOOKS_FOR_A_NAME = 2
+_MAX_NAME_LOOKUPS = 2
 # So often one exchange may break off, or arrive altered, before the submission goes staged.
-_LOST_WHOLE = 2
+_MAX_LOST = 2
 _NOT_PASSED_ON = frozenset({407, 413})
 
 
-class Failed(Exception):
+class AttemptFailed(Exception):
     """One try of a call came to nothing; the service may have asked to wait for so many seconds."""
 
     def __init__(self, failure: Failure, asked_to_wait: float | None = None) -> None:
@@ -28,7 +28,7 @@ class Failed(Exception):
         self.asked_to_wait = asked_to_wait
 
 
-class Tries:
+class Attempts:
     """The tries of one call so far, and for how long another one may begin."""
 
     def __init__(self, total_s: float, now: Callable[[], float]) -> None:
@@ -49,10 +49,10 @@ class Tries:
 
     def go_staged_if_better(self) -> None:
         """Raise NotInOneExchange if smaller requests are more likely to get through, and unaltered."""
-        if self.altered >= _LOST_WHOLE:
-            raise NotInOneExchange(0)
-        if self.was_too_slow or self.broken_off >= _LOST_WHOLE:
-            raise NotInOneExchange(broke_off=True)
+        if self.altered >= _MAX_LOST:
+            raise OneExchangeRefused(0)
+        if self.was_too_slow or self.broken_off >= _MAX_LOST:
+            raise OneExchangeRefused(broke_off=True)
 
     @property
     def left_s(self) -> float:
@@ -61,10 +61,10 @@ class Tries:
     @property
     def has_looked_enough(self) -> bool:
         """Whether a name was looked up twice, and is not known."""
-        return self._looks >= _LOOKS_FOR_A_NAME
+        return self._looks >= _MAX_NAME_LOOKUPS
 
 
-def may_hide_a_receipt(response: Response) -> bool:
+def may_have_been_received(response: Response) -> bool:
     """Tell whether the service may have received what a foreign answer was given to.
 
     Somebody on the way may filter its answers, or have lost patience with it. What is refused by its size, or

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from docsend.errors import DocsendError, ExitCode
-from docsend.ui import shapes
+from docsend.ui import to_json
 
 if TYPE_CHECKING:
     from docsend.model.problem import Problem
@@ -23,7 +23,7 @@ _STATUS_OF_EXIT: dict[ExitCode, Status] = {
 }
 
 
-class Result(NamedTuple):
+class SendResult(NamedTuple):
     """What the sending of one submission came to. `service` is an address or "sandbox"."""
 
     status: Status
@@ -34,7 +34,7 @@ class Result(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return shapes.result(
+        return to_json.result(
             self.status,
             self.submission,
             is_repeated=self.is_repeated,
@@ -44,14 +44,14 @@ class Result(NamedTuple):
         )
 
 
-def of_error(
+def from_error(
     error: DocsendError,
     submission: CheckedSubmission | Submission | None = None,
     service: str | None = None,
     warnings: tuple[Problem, ...] = (),
-) -> Result:
+) -> SendResult:
     """Give the result of a command that failed."""
-    return Result(
+    return SendResult(
         status=_STATUS_OF_EXIT.get(error.code, "failed"),
         service=service,
         submission=submission,
