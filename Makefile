@@ -1,17 +1,17 @@
-# Two commands are all a newcomer needs: `make demo` and `make test`.
+# A newcomer needs two commands: `make demo` and `make test`.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# Without compiled modules each of the thousands of processes that tests start takes twice as long.
+# Without compiled modules, each of the thousands of processes that the tests start would take twice as long.
 unexport PYTHONDONTWRITEBYTECODE
-# Where an organisation inspects connections, uv has to trust what the system does.
+# Behind a TLS-inspecting proxy, uv must use the system's certificates.
 export UV_SYSTEM_CERTS := true
 
 EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-forms.tiff
 
-# Not in git; an installation compiles them, and whoever pulls a newer catalog needs them anew.
+# Compiled catalogs are not in git. Installation compiles them; make recompiles them after a pull.
 CATALOGS := $(wildcard src/docsend/locale/*/LC_MESSAGES/docsend.po)
 COMPILED := $(CATALOGS:.po=.mo)
 
@@ -22,19 +22,19 @@ demo: $(VENV)/.run $(COMPILED)
 	@DOCSEND_HOME=$(VENV)/demo $(BIN)/docsend send $(EXAMPLES) --service sandbox --to benefits --subject unemployment \
 	    --category employer --type payslips --id 000000018 --reference demo
 
-## test: lint, types, tests; those of the HTTP client once more with httpx2 in httpx's place
+## test: lint, types and tests; the tests of the HTTP client run again with httpx2 instead of httpx
 HTTP_TESTS := $(patsubst %,tests/service/test_%.py,deadlines http interrupts network)
 test: lint types $(COMPILED)
 	$(BIN)/python -m pytest -n auto --dist loadfile
 	$(BIN)/python -m pytest -n auto --httpx2 $(HTTP_TESTS)
 
-## test-pythons: the suite on each CPython from 3.11 on that is found here; SESSION=sample: a part of it, on
-## each but the one in .venv
+## test-pythons: run the suite on every CPython from 3.11 found here; with SESSION=sample, a part of it on all but
+## the one in .venv
 SESSION ?= suite
 test-pythons: $(VENV)/.dev
 	$(BIN)/nox --tags $(SESSION)
 
-## test-lowest: the suite with the lowest versions that pyproject.toml allows, and the locked ones of all else
+## test-lowest: run the suite with the lowest versions that pyproject.toml allows; everything else is as locked
 LOWEST := .venv-lowest
 test-lowest: $(VENV)/.dev
 	$(PIP) install uv
@@ -46,8 +46,8 @@ test-lowest: $(VENV)/.dev
 	$(BIN)/uv pip install --quiet --python $(LOWEST) --no-deps --no-build-isolation --editable .
 	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile $(OPTIONS)
 
-## coverage: which lines and branches of the program the whole suite does not take. Left out is what cannot bear that
-## every process starts and ends slowly, or writes a file more
+## coverage: report the lines and branches that the suite does not run. Tests that fail when every process starts
+## and ends slowly, or writes another file, are excluded
 UNMEASURED := --ignore tests/test_speed.py \
     --deselect tests/test_signals.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback \
     --deselect "tests/test_faults.py::test_a_sample_of_faults_loses_nothing_and_doubles_nothing[client errnos]"
@@ -65,16 +65,16 @@ coverage: $(VENV)/.dev $(COMPILED)
 	$(BIN)/coverage report --format total > $(COVERAGE)/total; \
 	exit $$failed
 
-## setup: install the parts of the system that tests stand on (Debian, as root)
+## setup: install the system packages that some tests need (Debian, as root)
 setup:
 	@$(PYTHON) tests/system.py
 
-## format: mend style and formatting, as far as a program can
+## format: fix style and formatting
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 
-## lint: style, formatting, which room imports which, and whether generated files are current
+## lint: check style, formatting, layering, and whether generated files are up to date
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -84,13 +84,13 @@ lint: $(VENV)/.dev
 	$(BIN)/python tools/locale/build.py --check
 	$(BIN)/python tools/man/build.py --check
 
-## types: all of it, strict, as seen on each platform
+## types: run strict mypy for each platform
 types: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32
 	$(BIN)/mypy --platform darwin
 
-## docs: write anew what is generated into the documents
+## docs: regenerate completions, manual pages, translations, and tables in the documents
 docs: $(VENV)/.dev
 	$(BIN)/python tools/catalog/build.py
 	$(BIN)/python tools/cli/build.py
@@ -100,21 +100,21 @@ docs: $(VENV)/.dev
 	$(BIN)/python tests/bad_manifests.py
 	$(BIN)/python tests/provoked.py
 
-## pictures: draw docs/pictures/*.svg anew, from real runs
+## pictures: redraw docs/pictures/*.svg from real runs
 pictures: $(VENV)/.dev
 	cd tests && $(abspath $(BIN))/python pictures.py
 
-## bench: measure against the budgets and other programs, about 25 minutes; writes docs/benchmarks.md
+## bench: compare with the budgets and other programs, about 25 minutes; writes docs/benchmarks.md
 bench: $(VENV)/.dev
 	$(BIN)/python bench/run.py --write
 
-## faults: the whole fault laboratory, about an hour; writes docs/fault-report.md
+## faults: run the whole fault laboratory, about an hour; writes docs/fault-report.md
 faults: $(VENV)/.dev
 	rm -f $(VENV)/faults.jsonl
 	cd tests && $(abspath $(BIN))/python -m faults --record $(abspath $(VENV))/faults.jsonl \
 	    --write ../docs/fault-report.md
 
-## lock: compile the locked requirements anew (uv does it for all platforms at once)
+## lock: compile the locked requirements (uv resolves for all platforms at once)
 lock: $(VENV)/.dev
 	$(PIP) install uv
 	for name in run dev; do \
@@ -127,14 +127,14 @@ lock: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) $(LOWEST) .nox dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# An environment without pip (Debian without python3-venv leaves one) or without its Python is made anew.
+# Recreate an environment without pip (as Debian without python3-venv leaves) or without its Python.
 ifneq ($(shell $(BIN)/python -c 'import pip' 2>/dev/null && echo sound),sound)
 .PHONY: $(BIN)/python
 endif
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "docsend needs Python 3.11 or newer")'
-	@echo "making $(VENV) and installing into it: about 20 seconds, and it needs a package index"
+	@echo "creating $(VENV) and installing into it; this takes about 20 seconds and needs a package index"
 	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.run: $(BIN)/python requirements/run.lock pyproject.toml

@@ -1,7 +1,7 @@
-"""The test suite on every CPython from 3.11 on that this machine has: on PATH, pyenv's, the system's own.
+"""Run the test suite on every CPython from 3.11 found on PATH, in pyenv or in /usr/bin.
 
-`nox --tags suite` runs all of it on each, `nox --tags sample` what is marked `everywhere` on each but the
-Python that runs nox.
+`nox --tags suite` runs the whole suite on each. `nox --tags sample` runs the tests marked `everywhere` on
+each except the Python that runs nox.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ print(json.dumps({
 
 
 class Python(NamedTuple):
-    """An interpreter, and what its standard library lacks that docsend or its tests need."""
+    """An interpreter. `lacks` names the required modules that its standard library is missing."""
 
     version: tuple[int, ...]
     build: str
@@ -48,11 +48,11 @@ class Python(NamedTuple):
         return ".".join(map(str, self.version))
 
 
-def _asked(executable: Path) -> Python | None:
-    """Ask an interpreter what it is; None for an empty shim, one of a venv, and another than CPython."""
+def _probe(executable: Path) -> Python | None:
+    """Return the description of an interpreter, or None for a shim, a venv, or one that is not CPython."""
     try:
-        probe = [executable, "-I", "-c", _PROBE]
-        answer = json.loads(subprocess.run(probe, capture_output=True, timeout=30, check=True).stdout)
+        command = [executable, "-I", "-c", _PROBE]
+        answer = json.loads(subprocess.run(command, capture_output=True, timeout=30, check=True).stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     version = tuple(answer["version"])
@@ -63,17 +63,17 @@ def _asked(executable: Path) -> Python | None:
 
 @functools.cache
 def _pythons() -> list[Python]:
-    """Find the interpreters, the oldest first, each build once."""
+    """Return the interpreters, oldest first, each build once."""
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
     folders += [*(Path.home() / ".pyenv" / "versions").glob("*/bin"), Path("/usr/bin")]
     names = ["python3", *(f"python3.{minor}" for minor in range(_OLDEST[1], 30))]
-    places = dict.fromkeys(folder / name for folder in folders for name in names)
-    asked = [_asked(place) for place in places if place.exists()]
-    return sorted({python.build: python for python in asked if python}.values())
+    candidates = dict.fromkeys(folder / name for folder in folders for name in names)
+    probed = [_probe(place) for place in candidates if place.exists()]
+    return sorted({python.build: python for python in probed if python}.values())
 
 
 def _add_session(name: str, python: Python, *options: str) -> None:
-    """Add a session that runs the suite with this Python; its name begins with its tag."""
+    """Add a session that runs the suite with this Python. The session's name starts with its tag."""
 
     @nox.session(name=name, python=python.executable, tags=[name.partition("-")[0]])
     def test(session: nox.Session) -> None:
@@ -85,17 +85,17 @@ def _add_session(name: str, python: Python, *options: str) -> None:
 
 @nox.session(python=False, tags=["suite", "sample"])
 def pythons(session: nox.Session) -> None:
-    """Say which interpreters there are, and which are left out."""
+    """List the interpreters, and those that are skipped."""
     for python in _pythons():
-        lacks = f" is left out: it has no {', '.join(python.lacks)}" if python.lacks else ""
-        is_this = " (runs nox; `sample` leaves it to the suite)" if python.build == sys.version else ""
+        lacks = f" is skipped: it has no {', '.join(python.lacks)}" if python.lacks else ""
+        is_this = " (runs nox; not in `sample`)" if python.build == sys.version else ""
         session.log(f"Python {python.number}, {python.executable}{is_this}{lacks}")
 
 
-_known = Counter[str]()
+_counts = Counter[str]()
 for _python in _pythons():
-    _known[_python.number] += 1
-    _name = _python.number if _known[_python.number] == 1 else f"{_python.number}-{_known[_python.number]}"
+    _counts[_python.number] += 1
+    _name = _python.number if _counts[_python.number] == 1 else f"{_python.number}-{_counts[_python.number]}"
     if not _python.lacks:
         _add_session(f"suite-{_name}", _python)
         if _python.build != sys.version:

@@ -64,7 +64,7 @@ def script() -> Iterator[Callable[[str], ModuleType]]:
 def waiting(script) -> set[str]:
     """Give what has no translation yet, in any language: it may be shown in English."""
     build = script("build")
-    return {text for spoken in TRANSLATED for text in build.waiting(build.read(spoken))}
+    return {text for spoken in TRANSLATED for text in build.untranslated(build.read(spoken))}
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def _checked(build: ModuleType, monkeypatch) -> int:
 
 
 def _change(build: ModuleType, before: str, after: str) -> None:
-    file = build.place("fr")
+    file = build.catalog_file("fr")
     text = file.read_text("utf-8")
     assert text.count(before) == 1
     file.write_text(text.replace(before, after), "utf-8")
@@ -157,8 +157,8 @@ def test_the_catalogs_are_compiled_as_babel_compiles_them(script, spoken) -> Non
     build = script("build")
     theirs = io.BytesIO()
     write_mo(theirs, build.read(spoken))
-    file = build.place(spoken)
-    ours = script("hatch_build").compiled(file.read_text("utf-8"))
+    file = build.catalog_file(spoken)
+    ours = script("hatch_build").compile_catalog(file.read_text("utf-8"))
     assert _understood(ours) == _understood(theirs.getvalue())
     assert file.with_suffix(".mo").read_bytes() == ours, "run make docs"
 
@@ -170,7 +170,7 @@ def _understood(compiled: bytes) -> dict[object, object]:
 
 
 def test_compiling_reads_what_a_catalog_may_hold_and_nothing_else(script) -> None:
-    compiled = script("hatch_build").compiled
+    compiled = script("hatch_build").compile_catalog
     head = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'
     said = (
         '# ours\n#: a.py\nmsgid ""\n"one\\n"\n"\\"two\\""\nmsgstr "un\\ndeux"\n',

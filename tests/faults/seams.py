@@ -1,7 +1,8 @@
 """Seams: the named places of the program in which something else can stand, for bugs planted on purpose.
 
-A seam is "module:qualified.name" of a function or method, such as "docsend.storage.ledger:Ledger.record_receipt".
-What takes its place has its parameters, behind one more: the function that stood there, as in
+A seam is "module:qualified.name" of a function or method, such as
+"docsend.storage.ledger:Ledger.record_receipt". What takes its place has its parameters, behind one more: the
+function that stood there, as in
 
     def received(right: Callable[..., None], self: Ledger, service: str, key: str, receipt: Receipt) -> None:
 

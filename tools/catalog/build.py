@@ -1,11 +1,11 @@
-"""Build src/docsend/data/catalog.json from the tables beside this script and the institute's own page.
+"""Build src/docsend/data/catalog.json from the institute's page and the tables beside this script.
 
     python tools/catalog/build.py [--check]
 
-`seed.txt` is the institute's French page on sending documents, word for word; every limit below stands
-beside the sentence of it that states the limit, and the build fails if the sentence is not there. The
-tables hold what other public pages say; each row keeps its status and its source. With --check nothing
-is written and a stale catalog.json fails.
+`seed.txt` is the verbatim text of the institute's French page on sending documents. Every limit below is
+paired with the sentence that states it, and the build fails if the page does not contain that sentence. The
+tables were compiled from other public pages; each row has its status and source. With --check, nothing is
+written, and the exit code is 1 if catalog.json is out of date.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ OPEN_COUNT_AND_SIZE = (
 PERSONAL_FORMATS = "Vous pouvez télécharger les formats de documents suivants : JPG, PNG, TIF, TIFF et PDF."
 PERSONAL_SIZE = "La taille maximale du fichier est de 5 Mo."
 
-# The seed does not say whether "Mo" means 10^6 or 2^20 bytes: above 2^20 is surely too much, above 10^6
-# perhaps, so the one is refused and the other warned about.
+# The page does not say whether "Mo" means 10^6 or 2^20 bytes. docsend refuses documents above the larger
+# limit and warns above the smaller one.
 OPEN_LIMITS: dict[str, Any] = {
     "service": "open",
     "formats": ["jpeg", "jpg", "tiff", "tif", "png", "bmp", "pdf"],
@@ -137,8 +137,8 @@ DESTINATIONS: list[dict[str, Any]] = [
         },
     },
 ]
-# The labels that the seed has; the Hebrew ones of the collection services and the health funds were read
-# on other pages of the institute.
+# The languages in which docsend translated the label itself. The French labels are from the page, the Hebrew
+# labels of the collection services and the health funds from other pages of the institute.
 DESTINATION_TRANSLATED = {
     "benefits": ["he", "en"],
     "insured-collection": ["en"],
@@ -147,10 +147,10 @@ DESTINATION_TRANSLATED = {
     "personal": ["en"],
 }
 
-# Documents that together have at most so many bytes may be sent with their declaration, in one exchange.
-ONE_EXCHANGE_BYTES = 8 * 2**20  # provisional: to be chosen by measurement
+# Total size of the documents of a submission that may be sent in one exchange.
+ONE_EXCHANGE_BYTES = 8 * 2**20  # chosen by measurement: docs/contract.md
 
-# Limits of docsend's own contract where the seed states none.
+# Limits of docsend's contract that the page does not state.
 TEXTS = {
     "remark": 1000,
     "reference": 100,
@@ -165,8 +165,8 @@ def table(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def address(row: dict[str, str]) -> str | None:
-    """Return the row's address, percent-encoded so that it can be opened as printed."""
+def encoded_url(row: dict[str, str]) -> str | None:
+    """Return the row's URL percent-encoded, or None if the row has none."""
     return urllib.parse.quote(row["url"], safe=":/?=&@%#") or None
 
 
@@ -187,7 +187,7 @@ def destinations(seed: str) -> list[dict[str, Any]]:
     for destination in DESTINATIONS:
         for sentence in destination["sentences"].values():
             if sentence not in seed:
-                raise SystemExit(f"not a sentence of the seed: {sentence}")
+                raise SystemExit(f"seed.txt does not contain this sentence: {sentence}")
     return [
         {
             **destination,
@@ -211,7 +211,7 @@ def document_types(forms: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
             "form": row["form"] or None,
             "online": {
                 "status": {"refuse": "confirmed", "unsure": "unsure"}[row["online"]],
-                "url": address(forms[row["form"]]),
+                "url": encoded_url(forms[row["form"]]),
             }
             if row["online"]
             else None,
@@ -255,7 +255,7 @@ def catalog() -> dict[str, Any]:
                 "subject": row["subject"],
                 "labels": labels(row),
                 "online": row["online"],
-                "url": address(row),
+                "url": encoded_url(row),
                 **provenance(row),
             }
             for row in forms.values()
@@ -267,7 +267,7 @@ def main() -> None:
     text = json.dumps(catalog(), ensure_ascii=False, indent=1) + "\n"
     if "--check" in sys.argv[1:]:
         if CATALOG.read_text(encoding="utf-8") != text:
-            raise SystemExit("catalog.json is stale: run python tools/catalog/build.py")
+            raise SystemExit("catalog.json is out of date: run make docs")
         return
     CATALOG.parent.mkdir(exist_ok=True)
     CATALOG.write_text(text, encoding="utf-8", newline="\n")

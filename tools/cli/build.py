@@ -1,12 +1,11 @@
-"""Describe the command line in `data/commands.json`, for completion, and check that it is current (--check).
+"""Write the description of the command line, `data/commands.json`, which completion reads.
 
-The program itself is asked: commands, options, arguments and their help come from Typer's tree. What an
-option or argument takes is said here, where it is not a plain text.
+With --check, only check that it is up to date. Commands, options, arguments and help texts come from Typer's
+command tree. The tables below say which values an option or argument takes, unless it takes any text.
 """
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from docsend.cli.app import tree
@@ -35,26 +34,33 @@ _ARGUMENTS = {
 }
 
 
-def described() -> dict[str, Any]:
-    """Give the whole command line as plain values."""
-    return _command(tree(), "")
+def describe() -> dict[str, Any]:
+    """Return the command line as JSON values."""
+    return _describe_command(tree(), "")
 
 
-def _command(command: Any, path: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"path": path, "help": _first_sentence(command), "options": {}, "arguments": []}
+def _describe_command(command: Any, path: str) -> dict[str, Any]:
+    description: dict[str, Any] = {
+        "path": path,
+        "help": _first_sentence(command),
+        "options": {},
+        "arguments": [],
+    }
     for parameter in command.params:
         if parameter.param_type_name == "argument":
-            told["arguments"].append(_ARGUMENTS.get(parameter.name, "text"))
+            description["arguments"].append(_ARGUMENTS.get(parameter.name, "text"))
             continue
         takes = "" if parameter.is_flag else _TAKES.get(parameter.opts[0], "text")
         for name in parameter.opts:
-            told["options"][name] = {"help": parameter.help or "", "takes": takes}
-    told["options"] |= {
+            description["options"][name] = {"help": parameter.help or "", "takes": takes}
+    description["options"] |= {
         name: {"help": "Show this message and exit.", "takes": ""} for name in ("-h", "--help")
     }
     if commands := getattr(command, "commands", None):
-        told["commands"] = {name: _command(each, f"{path} {name}".strip()) for name, each in commands.items()}
-    return told
+        description["commands"] = {
+            name: _describe_command(each, f"{path} {name}".strip()) for name, each in commands.items()
+        }
+    return description
 
 
 def _first_sentence(command: Any) -> str:
@@ -63,10 +69,10 @@ def _first_sentence(command: Any) -> str:
 
 
 def main() -> int:
-    text = json.dumps(described(), ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(describe(), ensure_ascii=False, indent=1) + "\n"
     if "--check" in sys.argv[1:]:
         if not COMMANDS.exists() or COMMANDS.read_text("utf-8") != text:
-            print(f"{COMMANDS.name} is stale: run python {Path(__file__).name}")
+            print(f"{COMMANDS.name} is out of date: run make docs")
             return 1
         return 0
     COMMANDS.write_text(text, "utf-8")

@@ -1,9 +1,11 @@
-"""Make the fonts of the PDF in `data/fonts/` from DejaVu, and check that they are current (--check).
+"""Build the fonts of the PDF proof, `data/fonts/`, from DejaVu.
 
-DejaVu (https://dejavu-fonts.github.io, free to use, change and pass on) is taken as Debian packages it,
-version 2.37: `apt-get install fonts-dejavu-core`. Kept are the letters that a page of docsend needs, and what
-draws them; hints for screens and tables for shaping go, which neither a printer nor Hebrew without vowel
-points needs. The same sources and the same fontTools (requirements/dev.lock) give the same bytes.
+With --check, only check that they are up to date.
+
+The source is DejaVu 2.37 (https://dejavu-fonts.github.io, a free license) from Debian: `apt-get install
+fonts-dejavu-core`. Each font is reduced to the characters that a proof can contain. Hinting and shaping
+tables are dropped: neither print nor Hebrew without vowel points needs them. The build is reproducible with
+the same sources and the same fontTools (requirements/dev.lock).
 """
 
 import hashlib
@@ -25,29 +27,29 @@ _TEXT = (
     *range(0xA0, 0x180),  # Latin-1, Latin Extended-A
     *range(0x370, 0x530),  # Greek, Cyrillic
     *range(0x590, 0x600),  # Hebrew
-    *range(0x2010, 0x2028),  # dashes, quotation marks, the ellipsis; no marks that steer
+    *range(0x2010, 0x2028),  # dashes, quotation marks, the ellipsis, but no directional marks
     *range(0x202F, 0x205F),
     *range(0x20A0, 0x20C0),  # currencies
 )
-# Each font with the SHA-256 of its source.
+# Each font: the SHA-256 of its source, and its characters.
 _FONTS: dict[str, tuple[str, Sequence[int]]] = {
     "DejaVuSans": ("abdc775b21b1bc470d50c97e790d276f2054b7504e56e5bd3e64f48d68582322", _TEXT),
     "DejaVuSans-Bold": ("0d977336a6d5fba34eab8e3199eb218327161b5143749f802982c2bc34df0c96", _TEXT),
-    # Keys and digests only: letters of one width can be compared by eye.
+    # For keys and digests, which are easier to compare in a fixed-width font.
     "DejaVuSansMono": ("0f5db4f1749979d961019838b160bec74abdf7f9eca69553fe1aa856bbff49a4", _ASCII),
 }
 
 
-def made() -> dict[str, bytes]:
-    """Give each file by its name."""
-    files = {f"{name}.ttf": _font(name, digest, letters) for name, (digest, letters) in _FONTS.items()}
+def build_fonts() -> dict[str, bytes]:
+    """Return the content of each file by its name."""
+    files = {f"{name}.ttf": _subset_font(name, digest, letters) for name, (digest, letters) in _FONTS.items()}
     return {**files, "LICENSE": _LICENCE.read_bytes()}
 
 
-def _font(name: str, digest: str, letters: Sequence[int]) -> bytes:
+def _subset_font(name: str, digest: str, letters: Sequence[int]) -> bytes:
     source = (_SOURCE / f"{name}.ttf").read_bytes()
     if hashlib.sha256(source).hexdigest() != digest:
-        raise SystemExit(f"{name}.ttf is not the one of DejaVu 2.37: {hashlib.sha256(source).hexdigest()}")
+        raise SystemExit(f"{name}.ttf is not from DejaVu 2.37: {hashlib.sha256(source).hexdigest()}")
     font = TTFont(io.BytesIO(source), recalcTimestamp=False)
     options = subset.Options(
         hinting=False,
@@ -68,20 +70,20 @@ def _font(name: str, digest: str, letters: Sequence[int]) -> bytes:
 
 
 def main() -> int:
-    """Write the files; with --check, tell whether they are what would be written."""
-    stale = [name for name, content in made().items() if not _is(_TARGET / name, content)]
+    """Write the files. With --check, return 1 if a file is out of date."""
+    stale = [name for name, content in build_fonts().items() if not _has_content(_TARGET / name, content)]
     if "--check" in sys.argv[1:]:
         for name in stale:
-            print(f"{name} is stale: run python {Path(__file__).name}")
+            print(f"{name} is out of date: run python tools/fonts/build.py")
         return int(bool(stale))
     _TARGET.mkdir(parents=True, exist_ok=True)
-    for name, content in made().items():
+    for name, content in build_fonts().items():
         (_TARGET / name).write_bytes(content)
         print(f"{name}: {len(content):,} bytes")
     return 0
 
 
-def _is(file: Path, content: bytes) -> bool:
+def _has_content(file: Path, content: bytes) -> bool:
     return file.exists() and file.read_bytes() == content
 
 

@@ -1,7 +1,8 @@
-"""Compile the translations: hatchling's build hook, and a script; the one writer of `docsend.mo`.
+"""Compile the translation catalogs: a build hook for hatchling, and a script.
 
-hatchling runs it for a wheel and for an editable installation, `tools/locale/build.py` after it has brought
-the catalogs up to date, make where a `docsend.po` is newer than its `docsend.mo`. So it needs no Babel.
+Nothing else writes `docsend.mo`. hatchling runs it for wheels and editable installations,
+`tools/locale/build.py` after an update, and make when a `docsend.po` is newer than its `docsend.mo`. It does
+not need Babel.
 """
 
 import ast
@@ -22,32 +23,32 @@ _HEAD = struct.Struct("<7I")
 
 
 def compile_all(root: Path = _ROOT) -> None:
-    """Write each catalog's `docsend.mo` beside it; whoever reads one meanwhile has the old or the new one."""
+    """Write each catalog's `docsend.mo` beside it, atomically."""
     for catalog in sorted(root.glob(_CATALOGS)):
-        content = compiled(catalog.read_text("utf-8"))
-        half = catalog.with_suffix(f".{os.getpid()}.mo")
-        half.write_bytes(content)
-        half.replace(catalog.with_suffix(".mo"))
+        content = compile_catalog(catalog.read_text("utf-8"))
+        temporary = catalog.with_suffix(f".{os.getpid()}.mo")
+        temporary.write_bytes(content)
+        temporary.replace(catalog.with_suffix(".mo"))
 
 
-def compiled(catalog: str) -> bytes:
-    """Return what gettext reads, of the text of a catalog; a text without a translation is left out."""
-    entries = sorted((text.encode(), said.encode()) for text, said in _translations(catalog))
-    # Head, table of texts, table of translations, texts, translations. A table says how long each is and
-    # where it stands; a zero stands behind each, and does not count.
-    place = _HEAD.size + 16 * len(entries)
+def compile_catalog(catalog: str) -> bytes:
+    """Return the compiled form of a catalog (the GNU .mo format). Untranslated messages are omitted."""
+    entries = sorted((text.encode(), translation.encode()) for text, translation in _translations(catalog))
+    # Header, table of messages, table of translations, messages, translations. A table entry is a length and
+    # an offset. Each string ends with a NUL that is not counted.
+    offset = _HEAD.size + 16 * len(entries)
     tables, content = [], []
     for column in (0, 1):
         for entry in entries:
-            tables.append(struct.pack("<2I", len(entry[column]), place))
+            tables.append(struct.pack("<2I", len(entry[column]), offset))
             content.append(entry[column] + b"\0")
-            place += len(content[-1])
+            offset += len(content[-1])
     head = _HEAD.pack(_MAGIC, 0, len(entries), _HEAD.size, _HEAD.size + 8 * len(entries), 0, 0)
     return b"".join((head, *tables, *content))
 
 
 def _translations(catalog: str) -> Iterator[tuple[str, str]]:
-    """Give texts and translations as a compiled catalog has them: a zero between the forms of a plural."""
+    """Yield messages and translations; plural forms are joined by NUL, as in the compiled format."""
     for block in re.split(r"\n{2,}", catalog.strip()):
         parts: dict[str, str] = {}
         is_fuzzy = False
@@ -61,18 +62,18 @@ def _translations(catalog: str) -> Iterator[tuple[str, str]]:
             elif name and line.startswith('"'):
                 parts[name] += ast.literal_eval(line)
             else:
-                raise ValueError(f"no line of a catalog that docsend keeps: {line}")
+                raise ValueError(f"unexpected line in a catalog: {line}")
         texts = [parts[name] for name in ("msgid", "msgid_plural") if name in parts]
-        said = [parts[name] for name in sorted(parts) if name.startswith("msgstr")]
-        if texts and all(said) and not is_fuzzy:
-            yield "\0".join(texts), "\0".join(said)
+        translations = [parts[name] for name in sorted(parts) if name.startswith("msgstr")]
+        if texts and all(translations) and not is_fuzzy:
+            yield "\0".join(texts), "\0".join(translations)
 
 
 class BuildHook(BuildHookInterface[Any]):
-    """What hatchling calls before it looks for the files of a wheel."""
+    """hatchling calls it before it collects the files of a wheel."""
 
     def initialize(self, _version: str, build_data: dict[str, Any]) -> None:
-        """Compile the translations, and let them into the wheel, although git passes them over."""
+        """Compile the translations and add them to the wheel, although git ignores them."""
         compile_all(Path(self.root))
         build_data["artifacts"].append(Path(_CATALOGS).with_suffix(".mo").as_posix())
 

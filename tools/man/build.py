@@ -1,7 +1,7 @@
-"""Write the manual pages in man/ (mdoc), and check that they are current (--check).
+"""Write the manual pages in man/ (mdoc format). With --check, only check that they are up to date.
 
-The program is asked for what it knows: commands, options, exit codes, examples, a manifest's columns. What it
-does not know stands in `written/`, one file a page, in sections of mdoc.
+Commands, options, exit codes, examples and manifest columns come from the program. The rest is in `written/`,
+one file for each page, as mdoc sections.
 """
 
 import re
@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 _MAN = _HERE.parent.parent / "man"
 _DATE = "November 23, 2026"
 _SHARED = ("--service", "--lang", "--json", "--quiet", "--verbose", "--no-input", "--help")
-# Columns of a manifest that are no fields of a submission.
+# Manifest columns that are not fields of a submission.
 _OTHER_COLUMNS = {
     "sender": "Who it is for, as `docsend senders` knows them.",
     "documents": "The paths of the documents, separated by semicolons.",
@@ -28,14 +28,14 @@ _INDENT = ".Bl -tag -width Ds"
 
 
 def pages() -> dict[str, str]:
-    """Give each page by its name below man/."""
+    """Return the text of each page by its path below man/."""
     root: Any = tree()
-    found = {"man1/docsend.1": _root_page(root)}
+    texts = {"man1/docsend.1": _root_page(root)}
     for name in COMMANDS:
-        found[f"man1/docsend-{name}.1"] = _command_page(name, root.commands[name])
-    found["man5/docsend-manifest.5"] = _format_page("docsend-manifest", "a batch file of docsend")
-    found["man5/docsend-config.5"] = _format_page("docsend-config", "the configuration of docsend")
-    return {name: re.sub(r"\n{2,}", "\n", text) for name, text in found.items()}
+        texts[f"man1/docsend-{name}.1"] = _command_page(name, root.commands[name])
+    texts["man5/docsend-manifest.5"] = _format_page("docsend-manifest", "a batch file of docsend")
+    texts["man5/docsend-config.5"] = _format_page("docsend-config", "the configuration of docsend")
+    return {name: re.sub(r"\n{2,}", "\n", text) for name, text in texts.items()}
 
 
 def _root_page(root: Any) -> str:
@@ -52,8 +52,8 @@ def _root_page(root: Any) -> str:
             ".Sh SYNOPSIS\n.Nm\n.Op Ar options\n.Ar command\n.Op Ar arguments",
             _written("docsend", "DESCRIPTION"),
             f".Sh COMMANDS\n{_INDENT}\n{commands}\n.El",
-            ".Sh OPTIONS\nThese may stand before or behind any command.",
-            _options(root, all_of_them=True),
+            ".Sh OPTIONS\nThese options are accepted before and after every command.",
+            _options(root, with_shared=True),
             _written("docsend", "ENVIRONMENT"),
             _written("docsend", "FILES"),
             f".Sh EXIT STATUS\n{_INDENT}\n{codes}\n.El",
@@ -111,7 +111,7 @@ def _head(title: str, section: str) -> str:
 
 
 def _written(page: str, section: str) -> str:
-    """Give a section that was written by hand; all of the page's sections for an empty name."""
+    """Return a hand-written section of a page, or all of them if `section` is empty."""
     text = (_HERE / "written" / f"{page}.mdoc").read_text("utf-8")
     if section in ("", "MORE"):
         return text.strip()
@@ -133,10 +133,10 @@ def _synopsis(path: str, command: Any) -> str:
     return "\n".join(lines)
 
 
-def _options(command: Any, *, all_of_them: bool = False) -> str:
+def _options(command: Any, *, with_shared: bool = False) -> str:
     items = []
     for parameter in command.params:
-        is_shared = parameter.opts[0] in _SHARED and not all_of_them
+        is_shared = parameter.opts[0] in _SHARED and not with_shared
         if parameter.param_type_name == "argument" or is_shared:
             continue
         names = " , ".join(_flag(name) for name in sorted(parameter.opts, key=len))
@@ -150,19 +150,19 @@ def _flag(name: str) -> str:
 
 
 def _epilogs(commands: list[Any]) -> str:
-    """Give the examples and the exit codes of a page; of several commands, the codes of all of them."""
+    """Return the exit codes and examples of a page, taken from the epilogs of its commands."""
     examples: list[str] = []
     codes: dict[int, str] = {}
     for command in commands:
-        example, _, told = (command.epilog or "").partition("Exit codes:")
+        example, _, exit_codes = (command.epilog or "").partition("Exit codes:")
         examples += example.replace("\b", "").replace("Example:", "").strip().splitlines()
-        for line in told.strip().splitlines():
+        for line in exit_codes.strip().splitlines():
             code, meaning = line.split(None, 1)
             codes.setdefault(int(code), meaning)
-    shown = "\n".join(_literal(line) for line in examples)
+    literal = "\n".join(_literal(line) for line in examples)
     items = "\n".join(f".It {code}\n{_text(text)}" for code, text in sorted(codes.items()))
     status = f".Sh EXIT STATUS\n{_INDENT}\n{items}\n.El"
-    return f"{status}\n.Sh EXAMPLES\n.Bd -literal -offset indent\n{shown}\n.Ed"
+    return f"{status}\n.Sh EXAMPLES\n.Bd -literal -offset indent\n{literal}\n.Ed"
 
 
 def _see_also(pages_: list[str]) -> str:
@@ -179,7 +179,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Give running text as mdoc: a sentence a line, code in backquotes as bold, nothing as a macro."""
+    """Return text as mdoc: one sentence a line, code in bold, and no line taken for a macro."""
     text = text.replace("\\", "\\e")
     text = re.sub(r"`([^`]*)`", lambda found: f"\\fB{found[1]}\\fR", text)
     text = re.sub(r"(?<=[.:;!?]) (?=[A-Z\\])", "\n", text)
@@ -206,7 +206,7 @@ def main() -> int:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n", "utf-8")
     if stale:
-        print(f"stale: {', '.join(stale)}; run python tools/man/build.py")
+        print(f"out of date: {', '.join(stale)}; run make docs")
     return 1 if stale else 0
 
 
