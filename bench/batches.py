@@ -1,11 +1,11 @@
-"""Batches against the clock: rows a second beside curl, and how time and memory grow with the rows."""
+"""Batches: rows per second compared with curl, and how time and memory grow with the number of rows."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clock import Peak, Timing, tell, timed, timed_with_peak
+from clock import Peak, Timing, show_progress, timed, timed_with_peak
 from report import Budget, Section, table
 from servers import Load, stand_in
 from submissions import Rows, Submissions
@@ -13,15 +13,15 @@ from venvs import BEFORE
 
 DOCUMENT = 2000
 _GROWTH = 1.0
-# By jobs and latency: at least so many times the rows a second of curl with three requests, with one, and the
-# goal of the first.
+# For (jobs, latency in ms): the minimum ratio of docsend's rows per second to those of curl with three
+# requests, to those of curl with one request, and the goal for the first ratio.
 _LEAST = {(8, 20): (2.5, 0.85, None), (32, 20): (1.0, None, 1.2), (32, 100): (2.6, 0.85, None)}
 _CPU_AT, _CPU_MS, _CPU_GOAL = (32, 20), 2.0, 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """One batch: how many rows, by how many jobs, after how many milliseconds each answer, how often."""
+    """One batch: number of rows and jobs, latency of each response in milliseconds, and number of rounds."""
 
     rows: int
     jobs: int
@@ -30,7 +30,7 @@ class _Plan:
 
 
 _GROWING = (_Plan(2000, 8, 0, 1), _Plan(20_000, 8, 0, 1))
-# 20,000 rows by one job at 20 ms are 20 minutes by the latency alone, by eight jobs three.
+# With a latency of 20 ms, 20,000 rows take 20 minutes with one job and three minutes with eight.
 _FULL = (
     _Plan(100, 1, 20, 5),
     _Plan(2000, 8, 20, 5),
@@ -50,7 +50,7 @@ _GROWING_QUICK = (_Plan(500, 8, 0, 1), _Plan(3000, 8, 0, 1))
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a batch came to, run after run: of docsend, of the commit beside it, of curl in two ways."""
+    """Measurements of one batch: docsend, the older commit, and curl with three requests and with one."""
 
     plan: _Plan
     ours: Sequence[Timing]
@@ -72,7 +72,7 @@ class _Found:
 
 
 def _faster(runs: Sequence[Timing], than: Sequence[Timing]) -> float | None:
-    """Give one's rows a second by the other's."""
+    """Return the ratio of the two throughputs (median over the rounds), or None without runs."""
     if not runs:
         return None
     return statistics.median(other.wall / own.wall for own, other in zip(runs, than, strict=True))
@@ -81,7 +81,7 @@ def _faster(runs: Sequence[Timing], than: Sequence[Timing]) -> float | None:
 def section(
     docsend: str, before: str | None, folder: Path, environment: Mapping[str, str], *, quick: bool
 ) -> Section:
-    """Measure batches of one small document a row against the stand-in."""
+    """Measure batches of one small document a row against the stand-in server."""
     plans, growing = (_QUICK, _GROWING_QUICK) if quick else (_FULL, _GROWING)
     rows = Submissions(folder / "rows").rows(max(plan.rows for plan in (*plans, *growing)), DOCUMENT)
     old = _Old(before, {**environment, "DOCSEND_HOME": str(folder / "before")}) if before else None
@@ -96,7 +96,7 @@ def section(
 
 @dataclass(frozen=True, slots=True)
 class _Old:
-    """The command of the commit beside this one, with a ledger of its own."""
+    """The program of the older commit, with its own ledger."""
 
     docsend: str
     environment: Mapping[str, str]
@@ -126,8 +126,8 @@ def _measured(
             for runs, at_once in ((by_three, False), (by_one, True)):
                 curl = rows.by_curl(plan.rows, server.address, plan.jobs, at_once=at_once)
                 runs.append(timed(curl, environment))
-            told = f"{plan.rows} rows, {plan.jobs} jobs, {plan.latency_ms} ms: {number} of {plan.rounds}"
-            tell(told, is_last=number == plan.rounds)
+            progress = f"{plan.rows} rows, {plan.jobs} jobs, {plan.latency_ms} ms: {number} of {plan.rounds}"
+            show_progress(progress, is_last=number == plan.rounds)
     peak = max(peaks, key=lambda peak: peak.mib)
     return _Found(plan, ours, before, by_three, by_one, peak, load)
 
@@ -162,7 +162,7 @@ def _throughput(found: Sequence[_Found]) -> str:
         (
             *("rows", "jobs", "latency ms", "rounds"),
             *("rows/s", f"{BEFORE} rows/s", "curl × 3 rows/s", "curl × 1 rows/s"),
-            *("× curl × 3", "× curl × 1", "CPU ms a row", f"{BEFORE} CPU ms", "peak MiB", "far side busy"),
+            *("× curl × 3", "× curl × 1", "CPU ms a row", f"{BEFORE} CPU ms", "peak MiB", "server load"),
         )
     ]
     rows += [

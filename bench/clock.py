@@ -1,4 +1,4 @@
-"""Running commands against the clock, one after another, round after round."""
+"""Run commands and measure their time and memory, one after another, in rounds."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 if sys.platform == "win32":
-    raise SystemExit("the benchmarks measure by what POSIX has")
+    raise SystemExit("the benchmarks need POSIX")
 
 _SILENT = (
     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -24,10 +24,11 @@ _SILENT = (
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Something to measure.
+    """A command to measure.
 
-    `command` is called before each run, outside the clock: content can be fresh. `extra` joins the
-    environment of all. An optional one that fails is left out; without any other, the benchmark ends.
+    `command` is called before each run, outside the measured time, so that each run can send new content.
+    `extra` is added to the environment. If an optional contender fails, it is skipped; otherwise the
+    benchmark stops.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One run of one process, from before its start to after its end, in milliseconds."""
+    """Wall-clock and CPU time of one process, from before its start to after its end, in milliseconds."""
 
     wall: float
     cpu: float
@@ -54,10 +55,10 @@ def measured(
     rounds: int,
     watched: Mapping[str, Callable[[], contextlib.AbstractContextManager[None]]] | None = None,
 ) -> Timings:
-    """Run all contenders in turn, round after round, so that a ratio compares neighbours in time.
+    """Run all contenders in turn, round after round, so that a ratio compares runs that are close in time.
 
-    The base is what all are compared with: it runs before each of the others, and counts in a round with
-    the median of its runs. What `watched` has under a contender's name is entered around each of its runs.
+    The base runs before each of the other contenders, and its result for a round is the median of these runs.
+    `watched` maps a contender's name to a context manager that is entered around each of its runs.
     """
     warm_up(base.command(), {**environment, **base.extra})
     running = [each for each in contenders if _runs(each, environment)]
@@ -69,22 +70,22 @@ def measured(
             with (watched or {}).get(contender.name, contextlib.nullcontext)():
                 timings[contender.name].append(_run(contender, environment))
         timings[base.name].append(_median(bases))
-        tell(f"{', '.join(timings)[:60]}: round {number} of {rounds}", is_last=number == rounds)
+        show_progress(f"{', '.join(timings)[:60]}: round {number} of {rounds}", is_last=number == rounds)
     return timings
 
 
-def tell(progress: str, *, is_last: bool) -> None:
-    """Say on one line of stderr how far it is."""
+def show_progress(progress: str, *, is_last: bool) -> None:
+    """Print the progress on one line of stderr."""
     print(f"\r{progress}", end="\n" if is_last else "", file=sys.stderr, flush=True)
 
 
 def ratio(timings: Timings, one: str, other: str) -> float:
-    """Give the median of one's time by the other's, each of the same round."""
+    """Return the median ratio of the two wall-clock times, round by round."""
     return statistics.median(ratios(timings[one], timings[other]))
 
 
 def ratios(timings: Sequence[Timing], to: Sequence[Timing]) -> list[float]:
-    """Compare each run with the other's run of the same round."""
+    """Return the ratio of the two wall-clock times for each round."""
     return [one.wall / other.wall for one, other in zip(timings, to, strict=True)]
 
 
@@ -101,7 +102,7 @@ def _median(runs: Sequence[Timing]) -> Timing:
 
 
 def _runs(contender: Contender, environment: Mapping[str, str]) -> bool:
-    """Run it once outside the clock; say so if an optional one does not."""
+    """Return whether a contender works; report an optional one that does not."""
     try:
         warm_up(contender.command(), {**environment, **contender.extra})
     except SystemExit as failure:
@@ -117,7 +118,7 @@ def _run(contender: Contender, environment: Mapping[str, str]) -> Timing:
 
 
 def warm_up(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """Run once outside the clock and give what it prints; end the benchmark if it fails."""
+    """Run a command once without measuring it, and return its output. Raise SystemExit if it fails."""
     ended = subprocess.run(
         command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
@@ -127,7 +128,7 @@ def warm_up(command: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
-    """Run once. The CPU time is that of the process and of its own children that have ended."""
+    """Run a command once. The CPU time includes its children that have ended."""
     began = time.perf_counter()
     process = os.posix_spawn(command[0], list(command), environment, file_actions=_SILENT)
     _, status, used = os.wait4(process, 0)
@@ -141,17 +142,18 @@ def timed(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The largest resident set of one run, in MiB, and who said so."""
+    """The largest resident set size of one run in MiB, and how it was measured."""
 
     mib: float
     by: str
 
 
 def timed_with_peak(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Timing, Peak]:
-    """Run once, and measure the peak memory, too.
+    """Run a command once and measure its peak memory, too.
 
-    Not with the `wait4` of this process: `ru_maxrss` outlives the exec, so a child's would begin with this
-    Python's own memory. GNU time is a small parent; without it the kernel's figure is read while it runs.
+    `wait4` of this process cannot be used: `ru_maxrss` survives exec, so the child's value would include this
+    Python's own memory. GNU time is a small parent process. Without it, the value is read from /proc while
+    the command runs.
     """
     program = _gnu_time()
     if program is None:

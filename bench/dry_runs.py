@@ -1,4 +1,4 @@
-"""Checking alone, nothing sent: many small files beside plain Python, large ones beside openssl."""
+"""Checking without sending: many small files compared with plain Python, large ones with openssl."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -12,9 +12,9 @@ from submissions import Submissions, found, sending
 from venvs import BEFORE
 
 _ROWS, _MOST_DOCUMENTS = 10_000, 15
-_LIMIT = 3.3  # on a pool of processes; 3 on copies
+_LIMIT = 3.3  # with a process pool; 3 with forked processes
 
-# What a batch's dry run cannot do without: read the manifest, read each file, hash it.
+# The minimum that a dry run has to do: read the manifest, then read and hash each file.
 _PLAIN = """
 import csv, hashlib, os, sys
 folder = os.path.dirname(sys.argv[1])
@@ -35,7 +35,7 @@ def section(
     *,
     quick: bool,
 ) -> Section:
-    """Measure the dry run of a batch, and that of 15 documents of 10 MB."""
+    """Measure the dry run of a batch, and of one submission with 15 documents of 10 MB."""
     count = _ROWS // 10 if quick else _ROWS
     manifest = str(Submissions(folder / "checked-rows").rows(count, DOCUMENT).manifest(count))
     large = Submissions(folder / "checked").pdfs(_MOST_DOCUMENTS, LARGE)
@@ -73,6 +73,6 @@ def _dry_run(docsend: str, manifest: str) -> list[str]:
 
 
 def _one(folder: Path) -> Path:
-    """Give a document that costs nothing, so that the start-up can be seen beside the hashing."""
+    """Return a tiny document, so that start-up can be compared with hashing."""
     own = folder / "checked-one"
     return next(own.iterdir()) if own.exists() else Submissions(own).pdf(1000)

@@ -1,6 +1,6 @@
-"""What the hosts of other programs answer to an upload, as far as these programs need it to end well.
+"""Minimal responses of the servers that the other programs upload to.
 
-Nothing is kept and nothing checked; what stands here was found by running the programs against it.
+Nothing is stored or checked. The responses were found by running the programs against this server.
 """
 
 import json
@@ -13,7 +13,7 @@ _S3 = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 def answer(address: str, method: str, path: str, body: bytes) -> bytes:
-    """Answer one request whose body is given if it is short; `address` is this server's own."""
+    """Respond to one request. `body` is given if it is short; `address` is the URL of this server."""
     split = urlsplit(path)
     if split.path.startswith("/api/"):
         return _hugging_face(address, split.path, body)
@@ -31,13 +31,13 @@ def in_json(status: int, value: object) -> bytes:
 
 
 def response(status: int, body: bytes = b"", kind: str = "text/plain", *more: str) -> bytes:
-    """Write an answer with its length, so that the connection can be kept."""
+    """Return a response with its Content-Length, so that the connection can be kept open."""
     fields = [f"Content-Type: {kind}", f"Content-Length: {len(body)}", *more]
     return "\r\n".join([f"HTTP/1.1 {status} {_REASONS[status]}", *fields, "", ""]).encode() + body
 
 
 def _hugging_face(address: str, path: str, body: bytes) -> bytes:
-    """Answer the API of the Hugging Face Hub: every file is a large one and goes to the store beside."""
+    """Respond as the API of the Hugging Face Hub does if every file is large and goes to Git LFS."""
     if path == "/api/repos/create":
         return in_json(200, {"url": f"{address}/bench/documents"})
     if "/preupload/" in path:
@@ -52,7 +52,7 @@ def _hugging_face(address: str, path: str, body: bytes) -> bytes:
 
 
 def _large_files(address: str, body: bytes) -> bytes:
-    """Say where Git LFS's basic transfer should put each object."""
+    """Return the upload URL of each object for the basic transfer of Git LFS."""
     objects = [
         {
             **each,
@@ -65,7 +65,7 @@ def _large_files(address: str, body: bytes) -> bytes:
 
 
 def _s3(method: str, path: str, query: str) -> bytes:
-    """Answer a PUT of an object, or the three steps of one in parts."""
+    """Respond to the PUT of an object, or to the three steps of a multipart upload."""
     asked = parse_qs(query, keep_blank_values=True)
     key = re.sub(r"^/bucket/", "", path)
     if method == "PUT":

@@ -1,4 +1,4 @@
-"""What the ledger costs: putting each step of a submission on the disk, and a million receipts kept."""
+"""The cost of the ledger: syncing each step of a submission to disk, and storing a million receipts."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from report import Section, table
 from servers import Server
 from submissions import Rows, Submissions
 
-_MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - a disk in memory, beside which the real one is measured
+_MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - a file system in memory, for comparison with the disk
 _RECEIPTS = 1_000_000
 _LISTED = 100_000
 _BATCH = 300
@@ -34,7 +34,7 @@ def section(
     *,
     quick: bool,
 ) -> Section:
-    """Measure durability by batches with the ledger on the disk and in memory, then a large ledger."""
+    """Measure the cost of durability (ledger on disk and in memory), then a large ledger."""
     documents = Submissions(folder / "kept")
     receipts = _RECEIPTS // 20 if quick else _RECEIPTS
     parts = [
@@ -78,7 +78,7 @@ def _durability(
 
 
 def _batch(docsend: str, server: Server, rows: Rows) -> Callable[[], Sequence[str]]:
-    """Give the maker of batches that one job sends, so that nothing hides the disk."""
+    """Return a function that creates batch commands with one job, so that waiting for the disk is visible."""
     return lambda: [
         *(docsend, "send", "--batch", str(rows.manifest(_BATCH)), "--jobs", "1", "--quiet"),
         *("--service", server.address),
@@ -115,8 +115,8 @@ def _counted(strace: str, command: Sequence[str], environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """A home whose ledger keeps so many receipts, and the key of one in the middle."""
+class _Home:
+    """A home folder with a ledger, and the key of a receipt in the middle of it."""
 
     home: Path
     key: str
@@ -172,23 +172,23 @@ def _large(
 
 def _commands(
     docsend: str, server: Server, documents: Submissions
-) -> Mapping[str, Callable[[_Kept], Callable[[], Sequence[str]]]]:
-    """Give the commands that read or write the ledger, each as a maker for one of the homes."""
+) -> Mapping[str, Callable[[_Home], Callable[[], Sequence[str]]]]:
+    """Return the commands that read or write the ledger; each takes a home folder."""
     send = documents.by_docsend(docsend, server.address, DOCUMENT)
     return {
-        "docsend receipts --most 50": lambda _kept: lambda: [docsend, "receipts", "--most", "50"],
-        "docsend receipts show KEY": lambda kept: lambda: [docsend, "receipts", "show", kept.key],
-        "docsend receipts show, 12 characters": lambda kept: (
+        "docsend receipts --most 50": lambda _home: lambda: [docsend, "receipts", "--most", "50"],
+        "docsend receipts show KEY": lambda home: lambda: [docsend, "receipts", "show", home.key],
+        "docsend receipts show, 12 characters": lambda home: (
             lambda: [
                 docsend,
                 "receipts",
                 "show",
-                kept.key[:12],
+                home.key[:12],
             ]
         ),
-        "docsend receipts resume, nothing to do": lambda _kept: lambda: [docsend, "receipts", "resume"],
-        "a Tab after `receipts show`": lambda _kept: lambda: [docsend, "_complete", "receipts", "show", ""],
-        "docsend send, 2 KB PDF": lambda _kept: send,
+        "docsend receipts resume, nothing to do": lambda _home: lambda: [docsend, "receipts", "resume"],
+        "a Tab after `receipts show`": lambda _home: lambda: [docsend, "_complete", "receipts", "show", ""],
+        "docsend send, 2 KB PDF": lambda _home: send,
     }
 
 
@@ -199,8 +199,8 @@ def _ledgers(
     folder: Path,
     environment: Mapping[str, str],
     receipts: int,
-) -> tuple[_Kept, _Kept]:
-    """Make a ledger by sending once, and a copy of it with that receipt so many times, under other keys."""
+) -> tuple[_Home, _Home]:
+    """Create a small ledger by sending once, and a large one by copying its receipt under other keys."""
     small, large = folder / "home-small", folder / "home-large"
     warm_up(
         documents.by_docsend(docsend, server.address, DOCUMENT)(), {**environment, "DOCSEND_HOME": str(small)}
@@ -208,13 +208,14 @@ def _ledgers(
     shutil.copytree(small, large)
     with sqlite3.connect(small / _FILE) as kept:
         (first,) = kept.execute("SELECT key FROM submission").fetchone()
-    return _Kept(small, first), _Kept(large, _multiply(large / _FILE, first, receipts))
+    return _Home(small, first), _Home(large, _multiply(large / _FILE, first, receipts))
 
 
 def _multiply(file: Path, first: str, receipts: int) -> str:
-    """Write the only submission of a ledger again and again; give the key of one in the middle.
+    """Copy the only submission of a ledger many times, and return a key from the middle.
 
-    Whatever columns the program's tables have: keys are replaced wherever they stand, times go on.
+    This does not depend on the columns of the tables: keys are replaced wherever they occur, and times are
+    increased.
     """
     keys = sorted(_keys(receipts - 1))
     connection = sqlite3.connect(file, isolation_level=None)
@@ -223,7 +224,7 @@ def _multiply(file: Path, first: str, receipts: int) -> str:
     connection.execute("BEGIN")
     for name in ("submission", "document"):
         columns = [column for _, column, *_ in connection.execute(f"PRAGMA table_info({name})")]
-        row = connection.execute(f"SELECT * FROM {name}").fetchone()  # noqa: S608 - one of the two above
+        row = connection.execute(f"SELECT * FROM {name}").fetchone()  # noqa: S608 - the name is one of the two above
         times = [columns.index(column) for column in ("planned_at", "changed_at") if column in columns]
         places = ", ".join("?" * len(columns))
         connection.executemany(f"INSERT INTO {name} VALUES ({places})", _copies(row, first, keys, times))  # noqa: S608
@@ -240,7 +241,7 @@ def _keys(count: int) -> Iterator[str]:
 def _copies(
     row: Sequence[object], first: str, keys: Sequence[str], times: Sequence[int]
 ) -> Iterator[list[object]]:
-    """Give a row under each of the keys, planned at one second after another of the year before."""
+    """Yield the row under each key, planned at consecutive seconds of the previous year."""
     old, short = first.encode(), first[:8].encode()
     for number, key in enumerate(keys):
         copy = [

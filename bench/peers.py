@@ -1,7 +1,6 @@
-"""What a user would pick instead: other programs that send a file, each as its own people install it.
+"""Other programs that upload a file, installed as their users install them.
 
-Each is pointed at a server on this machine by its own means, and sends one file. What it does not do of
-docsend's work stands beside its figure.
+Each sends one file to a server on this machine. The report names what it does not do compared with docsend.
 """
 
 import base64
@@ -18,7 +17,7 @@ _NAME, _VERSION = "benchdocument", "1.0"
 
 
 def _noise(folder: Path, size: int) -> Path:
-    """Make a file of bytes that do not compress, as in a scan."""
+    """Write a file of incompressible bytes, like a scan."""
     path = folder / f"scan-{size}.bin"
     path.write_bytes(os.urandom(size))
     return path
@@ -26,7 +25,7 @@ def _noise(folder: Path, size: int) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A program of a package. `sends(address, file)` gives the arguments after its name."""
+    """A program from a package. `sends(address, file)` returns its arguments."""
 
     package: str
     program: str
@@ -43,7 +42,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A peer in its environment."""
+    """A peer installed in its virtual environment."""
 
     peer: Peer
     environment: Environment
@@ -60,12 +59,12 @@ class Installed:
 
 
 def installed() -> list[Installed]:
-    """Give all peers, each installed from the registry into an environment of its own."""
+    """Install each peer from the package index into its own environment."""
     return [Installed(peer, for_peer(peer.package)) for peer in _PEERS]
 
 
 def _wheel(folder: Path, size: int) -> Path:
-    """Make a package for twine, which takes nothing else: a wheel of one stored file and its metadata."""
+    """Write a wheel with one stored file and its metadata, because twine uploads nothing else."""
     path = folder / str(size) / f"{_NAME}-{_VERSION}-py3-none-any.whl"
     path.parent.mkdir()
     about = f"{_NAME}-{_VERSION}.dist-info"
@@ -100,7 +99,7 @@ def _amazon(_address: str, _folder: Path) -> Mapping[str, str]:
 
 
 def _archive(address: str, folder: Path) -> Mapping[str, str]:
-    """Give ia a configuration file, and this server as its proxy: its hosts are fixed."""
+    """Write a configuration file for ia and use this server as its proxy, because its hosts are fixed."""
     file = folder / "ia.ini"
     file.write_text("[s3]\naccess = none\nsecret = none\n[cookies]\n[general]\nscreenname = none\n", "ascii")
     return {"IA_CONFIG_FILE": str(file), "http_proxy": address}

@@ -1,4 +1,4 @@
-"""From timings to the table that is printed and kept in docs/benchmarks.md."""
+"""Format the measurements as the tables that are printed and stored in docs/benchmarks.md."""
 
 import os
 import platform
@@ -21,9 +21,9 @@ _BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """One budget and what was found; `at_least` where more is better.
+    """A budget and the measured value. `at_least` means that larger is better.
 
-    `before` is what the commit beside it came to in the same run, `goal` what lies behind the budget.
+    `before` is the value of the older commit in the same run; `goal` is the target beyond the budget.
     """
 
     work: str
@@ -36,7 +36,7 @@ class Budget:
 
     @property
     def verdict(self) -> str:
-        """Say whether it was kept, and else by how much it was not."""
+        """Return whether the value is within the budget, or by how much it is not."""
         if self.at_least:
             return "within" if self.found >= self.limit else f"short by {1 - self.found / self.limit:.0%}"
         return "within" if self.found <= self.limit else f"over by {self.found / self.limit - 1:.0%}"
@@ -44,7 +44,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of the report: a heading, what was found in Markdown, and the budgets that it is about."""
+    """A part of the report: a heading, Markdown text, and its budgets."""
 
     title: str
     text: str
@@ -52,7 +52,7 @@ class Section:
 
 
 def budgets_table(budgets: Sequence[Budget]) -> str:
-    """Give a line for each budget."""
+    """Return a table with a line for each budget."""
     rows = [("work", "budget", BEFORE, "found", "of", "", "goal")]
     rows += [
         (
@@ -70,7 +70,7 @@ def budgets_table(budgets: Sequence[Budget]) -> str:
 
 
 def times_table(base: str, timings: Timings) -> str:
-    """Give a line for each contender, in milliseconds, and how it compares with the base."""
+    """Return a table with the times of each contender in milliseconds and the ratio to the base."""
     rows = [("what", "median ms", "CPU ms", f"× {base}", "min–max")]
     for name, own in timings.items():
         found = ratios(own, timings[base])
@@ -87,9 +87,9 @@ def times_table(base: str, timings: Timings) -> str:
 
 
 def circumstances(installed: Venvs, peers: Mapping[str, str], programs: Sequence[str], asked: str) -> str:
-    """Tell the day, the machine and the versions, without a name or a path of this machine."""
+    """Describe the date, the machine and the versions, without names or paths of this machine."""
     if sys.platform == "win32":
-        raise SystemExit("the benchmarks measure by what POSIX has")
+        raise SystemExit("the benchmarks need POSIX")
     versions = {**installed.with_sandbox.versions(), **installed.plain.versions()}
     day = datetime.now(UTC).date()
     machine = f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before"
@@ -108,7 +108,7 @@ def _named(versions: Mapping[str, str]) -> list[str]:
 
 
 def write(report: str) -> None:
-    """Put the report between the two marks of docs/benchmarks.md; the words around them stay."""
+    """Replace the part between the two markers in docs/benchmarks.md."""
     text = _DOCUMENT.read_text("utf-8")
     before, rest = text.split(_BEGIN)
     _, after = rest.split(_END)
@@ -116,7 +116,7 @@ def write(report: str) -> None:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Lay rows out as a Markdown table that is readable as it stands."""
+    """Return the rows as an aligned Markdown table."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |\n"
@@ -142,7 +142,7 @@ def _system() -> str:
 
 
 def _fsync_ms(times: int = 50) -> float:
-    """Measure what it costs here to put a page on the disk: the ledger and the sandbox do so many times."""
+    """Measure how long it takes to sync a page to disk, which the ledger and the sandbox do often."""
     taken = []
     with tempfile.TemporaryFile(buffering=0) as file:
         for _ in range(times):

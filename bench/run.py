@@ -1,6 +1,6 @@
-"""Measure docsend against its budgets and against other programs: `make bench`, or `python bench/run.py`.
+"""Compare docsend with its budgets and with other programs: `make bench`, or `python bench/run.py`.
 
-Everything is a ratio within one run. What is measured how, and what is not: docs/benchmarks.md.
+All results are ratios within one run. docs/benchmarks.md says what is measured, and how.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from submissions import Submissions, found
 
 _FEWEST_ROUNDS = 3
 _ROUNDS, _QUICK_ROUNDS = 9, 3
-_MORE = 3  # times as many of what takes some 50 ms: there a round more or less decides
+_MORE = 3  # more rounds for what takes about 50 ms, where each round matters
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
 
 @dataclass
 class _Bench:
-    """Where everything is: folders, environments, and the servers, which start when they are asked for."""
+    """The folders and environments of a run, and its servers, which start on first use."""
 
     folder: Path
     rounds: int
@@ -88,7 +88,7 @@ class _Bench:
 
     @property
     def before(self) -> str | None:
-        """The command of the commit that is measured beside this one, if this clone has it."""
+        """The program of the older commit, or None if this clone does not have that commit."""
         return self.installed.before.docsend if self.installed.before else None
 
     @cached_property
@@ -97,7 +97,7 @@ class _Bench:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """A user's own, but for a home of this run."""
+        """The environment of a user, with a home folder for this run."""
         home = self.folder / "home"
         home.mkdir()
         return {**venvs.user_environment(), "HOME": str(home)}

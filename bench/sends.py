@@ -1,4 +1,4 @@
-"""One document, and the most that one submission takes: docsend beside curl, openssl and others."""
+"""One document, and the largest submission: docsend compared with curl, openssl and other programs."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ def one_document(
     environment: Mapping[str, str],
     rounds: int,
 ) -> Section:
-    """Measure one document as a whole process."""
+    """Measure sending one document, as a whole process."""
     docsend, beside_sandbox = installed.plain.docsend, installed.with_sandbox.docsend
     before, python = installed.before, installed.plain.python
     old_home = {"DOCSEND_HOME": str(folder / "before")}
@@ -59,7 +59,7 @@ def one_document(
             _fixed(uploads_by_curl(stand_in.address, [documents.pdf(size)])),
         ]
         contenders = [Contender(name, make) for name, make in zip(list(does)[1:], makers, strict=True)]
-        if size == SMALL:  # more than 8 MiB goes staged
+        if size == SMALL:  # more than 8 MiB is sent staged
             at_once = f"curl, one exchange, {called}, sandbox"
             contenders.append(Contender(at_once, documents.by_curl_at_once(sandbox.address, size)))
             does[at_once] = ready
@@ -125,9 +125,10 @@ def many_documents(
     environment: Mapping[str, str],
     rounds: int,
 ) -> Section:
-    """Measure 15 documents of 10 MB in one submission, plain and over TLS.
+    """Measure a submission with 15 documents of 10 MB, with and without TLS.
 
-    The transfer part is the whole process less one with a document of 1 KB; on both sides.
+    The transfer time is that of the whole process minus that of the same process with a document of 1 KB, for
+    both sides.
     """
     documents = Submissions(folder / "many")
     large, small = documents.pdfs(_MOST_DOCUMENTS, LARGE), documents.pdfs(1, _ONE)
@@ -180,7 +181,7 @@ _Make: TypeAlias = Callable[[Sequence[Path]], Callable[[], Sequence[str]]]
 def _senders(
     installed: Venvs, documents: Submissions, server: Server, named: str, folder: Path
 ) -> dict[str, tuple[_Make, Mapping[str, str]]]:
-    """Give who sends documents to a server, each with its environment: the yardstick, docsend, the others."""
+    """Return the contenders that send documents to a server: the baseline, docsend, and the others."""
     tls = ["--cacert", str(server.certificates)] if server.certificates else []
     verified = {"SSL_CERT_FILE": str(server.certificates)} if server.certificates else {}
 
@@ -205,7 +206,7 @@ def _senders(
 
 
 def _transfer_ratio(timings: Timings, one: str, other: str, least: Mapping[str, str]) -> float:
-    """Compare what is left of each when its own run with almost nothing to send is taken away."""
+    """Return the ratio of the transfer times: each time minus that of a run that sends almost nothing."""
     return statistics.median(
         (whole.wall - start.wall) / (other_whole.wall - other_start.wall)
         for whole, start, other_whole, other_start in zip(
@@ -215,9 +216,9 @@ def _transfer_ratio(timings: Timings, one: str, other: str, least: Mapping[str, 
 
 
 def _hash_and_upload(server: Server, documents: Sequence[Path], tls: Sequence[str]) -> list[str]:
-    """Hash with openssl, then put with curl on one connection: one after the other, as a script would."""
+    """Return a script that hashes with openssl and then uploads with curl on one connection."""
     hashed = [found("openssl"), "dgst", "-sha256", *map(str, documents)]
-    # The stand-in looks at nothing below /documents/.
+    # The stand-in ignores the content of requests below /documents/.
     put = uploads_by_curl(f"{server.address}/v1/submissions/none/documents", documents, *tls)
     return [found("sh"), "-c", f"{join(hashed)} && exec {join(put)}"]
 
@@ -225,7 +226,7 @@ def _hash_and_upload(server: Server, documents: Sequence[Path], tls: Sequence[st
 def _is_no_limit(
     server: Server, nginx: Server, documents: Sequence[Path], environment: Mapping[str, str], rounds: int
 ) -> str:
-    """Compare the stand-in with nginx by one and the same curl."""
+    """Compare the stand-in with nginx, using the same curl command."""
     names = "curl -T to nginx", "curl -T to the stand-in"
     timings = measured(
         Contender(names[0], _fixed(uploads_by_curl(nginx.address, documents))),

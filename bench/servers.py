@@ -1,4 +1,4 @@
-"""The far sides of a benchmark: the sandbox, the stand-in, nginx. Each runs in a process of its own."""
+"""The servers of a benchmark, each in its own process: the sandbox, the stand-in, and nginx."""
 
 import contextlib
 import os
@@ -36,14 +36,14 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that listens at `address`; `certificates` verify it if it speaks TLS."""
+    """A server that listens at `address`. `certificates` verify it if it uses TLS."""
 
     address: str
     process: int
     certificates: Path | None = None
 
     def cpu_s(self) -> float | None:
-        """Give the CPU time of its process so far, in seconds; None where the system does not tell."""
+        """Return the CPU seconds that its process has used, or None if the system does not report them."""
         state = Path(f"/proc/{self.process}/stat")
         if sys.platform == "win32" or not state.exists():
             return None
@@ -52,7 +52,7 @@ class Server:
 
 
 class Load:
-    """How busy a server was from one moment to another: 100 % is one core of it, all the time."""
+    """CPU load of a server over a period; 100 % is one core."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -61,7 +61,7 @@ class Load:
 
     @contextlib.contextmanager
     def during(self) -> Iterator[None]:
-        """Count what happens inside."""
+        """Measure the block."""
         cpu, began = self._server.cpu_s(), time.perf_counter()
         yield
         after = self._server.cpu_s()
@@ -82,7 +82,7 @@ def sandbox(docsend: str, folder: Path, environment: Mapping[str, str]) -> Itera
 
 @contextlib.contextmanager
 def stand_in(latency_ms: float = 0, tls_in: Path | None = None) -> Iterator[Server]:
-    """Run the stand-in; with a folder for its keys it speaks TLS."""
+    """Run the stand-in; with a folder for its keys, it uses TLS."""
     script = Path(__file__).with_name("stand_in.py")
     command = [sys.executable, str(script), "--latency", str(latency_ms)]
     certificates = None
@@ -98,7 +98,7 @@ def stand_in(latency_ms: float = 0, tls_in: Path | None = None) -> Iterator[Serv
 
 @contextlib.contextmanager
 def nginx(folder: Path) -> Iterator[Server | None]:
-    """Run an nginx that puts uploads into a folder; None where it is not installed."""
+    """Run an nginx that stores uploads in a folder, or return None if it is not installed."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if sys.platform == "win32" or program is None:
         yield None
@@ -107,7 +107,7 @@ def nginx(folder: Path) -> Iterator[Server | None]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     configuration = folder / "nginx.conf"
-    # It gives its rights away where it has any, and may then not write here.
+    # As root, nginx would drop its privileges and could not write here.
     user = "user root;\n" if os.geteuid() == 0 else ""
     configuration.write_text(user + _NGINX.format(folder=folder, port=port), "ascii")
     command = [program, "-e", str(folder / "errors"), "-c", str(configuration), "-p", str(folder)]
@@ -122,7 +122,7 @@ def nginx(folder: Path) -> Iterator[Server | None]:
 
 @contextlib.contextmanager
 def _listening(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Server]:
-    """Run a command that prints its address when it listens."""
+    """Run a command that prints its address once it listens."""
     with (
         tempfile.TemporaryFile() as talk,
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=talk, text=True) as process,

@@ -1,12 +1,12 @@
-"""A service that answers as the contract says, after a stated time, and does nothing else.
+"""A server that responds as the contract specifies, after a given latency, and does nothing else.
 
-Run as `python stand_in.py [--latency MILLISECONDS] [--identity FILE]`; prints its address. It keeps no
-document and checks nothing: bodies are counted and forgotten. With an identity (a PEM file of a key and its
-certificates) it speaks TLS. To addresses that are not the contract's it answers as the hosts of other
-programs do (hosts.py).
+Run `python stand_in.py [--latency MILLISECONDS] [--identity FILE]`; it prints its address. It stores and
+checks nothing: it counts the bytes of bodies and discards them. With an identity (a PEM file with a key and
+its certificates) it uses TLS. For paths outside the contract it responds as the hosts of the other programs
+do (hosts.py).
 
-A thread a connection, into one buffer each: 150 MB arrive about as fast as nginx takes them, and every table
-tells how busy this process was, so that it can be seen when it is the limit.
+Each connection has a thread and a buffer. 150 MB arrive about as fast as at nginx. Every table shows how busy
+this process was, so that a reader can see whether it was the limit.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from dataclasses import dataclass
 import hosts
 
 _BUFFER = 512 * 1024
-_KEPT = 64 * 1024  # of a body; what follows are documents, and nobody looks at them
+_KEPT = 64 * 1024  # of a body; the rest is documents, whose content does not matter
 _SUBMISSIONS = "/v1/submissions/"
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The first lines of a request: what it asks, how long its body is, and what it wants to hear first."""
+    """The head of a request: method, path, body length, and whether the client waits for a 100 (Continue)."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class _Head:
 
 
 class _Connection:
-    """One connection, and the bytes of it that have arrived and were not used yet."""
+    """A connection, and the bytes that have arrived but were not consumed yet."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -59,7 +59,7 @@ class _Connection:
         self._held = 0
 
     def requests(self) -> Iterator[tuple[_Head, bytes]]:
-        """Give each request with its body, of a long one the beginning."""
+        """Yield each request with its body; of a long body, only the beginning."""
         while (end := self._head_end()) is not None:
             head = _Head.of(bytes(self._view[:end]))
             self._drop(end + 4)
@@ -108,7 +108,7 @@ class _StandIn:
             self._context.load_cert_chain(identity)
 
     def listen(self) -> None:
-        """Print the address, then take connections until the process is ended."""
+        """Print the address, then accept connections until the process is terminated."""
         with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
             scheme = "https" if self._context else "http"
             self._address = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
@@ -119,7 +119,7 @@ class _StandIn:
                 threading.Thread(target=self._serve, args=(connected,), daemon=True).start()
 
     def _serve(self, connected: socket.socket) -> None:
-        # Who hangs up in the middle of something has its reasons.
+        # A client may close the connection at any time.
         with contextlib.suppress(OSError), connected:
             talking = self._context.wrap_socket(connected, server_side=True) if self._context else connected
             connection = _Connection(talking)
@@ -144,7 +144,7 @@ class _StandIn:
 
 
 def _with_id(request_id: str | None, answer: bytes) -> bytes:
-    """Put the request's id into its answer, as the contract has it."""
+    """Copy the Request-Id into the response, as the contract requires."""
     if request_id is None:
         return answer
     first, rest = answer.split(b"\r\n", 1)

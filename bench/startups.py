@@ -1,4 +1,4 @@
-"""What a command costs before it does anything: docsend's shortest ones beside other programs'."""
+"""The cost of a command before it does any work: docsend's shortest commands compared with other programs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def section(
     environment: Mapping[str, str],
     rounds: int,
 ) -> Section:
-    """Measure, all in one run; `document` is the PDF of the dry run."""
+    """Measure start-up times in one run; `document` is the PDF of the dry run."""
     ours = _commands(docsend, document)
     limits = dict(zip(ours, (_VERSION, _HELP, _HELP, _TABBED, _TABBED), strict=False))
     olds = {f"{name}, {BEFORE}": command for name, command in _commands(before, document).items()}

@@ -1,7 +1,7 @@
-"""Something new to send at every call: documents, what is said of them, and the same as curl's requests.
+"""New content for every run: documents, their submissions, and the equivalent curl requests.
 
-The same documents with another reference are another submission: that is how one set of files is sent
-over and over. What docsend finds out by itself (digest, key, declaration) curl gets ready-made.
+The same documents with another reference are another submission, so one set of files can be sent repeatedly.
+curl gets the digest, the key and the declaration ready-made; docsend computes them.
 """
 
 import base64
@@ -24,7 +24,7 @@ _JSON = "Content-Type: application/json"
 
 
 class Submissions:
-    """A folder of documents, each made when it is asked for and none like another."""
+    """A folder of unique documents, created on demand."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -32,7 +32,7 @@ class Submissions:
         self._count = 0
 
     def pdf(self, size: int) -> Path:
-        """Make a whole PDF of exactly so many bytes, and have it on the disk before the clock starts."""
+        """Write a complete PDF of exactly `size` bytes and sync it to disk before the measurement starts."""
         path = self._next(".pdf")
         with path.open("xb") as file:
             file.write(_pdf(size))
@@ -41,11 +41,11 @@ class Submissions:
         return path
 
     def pdfs(self, count: int, size: int) -> list[Path]:
-        """Make so many documents of so many bytes each."""
+        """Write `count` documents of `size` bytes."""
         return [self.pdf(size) for _ in range(count)]
 
     def rows(self, count: int, size: int) -> "Rows":
-        """Make a document a row, in the memory of the disk; who measures does not measure the disk."""
+        """Write a document for each row, unsynced, so that reading them does not measure the disk."""
         made = []
         for _ in range(count):
             path = self._next(".pdf")
@@ -54,25 +54,25 @@ class Submissions:
         return Rows(made)
 
     def by_docsend(self, docsend: str, address: str, size: int, *more: str) -> Callable[[], list[str]]:
-        """Give the maker of `docsend send` commands of one new document each."""
+        """Return a function that creates `docsend send` commands, each with a new document."""
         return lambda: sending(docsend, address, [self.pdf(size)], *more)
 
     def by_curl(self, address: str, size: int) -> Callable[[], list[str]]:
-        """Give the maker of curl commands that declare, put and send one new document each."""
+        """Return a function that creates curl commands with three requests, each with a new document."""
         return lambda: requests_by_curl(address, [self.pdf(size)])
 
     def by_curl_at_once(self, address: str, size: int) -> Callable[[], list[str]]:
-        """Give the maker of curl commands that send one new document each in one exchange."""
+        """Return a function that creates curl commands that send a new document in one exchange."""
         return lambda: exchange_by_curl(address, [self.pdf(size)])
 
     def again_by_docsend(
         self, docsend: str, address: str, documents: Sequence[Path], *more: str
     ) -> Callable[[], list[str]]:
-        """Give the maker of `docsend send` commands of the same documents under a new reference each."""
+        """Return a function that creates commands of the same documents, each with a new reference."""
         return lambda: sending(docsend, address, documents, "--reference", self._reference(), *more)
 
     def again_by_curl(self, address: str, documents: Sequence[Path], *more: str) -> Callable[[], list[str]]:
-        """Give the maker of curl commands with the requests of `again_by_docsend`."""
+        """Return a function that creates the curl commands equivalent to `again_by_docsend`."""
         return lambda: requests_by_curl(address, documents, self._reference(), more)
 
     def _reference(self) -> str:
@@ -85,7 +85,7 @@ class Submissions:
 
 
 class Rows:
-    """One document a row, and any number of manifests of them that say something new each."""
+    """One document for each row, and manifests of them with new references."""
 
     def __init__(self, documents: Sequence[Path]) -> None:
         self._documents = documents
@@ -93,7 +93,7 @@ class Rows:
         self._manifests = 0
 
     def manifest(self, count: int) -> Path:
-        """Write a manifest of the first so many rows, each with a reference that was never used."""
+        """Write a manifest of the first `count` rows, each with a reference that was never used."""
         self._manifests += 1
         manifest = self._documents[0].parent / f"batch-{self._manifests}.csv"
         with manifest.open("w", encoding="utf-8", newline="") as file:
@@ -106,10 +106,10 @@ class Rows:
         return manifest
 
     def by_curl(self, count: int, address: str, jobs: int, *, at_once: bool) -> list[str]:
-        """Give one curl with the requests of each row of the last manifest, so many at once.
+        """Return one curl command with the requests of each row of the last manifest, `jobs` at a time.
 
-        They are one exchange if `at_once`, else declare, put and send. It waits for none before the next,
-        checks nothing, keeps no ledger.
+        Each row is one exchange if `at_once`, otherwise three requests (declare, put, send). curl does not
+        wait for a response before the next request, checks nothing, and keeps no ledger.
         """
         lines = []
         for number, document in enumerate(self._documents[:count]):
@@ -136,7 +136,7 @@ class Rows:
 
 
 def sending(docsend: str, address: str, documents: Sequence[Path], *more: str) -> list[str]:
-    """Give a `docsend send` of these documents."""
+    """Return a `docsend send` command for these documents."""
     options = [part for name, value in STATED.items() for part in (f"--{name}", value)]
     return [docsend, "send", *map(str, documents), *options, "--service", address, *more]
 
@@ -144,7 +144,7 @@ def sending(docsend: str, address: str, documents: Sequence[Path], *more: str) -
 def requests_by_curl(
     address: str, documents: Sequence[Path], reference: str | None = None, more: Sequence[str] = ()
 ) -> list[str]:
-    """Give one curl that declares, puts and sends on one connection; `more` are options of each request."""
+    """Return a curl command with three requests on one connection; `more` are options of each."""
     stated = [
         (each.name, each.stat().st_size, hashlib.sha256(each.read_bytes()).hexdigest()) for each in documents
     ]
@@ -165,7 +165,7 @@ def requests_by_curl(
 
 
 def exchange_by_curl(address: str, documents: Sequence[Path], reference: str | None = None) -> list[str]:
-    """Give one curl that sends a submission in one exchange."""
+    """Return a curl command that sends a submission in one exchange."""
     ordered = sorted(documents)
     stated = [
         (each.name, each.stat().st_size, hashlib.sha256(each.read_bytes()).hexdigest()) for each in ordered
@@ -184,18 +184,18 @@ def exchange_by_curl(address: str, documents: Sequence[Path], reference: str | N
 
 
 def uploads_by_curl(address: str, documents: Sequence[Path], *more: str) -> list[str]:
-    """Give one curl that puts the documents one after another on one connection, and says nothing of them."""
+    """Return a curl command that only puts the documents, one after another on one connection."""
     put = [part for each in documents for part in ("--upload-file", str(each), f"{address}/{each.name}")]
     return [found_curl(), "--silent", "--show-error", "--fail", *more, *put]
 
 
 def found_curl() -> str:
-    """Give curl's path; there is no benchmark without it."""
+    """Return the path of curl, which every benchmark needs."""
     return found("curl")
 
 
 def found(program: str) -> str:
-    """Give the path of a program that is a yardstick."""
+    """Return the path of a program, or raise SystemExit if it is not installed."""
     path = shutil.which(program)
     if path is None:
         raise SystemExit(f"{program} is one of the yardsticks: install it")
@@ -203,7 +203,7 @@ def found(program: str) -> str:
 
 
 def _declaration(documents: Sequence[tuple[str, int, str]], reference: str | None) -> bytes:
-    """Write the contract's declaration (docs/contract.md) in canonical JSON."""
+    """Return the declaration of the contract (docs/contract.md) in canonical JSON."""
     stated = {
         "to": STATED["to"],
         "identity": {"id_number": STATED["id"]},
@@ -227,7 +227,7 @@ def _key(declaration: bytes) -> str:
 
 
 def _pdf(size: int) -> bytes:
-    """One empty page and, as in a scan, bytes that do not compress: the stream that fills it to its size."""
+    """Return a PDF with an empty page, filled to its size by an incompressible stream, like a scan."""
     filling = size - len(_pdf_around(b"", 0))
     return _pdf_around(os.urandom(filling), filling)
 
@@ -237,7 +237,7 @@ def _pdf_around(stream: bytes, length: int) -> bytes:
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>",
-        # Numbers of a fixed width, so that the parts around the stream are as long as they were without it.
+        # Fixed-width numbers, so that the parts around the stream have the same length with and without it.
         b"<</Length %010d>>\nstream\n%b\nendstream" % (length, stream),
     ]
     body, offsets = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", []

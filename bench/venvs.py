@@ -1,8 +1,8 @@
-"""Programs as users have them: installed with pip into environments of their own, bytecode compiled.
+"""Programs installed with pip in their own virtual environments, with compiled bytecode.
 
-Docsend from its wheel: an editable install would be measured without what pip does, its wrapper script and
-its `.pyc` files. The others from the registry. Docsend's environments stay in `.cache` until the project or
-the interpreter changes, those of the others until the interpreter does, or somebody removes `.cache`.
+docsend is installed from its wheel: an editable installation would lack what pip creates, the script and the
+`.pyc` files. The other programs come from the package index. docsend's environments stay in `.cache` until
+the project or the interpreter changes, the others until the interpreter changes or `.cache` is removed.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _CACHE = ROOT / "bench" / ".cache"
 _INTERPRETER = f"{sys.version} {sys.base_prefix}"
 _OTHERS = re.compile(r"PYTHON|DOCSEND_|XDG_|TWINE_|HF_|AWS_|IA_|.*_proxy$|SSL_CERT", re.IGNORECASE)
-# The last commit with sockets of its own, and three requests for each submission.
+# The last commit that used its own sockets and three requests for each submission.
 BEFORE = "b3c59d7"
 _PACKAGES = ("docsend", "typer", "httpx", "h11", "anyio", "starlette", "uvicorn", "click")
 
@@ -43,7 +43,7 @@ class Environment:
         return str(self.folder / "bin" / "docsend")
 
     def versions(self, packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
-        """Give the versions of these packages, of those that are installed."""
+        """Return the versions of those of the packages that are installed."""
         script = (
             "import importlib.metadata as m, json, sys\n"
             "print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
@@ -57,9 +57,9 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Venvs:
-    """`plain` is the wheel as it is, `with_sandbox` the wheel with its extra `sandbox`.
+    """`plain` is the wheel without extras, `with_sandbox` the wheel with the extra `sandbox`.
 
-    `before` is the wheel of the commit that is measured beside it; None where git does not have that.
+    `before` is the wheel of the older commit, or None if git does not have it.
     """
 
     plain: Environment
@@ -69,15 +69,15 @@ class Venvs:
 
 
 def user_environment() -> dict[str, str]:
-    """Give this environment without what developers set: no PYTHONDONTWRITEBYTECODE, no other DOCSEND_*.
+    """Return this environment without developer settings such as PYTHONDONTWRITEBYTECODE or DOCSEND_*.
 
-    Nor what steers the other programs, or where files go.
+    Variables that configure the other programs, or that redirect files, are removed, too.
     """
     return {name: value for name, value in os.environ.items() if not _OTHERS.match(name)}
 
 
 def prepared() -> Venvs:
-    """Give the environments; build them if they are not those of the project as it is now."""
+    """Return the environments, and rebuild those that are out of date."""
     stamp_file, stamp = _CACHE / "stamp", _stamp()
     if not stamp_file.exists() or stamp_file.read_text("ascii") != stamp:
         _build()
@@ -90,7 +90,7 @@ def prepared() -> Venvs:
 
 
 def for_peer(package: str) -> Environment:
-    """Give the environment of a package of the registry, as new as it was when it was first asked for."""
+    """Return the environment of a package from the index, in the version that was newest at its first use."""
     folder = _CACHE / f"peer-{package}"
     if _is_stale(folder):
         _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
@@ -100,7 +100,7 @@ def for_peer(package: str) -> Environment:
 
 
 def _before() -> Environment | None:
-    """Give the environment of the commit that is measured beside this one."""
+    """Return the environment of the older commit."""
     folder = _CACHE / f"before-{BEFORE}"
     if not _is_stale(folder):
         return Environment(folder)
@@ -120,7 +120,7 @@ def _before() -> Environment | None:
 
 
 def _is_stale(folder: Path) -> bool:
-    """Tell whether an environment has to be made, and remove what another interpreter left."""
+    """Return whether an environment must be built; remove one that another interpreter left."""
     stamp = _stamp_file(folder)
     if stamp.exists() and stamp.read_text("utf-8") == _INTERPRETER:
         return False
@@ -158,7 +158,7 @@ def _run_pip(*arguments: str) -> None:
 
 
 def _pip() -> Path:
-    """Give the Python of pip's own environment: before 3.12 it would bring setuptools into the others."""
+    """Return the Python of pip's own environment, because before 3.12 a venv's pip adds setuptools."""
     folder = _CACHE / "pip"
     if _is_stale(folder):
         _run(sys.executable, "-m", "venv", str(folder))

@@ -1,4 +1,4 @@
-"""One exchange beside the staged way, by size, documents and latency: what the limit is chosen by."""
+"""One exchange compared with the staged way, by size, number of documents and latency."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from servers import Server, stand_in
 from submissions import Submissions
 
 _MB = 1_000_000
-# Documents, and bytes of each: of what is small by any measure up to what a client may hold in memory.
+# (number of documents, bytes of each), from tiny to the largest size that a client buffers.
 _SHAPES = ((1, 100_000), (1, _MB), (1, 4 * _MB), (1, 8 * _MB), (8, 100_000), (8, _MB), (15, _MB))
 _LATENCIES_MS = (0, 20, 100)
 _MOST = 15 * 2**20
@@ -20,7 +20,7 @@ _MOST = 15 * 2**20
 def section(
     docsend: str, catalog: Path, folder: Path, environment: Mapping[str, str], rounds: int, *, quick: bool
 ) -> Section:
-    """Measure each shape in both ways; a stored catalog says which way a client goes."""
+    """Measure each case in both ways; a stored catalog determines which way the client uses."""
     shapes = _SHAPES[:2] if quick else _SHAPES
     documents = Submissions(folder / "ways")
     files = {shape: documents.pdfs(*shape) for shape in shapes}
@@ -55,7 +55,7 @@ def section(
 
 
 def _home(home: Path, catalog: Path, server: Server, most: int | None) -> str:
-    """Make a home with the service's catalog, which takes so many bytes in one exchange; None: nothing."""
+    """Create a home whose catalog has this limit for one exchange; None disables one exchange."""
     offered = json.loads(catalog.read_bytes())
     offered["one_exchange_bytes"] = most
     name = hashlib.sha256(server.address.encode()).hexdigest()[:16]
