@@ -1,6 +1,7 @@
-"""Responses are read strictly: each member of each one left out, null, of another type or of another form.
+"""Responses are parsed strictly: every member is tried missing, null, of another type and malformed.
 
-None of these ends as received, and none as a bug. What is tried is generated from one good response a call.
+No such response counts as received, and none raises an unexpected exception. The tests derive these responses
+from one valid response of each call.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 CATALOG = load(BUNDLED)
 OPENAPI = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
-# What another type or another form may be; each is tried in the place of each member.
+# Values of other types and forms; the tests try each of them as the value of each member.
 OTHERS: tuple[object, ...] = (
     None,
     True,
@@ -92,7 +93,7 @@ def receipt_of(checked: CheckedSubmission) -> dict[str, Any]:
 
 
 def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Callable[[Response], object]]]:
-    """Give, for each call, its status, a good body and what reads it."""
+    """Return the status, a valid body and the parser of each call."""
     receipt = receipt_of(checked)
     received: dict[str, Any] = {
         "state": "received",
@@ -135,7 +136,7 @@ def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Call
 
     return {
         "send": (200, receipt, lambda response: reading.read_send(response, checked)),
-        "declare, open": (201, doubles.opened(missing), declare),
+        "declare, open": (201, doubles.open_state(missing), declare),
         "declare, received": (200, received, declare),
         "declare, refused": (422, invalid, declare),
         "withdraw": (200, withdrawn, withdraw),
@@ -152,7 +153,7 @@ def response_of(status: int, body: bytes) -> Response:
 
 
 def changes(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Give each change of one member: what was done, and the whole body with it."""
+    """Yield every change of one member: a description, and the complete body with the change."""
     inner = body
     for step in path:
         inner = inner[step]
@@ -179,9 +180,9 @@ def _changed(body: Any, path: tuple[Any, ...], change: Callable[[Any], object]) 
     return copied
 
 
-# Members that are for people, or that mean the same when they are wrong or not there.
+# Members for people, and members whose absence or error makes no difference.
 FREE = {"title", "detail", "pointer", "url"}
-# What may be as it likes: a text with more than one right form.
+# Values that are valid for members whose form is not fixed.
 MAY_BE: dict[str, Collection[object]] = {
     **{name: {*TIMES} for name in ("number", "code", "name", "en", "fr", "he", "id")},
     **{name: {*TIMES} for name in ("subject", "category", "type")},
@@ -195,14 +196,14 @@ MAY_BE: dict[str, Collection[object]] = {
 }
 
 
-def test_the_forms_that_are_read_are_those_of_the_contract() -> None:
+def test_the_limits_and_the_problems_are_those_of_the_openapi_document() -> None:
     schemas = yaml.safe_load(OPENAPI.read_text("utf-8"))["components"]["schemas"]
     receipt = schemas["Receipt"]["properties"]
-    assert receipt["number"]["maxLength"] == reading.LONGEST_NUMBER
-    assert receipt["issuer"]["maxLength"] == reading.LONGEST_ISSUER
-    assert schemas["Code"]["maxLength"] == json_object.LONGEST_CODE
-    assert schemas["Labels"]["properties"]["he"]["maxLength"] == json_object.LONGEST_LABEL
-    assert schemas["RequiredId"]["maxLength"] == reading.LONGEST_ID
+    assert receipt["number"]["maxLength"] == reading.MAX_NUMBER_LENGTH
+    assert receipt["issuer"]["maxLength"] == reading.MAX_ISSUER_LENGTH
+    assert schemas["Code"]["maxLength"] == json_object.MAX_CODE_LENGTH
+    assert schemas["Labels"]["properties"]["he"]["maxLength"] == json_object.MAX_LABEL_LENGTH
+    assert schemas["RequiredId"]["maxLength"] == reading.MAX_REQUIRED_ID_LENGTH
     types = {
         name.removeprefix(responses.PROBLEM_TYPE) for name in schemas["Problem"]["properties"]["type"]["enum"]
     }
@@ -211,7 +212,7 @@ def test_the_forms_that_are_read_are_those_of_the_contract() -> None:
         assert schemas[f"Problem.{code}"]["properties"]["status"]["const"] == status
 
 
-def test_a_good_response_of_each_call_is_read(checked) -> None:
+def test_a_valid_response_of_each_call_is_accepted(checked) -> None:
     for name, (status, body, read) in good_responses(checked).items():
         response = response_of(status, json.dumps(body).encode())
         if "refused" in name:
@@ -234,7 +235,7 @@ def test_a_good_response_of_each_call_is_read(checked) -> None:
         "info",
     ],
 )
-def test_no_member_may_be_left_out_or_be_anything_else(checked, call) -> None:
+def test_a_missing_or_malformed_member_is_rejected(checked, call) -> None:
     status, body, read = good_responses(checked)[call]
     tried, taken = 0, []
     for what, changed in changes(body):
@@ -251,7 +252,7 @@ def test_no_member_may_be_left_out_or_be_anything_else(checked, call) -> None:
 
 
 def _is_allowed(what: str) -> bool:
-    """Tell whether a change leaves a response that still is one: another text where any will do."""
+    """Return whether a response is still valid after a change, because any text is valid for the member."""
     place, _, done = what.partition(") ")
     member = place.rstrip(",").rpartition(" ")[2].strip("('\")") or place.strip("(',")
     if member in FREE:
@@ -261,11 +262,11 @@ def _is_allowed(what: str) -> bool:
 
 
 @pytest.mark.parametrize("member", ["key", "number", "received_at", "documents", "branch"])
-def test_a_member_that_stands_twice_makes_no_receipt(run, sandbox, payslip, monkeypatch, member) -> None:
+def test_a_duplicate_member_makes_a_receipt_invalid(run, sandbox, payslip, monkeypatch, member) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
 
-    def fate(asked, _count, now):
-        if asked.method != "PUT" or now == "before":
+    def intercept(request, _count, phase):
+        if request.method != "PUT" or phase == "before":
             return None
         (body,) = sandbox.select("SELECT body FROM receipt")[0]
         twice = json.dumps({member: json.loads(body)[member]})[1:-1].encode()
@@ -273,25 +274,23 @@ def test_a_member_that_stands_twice_makes_no_receipt(run, sandbox, payslip, monk
             200, body.replace(b"{", b"{" + twice + b",", 1), {"Content-Type": "application/json"}
         )
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
         assert (outcome.code, outcome.json["receipt"], outcome.problems) == (6, None, ["contract-broken"])
         assert run("receipts", "--json").json["receipts"][0]["state"] != "received"
 
 
-def test_each_wrong_form_of_a_receipt_leaves_a_submission_unfinished(
-    run, sandbox, payslip, monkeypatch
-) -> None:
+def test_a_malformed_receipt_leaves_a_submission_unfinished(run, sandbox, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     wrong: dict[str, Any] = {"received_at": TIMES[0]}
 
-    def fate(asked, _count, now):
-        if asked.method != "PUT" or now == "before":
+    def intercept(request, _count, phase):
+        if request.method != "PUT" or phase == "before":
             return None
         (body,) = sandbox.select("SELECT body FROM receipt ORDER BY number DESC")[0]
         return doubles.json_reply(200, {**json.loads(body), **wrong})
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         for name, value in (
             *(("received_at", time) for time in TIMES),
             *(("number", value) for value in (" N", "N\n", "", "x" * 65, 17, None, "\x00")),
@@ -306,22 +305,22 @@ def test_each_wrong_form_of_a_receipt_leaves_a_submission_unfinished(
 
 
 @pytest.mark.parametrize("more", [None, 5, "x\x1b[2J", {"a": [1.5]}])
-def test_a_member_that_nobody_knows_makes_no_receipt_damaged(run, sandbox, payslip, more) -> None:
-    def fate(asked, _count, now):
-        if asked.method != "PUT" or now == "before":
+def test_an_unknown_member_leaves_a_receipt_valid(run, sandbox, payslip, more) -> None:
+    def intercept(request, _count, phase):
+        if request.method != "PUT" or phase == "before":
             return None
         receipt = json.loads(sandbox.select("SELECT body FROM receipt")[0][0])
         receipt["branch"]["name"]["ar"] = receipt["more"] = more
         return doubles.json_reply(200, receipt)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         first = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
         again = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
     assert (first.code, again.code, again.json["repeated"]) == (0, 0, True)
     assert first.json["receipt"] == again.json["receipt"]
 
 
-def test_what_a_service_says_is_shortened(run, payslip) -> None:
+def test_long_texts_of_a_service_are_shortened(run, payslip) -> None:
     errors = [
         {"pointer": "/type", "code": "unknown-type", "detail": "x" * 900_000 if n == 0 else "y"}
         for n in range(60)
@@ -338,9 +337,7 @@ def test_what_a_service_says_is_shortened(run, payslip) -> None:
 @pytest.mark.parametrize(
     "code", ["zeros-restored", "document-in-two-rows", "bug", "interrupted", "sign-in-needed", "unfinished"]
 )
-def test_a_refusal_stays_one_whatever_code_of_this_side_a_service_gives_it(
-    run, payslip, tmp_path, code
-) -> None:
+def test_a_refusal_with_one_of_docsend_s_own_codes_stays_a_refusal(run, payslip, tmp_path, code) -> None:
     errors = [{"pointer": "/type", "code": code, "detail": "no"}]
     (tmp_path / "batch.csv").write_text(f"documents\n{payslip}\n")
     with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
@@ -353,7 +350,7 @@ def test_a_refusal_stays_one_whatever_code_of_this_side_a_service_gives_it(
     assert "row 2: refused: no [invalid]" in row.err
 
 
-def test_a_code_of_any_length_is_not_the_contract(run, payslip) -> None:
+def test_a_code_that_is_too_long_violates_the_contract(run, payslip) -> None:
     errors = [{"pointer": "/type", "code": "x" * 5_000, "detail": "no"}]
     with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
@@ -371,16 +368,18 @@ def test_a_code_of_any_length_is_not_the_contract(run, payslip) -> None:
         (403, "origin-not-allowed", 6),
     ],
 )
-def test_what_is_judged_before_the_submission_never_refuses_it(run, payslip, status, code, exit_code) -> None:
-    with doubles.service(lambda _: doubles.problem(status, code)) as (url, asked):
+def test_a_problem_with_the_request_itself_does_not_refuse_the_submission(
+    run, payslip, status, code, exit_code
+) -> None:
+    with doubles.service(lambda _: doubles.problem(status, code)) as (url, requests):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
-    # What may be of the form of one exchange is asked once more, staged.
+    # A problem that may concern the form of one exchange leads to one more request, staged.
     times = 2 if code in ("malformed", "length-required", "media-type-not-accepted") else 1
-    assert (outcome.code, outcome.problems, len(asked)) == (exit_code, [code], times)
+    assert (outcome.code, outcome.problems, len(requests)) == (exit_code, [code], times)
     assert run("receipts", "--json").json["receipts"][0]["state"] == "planned"
 
 
-def test_a_code_that_is_not_in_the_contract_s_table_refuses_nothing(run, payslip, monkeypatch) -> None:
+def test_a_problem_that_the_contract_does_not_define_refuses_nothing(run, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.service(lambda _: doubles.problem(409, "no-such-code")) as (url, _):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
@@ -390,7 +389,7 @@ def test_a_code_that_is_not_in_the_contract_s_table_refuses_nothing(run, payslip
 @pytest.mark.parametrize(
     ("member", "value"), [("received_at", "2026-11-26"), ("number", " 17\n"), ("issuer", "x" * 900)]
 )
-def test_a_receipt_that_an_older_docsend_kept_stays_readable(
+def test_a_receipt_that_an_older_docsend_stored_stays_readable(
     run, sandbox, payslip, home, member, value
 ) -> None:
     key = run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url, "--json").json["key"]
