@@ -106,7 +106,7 @@ def relay(
     """
     counts: dict[tuple[str, str], int] = {}
 
-    def answer(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         count = counts[request.method, request.path] = counts.get((request.method, request.path), 0) + 1
         if (instead := intercept(request, count, "before")) is not None:
             return instead
@@ -130,9 +130,9 @@ def relay(
 
     with (
         httpx.Client(base_url=sandbox_url, trust_env=False, timeout=30) as client,
-        service(answer) as service_,
+        service(respond) as running,
     ):
-        yield service_
+        yield running
 
 
 def call_name(request: ReceivedRequest) -> str:

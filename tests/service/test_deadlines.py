@@ -45,14 +45,14 @@ def drip(start: bytes, more: bytes, every_s: float = 0.05) -> Callable[[socket.s
     return serve
 
 
-def takes_nothing(connection: socket.socket) -> None:
+def read_slowly(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     until = time.monotonic() + 10
     while time.monotonic() < until and connection.recv(64):
         time.sleep(0.05)
 
 
-LATE: dict[str, tuple[Callable[[socket.socket], None], Request, str]] = {
+SLOW_SERVICES: dict[str, tuple[Callable[[socket.socket], None], Request, str]] = {
     "a body that drips": (
         drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
         GET_CATALOG,
@@ -63,14 +63,14 @@ LATE: dict[str, tuple[Callable[[socket.socket], None], Request, str]] = {
     "endless early hints": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), GET_CATALOG, "waiting"),
     "hints that pour": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, 0), GET_CATALOG, "waiting"),
     "silence": (lambda _: time.sleep(5), GET_CATALOG, "waiting"),
-    "a service that reads almost nothing": (takes_nothing, PUT_DOCUMENT, "sending"),
+    "a service that reads almost nothing": (read_slowly, PUT_DOCUMENT, "sending"),
 }
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("how", LATE)
+@pytest.mark.parametrize("how", SLOW_SERVICES)
 def test_no_exchange_outlasts_its_deadline(exchange, authority, tmp_path, monkeypatch, how, scheme) -> None:
-    serve, request, step = LATE[how]
+    serve, request, step = SLOW_SERVICES[how]
     tls = trust_authority(authority, tmp_path, monkeypatch)
 
     def serve_encrypted(plain: socket.socket) -> None:

@@ -156,27 +156,27 @@ def test_a_page_refuses_nothing_if_an_earlier_declaration_may_have_arrived(run, 
 
 
 def test_an_unknown_host_name_is_looked_up_twice(run, payslip, monkeypatch) -> None:
-    looked: list[str] = []
+    lookups: list[str] = []
     resolve = socket.getaddrinfo
 
-    def nobody(host: str, *rest: Any, **more: Any) -> object:
+    def fail(host: str, *rest: Any, **more: Any) -> object:
         if host != "documents.example":
             return resolve(host, *rest, **more)
-        looked.append(host)
+        lookups.append(host)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
     began = time.monotonic()
     outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
     assert (outcome.code, outcome.problems) == (6, ["name-unknown"])
-    assert len(looked) == 2
+    assert len(lookups) == 2
     assert time.monotonic() - began < 5
 
 
 # -- batches -----------------------------------------------------------------------------------------------
 
 
-def a_batch(folder, rows: int):
+def write_batch(folder, rows: int):
     lines = ["to,subject,category,type,id,reference,documents"]
     samples.write(folder, "payslip.pdf", samples.pdf(1))
     lines += [f"benefits,unemployment,employer,payslips,{PERSON},{n},payslip.pdf" for n in range(rows)]
@@ -184,7 +184,7 @@ def a_batch(folder, rows: int):
 
 
 def test_a_failure_that_affects_all_rows_ends_a_batch_at_once(run, tmp_path) -> None:
-    file = a_batch(tmp_path, 200)
+    file = write_batch(tmp_path, 200)
     with doubles.service(lambda _: page(200)) as (url, requests):
         outcome = run("send", "--batch", file, "--service", url, "--jobs", "4", "--json")
     rows = outcome.rows
@@ -212,7 +212,7 @@ def test_a_long_wait_is_reported_in_a_few_lines(run, payslip, monkeypatch) -> No
 def test_a_terminal_counts_down_with_the_reason(payslip, tmp_path, monkeypatch, what) -> None:
     words = ["send", str(payslip), *SEND]
     if what == "a batch":
-        words = ["send", "--batch", str(a_batch(tmp_path, 2))]
+        words = ["send", "--batch", str(write_batch(tmp_path, 2))]
     busy = doubles.Reply(503, headers={"Retry-After": "5"})
     with doubles.service(lambda _: busy) as (url, _):
         terminal = Terminal(*words, "--no-input", "--service", url)
@@ -226,7 +226,7 @@ def test_a_terminal_counts_down_with_the_reason(payslip, tmp_path, monkeypatch, 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_batch_that_is_stopped_does_not_wait_for_a_service_that_never_answers(tmp_path) -> None:
-    file = a_batch(tmp_path, 20)
+    file = write_batch(tmp_path, 20)
     received: list[bytes] = []
 
     def serve(connection: socket.socket) -> None:

@@ -100,8 +100,8 @@ def test_a_response_without_an_id_is_rejected_on_a_connection_that_repeated_one(
     with tcp_server(serve) as port, http_client(port) as client:
         assert client.exchange(request).status == 200
         if is_repeatable:
-            answer = client.exchange(request)
-            assert (answer.status, answer.may_have_arrived_before) == (200, True)
+            second = client.exchange(request)
+            assert (second.status, second.may_have_arrived_before) == (200, True)
         else:
             with pytest.raises(ContractViolation):
                 client.exchange(request)
@@ -128,7 +128,7 @@ def test_each_request_has_its_own_id() -> None:
         with contextlib.closing(HttpClient(Endpoint(url), url)) as client:
             for _ in range(5):
                 client.exchange(GET_CATALOG)
-        assert len({each.headers["request-id"] for each in requests}) == 5
+        assert len({request.headers["request-id"] for request in requests}) == 5
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -209,7 +209,7 @@ def test_a_request_whose_connection_is_lost_may_have_arrived(exchange) -> None:
     assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("connection-broken", True)
 
 
-def answers_early(status: bytes) -> Callable[[socket.socket], None]:
+def respond_early(status: bytes) -> Callable[[socket.socket], None]:
     def serve(connection: socket.socket) -> None:
         head = connection.recv(65536)
         connection.sendall(response(head, status=status))
@@ -220,7 +220,7 @@ def answers_early(status: bytes) -> Callable[[socket.socket], None]:
 
 def test_a_success_before_the_complete_body_was_sent_is_a_lost_connection(exchange) -> None:
     with (
-        tcp_server(answers_early(b"201 Created")) as port,
+        tcp_server(respond_early(b"201 Created")) as port,
         http_client(port) as client,
         pytest.raises(NoResponse) as failed,
     ):
@@ -241,7 +241,7 @@ def test_a_refusal_may_arrive_before_the_body_was_sent(exchange) -> None:
 
 
 @contextlib.contextmanager
-def a_service_that_closes_what_it_keeps(when: str) -> Iterator[tuple[int, list[bytes]]]:
+def closing_service(when: str) -> Iterator[tuple[int, list[bytes]]]:
     heads: list[bytes] = []
 
     def serve(connection: socket.socket) -> None:
@@ -256,7 +256,7 @@ def a_service_that_closes_what_it_keeps(when: str) -> Iterator[tuple[int, list[b
 
 @pytest.mark.parametrize(("when", "requests"), [("before it is used again", 2), ("as it is used again", 3)])
 def test_a_reused_connection_that_the_service_has_closed_is_replaced(when, requests) -> None:
-    with a_service_that_closes_what_it_keeps(when) as (port, heads), http_client(port) as client:
+    with closing_service(when) as (port, heads), http_client(port) as client:
         assert client.exchange(GET_CATALOG).status == 200
         time.sleep(0.1)
         assert client.exchange(GET_CATALOG).status == 200
@@ -266,7 +266,7 @@ def test_a_reused_connection_that_the_service_has_closed_is_replaced(when, reque
 def test_a_request_that_is_not_repeatable_is_not_sent_over_another_connection() -> None:
     once = Request("POST", "/v1/session", body=(b"{}",), is_repeatable=False)
     with (
-        a_service_that_closes_what_it_keeps("as it is used again") as (port, heads),
+        closing_service("as it is used again") as (port, heads),
         http_client(port) as client,
     ):
         assert client.exchange(GET_CATALOG).status == 200

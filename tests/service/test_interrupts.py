@@ -67,27 +67,27 @@ def test_a_send_to_a_service_that_never_answers_ends_at_once_when_it_is_stopped(
         assert b"Traceback" not in err
 
 
-def closed_while_exchanging(client: HttpClient, after_s: float) -> list[BaseException]:
+def close_during_exchange(client: HttpClient, after_s: float) -> list[BaseException]:
     """Close a client during an exchange in another thread; return the errors of that thread."""
-    ended: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
             client.exchange(GET_CATALOG)
         except NoResponse as error:
-            ended.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     time.sleep(after_s)
     client.close()
     thread.join(4)
-    return ended
+    return errors
 
 
 def test_closing_aborts_running_exchanges_and_starts_no_others() -> None:
     with tcp_server(lambda _: time.sleep(5)) as port, http_client(port, limits=TimeLimits()) as client:
-        assert len(closed_while_exchanging(client, 0.3)) == 1
+        assert len(close_during_exchange(client, 0.3)) == 1
         with pytest.raises(NoResponse):
             client.exchange(GET_CATALOG)
 
@@ -104,5 +104,5 @@ def test_an_exchange_that_is_still_connecting_when_the_client_closes_sends_no_re
         tcp_server(lambda connection: received.append(connection.recv(65536))) as port,
         http_client(port, limits=TimeLimits()) as client,
     ):
-        assert len(closed_while_exchanging(client, 0.2)) == 1
+        assert len(close_during_exchange(client, 0.2)) == 1
     assert not [head for head in received if head]

@@ -1,4 +1,4 @@
-"""A lost receipt of one exchange is recovered, whatever an intermediary responds in place of the service."""
+"""A lost receipt of one exchange is recovered, whatever an intermediary returns in place of the service."""
 
 from __future__ import annotations
 
@@ -78,13 +78,15 @@ def test_an_interrupted_again_reports_the_key_and_the_occurrence_of_its_own_subm
         assert run("send", payslip, *SEND, "--service", url).code == 0
         is_cut.append(True)
         broken = run("send", payslip, *SEND, "--service", url, "--again", "--json")
-        (kept,) = [each for each in run("receipts", "--json").json["receipts"] if each["state"] != "received"]
+        (entry,) = [
+            item for item in run("receipts", "--json").json["receipts"] if item["state"] != "received"
+        ]
     assert (broken.code, broken.json["status"], broken.json["occurrence"]) == (
         6,
         "unfinished",
-        kept["occurrence"],
+        entry["occurrence"],
     )
-    assert (broken.json["key"], broken.json["key"] == first["key"]) == (kept["key"], False)
+    assert (broken.json["key"], broken.json["key"] == first["key"]) == (entry["key"], False)
 
 
 def test_an_unreachable_service_leaves_the_submission_planned(run, payslip, monkeypatch) -> None:
@@ -226,7 +228,7 @@ def test_a_stopped_batch_waits_for_the_receipt_of_one_exchange_that_was_sent(san
     assert run("receipts", "--json").json["receipts"][0]["state"] == "received"
 
 
-LIES = {
+FOREIGN_RESPONSES = {
     "a page of 524": page(524),
     "a page of 403": page(403),
     "a text of 403": doubles.Reply(403, b"no", {"Content-Type": "text/plain"}),
@@ -238,7 +240,9 @@ LIES = {
 }
 
 
-def lying(reply: doubles.Reply, calls: Callable[[doubles.ReceivedRequest, int], bool]) -> Callable[..., Any]:
+def replace_response(
+    reply: doubles.Reply, calls: Callable[[doubles.ReceivedRequest, int], bool]
+) -> Callable[..., Any]:
     """Return an interceptor that lets the service act on some calls and replaces its response."""
     closing = dataclasses.replace(reply, headers={**reply.headers, "Connection": "close"}, echoes_id=False)
 
@@ -248,16 +252,16 @@ def lying(reply: doubles.Reply, calls: Callable[[doubles.ReceivedRequest, int], 
     return intercept
 
 
-def first_whole(request: doubles.ReceivedRequest, count: int) -> bool:
+def is_first_exchange(request: doubles.ReceivedRequest, count: int) -> bool:
     return call_name(request) == "whole" and count == 1
 
 
-@pytest.mark.parametrize("reply", LIES.values(), ids=LIES)
+@pytest.mark.parametrize("reply", FOREIGN_RESPONSES.values(), ids=FOREIGN_RESPONSES)
 def test_a_receipt_hidden_by_an_intermediary_belongs_to_the_sender(
     run, sandbox, payslip, monkeypatch, reply
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "5")
-    with doubles.relay(sandbox.url, lying(reply, first_whole)) as (url, _):
+    with doubles.relay(sandbox.url, replace_response(reply, is_first_exchange)) as (url, _):
         sent = run("send", payslip, *SEND, "--service", url, "--json")
         if sent.code == 6:  # a redirect or the page of a captive portal ends a run
             sent = run("send", payslip, *SEND, "--service", url, "--json")
@@ -265,22 +269,22 @@ def test_a_receipt_hidden_by_an_intermediary_belongs_to_the_sender(
     assert sandbox.count() == 1
 
 
-@pytest.mark.parametrize("reply", LIES.values(), ids=LIES)
+@pytest.mark.parametrize("reply", FOREIGN_RESPONSES.values(), ids=FOREIGN_RESPONSES)
 def test_again_sends_once_even_if_an_intermediary_hides_the_receipt(
     run, sandbox, payslip, monkeypatch, reply
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "5")
-    with doubles.relay(sandbox.url, lying(reply, first_whole)) as (url, _):
+    with doubles.relay(sandbox.url, replace_response(reply, is_first_exchange)) as (url, _):
         sent = run("send", payslip, *SEND, "--service", url, "--again", "--json")
     assert sent.code in (0, 6)
     assert sandbox.count() == 1
 
 
 def test_nothing_is_reported_as_refused_if_a_filter_may_hide_its_receipt(run, sandbox, payslip) -> None:
-    def whatever(request: doubles.ReceivedRequest, _count: int) -> bool:
+    def changes_something(request: doubles.ReceivedRequest, _count: int) -> bool:
         return request.method != "GET"
 
-    with doubles.relay(sandbox.url, lying(page(403), whatever)) as (url, _):
+    with doubles.relay(sandbox.url, replace_response(page(403), changes_something)) as (url, _):
         sent = run("send", payslip, *SEND, "--service", url, "--json")
         assert (sent.code, sent.json["status"]) == (6, "unfinished")
         assert sandbox.count() == 1
@@ -308,12 +312,12 @@ def test_the_receipt_of_a_required_document_hidden_by_an_intermediary_is_recover
     monkeypatch.setenv("DOCSEND_CODE", "1001")
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
 
-    def twice(request: doubles.ReceivedRequest, count: int) -> bool:
+    def is_one_of_first_two(request: doubles.ReceivedRequest, count: int) -> bool:
         return (
             call_name(request) == "whole" and count <= 2
         )  # over the connection of the sign-in and over a new one
 
-    with doubles.relay(sandbox.url, lying(page(200), twice)) as (url, _):
+    with doubles.relay(sandbox.url, replace_response(page(200), is_one_of_first_two)) as (url, _):
         first = run("required", "upload", "R-4711", payslip, "--service", url, "--json")
         then = run("required", "upload", "R-4711", payslip, "--service", url, "--json")
     assert (first.code, then.code, then.json["status"]) == (6, 0, "received")

@@ -50,7 +50,7 @@ def test_a_certificate_of_the_system_s_store_is_accepted(
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "words"),
+    ("defect", "code", "text"),
     [
         (
             "an unknown authority",
@@ -63,26 +63,26 @@ def test_a_certificate_of_the_system_s_store_is_accepted(
     ],
 )
 def test_a_certificate_that_proves_nothing_ends_it_at_once_before_a_byte_is_sent(
-    run, payslip, authority, tmp_path, monkeypatch, fault, code, words
+    run, payslip, authority, tmp_path, monkeypatch, defect, code, text
 ) -> None:
-    known = trustme.CA() if fault == "an unknown authority" else authority
-    known.cert_pem.write_to_path(tmp_path / "ca.pem")
+    trusted_ca = trustme.CA() if defect == "an unknown authority" else authority
+    trusted_ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("DOCSEND_PATIENCE", "300")
     long_ago, in_years = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2090, 1, 1, tzinfo=dt.UTC)
-    name = "documents.example" if fault == "another name" else "127.0.0.1"
+    name = "documents.example" if defect == "another name" else "127.0.0.1"
     times = {
         "expired": {"not_before": long_ago, "not_after": long_ago},
         "not valid yet": {"not_before": in_years, "not_after": in_years},
-    }.get(fault, {})
+    }.get(defect, {})
     with tls_service(authority.issue_cert(name, **times)) as (url, requests):
         outcome = run("send", payslip, *SEND, "--service", url, "--json", "-v")
-        seen = run("doctor", "--service", url, "--json").json
+        diagnosis = run("doctor", "--service", url, "--json").json
         assert requests == []
     assert (outcome.code, outcome.json["status"], outcome.problems) == (2, "failed", [code])
-    assert words in outcome.err
+    assert text in outcome.err
     assert f"cause: {code}" in outcome.err
-    (service,) = [part for part in seen["findings"] if part["part"] == "service"]
+    (service,) = [part for part in diagnosis["findings"] if part["part"] == "service"]
     assert service["facts"]["cause"] == code
 
 
@@ -114,8 +114,8 @@ def test_a_truncated_certificate_has_no_issuer() -> None:
 @given(st.data())
 def test_a_corrupted_certificate_raises_no_exception(data) -> None:
     changed = bytearray(ssl.PEM_cert_to_DER_cert(THEIRS.cert_pem.bytes().decode()))
-    for place in data.draw(st.sets(st.integers(0, len(changed) - 1), min_size=1, max_size=3)):
-        changed[place] = data.draw(st.integers(0, 255))
+    for index in data.draw(st.sets(st.integers(0, len(changed) - 1), min_size=1, max_size=3)):
+        changed[index] = data.draw(st.integers(0, 255))
     issuer = read_issuer(bytes(changed))
     assert issuer is None or len(issuer) <= 100
 
@@ -189,26 +189,26 @@ def test_the_proxy_of_the_environment_is_used_for_https(
     )
 
 
-def a_tunnel(to_port: int, received: list[bytes], tls: ssl.SSLContext | None):
-    """Return a handler for a proxy's connections that forwards bytes to a port, whatever the requested host."""
+def tunnel_to(to_port: int, received: list[bytes], tls: ssl.SSLContext | None):
+    """Return a handler of a proxy's connections that forwards all bytes to one port."""
 
     def serve(connection: socket.socket) -> None:
-        near = tls.wrap_socket(connection, server_side=True) if tls else connection
-        with near:
-            received.append(near.recv(4096))
-            with socket.create_connection(("127.0.0.1", to_port)) as far:
-                near.sendall(b"HTTP/1.1 200 Connection established\r\nContent-Length: 7\r\n\r\n")
-                _carry(near, far)
+        client_side = tls.wrap_socket(connection, server_side=True) if tls else connection
+        with client_side:
+            received.append(client_side.recv(4096))
+            with socket.create_connection(("127.0.0.1", to_port)) as server_side:
+                client_side.sendall(b"HTTP/1.1 200 Connection established\r\nContent-Length: 7\r\n\r\n")
+                _forward(client_side, server_side)
 
     return serve
 
 
-def _carry(near: socket.socket, far: socket.socket) -> None:
+def _forward(client_side: socket.socket, server_side: socket.socket) -> None:
     while True:
-        for ready in select.select([near, far], [], [])[0]:
+        for ready in select.select([client_side, server_side], [], [])[0]:
             if not (data := ready.recv(2**20)):
                 return
-            (far if ready is near else near).sendall(data)
+            (server_side if ready is client_side else client_side).sendall(data)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -217,19 +217,21 @@ def test_a_proxy_sees_neither_the_document_nor_the_path_of_the_address(
 ) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    itself = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(itself)
+    proxy_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(proxy_context)
     received: list[bytes] = []
     with tls_service(authority.issue_cert("documents.example")) as (url, requests):
-        tunnel = a_tunnel(int(url.rpartition(":")[2]), received, itself if scheme == "https" else None)
+        tunnel = tunnel_to(
+            int(url.rpartition(":")[2]), received, proxy_context if scheme == "https" else None
+        )
         with tcp_server(tunnel) as port:
             monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://somebody:proxy%20secret@127.0.0.1:{port}")
             outcome = run("send", payslip, *SEND, "--service", "https://documents.example/office")
     assert (outcome.code, len(requests)) == (5, 1)
     (connect,) = received
-    who = base64.b64encode(b"somebody:proxy secret")
+    credentials = base64.b64encode(b"somebody:proxy secret")
     assert connect.startswith(b"CONNECT documents.example:443 HTTP/1.1\r\nHost: documents.example:443\r\n")
-    assert b"\r\nProxy-Authorization: Basic %b\r\n" % who in connect
+    assert b"\r\nProxy-Authorization: Basic %b\r\n" % credentials in connect
     assert b"office" not in connect
 
 
@@ -270,29 +272,27 @@ def test_a_refusal_by_a_proxy_is_reported_as_such(run, payslip, monkeypatch, sta
     assert "\x1b" not in outcome.err + outcome.out
 
 
-@pytest.mark.parametrize("whose", ["the proxy's", "the service's"])
+@pytest.mark.parametrize("side", ["the proxy's", "the service's"])
 def test_an_untrusted_certificate_is_reported_as_the_proxy_s_or_the_service_s_with_its_issuer(
-    run, payslip, authority, tmp_path, monkeypatch, whose
+    run, payslip, authority, tmp_path, monkeypatch, side
 ) -> None:
     trust_authority(authority, tmp_path, monkeypatch)
     other = trustme.CA(organization_name="Somebody Else")
-    itself = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    (other if whose == "the proxy's" else authority).issue_cert("127.0.0.1").configure_cert(itself)
-    certificate = (authority if whose == "the proxy's" else other).issue_cert("documents.example")
+    proxy_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    (other if side == "the proxy's" else authority).issue_cert("127.0.0.1").configure_cert(proxy_context)
+    certificate = (authority if side == "the proxy's" else other).issue_cert("documents.example")
     with (
         tls_service(certificate) as (url, requests),
-        tcp_server(a_tunnel(int(url.rpartition(":")[2]), [], itself)) as port,
+        tcp_server(tunnel_to(int(url.rpartition(":")[2]), [], proxy_context)) as port,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{port}")
         outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
     assert (outcome.code, outcome.problems, requests) == (2, ["certificate-authority"], [])
     message = outcome.json["problems"][0]["message"]
-    who = (
-        "the proxy: the certificate of 127.0.0.1"
-        if whose == "the proxy's"
-        else "the certificate of documents"
+    start = (
+        "the proxy: the certificate of 127.0.0.1" if side == "the proxy's" else "the certificate of documents"
     )
-    assert message.startswith(who), message
+    assert message.startswith(start), message
     assert "was issued by Somebody Else" in message
 
 
@@ -304,34 +304,34 @@ def test_an_unreachable_proxy_is_reported_as_the_proxy(run, payslip, monkeypatch
     assert "the proxy: 127.0.0.1 refuses connections" in outcome.err
 
 
-@pytest.mark.parametrize("who", ["", "somebody:secret@"])
+@pytest.mark.parametrize("credentials", ["", "somebody:secret@"])
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_a_socks_proxy_carries_a_submission(
-    run, payslip, authority, tmp_path, monkeypatch, scheme, who
+    run, payslip, authority, tmp_path, monkeypatch, scheme, credentials
 ) -> None:
     trust_authority(authority, tmp_path, monkeypatch)
     received: list[bytes] = []
     with tls_service(authority.issue_cert("documents.example")) as (url, requests):
 
-        def socks(near: socket.socket) -> None:
+        def socks(client_side: socket.socket) -> None:
             """Serve the part of RFC 1928 and RFC 1929 that a client needs."""
-            methods = near.recv(64)
-            near.sendall(b"\x05\x02" if who else b"\x05\x00")
-            if who:
-                received.append(near.recv(64))
-                near.sendall(b"\x01\x00")
-            received.append(near.recv(64))
+            methods = client_side.recv(64)
+            client_side.sendall(b"\x05\x02" if credentials else b"\x05\x00")
+            if credentials:
+                received.append(client_side.recv(64))
+                client_side.sendall(b"\x01\x00")
+            received.append(client_side.recv(64))
             assert methods[0] == 5
-            near.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
-            with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as far:
-                _carry(near, far)
+            client_side.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+            with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as server_side:
+                _forward(client_side, server_side)
 
         with tcp_server(socks) as port:
-            monkeypatch.setenv("ALL_PROXY", f"{scheme}://{who}127.0.0.1:{port}")
+            monkeypatch.setenv("ALL_PROXY", f"{scheme}://{credentials}127.0.0.1:{port}")
             outcome = run("send", payslip, *SEND, "--service", "https://documents.example")
     assert (outcome.code, len(requests)) == (5, 1)
     assert b"documents.example" in received[-1], "the proxy looks the name up"
-    assert not who or received[0] == b"\x01\x08somebody\x06secret"
+    assert not credentials or received[0] == b"\x01\x08somebody\x06secret"
 
 
 @pytest.mark.parametrize(
@@ -348,16 +348,16 @@ def test_a_proxy_that_cannot_be_used_is_a_usage_fault_that_does_not_show_it(
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\xff", b"\x04\x00", b"\x05\x00\x05\x05\x00\x01"]
+    "reply", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\xff", b"\x04\x00", b"\x05\x00\x05\x05\x00\x01"]
 )
 def test_a_server_that_is_not_a_socks_proxy_is_reported_and_no_socket_stays_open(
-    run, payslip, monkeypatch, said
+    run, payslip, monkeypatch, reply
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
 
-    def serve(near: socket.socket) -> None:
-        near.recv(64)
-        near.sendall(said)
+    def serve(connection: socket.socket) -> None:
+        connection.recv(64)
+        connection.sendall(reply)
 
     with tcp_server(serve) as port:
         monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
@@ -369,8 +369,8 @@ def test_a_server_that_is_not_a_socks_proxy_is_reported_and_no_socket_stays_open
 @pytest.mark.parametrize("kind", ["a pipe", "a folder", "nothing"])
 def test_a_ca_file_that_is_not_a_regular_file_is_reported_at_once(run, payslip, home, kind) -> None:
     (home / "docsend").mkdir()
-    place = home / "docsend" / "company.pem"
-    {"a pipe": samples.pipe, "a folder": os.mkdir, "nothing": lambda _: None}[kind](place)
+    path = home / "docsend" / "company.pem"
+    {"a pipe": samples.pipe, "a folder": os.mkdir, "nothing": lambda _: None}[kind](path)
     config = b'[services.office]\nurl = "https://127.0.0.1:9"\nca_file = "company.pem"\n'
     samples.write(home / "docsend", "config.toml", config)
     outcome = run("send", payslip, *SEND, "--service", "office")

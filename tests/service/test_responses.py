@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 CATALOG = load(BUNDLED)
 OPENAPI = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
 # Values of other types and forms; the tests try each of them as the value of each member.
-OTHERS: tuple[object, ...] = (
+OTHER_VALUES: tuple[object, ...] = (
     None,
     True,
     -1,
@@ -69,11 +69,11 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> CheckedSubmission:
     stated = Submission(
         to="benefits", subject="unemployment", category="employer", type="payslips", id=WHO[1]
     )
-    found = submission_rules.check(
+    result = submission_rules.check(
         stated.with_documents(documents.read_all([file], max_bytes=2**20)), CATALOG
     )
-    assert not isinstance(found, submission_rules.FailedCheck)
-    return found
+    assert not isinstance(result, submission_rules.FailedCheck)
+    return result
 
 
 def receipt_of(checked: CheckedSubmission) -> dict[str, Any]:
@@ -87,12 +87,13 @@ def receipt_of(checked: CheckedSubmission) -> dict[str, Any]:
             "name": {"en": "Haifa", "fr": "Ha\u00effa", "he": "\u05d7\u05d9\u05e4\u05d4"},
         },
         "documents": [
-            {"name": each.name, "bytes": each.size, "sha256": each.sha256} for each in checked.documents
+            {"name": document.name, "bytes": document.size, "sha256": document.sha256}
+            for document in checked.documents
         ],
     }
 
 
-def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Callable[[Response], object]]]:
+def valid_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Callable[[Response], object]]]:
     """Return the status, a valid body and the parser of each call."""
     receipt = receipt_of(checked)
     received: dict[str, Any] = {
@@ -162,7 +163,7 @@ def changes(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
         here = (*path, place)
         if isinstance(inner, dict):
             yield f"{here} left out", _changed(body, path, operator.methodcaller("pop", place))
-        for other in (*OTHERS, *TIMES):
+        for other in (*OTHER_VALUES, *TIMES):
             if other != inner[place] or type(other) is not type(inner[place]):
                 yield (
                     f"{here} is {other!r:.40}",
@@ -181,9 +182,9 @@ def _changed(body: Any, path: tuple[Any, ...], change: Callable[[Any], object]) 
 
 
 # Members for people, and members whose absence or error makes no difference.
-FREE = {"title", "detail", "pointer", "url"}
+UNCHECKED_MEMBERS = {"title", "detail", "pointer", "url"}
 # Values that are valid for members whose form is not fixed.
-MAY_BE: dict[str, Collection[object]] = {
+VALID_VALUES: dict[str, Collection[object]] = {
     **{name: {*TIMES} for name in ("number", "code", "name", "en", "fr", "he", "id")},
     **{name: {*TIMES} for name in ("subject", "category", "type")},
     "issuer": {*TIMES, "x" * 5000},
@@ -213,7 +214,7 @@ def test_the_limits_and_the_problems_are_those_of_the_openapi_document() -> None
 
 
 def test_a_valid_response_of_each_call_is_accepted(checked) -> None:
-    for name, (status, body, read) in good_responses(checked).items():
+    for name, (status, body, read) in valid_responses(checked).items():
         response = response_of(status, json.dumps(body).encode())
         if "refused" in name:
             with pytest.raises(DocsendError, match="refused"):
@@ -236,7 +237,7 @@ def test_a_valid_response_of_each_call_is_accepted(checked) -> None:
     ],
 )
 def test_a_missing_or_malformed_member_is_rejected(checked, call) -> None:
-    status, body, read = good_responses(checked)[call]
+    status, body, read = valid_responses(checked)[call]
     tried, taken = 0, []
     for what, changed in changes(body):
         tried += 1
@@ -255,10 +256,10 @@ def _is_allowed(what: str) -> bool:
     """Return whether a response is still valid after a change, because any text is valid for the member."""
     place, _, done = what.partition(") ")
     member = place.rstrip(",").rpartition(" ")[2].strip("('\")") or place.strip("(',")
-    if member in FREE:
+    if member in UNCHECKED_MEMBERS:
         return True
-    empty = done == "is []" and () in MAY_BE.get(member, ())
-    return empty or any(f"is {value!r:.40}" == done for value in MAY_BE.get(member, ()))
+    empty = done == "is []" and () in VALID_VALUES.get(member, ())
+    return empty or any(f"is {value!r:.40}" == done for value in VALID_VALUES.get(member, ()))
 
 
 @pytest.mark.parametrize("member", ["key", "number", "received_at", "documents", "branch"])
@@ -346,7 +347,9 @@ def test_a_refusal_with_one_of_docsend_s_own_codes_stays_a_refusal(run, payslip,
             "send", "--batch", tmp_path / "batch.csv", *ABOUT, *WHO, "--allow-outside", "--service", url
         )
     assert (one.code, one.json["status"]) == (5, "refused")
-    assert [(each["code"], each["severity"]) for each in one.json["problems"]] == [("invalid", "error")]
+    assert [(problem["code"], problem["severity"]) for problem in one.json["problems"]] == [
+        ("invalid", "error")
+    ]
     assert "row 2: refused: no [invalid]" in row.err
 
 
@@ -394,8 +397,8 @@ def test_a_receipt_that_an_older_docsend_stored_stays_readable(
 ) -> None:
     key = run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url, "--json").json["key"]
     with contextlib.closing(sqlite3.connect(home / "docsend" / "ledger.sqlite3")) as ledger:
-        (kept,) = ledger.execute("SELECT receipt FROM submission").fetchone()
-        older = canonicalize({**json.loads(kept), member: value})
+        (stored,) = ledger.execute("SELECT receipt FROM submission").fetchone()
+        older = canonicalize({**json.loads(stored), member: value})
         ledger.execute("DROP TRIGGER final_states_never_change")
         ledger.execute("UPDATE submission SET receipt = ?", (older,))
         ledger.commit()

@@ -79,7 +79,7 @@ def test_a_service_whose_catalog_has_no_limit_is_never_sent_one_exchange(run, sa
 
 # -- services without one exchange -------------------------------------------------------------------------
 
-WITHOUT = {
+REFUSALS = {
     "400 malformed": doubles.problem(400, "malformed"),
     "404 not-found": doubles.problem(404, "not-found"),
     "404 of an intermediary": doubles.json_reply(404, {"error": "no route"}),
@@ -97,12 +97,12 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize("refusal", WITHOUT)
+@pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_refusal_of_one_exchange_is_remembered_and_the_submission_is_sent_staged(
     run, sandbox, tmp_path, refusal
 ) -> None:
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
-    with doubles.relay(sandbox.url, refuse_one_exchange(WITHOUT[refusal])) as (url, requests):
+    with doubles.relay(sandbox.url, refuse_one_exchange(REFUSALS[refusal])) as (url, requests):
         first = run("send", files[0], *SEND, "--service", url, "--json")
         assert (first.code, first.json["repeated"], take_calls(requests)) == (0, False, ["whole", *STAGED])
         assert first.err == "sent 0.pdf, 618 bytes (1 of 1)\n", "no message about the fallback"
@@ -131,12 +131,12 @@ def test_a_413_page_is_remembered_as_a_size_limit(run, sandbox, tmp_path) -> Non
 
     sizes = (200_000, 300_000, 150_000, 200_000, 90_000, 199_999, 150_000, 149_999)
     with doubles.relay(sandbox.url, intercept) as (url, requests):
-        seen = []
+        first_calls = []
         for number, size in enumerate(sizes):
             file = samples.write(tmp_path, f"{number}.pdf", samples.pdf(number, size=size))
             assert run("send", file, *SEND, "--service", url).code == 0
-            seen.append(take_calls(requests)[0])
-    assert seen == ["whole", "declare", "whole", "declare", "whole", "declare", "declare", "whole"]
+            first_calls.append(take_calls(requests)[0])
+    assert first_calls == ["whole", "declare", "whole", "declare", "whole", "declare", "declare", "whole"]
 
 
 @pytest.mark.parametrize("status", [100, 102])
@@ -158,7 +158,7 @@ def test_a_firewall_that_alters_multipart_is_remembered_after_two_attempts(
 
 
 @pytest.mark.parametrize(
-    ("reply", "tries"),
+    ("reply", "attempts"),
     [
         (doubles.Reply(cut=True), 2),
         (doubles.problem(408, "too-slow"), 1),
@@ -166,14 +166,14 @@ def test_a_firewall_that_alters_multipart_is_remembered_after_two_attempts(
     ],
 )
 def test_a_lost_exchange_is_sent_staged_and_the_next_submission_uses_one_exchange(
-    run, sandbox, tmp_path, reply, tries
+    run, sandbox, tmp_path, reply, attempts
 ) -> None:
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
     with doubles.relay(sandbox.url, refuse_one_exchange(reply)) as (url, requests):
         for file in files:
             outcome = run("send", file, *SEND, "--service", url, "--json")
             assert (outcome.code, outcome.json["repeated"]) == (0, False)
-            assert take_calls(requests) == ["whole"] * tries + STAGED
+            assert take_calls(requests) == ["whole"] * attempts + STAGED
 
 
 @pytest.mark.parametrize(
@@ -216,20 +216,20 @@ def limit_file(url: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "kept", [b"", b"no JSON", b"[]", b"{}", b'{"catalog": 5}', b"[" * 4000, b" " * 10_000, None]
+    "content", [b"", b"no JSON", b"[]", b"{}", b'{"catalog": 5}', b"[" * 4000, b" " * 10_000, None]
 )
-def test_a_limit_file_that_cannot_be_read_costs_one_request(run, sandbox, tmp_path, kept) -> None:
+def test_a_limit_file_that_cannot_be_read_costs_one_request(run, sandbox, tmp_path, content) -> None:
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
-    with doubles.relay(sandbox.url, refuse_one_exchange(WITHOUT["405"])) as (url, requests):
+    with doubles.relay(sandbox.url, refuse_one_exchange(REFUSALS["405"])) as (url, requests):
         assert run("send", files[0], *SEND, "--service", url).code == 0
         take_calls(requests)
         file = limit_file(url)
         assert json.loads(file.read_bytes())["fewer_than"] == 0
         file.unlink()
-        if kept is None:
+        if content is None:
             file.mkdir()  # so that it cannot be written, either
         else:
-            file.write_bytes(kept)
+            file.write_bytes(content)
         assert run("send", files[1], *SEND, "--service", url).code == 0
         assert take_calls(requests) == ["whole", *STAGED]
 
@@ -237,8 +237,8 @@ def test_a_limit_file_that_cannot_be_read_costs_one_request(run, sandbox, tmp_pa
 def test_a_limit_is_remembered_until_the_service_has_another_catalog(run, tmp_path, payslip) -> None:
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(4)]
     offered = json.loads(catalog.BUNDLED.read_bytes())
-    seen = []
-    for version, refusal in enumerate((WITHOUT["405"], None)):
+    urls = []
+    for version, refusal in enumerate((REFUSALS["405"], None)):
         offered["version"] = f"2030-01-0{version + 1}"
         with (
             server.beside(tmp_path / "sandbox", offered=json.dumps(offered).encode()) as sandbox_url,
@@ -247,9 +247,9 @@ def test_a_limit_is_remembered_until_the_service_has_another_catalog(run, tmp_pa
                 requests,
             ),
         ):
-            seen.append(url)
+            urls.append(url)
             if version:  # the same service on another port
-                old, new = settings.resolve(service=seen[0]), settings.resolve(service=url)
+                old, new = settings.resolve(service=urls[0]), settings.resolve(service=url)
                 assert old.catalog_file
                 assert new.catalog_file
                 for suffix in (".json", ".etag", ".one-exchange.json"):
@@ -269,7 +269,7 @@ def test_a_batch_finds_out_once_that_a_service_has_no_one_exchange(run, sandbox,
         samples.write(tmp_path, f"{number}.pdf", samples.pdf(number))
     manifest = tmp_path / "batch.csv"
     manifest.write_text("files\n" + "".join(f"{number}.pdf\n" for number in range(30)))
-    with doubles.relay(sandbox.url, refuse_one_exchange(WITHOUT["400 malformed"])) as (url, requests):
+    with doubles.relay(sandbox.url, refuse_one_exchange(REFUSALS["400 malformed"])) as (url, requests):
         assert run("send", "--batch", manifest, *SEND, "--jobs", "2", "--service", url).code == 0
     assert take_calls(requests).count("whole") <= 2, "once for each worker"
     assert sandbox.count() == 30

@@ -159,8 +159,8 @@ class ServiceClient:
     def declare(self, checked: CheckedSubmission, *, may_be_received: bool) -> OpenSubmission | Receipt:
         """Declare a submission, before its documents are sent. Return its receipt if it already has one.
 
-        With `may_be_received` an earlier attempt may have been received: then only the service itself can
-        refuse the submission, not an intermediary.
+        `may_be_received` means that an earlier attempt may have been received. In that case the response of
+        an intermediary never counts as a refusal of the submission.
         """
         request = Request("PUT", _submission_path(checked.key), _JSON, (checked.declaration_bytes,))
         call = _Call(request, needs_token=checked.is_signed, may_be_received=may_be_received)
@@ -169,7 +169,7 @@ class ServiceClient:
         return result
 
     def reopen(self, planned: PlannedSubmission) -> OpenSubmission | Receipt:
-        """Return the state of a submission that an earlier run declared.
+        """Return the missing documents of a submission that an earlier run declared, or its receipt.
 
         Raise UnknownSubmission if the service does not know its key.
         """

@@ -31,7 +31,7 @@ _POLL_S = 0.2  # how often a waiting thread checks for a deadline
 
 
 class TimeLimits(NamedTuple):
-    """Time limits: an exchange may take `grace_s`, and the time its bytes need at the minimum speed."""
+    """Time limits. An exchange may take `grace_s` plus the time that its bytes need at the minimum speed."""
 
     connect_s: float = 10.0  # for each address of a host name
     grace_s: float = 60.0
@@ -123,8 +123,8 @@ class Exchange:
 
     def timeouts(self, connect_s: float) -> dict[str, float]:
         """Return httpx's timeouts in seconds. All but the one for connecting last until the deadline."""
-        left = max(self._deadline - time.monotonic(), 0.001)
-        return {"connect": min(connect_s, left), "read": left, "write": left, "pool": left}
+        rest = max(self._deadline - time.monotonic(), 0.001)
+        return {"connect": min(connect_s, rest), "read": rest, "write": rest, "pool": rest}
 
     def blocks(self) -> Iterator[bytes]:
         done = 0

@@ -103,14 +103,17 @@ class UnexpectedPage(ContractViolation):
 
 
 def timed_out(step: Step) -> Failure:
+    """Return the failure of an exchange that exceeded its deadline in a step."""
     return Failure(Code.TIMED_OUT, Message("timed out {step}", step=_DURING[step]))
 
 
 def connection_broken(step: Step) -> Failure:
+    """Return the failure of a connection that was lost in a step."""
     return Failure(Code.CONNECTION_BROKEN, Message("connection lost {step}", step=_DURING[step]))
 
 
 def busy(status: int) -> Failure:
+    """Return the failure of a response whose status asks for a retry."""
     return Failure(Code.SERVICE_BUSY, Message("the service answered {status}", status=status))
 
 
@@ -127,6 +130,7 @@ def from_exception(error: Exception, step: Step, url: str, *, proxy: str | None)
 
 
 def proxy_failure(message: Message) -> Message:
+    """Return the message of a failure that is the proxy's."""
     return Message("the proxy: {message}", message=message)
 
 

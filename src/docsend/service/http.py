@@ -214,9 +214,8 @@ class HttpClient:
                 else failure._replace(message=failures.proxy_failure(untrusted.message))
             )
         no_response = NoResponse(failure, may_have_arrived=exchange.may_have_arrived)
-        if (
-            exchange.is_connection_reused and not exchange.has_response
-        ):  # the service closed it in the meantime
+        if exchange.is_connection_reused and not exchange.has_response:
+            # The service may have closed the connection while it was idle.
             return _StaleConnection(no_response, may_have_arrived=no_response.may_have_arrived)
         return no_response
 
@@ -294,9 +293,8 @@ class HttpClient:
 
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.connect_s)
         probe = httpx.Request("GET", self._url, extensions={"trace": trace, "timeout": timeouts})
-        timer = threading.Timer(
-            self._limits.connect_s, connection.shut_down
-        )  # httpx limits single reads, not a handshake
+        # httpx's timeouts limit single reads, so a slow handshake needs a timer.
+        timer = threading.Timer(self._limits.connect_s, connection.shut_down)
         timer.daemon = True
         timer.start()
         try:

@@ -27,7 +27,10 @@ MAX_CODE_LENGTH, MAX_LABEL_LENGTH = 100, 500
 
 
 class JsonObject(NamedTuple):
-    """The members of a JSON object, and its path in the response. Methods raise ContractViolation."""
+    """The members of a JSON object, and its path in the response.
+
+    Its methods return the value of one member, and raise ContractViolation unless it has the expected form.
+    """
 
     values: dict[str, Any]
     path: str = ""
@@ -124,6 +127,7 @@ class JsonObject(NamedTuple):
         raise self.violation(name)
 
     def violation(self, name: str) -> ContractViolation:
+        """Return the exception for a member that is missing or malformed."""
         return ContractViolation(Message("{member} is missing or malformed", member=self._path_to(name)))
 
     def _path_to(self, name: str) -> str:

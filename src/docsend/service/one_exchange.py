@@ -69,7 +69,7 @@ class OneExchangeRefused(Exception):
 
 
 class OneExchangePolicy:
-    """Decides which submissions a service accepts in one exchange. Several threads may share it.
+    """Policy on which submissions are sent to a service in one exchange. Several threads may share it.
 
     A limit learned from a refusal is stored in a file next to the service's catalog. It applies as long as
     the service has that catalog.
@@ -149,6 +149,7 @@ NEVER = OneExchangePolicy(None, "")
 
 
 def build_headers(checked: CheckedSubmission) -> tuple[Header, ...]:
+    """Return the Content-Type field of a submission in one exchange; the boundary is its key."""
     return ((b"Content-Type", b"multipart/form-data; boundary=" + checked.key.encode("ascii")),)
 
 
@@ -173,15 +174,14 @@ def _part_head(boundary: str, parameters: str, media_type: str) -> bytes:
 
 
 class BodyProgress:
-    """Converts the number of bytes of the body that have been sent into the progress of each document."""
+    """Progress of each document, from the number of bytes of the complete body that have been sent."""
 
     def __init__(
         self, documents: Sequence[Document], body: Sequence[bytes], report: Callable[[Document, int], None]
     ) -> None:
         self._documents = documents
-        self._starts = list(accumulate(map(len, body), initial=0))[
-            3::2
-        ]  # skip two part heads and the declaration
+        # The first three parts are two part heads and the declaration; every second one is a document.
+        self._starts = list(accumulate(map(len, body), initial=0))[3::2]
         self._reported = [0] * len(documents)
         self._report = report
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ProgressListener(Protocol):
-    """Receives the progress of calls. Its methods may be called in another thread."""
+    """Listener for the progress of calls. Its methods may be called in another thread."""
 
     def declared(self, missing_bytes: int) -> None:
         """Report that the service has the declaration and lacks documents of `missing_bytes` in total."""

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from docsend.service.responses import Response, Sendable
 
 _MAX_SESSION_S = 10 * 365 * 24 * 3600
-_SHORT_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _ETAG = re.compile(r'(?:W/)?"[!#-~]{1,200}"')
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4000}=*")  # RFC 6750, 2.1
 MAX_NUMBER_LENGTH, MAX_ISSUER_LENGTH, MAX_REQUIRED_ID_LENGTH, _MAX_NAME_LENGTH = 64, 200, 100, 1024
@@ -56,6 +55,7 @@ def read_catalog(response: Response) -> tuple[bytes, str] | None:
 
 
 def read_info(response: Response) -> ServiceInfo:
+    """Return the version of the service's catalog and the Date field of the response."""
     _expect_status(response, 200)
     return ServiceInfo(response.json().text("version", 100), response.headers.get("date"))
 
@@ -92,11 +92,13 @@ def _sign_in_error(code: Code, message: Message, hint: Message) -> SignInRequire
 
 
 def read_sign_out(response: Response) -> None:
-    if response.status != 401:  # then the session had ended by itself
+    """Check that a session has ended."""
+    if response.status != 401:  # 401 means that the session had already ended
         _expect_status(response, 204)
 
 
 def read_required(response: Response) -> tuple[RequiredDocument, ...]:
+    """Return the documents that the service requires from an account."""
     _expect_status(response, 200)
     pending = re.compile("pending")
     return tuple(
@@ -132,6 +134,7 @@ def _expect_status(response: Response, expected: int) -> None:
 
 
 def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmission | Receipt:
+    """Return the missing documents of a declared submission, or its receipt."""
     if response.problem_code == Code.NOT_FOUND:
         raise Unfinished(
             Message("the server at this address does not accept submissions"),
@@ -141,7 +144,7 @@ def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmissi
 
 
 def read_submission(response: Response, submission: Sendable) -> OpenSubmission | Receipt:
-    """Return the missing documents of a submission, or its receipt; check that both are for this submission.
+    """Return the missing documents of a submission, or its receipt; check that they are its own.
 
     Raise Refused if the submission was withdrawn.
     """
@@ -159,6 +162,7 @@ def read_submission(response: Response, submission: Sendable) -> OpenSubmission 
 
 
 def read_put_document(response: Response) -> None:
+    """Check that the service has a document: it was stored now (201) or earlier (204)."""
     if response.status not in (201, 204):
         raise unexpected_response(response)
 
@@ -171,6 +175,7 @@ def read_one_exchange(response: Response, checked: CheckedSubmission) -> tuple[R
 
 
 def read_send(response: Response, submission: Sendable) -> Receipt:
+    """Return the receipt; raise IncompleteSubmission if the service lacks documents."""
     if response.problem_code == Code.INCOMPLETE:
         response.json().digests("missing", _MAX_DOCUMENTS)
         raise IncompleteSubmission

@@ -65,6 +65,7 @@ class Response(NamedTuple):
     is_request_complete: bool = True
 
     def json(self) -> JsonObject:
+        """Return the JSON object in the body; raise ContractViolation if there is none."""
         return json_object.read(self.body)
 
     @property
@@ -107,7 +108,10 @@ class ServiceInfo(NamedTuple):
 
 
 class UnknownSubmission(Exception):
-    """Raised when the service does not know a key, or no longer; declare the submission again under it."""
+    """Raised when the service does not know a key, or no longer knows it.
+
+    The submission has to be declared again under the same key.
+    """
 
 
 class IncompleteSubmission(Exception):

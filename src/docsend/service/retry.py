@@ -49,9 +49,9 @@ class RetryPolicy(NamedTuple):
 
 
 class CircuitBreaker:
-    """Pauses all calls to a service after ten failures in a row, except for one call every half minute.
+    """Circuit breaker: after ten failures in a row it pauses all calls but one every half minute.
 
-    It pauses calls and never ends them. With `has_failed_for` a new call can give up at once on a service
+    It never ends a call. With `has_failed_for` a new call can give up at once on a service
     that has failed for as long as a call is retried, so that the rows of a batch do not wait one after
     another.
     """
@@ -145,7 +145,7 @@ class ConcurrencyLimit:
             self._limit = max(1.0, self._limit / 2)
 
     def record_success(self) -> None:
-        """Raise the limit by 1 divided by the limit, that is by one call after as many successes as calls."""
+        """Raise the limit a little: by one call after as many successes as calls may run."""
         if self._limit >= self._max:
             return
         with self._slot_freed:
