@@ -28,7 +28,7 @@ TWO_DOCUMENTS = [
 ]
 
 
-def declare_two_documents(**changes: Any) -> dict[str, Any]:
+def declaration_of_two(**changes: Any) -> dict[str, Any]:
     return a_declaration(documents=TWO_DOCUMENTS, **changes)
 
 
@@ -68,8 +68,8 @@ PARTS: dict[str, tuple[list[bytes], tuple[int, str]]] = {
     "one more document": ([FIRST, LAST, FIRST], MALFORMED),
     "many more tiny parts": ([FIRST, LAST, *[document_part(b"")] * 5000], MALFORMED),
     "many tiny parts": ([document_part(b"%")] * 5000, MISMATCH),
-    "the declaration again": ([FIRST, LAST, declaration_part(declare_two_documents())], MALFORMED),
-    "the declaration between": ([FIRST, declaration_part(declare_two_documents()), LAST], MALFORMED),
+    "the declaration again": ([FIRST, LAST, declaration_part(declaration_of_two())], MALFORMED),
+    "the declaration between": ([FIRST, declaration_part(declaration_of_two()), LAST], MALFORMED),
     "a part of another name": ([FIRST, part("documents", SECOND_CONTENT)], MALFORMED),
     "a part of a name in capitals": ([FIRST, part("Document", SECOND_CONTENT)], MALFORMED),
     "an unnamed part": ([FIRST, part(None, SECOND_CONTENT)], MALFORMED),
@@ -100,5 +100,5 @@ PARTS: dict[str, tuple[list[bytes], tuple[int, str]]] = {
 }
 
 
-DECLARATION = declare_two_documents(reference="of the bodies")
+DECLARATION = declaration_of_two(reference="of the bodies")
 COMPLETE_FORM = form(declaration_part(DECLARATION), FIRST, LAST)

@@ -32,7 +32,7 @@ def tcp_server(serve: Callable[[Any], object]) -> Iterator[int]:
             while not done.is_set():
                 with contextlib.suppress(TimeoutError):
                     connection, _ = server.accept()
-                    threading.Thread(target=_served, args=(serve, connection), daemon=True).start()
+                    threading.Thread(target=_handle, args=(serve, connection), daemon=True).start()
 
         thread = threading.Thread(target=accept)
         thread.start()
@@ -43,7 +43,7 @@ def tcp_server(serve: Callable[[Any], object]) -> Iterator[int]:
             thread.join()
 
 
-def _served(serve: Callable[[Any], object], connection: socket.socket) -> None:
+def _handle(serve: Callable[[Any], object], connection: socket.socket) -> None:
     with connection, contextlib.suppress(OSError):
         serve(connection)
 

@@ -24,8 +24,8 @@ from one_exchange import (
     MALFORMED,
     PARTS,
     SECOND_CONTENT,
+    declaration_of_two,
     declaration_part,
-    declare_two_documents,
     document_part,
     is_empty,
     raw_request,
@@ -46,7 +46,7 @@ def test_other_parts_than_were_declared_are_refused_and_not_kept(
     what: str, sandbox: RunningSandbox, sender: Sender
 ) -> None:
     parts, refusal = PARTS[what]
-    declaration = declare_two_documents()
+    declaration = declaration_of_two()
     answer = sender.send_form(declaration, form(declaration_part(declaration), *parts))
     assert (answer.status, answer.code) == refusal
     assert is_empty(sandbox)

@@ -44,8 +44,8 @@ from one_exchange import (
     PARTS,
     SECOND_CONTENT,
     TWO_DOCUMENTS,
+    declaration_of_two,
     declaration_part,
-    declare_two_documents,
     document_part,
     is_empty,
     raw_request,
@@ -64,7 +64,7 @@ def sender(sandbox: RunningSandbox) -> Sender:
 
 
 def test_a_submission_is_received_in_one_request(sandbox: RunningSandbox, sender: Sender) -> None:
-    declaration = declare_two_documents()
+    declaration = declaration_of_two()
     key = key_of(declaration)
     answer = sender.send_whole(declaration, CONTENT, SECOND_CONTENT)
     assert answer.status == 201
@@ -102,7 +102,7 @@ def test_any_boundary_will_do(boundary: str, stated: str, sender: Sender) -> Non
 
 def test_wherever_the_body_is_cut_into_packets_it_is_the_same(sandbox: RunningSandbox) -> None:
     for size in (1, 2, 3, 11, 12, 13, 100):
-        declaration = declare_two_documents(reference=f"in packets of {size}")
+        declaration = declaration_of_two(reference=f"in packets of {size}")
         whole = raw_request(
             declaration,
             form(declaration_part(declaration), document_part(CONTENT), document_part(SECOND_CONTENT)),
@@ -304,7 +304,7 @@ def test_a_bad_token_is_refused_before_the_body_is_asked_for(sandbox: RunningSan
 def test_it_completes_what_was_declared_before(
     there: list[bytes], sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    declaration = sender.opened(declare_two_documents())
+    declaration = sender.opened(declaration_of_two())
     for content in there:
         assert sender.put(declaration, content).status == 201
     answer = sender.send_whole(declaration, CONTENT, SECOND_CONTENT)
@@ -318,7 +318,7 @@ def test_it_completes_what_was_declared_before(
 def test_refused_it_leaves_what_was_declared_before_as_it_was(
     sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    declaration = sender.opened(declare_two_documents())
+    declaration = sender.opened(declaration_of_two())
     assert sender.put(declaration, CONTENT).status == 201
     key = key_of(declaration)
     before = sender.ask("standing", key=key).json
@@ -381,7 +381,7 @@ def staged(sender: Sender, declaration: dict[str, Any]) -> bytes:
 def test_requests_with_the_same_key_at_the_same_moment_give_one_receipt(share: int, tmp_path: Path) -> None:
     with server.beside(tmp_path) as one, server.beside(tmp_path) as two, ThreadPoolExecutor(8) as workers:
         for number in range(5):
-            declaration = declare_two_documents(reference=f"at once {number}")
+            declaration = declaration_of_two(reference=f"at once {number}")
             senders = [Sender(url) for url in (one, two, one, two)]
             whole = [
                 workers.submit(each.send_whole, declaration, CONTENT, SECOND_CONTENT) for each in senders

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from docsend.service.responses import Response
 
 _MAX_NAME_LOOKUPS = 2
-# After as many attempts in one exchange that are cut off, or arrive altered, the submission is sent staged.
+# After this number of attempts in one exchange that were cut off, or altered, the submission is sent staged.
 _MAX_LOST_ATTEMPTS = 2
 _NOT_FORWARDED = frozenset({407, 413})
 
 
 class AttemptFailed(Exception):
-    """Raised when one attempt of a call fails. `retry_after_s` is the pause that the service asked for."""
+    """Raised when one attempt of a call fails.
+
+    `retry_after_s` is the pause in seconds that the service asked for, or None.
+    """
 
     def __init__(self, failure: Failure, retry_after_s: float | None = None) -> None:
         super().__init__()

@@ -122,7 +122,7 @@ class Exchange:
             self._connection.shut_down()
 
     def timeouts(self, connect_s: float) -> dict[str, float]:
-        """Return httpx's timeouts in seconds. All but the one for connecting last until the deadline."""
+        """Return httpx's timeouts in seconds. Connecting has its own; all others last until the deadline."""
         rest = max(self._deadline - time.monotonic(), 0.001)
         return {"connect": min(connect_s, rest), "read": rest, "write": rest, "pool": rest}
 
@@ -182,7 +182,10 @@ def _iter_blocks(parts: Sequence[bytes]) -> Iterator[bytes]:
 
 
 class Watchdog:
-    """A thread that aborts the exchanges of other threads at their deadlines. The first one starts it."""
+    """A thread that aborts the exchanges of other threads at their deadlines.
+
+    The first exchange starts the thread.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -103,17 +103,17 @@ class UnexpectedPage(ContractViolation):
 
 
 def timed_out(step: Step) -> Failure:
-    """Return the failure of an exchange that exceeded its deadline in a step."""
+    """Return the failure for an exchange that exceeded its deadline during a step."""
     return Failure(Code.TIMED_OUT, Message("timed out {step}", step=_DURING[step]))
 
 
 def connection_broken(step: Step) -> Failure:
-    """Return the failure of a connection that was lost in a step."""
+    """Return the failure for a connection that was lost during a step."""
     return Failure(Code.CONNECTION_BROKEN, Message("connection lost {step}", step=_DURING[step]))
 
 
 def busy(status: int) -> Failure:
-    """Return the failure of a response whose status asks for a retry."""
+    """Return the failure for a response whose status asks for a retry."""
     return Failure(Code.SERVICE_BUSY, Message("the service answered {status}", status=status))
 
 
@@ -173,7 +173,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _from_certificate_error(error: ssl.SSLCertVerificationError, host: str) -> Failure:
-    """Return the failure of a certificate.
+    """Return the failure for a certificate.
 
     The run exits with 2, because only other settings, or another service, can help.
     """
@@ -204,7 +204,7 @@ def _from_certificate_error(error: ssl.SSLCertVerificationError, host: str) -> F
 
 
 def unknown_authority(host: str, issuer: str | None = None) -> Failure:
-    """Return the failure of a certificate whose issuer is not trusted, naming the issuer if it is known."""
+    """Return the failure for a certificate whose issuer is not trusted, naming the issuer if it is known."""
     message = Message(
         "the certificate of {host} was issued by an authority that this machine does not trust", host=host
     )
@@ -228,7 +228,7 @@ def unknown_authority(host: str, issuer: str | None = None) -> Failure:
 
 
 def _from_proxy_error(text: str, scheme: str) -> Failure:
-    """Return the failure of a proxy that made no connection. Of its text only the status is shown."""
+    """Return the failure for a proxy that made no connection. Of its text only the status is shown."""
     status = text[:3]
     if status == "407" or "authentication" in text.lower():
         return Failure(

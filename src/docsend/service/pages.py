@@ -18,7 +18,7 @@ _FORBIDDEN, _TOO_LARGE, _NETWORK_AUTHENTICATION_REQUIRED = 403, 413, 511  # RFC 
 
 
 def redirect_failure(status: int) -> Failure:
-    """Return the failure of a redirect.
+    """Return the failure for a redirect.
 
     Invariant 5: redirects are not followed, because they would send documents and tokens to another server.
     """
@@ -32,7 +32,7 @@ def redirect_failure(status: int) -> Failure:
 
 
 def page_failure(response: Response) -> Failure | None:
-    """Return the failure of a response that is a web page, or None if it is not a web page."""
+    """Return the failure for a response that is a web page, or None if it is not a web page."""
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in ("text/html", "application/xhtml+xml") and response.body.lstrip()[:1] != b"<":
         return None

@@ -24,7 +24,8 @@ _SHORT_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _MAX_ERRORS_READ = 10_000
 # Limits on the service's texts that are shown.
 _MAX_DETAIL_LENGTH, _MAX_FIELD_LENGTH, _MAX_ERRORS = 300, 40, 20
-# Problems that the service checks before the submission, and that do not show whether it was received.
+# Problems of the request itself. The service checks these before the submission, so they do not show whether
+# the submission was received.
 _REQUEST_CODES = frozenset(
     {
         Code.MALFORMED,
@@ -34,7 +35,7 @@ _REQUEST_CODES = frozenset(
         Code.ORIGIN_NOT_ALLOWED,
     }
 )
-# Problems that belong to single calls, which read them before they call unexpected_response.
+# Problems of single calls, whose parsers handle them before they call unexpected_response.
 _OTHER_CALLS_CODES = frozenset({Code.ALREADY_RECEIVED, Code.INCOMPLETE, Code.ONE_EXCHANGE_TOO_LARGE})
 
 
@@ -47,7 +48,7 @@ def unexpected_response(response: Response) -> Exception:
     if code is None or code in _OTHER_CALLS_CODES:
         return ContractViolation(
             Message(
-                "{status} without a problem that the contract defines for this call", status=response.status
+                "status {status} without problem details that are valid for this call", status=response.status
             )
         )
     if response.status == 401:

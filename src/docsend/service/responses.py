@@ -70,7 +70,7 @@ class Response(NamedTuple):
 
     @property
     def problem_code(self) -> Code | None:
-        """Code of a complete RFC 9457 problem of the contract with its proper status, or None."""
+        """Code of the RFC 9457 problem, or None unless it is complete and has the contract's status."""
         if self.headers.get("content-type", "").partition(";")[0].strip() != "application/problem+json":
             return None
         try:
