@@ -1,4 +1,4 @@
-"""A service that misbehaves as told, on a real socket: for answers that the sandbox would never give."""
+"""Test services on real sockets, for responses that the sandbox would never send."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-    Fate = Callable[["Asked", int, str], "Reply | None"]
+    Interceptor = Callable[["ReceivedRequest", int, str], "Reply | None"]
 
 
 @dataclass
-class Asked:
-    """One request that arrived."""
+class ReceivedRequest:
+    """One request that a test service received."""
 
     method: str
     path: str
@@ -30,21 +30,24 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer; `cut` breaks the connection off instead. Who stands before a service echoes no id."""
+    """Response of a test service. With `cut` it closes the connection instead of responding.
+
+    An intermediary does not repeat the request's id (`echoes_id`).
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
-    echoes: bool = True
+    echoes_id: bool = True
 
 
 @contextlib.contextmanager
 def service(
-    answer: Callable[[Asked], Reply], *, tls: ssl.SSLContext | None = None
-) -> Iterator[tuple[str, list[Asked]]]:
-    """Serve `answer` on the loopback; give the address and the requests as they come in."""
-    asked: list[Asked] = []
+    respond: Callable[[ReceivedRequest], Reply], *, tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[ReceivedRequest]]]:
+    """Run a service on the loopback interface; yield its URL and the list of received requests."""
+    requests: list[ReceivedRequest] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -56,22 +59,22 @@ def service(
         def reply(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Asked(self.command, self.path, headers, self.rfile.read(length))
-            asked.append(request)
-            told = answer(request)
-            if told.cut:
+            request = ReceivedRequest(self.command, self.path, headers, self.rfile.read(length))
+            requests.append(request)
+            response = respond(request)
+            if response.cut:
                 self.close_connection = True
                 return
-            self.send_response_only(told.status)
-            is_said = "Request-Id" in told.headers
-            if told.echoes and "request-id" in request.headers and not is_said:  # as the contract's service
+            self.send_response_only(response.status)
+            has_id = "Request-Id" in response.headers
+            if response.echoes_id and "request-id" in request.headers and not has_id:
                 self.send_header("Request-Id", request.headers["request-id"])
-            for name, value in told.headers.items():
+            for name, value in response.headers.items():
                 self.send_header(name, value)
-            if told.status != 304:
-                self.send_header("Content-Length", str(len(told.body)))
+            if response.status != 304:
+                self.send_header("Content-Length", str(len(response.body)))
             self.end_headers()
-            self.wfile.write(told.body)
+            self.wfile.write(response.body)
 
         do_GET = do_PUT = do_POST = do_DELETE = reply  # noqa: N815 - the names that http.server calls
 
@@ -85,7 +88,7 @@ def service(
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", asked
+            yield f"http://127.0.0.1:{server.server_address[1]}", requests
         finally:
             server.shutdown()
             thread.join()
@@ -93,46 +96,56 @@ def service(
 
 @contextlib.contextmanager
 def relay(
-    sandbox_url: str, fate: Fate, *, add: Mapping[str, str] | None = None
-) -> Iterator[tuple[str, list[Asked]]]:
-    """Serve the sandbox behind a connection that fails as told.
+    sandbox_url: str, intercept: Interceptor, *, extra_headers: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, list[ReceivedRequest]]]:
+    """Run an intermediary in front of the sandbox; yield its URL and the list of received requests.
 
-    `fate(request, how often it was asked, "before" or "after")` may answer in the sandbox's place, before
-    the sandbox sees the request or after it has acted on it. `add` are headers of every answer.
+    `intercept(request, count, phase)` may return a response that replaces the sandbox's. It is called
+    "before" the sandbox gets the request and "after" the sandbox has acted on it; `count` is the number of
+    requests so far with this method and path. `extra_headers` are added to every response of the sandbox.
     """
-    seen: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
 
-    def answer(asked: Asked) -> Reply:
-        count = seen[asked.method, asked.path] = seen.get((asked.method, asked.path), 0) + 1
-        if (instead := fate(asked, count, "before")) is not None:
+    def respond(request: ReceivedRequest) -> Reply:
+        count = counts[request.method, request.path] = counts.get((request.method, request.path), 0) + 1
+        if (instead := intercept(request, count, "before")) is not None:
             return instead
-        passed_on: dict[str, str] = {
-            name: asked.headers[name] for name in ("content-type", "authorization") if name in asked.headers
+        headers_to_forward: dict[str, str] = {
+            name: request.headers[name]
+            for name in ("content-type", "authorization")
+            if name in request.headers
         }
         try:
-            given = client.request(asked.method, asked.path, content=asked.body, headers=passed_on)
-        except RuntimeError:  # the test is over, and its client closed
+            response = client.request(
+                request.method, request.path, content=request.body, headers=headers_to_forward
+            )
+        except RuntimeError:  # the test has ended and closed the client
             return Reply(cut=True)
-        if (instead := fate(asked, count, "after")) is not None:
+        if (instead := intercept(request, count, "after")) is not None:
             return instead
-        headers = {name: given.headers[name] for name in ("content-type", "etag") if name in given.headers}
-        return Reply(given.status_code, given.content, {**headers, **(add or {})})
+        headers = {
+            name: response.headers[name] for name in ("content-type", "etag") if name in response.headers
+        }
+        return Reply(response.status_code, response.content, {**headers, **(extra_headers or {})})
 
-    with httpx.Client(base_url=sandbox_url, trust_env=False, timeout=30) as client, service(answer) as served:
-        yield served
+    with (
+        httpx.Client(base_url=sandbox_url, trust_env=False, timeout=30) as client,
+        service(respond) as running,
+    ):
+        yield running
 
 
-def kind(asked: Asked) -> str:
-    """Which call it is: whole (in one exchange), declare, put or send."""
-    if asked.headers.get("content-type", "").startswith("multipart/"):
+def call_name(request: ReceivedRequest) -> str:
+    """Return the call of a request that submits: "whole" (one exchange), "declare", "put" or "send"."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
         return "whole"
-    if "/documents/" in asked.path:
+    if "/documents/" in request.path:
         return "put"
-    return "send" if asked.path.endswith("/send") else "declare"
+    return "send" if request.path.endswith("/send") else "declare"
 
 
-class Nobody:
-    """A watcher who looks away."""
+class NoProgress:
+    """A progress listener that does nothing."""
 
     def declared(self, missing_bytes: int) -> None: ...
 
@@ -146,7 +159,7 @@ class Nobody:
 
 
 def problem(status: int, code: str, **members: object) -> Reply:
-    """Make an RFC 9457 problem as the contract has them."""
+    """Return a problem (RFC 9457) of the contract."""
     body = {
         "type": f"urn:docsend:problem:{code}",
         "title": code.replace("-", " "),
@@ -161,8 +174,8 @@ def json_reply(status: int, body: object) -> Reply:
     return Reply(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
 
-def opened(missing: list[str]) -> dict[str, object]:
-    """Give the state of a submission that is open, as the contract has it."""
+def open_state(missing: list[str]) -> dict[str, object]:
+    """Return the contract's state of an open submission."""
     return {
         "state": "open",
         "missing": missing,

@@ -1,11 +1,11 @@
-"""Middleboxes between a client and a service: what they answer, and which ways requests took."""
+"""Middleboxes between a client and a service: their responses, and the calls that reached them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import doubles
-from doubles import kind
+from doubles import call_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,21 +18,21 @@ def page(status: int) -> doubles.Reply:
     return doubles.Reply(status, b"<html><title>Firewall</title></html>", HTML)
 
 
-def ways(asked: list[doubles.Asked]) -> list[str]:
-    """Give the calls that were made, and forget them."""
-    calls = [kind(request) for request in asked]
-    asked.clear()
+def take_calls(requests: list[doubles.ReceivedRequest]) -> list[str]:
+    """Return the names of the received calls, and clear the list."""
+    calls = [call_name(request) for request in requests]
+    requests.clear()
     return calls
 
 
-def refusing(reply: doubles.Reply, *, times: int = 10**9) -> Callable[..., doubles.Reply | None]:
-    """A fate: one exchange is answered so, before the service sees it."""
-    left = [times]
+def refuse_one_exchange(reply: doubles.Reply, *, times: int = 10**9) -> Callable[..., doubles.Reply | None]:
+    """Return an interceptor that responds to one exchange before the service sees it, a number of times."""
+    remaining = [times]
 
-    def fate(asked: doubles.Asked, _count: int, now: str) -> doubles.Reply | None:
-        if kind(asked) != "whole" or now != "before" or not left[0]:
+    def intercept(request: doubles.ReceivedRequest, _count: int, phase: str) -> doubles.Reply | None:
+        if call_name(request) != "whole" or phase != "before" or not remaining[0]:
             return None
-        left[0] -= 1
+        remaining[0] -= 1
         return reply
 
-    return fate
+    return intercept

@@ -1,4 +1,4 @@
-"""Submissions in one exchange: two documents, and the form that carries them."""
+"""Submissions in one exchange: two documents, and multipart forms of them, valid and invalid."""
 
 from __future__ import annotations
 
@@ -21,26 +21,31 @@ if TYPE_CHECKING:
     from conftest import RunningSandbox
 
 LIMIT = catalogs.load().one_exchange_bytes or 0
-SECOND = b"%PDF-1.4 another"
-TWO = [DOCUMENT, {"name": "scan.pdf", "bytes": len(SECOND), "sha256": sha256(SECOND).hexdigest()}]
+SECOND_CONTENT = b"%PDF-1.4 another"
+TWO_DOCUMENTS = [
+    DOCUMENT,
+    {"name": "scan.pdf", "bytes": len(SECOND_CONTENT), "sha256": sha256(SECOND_CONTENT).hexdigest()},
+]
 
 
-def two_documents(**changes: Any) -> dict[str, Any]:
-    return a_declaration(documents=TWO, **changes)
+def declaration_of_two(**changes: Any) -> dict[str, Any]:
+    return a_declaration(documents=TWO_DOCUMENTS, **changes)
 
 
-def declared(declaration: dict[str, Any]) -> bytes:
+def declaration_part(declaration: dict[str, Any]) -> bytes:
     return part("declaration", json.dumps(declaration).encode())
 
 
-def document(content: bytes) -> bytes:
+def document_part(content: bytes) -> bytes:
     return part("document", content, '; filename="1"\r\nContent-Type: application/octet-stream')
 
 
-def request(declaration: dict[str, Any], body: bytes, length: int | None = None, more: str = "") -> bytes:
-    """Give the bytes of a request that states `length`."""
+def raw_request(
+    declaration: dict[str, Any], body: bytes, length: int | None = None, extra_fields: str = ""
+) -> bytes:
+    """Return the bytes of a request whose Content-Length is `length`, by default that of the body."""
     head = (
-        f"PUT /v1/submissions/{key_of(declaration)} HTTP/1.1\r\nHost: localhost\r\n{more}"
+        f"PUT /v1/submissions/{key_of(declaration)} HTTP/1.1\r\nHost: localhost\r\n{extra_fields}"
         f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
         f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
     )
@@ -48,49 +53,52 @@ def request(declaration: dict[str, Any], body: bytes, length: int | None = None,
 
 
 def is_empty(sandbox: RunningSandbox) -> bool:
-    """Tell whether a sandbox has kept anything at all."""
+    """Return whether a sandbox has stored nothing."""
     rows = [sandbox.select(f"SELECT * FROM {table}") for table in ("submission", "document", "receipt")]  # noqa: S608 - our own names
     return rows == [[], [], []] and list((sandbox.folder / "documents").iterdir()) == []
 
 
 MALFORMED = (400, "malformed")
 MISMATCH = (400, "digest-mismatch")
-FIRST, LAST = document(CONTENT), document(SECOND)
-# What follows the declaration, in a form that is otherwise right; and the answer.
+FIRST, LAST = document_part(CONTENT), document_part(SECOND_CONTENT)
+# The parts that follow the declaration in an otherwise valid form, and the expected response.
 PARTS: dict[str, tuple[list[bytes], tuple[int, str]]] = {
     "no document": ([], MALFORMED),
     "a document missing": ([FIRST], MALFORMED),
-    "a document more": ([FIRST, LAST, FIRST], MALFORMED),
-    "many tiny parts more": ([FIRST, LAST, *[document(b"")] * 5000], MALFORMED),
-    "many tiny parts": ([document(b"%")] * 5000, MISMATCH),
-    "the declaration again": ([FIRST, LAST, declared(two_documents())], MALFORMED),
-    "the declaration between": ([FIRST, declared(two_documents()), LAST], MALFORMED),
-    "a part of another name": ([FIRST, part("documents", SECOND)], MALFORMED),
-    "a part of a name in capitals": ([FIRST, part("Document", SECOND)], MALFORMED),
-    "an unnamed part": ([FIRST, part(None, SECOND)], MALFORMED),
-    "a part with an empty name": ([FIRST, part("", SECOND)], MALFORMED),
-    "a part without a disposition": ([FIRST, b"Content-Type: application/pdf\r\n\r\n" + SECOND], MALFORMED),
+    "one more document": ([FIRST, LAST, FIRST], MALFORMED),
+    "many more tiny parts": ([FIRST, LAST, *[document_part(b"")] * 5000], MALFORMED),
+    "many tiny parts": ([document_part(b"%")] * 5000, MISMATCH),
+    "the declaration again": ([FIRST, LAST, declaration_part(declaration_of_two())], MALFORMED),
+    "the declaration between": ([FIRST, declaration_part(declaration_of_two()), LAST], MALFORMED),
+    "a part of another name": ([FIRST, part("documents", SECOND_CONTENT)], MALFORMED),
+    "a part of a name in capitals": ([FIRST, part("Document", SECOND_CONTENT)], MALFORMED),
+    "an unnamed part": ([FIRST, part(None, SECOND_CONTENT)], MALFORMED),
+    "a part with an empty name": ([FIRST, part("", SECOND_CONTENT)], MALFORMED),
+    "a part without a disposition": (
+        [FIRST, b"Content-Type: application/pdf\r\n\r\n" + SECOND_CONTENT],
+        MALFORMED,
+    ),
     "a part that is an attachment": ([FIRST, LAST.replace(b"form-data", b"attachment")], MALFORMED),
-    "a part without headers": ([FIRST, b"\r\n" + SECOND], MALFORMED),
+    "a part without headers": ([FIRST, b"\r\n" + SECOND_CONTENT], MALFORMED),
     "a part that is only a header": ([FIRST, b"Content-Disposition: form-data"], MALFORMED),
-    "a header that is none": ([FIRST, b"no header\r\n" + LAST], MALFORMED),
-    "a header that is no text": ([FIRST, b"X: \xff\xfe\r\n" + LAST], MALFORMED),
+    "a header line without a colon": ([FIRST, b"no header\r\n" + LAST], MALFORMED),
+    "a header that is not text": ([FIRST, b"X: \xff\xfe\r\n" + LAST], MALFORMED),
     "a huge header": ([FIRST, b"X: " + bytes(65536) + b"\r\n" + LAST], MALFORMED),
     "an endless header": ([FIRST, b"X: " + b"x" * 2**20], MALFORMED),
     "many headers": ([FIRST, b"X: x\r\n" * 500 + LAST], MALFORMED),
-    "a length of a part that is wrong": ([FIRST, b"Content-Length: 3\r\n" + LAST], MALFORMED),
+    "a part with a wrong length": ([FIRST, b"Content-Length: 3\r\n" + LAST], MALFORMED),
     "the wrong order": ([LAST, FIRST], MISMATCH),
     "the same document twice": ([FIRST, FIRST], MISMATCH),
-    "an empty document": ([FIRST, document(b"")], MISMATCH),
-    "a shorter document": ([FIRST, document(SECOND[:-1])], MISMATCH),
-    "a longer document": ([FIRST, document(SECOND + b"\n")], MISMATCH),
-    "other bytes": ([FIRST, document(SECOND.swapcase())], MISMATCH),
+    "an empty document": ([FIRST, document_part(b"")], MISMATCH),
+    "a shorter document": ([FIRST, document_part(SECOND_CONTENT[:-1])], MISMATCH),
+    "a longer document": ([FIRST, document_part(SECOND_CONTENT + b"\n")], MISMATCH),
+    "other bytes": ([FIRST, document_part(SECOND_CONTENT.swapcase())], MISMATCH),
     "base64": (
-        [FIRST, b"Content-Transfer-Encoding: base64\r\n" + document(b"JVBERi0xLjQgYW5vdGhlcg==")],
+        [FIRST, b"Content-Transfer-Encoding: base64\r\n" + document_part(b"JVBERi0xLjQgYW5vdGhlcg==")],
         MISMATCH,
     ),
 }
 
 
-RIGHT = two_documents(reference="of the bodies")
-WHOLE = form(declared(RIGHT), FIRST, LAST)
+DECLARATION = declaration_of_two(reference="of the bodies")
+COMPLETE_FORM = form(declaration_part(DECLARATION), FIRST, LAST)

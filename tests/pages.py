@@ -1,4 +1,4 @@
-"""Parts of pages that tests write: what stands between two marks is made, and held against what is shown."""
+"""Generated sections of documentation pages. Tests compare them with the current text, or rewrite them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
-    """What stands between two marks of a page."""
+class GeneratedSection:
+    """The section of a page between two markers."""
 
     page: Path
     start: str
     end: str
 
-    def shown(self) -> str:
+    def current_text(self) -> str:
         text = self.page.read_text(encoding="utf-8")
         return text[text.index(self.start) + len(self.start) : text.index(self.end)].strip()
 
-    def write(self, made: str) -> None:
+    def write(self, new_text: str) -> None:
         text = self.page.read_text(encoding="utf-8")
         before, after = text[: text.index(self.start) + len(self.start)], text[text.index(self.end) :]
-        self.page.write_text(f"{before}\n{made}\n{after}", encoding="utf-8")
+        self.page.write_text(f"{before}\n{new_text}\n{after}", encoding="utf-8")

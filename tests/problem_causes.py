@@ -33,7 +33,7 @@ from problem_runs import SEND, Seen, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from doubles import Asked, Reply
+    from doubles import ReceivedRequest, Reply
 
 BY_NAME = {code.value: code for code in Code}
 
@@ -42,7 +42,7 @@ ABROAD = "https://documents.example"  # no address of this machine: a proxy is a
 
 CLAIM = ["--subject", "long-term-care", "--category", "claim", "--type", "long-term-care-reassessment"]
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-HASTY = TimeLimits(connect_s=0.5, grace_s=0.5, slowest_bytes_per_s=2**30)
+HASTY = TimeLimits(connect_s=0.5, grace_s=0.5, min_bytes_per_s=2**30)
 
 
 def _without(options: list[str], name: str) -> list[str]:
@@ -81,7 +81,7 @@ def changed_meanwhile(here: World) -> Seen:
     file = here.payslip
     here.replaces(documents.read_all, "__kwdefaults__", {"hold_up_to": 0})  # as many large ones would have it
 
-    def fate(asked: Asked, _count: int, now: str) -> Reply | None:
+    def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         if asked.method == "PUT" and now == "after":
             file.write_bytes(samples.pdf(2))
         return None
@@ -134,7 +134,7 @@ def refused(
         here.says(DOCSEND_PATIENCE="5" if times == 1 else "0")
         left = [doubles.problem(responses.PROBLEMS[code], code.value, **members)] * times
 
-        def fate(asked: Asked, _count: int, now: str) -> Reply | None:
+        def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
             is_it = now == "before" and kind in f"{asked.method} {asked.path}"
             return left.pop() if is_it and left else None
 
@@ -148,7 +148,7 @@ def refused(
 def withdrawn(here: World) -> Seen:
     is_down = [True]
 
-    def fate(asked: Asked, _count: int, now: str) -> Reply | None:
+    def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if is_down and asked.method == "PUT" and now == "before" else None
 
     url = here.relay(fate)
@@ -162,7 +162,7 @@ def withdrawn(here: World) -> Seen:
 def withdrawn_too_late(here: World) -> Seen:
     """The service has it, and its answer was lost: it refuses the withdrawal and gives the receipt."""
 
-    def fate(asked: Asked, _count: int, now: str) -> Reply | None:
+    def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if asked.method == "PUT" and now == "after" else None
 
     assert here.sends_to(here.relay(fate)).exit_code == ExitCode.UNFINISHED
@@ -192,7 +192,7 @@ def html_page(status: int, title: str) -> Reply:
 def forbidden(here: World) -> Seen:
     """A firewall lets nothing be sent, and questions pass."""
 
-    def fate(asked: Asked, _count: int, now: str) -> Reply | None:
+    def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         is_sent = asked.method == "PUT" and now == "before"
         return html_page(403, "Access denied") if is_sent else None
 
@@ -319,7 +319,7 @@ def stopped_by(number: int) -> Callable[[World], Seen]:
         started = threading.Event()
         running: list[subprocess.Popen[str]] = []
 
-        def answer(_: Asked) -> Reply:
+        def answer(_: ReceivedRequest) -> Reply:
             started.wait(10)
             running[0].send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):

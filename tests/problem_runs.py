@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-    from doubles import Asked, Fate, Reply
+    from doubles import Interceptor, ReceivedRequest, Reply
 
 SEND = bad_input.BENEFITS
 
@@ -100,7 +100,7 @@ class World:
     def sandbox(self) -> str:
         return self.stack.enter_context(server.beside(self.folder / "sandbox"))
 
-    def service(self, answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None) -> str:
+    def service(self, answer: Callable[[ReceivedRequest], Reply], tls: ssl.SSLContext | None = None) -> str:
         url, _ = self.stack.enter_context(doubles.service(answer, tls=tls))
         return url.replace("http:", "https:") if tls else url
 
@@ -108,7 +108,7 @@ class World:
         """Send to a service that answers so, whatever it is asked."""
         return self.sends_to(self.service(lambda _: reply))
 
-    def relay(self, fate: Fate, *, staged: bool = False) -> str:
+    def relay(self, fate: Interceptor, *, staged: bool = False) -> str:
         """Give the sandbox behind a way that fails as told."""
         url, _ = self.stack.enter_context(doubles.relay(self.sandbox(), fate))
         if staged:

@@ -1,4 +1,4 @@
-"""Services and requests on plain sockets and over TLS, for what no HTTP library would do."""
+"""Services and requests on plain sockets and over TLS, for bytes that no HTTP library would send."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ REFUSED = doubles.problem(409, "key-reused")
 
 
 @contextlib.contextmanager
-def a_port(serve: Callable[[Any], object]) -> Iterator[int]:
-    """Serve each connection with `serve(socket)` in a thread; give the port."""
+def tcp_server(serve: Callable[[Any], object]) -> Iterator[int]:
+    """Handle each connection with `serve(socket)` in a thread; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         done = threading.Event()
@@ -32,7 +32,7 @@ def a_port(serve: Callable[[Any], object]) -> Iterator[int]:
             while not done.is_set():
                 with contextlib.suppress(TimeoutError):
                     connection, _ = server.accept()
-                    threading.Thread(target=_served, args=(serve, connection), daemon=True).start()
+                    threading.Thread(target=_handle, args=(serve, connection), daemon=True).start()
 
         thread = threading.Thread(target=accept)
         thread.start()
@@ -43,22 +43,22 @@ def a_port(serve: Callable[[Any], object]) -> Iterator[int]:
             thread.join()
 
 
-def _served(serve: Callable[[Any], object], connection: socket.socket) -> None:
+def _handle(serve: Callable[[Any], object], connection: socket.socket) -> None:
     with connection, contextlib.suppress(OSError):
         serve(connection)
 
 
 @contextlib.contextmanager
-def over_tls(certificate: trustme.LeafCert) -> Iterator[tuple[str, list[doubles.Asked]]]:
-    """Serve over TLS, and refuse whatever is asked; give the address and the requests as they come in."""
+def tls_service(certificate: trustme.LeafCert) -> Iterator[tuple[str, list[doubles.ReceivedRequest]]]:
+    """Run a service over TLS that refuses every request; yield its URL and the list of received requests."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
-    with doubles.service(lambda _: REFUSED, tls=context) as (url, asked):
-        yield url.replace("http://", "https://"), asked
+    with doubles.service(lambda _: REFUSED, tls=context) as (url, requests):
+        yield url.replace("http://", "https://"), requests
 
 
-def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """Let the authority be one of the system's; give what serves TLS as 127.0.0.1."""
+def trust_authority(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """Add an authority to the system's trust store; return a server's SSL context for 127.0.0.1."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -66,11 +66,13 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return context
 
 
-def said(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
-    """Send these very bytes, piece by piece, and give status, headers and body of each answer.
+def send_raw(
+    url: str, *pieces: bytes, half_close: bool = False
+) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
+    """Send exactly these bytes, piece by piece; return status, headers and body of each response.
 
-    A single request asks for its connection to be closed. With `is_cut` nothing more is sent, and the service
-    takes the connection for broken.
+    A single request asks the service to close the connection. With `half_close` the client shuts down its
+    side of the connection after the last piece, and the service takes the connection for lost.
     """
     port = int(url.rpartition(":")[2])
     first, *rest = pieces
@@ -80,17 +82,17 @@ def said(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, di
         for piece in (first, *rest):
             connection.sendall(piece)
             time.sleep(0.02)
-        if is_cut:
+        if half_close:
             connection.shutdown(socket.SHUT_WR)
-        answers = b""
+        received = b""
         while piece := connection.recv(65536):
-            answers += piece
-    found = []
-    while answers:
-        head, _, answers = answers.partition(b"\r\n\r\n")
+            received += piece
+    responses = []
+    while received:
+        head, _, received = received.partition(b"\r\n\r\n")
         status, *lines = head.split(b"\r\n")
         headers = {name.lower(): value for name, value in (line.split(b": ", 1) for line in lines)}
         length = int(headers.get(b"content-length", b"0"))
-        found.append((status.split(b" ")[1], headers, answers[:length]))
-        answers = answers[length:]
-    return found
+        responses.append((status.split(b" ")[1], headers, received[:length]))
+        received = received[length:]
+    return responses

@@ -46,7 +46,7 @@ print(json.dumps([codes, before, opened()]))
 SEND = (*ABOUT, *WHO, "--no-input")
 
 
-def answers(status: int, code: str) -> Callable[[doubles.Asked], doubles.Reply]:
+def answers(status: int, code: str) -> Callable[[doubles.ReceivedRequest], doubles.Reply]:
     """Return what answers each request with a problem of the contract."""
     return lambda _: doubles.problem(status, code)
 

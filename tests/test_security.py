@@ -24,7 +24,7 @@ from conftest import ABOUT, PERSON, WHO, Outcome, RunningSandbox, goes_staged
 from declarations import DECLARATION
 from docsend.model import catalog
 from docsend.sandbox import server
-from sockets import a_port, over_tls
+from sockets import tcp_server, tls_service
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -65,7 +65,7 @@ def test_every_item_of_the_page_has_its_proof_or_says_why_not() -> None:
 
 def _ask_for_required(
     run, answer, monkeypatch, tmp_path, token: str = "t"
-) -> tuple[Outcome, list[doubles.Asked]]:
+) -> tuple[Outcome, list[doubles.ReceivedRequest]]:
     """Ask a service for the required documents, signed in with a token that it gave."""
     file = tmp_path / "password"
     file.write_text("fictional\n")
@@ -140,7 +140,7 @@ def test_no_keys_of_a_session_are_written_whatever_the_environment_asks(
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    with over_tls(authority.issue_cert("127.0.0.1")) as (url, asked):
+    with tls_service(authority.issue_cert("127.0.0.1")) as (url, asked):
         run("send", payslip, *SEND, "--service", url)
     assert len(asked) == 1
     assert not (tmp_path / "keys").exists()
@@ -160,7 +160,7 @@ def test_nothing_in_the_environment_switches_the_look_at_certificates_off(
     ):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with over_tls(authority.issue_cert("127.0.0.1")) as (url, asked):
+    with tls_service(authority.issue_cert("127.0.0.1")) as (url, asked):
         outcome = run("send", payslip, *SEND, "--service", url)
     assert (outcome.code, asked) == (2, [])
     assert "which this machine does not trust" in outcome.err
@@ -204,7 +204,7 @@ def test_tls_below_1_2_is_not_offered_whatever_the_system_s_python_would_offer(
 ) -> None:
     heard: list[bytes] = []
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with a_port(lambda connection: heard.append(connection.recv(16384))) as port:
+    with tcp_server(lambda connection: heard.append(connection.recv(16384))) as port:
         assert run("send", payslip, *SEND, "--service", f"https://127.0.0.1:{port}").code == 6
     versions = _versions_offered(heard[0])
     assert versions
@@ -243,7 +243,7 @@ def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) 
         with contextlib.suppress(OSError):
             connection.sendall(told[what])
 
-    with a_port(serve) as port:
+    with tcp_server(serve) as port:
         assert run("send", payslip, *SEND, "--service", f"http://127.0.0.1:{port}").code == 6
 
 

@@ -77,7 +77,7 @@ def test_a_second_401_ends_it_with_exit_4_and_asks_no_more(
 def test_a_refused_password_is_tried_once_however_much_is_waiting(sandbox) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         account = Account(Credentials("1002", "wrong"), None)
-        with ServiceClient(Endpoint(url), url, RetryPolicy(5), doubles.Nobody(), account) as service:
+        with ServiceClient(Endpoint(url), url, RetryPolicy(5), doubles.NoProgress(), account) as service:
             for _ in range(5000):
                 with pytest.raises(SignInRequired):
                     service.fetch_required()

@@ -14,7 +14,7 @@ import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
 from docsend.storage.ledger import Ledger
-from doubles import kind
+from doubles import call_name
 
 SEND = (*ABOUT, *WHO)
 JSON = {"Content-Type": "application/json"}
@@ -34,14 +34,14 @@ def goes_so_that(url: str, call: str) -> None:
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_lost_request_or_answer_is_repeated_and_received_once(run, sandbox, payslip, call, moment) -> None:
     def fate(asked, count, now):
-        return doubles.Reply(cut=True) if (kind(asked), count, now) == (call, 1, moment) else None
+        return doubles.Reply(cut=True) if (call_name(asked), count, now) == (call, 1, moment) else None
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
         goes_so_that(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["repeated"] is False
-    assert [kind(request) for request in asked].count(call) == 2
+    assert [call_name(request) for request in asked].count(call) == 2
     assert sandbox.count() == 1
 
 
@@ -51,7 +51,7 @@ def test_a_passing_failure_is_repeated_and_never_taken_for_an_answer(
     run, sandbox, payslip, call, status
 ) -> None:
     def fate(asked, count, now):
-        hit = (kind(asked), now) == (call, "before") and count <= 2
+        hit = (call_name(asked), now) == (call, "before") and count <= 2
         return doubles.Reply(status, b"<html>busy</html>", {"Retry-After": "0"}) if hit else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
@@ -91,7 +91,7 @@ def test_an_answer_that_is_not_the_contract_is_never_a_success(
     monkeypatch.setenv("DOCSEND_PATIENCE", "0.2")
 
     def fate(asked, _count, now):
-        return NOT_THE_CONTRACT[name] if (kind(asked), now) == (call, "before") else None
+        return NOT_THE_CONTRACT[name] if (call_name(asked), now) == (call, "before") else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_so_that(url, call)
@@ -112,7 +112,7 @@ def test_the_receipt_of_another_submission_is_not_believed(run, sandbox, tmp_pat
     (receipt,) = sandbox.select("SELECT body FROM receipt WHERE key = ?", foreign["key"])[0]
 
     def fate(asked, _count, now):
-        return doubles.Reply(200, receipt, JSON) if (kind(asked), now) == (call, "before") else None
+        return doubles.Reply(200, receipt, JSON) if (call_name(asked), now) == (call, "before") else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_so_that(url, call)
@@ -136,7 +136,9 @@ def test_a_service_that_forgot_the_declaration_gets_it_again_under_the_same_key(
 ) -> None:
     def fate(asked, count, now):
         return (
-            doubles.problem(404, "not-found") if (kind(asked), count, now) == ("put", 1, "before") else None
+            doubles.problem(404, "not-found")
+            if (call_name(asked), count, now) == ("put", 1, "before")
+            else None
         )
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
@@ -207,7 +209,7 @@ def test_a_wait_longer_than_patience_is_told_and_not_waited(run, payslip) -> Non
 
 def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandbox, payslip) -> None:
     def fate(asked, count, now):
-        if (kind(asked), count, now) != ("whole", 1, "before"):
+        if (call_name(asked), count, now) != ("whole", 1, "before"):
             return None
         # The service's clock is years off; what it asks for is one second.
         dates = {"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Sat, 01 Jan 2000 00:00:01 GMT"}
@@ -234,7 +236,12 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
 
     def fate(asked, count, now):
         # The second document is on its way when the client dies: its put is never answered.
-        if kind(asked) == "put" and now == "before" and asked.body == files[1].read_bytes() and count == 1:
+        if (
+            call_name(asked) == "put"
+            and now == "before"
+            and asked.body == files[1].read_bytes()
+            and count == 1
+        ):
             holding.touch()
             time.sleep(3)
             return doubles.Reply(cut=True)
@@ -267,7 +274,7 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
         asked.clear()
         outcome = spawn("send", *files, *SEND, "--service", url, "--json")
     assert outcome.code == 0, outcome.err
-    sent_again = [request.body for request in asked if kind(request) == "put"]
+    sent_again = [request.body for request in asked if call_name(request) == "put"]
     assert files[0].read_bytes() not in sent_again, "what had arrived is not sent again"
     assert sandbox.count() == 1
     assert sandbox.content(outcome.json["key"]) == {file.name: file.read_bytes() for file in files}
@@ -278,7 +285,7 @@ def test_a_signal_ends_the_run_with_its_code_and_says_how_far_it_came(sandbox, p
     reached: list[bool] = []
 
     def fate(asked, _count, now):
-        if (kind(asked), now) == ("put", "before"):
+        if (call_name(asked), now) == ("put", "before"):
             reached.append(True)
             time.sleep(2)
 
@@ -302,7 +309,7 @@ def test_a_document_that_changes_before_it_is_sent_is_not_sent(run, sandbox, tmp
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n, size=9 * 2**20)) for n in range(3)]
 
     def fate(asked, count, now):
-        if (kind(asked), count, now) == ("declare", 1, "after"):
+        if (call_name(asked), count, now) == ("declare", 1, "after"):
             files[2].write_bytes(samples.pdf(7, size=9 * 2**20))
 
     arguments = ("send", *files, *SEND, "--json")

@@ -29,7 +29,7 @@ class Busy:
     moment: str
     on: bool = True
 
-    def __call__(self, asked: doubles.Asked, _count: int, now: str) -> doubles.Reply | None:
+    def __call__(self, asked: doubles.ReceivedRequest, _count: int, now: str) -> doubles.Reply | None:
         kind = "put" if "/documents/" in asked.path else "send" if asked.path.endswith("/send") else "declare"
         busy = doubles.Reply(503, headers={"Retry-After": "999"})
         return busy if (kind, now) == (self.call, self.moment) and self.on else None

@@ -63,8 +63,8 @@ def _write(manifest: Path, files: list[Path]) -> None:
         rows.writerows([*about, f"row {n}", each.name] for n, each in enumerate(files))
 
 
-def _faults(chance: random.Random) -> doubles.Fate:
-    def fate(_asked: doubles.Asked, _count: int, now: str) -> doubles.Reply | None:
+def _faults(chance: random.Random) -> doubles.Interceptor:
+    def fate(_asked: doubles.ReceivedRequest, _count: int, now: str) -> doubles.Reply | None:
         if chance.random() >= FAULTY / 2:
             return None
         busy = doubles.Reply(503, headers={"Retry-After": "0"})

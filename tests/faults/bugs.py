@@ -301,7 +301,7 @@ async def _not_compared(
 bug = Bug("a response is believed without its request's id", "network")
 
 
-@bug.at("docsend.service.http:_Connection.hold_to")
+@bug.at("docsend.service.http:_Connection.check_request_id")
 def _always_trusted(
     right: Callable[..., None], self: _Connection, echoed_id: str | None, asked_id: str
 ) -> None:
@@ -311,7 +311,7 @@ def _always_trusted(
 bug = Bug("a response with two lengths is believed", "network")
 
 
-@bug.at("docsend.service.http:_read")
+@bug.at("docsend.service.http:_read_response")
 def _first_length_believed(right: Callable[..., Response], received: httpx.Response, most: int) -> Response:
     raw = received.headers.raw
     lengths = [one for one in raw if one[0].lower() in (b"content-length", b"transfer-encoding")]
@@ -370,7 +370,7 @@ def _forgotten_when_staged(
 bug = Bug("a receipt that somebody else got is called this sender's own", "kills")
 
 
-@bug.at("docsend.service.reading:read_whole")
+@bug.at("docsend.service.reading:read_one_exchange")
 def _always_new(
     right: Callable[..., tuple[Receipt, bool]], response: Response, checked: CheckedSubmission
 ) -> tuple[Receipt, bool]:
@@ -412,12 +412,12 @@ def _never_removed(
 bug = Bug("a receipt is believed without looking whose it is", "network")
 
 
-@bug.at("docsend.service.reading:_of")
+@bug.at("docsend.service.reading:_check_receipt")
 def _of_anything(right: Callable[..., Receipt], submission: Sendable, receipt: Receipt) -> Receipt:
     return receipt
 
 
-@bug.at("docsend.service.reading:_of_key")
+@bug.at("docsend.service.reading:_check_key")
 def _of_any_key(right: Callable[..., Receipt], key: str, receipt: Receipt) -> Receipt:
     return receipt
 

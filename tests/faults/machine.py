@@ -118,7 +118,7 @@ class Story(RuleBasedStateMachine):
         policy: RetryPolicy = NO_PATIENCE,
         one_exchange: OneExchangePolicy = NEVER,
     ) -> Faulty:
-        arguments = Endpoint(self.name), self.url, policy, doubles.Nobody()
+        arguments = Endpoint(self.name), self.url, policy, doubles.NoProgress()
         return Faulty(*arguments, fault=fault, one_exchange=one_exchange)
 
     def _ledger(self, which: str) -> Ledger:
@@ -184,7 +184,7 @@ class Story(RuleBasedStateMachine):
         key = self.checked[which].key
         with self._client(fault) as service:
             try:
-                status = service.withdraw(key, signed=False)
+                status = service.withdraw(key, with_token=False)
             except DocsendError:
                 assert fault is not None
                 if fault == (1, True) and key not in self.receipts:

@@ -28,7 +28,7 @@ def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
             changed: list[str] = []
 
             def change(
-                asked: doubles.Asked,
+                asked: doubles.ReceivedRequest,
                 times: int,
                 now: str,
                 changed: list[str] = changed,

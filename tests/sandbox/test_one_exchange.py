@@ -36,22 +36,22 @@ from docsend.sandbox import server
 from docsend.sandbox.accounts import Accounts
 from faults import lab
 from one_exchange import (
+    COMPLETE_FORM,
+    DECLARATION,
     FIRST,
     LAST,
     LIMIT,
     PARTS,
-    RIGHT,
-    SECOND,
-    TWO,
-    WHOLE,
-    declared,
-    document,
+    SECOND_CONTENT,
+    TWO_DOCUMENTS,
+    declaration_of_two,
+    declaration_part,
+    document_part,
     is_empty,
-    request,
-    two_documents,
+    raw_request,
 )
 from other_catalogs import CATALOG, stricter, without
-from sockets import said
+from sockets import send_raw
 from wrong_headers import mended
 
 if TYPE_CHECKING:
@@ -64,18 +64,18 @@ def sender(sandbox: RunningSandbox) -> Sender:
 
 
 def test_a_submission_is_received_in_one_request(sandbox: RunningSandbox, sender: Sender) -> None:
-    declaration = two_documents()
+    declaration = declaration_of_two()
     key = key_of(declaration)
-    answer = sender.send_whole(declaration, CONTENT, SECOND)
+    answer = sender.send_whole(declaration, CONTENT, SECOND_CONTENT)
     assert answer.status == 201
-    assert (answer.json["key"], answer.json["documents"]) == (key, TWO)
-    assert sandbox.content(key) == {"payslip.pdf": CONTENT, "scan.pdf": SECOND}
-    again = sender.send_whole(declaration, CONTENT, SECOND)
+    assert (answer.json["key"], answer.json["documents"]) == (key, TWO_DOCUMENTS)
+    assert sandbox.content(key) == {"payslip.pdf": CONTENT, "scan.pdf": SECOND_CONTENT}
+    again = sender.send_whole(declaration, CONTENT, SECOND_CONTENT)
     assert (again.status, again.body) == (200, answer.body)
     # The staged calls find it, too.
     assert sender.ask("send", key=key).body == answer.body
     assert sender.declare(declaration).json["receipt"] == answer.json
-    assert sender.put(declaration, SECOND).status == 204
+    assert sender.put(declaration, SECOND_CONTENT).status == 204
     assert sender.ask("withdraw", key=key).code == "already-received"
     assert len(list((sandbox.folder / "documents").iterdir())) == 2
 
@@ -95,15 +95,18 @@ def test_any_boundary_will_do(boundary: str, stated: str, sender: Sender) -> Non
         if boundary.isalnum() or '"' in stated
         else f'"{stated}"'.replace('"{}; charset=utf-8"', '"{}"')
     )
-    body = form(declared(declaration), document(CONTENT), boundary=boundary)
+    body = form(declaration_part(declaration), document_part(CONTENT), boundary=boundary)
     headers = {"Content-Type": f"multipart/form-data; boundary={stated.format(boundary)}"}
     assert sender.send_form(declaration, body, headers=headers).status == 201
 
 
 def test_wherever_the_body_is_cut_into_packets_it_is_the_same(sandbox: RunningSandbox) -> None:
     for size in (1, 2, 3, 11, 12, 13, 100):
-        declaration = two_documents(reference=f"in packets of {size}")
-        whole = request(declaration, form(declared(declaration), document(CONTENT), document(SECOND)))
+        declaration = declaration_of_two(reference=f"in packets of {size}")
+        whole = raw_request(
+            declaration,
+            form(declaration_part(declaration), document_part(CONTENT), document_part(SECOND_CONTENT)),
+        )
         with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2])), 10) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for start in range(0, len(whole), size):
@@ -118,7 +121,7 @@ def test_a_document_in_small_packets_is_what_its_name_says(sandbox: RunningSandb
         f"PUT /v1/submissions/{key_of(declaration)}/documents/{DIGEST} HTTP/1.1\r\nHost: localhost\r\n"
         f"Content-Length: {len(CONTENT)}\r\n\r\n"
     )
-    ((status, *_),) = said(sandbox.url, head.encode(), CONTENT[:1], CONTENT[1:])
+    ((status, *_),) = send_raw(sandbox.url, head.encode(), CONTENT[:1], CONTENT[1:])
     assert status == b"201"
 
 
@@ -213,30 +216,36 @@ def test_one_exchange_is_judged_in_one_order(sender: Sender) -> None:
     done = a_declaration()
     assert sender.send_whole(done, CONTENT).status == 201
     large = bytes(LIMIT + 2 * 2**20 + 1)
-    faulty = declared(a_declaration(to="moon", documents=[DOCUMENT | {"bytes": 1}]))
+    faulty = declaration_part(a_declaration(to="moon", documents=[DOCUMENT | {"bytes": 1}]))
     too_much = a_declaration(documents=[DOCUMENT | {"bytes": LIMIT + 1}])
-    right = declared(RIGHT)
+    right = declaration_part(DECLARATION)
     tries: list[tuple[dict[str, str], str, Any, int, str | None]] = [
         *(
-            (given, "no-key", WHOLE, status, code)
+            (given, "no-key", COMPLETE_FORM, status, code)
             for given, (status, code) in zip(headers, HEADERS, strict=True)
         ),
-        (last, "no-key", WHOLE, 404, "not-found"),
-        (last, withdrawn, WHOLE, 415, "media-type-not-accepted"),
-        (chunked, withdrawn, iter([WHOLE]), 411, "length-required"),
+        (last, "no-key", COMPLETE_FORM, 404, "not-found"),
+        (last, withdrawn, COMPLETE_FORM, 415, "media-type-not-accepted"),
+        (chunked, withdrawn, iter([COMPLETE_FORM]), 411, "length-required"),
         (taken, withdrawn, large, 413, "one-exchange-too-large"),
         (taken, withdrawn, form(part("declaration", b"{")), 400, "malformed"),
-        (taken, withdrawn, form(declared(too_much | {"type": "moon"})), 413, "one-exchange-too-large"),
+        (
+            taken,
+            withdrawn,
+            form(declaration_part(too_much | {"type": "moon"})),
+            413,
+            "one-exchange-too-large",
+        ),
         (taken, withdrawn, form(faulty), 409, "withdrawn"),
         (taken, opened, form(faulty), 409, "key-reused"),
-        (taken, key_of(done), form(declared(done)), 200, None),
-        (taken, key_of(RIGHT), form(declared(RIGHT | {"type": "moon"})), 422, "invalid"),
-        (taken, key_of(RIGHT), form(right, LAST), 400, "digest-mismatch"),
-        (taken, key_of(RIGHT), form(right, FIRST), 400, "malformed"),
-        (taken, key_of(RIGHT), WHOLE, 201, None),
+        (taken, key_of(done), form(declaration_part(done)), 200, None),
+        (taken, key_of(DECLARATION), form(declaration_part(DECLARATION | {"type": "moon"})), 422, "invalid"),
+        (taken, key_of(DECLARATION), form(right, LAST), 400, "digest-mismatch"),
+        (taken, key_of(DECLARATION), form(right, FIRST), 400, "malformed"),
+        (taken, key_of(DECLARATION), COMPLETE_FORM, 201, None),
     ]
     for given, key, body, status, code in tries:
-        answer = sender.send_form(RIGHT, body, key=key, headers=given)
+        answer = sender.send_form(DECLARATION, body, key=key, headers=given)
         assert (answer.status, answer.code) == (status, code)
 
 
@@ -250,21 +259,23 @@ HEADERS = [
 
 @pytest.mark.parametrize(
     "follows",
-    [[FIRST], [LAST, FIRST], [part("moon", b"anything")], [b"no part"], [document(bytes(2**20))]],
+    [[FIRST], [LAST, FIRST], [part("moon", b"anything")], [b"no part"], [document_part(bytes(2**20))]],
 )
 def test_what_had_been_received_is_answered_whatever_parts_follow(
     follows: list[bytes], sender: Sender
 ) -> None:
-    answer = sender.send_form(RIGHT, WHOLE)
+    answer = sender.send_form(DECLARATION, COMPLETE_FORM)
     assert answer.status == 201
     for end in ("--\r\n", "\r\n", ""):
-        again = sender.send_form(RIGHT, form(declared(RIGHT), *follows, end=end))
+        again = sender.send_form(DECLARATION, form(declaration_part(DECLARATION), *follows, end=end))
         assert (again.status, again.body) == (200, answer.body)
 
 
 def test_what_had_been_received_is_answered_only_when_the_body_has_ended(sandbox: RunningSandbox) -> None:
-    assert Sender(sandbox.url).send_form(RIGHT, WHOLE).status == 201
-    answers = said(sandbox.url, request(RIGHT, WHOLE[:-5], len(WHOLE)), is_cut=True)
+    assert Sender(sandbox.url).send_form(DECLARATION, COMPLETE_FORM).status == 201
+    answers = send_raw(
+        sandbox.url, raw_request(DECLARATION, COMPLETE_FORM[:-5], len(COMPLETE_FORM)), half_close=True
+    )
     assert [status for status, *_ in answers] in ([], [b"408"])
 
 
@@ -273,15 +284,15 @@ def test_what_had_been_received_is_answered_only_when_the_body_has_ended(sandbox
 )
 def test_a_received_submission_stays_received_in_one_exchange_too(tmp_path: Path, later: bytes) -> None:
     with server.beside(tmp_path) as url:
-        receipt = Sender(url).send_form(RIGHT, WHOLE).body
+        receipt = Sender(url).send_form(DECLARATION, COMPLETE_FORM).body
     with server.beside(tmp_path, offered=later) as url:
-        again = Sender(url).send_form(RIGHT, WHOLE)
+        again = Sender(url).send_form(DECLARATION, COMPLETE_FORM)
         assert (again.status, again.body) == (200, receipt)
 
 
 def test_a_bad_token_is_refused_before_the_body_is_asked_for(sandbox: RunningSandbox) -> None:
     more = f"Authorization: Bearer {NO_TOKEN}\r\nExpect: 100-continue\r\n"
-    ((status, _, body),) = said(sandbox.url, request(RIGHT, b"", len(WHOLE), more))
+    ((status, _, body),) = send_raw(sandbox.url, raw_request(DECLARATION, b"", len(COMPLETE_FORM), more))
     assert status == b"401"
     assert b"sign-in-needed" in body
 
@@ -289,35 +300,35 @@ def test_a_bad_token_is_refused_before_the_body_is_asked_for(sandbox: RunningSan
 # -- on a key that is open ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("there", [[], [CONTENT], [SECOND], [CONTENT, SECOND]])
+@pytest.mark.parametrize("there", [[], [CONTENT], [SECOND_CONTENT], [CONTENT, SECOND_CONTENT]])
 def test_it_completes_what_was_declared_before(
     there: list[bytes], sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    declaration = sender.opened(two_documents())
+    declaration = sender.opened(declaration_of_two())
     for content in there:
         assert sender.put(declaration, content).status == 201
-    answer = sender.send_whole(declaration, CONTENT, SECOND)
+    answer = sender.send_whole(declaration, CONTENT, SECOND_CONTENT)
     assert answer.status == 201
     assert sender.ask("send", key=key_of(declaration)).body == answer.body
     assert sender.put(declaration, CONTENT).status == 204
-    assert sandbox.content(key_of(declaration)) == {"payslip.pdf": CONTENT, "scan.pdf": SECOND}
+    assert sandbox.content(key_of(declaration)) == {"payslip.pdf": CONTENT, "scan.pdf": SECOND_CONTENT}
     assert len(list((sandbox.folder / "documents").iterdir())) == 2
 
 
 def test_refused_it_leaves_what_was_declared_before_as_it_was(
     sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    declaration = sender.opened(two_documents())
+    declaration = sender.opened(declaration_of_two())
     assert sender.put(declaration, CONTENT).status == 201
     key = key_of(declaration)
     before = sender.ask("standing", key=key).json
     files = sorted((sandbox.folder / "documents").iterdir())
     for parts, (status, code) in PARTS.values():
-        answer = sender.send_form(declaration, form(declared(declaration), *parts))
+        answer = sender.send_form(declaration, form(declaration_part(declaration), *parts))
         assert (answer.status, answer.code) == (status, code)
     assert sender.ask("standing", key=key).json == before
     assert sorted((sandbox.folder / "documents").iterdir()) == files
-    assert sender.put(declaration, SECOND).status == 201
+    assert sender.put(declaration, SECOND_CONTENT).status == 201
     assert sender.ask("send", key=key).status == 200
 
 
@@ -359,7 +370,7 @@ def test_it_answers_a_required_document_and_can_be_repeated_afterwards(
 def staged(sender: Sender, declaration: dict[str, Any]) -> bytes:
     """Send it by the staged calls, whatever somebody else does with the same key."""
     assert sender.declare(declaration).status in (200, 201)
-    for content in (CONTENT, SECOND):
+    for content in (CONTENT, SECOND_CONTENT):
         assert sender.put(declaration, content).status in (201, 204)
     answer = sender.ask("send", key=key_of(declaration))
     assert answer.status == 200
@@ -370,9 +381,11 @@ def staged(sender: Sender, declaration: dict[str, Any]) -> bytes:
 def test_requests_with_the_same_key_at_the_same_moment_give_one_receipt(share: int, tmp_path: Path) -> None:
     with server.beside(tmp_path) as one, server.beside(tmp_path) as two, ThreadPoolExecutor(8) as workers:
         for number in range(5):
-            declaration = two_documents(reference=f"at once {number}")
+            declaration = declaration_of_two(reference=f"at once {number}")
             senders = [Sender(url) for url in (one, two, one, two)]
-            whole = [workers.submit(each.send_whole, declaration, CONTENT, SECOND) for each in senders]
+            whole = [
+                workers.submit(each.send_whole, declaration, CONTENT, SECOND_CONTENT) for each in senders
+            ]
             parts = [workers.submit(staged, each, declaration) for each in senders[:share]]
             answers = [each.result() for each in whole]
             assert len({answer.body for answer in answers} | {each.result() for each in parts}) == 1
@@ -400,7 +413,7 @@ def test_the_service_never_holds_a_whole_body(process: lab.Sandbox) -> None:
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     sender = Sender(process.url)
-    assert sender.send_form(RIGHT, WHOLE).status == 201
+    assert sender.send_form(DECLARATION, COMPLETE_FORM).status == 201
     before = peak()
     contents = [CONTENT.ljust(LIMIT // 2, byte) for byte in (b"\0", b"\r")]
     names = [

@@ -1,6 +1,6 @@
-"""No exchange outlasts its deadline, and each has the time that its bytes need.
+"""No exchange outlasts its deadline, and each gets the time that its bytes need.
 
-Each runs in the main thread, whose exchanges a worker does, and in another one, which the watchdog watches.
+Tests run in the main thread, whose exchanges a worker runs, and in another one, which the watchdog watches.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import trustme
 from docsend.i18n import ENGLISH
 from docsend.service.exchange import Request, TimeLimits
 from docsend.service.failures import NoResponse
-from http_exchanges import CHUNKED, LOOK, PUT, THREADS, client, exchanging, response
-from sockets import a_port, trusted
+from http_exchanges import CHUNKED, GET_CATALOG, PUT_DOCUMENT, THREADS, exchange_in, http_client, response
+from sockets import tcp_server, trust_authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,68 +29,72 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(params=THREADS)
 def exchange(request: pytest.FixtureRequest) -> Callable[..., object]:
-    """Give what makes an exchange, and raises or returns what came of it."""
-    return exchanging(request.param)
+    """Return a function that makes an exchange and returns its response or raises its error."""
+    return exchange_in(request.param)
 
 
 def drip(start: bytes, more: bytes, every_s: float = 0.05) -> Callable[[socket.socket], None]:
-    def serve(near: socket.socket) -> None:
-        near.recv(65536)
-        near.sendall(start)
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(start)
         until = time.monotonic() + 10
         while time.monotonic() < until:
-            near.sendall(more)
+            connection.sendall(more)
             time.sleep(every_s)
 
     return serve
 
 
-def takes_nothing(near: socket.socket) -> None:
-    near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+def read_slowly(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     until = time.monotonic() + 10
-    while time.monotonic() < until and near.recv(64):
+    while time.monotonic() < until and connection.recv(64):
         time.sleep(0.05)
 
 
-LATE: dict[str, tuple[Callable[[socket.socket], None], Request, str]] = {
-    "a body that drips": (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "), LOOK, "reading"),
-    "a body that pours": (drip(CHUNKED, b"1\r\na\r\n" * 100, 0), LOOK, "reading"),
-    "a header that drips": (drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", b"a"), LOOK, "waiting"),
-    "early hints for ever": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), LOOK, "waiting"),
-    "hints that pour": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, 0), LOOK, "waiting"),
-    "silence": (lambda _: time.sleep(5), LOOK, "waiting"),
-    "somebody who takes nothing": (takes_nothing, PUT, "sending"),
+SLOW_SERVICES: dict[str, tuple[Callable[[socket.socket], None], Request, str]] = {
+    "a body that drips": (
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
+        GET_CATALOG,
+        "reading",
+    ),
+    "a body that pours": (drip(CHUNKED, b"1\r\na\r\n" * 100, 0), GET_CATALOG, "reading"),
+    "a header that drips": (drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", b"a"), GET_CATALOG, "waiting"),
+    "endless early hints": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), GET_CATALOG, "waiting"),
+    "hints that pour": (drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, 0), GET_CATALOG, "waiting"),
+    "silence": (lambda _: time.sleep(5), GET_CATALOG, "waiting"),
+    "a service that reads almost nothing": (read_slowly, PUT_DOCUMENT, "sending"),
 }
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("how", LATE)
+@pytest.mark.parametrize("how", SLOW_SERVICES)
 def test_no_exchange_outlasts_its_deadline(exchange, authority, tmp_path, monkeypatch, how, scheme) -> None:
-    serve, asked, step = LATE[how]
-    tls = trusted(authority, tmp_path, monkeypatch)
+    serve, request, step = SLOW_SERVICES[how]
+    tls = trust_authority(authority, tmp_path, monkeypatch)
 
     def serve_encrypted(plain: socket.socket) -> None:
-        with tls.wrap_socket(plain, server_side=True) as near:
-            serve(near)
+        with tls.wrap_socket(plain, server_side=True) as connection:
+            serve(connection)
 
     began = time.monotonic()
     with (
-        a_port(serve_encrypted if scheme == "https" else serve) as port,
-        client(port, scheme=scheme) as made,
+        tcp_server(serve_encrypted if scheme == "https" else serve) as port,
+        http_client(port, scheme=scheme) as client,
         pytest.raises(NoResponse) as failed,
     ):
-        exchange(made, asked)
+        exchange(client, request)
     assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("timed-out", True)
     assert step in ENGLISH.render(failed.value.failure.message)
     assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize("way", ["to the service", "through a proxy", "in a proxy's own handshake"])
-def test_a_handshake_that_drips_is_given_up_and_nothing_has_arrived(
+def test_a_slow_handshake_times_out_and_nothing_has_arrived(
     exchange, authority, tmp_path, monkeypatch, way
 ) -> None:
-    tls = trusted(authority, tmp_path, monkeypatch)
-    hello = b"\x16\x03\x03\x40\x00" + bytes(100)  # a handshake that goes on and on
+    tls = trust_authority(authority, tmp_path, monkeypatch)
+    hello = b"\x16\x03\x03\x40\x00" + bytes(100)  # the start of a handshake that never ends
 
     def serve(plain: socket.socket) -> None:
         plain.recv(4096)
@@ -103,73 +107,72 @@ def test_a_handshake_that_drips_is_given_up_and_nothing_has_arrived(
 
     assert tls is not None
     began = time.monotonic()
-    with a_port(serve) as port:
+    with tcp_server(serve) as port:
         proxy = {
             "to the service": None,
             "through a proxy": f"http://127.0.0.1:{port}",
             "in a proxy's own handshake": f"https://127.0.0.1:{port}",
         }[way]
-        with client(port, proxy=proxy, scheme="https") as made, pytest.raises(NoResponse) as failed:
-            exchange(made)
+        with http_client(port, proxy=proxy, scheme="https") as client, pytest.raises(NoResponse) as failed:
+            exchange(client)
     assert (failed.value.failure.code.value, failed.value.may_have_arrived) == ("timed-out", False)
     assert time.monotonic() - began < 4
 
 
-def test_a_kept_connection_that_drips_is_given_up_too(authority, tmp_path, monkeypatch) -> None:
-    tls = trusted(authority, tmp_path, monkeypatch)
+def test_a_slow_response_on_a_reused_connection_times_out(authority, tmp_path, monkeypatch) -> None:
+    tls = trust_authority(authority, tmp_path, monkeypatch)
 
     def serve(plain: socket.socket) -> None:
-        with tls.wrap_socket(plain, server_side=True) as near:
-            near.sendall(response(near.recv(65536)))
-            drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" ")(near)
+        with tls.wrap_socket(plain, server_side=True) as connection:
+            connection.sendall(response(connection.recv(65536)))
+            drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" ")(connection)
 
-    with a_port(serve) as port, client(port, scheme="https") as made:
+    with tcp_server(serve) as port, http_client(port, scheme="https") as client:
         began = time.monotonic()
-        assert made.exchange(LOOK).status == 200
+        assert client.exchange(GET_CATALOG).status == 200
         with pytest.raises(NoResponse):
-            made.exchange(LOOK)
+            client.exchange(GET_CATALOG)
         assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(("bytes_per_s", "arrives"), [(2 * 2**20, True), (2**19, False)])
-def test_a_relay_that_takes_all_at_once_and_forwards_slowly_has_the_time_that_its_bytes_need(
+def test_a_relay_that_buffers_and_forwards_slowly_gets_the_time_that_its_bytes_need(
     exchange, bytes_per_s, arrives
 ) -> None:
-    """As a middlebox at 125 kB/s does to 10 MB: the socket is silent for longer than a step may last."""
-    size = PUT.size
-    limits = TimeLimits(grace_s=0.5, slowest_bytes_per_s=2**20)  # 4 MiB: 4.5 s
+    """A middlebox at 125 kB/s does this with 10 MB: the socket is idle for longer than one step may last."""
+    size = PUT_DOCUMENT.size
+    limits = TimeLimits(grace_s=0.5, min_bytes_per_s=2**20)  # 4 MiB: 4.5 s
 
-    def buffer(near: socket.socket) -> None:
-        taken = near.recv(65536)
-        head, _, body = taken.partition(b"\r\n\r\n")
+    def buffer(connection: socket.socket) -> None:
+        head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
         left = size - len(body)
         while left:
-            left -= len(near.recv(min(left, 2**20)))
+            left -= len(connection.recv(min(left, 2**20)))
         time.sleep(size / bytes_per_s)
-        near.sendall(response(head, b"", status=b"201 Created"))
+        connection.sendall(response(head, b"", status=b"201 Created"))
 
-    with a_port(buffer) as port, client(port, limits=limits) as made:
+    with tcp_server(buffer) as port, http_client(port, limits=limits) as client:
         if arrives:
-            assert exchange(made, PUT).status == 201
+            assert exchange(client, PUT_DOCUMENT).status == 201
         else:
             with pytest.raises(NoResponse):
-                exchange(made, PUT)
+                exchange(client, PUT_DOCUMENT)
 
 
-def test_an_upload_that_is_throttled_has_the_time_that_its_bytes_need(exchange) -> None:
-    limits = TimeLimits(grace_s=0.5, slowest_bytes_per_s=2**20)
-    told: list[int] = []
+def test_a_throttled_upload_gets_the_time_that_its_bytes_need(exchange) -> None:
+    limits = TimeLimits(grace_s=0.5, min_bytes_per_s=2**20)
+    reported: list[int] = []
 
-    def throttle(near: socket.socket) -> None:
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        head, _, body = near.recv(65536).partition(b"\r\n\r\n")
-        left = PUT.size - len(body)
+    def throttle(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+        left = PUT_DOCUMENT.size - len(body)
         while left:
-            left -= len(near.recv(min(left, 2**18)))
+            left -= len(connection.recv(min(left, 2**18)))
             time.sleep(0.05)
-        near.sendall(response(head, b"", status=b"201 Created"))
+        connection.sendall(response(head, b"", status=b"201 Created"))
 
-    with a_port(throttle) as port, client(port, limits=limits) as made:
-        assert exchange(made, PUT, sent=told.append).status == 201
-    assert told[-1] == PUT.size
-    assert len(told) == 17, "after each block of 256 KiB, and at the end"
+    with tcp_server(throttle) as port, http_client(port, limits=limits) as client:
+        assert exchange(client, PUT_DOCUMENT, sent=reported.append).status == 201
+    assert reported[-1] == PUT_DOCUMENT.size
+    assert len(reported) == 17, "after each block of 256 KiB, and at the end"

@@ -17,15 +17,15 @@ import pytest
 from conftest import ABOUT, WHO
 from docsend.service.exchange import TimeLimits
 from docsend.service.failures import NoResponse
-from http_exchanges import LOOK, client
-from sockets import a_port
+from http_exchanges import GET_CATALOG, http_client
+from sockets import tcp_server
 
 if TYPE_CHECKING:
     from docsend.service.http import HttpClient
 
 
 @pytest.mark.parametrize("where", ["looking a name up", "connecting", "waiting for the response"])
-def test_ctrl_c_ends_a_call_that_is_blocked_in_the_kernel(monkeypatch, where) -> None:
+def test_ctrl_c_ends_an_exchange_that_is_blocked_in_the_kernel(monkeypatch, where) -> None:
     def blocked(*_: object, **__: object) -> None:
         threading.Event().wait(30)
 
@@ -34,11 +34,11 @@ def test_ctrl_c_ends_a_call_that_is_blocked_in_the_kernel(monkeypatch, where) ->
     elif where == "connecting":
         monkeypatch.setattr(socket, "create_connection", blocked)
     began = time.monotonic()
-    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=TimeLimits()) as made:
+    with tcp_server(lambda _: time.sleep(5)) as port, http_client(port, limits=TimeLimits()) as client:
         timer = threading.Timer(0.3, _thread.interrupt_main)
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            made.exchange(LOOK)
+            client.exchange(GET_CATALOG)
         assert time.monotonic() - began < 3
 
 
@@ -47,19 +47,19 @@ def test_ctrl_c_ends_a_call_that_is_blocked_in_the_kernel(monkeypatch, where) ->
 def test_a_send_to_a_service_that_never_answers_ends_at_once_when_it_is_stopped(
     payslip, number, code
 ) -> None:
-    heard = threading.Event()
+    received = threading.Event()
 
-    def serve(near: socket.socket) -> None:
-        near.recv(65536)
-        heard.set()
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        received.set()
         time.sleep(20)
 
-    with a_port(serve) as port:
+    with tcp_server(serve) as port:
         command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, *WHO]
         with subprocess.Popen(
             [*command, "--service", f"http://127.0.0.1:{port}"], stderr=subprocess.PIPE, env=os.environ
         ) as process:
-            assert heard.wait(20)
+            assert received.wait(20)
             began = time.monotonic()
             process.send_signal(number)
             _, err = process.communicate(timeout=20)
@@ -67,33 +67,33 @@ def test_a_send_to_a_service_that_never_answers_ends_at_once_when_it_is_stopped(
         assert b"Traceback" not in err
 
 
-def closed_while_exchanging(made: HttpClient, after_s: float) -> list[BaseException]:
-    """Close a client while another thread exchanges; give what that thread got."""
-    ended: list[BaseException] = []
+def close_during_exchange(client: HttpClient, after_s: float) -> list[BaseException]:
+    """Close a client during an exchange in another thread; return the errors of that thread."""
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            made.exchange(LOOK)
+            client.exchange(GET_CATALOG)
         except NoResponse as error:
-            ended.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     time.sleep(after_s)
-    made.close()
+    client.close()
     thread.join(4)
-    return ended
+    return errors
 
 
-def test_closing_ends_exchanges_that_are_on_their_way_and_begins_none() -> None:
-    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=TimeLimits()) as made:
-        assert len(closed_while_exchanging(made, 0.3)) == 1
+def test_closing_aborts_running_exchanges_and_starts_no_others() -> None:
+    with tcp_server(lambda _: time.sleep(5)) as port, http_client(port, limits=TimeLimits()) as client:
+        assert len(close_during_exchange(client, 0.3)) == 1
         with pytest.raises(NoResponse):
-            made.exchange(LOOK)
+            client.exchange(GET_CATALOG)
 
 
-def test_an_exchange_that_is_still_connecting_when_the_client_closes_asks_for_nothing(monkeypatch) -> None:
-    real, heard = socket.create_connection, []
+def test_an_exchange_that_is_still_connecting_when_the_client_closes_sends_no_request(monkeypatch) -> None:
+    real, received = socket.create_connection, []
 
     def slow(*args: Any, **more: Any) -> socket.socket:
         time.sleep(0.5)
@@ -101,8 +101,8 @@ def test_an_exchange_that_is_still_connecting_when_the_client_closes_asks_for_no
 
     monkeypatch.setattr(socket, "create_connection", slow)
     with (
-        a_port(lambda near: heard.append(near.recv(65536))) as port,
-        client(port, limits=TimeLimits()) as made,
+        tcp_server(lambda connection: received.append(connection.recv(65536))) as port,
+        http_client(port, limits=TimeLimits()) as client,
     ):
-        assert len(closed_while_exchanging(made, 0.2)) == 1
-    assert not [head for head in heard if head]
+        assert len(close_during_exchange(client, 0.2)) == 1
+    assert not [head for head in received if head]

@@ -1,4 +1,4 @@
-"""Whose the receipt of one exchange is, whoever answers in the service's place."""
+"""A lost receipt of one exchange is recovered, whatever an intermediary returns in place of the service."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
-from doubles import kind
-from middleboxes import STAGED, page, refusing, ways
+from doubles import call_name
+from middleboxes import STAGED, page, refuse_one_exchange, take_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +25,9 @@ SEND = (*ABOUT, *WHO)
 
 
 @pytest.mark.parametrize("way", ["in one exchange", "staged"])
-def test_a_receipt_that_somebody_else_got_is_a_repeated_one(run, sandbox, payslip, home, way) -> None:
+def test_the_receipt_of_another_sender_is_reported_as_repeated(run, sandbox, payslip, home, way) -> None:
     first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
-    (home / "docsend" / "ledger.sqlite3").unlink()  # as on another machine
+    (home / "docsend" / "ledger.sqlite3").unlink()  # like another machine
     if way == "staged":
         goes_staged(sandbox.url)
     again = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
@@ -36,15 +36,15 @@ def test_a_receipt_that_somebody_else_got_is_a_repeated_one(run, sandbox, paysli
 
 @pytest.mark.parametrize("then", ["in one exchange", "staged"])
 @pytest.mark.parametrize("when", ["in this run", "in an earlier run"])
-def test_a_receipt_that_was_lost_on_its_way_is_the_sender_s_own(
+def test_a_receipt_that_was_lost_in_transit_belongs_to_the_sender(
     run, sandbox, payslip, monkeypatch, when, then
 ) -> None:
     lost = iter([doubles.Reply(cut=True)] * (2 if then == "staged" else 1))
 
-    def fate(asked, _count, now):
-        return next(lost, None) if kind(asked) == "whole" and now == "after" else None
+    def intercept(request, _count, phase):
+        return next(lost, None) if call_name(request) == "whole" and phase == "after" else None
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         if when == "in an earlier run":
             monkeypatch.setenv("DOCSEND_PATIENCE", "0")
             first = run("send", payslip, *SEND, "--service", url)
@@ -52,18 +52,18 @@ def test_a_receipt_that_was_lost_on_its_way_is_the_sender_s_own(
             assert run("receipts", "--json").json["receipts"][0]["state"] == "sending"
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["repeated"]) == (0, False)
-    assert ("declare" in ways(asked)) == (then == "staged" or when == "in an earlier run")
+    assert ("declare" in take_calls(requests)) == (then == "staged" or when == "in an earlier run")
     assert sandbox.count() == 1
 
 
-def test_again_sends_once_more_what_somebody_else_had_sent(run, sandbox, payslip, home) -> None:
+def test_again_sends_what_another_sender_has_already_sent(run, sandbox, payslip, home) -> None:
     first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
     (home / "docsend" / "ledger.sqlite3").unlink()
     again = run("send", payslip, *SEND, "--service", sandbox.url, "--again", "--json").json
     assert (again["repeated"], again["key"] == first["key"], sandbox.count()) == (False, False, 2)
 
 
-def test_once_more_that_breaks_off_names_the_sending_that_is_on_its_way(
+def test_an_interrupted_again_reports_the_key_and_the_occurrence_of_its_own_submission(
     run, sandbox, payslip, monkeypatch
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
@@ -71,88 +71,90 @@ def test_once_more_that_breaks_off_names_the_sending_that_is_on_its_way(
 
     is_cut: list[bool] = []
 
-    def fate(asked, _count, now):
-        return doubles.Reply(cut=True) if now == "after" and is_cut else None
+    def intercept(request, _count, phase):
+        return doubles.Reply(cut=True) if phase == "after" and is_cut else None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         assert run("send", payslip, *SEND, "--service", url).code == 0
         is_cut.append(True)
         broken = run("send", payslip, *SEND, "--service", url, "--again", "--json")
-        (kept,) = [each for each in run("receipts", "--json").json["receipts"] if each["state"] != "received"]
+        (entry,) = [
+            item for item in run("receipts", "--json").json["receipts"] if item["state"] != "received"
+        ]
     assert (broken.code, broken.json["status"], broken.json["occurrence"]) == (
         6,
         "unfinished",
-        kept["occurrence"],
+        entry["occurrence"],
     )
-    assert (broken.json["key"], broken.json["key"] == first["key"]) == (kept["key"], False)
+    assert (broken.json["key"], broken.json["key"] == first["key"]) == (entry["key"], False)
 
 
-def test_a_dead_service_leaves_nothing_that_looks_as_if_it_was_sent(run, payslip, monkeypatch) -> None:
+def test_an_unreachable_service_leaves_the_submission_planned(run, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     assert run("send", payslip, *SEND, "--service", "http://127.0.0.1:9").code == 6
     assert run("receipts", "--json").json["receipts"][0]["state"] == "planned"
 
 
-def test_a_personal_submission_is_on_the_disk_as_sending_before_it_leaves(
+def test_a_personal_submission_is_recorded_as_sending_before_it_is_sent(
     run, sandbox, payslip, tmp_path, home, monkeypatch
 ) -> None:
-    """Killed after the receipt, the next run must not refuse it for the requirement that it has met."""
+    """After a kill, the next run must not refuse the submission because its requirement is already met."""
     password = samples.write(tmp_path, "password", b"fictional-pending\n")
     password.chmod(0o600)
     monkeypatch.setenv("DOCSEND_CODE", "1001")
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
     states: list[str] = []
 
-    def fate(asked, _count, now):
-        if kind(asked) == "whole" and now == "before":
+    def intercept(request, _count, phase):
+        if call_name(request) == "whole" and phase == "before":
             with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as ledger:
                 states.extend(ledger.execute("SELECT state FROM submission").fetchone())
             ledger.close()
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         upload = ("required", "upload", "R-4711", payslip, "--service", url, "--json")
         outcome = run(*upload)
         assert (outcome.code, states) == (0, ["sending"])
         ledger = sqlite3.connect(home / "docsend" / "ledger.sqlite3")
-        with ledger:  # as a kill before the receipt was kept leaves it
+        with ledger:  # the state after a kill before the receipt was stored
             ledger.execute("DROP TRIGGER final_states_never_change")
             ledger.execute("UPDATE submission SET state = 'sending', receipt = NULL")
         ledger.close()
-        ways(asked)
+        take_calls(requests)
         again = run(*upload)
     assert (again.code, again.json["repeated"], again.json["receipt"]) == (0, False, outcome.json["receipt"])
     assert sandbox.count() == 1
 
 
-def test_a_token_that_has_run_out_is_renewed_and_the_same_bytes_are_sent(
+def test_an_expired_token_is_renewed_and_the_same_bytes_are_sent(
     run, sandbox, payslip, tmp_path, monkeypatch
 ) -> None:
     password = samples.write(tmp_path, "password", b"fictional-clear\n")
     password.chmod(0o600)
     monkeypatch.setenv("DOCSEND_CODE", "1002")
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
-    refused = refusing(doubles.problem(401, "sign-in-needed"), times=1)
-    with doubles.relay(sandbox.url, refused) as (url, asked):
+    refused = refuse_one_exchange(doubles.problem(401, "sign-in-needed"), times=1)
+    with doubles.relay(sandbox.url, refused) as (url, requests):
         outcome = run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url, "--json")
     assert outcome.code == 0, outcome.err
-    first, second = [request for request in asked if kind(request) == "whole"]
+    first, second = [request for request in requests if call_name(request) == "whole"]
     assert first.body == second.body
     assert first.headers["authorization"] != second.headers["authorization"]
 
 
-def test_kill_9_in_the_middle_of_one_exchange_and_the_same_command_make_one_submission(
+def test_the_same_command_after_kill_9_during_one_exchange_makes_one_submission(
     run, sandbox, payslip, home
 ) -> None:
     for moment in ("before", "after"):
         reached, go_on = threading.Event(), threading.Event()
 
-        def fate(asked, _count, now, moment=moment, reached=reached, go_on=go_on):
-            if kind(asked) == "whole" and now == moment and not reached.is_set():
+        def intercept(request, _count, phase, moment=moment, reached=reached, go_on=go_on):
+            if call_name(request) == "whole" and phase == moment and not reached.is_set():
                 reached.set()
                 go_on.wait(20)
 
         about = (*SEND, "--reference", moment)
-        with doubles.relay(sandbox.url, fate) as (url, _):
+        with doubles.relay(sandbox.url, intercept) as (url, _):
             command = [sys.executable, "-m", "docsend", "send", str(payslip), *about, "--service", url]
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
                 assert reached.wait(20)
@@ -170,10 +172,10 @@ def test_a_resume_finishes_one_exchange_that_arrived_and_names_the_command_for_o
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
 
-    def fate(asked, _count, now):
-        return doubles.Reply(503) if kind(asked) == "whole" and now == moment else None
+    def intercept(request, _count, phase):
+        return doubles.Reply(503) if call_name(request) == "whole" and phase == moment else None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         begun = run("send", payslip, *SEND, "--service", url, "--json")
         assert begun.code == 6
         resumed = run("receipts", "resume", "--json")
@@ -188,35 +190,35 @@ def test_a_resume_finishes_one_exchange_that_arrived_and_names_the_command_for_o
     assert sandbox.count() == 1
 
 
-def test_two_clients_with_one_key_one_staged_and_one_whole_make_one_receipt(
+def test_two_clients_with_one_key_one_staged_and_one_in_one_exchange_make_one_receipt(
     run, spawn, sandbox, payslip, tmp_path
 ) -> None:
-    """The staged one has declared and put when the other sends all of it at once."""
+    """The staged client has declared and put its document when the other sends it in one exchange."""
 
-    def fate(asked, count, now):
-        if kind(asked) == "send" and count == 1 and now == "before":
+    def intercept(request, count, phase):
+        if call_name(request) == "send" and count == 1 and phase == "before":
             other = spawn(
                 "send", payslip, *SEND, "--service", sandbox.url, env={"DOCSEND_HOME": str(tmp_path)}
             )
             assert other.code == 0, other.err
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         goes_staged(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
-    assert (outcome.code, ways(asked), sandbox.count()) == (0, STAGED, 1)
+    assert (outcome.code, take_calls(requests), sandbox.count()) == (0, STAGED, 1)
 
 
-def test_a_stop_lets_one_exchange_that_has_left_bring_its_receipt(sandbox, payslip, run) -> None:
+def test_a_stopped_batch_waits_for_the_receipt_of_one_exchange_that_was_sent(sandbox, payslip, run) -> None:
     reached = threading.Event()
 
-    def fate(asked, _count, now):
-        if kind(asked) == "whole" and now == "before":
+    def intercept(request, _count, phase):
+        if call_name(request) == "whole" and phase == "before":
             reached.set()
             time.sleep(1)
 
     manifest = payslip.with_name("batch.csv")
     manifest.write_text(f"files\n{payslip.name}\n")
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         command = [sys.executable, "-m", "docsend", "send", "--batch", str(manifest), *SEND, "--service", url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
             assert reached.wait(20)
@@ -226,7 +228,7 @@ def test_a_stop_lets_one_exchange_that_has_left_bring_its_receipt(sandbox, paysl
     assert run("receipts", "--json").json["receipts"][0]["state"] == "received"
 
 
-LIES = {
+FOREIGN_RESPONSES = {
     "a page of 524": page(524),
     "a page of 403": page(403),
     "a text of 403": doubles.Reply(403, b"no", {"Content-Type": "text/plain"}),
@@ -238,49 +240,51 @@ LIES = {
 }
 
 
-def lying(reply: doubles.Reply, calls: Callable[[doubles.Asked, int], bool]) -> Callable[..., Any]:
-    """A fate: the service acts on some calls, and its answer is replaced by another one."""
-    closing = dataclasses.replace(reply, headers={**reply.headers, "Connection": "close"}, echoes=False)
+def replace_response(
+    reply: doubles.Reply, calls: Callable[[doubles.ReceivedRequest, int], bool]
+) -> Callable[..., Any]:
+    """Return an interceptor that lets the service act on some calls and replaces its response."""
+    closing = dataclasses.replace(reply, headers={**reply.headers, "Connection": "close"}, echoes_id=False)
 
-    def fate(asked: doubles.Asked, count: int, now: str) -> doubles.Reply | None:
-        return closing if now == "after" and calls(asked, count) else None
+    def intercept(request: doubles.ReceivedRequest, count: int, phase: str) -> doubles.Reply | None:
+        return closing if phase == "after" and calls(request, count) else None
 
-    return fate
-
-
-def first_whole(asked: doubles.Asked, count: int) -> bool:
-    return kind(asked) == "whole" and count == 1
+    return intercept
 
 
-@pytest.mark.parametrize("reply", LIES.values(), ids=LIES)
-def test_a_receipt_behind_a_foreign_answer_is_the_sender_s_own(
+def is_first_exchange(request: doubles.ReceivedRequest, count: int) -> bool:
+    return call_name(request) == "whole" and count == 1
+
+
+@pytest.mark.parametrize("reply", FOREIGN_RESPONSES.values(), ids=FOREIGN_RESPONSES)
+def test_a_receipt_hidden_by_an_intermediary_belongs_to_the_sender(
     run, sandbox, payslip, monkeypatch, reply
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "5")
-    with doubles.relay(sandbox.url, lying(reply, first_whole)) as (url, _):
+    with doubles.relay(sandbox.url, replace_response(reply, is_first_exchange)) as (url, _):
         sent = run("send", payslip, *SEND, "--service", url, "--json")
-        if sent.code == 6:  # a redirect or a captive page ends a run
+        if sent.code == 6:  # a redirect or the page of a captive portal ends a run
             sent = run("send", payslip, *SEND, "--service", url, "--json")
     assert (sent.code, sent.json["status"], sent.json["repeated"]) == (0, "received", False)
     assert sandbox.count() == 1
 
 
-@pytest.mark.parametrize("reply", LIES.values(), ids=LIES)
-def test_again_sends_once_also_where_a_foreign_answer_hid_the_receipt(
+@pytest.mark.parametrize("reply", FOREIGN_RESPONSES.values(), ids=FOREIGN_RESPONSES)
+def test_again_sends_once_even_if_an_intermediary_hides_the_receipt(
     run, sandbox, payslip, monkeypatch, reply
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "5")
-    with doubles.relay(sandbox.url, lying(reply, first_whole)) as (url, _):
+    with doubles.relay(sandbox.url, replace_response(reply, is_first_exchange)) as (url, _):
         sent = run("send", payslip, *SEND, "--service", url, "--again", "--json")
     assert sent.code in (0, 6)
     assert sandbox.count() == 1
 
 
-def test_nothing_is_called_refused_that_a_filter_of_answers_may_hide(run, sandbox, payslip) -> None:
-    def whatever(asked: doubles.Asked, _count: int) -> bool:
-        return asked.method != "GET"
+def test_nothing_is_reported_as_refused_if_a_filter_may_hide_its_receipt(run, sandbox, payslip) -> None:
+    def changes_something(request: doubles.ReceivedRequest, _count: int) -> bool:
+        return request.method != "GET"
 
-    with doubles.relay(sandbox.url, lying(page(403), whatever)) as (url, _):
+    with doubles.relay(sandbox.url, replace_response(page(403), changes_something)) as (url, _):
         sent = run("send", payslip, *SEND, "--service", url, "--json")
         assert (sent.code, sent.json["status"]) == (6, "unfinished")
         assert sandbox.count() == 1
@@ -288,16 +292,18 @@ def test_nothing_is_called_refused_that_a_filter_of_answers_may_hide(run, sandbo
     assert again.json["receipts"][0]["state"] == "received"
 
 
-def test_what_a_firewall_forbids_and_the_service_does_not_know_is_refused(run, sandbox, payslip) -> None:
-    def fate(asked: doubles.Asked, _count: int, now: str) -> doubles.Reply | None:
-        return page(403) if asked.method == "PUT" and now == "before" else None
+def test_a_submission_that_a_firewall_blocks_and_the_service_does_not_know_is_refused(
+    run, sandbox, payslip
+) -> None:
+    def intercept(request: doubles.ReceivedRequest, _count: int, phase: str) -> doubles.Reply | None:
+        return page(403) if request.method == "PUT" and phase == "before" else None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         sent = run("send", payslip, *SEND, "--service", url, "--json")
     assert (sent.code, sent.json["status"], sent.problems) == (5, "refused", ["page-instead"])
 
 
-def test_a_required_document_behind_a_foreign_answer_is_not_lost_to_its_sender(
+def test_the_receipt_of_a_required_document_hidden_by_an_intermediary_is_recovered(
     run, sandbox, payslip, monkeypatch, tmp_path
 ) -> None:
     password = tmp_path / "password"
@@ -306,10 +312,12 @@ def test_a_required_document_behind_a_foreign_answer_is_not_lost_to_its_sender(
     monkeypatch.setenv("DOCSEND_CODE", "1001")
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
 
-    def twice(asked: doubles.Asked, count: int) -> bool:
-        return kind(asked) == "whole" and count <= 2  # over the connection of the sign-in, and over a new one
+    def is_one_of_first_two(request: doubles.ReceivedRequest, count: int) -> bool:
+        return (
+            call_name(request) == "whole" and count <= 2
+        )  # over the connection of the sign-in and over a new one
 
-    with doubles.relay(sandbox.url, lying(page(200), twice)) as (url, _):
+    with doubles.relay(sandbox.url, replace_response(page(200), is_one_of_first_two)) as (url, _):
         first = run("required", "upload", "R-4711", payslip, "--service", url, "--json")
         then = run("required", "upload", "R-4711", payslip, "--service", url, "--json")
     assert (first.code, then.code, then.json["status"]) == (6, 0, "received")

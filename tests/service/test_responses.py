@@ -1,6 +1,7 @@
-"""Responses are read strictly: each member of each one left out, null, of another type or of another form.
+"""Responses are parsed strictly: every member is tried missing, null, of another type and malformed.
 
-None of these ends as received, and none as a bug. What is tried is generated from one good response a call.
+No such response counts as received, and none raises an unexpected exception. The tests derive these responses
+from one valid response of each call.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 CATALOG = load(BUNDLED)
 OPENAPI = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
-# What another type or another form may be; each is tried in the place of each member.
-OTHERS: tuple[object, ...] = (
+# Values of other types and forms; the tests try each of them as the value of each member.
+OTHER_VALUES: tuple[object, ...] = (
     None,
     True,
     -1,
@@ -68,11 +69,11 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> CheckedSubmission:
     stated = Submission(
         to="benefits", subject="unemployment", category="employer", type="payslips", id=WHO[1]
     )
-    found = submission_rules.check(
+    result = submission_rules.check(
         stated.with_documents(documents.read_all([file], max_bytes=2**20)), CATALOG
     )
-    assert not isinstance(found, submission_rules.FailedCheck)
-    return found
+    assert not isinstance(result, submission_rules.FailedCheck)
+    return result
 
 
 def receipt_of(checked: CheckedSubmission) -> dict[str, Any]:
@@ -86,13 +87,14 @@ def receipt_of(checked: CheckedSubmission) -> dict[str, Any]:
             "name": {"en": "Haifa", "fr": "Ha\u00effa", "he": "\u05d7\u05d9\u05e4\u05d4"},
         },
         "documents": [
-            {"name": each.name, "bytes": each.size, "sha256": each.sha256} for each in checked.documents
+            {"name": document.name, "bytes": document.size, "sha256": document.sha256}
+            for document in checked.documents
         ],
     }
 
 
-def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Callable[[Response], object]]]:
-    """Give, for each call, its status, a good body and what reads it."""
+def valid_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Callable[[Response], object]]]:
+    """Return the status, a valid body and the parser of each call."""
     receipt = receipt_of(checked)
     received: dict[str, Any] = {
         "state": "received",
@@ -135,7 +137,7 @@ def good_responses(checked: CheckedSubmission) -> dict[str, tuple[int, Any, Call
 
     return {
         "send": (200, receipt, lambda response: reading.read_send(response, checked)),
-        "declare, open": (201, doubles.opened(missing), declare),
+        "declare, open": (201, doubles.open_state(missing), declare),
         "declare, received": (200, received, declare),
         "declare, refused": (422, invalid, declare),
         "withdraw": (200, withdrawn, withdraw),
@@ -152,7 +154,7 @@ def response_of(status: int, body: bytes) -> Response:
 
 
 def changes(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Give each change of one member: what was done, and the whole body with it."""
+    """Yield every change of one member: a description, and the complete body with the change."""
     inner = body
     for step in path:
         inner = inner[step]
@@ -161,7 +163,7 @@ def changes(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
         here = (*path, place)
         if isinstance(inner, dict):
             yield f"{here} left out", _changed(body, path, operator.methodcaller("pop", place))
-        for other in (*OTHERS, *TIMES):
+        for other in (*OTHER_VALUES, *TIMES):
             if other != inner[place] or type(other) is not type(inner[place]):
                 yield (
                     f"{here} is {other!r:.40}",
@@ -179,10 +181,10 @@ def _changed(body: Any, path: tuple[Any, ...], change: Callable[[Any], object]) 
     return copied
 
 
-# Members that are for people, or that mean the same when they are wrong or not there.
-FREE = {"title", "detail", "pointer", "url"}
-# What may be as it likes: a text with more than one right form.
-MAY_BE: dict[str, Collection[object]] = {
+# Members for people, and members whose absence or error makes no difference.
+UNCHECKED_MEMBERS = {"title", "detail", "pointer", "url"}
+# Values that are valid for members whose form is not fixed.
+VALID_VALUES: dict[str, Collection[object]] = {
     **{name: {*TIMES} for name in ("number", "code", "name", "en", "fr", "he", "id")},
     **{name: {*TIMES} for name in ("subject", "category", "type")},
     "issuer": {*TIMES, "x" * 5000},
@@ -195,14 +197,14 @@ MAY_BE: dict[str, Collection[object]] = {
 }
 
 
-def test_the_forms_that_are_read_are_those_of_the_contract() -> None:
+def test_the_limits_and_the_problems_are_those_of_the_openapi_document() -> None:
     schemas = yaml.safe_load(OPENAPI.read_text("utf-8"))["components"]["schemas"]
     receipt = schemas["Receipt"]["properties"]
-    assert receipt["number"]["maxLength"] == reading.LONGEST_NUMBER
-    assert receipt["issuer"]["maxLength"] == reading.LONGEST_ISSUER
-    assert schemas["Code"]["maxLength"] == json_object.LONGEST_CODE
-    assert schemas["Labels"]["properties"]["he"]["maxLength"] == json_object.LONGEST_LABEL
-    assert schemas["RequiredId"]["maxLength"] == reading.LONGEST_ID
+    assert receipt["number"]["maxLength"] == reading.MAX_NUMBER_LENGTH
+    assert receipt["issuer"]["maxLength"] == reading.MAX_ISSUER_LENGTH
+    assert schemas["Code"]["maxLength"] == json_object.MAX_CODE_LENGTH
+    assert schemas["Labels"]["properties"]["he"]["maxLength"] == json_object.MAX_LABEL_LENGTH
+    assert schemas["RequiredId"]["maxLength"] == reading.MAX_REQUIRED_ID_LENGTH
     types = {
         name.removeprefix(responses.PROBLEM_TYPE) for name in schemas["Problem"]["properties"]["type"]["enum"]
     }
@@ -211,8 +213,8 @@ def test_the_forms_that_are_read_are_those_of_the_contract() -> None:
         assert schemas[f"Problem.{code}"]["properties"]["status"]["const"] == status
 
 
-def test_a_good_response_of_each_call_is_read(checked) -> None:
-    for name, (status, body, read) in good_responses(checked).items():
+def test_a_valid_response_of_each_call_is_accepted(checked) -> None:
+    for name, (status, body, read) in valid_responses(checked).items():
         response = response_of(status, json.dumps(body).encode())
         if "refused" in name:
             with pytest.raises(DocsendError, match="refused"):
@@ -234,8 +236,8 @@ def test_a_good_response_of_each_call_is_read(checked) -> None:
         "info",
     ],
 )
-def test_no_member_may_be_left_out_or_be_anything_else(checked, call) -> None:
-    status, body, read = good_responses(checked)[call]
+def test_a_missing_or_malformed_member_is_rejected(checked, call) -> None:
+    status, body, read = valid_responses(checked)[call]
     tried, taken = 0, []
     for what, changed in changes(body):
         tried += 1
@@ -251,21 +253,21 @@ def test_no_member_may_be_left_out_or_be_anything_else(checked, call) -> None:
 
 
 def _is_allowed(what: str) -> bool:
-    """Tell whether a change leaves a response that still is one: another text where any will do."""
+    """Return whether a response is still valid after a change, because any text is valid for the member."""
     place, _, done = what.partition(") ")
     member = place.rstrip(",").rpartition(" ")[2].strip("('\")") or place.strip("(',")
-    if member in FREE:
+    if member in UNCHECKED_MEMBERS:
         return True
-    empty = done == "is []" and () in MAY_BE.get(member, ())
-    return empty or any(f"is {value!r:.40}" == done for value in MAY_BE.get(member, ()))
+    empty = done == "is []" and () in VALID_VALUES.get(member, ())
+    return empty or any(f"is {value!r:.40}" == done for value in VALID_VALUES.get(member, ()))
 
 
 @pytest.mark.parametrize("member", ["key", "number", "received_at", "documents", "branch"])
-def test_a_member_that_stands_twice_makes_no_receipt(run, sandbox, payslip, monkeypatch, member) -> None:
+def test_a_duplicate_member_makes_a_receipt_invalid(run, sandbox, payslip, monkeypatch, member) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
 
-    def fate(asked, _count, now):
-        if asked.method != "PUT" or now == "before":
+    def intercept(request, _count, phase):
+        if request.method != "PUT" or phase == "before":
             return None
         (body,) = sandbox.select("SELECT body FROM receipt")[0]
         twice = json.dumps({member: json.loads(body)[member]})[1:-1].encode()
@@ -273,25 +275,23 @@ def test_a_member_that_stands_twice_makes_no_receipt(run, sandbox, payslip, monk
             200, body.replace(b"{", b"{" + twice + b",", 1), {"Content-Type": "application/json"}
         )
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
         assert (outcome.code, outcome.json["receipt"], outcome.problems) == (6, None, ["contract-broken"])
         assert run("receipts", "--json").json["receipts"][0]["state"] != "received"
 
 
-def test_each_wrong_form_of_a_receipt_leaves_a_submission_unfinished(
-    run, sandbox, payslip, monkeypatch
-) -> None:
+def test_a_malformed_receipt_leaves_a_submission_unfinished(run, sandbox, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     wrong: dict[str, Any] = {"received_at": TIMES[0]}
 
-    def fate(asked, _count, now):
-        if asked.method != "PUT" or now == "before":
+    def intercept(request, _count, phase):
+        if request.method != "PUT" or phase == "before":
             return None
         (body,) = sandbox.select("SELECT body FROM receipt ORDER BY number DESC")[0]
         return doubles.json_reply(200, {**json.loads(body), **wrong})
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         for name, value in (
             *(("received_at", time) for time in TIMES),
             *(("number", value) for value in (" N", "N\n", "", "x" * 65, 17, None, "\x00")),
@@ -306,22 +306,22 @@ def test_each_wrong_form_of_a_receipt_leaves_a_submission_unfinished(
 
 
 @pytest.mark.parametrize("more", [None, 5, "x\x1b[2J", {"a": [1.5]}])
-def test_a_member_that_nobody_knows_makes_no_receipt_damaged(run, sandbox, payslip, more) -> None:
-    def fate(asked, _count, now):
-        if asked.method != "PUT" or now == "before":
+def test_an_unknown_member_leaves_a_receipt_valid(run, sandbox, payslip, more) -> None:
+    def intercept(request, _count, phase):
+        if request.method != "PUT" or phase == "before":
             return None
         receipt = json.loads(sandbox.select("SELECT body FROM receipt")[0][0])
         receipt["branch"]["name"]["ar"] = receipt["more"] = more
         return doubles.json_reply(200, receipt)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         first = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
         again = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
     assert (first.code, again.code, again.json["repeated"]) == (0, 0, True)
     assert first.json["receipt"] == again.json["receipt"]
 
 
-def test_what_a_service_says_is_shortened(run, payslip) -> None:
+def test_long_texts_of_a_service_are_shortened(run, payslip) -> None:
     errors = [
         {"pointer": "/type", "code": "unknown-type", "detail": "x" * 900_000 if n == 0 else "y"}
         for n in range(60)
@@ -338,9 +338,7 @@ def test_what_a_service_says_is_shortened(run, payslip) -> None:
 @pytest.mark.parametrize(
     "code", ["zeros-restored", "document-in-two-rows", "bug", "interrupted", "sign-in-needed", "unfinished"]
 )
-def test_a_refusal_stays_one_whatever_code_of_this_side_a_service_gives_it(
-    run, payslip, tmp_path, code
-) -> None:
+def test_a_refusal_with_one_of_docsend_s_own_codes_stays_a_refusal(run, payslip, tmp_path, code) -> None:
     errors = [{"pointer": "/type", "code": code, "detail": "no"}]
     (tmp_path / "batch.csv").write_text(f"documents\n{payslip}\n")
     with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
@@ -349,11 +347,13 @@ def test_a_refusal_stays_one_whatever_code_of_this_side_a_service_gives_it(
             "send", "--batch", tmp_path / "batch.csv", *ABOUT, *WHO, "--allow-outside", "--service", url
         )
     assert (one.code, one.json["status"]) == (5, "refused")
-    assert [(each["code"], each["severity"]) for each in one.json["problems"]] == [("invalid", "error")]
+    assert [(problem["code"], problem["severity"]) for problem in one.json["problems"]] == [
+        ("invalid", "error")
+    ]
     assert "row 2: refused: no [invalid]" in row.err
 
 
-def test_a_code_of_any_length_is_not_the_contract(run, payslip) -> None:
+def test_a_code_that_is_too_long_violates_the_contract(run, payslip) -> None:
     errors = [{"pointer": "/type", "code": "x" * 5_000, "detail": "no"}]
     with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
@@ -371,16 +371,18 @@ def test_a_code_of_any_length_is_not_the_contract(run, payslip) -> None:
         (403, "origin-not-allowed", 6),
     ],
 )
-def test_what_is_judged_before_the_submission_never_refuses_it(run, payslip, status, code, exit_code) -> None:
-    with doubles.service(lambda _: doubles.problem(status, code)) as (url, asked):
+def test_a_problem_with_the_request_itself_does_not_refuse_the_submission(
+    run, payslip, status, code, exit_code
+) -> None:
+    with doubles.service(lambda _: doubles.problem(status, code)) as (url, requests):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
-    # What may be of the form of one exchange is asked once more, staged.
+    # A problem that may concern the form of one exchange leads to one more request, staged.
     times = 2 if code in ("malformed", "length-required", "media-type-not-accepted") else 1
-    assert (outcome.code, outcome.problems, len(asked)) == (exit_code, [code], times)
+    assert (outcome.code, outcome.problems, len(requests)) == (exit_code, [code], times)
     assert run("receipts", "--json").json["receipts"][0]["state"] == "planned"
 
 
-def test_a_code_that_is_not_in_the_contract_s_table_refuses_nothing(run, payslip, monkeypatch) -> None:
+def test_a_problem_that_the_contract_does_not_define_refuses_nothing(run, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.service(lambda _: doubles.problem(409, "no-such-code")) as (url, _):
         outcome = run("send", payslip, *ABOUT, *WHO, "--service", url, "--json")
@@ -390,13 +392,13 @@ def test_a_code_that_is_not_in_the_contract_s_table_refuses_nothing(run, payslip
 @pytest.mark.parametrize(
     ("member", "value"), [("received_at", "2026-11-26"), ("number", " 17\n"), ("issuer", "x" * 900)]
 )
-def test_a_receipt_that_an_older_docsend_kept_stays_readable(
+def test_a_receipt_that_an_older_docsend_stored_stays_readable(
     run, sandbox, payslip, home, member, value
 ) -> None:
     key = run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url, "--json").json["key"]
     with contextlib.closing(sqlite3.connect(home / "docsend" / "ledger.sqlite3")) as ledger:
-        (kept,) = ledger.execute("SELECT receipt FROM submission").fetchone()
-        older = canonicalize({**json.loads(kept), member: value})
+        (stored,) = ledger.execute("SELECT receipt FROM submission").fetchone()
+        older = canonicalize({**json.loads(stored), member: value})
         ledger.execute("DROP TRIGGER final_states_never_change")
         ledger.execute("UPDATE submission SET receipt = ?", (older,))
         ledger.commit()

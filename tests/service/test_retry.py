@@ -1,4 +1,4 @@
-"""How all calls of a run wait together: the breaker, the limit of calls, the pauses."""
+"""Pauses, the circuit breaker, and the limit on concurrent calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from docsend.service.client import ServiceClient
 from docsend.service.retry import CircuitBreaker, Clock, ConcurrencyLimit, RetryPolicy
 
 
-def test_ten_failures_in_a_row_hold_all_calls_back_but_one_that_tries_for_them() -> None:
+def test_ten_failures_in_a_row_pause_all_calls_except_one() -> None:
     clock = [0.0]
     breaker = CircuitBreaker(lambda: clock[0])
     for _ in range(9):
@@ -28,7 +28,7 @@ def test_ten_failures_in_a_row_hold_all_calls_back_but_one_that_tries_for_them()
         Code.NO_ROUTE,
     )
     clock[0] = 30
-    assert breaker.wait_s() == 0, "the one that tries"
+    assert breaker.wait_s() == 0, "one call tries"
     assert breaker.wait_s() == 30, "the others wait for it"
     assert breaker.has_failed_for(30)
     assert not breaker.has_failed_for(31)
@@ -36,7 +36,7 @@ def test_ten_failures_in_a_row_hold_all_calls_back_but_one_that_tries_for_them()
     assert (breaker.wait_s(), breaker.has_failed_for(0)) == (0, False)
 
 
-def test_pauses_grow_and_stay_below_half_a_minute_however_often_it_failed() -> None:
+def test_pauses_grow_and_stay_below_half_a_minute_after_any_number_of_failures() -> None:
     policy = RetryPolicy(300)
     longest = [max(policy.pause_s(failures) for _ in range(200)) for failures in (1, 3, 10, 100_000)]
     assert longest[0] <= 0.5 < longest[1] <= 2 < longest[2] <= 30
@@ -47,7 +47,7 @@ def test_the_breaker_pauses_a_single_call_and_never_ends_it(sandbox) -> None:
     waited: list[float] = []
     clock, failing = [0.0], [True]
 
-    def fate(*_: object) -> doubles.Reply | None:
+    def intercept(*_: object) -> doubles.Reply | None:
         return doubles.Reply(503) if failing[0] else None
 
     def sleep(seconds: float) -> None:
@@ -56,32 +56,32 @@ def test_the_breaker_pauses_a_single_call_and_never_ends_it(sandbox) -> None:
         failing[0] = len(waited) < 18
 
     with (
-        doubles.relay(sandbox.url, fate) as (url, asked),
+        doubles.relay(sandbox.url, intercept) as (url, requests),
         ServiceClient(
-            Endpoint(url), url, RetryPolicy(3600), doubles.Nobody(), clock=Clock(lambda: clock[0], sleep)
+            Endpoint(url), url, RetryPolicy(3600), doubles.NoProgress(), clock=Clock(lambda: clock[0], sleep)
         ) as service,
     ):
         assert service.fetch_info().catalog_version
-    assert len(asked) > 12, "more than ten, and one that came through"
+    assert len(requests) > 12, "more than ten failures, and one success"
     assert max(waited) == pytest.approx(30)
     assert clock[0] > 100
 
 
-def test_a_429_halves_the_calls_at_once_and_successes_bring_them_back() -> None:
+def test_a_429_halves_the_concurrent_calls_and_successes_restore_them() -> None:
     limit = ConcurrencyLimit(8)
     limit.record_too_many()
     limit.record_too_many()
     assert _at_once(limit, 8) == 2
     for _ in range(100):
         limit.record_success()
-    assert _at_once(limit, 20) == 8, "never more than there are workers"
+    assert _at_once(limit, 20) == 8, "never more than the maximum"
     for _ in range(10):
         limit.record_too_many()
-    assert _at_once(limit, 3) == 1, "one always may"
+    assert _at_once(limit, 3) == 1, "never fewer than one"
 
 
 def _at_once(limit: ConcurrencyLimit, workers: int) -> int:
-    """Count how many of so many workers are in their turn when none of them leaves."""
+    """Return how many of the workers enter the limit while none of them leaves."""
     leave, entered = threading.Event(), []
 
     def work() -> None:
@@ -101,7 +101,7 @@ def _at_once(limit: ConcurrencyLimit, workers: int) -> int:
     return count
 
 
-def test_a_pause_that_the_service_asks_for_holds_for_all() -> None:
+def test_a_pause_that_the_service_asks_for_applies_to_all_calls() -> None:
     clock = [0.0]
     limit = ConcurrencyLimit(4, lambda: clock[0])
     assert limit.wait_s() == 0

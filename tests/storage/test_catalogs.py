@@ -21,8 +21,8 @@ def another_catalog():
     """Serve a catalog of one's own under the ETag "one"; give the address and the requests."""
     with contextlib.ExitStack() as stack:
 
-        def serve(body: bytes) -> tuple[str, list[doubles.Asked]]:
-            def answer(asked: doubles.Asked) -> doubles.Reply:
+        def serve(body: bytes) -> tuple[str, list[doubles.ReceivedRequest]]:
+            def answer(asked: doubles.ReceivedRequest) -> doubles.Reply:
                 if asked.headers.get("if-none-match") == '"one"':
                     return doubles.Reply(304, headers={"ETag": '"one"'})
                 return doubles.Reply(200, body, {"ETag": '"one"', "Content-Type": "application/json"})

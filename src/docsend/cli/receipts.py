@@ -114,7 +114,7 @@ def _ask(context: "CommandContext", entry: "LedgerEntry") -> None:
 
     with _service_of(context, entry) as service:
         try:
-            status = service.fetch_status(entry.key, signed=entry.to == "personal")
+            status = service.fetch_status(entry.key, with_token=entry.to == "personal")
         except UnknownSubmission:
             context.streams.say(Message("the service knows nothing of this submission"))
             return

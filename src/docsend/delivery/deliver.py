@@ -294,7 +294,7 @@ def _send_in_one_exchange(
 def _is_unknown(checked: CheckedSubmission, service: ServiceClient) -> bool:
     """Ask whether nothing of a submission has arrived; who forbids sending often lets questions pass."""
     try:
-        service.fetch_status(checked.key, signed=checked.is_signed)
+        service.fetch_status(checked.key, with_token=checked.is_signed)
     except UnknownSubmission:
         return True
     except DocsendError:

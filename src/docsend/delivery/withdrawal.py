@@ -14,7 +14,7 @@ def withdraw(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Ledg
 
     One that had been received all the same is received: its receipt is stored.
     """
-    status = service.withdraw(entry.key, signed=entry.to == "personal")
+    status = service.withdraw(entry.key, with_token=entry.to == "personal")
     if status.receipt is None:
         ledger.record_withdrawn(entry.service, entry.key)
     else:

@@ -1,1 +1,1 @@
-"""The service, seen from the client: its calls, its responses, the HTTP client under them, and retries."""
+"""Client side of the service's contract: calls, responses, the HTTP client below them, and retries."""

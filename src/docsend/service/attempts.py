@@ -1,4 +1,4 @@
-"""The tries of one call: what came of them, and what may have arrived."""
+"""Attempts of one call: how they failed, and whether one of them may have arrived at the service."""
 
 from __future__ import annotations
 
@@ -14,61 +14,64 @@ if TYPE_CHECKING:
     from docsend.service.responses import Response
 
 _MAX_NAME_LOOKUPS = 2
-# So often one exchange may break off, or arrive altered, before the submission goes staged.
-_MAX_LOST = 2
-_NOT_PASSED_ON = frozenset({407, 413})
+# After this number of attempts in one exchange that were cut off, or altered, the submission is sent staged.
+_MAX_LOST_ATTEMPTS = 2
+_NOT_FORWARDED = frozenset({407, 413})
 
 
 class AttemptFailed(Exception):
-    """One try of a call came to nothing; the service may have asked to wait for so many seconds."""
+    """Raised when one attempt of a call fails.
 
-    def __init__(self, failure: Failure, asked_to_wait: float | None = None) -> None:
+    `retry_after_s` is the pause in seconds that the service asked for, or None.
+    """
+
+    def __init__(self, failure: Failure, retry_after_s: float | None = None) -> None:
         super().__init__()
         self.failure = failure
-        self.asked_to_wait = asked_to_wait
+        self.retry_after_s = retry_after_s
 
 
 class Attempts:
-    """The tries of one call so far, and for how long another one may begin."""
+    """Attempts of one call so far, and the time within which another one may start."""
 
     def __init__(self, total_s: float, now: Callable[[], float]) -> None:
         self._now = now
-        self._ends = now() + total_s
+        self._deadline = now() + total_s
         self.failures = 0
-        self.failure: Failure | None = None
+        self.last_failure: Failure | None = None
         self.may_have_arrived = False
         self.was_too_slow = False
-        self.broken_off = 0
-        self.altered = 0
-        self._looks = 0
+        self.lost_responses = 0
+        self.altered_bodies = 0
+        self._failed_lookups = 0
 
     def record(self, failure: Failure) -> None:
         self.failures += 1
-        self.failure = failure
-        self._looks = self._looks + 1 if failure.code == Code.NAME_UNKNOWN else 0
+        self.last_failure = failure
+        self._failed_lookups = self._failed_lookups + 1 if failure.code == Code.NAME_UNKNOWN else 0
 
-    def go_staged_if_better(self) -> None:
-        """Raise NotInOneExchange if smaller requests are more likely to get through, and unaltered."""
-        if self.altered >= _MAX_LOST:
+    def raise_for_fallback(self) -> None:
+        """Raise OneExchangeRefused if smaller requests are more likely to arrive, and to arrive unaltered."""
+        if self.altered_bodies >= _MAX_LOST_ATTEMPTS:
             raise OneExchangeRefused(0)
-        if self.was_too_slow or self.broken_off >= _MAX_LOST:
-            raise OneExchangeRefused(broke_off=True)
+        if self.was_too_slow or self.lost_responses >= _MAX_LOST_ATTEMPTS:
+            raise OneExchangeRefused(is_lost=True)
 
     @property
-    def left_s(self) -> float:
-        return self._ends - self._now()
+    def remaining_s(self) -> float:
+        return self._deadline - self._now()
 
     @property
-    def has_looked_enough(self) -> bool:
-        """Whether a name was looked up twice, and is not known."""
-        return self._looks >= _MAX_NAME_LOOKUPS
+    def is_name_unknown(self) -> bool:
+        """Whether the host name could not be resolved in two attempts in a row."""
+        return self._failed_lookups >= _MAX_NAME_LOOKUPS
 
 
 def may_have_been_received(response: Response) -> bool:
-    """Tell whether the service may have received what a foreign answer was given to.
+    """Return whether the service may have received a request that an intermediary responded to.
 
-    Somebody on the way may filter its answers, or have lost patience with it. What is refused by its size, or
-    for want of a password of the proxy, has not been passed on.
+    An intermediary may filter the service's responses, or may have timed out waiting for one. It has not
+    forwarded a request that it refused for its size (413) or for lack of proxy credentials (407).
     """
-    is_of_the_service = response.problem_code is not None
-    return response.has_arrived_whole and not is_of_the_service and response.status not in _NOT_PASSED_ON
+    is_contract_problem = response.problem_code is not None
+    return response.is_request_complete and not is_contract_problem and response.status not in _NOT_FORWARDED

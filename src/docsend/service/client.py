@@ -1,11 +1,10 @@
-"""The calls of the contract (docs/contract.md), each as a method.
+"""Client of the service: one method for each call of the contract (docs/contract.md).
 
-What they keep:
-- a retry repeats the same request under the same key, and every call here is one that cannot duplicate;
-- a response that is not what the contract says is a failure, never a success;
-- nothing waits for ever: every exchange has a deadline, and patience limits for how long it is tried again.
+- A retry repeats the same request under the same key, and no call can duplicate a submission.
+- A response that violates the contract is a failure, never a success.
+- Every exchange has a deadline, and the retry policy limits how long a call is retried.
 
-It knows no console: what a person should see goes to a `Watcher`. Bytes and sockets are `http`'s.
+This module does not know the console: it reports progress to a `ProgressListener`. Sockets belong to `http`.
 """
 
 from __future__ import annotations
@@ -54,53 +53,53 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _JSON = ((b"Content-Type", b"application/json"),)
-_SHORTEST_PAUSE_S = 0.02
+_MIN_PAUSE_S = 0.02
 _TOO_MANY_REQUESTS = 429
 _RETRYABLE = frozenset({408, 425, _TOO_MANY_REQUESTS, 500, 502, 503, 504})
-_TOO_SLOW = 408
-_NOT_REPEATED = Message("nothing is lost: try again")
+_REQUEST_TIMEOUT = 408
+_NOT_RETRIED_HINT = Message("nothing is lost: try again")
 
 
 class _Call(NamedTuple):
-    """A request as it is made, the same at every try, and what the client has to know of it."""
+    """A request, identical in every attempt, and what the client needs to know about it."""
 
     request: Request
-    sent: Callable[[int], None] | None = None
-    is_signed: bool = False
+    on_sent: Callable[[int], None] | None = None
+    needs_token: bool = False
     may_be_received: bool = True
-    whole: CheckedSubmission | None = None  # what goes in one exchange
+    submission: CheckedSubmission | None = None  # the submission that is sent in one exchange
 
     @property
-    def is_whole(self) -> bool:
-        """Whether any answer but a refusal may mean that it was received."""
-        return self.whole is not None
+    def is_one_exchange(self) -> bool:
+        """Whether the submission is sent in one exchange, so that a lost response may hide its receipt."""
+        return self.submission is not None
 
 
 class ServiceClient:
-    """One service at one address. Use it as a context manager: connections are kept for the calls inside."""
+    """Client of one service at one address. Use it as a context manager: its calls reuse connections."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         url: str,
         policy: RetryPolicy,
-        watcher: ProgressListener,
+        listener: ProgressListener,
         account: Account | None = None,
         *,
         one_exchange: OneExchangePolicy = NEVER,
         jobs: int = 1,
         clock: Clock = CLOCK,
     ) -> None:
-        """Make the client of the service at `url`: the endpoint's own, or that of the sandbox in the process.
+        """Create the client of the service at `url`: the endpoint's URL, or that of the in-process sandbox.
 
-        Calls about what is personal carry the token of `account`, which was made for this endpoint alone. Up
-        to `jobs` threads may call at the same time.
+        Calls that concern the personal service carry the token of `account`, which belongs to this endpoint
+        alone. Up to `jobs` threads may make calls at the same time.
         """
         self.name = endpoint.name
         self.one_exchange = one_exchange
         self._url = url
         self._policy = policy
-        self._watcher = watcher
+        self._listener = listener
         self._account = account
         self._http = HttpClient(endpoint, url)
         if jobs > 1:
@@ -118,216 +117,239 @@ class ServiceClient:
         self.close()
 
     def close(self) -> None:
-        """End what is on its way, in whichever thread, and close all connections."""
+        """Abort the exchanges of all threads and close all connections."""
         self._http.close()
 
     @property
     def tls(self) -> Tls | None:
-        """How the connection made last is encrypted; None if it is not."""
+        """TLS details of the most recent connection, or None if it is not encrypted."""
         return self._http.tls
 
-    # -- the calls of the contract -----------------------------------------------------------------------
+    # -- calls -------------------------------------------------------------------------------------------
 
     def fetch_catalog(self, etag: str | None) -> tuple[bytes, str] | None:
-        """Fetch the service's catalog and its ETag; None if it is still the one of this `etag`."""
+        """Return the service's catalog (JSON) and its ETag, or None if it still has the given `etag`."""
         headers = ((b"If-None-Match", etag.encode("ascii")),) if etag else ()
         request = Request("GET", "/v1/catalog", headers, max_bytes=MAX_BYTES)
         return self._call(_Call(request), reading.read_catalog)
 
     def fetch_info(self) -> ServiceInfo:
-        """Ask for the catalog, to see whether the service is there, and what time it is there."""
+        """Return the service's catalog version and its clock, to check that the service is reachable."""
         return self._call(_Call(Request("GET", "/v1/catalog", max_bytes=MAX_BYTES)), reading.read_info)
 
     def sign_in(self, credentials: Credentials) -> tuple[str, float]:
-        """Return a token and the seconds that it lasts; raise SignInNeeded if the service refuses.
+        """Return a token and its lifetime in seconds.
 
-        A try that may have reached the service is not repeated: each one counts towards a lock.
+        Raise SignInRequired if the service refuses the credentials. An attempt that may have reached the
+        service is not repeated, because each failure counts towards a lock.
         """
         body = canonicalize({"code": credentials.code, "password": credentials.password})
         request = Request("POST", "/v1/session", _JSON, (body,), is_repeatable=False)
         return self._call(_Call(request), reading.read_session)
 
     def sign_out(self, token: str) -> None:
-        """End a session; one that the service does not know any more has ended."""
+        """End the session of a token. A session that the service no longer knows counts as ended."""
         request = Request("DELETE", "/v1/session", (_bearer(token),))
         self._call(_Call(request), reading.read_sign_out)
 
     def fetch_required(self) -> tuple[RequiredDocument, ...]:
-        """Ask which documents the signed-in person has to send."""
-        return self._call(_Call(Request("GET", "/v1/required"), is_signed=True), reading.read_required)
+        """Return the documents that the service requires from the account that is signed in."""
+        return self._call(_Call(Request("GET", "/v1/required"), needs_token=True), reading.read_required)
 
     def declare(self, checked: CheckedSubmission, *, may_be_received: bool) -> OpenSubmission | Receipt:
-        """Declare a submission before any of its documents; the receipt comes back if it has one already.
+        """Declare a submission, before its documents are sent. Return its receipt if it already has one.
 
-        `may_be_received` says whether an earlier try may have brought it to its receipt: then nothing but
-        the service itself can say that it is refused.
+        `may_be_received` means that an earlier attempt may have been received. In that case the response of
+        an intermediary never counts as a refusal of the submission.
         """
-        request = Request("PUT", _submission(checked.key), _JSON, (checked.declaration_bytes,))
-        call = _Call(request, is_signed=checked.is_signed, may_be_received=may_be_received)
-        found = self._call(call, lambda response: reading.read_declare(response, checked))
-        return self._opened(checked, found)
+        request = Request("PUT", _submission_path(checked.key), _JSON, (checked.declaration_bytes,))
+        call = _Call(request, needs_token=checked.is_signed, may_be_received=may_be_received)
+        result = self._call(call, lambda response: reading.read_declare(response, checked))
+        self._report_missing(checked, result)
+        return result
 
     def reopen(self, planned: PlannedSubmission) -> OpenSubmission | Receipt:
-        """Ask what is missing of what an earlier run declared; raise UnknownSubmission if none did."""
-        call = _Call(Request("GET", _submission(planned.key)), is_signed=planned.is_signed)
-        found = self._call(call, lambda response: reading.read_status_of(response, planned))
-        return self._opened(planned, found)
+        """Return the missing documents of a submission that an earlier run declared, or its receipt.
+
+        Raise UnknownSubmission if the service does not know its key.
+        """
+        call = _Call(Request("GET", _submission_path(planned.key)), needs_token=planned.is_signed)
+        result = self._call(call, lambda response: reading.read_submission(response, planned))
+        self._report_missing(planned, result)
+        return result
 
     def put_document(
         self, submission: Sendable, document: Document, content: bytes, *, may_be_received: bool
     ) -> None:
-        """Send one document under its digest; raise UnknownSubmission if the declaration is gone."""
+        """Send one document under its digest.
+
+        Raise UnknownSubmission if the service no longer has the declaration.
+        """
         request = Request(
-            "PUT", f"{_submission(submission.key)}/documents/{document.sha256}", body=(content,)
+            "PUT", f"{_submission_path(submission.key)}/documents/{document.sha256}", body=(content,)
         )
-        sent = partial(self._watcher.sent, document)
-        self._call(_Call(request, sent, submission.is_signed, may_be_received), reading.read_put)
-        self._watcher.arrived(document)
+        on_sent = partial(self._listener.sent, document)
+        self._call(_Call(request, on_sent, submission.is_signed, may_be_received), reading.read_put_document)
+        self._listener.arrived(document)
 
     def send(self, submission: Sendable) -> Receipt:
-        """Ask for the receipt; raise IncompleteSubmission or UnknownSubmission if something is lacking."""
-        call = _Call(Request("POST", f"{_submission(submission.key)}/send"), is_signed=submission.is_signed)
+        """Complete a staged submission and return its receipt.
+
+        Raise IncompleteSubmission if the service lacks documents, and UnknownSubmission if it does not know
+        the key.
+        """
+        call = _Call(
+            Request("POST", f"{_submission_path(submission.key)}/send"), needs_token=submission.is_signed
+        )
         return self._call(call, lambda response: reading.read_send(response, submission))
 
     def send_in_one_exchange(
         self, checked: CheckedSubmission, contents: Sequence[bytes], *, may_be_received: bool
     ) -> Delivery | StagedFallback:
-        """Send a submission in one exchange; it goes staged if that is not taken, or does not get through.
+        """Send a submission in one exchange.
 
-        A receipt that had been given before is this sender's own if an earlier try may have arrived. What it
-        raises says whether nothing can have arrived.
+        Return its delivery, or a `StagedFallback` if the service does not accept one exchange or the request
+        does not get through: then the submission has to be sent staged. A receipt of an earlier request
+        belongs to this sender if an earlier attempt may have arrived. The errors that this method raises
+        report, as `nothing_arrived`, that no attempt can have arrived.
         """
         body = one_exchange.build_body(checked, contents)
-        request = Request("PUT", _submission(checked.key), one_exchange.build_headers(checked), body)
-        sent = BodyProgress(checked.documents, body, self._watcher.sent)
-        call = _Call(request, sent, checked.is_signed, may_be_received, checked)
-        tries = Attempts(self._policy.total_s, self._clock.now)
+        request = Request("PUT", _submission_path(checked.key), one_exchange.build_headers(checked), body)
+        on_sent = BodyProgress(checked.documents, body, self._listener.sent)
+        call = _Call(request, on_sent, checked.is_signed, may_be_received, checked)
+        attempts = Attempts(self._policy.total_s, self._clock.now)
 
         def read(response: Response) -> Delivery:
-            receipt, is_new = reading.read_whole(response, checked)
-            is_own = is_new or may_be_received or tries.may_have_arrived
+            receipt, is_new = reading.read_one_exchange(response, checked)
+            is_own = is_new or may_be_received or attempts.may_have_arrived
             return Delivery(receipt, is_repeated=not is_own)
 
         try:
-            delivery = self._call(call, read, tries)
+            delivery = self._call(call, read, attempts)
         except OneExchangeRefused as refusal:
             return StagedFallback(
-                refusal.fewer_than, may_be_received=tries.may_have_arrived, broke_off=refusal.broke_off
+                refusal.fewer_than, may_be_received=attempts.may_have_arrived, is_lost=refusal.is_lost
             )
         except DocsendError as error:
-            error.nothing_arrived = not tries.may_have_arrived
+            error.nothing_arrived = not attempts.may_have_arrived
             raise
         self.one_exchange.record_success()
         if not delivery.is_repeated:
-            self._watcher.received(checked.documents)
+            self._listener.received(checked.documents)
         return delivery
 
-    def fetch_status(self, key: str, *, signed: bool) -> SubmissionStatus:
-        """Ask what became of a key; raise UnknownSubmission if the service does not know it."""
-        call = _Call(Request("GET", _submission(key)), is_signed=signed)
+    def fetch_status(self, key: str, *, with_token: bool) -> SubmissionStatus:
+        """Return the state of a key; raise UnknownSubmission if the service does not know it."""
+        call = _Call(Request("GET", _submission_path(key)), needs_token=with_token)
         return self._call(call, lambda response: reading.read_status(response, key))
 
-    def withdraw(self, key: str, *, signed: bool) -> SubmissionStatus:
-        """Fence a key off: nothing can be received under it any more, unless it has been already."""
-        call = _Call(Request("DELETE", _submission(key)), is_signed=signed)
+    def withdraw(self, key: str, *, with_token: bool) -> SubmissionStatus:
+        """Withdraw a key and return its state.
+
+        Nothing can be received under a withdrawn key. A submission that has been received stays received.
+        """
+        call = _Call(Request("DELETE", _submission_path(key)), needs_token=with_token)
         return self._call(call, lambda response: reading.read_withdraw(response, key))
 
-    def _opened(self, submission: Sendable, found: OpenSubmission | Receipt) -> OpenSubmission | Receipt:
-        if isinstance(found, OpenSubmission):
-            missing = [document.size for document in submission.documents if document.sha256 in found.missing]
-            self._watcher.declared(sum(missing))
-        return found
+    def _report_missing(self, submission: Sendable, result: OpenSubmission | Receipt) -> None:
+        """Report the total size of the documents that the service lacks, unless there is a receipt."""
+        if isinstance(result, OpenSubmission):
+            missing = [
+                document.size for document in submission.documents if document.sha256 in result.missing
+            ]
+            self._listener.declared(sum(missing))
 
-    # -- how a call is made ------------------------------------------------------------------------------
+    # -- attempts and retries ----------------------------------------------------------------------------
 
-    def _call(self, call: _Call, read: Callable[[Response], _T], tries: Attempts | None = None) -> _T:
-        """Make one call, repeated for as long as patience lasts; raise Unfinished when it is over.
+    def _call(self, call: _Call, read: Callable[[Response], _T], attempts: Attempts | None = None) -> _T:
+        """Make one call and retry it as long as the retry policy allows; then raise Unfinished.
 
-        Invariant 4: a repeated request is the same request, byte for byte, and every call here is one that
-        cannot duplicate: the service answers to the key. `tries` are those of a caller who looks at them.
+        Invariant 4: a repeated request is the same request, byte for byte, and no call can duplicate a
+        submission, because the service identifies it by its key. A caller that needs the record of the
+        attempts passes its own `attempts`.
         """
-        tries = tries or Attempts(self._policy.total_s, self._clock.now)
+        attempts = attempts or Attempts(self._policy.total_s, self._clock.now)
         pause_s = 0.0
         while True:
-            self._await_turn(tries, pause_s)
+            self._await_turn(attempts, pause_s)
             try:
-                return self._attempt(call, tries, read)
+                return self._attempt(call, attempts, read)
             except AttemptFailed as failed:
-                failure, asked_to_wait = failed.failure, failed.asked_to_wait
-            tries.record(failure)
+                failure, retry_after_s = failed.failure, failed.retry_after_s
+            attempts.record(failure)
             self._breaker.record_failure(failure.message, failure.code)
-            if call.is_whole:
-                tries.go_staged_if_better()
-            if failure.is_lasting or tries.has_looked_enough:
+            if call.is_one_exchange:
+                attempts.raise_for_fallback()
+            if failure.is_lasting or attempts.is_name_unknown:
                 is_refusal = failure.is_lasting_refusal and not (
-                    call.may_be_received or tries.may_have_arrived
+                    call.may_be_received or attempts.may_have_arrived
                 )
                 raise failure.as_error(self._url, is_refusal=is_refusal)
-            if asked_to_wait:
-                self._concurrency.pause_all(asked_to_wait)
-            elif tries.left_s <= 0:
+            if retry_after_s:
+                self._concurrency.pause_all(retry_after_s)
+            elif attempts.remaining_s <= 0:
                 raise failure.as_error(self._url)
-            pause_s = 0.0 if asked_to_wait else self._policy.pause_s(tries.failures)
+            pause_s = 0.0 if retry_after_s else self._policy.pause_s(attempts.failures)
 
-    def _attempt(self, call: _Call, tries: Attempts, read: Callable[[Response], _T]) -> _T:
-        """Make one try of a call; raise Failed if another one may help."""
+    def _attempt(self, call: _Call, attempts: Attempts, read: Callable[[Response], _T]) -> _T:
+        """Make one attempt of a call; raise AttemptFailed if another attempt may succeed."""
         try:
-            exchange = self._signed_exchange if call.is_signed else self._exchange
-            response = exchange(call, call.request, tries)
+            exchange = self._authenticated_exchange if call.needs_token else self._exchange
+            response = exchange(call, call.request, attempts)
             if response.status not in _RETRYABLE or not call.request.is_repeatable:
                 return self._read(response, read)
         except NoResponse as error:
-            tries.may_have_arrived |= error.may_have_arrived
-            tries.broken_off += error.may_have_arrived
+            attempts.may_have_arrived |= error.may_have_arrived
+            attempts.lost_responses += error.may_have_arrived
             if error.may_have_arrived and not call.request.is_repeatable:
-                raise error.failure._replace(hint=_NOT_REPEATED).as_error(self._url) from None
+                raise error.failure._replace(hint=_NOT_RETRIED_HINT).as_error(self._url) from None
             raise AttemptFailed(error.failure) from None
         except UnexpectedPage as error:
             raise AttemptFailed(error.failure) from None
         except ContractViolation as error:
-            tries.may_have_arrived |= call.is_whole
-            tries.altered += isinstance(error, BodyAltered)
+            attempts.may_have_arrived |= call.is_one_exchange
+            attempts.altered_bodies += isinstance(error, BodyAltered)
             raise AttemptFailed(error.failure) from None
-        tries.may_have_arrived |= call.is_whole  # whoever on the way said that it is busy
-        tries.was_too_slow |= response.status == _TOO_SLOW
+        attempts.may_have_arrived |= call.is_one_exchange  # an intermediary may have sent this response
+        attempts.was_too_slow |= response.status == _REQUEST_TIMEOUT
         if response.status == _TOO_MANY_REQUESTS:
             self._concurrency.record_too_many()
         raise AttemptFailed(failures.busy(response.status), responses.retry_after(response))
 
-    def _await_turn(self, tries: Attempts, pause_s: float) -> None:
-        """Wait for this call's own pause, for one that the service asked of all, and for the circuit breaker.
+    def _await_turn(self, attempts: Attempts, pause_s: float) -> None:
+        """Wait for this call's own pause, for one that the service asked for, and for the circuit breaker.
 
-        No pause outlasts patience, for then the last try begins; but one that the service asked for is kept,
-        and if that is too long the call ends.
+        A pause is cut short when the policy's time is over, and the last attempt starts then. A pause that
+        the service asked for is never cut short: if it is too long, the call ends with Unfinished.
         """
         while True:
-            asked_s = self._concurrency.wait_s()
-            if asked_s > max(tries.left_s, 0):
-                raise self._retries_exhausted(tries, asked_s)
-            if self._breaker.has_failed_for(self._policy.total_s) and tries.failures == 0:
-                raise self._retries_exhausted(tries, None)
-            pause_s = max(asked_s, min(max(pause_s, self._breaker.wait_s()), tries.left_s))
-            if pause_s < _SHORTEST_PAUSE_S:
+            retry_after_s = self._concurrency.wait_s()
+            if retry_after_s > max(attempts.remaining_s, 0):
+                raise self._retries_exhausted(attempts, retry_after_s)
+            if self._breaker.has_failed_for(self._policy.total_s) and attempts.failures == 0:
+                raise self._retries_exhausted(attempts, None)
+            pause_s = max(retry_after_s, min(max(pause_s, self._breaker.wait_s()), attempts.remaining_s))
+            if pause_s < _MIN_PAUSE_S:
                 return
-            reason = tries.failure.message if tries.failure else self._breaker.reason
-            self._watcher.waiting(Pause(reason, pause_s, tries.left_s))
+            reason = attempts.last_failure.message if attempts.last_failure else self._breaker.reason
+            self._listener.waiting(Pause(reason, pause_s, attempts.remaining_s))
             self._clock.sleep(pause_s)
             pause_s = 0.0
 
-    def _retries_exhausted(self, tries: Attempts, asked_s: float | None) -> Unfinished:
-        """Make the error of a call whose patience is over before it could try again."""
-        reason = tries.failure.message if tries.failure else self._breaker.reason
+    def _retries_exhausted(self, attempts: Attempts, retry_after_s: float | None) -> Unfinished:
+        """Return the error of a call that may not start another attempt within the policy's time."""
+        reason = attempts.last_failure.message if attempts.last_failure else self._breaker.reason
         hint = Message("nothing is lost: run the same command again")
-        if asked_s:
+        if retry_after_s:
             hint = Message(
-                "nothing is lost: in {seconds:.0f} s, as the service asks, run the same command again",
-                seconds=asked_s,
+                "nothing is lost: run the same command again in {seconds:.0f} s, as the service asks",
+                seconds=retry_after_s,
             )
-        cause = tries.failure.code if tries.failure else self._breaker.cause
+        cause = attempts.last_failure.code if attempts.last_failure else self._breaker.cause
         return Unfinished(Message("{trouble}: {url}", trouble=reason, url=self._url), hint, cause=cause)
 
     def _read(self, response: Response, read: Callable[[Response], _T]) -> _T:
-        """Read a response; one that the contract knows shows that the service works, also if it refuses."""
+        """Read a response. One that keeps the contract, even a refusal, shows that the service works."""
         try:
             result = read(response)
         except ContractViolation:
@@ -339,39 +361,42 @@ class ServiceClient:
         self._concurrency.record_success()
         return result
 
-    def _signed_exchange(self, call: _Call, request: Request, tries: Attempts) -> Response:
-        """Exchange with the account's token; on a 401 with a new one, once. A second 401 ends it for all."""
+    def _authenticated_exchange(self, call: _Call, request: Request, attempts: Attempts) -> Response:
+        """Send a request with the account's token, and after a 401 once more with a new one.
+
+        A second 401 ends the session for all calls of this run.
+        """
         if self._account is None:
             raise SignInRequired(
-                Message("the personal service needs a sign-in"), Message("`docsend login` signs in")
+                Message("the personal service requires sign-in"), Message("run `docsend login`")
             )
         token = self._account.token(self.sign_in)
-        response = self._exchange(call, _with_token(request, token), tries)
+        response = self._exchange(call, _with_token(request, token), attempts)
         if response.status == 401:
             token = self._account.token(self.sign_in, instead_of=token)
-            response = self._exchange(call, _with_token(request, token), tries)
+            response = self._exchange(call, _with_token(request, token), attempts)
             if response.status == 401:
                 raise self._account.record_refusal(
                     SignInRequired(
-                        Message("the service does not accept the session that it has just given"),
-                        Message("`docsend login` signs in"),
+                        Message("the service rejected a token that it had just issued"),
+                        Message("run `docsend login`"),
                     )
                 )
         return response
 
-    def _exchange(self, call: _Call, request: Request, tries: Attempts) -> Response:
-        """Send one request and read its response, when it is this thread's turn."""
+    def _exchange(self, call: _Call, request: Request, attempts: Attempts) -> Response:
+        """Send one request and return its response, within the limit of concurrent calls."""
         with self._concurrency:
-            response = self._http.exchange(request, call.sent)
-        tries.may_have_arrived |= call.is_whole and response.may_have_arrived_before
-        if call.whole and (refusal := one_exchange.form_refusal(response, call.whole)):
-            tries.may_have_arrived |= may_have_been_received(response)
+            response = self._http.exchange(request, call.on_sent)
+        attempts.may_have_arrived |= call.is_one_exchange and response.may_have_arrived_before
+        if call.submission and (refusal := one_exchange.form_refusal(response, call.submission)):
+            attempts.may_have_arrived |= may_have_been_received(response)
             raise refusal
         page = pages.redirect_failure(response.status) if _is_redirect(response) else None
         if response.status not in _RETRYABLE:
             page = page or pages.page_failure(response)
         if page is not None:
-            tries.may_have_arrived |= call.is_whole and may_have_been_received(response)
+            attempts.may_have_arrived |= call.is_one_exchange and may_have_been_received(response)
             raise UnexpectedPage(page)
         return response
 
@@ -380,7 +405,7 @@ def _is_redirect(response: Response) -> bool:
     return 300 <= response.status < 400 and response.status != 304
 
 
-def _submission(key: str) -> str:
+def _submission_path(key: str) -> str:
     return f"/v1/submissions/{key}"
 
 

@@ -1,7 +1,7 @@
-"""One exchange on its way: the request, its deadline, how far it is, and who ends it when it is late.
+"""Exchanges: a request, its deadline, its progress, and the threads that abort it at its deadline.
 
-A `Watchdog` ends the exchanges of other threads at their deadlines; a `Worker` runs those of the main thread,
-so that Ctrl-C is heard at once.
+A `Watchdog` aborts the exchanges of other threads at their deadlines. A `Worker` runs the exchanges of the
+main thread, so that the main thread reacts to Ctrl-C at once.
 """
 
 from __future__ import annotations
@@ -23,29 +23,32 @@ if TYPE_CHECKING:
 
 Header: TypeAlias = "tuple[bytes, bytes]"
 
-_BLOCK = 256 * 1024
-_WORTH_JOINING = 16 * 1024  # a copy of less costs less than to send it by itself
-# After a write that failed only a refusal that is on its way already is waited for.
-_FOR_A_REFUSAL_S = 5.0
-_SLICE_S = 0.2  # how often somebody who waits looks whether to go on
+_MAX_BLOCK_BYTES = 256 * 1024
+_MIN_BLOCK_BYTES = 16 * 1024  # copying a smaller part costs less than sending it by itself
+# How long to wait, after a failed write, for a refusal that the service may have sent early.
+_EARLY_RESPONSE_S = 5.0
+_POLL_S = 0.2  # how often a waiting thread checks for a deadline
 
 
 class TimeLimits(NamedTuple):
-    """How long things may take: an exchange `grace_s`, and what its bytes need at the slowest speed."""
+    """Time limits. An exchange may take `grace_s` plus the time that its bytes need at the minimum speed."""
 
-    connect_s: float = 10.0  # to each address of a name
+    connect_s: float = 10.0  # for each address of a host name
     grace_s: float = 60.0
-    slowest_bytes_per_s: float = 16 * 1024
+    min_bytes_per_s: float = 16 * 1024
 
-    def exchange_s(self, size: int) -> float:
-        return self.grace_s + size / self.slowest_bytes_per_s
+    def timeout_s(self, size: int) -> float:
+        return self.grace_s + size / self.min_bytes_per_s
 
 
 TIME_LIMITS = TimeLimits()
 
 
 class Request(NamedTuple):
-    """One request. The body's parts follow one another; `most` is the largest response in bytes."""
+    """One request. `body` is a sequence of parts that are sent one after another.
+
+    `max_bytes` is the maximum size of the response's content.
+    """
 
     method: str
     path: str
@@ -60,145 +63,150 @@ class Request(NamedTuple):
 
 
 class Connection(Protocol):
-    """What an exchange knows of the connection that it goes over."""
+    """The part of a connection that an exchange uses."""
 
     is_trusted: bool
 
-    def connected(self, stream: Any) -> None: ...
+    def on_connected(self, stream: Any) -> None: ...
 
-    def encrypted(self, ssl_object: Any) -> None: ...
+    def on_encrypted(self, ssl_object: Any) -> None: ...
 
-    def end(self) -> None: ...
+    def shut_down(self) -> None: ...
 
 
 class Exchange:
-    """One request on its way: how far it is, and until when it may last."""
+    """One request that is being sent, the step it has reached, and its deadline."""
 
     def __init__(
         self,
         request: Request,
         deadline: float,
-        sent: Callable[[int], None] | None,
+        on_sent: Callable[[int], None] | None,
         *,
-        on_new_connection: bool = False,
+        use_new_connection: bool = False,
     ) -> None:
         self.request = request
-        self.on_new_connection = on_new_connection
+        self.use_new_connection = use_new_connection
         self.step: failures.Step = "connecting"
-        self.is_over = False  # somebody has ended it
-        self.was_kept = False
-        self.has_left_whole = not request.body
-        self.has_answer = False
+        self.is_aborted = False
+        self.is_connection_reused = False
+        self.is_request_complete = not request.body
+        self.has_response = False
         self.may_have_arrived = False
-        self.is_through = False  # a proxy, if there is one
-        self._asks_proxy = False
+        self.is_past_proxy = False  # whether the proxy, if there is one, has let the connection through
+        self._is_proxy_request = False
         self._deadline = deadline
-        self._sent = sent
+        self._on_sent = on_sent
         self._connection: Connection | None = None
 
-    def begin(self, connection: Connection) -> None:
-        self.was_kept = self.is_through = connection.is_trusted
+    def start(self, connection: Connection) -> None:
+        self.is_connection_reused = self.is_past_proxy = connection.is_trusted
         self._connection = connection
-        self.end_in_time()
+        self.check_deadline()
 
-    def end_in_time(self) -> None:
-        """Raise TimeoutError if the exchange is over, so that a response after its time is none."""
-        if self.is_late:
-            self.end()
-        if self.is_over:
+    def check_deadline(self) -> None:
+        """Raise TimeoutError if the exchange was aborted or is past its deadline."""
+        if self.is_past_deadline:
+            self.abort()
+        if self.is_aborted:
             raise TimeoutError("slower than the deadline")
 
     @property
-    def is_late(self) -> bool:
+    def is_past_deadline(self) -> bool:
         return time.monotonic() >= self._deadline
 
-    def end(self) -> None:
-        """End it, from any thread."""
-        self.is_over = True
+    def abort(self) -> None:
+        """Abort the exchange, from any thread."""
+        self.is_aborted = True
         if self._connection is not None:
-            self._connection.end()
+            self._connection.shut_down()
 
     def timeouts(self, connect_s: float) -> dict[str, float]:
-        """Give httpx's limits of single steps in seconds: only that of connecting is below the deadline."""
-        left = max(self._deadline - time.monotonic(), 0.001)
-        return {"connect": min(connect_s, left), "read": left, "write": left, "pool": left}
+        """Return httpx's timeouts in seconds. Connecting has its own; all others last until the deadline."""
+        rest = max(self._deadline - time.monotonic(), 0.001)
+        return {"connect": min(connect_s, rest), "read": rest, "write": rest, "pool": rest}
 
     def blocks(self) -> Iterator[bytes]:
         done = 0
-        for block in _blocks(self.request.body):
+        for block in _iter_blocks(self.request.body):
             yield block
             done += len(block)
-            if self._sent is not None:
-                self._sent(done)
-        self.has_left_whole = True
+            if self._on_sent is not None:
+                self._on_sent(done)
+        self.is_request_complete = True
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Follow httpx's trace extension: names such as "http11.send_request_body.started"."""
+        """Follow the events of httpx's trace extension, such as "http11.send_request_body.started"."""
         step, _, moment = event.rpartition(".")
         name = step.rpartition(".")[2]
         if name == "connect_tcp" and moment == "complete" and self._connection is not None:
-            self.was_kept = False
-            self._connection.connected(info["return_value"])
-            if self.is_over:  # ended while it was connecting
-                self._connection.end()
+            self.is_connection_reused = False
+            self._connection.on_connected(info["return_value"])
+            if self.is_aborted:  # while it was connecting
+                self._connection.shut_down()
         elif name == "start_tls" and moment == "complete" and self._connection is not None:
-            self._connection.encrypted(info["return_value"].get_extra_info("ssl_object"))
-        if moment == "started":  # what is complete does not say of which request
-            self._asks_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
-            self.may_have_arrived |= name == "send_request_headers" and not self._asks_proxy
+            self._connection.on_encrypted(info["return_value"].get_extra_info("ssl_object"))
+        if moment == "started":  # only these events name their request
+            self._is_proxy_request = getattr(info.get("request"), "method", b"") == b"CONNECT"
+            self.may_have_arrived |= name == "send_request_headers" and not self._is_proxy_request
         elif moment == "failed" and name in ("send_request_headers", "send_request_body"):
-            # httpx reads a response all the same, and the service may wait for the rest as long as we for it.
-            self._deadline = min(self._deadline, time.monotonic() + _FOR_A_REFUSAL_S)
-        if self.is_over:  # what follows tidies up
+            # httpx reads a response even after a failed write, while the service may wait for the rest of the
+            # request for as long as this client waits for the response.
+            self._deadline = min(self._deadline, time.monotonic() + _EARLY_RESPONSE_S)
+        if self.is_aborted:  # the events that follow only clean up
             return
-        if moment == "started" and (known := failures.STEPS.get(name)) is not None:
-            self.step = "asking the proxy" if self._asks_proxy else known
+        if moment == "started" and (started := failures.STEPS.get(name)) is not None:
+            self.step = "asking the proxy" if self._is_proxy_request else started
         elif moment == "complete" and name == "receive_response_headers":
-            self.is_through |= self._asks_proxy
-            self.has_answer |= not self._asks_proxy
+            self.is_past_proxy |= self._is_proxy_request
+            self.has_response |= not self._is_proxy_request
         elif moment == "complete" and name == "setup_socks5_connection":
-            self.is_through = True
+            self.is_past_proxy = True
 
 
-def _blocks(parts: Sequence[bytes]) -> Iterator[bytes]:
-    """Give the parts in blocks that each go out at once: large parts in slices, small ones joined."""
+def _iter_blocks(parts: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the parts in blocks for single writes: large parts are sliced, small ones are joined."""
     small: list[bytes] = []
     for part in parts:
-        if len(part) < _WORTH_JOINING:
+        if len(part) < _MIN_BLOCK_BYTES:
             small.append(part)
             continue
         if small:
             yield b"".join(small)
             small = []
-        for start in range(0, len(part), _BLOCK):
-            yield memoryview(part)[start : start + _BLOCK]  # type: ignore[misc]  # h11 takes it uncopied
+        for start in range(0, len(part), _MAX_BLOCK_BYTES):
+            # h11 sends a memoryview without copying it.
+            yield memoryview(part)[start : start + _MAX_BLOCK_BYTES]  # type: ignore[misc]
     if small:
         yield b"".join(small)
 
 
 class Watchdog:
-    """A thread that ends the exchanges of other threads at their deadlines; it begins with the first one."""
+    """A thread that aborts the exchanges of other threads at their deadlines.
+
+    The first exchange starts the thread.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watched: set[Exchange] = set()
         self._stopped = threading.Event()
-        self._has_begun = False
+        self._is_started = False
 
-    def begin(self) -> None:
-        """Begin the thread, unless it has; raise LocalFailure where there is no room for one."""
+    def start(self) -> None:
+        """Start the thread unless it is running; raise LocalError if the system cannot start one."""
         with self._lock:
-            if not (self._has_begun or self._stopped.is_set()):
-                threads.start(self._watch, name="docsend-watchdog")
-                self._has_begun = True
+            if not (self._is_started or self._stopped.is_set()):
+                threads.start(self._run, name="docsend-watchdog")
+                self._is_started = True
 
     @contextlib.contextmanager
-    def watching(self, exchange: Exchange) -> Iterator[None]:
-        self.begin()
+    def watch(self, exchange: Exchange) -> Iterator[None]:
+        self.start()
         with self._lock:
             self._watched.add(exchange)
             if self._stopped.is_set():
-                exchange.end()
+                exchange.abort()
         try:
             yield
         finally:
@@ -206,26 +214,26 @@ class Watchdog:
                 self._watched.discard(exchange)
 
     def stop(self) -> None:
-        """End all exchanges that are watched, those that are still connecting as soon as they have."""
+        """Abort all watched exchanges. One that is still connecting ends as soon as it is connected."""
         with self._lock:
             self._stopped.set()
-            watched = tuple(self._watched)
-        for exchange in watched:
-            exchange.end()
+            exchanges = tuple(self._watched)
+        for exchange in exchanges:
+            exchange.abort()
 
-    def _watch(self) -> None:
-        while not self._stopped.wait(_SLICE_S):
+    def _run(self) -> None:
+        while not self._stopped.wait(_POLL_S):
             with self._lock:
-                late = [exchange for exchange in self._watched if exchange.is_late]
-            for exchange in late:
-                exchange.end()
+                overdue = [exchange for exchange in self._watched if exchange.is_past_deadline]
+            for exchange in overdue:
+                exchange.abort()
 
 
 class Worker:
-    """A thread that runs the main thread's exchanges, so that the main thread hears of Ctrl-C at once.
+    """A thread that runs the main thread's exchanges, so that the main thread reacts to Ctrl-C at once.
 
-    Windows wakes nobody from a blocked call, and no system from a look-up of a name. What does not end when
-    it is asked to is left behind: the thread is a daemon.
+    Windows interrupts no blocked call, and no system interrupts the resolution of a host name. An exchange
+    that does not end when it is aborted is abandoned: the thread is a daemon.
     """
 
     def __init__(self) -> None:
@@ -238,36 +246,36 @@ class Worker:
 
     def run(self, exchange: Exchange, work: Callable[[Exchange], Response]) -> Response:
         done = threading.Event()
-        ended: list[Response | BaseException] = []
+        results: list[Response | BaseException] = []
 
         def run() -> None:
             try:
-                ended.append(work(exchange))
-            except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
-                ended.append(error)
+                results.append(work(exchange))
+            except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
+                results.append(error)
             finally:
                 done.set()
 
         self.is_busy = True
         self._work.put(run)
         try:
-            while not done.wait(_SLICE_S):
-                if exchange.is_late:
-                    exchange.end()
-                    if not done.wait(1.0):  # in a look-up or a connect, which nobody can end
+            while not done.wait(_POLL_S):
+                if exchange.is_past_deadline:
+                    exchange.abort()
+                    if not done.wait(1.0):  # resolving a name or connecting, which cannot be aborted
                         break
         except BaseException:
-            exchange.end()
+            exchange.abort()
             raise
         if not done.is_set():
             raise NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
         self.is_busy = False
-        (end,) = ended
-        if isinstance(end, BaseException):
-            raise end
-        return end
+        (result,) = results
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             work()
-            del work  # and with it a document, while it waits for the next
+            del work  # frees the document while the thread waits for the next exchange

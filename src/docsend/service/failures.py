@@ -1,6 +1,6 @@
-"""Why a request came to nothing: a few fixed classes, each with its code, its words and its cure.
+"""Failures of a request: a fixed set, each with a code, a message and a hint.
 
-The codes stand in the JSON of a run that failed, in `docsend doctor` and behind `--verbose`.
+The codes appear in the JSON output of a failed run, in `docsend doctor` and with `--verbose`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ STEPS: dict[str, Step] = {
     "receive_response_headers": "waiting",
     "receive_response_body": "reading",
 }
-_WHILE: dict[Step, Message] = {
+_DURING: dict[Step, Message] = {
     "connecting": Message("while connecting"),
-    "asking the proxy": Message("while asking the proxy"),
+    "asking the proxy": Message("while connecting through the proxy"),
     "encrypting": Message("while setting up encryption"),
     "sending": Message("while sending"),
     "waiting": Message("while waiting for the response"),
     "reading": Message("while reading the response"),
 }
-_DOCTOR = Message("`docsend doctor` looks at the way to the service")
-_OF_PROXY = (Code.PROXY_AUTHENTICATION, Code.PROXY_REFUSED)
-_TRY_LATER = Message("nothing is lost: run the same command again")
+_DOCTOR_HINT = Message("run `docsend doctor` to check the connection to the service")
+_PROXY_CODES = (Code.PROXY_AUTHENTICATION, Code.PROXY_REFUSED)
+_RETRY_HINT = Message("nothing is lost: run the same command again")
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES})
 # OpenSSL's verification errors (x509_vfy.h).
 _NAME_MISMATCHES = frozenset({62, 63, 64})
@@ -49,20 +49,24 @@ _EXPIRED = 10
 
 
 class Failure(NamedTuple):
-    """One class of failure with its words. A `is_lasting` one cannot get better by trying again at once.
+    """One failure of a request.
 
-    `is_for_all` says that no other request to this service would fare better now.
+    A retry cannot help if the failure `is_lasting`. No other request to this service can succeed now if it
+    `affects_all`.
     """
 
     code: Code
     message: Message
-    hint: Message = _TRY_LATER
+    hint: Message = _RETRY_HINT
     is_lasting: bool = False
     affects_all: bool = False
-    is_lasting_refusal: bool = False  # a refusal for good, if nothing of the submission may have arrived
+    is_lasting_refusal: bool = False  # refuses the submission, provided that no attempt may have arrived
 
     def as_error(self, url: str, *, is_refusal: bool = False) -> DocsendError:
-        """Make the error that a call ends with, by what the caller should do next."""
+        """Return the error that a call to `url` ends with: UsageError, Refused or Unfinished.
+
+        The class tells the caller what to do next: change the settings, give up, or run the command again.
+        """
         kind = UsageError if self.code.kind is Kind.USAGE else Refused if is_refusal else Unfinished
         message = Message("{trouble}: {url}", trouble=self.message, url=url)
         error = kind(message, self.hint, cause=self.code)
@@ -72,7 +76,7 @@ class Failure(NamedTuple):
 
 
 class NoResponse(Exception):
-    """A request that got no response; `may_have_arrived` unless nothing of it has left."""
+    """Raised when a request gets no response. `may_have_arrived` is false only if none of it was sent."""
 
     def __init__(self, failure: Failure, *, may_have_arrived: bool) -> None:
         super().__init__(failure.code)
@@ -81,17 +85,17 @@ class NoResponse(Exception):
 
 
 class ContractViolation(Exception):
-    """A response that the contract does not know."""
+    """Raised when a response violates the contract."""
 
-    def __init__(self, why: Message) -> None:
-        super().__init__(ENGLISH.render(why))
+    def __init__(self, reason: Message) -> None:
+        super().__init__(ENGLISH.render(reason))
         self.failure = Failure(
-            Code.CONTRACT_BROKEN, Message("the response is not what the contract says ({why})", why=why)
+            Code.CONTRACT_BROKEN, Message("the response violates the contract ({reason})", reason=reason)
         )
 
 
 class UnexpectedPage(ContractViolation):
-    """A web page or a redirect, of whatever stands at the address or on the way to it."""
+    """Raised for a web page or a redirect, from an intermediary or from another server at the address."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -99,61 +103,66 @@ class UnexpectedPage(ContractViolation):
 
 
 def timed_out(step: Step) -> Failure:
-    return Failure(Code.TIMED_OUT, Message("timed out {step}", step=_WHILE[step]))
+    """Return the failure for an exchange that exceeded its deadline during a step."""
+    return Failure(Code.TIMED_OUT, Message("timed out {step}", step=_DURING[step]))
 
 
 def connection_broken(step: Step) -> Failure:
-    return Failure(Code.CONNECTION_BROKEN, Message("the connection broke off {step}", step=_WHILE[step]))
+    """Return the failure for a connection that was lost during a step."""
+    return Failure(Code.CONNECTION_BROKEN, Message("connection lost {step}", step=_DURING[step]))
 
 
 def busy(status: int) -> Failure:
+    """Return the failure for a response whose status asks for a retry."""
     return Failure(Code.SERVICE_BUSY, Message("the service answered {status}", status=status))
 
 
 def from_exception(error: Exception, step: Step, url: str, *, proxy: str | None) -> Failure:
-    """Name the class of what httpx raised, by the system's error behind it.
+    """Return the failure for an exception of httpx, from the system error that caused it.
 
-    `proxy` is the proxy's address as long as it has not let the connection through: then it is what fails.
+    `proxy` is the proxy's address as long as the proxy has not let the connection through: until then the
+    failure is the proxy's.
     """
-    failure = _of_causes(error, step, urlsplit(proxy or url).hostname or "?", proxy)
-    if proxy is None or failure.code in _OF_PROXY:
+    failure = _from_causes(error, step, urlsplit(proxy or url).hostname or "?", proxy)
+    if proxy is None or failure.code in _PROXY_CODES:
         return failure
     return failure._replace(message=proxy_failure(failure.message))
 
 
 def proxy_failure(message: Message) -> Message:
+    """Return the message of a failure that is the proxy's."""
     return Message("the proxy: {message}", message=message)
 
 
-def _of_causes(error: Exception, step: Step, host: str, proxy: str | None) -> Failure:
+def _from_causes(error: Exception, step: Step, host: str, proxy: str | None) -> Failure:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return _of_certificate(cause, host)
+            return _from_certificate_error(cause, host)
         if type(cause).__name__ == "ProxyError" or type(cause).__module__.startswith("socksio"):
-            return _of_proxy(str(cause), urlsplit(proxy or "http:").scheme)
+            return _from_proxy_error(str(cause), urlsplit(proxy or "http:").scheme)
         if isinstance(cause, TimeoutError) or type(cause).__name__.endswith("Timeout"):
             return timed_out(step)
-        if found := _of_system(cause, host):
-            return found
+        if failure := _from_os_error(cause, host):
+            return failure
         is_cut = isinstance(cause, ssl.SSLEOFError)
         if isinstance(cause, ssl.SSLError) and step == "encrypting" and not is_cut:
-            message = Message("no encryption could be agreed on with {host}", host=host)
-            return Failure(Code.ENCRYPTION_FAILED, message, _DOCTOR, is_lasting=True, affects_all=True)
+            message = Message("cannot set up encryption with {host}", host=host)
+            return Failure(Code.ENCRYPTION_FAILED, message, _DOCTOR_HINT, is_lasting=True, affects_all=True)
     return connection_broken(step)
 
 
-def _of_system(error: BaseException, host: str) -> Failure | None:
+def _from_os_error(error: BaseException, host: str) -> Failure | None:
     if isinstance(error, socket.gaierror):
         return Failure(
             Code.NAME_UNKNOWN,
-            Message("no address is known for {host}", host=host),
-            Message("is the name right, and this machine on the network? Then run the same command again"),
+            Message("cannot resolve the host name {host}", host=host),
+            Message("check the name and this machine's network connection, then run the same command again"),
             affects_all=True,
         )
     if isinstance(error, ConnectionRefusedError):
         return Failure(Code.CONNECTION_REFUSED, Message("{host} refuses connections", host=host))
     if isinstance(error, OSError) and error.errno in _NO_ROUTE:
-        return Failure(Code.NO_ROUTE, Message("there is no way to {host} from here", host=host))
+        return Failure(Code.NO_ROUTE, Message("no route to {host}", host=host))
     return None
 
 
@@ -163,46 +172,51 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
-    """Name what a certificate lacks: exit 2, since only other settings, or another service, will help."""
-    code = getattr(error, "verify_code", None)
-    if code in _NAME_MISMATCHES:
-        known: Code = Code.CERTIFICATE_NAME
+def _from_certificate_error(error: ssl.SSLCertVerificationError, host: str) -> Failure:
+    """Return the failure for a certificate.
+
+    The run exits with 2, because only other settings, or another service, can help.
+    """
+    verify_code = getattr(error, "verify_code", None)
+    if verify_code in _NAME_MISMATCHES:
+        code: Code = Code.CERTIFICATE_NAME
         message = Message("the certificate of {host} is for another name", host=host)
         hint = Message(
-            "is the address right? A proxy or a sign-in page of the network may answer in its place"
+            "check the address; a proxy or the network's sign-in page may respond instead of the service"
         )
-    elif code in _DATES:
-        known = Code.CERTIFICATE_DATE
+    elif verify_code in _DATES:
+        code = Code.CERTIFICATE_DATE
         message = (
             Message("the certificate of {host} has expired", host=host)
-            if code == _EXPIRED
+            if verify_code == _EXPIRED
             else Message("the certificate of {host} is not valid yet", host=host)
         )
-        hint = Message("is this machine's clock right? Then {host} needs a new certificate", host=host)
-    elif code in _AUTHORITIES:
+        hint = Message(
+            "check this machine's clock; if it is right, {host} needs a new certificate", host=host
+        )
+    elif verify_code in _AUTHORITIES:
         return unknown_authority(host)
     else:
-        known = Code.CERTIFICATE_INVALID
+        code = Code.CERTIFICATE_INVALID
         message = Message("the certificate of {host} cannot be verified", host=host)
-        hint = _DOCTOR
-    return Failure(known, message, hint, is_lasting=True, affects_all=True)
+        hint = _DOCTOR_HINT
+    return Failure(code, message, hint, is_lasting=True, affects_all=True)
 
 
 def unknown_authority(host: str, issuer: str | None = None) -> Failure:
-    """Name a certificate by an authority that is not trusted, with the authority's name if it is known."""
+    """Return the failure for a certificate whose issuer is not trusted, naming the issuer if it is known."""
     message = Message(
-        "the certificate of {host} is by an authority that this machine does not trust", host=host
+        "the certificate of {host} was issued by an authority that this machine does not trust", host=host
     )
     if issuer is not None:
         message = Message(
-            "the certificate of {host} is by {issuer}, which this machine does not trust",
+            "the certificate of {host} was issued by {issuer}, which this machine does not trust",
             host=host,
             issuer=issuer,
         )
     hint = Message(
-        "if your organisation inspects connections, name its authority with ca_file in config.toml, or add "
-        "it to the system's trust store"
+        "if your organization inspects connections, set ca_file in config.toml to the certificate of its "
+        "authority, or add the certificate to the system's trust store"
     )
     return Failure(
         Code.CERTIFICATE_AUTHORITY,
@@ -213,21 +227,21 @@ def unknown_authority(host: str, issuer: str | None = None) -> Failure:
     )
 
 
-def _of_proxy(said: str, scheme: str) -> Failure:
-    """Name why a proxy made no connection; of what it said only the status is shown."""
-    status = said[:3]
-    if status == "407" or "authentication" in said.lower():
+def _from_proxy_error(text: str, scheme: str) -> Failure:
+    """Return the failure for a proxy that made no connection. Of its text only the status is shown."""
+    status = text[:3]
+    if status == "407" or "authentication" in text.lower():
         return Failure(
             Code.PROXY_AUTHENTICATION,
-            Message("the proxy asks for a name and a password"),
+            Message("the proxy requires a user name and a password"),
             Message(
-                "put them into the proxy's address, as in {scheme}://NAME:PASSWORD@proxy.example",
+                "add them to the proxy's address, as in {scheme}://NAME:PASSWORD@proxy.example",
                 scheme=scheme,
             ),
             is_lasting=True,
             affects_all=True,
         )
-    hint = Message("does the proxy allow the service's address? NO_PROXY names what is reached without one")
+    hint = Message("check that the proxy allows the service's address, or bypass the proxy with NO_PROXY")
     if status.isdigit():
         return Failure(
             Code.PROXY_REFUSED, Message("the proxy refused the connection ({status})", status=status), hint

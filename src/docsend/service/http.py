@@ -1,16 +1,17 @@
-"""The HTTP client: one request to one service and its response, before a deadline. The only user of httpx.
+"""HTTP client: send one request to one service and return its response before a deadline.
 
-httpx limits single reads and writes, not an exchange, and trusts what a connection carries. So this module
-adds what invariants 5 and 6 need, by httpx's public interface alone:
+This is the only module that uses httpx. httpx limits single reads and writes, not a complete exchange, and it
+trusts whatever a connection carries. This module adds what invariants 5 and 6 require, through httpx's public
+interface alone:
 
-- a deadline for the whole exchange: a watchdog shuts the socket down, whatever the service drips;
-- an id in each request that its response has to carry: bytes behind one response are never the next one;
-- responses of a bounded size, uncompressed, with exactly one statement of their length;
+- a deadline for the complete exchange: a watchdog shuts the socket down even while the service sends bytes;
+- an id in each request that its response has to repeat: bytes after a response are never read as the next;
+- responses of limited size, without compression, and with exactly one length;
 - whether a request may have arrived, for each kind of failure;
-- Ctrl-C: an exchange of the main thread runs in a worker thread and is left behind if it does not end.
+- Ctrl-C: an exchange of the main thread runs in a worker thread and is abandoned if it does not end.
 
-It uses httpx's transport rather than its `Client`, which costs a third more processor time a request, and of
-which redirects, cookies, environment and decoders would only be turned off (docs/decisions.md).
+It uses httpx's transport and not `httpx.Client`, which takes a third more processor time for each request and
+whose redirects, cookies, environment and decoders would have to be turned off (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from docsend.codes import Code
 from docsend.errors import UsageError
 from docsend.i18n import Message
 from docsend.service import failures
-from docsend.service.certificates import issuer_of, tls_of, trust_store
+from docsend.service.certificates import describe_tls, read_issuer, trust_store
 from docsend.service.exchange import TIME_LIMITS, Exchange, Watchdog, Worker
 from docsend.service.failures import ContractViolation, NoResponse
 from docsend.service.responses import Response
@@ -45,10 +46,10 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def _click_hidden() -> Iterator[None]:
-    """Hide click: httpx would import its own command line with it, and rich, for twice the start-up time."""
+def _hide_click() -> Iterator[None]:
+    """Hide click from httpx, which would import its command line and rich, and double the start-up time."""
     click = sys.modules.get("click")
-    sys.modules["click"] = None  # type: ignore[assignment]  # makes an import fail
+    sys.modules["click"] = None  # type: ignore[assignment]  # makes the import fail
     try:
         yield
     finally:
@@ -57,74 +58,78 @@ def _click_hidden() -> Iterator[None]:
             sys.modules["click"] = click
 
 
-with _click_hidden():
+with _hide_click():
     import httpx
 
-# httpx lets through what its extra raises for an answer that is not SOCKS.
+# httpx does not wrap the errors that socksio raises for a response that is not SOCKS.
 _SOCKS_ERRORS = (socksio.ProtocolError,)
 
 
-_ALWAYS: tuple[Header, ...] = (
+_DEFAULT_HEADERS: tuple[Header, ...] = (
     (b"User-Agent", f"docsend/{__version__}".encode("ascii")),
     (b"Accept", b"application/json, application/problem+json"),
     (b"Accept-Encoding", b"identity"),
 )
-_KEPT_S = 5.0  # how long a connection that nobody uses stays open
-_BODILESS = (204, 304)
+_KEEPALIVE_S = 5.0  # how long an idle connection stays open
+_STATUSES_WITHOUT_CONTENT = (204, 304)
 
 
 class HttpClient:
-    """The way to one service. Any number of threads may use it, each over a connection of its own."""
+    """HTTP client of one service. Any number of threads may use it; each has its own connection."""
 
     def __init__(self, endpoint: Endpoint, url: str, limits: TimeLimits = TIME_LIMITS) -> None:
-        """Prepare the way to `url`, connecting nowhere yet; raise UsageFault for what cannot be used."""
+        """Prepare requests to `url` without connecting.
+
+        Raise UsageError if the URL or the address of the proxy is invalid.
+        """
         self._url = url
         self._endpoint = endpoint
         self._limits = limits
-        self._parsed_url(url)
-        self._mine = threading.local()
+        self._check_address(url)
+        self._local = threading.local()
         self._lock = threading.Lock()
-        self._open: set[_Connection] = set()
+        self._connections: set[_Connection] = set()
         self._watchdog = Watchdog()
         self._worker: Worker | None = None
         self._is_closed = False
-        self.tls: Tls | None = None  # of the connection made last
+        self.tls: Tls | None = None  # of the most recent connection
 
     def start_watchdog(self) -> None:
-        """Begin what watches the exchanges of other threads before they take up the room for it."""
-        self._watchdog.begin()
+        """Start the watchdog before other threads use up the memory that it needs."""
+        self._watchdog.start()
 
     def close(self) -> None:
-        """End exchanges that are still on their way, and close all connections; no other exchange begins."""
+        """Abort the exchanges that are in progress and close all connections. No new exchange can start."""
         self._is_closed = True
         self._watchdog.stop()
         if self._worker is not None:
             self._worker.stop()
         with self._lock:
-            connections, self._open = self._open, set()
+            connections, self._connections = self._connections, set()
         for connection in connections:
-            connection.end()
-            if not connection.is_used:  # else its own thread closes it
+            connection.shut_down()
+            if not connection.is_in_use:  # otherwise its own thread closes it
                 connection.close()
 
-    def exchange(self, request: Request, sent: Callable[[int], None] | None = None) -> Response:
-        """Send one request and read its response, before the deadline that follows from its size.
+    def exchange(self, request: Request, on_sent: Callable[[int], None] | None = None) -> Response:
+        """Send one request and return its response, before a deadline that depends on the request's size.
 
-        `sent` is told after each block how many bytes of the body have left, perhaps in another thread. A
-        connection that was kept may be of no use any more: then the request goes once more over a new one.
-        Raises NoResponse, or ContractViolation for a response that HTTP or the contract does not allow.
+        `on_sent` is called after each block, perhaps in another thread, with the number of bytes of the body
+        that have been sent. A reused connection may have become stale: then the request is sent once more
+        over a new connection. Raise NoResponse if there is no response, and ContractViolation for a response
+        that HTTP or the contract does not allow.
         """
         if self._is_closed:
             raise NoResponse(failures.connection_broken("connecting"), may_have_arrived=False)
-        deadline = time.monotonic() + self._limits.exchange_s(request.size)
+        deadline = time.monotonic() + self._limits.timeout_s(request.size)
         try:
-            return self._exchange_once(Exchange(request, deadline, sent))
-        except _OfNoUse as kept:
+            return self._exchange_once(Exchange(request, deadline, on_sent))
+        except _StaleConnection as stale:
             if not request.is_repeatable:
-                raise kept.failure from None
-            may_have_arrived = kept.may_have_arrived
+                raise stale.error from None
+            may_have_arrived = stale.may_have_arrived
         try:
-            response = self._exchange_once(Exchange(request, deadline, sent, on_new_connection=True))
+            response = self._exchange_once(Exchange(request, deadline, on_sent, use_new_connection=True))
         except NoResponse as error:
             error.may_have_arrived |= may_have_arrived
             raise
@@ -132,110 +137,120 @@ class HttpClient:
 
     def _exchange_once(self, exchange: Exchange) -> Response:
         if threading.current_thread() is not threading.main_thread():
-            with self._watchdog.watching(exchange):
+            with self._watchdog.watch(exchange):
                 return self._run(exchange)
         if self._worker is None or self._worker.is_busy:
             self._worker = Worker()
         return self._worker.run(exchange, self._run)
 
     def _run(self, exchange: Exchange) -> Response:
-        """Run an exchange over this thread's connection; close it unless it can carry another one."""
-        connection: _Connection | None = getattr(self._mine, "connection", None)
+        """Run an exchange over this thread's connection, and close the connection unless it can be reused."""
+        connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._mine.connection = _Connection(self._transport())
+            connection = self._local.connection = _Connection(self._transport())
             with self._lock:
-                self._open.add(connection)
-        if exchange.on_new_connection:
+                self._connections.add(connection)
+        if exchange.use_new_connection:
             connection.close()
-        is_kept = False
-        connection.is_used = True
+        keep_open = False
+        connection.is_in_use = True
         try:
             response = self._exchange_over(connection, exchange)
-            is_kept = connection.is_trusted
+            keep_open = connection.is_trusted
         except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError, *_SOCKS_ERRORS) as error:
-            connection.close()  # before anything is looked at over another one
-            raise self._no_response(error, exchange) from error
+            connection.close()  # before _to_exception opens another one to fetch the issuer
+            raise self._to_exception(error, exchange) from error
         finally:
             self.tls = connection.tls or self.tls
-            connection.is_used = False
-            if not is_kept or self._is_closed:
+            connection.is_in_use = False
+            if not keep_open or self._is_closed:
                 connection.close()
         return response
 
     def _exchange_over(self, connection: _Connection, exchange: Exchange) -> Response:
         request = exchange.request
-        exchange.begin(connection)
-        asked_id = os.urandom(16).hex()
-        headers = [*_ALWAYS, (b"Request-Id", asked_id.encode("ascii")), *request.headers]
+        exchange.start(connection)
+        request_id = os.urandom(16).hex()
+        headers = [*_DEFAULT_HEADERS, (b"Request-Id", request_id.encode("ascii")), *request.headers]
         if request.body or request.method in ("PUT", "POST"):
             headers.append((b"Content-Length", b"%d" % request.size))
-        sending = httpx.Request(
+        outgoing = httpx.Request(
             request.method,
             self._url + request.path,
             headers=headers,
             content=exchange.blocks() if request.body else None,
             extensions={"trace": exchange.trace, "timeout": exchange.timeouts(self._limits.connect_s)},
         )
-        received = connection.transport.handle_request(sending)
+        incoming = connection.transport.handle_request(outgoing)
         try:
-            response = _read(received, request.max_bytes)
+            response = _read_response(incoming, request.max_bytes)
         finally:
-            received.close()
-        exchange.end_in_time()
-        connection.hold_to(response.headers.get("request-id"), asked_id)
-        if 200 <= response.status < 300 and not exchange.has_left_whole:
-            # Only a refusal may come before its request has arrived.
+            incoming.close()
+        exchange.check_deadline()
+        connection.check_request_id(response.headers.get("request-id"), request_id)
+        if 200 <= response.status < 300 and not exchange.is_request_complete:
+            # The contract allows only refusals before the service has read the complete request.
             raise NoResponse(failures.connection_broken(exchange.step), may_have_arrived=True)
-        return response if exchange.has_left_whole else response._replace(has_arrived_whole=False)
+        return response if exchange.is_request_complete else response._replace(is_request_complete=False)
 
-    def _no_response(self, error: Exception, exchange: Exchange) -> Exception:
-        """Name what went wrong; what reached a connection that was kept may be tried again at once."""
-        if exchange.is_over:
+    def _to_exception(self, error: Exception, exchange: Exchange) -> Exception:
+        """Return the exception to raise for an error of httpx.
+
+        It is _StaleConnection if the exchange reused a connection and got no response: the request may then
+        be sent again at once.
+        """
+        if exchange.is_aborted:
             return NoResponse(failures.timed_out(exchange.step), may_have_arrived=exchange.may_have_arrived)
-        proxy = None if exchange.is_through else self._endpoint.proxy
+        proxy = None if exchange.is_past_proxy else self._endpoint.proxy
         failure = failures.from_exception(error, exchange.step, self._url, proxy=proxy)
         if failure.code == Code.CERTIFICATE_AUTHORITY and (
-            issuer := self._issuer(at_proxy=proxy is not None)
+            issuer := self._fetch_issuer(at_proxy=proxy is not None)
         ):
             host = httpx.URL(proxy or self._url).host
-            named = failures.unknown_authority(host, issuer)
+            untrusted = failures.unknown_authority(host, issuer)
             failure = (
-                named if proxy is None else failure._replace(message=failures.proxy_failure(named.message))
+                untrusted
+                if proxy is None
+                else failure._replace(message=failures.proxy_failure(untrusted.message))
             )
-        found = NoResponse(failure, may_have_arrived=exchange.may_have_arrived)
-        if exchange.was_kept and not exchange.has_answer:  # closed just when it was used again
-            return _OfNoUse(found, may_have_arrived=found.may_have_arrived)
-        return found
+        no_response = NoResponse(failure, may_have_arrived=exchange.may_have_arrived)
+        if exchange.is_connection_reused and not exchange.has_response:
+            # The service may have closed the connection while it was idle.
+            return _StaleConnection(no_response, may_have_arrived=no_response.may_have_arrived)
+        return no_response
 
-    # -- what it is made of -----------------------------------------------------------------------------
+    # -- addresses, transports, certificates ------------------------------------------------------------
 
-    def _parsed_url(self, url: str) -> None:
+    def _check_address(self, url: str) -> None:
         try:
             host = httpx.URL(url).host
         except (httpx.InvalidURL, ValueError):
             host = ""
         if not host:
             raise UsageError(
-                Message("the service's address is not one"), Message("as in https://documents.example")
+                Message("invalid service address"),
+                Message("use an address such as https://documents.example"),
             )
         if self._endpoint.proxy:
             self._proxy(None)
 
     def _transport(
-        self, trust: ssl.SSLContext | None = None, of_proxy: ssl.SSLContext | None = None
+        self, trust: ssl.SSLContext | None = None, proxy_trust: ssl.SSLContext | None = None
     ) -> httpx.HTTPTransport:
-        """Make a thread's transport, with a context of its own: truststore's is locked in handshakes."""
-        encrypted = self._url.startswith("https:")
+        """Return a transport with its own SSL context, because truststore locks a context in handshakes."""
+        is_https = self._url.startswith("https:")
         trust = trust or (
-            trust_store(self._endpoint.ca_file) if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            trust_store(self._endpoint.ca_file) if is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
         return httpx.HTTPTransport(
             verify=trust,
             trust_env=False,
-            proxy=self._proxy(of_proxy or trust_store(self._endpoint.ca_file))
+            proxy=self._proxy(proxy_trust or trust_store(self._endpoint.ca_file))
             if self._endpoint.proxy
             else None,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEPT_S),
+            limits=httpx.Limits(
+                max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_S
+            ),
             retries=0,
         )
 
@@ -244,103 +259,110 @@ class HttpClient:
         try:
             return httpx.Proxy(proxy, ssl_context=trust if proxy.startswith("https:") else None)
         except (httpx.InvalidURL, ValueError):
-            raise UsageError(  # without its value: it may hold a password
-                Message("the proxy of the environment is not the address of one"),
-                Message("as in http://proxy.example:3128"),
+            raise UsageError(  # without the value, which may contain a password
+                Message("invalid proxy address in the environment"),
+                Message("use an address such as http://proxy.example:3128"),
             ) from None
 
-    def _issuer(self, *, at_proxy: bool) -> str | None:
-        """Look who signed a certificate that is not trusted: shake hands without trust, and send nothing."""
-        seen: list[str | None] = []
-        # A proxy that is encrypted, too, shakes hands first.
-        encrypted_proxy = (self._endpoint.proxy or "").startswith("https:")
-        wanted = 1 if at_proxy or not encrypted_proxy else 2
-        distrust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        distrust.check_hostname = False
-        distrust.verify_mode = ssl.CERT_NONE
-        connection = _Connection(self._transport(distrust, of_proxy=distrust if at_proxy else None))
+    def _fetch_issuer(self, *, at_proxy: bool) -> str | None:
+        """Return the issuer of an untrusted certificate, or None if it cannot be read.
+
+        This makes a TLS handshake without verification, and sends no request.
+        """
+        issuers: list[str | None] = []
+        # A proxy that is reached over TLS makes the first of two handshakes.
+        is_proxy_https = (self._endpoint.proxy or "").startswith("https:")
+        handshakes = 1 if at_proxy or not is_proxy_https else 2
+        no_verification = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        no_verification.check_hostname = False
+        no_verification.verify_mode = ssl.CERT_NONE
+        connection = _Connection(
+            self._transport(no_verification, proxy_trust=no_verification if at_proxy else None)
+        )
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
             if event.endswith("connect_tcp.complete"):
-                connection.connected(info["return_value"])
+                connection.on_connected(info["return_value"])
             elif event.endswith("start_tls.complete"):
                 stream = info["return_value"]
                 certificate = stream.get_extra_info("ssl_object").getpeercert(True)
-                seen.append(issuer_of(certificate or b""))
-                if len(seen) == wanted:
+                issuers.append(read_issuer(certificate or b""))
+                if len(issuers) == handshakes:
                     stream.close()
-                    raise _SeenEnough
+                    raise _CertificateSeen
 
-        limit = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.connect_s)
-        look = httpx.Request("GET", self._url, extensions={"trace": trace, "timeout": limit})
-        late = threading.Timer(self._limits.connect_s, connection.end)  # a handshake may drip
-        late.daemon = True
-        late.start()
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.connect_s)
+        probe = httpx.Request("GET", self._url, extensions={"trace": trace, "timeout": timeouts})
+        # httpx's timeouts limit single reads, so a slow handshake needs a timer.
+        timer = threading.Timer(self._limits.connect_s, connection.shut_down)
+        timer.daemon = True
+        timer.start()
         try:
-            connection.transport.handle_request(look)
-        except (_SeenEnough, httpx.HTTPError, OSError, *_SOCKS_ERRORS):
+            connection.transport.handle_request(probe)
+        except (_CertificateSeen, httpx.HTTPError, OSError, *_SOCKS_ERRORS):
             pass
         finally:
-            late.cancel()
+            timer.cancel()
             connection.close()
-        return seen[-1] if len(seen) == wanted else None
+        return issuers[-1] if len(issuers) == handshakes else None
 
 
-class _SeenEnough(Exception):
-    """The certificate was seen; nothing is to be sent."""
+class _CertificateSeen(Exception):
+    """Raised to end a connection when its certificate has been read, before a request is sent."""
 
 
-class _OfNoUse(Exception):
-    """A kept connection was of no use any more: nothing of a response came, or one that may be another's.
+class _StaleConnection(Exception):
+    """Raised when a reused connection brings no response, or a response that may belong to another request.
 
-    That is not a failure yet. `failure` is what it is if the request cannot be repeated.
+    The request can be sent again over a new connection. If it must not be repeated, raise `error` instead.
     """
 
-    def __init__(self, failure: Exception, *, may_have_arrived: bool) -> None:
+    def __init__(self, error: Exception, *, may_have_arrived: bool) -> None:
         super().__init__()
-        self.failure = failure
+        self.error = error
         self.may_have_arrived = may_have_arrived
 
 
 class _Connection:
-    """A thread's transport, and what is known of the connection that it has open."""
+    """A thread's transport and the state of its open connection."""
 
     def __init__(self, transport: httpx.HTTPTransport) -> None:
         self.transport = transport
-        self.is_used = False
-        self.is_trusted = False  # whether the response read last carried its request's id
+        self.is_in_use = False
+        self.is_trusted = False  # whether the last response repeated the id of its request
         self.tls: Tls | None = None
         self._socket: socket.socket | None = None
         self._stream: Any = None
         self._lock = threading.Lock()
 
-    def connected(self, stream: Any) -> None:
-        """Note a new connection. Its duplicate can be shut down while the original is wrapped into TLS."""
+    def on_connected(self, stream: Any) -> None:
+        """Record a new connection. The duplicated socket can be shut down while TLS wraps the original."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
             self._stream, self._socket = stream, stream.get_extra_info("socket").dup()
         self.is_trusted = False
 
-    def encrypted(self, ssl_object: Any) -> None:
-        self.tls = tls_of(ssl_object)
+    def on_encrypted(self, ssl_object: Any) -> None:
+        self.tls = describe_tls(ssl_object)
 
-    def hold_to(self, echoed_id: str | None, asked_id: str) -> None:
-        """Raise ContractViolation if a response is not the one to its request.
+    def check_request_id(self, echoed_id: str | None, request_id: str) -> None:
+        """Check that a response belongs to its request.
 
-        One without an id is believed as the first of a connection, which is then closed: nothing can have
-        stood before it. Services that do not echo are served so, over a new connection each time; and so are
-        the pages of who stands before a service that does.
+        Raise ContractViolation for a response with another id. A response without an id is accepted if it is
+        the first of a connection, which is then closed: no earlier bytes can be mistaken for it. This covers
+        services that do not repeat the id, at the price of a new connection for each request, and the pages
+        of intermediaries in front of a service that does. After a trusted response, raise _StaleConnection.
         """
-        was_trusted, self.is_trusted = self.is_trusted, echoed_id == asked_id
+        was_trusted, self.is_trusted = self.is_trusted, echoed_id == request_id
         if not self.is_trusted and (was_trusted or echoed_id is not None):
             violation = ContractViolation(Message("the response to another request"))
-            raise _OfNoUse(violation, may_have_arrived=True) if echoed_id is None else violation
+            raise _StaleConnection(violation, may_have_arrived=True) if echoed_id is None else violation
 
-    def end(self) -> None:
-        """Shut the connection down from another thread: whoever waits for it is woken with an error.
+    def shut_down(self) -> None:
+        """Shut the connection down from another thread, so that the thread that waits for it gets an error.
 
-        On the plain socket below TLS: SSLSocket.shutdown would let a sender go on in plain text.
+        This uses the plain socket below TLS: after SSLSocket.shutdown a sender would continue in plain text.
         """
         with self._lock, contextlib.suppress(OSError):
             if self._socket is not None:
@@ -351,35 +373,35 @@ class _Connection:
             if self._socket is not None:
                 self._socket.close()
                 self._socket = None
-            if self._stream is not None:  # after a SOCKS proxy has failed, nobody else would close it
+            if self._stream is not None:  # httpx does not close it after a SOCKS error
                 self._stream.close()
                 self._stream = None
         self.is_trusted = False
         self.transport.close()
 
 
-def _read(received: httpx.Response, most: int) -> Response:
-    """Read a response of at most so many bytes; raise ContractViolation for one that is ambiguous."""
-    status, raw = received.status_code, received.headers.raw
-    headers = read_headers(raw)
+def _read_response(incoming: httpx.Response, max_bytes: int) -> Response:
+    """Read a response of at most `max_bytes`; raise ContractViolation if it is larger or ambiguous."""
+    status, raw = incoming.status_code, incoming.headers.raw
+    headers = combine_headers(raw)
     lengths = sum(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in raw)
-    if status < 200 or (lengths != 1 and not (lengths == 0 and status in _BODILESS)):
-        # RFC 9112, 6.3: with both, or with none, two readers may see two different ends.
-        raise ContractViolation(Message("a response without one clear length"))
+    if status < 200 or (lengths != 1 and not (lengths == 0 and status in _STATUSES_WITHOUT_CONTENT)):
+        # RFC 9112, 6.3: with both fields, or with neither, two readers may disagree where the response ends.
+        raise ContractViolation(Message("the length of the response is ambiguous"))
     if headers.get("content-encoding", "identity") != "identity":
-        raise ContractViolation(Message("compressed, though nobody asked for that"))
+        raise ContractViolation(Message("compressed, although no compression was requested"))
     body = bytearray()
-    for piece in received.iter_raw():
+    for piece in incoming.iter_raw():
         body += piece
-        if len(body) > most:
-            raise ContractViolation(Message("more than {most:,} bytes", most=most))
+        if len(body) > max_bytes:
+            raise ContractViolation(Message("larger than {limit:,} bytes", limit=max_bytes))
     return Response(status, headers, bytes(body))
 
 
-def read_headers(raw: Sequence[Header]) -> dict[str, str]:
-    """Give headers by their names in small letters; what stands twice is joined (RFC 9110, 5.3)."""
+def combine_headers(raw: Sequence[Header]) -> dict[str, str]:
+    """Return header fields by lower-cased name; repeated fields are joined with commas (RFC 9110, 5.3)."""
     headers: dict[str, str] = {}
     for name, value in raw:
-        known, said = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers[known] = f"{headers[known]}, {said}" if known in headers else said
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers

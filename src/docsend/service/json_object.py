@@ -1,7 +1,7 @@
-"""JSON of a response, read member by member: each has the one form that the contract gives it, and is needed.
+"""Strict reader for the JSON objects of responses.
 
-What is left out, null, of another type or of another form makes the response one that the contract does not
-know (`ContractViolation`, which names the member). Members that the contract does not know are passed over.
+Every member that is read is required. One that is missing, null, of another type or malformed makes the
+response a `ContractViolation`, which names the member. Members that the contract does not define are ignored.
 """
 
 from __future__ import annotations
@@ -16,142 +16,154 @@ from docsend.service.failures import ContractViolation
 
 KEY = re.compile(r"[A-Z2-7]{52}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-# RFC 3339 in UTC, as the contract has it: whole seconds, or milliseconds.
+# RFC 3339 in UTC, in seconds or milliseconds, as the contract defines it.
 _TIME = re.compile(r"(2[0-9]{3}-[0-9]{2}-[0-9]{2})T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{3})?Z")
-# Neither control characters, nor what turns the reading direction, nor half of a character.
+# No control characters, no characters that change the text direction, no surrogates.
 _TEXT = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _DATE = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
 _YEARS = range(2000, 2101)
 LABELS = ("he", "en", "fr")
-LONGEST_CODE, LONGEST_LABEL = 100, 500
+MAX_CODE_LENGTH, MAX_LABEL_LENGTH = 100, 500
 
 
 class JsonObject(NamedTuple):
-    """The members of a JSON object, and where in the response it stands."""
+    """The members of a JSON object, and its path in the response.
+
+    Its methods return the value of one member, and raise ContractViolation unless it has the expected form.
+    """
 
     values: dict[str, Any]
-    place: str = ""
+    path: str = ""
 
-    def text(self, name: str, most: int) -> str:
-        """Return a text of 1 to `most` characters, not only blanks, in which nothing steers a terminal."""
+    def text(self, name: str, max_length: int) -> str:
+        """Return a text of 1 to `max_length` characters that is not blank and has no control characters."""
         value = self.values.get(name)
-        if isinstance(value, str) and len(value) <= most and _TEXT.fullmatch(value) and not value.isspace():
+        if (
+            isinstance(value, str)
+            and len(value) <= max_length
+            and _TEXT.fullmatch(value)
+            and not value.isspace()
+        ):
             return value
-        raise self.refusal(name)
+        raise self.violation(name)
 
-    def for_people(self, name: str) -> str:
-        """Return a text that is not empty; what may steer a terminal is made safe where it is shown."""
+    def display_text(self, name: str) -> str:
+        """Return a text that is not empty. It may have control characters, which are escaped on output."""
         value = self.values.get(name)
         if isinstance(value, str) and value:
             return value
-        raise self.refusal(name)
+        raise self.violation(name)
 
-    def printable(self, name: str, most: int) -> str:
-        """Return a text of 1 to `most` printable characters, without blanks around it."""
-        value = self.text(name, most)
+    def printable(self, name: str, max_length: int) -> str:
+        """Return a text of 1 to `max_length` printable characters without surrounding whitespace."""
+        value = self.text(name, max_length)
         if value.isprintable() and value == value.strip():
             return value
-        raise self.refusal(name)
+        raise self.violation(name)
 
-    def matching(self, name: str, form: re.Pattern[str]) -> str:
+    def matching(self, name: str, pattern: re.Pattern[str]) -> str:
         value = self.values.get(name)
-        if isinstance(value, str) and form.fullmatch(value):
+        if isinstance(value, str) and pattern.fullmatch(value):
             return value
-        raise self.refusal(name)
+        raise self.violation(name)
 
     def code(self, name: str) -> str:
-        """Return a code of the catalog."""
-        return self.text(name, LONGEST_CODE)
+        """Return a code of the catalog, at most 100 characters."""
+        return self.text(name, MAX_CODE_LENGTH)
 
     def time(self, name: str) -> str:
-        """Return a time as `YYYY-MM-DDThh:mm:ss[.fff]Z`; never held against this machine's clock."""
+        """Return a time as `YYYY-MM-DDThh:mm:ss[.fff]Z`. It is not compared with this machine's clock."""
         value = self.matching(name, _TIME)
-        self._need_day(name, value[:10])
+        self._check_date(name, value[:10])
         return value
 
     def day(self, name: str) -> str:
         """Return a date as `YYYY-MM-DD`."""
         value = self.matching(name, _DATE)
-        self._need_day(name, value)
+        self._check_date(name, value)
         return value
 
-    def whole_number(self, name: str, least: int, most: int) -> int:
+    def integer(self, name: str, minimum: int, maximum: int) -> int:
         value = self.values.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum:
             return value
-        raise self.refusal(name)
+        raise self.violation(name)
 
-    def null(self, name: str) -> None:
+    def check_null(self, name: str) -> None:
         if name not in self.values or self.values[name] is not None:
-            raise self.refusal(name)
+            raise self.violation(name)
 
     def labels(self, name: str) -> dict[str, str]:
-        """Return a name in each language."""
-        inner = self.members(name)
-        return {language: inner.text(language, LONGEST_LABEL) for language in LABELS}
+        """Return a name in English, French and Hebrew, by language code."""
+        labels = self.child(name)
+        return {language: labels.text(language, MAX_LABEL_LENGTH) for language in LABELS}
 
-    def members(self, name: str) -> JsonObject:
+    def child(self, name: str) -> JsonObject:
         value = self.values.get(name)
         if isinstance(value, dict):
-            return JsonObject(value, self._path(name))
-        raise self.refusal(name)
+            return JsonObject(value, self._path_to(name))
+        raise self.violation(name)
 
-    def each(self, name: str, least: int, most: int) -> list[JsonObject]:
-        """Return the objects of a list of `least` to `most` entries."""
-        entries = self.list_of(name, least, most)
+    def children(self, name: str, min_items: int, max_items: int) -> list[JsonObject]:
+        """Return the objects of an array of `min_items` to `max_items` objects."""
+        entries = self.array(name, min_items, max_items)
         if all(isinstance(entry, dict) for entry in entries):
-            return [JsonObject(entry, f"{self._path(name)}[{n}]") for n, entry in enumerate(entries)]
-        raise self.refusal(name)
+            return [JsonObject(entry, f"{self._path_to(name)}[{n}]") for n, entry in enumerate(entries)]
+        raise self.violation(name)
 
-    def list_of(self, name: str, least: int, most: int) -> list[Any]:
+    def array(self, name: str, min_items: int, max_items: int) -> list[Any]:
         value = self.values.get(name)
-        if isinstance(value, list) and least <= len(value) <= most:
+        if isinstance(value, list) and min_items <= len(value) <= max_items:
             return value
-        raise self.refusal(name)
+        raise self.violation(name)
 
-    def digests(self, name: str, most: int) -> frozenset[str]:
-        """Return a list of different SHA-256 digests."""
-        value = self.list_of(name, 0, most)
+    def digests(self, name: str, max_items: int) -> frozenset[str]:
+        """Return the SHA-256 digests of an array without duplicates."""
+        value = self.array(name, 0, max_items)
         if all(isinstance(digest, str) and SHA256.fullmatch(digest) for digest in value):
             digests = frozenset(value)
             if len(digests) == len(value):
                 return digests
-        raise self.refusal(name)
+        raise self.violation(name)
 
-    def refusal(self, name: str) -> ContractViolation:
-        return ContractViolation(Message("{member} is missing, or of another form", member=self._path(name)))
+    def violation(self, name: str) -> ContractViolation:
+        """Return the exception for a member that is missing or malformed."""
+        return ContractViolation(Message("{member} is missing or malformed", member=self._path_to(name)))
 
-    def _path(self, name: str) -> str:
-        return f"{self.place}.{name}" if self.place else name
+    def _path_to(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
 
-    def _need_day(self, name: str, day: str) -> None:
+    def _check_date(self, name: str, day: str) -> None:
         try:
             year = date.fromisoformat(day).year
         except ValueError:
-            raise self.refusal(name) from None
+            raise self.violation(name) from None
         if year not in _YEARS:
-            raise self.refusal(name)
+            raise self.violation(name)
 
 
 def read(body: bytes) -> JsonObject:
-    """Read a body that is one JSON object (RFC 8259) in UTF-8, in which no member stands twice."""
+    """Return the JSON object (RFC 8259, UTF-8) in a body.
+
+    Raise ContractViolation if the body is not a JSON object or has a duplicate member.
+    """
     try:
         value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_once_each, parse_constant=_refuse_constant
+            body.decode("utf-8"), object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant
         )
     except (ValueError, RecursionError):
-        raise ContractViolation(Message("not JSON, or a member stands twice in it")) from None
+        raise ContractViolation(Message("invalid JSON, or a duplicate member")) from None
     if not isinstance(value, dict):
         raise ContractViolation(Message("not a JSON object"))
     return JsonObject(value)
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member twice")
+        raise ValueError("duplicate member")
     return members
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are not JSON

@@ -1,7 +1,7 @@
-"""One exchange: a whole submission in one request, for what is small (docs/contract.md, "One exchange").
+"""One exchange: a complete, small submission in one request (docs/contract.md, "One exchange").
 
-Its form, which responses refuse that form rather than the submission, and what is remembered of a service
-that does not take it: then the same submission goes staged, and nobody needs to know.
+This module builds the request, recognizes the responses that refuse this form of request rather than the
+submission, and remembers which services refuse it. Their submissions are sent staged, without a message.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from docsend.service.exchange import Header
     from docsend.service.responses import Response
 
-# Refusals of the contract that are of the request's form: the staged requests have another one.
+# Problems of the contract that concern the form of the request. Staged requests have another form.
 _FORM_CODES = frozenset(
     {
         Code.DECLARATION_TOO_LARGE,
@@ -38,56 +38,64 @@ _FORM_CODES = frozenset(
     }
 )
 _NOT_IMPLEMENTED, _TOO_LARGE = 501, 413
-# Of whoever has not judged the request yet: a sign-in, a proxy's sign-in, too late, too early, too many.
-_NOT_JUDGED = frozenset({401, 407, 408, 425, 429})
-_MOST_REMEMBERED = 4096
-# So many submissions in a row may not get through whole, before all of this run go staged.
-_LOST_IN_A_ROW = 2
+# These statuses refuse neither the form nor the submission: authentication at the service (401) or at a proxy
+# (407), timeout (408), too early (425), too many requests (429).
+_UNDECIDED_STATUSES = frozenset({401, 407, 408, 425, 429})
+_MAX_FILE_BYTES = 4096
+# After this number of submissions in a row that did not get through, all others of the run are sent staged.
+_MAX_LOST_IN_A_ROW = 2
 
 
 class StagedFallback(NamedTuple):
-    """That a submission goes staged instead, and what follows for others.
+    """Result of a submission that has to be sent staged, and its consequences for others.
 
-    `fewer_than` is how many bytes of documents may still go in one exchange, 0 for none; None if nothing is
-    known of other submissions. `may_be_received` says that a try of it may have brought it to its receipt,
-    `broke_off` that its tries did not get through.
+    `fewer_than` is the new limit: submissions with fewer bytes of documents may still be sent in one
+    exchange, none if it is 0. It is None if nothing follows for other submissions. The submission
+    `may_be_received` by one of the attempts; it `is_lost` if the attempts did not get through.
     """
 
     fewer_than: int | None = None
     may_be_received: bool = False
-    broke_off: bool = False
+    is_lost: bool = False
 
 
 class OneExchangeRefused(Exception):
-    """The form of one exchange was refused, or did not get through."""
+    """Raised when one exchange is refused for its form, or does not get through."""
 
-    def __init__(self, fewer_than: int | None = None, *, broke_off: bool = False) -> None:
+    def __init__(self, fewer_than: int | None = None, *, is_lost: bool = False) -> None:
         super().__init__()
         self.fewer_than = fewer_than
-        self.broke_off = broke_off
+        self.is_lost = is_lost
 
 
 class OneExchangePolicy:
-    """Whether a service takes a submission in one exchange. Several threads may share it.
+    """Policy on which submissions are sent to a service in one exchange. Several threads may share it.
 
-    What it refused is kept in a file beside the service's catalog, and holds for that very catalog.
+    A limit learned from a refusal is stored in a file next to the service's catalog. It applies as long as
+    the service has that catalog.
     """
 
-    def __init__(self, most_bytes: int | None, etag: str, file: Path | None = None) -> None:
-        """Take documents of up to `most_bytes` together, None for none, by the catalog of this ETag."""
-        self._fewer_than = 0 if most_bytes is None else most_bytes + 1
+    def __init__(self, max_bytes: int | None, etag: str, file: Path | None = None) -> None:
+        """Accept submissions of up to `max_bytes` of documents, or none if it is None.
+
+        `etag` identifies the catalog that states this limit.
+        """
+        self._fewer_than = 0 if max_bytes is None else max_bytes + 1
         self._etag = etag
         self._file = file
-        self._lost = 0  # submissions in a row that did not get through
+        self._lost_in_a_row = 0
         self._lock = threading.Lock()
         if file is not None and self._fewer_than:
-            self._fewer_than = min(self._fewer_than, self._remembered(file))
+            self._fewer_than = min(self._fewer_than, self._read_limit(file))
 
     @classmethod
     def from_catalog(cls, catalog: Catalog, file: Path) -> OneExchangePolicy:
-        """Give what is known of a service by the catalog in force; its own would be stored in `file`."""
+        """Return the policy for the catalog in force.
+
+        `file` is where the service's own catalog is stored, if it has been fetched.
+        """
         try:
-            etag = files.read_limited(file.with_suffix(".etag"), max_bytes=_MOST_REMEMBERED).decode(
+            etag = files.read_limited(file.with_suffix(".etag"), max_bytes=_MAX_FILE_BYTES).decode(
                 "ascii", "replace"
             )
         except OSError:
@@ -96,38 +104,42 @@ class OneExchangePolicy:
 
     @property
     def max_bytes(self) -> int:
-        """How many bytes of documents may go together; 0 for none."""
+        """Maximum total size in bytes of the documents in one exchange, or 0 if it is not accepted."""
         return max(self._fewer_than - 1, 0)
 
     def accepts(self, checked: CheckedSubmission) -> bool:
-        """Tell whether it can go so: its documents are few enough bytes, and all of them in memory."""
-        is_held = all(document.buffer is not None for document in checked.documents)
-        return is_held and checked.total_bytes < self._fewer_than
+        """Return whether a submission is small enough for one exchange and has all documents in memory."""
+        is_buffered = all(document.buffer is not None for document in checked.documents)
+        return is_buffered and checked.total_bytes < self._fewer_than
 
-    def record_fallback(self, staged: StagedFallback) -> None:
-        """Remember what was refused. Call it after the receipt has come staged: then it was of the form."""
+    def record_fallback(self, fallback: StagedFallback) -> None:
+        """Remember a refusal of one exchange.
+
+        Call this after the receipt of the staged submission: only then is it certain that the form was
+        refused.
+        """
         with self._lock:
-            self._lost = self._lost + 1 if staged.broke_off else 0
-            if self._lost >= _LOST_IN_A_ROW:  # something on the way cuts them: not for ever, perhaps
+            self._lost_in_a_row = self._lost_in_a_row + 1 if fallback.is_lost else 0
+            if self._lost_in_a_row >= _MAX_LOST_IN_A_ROW:  # an intermediary drops them, perhaps temporarily
                 self._fewer_than = 0
-            if staged.fewer_than is None or staged.fewer_than >= self._fewer_than:
+            if fallback.fewer_than is None or fallback.fewer_than >= self._fewer_than:
                 return
-            self._fewer_than = staged.fewer_than
+            self._fewer_than = fallback.fewer_than
             if self._file is not None:
-                kept = canonicalize({"catalog": self._etag, "fewer_than": self._fewer_than})
-                with contextlib.suppress(OSError):  # it costs the next run one request
-                    files.replace_file(self._file, kept)
+                content = canonicalize({"catalog": self._etag, "fewer_than": self._fewer_than})
+                with contextlib.suppress(OSError):  # a failure costs the next run one more request
+                    files.replace_file(self._file, content)
 
     def record_success(self) -> None:
-        """Note that a submission has got through."""
-        self._lost = 0
+        """Record that a submission was received in one exchange."""
+        self._lost_in_a_row = 0
 
-    def _remembered(self, file: Path) -> int:
-        """Return below how many bytes it was not refused; a file that cannot be read says nothing."""
+    def _read_limit(self, file: Path) -> int:
+        """Return the stored limit, or the catalog's if the file cannot be read or is for another catalog."""
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            kept = json.loads(files.read_limited(file, max_bytes=_MOST_REMEMBERED))
-            if isinstance(kept, dict) and kept.get("catalog") == self._etag:
-                fewer_than = kept.get("fewer_than")
+            content = json.loads(files.read_limited(file, max_bytes=_MAX_FILE_BYTES))
+            if isinstance(content, dict) and content.get("catalog") == self._etag:
+                fewer_than = content.get("fewer_than")
                 if isinstance(fewer_than, int) and fewer_than >= 0:
                     return fewer_than
         return self._fewer_than
@@ -137,56 +149,59 @@ NEVER = OneExchangePolicy(None, "")
 
 
 def build_headers(checked: CheckedSubmission) -> tuple[Header, ...]:
+    """Return the Content-Type field of a submission in one exchange; the boundary is its key."""
     return ((b"Content-Type", b"multipart/form-data; boundary=" + checked.key.encode("ascii")),)
 
 
 def build_body(checked: CheckedSubmission, contents: Sequence[bytes]) -> list[bytes]:
-    """Return the parts of a multipart body (RFC 7578), the same at every try: the boundary is the key.
+    """Return a multipart body (RFC 7578) as a list of parts, the same for every attempt.
 
-    No document can hold it: it is the digest of what the document is a part of. File names are numbers.
+    The boundary is the key. No document can contain it, because the key is a digest that covers the
+    document's own digest. File names are numbers.
     """
     boundary = checked.key
-    body = [_head(boundary, 'name="declaration"', "application/json"), checked.declaration_bytes]
+    body = [_part_head(boundary, 'name="declaration"', "application/json"), checked.declaration_bytes]
     for number, content in enumerate(contents, 1):
-        named = f'name="document"; filename="{number}"'
-        body += [b"\r\n" + _head(boundary, named, "application/octet-stream"), content]
+        parameters = f'name="document"; filename="{number}"'
+        body += [b"\r\n" + _part_head(boundary, parameters, "application/octet-stream"), content]
     return [*body, f"\r\n--{boundary}--\r\n".encode("ascii")]
 
 
-def _head(boundary: str, named: str, media_type: str) -> bytes:
+def _part_head(boundary: str, parameters: str, media_type: str) -> bytes:
     return (
-        f"--{boundary}\r\nContent-Disposition: form-data; {named}\r\nContent-Type: {media_type}\r\n\r\n"
+        f"--{boundary}\r\nContent-Disposition: form-data; {parameters}\r\nContent-Type: {media_type}\r\n\r\n"
     ).encode("ascii")
 
 
 class BodyProgress:
-    """Tells of each document how many of its bytes have left, from what has left of the whole body."""
+    """Progress of each document, from the number of bytes of the complete body that have been sent."""
 
     def __init__(
-        self, documents: Sequence[Document], body: Sequence[bytes], tell: Callable[[Document, int], None]
+        self, documents: Sequence[Document], body: Sequence[bytes], report: Callable[[Document, int], None]
     ) -> None:
         self._documents = documents
-        self._starts = list(accumulate(map(len, body), initial=0))[3::2]  # after two heads and a declaration
-        self._told = [0] * len(documents)
-        self._tell = tell
+        # The first three parts are two part heads and the declaration; every second one is a document.
+        self._starts = list(accumulate(map(len, body), initial=0))[3::2]
+        self._reported = [0] * len(documents)
+        self._report = report
 
     def __call__(self, sent_bytes: int) -> None:
-        for place, document in enumerate(self._documents):
-            sent = min(max(sent_bytes - self._starts[place], 0), document.size)
-            if sent != self._told[place]:
-                self._told[place] = sent
-                self._tell(document, sent)
+        for index, document in enumerate(self._documents):
+            sent = min(max(sent_bytes - self._starts[index], 0), document.size)
+            if sent != self._reported[index]:
+                self._reported[index] = sent
+                self._report(document, sent)
 
 
 def form_refusal(response: Response, checked: CheckedSubmission) -> OneExchangeRefused | None:
-    """Return what a refusal of the form says; None for any other response.
+    """Return the refusal of one exchange that a response means, or None for any other response.
 
-    A page or another 4xx that is no problem of the contract is of somebody on the way, who may let the staged
-    requests pass. A captive page and a 5xx are of nobody who has judged the form.
+    A page or another 4xx that is not a problem of the contract comes from an intermediary, which may forward
+    staged requests. The page of a captive portal, or a 5xx other than 501, does not refuse the form.
     """
     if response.status == _NOT_IMPLEMENTED:
         return OneExchangeRefused(0)
-    if not 400 <= response.status < 500 or response.status in _NOT_JUDGED:
+    if not 400 <= response.status < 500 or response.status in _UNDECIDED_STATUSES:
         return None
     code = response.problem_code
     if code is None:

@@ -1,4 +1,4 @@
-"""Who is told of a call on its way."""
+"""Interface through which a call reports its progress."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 class ProgressListener(Protocol):
-    """Somebody who wants to see how a call goes. Its methods may be called in another thread."""
+    """Listener for the progress of calls. Its methods may be called in another thread."""
 
     def declared(self, missing_bytes: int) -> None:
-        """The service has the declaration and lacks documents of so many bytes."""
+        """Report that the service has the declaration and lacks documents of `missing_bytes` in total."""
 
     def sent(self, document: Document, sent_bytes: int) -> None:
-        """So many bytes of the document have left; the number falls back to 0 when a try is repeated."""
+        """Report that `sent_bytes` of the document have been sent; a retry starts again at 0."""
 
     def arrived(self, document: Document) -> None:
-        """The service has the whole document, of a submission that goes staged."""
+        """Report that the service has a complete document of a staged submission."""
 
     def received(self, documents: Sequence[Document]) -> None:
-        """The service has received a submission of these documents, in one exchange."""
+        """Report that the service has received a submission of these documents in one exchange."""
 
     def waiting(self, pause: Pause) -> None:
-        """A try failed, or may not begin yet; the next one begins after this pause."""
+        """Report that the next attempt starts after this pause."""
 
 
 class Pause(NamedTuple):
-    """Why and for how many seconds a call waits, and how many are left in which further tries may begin."""
+    """Pause before an attempt: its reason, its length, and the seconds left in which an attempt may start."""
 
     reason: Message
     seconds: float

@@ -1,7 +1,7 @@
-"""The service's responses, read: each call's as a value or an error, all else as a breach of the contract.
+"""Parsers of the service's responses: one function for each call, which returns a value or raises an error.
 
-Invariant 6: a response that the contract does not know, member by member, is a failure (`ContractViolation`),
-whatever its status says. Nothing here makes a request.
+Invariant 6: a response of which any member violates the contract is a failure (`ContractViolation`), whatever
+its status. This module makes no requests.
 """
 
 from __future__ import annotations
@@ -32,220 +32,237 @@ if TYPE_CHECKING:
     from docsend.service.json_object import JsonObject
     from docsend.service.responses import Response, Sendable
 
-_LONGEST_SESSION_S = 10 * 365 * 24 * 3600
-_SHORT_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:-[a-z0-9]+){0,9}")
+_MAX_SESSION_S = 10 * 365 * 24 * 3600
 _ETAG = re.compile(r'(?:W/)?"[!#-~]{1,200}"')
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4000}=*")  # RFC 6750, 2.1
-LONGEST_NUMBER, LONGEST_ISSUER, LONGEST_ID, _LONGEST_NAME = 64, 200, 100, 1024
-_MOST_DOCUMENTS, _MOST_REQUIRED, _MOST_BYTES = 10_000, 1_000, 2**53 - 1
+MAX_NUMBER_LENGTH, MAX_ISSUER_LENGTH, MAX_REQUIRED_ID_LENGTH, _MAX_NAME_LENGTH = 64, 200, 100, 1024
+_MAX_DOCUMENTS, _MAX_REQUIRED, _MAX_BYTES = 10_000, 1_000, 2**53 - 1
 
 
-# -- the calls without a key ---------------------------------------------------------------------------
+# -- calls without a key -------------------------------------------------------------------------------
 
 
 def read_catalog(response: Response) -> tuple[bytes, str] | None:
-    """Return the catalog's bytes and its ETag; None if it has not changed (304)."""
+    """Return the catalog (JSON) and its ETag, or None if it has not changed (304)."""
     if response.status == 304:
         return None
-    _need_status(response, 200)
+    _expect_status(response, 200)
     etag = response.headers.get("etag", "")
     if not _ETAG.fullmatch(etag):
-        raise ContractViolation(Message("a catalog without an ETag"))
-    json_object.read(response.body)  # what is in it the catalog itself judges
+        raise ContractViolation(Message("the catalog has no valid ETag"))
+    json_object.read(response.body)  # `model.catalog` checks the members
     return response.body, etag
 
 
 def read_info(response: Response) -> ServiceInfo:
-    _need_status(response, 200)
+    """Return the version of the service's catalog and the Date field of the response."""
+    _expect_status(response, 200)
     return ServiceInfo(response.json().text("version", 100), response.headers.get("date"))
 
 
 def read_session(response: Response) -> tuple[str, float]:
-    """Return a token and the seconds that it is good for; raise SignInNeeded if the service refuses."""
+    """Return a token and its lifetime in seconds; raise SignInRequired if the service refuses to sign in."""
     if response.status == 401:
-        raise _not_let_in(
+        raise _sign_in_error(
             Code.SIGN_IN_REFUSED,
-            Message("the service refused code and password"),
-            Message("`docsend login` signs in"),
+            Message("the service refused the code and password"),
+            Message("run `docsend login`"),
         )
     if response.status == 429:
         pause = retry_after(response)
         hint = Message("try again in {pause:.0f} s", pause=pause) if pause else Message("try again later")
-        raise _not_let_in(
-            Code.LOCKED_OUT, Message("the service takes no sign-in now: too many were refused"), hint
+        raise _sign_in_error(
+            Code.LOCKED_OUT, Message("the service has locked sign-in after too many failed attempts"), hint
         )
     if response.status >= 500:
         raise Unfinished(
-            Message("the service could not sign in: it answered {status}", status=response.status),
+            Message("sign-in failed: the service answered {status}", status=response.status),
             Message("try again later"),
         )
-    _need_status(response, 200)
+    _expect_status(response, 200)
     session = response.json()
     return (
         session.matching("token", _TOKEN),
-        float(session.whole_number("expires_in", 1, _LONGEST_SESSION_S)),
+        float(session.integer("expires_in", 1, _MAX_SESSION_S)),
     )
 
 
-def _not_let_in(code: Code, message: Message, hint: Message) -> SignInRequired:
+def _sign_in_error(code: Code, message: Message, hint: Message) -> SignInRequired:
     return SignInRequired(message, hint, [Problem(code, message, hint)])
 
 
 def read_sign_out(response: Response) -> None:
-    if response.status != 401:  # then the session had ended by itself
-        _need_status(response, 204)
+    """Check that a session has ended."""
+    if response.status != 401:  # 401 means that the session had already ended
+        _expect_status(response, 204)
 
 
 def read_required(response: Response) -> tuple[RequiredDocument, ...]:
-    _need_status(response, 200)
+    """Return the documents that the service requires from an account."""
+    _expect_status(response, 200)
     pending = re.compile("pending")
     return tuple(
         RequiredDocument(
-            id=each.text("id", LONGEST_ID),
-            subject=each.code("subject"),
-            category=each.code("category"),
-            type=each.code("type"),
-            titles=each.labels("title"),
-            due=each.day("due"),
-            state=each.matching("state", pending),
+            id=document.text("id", MAX_REQUIRED_ID_LENGTH),
+            subject=document.code("subject"),
+            category=document.code("category"),
+            type=document.code("type"),
+            titles=document.labels("title"),
+            due=document.day("due"),
+            state=document.matching("state", pending),
         )
-        for each in response.json().each("required", 0, _MOST_REQUIRED)
+        for document in response.json().children("required", 0, _MAX_REQUIRED)
     )
 
 
-def _need_status(response: Response, expected: int) -> None:
-    """Raise the error of a response to a call without a key, where nothing can be forgotten."""
+def _expect_status(response: Response, expected: int) -> None:
+    """Raise the error of a response with another status than `expected`.
+
+    This is for calls without a key: there a `not-found` problem means that the address is wrong.
+    """
     if response.status == expected:
         return
     if response.problem_code == Code.NOT_FOUND:
         raise Unfinished(
-            Message("the address answers, but does not know this call"),
-            Message("is it the service's base address?"),
+            Message("the server at this address does not know this call"),
+            Message("check the service's base address"),
         )
     raise unexpected_response(response)
 
 
-# -- the calls of a submission -------------------------------------------------------------------------
+# -- calls with a key ----------------------------------------------------------------------------------
 
 
 def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmission | Receipt:
+    """Return the missing documents of a declared submission, or its receipt."""
     if response.problem_code == Code.NOT_FOUND:
         raise Unfinished(
-            Message("the address answers, but takes no submissions"),
-            Message("is it the service's base address?"),
+            Message("the server at this address does not accept submissions"),
+            Message("check the service's base address"),
         )
-    return read_status_of(response, checked)
+    return read_submission(response, checked)
 
 
-def read_status_of(response: Response, submission: Sendable) -> OpenSubmission | Receipt:
-    """Read what is missing of a submission, or its receipt; both must be of these very documents."""
-    found = read_status(response, submission.key)
-    if found.receipt is not None:
-        return _of(submission, found.receipt)
-    if found.state == "withdrawn":
+def read_submission(response: Response, submission: Sendable) -> OpenSubmission | Receipt:
+    """Return the missing documents of a submission, or its receipt; check that they are its own.
+
+    Raise Refused if the submission was withdrawn.
+    """
+    status = read_status(response, submission.key)
+    if status.receipt is not None:
+        return _check_receipt(submission, status.receipt)
+    if status.state == "withdrawn":
         problem = Problem(
-            Code.WITHDRAWN, Message("the submission was withdrawn for good"), HINTS[Code.WITHDRAWN]
+            Code.WITHDRAWN, Message("the submission was permanently withdrawn"), HINTS[Code.WITHDRAWN]
         )
         raise Refused(problem.message, problem.hint, [problem])
-    if found.missing - {document.sha256 for document in submission.documents}:
-        raise ContractViolation(Message("it asks for documents that were not declared"))
-    return OpenSubmission(found.missing)
+    if status.missing - {document.sha256 for document in submission.documents}:
+        raise ContractViolation(Message("the service requests documents that were not declared"))
+    return OpenSubmission(status.missing)
 
 
-def read_put(response: Response) -> None:
+def read_put_document(response: Response) -> None:
+    """Check that the service has a document: it was stored now (201) or earlier (204)."""
     if response.status not in (201, 204):
         raise unexpected_response(response)
 
 
-def read_whole(response: Response, checked: CheckedSubmission) -> tuple[Receipt, bool]:
-    """Return the receipt, and whether it is for this very request (201)."""
+def read_one_exchange(response: Response, checked: CheckedSubmission) -> tuple[Receipt, bool]:
+    """Return the receipt, and whether the submission was received by this request (201)."""
     if response.status not in (200, 201):
         raise unexpected_response(response)
-    return _of(checked, read_receipt(response.json())), response.status == 201
+    return _check_receipt(checked, read_receipt(response.json())), response.status == 201
 
 
 def read_send(response: Response, submission: Sendable) -> Receipt:
+    """Return the receipt; raise IncompleteSubmission if the service lacks documents."""
     if response.problem_code == Code.INCOMPLETE:
-        response.json().digests("missing", _MOST_DOCUMENTS)
+        response.json().digests("missing", _MAX_DOCUMENTS)
         raise IncompleteSubmission
     if response.status != 200:
         raise unexpected_response(response)
-    return _of(submission, read_receipt(response.json()))
+    return _check_receipt(submission, read_receipt(response.json()))
 
 
 def read_status(response: Response, key: str) -> SubmissionStatus:
-    """Read what became of a key, in each of its three states as the contract has it."""
+    """Return the state of a key; check the members of each of its three states."""
     if response.status not in (200, 201):
         raise unexpected_response(response)
     status = response.json()
     state = status.text("state", 20)
     if state == "open":
-        missing = status.digests("missing", _MOST_DOCUMENTS)
+        missing = status.digests("missing", _MAX_DOCUMENTS)
         status.code("branch")
         status.time("expires_at")
-        status.null("receipt")
+        status.check_null("receipt")
         return SubmissionStatus(state, missing, None)
     if state not in ("received", "withdrawn"):
-        raise status.refusal("state")
-    status.list_of("missing", 0, 0)
-    status.null("expires_at")
+        raise status.violation("state")
+    status.array("missing", 0, 0)
+    status.check_null("expires_at")
     if state == "withdrawn":
         if status.values.get("branch", "") is not None:
             status.code("branch")
-        status.null("receipt")
+        status.check_null("receipt")
         return SubmissionStatus(state, frozenset(), None)
     status.code("branch")
-    return SubmissionStatus(state, frozenset(), _of_key(key, read_receipt(status.members("receipt"))))
+    return SubmissionStatus(state, frozenset(), _check_key(key, read_receipt(status.child("receipt"))))
 
 
 def read_withdraw(response: Response, key: str) -> SubmissionStatus:
-    """Read what became of a withdrawal: done, or too late, and then the receipt comes with the problem."""
+    """Return the state after a withdrawal.
+
+    If the submission has already been received, the problem `already-received` carries its receipt.
+    """
     if response.problem_code != Code.ALREADY_RECEIVED:
         return read_status(response, key)
-    receipt = _of_key(key, read_receipt(response.json().members("receipt")))
+    receipt = _check_key(key, read_receipt(response.json().child("receipt")))
     return SubmissionStatus("received", frozenset(), receipt)
 
 
 def read_receipt(receipt: JsonObject) -> Receipt:
-    """Read a receipt in the contract's form; raise ContractViolation for any other."""
-    branch = receipt.members("branch")
+    """Return a receipt; raise ContractViolation if it is malformed."""
+    branch = receipt.child("branch")
     return Receipt(
         key=receipt.matching("key", json_object.KEY),
-        number=receipt.printable("number", LONGEST_NUMBER),
-        issuer=receipt.text("issuer", LONGEST_ISSUER),
+        number=receipt.printable("number", MAX_NUMBER_LENGTH),
+        issuer=receipt.text("issuer", MAX_ISSUER_LENGTH),
         received_at=receipt.time("received_at"),
         branch_code=branch.code("code"),
         branch_names=branch.labels("name"),
         documents=tuple(
             ReceivedDocument(
-                document.text("name", _LONGEST_NAME),
-                document.whole_number("bytes", 1, _MOST_BYTES),
+                document.text("name", _MAX_NAME_LENGTH),
+                document.integer("bytes", 1, _MAX_BYTES),
                 document.matching("sha256", json_object.SHA256),
             )
-            for document in receipt.each("documents", 1, _MOST_DOCUMENTS)
+            for document in receipt.children("documents", 1, _MAX_DOCUMENTS)
         ),
-        body=_canonical(receipt),
+        body=_canonical_body(receipt),
     )
 
 
-def _canonical(receipt: JsonObject) -> bytes:
-    """Return all of a receipt as it is kept; what the contract does not know in it may be no text at all."""
+def _canonical_body(receipt: JsonObject) -> bytes:
+    """Return a receipt in the form in which it is stored.
+
+    Members that the contract does not define may have values, such as surrogates, that cannot be stored.
+    """
     try:
         return canonicalize(receipt.values)
     except (ValueError, RecursionError):
-        raise ContractViolation(Message("a receipt that cannot be kept")) from None
+        raise ContractViolation(Message("the receipt cannot be stored")) from None
 
 
-def _of_key(key: str, receipt: Receipt) -> Receipt:
+def _check_key(key: str, receipt: Receipt) -> Receipt:
     if receipt.key != key:
         raise ContractViolation(Message("the receipt of another submission"))
     return receipt
 
 
-def _of(submission: Sendable, receipt: Receipt) -> Receipt:
-    """Hold a receipt against what was sent: it must be for this key, and for these very documents."""
+def _check_receipt(submission: Sendable, receipt: Receipt) -> Receipt:
+    """Return the receipt; raise ContractViolation unless it is for this key and these documents."""
     sent = [(document.name, document.size, document.sha256) for document in submission.documents]
-    named = [(document.name, document.size, document.sha256) for document in receipt.documents]
-    if sent != named:
+    received = [(document.name, document.size, document.sha256) for document in receipt.documents]
+    if sent != received:
         raise ContractViolation(Message("the receipt of another submission"))
-    return _of_key(submission.key, receipt)
+    return _check_key(submission.key, receipt)

@@ -1,4 +1,4 @@
-"""Responses that are no success: the refusals of the contract, each as the error that it stands for."""
+"""Errors for the responses that are not a success: each refusal of the contract as an exception."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from docsend.service.responses import Response
 
 _SHORT_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:-[a-z0-9]+){0,9}")
-_MOST_ERRORS_READ = 10_000
-# Of what the service says to people; more is cut.
-_LONGEST_DETAIL, _LONGEST_FIELD, _MOST_ERRORS = 300, 40, 20
-# What is judged before the submission is looked at, and so says nothing about whether it was received.
-_OF_THE_REQUEST = frozenset(
+_MAX_ERRORS_READ = 10_000
+# Limits on the service's texts that are shown.
+_MAX_DETAIL_LENGTH, _MAX_FIELD_LENGTH, _MAX_ERRORS = 300, 40, 20
+# Problems of the request itself. The service checks these before the submission, so they do not show whether
+# the submission was received.
+_REQUEST_CODES = frozenset(
     {
         Code.MALFORMED,
         Code.LENGTH_REQUIRED,
@@ -34,38 +35,43 @@ _OF_THE_REQUEST = frozenset(
         Code.ORIGIN_NOT_ALLOWED,
     }
 )
-# What single calls alone are refused with, which read it before anything else does.
-_OF_OTHER_CALLS = frozenset({Code.ALREADY_RECEIVED, Code.INCOMPLETE, Code.ONE_EXCHANGE_TOO_LARGE})
+# Problems of single calls, whose parsers handle them before they call unexpected_response.
+_OTHER_CALLS_CODES = frozenset({Code.ALREADY_RECEIVED, Code.INCOMPLETE, Code.ONE_EXCHANGE_TOO_LARGE})
 
 
 def unexpected_response(response: Response) -> Exception:
-    """Make the error for a response that is not a success: the contract's refusals, a page, or a breach."""
+    """Return the error of a response that is not a success.
+
+    It is ContractViolation if the response is not a problem that the contract defines for this call.
+    """
     code = response.problem_code
-    if code is None or code in _OF_OTHER_CALLS:
+    if code is None or code in _OTHER_CALLS_CODES:
         return ContractViolation(
-            Message("{status}, and no problem that the contract has for this call", status=response.status)
+            Message(
+                "status {status} without problem details that are valid for this call", status=response.status
+            )
         )
     if response.status == 401:
-        return SignInRequired(Message("the service asks for a sign-in"), Message("`docsend login` signs in"))
+        return SignInRequired(Message("the service requires sign-in"), Message("run `docsend login`"))
     if code == Code.NOT_FOUND:
         return UnknownSubmission()
-    if code == Code.DIGEST_MISMATCH:  # the bytes were changed on the way: they may be sent again
-        return BodyAltered(Message("the document arrived with other bytes"))
+    if code == Code.DIGEST_MISMATCH:  # altered in transit: it may be sent again
+        return BodyAltered(Message("the document was altered in transit"))
     return _refusal(response, code)
 
 
 def _refusal(response: Response, code: Code) -> DocsendError:
-    """Make the error of a refusal: of the host, of the request itself, or of the submission for good."""
+    """Return the error of a problem that refuses the host, the request itself, or the submission."""
     if code == Code.HOST_NOT_SERVED:
         return UsageError(
-            Message("the service says that it is not the host of this address"),
-            Message("is the address right? A relay has to lead to a service that knows the name"),
+            Message("the service does not serve the host name of this address"),
+            Message("check the address; a relay must lead to a service that serves this host name"),
             cause=code,
         )
-    if code in _OF_THE_REQUEST:
+    if code in _REQUEST_CODES:
         return Unfinished(
-            Message("the service does not take the request itself: {code}", code=code),
-            Message("docsend and the service do not fit together: please report it"),
+            Message("the service rejected the request itself: {code}", code=code),
+            Message("docsend and the service are incompatible: please report it"),
             cause=code,
         )
     problems = _problems(response, code)
@@ -75,45 +81,45 @@ def _refusal(response: Response, code: Code) -> DocsendError:
 
 
 HINTS = {
-    Code.WITHDRAWN: Message("it was withdrawn for good; --again sends it as a new submission"),
+    Code.WITHDRAWN: Message("give --again to send it as a new submission"),
     Code.KEY_REUSED: Message(
-        "this is a fault of docsend or of the service: nothing was received, please report it"
+        "this is a bug in docsend or in the service: nothing was received, please report it"
     ),
 }
 
 
 def _problems(response: Response, code: Code) -> list[Problem]:
-    """Return the findings of a refusal: one, or one for each entry of `errors`, as far as they are read."""
-    raw = response.json()
-    url = raw.values.get("url")
-    cure = HINTS.get(code) or (_foreign(url) if isinstance(url, str) else None)
+    """Return the problems of a refusal: one, or one for each of the first 20 entries of `errors`."""
+    problem = response.json()
+    url = problem.values.get("url")
+    hint = HINTS.get(code) or (_service_text(url) if isinstance(url, str) else None)
     if code != Code.INVALID:
-        return [Problem(code, _foreign(raw.values["detail"]), cure)]
-    errors = raw.each("errors", 1, _MOST_ERRORS_READ)
+        return [Problem(code, _service_text(problem.values["detail"]), hint)]
+    errors = problem.children("errors", 1, _MAX_ERRORS_READ)
     problems = [
         Problem(
-            codes.from_service(each.matching("code", _SHORT_NAME)),
-            _foreign(each.for_people("detail")),
-            cure,
-            field=_field(each.values.get("pointer")),
+            codes.from_service(error.matching("code", _SHORT_NAME)),
+            _service_text(error.display_text("detail")),
+            hint,
+            field=_field_name(error.values.get("pointer")),
         )
-        for each in errors[:_MOST_ERRORS]
+        for error in errors[:_MAX_ERRORS]
     ]
-    if len(errors) > _MOST_ERRORS:
-        more = Message("… and {count} more", count=len(errors) - _MOST_ERRORS)
+    if len(errors) > _MAX_ERRORS:
+        more = Message("… and {count} more", count=len(errors) - _MAX_ERRORS)
         problems.append(Problem(code, more))
     return problems
 
 
-def _foreign(text: str) -> Message:
-    """Return what the service says to people, shortened."""
-    return Message.verbatim(text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…")
+def _service_text(text: str) -> Message:
+    """Return a text of the service as a message, shortened to 300 characters."""
+    return Message.verbatim(text if len(text) <= _MAX_DETAIL_LENGTH else text[:_MAX_DETAIL_LENGTH] + "…")
 
 
-def _field(pointer: object) -> str | None:
-    """Return the field that a JSON pointer (RFC 6901) into the declaration means: "/documents/0/name"."""
+def _field_name(pointer: object) -> str | None:
+    """Return the field for a JSON pointer (RFC 6901) into the declaration, such as "/documents/0/name"."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         return None
-    if known := fields.BY_POINTER.get(pointer):
-        return known.name
-    return pointer.split("/")[1][:_LONGEST_FIELD]
+    if field := fields.BY_POINTER.get(pointer):
+        return field.name
+    return pointer.split("/")[1][:_MAX_FIELD_LENGTH]

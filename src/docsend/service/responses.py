@@ -1,4 +1,4 @@
-"""What the service may respond with: the contract's problems, and what each response is read into."""
+"""Responses of the service: the problems of the contract, and the values that responses are parsed into."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission, PlannedSubmission
     from docsend.service.json_object import JsonObject
 
-    # Nothing else can be sent: `submission_rules.check` makes the one, the ledger keeps the other of it.
+    # Only these can be sent: `submission_rules.check` creates the first, the ledger stores it as the second.
     Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
 
 PROBLEM_TYPE = "urn:docsend:problem:"
-# The contract's closed table of problems (docs/contract.md), each with the status that it comes with.
+# The contract's closed table of problems (docs/contract.md), each with its status.
 PROBLEMS: dict[Code, int] = {
     Code.ALREADY_RECEIVED: 409,
     Code.CONTENT_MISMATCH: 415,
@@ -52,47 +52,48 @@ _CODES = {f"{PROBLEM_TYPE}{code}": code for code in PROBLEMS}
 
 
 class Response(NamedTuple):
-    """A response of HTTP: status, headers by their names in small letters, body.
+    """An HTTP response: status, header fields by lower-cased name, and body.
 
-    `may_have_arrived_before` says that the request had gone before, over a connection that broke;
-    `has_arrived_whole` that all of the request's body had left before the response came.
+    `may_have_arrived_before` is true if the request was also sent over an earlier connection that was lost,
+    and `is_request_complete` is true if all of the request was sent before the response arrived.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     may_have_arrived_before: bool = False
-    has_arrived_whole: bool = True
+    is_request_complete: bool = True
 
     def json(self) -> JsonObject:
+        """Return the JSON object in the body; raise ContractViolation if there is none."""
         return json_object.read(self.body)
 
     @property
     def problem_code(self) -> Code | None:
-        """The short name of an RFC 9457 problem of the contract, whole and with its own status; else None."""
+        """Code of the RFC 9457 problem, or None unless it is complete and has the contract's status."""
         if self.headers.get("content-type", "").partition(";")[0].strip() != "application/problem+json":
             return None
         try:
             problem = self.json()
-            problem.whole_number("status", self.status, self.status)
-            kind = problem.text("type", 100)
+            problem.integer("status", self.status, self.status)
+            problem_type = problem.text("type", 100)
         except ContractViolation:
             return None
-        for_people = [problem.values.get(name) for name in ("title", "detail")]
-        if not all(text and isinstance(text, str) for text in for_people):
+        texts = [problem.values.get(name) for name in ("title", "detail")]
+        if not all(text and isinstance(text, str) for text in texts):
             return None
-        code = _CODES.get(kind)
+        code = _CODES.get(problem_type)
         return code if code and PROBLEMS[code] == self.status else None
 
 
 class OpenSubmission(NamedTuple):
-    """The service has the declaration and wants these documents (SHA-256)."""
+    """A submission that is declared and not received. `missing` are the digests that the service lacks."""
 
     missing: frozenset[str]
 
 
 class SubmissionStatus(NamedTuple):
-    """What the service says of a key: open, received or withdrawn."""
+    """State of a key at the service: "open", "received" or "withdrawn"."""
 
     state: str
     missing: frozenset[str]
@@ -100,41 +101,44 @@ class SubmissionStatus(NamedTuple):
 
 
 class ServiceInfo(NamedTuple):
-    """What a first look at a service shows: its catalog's version, and its Date header as it stands."""
+    """Version of a service's catalog, and the unparsed Date field of its response."""
 
     catalog_version: str
     date: str | None
 
 
 class UnknownSubmission(Exception):
-    """The service knows nothing (any more) of this key; it has to be declared again under the same one."""
+    """Raised when the service does not know a key, or no longer knows it.
+
+    The submission has to be declared again under the same key.
+    """
 
 
 class IncompleteSubmission(Exception):
-    """The service was asked to receive a submission of which it lacks documents."""
+    """Raised when the service lacks documents of a submission that it was asked to receive."""
 
 
 class BodyAltered(ContractViolation):
-    """The service got other bytes than were sent."""
+    """Raised when the service received other bytes than were sent."""
 
 
-_LONGEST_PAUSE_S = 10 * 365 * 24 * 3600
+_MAX_RETRY_AFTER_S = 10 * 365 * 24 * 3600
 
 
 def retry_after(response: Response) -> float | None:
-    """Return the seconds that the service asks to wait: RFC 9110, 10.2.3, a number or a date.
+    """Return the seconds that the Retry-After field (RFC 9110, 10.2.3) asks to wait, or None without one.
 
-    A date is taken relative to the response's own Date, so that a wrong clock here does no harm.
+    A date is compared with the response's own Date field, so that it does not depend on this machine's clock.
     """
-    given = response.headers.get("retry-after", "").strip()
-    if given.isascii() and given.isdigit():
-        return float(min(int(given[:1000]), _LONGEST_PAUSE_S))
-    if not given:
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(min(int(value[:1000]), _MAX_RETRY_AFTER_S))
+    if not value:
         return None
     from email.utils import parsedate_to_datetime
 
     try:
-        until = parsedate_to_datetime(given)
+        until = parsedate_to_datetime(value)
         now = parsedate_to_datetime(response.headers["date"])
         return max(0.0, (until - now).total_seconds())
     except (ValueError, TypeError, KeyError, OverflowError):

@@ -1,8 +1,8 @@
-"""How long a failing service is tried again: by one call, and by all calls of a process together.
+"""Retry policy of one call, and limits that all calls of a process share.
 
-`RetryPolicy` limits one call by time alone, with growing pauses and full jitter, lest many clients return as
-one. Over all calls, `CircuitBreaker` lets one of them ask for all after ten failures in a row, so that
-thousands of rows do not knock on a service that is down; `ConcurrencyLimit` obeys a 429 and a `Retry-After`.
+`RetryPolicy` limits one call by time alone, with growing pauses and full jitter, so that many clients do not
+retry at the same moment. After ten failures in a row, `CircuitBreaker` lets a single call try for all, so
+that thousands of rows do not call a service that is down. `ConcurrencyLimit` obeys 429 and `Retry-After`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Clock(NamedTuple):
-    """How seconds are counted, and how somebody waits."""
+    """Monotonic clock and sleep function, in seconds; tests replace them."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -30,28 +30,30 @@ CLOCK = Clock()
 
 
 class RetryPolicy(NamedTuple):
-    """No further try of a call begins once `total_s` are over since it began; a try that runs is not cut.
+    """Retry policy of one call.
 
-    Tries are not counted. Pauses are random, within a range that doubles from `first_pause_s` up to
-    `longest_pause_s`.
+    An attempt may start within `total_s` after the call started; a running attempt is not interrupted. The
+    number of attempts is not limited. Pauses are random, between 0 and a maximum that doubles from
+    `first_pause_s` up to `max_pause_s`.
     """
 
     total_s: float
     first_pause_s: float = 0.5
-    longest_pause_s: float = 30.0
+    max_pause_s: float = 30.0
 
     def pause_s(self, failures: int) -> float:
-        """Return a pause after so many failures in a row, from 1."""
-        # The exponent is bounded: a week of tries would overflow a float.
-        longest = min(self.longest_pause_s, self.first_pause_s * 2 ** min(failures - 1, 16))
-        return random.uniform(0, longest)  # noqa: S311 - jitter keeps nothing secret
+        """Return a random pause in seconds after a number of failures in a row, counted from 1."""
+        # The exponent is limited because a week of attempts would overflow a float.
+        maximum = min(self.max_pause_s, self.first_pause_s * 2 ** min(failures - 1, 16))
+        return random.uniform(0, maximum)  # noqa: S311 - jitter is not cryptographic
 
 
 class CircuitBreaker:
-    """Holds all calls to a service back after ten failures in a row, but for one every half minute.
+    """Circuit breaker: after ten failures in a row it pauses all calls but one every half minute.
 
-    It pauses calls and ends none of them; a service that has failed for as long as a call's patience lasts is
-    given up by `has_failed_for`, so that the rows of a batch do not wait for it one after another.
+    It never ends a call. With `has_failed_for` a new call can give up at once on a service
+    that has failed for as long as a call is retried, so that the rows of a batch do not wait one after
+    another.
     """
 
     FAILURES = 10
@@ -62,90 +64,90 @@ class CircuitBreaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._failing_since = 0.0
-        self._opens_again = 0.0
-        # Of the failure seen last, in words and as a code.
+        self._next_trial = 0.0
+        # Message and code of the most recent failure.
         self.reason, self.cause = Message("the service does not answer"), Code.SERVICE_BUSY
 
     def wait_s(self) -> float:
-        """Return the seconds to wait before the next request; 0 lets the caller try, for all others."""
+        """Return the seconds to wait before the next request. 0 lets the caller try, while others wait."""
         if self._failures < self.FAILURES:
             return 0.0
         with self._lock:
             now = self._now()
             if self._failures < self.FAILURES:
                 return 0.0
-            if now < self._opens_again:
-                return self._opens_again - now
-            self._opens_again = now + self.OPEN_S
+            if now < self._next_trial:
+                return self._next_trial - now
+            self._next_trial = now + self.OPEN_S
             return 0.0
 
     def has_failed_for(self, seconds: float) -> bool:
-        """Tell whether it is open, and nothing has succeeded for so long."""
+        """Return whether the breaker is open and no request has succeeded for this number of seconds."""
         with self._lock:
             return self._failures >= self.FAILURES and self._now() - self._failing_since >= seconds
 
     def record_success(self) -> None:
-        """Note that the service did its work, be it by refusing."""
+        """Record that the service responded as the contract requires, even if it refused."""
         if self._failures:
             with self._lock:
                 self._failures = 0
 
     def record_failure(self, reason: Message, cause: Code) -> None:
-        """Note that a request came to nothing."""
+        """Record that a request failed."""
         with self._lock:
             if self._failures == 0:
                 self._failing_since = self._now()
             self._failures += 1
             self.reason, self.cause = reason, cause
             if self._failures >= self.FAILURES:
-                self._opens_again = self._now() + self.OPEN_S
+                self._next_trial = self._now() + self.OPEN_S
 
 
 class ConcurrencyLimit:
-    """How many calls run at once, and when: one `Retry-After` holds all of them back. Enter it for a call.
+    """Limit on the number of concurrent calls, as a context manager for one call.
 
-    On a 429 the number of calls at once is halved, and with each success it grows a little, up to `most`
-    (additive increase, multiplicative decrease).
+    A 429 halves the limit, and each success raises it a little, up to `maximum` (additive increase,
+    multiplicative decrease). A `Retry-After` pauses all calls.
     """
 
-    def __init__(self, most: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._max = most
+    def __init__(self, maximum: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._max = maximum
         self._now = now
-        self._limit = float(most)
+        self._limit = float(maximum)
         self._running = 0
         self._not_before = 0.0
-        self._freed = threading.Condition()
+        self._slot_freed = threading.Condition()
 
     def __enter__(self) -> None:
-        """Wait for a place among the calls that may run at once."""
-        with self._freed:
+        """Wait until the number of running calls is below the limit."""
+        with self._slot_freed:
             while self._running >= max(1, int(self._limit)):
-                self._freed.wait()
+                self._slot_freed.wait()
             self._running += 1
 
     def __exit__(self, *_: object) -> None:
-        with self._freed:
+        with self._slot_freed:
             self._running -= 1
-            self._freed.notify()
+            self._slot_freed.notify()
 
     def wait_s(self) -> float:
-        """Return the seconds that the service has asked everybody to wait, 0 for none."""
+        """Return the seconds left of the pause that the service asked for, or 0."""
         return max(0.0, self._not_before - self._now()) if self._not_before else 0.0
 
     def pause_all(self, seconds: float) -> None:
-        """Let nobody ask for so long."""
-        with self._freed:
+        """Pause all calls for this number of seconds."""
+        with self._slot_freed:
             self._not_before = max(self._not_before, self._now() + seconds)
 
     def record_too_many(self) -> None:
-        """Take back half of the calls that run at once."""
-        with self._freed:
+        """Halve the limit after a 429."""
+        with self._slot_freed:
             self._limit = max(1.0, self._limit / 2)
 
     def record_success(self) -> None:
-        """Let one call more run at once after as many successes as run now."""
+        """Raise the limit a little: by one call after as many successes as calls may run."""
         if self._limit >= self._max:
             return
-        with self._freed:
+        with self._slot_freed:
             self._limit = min(float(self._max), self._limit + 1 / self._limit)
-            self._freed.notify()
+            self._slot_freed.notify()

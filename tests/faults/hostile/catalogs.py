@@ -55,7 +55,7 @@ class Catalogs(Inputs):
         self.etag = '"x"'
         self.url, _ = self.opened.enter_context(doubles.service(self._answer))
 
-    def _answer(self, _: doubles.Asked) -> doubles.Reply:
+    def _answer(self, _: doubles.ReceivedRequest) -> doubles.Reply:
         return doubles.Reply(200, self.body, {"Content-Type": "application/json", "ETag": self.etag})
 
     def near(self, rng: random.Random) -> Violations:

@@ -112,7 +112,7 @@ class Responses(Inputs):
             "branch": {"code": "haifa", "name": {"en": "Haifa", "fr": "Haïfa", "he": "חיפה"}},
             "documents": [named],
         }
-        opened = doubles.opened([document.sha256])
+        opened = doubles.open_state([document.sha256])
         withdrawn = {**opened, "state": "withdrawn", "missing": [], "branch": None, "expires_at": None}
         required = {
             "id": "R-1",
@@ -166,7 +166,7 @@ class Responses(Inputs):
     def near(self, rng: random.Random) -> Violations:
         status, headers, body = self.response(rng)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        response = responses.Response(status, http.read_headers(encoded), body)
+        response = responses.Response(status, http.combine_headers(encoded), body)
         if (code := response.problem_code) is not None:
             yield from self._problem(code, response)
         for name, read in self._readers().items():
@@ -193,9 +193,9 @@ class Responses(Inputs):
             "sign-out": reading.read_sign_out,
             "required": reading.read_required,
             "declare": lambda response: reading.read_declare(response, checked),
-            "put": reading.read_put,
+            "put": reading.read_put_document,
             "send": lambda response: reading.read_send(response, checked),
-            "whole": lambda response: reading.read_whole(response, checked)[0],
+            "whole": lambda response: reading.read_one_exchange(response, checked)[0],
             "status": lambda response: reading.read_status(response, checked.key),
             "withdraw": lambda response: reading.read_withdraw(response, checked.key),
             "retry-after": responses.retry_after,

@@ -69,12 +69,12 @@ def _main(argv: list[str]) -> int:
     # Shorter pauses, so that tries are many; how they are made is the program's own.
     RetryPolicy.__new__.__defaults__ = (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
     shortened = RetryPolicy(0)
-    assert (shortened.first_pause_s, shortened.longest_pause_s) == (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+    assert (shortened.first_pause_s, shortened.max_pause_s) == (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
     if os.environ.pop(_SHORT, None):
         grace_s, slowest_bytes_per_s = SHORT_LIMITS
         assert HttpClient.__init__.__defaults__ == (TIME_LIMITS,)
         HttpClient.__init__.__defaults__ = (
-            TIME_LIMITS._replace(grace_s=grace_s, slowest_bytes_per_s=slowest_bytes_per_s),
+            TIME_LIMITS._replace(grace_s=grace_s, min_bytes_per_s=slowest_bytes_per_s),
         )
     return app.main(argv)
 
