@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import doubles
-from batch_files import read_report, save, table
+from batch_files import read_report, save_manifest, make_rows
 from docsend.storage.ledger import Ledger
 
 pytestmark = pytest.mark.everywhere
@@ -40,7 +40,7 @@ def states(run) -> dict[str, str]:
 
 
 def test_a_receipt_that_the_ledger_cannot_keep_takes_no_other_with_it(run, sandbox, tmp_path, broken) -> None:
-    file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 40)), tmp_path / "r.csv"
     # As if somebody withdrew it from another machine, while it is sent from here.
     broken(
         "AFTER INSERT ON submission WHEN NEW.reference = 'client 7'",
@@ -66,7 +66,7 @@ def test_a_receipt_that_the_ledger_cannot_keep_takes_no_other_with_it(run, sandb
 def test_a_ledger_that_takes_no_receipt_ends_the_batch_and_calls_nothing_received(
     run, sandbox, tmp_path, home, broken
 ) -> None:
-    file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 40)), tmp_path / "r.csv"
     broken(
         "BEFORE UPDATE ON submission WHEN NEW.state = 'received' AND NEW.reference = 'client 7'",
         "SELECT RAISE(ABORT, 'a broken sector')",
@@ -91,7 +91,7 @@ def test_a_ledger_that_somebody_holds_is_waited_for_once_and_not_by_each_row(
     run, sandbox, tmp_path, home, monkeypatch
 ) -> None:
     monkeypatch.setattr("docsend.storage.ledger._BUSY_S", 1.0)
-    file, held, once = save(tmp_path, table(tmp_path, 40)), [], threading.Lock()
+    file, held, once = save_manifest(tmp_path, make_rows(tmp_path, 40)), [], threading.Lock()
     real = Ledger.record_sending
 
     def hold(*args: Any, **options: Any) -> str:
@@ -114,7 +114,7 @@ def test_a_ledger_that_somebody_holds_is_waited_for_once_and_not_by_each_row(
 def test_a_receipt_in_the_ledger_that_is_none_is_told_of_its_own_row_alone(
     run, sandbox, tmp_path, home
 ) -> None:
-    file, report = save(tmp_path, table(tmp_path, 16)), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 16)), tmp_path / "r.csv"
     assert run("send", "--batch", file, "--service", sandbox.url).code == 0
     with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as ledger:
         ledger.execute("DROP TRIGGER final_states_never_change")
@@ -131,7 +131,7 @@ def test_a_receipt_in_the_ledger_that_is_none_is_told_of_its_own_row_alone(
 def test_a_bug_in_any_thread_ends_the_batch_as_a_bug_and_nobody_waits_for_ever(
     run, sandbox, tmp_path, monkeypatch, thread, function
 ) -> None:
-    file = save(tmp_path, table(tmp_path, 30))
+    file = save_manifest(tmp_path, make_rows(tmp_path, 30))
     calls = []
     real = getattr(Ledger, function)
 
@@ -153,7 +153,7 @@ def test_a_bug_in_any_thread_ends_the_batch_as_a_bug_and_nobody_waits_for_ever(
 def test_results_that_stdout_does_not_take_stop_the_batch_and_leave_the_report_whole(
     spawn, sandbox, tmp_path
 ) -> None:
-    file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 40)), tmp_path / "r.csv"
     argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report, "--json")
     with Path("/dev/full").open("wb") as full:
         outcome = spawn(*argv, capture_output=False, stdout=full, stderr=subprocess.PIPE)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import doubles
-from batch_files import read_report, save, start_batch, table
+from batch_files import read_report, save_manifest, start_batch, make_rows
 from conftest import PERSON
 from docsend.checks import documents
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.everywhere
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path, run, number, code) -> None:
-    file, report = save(tmp_path, table(tmp_path, 60)), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 60)), tmp_path / "r.csv"
     reached = threading.Event()
 
     def fate(asked, _count, now):
@@ -49,10 +49,10 @@ def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path
 def test_after_a_signal_no_row_is_looked_at_any_more_though_none_can_be_sent(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    table(tmp_path, 1)
+    make_rows(tmp_path, 1)
     about = ["benefits", "unemployment", "employer", "payslips", PERSON]
     rows = [[*about, f"client {n}", "payslip-0.pdf"] for n in range(3000)]
-    file, report = save(tmp_path, rows), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, rows), tmp_path / "r.csv"
     real = documents.read_all
 
     def and_then_gone(*args: Any, **options: Any) -> object:

@@ -17,20 +17,20 @@ import yaml
 
 import doubles
 import samples
-from batch_files import REPORT_ROW, lines, read_report, save, table, table_of
+from batch_files import REPORT_ROW, json_rows, read_report, save_manifest, make_rows, report_csv
 
 pytestmark = pytest.mark.everywhere
 
 
 def test_shares_are_disjoint_whole_and_the_same_whatever_the_order(run, tmp_path) -> None:
-    rows = table(tmp_path, 40)
+    rows = make_rows(tmp_path, 40)
     shares = []
     for order in (rows, rows[::-1]):
-        file = save(tmp_path, order)
+        file = save_manifest(tmp_path, order)
         found = []
         for k in range(1, 5):
             argv = ("send", "--batch", file, "-n", "--json", "--shard", f"{k}/4")
-            found.append({line["reference"] for line in lines(run(*argv))})
+            found.append({line["reference"] for line in json_rows(run(*argv))})
         assert set().union(*found) == {row[5] for row in rows}
         assert sum(map(len, found)) == 40
         assert all(found)
@@ -43,8 +43,8 @@ def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     monkeypatch.chdir(tmp_path)
-    rows = table(tmp_path, 12)
-    file = save(tmp_path, rows)
+    rows = make_rows(tmp_path, 12)
+    file = save_manifest(tmp_path, rows)
     reports = []
     for k in (1, 2, 3):
         report = tmp_path / f"result-{k}.csv"
@@ -67,7 +67,7 @@ def test_reports_of_shares_and_repeated_runs_are_joined_each_row_once(
 
 
 def test_reports_of_docsend_0_1_are_read_as_what_they_meant(run, sandbox, tmp_path) -> None:
-    file, report = save(tmp_path, table(tmp_path, 3)), tmp_path / "report.csv"
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 3)), tmp_path / "report.csv"
     argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report)
     assert run(*argv).code == 0
     assert run(*argv).code == 0
@@ -75,19 +75,19 @@ def test_reports_of_docsend_0_1_are_read_as_what_they_meant(run, sandbox, tmp_pa
     for row in rows:
         assert (row.pop("repeated"), row["status"]) == ("true", "received")
         row["status"] = "before"
-    old = samples.write(tmp_path, "old.csv", table_of(rows))
+    old = samples.write(tmp_path, "old.csv", report_csv(rows))
     joined = run("receipts", "merge", old, "--json")
     told = [json.loads(line) for line in joined.out.splitlines()]
     assert (joined.code, {(row["status"], row["repeated"]) for row in told}) == (0, {("received", "true")})
     for row in rows:
         row["status"] = "received"
-    first = run("receipts", "merge", samples.write(tmp_path, "first.csv", table_of(rows)), "--json")
+    first = run("receipts", "merge", samples.write(tmp_path, "first.csv", report_csv(rows)), "--json")
     told = [json.loads(line) for line in first.out.splitlines()]
     assert {(row["status"], row["repeated"]) for row in told} == {("received", "false")}
     again = run("send", "--batch", old, "--service", sandbox.url)
     assert (again.code, again.out, sandbox.count()) == (0, "3 rows: 3 received before\n", 3)
     rows[0]["id"] = "000000026"
-    changed = samples.write(tmp_path, "changed.csv", table_of(rows))
+    changed = samples.write(tmp_path, "changed.csv", report_csv(rows))
     assert "[key-changed]" in run("send", "--batch", changed, "--service", sandbox.url).err
 
 
@@ -95,7 +95,7 @@ def test_reports_of_docsend_0_1_are_read_as_what_they_meant(run, sandbox, tmp_pa
 def test_shares_under_gnu_parallel_killed_and_overlapping_send_each_row_once(sandbox, tmp_path, run) -> None:
     if sys.platform == "win32":
         pytest.skip("signals of POSIX")
-    file = save(tmp_path, table(tmp_path, 100))
+    file = save_manifest(tmp_path, make_rows(tmp_path, 100))
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     (bin_ / "docsend").write_text(f'#!/bin/sh\nexec {sys.executable} -m docsend "$@"\n')
@@ -149,7 +149,7 @@ def test_the_scripts_of_the_page_on_scale_can_be_read(tmp_path) -> None:
 
 @pytest.mark.needs("parallel")
 def test_the_script_for_gnu_parallel_does_what_the_page_says(sandbox, tmp_path) -> None:
-    file = save(tmp_path, table(tmp_path, 10))
+    file = save_manifest(tmp_path, make_rows(tmp_path, 10))
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     (bin_ / "docsend").write_text(f'#!/bin/sh\nexec {sys.executable} -m docsend "$@"\n')

@@ -275,7 +275,7 @@ def test_a_receipt_that_cannot_be_kept_is_never_called_received(tmp_path, run, k
 
 def test_what_is_planned_or_kept_together_is_one_commit(tmp_path) -> None:
     plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 21)]
-    receipt = receipts.read(RECEIPT)
+    receipt = receipts.parse(RECEIPT)
     commits: list[str] = []
     with Ledger(tmp_path / "ledger") as ledger:
         ledger._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
@@ -303,7 +303,7 @@ def test_planning_again_gives_what_is_known_and_changes_nothing(tmp_path) -> Non
 
 def test_a_receipt_that_cannot_be_kept_keeps_no_other_from_the_disk(tmp_path) -> None:
     plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 4)]
-    receipt = receipts.read(RECEIPT)
+    receipt = receipts.parse(RECEIPT)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.record_plans("sandbox", plans)
         ledger.record_withdrawn("sandbox", plans[1].key)
@@ -345,7 +345,7 @@ def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp
 
 def test_many_threads_over_two_openings_of_one_ledger_lose_nothing(tmp_path) -> None:
     plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 61)]
-    receipt = receipts.read(RECEIPT)
+    receipt = receipts.parse(RECEIPT)
     failed: list[BaseException] = []
 
     def work(ledger, mine) -> None:

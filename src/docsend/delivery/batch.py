@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from docsend.model.states import RowStatus
     from docsend.model.submission import Submission
 
-_LINES_PER_PIECE = 64  # rows
+_LINES_PER_CHUNK = 64  # rows
 _IS_ERROR = attrgetter("is_error")
 
 
@@ -58,18 +58,18 @@ class CheckedRow(NamedTuple):
         """How many bytes of its documents are in memory."""
         return self.submission.buffered_bytes
 
-    def with_status(self, status: RowStatus) -> Outcome:
+    def as_outcome(self, status: RowStatus) -> Outcome:
         """Return how it ended, with nothing more to say."""
         return Outcome(self.row, status, self.submission.without_buffers(), problems=self.problems)
 
-    def failed(self, error: DocsendError) -> Outcome:
+    def as_failed(self, error: DocsendError) -> Outcome:
         """Return that it failed. What has ended waits to be told, and holds no documents any more."""
         found = error.problems or (error.as_problem(),)
         numbered = tuple(replace(problem, row=self.row.number) for problem in found)
         submission = self.submission.without_buffers()
-        return Outcome(self.row, _status(error), submission, problems=numbered + self.problems, error=error)
+        return Outcome(self.row, _failure_status(error), submission, problems=numbered + self.problems, error=error)
 
-    def delivered(self, delivery: Delivery) -> Outcome:
+    def as_delivered(self, delivery: Delivery) -> Outcome:
         """Return that it was received."""
         return Outcome(
             self.row,
@@ -107,12 +107,12 @@ class Outcome(NamedTuple):
     def is_received(self) -> bool:
         return self.status == "received"
 
-    def without_receipt(self, failure: LocalError) -> Outcome:
+    def as_not_stored(self, failure: LocalError) -> Outcome:
         """Return that it failed, for its receipt could not be stored."""
-        return CheckedRow(self.row, self.submission, self.problems).failed(failure)
+        return CheckedRow(self.row, self.submission, self.problems).as_failed(failure)
 
 
-def _status(error: DocsendError) -> RowStatus:
+def _failure_status(error: DocsendError) -> RowStatus:
     if isinstance(error, Refused):
         return "refused"
     return "faulty" if isinstance(error, InvalidSubmission) else "unfinished"
@@ -125,7 +125,7 @@ class Share(NamedTuple):
     of: int
 
     def includes(self, row: Row) -> bool:
-        return row.share % self.of == self.number - 1
+        return row.content_number % self.of == self.number - 1
 
 
 class Batch(NamedTuple):
@@ -165,19 +165,19 @@ class Batch(NamedTuple):
             return CheckedRow(row, submission, row.problems)
         checked = submission_rules.check(submission, self.catalog)
         more = checked.problems if isinstance(checked, submission_rules.FailedCheck) else checked.warnings
-        numbered = _numbered(read, more) if read.problems or more else ()
+        numbered = _row_problems(read, more) if read.problems or more else ()
         if isinstance(checked, submission_rules.FailedCheck) or any(map(_IS_ERROR, numbered)):
             return CheckedRow(row, submission, numbered)
-        if row.reported_key is not None and (changed := _changed(row, checked)) is not None:
+        if row.reported_key is not None and (changed := _key_change_problem(row, checked)) is not None:
             return CheckedRow(row, submission, (*numbered, changed))
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.with_account(self.account)
         return CheckedRow(row, checked, numbered)
 
-    def pieces(self) -> Iterator[Sequence[Line]]:
+    def line_chunks(self) -> Iterator[Sequence[Line]]:
         """Give the lines of the manifest, some at a time."""
         lines = self.manifest.lines()
-        while together := list(itertools.islice(lines, _LINES_PER_PIECE)):
+        while together := list(itertools.islice(lines, _LINES_PER_CHUNK)):
             yield together
 
     def check_lines(self, lines: Sequence[Line]) -> list[CheckedRow]:
@@ -193,7 +193,7 @@ class Batch(NamedTuple):
         return [self.check_row(each, row) for each, row in zip(read, rows, strict=True)]
 
 
-def _numbered(row: Row, more: Iterable[Problem]) -> tuple[Problem, ...]:
+def _row_problems(row: Row, more: Iterable[Problem]) -> tuple[Problem, ...]:
     """Give all that is wrong with a row; what could not be taken from a cell is not missing, too."""
     problems = row.problems
     told = {problem.field for problem in problems if problem.is_error}
@@ -201,7 +201,7 @@ def _numbered(row: Row, more: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(replace(problem, row=row.number) for problem in problems)
 
 
-def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
+def _key_change_problem(row: Row, checked: CheckedSubmission) -> Problem | None:
     """Hold a row of a report against the key under which the report says that it was received.
 
     A spreadsheet that removed a zero, or other options on the command line, would make another submission

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from docsend.errors import DocsendError
     from docsend.model.states import RowStatus
 
-_SHOWN = 20
+_MAX_SHOWN_FAILURES = 20
 
 
 class OutcomeCounts:
@@ -23,24 +23,24 @@ class OutcomeCounts:
         self.counts: Counter[RowStatus] = Counter()
         self.repeated = 0  # of those that are received
         self.failed: list[Outcome] = []
-        self.worst: ExitCode | None = None
+        self.fatal_exit_code: ExitCode | None = None
 
     def add(self, outcome: Outcome) -> None:
         self.counts[outcome.status] += 1
         if outcome.is_received:
             self.repeated += outcome.is_repeated
             return
-        if len(self.failed) < _SHOWN and outcome.status != "not tried":
+        if len(self.failed) < _MAX_SHOWN_FAILURES and outcome.status != "not tried":
             self.failed.append(outcome)
         if isinstance(outcome.error, LocalError | SignInRequired | UsageError):
-            self.worst = outcome.error.code
+            self.fatal_exit_code = outcome.error.code
 
     @property
     def received(self) -> int:
         return self.counts["received"]
 
     @property
-    def done(self) -> int:
+    def finished(self) -> int:
         """How many rows have ended."""
         return self.counts.total()
 
@@ -48,7 +48,7 @@ class OutcomeCounts:
 class BatchResult(NamedTuple):
     """What a batch came to: what its check found, how its rows ended if they were sent, what ended it."""
 
-    plan: PreflightResult
+    preflight: PreflightResult
     outcomes: OutcomeCounts | None
     error: DocsendError | None
 
@@ -57,21 +57,21 @@ class BatchResult(NamedTuple):
         if self.error is not None:
             return self.error.code
         if self.outcomes is None:
-            return ExitCode.FAULTY if self.plan.faulty else ExitCode.RECEIVED
-        if self.outcomes.worst is not None:
-            return self.outcomes.worst
-        return ExitCode.RECEIVED if self.outcomes.received == self.plan.rows else ExitCode.SOME_ROWS
+            return ExitCode.FAULTY if self.preflight.faulty else ExitCode.RECEIVED
+        if self.outcomes.fatal_exit_code is not None:
+            return self.outcomes.fatal_exit_code
+        return ExitCode.RECEIVED if self.outcomes.received == self.preflight.rows else ExitCode.SOME_ROWS
 
     @property
     def counts(self) -> dict[str, int]:
         """How many rows ended how, by the names of docsend.batch/1."""
         counts: Counter[str] = Counter(
-            {"checked": self.plan.good_rows} if self.outcomes is None else self.outcomes.counts
+            {"checked": self.preflight.good_rows} if self.outcomes is None else self.outcomes.counts
         )
         return {
             **{status: counts[status] for status in ("checked", "received", "refused", "unfinished")},
             "repeated": self.outcomes.repeated if self.outcomes else 0,
-            "faulty": len(self.plan.faulty) + counts["faulty"],
+            "faulty": len(self.preflight.faulty) + counts["faulty"],
             "not_tried": self._not_tried,
         }
 
@@ -81,14 +81,14 @@ class BatchResult(NamedTuple):
         if self.outcomes is None:
             return 0
         counts = self.outcomes.counts
-        return self.plan.good_rows - (counts.total() - counts["not tried"])
+        return self.preflight.good_rows - (counts.total() - counts["not tried"])
 
     @property
     def repeat_helps(self) -> bool:
         """Whether the same command again, with nothing changed, brings more rows to their receipts."""
         if (
             self.outcomes is None
-            or self.outcomes.worst is not None
+            or self.outcomes.fatal_exit_code is not None
             or (self.error and self.error.affects_all)
         ):
             return False

@@ -142,11 +142,11 @@ def record_plans(
     """
     # Invariant 1: on the disk before anything is sent.
     plain = [one for one in submissions if not one.is_signed]
-    known = {entry.key: _clearance(entry) for entry in ledger.record_plans(service.name, plain)}
+    known = {entry.key: _ledger_result(entry) for entry in ledger.record_plans(service.name, plain)}
     return [known.get(one.key, Clearance()) for one in submissions]
 
 
-def _clearance(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
+def _ledger_result(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
     try:
         if before := receipts.earlier_delivery(entry):
             return before
@@ -164,7 +164,7 @@ def _clearance(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
 
 def upload(
     checked: CheckedSubmission,
-    cleared: Clearance,
+    clearance: Clearance,
     service: ServiceClient,
     ledger: Ledger,
     required: RequiredDocuments,
@@ -173,7 +173,7 @@ def upload(
     if checked.is_signed:
         entry = ledger.find(service.name, checked.key)
         return _upload_signed(checked, entry, service, ledger, required)
-    return _upload_planned(checked, cleared, service, ledger)
+    return _upload_planned(checked, clearance, service, ledger)
 
 
 def _upload_signed(
@@ -185,7 +185,7 @@ def _upload_signed(
 ) -> Delivery:
     """Plan a personal submission when its turn has come, and bring it to its receipt."""
     _check_requirement(checked, entry, service, ledger, required)
-    known = _clearance(ledger.record_plan(service.name, checked))  # invariant 1
+    known = _ledger_result(ledger.record_plan(service.name, checked))  # invariant 1
     return _upload_planned(checked, known, service, ledger)
 
 

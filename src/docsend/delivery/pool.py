@@ -95,7 +95,7 @@ class Pool(Generic[_Piece, _Result]):
                 return
             free = deque(task for task in tasks if task.is_free)
             with_workers = sum(not (task.is_free or task.is_done) for task in tasks)
-            while free and with_workers < _PIECES_PER_WORKER * self._workers and self._submits(free[0]):
+            while free and with_workers < _PIECES_PER_WORKER * self._workers and self._try_submit(free[0]):
                 free.popleft()
                 with_workers += 1
             if tasks[0].is_done or not free:
@@ -106,7 +106,7 @@ class Pool(Generic[_Piece, _Result]):
             else:
                 free[0].do(self._work)
 
-    def _submits(self, task: _Task[_Piece, _Result]) -> bool:
+    def _try_submit(self, task: _Task[_Piece, _Result]) -> bool:
         if self._executor is not None:
             work = self._plain if len(self._have_work) < self._workers else None
             try:

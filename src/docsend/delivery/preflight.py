@@ -63,7 +63,7 @@ def run_preflight(batch: Batch, on_progress: Callable[[int], None] = lambda _row
     # A keyring is open in one process.
     alone = batch.manifest.needs_keyring
     look = functools.partial(_check_piece, batch)
-    with contextlib.closing(processes.map_in_order(batch.pieces(), look, in_process=alone)) as together:
+    with contextlib.closing(processes.map_in_order(batch.line_chunks(), look, in_process=alone)) as together:
         for found in itertools.chain.from_iterable(together):
             plan.rows += 1
             plan.total_bytes += found.total_bytes

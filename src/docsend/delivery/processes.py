@@ -23,7 +23,7 @@ _MAX_PROCESSES = 8  # processes
 
 
 def map_in_order(
-    pieces: Iterator[_Piece], work: Callable[[_Piece], _Result], *, in_process: bool = False
+    items: Iterator[_Piece], function: Callable[[_Piece], _Result], *, in_process: bool = False
 ) -> Generator[_Result, None, None]:
     """Yield the result of each piece, in the order of the pieces; the last ones with the help of workers.
 
@@ -31,19 +31,19 @@ def map_in_order(
     work raises, costs time only: what it leaves undone is done here.
     """
     began = time.monotonic()
-    for piece in pieces:
+    for piece in items:
         if (
             time.monotonic() - began > _WORTH_SHARING_S
             and not in_process
             and (workers := min(_MAX_PROCESSES, _cores()) - 1) > 0
         ):
-            yield work(piece)
+            yield function(piece)
             from docsend.delivery.pool import Pool
 
-            with contextlib.closing(Pool(work, workers)) as pool:
-                yield from pool.results(pieces)
+            with contextlib.closing(Pool(function, workers)) as pool:
+                yield from pool.results(items)
             return
-        yield work(piece)
+        yield function(piece)
 
 
 def _cores() -> int:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 # What a spreadsheet takes for a formula (CWE-1236), and what it would take for a number and shorten.
 _DANGEROUS = re.compile(r"[=+\-@\t\r]")
 _NO_NUMBER = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}")
-_PART = ".part"
-_MOST_BYTES = 200 * 2**20  # four times what a manifest may have
+_PART_SUFFIX = ".part"
+_MAX_BYTES = 200 * 2**20  # four times what a manifest may have
 _YES_OR_NO = ("false", "true")
 
 
@@ -47,7 +47,7 @@ class Report:
     def __init__(self, file: Path, manifest: Manifest) -> None:
         """Begin the report; raise UsageFault if its name says no format, LocalFailure if the disk fails."""
         self._file = file
-        self._part = file.with_name(f"{file.name}{_PART}")
+        self._part = file.with_name(f"{file.name}{_PART_SUFFIX}")
         self._as_json = is_json(file)
         columns = [name for name in COLUMNS if name in manifest.columns]
         self._columns = (*columns, *REPORT_COLUMNS)
@@ -60,7 +60,7 @@ class Report:
             raise self._failure(error) from error
         if not self._as_json:
             # Excel needs the mark to see that it is UTF-8.
-            self._write("\ufeff" + _line(self._columns))
+            self._write("\ufeff" + _format_csv_line(self._columns))
 
     def __enter__(self) -> Report:
         return self
@@ -99,7 +99,7 @@ class Report:
                 f"{problem.code}: {ENGLISH.render(problem.message)}" for problem in outcome.problems
             ),
         }
-        self._write(_row(self._columns, found, as_json=self._as_json))
+        self._write(_format_row(self._columns, found, as_json=self._as_json))
 
     def _write(self, text: str) -> None:
         try:
@@ -151,8 +151,8 @@ def merge(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]
 def format_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_json: bool) -> Iterator[str]:
     """Give the lines of a joined report, CSV or JSON Lines."""
     if not as_json:
-        yield "\ufeff" + _line(columns)
-    yield from (_row(columns, row, as_json=as_json) for row in rows)
+        yield "\ufeff" + _format_csv_line(columns)
+    yield from (_format_row(columns, row, as_json=as_json) for row in rows)
 
 
 def _read(file: Path) -> Iterator[dict[str, str]]:
@@ -161,11 +161,11 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
     )
     try:
         if is_json(file):
-            text = files.read_limited(file, max_bytes=_MOST_BYTES).decode("utf-8")
+            text = files.read_limited(file, max_bytes=_MAX_BYTES).decode("utf-8")
             lines = text.split("\n")  # splitlines would break texts at U+2028
             rows = [json.loads(line) for line in (lines[:-1] if is_part(file) else filter(None, lines))]
         else:
-            text = files.read_limited(file, max_bytes=_MOST_BYTES).decode("utf-8-sig")
+            text = files.read_limited(file, max_bytes=_MAX_BYTES).decode("utf-8-sig")
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
             if is_part(file) and rows and None in rows[-1].values():
                 del rows[-1]  # its writer was killed in the middle of it
@@ -189,7 +189,7 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
 
 def is_part(file: Path) -> bool:
     """Tell whether it is the report of a run that did not come to its end."""
-    return file.name.endswith(_PART)
+    return file.name.endswith(_PART_SUFFIX)
 
 
 def _relocate(here: Path, there: Path, documents: str) -> str:
@@ -233,7 +233,7 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
 
 
 def is_json(file: Path) -> bool:
-    suffix = Path(file.name.removesuffix(_PART)).suffix.lower()
+    suffix = Path(file.name.removesuffix(_PART_SUFFIX)).suffix.lower()
     if suffix not in (".csv", ".jsonl"):
         raise UsageError(
             Message("a report is a .csv or a .jsonl, not {name!r}", name=file.name),
@@ -242,15 +242,15 @@ def is_json(file: Path) -> bool:
     return suffix == ".jsonl"
 
 
-def _row(columns: Sequence[str], found: Mapping[str, str], *, as_json: bool) -> str:
+def _format_row(columns: Sequence[str], found: Mapping[str, str], *, as_json: bool) -> str:
     """Return a row as a line, JSON or CSV; a column of which nothing is found is empty."""
     values = [found.get(name, "") for name in columns]
     if as_json:
         return json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n"
-    return _line([_escape_cell(value) for value in values])
+    return _format_csv_line([_escape_cell(value) for value in values])
 
 
-def _line(values: Sequence[str]) -> str:
+def _format_csv_line(values: Sequence[str]) -> str:
     written = io.StringIO()
     csv.writer(written, lineterminator="\r\n").writerow(values)
     return written.getvalue()

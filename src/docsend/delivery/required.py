@@ -28,15 +28,15 @@ class RequiredDocuments:
     def __init__(self, service: ServiceClient) -> None:
         self._service = service
         self._lock = threading.Lock()
-        self._known: tuple[RequiredDocument, ...] | None = None
+        self._requirements: tuple[RequiredDocument, ...] | None = None
 
     def find_problem(self, checked: CheckedSubmission) -> Problem | None:
         """Hold a submission against what is asked for."""
         with self._lock:
-            if self._known is not None and submission_rules.pending_requirement(checked, self._known) is None:
+            if self._requirements is not None and submission_rules.pending_requirement(checked, self._requirements) is None:
                 return None
-            self._known = self._service.fetch_required()
-            return submission_rules.pending_requirement(checked, self._known)
+            self._requirements = self._service.fetch_required()
+            return submission_rules.pending_requirement(checked, self._requirements)
 
 
 def submission_for(

@@ -66,11 +66,11 @@ _Ended: TypeAlias = "Outcome | None"  # None: a thread has ended
 class BatchRunner:
     """Brings the good rows of a batch to their receipts."""
 
-    def __init__(self, batch: Batch, plan: PreflightResult, *, jobs: int) -> None:
+    def __init__(self, batch: Batch, preflight: PreflightResult, *, jobs: int) -> None:
         """Prepare up to `jobs` workers; nothing begins before `outcomes` is asked."""
         self._batch = batch
-        self.jobs = max(1, min(jobs, plan.good_rows or 1))
-        self._rows = (row for row in batch.read_rows() if row.number not in plan.faulty)
+        self.jobs = max(1, min(jobs, preflight.good_rows or 1))
+        self._rows = (row for row in batch.read_rows() if row.number not in preflight.faulty)
         self._planned = _PlannedQueue(self.jobs)
         # Bounded: a slow report holds the workers back rather than filling the memory.
         self._ended: queue.Queue[_Ended] = queue.Queue(maxsize=max(64, 4 * self.jobs))
@@ -105,18 +105,18 @@ class BatchRunner:
         self._woken.wait(seconds)
         self.check_stop()
 
-    def outcomes(self, stages: DeliveryCalls) -> Generator[Outcome, None, None]:
+    def outcomes(self, calls: DeliveryCalls) -> Generator[Outcome, None, None]:
         """Give what becomes of each good row, as it ends; after a stop the others as not tried.
 
         Closing it before its end stops the workers, waits for them and keeps what they brought. A bug in a
         thread ends the batch, and is raised here.
         """
         try:
-            self._start_threads(stages)
+            self._start_threads(calls)
             while self._running:
-                yield from self._store_receipts(self._gather(stages), stages)
+                yield from self._store_receipts(self._gather(calls), calls)
         finally:
-            self._join_threads(stages)
+            self._join_threads(calls)
         for row in self._rows:
             yield Outcome(row, "not tried", row.submission)
         if self._bug is not None:
@@ -158,7 +158,7 @@ class BatchRunner:
         lost = self._try_store_receipts(together, stages)
         for ended in together:
             failure = lost.get(ended.receipt.key) if ended.receipt and not ended.is_stored else None
-            yield ended.without_receipt(failure) if failure else ended
+            yield ended.as_not_stored(failure) if failure else ended
 
     def _try_store_receipts(
         self, together: Sequence[Outcome], stages: DeliveryCalls
@@ -227,7 +227,7 @@ class BatchRunner:
                     if isinstance(checked.submission, CheckedSubmission):
                         ready.append(checked)
                     else:  # changed since the first pass
-                        self._ended.put(checked.with_status("faulty"))
+                        self._ended.put(checked.as_outcome("faulty"))
         except BaseException:
             self._report_not_tried(group)
             raise
@@ -261,9 +261,9 @@ class BatchRunner:
             if isinstance(known, Clearance):
                 going.append(ready._replace(clearance=known))
             elif isinstance(known, Delivery):
-                self._ended.put(ready.delivered(known))
+                self._ended.put(ready.as_delivered(known))
             else:
-                self._ended.put(ready.failed(known))
+                self._ended.put(ready.as_failed(known))
         return going
 
     def _report_not_tried(self, rows: Iterable[Row]) -> None:
@@ -284,18 +284,18 @@ class BatchRunner:
     def _upload_row(self, ready: CheckedRow, stages: DeliveryCalls) -> Outcome:
         """Carry a row; whatever happens, it ends."""
         try:
-            return ready.delivered(stages.upload(ready.sendable, ready.clearance))
+            return ready.as_delivered(stages.upload(ready.sendable, ready.clearance))
         except StopRequested:
             if self._ended_by is not None:  # nobody interrupted: another row found that none can be sent
-                return ready.failed(self._ended_by)
+                return ready.as_failed(self._ended_by)
         except DocsendError as error:
             if error.affects_all:
                 self._stop_for(error)
-            return ready.failed(error)
+            return ready.as_failed(error)
         except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
             self._bug = bug
             self.stop()
-        return ready.with_status("unfinished")
+        return ready.as_outcome("unfinished")
 
     @contextlib.contextmanager
     def _reporting_end(self) -> Iterator[None]:

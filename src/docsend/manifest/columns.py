@@ -26,7 +26,7 @@ _ALIASES = {
 }
 
 
-def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
+def column_names(number: int, head: Sequence[str] | Problem) -> list[str]:
     """Give the columns' names; raise FaultySubmission with all that is wrong with them."""
     problems: list[Problem] = []
     names: list[str] = []
@@ -34,16 +34,16 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
         raise InvalidSubmission.from_manifest_problems([head])
     while head and not head[-1].strip():  # spreadsheets add empty columns
         head = head[:-1]
-    if not known_columns(head):
+    if not recognized_columns(head):
         hint = Message("it has to name them: {columns}", columns=", ".join(COLUMNS))
         problem = Problem(Code.NO_COLUMNS, Message("the first row names no column"), hint, row=number)
         raise InvalidSubmission.from_manifest_problems([problem])
     for cell in head:
         name = column_name(cell)
         if name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column(cell.strip(), number))
+            problems.append(unknown_column_problem(cell.strip(), number))
         elif name in names:
-            problems.append(duplicate_column(name, number))
+            problems.append(duplicate_column_problem(name, number))
         names.append(name)
     if "documents" not in names:
         hint = Message("it holds the paths, separated by ;")
@@ -55,7 +55,7 @@ def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
     return names
 
 
-def unknown_column(name: str, row: int) -> Problem:
+def unknown_column_problem(name: str, row: int) -> Problem:
     """Give the problem that there is no such column."""
     from docsend.model.search import nearest
 
@@ -73,7 +73,7 @@ def unknown_column(name: str, row: int) -> Problem:
     )
 
 
-def duplicate_column(name: str, row: int) -> Problem:
+def duplicate_column_problem(name: str, row: int) -> Problem:
     """Give the problem that a column stands there twice."""
     return Problem(
         Code.DUPLICATE_COLUMN,
@@ -83,7 +83,7 @@ def duplicate_column(name: str, row: int) -> Problem:
     )
 
 
-def known_columns(cells: Iterable[str]) -> list[str]:
+def recognized_columns(cells: Iterable[str]) -> list[str]:
     """Give the columns that some cells of a head mean, without those that mean none."""
     return [name for name in map(column_name, cells) if name in COLUMNS]
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Folder:
+class ManifestFolder:
     """A folder, looked into when the first name is looked up."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def files(self, pattern: str, *, allow_outside: bool) -> list[str] | None:
+    def resolve(self, pattern: str, *, allow_outside: bool) -> list[str] | None:
         """Give the files that a path or pattern means, with the folder before them.
 
         Give None if one of them lies outside and may not. A name that means none is given as it is: reading

@@ -24,12 +24,12 @@ from docsend.manifest.columns import (
     RECEIVED_STATUSES,
     REPORT_COLUMNS,
     column_name,
-    columns_of,
-    duplicate_column,
-    unknown_column,
+    column_names,
+    duplicate_column_problem,
+    unknown_column_problem,
 )
-from docsend.manifest.paths import Folder
-from docsend.manifest.repair import NUMBERS, clean_cell, non_text_problems, repair_number, text_of_value
+from docsend.manifest.paths import ManifestFolder
+from docsend.manifest.repair import NUMBER_COLUMNS, clean_cell, non_text_problems, repair_number, value_to_text
 from docsend.model import fields
 from docsend.model.problem import Problem
 from docsend.model.submission import Submission
@@ -78,7 +78,7 @@ class Row(NamedTuple):
         )
 
     @property
-    def share(self) -> int:
+    def content_number(self) -> int:
         """A number that depends on what the row says and on nothing else, not even on its place."""
         said = sorted((name, value) for name, value in self.cells.items() if value and name in COLUMNS)
         return int.from_bytes(hashlib.sha256(ascii(said).encode("ascii")).digest()[:8], "big")
@@ -110,14 +110,14 @@ class Manifest:
     def __init__(
         self,
         folder: Path,
-        described: Message,
+        description: Message,
         columns: tuple[str, ...],
         defaults: Defaults,
         lines: Callable[[], Iterator[Line]],
         row: Callable[[Line], Row],
     ) -> None:
-        self.folder = Folder(folder)
-        self.described = described
+        self.folder = ManifestFolder(folder)
+        self.description = description
         self.columns = _with_defaults(columns, defaults)
         self.needs_keyring = defaults.senders is not None and defaults.senders.needs_keyring
         self.lines = lines
@@ -134,7 +134,7 @@ class Manifest:
         found: list[str] = []
         problems: list[Problem] = []
         for pattern in row.documents:
-            files = self.folder.files(pattern, allow_outside=allow_outside)
+            files = self.folder.resolve(pattern, allow_outside=allow_outside)
             if files is None:
                 problems.append(
                     Problem(
@@ -175,7 +175,7 @@ def read(
             [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))]
         )
     if content.startswith(b"PK\x03\x04"):
-        return _of_table(folder, Message("{name}: Excel", name=shown), tables.read_excel(content), said)
+        return _of_table(folder, Message("{name}: Excel", name=shown), tables.excel_reader(content), said)
     text, encoding = tables.decode(content, shown)
     if text.lstrip().startswith("{"):
         return Manifest(
@@ -210,7 +210,7 @@ def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...
 def _of_table(
     folder: Path, described: Message, table: Callable[[], Iterator[TableRow]], defaults: Defaults
 ) -> Manifest:
-    columns = columns_of(*next(_filled(table()), (1, [])))
+    columns = column_names(*next(_filled(table()), (1, [])))
 
     def lines() -> Iterator[TableRow]:
         below = _filled(table())
@@ -282,9 +282,9 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
     for key, value in raw.items():
         name = column_name(key)
         if name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column(key, number))
+            problems.append(unknown_column_problem(key, number))
         elif name in cells:
-            problems.append(duplicate_column(name, number))
+            problems.append(duplicate_column_problem(name, number))
         elif name == "documents" and isinstance(value, list):
             cells[name] = _list_of_documents(value, number, problems)
         elif (
@@ -292,7 +292,7 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
             or isinstance(value, str)
             or (isinstance(value, int) and not isinstance(value, bool))
         ):
-            cells[name] = clean_cell(text_of_value(value))
+            cells[name] = clean_cell(value_to_text(value))
         else:
             message = Message("{name} is neither a text nor a whole number", name=name)
             problems.append(
@@ -341,7 +341,7 @@ def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[
     if not text.isprintable():
         problems += non_text_problems(number, cells)
     meant = cells.copy()
-    for name in NUMBERS:
+    for name in NUMBER_COLUMNS:
         if value := meant.get(name):
             meant[name] = repair_number(name, value, number, problems)
     sender, said = _sender_of(meant, defaults, number, problems)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-NUMBERS = tuple(field.name for field in fields.FIELDS if field.is_number)  # what spreadsheets damage
+NUMBER_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number)  # what spreadsheets damage
 _USUAL_DIGITS = {"id": 9, "mobile": 10}
 
 
-def text_of_value(value: object) -> str:
+def value_to_text(value: object) -> str:
     """Give a cell of a workbook, or a value of JSON, as its text in CSV."""
     if value is None:
         return ""

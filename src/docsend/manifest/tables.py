@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest.columns import known_columns
-from docsend.manifest.repair import text_of_value
+from docsend.manifest.columns import recognized_columns
+from docsend.manifest.repair import value_to_text
 from docsend.model.problem import Problem
 from docsend.storage import files
 
@@ -24,16 +24,16 @@ MAX_ROWS = 100_000
 SEPARATORS = {",": Message("commas"), ";": Message("semicolons"), "\t": Message("tabs")}
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 # Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
-_MIXED_UP = re.compile("[a-z][א-ת][a-z]")
+_WRONG_CODE_PAGE = re.compile("[a-z][א-ת][a-z]")
 # A row as a table has it, or why it has none.
 TableRow: TypeAlias = "tuple[int, list[str] | Problem]"
-_LONGEST_CELL = 2**20  # characters
-csv.field_size_limit(_LONGEST_CELL)
+_MAX_CELL_LENGTH = 2**20  # characters
+csv.field_size_limit(_MAX_CELL_LENGTH)
 # What Python's reader says, in words for people.
 _REASONS = {
     "unexpected end of data": Message("a quotation mark is not closed"),
-    f"field larger than field limit ({_LONGEST_CELL})": Message(
-        "a cell has more than {most:,} characters", most=_LONGEST_CELL
+    f"field larger than field limit ({_MAX_CELL_LENGTH})": Message(
+        "a cell has more than {most:,} characters", most=_MAX_CELL_LENGTH
     ),
 }
 
@@ -65,7 +65,7 @@ def decode(content: bytes, shown: Message) -> tuple[str, str]:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if "\0" in text or (encoding == "cp1255" and _MIXED_UP.search(text)):
+        if "\0" in text or (encoding == "cp1255" and _WRONG_CODE_PAGE.search(text)):
             break
         return text, names[encoding]
     message = Message("{shown} is no text in UTF-8, UTF-16 or Windows-1255", shown=shown)
@@ -95,7 +95,7 @@ def read_csv(text: str, separator: str) -> Iterator[TableRow]:
             yield number, cells
 
 
-def read_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
+def excel_reader(content: bytes) -> Callable[[], Iterator[TableRow]]:
     """Give what gives the rows of the first sheet; raise UsageFault if the extra is not installed."""
     try:
         import openpyxl  # type: ignore[import-untyped]
@@ -114,7 +114,7 @@ def read_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
             sheet.reset_dimensions()  # many programs store a size that was true once, and rows would be lost
             width = 0  # of the head: without a size each row ends at its own last cell
             for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
-                cells = [text_of_value(value) for value in _without_empty_end(values)]
+                cells = [value_to_text(value) for value in _without_empty_end(values)]
                 width = width or len(cells)
                 yield number, cells + [""] * (width - len(cells))
         except InvalidSubmission:
@@ -141,7 +141,7 @@ def detect_separator(text: str) -> str:
     first = next(lines, "")
     if (given := _SEP_LINE.match(first)) and given[1] in SEPARATORS:
         return given[1]
-    return max(SEPARATORS, key=lambda each: (len(known_columns(first.split(each))), first.count(each)))
+    return max(SEPARATORS, key=lambda each: (len(recognized_columns(first.split(each))), first.count(each)))
 
 
 def check_row_count(count: int) -> None:

@@ -50,7 +50,7 @@ _REASONS = {
     errno.EROFS: Message("Read-only file system"),
 }
 # Where a system cannot tell what the effective user may do, it is told of the real one.
-_OF_EFFECTIVE = os.access in os.supports_effective_ids
+_CAN_CHECK_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 
 class UnsuitableFile(OSError):
@@ -87,9 +87,9 @@ def open_regular(file: Path, *, allow_pipe: bool = False) -> IO[bytes]:
     raise UnsuitableFile(errno.EINVAL, Message("it is not a regular file"))
 
 
-def read_limited(file: Path, *, max_bytes: int) -> bytes:
+def read_limited(path: Path, *, max_bytes: int) -> bytes:
     """Read a regular file; raise OSError also for one of more than `most` bytes."""
-    with open_regular(file) as opened:
+    with open_regular(path) as opened:
         content = opened.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise UnsuitableFile(errno.EFBIG, Message("it has more than {most:,} bytes", most=max_bytes))
@@ -98,8 +98,8 @@ def read_limited(file: Path, *, max_bytes: int) -> bytes:
 
 def hint(file: Path, error: OSError | None = None) -> Message:
     """Return what to do about a file that cannot be read or written; it may be somebody else's."""
-    place = _nearest(file)
-    owner = _owner_in_the_way(place)
+    place = _nearest_existing(file)
+    owner = _blocking_owner(place)
     if owner is not None:
         return foreign_owner_hint(owner)
     if isinstance(error, PermissionError):
@@ -117,7 +117,7 @@ def foreign_owner_hint(owner: str) -> Message:
     )
 
 
-def _nearest(file: Path) -> Path:
+def _nearest_existing(file: Path) -> Path:
     """Return the file, or what is there of the folders above it."""
     for place in (file, *file.parents):
         with contextlib.suppress(OSError):
@@ -126,7 +126,7 @@ def _nearest(file: Path) -> Path:
     return file
 
 
-def _owner_in_the_way(place: Path) -> str | None:
+def _blocking_owner(place: Path) -> str | None:
     """Return who else owns a file or folder that we may not write; None for what is ours, and on Windows."""
     return None if _may_write(place) else other_owner(place)
 
@@ -148,7 +148,7 @@ def other_owner(place: Path) -> str | None:
 
 
 def _may_write(place: Path) -> bool:
-    return os.access(place, os.R_OK | os.W_OK, effective_ids=_OF_EFFECTIVE)
+    return os.access(place, os.R_OK | os.W_OK, effective_ids=_CAN_CHECK_EFFECTIVE_IDS)
 
 
 def create_private(file: Path) -> IO[bytes]:

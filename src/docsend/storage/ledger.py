@@ -109,8 +109,8 @@ class _Transition(NamedTuple):
 
     service: str
     key: str
-    to: State
-    when: str
+    state: State
+    changed_at: str
     receipt: bytes | None = None
     problem: str | None = None
 
@@ -120,14 +120,14 @@ class _Transition(NamedTuple):
     def apply(self, connection: sqlite3.Connection) -> bool:
         """Make it, and tell so; False, and nothing happens, if another process is further along."""
         before = tuple(
-            state for state in _ALLOWED_FROM[self.to] if state != "sending" or not self.only_before_sending
+            state for state in _ALLOWED_FROM[self.state] if state != "sending" or not self.only_before_sending
         )
         marks = ", ".join("?" * len(before))
         moved = connection.execute(
             "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
             f" WHERE service = ? AND key = ? AND state IN ({marks}) AND changed_at = coalesce(?, changed_at)",
             (
-                *(self.to, self.receipt, self.problem, self.when, self.service, self.key),
+                *(self.state, self.receipt, self.problem, self.changed_at, self.service, self.key),
                 *(*before, self.sending_since),
             ),
         )
@@ -145,7 +145,7 @@ class Ledger:
         self._pending: dict[
             tuple[str, str], _Transition
         ] = {}  # by service and key: what goes with the next commit
-        with self._naming_the_file(), contextlib.ExitStack() as on_failure:
+        with self._local_errors(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
             self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_TIMEOUT_S)
             on_failure.callback(self._connection.close)
@@ -169,14 +169,14 @@ class Ledger:
     def find(self, service: str, key: str) -> LedgerEntry | None:
         """Give the submission of this key, with its documents."""
         self._flush_pending()
-        with self._naming_the_file(), self._lock:
+        with self._local_errors(), self._lock:
             rows = self._select("WHERE service = ? AND key = ?", service, key)
             return self._with_documents(rows[0]) if rows else None
 
     def find_by_prefix(self, prefix: str) -> list[LedgerEntry]:
         """Give the submissions whose key begins so; more than one if several services have it."""
         first = prefix.upper()
-        with self._naming_the_file(), self._lock:
+        with self._local_errors(), self._lock:
             return [
                 self._with_documents(entry)
                 for (service,) in self._connection.execute(_DISTINCT_SERVICES).fetchall()
@@ -187,7 +187,7 @@ class Ledger:
 
     def find_by_requirement(self, service: str, required: str) -> LedgerEntry | None:
         """Give the latest submission that was to fulfil a requirement of the service."""
-        with self._naming_the_file(), self._lock:
+        with self._local_errors(), self._lock:
             found = self._select(
                 "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
             )
@@ -196,7 +196,7 @@ class Ledger:
     def unfinished(self) -> list[LedgerEntry]:
         """Give what was begun and has not ended, the earliest first, with its documents."""
         self._flush_pending()
-        with self._naming_the_file(), self._lock:
+        with self._local_errors(), self._lock:
             found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
             return [self._with_documents(entry) for entry in found]
 
@@ -209,7 +209,7 @@ class Ledger:
         where = ""
         after: tuple[str, ...] = ()
         while left > 0:
-            with self._naming_the_file(), self._lock:
+            with self._local_errors(), self._lock:
                 page = self._select(
                     f"{where} ORDER BY planned_at DESC, key, service LIMIT ?", *after, min(left, _PAGE_SIZE)
                 )
@@ -237,7 +237,7 @@ class Ledger:
             return []
         now = self._timestamp()
         return self._write(
-            lambda connection: [self._planned(connection, service, one, now) for one in checked]
+            lambda connection: [self._insert_plan(connection, service, one, now) for one in checked]
         )
 
     def record_open(self, service: str, key: str) -> None:
@@ -254,7 +254,7 @@ class Ledger:
             self._apply([move])
         else:
             self._pending[service, key] = move
-        return move.when
+        return move.changed_at
 
     def revert_sending(self, service: str, key: str, since: str) -> None:
         """Take back that it is `sending` since a moment: of a request that was refused nothing is kept.
@@ -271,18 +271,18 @@ class Ledger:
         for failure in self.record_receipts(service, {key: receipt}).values():
             raise failure
 
-    def record_receipts(self, service: str, received: Mapping[str, Receipt]) -> dict[str, LocalError]:
+    def record_receipts(self, service: str, receipts_by_key: Mapping[str, Receipt]) -> dict[str, LocalError]:
         """Keep the receipts of several keys in one commit; give, by key, why one is not there afterwards.
 
         Raises LocalFailure if none could be written.
         """
-        if not received:
+        if not receipts_by_key:
             return {}
         now = self._timestamp()
         moves = [
-            _Transition(service, key, "received", now, receipt.body) for key, receipt in received.items()
+            _Transition(service, key, "received", now, receipt.body) for key, receipt in receipts_by_key.items()
         ]
-        others = {key: (self.find(service, key), received[key]) for key in self._apply(moves)}
+        others = {key: (self.find(service, key), receipts_by_key[key]) for key in self._apply(moves)}
         return {
             key: LocalError(
                 Message(
@@ -311,7 +311,7 @@ class Ledger:
 
     # -- how -------------------------------------------------------------------------------------------
 
-    def _planned(
+    def _insert_plan(
         self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
     ) -> LedgerEntry:
         about = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
@@ -372,7 +372,7 @@ class Ledger:
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
         """Make a change, together with what was noted, and return when it is on the disk."""
-        with self._naming_the_file(), self._lock:
+        with self._local_errors(), self._lock:
             noted = self._pending.copy()
             with sqlite.transaction(self._connection) as connection:
                 for move in noted.values():
@@ -399,7 +399,7 @@ class Ledger:
         return entry._replace(documents=tuple(LedgerDocument(*row) for row in rows))
 
     @contextlib.contextmanager
-    def _naming_the_file(self) -> Iterator[None]:
+    def _local_errors(self) -> Iterator[None]:
         """Name the file if it cannot be used."""
         try:
             yield

@@ -19,7 +19,7 @@ class MalformedReceipt(ValueError):
     """These bytes are not a receipt of the contract."""
 
 
-def read(body: bytes) -> Receipt:
+def parse(body: bytes) -> Receipt:
     """Read a receipt as the ledger kept it; raise MalformedReceipt if anything in it is missing.
 
     What comes from a service is read more strictly (`service.reading`); ledgers have older ones, too.
@@ -59,7 +59,7 @@ def stored_receipt(entry: LedgerEntry) -> Receipt | None:
     if entry.receipt is None:
         return None
     try:
-        return read(entry.receipt)
+        return parse(entry.receipt)
     except MalformedReceipt as error:
         raise LocalError(
             Message("the ledger's receipt of {key} is damaged", key=entry.key[:12]),
