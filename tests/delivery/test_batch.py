@@ -200,7 +200,15 @@ def test_a_document_that_changes_between_check_and_sending_is_not_sent(run, sand
 def test_json_has_a_line_a_row_each_after_the_schema(run, sandbox, tmp_path) -> None:
     rows = make_rows(tmp_path, 3)
     rows[1][3] = "payslip"
-    argv = ("send", "--batch", save_manifest(tmp_path, rows), "--service", sandbox.url, "--json", "--only-valid")
+    argv = (
+        "send",
+        "--batch",
+        save_manifest(tmp_path, rows),
+        "--service",
+        sandbox.url,
+        "--json",
+        "--only-valid",
+    )
     found = json_rows(run(*argv))
     for line in found:
         assert line["schema"] == "docsend.result/2"
@@ -215,7 +223,9 @@ def test_json_has_a_line_a_row_each_after_the_schema(run, sandbox, tmp_path) -> 
 
 
 def test_the_json_of_a_dry_run_has_the_documents_and_the_key_of_each_row(run, tmp_path) -> None:
-    found = json_rows(run("send", "--batch", save_manifest(tmp_path, make_rows(tmp_path, 2)), "--dry-run", "--json"))
+    found = json_rows(
+        run("send", "--batch", save_manifest(tmp_path, make_rows(tmp_path, 2)), "--dry-run", "--json")
+    )
     assert [line["status"] for line in found] == ["checked", "checked"]
     assert all(len(line["key"]) == 52 and line["submission"]["documents"] for line in found)
 

@@ -54,7 +54,10 @@ def test_a_report_starts_no_formula(run, tmp_path, sandbox) -> None:
 
 def test_a_report_elsewhere_names_the_documents_as_seen_from_there(run, sandbox, tmp_path) -> None:
     (tmp_path / "reports").mkdir()
-    file, report = save_manifest(tmp_path / "in", make_rows(tmp_path / "in", 1)), tmp_path / "reports" / "r.csv"
+    file, report = (
+        save_manifest(tmp_path / "in", make_rows(tmp_path / "in", 1)),
+        tmp_path / "reports" / "r.csv",
+    )
     assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
     assert read_report(report)[0]["documents"] == "../in/payslip-0.pdf"
     again = run("send", "--batch", report, "--service", sandbox.url, "--allow-outside")

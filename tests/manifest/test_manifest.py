@@ -85,7 +85,9 @@ def test_rows_that_differ_in_their_occurrence_alone_are_sent_each_once(run, sand
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         argv = ("send", "--batch", file, "--service", url, "--report", report)
         first = run(*argv, "--json")
-        assert (first.code, sorted(line["occurrence"] for line in json_rows(first))) == (0, [1, 2, 7]), first.err
+        assert (first.code, sorted(line["occurrence"] for line in json_rows(first))) == (0, [1, 2, 7]), (
+            first.err
+        )
         declared = sandbox.select("SELECT key, declaration FROM submission WHERE state = 'received'")
         by_key = {key: json.loads(declaration)["occurrence"] for key, declaration in declared}
         assert by_key == {line["key"]: line["occurrence"] for line in json_rows(first)}

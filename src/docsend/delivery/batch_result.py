@@ -1,4 +1,4 @@
-"""How a batch ended: its rows counted, and what the whole came to."""
+"""The result of a batch: how many rows ended how, and the exit code."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ _MAX_SHOWN_FAILURES = 20
 
 
 class OutcomeCounts:
-    """How a batch ended: how many rows how, and which were not received (the first of them)."""
+    """Counts of the outcomes of a batch.
+
+    `failed` contains the first outcomes that were not received, `repeated` counts the received rows that had
+    been received before. `fatal_exit_code` is set if an error affected more than its own row.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[RowStatus] = Counter()
-        self.repeated = 0  # of those that are received
+        self.repeated = 0
         self.failed: list[Outcome] = []
         self.fatal_exit_code: ExitCode | None = None
 
     def add(self, outcome: Outcome) -> None:
+        """Count the outcome of one row."""
         self.counts[outcome.status] += 1
         if outcome.is_received:
             self.repeated += outcome.is_repeated
@@ -37,16 +42,17 @@ class OutcomeCounts:
 
     @property
     def received(self) -> int:
+        """Number of rows that were received, now or before."""
         return self.counts["received"]
 
     @property
     def finished(self) -> int:
-        """How many rows have ended."""
+        """Number of rows that have ended."""
         return self.counts.total()
 
 
 class BatchResult(NamedTuple):
-    """What a batch came to: what its check found, how its rows ended if they were sent, what ended it."""
+    """Result of a batch: its preflight, its outcomes if rows were sent, and the error that ended it early."""
 
     preflight: PreflightResult
     outcomes: OutcomeCounts | None
@@ -54,6 +60,7 @@ class BatchResult(NamedTuple):
 
     @property
     def exit_code(self) -> ExitCode:
+        """Exit code of the command."""
         if self.error is not None:
             return self.error.code
         if self.outcomes is None:
@@ -64,7 +71,7 @@ class BatchResult(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows ended how, by the names of docsend.batch/1."""
+        """Number of rows by outcome, under the member names of the schema docsend.batch/1."""
         counts: Counter[str] = Counter(
             {"checked": self.preflight.good_rows} if self.outcomes is None else self.outcomes.counts
         )
@@ -77,7 +84,7 @@ class BatchResult(NamedTuple):
 
     @property
     def _not_tried(self) -> int:
-        """Rows whose turn did not come, be it that the batch ended before its first."""
+        """Number of good rows that were not attempted because the batch ended early."""
         if self.outcomes is None:
             return 0
         counts = self.outcomes.counts
@@ -85,7 +92,7 @@ class BatchResult(NamedTuple):
 
     @property
     def repeat_helps(self) -> bool:
-        """Whether the same command again, with nothing changed, brings more rows to their receipts."""
+        """Whether running the same command again, with nothing changed, can deliver more rows."""
         if (
             self.outcomes is None
             or self.outcomes.fatal_exit_code is not None
