@@ -1,4 +1,4 @@
-"""Manifests and reports of batches: made, read, and sent by a process of its own."""
+"""Helpers that write manifests, read reports and start batches in another process."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ HEAD = ["to", "subject", "category", "type", "id", "reference", "documents"]
 
 
 def make_rows(folder: Path, count: int, *, size: int | None = None, first: int = 0) -> list[list[str]]:
-    """Make so many good rows, each with a document that no other has."""
+    """Write `count` different documents and return a good row for each."""
     folder.mkdir(exist_ok=True)
     rows = []
     for n in range(first, first + count):
         samples.write(folder, f"payslip-{n}.pdf", samples.pdf(n, size=size))
-        cells = [
+        row = [
             "benefits",
             "unemployment",
             "employer",
@@ -37,7 +37,7 @@ def make_rows(folder: Path, count: int, *, size: int | None = None, first: int =
             f"client {n}",
             f"payslip-{n}.pdf",
         ]
-        rows.append(cells)
+        rows.append(row)
     return rows
 
 
@@ -68,21 +68,21 @@ def json_rows(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def save_occurrences(folder: Path, form: str, *occurrences: int | None) -> Path:
-    """Make a manifest of one row for each of these sendings of one and the same content."""
+    """Write a manifest with one row per occurrence of the same submission. None leaves the cell empty."""
     (row,) = make_rows(folder, 1)
     head, rows = [*HEAD, "occurrence"], [[*row, number] for number in occurrences]
-    file = folder / f"sendings.{form}"
+    file = folder / f"occurrences.{form}"
     if form == "xlsx":
         book = openpyxl.Workbook()
-        for each in [head, *rows]:
-            book.active.append(each)
+        for cells in [head, *rows]:
+            book.active.append(cells)
         book.save(file)
     elif form == "jsonl":
-        objects = [dict(zip(head, each, strict=True)) for each in rows]
-        file.write_text("".join(json.dumps(each) + "\n" for each in objects))
+        objects = [dict(zip(head, cells, strict=True)) for cells in rows]
+        file.write_text("".join(json.dumps(value) + "\n" for value in objects))
     else:
-        cells = [[*row, "" if number is None else str(number)] for number in occurrences]
-        file.write_text(to_csv(cells, head=head))
+        csv_rows = [[*row, "" if number is None else str(number)] for number in occurrences]
+        file.write_text(to_csv(csv_rows, head=head))
     return file
 
 

@@ -255,8 +255,8 @@ def _check_requirement(
 ) -> None:
     """Raise InvalidSubmission if the service would refuse the submission because of a requirement.
 
-    The service accepts no other documents before the required ones. A submission that was already declared is
-    not checked: it may itself have met the requirement, which is then gone.
+    The service accepts no other documents about a subject before the required ones. A submission that was
+    already declared is not checked: it may itself have met the requirement, which is then gone.
     """
     if _is_declared(entry):
         return

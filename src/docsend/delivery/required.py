@@ -66,7 +66,10 @@ def submission_for(
         # Another process may have met it meanwhile.
         match = match or ledger.find_by_requirement(service, required)
     if match is None:
-        message = Message("unknown required document: {required!r}", required=required)
+        message = Message(
+            "unknown required document {required!r}: the service does not ask for it, or no longer does",
+            required=required,
+        )
         hint = Message(
             "`docsend required` lists the documents still required, `docsend receipts` those already sent"
         )
