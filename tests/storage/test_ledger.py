@@ -135,7 +135,7 @@ def test_eight_writers_at_once_lose_nothing(tmp_path) -> None:
             with Ledger(tmp_path / "ledger") as ledger:
                 for number in range(25):
                     ledger.record_plan(f"https://{worker}.example", one.with_occurrence(number + 1))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it fails the test
+        except BaseException as error:  # noqa: BLE001 - every error fails the test
             failures.append(error)
 
     threads = [threading.Thread(target=write, args=(worker,)) for worker in range(8)]
@@ -356,7 +356,7 @@ def test_many_threads_with_two_connections_to_one_ledger_lose_nothing(tmp_path) 
                 ledger.record_sending("sandbox", one.key)
                 ledger.record_receipt("sandbox", one.key, receipt)
                 assert find(ledger, one.key).receipt == receipt.body
-        except BaseException as error:  # noqa: BLE001 - held against what is expected
+        except BaseException as error:  # noqa: BLE001 - every error fails the test
             errors.append(error)
 
     with Ledger(tmp_path / "ledger") as first, Ledger(tmp_path / "ledger") as second:

@@ -1,7 +1,7 @@
 """Batches: a manifest, the checks of its rows, and the outcome of each row.
 
 The first pass (`preflight`) checks every row before anything is sent; the second (`workers`) sends them.
-Between the passes only the numbers of faulty rows stay in memory, so that memory hardly grows with the batch.
+Between the passes only the problems of faulty rows stay in memory, so that it hardly grows with the batch.
 The second pass reads and checks each row again, and sends the buffers that it has just checked. Running the
 same batch again finishes it and sends nothing twice.
 """
@@ -164,24 +164,28 @@ class Batch(NamedTuple):
             row = row._replace(problems=(*row.problems, *problems))
         return row._replace(submission=submission)
 
-    def check_row(self, read: Row, without_documents: Row | None = None) -> CheckedRow:
+    def check_row(self, row: Row, without_documents: Row | None = None) -> CheckedRow:
         """Check a row that was read against every rule.
 
         `without_documents` is the same row without its documents, if the caller already has it.
         """
-        submission, row = read.submission, without_documents or read.without_documents()
-        if read.problems and not read.is_readable:
-            return CheckedRow(row, submission, row.problems)
+        submission, bare_row = row.submission, without_documents or row.without_documents()
+        if row.problems and not row.is_readable:
+            return CheckedRow(bare_row, submission, bare_row.problems)
         checked = submission_rules.check(submission, self.catalog)
-        found = checked.problems if isinstance(checked, submission_rules.FailedCheck) else checked.warnings
-        problems = _row_problems(read, found) if read.problems or found else ()
+        violations = (
+            checked.problems if isinstance(checked, submission_rules.FailedCheck) else checked.warnings
+        )
+        problems = _row_problems(row, violations) if row.problems or violations else ()
         if isinstance(checked, submission_rules.FailedCheck) or any(map(_IS_ERROR, problems)):
-            return CheckedRow(row, submission, problems)
-        if row.reported_key is not None and (changed := _key_change_problem(row, checked)) is not None:
-            return CheckedRow(row, submission, (*problems, changed))
+            return CheckedRow(bare_row, submission, problems)
+        if bare_row.reported_key is not None:
+            key_change = _key_change_problem(bare_row, checked)
+            if key_change is not None:
+                return CheckedRow(bare_row, submission, (*problems, key_change))
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.with_account(self.account)
-        return CheckedRow(row, checked, problems)
+        return CheckedRow(bare_row, checked, problems)
 
     def line_chunks(self) -> Iterator[Sequence[Line]]:
         """Yield the lines of the manifest in chunks, for `check_lines`."""
@@ -198,15 +202,15 @@ class Batch(NamedTuple):
         rows = [self.manifest.row(line) for line in lines]
         if self.share is not None:
             rows = [row for row in rows if self.share.includes(row)]
-        read = [self.read_row(row, buffer=False) for row in rows]
-        return [self.check_row(read_row, row) for read_row, row in zip(read, rows, strict=True)]
+        rows_with_documents = [self.read_row(row, buffer=False) for row in rows]
+        return [self.check_row(*pair) for pair in zip(rows_with_documents, rows, strict=True)]
 
 
-def _row_problems(row: Row, found: Iterable[Problem]) -> tuple[Problem, ...]:
+def _row_problems(row: Row, violations: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return all problems of a row. A field whose cell could not be read is not also reported as missing."""
     problems = row.problems
     unreadable = {problem.field for problem in problems if problem.is_error}
-    problems += tuple(p for p in found if not (p.code.kind is Kind.MISSING and p.field in unreadable))
+    problems += tuple(p for p in violations if not (p.code.kind is Kind.MISSING and p.field in unreadable))
     return tuple(replace(problem, row=row.number) for problem in problems)
 
 

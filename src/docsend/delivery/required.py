@@ -62,7 +62,7 @@ def submission_for(
     match: LedgerEntry | RequiredDocument | None = ledger.find_by_requirement(service, required)
     if match is None:
         with open_service() as client:
-            match = next((each for each in client.fetch_required() if each.id == required), None)
+            match = next((document for document in client.fetch_required() if document.id == required), None)
         # Another process may have met it meanwhile.
         match = match or ledger.find_by_requirement(service, required)
     if match is None:

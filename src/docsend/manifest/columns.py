@@ -90,6 +90,9 @@ def recognized_columns(cells: Iterable[str]) -> list[str]:
 
 
 def column_name(cell: str) -> str:
-    """Return the normalized column name: `Employer file` and `employer-file` become `employer_file`."""
+    """Return the column that a header cell names: `Employer file` becomes `employer_file`.
+
+    Aliases are replaced by the column they stand for.
+    """
     name = re.sub(r"[\s-]+", "_", cell.strip().strip('"').removeprefix("\ufeff").lower())
     return _ALIASES.get(name, name)

@@ -107,7 +107,7 @@ class Defaults(NamedTuple):
 
 
 class Manifest:
-    """A batch file that can be iterated repeatedly. Its rows are parsed anew each time.
+    """A batch file that can be iterated repeatedly. Each iteration parses its rows again.
 
     Iterating over `lines` takes a fifth of the time of `rows()`, and `row` parses a single line. A pickled
     manifest in another process can parse lines, but has no `lines` itself.

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
-NUMBER_COLUMNS = tuple(
-    field.name for field in fields.FIELDS if field.is_number
-)  # columns that spreadsheets damage
+# Columns with numbers, which spreadsheets damage.
+NUMBER_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number)
 _EXPECTED_DIGITS = {"id": 9, "mobile": 10}
 
 

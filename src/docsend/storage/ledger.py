@@ -3,9 +3,9 @@
 Guarantees, on which the invariants of `delivery.deliver` build:
 - A plan, a receipt and a final state are durable when the call that writes them returns
   (`synchronous=FULL`). A batch writes many of them in one commit.
-- `open` and `sending` are written with the next commit. A process that is killed before it loses them, and
-  the next run asks the service, which knows better. Only the `sending` of a personal submission is written
-  durably at once, because its requirement is gone once the service has received it.
+- `open` and `sending` are written with the next commit. A process that is killed before that loses them,
+  and the next run asks the service, which knows better. Only the `sending` of a personal submission is
+  written durably at once, because its requirement is gone once the service has received it.
 - States follow `planned -> open -> sending -> received`, without `open` in one exchange, or end in `refused`
   or `withdrawn`. A trigger prevents changes of `received` and `withdrawn`. A `refused` submission may be
   planned again: the service stores nothing of what it refused, and the cause may be gone. A `sending` one
@@ -250,7 +250,9 @@ class Ledger:
             return []
         now = self._timestamp()
         return self._write(
-            lambda connection: [self._insert_plan(connection, service, each, now) for each in checked]
+            lambda connection: [
+                self._insert_plan(connection, service, submission, now) for submission in checked
+            ]
         )
 
     def record_open(self, service: str, key: str) -> None:
@@ -385,10 +387,12 @@ class Ledger:
 
     def _apply(self, transitions: Sequence[_Transition]) -> list[str]:
         """Apply transitions durably. Return the keys of those for which another process had gone further."""
-        for each in transitions:
-            self._pending.pop((each.service, each.key), None)  # superseded
+        for transition in transitions:
+            self._pending.pop((transition.service, transition.key), None)  # superseded
         return self._write(
-            lambda connection: [each.key for each in transitions if not each.apply(connection)]
+            lambda connection: [
+                transition.key for transition in transitions if not transition.apply(connection)
+            ]
         )
 
     def _flush_pending(self) -> None:
