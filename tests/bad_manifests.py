@@ -1,4 +1,4 @@
-"""Bad manifests, the codes and lines they get, and the table of docs/manifest.md made from them."""
+"""Bad manifests with their expected problem codes, and the table in docs/manifest.md generated from them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ JSON = (
 
 @dataclass(frozen=True)
 class Case:
-    """A manifest, the options beside it, the codes of its faults in order, and the exit code."""
+    """A manifest, additional options, and the expected problem codes, in order, and exit code."""
 
     what: str
     content: bytes | str | None
@@ -48,7 +48,7 @@ def rows(*lines: str, head: str = HEAD) -> str:
 
 
 def good(n: int = 1, **changes: str) -> str:
-    """A good row, with some of its cells changed."""
+    """Return a good row with some of its cells changed."""
     cells = dict(zip(HEAD.split(","), GOOD.format(n=n).split(","), strict=True))
     return ",".join({**cells, **changes}.values())
 
@@ -58,78 +58,80 @@ def employer(file: str = "900000019", booklet: str = "7", mobile: str = "0501234
 
 
 CASES = (
-    Case("a manifest that is not there", None, ("usage",), 2),
+    Case("a manifest that does not exist", None, ("usage",), 2),
     Case("an empty file", "", ("no-columns",)),
-    Case("a head and no rows", rows(), (), 0),
-    Case("no head", good(), ("no-columns",)),
-    Case("a column nobody knows", rows(good(), head=f"{HEAD.replace('type', 'typ')}"), ("unknown-column",)),
-    Case("a column twice", rows(f"{good()},x", head=f"{HEAD},subject"), ("duplicate-column",)),
+    Case("a header without rows", rows(), (), 0),
+    Case("no header", good(), ("no-columns",)),
+    Case("an unknown column", rows(good(), head=f"{HEAD.replace('type', 'typ')}"), ("unknown-column",)),
+    Case("a duplicate column", rows(f"{good()},x", head=f"{HEAD},subject"), ("duplicate-column",)),
     Case("no column for documents", rows("benefits,unemployment", head="to,subject"), ("missing-column",)),
     Case("a picture instead of a manifest", samples.png(), ("manifest-encoding",)),
-    Case("a UTF-16 file that breaks off", rows(good()).encode("utf-16")[:-1], ("manifest-encoding",)),
+    Case("a truncated UTF-16 file", rows(good()).encode("utf-16")[:-1], ("manifest-encoding",)),
     Case("NUL characters", rows(good(reference="a\0b")), ("manifest-encoding",)),
-    Case("a workbook that is none", b"PK\x03\x04 nonsense", ("manifest-malformed",), name="batch.xlsx"),
-    Case("a quotation mark that is not closed", rows(good(reference='"open')), ("row-malformed",)),
-    Case("text behind a quotation mark", rows(good(reference='"a"b')), ("row-malformed",)),
+    Case("a file that only looks like a workbook", b"PK\x03\x04 nonsense", ("manifest-malformed",), name="batch.xlsx"),
+    Case("an unclosed quotation mark", rows(good(reference='"open')), ("row-malformed",)),
+    Case("text after a closing quotation mark", rows(good(reference='"a"b')), ("row-malformed",)),
     Case("more cells than columns", rows(f"{good()},surplus"), ("row-malformed",)),
-    Case("a comma in a text without quotation marks", rows(good(reference="a,b")), ("row-malformed",)),
-    Case("no document in a row", rows(good(documents="")), ("documents-missing",)),
-    Case("a document that is not there", rows(good(documents="two.pdf")), ("document-not-found",)),
+    Case("a comma in text without quotation marks", rows(good(reference="a,b")), ("row-malformed",)),
+    Case("a row without documents", rows(good(documents="")), ("documents-missing",)),
+    Case("a document that does not exist", rows(good(documents="two.pdf")), ("document-not-found",)),
     Case("a pattern that matches nothing", rows(good(documents="*.tiff")), ("document-not-found",)),
-    Case("a document outside", rows(good(documents="../outside.pdf")), ("path-outside",)),
+    Case("a document outside the folder", rows(good(documents="../outside.pdf")), ("path-outside",)),
     Case("an absolute path", rows(good(documents="/etc/hostname")), ("path-outside",)),
-    Case("a link that leads outside", rows(good(documents="link.pdf")), ("path-outside",)),
+    Case("a symbolic link that leads outside", rows(good(documents="link.pdf")), ("path-outside",)),
     Case("the same document twice in a row", rows(good(documents="one.pdf;one.pdf")), ("duplicate-document",)),
     Case("an empty document", rows(good(documents="empty.pdf")), ("empty-document",)),
     Case("a web page named .pdf", rows(good(documents="page.pdf")), ("content-mismatch",)),
-    Case("a folder", rows(good(documents="folder")), ("not-a-regular-file",)),
+    Case("a folder as a document", rows(good(documents="folder")), ("not-a-regular-file",)),
     Case("no destination", rows(good(to="")), ("destination-missing",)),
-    Case("a destination nobody knows", rows(good(to="benefit")), ("unknown-destination",)),
+    Case("an unknown destination", rows(good(to="benefit")), ("unknown-destination",)),
     Case("no subject", rows(good(subject="")), ("subject-missing",)),
-    Case("a subject nobody knows", rows(good(subject="unemploiment")), ("unknown-subject",)),
-    Case("a type nobody knows", rows(good(type="payslip")), ("unknown-type",)),
+    Case("an unknown subject", rows(good(subject="unemploiment")), ("unknown-subject",)),
+    Case("an unknown type", rows(good(type="payslip")), ("unknown-type",)),
     Case("no type", rows(good(type="")), ("type-missing",)),
-    Case("an id number with a wrong digit", rows(good(id="000000019")), ("id-number-invalid",)),
+    Case("an id number with a wrong check digit", rows(good(id="000000019")), ("id-number-invalid",)),
     Case("no id number", rows(good(id="")), ("id-number-missing",)),
     Case("an id number that a spreadsheet rounded", rows(good(id="3.2E+07")), ("number-rounded",)),
-    Case("an id number in other digits", rows(good(id="٠٠٠٠٠٠٠١٨")), ("id-number-invalid",)),
-    Case("a branch nobody knows", rows(f"{good()},haifaa", head=f"{HEAD},branch"), ("unknown-branch",)),
+    Case("an id number in Arabic-Indic digits", rows(good(id="٠٠٠٠٠٠٠١٨")), ("id-number-invalid",)),
+    Case("an unknown branch", rows(f"{good()},haifaa", head=f"{HEAD},branch"), ("unknown-branch",)),
     Case("a reference that is too long", rows(good(reference="x" * 300)), ("reference-too-long",)),
-    Case("a sender, of whom none are known", rows(f"{good()},cohen", head=f"{HEAD},sender"), ("unknown-sender",)),
-    Case("an employer's number that is too short", employer(file="9000"), ("employer-file-invalid",)),
+    Case("an unknown sender", rows(f"{good()},cohen", head=f"{HEAD},sender"), ("unknown-sender",)),
+    Case("an employer file number that is too short", employer(file="9000"), ("employer-file-invalid",)),
     Case("no booklet number", employer(booklet=""), ("booklet-missing",)),
-    Case("a mobile number that is none", employer(mobile="12"), ("mobile-invalid",)),
-    Case("two rows that say the same", rows(good(), good()), ("duplicate-row",)),
+    Case("an invalid mobile number", employer(mobile="12"), ("mobile-invalid",)),
+    Case("two identical rows", rows(good(), good()), ("duplicate-row",)),
     Case("a bad row among good ones", rows(good(1), good(2, id="000000019"), good(3)), ("id-number-invalid",)),
     Case("a report that a person changed", rows(f"{good()},received,{'A' * 52}", head=f"{HEAD},status,key"), ("key-changed",)),
-    Case("a row of a report that is cut short", rows("benefits,unemployment", head=f"{HEAD},status"), ("row-malformed",)),
-    Case("a text in Windows-1252", rows(good(reference="Société")).encode("cp1252"), ("manifest-encoding",)),
-    Case("a number in the place of a subject", rows(good(subject="000000018")), ("unknown-subject",)),
+    Case("a truncated row of a report", rows("benefits,unemployment", head=f"{HEAD},status"), ("row-malformed",)),
+    Case("text in Windows-1252", rows(good(reference="Société")).encode("cp1252"), ("manifest-encoding",)),
+    Case("a number in the subject column", rows(good(subject="000000018")), ("unknown-subject",)),
     Case("JSON Lines: a member under two names", f'{{{JSON}, "id_number": "012345674", "documents": "one.pdf"}}\n', ("duplicate-column",)),
     Case("JSON Lines: a NUL in a path", f'{{{JSON}, "documents": "a\\u0000.pdf"}}\n', ("row-malformed",)),
-    Case("JSON Lines: half a character", f'{{{JSON}, "documents": "\\ud800.pdf"}}\n', ("row-malformed",)),
+    Case("JSON Lines: a lone surrogate", f'{{{JSON}, "documents": "\\ud800.pdf"}}\n', ("row-malformed",)),
     Case("JSON Lines: a semicolon in a path", f'{{{JSON}, "documents": ["a;b.pdf"]}}\n', ("row-malformed",)),
     Case("JSON Lines: not JSON", '{"to": \n', ("row-malformed",), name="batch.jsonl"),
     Case("JSON Lines: a list", f'{{{JSON}, "documents": ["one.pdf"]}}\n[1]\n', ("row-malformed",)),
-    Case("JSON Lines: a member twice", '{"to": "benefits", "to": "benefits"}\n', ("row-malformed",)),
-    Case("JSON Lines: a member nobody knows", f'{{{JSON}, "file_": "one.pdf"}}\n', ("unknown-column", "documents-missing")),
+    Case("JSON Lines: a duplicate member", '{"to": "benefits", "to": "benefits"}\n', ("row-malformed",)),
+    Case("JSON Lines: an unknown member", f'{{{JSON}, "file_": "one.pdf"}}\n', ("unknown-column", "documents-missing")),
     Case("JSON Lines: a number with a fraction", f'{{{JSON}, "reference": 1.5, "documents": "one.pdf"}}\n', ("row-malformed",)),
-    Case("--shard that is no share", rows(good()), ("usage",), 2, ("--shard", "3/2")),
-    Case("--report that is no .csv or .jsonl", rows(good()), ("usage",), 2, ("--report", "r.txt")),
-    Case("--report over a file that is none", rows(good()), ("usage",), 2, ("--report", "other.csv")),
-    Case("a report over its own manifest", rows(good()), ("usage",), 2, ("--report", "batch.csv")),
+    Case("an invalid --shard", rows(good()), ("usage",), 2, ("--shard", "3/2")),
+    Case("a --report that is neither .csv nor .jsonl", rows(good()), ("usage",), 2, ("--report", "r.txt")),
+    Case("a --report that would overwrite another file", rows(good()), ("usage",), 2, ("--report", "other.csv")),
+    Case("a --report that would overwrite the manifest", rows(good()), ("usage",), 2, ("--report", "batch.csv")),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Seen:
+    """What a run printed, and its exit code."""
+
     exit_code: int
     lines: tuple[str, ...]
     out: str
 
 
 def observe(case: Case) -> Seen:
-    """Check the manifest in a folder of its own; give what stderr says of it, the exit code, and stdout."""
+    """Check a manifest in a temporary folder, and return the exit code, the lines of stderr and stdout."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         outer = Path(name)
         folder = outer / "manifest"
@@ -151,12 +153,13 @@ def observe(case: Case) -> Seen:
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         code = main(["send", "--batch", case.name, "--dry-run", *case.options])
-        told = [line for line in err.getvalue().splitlines() if not line.startswith(case.name)]
-    return Seen(code, tuple(told), out.getvalue())
+        lines = [line for line in err.getvalue().splitlines() if not line.startswith(case.name)]
+    return Seen(code, tuple(lines), out.getvalue())
 
 
 def table() -> str:
-    lines = ["| manifest | what it gets | exit |", "|---|---|---|"]
+    """Return the table for docs/manifest.md."""
+    lines = ["| manifest | messages | exit code |", "|---|---|---|"]
     for case in CASES:
         seen = observe(case)
         shown = [line.strip() for line in seen.lines if not line.startswith("--only-valid")]

@@ -1,4 +1,4 @@
-"""Manifests and reports of batches: made, read, and sent by a process of its own."""
+"""Helpers that write manifests, read reports and start batches in another process."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 HEAD = ["to", "subject", "category", "type", "id", "reference", "documents"]
 
 
-def table(folder: Path, count: int, *, size: int | None = None, first: int = 0) -> list[list[str]]:
-    """Make so many good rows, each with a document that no other has."""
+def make_rows(folder: Path, count: int, *, size: int | None = None, first: int = 0) -> list[list[str]]:
+    """Write `count` different documents and return a good row for each."""
     folder.mkdir(exist_ok=True)
     rows = []
     for n in range(first, first + count):
         samples.write(folder, f"payslip-{n}.pdf", samples.pdf(n, size=size))
-        cells = [
+        row = [
             "benefits",
             "unemployment",
             "employer",
@@ -37,11 +37,11 @@ def table(folder: Path, count: int, *, size: int | None = None, first: int = 0) 
             f"client {n}",
             f"payslip-{n}.pdf",
         ]
-        rows.append(cells)
+        rows.append(row)
     return rows
 
 
-def written(rows: list[list[str]], *, separator: str = ",", head: list[str] = HEAD) -> str:
+def to_csv(rows: list[list[str]], *, separator: str = ",", head: list[str] = HEAD) -> str:
     text = io.StringIO()
     csv.writer(text, delimiter=separator, lineterminator="\r\n").writerows([head, *rows])
     return text.getvalue()
@@ -52,8 +52,8 @@ REPORT_ROW = json.loads(
 )
 
 
-def save(folder: Path, rows: list[list[str]], name: str = "batch.csv") -> Path:
-    return samples.write(folder, name, written(rows).encode())
+def save_manifest(folder: Path, rows: list[list[str]], name: str = "batch.csv") -> Path:
+    return samples.write(folder, name, to_csv(rows).encode())
 
 
 def read_report(file: Path) -> list[dict[str, str]]:
@@ -62,27 +62,27 @@ def read_report(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"), newline="")))
 
 
-def lines(outcome: Outcome) -> list[dict[str, Any]]:
+def json_rows(outcome: Outcome) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = outcome.rows
     return rows
 
 
-def sendings(folder: Path, form: str, *occurrences: int | None) -> Path:
-    """Make a manifest of one row for each of these sendings of one and the same content."""
-    (row,) = table(folder, 1)
+def save_occurrences(folder: Path, form: str, *occurrences: int | None) -> Path:
+    """Write a manifest with one row per occurrence of the same submission. None leaves the cell empty."""
+    (row,) = make_rows(folder, 1)
     head, rows = [*HEAD, "occurrence"], [[*row, number] for number in occurrences]
-    file = folder / f"sendings.{form}"
+    file = folder / f"occurrences.{form}"
     if form == "xlsx":
         book = openpyxl.Workbook()
-        for each in [head, *rows]:
-            book.active.append(each)
+        for cells in [head, *rows]:
+            book.active.append(cells)
         book.save(file)
     elif form == "jsonl":
-        objects = [dict(zip(head, each, strict=True)) for each in rows]
-        file.write_text("".join(json.dumps(each) + "\n" for each in objects))
+        objects = [dict(zip(head, cells, strict=True)) for cells in rows]
+        file.write_text("".join(json.dumps(value) + "\n" for value in objects))
     else:
-        cells = [[*row, "" if number is None else str(number)] for number in occurrences]
-        file.write_text(written(cells, head=head))
+        csv_rows = [[*row, "" if number is None else str(number)] for number in occurrences]
+        file.write_text(to_csv(csv_rows, head=head))
     return file
 
 
@@ -91,5 +91,5 @@ def start_batch(file: Path, url: str, *more: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def table_of(rows: list[dict[str, str]]) -> bytes:
-    return written([list(row.values()) for row in rows], head=list(rows[0])).encode()
+def report_csv(rows: list[dict[str, str]]) -> bytes:
+    return to_csv([list(row.values()) for row in rows], head=list(rows[0])).encode()

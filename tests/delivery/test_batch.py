@@ -13,14 +13,14 @@ import pytest
 
 import doubles
 import samples
-from batch_files import HEAD, lines, read_report, save, start_batch, table, written
+from batch_files import HEAD, json_rows, make_rows, read_report, save_manifest, start_batch, to_csv
 from conftest import PERSON
 
 pytestmark = pytest.mark.everywhere
 
 
-def test_a_batch_is_sent_reported_and_costs_nothing_the_second_time(run, sandbox, tmp_path) -> None:
-    file = save(tmp_path, table(tmp_path, 12))
+def test_a_batch_is_sent_and_reported_and_a_second_run_makes_no_requests(run, sandbox, tmp_path) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 12))
     report = tmp_path / "result.csv"
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         argv = ("send", "--batch", file, "--service", url, "--report", report)
@@ -29,21 +29,21 @@ def test_a_batch_is_sent_reported_and_costs_nothing_the_second_time(run, sandbox
         asked.clear()
         second = run(*argv)
         assert (second.code, second.out, asked) == (0, "12 rows: 12 received before\n", [])
-        told = read_report(report)
-        assert Counter(row["status"] for row in told) == {"received": 12}
+        reported = read_report(report)
+        assert Counter(row["status"] for row in reported) == {"received": 12}
         # The report is a manifest, too.
         third = run("send", "--batch", report, "--service", url, "--report", tmp_path / "again.jsonl")
         assert (third.code, third.out, asked) == (0, "12 rows: 12 received before\n", [])
     again = read_report(tmp_path / "again.jsonl")
-    assert {row["receipt"] for row in again} == {row["receipt"] for row in told}
+    assert {row["receipt"] for row in again} == {row["receipt"] for row in reported}
     assert sandbox.count() == 12
     assert report.stat().st_mode & 0o777 == 0o600
 
 
-def test_nothing_is_sent_if_a_row_is_faulty_unless_the_good_ones_are_wanted(run, sandbox, tmp_path) -> None:
-    rows = table(tmp_path, 4)
+def test_nothing_is_sent_if_a_row_is_faulty_unless_only_valid_is_given(run, sandbox, tmp_path) -> None:
+    rows = make_rows(tmp_path, 4)
     rows[1][4] = "000000019"
-    file, report = save(tmp_path, rows), tmp_path / "result.csv"
+    file, report = save_manifest(tmp_path, rows), tmp_path / "result.csv"
     argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report)
     refused = run(*argv)
     assert (refused.code, sandbox.count()) == (3, 0)
@@ -52,7 +52,7 @@ def test_nothing_is_sent_if_a_row_is_faulty_unless_the_good_ones_are_wanted(run,
     sent = run(*argv, "--only-valid")
     assert (sent.code, sandbox.count()) == (7, 3)
     assert sent.out == "4 rows: 3 received, 1 faulty\n"
-    # The report is mended and sent: only the mended row costs anything.
+    # The corrected report is sent: only the corrected row causes requests.
     report.write_text(report.read_text("utf-8-sig").replace("000000019", PERSON), "utf-8")
     assert (
         run("send", "--batch", report, "--service", sandbox.url).out
@@ -61,7 +61,7 @@ def test_nothing_is_sent_if_a_row_is_faulty_unless_the_good_ones_are_wanted(run,
 
 
 def test_a_row_that_is_refused_stops_no_other(run, sandbox, tmp_path) -> None:
-    rows = table(tmp_path, 6)
+    rows = make_rows(tmp_path, 6)
 
     def fate(asked, _count, now):
         if asked.method == "PUT" and b'"reference":"client 2"' in asked.body and now == "before":
@@ -70,19 +70,19 @@ def test_a_row_that_is_refused_stops_no_other(run, sandbox, tmp_path) -> None:
         return None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        outcome = run("send", "--batch", save(tmp_path, rows), "--service", url, "--jobs", "3")
+        outcome = run("send", "--batch", save_manifest(tmp_path, rows), "--service", url, "--jobs", "3")
     assert (outcome.code, outcome.out) == (7, "6 rows: 5 received, 1 refused\n")
     assert "row 4: refused: not this one [unknown-type]" in outcome.err
     assert sandbox.count() == 5
 
 
-def test_a_dead_service_leaves_every_row_to_be_finished(run, sandbox, tmp_path, monkeypatch) -> None:
+def test_a_dead_service_leaves_every_row_unfinished(run, sandbox, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    file = save(tmp_path, table(tmp_path, 30))
+    file = save_manifest(tmp_path, make_rows(tmp_path, 30))
     with doubles.service(lambda _: doubles.Reply(503)) as (url, asked):
         outcome = run("send", "--batch", file, "--service", url, "--report", tmp_path / "r.csv")
     assert (outcome.code, outcome.out) == (7, "30 rows: 30 unfinished\n")
-    assert len(asked) < 20, "after ten failures nobody asks any more"
+    assert len(asked) < 20, "after ten failures no more requests are made"
     assert "and 10 more rows" in outcome.err
     assert "nothing is lost" in outcome.err
     sent = run("send", "--batch", tmp_path / "r.csv", "--service", sandbox.url)
@@ -91,11 +91,11 @@ def test_a_dead_service_leaves_every_row_to_be_finished(run, sandbox, tmp_path, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
 @pytest.mark.parametrize(("gigabytes", "code", "received"), [(8, 0, 12), (2, 8, 0)])
-def test_a_machine_with_room_for_few_threads_sends_with_those(
+def test_a_machine_that_can_start_only_few_threads_sends_with_those(
     sandbox, tmp_path, gigabytes, code, received
 ) -> None:
-    (tmp_path / "m.csv").write_text(written(table(tmp_path, 12)))
-    # A gigabyte of addresses for each thread.
+    (tmp_path / "m.csv").write_text(to_csv(make_rows(tmp_path, 12)))
+    # Each thread reserves a gigabyte of address space.
     limits = f'ulimit -s 1048576; ulimit -v {gigabytes * 1048576}; exec "$@"'
     words = (sys.executable, "-m", "docsend", "send", "--batch", str(tmp_path / "m.csv"), "--jobs", "40")
     options = ("--service", sandbox.url, "--json")
@@ -113,35 +113,35 @@ def test_a_machine_with_room_for_few_threads_sends_with_those(
     assert not summary["repeat_helps"]
 
 
-def test_one_retry_after_holds_all_workers_back(run, sandbox, tmp_path, monkeypatch) -> None:
+def test_one_retry_after_delays_all_workers(run, sandbox, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "30")
-    held: list[float] = []
+    limited_at: list[float] = []
     times: list[float] = []
 
     def fate(_asked, _count, now):
         if now == "before":
             times.append(time.monotonic())
-            if not held and len(times) == 5:
-                held.append(times[-1])
+            if not limited_at and len(times) == 5:
+                limited_at.append(times[-1])
                 return doubles.Reply(429, headers={"Retry-After": "2"})
         return None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        file = save(tmp_path, table(tmp_path, 12))
+        file = save_manifest(tmp_path, make_rows(tmp_path, 12))
         assert run("send", "--batch", file, "--service", url, "--jobs", "4").code == 0
-    # Requests that were on their way go on; none begins until the pause is over.
-    pause = [moment for moment in times if held[0] + 0.5 < moment < held[0] + 1.9]
-    assert pause == []
+    # Requests that were under way go on; none starts until the pause is over.
+    during_pause = [moment for moment in times if limited_at[0] + 0.5 < moment < limited_at[0] + 1.9]
+    assert during_pause == []
     assert sandbox.count() == 12
 
 
 def test_a_personal_batch_signs_in_once_and_a_refused_sign_in_ends_it(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    rows = table(tmp_path, 40)
+    rows = make_rows(tmp_path, 40)
     for row in rows:
         row[0], row[4] = "personal", ""
-    file = save(tmp_path, rows)
+    file = save_manifest(tmp_path, rows)
     password = samples.write(tmp_path, "password", b"wrong\n")
     password.chmod(0o600)
     monkeypatch.setenv("DOCSEND_CODE", "1002")
@@ -158,33 +158,33 @@ def test_a_personal_batch_signs_in_once_and_a_refused_sign_in_ends_it(
     assert sandbox.count() == 40
 
 
-def test_one_worker_sends_personal_rows_in_order_so_that_one_may_bring_what_the_next_needs(
+def test_one_worker_sends_personal_rows_in_order_so_that_a_row_can_meet_a_requirement_of_the_next(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    rows = [["personal", "", *row[1:]] for row in table(tmp_path, 3)]
+    rows = [["personal", "", *row[1:]] for row in make_rows(tmp_path, 3)]
     for row, required in zip(rows, ("R-4711", "", ""), strict=True):
         row[1], row[5] = required, ""
     password = samples.write(tmp_path, "password", b"fictional-pending\n")
     password.chmod(0o600)
     monkeypatch.setenv("DOCSEND_CODE", "1001")
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
-    file = samples.write(tmp_path, "batch.csv", written(rows, head=["to", "required", *HEAD[1:]]).encode())
+    file = samples.write(tmp_path, "batch.csv", to_csv(rows, head=["to", "required", *HEAD[1:]]).encode())
     outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "1", "-v")
     assert (outcome.code, sandbox.count()) == (0, 3), outcome.out + outcome.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names there are not bytes")
-def test_a_name_that_the_locale_cannot_write_is_a_document_that_is_not_there(spawn, tmp_path) -> None:
-    rows = table(tmp_path, 1)
+def test_a_name_that_the_locale_cannot_encode_is_a_document_that_does_not_exist(spawn, tmp_path) -> None:
+    rows = make_rows(tmp_path, 1)
     rows[0][-1] = "תלוש.pdf"
     environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    outcome = spawn("send", "--batch", save(tmp_path, rows), "--dry-run", "--json", env=environment)
+    outcome = spawn("send", "--batch", save_manifest(tmp_path, rows), "--dry-run", "--json", env=environment)
     assert outcome.code == 3, outcome.err
-    assert [problem["code"] for problem in lines(outcome)[0]["problems"]] == ["document-not-found"]
+    assert [problem["code"] for problem in json_rows(outcome)[0]["problems"]] == ["document-not-found"]
 
 
 def test_a_document_that_changes_between_check_and_sending_is_not_sent(run, sandbox, tmp_path) -> None:
-    rows = table(tmp_path, 3)
+    rows = make_rows(tmp_path, 3)
     changed = tmp_path / "payslip-2.pdf"
 
     def fate(_asked, _count, now):
@@ -192,16 +192,24 @@ def test_a_document_that_changes_between_check_and_sending_is_not_sent(run, sand
             changed.write_bytes(b"")
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        outcome = run("send", "--batch", save(tmp_path, rows), "--service", url, "--jobs", "1")
+        outcome = run("send", "--batch", save_manifest(tmp_path, rows), "--service", url, "--jobs", "1")
     assert (outcome.code, outcome.out) == (7, "3 rows: 2 received, 1 faulty\n")
     assert sandbox.count() == 2
 
 
-def test_json_has_a_line_a_row_each_after_the_schema(run, sandbox, tmp_path) -> None:
-    rows = table(tmp_path, 3)
+def test_json_has_one_line_per_row_that_follows_the_schema(run, sandbox, tmp_path) -> None:
+    rows = make_rows(tmp_path, 3)
     rows[1][3] = "payslip"
-    argv = ("send", "--batch", save(tmp_path, rows), "--service", sandbox.url, "--json", "--only-valid")
-    found = lines(run(*argv))
+    argv = (
+        "send",
+        "--batch",
+        save_manifest(tmp_path, rows),
+        "--service",
+        sandbox.url,
+        "--json",
+        "--only-valid",
+    )
+    found = json_rows(run(*argv))
     for line in found:
         assert line["schema"] == "docsend.result/2"
     by_row = {line["row"]: line for line in found}
@@ -215,13 +223,15 @@ def test_json_has_a_line_a_row_each_after_the_schema(run, sandbox, tmp_path) -> 
 
 
 def test_the_json_of_a_dry_run_has_the_documents_and_the_key_of_each_row(run, tmp_path) -> None:
-    found = lines(run("send", "--batch", save(tmp_path, table(tmp_path, 2)), "--dry-run", "--json"))
+    found = json_rows(
+        run("send", "--batch", save_manifest(tmp_path, make_rows(tmp_path, 2)), "--dry-run", "--json")
+    )
     assert [line["status"] for line in found] == ["checked", "checked"]
     assert all(len(line["key"]) == 52 and line["submission"]["documents"] for line in found)
 
 
-def test_what_is_for_one_submission_or_for_batches_alone_is_refused_elsewhere(run, tmp_path, payslip) -> None:
-    file = save(tmp_path, table(tmp_path / "x", 1))
+def test_options_for_one_submission_are_refused_with_a_batch_and_the_reverse(run, tmp_path, payslip) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path / "x", 1))
     assert run("send", payslip, "--batch", file).code == 2
     assert run("send", "--batch", file, "--again").code == 2
     for option in (("--jobs", "2"), ("--report", "r.csv"), ("--only-valid",), ("--shard", "1/2")):
@@ -231,8 +241,8 @@ def test_what_is_for_one_submission_or_for_batches_alone_is_refused_elsewhere(ru
 def test_a_batch_that_is_killed_again_and_again_sends_each_row_once(
     sandbox, tmp_path, run, monkeypatch
 ) -> None:
-    """The whole of this, 5,000 rows and 20 kills, is in `make faults`."""
-    file, report = save(tmp_path, table(tmp_path, 120)), tmp_path / "r.jsonl"
+    """`make faults` runs the complete version, with 5,000 rows and 20 kills."""
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 120)), tmp_path / "r.jsonl"
     chance = random.Random(3)
 
     def fate(_asked, _count, now):
@@ -253,8 +263,8 @@ def test_a_batch_that_is_killed_again_and_again_sends_each_row_once(
         final = run("send", "--batch", file, "--service", url, "--report", report, "--jobs", "4")
     assert final.code == 0, final.err
     assert sandbox.count() == 120
-    told = read_report(report)
-    assert len(told) == 120
-    assert {row["status"] for row in told} == {"received"}
+    reported = read_report(report)
+    assert len(reported) == 120
+    assert {row["status"] for row in reported} == {"received"}
     receipts = {body for (body,) in sandbox.select("SELECT body FROM receipt")}
-    assert {row["receipt"] for row in told} == {json.loads(body)["number"] for body in receipts}
+    assert {row["receipt"] for row in reported} == {json.loads(body)["number"] for body in receipts}

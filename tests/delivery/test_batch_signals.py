@@ -1,4 +1,4 @@
-"""Signals end a batch in order."""
+"""Signals end a batch in an orderly way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import doubles
-from batch_files import read_report, save, start_batch, table
+from batch_files import make_rows, read_report, save_manifest, start_batch
 from conftest import PERSON
 from docsend.checks import documents
 
@@ -20,8 +20,10 @@ pytestmark = pytest.mark.everywhere
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path, run, number, code) -> None:
-    file, report = save(tmp_path, table(tmp_path, 60)), tmp_path / "r.csv"
+def test_the_first_signal_ends_a_batch_in_order_with_a_complete_report(
+    sandbox, tmp_path, run, number, code
+) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 60)), tmp_path / "r.csv"
     reached = threading.Event()
 
     def fate(asked, _count, now):
@@ -36,9 +38,9 @@ def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path
             out, err = batch.communicate(timeout=30)
         assert batch.returncode == code, err
         assert b"Traceback" not in err
-        told = read_report(report)
-        assert len(told) == 60
-        counts = Counter(row["status"] for row in told)
+        rows = read_report(report)
+        assert len(rows) == 60
+        counts = Counter(row["status"] for row in rows)
         assert counts["not tried"] > 0
         assert 0 < counts["received"] <= sandbox.count()
         assert f"{counts['received']} received".encode() in out
@@ -46,23 +48,23 @@ def test_the_first_signal_ends_it_in_order_with_a_whole_report(sandbox, tmp_path
     assert sandbox.count() == 60
 
 
-def test_after_a_signal_no_row_is_looked_at_any_more_though_none_can_be_sent(
+def test_after_a_signal_no_more_rows_are_read_even_if_none_can_be_sent(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    table(tmp_path, 1)
+    make_rows(tmp_path, 1)
     about = ["benefits", "unemployment", "employer", "payslips", PERSON]
     rows = [[*about, f"client {n}", "payslip-0.pdf"] for n in range(3000)]
-    file, report = save(tmp_path, rows), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, rows), tmp_path / "r.csv"
     real = documents.read_all
 
-    def and_then_gone(*args: Any, **options: Any) -> object:
-        if options["hold_up_to"] and (tmp_path / "payslip-0.pdf").exists():  # the second pass begins
+    def remove_and_interrupt(*args: Any, **options: Any) -> object:
+        if options["buffer_up_to"] and (tmp_path / "payslip-0.pdf").exists():  # the second pass has started
             (tmp_path / "payslip-0.pdf").unlink()
             os.kill(os.getpid(), signal.SIGINT)
         return real(*args, **options)
 
-    monkeypatch.setattr(documents, "read_all", and_then_gone)
+    monkeypatch.setattr(documents, "read_all", remove_and_interrupt)
     outcome = run("send", "--batch", file, "--service", sandbox.url, "--report", report)
-    told = Counter(row["status"] for row in read_report(report))
-    assert (outcome.code, sandbox.count(), told.total()) == (130, 0, 3000)
-    assert told["not tried"] > 1000, told
+    statuses = Counter(row["status"] for row in read_report(report))
+    assert (outcome.code, sandbox.count(), statuses.total()) == (130, 0, 3000)
+    assert statuses["not tried"] > 1000, statuses

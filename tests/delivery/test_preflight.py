@@ -1,4 +1,4 @@
-"""The first pass over a batch: what it finds is the same whether one process looks or several."""
+"""The first pass over a batch: its result is the same with one process and with several."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD = ["to", "subject", "category", "type", "id", "reference", "documents"]
-ROWS = 3000  # workers begin after some hundred
+ROWS = 3000  # workers start after a few hundred rows
 
 needs_cores = pytest.mark.skipif(processes._cores() < 2, reason="workers need two cores")
 
-# The installed command, which says on stderr when it begins a worker.
-_WATCHED = """
+# Runs the command, and reports on stderr each start of a worker.
+_SCRIPT_REPORTING_WORKERS = """
 import multiprocessing.process as process, os
 
-def start(self, begins=process.BaseProcess.start):
-    os.write(2, b"a worker begins\\n")
-    begins(self)
+def start(self, original=process.BaseProcess.start):
+    os.write(2, b"a worker starts\\n")
+    original(self)
 
 if __name__ == "__main__":
     process.BaseProcess.start = start
@@ -45,7 +45,7 @@ if __name__ == "__main__":
 
 
 def manifest(folder: Path) -> Path:
-    """Write a manifest with what is right and what is wrong, in every part of it."""
+    """Write a manifest with good and bad rows throughout."""
     for n in range(20):
         samples.write(folder, f"payslip-{n}.pdf", samples.pdf(n))
     for n in range(ROWS):
@@ -58,23 +58,24 @@ def manifest(folder: Path) -> Path:
         rows[n + 2] = rows[n - 60]
         rows[n + 3][6] = f"payslip-{n % 20}.pdf"
         rows[n + 4][6] = "nowhere.pdf"
-        rows[n + 5][4] = "12345674"  # a spreadsheet has taken its zero
+        rows[n + 5][4] = "12345674"  # a spreadsheet removed its leading zero
     text = io.StringIO()
     csv.writer(text).writerows([HEAD, *rows])
     return samples.write(folder, "batch.csv", text.getvalue().encode())
 
 
 def checked(file: Path, *options: str, cores: int | None = None) -> tuple[int, str, list[str]]:
-    """Check a manifest in a process of its own; give its exit code, its output and what it said."""
+    """Check a manifest in another process, and return its exit code, its output and the lines of stderr."""
 
-    def stay() -> None:
+    def limit_cores() -> None:
         if cores is not None and sys.platform == "linux":
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
-    watched = samples.write(file.parent, "watched.py", _WATCHED.encode())
+    script = samples.write(file.parent, "reporting.py", _SCRIPT_REPORTING_WORKERS.encode())
     done = subprocess.run(
-        [sys.executable, watched, "send", "--batch", file, "--dry-run", *options],
-        capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL, preexec_fn=stay,
+        [sys.executable, script, "send", "--batch", file, "--dry-run", *options],
+        capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
+        preexec_fn=limit_cores,
     )  # fmt: skip
     return done.returncode, re.sub(r'"seconds": [0-9.]+', "", done.stdout), done.stderr.splitlines()
 
@@ -85,76 +86,77 @@ def test_several_processes_find_what_one_finds(tmp_path, options) -> None:
     if sys.platform != "linux":
         raise NotImplementedError
     file = manifest(tmp_path)
-    code, out, said = checked(file, *options)
-    assert said.count("a worker begins") == min(8, processes._cores()) - 1
-    alone = checked(file, *options, cores=1)
-    assert "a worker begins" not in alone[2]
-    assert (code, out, [line for line in said if line != "a worker begins"]) == alone
+    code, out, err = checked(file, *options)
+    assert err.count("a worker starts") == min(8, processes._cores()) - 1
+    with_one_core = checked(file, *options, cores=1)
+    assert "a worker starts" not in with_one_core[2]
+    assert (code, out, [line for line in err if line != "a worker starts"]) == with_one_core
     assert code == 3
 
 
 @needs_cores
-def test_faults_are_told_in_the_order_of_the_rows_and_doubles_name_the_first_one(tmp_path) -> None:
+def test_problems_are_reported_in_row_order_and_duplicates_name_the_first_row(tmp_path) -> None:
     _, out, _ = checked(manifest(tmp_path), "--json")
     rows = [json.loads(line) for line in out.splitlines()[:-1]]
     numbers = [row["row"] for row in rows]
     assert numbers == list(range(2, ROWS + 2))
-    twin = rows[72]
-    assert twin["status"] == "faulty", twin
-    assert [problem["message"] for problem in twin["problems"]] == ["the row says the same as row 12"]
+    duplicate = rows[72]
+    assert duplicate["status"] == "faulty", duplicate
+    assert [problem["message"] for problem in duplicate["problems"]] == ["duplicate of row 12"]
 
 
 def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
     samples.write(tmp_path, "a.pdf", samples.pdf())
     row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
     file = samples.write(tmp_path, "batch.csv", f"{','.join(HEAD)}\n{row}\n".encode())
-    code, _, said = checked(file)
-    assert (code, "a worker begins" in said) == (0, False), said
+    code, _, err = checked(file)
+    assert (code, "a worker starts" in err) == (0, False), err
 
 
-# -- the workers themselves --------------------------------------------------------------------------------
+# -- the pool of workers ------------------------------------------------------------------------------------
 
-# Forty pieces of work, each of which says who has done it. FATE is what happens to a worker. The work weighs
-# more than a pipe holds: who begins a worker must not wait until it has read that.
-_WORK = """
+# Maps a function over items and prints each item with the id of the process that did it. FATE is what happens
+# to a worker. The function is larger than a pipe buffer: starting a worker must not block until it is read.
+_SCRIPT = """
 import functools, os, signal, sys, time
 from docsend.delivery import processes
 
-def work(piece, fate, first, weight):
+def work(item, fate, parent, ballast):
     time.sleep(0.02)
-    if os.getpid() != first and piece > 20:
+    if os.getpid() != parent and item > 20:
         if fate == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         elif fate == "raises":
             raise ValueError
-        elif fate == "cannot say":
-            return piece, os.getpid(), lambda: None
+        elif fate == "cannot pickle its result":
+            return item, os.getpid(), lambda: None
         elif fate == "is slow":
             time.sleep(3600)
-    return piece, os.getpid()
+    return item, os.getpid()
 
 def main():
-    fate, first = sys.argv[1], os.getpid()
-    if fate == "has no room":
+    fate, parent = sys.argv[1], os.getpid()
+    if fate == "lacks resources":
         import resource
         resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
-    elif fate == "is nobody's child":
+    elif fate == "is not waited for":
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    elif fate == "is interrupted when it begins":
+    elif fate == "is interrupted at its start":
         import multiprocessing.process as process
-        begins = process.BaseProcess.start
-        process.BaseProcess.start = lambda self: (os.kill(os.getpid(), signal.SIGINT), begins(self))
-    elif fate in ("cannot be begun", "ends at once"):
+        original = process.BaseProcess.start
+        process.BaseProcess.start = lambda self: (os.kill(os.getpid(), signal.SIGINT), original(self))
+    elif fate in ("cannot be started", "ends at once"):
         import multiprocessing
         from multiprocessing import resource_tracker
-        resource_tracker.ensure_running()  # the workers alone
+        resource_tracker.ensure_running()  # so that only the workers fail
         multiprocessing.set_executable({"ends at once": "/bin/true"}.get(fate, "/no/such/python"))
     elif fate == "is one of three":
-        processes._cores = lambda: 4  # whatever this machine has
-    done = functools.partial(work, fate=fate, first=first, weight=os.urandom(500_000))
-    if fate == "is no plain data":
-        done = lambda piece: work(piece, fate, first, b"")
-    for result in processes.in_order(iter(range(int(sys.argv[2]))), done, alone=fate == "alone"):
+        processes._cores = lambda: 4  # on every machine
+    function = functools.partial(work, fate=fate, parent=parent, ballast=os.urandom(500_000))
+    if fate == "cannot be pickled":
+        function = lambda item: work(item, fate, parent, b"")
+    items = iter(range(int(sys.argv[2])))
+    for result in processes.map_in_order(items, function, in_process=fate == "in process"):
         print(*result[:2], flush=True)
 
 if __name__ == "__main__":
@@ -163,25 +165,25 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def worked(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Give a function that begins the work in a process of its own."""
-    script = samples.write(tmp_path, "work.py", _WORK.encode())
+def start_work(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Return a function that starts the script in another process."""
+    script = samples.write(tmp_path, "work.py", _SCRIPT.encode())
 
-    def begin(fate: str, pieces: int = 40) -> subprocess.Popen[str]:
-        words = [sys.executable, str(script), fate, str(pieces)]
+    def start(fate: str, items: int = 40) -> subprocess.Popen[str]:
+        words = [sys.executable, str(script), fate, str(items)]
         return subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
 
-    return begin
+    return start
 
 
 def are_gone(group: int) -> bool:
-    """Wait until no process of a group is left."""
+    """Wait up to 10 s for all processes of a group to end, and return whether they have."""
     if sys.platform == "win32":
         raise NotImplementedError
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
@@ -198,23 +200,30 @@ def are_gone(group: int) -> bool:
         "is one of three",
         "killed",
         "raises",
-        "cannot say",
-        "is nobody's child",
-        "alone",
-        "has no room",
-        "is no plain data",
-        "cannot be begun",
+        "cannot pickle its result",
+        "is not waited for",
+        "in process",
+        "lacks resources",
+        "cannot be pickled",
+        "cannot be started",
         "ends at once",
     ],
 )
-def test_every_piece_is_done_once_and_in_order_whatever_becomes_of_workers(worked, fate) -> None:
-    process = worked(fate)
+def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_work, fate) -> None:
+    process = start_work(fate)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     results = [line.split() for line in out.splitlines()]
-    assert [int(piece) for piece, _ in results] == list(range(40))
-    is_alone = fate not in ("lives", "is one of three", "killed", "raises", "cannot say", "is nobody's child")
-    assert (len({who for _, who in results}) > 1) != is_alone
+    assert [int(item) for item, _ in results] == list(range(40))
+    is_in_process = fate not in (
+        "lives",
+        "is one of three",
+        "killed",
+        "raises",
+        "cannot pickle its result",
+        "is not waited for",
+    )
+    assert (len({process_id for _, process_id in results}) > 1) != is_in_process
     assert are_gone(process.pid)
     assert not err
 
@@ -222,11 +231,11 @@ def test_every_piece_is_done_once_and_in_order_whatever_becomes_of_workers(worke
 @needs_cores
 @pytest.mark.parametrize("fate", ["lives", "is one of three"])
 @pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_no_worker_outlives_the_one_who_called_it(worked, sign, fate) -> None:
-    process = worked(fate, 100_000)
+def test_no_worker_outlives_its_parent(start_work, sign, fate) -> None:
+    process = start_work(fate, 100_000)
     assert process.stdout is not None
     while process.stdout.readline().split()[1] == str(process.pid):
-        pass  # until a worker's result is there
+        pass  # until the first result of a worker
     process.send_signal(signal.Signals[sign])
     process.communicate(timeout=30)
     assert process.returncode != 0
@@ -234,9 +243,9 @@ def test_no_worker_outlives_the_one_who_called_it(worked, sign, fate) -> None:
 
 
 @pytest.fixture
-def hanging(worked) -> subprocess.Popen[str]:
-    """Give a process with a worker that hangs."""
-    process: subprocess.Popen[str] = worked("is slow")
+def hanging(start_work) -> subprocess.Popen[str]:
+    """Return a process with a worker that hangs."""
+    process: subprocess.Popen[str] = start_work("is slow")
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=1.5)
     return process
@@ -254,19 +263,19 @@ def test_ctrl_c_does_not_wait_for_a_worker_that_hangs(hanging) -> None:
 
 
 @needs_cores
-def test_an_interruption_while_workers_begin_leaves_none(worked) -> None:
-    process = worked("is interrupted when it begins")
+def test_an_interruption_while_workers_start_leaves_none(start_work) -> None:
+    process = start_work("is interrupted at its start")
     process.communicate(timeout=10)
     assert process.returncode != 0
     assert are_gone(process.pid)
 
 
 @needs_cores
-def test_nobody_waits_for_a_worker_of_one_that_was_killed(hanging) -> None:
+def test_the_workers_of_a_killed_process_keep_no_pipe_open(hanging) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
     process = hanging
     process.kill()
-    process.communicate(timeout=5)  # to the end of what it writes
+    process.communicate(timeout=5)  # until its output is closed
     os.killpg(process.pid, signal.SIGKILL)
     assert are_gone(process.pid)

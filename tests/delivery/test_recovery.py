@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing is sent twice: kill -9, lost answers, forgetful and foreign services."""
+"""Nothing is lost or sent twice: kill -9, lost responses, forgetful services, invalid responses."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ STAGED = ["declare", "put", "send"]
 CALLS = ["whole", *STAGED]
 
 
-def goes_so_that(url: str, call: str) -> None:
-    """Let a submission to a service go the way on which this call is made."""
+def choose_exchange(url: str, call: str) -> None:
+    """Make submissions to a service use the exchange, single or staged, that contains a call."""
     if call in STAGED:
         goes_staged(url)
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_lost_request_or_answer_is_repeated_and_received_once(run, sandbox, payslip, call, moment) -> None:
+def test_a_lost_request_or_response_is_retried_and_received_once(run, sandbox, payslip, call, moment) -> None:
     def fate(asked, count, now):
         return doubles.Reply(cut=True) if (call_name(asked), count, now) == (call, 1, moment) else None
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
-        goes_so_that(url, call)
+        choose_exchange(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["repeated"] is False
@@ -47,7 +47,7 @@ def test_a_lost_request_or_answer_is_repeated_and_received_once(run, sandbox, pa
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_a_passing_failure_is_repeated_and_never_taken_for_an_answer(
+def test_a_temporary_failure_is_retried_and_never_taken_for_a_response(
     run, sandbox, payslip, call, status
 ) -> None:
     def fate(asked, count, now):
@@ -55,22 +55,22 @@ def test_a_passing_failure_is_repeated_and_never_taken_for_an_answer(
         return doubles.Reply(status, b"<html>busy</html>", {"Retry-After": "0"}) if hit else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_so_that(url, call)
+        choose_exchange(url, call)
         assert run("send", payslip, *SEND, "--service", url).code == 0
     assert sandbox.count() == 1
 
 
-NOT_THE_CONTRACT = {
+CONTRACT_VIOLATIONS = {
     "HTML with 200": doubles.Reply(200, b"<html>sign in</html>", {"Content-Type": "text/html"}),
     "JSON of another kind": doubles.Reply(200, b'{"ok": true}', JSON),
     "an empty body": doubles.Reply(200, b"", JSON),
     "a number": doubles.Reply(200, b"17", JSON),
-    "a state that is none": doubles.Reply(200, b'{"state": "fine", "missing": []}', JSON),
+    "an unknown state": doubles.Reply(200, b'{"state": "fine", "missing": []}', JSON),
     "a document nobody declared": doubles.Reply(201, b'{"state": "open", "missing": ["00"]}', JSON),
     "404 without a problem": doubles.Reply(404, b"not found", {}),
     "418": doubles.Reply(418, b"", {}),
     "a problem of another kind": doubles.Reply(400, b'{"type": "about:blank"}', PROBLEM),
-    "a compressed answer": doubles.Reply(200, b"\x1f\x8b", {**JSON, "Content-Encoding": "gzip"}),
+    "a compressed response": doubles.Reply(200, b"\x1f\x8b", {**JSON, "Content-Encoding": "gzip"}),
     "two megabytes": doubles.Reply(200, b" " * 2**21, JSON),
 }
 
@@ -80,31 +80,31 @@ NOT_THE_CONTRACT = {
     [
         (call, name)
         for call in CALLS
-        for name, reply in NOT_THE_CONTRACT.items()
-        # A put is answered by its status alone, and one says 201. After 4xx one exchange goes staged.
+        for name, reply in CONTRACT_VIOLATIONS.items()
+        # The response to a put is its status alone, such as 201. After 4xx one exchange becomes staged.
         if not (call == "put" and reply.status == 201) and not (call == "whole" and reply.status >= 400)
     ],
 )
-def test_an_answer_that_is_not_the_contract_is_never_a_success(
+def test_a_response_that_violates_the_contract_is_never_a_success(
     run, sandbox, payslip, home, monkeypatch, name, call
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0.2")
 
     def fate(asked, _count, now):
-        return NOT_THE_CONTRACT[name] if (call_name(asked), now) == (call, "before") else None
+        return CONTRACT_VIOLATIONS[name] if (call_name(asked), now) == (call, "before") else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_so_that(url, call)
+        choose_exchange(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["status"]) == (6, "unfinished")
     assert sandbox.count() == 0
-    come_to = {"whole": "sending", "declare": "planned", "put": "open", "send": "sending"}[call]
+    expected = {"whole": "sending", "declare": "planned", "put": "open", "send": "sending"}[call]
     with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
-        assert [entry.state for entry in ledger.entries()] == [come_to]
+        assert [entry.state for entry in ledger.entries()] == [expected]
 
 
 @pytest.mark.parametrize("call", ["whole", "send"])
-def test_the_receipt_of_another_submission_is_not_believed(run, sandbox, tmp_path, call) -> None:
+def test_the_receipt_of_another_submission_is_not_accepted(run, sandbox, tmp_path, call) -> None:
     one, two = (
         samples.write(tmp_path, name, samples.pdf(seed)) for seed, name in enumerate(("a.pdf", "b.pdf"))
     )
@@ -115,7 +115,7 @@ def test_the_receipt_of_another_submission_is_not_believed(run, sandbox, tmp_pat
         return doubles.Reply(200, receipt, JSON) if (call_name(asked), now) == (call, "before") else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_so_that(url, call)
+        choose_exchange(url, call)
         outcome = run("send", two, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["receipt"]) == (6, None)
 
@@ -131,7 +131,7 @@ def test_a_redirect_is_not_followed(run, payslip, status) -> None:
     assert (len(asked), asked_elsewhere) == (1, [])
 
 
-def test_a_service_that_forgot_the_declaration_gets_it_again_under_the_same_key(
+def test_a_service_that_forgot_the_declaration_receives_it_again_under_the_same_key(
     run, sandbox, payslip
 ) -> None:
     def fate(asked, count, now):
@@ -158,7 +158,7 @@ def test_a_service_that_forgot_the_declaration_gets_it_again_under_the_same_key(
         (422, "invalid"),
     ],
 )
-def test_what_the_service_refuses_is_not_repeated(run, payslip, status, code) -> None:
+def test_a_refused_submission_is_not_retried(run, payslip, status, code) -> None:
     errors = [{"pointer": "/type", "code": code, "detail": "no"}]
     with doubles.service(lambda _: doubles.problem(status, code, errors=errors)) as (url, asked):
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
@@ -166,27 +166,29 @@ def test_what_the_service_refuses_is_not_repeated(run, payslip, status, code) ->
     assert len(asked) == 1
 
 
-def test_every_error_of_a_refusal_is_told_with_its_field(run, payslip) -> None:
+def test_every_error_of_a_refusal_is_reported_with_its_field(run, payslip) -> None:
     errors = [
         {"pointer": "/identity/id_number", "code": "id-number-invalid", "detail": "no such person"},
         {"pointer": "/documents/0/name", "code": "name-not-accepted", "detail": "too odd\x1b[2J"},
     ]
     with doubles.service(lambda _: doubles.problem(422, "invalid", errors=errors)) as (url, _):
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
-    assert [(each["code"], each["field"]) for each in outcome.json["problems"]] == [
+    assert [(problem["code"], problem["field"]) for problem in outcome.json["problems"]] == [
         ("id-number-invalid", "id"),
         ("name-not-accepted", "documents"),
     ]
     assert "\x1b" not in outcome.err
 
 
-def test_401_asks_for_a_sign_in(run, payslip) -> None:
+def test_401_requires_a_sign_in(run, payslip) -> None:
     with doubles.service(lambda _: doubles.problem(401, "sign-in-needed")) as (url, _):
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["status"]) == (4, "failed")
 
 
-def test_a_dead_service_is_given_up_within_patience_and_nothing_is_lost(run, payslip, monkeypatch) -> None:
+def test_a_dead_service_is_given_up_when_the_retry_time_is_over_and_nothing_is_lost(
+    run, payslip, monkeypatch
+) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "1")
     began = time.monotonic()
     outcome = run("send", payslip, *SEND, "--service", "http://127.0.0.1:9", "--json")
@@ -199,7 +201,7 @@ def test_a_dead_service_is_given_up_within_patience_and_nothing_is_lost(run, pay
     assert "run the same command again" in outcome.err
 
 
-def test_a_wait_longer_than_patience_is_told_and_not_waited(run, payslip) -> None:
+def test_a_retry_after_beyond_the_retry_time_is_reported_and_not_waited_for(run, payslip) -> None:
     busy = doubles.Reply(503, headers={"Retry-After": "3600"})
     with doubles.service(lambda _: busy) as (url, asked):
         outcome = run("send", payslip, *SEND, "--service", url)
@@ -211,7 +213,7 @@ def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandb
     def fate(asked, count, now):
         if (call_name(asked), count, now) != ("whole", 1, "before"):
             return None
-        # The service's clock is years off; what it asks for is one second.
+        # The service's clock is years off; the requested delay is one second.
         dates = {"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Sat, 01 Jan 2000 00:00:01 GMT"}
         return doubles.Reply(503, headers=dates)
 
@@ -235,7 +237,7 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
     holding = tmp_path / "holding"
 
     def fate(asked, count, now):
-        # The second document is on its way when the client dies: its put is never answered.
+        # The client is killed while the second document is sent: its put gets no response.
         if (
             call_name(asked) == "put"
             and now == "before"
@@ -269,19 +271,19 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
         assert (client.returncode, out) == (-signal.SIGKILL, b"")
         assert sandbox.count() == 0
         with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
-            # That it was declared is a note, which a kill takes along; the service knows.
+            # `open` is written with the next commit, so the kill loses it. The service knows.
             assert [entry.state for entry in ledger.entries()] == ["planned"]
         asked.clear()
         outcome = spawn("send", *files, *SEND, "--service", url, "--json")
     assert outcome.code == 0, outcome.err
-    sent_again = [request.body for request in asked if call_name(request) == "put"]
-    assert files[0].read_bytes() not in sent_again, "what had arrived is not sent again"
+    resent = [request.body for request in asked if call_name(request) == "put"]
+    assert files[0].read_bytes() not in resent, "what had arrived is not sent again"
     assert sandbox.count() == 1
     assert sandbox.content(outcome.json["key"]) == {file.name: file.read_bytes() for file in files}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_run_with_its_code_and_says_how_far_it_came(sandbox, payslip, number, code) -> None:
+def test_a_signal_ends_the_run_with_its_code_and_reports_the_progress(sandbox, payslip, number, code) -> None:
     reached: list[bool] = []
 
     def fate(asked, _count, now):
@@ -305,7 +307,7 @@ def test_a_signal_ends_the_run_with_its_code_and_says_how_far_it_came(sandbox, p
 
 
 def test_a_document_that_changes_before_it_is_sent_is_not_sent(run, sandbox, tmp_path) -> None:
-    # More than stays in memory, so the later ones are read again when their turn comes.
+    # More than fits in the buffers, so the later ones are read again before they are sent.
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n, size=9 * 2**20)) for n in range(3)]
 
     def fate(asked, count, now):

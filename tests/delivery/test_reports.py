@@ -1,4 +1,4 @@
-"""The report of a batch: a row each, whole, and a manifest again."""
+"""The report of a batch has one row per row of the manifest, is complete, and is a manifest itself."""
 
 from __future__ import annotations
 
@@ -15,56 +15,61 @@ import pytest
 
 import doubles
 import samples
-from batch_files import read_report, save, start_batch, table
+from batch_files import make_rows, read_report, save_manifest, start_batch
 
 pytestmark = pytest.mark.everywhere
 
 
-def test_an_occurrence_for_all_rows_stands_in_the_report(run, sandbox, tmp_path) -> None:
-    file, report = save(tmp_path, table(tmp_path, 2)), tmp_path / "report.csv"
+def test_an_occurrence_for_all_rows_is_in_the_report(run, sandbox, tmp_path) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 2)), tmp_path / "report.csv"
     argv = ("send", "--batch", file, "--service", sandbox.url)
     assert run(*argv).code == 0
     second = run(*argv, "--occurrence", "2", "--report", report)
     assert (second.out, sandbox.count()) == ("2 rows: 2 received\n", 4)
     assert [row["occurrence"] for row in read_report(report)] == ["2", "2"]
     assert run("send", "--batch", report, "--service", sandbox.url).out == "2 rows: 2 received before\n", (
-        "without the option, too"
+        "even without the option"
     )
 
 
-def test_a_report_that_cannot_be_written_ends_it(run, sandbox, tmp_path) -> None:
-    file = save(tmp_path, table(tmp_path, 2))
+def test_a_report_that_cannot_be_written_ends_the_batch(run, sandbox, tmp_path) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 2))
     outcome = run("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "no" / "r.csv")
     assert (outcome.code, sandbox.count()) == (8, 0)
-    assert "cannot be written" in outcome.err
+    assert "cannot write the report" in outcome.err
 
 
-def test_a_report_starts_no_formula(run, tmp_path, sandbox) -> None:
-    rows = table(tmp_path, 4)
+def test_no_cell_of_a_report_starts_a_formula(run, tmp_path, sandbox) -> None:
+    rows = make_rows(tmp_path, 4)
     for row, start in zip(rows, ("=1+1", "+1", "-1", "@x"), strict=True):
         row[5] = start
     report = tmp_path / "r.csv"
-    argv = ("send", "--batch", save(tmp_path, rows), "--service", sandbox.url, "--report", report)
+    argv = ("send", "--batch", save_manifest(tmp_path, rows), "--service", sandbox.url, "--report", report)
     assert run(*argv).code == 0
     for line in csv.reader(io.StringIO(report.read_text("utf-8-sig"), newline="")):
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in line)
     again = run("send", "--batch", report, "--service", sandbox.url)
-    assert again.out == "4 rows: 4 received before\n", "what was made harmless is read as it was"
+    assert again.out == "4 rows: 4 received before\n", "escaped cells are read as they were"
 
 
-def test_a_report_elsewhere_names_the_documents_as_seen_from_there(run, sandbox, tmp_path) -> None:
+def test_a_report_in_another_folder_has_document_paths_relative_to_that_folder(
+    run, sandbox, tmp_path
+) -> None:
     (tmp_path / "reports").mkdir()
-    file, report = save(tmp_path / "in", table(tmp_path / "in", 1)), tmp_path / "reports" / "r.csv"
+    file, report = (
+        save_manifest(tmp_path / "in", make_rows(tmp_path / "in", 1)),
+        tmp_path / "reports" / "r.csv",
+    )
     assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
     assert read_report(report)[0]["documents"] == "../in/payslip-0.pdf"
     again = run("send", "--batch", report, "--service", sandbox.url, "--allow-outside")
     assert again.out == "1 row: 1 received before\n"
 
 
-def test_what_options_said_stands_in_the_report_so_that_it_means_the_same_without_them(
+def test_option_values_are_in_the_report_so_that_it_means_the_same_without_the_options(
     run, sandbox, tmp_path
 ) -> None:
-    file, report = save(tmp_path, table(tmp_path, 3)), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 3)), tmp_path / "r.csv"
     url = ("--service", sandbox.url)
     assert (
         run("send", "--batch", file, *url, "--branch", "haifa", "--remark", "x", "--report", report).code == 0
@@ -76,24 +81,24 @@ def test_what_options_said_stands_in_the_report_so_that_it_means_the_same_withou
 
 
 def test_a_report_that_a_spreadsheet_has_changed_is_not_sent_a_second_time(run, sandbox, tmp_path) -> None:
-    rows = table(tmp_path, 3)
+    rows = make_rows(tmp_path, 3)
     for row, reference in zip(rows, ("001", "1/2", "123456789012345678"), strict=True):
         row[5] = reference
-    file, report = save(tmp_path, rows), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, rows), tmp_path / "r.csv"
     assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
-    kept = report.read_text("utf-8-sig")
+    original = report.read_text("utf-8-sig")
     assert run("send", "--batch", report, "--service", sandbox.url).out == "3 rows: 3 received before\n"
     for cell in ("'001", "'1/2", "'123456789012345678"):
-        assert cell in kept
-    report.write_text(kept.replace("'001", "1"), "utf-8")
+        assert cell in original
+    report.write_text(original.replace("'001", "1"), "utf-8")
     changed = run("send", "--batch", report, "--service", sandbox.url)
     assert changed.code == 3
     assert "[key-changed]" in changed.err
     assert sandbox.count() == 3
 
 
-def test_a_report_has_its_name_only_when_it_is_whole(run, sandbox, tmp_path) -> None:
-    file, report = save(tmp_path, table(tmp_path, 40)), tmp_path / "r.csv"
+def test_a_report_has_its_final_name_only_when_it_is_complete(run, sandbox, tmp_path) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 40)), tmp_path / "r.csv"
     part = tmp_path / "r.csv.part"
     reached = threading.Event()
 
@@ -118,17 +123,17 @@ def test_a_report_has_its_name_only_when_it_is_whole(run, sandbox, tmp_path) -> 
 def test_a_report_that_fails_in_the_middle_stops_the_batch_and_loses_nothing(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    file, report = save(tmp_path, table(tmp_path, 60)), tmp_path / "r.csv"
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 60)), tmp_path / "r.csv"
     real, synced = os.fsync, []
 
-    def full(descriptor: int) -> None:
+    def fail_after_five(descriptor: int) -> None:
         if Path(f"/proc/self/fd/{descriptor}").resolve().name == "r.csv.part":
             synced.append(descriptor)
             if len(synced) > 5:
                 raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", fail_after_five)
     argv = ("send", "--batch", file, "--service", sandbox.url, "--jobs", "4")
     outcome = run(*argv, "--report", report)
     assert outcome.code == 8
@@ -146,7 +151,7 @@ def test_a_report_that_fails_in_the_middle_stops_the_batch_and_loses_nothing(
 
 
 def test_a_report_overwrites_nothing_but_a_report(run, sandbox, tmp_path) -> None:
-    file = save(tmp_path, table(tmp_path, 2))
+    file = save_manifest(tmp_path, make_rows(tmp_path, 2))
     other = samples.write(tmp_path, "accounts.csv", b"year,total\n2026,1\n")
     (tmp_path / "folder.csv").mkdir()
     assert (

@@ -1,4 +1,4 @@
-"""What is unfinished is finished by `receipts resume`, without saying anything again."""
+"""`receipts resume` finishes unfinished submissions without their options and identity."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEND = (*ABOUT, *WHO)
 
 @dataclass
 class Busy:
-    """A fate: while it is on, the service is busy at one call, before it acts or after."""
+    """A fate for a relay: while it is on, the service is busy for one call, before or after it acts."""
 
     call: str
     moment: str
@@ -37,9 +37,7 @@ class Busy:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("call", ["put", "send"])
-def test_what_was_declared_is_finished_without_saying_anything_again(
-    run, sandbox, payslip, call, moment
-) -> None:
+def test_a_declared_submission_is_finished_without_its_options(run, sandbox, payslip, call, moment) -> None:
     fate = Busy(call, moment)
     with doubles.relay(sandbox.url, fate) as (url, asked):
         goes_staged(url)
@@ -59,7 +57,7 @@ def test_what_was_declared_is_finished_without_saying_anything_again(
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
+def test_a_submission_unknown_to_the_service_is_reported_with_the_command_that_sends_it(
     run, sandbox, tmp_path, moment
 ) -> None:
     file = samples.write(tmp_path, "pay slip's.pdf", samples.pdf(3))
@@ -69,13 +67,13 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
         assert run("send", file, *SEND, "--service", url, "--reference", "client 7").code == 6
         fate.on = False
         outcome = run("receipts", "resume")
-        if moment == "after":  # the service had it all the same
+        if moment == "after":  # the service had received the declaration
             assert outcome.code == 0
             return
         assert outcome.code == 6
         assert "the service knows nothing of this submission" in outcome.err
-        told = next(line for line in outcome.err.splitlines() if "docsend send" in line)
-        command = shlex.split(told.split(": ", 1)[1].replace("…", WHO[1]))
+        line = next(line for line in outcome.err.splitlines() if "docsend send" in line)
+        command = shlex.split(line.split(": ", 1)[1].replace("…", WHO[1]))
         assert command[:3] == ["docsend", "send", str(file)]
         assert WHO[1] not in outcome.err
         assert run(*command[1:]).code == 0
@@ -83,7 +81,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
     assert sandbox.count() == 1
 
 
-def test_the_command_that_sends_it_says_which_sending_it_is(run, sandbox, payslip) -> None:
+def test_the_suggested_command_includes_the_occurrence(run, sandbox, payslip) -> None:
     fate = Busy("declare", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
@@ -91,15 +89,15 @@ def test_the_command_that_sends_it_says_which_sending_it_is(run, sandbox, paysli
         assert left.code == 6
         fate.on = False
         err = run("receipts", "resume").err
-        told = next(line for line in err.splitlines() if "docsend send" in line)
-        command = shlex.split(told.split(": ", 1)[1].replace("…", WHO[1]))
+        line = next(line for line in err.splitlines() if "docsend send" in line)
+        command = shlex.split(line.split(": ", 1)[1].replace("…", WHO[1]))
         sent = run(*command[1:], "--json")
         assert (sent.code, sent.json["key"], sent.json["occurrence"]) == (0, left.json["key"], 3)
         assert run("receipts", "resume").code == 0
     assert sandbox.count() == 1
 
 
-def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip) -> None:
+def test_a_document_that_has_changed_is_not_sent_by_resume(run, sandbox, payslip) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
@@ -113,7 +111,9 @@ def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip
     assert sandbox.count() == 0
 
 
-def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip, home, monkeypatch) -> None:
+def test_a_submission_withdrawn_meanwhile_is_reported_and_stays_withdrawn(
+    run, sandbox, payslip, home, monkeypatch
+) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
@@ -122,14 +122,16 @@ def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip
         ledger = home / "docsend" / "ledger.sqlite3"
         before = ledger.read_bytes()
         assert run("receipts", "withdraw", key).code == 0
-        ledger.write_bytes(before)  # as another machine's ledger has it, which knows nothing of that
+        ledger.write_bytes(
+            before
+        )  # like the ledger of another machine, which does not know of the withdrawal
         outcome = run("receipts", "resume", "--json")
     (left,) = outcome.json["receipts"]
     assert (outcome.code, left["state"]) == (5, "withdrawn")
     assert sandbox.state(key) == "withdrawn"
 
 
-def test_only_one_service_or_some_keys_are_resumed_if_asked(run, sandbox, tmp_path) -> None:
+def test_resume_can_be_limited_to_one_service_or_to_some_keys(run, sandbox, tmp_path) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _), doubles.relay(sandbox.url, fate) as (other, _):
         goes_staged(url)
@@ -173,7 +175,7 @@ def test_a_personal_submission_is_resumed_under_its_account(
     assert sandbox.count() == 1
 
 
-def test_a_dead_service_is_not_asked_for_every_unfinished_submission(
+def test_a_dead_service_does_not_get_a_request_for_every_unfinished_submission(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
@@ -216,7 +218,7 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
 
 
 def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tmp_path) -> None:
-    """Two of five have arrived before; what is sent now are the third, the fourth and the fifth of five."""
+    """Two of five documents have arrived before, so the third, fourth and fifth of five are sent."""
     is_on, puts = True, 0
     files = [samples.write(tmp_path, f"part-{n}.pdf", samples.pdf(n)) for n in range(1, 6)]
 
@@ -235,11 +237,11 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
         is_on = False
         resumed = run("receipts", "resume")
     assert resumed.code == 0
-    told = [line.rpartition("(")[2] for line in resumed.err.splitlines() if line.startswith("sent ")]
-    assert told == ["3 of 5)", "4 of 5)", "5 of 5)"]
+    counts = [line.rpartition("(")[2] for line in resumed.err.splitlines() if line.startswith("sent ")]
+    assert counts == ["3 of 5)", "4 of 5)", "5 of 5)"]
 
 
-def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbox, payslip) -> None:
+def test_an_interrupted_resume_never_reports_that_nothing_is_unfinished(run, sandbox, payslip) -> None:
     busy, reached = Busy("put", "before"), threading.Event()
 
     def fate(asked, count, now):
@@ -271,4 +273,4 @@ def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -
         terminal = Terminal("receipts", "resume", columns=100, lines=20)
         assert terminal.finish() == 0
     assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.shown
-    assert "\u2501" in terminal.raw  # of which the bar is made
+    assert "\u2501" in terminal.raw  # the character that the bar consists of

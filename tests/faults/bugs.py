@@ -214,7 +214,7 @@ def _begun_under_a_new_key(
             submission = submission.with_occurrence(submission.occurrence + 1)
             ledger.record_plan(service.name, submission)
             begin = declare
-    raise Unfinished(Message("the service forgets what was declared to it"))
+    raise Unfinished(Message("the service keeps losing the declaration"))
 
 
 bug = Bug("a further try sends the rest of the document only", "network")

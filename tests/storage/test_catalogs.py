@@ -1,4 +1,4 @@
-"""The catalog that a service gives out: fetched, kept, and told what is wrong with it."""
+"""The catalog of a service: it is downloaded, stored and validated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.everywhere
 
 @pytest.fixture
 def another_catalog():
-    """Serve a catalog of one's own under the ETag "one"; give the address and the requests."""
+    """Return a function that serves a catalog with the ETag "one", and returns the URL and the requests."""
     with contextlib.ExitStack() as stack:
 
         def serve(body: bytes) -> tuple[str, list[doubles.ReceivedRequest]]:
@@ -32,7 +32,7 @@ def another_catalog():
         yield serve
 
 
-def test_the_service_s_catalog_replaces_the_bundled_one_limits_included(
+def test_the_service_s_catalog_replaces_the_bundled_one_including_its_limits(
     run, tmp_path, another_catalog
 ) -> None:
     smaller = json.loads(json.dumps(RAW))
@@ -53,7 +53,7 @@ def test_the_service_s_catalog_replaces_the_bundled_one_limits_included(
     assert [request.headers.get("if-none-match") for request in requests] == [None, '"one"']
 
 
-def test_a_catalog_that_is_none_is_not_put_in_force(run, another_catalog) -> None:
+def test_an_invalid_catalog_does_not_replace_the_current_one(run, another_catalog) -> None:
     url, _ = another_catalog(b'{"schema": "docsend.catalog/1", "destinations": []}')
     outcome = run("catalog", "--update", "--service", url)
     assert outcome.code == 6
@@ -61,13 +61,13 @@ def test_a_catalog_that_is_none_is_not_put_in_force(run, another_catalog) -> Non
     assert run("catalog", "unemployment", "--service", url).code == 0
 
 
-def test_the_sandbox_gives_out_the_bundled_catalog(run, shared_sandbox) -> None:
+def test_the_sandbox_serves_the_bundled_catalog(run, shared_sandbox) -> None:
     assert run("catalog", "--update", "--service", shared_sandbox.url).code == 0
     outcome = run("catalog", "--update", "--service", shared_sandbox.url)
     assert "current one" in outcome.err
 
 
-def test_an_etag_that_is_none_costs_one_download(run, home, another_catalog) -> None:
+def test_a_damaged_stored_etag_costs_one_download(run, home, another_catalog) -> None:
     url, requests = another_catalog(json.dumps(RAW).encode())
     update = ("catalog", "--update", "--service", url)
     assert run(*update).code == 0
@@ -85,7 +85,7 @@ def test_an_etag_that_is_none_costs_one_download(run, home, another_catalog) -> 
 
 
 @pytest.mark.parametrize("etag", ['"\u00e9"', ""], ids=ascii)
-def test_a_service_s_etag_that_no_header_may_have_is_not_the_contract(run, etag) -> None:
+def test_an_etag_that_is_not_a_valid_header_value_violates_the_contract(run, etag) -> None:
     reply = doubles.Reply(200, json.dumps(RAW).encode(), {"ETag": etag, "Content-Type": "application/json"})
     with doubles.service(lambda _: reply) as (url, _):
         assert run("catalog", "--update", "--service", url).code == 6
@@ -94,17 +94,17 @@ def test_a_service_s_etag_that_no_header_may_have_is_not_the_contract(run, etag)
 # -- a catalog that cannot be read -------------------------------------------------------------------------
 
 
-def _as_pipe(file: Path) -> None:
+def _make_pipe(file: Path) -> None:
     file.unlink()
     samples.pipe(file)
 
 
-def _as_folder(file: Path) -> None:
+def _make_folder(file: Path) -> None:
     file.unlink()
     file.mkdir()
 
 
-def _as_link_to(target: Path):
+def _make_link_to(target: Path):
     def make(file: Path) -> None:
         file.unlink()
         file.symlink_to(target)
@@ -116,15 +116,15 @@ _UNREADABLE = {
     "damaged": lambda file: file.write_bytes(file.read_bytes()[:1000]),
     "not UTF-8": lambda file: file.write_bytes(b"\xff"),
     "huge": lambda file: file.write_bytes(b" " * (9 * 2**20)),
-    "a pipe": _as_pipe,
-    "a folder": _as_folder,
-    "a device without an end": _as_link_to(Path("/dev/zero")),
-    "a link to itself": lambda file: _as_link_to(file)(file),
+    "a pipe": _make_pipe,
+    "a folder": _make_folder,
+    "an endless device": _make_link_to(Path("/dev/zero")),
+    "a link to itself": lambda file: _make_link_to(file)(file),
 }
 
 
 @pytest.mark.parametrize("kind", _UNREADABLE)
-def test_a_stored_catalog_that_cannot_be_read_is_named_and_update_heals_it(
+def test_an_unreadable_stored_catalog_is_reported_and_update_replaces_it(
     spawn, shared_sandbox, home, kind
 ) -> None:
     service = ("--service", shared_sandbox.url)
@@ -136,12 +136,12 @@ def test_a_stored_catalog_that_cannot_be_read_is_named_and_update_heals_it(
     assert f"the stored catalog {file} cannot be read: " in outcome.err
     assert "`docsend catalog --update` fetches it anew" in outcome.err
     if kind == "a folder":
-        file.rmdir()  # which nothing replaces by itself
+        file.rmdir()  # a folder is not replaced automatically
     assert spawn("catalog", "--update", *service, timeout=20).code == 0
     assert spawn("catalog", "payslips", *service).code == 0
 
 
-def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
+def test_a_damaged_bundled_catalog_is_repaired_by_installing_docsend_again(
     run, monkeypatch, tmp_path
 ) -> None:
     monkeypatch.setattr(catalog, "BUNDLED", tmp_path / "catalog.json")
@@ -154,7 +154,8 @@ def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
         assert "install docsend again" in outcome.err
         assert "None" not in outcome.err
         assert "--update" not in outcome.err
-        (found,) = [each for each in run("doctor", "--json").json["findings"] if each["part"] == "catalog"]
+        findings = run("doctor", "--json").json["findings"]
+        (found,) = [finding for finding in findings if finding["part"] == "catalog"]
         assert (found["severity"], found["hint"]) == ("error", "install docsend again")
 
 
@@ -171,7 +172,7 @@ def test_the_catalog_that_ships_with_docsend_is_mended_by_installing_it_again(
     ],
     ids=["a code", "a label", "a text", "the version", "formats", "destinations", "forms"],
 )
-def test_every_text_and_list_of_a_catalog_has_its_limit(where, value) -> None:
+def test_every_text_and_list_of_a_catalog_is_limited(where, value) -> None:
     changed = json.loads(json.dumps(RAW))
     *path, last = where
     at = changed
@@ -181,7 +182,7 @@ def test_every_text_and_list_of_a_catalog_has_its_limit(where, value) -> None:
     with pytest.raises(catalog.MalformedCatalog):
         catalog.Catalog(json.dumps(changed).encode())
     if where == ("destinations",):
-        return  # the others are needed
+        return  # 200 copies of one destination lack the others
     at[last] = value[:-1]
     catalog.Catalog(json.dumps(changed).encode())
 
@@ -200,7 +201,7 @@ def test_every_text_and_list_of_a_catalog_has_its_limit(where, value) -> None:
         (("destinations", 0, "max_document_bytes"), 1.5, "has not the form of a catalog"),
     ],
 )
-def test_a_catalog_says_what_is_wrong_with_it(run, another_catalog, where, value, why) -> None:
+def test_an_invalid_catalog_is_reported_with_the_reason(run, another_catalog, where, value, why) -> None:
     changed = json.loads(json.dumps(RAW))
     *path, last = where
     at = changed
@@ -214,7 +215,7 @@ def test_a_catalog_says_what_is_wrong_with_it(run, another_catalog, where, value
 
 
 @pytest.mark.parametrize("body", [b'{"version": "1", "version": "2"}', b"[" * 100_000, b"\xff"])
-def test_a_catalog_that_is_no_json_object_is_not_the_contract(run, another_catalog, body) -> None:
+def test_a_catalog_that_is_not_a_json_object_violates_the_contract(run, another_catalog, body) -> None:
     url, _ = another_catalog(body)
     outcome = run("catalog", "--update", "--service", url)
     assert (outcome.code, "not what the contract says" in outcome.err) == (6, True), outcome.err

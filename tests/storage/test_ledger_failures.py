@@ -1,4 +1,4 @@
-"""A ledger that cannot be used stops a send before anything is sent, and is closed again."""
+"""A ledger that cannot be used stops a command before anything is sent, and its file is closed."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_without_a_ledger_nothing_is_sent(run, sandbox, payslip, home) -> None:
 
 
 def test_a_full_disk_stops_before_anything_is_sent(spawn, sandbox, payslip) -> None:
-    # RLIMIT_FSIZE makes every file beyond 4 KiB fail, as a full disk does.
-    def small_disk() -> None:
+    # With RLIMIT_FSIZE every write beyond 4 KiB fails, as on a full disk.
+    def limit_file_size() -> None:
         if sys.platform == "win32":
             raise NotImplementedError
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
-    outcome = spawn("send", payslip, *SEND, "--service", sandbox.url, "--json", preexec_fn=small_disk)
+    outcome = spawn("send", payslip, *SEND, "--service", sandbox.url, "--json", preexec_fn=limit_file_size)
     assert outcome.code == 8, outcome.err
     assert sandbox.count() + sandbox.count("open") == 0
     assert spawn("send", payslip, *SEND, "--service", sandbox.url).code == 0
@@ -57,18 +57,18 @@ def test_a_ledger_of_a_newer_docsend_is_left_alone(run, payslip, home) -> None:
     assert "newer docsend" in outcome.err
 
 
-def test_the_ledger_is_for_its_owner_alone(run, shared_sandbox, payslip, home) -> None:
+def test_only_its_owner_can_access_the_ledger(run, shared_sandbox, payslip, home) -> None:
     run("send", payslip, *SEND, "--service", shared_sandbox.url)
     ledger = home / "docsend" / "ledger.sqlite3"
     assert (ledger.stat().st_mode & 0o777, ledger.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    others = [path.stat().st_mode & 0o077 for path in ledger.parent.iterdir()]
-    assert not any(others)
+    modes_for_others = [path.stat().st_mode & 0o077 for path in ledger.parent.iterdir()]
+    assert not any(modes_for_others)
 
 
-def test_a_ledger_that_another_process_holds_for_too_long_stops_before_anything_is_sent(
+def test_a_ledger_that_stays_locked_for_too_long_stops_before_anything_is_sent(
     run, sandbox, payslip, home, monkeypatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.2)
+    monkeypatch.setattr(ledger_module, "_BUSY_TIMEOUT_S", 0.2)
     assert run("receipts").code == 0
     with sqlite3.connect(home / "docsend" / "ledger.sqlite3", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -82,7 +82,7 @@ def test_a_ledger_that_another_process_holds_for_too_long_stops_before_anything_
 
 
 @pytest.mark.parametrize("damage", ["no database", "a torn header", "a torn page"])
-def test_a_damaged_ledger_is_told_and_nothing_is_sent(run, sandbox, payslip, home, damage) -> None:
+def test_a_damaged_ledger_is_reported_and_nothing_is_sent(run, sandbox, payslip, home, damage) -> None:
     assert run("send", payslip, *SEND, "--service", sandbox.url, "--reference", "before").code == 0
     file = home / "docsend" / "ledger.sqlite3"
     content = bytearray(file.read_bytes())
@@ -97,23 +97,23 @@ def test_a_damaged_ledger_is_told_and_nothing_is_sent(run, sandbox, payslip, hom
     assert (outcome.code, "Traceback" in outcome.err) == (8, False)
     assert "the ledger" in outcome.err
     assert sandbox.count() == 1
-    # A ledger that is moved away costs nothing: the service knows the key.
+    # Without the ledger nothing is sent twice either: the service knows the key.
     file.unlink()
     again = run("send", payslip, *SEND, "--service", sandbox.url, "--reference", "before", "--json")
     assert (again.code, again.json["repeated"]) == (0, True)
 
 
-def _opened_files() -> int:
+def _open_file_count() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def _ledger_of(version: int):
-    def make(file: Path) -> None:
-        with contextlib.closing(sqlite3.connect(file)) as made:
-            made.execute("CREATE TABLE some (thing)")
-            made.execute(f"PRAGMA user_version = {version}")
+def _ledger_of_version(version: int):
+    def create(file: Path) -> None:
+        with contextlib.closing(sqlite3.connect(file)) as ledger:
+            ledger.execute("CREATE TABLE some (thing)")
+            ledger.execute(f"PRAGMA user_version = {version}")
 
-    return make
+    return create
 
 
 @contextlib.contextmanager
@@ -133,65 +133,65 @@ def _locked_by_another_process(file: Path):
         other.communicate()
 
 
-def _torn(file: Path, *, first: int, last: int | None) -> None:
+def _tear(file: Path, *, first: int, last: int | None) -> None:
     Ledger(file).__exit__(None, None, None)
     content = bytearray(file.read_bytes())
     content[first:last] = bytes(len(content[first:last]))
     file.write_bytes(content)
 
 
-def _with_tables_of_its_own(file: Path) -> None:
+def _create_foreign_tables(file: Path) -> None:
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE submission (x)")
 
 
-_LEDGERS_THAT_CANNOT_BE_OPENED = {
-    "of a newer docsend": _ledger_of(99),
-    "of an unreleased docsend": _ledger_of(1),
+_UNUSABLE_LEDGERS = {
+    "of a newer docsend": _ledger_of_version(99),
+    "of an unreleased docsend": _ledger_of_version(1),
     "no database": lambda file: file.write_bytes(b"not a database" * 100),
-    "a torn header": functools.partial(_torn, first=0, last=64),
-    "a torn page": functools.partial(_torn, first=100, last=None),
+    "a torn header": functools.partial(_tear, first=0, last=64),
+    "a torn page": functools.partial(_tear, first=100, last=None),
     "a folder": Path.mkdir,
     "a pipe": samples.pipe,
     "a device that is full": lambda file: file.symlink_to("/dev/full"),
-    "a link that leads to itself": lambda file: file.symlink_to(file),
-    "tables of its own": _with_tables_of_its_own,
+    "a link to itself": lambda file: file.symlink_to(file),
+    "foreign tables": _create_foreign_tables,
 }
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them")
-@pytest.mark.parametrize("kind", [*_LEDGERS_THAT_CANNOT_BE_OPENED, "locked"])
+@pytest.mark.parametrize("kind", [*_UNUSABLE_LEDGERS, "locked"])
 def test_a_ledger_that_cannot_be_opened_is_closed_again(run, tmp_path, home, monkeypatch, kind) -> None:
-    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.1)
+    monkeypatch.setattr(ledger_module, "_BUSY_TIMEOUT_S", 0.1)
     file = home / "docsend" / "ledger.sqlite3"
     file.parent.mkdir()
     with contextlib.ExitStack() as stack:
         if kind == "locked":
             stack.enter_context(_locked_by_another_process(file))
         else:
-            _LEDGERS_THAT_CANNOT_BE_OPENED[kind](file)
+            _UNUSABLE_LEDGERS[kind](file)
         gc.collect()
-        before = _opened_files()
+        before = _open_file_count()
         assert run("receipts").code == 8
-        # While the failure is known, so are all its frames: nothing is closed because it is forgotten.
+        # The exception keeps its frames alive, so that no file is closed by garbage collection.
         with pytest.raises(LocalError) as failure:
             Ledger(file)
-        assert _opened_files() == before
+        assert _open_file_count() == before
         assert str(failure.value)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them")
-@pytest.mark.parametrize("kind", [*_LEDGERS_THAT_CANNOT_BE_OPENED, "documents that cannot be listed"])
+@pytest.mark.parametrize("kind", [*_UNUSABLE_LEDGERS, "documents that cannot be listed"])
 def test_a_sandbox_that_cannot_be_opened_is_closed_again(tmp_path, kind) -> None:
     if kind == "documents that cannot be listed":
         Store(tmp_path).close()
         with contextlib.closing(sqlite3.connect(tmp_path / "sandbox.sqlite3", isolation_level=None)) as made:
             made.execute("DROP TABLE document")
     else:
-        _LEDGERS_THAT_CANNOT_BE_OPENED[kind](tmp_path / "sandbox.sqlite3")
+        _UNUSABLE_LEDGERS[kind](tmp_path / "sandbox.sqlite3")
     gc.collect()
-    before = _opened_files()
+    before = _open_file_count()
     with pytest.raises(LocalError, match="cannot be used") as failure, server.beside(tmp_path):
         pass
-    assert _opened_files() == before
+    assert _open_file_count() == before
     assert str(failure.value)

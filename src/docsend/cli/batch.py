@@ -78,7 +78,7 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
         senders=senders,
         sender=options.sender,
     )
-    context.streams.say(manifest.described)
+    context.streams.say(manifest.description)
     batch = Batch(manifest, context.catalog(), _share(options.shard), options.allow_outside)
     with context.output.row_progress(CHECKED_TEXTS, None) as progress:
         plan = run_preflight(batch, progress.count)
@@ -106,7 +106,7 @@ def _show_end(context: "CommandContext", ended: BatchResult, report: Path | None
     if ended.error is not None:
         context.output.fail(ended.error, send_result.from_error(ended.error, service=service))
     summary = BatchSummaryLine(
-        rows=ended.plan.rows,
+        rows=ended.preflight.rows,
         counts=ended.counts,
         service=service,
         report=str(report) if report else None,
@@ -137,7 +137,7 @@ def _report_check(
 ) -> None:
     """Report what the first pass found: nothing is sent."""
     wanted = report is not None or context.output.shows_rows
-    for lines in batch.pieces() if wanted else ():
+    for lines in batch.line_chunks() if wanted else ():
         # What was found of a good row was not kept: memory is dearer than a second look.
         for row, checked, warnings, _ in batch.check_lines(lines):
             errors = plan.faulty.get(row.number, ())
@@ -177,7 +177,7 @@ def _send(
         ):
             for outcome in outcomes:
                 tally.add(outcome)
-                shown.count(tally.done, tally.done - tally.received)
+                shown.count(tally.finished, tally.finished - tally.received)
                 try:
                     _tell(context, outcome, report)
                 except LocalError as failure:

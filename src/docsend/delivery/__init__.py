@@ -1,1 +1,1 @@
-"""The journey of submissions, one or many, to their receipts."""
+"""Delivery of submissions, one or many: from the plan in the ledger to the stored receipt."""

@@ -1,9 +1,9 @@
-"""Many submissions: a manifest with all that is needed to check its rows, and what becomes of each.
+"""Batches: a manifest, the checks of its rows, and the outcome of each row.
 
-Every row is checked before the first byte leaves (`preflight`), then they are sent (`workers`). Between these
-two passes nothing is kept but which rows are faulty, so memory hardly grows with the batch: the second one
-reads and checks each row once more, and sends the very buffers that it has just checked. Running the same
-batch again finishes it, and sends nothing twice.
+The first pass (`preflight`) checks every row before anything is sent; the second (`workers`) sends them.
+Between the passes only the problems of faulty rows stay in memory, so that it hardly grows with the batch.
+The second pass reads and checks each row again, and sends the buffers that it has just checked. Running the
+same batch again finishes it and sends nothing twice.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from docsend.model.states import RowStatus
     from docsend.model.submission import Submission
 
-_LINES_PER_PIECE = 64  # rows
+_LINES_PER_CHUNK = 64
 _IS_ERROR = attrgetter("is_error")
 
 
 class CheckedRow(NamedTuple):
-    """A row that was read and held against every rule, and what was found; with errors it stays a Submission.
+    """A row that was read and checked, with its problems.
 
-    `cleared` is what the ledger knew of it when it was planned.
+    `submission` is a CheckedSubmission only if the row has no errors. `clearance` is what the ledger knew of
+    it when it was planned.
     """
 
     row: Row
@@ -48,29 +49,31 @@ class CheckedRow(NamedTuple):
 
     @property
     def sendable(self) -> CheckedSubmission:
-        """What is sent; raise TypeError for a row that did not keep every rule."""
+        """The checked submission. Raises TypeError for a faulty row."""
         if isinstance(self.submission, CheckedSubmission):
             return self.submission
-        raise TypeError("a faulty row is not sent")
+        raise TypeError("a faulty row cannot be sent")
 
     @property
     def buffered_bytes(self) -> int:
-        """How many bytes of its documents are in memory."""
+        """Number of bytes of its documents that are in memory."""
         return self.submission.buffered_bytes
 
-    def with_status(self, status: RowStatus) -> Outcome:
-        """Return how it ended, with nothing more to say."""
+    def as_outcome(self, status: RowStatus) -> Outcome:
+        """Return an outcome with a status and the problems of the check."""
         return Outcome(self.row, status, self.submission.without_buffers(), problems=self.problems)
 
-    def failed(self, error: DocsendError) -> Outcome:
-        """Return that it failed. What has ended waits to be told, and holds no documents any more."""
-        found = error.problems or (error.as_problem(),)
-        numbered = tuple(replace(problem, row=self.row.number) for problem in found)
+    def as_failed(self, error: DocsendError) -> Outcome:
+        """Return the outcome of a row that failed with an error, without the buffers of its documents."""
+        problems = error.problems or (error.as_problem(),)
+        numbered = tuple(replace(problem, row=self.row.number) for problem in problems)
         submission = self.submission.without_buffers()
-        return Outcome(self.row, _status(error), submission, problems=numbered + self.problems, error=error)
+        return Outcome(
+            self.row, _failure_status(error), submission, problems=numbered + self.problems, error=error
+        )
 
-    def delivered(self, delivery: Delivery) -> Outcome:
-        """Return that it was received."""
+    def as_delivered(self, delivery: Delivery) -> Outcome:
+        """Return the outcome of a row that was received."""
         return Outcome(
             self.row,
             "received",
@@ -83,10 +86,10 @@ class CheckedRow(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of one row.
+    """How one row ended.
 
-    `is_repeated` if it had been received by an earlier run, or from elsewhere; `is_stored` if its receipt is
-    in the ledger, without which nobody may be told of it.
+    `is_repeated` is true if an earlier run, or another client, had already delivered it. `is_stored` is true
+    if its receipt is in the ledger: before that the row must not be reported as received.
     """
 
     row: Row
@@ -100,36 +103,41 @@ class Outcome(NamedTuple):
 
     @property
     def key(self) -> str | None:
-        known = self.submission
-        return known.key if isinstance(known, CheckedSubmission) and known.has_key else None
+        """Key of the submission, or None if the row is faulty or its account is not known yet."""
+        submission = self.submission
+        return submission.key if isinstance(submission, CheckedSubmission) and submission.has_key else None
 
     @property
     def is_received(self) -> bool:
         return self.status == "received"
 
-    def without_receipt(self, failure: LocalError) -> Outcome:
-        """Return that it failed, for its receipt could not be stored."""
-        return CheckedRow(self.row, self.submission, self.problems).failed(failure)
+    def as_not_stored(self, failure: LocalError) -> Outcome:
+        """Return this outcome as failed, because its receipt could not be stored."""
+        return CheckedRow(self.row, self.submission, self.problems).as_failed(failure)
 
 
-def _status(error: DocsendError) -> RowStatus:
+def _failure_status(error: DocsendError) -> RowStatus:
     if isinstance(error, Refused):
         return "refused"
     return "faulty" if isinstance(error, InvalidSubmission) else "unfinished"
 
 
 class Share(NamedTuple):
-    """The rows of one machine of several: the K-th of N. What a row says decides where it belongs."""
+    """One of `total` disjoint shares of the rows, numbered from 1.
+
+    The content of a row alone decides its share, so that machines need not coordinate.
+    """
 
     number: int
-    of: int
+    total: int
 
     def includes(self, row: Row) -> bool:
-        return row.share % self.of == self.number - 1
+        """Return whether a row belongs to this share."""
+        return row.content_number % self.total == self.number - 1
 
 
 class Batch(NamedTuple):
-    """A manifest with all that is needed to check its rows."""
+    """A manifest with everything that the check of its rows needs."""
 
     manifest: Manifest
     catalog: Catalog
@@ -138,82 +146,87 @@ class Batch(NamedTuple):
     account: str | None = None
 
     def read_rows(self) -> Iterator[Row]:
+        """Return the rows of this share, without the content of their documents."""
         rows = self.manifest.rows()
         return rows if self.share is None else filter(self.share.includes, rows)
 
     def read_row(self, row: Row, *, buffer: bool) -> Row:
-        """Return a row with the documents that it names; `hold` them, if they are about to be sent."""
+        """Return a row with its documents read. With `buffer`, keep their content in memory to send it."""
         if row.problems and not row.is_readable:
             return row
         paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
-        most = submission_rules.max_document_bytes(row.submission, self.catalog)
-        room = documents.BUFFER_BYTES if buffer else 0
+        max_bytes = submission_rules.max_document_bytes(row.submission, self.catalog)
+        buffer_up_to = documents.BUFFER_BYTES if buffer else 0
         submission = row.submission.with_documents(
-            documents.read_all(paths, max_bytes=most, buffer_up_to=room)
+            documents.read_all(paths, max_bytes=max_bytes, buffer_up_to=buffer_up_to)
         )
         if problems:
             row = row._replace(problems=(*row.problems, *problems))
         return row._replace(submission=submission)
 
-    def check_row(self, read: Row, without_documents: Row | None = None) -> CheckedRow:
-        """Hold a row that was read against every rule; with errors it stays a Submission.
+    def check_row(self, row: Row, without_documents: Row | None = None) -> CheckedRow:
+        """Check a row that was read against every rule.
 
-        `bare` is the same row without its documents, if it is at hand.
+        `without_documents` is the same row without its documents, if the caller already has it.
         """
-        submission, row = read.submission, without_documents or read.without_documents()
-        if read.problems and not read.is_readable:
-            return CheckedRow(row, submission, row.problems)
+        submission, bare_row = row.submission, without_documents or row.without_documents()
+        if row.problems and not row.is_readable:
+            return CheckedRow(bare_row, submission, bare_row.problems)
         checked = submission_rules.check(submission, self.catalog)
-        more = checked.problems if isinstance(checked, submission_rules.FailedCheck) else checked.warnings
-        numbered = _numbered(read, more) if read.problems or more else ()
-        if isinstance(checked, submission_rules.FailedCheck) or any(map(_IS_ERROR, numbered)):
-            return CheckedRow(row, submission, numbered)
-        if row.reported_key is not None and (changed := _changed(row, checked)) is not None:
-            return CheckedRow(row, submission, (*numbered, changed))
+        violations = (
+            checked.problems if isinstance(checked, submission_rules.FailedCheck) else checked.warnings
+        )
+        problems = _row_problems(row, violations) if row.problems or violations else ()
+        if isinstance(checked, submission_rules.FailedCheck) or any(map(_IS_ERROR, problems)):
+            return CheckedRow(bare_row, submission, problems)
+        if bare_row.reported_key is not None:
+            key_change = _key_change_problem(bare_row, checked)
+            if key_change is not None:
+                return CheckedRow(bare_row, submission, (*problems, key_change))
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.with_account(self.account)
-        return CheckedRow(row, checked, numbered)
+        return CheckedRow(bare_row, checked, problems)
 
-    def pieces(self) -> Iterator[Sequence[Line]]:
-        """Give the lines of the manifest, some at a time."""
+    def line_chunks(self) -> Iterator[Sequence[Line]]:
+        """Yield the lines of the manifest in chunks, for `check_lines`."""
         lines = self.manifest.lines()
-        while together := list(itertools.islice(lines, _LINES_PER_PIECE)):
-            yield together
+        while chunk := list(itertools.islice(lines, _LINES_PER_CHUNK)):
+            yield chunk
 
     def check_lines(self, lines: Sequence[Line]) -> list[CheckedRow]:
-        """Make rows of lines, read and check those of this share, and hold no documents.
+        """Parse lines and check the rows of this share, without keeping documents in memory.
 
-        They go through each stage together: one after the other, each would find the processor's caches full
-        of another stage, and take half as long again.
+        Each stage processes all rows before the next stage begins. Row by row would take half as long again,
+        because every stage would find the processor's caches filled by another one.
         """
         rows = [self.manifest.row(line) for line in lines]
         if self.share is not None:
             rows = [row for row in rows if self.share.includes(row)]
-        read = [self.read_row(row, buffer=False) for row in rows]
-        return [self.check_row(each, row) for each, row in zip(read, rows, strict=True)]
+        rows_with_documents = [self.read_row(row, buffer=False) for row in rows]
+        return [self.check_row(*pair) for pair in zip(rows_with_documents, rows, strict=True)]
 
 
-def _numbered(row: Row, more: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Give all that is wrong with a row; what could not be taken from a cell is not missing, too."""
+def _row_problems(row: Row, violations: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return all problems of a row. A field whose cell could not be read is not also reported as missing."""
     problems = row.problems
-    told = {problem.field for problem in problems if problem.is_error}
-    problems += tuple(p for p in more if not (p.code.kind is Kind.MISSING and p.field in told))
+    unreadable = {problem.field for problem in problems if problem.is_error}
+    problems += tuple(p for p in violations if not (p.code.kind is Kind.MISSING and p.field in unreadable))
     return tuple(replace(problem, row=row.number) for problem in problems)
 
 
-def _changed(row: Row, checked: CheckedSubmission) -> Problem | None:
-    """Hold a row of a report against the key under which the report says that it was received.
+def _key_change_problem(row: Row, checked: CheckedSubmission) -> Problem | None:
+    """Return a problem if a row of a report no longer has the key under which it was received.
 
-    A spreadsheet that removed a zero, or other options on the command line, would make another submission
-    of it, and send it a second time.
+    A spreadsheet that removed a zero, or different options on the command line, would turn the row into
+    another submission and send it a second time.
     """
     if not checked.has_key or checked.key == row.reported_key:
         return None
     return Problem(
         Code.KEY_CHANGED,
-        Message("the report says that this row was received, but it does not say the same any more"),
+        Message("the report lists this row as received, but its content has changed since"),
         Message(
-            "use the report as it was written, with the same options; or empty status and key to send it anew"
+            "use the original report with the same options, or clear status and key to send a new submission"
         ),
         row=row.number,
     )

@@ -1,4 +1,4 @@
-"""How a batch ended: its rows counted, and what the whole came to."""
+"""The result of a batch: how many rows ended how, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,82 +13,89 @@ if TYPE_CHECKING:
     from docsend.errors import DocsendError
     from docsend.model.states import RowStatus
 
-_SHOWN = 20
+_MAX_SHOWN_FAILURES = 20
 
 
 class OutcomeCounts:
-    """How a batch ended: how many rows how, and which were not received (the first of them)."""
+    """Counts of the outcomes of a batch.
+
+    `failed` contains the first outcomes that were not received, `repeated` counts the received rows that had
+    been received before. `fatal_exit_code` is set if an error affected more than its own row.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[RowStatus] = Counter()
-        self.repeated = 0  # of those that are received
+        self.repeated = 0
         self.failed: list[Outcome] = []
-        self.worst: ExitCode | None = None
+        self.fatal_exit_code: ExitCode | None = None
 
     def add(self, outcome: Outcome) -> None:
+        """Count the outcome of one row."""
         self.counts[outcome.status] += 1
         if outcome.is_received:
             self.repeated += outcome.is_repeated
             return
-        if len(self.failed) < _SHOWN and outcome.status != "not tried":
+        if len(self.failed) < _MAX_SHOWN_FAILURES and outcome.status != "not tried":
             self.failed.append(outcome)
         if isinstance(outcome.error, LocalError | SignInRequired | UsageError):
-            self.worst = outcome.error.code
+            self.fatal_exit_code = outcome.error.code
 
     @property
     def received(self) -> int:
+        """Number of rows that were received, now or before."""
         return self.counts["received"]
 
     @property
-    def done(self) -> int:
-        """How many rows have ended."""
+    def finished(self) -> int:
+        """Number of rows that have ended."""
         return self.counts.total()
 
 
 class BatchResult(NamedTuple):
-    """What a batch came to: what its check found, how its rows ended if they were sent, what ended it."""
+    """Result of a batch: its preflight, its outcomes if rows were sent, and the error that ended it early."""
 
-    plan: PreflightResult
+    preflight: PreflightResult
     outcomes: OutcomeCounts | None
     error: DocsendError | None
 
     @property
     def exit_code(self) -> ExitCode:
+        """Exit code of the command."""
         if self.error is not None:
             return self.error.code
         if self.outcomes is None:
-            return ExitCode.FAULTY if self.plan.faulty else ExitCode.RECEIVED
-        if self.outcomes.worst is not None:
-            return self.outcomes.worst
-        return ExitCode.RECEIVED if self.outcomes.received == self.plan.rows else ExitCode.SOME_ROWS
+            return ExitCode.FAULTY if self.preflight.faulty else ExitCode.RECEIVED
+        if self.outcomes.fatal_exit_code is not None:
+            return self.outcomes.fatal_exit_code
+        return ExitCode.RECEIVED if self.outcomes.received == self.preflight.rows else ExitCode.SOME_ROWS
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows ended how, by the names of docsend.batch/1."""
+        """Number of rows by outcome, under the member names of the schema docsend.batch/1."""
         counts: Counter[str] = Counter(
-            {"checked": self.plan.good_rows} if self.outcomes is None else self.outcomes.counts
+            {"checked": self.preflight.good_rows} if self.outcomes is None else self.outcomes.counts
         )
         return {
             **{status: counts[status] for status in ("checked", "received", "refused", "unfinished")},
             "repeated": self.outcomes.repeated if self.outcomes else 0,
-            "faulty": len(self.plan.faulty) + counts["faulty"],
+            "faulty": len(self.preflight.faulty) + counts["faulty"],
             "not_tried": self._not_tried,
         }
 
     @property
     def _not_tried(self) -> int:
-        """Rows whose turn did not come, be it that the batch ended before its first."""
+        """Number of good rows that were not attempted because the batch ended early."""
         if self.outcomes is None:
             return 0
         counts = self.outcomes.counts
-        return self.plan.good_rows - (counts.total() - counts["not tried"])
+        return self.preflight.good_rows - (counts.total() - counts["not tried"])
 
     @property
     def repeat_helps(self) -> bool:
-        """Whether the same command again, with nothing changed, brings more rows to their receipts."""
+        """Whether running the same command again, with nothing changed, can deliver more rows."""
         if (
             self.outcomes is None
-            or self.outcomes.worst is not None
+            or self.outcomes.fatal_exit_code is not None
             or (self.error and self.error.affects_all)
         ):
             return False

@@ -1,4 +1,4 @@
-"""What the ledger knew of a submission when it was planned, carried along instead of asked for again."""
+"""What the ledger knew of a submission when it was planned, passed on to save a second query."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Clearance(NamedTuple):
-    """Leave to send what is planned.
+    """Permission to send a planned submission.
 
-    `may_be_received` if an earlier try may have brought a receipt; `is_begun` if the service may have been
-    told of it, as far as the ledger knows.
+    `may_be_received` is false only if no earlier attempt can have led to a receipt. `may_be_declared` is
+    false only if, as far as the ledger knows, the service has no declaration of the submission.
     """
 
     may_be_received: bool = True

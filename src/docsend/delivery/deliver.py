@@ -1,18 +1,20 @@
-"""The journey of one checked submission: plan, send, keep the receipt.
+"""Delivery of one checked submission: plan it in the ledger, send it, store the receipt.
 
-What is small goes in one exchange. What is not, or was begun before, or is not taken so, goes staged:
-declare, put what is missing, send.
+A small submission is sent in one exchange. A larger one, one that an earlier run began, and one that the
+service does not accept in one exchange are sent in stages: declare, put the missing documents, send.
 
-What holds at every instant; "Invariant N" marks each place in the code that keeps one:
-1. nothing is sent that was not planned durably first; nothing is called received before its receipt is;
-2. the bytes that are sent are the bytes that were checked;
-3. running the same command again is the recovery from anything, and sends nothing twice: the key comes
-   from the content, and the ledger and the service both answer to it;
-4. only what cannot duplicate is repeated, as the same request under the same key (`service.client`);
-5. redirects are never followed, https is needed except on this machine, certificates are verified
-   (`service.http`, `config.address`);
-6. a response that is not what the contract says is a failure, never a success (`service.reading`);
-7. foreign text is made safe before a terminal, a log or a spreadsheet sees it (`text`, `report`).
+Invariants, which hold at every instant. "Invariant N" marks the code that ensures one:
+1. Nothing is sent before its plan is durable in the ledger, and nothing is reported as received before its
+   receipt is durable.
+2. The bytes that are sent are the bytes that were checked.
+3. Running the same command again recovers from every failure and sends nothing twice: the key is derived from
+   the content, and both the ledger and the service recognize it.
+4. A request is retried only if it cannot create a duplicate, and only as the same request under the same key
+   (`service.client`).
+5. Redirects are never followed, HTTPS is required except on this machine, and certificates are verified
+   (`service.http`, `config.address`).
+6. A response that violates the contract is a failure, never a success (`service.reading`).
+7. Text from outside is escaped before it reaches a terminal, a log or a spreadsheet (`text`, `report`).
 """
 
 from __future__ import annotations
@@ -43,17 +45,17 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import Ledger, LedgerEntry
 
     class OpenCall(Protocol):
-        """How a submission is taken up at the service: declared, or looked for."""
+        """Call that opens a submission at the service: it declares it, or asks for its status."""
 
         def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
 
 
-# The service may forget a declaration that nobody finished (it expires), even between two calls.
+# The service may forget an unfinished declaration, which expires, even between two calls.
 _MAX_ROUNDS = 3
 
 
 class DeliveredSubmission(NamedTuple):
-    """A submission that has its receipt; its occurrence may be a later one than was asked for."""
+    """A submission and its delivery. Its occurrence may be later than the one that was given."""
 
     submission: CheckedSubmission
     delivery: Delivery
@@ -67,22 +69,24 @@ def deliver(
     *,
     again: bool = False,
 ) -> DeliveredSubmission:
-    """Bring a submission to its receipt, from wherever an earlier run left it.
+    """Deliver a submission, continuing from wherever an earlier run left it, and store its receipt.
 
-    The ledger is looked at once, and what it has received already opens no service: `service` is its name,
-    `opened` opens it. With `again` the first occurrence goes that has not ended. Raises Refused, Unfinished,
-    SignInNeeded, LocalFailure, Interrupted, or FaultySubmission if a file changed.
+    `service` is the name of the service in the ledger, and `open_service` connects to it; a submission whose
+    receipt is in the ledger needs no connection. With `again`, send the first occurrence that is neither
+    received nor withdrawn. Raises Refused, Unfinished, SignInRequired, LocalError, Interrupted, or
+    InvalidSubmission if a file has changed or a requirement forbids the submission. The error's `submission`
+    is the one that was attempted.
     """
     try:
         entry = ledger.find(service, checked.key)
         while again and entry is not None and entry.state in ("received", "withdrawn"):
-            # One that was interrupted is finished first.
+            # An interrupted occurrence is finished before a new one is sent.
             checked = checked.with_occurrence(checked.occurrence + 1)
             entry = ledger.find(service, checked.key)
-        is_new_here = again and entry is None
+        is_new_in_ledger = again and entry is None
         delivery = _resume_from_ledger(checked, entry, service, ledger, open_service)
-        while is_new_here and delivery.is_repeated:
-            # It had been sent from elsewhere, and once more was asked for.
+        while is_new_in_ledger and delivery.is_repeated:
+            # Another client has sent this occurrence, and --again asks for a new one.
             checked = checked.with_occurrence(checked.occurrence + 1)
             delivery = _resume_from_ledger(
                 checked, ledger.find(service, checked.key), service, ledger, open_service
@@ -100,16 +104,16 @@ def _resume_from_ledger(
     ledger: Ledger,
     open_service: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
 ) -> Delivery:
-    """Go on from where the ledger has it."""
-    if entry is not None and (before := receipts.earlier_delivery(entry)):
-        return before
+    """Return the delivery of an earlier run, or send the submission and store its receipt."""
+    if entry is not None and (delivery := receipts.earlier_delivery(entry)):
+        return delivery
     try:
         with open_service(checked) as service:
             if checked.is_signed:
                 delivery = _upload_signed(checked, entry, service, ledger, RequiredDocuments(service))
             else:
-                (known,) = record_plans([checked], service, ledger)
-                delivery = _upload_planned(checked, known, service, ledger)
+                (planned,) = record_plans([checked], service, ledger)
+                delivery = _upload_planned(checked, planned, service, ledger)
             if not delivery.is_stored:
                 ledger.record_receipt(service.name, checked.key, delivery.receipt)
             return delivery
@@ -120,43 +124,47 @@ def _resume_from_ledger(
 def _interruption_messages(
     checked: CheckedSubmission, service: str, ledger: Ledger
 ) -> tuple[Message, Message]:
-    known = ledger.find(service, checked.key)
-    come = {
+    entry = ledger.find(service, checked.key)
+    messages = {
         None: Message("interrupted: nothing was sent"),
-        "planned": Message("interrupted: nothing was received, perhaps it was declared"),
-        "open": Message("interrupted: declared, perhaps some documents were sent, nothing was received"),
-        "sending": Message("interrupted: perhaps all of it was sent, and perhaps it was received"),
+        "planned": Message("interrupted: nothing was received; the submission may have been declared"),
+        "open": Message(
+            "interrupted: nothing was received; the submission was declared, and documents may have been sent"
+        ),
+        "sending": Message(
+            "interrupted: everything may have been sent, and the submission may have been received"
+        ),
     }
-    message = come.get(known.state if known else None, Message("interrupted"))
+    message = messages.get(entry.state if entry else None, Message("interrupted"))
     return message, Message("nothing is lost: run the same command again")
 
 
 def record_plans(
     submissions: Sequence[CheckedSubmission], service: ServiceClient, ledger: Ledger
 ) -> list[Delivery | DocsendError | Clearance]:
-    """Write down, in one commit, what is about to be sent.
+    """Record submissions in the ledger in one commit, before they are sent.
 
-    For each: leave to send it, its delivery if it was received before, or why it must not go. Raises
-    LocalFailure if nothing could be written down. Personal submissions are left to `carry`: whether they may
-    go depends on what has gone before them.
+    Returns for each submission its clearance, its delivery if it was received before, or the error that
+    forbids sending it. Raises LocalError if nothing could be written. Personal submissions are not planned
+    here but in `upload`, because whether they may be sent depends on the submissions before them.
     """
-    # Invariant 1: on the disk before anything is sent.
-    plain = [one for one in submissions if not one.is_signed]
-    known = {entry.key: _clearance(entry) for entry in ledger.record_plans(service.name, plain)}
-    return [known.get(one.key, Clearance()) for one in submissions]
+    # Invariant 1: the plans are durable before anything is sent.
+    unsigned = [submission for submission in submissions if not submission.is_signed]
+    results = {entry.key: _ledger_result(entry) for entry in ledger.record_plans(service.name, unsigned)}
+    return [results.get(submission.key, Clearance()) for submission in submissions]
 
 
-def _clearance(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
+def _ledger_result(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
     try:
-        if before := receipts.earlier_delivery(entry):
-            return before
-    except LocalError as failure:  # what the ledger has as its receipt is none
-        return failure
+        if delivery := receipts.earlier_delivery(entry):
+            return delivery
+    except LocalError as error:  # the stored receipt is damaged
+        return error
     if entry.state == "withdrawn":
         problem = Problem(
             Code.WITHDRAWN,
-            Message("this submission was withdrawn for good"),
-            Message("--again sends it anew"),
+            Message("this submission was permanently withdrawn"),
+            Message("give --again to send it as a new submission"),
         )
         return Refused(problem.message, problem.hint, [problem])
     return Clearance(may_be_received=not entry.is_newly_planned, may_be_declared=entry.state != "planned")
@@ -164,16 +172,20 @@ def _clearance(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
 
 def upload(
     checked: CheckedSubmission,
-    cleared: Clearance,
+    clearance: Clearance,
     service: ServiceClient,
     ledger: Ledger,
     required: RequiredDocuments,
 ) -> Delivery:
-    """Bring to its receipt what was planned; nobody may be told of it before it is kept."""
+    """Send a planned submission and return its delivery.
+
+    The delivery must not be reported before its receipt is stored (`record_receipts`). Raises what `deliver`
+    raises, except Interrupted.
+    """
     if checked.is_signed:
         entry = ledger.find(service.name, checked.key)
         return _upload_signed(checked, entry, service, ledger, required)
-    return _upload_planned(checked, cleared, service, ledger)
+    return _upload_planned(checked, clearance, service, ledger)
 
 
 def _upload_signed(
@@ -183,48 +195,49 @@ def _upload_signed(
     ledger: Ledger,
     required: RequiredDocuments,
 ) -> Delivery:
-    """Plan a personal submission when its turn has come, and bring it to its receipt."""
+    """Check the requirements of a personal submission, plan it and send it."""
     _check_requirement(checked, entry, service, ledger, required)
-    known = _clearance(ledger.record_plan(service.name, checked))  # invariant 1
-    return _upload_planned(checked, known, service, ledger)
+    planned = _ledger_result(ledger.record_plan(service.name, checked))  # Invariant 1
+    return _upload_planned(checked, planned, service, ledger)
 
 
 def _upload_planned(
     checked: CheckedSubmission,
-    known: Delivery | DocsendError | Clearance,
+    planned: Delivery | DocsendError | Clearance,
     service: ServiceClient,
     ledger: Ledger,
 ) -> Delivery:
-    """Send it, unless the ledger knew of its receipt, or of a reason why it must not go."""
-    if isinstance(known, Delivery):
-        return known
-    if isinstance(known, DocsendError):
-        raise known
-    if not known.may_be_declared and service.one_exchange.accepts(checked):
-        return _send_in_one_exchange(checked, known, service, ledger)
+    """Send a submission, unless the ledger has its receipt or a reason not to send it."""
+    if isinstance(planned, Delivery):
+        return planned
+    if isinstance(planned, DocsendError):
+        raise planned
+    if not planned.may_be_declared and service.one_exchange.accepts(checked):
+        return _send_in_one_exchange(checked, planned, service, ledger)
     with _recording_refusals(checked.key, service, ledger):
-        return _send_staged(checked, known, service, ledger)
+        return _send_staged(checked, planned, service, ledger)
 
 
 def record_receipts(
     receipts: Sequence[Receipt], service: ServiceClient, ledger: Ledger
 ) -> Mapping[str, LocalError]:
-    """Keep receipts, in one commit; give, by key, why one of them is not there afterwards.
+    """Store receipts in one commit. Return the errors, by key, of those that were not stored.
 
-    Raises LocalFailure if none is.
+    Raises LocalError if none could be written.
     """
-    # Invariant 1: on the disk before anybody is told.
+    # Invariant 1: the receipts are durable before anything is reported as received.
     return ledger.record_receipts(service.name, {receipt.key: receipt for receipt in receipts})
 
 
 def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delivery:
-    """Bring to its receipt what an earlier run declared: the ledger has no identity to declare it anew.
+    """Finish a submission that an earlier run declared, and store its receipt.
 
-    Raises UnknownSubmission if the service has no declaration of it (any more), else what `deliver` raises.
+    The ledger has no identity with which it could be declared again. Raises UnknownSubmission if the service
+    has no declaration of it, or no longer has one, and otherwise what `deliver` raises, except Interrupted.
     """
     planned = entry.as_planned_submission()
 
-    def reopen(*, may_be_received: bool) -> OpenSubmission | Receipt:  # noqa: ARG001 - it may, whatever is said
+    def reopen(*, may_be_received: bool) -> OpenSubmission | Receipt:  # noqa: ARG001 - reopening does not depend on it
         return service.reopen(planned)
 
     with _recording_refusals(planned.key, service, ledger):
@@ -240,14 +253,15 @@ def _check_requirement(
     ledger: Ledger,
     required: RequiredDocuments,
 ) -> None:
-    """Refuse what the service would refuse, before it is planned: documents that it asks for go first.
+    """Raise InvalidSubmission if the service would refuse the submission because of a requirement.
 
-    What was declared already is past this: the requirement may be gone because this submission met it.
+    The service accepts no other documents about a subject before the required ones. A submission that was
+    already declared is not checked: it may itself have met the requirement, which is then gone.
     """
     if _is_declared(entry):
         return
     problem = required.find_problem(checked)
-    # Before anything is refused: another process may have declared it, or met the requirement, meanwhile.
+    # Query the ledger again before refusing: another process may have declared it meanwhile.
     if problem is not None and not _is_declared(ledger.find(service.name, checked.key)):
         raise InvalidSubmission.from_problems([problem])
 
@@ -257,15 +271,15 @@ def _is_declared(entry: LedgerEntry | None) -> bool:
 
 
 def _send_in_one_exchange(
-    checked: CheckedSubmission, cleared: Clearance, service: ServiceClient, ledger: Ledger
+    checked: CheckedSubmission, clearance: Clearance, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
-    """Send all of it in one request; staged, and nobody is told, if it is not taken so."""
-    # A personal one may meet what is required: the next run must know that it may have.
+    """Send a submission in one request. If the service does not accept that, send it in stages instead."""
+    # Durable for a personal submission: it may meet a requirement, and the next run must know that.
     since = ledger.record_sending(service.name, checked.key, is_durable=checked.is_signed)
     with _recording_refusals(checked.key, service, ledger):
         contents = [content for _, content in documents.read_contents(checked.documents)]
         try:
-            sent = service.send_in_one_exchange(checked, contents, may_be_received=cleared.may_be_received)
+            sent = service.send_in_one_exchange(checked, contents, may_be_received=clearance.may_be_received)
         except DocsendError as error:
             if error.nothing_arrived:
                 ledger.revert_sending(service.name, checked.key, since)
@@ -274,16 +288,16 @@ def _send_in_one_exchange(
             return sent
         if not sent.may_be_received:
             ledger.revert_sending(service.name, checked.key, since)
-        may_be_received = cleared.may_be_received
-        cleared = Clearance(may_be_received=may_be_received or sent.may_be_received)
+        may_be_received = clearance.may_be_received
+        clearance = Clearance(may_be_received=may_be_received or sent.may_be_received)
         try:
-            delivery = _send_staged(checked, cleared, service, ledger)
+            delivery = _send_staged(checked, clearance, service, ledger)
         except Unfinished as error:
             if (
                 error.is_lasting_refusal
                 and sent.may_be_received
                 and not may_be_received
-                and _is_unknown(checked, service)
+                and _is_unknown_to_service(checked, service)
             ):
                 raise Refused(error.message, error.hint, cause=error.cause) from None
             raise
@@ -291,8 +305,11 @@ def _send_in_one_exchange(
         return delivery
 
 
-def _is_unknown(checked: CheckedSubmission, service: ServiceClient) -> bool:
-    """Ask whether nothing of a submission has arrived; who forbids sending often lets questions pass."""
+def _is_unknown_to_service(checked: CheckedSubmission, service: ServiceClient) -> bool:
+    """Return whether the service reports that it does not know a submission.
+
+    An intermediary that forbids sending often lets status requests pass.
+    """
     try:
         service.fetch_status(checked.key, with_token=checked.is_signed)
     except UnknownSubmission:
@@ -303,24 +320,24 @@ def _is_unknown(checked: CheckedSubmission, service: ServiceClient) -> bool:
 
 
 def _send_staged(
-    checked: CheckedSubmission, cleared: Clearance, service: ServiceClient, ledger: Ledger
+    checked: CheckedSubmission, clearance: Clearance, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
     def declare(*, may_be_received: bool) -> OpenSubmission | Receipt:
         return service.declare(checked, may_be_received=may_be_received)
 
-    return _run_staged_calls(checked, declare, cleared, service, ledger)
+    return _run_staged_calls(checked, declare, clearance, service, ledger)
 
 
 @contextlib.contextmanager
 def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
-    """Write down what is refused for good, before anybody is told."""
+    """Record a final refusal in the ledger before it is reported."""
     try:
         yield
     except Refused as refusal:
         codes = [problem.code for problem in refusal.problems] or [refusal.cause or Code.REFUSED]
         if Code.WITHDRAWN in codes:
             ledger.record_withdrawn(service.name, key)
-        elif refusal.cause is not None:  # no answer of the service, but a page on the way to it
+        elif refusal.cause is not None:  # not a response of the service, but of an intermediary
             if not ledger.record_refused_by_intermediary(service.name, key, refusal.cause.value):
                 raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
         else:
@@ -329,12 +346,12 @@ def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Ite
 
 
 def _run_staged_calls(
-    submission: Sendable, begin: OpenCall, cleared: Clearance, service: ServiceClient, ledger: Ledger
+    submission: Sendable, open_call: OpenCall, clearance: Clearance, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
-    """Go the staged way, from the declaration to the receipt."""
-    may_be_received = cleared.may_be_received
+    """Declare a submission, put its missing documents, send it and return its delivery."""
+    may_be_received = clearance.may_be_received
     for _ in range(_MAX_ROUNDS):
-        status = begin(may_be_received=may_be_received)
+        status = open_call(may_be_received=may_be_received)
         try:
             if isinstance(status, OpenSubmission):
                 ledger.record_open(service.name, submission.key)
@@ -344,18 +361,18 @@ def _run_staged_calls(
                 return Delivery(service.send(submission), is_repeated=False)
         except (UnknownSubmission, IncompleteSubmission):
             continue
-        # What an earlier try may have brought to it is this sender's own.
+        # A receipt that an earlier attempt of this sender may have led to is not a repetition.
         return Delivery(status, is_repeated=not may_be_received)
     raise Unfinished(
-        Message("the service forgets what was declared to it"),
+        Message("the service keeps losing the declaration"),
         Message("nothing is lost: run the same command again later"),
     )
 
 
 def _put_missing(
-    submission: Sendable, opened: OpenSubmission, service: ServiceClient, *, may_be_received: bool
+    submission: Sendable, status: OpenSubmission, service: ServiceClient, *, may_be_received: bool
 ) -> None:
-    missing = [document for document in submission.documents if document.sha256 in opened.missing]
-    # Invariant 2: the buffer that was checked, or the file if its digest still is the checked one.
+    missing = [document for document in submission.documents if document.sha256 in status.missing]
+    # Invariant 2: read_contents yields the checked buffer, or the file if its digest is unchanged.
     for document, content in documents.read_contents(missing):
         service.put_document(submission, document, content, may_be_received=may_be_received)

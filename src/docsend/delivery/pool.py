@@ -1,4 +1,4 @@
-"""A pool of processes for one long work of many pieces, and what runs in each of them."""
+"""A pool of worker processes that map a function over items, and the code that runs in each worker."""
 
 from __future__ import annotations
 
@@ -18,117 +18,121 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-_Piece = TypeVar("_Piece")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_PIECES_AHEAD = 16  # pieces for each process, the results of which may wait for those before them
-_PIECES_PER_WORKER = 2  # pieces that are with a worker: one in its hands, and one that it need not wait for
+_ITEMS_AHEAD = 16  # items per process that may be read before the oldest result is yielded
+_SUBMITTED_PER_WORKER = 2  # one item in progress, and one that the worker need not wait for
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class _Task(Generic[_Piece, _Result]):
-    """One piece: nobody has it yet, a worker has it, or it is done."""
+class _Task(Generic[_Item, _Result]):
+    """One item: unassigned, submitted to the workers, or done."""
 
-    def __init__(self, piece: _Piece) -> None:
-        self._piece = piece
+    def __init__(self, item: _Item) -> None:
+        self._item = item
         self._future: Future[tuple[int, _Result]] | None = None
-        self.worker: int | None = None  # the process that did it
+        self.worker: int | None = None  # id of the process that did it
         self._results: list[_Result] = []
 
     @property
-    def is_free(self) -> bool:
+    def is_unassigned(self) -> bool:
         return self._future is None and not self._results
 
     @property
     def is_done(self) -> bool:
         return bool(self._results) or (self._future is not None and self._future.done())
 
-    def submit(self, executor: ProcessPoolExecutor, work: bytes | None) -> None:
-        """Give it to the workers; raise OSError or RuntimeError if there are none, or no room for one."""
-        with _uninterrupted():  # a worker is begun by what is submitted
-            self._future = executor.submit(_run_work, work, self._piece)
+    def submit(self, executor: ProcessPoolExecutor, pickled: bytes | None) -> None:
+        """Submit it to the workers. Raises OSError or RuntimeError if no worker can be started."""
+        with _blocked_signals():  # submitting may start a worker
+            self._future = executor.submit(_run_in_worker, pickled, self._item)
 
-    def do(self, work: Callable[[_Piece], _Result]) -> None:
-        self._results.append(work(self._piece))
+    def run(self, function: Callable[[_Item], _Result]) -> None:
+        """Run the function on the item in this process."""
+        self._results.append(function(self._item))
 
-    def result(self, work: Callable[[_Piece], _Result]) -> _Result:
-        """Wait for the result; if the worker has none, work here."""
+    def result(self, function: Callable[[_Item], _Result]) -> _Result:
+        """Wait for the result. If the worker fails, run the function in this process."""
         if self._future is not None and not self._results:
             try:
                 self.worker, result = self._future.result()
-            except Exception:  # noqa: BLE001 - whatever it was, here it is seen again, or does not happen
-                self.do(work)
+            except Exception:  # noqa: BLE001 - an error of the function itself is raised again here
+                self.run(function)
             else:
                 return result
         return self._results.pop()
 
 
-class Pool(Generic[_Piece, _Result]):
-    """The workers, and what they have to do.
+class Pool(Generic[_Item, _Result]):
+    """Worker processes, and the items that they process.
 
-    The work goes to a worker with its first pieces, and not as it begins: what a beginning worker is told is
-    written into a pipe by this thread, which would wait for ever for one that died before it read it.
+    A worker receives the function with its first items, not as an argument when it starts: start-up arguments
+    are written to a pipe by this thread, which would block forever if the worker died before it read them.
     """
 
-    def __init__(self, work: Callable[[_Piece], _Result], workers: int) -> None:
-        self._work = work
+    def __init__(self, function: Callable[[_Item], _Result], workers: int) -> None:
+        self._function = function
         self._workers = workers
-        self._have_work: set[int] = set()  # workers
-        self._plain = _pickled(work)
-        self._executor = None if self._plain is None else _executor(workers)
+        self._initialized: set[int] = set()  # ids of workers that have received the function
+        self._pickled = _pickle(function)
+        self._executor = None if self._pickled is None else _create_executor(workers)
 
     def close(self) -> None:
-        """End the workers, wherever they are."""
+        """Terminate the workers, whatever they are doing."""
         if self._executor is not None:
             for worker in multiprocessing.active_children():
                 worker.terminate()
             self._executor.shutdown(cancel_futures=True)
 
-    def results(self, pieces: Iterator[_Piece]) -> Iterator[_Result]:
-        tasks: deque[_Task[_Piece, _Result]] = deque()
+    def results(self, items: Iterator[_Item]) -> Iterator[_Result]:
+        """Yield the result of each item, in order."""
+        tasks: deque[_Task[_Item, _Result]] = deque()
         while True:
-            while (
-                len(tasks) < _PIECES_AHEAD * (self._workers + 1) and (piece := next(pieces, None)) is not None
-            ):
-                tasks.append(_Task(piece))
+            while len(tasks) < _ITEMS_AHEAD * (self._workers + 1) and (item := next(items, None)) is not None:
+                tasks.append(_Task(item))
             if not tasks:
                 return
-            free = deque(task for task in tasks if task.is_free)
-            with_workers = sum(not (task.is_free or task.is_done) for task in tasks)
-            while free and with_workers < _PIECES_PER_WORKER * self._workers and self._submits(free[0]):
-                free.popleft()
-                with_workers += 1
-            if tasks[0].is_done or not free:
+            unassigned = deque(task for task in tasks if task.is_unassigned)
+            submitted = sum(not (task.is_unassigned or task.is_done) for task in tasks)
+            while (
+                unassigned
+                and submitted < _SUBMITTED_PER_WORKER * self._workers
+                and self._try_submit(unassigned[0])
+            ):
+                unassigned.popleft()
+                submitted += 1
+            if tasks[0].is_done or not unassigned:
                 task = tasks.popleft()
-                yield task.result(self._work)
+                yield task.result(self._function)
                 if task.worker is not None:
-                    self._have_work.add(task.worker)
+                    self._initialized.add(task.worker)
             else:
-                free[0].do(self._work)
+                unassigned[0].run(self._function)
 
-    def _submits(self, task: _Task[_Piece, _Result]) -> bool:
+    def _try_submit(self, task: _Task[_Item, _Result]) -> bool:
         if self._executor is not None:
-            work = self._plain if len(self._have_work) < self._workers else None
+            pickled = self._pickled if len(self._initialized) < self._workers else None
             try:
-                task.submit(self._executor, work)
+                task.submit(self._executor, pickled)
             except (OSError, RuntimeError):
                 return False
         return self._executor is not None
 
 
-def _pickled(work: Callable[[Any], Any]) -> bytes | None:
-    """Return the work as plain data; None if it is none."""
+def _pickle(function: Callable[[Any], Any]) -> bytes | None:
+    """Return the pickled function, or None if it cannot be pickled."""
     try:
-        return pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(function, pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
 
 
-def _executor(workers: int) -> ProcessPoolExecutor | None:
-    """Prepare the pool; None where this system has no room for one."""
+def _create_executor(workers: int) -> ProcessPoolExecutor | None:
+    """Return an executor, or None if the system lacks the resources for one."""
     try:
         if sys.platform != "win32":
-            # First: what is made before it cannot begin would be there for ever.
+            # Start the tracker first: if it cannot start, resources created before it would never be freed.
             resource_tracker.ensure_running()
         return ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), initializer=_initialize_worker
@@ -138,25 +142,25 @@ def _executor(workers: int) -> ProcessPoolExecutor | None:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let signals wait: a worker begins with them blocked, until it knows what to do about them."""
+def _blocked_signals() -> Iterator[None]:
+    """Block signals: a worker inherits the mask, and unblocks them once its handlers are installed."""
     if sys.platform == "win32":
         yield
         return
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 # -- in a worker -------------------------------------------------------------------------------------------
 
-_work: Callable[[Any], Any] | None = None
+_function: Callable[[Any], Any] | None = None
 
 
 def _initialize_worker() -> None:
-    """Get ready: a Ctrl-C is for the process that the user called, and this one ends when that one does."""
+    """Ignore Ctrl-C, which is meant for the parent process, and end when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform != "win32":
@@ -171,11 +175,14 @@ def _end_with_parent() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _run_work(work: bytes | None, piece: Any) -> tuple[int, Any]:
-    """Return the worker's number and what its work gives; `work` is needed until it has some."""
-    global _work  # noqa: PLW0603 - a pool has no other place for what its workers have in common
-    if _work is None:
-        if work is None:
-            raise LookupError("nobody gave this worker its work")
-        _work = pickle.loads(work)  # noqa: S301 - the process that began this one has written it
-    return os.getpid(), _work(piece)
+def _run_in_worker(pickled: bytes | None, item: Any) -> tuple[int, Any]:
+    """Return the process id and the result for an item.
+
+    `pickled` is the function. It is needed only for the first item of a worker.
+    """
+    global _function  # noqa: PLW0603 - the only state that the calls in one worker can share
+    if _function is None:
+        if pickled is None:
+            raise LookupError("this worker has not received its function")
+        _function = pickle.loads(pickled)  # noqa: S301 - written by the parent process
+    return os.getpid(), _function(item)

@@ -1,7 +1,7 @@
-"""The first pass over a batch: every row is checked, and rows against each other. Nothing is sent.
+"""The first pass over a batch: it checks every row, and looks for duplicates. It sends nothing.
 
-What is wrong is told at once, before the first byte leaves. No document stays in memory, and of a good row
-only what shows whether another one says the same.
+All problems are reported before anything is sent. No document stays in memory, and of a good row only the
+digests that detect duplicates.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_WARNINGS = 1000
 
 
 class PreflightResult:
-    """What the first pass found: how many rows and bytes, and everything that is wrong with which row."""
+    """Result of the first pass: the number of rows and bytes, the errors by row number, and the warnings."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -38,7 +38,7 @@ class PreflightResult:
         self.warning_count = 0
 
     def record(self, row: int, problems: Iterable[Problem]) -> None:
-        """Keep the errors of a row, and the first warnings: a manifest may have one in every row."""
+        """Record all errors of a row, and the first warnings: a manifest may have one in every row."""
         errors = []
         for problem in problems:
             if problem.is_error:
@@ -52,33 +52,34 @@ class PreflightResult:
 
     @property
     def good_rows(self) -> int:
+        """Number of rows without errors."""
         return self.rows - len(self.faulty)
 
 
 def run_preflight(batch: Batch, on_progress: Callable[[int], None] = lambda _rows: None) -> PreflightResult:
-    """Check every row; `seen` hears how many were."""
-    plan = PreflightResult()
-    doubles = _DuplicateDetector()
-
-    # A keyring is open in one process.
-    alone = batch.manifest.needs_keyring
-    look = functools.partial(_check_piece, batch)
-    with contextlib.closing(processes.map_in_order(batch.pieces(), look, in_process=alone)) as together:
-        for found in itertools.chain.from_iterable(together):
-            plan.rows += 1
-            plan.total_bytes += found.total_bytes
-            plan.needs_account |= found.needs_account
-            problems = (*found.problems, *doubles.find(found))
+    """Check every row of a batch. Call `on_progress` with the number of rows checked so far."""
+    result = PreflightResult()
+    duplicates = _DuplicateDetector()
+    check = functools.partial(_check_chunk, batch)
+    # Worker processes could not use the keyring that is open in this one.
+    in_process = batch.manifest.needs_keyring
+    chunks = processes.map_in_order(batch.line_chunks(), check, in_process=in_process)
+    with contextlib.closing(chunks):
+        for summary in itertools.chain.from_iterable(chunks):
+            result.rows += 1
+            result.total_bytes += summary.total_bytes
+            result.needs_account |= summary.needs_account
+            problems = (*summary.problems, *duplicates.find_problems(summary))
             if problems:
-                plan.record(found.row, problems)
-            on_progress(plan.rows)
-    return plan
+                result.record(summary.row, problems)
+            on_progress(result.rows)
+    return result
 
 
 class _RowSummary(NamedTuple):
-    """What the first pass knows of a row: a faulty one has no fingerprint and no documents.
+    """What the first pass records of one row. A faulty row has no fingerprint and no documents.
 
-    `documents` are digests and names.
+    `documents` are pairs of a digest and a name.
     """
 
     row: int
@@ -89,7 +90,7 @@ class _RowSummary(NamedTuple):
     needs_account: bool = False
 
 
-def _check_piece(batch: Batch, lines: Sequence[Line]) -> list[_RowSummary]:
+def _check_chunk(batch: Batch, lines: Sequence[Line]) -> list[_RowSummary]:
     return [_summarize(batch, checked) for checked in batch.check_lines(lines)]
 
 
@@ -97,46 +98,47 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
     row, submission, problems, _ = checked
     if not isinstance(submission, CheckedSubmission):
         return _RowSummary(row.number, problems)
-    documents = tuple([(bytes.fromhex(each.sha256), each.name) for each in submission.documents])
+    documents = tuple([(bytes.fromhex(document.sha256), document.name) for document in submission.documents])
     needs_account = batch.catalog.destinations[submission.to].is_personal
     size = submission.total_bytes
     return _RowSummary(row.number, problems, submission.fingerprint, documents, size, needs_account)
 
 
 class _DuplicateDetector:
-    """The rows and documents that were seen, to find those that are there twice."""
+    """Rows and documents seen so far, by digest, to find those that occur again."""
 
     def __init__(self) -> None:
         self._rows: dict[bytes, int] = {}
         self._rows_of_documents: dict[bytes, int] = {}
 
-    def find(self, found: _RowSummary) -> Sequence[Problem]:
-        """Give what is wrong with a row beside those before it."""
-        if found.fingerprint is None:
+    def find_problems(self, summary: _RowSummary) -> Sequence[Problem]:
+        """Record a row, and return the problems of repeating an earlier row or its documents."""
+        if summary.fingerprint is None:
             return ()
-        first = self._rows.setdefault(found.fingerprint, found.row)
-        problems = [] if first == found.row else [_duplicate(found.row, first)]
-        for digest, name in found.documents:
-            first_with_it = self._rows_of_documents.setdefault(digest, found.row)
-            if first_with_it != found.row and first == found.row:  # of a twin that goes without saying
-                problems.append(_shared(found.row, name, first_with_it))
+        row = summary.row
+        first = self._rows.setdefault(summary.fingerprint, row)
+        problems = [] if first == row else [_duplicate_row_problem(row, first)]
+        for digest, name in summary.documents:
+            first_with_document = self._rows_of_documents.setdefault(digest, row)
+            if first_with_document != row and first == row:  # a duplicate row has the same documents anyway
+                problems.append(_shared_document_problem(row, name, first_with_document))
         return problems
 
 
-def _duplicate(row: int, first: int) -> Problem:
+def _duplicate_row_problem(row: int, first: int) -> Problem:
     return Problem(
         Code.DUPLICATE_ROW,
-        Message("the row says the same as row {first}", first=first),
-        Message("remove one of them; if both are meant, give each its own reference or occurrence"),
+        Message("duplicate of row {first}", first=first),
+        Message("remove one of them; to send both, give each its own reference or occurrence"),
         row=row,
     )
 
 
-def _shared(row: int, name: str, first: int) -> Problem:
+def _shared_document_problem(row: int, name: str, first: int) -> Problem:
     return Problem(
         Code.DOCUMENT_IN_TWO_ROWS,
-        Message("{name} is in row {first}, too", name=name, first=first),
-        Message("if it belongs to both, all is well"),
+        Message("{name} is also in row {first}", name=name, first=first),
+        Message("ignore this warning if the document belongs to both rows"),
         document=name,
         row=row,
     )

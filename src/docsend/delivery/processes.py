@@ -1,7 +1,7 @@
-"""Several processes share a long work of many pieces: a pool of the standard library, the same everywhere.
+"""Parallel map over several processes, with a pool of the standard library.
 
-Its workers are begun anew (`spawn`) rather than copied, so no lock or connection of this process is in them;
-each gets the work once, as plain data. While they begin, and when they have enough to do, this process works.
+Workers are started with `spawn` rather than forked, so that they inherit no locks or connections. Each
+worker receives the function once, pickled. This process works as well while the workers start or are busy.
 """
 
 from __future__ import annotations
@@ -15,35 +15,37 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-_Piece = TypeVar("_Piece")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_WORTH_SHARING_S = 0.02  # work that is done by then is not shared: a worker takes about half of it to begin
-_MAX_PROCESSES = 8  # processes
+# Shorter work is not distributed: starting a worker takes about half of this time.
+_MIN_SHARED_S = 0.02
+_MAX_PROCESSES = 8
 
 
 def map_in_order(
-    pieces: Iterator[_Piece], work: Callable[[_Piece], _Result], *, in_process: bool = False
+    items: Iterator[_Item], function: Callable[[_Item], _Result], *, in_process: bool = False
 ) -> Generator[_Result, None, None]:
-    """Yield the result of each piece, in the order of the pieces; the last ones with the help of workers.
+    """Yield the result of each item in order. If it takes long, worker processes help.
 
-    `work`, each piece and each result have to bear pickling, else say `alone`. A worker that dies, or whose
-    work raises, costs time only: what it leaves undone is done here.
+    The function, the items and the results must be picklable unless `in_process` is true, which keeps all
+    work in this process. A worker that dies, or whose function raises, costs only time: this process then
+    does its work.
     """
-    began = time.monotonic()
-    for piece in pieces:
+    started = time.monotonic()
+    for item in items:
         if (
-            time.monotonic() - began > _WORTH_SHARING_S
+            time.monotonic() - started > _MIN_SHARED_S
             and not in_process
             and (workers := min(_MAX_PROCESSES, _cores()) - 1) > 0
         ):
-            yield work(piece)
+            yield function(item)
             from docsend.delivery.pool import Pool
 
-            with contextlib.closing(Pool(work, workers)) as pool:
-                yield from pool.results(pieces)
+            with contextlib.closing(Pool(function, workers)) as pool:
+                yield from pool.results(items)
             return
-        yield work(piece)
+        yield function(item)
 
 
 def _cores() -> int:

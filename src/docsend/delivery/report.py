@@ -1,7 +1,7 @@
-"""The report of a batch: the manifest's columns, and what became of each row. It is itself a manifest.
+"""The report of a batch: the columns of the manifest and the outcome of each row. It is itself a manifest.
 
-Written row by row, each on the disk before the next, so that it is true whatever ends the run. A report holds
-what its manifest holds, identities too: it is made for its owner's eyes alone.
+Each row is durable before the next is written, so that the report is correct however the run ends. A report
+contains what its manifest contains, including identities, and is readable by its owner only.
 """
 
 from __future__ import annotations
@@ -29,38 +29,43 @@ if TYPE_CHECKING:
     from docsend.delivery.batch import Outcome
     from docsend.manifest.reader import Manifest
 
-# What a spreadsheet takes for a formula (CWE-1236), and what it would take for a number and shorten.
-_DANGEROUS = re.compile(r"[=+\-@\t\r]")
-_NO_NUMBER = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}")
-_PART = ".part"
-_MOST_BYTES = 200 * 2**20  # four times what a manifest may have
-_YES_OR_NO = ("false", "true")
+# Cells that a spreadsheet would run as formulas (CWE-1236).
+_FORMULA_START = re.compile(r"[=+\-@\t\r]")
+# Cells that a spreadsheet would turn into numbers or dates, and shorten.
+_NUMBER_OR_DATE = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}")
+_PART_SUFFIX = ".part"
+_MAX_BYTES = 200 * 2**20  # four times the limit of a manifest
+_BOOLEANS = ("false", "true")
 
 
 class Report:
-    """An open report, CSV or JSON Lines by its name. Use it as a context manager.
+    """An open report, in CSV or JSON Lines depending on its name. Use it as a context manager.
 
-    It is written beside its name, with `.part` behind it, and gets the name when it is whole: what has the
-    name is never the half of a run that was killed, and an older report stays until then.
+    It is written to a file with the suffix `.part`, and renamed when it is complete. A file without the
+    suffix is therefore never the partial report of a killed run, and an older report remains until then.
     """
 
     def __init__(self, file: Path, manifest: Manifest) -> None:
-        """Begin the report; raise UsageFault if its name says no format, LocalFailure if the disk fails."""
+        """Create the file and write the header.
+
+        Raises UsageError if the name ends in neither .csv nor .jsonl, and LocalError if the file cannot be
+        written.
+        """
         self._file = file
-        self._part = file.with_name(f"{file.name}{_PART}")
-        self._as_json = is_json(file)
+        self._part = file.with_name(f"{file.name}{_PART_SUFFIX}")
+        self._is_json = is_json(file)
         columns = [name for name in COLUMNS if name in manifest.columns]
         self._columns = (*columns, *REPORT_COLUMNS)
         self._folder = manifest.folder.path
         self._has_failed = False
         try:
             self._part.unlink(missing_ok=True)
-            self._out = files.create_private(self._part)
+            self._output = files.create_private(self._part)
         except OSError as error:
-            raise self._failure(error) from error
-        if not self._as_json:
-            # Excel needs the mark to see that it is UTF-8.
-            self._write("\ufeff" + _line(self._columns))
+            raise self._write_error(error) from error
+        if not self._is_json:
+            # Excel needs the byte order mark to recognize UTF-8.
+            self._write("\ufeff" + _format_csv_line(self._columns))
 
     def __enter__(self) -> Report:
         return self
@@ -68,30 +73,33 @@ class Report:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # what could not be written was told when it happened
-            self._out.close()
+        with contextlib.suppress(OSError):  # an error of a write was raised at that write
+            self._output.close()
 
     def finish(self) -> None:
-        """Give it its name: every row is in it. One that could not be written stays a part."""
+        """Rename the complete report to its final name. Raises LocalError if that fails.
+
+        A report that could not be written remains a `.part` file.
+        """
         if self._has_failed:
             return
         try:
             self._part.replace(self._file)
             files.sync_folder(self._file.parent)
         except OSError as error:
-            raise self._failure(error) from error
+            raise self._write_error(error) from error
 
     def add(self, outcome: Outcome) -> None:
-        """Write one row, durably. Raises LocalFailure once; a report that has failed takes no more rows."""
+        """Write one row durably. Raises LocalError if that fails; later rows are then ignored."""
         if self._has_failed:
             return
         row, receipt = outcome.row, outcome.receipt
-        found = {
+        cells = {
             **row.cells,
             "documents": _relocate(self._file.parent, self._folder, row.cells.get("documents", "")),
             "row": str(row.number),
             "status": outcome.status,
-            "repeated": _YES_OR_NO[outcome.is_repeated] if outcome.is_received else "",
+            "repeated": _BOOLEANS[outcome.is_repeated] if outcome.is_received else "",
             "key": outcome.key or "",
             "receipt": receipt.number if receipt else "",
             "received_at": receipt.received_at if receipt else "",
@@ -99,27 +107,27 @@ class Report:
                 f"{problem.code}: {ENGLISH.render(problem.message)}" for problem in outcome.problems
             ),
         }
-        self._write(_row(self._columns, found, as_json=self._as_json))
+        self._write(_format_row(self._columns, cells, as_json=self._is_json))
 
     def _write(self, text: str) -> None:
         try:
-            self._out.write(text.encode("utf-8", "backslashreplace"))
-            self._out.flush()
-            os.fsync(self._out.fileno())
+            self._output.write(text.encode("utf-8", "backslashreplace"))
+            self._output.flush()
+            os.fsync(self._output.fileno())
         except OSError as error:
             self._has_failed = True
-            raise self._failure(error) from error
+            raise self._write_error(error) from error
 
-    def _failure(self, error: OSError) -> LocalError:
+    def _write_error(self, error: OSError) -> LocalError:
         return LocalError(
+            Message("cannot write the report {file}: {reason}", file=self._file, reason=files.reason(error)),
             Message(
-                "the report {file} cannot be written: {reason}", file=self._file, reason=files.reason(error)
+                "free disk space or choose another file with --report; the ledger lists what was received"
             ),
-            Message("make room, or name another file with --report; the ledger knows what was received"),
         )
 
 
-# Which of two rows about the same tells more.
+# Statuses of rows, from the least to the most informative.
 _RANK = ("", "not tried", "checked", "unfinished", "faulty", "refused", "received")
 
 
@@ -128,11 +136,11 @@ def _rank(row: Mapping[str, str]) -> tuple[int, bool]:
 
 
 def merge(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """Join reports of one manifest, or of its shares: one row for each that says something of its own.
+    """Merge reports of one manifest or of its shares, with one row for each distinct content.
 
-    Of several reports about a row, the one that came further counts, and of equals the last. Gives the
-    columns and the rows; documents are named as seen from the current folder. Raises UsageFault for a file
-    that is no report.
+    If several reports contain a row, the furthest status wins, and among equals the last one. Returns the
+    columns and the rows; document paths are relative to the current folder. Raises UsageError if a file is
+    not a report or cannot be read.
     """
     best: dict[tuple[str, ...], dict[str, str]] = {}
     columns: dict[str, None] = {}
@@ -140,46 +148,47 @@ def merge(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]
         for row in _read(file):
             columns.update(dict.fromkeys(row))
             row["documents"] = _relocate(Path(), file.parent, row["documents"])
-            said = tuple(row.get(name, "") for name in COLUMNS)
-            known = best.get(said)
-            if known is None or _rank(row) >= _rank(known):
-                best[said] = row
+            content = tuple(row.get(name, "") for name in COLUMNS)
+            previous = best.get(content)
+            if previous is None or _rank(row) >= _rank(previous):
+                best[content] = row
     ordered = [name for name in (*COLUMNS, *REPORT_COLUMNS) if name in columns]
     return tuple(ordered), list(best.values())
 
 
 def format_merged(columns: Sequence[str], rows: Sequence[dict[str, str]], *, as_json: bool) -> Iterator[str]:
-    """Give the lines of a joined report, CSV or JSON Lines."""
+    """Yield the lines of a merged report, in CSV or JSON Lines."""
     if not as_json:
-        yield "\ufeff" + _line(columns)
-    yield from (_row(columns, row, as_json=as_json) for row in rows)
+        yield "\ufeff" + _format_csv_line(columns)
+    yield from (_format_row(columns, row, as_json=as_json) for row in rows)
 
 
 def _read(file: Path) -> Iterator[dict[str, str]]:
-    no_report = UsageError(
-        Message("{file} is not a report of docsend", file=file), Message("name files that --report wrote")
+    not_a_report = UsageError(
+        Message("{file} is not a docsend report", file=file),
+        Message("give reports that were written with --report"),
     )
     try:
         if is_json(file):
-            text = files.read_limited(file, max_bytes=_MOST_BYTES).decode("utf-8")
-            lines = text.split("\n")  # splitlines would break texts at U+2028
+            text = files.read_limited(file, max_bytes=_MAX_BYTES).decode("utf-8")
+            lines = text.split("\n")  # splitlines would also split at U+2028
             rows = [json.loads(line) for line in (lines[:-1] if is_part(file) else filter(None, lines))]
         else:
-            text = files.read_limited(file, max_bytes=_MOST_BYTES).decode("utf-8-sig")
+            text = files.read_limited(file, max_bytes=_MAX_BYTES).decode("utf-8-sig")
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
             if is_part(file) and rows and None in rows[-1].values():
-                del rows[-1]  # its writer was killed in the middle of it
+                del rows[-1]  # the run was killed while it wrote this row
     except OSError as error:
         raise UsageError(
-            Message("the report {file} cannot be read: {reason}", file=file, reason=files.reason(error)),
-            Message("look at its path"),
+            Message("cannot read the report {file}: {reason}", file=file, reason=files.reason(error)),
+            Message("check the path"),
         ) from error
     except (ValueError, csv.Error) as error:
-        raise no_report from error
+        raise not_a_report from error
     for row in rows:
-        texts = isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
-        if not texts or row.get("status") not in (*_RANK, "before") or "documents" not in row:
-            raise no_report
+        is_text_only = isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
+        if not is_text_only or row.get("status") not in (*_RANK, "before") or "documents" not in row:
+            raise not_a_report
         if row["status"] == "before":  # as docsend 0.1 wrote it
             row |= {"status": "received", "repeated": "true"}
         elif row["status"] == "received" and not row.get("repeated"):
@@ -188,77 +197,81 @@ def _read(file: Path) -> Iterator[dict[str, str]]:
 
 
 def is_part(file: Path) -> bool:
-    """Tell whether it is the report of a run that did not come to its end."""
-    return file.name.endswith(_PART)
+    """Return whether a file is the partial report of a run that did not finish."""
+    return file.name.endswith(_PART_SUFFIX)
 
 
-def _relocate(here: Path, there: Path, documents: str) -> str:
-    """Give paths that are relative to one folder as paths relative to another."""
-    start, end = os.path.realpath(here), os.path.realpath(there)
-    if start == end:
+def _relocate(to_folder: Path, from_folder: Path, documents: str) -> str:
+    """Convert document paths that are relative to one folder to paths relative to another."""
+    new, old = os.path.realpath(to_folder), os.path.realpath(from_folder)
+    if new == old:
         return documents
-    parts = [part for part in map(str.strip, documents.split(";")) if part]
+    paths = [path for path in map(str.strip, documents.split(";")) if path]
     try:
-        return ";".join(os.path.relpath(Path(end, part), start) for part in parts)
+        return ";".join(os.path.relpath(Path(old, path), new) for path in paths)
     except ValueError:  # on another drive of Windows
-        return ";".join(str(Path(end, part)) for part in parts)
+        return ";".join(str(Path(old, path)) for path in paths)
 
 
 def refuse_to_overwrite(file: Path, manifest: str) -> None:
-    """Raise UsageFault if the name is taken by the manifest, or by anything else that is no report."""
+    """Raise UsageError if a report would overwrite its manifest, or any file that is not a report.
+
+    An empty file and an older report may be overwritten.
+    """
     is_json(file)
     try:
         with files.open_regular(file) as opened:
-            head, found = opened.readline(10_000), os.fstat(opened.fileno())
+            header, existing = opened.readline(10_000), os.fstat(opened.fileno())
     except FileNotFoundError:
         return
     except OSError as error:
         raise UsageError(
-            Message("{file} cannot be a report: {reason}", file=file, reason=files.reason(error)),
-            Message("name another file"),
+            Message("cannot use {file} as a report: {reason}", file=file, reason=files.reason(error)),
+            Message("choose another file"),
         ) from error
-    if not head or all(name.encode() in head for name in ("documents", "status", "received_at")):
+    if not header or all(name.encode() in header for name in ("documents", "status", "received_at")):
         return
-    given: os.stat_result | None = None
-    with contextlib.suppress(OSError, ValueError):  # no such file, or a standard input that is none
-        given = os.fstat(sys.stdin.fileno()) if manifest == "-" else os.stat(manifest)
-    if given is not None and os.path.samestat(found, given):
+    manifest_status: os.stat_result | None = None
+    with contextlib.suppress(OSError, ValueError):  # the manifest does not exist, or standard input is closed
+        manifest_status = os.fstat(sys.stdin.fileno()) if manifest == "-" else os.stat(manifest)
+    if manifest_status is not None and os.path.samestat(existing, manifest_status):
         raise UsageError(
             Message("the report would overwrite its own manifest"), Message("give it another name")
         )
     raise UsageError(
-        Message("{file} is there, and is no report of docsend", file=file),
-        Message("name another file with --report"),
+        Message("{file} already exists and is not a docsend report", file=file),
+        Message("choose another file with --report"),
     )
 
 
 def is_json(file: Path) -> bool:
-    suffix = Path(file.name.removesuffix(_PART)).suffix.lower()
+    """Return whether a report is JSON Lines, not CSV. Raises UsageError if its name ends in neither."""
+    suffix = Path(file.name.removesuffix(_PART_SUFFIX)).suffix.lower()
     if suffix not in (".csv", ".jsonl"):
         raise UsageError(
-            Message("a report is a .csv or a .jsonl, not {name!r}", name=file.name),
-            Message("as in --report result.csv"),
+            Message("invalid report name: {name!r} (must end in .csv or .jsonl)", name=file.name),
+            Message("for example --report result.csv"),
         )
     return suffix == ".jsonl"
 
 
-def _row(columns: Sequence[str], found: Mapping[str, str], *, as_json: bool) -> str:
-    """Return a row as a line, JSON or CSV; a column of which nothing is found is empty."""
-    values = [found.get(name, "") for name in columns]
+def _format_row(columns: Sequence[str], cells: Mapping[str, str], *, as_json: bool) -> str:
+    """Return a row as a line of JSON or CSV. Columns without a cell are empty."""
+    values = [cells.get(name, "") for name in columns]
     if as_json:
         return json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n"
-    return _line([_escape_cell(value) for value in values])
+    return _format_csv_line([_escape_cell(value) for value in values])
 
 
-def _line(values: Sequence[str]) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerow(values)
-    return written.getvalue()
+def _format_csv_line(values: Sequence[str]) -> str:
+    output = io.StringIO()
+    csv.writer(output, lineterminator="\r\n").writerow(values)
+    return output.getvalue()
 
 
 def _escape_cell(cell: str) -> str:
-    """Give a cell that no spreadsheet takes for a formula (invariant 7), or changes as a number or a date.
+    """Return a cell that a spreadsheet neither runs as a formula nor changes as a number or a date.
 
-    Reading takes the apostrophe off.
+    Invariant 7. The escape is a leading apostrophe, which `clean_cell` removes when the report is read.
     """
-    return f"'{cell}" if _DANGEROUS.match(cell) or _NO_NUMBER.fullmatch(cell) else cell
+    return f"'{cell}" if _FORMULA_START.match(cell) or _NUMBER_OR_DATE.fullmatch(cell) else cell

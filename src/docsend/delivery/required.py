@@ -1,4 +1,4 @@
-"""The documents that the service asks a signed-in person for, and which submission fulfils one."""
+"""The documents that the service requires of a signed-in person, and the submissions that fulfill them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,29 @@ if TYPE_CHECKING:
 
 
 class RequiredDocuments:
-    """What the service asks a signed-in person for: asked once, and again before anything is refused."""
+    """The requirements of a signed-in person, cached.
+
+    They are fetched once, and fetched again before a submission is refused because of them.
+    """
 
     def __init__(self, service: ServiceClient) -> None:
         self._service = service
         self._lock = threading.Lock()
-        self._known: tuple[RequiredDocument, ...] | None = None
+        self._requirements: tuple[RequiredDocument, ...] | None = None
 
     def find_problem(self, checked: CheckedSubmission) -> Problem | None:
-        """Hold a submission against what is asked for."""
+        """Return why the service would refuse a submission because of a requirement, or None.
+
+        Threads may call this at the same time. Raises what `ServiceClient.fetch_required` raises.
+        """
         with self._lock:
-            if self._known is not None and submission_rules.pending_requirement(checked, self._known) is None:
+            if (
+                self._requirements is not None
+                and submission_rules.pending_requirement(checked, self._requirements) is None
+            ):
                 return None
-            self._known = self._service.fetch_required()
-            return submission_rules.pending_requirement(checked, self._known)
+            self._requirements = self._service.fetch_required()
+            return submission_rules.pending_requirement(checked, self._requirements)
 
 
 def submission_for(
@@ -45,21 +54,26 @@ def submission_for(
     ledger: Ledger,
     open_service: Callable[[], AbstractContextManager[ServiceClient]],
 ) -> Submission:
-    """Return the submission that a requirement asks for, from an earlier run or from the service.
+    """Return the submission for a requirement, without documents, from the ledger or from the service.
 
-    The service lists a requirement no more once it is met: a run whose answer was lost finds it here. Raises
-    FaultySubmission if neither knows it.
+    The service no longer lists a requirement once it is met. The ledger is asked first, so that a run whose
+    response was lost can be repeated. Raises InvalidSubmission if neither knows the requirement.
     """
-    known: LedgerEntry | RequiredDocument | None = ledger.find_by_requirement(service, required)
-    if known is None:
+    match: LedgerEntry | RequiredDocument | None = ledger.find_by_requirement(service, required)
+    if match is None:
         with open_service() as client:
-            known = next((each for each in client.fetch_required() if each.id == required), None)
+            match = next((document for document in client.fetch_required() if document.id == required), None)
         # Another process may have met it meanwhile.
-        known = known or ledger.find_by_requirement(service, required)
-    if known is None:
-        message = Message("the service asks for no document {required!r} (any more)", required=required)
-        hint = Message("`docsend required` lists what it asks for, `docsend receipts` what was sent")
+        match = match or ledger.find_by_requirement(service, required)
+    if match is None:
+        message = Message(
+            "unknown required document {required!r}: the service does not ask for it, or no longer does",
+            required=required,
+        )
+        hint = Message(
+            "`docsend required` lists the documents still required, `docsend receipts` those already sent"
+        )
         raise InvalidSubmission(message, hint, [Problem(Code.UNKNOWN_REQUIRED, message, hint)])
     return Submission(
-        to="personal", subject=known.subject, category=known.category, type=known.type, required=required
+        to="personal", subject=match.subject, category=match.category, type=match.type, required=required
     )

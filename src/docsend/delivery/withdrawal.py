@@ -1,4 +1,4 @@
-"""The end of a submission that is not to be received."""
+"""Withdrawal of a submission, so that it can never be received."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 
 def withdraw(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> LedgerEntry:
-    """Fence a submission off at its service, and return what the ledger has of it then.
+    """Withdraw a submission at its service and return its updated ledger entry.
 
-    One that had been received all the same is received: its receipt is stored.
+    If the service has already received it, the receipt is stored instead and the entry is `received`. Raises
+    what `ServiceClient.withdraw` raises, and LocalError if the ledger cannot be written.
     """
     status = service.withdraw(entry.key, with_token=entry.to == "personal")
     if status.receipt is None:

@@ -1,11 +1,11 @@
-"""The second pass over a batch: rows are checked again and planned, carried by workers, and kept.
+"""The second pass over a batch: rows are checked again, planned, sent by workers, and their receipts stored.
 
-    planner ── ahead ──> workers ── ended ──> the main thread
-    checks, plans        declare, put, send   keeps receipts, tells
+    planner ── queue ──> workers ── queue ──> main thread
+    checks, plans        declare, put, send   stores receipts, yields outcomes
 
-Who waits for the disk holds nobody back who could use the network. What is planned or kept together is one
-commit of the ledger: each waits for the disk several times, and a batch has thousands of rows. Rows end in
-any order; a row that fails stops no other.
+Threads that wait for the disk do not delay threads that can use the network. Plans and receipts are written
+several to a commit of the ledger, because each commit waits for the disk several times and a batch has
+thousands of rows. Rows end in any order, and a row that fails stops no other.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from docsend.model.document import Document
     from docsend.service.progress import Pause
 
-# Receipts that come within this time are kept in one commit. Nobody waits for it but the tally: a worker goes
-# on with its next row, and what a power cut takes, the service still has.
+# Receipts that arrive within this time share a commit. Only the display waits for it: workers go on with
+# their next rows, and the service still has the receipts that a power failure would lose here.
 _COMMIT_WINDOW_S = 0.02
-# For so long after a stop an exchange that is on its way may still bring its receipt.
+# For this long after a stop, an exchange that is under way may still bring its receipt.
 _GRACE_S = 5.0
-_POLL_S = 0.2  # how soon the main thread hears of a stop, if nothing else ends
-_SHOWN_PAUSE_S = 3.0
-_MIN_THREADS = 2  # one that plans, and one worker
+_POLL_S = 0.2  # how soon the main thread notices a stop if no row ends
+_MIN_SHOWN_PAUSE_S = 3.0
+_MIN_THREADS = 2  # the planner and one worker
 
 
 class DeliveryCalls(NamedTuple):
-    """The journey of a submission, as `deliver` has it: each stage after the one before has returned.
+    """The functions of `deliver`, bound to a service and a ledger, that deliver a row in this order.
 
-    `abandon` ends the exchanges that are on their way, whichever worker waits for them.
+    `abort` ends all exchanges that are under way, so that no worker waits for them.
     """
 
     record_plans: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | Clearance]]
@@ -57,148 +57,152 @@ class DeliveryCalls(NamedTuple):
 
 
 class StopRequested(Exception):
-    """Somebody was asked to stop in the middle of a row."""
+    """Raised in a worker to end its row after the batch was asked to stop."""
 
 
-_Ended: TypeAlias = "Outcome | None"  # None: a thread has ended
+_OutcomeOrEnd: TypeAlias = "Outcome | None"  # None: a thread has ended
 
 
 class BatchRunner:
-    """Brings the good rows of a batch to their receipts."""
+    """Delivers the good rows of a batch with a planner thread and worker threads."""
 
-    def __init__(self, batch: Batch, plan: PreflightResult, *, jobs: int) -> None:
-        """Prepare up to `jobs` workers; nothing begins before `outcomes` is asked."""
+    def __init__(self, batch: Batch, preflight: PreflightResult, *, jobs: int) -> None:
+        """Prepare at most `jobs` workers. Nothing starts before `outcomes` is iterated."""
         self._batch = batch
-        self.jobs = max(1, min(jobs, plan.good_rows or 1))
-        self._rows = (row for row in batch.read_rows() if row.number not in plan.faulty)
+        self.jobs = max(1, min(jobs, preflight.good_rows or 1))
+        self._rows = (row for row in batch.read_rows() if row.number not in preflight.faulty)
         self._planned = _PlannedQueue(self.jobs)
-        # Bounded: a slow report holds the workers back rather than filling the memory.
-        self._ended: queue.Queue[_Ended] = queue.Queue(maxsize=max(64, 4 * self.jobs))
-        self._running = 0  # threads whose end the main thread has not heard of
+        # Bounded: a slow report slows the workers down instead of filling the memory.
+        self._outcomes: queue.Queue[_OutcomeOrEnd] = queue.Queue(maxsize=max(64, 4 * self.jobs))
+        self._running = 0  # threads whose end the main thread has not seen yet
         self._is_stopped = False
         self._aborts_at: float | None = None
-        self._ended_by: DocsendError | None = None  # what no other row would survive
-        self._woken = threading.Event()  # by the main thread alone
+        self._fatal_error: DocsendError | None = None  # an error that every other row would meet as well
+        self._woken = threading.Event()  # set by the main thread only
         self._bug: Exception | None = None
         self._ledger_error: LocalError | None = None
 
     def stop(self) -> None:
-        """Let no row begin any more, and end those that are on their way at their next step.
+        """Start no more rows, and end those that are under way at their next step.
 
-        It takes no lock, for a signal's handler calls it, wherever the main thread is; the main thread wakes
-        those that sleep as soon as it sees it.
+        A signal handler may call this at any point of the main thread, so it takes no lock. The main thread
+        wakes sleeping workers as soon as it notices the stop.
         """
         self._is_stopped = True
 
     def _stop_for(self, error: DocsendError) -> None:
-        """Stop, since no other row would fare better."""
-        self._ended_by = self._ended_by or error
+        """Stop because of an error that every other row would meet as well."""
+        self._fatal_error = self._fatal_error or error
         self.stop()
 
     def check_stop(self) -> None:
-        """Raise Stop if the batch was stopped; workers ask at every step."""
+        """Raise StopRequested if the batch was stopped. Workers call this at every step."""
         if self._is_stopped:
             raise StopRequested
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not for a batch that was stopped."""
+        """Sleep, and raise StopRequested as soon as the batch is stopped."""
         self._woken.wait(seconds)
         self.check_stop()
 
-    def outcomes(self, stages: DeliveryCalls) -> Generator[Outcome, None, None]:
-        """Give what becomes of each good row, as it ends; after a stop the others as not tried.
+    def outcomes(self, calls: DeliveryCalls) -> Generator[Outcome, None, None]:
+        """Deliver the good rows and yield the outcome of each as it ends.
 
-        Closing it before its end stops the workers, waits for them and keeps what they brought. A bug in a
-        thread ends the batch, and is raised here.
+        After a stop, the remaining rows are yielded as not tried. Closing the generator early stops the
+        workers, waits for them and stores the receipts that they still bring. A bug in a thread ends the
+        batch and is raised here.
         """
         try:
-            self._start_threads(stages)
+            self._start_threads(calls)
             while self._running:
-                yield from self._store_receipts(self._gather(stages), stages)
+                yield from self._store_receipts(self._collect_outcomes(calls), calls)
         finally:
-            self._join_threads(stages)
+            self._join_threads(calls)
         for row in self._rows:
             yield Outcome(row, "not tried", row.submission)
         if self._bug is not None:
             raise self._bug
 
-    def _start_threads(self, stages: DeliveryCalls) -> None:
-        """Begin the threads; where there is no room for all, fewer workers do."""
-        for number, work in enumerate((self._run_planner, *[self._run_worker] * self.jobs)):
+    def _start_threads(self, calls: DeliveryCalls) -> None:
+        """Start the planner and the workers. If the system lacks resources, start fewer workers."""
+        for number, target in enumerate((self._run_planner, *[self._run_worker] * self.jobs)):
             try:
-                threads.start(work, [stages])
+                threads.start(target, [calls])
             except LocalError:
                 if number < _MIN_THREADS:
                     raise
                 return
             self._running += 1
 
-    # -- the main thread: receipts are kept ----------------------------------------------------------------
+    # -- the main thread -----------------------------------------------------------------------------------
 
-    def _gather(self, stages: DeliveryCalls) -> list[Outcome]:
-        """Wait for what ends, and shortly for more."""
+    def _collect_outcomes(self, calls: DeliveryCalls) -> list[Outcome]:
+        """Wait until a row or a thread ends, and briefly for more. Return the outcomes."""
         while True:
             if self._is_stopped:
                 self._wake()
-                self._abort_after_grace(stages)
+                self._abort_after_grace(calls)
             with contextlib.suppress(queue.Empty):
-                # With a limit: Windows would not hear Ctrl-C, and nobody a stop.
-                together = [self._ended.get(timeout=_POLL_S)]
+                # With a timeout: otherwise Windows would not see Ctrl-C, and a stop would go unnoticed.
+                collected = [self._outcomes.get(timeout=_POLL_S)]
                 break
         if self._running > 1:
             time.sleep(_COMMIT_WINDOW_S)
         with contextlib.suppress(queue.Empty):
             while True:
-                together.append(self._ended.get_nowait())
-        self._running -= together.count(None)
-        return [ended for ended in together if ended is not None]
+                collected.append(self._outcomes.get_nowait())
+        self._running -= collected.count(None)
+        return [outcome for outcome in collected if outcome is not None]
 
-    def _store_receipts(self, together: Sequence[Outcome], stages: DeliveryCalls) -> Iterator[Outcome]:
-        """Keep the receipts of several rows; then, and not before, give what became of them."""
-        lost = self._try_store_receipts(together, stages)
-        for ended in together:
-            failure = lost.get(ended.receipt.key) if ended.receipt and not ended.is_stored else None
-            yield ended.without_receipt(failure) if failure else ended
+    def _store_receipts(self, outcomes: Sequence[Outcome], calls: DeliveryCalls) -> Iterator[Outcome]:
+        """Store the receipts of several rows, and only then yield their outcomes."""
+        errors = self._try_store_receipts(outcomes, calls)
+        for outcome in outcomes:
+            error = errors.get(outcome.receipt.key) if outcome.receipt and not outcome.is_stored else None
+            yield outcome.as_not_stored(error) if error else outcome
 
     def _try_store_receipts(
-        self, together: Sequence[Outcome], stages: DeliveryCalls
+        self, outcomes: Sequence[Outcome], calls: DeliveryCalls
     ) -> Mapping[str, LocalError]:
-        """Keep receipts; give, by key, why one is not there. A ledger that failed once is not tried again."""
-        receipts = [ended.receipt for ended in together if ended.receipt and not ended.is_stored]
+        """Store receipts and return the errors, by key, of those that were not stored.
+
+        After the ledger has failed once, it is not tried again.
+        """
+        receipts = [outcome.receipt for outcome in outcomes if outcome.receipt and not outcome.is_stored]
         try:
             if self._ledger_error is None:
-                lost = stages.record_receipts(receipts)
-                if lost:
-                    self.stop()  # no other row would fare better
-                return lost
-        except LocalError as failure:
-            self._ledger_error = failure
-            self._stop_for(failure)
+                errors = calls.record_receipts(receipts)
+                if errors:
+                    self.stop()  # other rows would meet the same error
+                return errors
+        except LocalError as error:
+            self._ledger_error = error
+            self._stop_for(error)
         return dict.fromkeys((receipt.key for receipt in receipts), self._ledger_error)
 
-    def _join_threads(self, stages: DeliveryCalls) -> None:
-        """Wait for all threads, and keep what they still brought; nobody will be told of it any more."""
+    def _join_threads(self, calls: DeliveryCalls) -> None:
+        """Stop, wait for all threads, and store the receipts that they still bring."""
         self.stop()
         self._wake()
-        brought: list[Outcome] = []
+        late_outcomes: list[Outcome] = []
         while self._running:
-            self._abort_after_grace(stages)
+            self._abort_after_grace(calls)
             try:
-                ended = self._ended.get(timeout=_POLL_S)
+                outcome = self._outcomes.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
-            if ended is None:
+            if outcome is None:
                 self._running -= 1
             else:
-                brought.append(ended)
-        self._try_store_receipts(brought, stages)
+                late_outcomes.append(outcome)
+        self._try_store_receipts(late_outcomes, calls)
 
-    def _abort_after_grace(self, stages: DeliveryCalls) -> None:
-        """After a stop, wait for the service for a little while only: it may never answer."""
+    def _abort_after_grace(self, calls: DeliveryCalls) -> None:
+        """Abort the exchanges under way once the grace period after a stop is over."""
         now = time.monotonic()
         self._aborts_at = self._aborts_at or now + _GRACE_S
         if now >= self._aborts_at:
-            stages.abort()
+            calls.abort()
 
     def _wake(self) -> None:
         self._woken.set()
@@ -206,181 +210,182 @@ class BatchRunner:
 
     # -- the planner ---------------------------------------------------------------------------------------
 
-    def _run_planner(self, stages: DeliveryCalls) -> None:
+    def _run_planner(self, calls: DeliveryCalls) -> None:
         with self._reporting_end():
             try:
-                while not self._is_stopped and (group := self._check_next_rows()):
-                    ready = self._plan_rows(group, stages)
-                    if not self._planned.put(ready):
-                        self._report_not_tried(each.row for each in ready)
+                while not self._is_stopped and (checked_rows := self._check_next_rows()):
+                    planned_rows = self._plan_rows(checked_rows, calls)
+                    if not self._planned.put(planned_rows):
+                        self._report_not_tried(planned.row for planned in planned_rows)
                     self._planned.wait_until_low()
             finally:
                 self._planned.close()
 
     def _check_next_rows(self) -> list[CheckedRow]:
-        """Check as many rows as there are workers, or fewer if they are large; none if there are no more."""
-        group: list[Row] = []
-        ready: list[CheckedRow] = []
+        """Check as many rows as there are workers, or fewer if they are large. Return [] after the last."""
+        rows: list[Row] = []
+        checked_rows: list[CheckedRow] = []
         try:
-            while not (ready or self._is_stopped) and self._read_next_rows(group):
-                for checked in [self._batch.check_row(row) for row in group]:
+            while not (checked_rows or self._is_stopped) and self._read_next_rows(rows):
+                for checked in [self._batch.check_row(row) for row in rows]:
                     if isinstance(checked.submission, CheckedSubmission):
-                        ready.append(checked)
+                        checked_rows.append(checked)
                     else:  # changed since the first pass
-                        self._ended.put(checked.with_status("faulty"))
+                        self._outcomes.put(checked.as_outcome("faulty"))
         except BaseException:
-            self._report_not_tried(group)
+            self._report_not_tried(rows)
             raise
-        return ready
+        return checked_rows
 
-    def _read_next_rows(self, group: list[Row]) -> bool:
-        """Read so many rows anew; tell whether there are any."""
-        group.clear()
-        held = 0
+    def _read_next_rows(self, rows: list[Row]) -> bool:
+        """Replace the content of `rows` with the next rows. Return whether there are any."""
+        rows.clear()
+        buffered_bytes = 0
         for row in self._rows:
-            group.append(self._batch.read_row(row, buffer=True))
-            held += group[-1].submission.buffered_bytes
-            if len(group) == self.jobs or held >= documents.BUFFER_BYTES or self._is_stopped:
+            rows.append(self._batch.read_row(row, buffer=True))
+            buffered_bytes += rows[-1].submission.buffered_bytes
+            if len(rows) == self.jobs or buffered_bytes >= documents.BUFFER_BYTES or self._is_stopped:
                 break
-        return bool(group)
+        return bool(rows)
 
-    def _plan_rows(self, group: Sequence[CheckedRow], stages: DeliveryCalls) -> list[CheckedRow]:
-        """Plan rows together; give those that are to be carried, and tell what becomes of the others."""
-        found: Sequence[Delivery | DocsendError | Clearance]
+    def _plan_rows(self, checked_rows: Sequence[CheckedRow], calls: DeliveryCalls) -> list[CheckedRow]:
+        """Plan rows in one commit. Return those to send, and report the outcomes of the others."""
+        results: Sequence[Delivery | DocsendError | Clearance]
         try:
-            found = stages.record_plans([checked.sendable for checked in group])
-        except LocalError as failure:
-            found = [failure] * len(group)
+            results = calls.record_plans([checked.sendable for checked in checked_rows])
+        except LocalError as error:
+            results = [error] * len(checked_rows)
         except BaseException:
-            self._report_not_tried(each.row for each in group)
+            self._report_not_tried(checked.row for checked in checked_rows)
             raise
-        if (broken := next((known for known in found if isinstance(known, LocalError)), None)) is not None:
-            self._stop_for(broken)
-        going: list[CheckedRow] = []
-        for ready, known in zip(group, found, strict=True):
-            if isinstance(known, Clearance):
-                going.append(ready._replace(clearance=known))
-            elif isinstance(known, Delivery):
-                self._ended.put(ready.delivered(known))
+        local_error = next((result for result in results if isinstance(result, LocalError)), None)
+        if local_error is not None:
+            self._stop_for(local_error)
+        planned_rows: list[CheckedRow] = []
+        for checked, result in zip(checked_rows, results, strict=True):
+            if isinstance(result, Clearance):
+                planned_rows.append(checked._replace(clearance=result))
+            elif isinstance(result, Delivery):
+                self._outcomes.put(checked.as_delivered(result))
             else:
-                self._ended.put(ready.failed(known))
-        return going
+                self._outcomes.put(checked.as_failed(result))
+        return planned_rows
 
     def _report_not_tried(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            bare = row.without_documents()
-            self._ended.put(Outcome(bare, "not tried", bare.submission))
+            without_documents = row.without_documents()
+            self._outcomes.put(Outcome(without_documents, "not tried", without_documents.submission))
 
     # -- the workers ---------------------------------------------------------------------------------------
 
-    def _run_worker(self, stages: DeliveryCalls) -> None:
+    def _run_worker(self, calls: DeliveryCalls) -> None:
         with self._reporting_end():
-            while (ready := self._planned.take()) is not None:
+            while (planned := self._planned.take()) is not None:
                 if self._is_stopped:
-                    self._report_not_tried([ready.row])
+                    self._report_not_tried([planned.row])
                 else:
-                    self._ended.put(self._upload_row(ready, stages))
+                    self._outcomes.put(self._upload_row(planned, calls))
 
-    def _upload_row(self, ready: CheckedRow, stages: DeliveryCalls) -> Outcome:
-        """Carry a row; whatever happens, it ends."""
+    def _upload_row(self, planned: CheckedRow, calls: DeliveryCalls) -> Outcome:
+        """Upload a row and return its outcome, whatever happens."""
         try:
-            return ready.delivered(stages.upload(ready.sendable, ready.clearance))
+            return planned.as_delivered(calls.upload(planned.sendable, planned.clearance))
         except StopRequested:
-            if self._ended_by is not None:  # nobody interrupted: another row found that none can be sent
-                return ready.failed(self._ended_by)
+            if self._fatal_error is not None:  # stopped by the error of another row, not by a signal
+                return planned.as_failed(self._fatal_error)
         except DocsendError as error:
             if error.affects_all:
                 self._stop_for(error)
-            return ready.failed(error)
-        except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
+            return planned.as_failed(error)
+        except Exception as bug:  # noqa: BLE001 - raised again in the main thread, which reports bugs
             self._bug = bug
             self.stop()
-        return ready.with_status("unfinished")
+        return planned.as_outcome("unfinished")
 
     @contextlib.contextmanager
     def _reporting_end(self) -> Iterator[None]:
-        """Tell the main thread when a thread ends, and with which bug."""
+        """Report the end of a thread, and the bug that ended it, to the main thread."""
         try:
             yield
-        except Exception as bug:  # noqa: BLE001 - it is raised in the main thread, where bugs are told
+        except Exception as bug:  # noqa: BLE001 - raised again in the main thread, which reports bugs
             self._bug = bug
             self.stop()
         finally:
-            self._ended.put(None)
+            self._outcomes.put(None)
 
 
 class _PlannedQueue:
-    """Rows that are planned and wait for a worker: so many that no worker waits, and no more."""
+    """Queue of planned rows, filled just enough that no worker has to wait."""
 
     def __init__(self, jobs: int) -> None:
-        self._enough = jobs
-        self._ready: deque[CheckedRow] = deque()
-        self._held_bytes = 0
+        self._low_mark = jobs
+        self._rows: deque[CheckedRow] = deque()
+        self._buffered_bytes = 0
         self._is_closed = False
         lock = threading.Lock()
-        self._some, self._few = threading.Condition(lock), threading.Condition(lock)
+        self._filled, self._drained = threading.Condition(lock), threading.Condition(lock)
 
-    def put(self, ready: Sequence[CheckedRow]) -> bool:
-        """Add rows; False, and they are not added, if it is closed."""
-        with self._some:
+    def put(self, rows: Sequence[CheckedRow]) -> bool:
+        """Add rows and return True, or add nothing and return False if the queue is closed."""
+        with self._filled:
             if self._is_closed:
                 return False
-            self._ready.extend(ready)
-            self._held_bytes += sum(each.buffered_bytes for each in ready)
-            self._some.notify(len(ready))
+            self._rows.extend(rows)
+            self._buffered_bytes += sum(row.buffered_bytes for row in rows)
+            self._filled.notify(len(rows))
             return True
 
     def take(self) -> CheckedRow | None:
-        """Wait for a row; None if there will be no more."""
-        with self._some:
-            while not self._ready:
+        """Wait for a row and return it. Return None if the queue is closed and empty."""
+        with self._filled:
+            while not self._rows:
                 if self._is_closed:
                     return None
-                self._some.wait()
-            ready = self._ready.popleft()
-            self._held_bytes -= ready.buffered_bytes
+                self._filled.wait()
+            row = self._rows.popleft()
+            self._buffered_bytes -= row.buffered_bytes
             if self._is_low():
-                self._few.notify()
-            return ready
+                self._drained.notify()
+            return row
 
     def wait_until_low(self) -> None:
-        """Wait until workers will soon want more, or it is closed."""
-        with self._few:
-            self._few.wait_for(lambda: self._is_closed or self._is_low())
+        """Wait until workers will soon need more rows, or the queue is closed."""
+        with self._drained:
+            self._drained.wait_for(lambda: self._is_closed or self._is_low())
 
     def close(self) -> None:
-        """Let nothing be added any more; what there is can be taken."""
-        with self._some:
+        """Accept no more rows. Those in the queue can still be taken."""
+        with self._filled:
             self._is_closed = True
-            self._some.notify_all()
-            self._few.notify_all()
+            self._filled.notify_all()
+            self._drained.notify_all()
 
     def _is_low(self) -> bool:
-        return len(self._ready) < self._enough and self._held_bytes < documents.BUFFER_BYTES
+        return len(self._rows) < self._low_mark and self._buffered_bytes < documents.BUFFER_BYTES
 
 
 class BatchProgress:
-    """A watcher of all workers: asks at every step whether to go on, and tells of trouble only."""
+    """Progress listener of all workers. It ends rows after a stop, and shows only long pauses."""
 
     def __init__(self, runner: BatchRunner, show_pause: Callable[[Pause], None]) -> None:
         self._runner = runner
         self._show_pause = show_pause
 
-    def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - a watcher's method
+    def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - the signature of a ProgressListener
         self._runner.check_stop()
 
     def sent(self, document: Document, sent_bytes: int) -> None:
-        if sent_bytes < document.size:  # else the answer may be on its way, and is waited for
+        if sent_bytes < document.size:  # otherwise the response may be under way, and is waited for
             self._runner.check_stop()
 
     def arrived(self, document: Document) -> None:  # noqa: ARG002
         self._runner.check_stop()
 
     def received(self, documents: Sequence[Document]) -> None:
-        """Go on whatever was asked: the receipt is here, and is to be kept."""
+        """Do not stop here: the receipt has arrived and must be stored."""
 
     def waiting(self, pause: Pause) -> None:
-        """Tell of a pause that a person would notice."""
+        """Show a pause that is long enough to be noticed."""
         self._runner.check_stop()
-        if pause.seconds >= _SHOWN_PAUSE_S:
+        if pause.seconds >= _MIN_SHOWN_PAUSE_S:
             self._show_pause(pause)

@@ -1,1 +1,1 @@
-"""A batch file becomes submissions with row numbers."""
+"""Parsing of batch files (manifests) into submissions with row numbers."""

@@ -1,4 +1,4 @@
-"""The columns of manifests and reports: their names, what a head means by them, and what is wrong with it."""
+"""The columns of manifests and reports: their names and aliases, and the checks of a header."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 COLUMNS = (*fields.NAMES, "sender", "documents")
-# What a report has more than its manifest; a report is a manifest, too.
+# Columns that a report has in addition to those of its manifest. A report is also a manifest.
 REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", "problems")
-# What the status of a received row is called; docsend 0.1 wrote "before" for a repeated one.
+# Statuses of a received row. docsend 0.1 wrote "before" for a repeated one.
 RECEIVED_STATUSES = ("received", "before")
 _ALIASES = {
     **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
@@ -26,40 +26,41 @@ _ALIASES = {
 }
 
 
-def columns_of(number: int, head: Sequence[str] | Problem) -> list[str]:
-    """Give the columns' names; raise FaultySubmission with all that is wrong with them."""
+def column_names(row: int, header: Sequence[str] | Problem) -> list[str]:
+    """Return the column names of a header, which is in row number `row`.
+
+    Raises InvalidSubmission with all problems of the header.
+    """
     problems: list[Problem] = []
     names: list[str] = []
-    if isinstance(head, Problem):
-        raise InvalidSubmission.from_manifest_problems([head])
-    while head and not head[-1].strip():  # spreadsheets add empty columns
-        head = head[:-1]
-    if not known_columns(head):
-        hint = Message("it has to name them: {columns}", columns=", ".join(COLUMNS))
-        problem = Problem(Code.NO_COLUMNS, Message("the first row names no column"), hint, row=number)
+    if isinstance(header, Problem):
+        raise InvalidSubmission.from_manifest_problems([header])
+    while header and not header[-1].strip():  # spreadsheets add empty columns
+        header = header[:-1]
+    if not recognized_columns(header):
+        hint = Message("the first row must name the columns: {columns}", columns=", ".join(COLUMNS))
+        problem = Problem(Code.NO_COLUMNS, Message("the first row has no known column name"), hint, row=row)
         raise InvalidSubmission.from_manifest_problems([problem])
-    for cell in head:
+    for cell in header:
         name = column_name(cell)
         if name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column(cell.strip(), number))
+            problems.append(unknown_column_problem(cell.strip(), row))
         elif name in names:
-            problems.append(duplicate_column(name, number))
+            problems.append(duplicate_column_problem(name, row))
         names.append(name)
     if "documents" not in names:
-        hint = Message("it holds the paths, separated by ;")
-        problems.append(
-            Problem(Code.MISSING_COLUMN, Message("the column documents is missing"), hint, row=number)
-        )
+        hint = Message("add it, with the paths separated by ;")
+        problems.append(Problem(Code.MISSING_COLUMN, Message("missing column: documents"), hint, row=row))
     if problems:
         raise InvalidSubmission.from_manifest_problems(problems)
     return names
 
 
-def unknown_column(name: str, row: int) -> Problem:
-    """Give the problem that there is no such column."""
+def unknown_column_problem(name: str, row: int) -> Problem:
+    """Return the problem of an unknown column, with the closest known one as a hint."""
     from docsend.model.search import nearest
 
-    close = nearest(column_name(name).replace("_", "-"), [each.replace("_", "-") for each in COLUMNS])
+    close = nearest(column_name(name).replace("_", "-"), [column.replace("_", "-") for column in COLUMNS])
     hint = (
         Message("did you mean {close}?", close=close.replace("-", "_"))
         if close
@@ -67,28 +68,31 @@ def unknown_column(name: str, row: int) -> Problem:
     )
     return Problem(
         Code.UNKNOWN_COLUMN,
-        Message("there is no column {given!r}", given=redact(name[:60])),
+        Message("unknown column: {given!r}", given=redact(name[:60])),
         hint,
         row=row,
     )
 
 
-def duplicate_column(name: str, row: int) -> Problem:
-    """Give the problem that a column stands there twice."""
+def duplicate_column_problem(name: str, row: int) -> Problem:
+    """Return the problem of a column that occurs twice."""
     return Problem(
         Code.DUPLICATE_COLUMN,
-        Message("the column {name} stands twice", name=name),
-        Message("keep one"),
+        Message("duplicate column: {name}", name=name),
+        Message("remove one of them"),
         row=row,
     )
 
 
-def known_columns(cells: Iterable[str]) -> list[str]:
-    """Give the columns that some cells of a head mean, without those that mean none."""
+def recognized_columns(cells: Iterable[str]) -> list[str]:
+    """Return the known columns that the cells of a header name, and ignore all other cells."""
     return [name for name in map(column_name, cells) if name in COLUMNS]
 
 
 def column_name(cell: str) -> str:
-    """Give the column that a head means: `Employer file`, `employer-file` and `employer_file` are one."""
+    """Return the column that a header cell names: `Employer file` becomes `employer_file`.
+
+    Aliases are replaced by the column they stand for.
+    """
     name = re.sub(r"[\s-]+", "_", cell.strip().strip('"').removeprefix("\ufeff").lower())
     return _ALIASES.get(name, name)

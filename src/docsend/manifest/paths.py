@@ -1,7 +1,7 @@
-"""The folder of a manifest: which files a name in it means, and whether they lie inside.
+"""Document paths of a manifest: the files that they name, and whether these are inside its folder.
 
-A manifest of somebody else must not make us send ~/.ssh/id_rsa: what leads out of its folder, be it over a
-symbolic link, is refused unless it is allowed.
+A manifest from somebody else must not be able to send ~/.ssh/id_rsa. Paths that lead out of the manifest's
+folder, directly or through a symbolic link, are therefore refused unless the user allows them.
 """
 
 from __future__ import annotations
@@ -18,68 +18,68 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Folder:
-    """A folder, looked into when the first name is looked up."""
+class ManifestFolder:
+    """The folder that the paths of a manifest are relative to, accessed when the first path is resolved."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def files(self, pattern: str, *, allow_outside: bool) -> list[str] | None:
-        """Give the files that a path or pattern means, with the folder before them.
+    def resolve(self, pattern: str, *, allow_outside: bool) -> list[str] | None:
+        """Return the paths, joined to the folder, of the files that a path or pattern names.
 
-        Give None if one of them lies outside and may not. A name that means none is given as it is: reading
-        it will say so.
+        Returns None if one of them is outside the folder and `allow_outside` is false. A path that names no
+        file is returned as it is: reading it reports the error.
         """
-        if _goes_straight_down(self._home, pattern):  # and so it is there, as nearly all are
-            return [self._before + pattern]
-        matches = _matches(self._home, pattern)
-        if not allow_outside and not all(_is_inside(self._home, name) for name in matches):
+        if _is_plain_path(self._real_path, pattern):  # it exists, and so it is not a pattern
+            return [self._prefix + pattern]
+        matches = _find_matches(self._real_path, pattern)
+        if not allow_outside and not all(_is_inside(self._real_path, name) for name in matches):
             return None
         return [str(self.path / name) for name in matches]
 
     @cached_property
-    def _home(self) -> str:
+    def _real_path(self) -> str:
         return os.path.realpath(self.path)
 
     @cached_property
-    def _before(self) -> str:
-        """Give what stands before a name in the folder."""
+    def _prefix(self) -> str:
+        """The text in front of a name in this folder."""
         return str(self.path / "x")[:-1]
 
 
-def _matches(home: str, pattern: str) -> list[str]:
-    """Give the files that a path or pattern means, in whatever form their accents are written on the disk."""
+def _find_matches(folder: str, pattern: str) -> list[str]:
+    """Return the files that a path or pattern names, whatever Unicode form their names have on the disk."""
     forms = (pattern, *(unicodedata.normalize(form, pattern) for form in ("NFC", "NFD")))
     for form in dict.fromkeys(forms):
-        if os.path.lexists(os.path.join(home, form)):
+        if os.path.lexists(os.path.join(folder, form)):
             return [form]
-        if found := glob.glob(form, root_dir=home) if glob.has_magic(form) else []:
-            return sorted(found)
+        if matches := glob.glob(form, root_dir=folder) if glob.has_magic(form) else []:
+            return sorted(matches)
     return [pattern]
 
 
-def _is_inside(home: str, name: str) -> bool:
-    """Tell whether what a name below the folder means lies below it, too."""
-    if _goes_straight_down(home, name):
+def _is_inside(folder: str, name: str) -> bool:
+    """Return whether a name leads to a file inside the folder after symbolic links are resolved."""
+    if _is_plain_path(folder, name):
         return True
     try:
-        real = os.path.realpath(os.path.join(home, name))
-    except ValueError:  # what no name of a file can be here is nowhere, and reading it will say so
+        real = os.path.realpath(os.path.join(folder, name))
+    except ValueError:  # not a valid file name on this system: reading it reports the error
         return True
-    return real == home or real.startswith(home.rstrip(os.sep) + os.sep)
+    return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _goes_straight_down(home: str, name: str) -> bool:
-    """Tell whether a name neither climbs nor passes a symbolic link, as nearly all names do."""
+def _is_plain_path(folder: str, name: str) -> bool:
+    """Return whether a name exists below the folder without `..` and symbolic links, as nearly all do."""
     parts = name.split("/")
     if sys.platform == "win32" or name.startswith("/") or os.pardir in parts:
-        return False  # Windows has other ways out: drives, junctions, backslashes
-    at = home
+        return False  # Windows has more ways to leave a folder: drives, junctions, backslashes
+    path = folder
     try:
         for part in parts:
-            at = f"{at}/{part}"
-            if stat.S_ISLNK(os.lstat(at).st_mode):
+            path = f"{path}/{part}"
+            if stat.S_ISLNK(os.lstat(path).st_mode):
                 return False
-    except (OSError, ValueError):  # ValueError: what no name of a file can be here
+    except (OSError, ValueError):  # ValueError: not a valid file name on this system
         return False
     return True

@@ -1,8 +1,8 @@
-"""A batch file becomes submissions with row numbers, be it a table (`tables`) or JSON Lines.
+"""Parsing of manifests, tables (`tables`) or JSON Lines, into rows with submissions.
 
-A row stands for itself: nothing carries over from the one before. What is wrong with a row is in the row, so
-that one bad row costs one line; only a file that cannot be read at all raises. docs/manifest.md is the
-reference for users.
+Rows are independent: nothing carries over from one row to the next. The problems of a row are stored in the
+row, so that a bad row affects only itself; only a file that cannot be read at all raises an exception.
+docs/manifest.md is the reference for users.
 """
 
 from __future__ import annotations
@@ -24,12 +24,18 @@ from docsend.manifest.columns import (
     RECEIVED_STATUSES,
     REPORT_COLUMNS,
     column_name,
-    columns_of,
-    duplicate_column,
-    unknown_column,
+    column_names,
+    duplicate_column_problem,
+    unknown_column_problem,
 )
-from docsend.manifest.paths import Folder
-from docsend.manifest.repair import NUMBERS, clean_cell, non_text_problems, repair_number, text_of_value
+from docsend.manifest.paths import ManifestFolder
+from docsend.manifest.repair import (
+    NUMBER_COLUMNS,
+    clean_cell,
+    non_text_problems,
+    repair_number,
+    value_to_text,
+)
 from docsend.model import fields
 from docsend.model.problem import Problem
 from docsend.model.submission import Submission
@@ -40,17 +46,17 @@ if TYPE_CHECKING:
     from docsend.config.senders import Senders
     from docsend.manifest.tables import TableRow
 
-_KNOWN = frozenset(COLUMNS)
-# A row that was not looked into yet: its number, and what only the Manifest that gave it understands.
+_KNOWN_COLUMNS = frozenset(COLUMNS)
+# An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[int, Any]"
 
 
 class Row(NamedTuple):
-    """One row: its number as a spreadsheet shows it, its cells, what it states, and what is wrong with it.
+    """One row of a manifest: its number as a spreadsheet shows it, its cells, submission and problems.
 
-    `cells` are the columns with what the command line says for those that are left open. `documents` are the
-    paths or patterns as written; `stated` has the documents themselves once they are read. `claimed` is the
-    key under which a report says that the row was received.
+    `cells` includes the values of command line options for columns that the row leaves empty. `documents`
+    are the paths or patterns as written; `submission` contains the documents themselves once they are read.
+    `reported_key` is the key under which a report lists the row as received.
     """
 
     number: int
@@ -61,16 +67,16 @@ class Row(NamedTuple):
     reported_key: str | None = None
 
     def __repr__(self) -> str:
-        """Say which one it is, and nothing of what stands in it."""
+        """Return the number only: the cells may contain personal data."""
         return f"Row({self.number})"
 
     @property
     def is_readable(self) -> bool:
-        """Whether its cells could be taken apart; if not, nobody can know what they say."""
+        """Whether its cells could be parsed. If not, their values are unreliable."""
         return not any(problem.code == Code.ROW_MALFORMED for problem in self.problems)
 
     def without_documents(self) -> Row:
-        """Return it as it was before its documents were read."""
+        """Return the row as it was before its documents were read."""
         return (
             self._replace(submission=self.submission.with_documents(()))
             if self.submission.documents
@@ -78,16 +84,16 @@ class Row(NamedTuple):
         )
 
     @property
-    def share(self) -> int:
-        """A number that depends on what the row says and on nothing else, not even on its place."""
-        said = sorted((name, value) for name, value in self.cells.items() if value and name in COLUMNS)
-        return int.from_bytes(hashlib.sha256(ascii(said).encode("ascii")).digest()[:8], "big")
+    def content_number(self) -> int:
+        """A 64-bit number derived from the content of the row, independent of its position."""
+        content = sorted((name, value) for name, value in self.cells.items() if value and name in COLUMNS)
+        return int.from_bytes(hashlib.sha256(ascii(content).encode("ascii")).digest()[:8], "big")
 
 
 class Defaults(NamedTuple):
-    """What the command line says for all rows: options, and the sender of rows that do not say who it is.
+    """Command line options that apply to all rows, and the sender of rows that do not name one.
 
-    `said` is what is in `stated`, by its names.
+    `values` are the given fields of `submission`, by name.
     """
 
     submission: Submission
@@ -96,28 +102,28 @@ class Defaults(NamedTuple):
     sender: str | None = None
 
     def __repr__(self) -> str:
-        """Say nothing of whom."""
+        """Leave out `values` and the sender, which contain personal data."""
         return f"Defaults({self.submission!r})"
 
 
 class Manifest:
-    """A batch file that can be read, again and again: its rows are made anew each time.
+    """A batch file that can be iterated repeatedly. Each iteration parses its rows again.
 
-    `lines` are made in a fifth of the time of rows; who wants some of the rows makes those with `row`. What
-    another process gets of it makes rows of lines, and has no lines of its own.
+    Iterating over `lines` takes a fifth of the time of `rows()`, and `row` parses a single line. A pickled
+    manifest in another process can parse lines, but has no `lines` itself.
     """
 
     def __init__(
         self,
         folder: Path,
-        described: Message,
+        description: Message,
         columns: tuple[str, ...],
         defaults: Defaults,
         lines: Callable[[], Iterator[Line]],
         row: Callable[[Line], Row],
     ) -> None:
-        self.folder = Folder(folder)
-        self.described = described
+        self.folder = ManifestFolder(folder)
+        self.description = description
         self.columns = _with_defaults(columns, defaults)
         self.needs_keyring = defaults.senders is not None and defaults.senders.needs_keyring
         self.lines = lines
@@ -127,26 +133,27 @@ class Manifest:
         return {name: value for name, value in vars(self).items() if name != "lines"}
 
     def rows(self) -> Iterator[Row]:
+        """Yield all rows."""
         return map(self.row, self.lines())
 
     def paths(self, row: Row, *, allow_outside: bool) -> tuple[list[str], list[Problem]]:
-        """Give the files that a row names, relative to the manifest's folder, and what is wrong with them."""
-        found: list[str] = []
+        """Return the paths of the files that a row names, and the problems of those outside the folder."""
+        paths: list[str] = []
         problems: list[Problem] = []
         for pattern in row.documents:
-            files = self.folder.files(pattern, allow_outside=allow_outside)
+            files = self.folder.resolve(pattern, allow_outside=allow_outside)
             if files is None:
                 problems.append(
                     Problem(
                         Code.PATH_OUTSIDE,
-                        Message("{pattern} lies outside the manifest's folder", pattern=pattern[:100]),
-                        Message("move it there, or say --allow-outside"),
+                        Message("{pattern} is outside the manifest's folder", pattern=pattern[:100]),
+                        Message("move it there, or give --allow-outside"),
                         row=row.number,
                     )
                 )
             else:
-                found += files
-        return found, problems
+                paths += files
+        return paths, problems
 
 
 def read(
@@ -157,99 +164,102 @@ def read(
     senders: Senders | None = None,
     sender: str | None = None,
 ) -> Manifest:
-    """Read a manifest; `-` is standard input; then, and for a pipe, paths are relative to the working folder.
+    """Read a manifest. The name `-` is standard input.
 
-    Rows may name one of `senders`; `sender` is the one of the rows that say nothing of whom they are about.
+    Document paths are relative to the folder of the manifest, or to the working folder for standard input and
+    pipes. Rows may name one of `senders`; `sender` applies to the rows without a sender and an identity.
 
-    Raises UsageFault if there is no such file, and FaultySubmission if it cannot be understood as a whole.
+    Raises UsageError if the file cannot be read, and InvalidSubmission if its format or header is invalid.
     """
-    said = Defaults(defaults, defaults.given(), senders, sender)
+    options = Defaults(defaults, defaults.given(), senders, sender)
     path = Path(name)
     content = standard_input() if name == "-" else tables.read_content(path)
-    is_pipe = path.is_fifo()  # as `<(…)` is one, which lies in no folder of the sender's
+    is_pipe = path.is_fifo()  # such as `<(…)`, which is in no folder of the user
     folder = Path() if name == "-" or is_pipe else path.parent
-    shown = Message("standard input") if name == "-" else Message.verbatim(path.name)
+    label = Message("standard input") if name == "-" else Message.verbatim(path.name)
     if len(content) > tables.MAX_BYTES:
-        message = Message("{shown} has more than {most} MB", shown=shown, most=tables.MAX_BYTES // 2**20)
+        message = Message("{name} is larger than {limit} MB", name=label, limit=tables.MAX_BYTES // 2**20)
         raise InvalidSubmission.from_manifest_problems(
-            [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))]
+            [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it into smaller manifests"))]
         )
     if content.startswith(b"PK\x03\x04"):
-        return _of_table(folder, Message("{name}: Excel", name=shown), tables.read_excel(content), said)
-    text, encoding = tables.decode(content, shown)
+        return _table_manifest(
+            folder, Message("{name}: Excel", name=label), tables.excel_reader(content), options
+        )
+    text, encoding = tables.decode(content, label)
     if text.lstrip().startswith("{"):
         return Manifest(
             folder,
-            Message("{name}: JSON Lines, {encoding}", name=shown, encoding=encoding),
+            Message("{name}: JSON Lines, {encoding}", name=label, encoding=encoding),
             COLUMNS,
-            said,
+            options,
             lambda: _json_lines(text),
-            functools.partial(_json_row, defaults=said),
+            functools.partial(_json_row, defaults=options),
         )
     separator = tables.detect_separator(text)
-    described = Message(
+    description = Message(
         "{name}: {encoding}, separated by {separator}",
-        name=shown,
+        name=label,
         encoding=encoding,
         separator=tables.SEPARATORS[separator],
     )
-    return _of_table(folder, described, lambda: tables.read_csv(text, separator), said)
+    return _table_manifest(folder, description, lambda: tables.read_csv(text, separator), options)
 
 
 def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...]:
-    """Give the columns, and those that options of the command line stand for: a report says them, too."""
-    submission = set(defaults.values)
+    """Return the columns, and those of command line options, so that a report includes them."""
+    from_options = set(defaults.values)
     if defaults.sender:
-        submission.add("sender")
-    return tuple(name for name in COLUMNS if name in {*columns, *submission})
+        from_options.add("sender")
+    return tuple(name for name in COLUMNS if name in {*columns, *from_options})
 
 
 # -- tables ------------------------------------------------------------------------------------------------
 
 
-def _of_table(
-    folder: Path, described: Message, table: Callable[[], Iterator[TableRow]], defaults: Defaults
+def _table_manifest(
+    folder: Path, description: Message, table: Callable[[], Iterator[TableRow]], defaults: Defaults
 ) -> Manifest:
-    columns = columns_of(*next(_filled(table()), (1, [])))
+    columns = column_names(*next(_non_empty(table()), (1, [])))
 
     def lines() -> Iterator[TableRow]:
-        below = _filled(table())
-        next(below, None)
-        for count, line in enumerate(below):
+        rows = _non_empty(table())
+        next(rows, None)  # the header
+        for count, line in enumerate(rows):
             tables.check_row_count(count)
             yield line
 
     row = functools.partial(_table_row, columns=tuple(columns), defaults=defaults)
-    return Manifest(folder, described, tuple(columns), defaults, lines, row)
+    return Manifest(folder, description, tuple(columns), defaults, lines, row)
 
 
 def _table_row(line: Line, columns: Sequence[str], defaults: Defaults) -> Row:
     number, cells = line
     if isinstance(cells, Problem):
         return Row(number, {}, Submission(), (), (cells,))
-    problems = _misfits(number, cells, columns) if len(cells) != len(columns) else []
-    named = dict(zip(columns, map(clean_cell, cells), strict=False))
-    return _row(number, named, defaults, problems)
+    problems = _cell_count_problems(number, cells, columns) if len(cells) != len(columns) else []
+    cells_by_column = dict(zip(columns, map(clean_cell, cells), strict=False))
+    return _create_row(number, cells_by_column, defaults, problems)
 
 
-def _filled(table: Iterator[TableRow]) -> Iterator[TableRow]:
-    """Leave out the rows in which nothing stands."""
+def _non_empty(table: Iterator[TableRow]) -> Iterator[TableRow]:
+    """Yield the rows that are not empty."""
     for number, cells in table:
         if isinstance(cells, Problem) or "".join(cells).strip():
             yield number, cells
 
 
-def _misfits(number: int, cells: Sequence[str], columns: Sequence[str]) -> list[Problem]:
+def _cell_count_problems(number: int, cells: Sequence[str], columns: Sequence[str]) -> list[Problem]:
     problems: list[Problem] = []
     if any(cell.strip() for cell in cells[len(columns) :]):
         message = Message(
-            "the row has {count} cells, its head has {columns}", count=len(cells), columns=len(columns)
+            "the row has {count} cells, but the header has {columns}", count=len(cells), columns=len(columns)
         )
-        hint = Message("a separator inside a text needs quotation marks around the text")
+        hint = Message("put quotation marks around text that contains the separator")
         problems.append(Problem(Code.ROW_MALFORMED, message, hint, row=number))
     if "status" in columns and len(cells) < len(columns):
-        message = Message("the row is cut short: whoever wrote this report was killed")
-        hint = Message("send the manifest itself again")
+        message = Message("the row is incomplete: docsend was killed while it wrote this report")
+        hint = Message("send the original manifest again")
         problems.append(Problem(Code.ROW_MALFORMED, message, hint, row=number))
     return problems
 
@@ -259,7 +269,7 @@ def _misfits(number: int, cells: Sequence[str], columns: Sequence[str]) -> list[
 
 def _json_lines(text: str) -> Iterator[Line]:
     count = 0
-    for number, line in enumerate(text.split("\n"), 1):  # splitlines would break a text at U+2028
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028
         if line.strip():
             tables.check_row_count(count)
             count += 1
@@ -269,106 +279,114 @@ def _json_lines(text: str) -> Iterator[Line]:
 def _json_row(line: Line, defaults: Defaults) -> Row:
     number, text = line
     try:
-        raw = json.loads(text, object_pairs_hook=_no_twins)
+        raw = json.loads(text, object_pairs_hook=_reject_duplicate_members)
     except (ValueError, RecursionError) as error:
         message = Message("the row is not JSON")
-        if isinstance(error, _Twins):
-            message = Message("the row has a member twice")
-        return _unread(number, message, Message("one object a line"))
+        if isinstance(error, _DuplicateMember):
+            message = Message("the row has a duplicate member")
+        return _malformed_row(number, message, Message("write one JSON object per line"))
     if not isinstance(raw, dict):
-        return _unread(number, Message("the row is not a JSON object"), Message("one object a line"))
+        return _malformed_row(
+            number, Message("the row is not a JSON object"), Message("write one JSON object per line")
+        )
     problems: list[Problem] = []
     cells: dict[str, str] = {}
     for key, value in raw.items():
         name = column_name(key)
         if name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column(key, number))
+            problems.append(unknown_column_problem(key, number))
         elif name in cells:
-            problems.append(duplicate_column(name, number))
+            problems.append(duplicate_column_problem(name, number))
         elif name == "documents" and isinstance(value, list):
-            cells[name] = _list_of_documents(value, number, problems)
+            cells[name] = _join_documents(value, number, problems)
         elif (
             value is None
             or isinstance(value, str)
             or (isinstance(value, int) and not isinstance(value, bool))
         ):
-            cells[name] = clean_cell(text_of_value(value))
+            cells[name] = clean_cell(value_to_text(value))
         else:
-            message = Message("{name} is neither a text nor a whole number", name=name)
+            message = Message("{name} is neither text nor a whole number", name=name)
             problems.append(
                 Problem(
                     Code.ROW_MALFORMED,
                     message,
-                    Message("write it in quotation marks"),
+                    Message("put the value in quotation marks"),
                     field=name,
                     row=number,
                 )
             )
-    return _row(number, cells, defaults, problems)
+    return _create_row(number, cells, defaults, problems)
 
 
-def _list_of_documents(paths: list[Any], number: int, problems: list[Problem]) -> str:
+def _join_documents(paths: list[Any], number: int, problems: list[Problem]) -> str:
     if all(isinstance(path, str) and ";" not in path for path in paths):
         return ";".join(paths)
-    message = Message("documents is not a list of paths without semicolons")
-    hint = Message("a semicolon separates paths in tables and reports: rename the file")
+    message = Message("documents must be a list of paths without semicolons")
+    hint = Message("rename the file: a semicolon separates paths in tables and reports")
     problems.append(Problem(Code.ROW_MALFORMED, message, hint, field="documents", row=number))
     return ""
 
 
-class _Twins(ValueError):
-    """A member that stands twice in an object."""
+class _DuplicateMember(ValueError):
+    """Raised for a JSON object that has two members with the same name."""
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _Twins
+        raise _DuplicateMember
     return members
 
 
-def _unread(number: int, message: Message, hint: Message) -> Row:
+def _malformed_row(number: int, message: Message, hint: Message) -> Row:
     return Row(number, {}, Submission(), (), (Problem(Code.ROW_MALFORMED, message, hint, row=number),))
 
 
 # -- rows --------------------------------------------------------------------------------------------------
 
 
-def _row(number: int, named: dict[str, str], defaults: Defaults, problems: list[Problem]) -> Row:
-    """Make a row of its cells; what a cell leaves open, the command line's option says."""
-    cells = {name: value for name, value in named.items() if name in _KNOWN}
+def _create_row(
+    number: int, cells_by_column: dict[str, str], defaults: Defaults, problems: list[Problem]
+) -> Row:
+    """Create a row from its cells. Command line options replace empty cells."""
+    cells = {name: value for name, value in cells_by_column.items() if name in _KNOWN_COLUMNS}
     text = "".join(cells.values())
     if not text.isprintable():
         problems += non_text_problems(number, cells)
-    meant = cells.copy()
-    for name in NUMBERS:
-        if value := meant.get(name):
-            meant[name] = repair_number(name, value, number, problems)
-    sender, said = _sender_of(meant, defaults, number, problems)
-    options: dict[str, Any] = {
-        name: value for name, value in meant.items() if value and name in fields.BY_NAME
+    repaired = cells.copy()
+    for name in NUMBER_COLUMNS:
+        if value := repaired.get(name):
+            repaired[name] = repair_number(name, value, number, problems)
+    sender, options = _resolve_sender(repaired, defaults, number, problems)
+    values: dict[str, Any] = {
+        name: value for name, value in repaired.items() if value and name in fields.BY_NAME
     }
-    if said:
-        left_open = {name: value for name, value in said.items() if name not in options}
-        cells |= left_open
-        options |= left_open
-    submission = Submission(**options)
+    if options:
+        missing = {name: value for name, value in options.items() if name not in values}
+        cells |= missing
+        values |= missing
+    submission = Submission(**values)
     if sender and defaults.senders is not None:
-        # By its name alone: a report holds no number that its manifest does not hold.
+        # Only the name: a report contains no identity number that its manifest does not contain.
         cells["sender"] = sender
         submission = defaults.senders.apply(sender, submission)
-    documents = tuple([part for part in map(str.strip, meant.get("documents", "").split(";")) if part])
-    claimed = named.get("key") if named.get("status") in RECEIVED_STATUSES else None
-    return Row(number, cells, submission, documents, tuple(problems), claimed or None)
+    documents = tuple([part for part in map(str.strip, repaired.get("documents", "").split(";")) if part])
+    is_received = cells_by_column.get("status") in RECEIVED_STATUSES
+    reported_key = cells_by_column.get("key") if is_received else None
+    return Row(number, cells, submission, documents, tuple(problems), reported_key or None)
 
 
-def _sender_of(
-    meant: Mapping[str, str], defaults: Defaults, number: int, problems: list[Problem]
+def _resolve_sender(
+    cells: Mapping[str, str], defaults: Defaults, number: int, problems: list[Problem]
 ) -> tuple[str | None, Mapping[str, str]]:
-    """Give the sender of a row, and the options that hold for it: its own sender replaces theirs."""
-    named = meant.get("sender")
-    says_who = meant.get("id") or meant.get("employer_file")
-    sender = named or (None if says_who else defaults.sender)
+    """Return the sender of a row, and the option values that apply to it.
+
+    If the row names a sender itself, the identity options of the command line do not apply.
+    """
+    named = cells.get("sender")
+    has_identity = cells.get("id") or cells.get("employer_file")
+    sender = named or (None if has_identity else defaults.sender)
     if sender is None or defaults.senders is None:
         return None, defaults.values
     if sender not in defaults.senders:
@@ -395,13 +413,13 @@ TEMPLATE: tuple[dict[str, str], ...] = (
 
 
 def template(form: str) -> str:
-    """Give an example manifest, `csv` or `jsonl`, with fictional numbers."""
+    """Return an example manifest as `csv` or `jsonl`, with fictional numbers."""
     if form == "jsonl":
         rows = [{**row, "documents": row["documents"].split(";")} for row in TEMPLATE]
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     columns = [name for name in COLUMNS if any(name in row for row in TEMPLATE)]
-    written = io.StringIO()
-    writer = csv.DictWriter(written, columns, lineterminator="\n")
+    output = io.StringIO()
+    writer = csv.DictWriter(output, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(TEMPLATE)
-    return written.getvalue()
+    return output.getvalue()

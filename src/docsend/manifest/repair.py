@@ -1,4 +1,4 @@
-"""The cells of a manifest's row: cleaned of what copying leaves, mended where a spreadsheet damaged them."""
+"""Cleaning of cells: removes the marks that copying leaves, and repairs what spreadsheets damage."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from docsend.model.problem import Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
-NUMBERS = tuple(field.name for field in fields.FIELDS if field.is_number)  # what spreadsheets damage
-_USUAL_DIGITS = {"id": 9, "mobile": 10}
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+# Columns with numbers, which spreadsheets damage.
+NUMBER_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number)
+_EXPECTED_DIGITS = {"id": 9, "mobile": 10}
 
 
-def text_of_value(value: object) -> str:
-    """Give a cell of a workbook, or a value of JSON, as its text in CSV."""
+def value_to_text(value: object) -> str:
+    """Return a cell of a workbook, or a JSON value, as the text that it would have in CSV."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -29,22 +30,25 @@ def text_of_value(value: object) -> str:
 
 
 def clean_cell(cell: str) -> str:
-    """Give a cell without the blanks and marks that copying between programs leaves around it.
+    """Return a cell without the blanks and marks that copying between programs adds around it.
 
-    An apostrophe in front makes a spreadsheet take a number for text, or keeps a formula from being one.
+    Also removes a leading apostrophe, with which a spreadsheet treats a number or a formula as text.
     """
     text = cell.strip().strip("\u200e\u200f\ufeff\u00a0")
     return text[1:] if text[:1] == "'" and text[1:2] in "=+-@\t\r0123456789" and text[1:2] else text
 
 
-def repair_number(name: str, value: str, number: int, problems: list[Problem]) -> str:
-    """Undo what a spreadsheet does to numbers, where it can be known; say so."""
-    if value.isdecimal() and len(value) == _USUAL_DIGITS.get(name, len(value)):
+def repair_number(name: str, value: str, row: int, problems: list[Problem]) -> str:
+    """Return a number as it was before a spreadsheet changed it, if that can be determined.
+
+    Adds a warning to `problems` for restored zeros. For a rounded number, adds an error and returns "".
+    """
+    if value.isdecimal() and len(value) == _EXPECTED_DIGITS.get(name, len(value)):
         return value
     if re.fullmatch(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+", value):
-        message = Message("a spreadsheet has rounded the number in {name}", name=name)
-        hint = Message("make the column text, and enter the number again")
-        problems.append(Problem(Code.NUMBER_ROUNDED, message, hint, field=name, row=number))
+        message = Message("a spreadsheet rounded the number in {name}", name=name)
+        hint = Message("format the column as text and enter the number again")
+        problems.append(Problem(Code.NUMBER_ROUNDED, message, hint, field=name, row=row))
         return ""
     value = re.sub(r"^([0-9]+)\.0$", r"\1", value)
     restored = None
@@ -54,23 +58,23 @@ def repair_number(name: str, value: str, number: int, problems: list[Problem]) -
         restored = f"0{value}"
     if restored is None:
         return value
-    message = Message("the leading zeros that a spreadsheet removed from {name} are put back", name=name)
-    hint = Message("make the column text, and they stay")
-    problems.append(Problem(Code.ZEROS_RESTORED, message, hint, field=name, row=number))
+    message = Message("restored the leading zeros that a spreadsheet removed from {name}", name=name)
+    hint = Message("format the column as text to keep them")
+    problems.append(Problem(Code.ZEROS_RESTORED, message, hint, field=name, row=row))
     return restored
 
 
-def non_text_problems(number: int, cells: Mapping[str, str]) -> list[Problem]:
-    """Find cells that cannot be written and named: with a NUL or a lone surrogate, which JSON can hold."""
-    hint = Message("write it anew, as plain text")
+def non_text_problems(row: int, cells: Mapping[str, str]) -> list[Problem]:
+    """Return a problem for each cell with a NUL or a lone surrogate, which JSON allows but files do not."""
+    hint = Message("retype it as plain text")
     return [
         Problem(
             Code.ROW_MALFORMED,
-            Message("{name} has characters that no text has", name=name),
+            Message("{name} contains invalid characters", name=name),
             hint,
             field=name,
-            row=number,
+            row=row,
         )
         for name, value in cells.items()
-        if _NO_TEXT.search(value)
+        if _UNWRITABLE.search(value)
     ]

@@ -1,4 +1,7 @@
-"""A batch file becomes rows of cells: its encoding, its separator, CSV as spreadsheets write it, Excel."""
+"""Parsing of CSV and Excel files into rows of cells, including detection of encoding and separator.
+
+This module knows nothing of what the columns mean, except their names in a header.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest.columns import known_columns
-from docsend.manifest.repair import text_of_value
+from docsend.manifest.columns import recognized_columns
+from docsend.manifest.repair import value_to_text
 from docsend.model.problem import Problem
 from docsend.storage import files
 
@@ -23,58 +26,61 @@ MAX_BYTES = 50 * 2**20
 MAX_ROWS = 100_000
 SEPARATORS = {",": Message("commas"), ";": Message("semicolons"), "\t": Message("tabs")}
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
-# Hebrew in the middle of a Latin word: a text in another Windows encoding, taken for Hebrew's.
-_MIXED_UP = re.compile("[a-z][א-ת][a-z]")
-# A row as a table has it, or why it has none.
+# A Hebrew letter inside a Latin word: the text has another Windows encoding than Windows-1255.
+_WRONG_CODE_PAGE = re.compile("[a-z][א-ת][a-z]")
+# A row number, and its cells or the problem that prevents reading them.
 TableRow: TypeAlias = "tuple[int, list[str] | Problem]"
-_LONGEST_CELL = 2**20  # characters
-csv.field_size_limit(_LONGEST_CELL)
-# What Python's reader says, in words for people.
+_MAX_CELL_LENGTH = 2**20  # characters
+csv.field_size_limit(_MAX_CELL_LENGTH)
+# Messages for the errors of the csv module.
 _REASONS = {
     "unexpected end of data": Message("a quotation mark is not closed"),
-    f"field larger than field limit ({_LONGEST_CELL})": Message(
-        "a cell has more than {most:,} characters", most=_LONGEST_CELL
+    f"field larger than field limit ({_MAX_CELL_LENGTH})": Message(
+        "a cell has more than {limit:,} characters", limit=_MAX_CELL_LENGTH
     ),
 }
 
 
 def read_content(path: Path) -> bytes:
-    """Read a manifest, or the first byte too much of it; raise UsageFault if it cannot be read."""
+    """Return the content of a manifest file, but at most one byte more than MAX_BYTES.
+
+    Raises UsageError if it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = files.reason(error) if isinstance(error, OSError) else Message("there is no such name")
+        reason = files.reason(error) if isinstance(error, OSError) else Message("invalid file name")
         raise UsageError(
-            Message("the manifest {path} cannot be read: {reason}", path=path, reason=reason),
-            Message("look at the path"),
+            Message("cannot read the manifest {path}: {reason}", path=path, reason=reason),
+            Message("check the path"),
         ) from error
 
 
-def decode(content: bytes, shown: Message) -> tuple[str, str]:
-    """Give the text and the name of its encoding.
+def decode(content: bytes, label: Message) -> tuple[str, str]:
+    """Return the text and the name of its encoding.
 
-    Windows-1255 is what Hebrew Excel writes as "CSV"; its Hebrew letters are never valid UTF-8, so the two
-    cannot be taken for one another.
+    `label` names the file in messages. Hebrew Excel writes "CSV" in Windows-1255, whose Hebrew letters are
+    never valid UTF-8, so the two cannot be confused. Raises InvalidSubmission for any other encoding.
     """
     marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-    marked = [encoding for mark, encoding in marks if content.startswith(mark)]
+    declared = [encoding for mark, encoding in marks if content.startswith(mark)]
     names = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-8": "UTF-8", "cp1255": "Windows-1255"}
-    for encoding in marked or ["utf-8", "cp1255"]:
+    for encoding in declared or ["utf-8", "cp1255"]:
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if "\0" in text or (encoding == "cp1255" and _MIXED_UP.search(text)):
+        if "\0" in text or (encoding == "cp1255" and _WRONG_CODE_PAGE.search(text)):
             break
         return text, names[encoding]
-    message = Message("{shown} is no text in UTF-8, UTF-16 or Windows-1255", shown=shown)
-    hint = Message('save it as "CSV UTF-8" or as Excel workbook')
+    message = Message("{name} is not encoded in UTF-8, UTF-16 or Windows-1255", name=label)
+    hint = Message('save it as "CSV UTF-8" or as an Excel workbook')
     raise InvalidSubmission.from_manifest_problems([Problem(Code.MANIFEST_ENCODING, message, hint)])
 
 
 def read_csv(text: str, separator: str) -> Iterator[TableRow]:
-    """Give the rows; behind one that cannot be taken apart nobody knows where the next begins."""
+    """Yield the rows, up to one that cannot be parsed: the start of the next one is then unknown."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number = 0
     while True:
@@ -85,25 +91,29 @@ def read_csv(text: str, separator: str) -> Iterator[TableRow]:
             return
         except csv.Error as error:
             message = Message(
-                "the row cannot be taken apart: {error}; what follows cannot be read",
+                "cannot parse the row: {error}; the rows after it are not read",
                 error=_REASONS.get(str(error), Message.verbatim(error)),
             )
-            hint = Message("is a quotation mark not closed, or a separator missing?")
+            hint = Message("check for an unclosed quotation mark or a missing separator")
             yield number, Problem(Code.ROW_MALFORMED, message, hint, row=number)
             return
         if not (number == 1 and len(cells) <= 2 and _SEP_LINE.match(separator.join(cells))):
             yield number, cells
 
 
-def read_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
-    """Give what gives the rows of the first sheet; raise UsageFault if the extra is not installed."""
+def excel_reader(content: bytes) -> Callable[[], Iterator[TableRow]]:
+    """Return a function that yields the rows of the first sheet of a workbook.
+
+    Raises UsageError if the extra `excel` is not installed. The function raises InvalidSubmission if the
+    workbook is damaged.
+    """
     try:
         import openpyxl  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
         raise UsageError(
-            Message("an Excel workbook needs the extra `excel`"),
+            Message("reading an Excel workbook requires the extra `excel`"),
             Message(
-                "in the folder that docsend was installed from: pip install '.[excel]'; or save it as CSV"
+                "run `pip install '.[excel]'` in the folder docsend was installed from, or save it as CSV"
             ),
         ) from error
 
@@ -111,24 +121,24 @@ def read_excel(content: bytes) -> Callable[[], Iterator[TableRow]]:
         try:
             book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
             sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # many programs store a size that was true once, and rows would be lost
-            width = 0  # of the head: without a size each row ends at its own last cell
+            sheet.reset_dimensions()  # many programs store an outdated size, which would hide rows
+            width = 0  # of the header: without a size, each row ends at its own last cell
             for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
-                cells = [text_of_value(value) for value in _without_empty_end(values)]
+                cells = [value_to_text(value) for value in _strip_empty_end(values)]
                 width = width or len(cells)
                 yield number, cells + [""] * (width - len(cells))
         except InvalidSubmission:
             raise
         except Exception as error:
-            # openpyxl has no error of its own for what is broken inside.
-            hint = Message("save it again, or as CSV")
-            problem = Problem(Code.MANIFEST_MALFORMED, Message("the workbook cannot be read"), hint)
+            # openpyxl has no exception class of its own for damaged workbooks.
+            hint = Message("save it again, or save it as CSV")
+            problem = Problem(Code.MANIFEST_MALFORMED, Message("cannot read the workbook"), hint)
             raise InvalidSubmission.from_manifest_problems([problem]) from error
 
     return rows
 
 
-def _without_empty_end(values: Sequence[object]) -> Sequence[object]:
+def _strip_empty_end(values: Sequence[object]) -> Sequence[object]:
     end = len(values)
     while end and values[end - 1] is None:
         end -= 1
@@ -136,18 +146,24 @@ def _without_empty_end(values: Sequence[object]) -> Sequence[object]:
 
 
 def detect_separator(text: str) -> str:
-    """Choose by what makes most columns of the head; Excel may say it in a line of its own, `sep=;`."""
+    """Return the separator that yields the most known columns in the header.
+
+    A first line such as `sep=;`, which Excel understands, takes precedence.
+    """
     lines = (line for line in io.StringIO(text) if line.strip(" \t\r\n,;"))
     first = next(lines, "")
     if (given := _SEP_LINE.match(first)) and given[1] in SEPARATORS:
         return given[1]
-    return max(SEPARATORS, key=lambda each: (len(known_columns(first.split(each))), first.count(each)))
+    return max(
+        SEPARATORS,
+        key=lambda candidate: (len(recognized_columns(first.split(candidate))), first.count(candidate)),
+    )
 
 
 def check_row_count(count: int) -> None:
-    """Raise FaultySubmission if so many rows leave no room for another one."""
+    """Raise InvalidSubmission if a manifest with `count` rows may not have another one."""
     if count >= MAX_ROWS:
-        message = Message("the manifest has more than {most:,} rows", most=MAX_ROWS)
+        message = Message("the manifest has more than {limit:,} rows", limit=MAX_ROWS)
         raise InvalidSubmission.from_manifest_problems(
-            [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it"))]
+            [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it into smaller manifests"))]
         )

@@ -1,1 +1,1 @@
-"""What is on this machine's disk: the ledger, receipts, catalogs; files written durably."""
+"""Files on this machine: the ledger, receipts, catalogs, and durable writes."""

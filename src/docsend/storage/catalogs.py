@@ -1,4 +1,4 @@
-"""Catalogs as files: the one that ships with docsend, and those that services gave out."""
+"""Catalog files: the one bundled with docsend, and those downloaded from services."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 
 def load(path: Path | None = None) -> Catalog:
-    """Read the catalog in a file, or the bundled one; raise MalformedCatalog or OSError."""
+    """Read a catalog file, or the bundled catalog if no path is given.
+
+    Raises MalformedCatalog if the content is not a catalog, and OSError if the file cannot be read.
+    """
     return Catalog(files.read_limited(path or catalog.BUNDLED, max_bytes=MAX_BYTES))
 
 
 def current_file(stored: Path | None) -> Path:
-    """Give the file of the catalog that counts: the one that a service gave out, else the bundled one.
+    """Return the path of the catalog in force: the stored one if it exists, else the bundled one.
 
-    A stored one that cannot be looked at counts, too: whoever reads it is told why.
+    A stored catalog that cannot be accessed is returned as well: reading it reports the reason.
     """
     if stored is None:
         return catalog.BUNDLED

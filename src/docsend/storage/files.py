@@ -1,4 +1,7 @@
-"""Files: written durably, and for their owner alone; read without waiting for what is no file."""
+"""Durable, private writes, and reads that never block on special files.
+
+Files are created readable by their owner only. Nothing in here knows what the files contain.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Without O_NONBLOCK a FIFO would hang the open; Windows has no such files, but asks for O_BINARY.
+# Without O_NONBLOCK, opening a FIFO would block. Windows has no FIFOs, but needs O_BINARY.
 READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -28,7 +31,7 @@ READ_FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
-# The system's own reasons, by errno: in English as every system has them, and to be translated.
+# The usual texts of strerror, by errno, so that they can be translated.
 _REASONS = {
     errno.EACCES: Message("Permission denied"),
     errno.EADDRINUSE: Message("Address already in use"),
@@ -49,30 +52,32 @@ _REASONS = {
     errno.EPERM: Message("Operation not permitted"),
     errno.EROFS: Message("Read-only file system"),
 }
-# Where a system cannot tell what the effective user may do, it is told of the real one.
-_OF_EFFECTIVE = os.access in os.supports_effective_ids
+# Systems that cannot check access for the effective user id check it for the real one.
+_CAN_CHECK_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 
 class UnsuitableFile(OSError):
-    """A file that can be opened, and is still none to read: no regular one, or too large."""
+    """Raised for a file that can be opened but not used: not a regular file, or too large."""
 
-    def __init__(self, number: int, reason: Message) -> None:
-        super().__init__(number, ENGLISH.render(reason))
+    def __init__(self, error_number: int, reason: Message) -> None:
+        super().__init__(error_number, ENGLISH.render(reason))
         self.reason = reason
 
 
 def reason(error: OSError) -> Message:
-    """Return why the system, or this module, refused something."""
+    """Return the reason of an error that the system or this module raised."""
     if isinstance(error, UnsuitableFile):
         return error.reason
-    known = None if error.errno is None else _REASONS.get(error.errno)
-    return known or Message.verbatim(error.strerror or type(error).__name__)
+    translatable = None if error.errno is None else _REASONS.get(error.errno)
+    return translatable or Message.verbatim(error.strerror or type(error).__name__)
 
 
 def open_regular(file: Path, *, allow_pipe: bool = False) -> IO[bytes]:
-    """Open a regular file for reading; raise OSError for a folder, a device or a socket.
+    """Open a regular file for reading in binary mode.
 
-    A pipe is accepted if `or_pipe`: as in `<(pass show docsend)`, and one that nobody writes is empty.
+    With `allow_pipe`, accept a pipe as well, as in `<(pass show docsend)`. A pipe without a writer reads as
+    empty. Raises OSError if the file cannot be opened, and UnsuitableFile, an OSError, for a device or a
+    socket.
     """
     descriptor = os.open(file, READ_FLAGS)
     mode = os.fstat(descriptor).st_mode
@@ -84,60 +89,66 @@ def open_regular(file: Path, *, allow_pipe: bool = False) -> IO[bytes]:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise UnsuitableFile(errno.EINVAL, Message("it is not a regular file"))
+    raise UnsuitableFile(errno.EINVAL, Message("not a regular file"))
 
 
-def read_limited(file: Path, *, max_bytes: int) -> bytes:
-    """Read a regular file; raise OSError also for one of more than `most` bytes."""
-    with open_regular(file) as opened:
+def read_limited(path: Path, *, max_bytes: int) -> bytes:
+    """Return the content of a regular file.
+
+    Raises OSError if it cannot be read, and UnsuitableFile, an OSError, if it is larger than `max_bytes`.
+    """
+    with open_regular(path) as opened:
         content = opened.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise UnsuitableFile(errno.EFBIG, Message("it has more than {most:,} bytes", most=max_bytes))
+        raise UnsuitableFile(errno.EFBIG, Message("larger than {limit:,} bytes", limit=max_bytes))
     return content
 
 
 def hint(file: Path, error: OSError | None = None) -> Message:
-    """Return what to do about a file that cannot be read or written; it may be somebody else's."""
-    place = _nearest(file)
-    owner = _owner_in_the_way(place)
+    """Return what to do about a file that cannot be read or written, such as one owned by another user."""
+    existing = _nearest_existing(file)
+    owner = _blocking_owner(existing)
     if owner is not None:
         return foreign_owner_hint(owner)
     if isinstance(error, PermissionError):
-        if place != file:
-            return Message("chmod u+rwx {folder}", folder=place)
+        if existing != file:
+            return Message("chmod u+rwx {folder}", folder=existing)
         return Message("chmod u+rw {file}", file=file)
-    return Message("look at the file, and at the disk's space")
+    return Message("check the file and the free disk space")
 
 
 def foreign_owner_hint(owner: str) -> Message:
-    """Return what to do about a file that somebody else owns."""
+    """Return what to do about a file that another user owns."""
     return Message(
         "it belongs to {owner}, who alone can change it: set HOME or DOCSEND_HOME to a folder of your own",
         owner=owner,
     )
 
 
-def _nearest(file: Path) -> Path:
-    """Return the file, or what is there of the folders above it."""
-    for place in (file, *file.parents):
+def _nearest_existing(file: Path) -> Path:
+    """Return the file if it exists, else the nearest parent folder that exists."""
+    for path in (file, *file.parents):
         with contextlib.suppress(OSError):
-            place.stat()
-            return place
+            path.stat()
+            return path
     return file
 
 
-def _owner_in_the_way(place: Path) -> str | None:
-    """Return who else owns a file or folder that we may not write; None for what is ours, and on Windows."""
-    return None if _may_write(place) else other_owner(place)
+def _blocking_owner(path: Path) -> str | None:
+    """Return the other user whose file or folder we may not write, or None."""
+    return None if _may_write(path) else other_owner(path)
 
 
-def other_owner(place: Path) -> str | None:
-    """Return who owns a file that is not ours to change; None for a root who may, and on Windows."""
+def other_owner(path: Path) -> str | None:
+    """Return the name of the other user who owns a file, or the user id if it has no name.
+
+    Returns None if the file is ours, if we are root and may write it, and on Windows.
+    """
     if sys.platform == "win32":
         return None
     with contextlib.suppress(OSError):
-        owner = place.stat().st_uid
-        if owner == os.geteuid() or (os.geteuid() == 0 and _may_write(place)):
+        owner = path.stat().st_uid
+        if owner == os.geteuid() or (os.geteuid() == 0 and _may_write(path)):
             return None
         import pwd
 
@@ -147,44 +158,50 @@ def other_owner(place: Path) -> str | None:
     return None
 
 
-def _may_write(place: Path) -> bool:
-    return os.access(place, os.R_OK | os.W_OK, effective_ids=_OF_EFFECTIVE)
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.W_OK, effective_ids=_CAN_CHECK_EFFECTIVE_IDS)
 
 
 def create_private(file: Path) -> IO[bytes]:
-    """Create a file for its owner alone, whatever the umask; raise FileExistsError if one is there."""
+    """Create and open a file that only its owner can read or write. Raises FileExistsError if it exists."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(file, flags, 0o600), "wb")
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder, and those above it, durably; what is there already is left as it is.
+    """Create a folder and its parents durably. Existing folders keep their permissions.
 
-    Its name is synced all the same: a process that was killed may have made it and not lived to do so.
+    The parent of an existing folder is synced as well: a process may have created the folder and been killed
+    before it synced the name.
     """
     if folder.is_dir():
-        with contextlib.suppress(PermissionError):  # the home's parent need not be ours to read
+        with contextlib.suppress(
+            PermissionError
+        ):  # we may not be allowed to read the parent of the home folder
             sync_folder(folder.parent)
         return
     make_private_folder(folder.parent)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-        folder.chmod(0o700)  # a strict umask takes away what its owner needs
+        folder.chmod(0o700)  # a strict umask removes permissions that the owner needs
     sync_folder(folder.parent)
 
 
 def make_private_file(file: Path) -> None:
-    """Make an empty file, durably, unless it is there: others would ask for wider permissions."""
+    """Create an empty private file durably, unless it exists.
+
+    Libraries such as SQLite would create it with wider permissions.
+    """
     with contextlib.suppress(FileExistsError):
         create_private(file).close()
         sync_folder(file.parent)
 
 
 def sync_journal(database: Path) -> None:
-    """Put on the disk what a process that was killed had committed to a SQLite file, before it is believed.
+    """Sync the rollback journal of a SQLite file, so that commits of a killed process are durable.
 
-    SQLite commits by truncating the journal. Killed between that and the sync, a process leaves a commit that
-    everybody sees and a power cut takes back.
+    SQLite commits by truncating the journal. A process that is killed between the truncation and the sync
+    leaves a commit that every reader sees and that a power failure would undo.
     """
     journal = database.with_name(f"{database.name}-journal")
     with contextlib.suppress(FileNotFoundError):
@@ -196,24 +213,27 @@ def sync_journal(database: Path) -> None:
 
 
 def replace_file(file: Path, content: bytes) -> None:
-    """Write a file as a whole: whoever reads it sees the old content or the new, never a part."""
+    """Replace the content of a file atomically and durably: readers see the old content or the new."""
     make_private_folder(file.parent)
-    beside = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
+    temporary = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
     try:
-        with create_private(beside) as written:
-            written.write(content)
-            written.flush()
-            os.fsync(written.fileno())
-        beside.replace(file)
+        with create_private(temporary) as output:
+            output.write(content)
+            output.flush()
+            os.fsync(output.fileno())
+        temporary.replace(file)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(file.parent)
 
 
 @contextlib.contextmanager
 def lock(file: Path) -> Iterator[None]:
-    """Hold a lock, a file of its own, while the block runs; it ends with its process, whatever happens."""
+    """Hold an exclusive lock on a lock file while the block runs.
+
+    The system releases the lock when the process ends, however it ends.
+    """
     descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         if sys.platform == "win32":
@@ -226,7 +246,7 @@ def lock(file: Path) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk. Windows has no such call: NTFS journals names itself."""
+    """Make the names in a folder durable. Windows has no such call: NTFS journals names itself."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)

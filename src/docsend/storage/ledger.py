@@ -1,17 +1,18 @@
-"""The ledger: which submissions were planned, what became of them, and their receipts. SQLite.
+"""The ledger: a SQLite file of planned submissions, their states and their receipts.
 
-What it promises (`delivery.deliver`: what holds at every instant):
-- a plan, a receipt and an end are on the disk when the call that wrote them returns (`synchronous=FULL`);
-  a batch plans and keeps many in one commit;
-- `open` and `sending` are notes, which go with the next commit: who was killed before it asks the service,
-  which knows better. Only a personal `sending` waits for the disk: its requirement is gone afterwards;
-- states go one way, `planned -> open -> sending -> received`, in one exchange without `open`, or end in
-  `refused` or `withdrawn`; a trigger keeps `received` and `withdrawn` for ever. `refused` may be planned
-  again: the service keeps nothing of what it refused, and the cause may be gone. So may one exchange whose
-  form was refused: it goes staged;
-- several processes may share it (`BEGIN IMMEDIATE`, a rollback journal; WAL had a corruption bug with
-  several writers until SQLite 3.51.3);
-- it holds keys, paths, digests, sizes, codes and receipts. No identity, no booklet, no remark.
+Guarantees, on which the invariants of `delivery.deliver` build:
+- A plan, a receipt and a final state are durable when the call that writes them returns
+  (`synchronous=FULL`). A batch writes many of them in one commit.
+- `open` and `sending` are written with the next commit. A process that is killed before that loses them,
+  and the next run asks the service, which knows better. Only the `sending` of a personal submission is
+  written durably at once, because its requirement is gone once the service has received it.
+- States follow `planned -> open -> sending -> received`, without `open` in one exchange, or end in `refused`
+  or `withdrawn`. A trigger prevents changes of `received` and `withdrawn`. A `refused` submission may be
+  planned again: the service stores nothing of what it refused, and the cause may be gone. A `sending` one
+  returns to `planned` if the service does not accept one exchange: it is then sent in stages.
+- Several processes may share the file (`BEGIN IMMEDIATE` and a rollback journal; WAL had a corruption bug
+  with several writers until SQLite 3.51.3).
+- It contains keys, paths, digests, sizes, codes and receipts, but no identity, booklet number or remark.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission
 
 _T = TypeVar("_T")
-# From where each state can be reached; `planned` is a beginning, and follows `refused`, too.
+# The states from which each state can be reached. `planned` is also the first state, and record_plans sets
+# it for refused submissions.
 _ALLOWED_FROM: dict[State, tuple[State, ...]] = {
     "planned": ("sending",),
     "open": ("planned",),
@@ -52,7 +54,7 @@ _ALLOWED_FROM: dict[State, tuple[State, ...]] = {
 
 _PAGE_SIZE = 500
 _LAST_CHARACTER = "\U0010ffff"
-# The services that there are, without looking at each submission: the primary key begins with them.
+# The distinct services, found without a full scan: the primary key begins with the service.
 _DISTINCT_SERVICES = """
 WITH RECURSIVE known (service) AS (
     SELECT min(service) FROM submission
@@ -66,6 +68,8 @@ _BUSY_TIMEOUT_S = 30.0  # how long another process may hold the file
 
 
 class LedgerDocument(NamedTuple):
+    """A document of an entry. `path` is its last known absolute path, `size` is in bytes."""
+
     path: str
     name: str
     size: int
@@ -73,9 +77,10 @@ class LedgerDocument(NamedTuple):
 
 
 class LedgerEntry(NamedTuple):
-    """One submission as the ledger knows it. Times are RFC 3339 in UTC; `receipt` is the service's bytes.
+    """A submission as the ledger stores it. Times are RFC 3339 in UTC; `receipt` is the service's bytes.
 
-    `is_new` says that this very look planned it: no earlier run can have sent anything that was not refused.
+    `is_newly_planned` is true if the call that returned the entry has just planned it: no earlier run can
+    have sent it without being refused.
     """
 
     service: str
@@ -96,7 +101,7 @@ class LedgerEntry(NamedTuple):
     is_newly_planned: bool = False
 
     def as_planned_submission(self) -> PlannedSubmission:
-        """Give what can be finished of it, if the service has its declaration."""
+        """Return the submission with what `resume` needs to finish it if the service has its declaration."""
         documents = tuple(
             Document(document.path, document.name, document.size, document.sha256, format=None)
             for document in self.documents
@@ -105,47 +110,46 @@ class LedgerEntry(NamedTuple):
 
 
 class _Transition(NamedTuple):
-    """One step of a submission from one state to the next."""
+    """A change of one submission from one state to another."""
 
     service: str
     key: str
-    to: State
-    when: str
+    state: State
+    changed_at: str
     receipt: bytes | None = None
     problem: str | None = None
 
-    only_before_sending: bool = False  # only if nobody has asked for the receipt
-    sending_since: str | None = None  # only if nobody else has asked for it since
+    only_before_sending: bool = False  # apply only if no request for the receipt was made
+    sending_since: str | None = None  # apply only if no other process has asked for the receipt since
 
     def apply(self, connection: sqlite3.Connection) -> bool:
-        """Make it, and tell so; False, and nothing happens, if another process is further along."""
-        before = tuple(
-            state for state in _ALLOWED_FROM[self.to] if state != "sending" or not self.only_before_sending
+        """Change the state and return True, or return False if another process has already gone further."""
+        allowed = tuple(
+            state for state in _ALLOWED_FROM[self.state] if state != "sending" or not self.only_before_sending
         )
-        marks = ", ".join("?" * len(before))
-        moved = connection.execute(
+        marks = ", ".join("?" * len(allowed))
+        updated = connection.execute(
             "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
             f" WHERE service = ? AND key = ? AND state IN ({marks}) AND changed_at = coalesce(?, changed_at)",
             (
-                *(self.to, self.receipt, self.problem, self.when, self.service, self.key),
-                *(*before, self.sending_since),
+                *(self.state, self.receipt, self.problem, self.changed_at, self.service, self.key),
+                *(*allowed, self.sending_since),
             ),
         )
-        return moved.rowcount == 1
+        return updated.rowcount == 1
 
 
 class Ledger:
-    """An open ledger file. Several threads may share it; methods raise LocalFailure if the disk fails."""
+    """An open ledger file, which threads may share. Methods raise LocalError if the file cannot be used."""
 
     def __init__(self, file: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Open the ledger, and make it if it is not there, readable by its owner alone."""
+        """Open the ledger, or create it readable by its owner only. `now` is the clock for all timestamps."""
         self._file = file
         self._now = now
-        self._lock = threading.Lock()  # who has it uses the connection alone
-        self._pending: dict[
-            tuple[str, str], _Transition
-        ] = {}  # by service and key: what goes with the next commit
-        with self._naming_the_file(), contextlib.ExitStack() as on_failure:
+        self._lock = threading.Lock()  # serializes the use of the connection
+        # Transitions to write with the next commit, by service and key.
+        self._pending: dict[tuple[str, str], _Transition] = {}
+        with self._local_errors(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
             self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_TIMEOUT_S)
             on_failure.callback(self._connection.close)
@@ -159,176 +163,198 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with contextlib.suppress(LocalError):  # notes, no more
+            with contextlib.suppress(LocalError):  # pending transitions may be lost
                 self._flush_pending()
         finally:
             self._connection.close()
 
-    # -- what is known ---------------------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------------------
 
     def find(self, service: str, key: str) -> LedgerEntry | None:
-        """Give the submission of this key, with its documents."""
+        """Return the entry of a key with its documents, or None."""
         self._flush_pending()
-        with self._naming_the_file(), self._lock:
+        with self._local_errors(), self._lock:
             rows = self._select("WHERE service = ? AND key = ?", service, key)
             return self._with_documents(rows[0]) if rows else None
 
     def find_by_prefix(self, prefix: str) -> list[LedgerEntry]:
-        """Give the submissions whose key begins so; more than one if several services have it."""
-        first = prefix.upper()
-        with self._naming_the_file(), self._lock:
+        """Return all entries whose key begins with a prefix, with their documents, whatever their service.
+
+        The case of the prefix does not matter.
+        """
+        start = prefix.upper()
+        with self._local_errors(), self._lock:
             return [
                 self._with_documents(entry)
                 for (service,) in self._connection.execute(_DISTINCT_SERVICES).fetchall()
                 for entry in self._select(
-                    "WHERE service = ? AND key >= ? AND key < ?", service, first, first + _LAST_CHARACTER
+                    "WHERE service = ? AND key >= ? AND key < ?", service, start, start + _LAST_CHARACTER
                 )
             ]
 
     def find_by_requirement(self, service: str, required: str) -> LedgerEntry | None:
-        """Give the latest submission that was to fulfil a requirement of the service."""
-        with self._naming_the_file(), self._lock:
-            found = self._select(
+        """Return the latest entry that was planned for a requirement of the service, or None."""
+        with self._local_errors(), self._lock:
+            entries = self._select(
                 "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
             )
-            return found[0] if found else None
+            return entries[0] if entries else None
 
     def unfinished(self) -> list[LedgerEntry]:
-        """Give what was begun and has not ended, the earliest first, with its documents."""
+        """Return the entries that are planned, open or sending, oldest first, with their documents."""
         self._flush_pending()
-        with self._naming_the_file(), self._lock:
-            found = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
-            return [self._with_documents(entry) for entry in found]
+        with self._local_errors(), self._lock:
+            entries = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
+            return [self._with_documents(entry) for entry in entries]
 
     def entries(self, *, limit: int | None = None) -> Iterator[LedgerEntry]:
-        """Give all submissions, the latest first, without their documents; a page at a time.
+        """Yield up to `limit` entries, newest first, without their documents.
 
-        Between two pages others may write: nobody who reads slowly keeps a send from the ledger.
+        Reads one page at a time and leaves the file unlocked in between, so that a slow reader does not
+        block writers.
         """
-        left = sys.maxsize if limit is None else limit
+        remaining = sys.maxsize if limit is None else limit
         where = ""
         after: tuple[str, ...] = ()
-        while left > 0:
-            with self._naming_the_file(), self._lock:
+        while remaining > 0:
+            with self._local_errors(), self._lock:
                 page = self._select(
-                    f"{where} ORDER BY planned_at DESC, key, service LIMIT ?", *after, min(left, _PAGE_SIZE)
+                    f"{where} ORDER BY planned_at DESC, key, service LIMIT ?",
+                    *after,
+                    min(remaining, _PAGE_SIZE),
                 )
             yield from page
             if len(page) < _PAGE_SIZE:
                 return
-            left -= len(page)
+            remaining -= len(page)
             last = page[-1]
             where = "WHERE planned_at <= ? AND (planned_at < ? OR (key, service) > (?, ?))"
             after = (last.planned_at, last.planned_at, last.key, last.service)
 
-    # -- what happens ----------------------------------------------------------------------------------
+    # -- changes ---------------------------------------------------------------------------------------
 
     def record_plan(self, service: str, checked: CheckedSubmission) -> LedgerEntry:
-        """Write down what is about to be sent, before anything is; return what is then known of it.
+        """Record a submission durably before any of it is sent, and return its entry.
 
-        What was received or withdrawn stays as it is, and costs no commit. The entry has no documents: who
-        plans has them.
+        A received or withdrawn submission is left unchanged, which costs no disk write. The returned entry
+        has no documents, because the caller has them.
         """
         return self.record_plans(service, [checked])[0]
 
     def record_plans(self, service: str, checked: Sequence[CheckedSubmission]) -> list[LedgerEntry]:
-        """Plan several submissions in one commit."""
+        """Record several submissions in one commit and return their entries in the same order.
+
+        See `record_plan`.
+        """
         if not checked:
             return []
         now = self._timestamp()
         return self._write(
-            lambda connection: [self._planned(connection, service, one, now) for one in checked]
+            lambda connection: [
+                self._insert_plan(connection, service, submission, now) for submission in checked
+            ]
         )
 
     def record_open(self, service: str, key: str) -> None:
-        """Note that the service has the declaration."""
+        """Record, with the next commit, that the service has the declaration."""
         self._pending[service, key] = _Transition(service, key, "open", self._timestamp())
 
     def record_sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
-        """Note that the next request may bring the receipt; return since when.
+        """Record that the next request may bring the receipt, and return the timestamp of the change.
 
-        The service has every document then, or all of it goes in one exchange.
+        At this point the service has every document, or the next request sends everything in one exchange.
+        The change is written with the next commit, or at once if `is_durable`.
         """
-        move = _Transition(service, key, "sending", self._timestamp())
+        transition = _Transition(service, key, "sending", self._timestamp())
         if is_durable:
-            self._apply([move])
+            self._apply([transition])
         else:
-            self._pending[service, key] = move
-        return move.when
+            self._pending[service, key] = transition
+        return transition.changed_at
 
     def revert_sending(self, service: str, key: str, since: str) -> None:
-        """Take back that it is `sending` since a moment: of a request that was refused nothing is kept.
+        """Change `sending` back to `planned`, because the service stored nothing of the refused request.
 
-        If another process has asked for the receipt of the same key since, that is what counts.
+        `since` is what `record_sending` returned. Nothing changes if another process has asked for the
+        receipt of the same key after that.
         """
         self._apply([_Transition(service, key, "planned", self._timestamp(), sending_since=since)])
 
     def record_receipt(self, service: str, key: str, receipt: Receipt) -> None:
-        """Keep the receipt. Only after this returns may anybody be told.
+        """Store a receipt durably. A submission may be reported as received only after this returns.
 
-        Raises LocalFailure if it is not there afterwards, whoever else has written meanwhile.
+        Raises LocalError if the ledger does not contain the receipt afterwards, even if another process has
+        changed the entry meanwhile.
         """
         for failure in self.record_receipts(service, {key: receipt}).values():
             raise failure
 
-    def record_receipts(self, service: str, received: Mapping[str, Receipt]) -> dict[str, LocalError]:
-        """Keep the receipts of several keys in one commit; give, by key, why one is not there afterwards.
+    def record_receipts(self, service: str, receipts_by_key: Mapping[str, Receipt]) -> dict[str, LocalError]:
+        """Store receipts durably in one commit. Return the errors, by key, of those that were not stored.
 
-        Raises LocalFailure if none could be written.
+        Raises LocalError if none could be written.
         """
-        if not received:
+        if not receipts_by_key:
             return {}
         now = self._timestamp()
-        moves = [
-            _Transition(service, key, "received", now, receipt.body) for key, receipt in received.items()
+        transitions = [
+            _Transition(service, key, "received", now, receipt.body)
+            for key, receipt in receipts_by_key.items()
         ]
-        others = {key: (self.find(service, key), received[key]) for key in self._apply(moves)}
+        rejected = {key: (self.find(service, key), receipts_by_key[key]) for key in self._apply(transitions)}
         return {
             key: LocalError(
                 Message(
-                    "the service gave a receipt for what this ledger holds as {state}",
-                    state=STATE_NAMES[known.state] if known else Message("unknown"),
+                    "the service sent a receipt for a submission that is {state} in this ledger",
+                    state=STATE_NAMES[entry.state] if entry else Message("unknown"),
                 ),
-                Message("receipt {number}: note it, and keep this ledger for support", number=receipt.number),
+                Message(
+                    "write down receipt number {number} and keep this ledger for support",
+                    number=receipt.number,
+                ),
             )
-            for key, (known, receipt) in others.items()
-            if known is None or known.receipt != receipt.body
+            for key, (entry, receipt) in rejected.items()
+            if entry is None or entry.receipt != receipt.body
         }
 
     def record_refused(self, service: str, key: str, problem: str) -> None:
+        """Record durably that the service refused a submission. `problem` is the code of the reason."""
         self._apply([_Transition(service, key, "refused", self._timestamp(), problem=problem)])
 
     def record_refused_by_intermediary(self, service: str, key: str, problem: str) -> bool:
-        """Note that somebody on the way refuses; False, and nothing is noted, if it may have been received.
+        """Record durably that an intermediary refused a submission, and return True.
 
-        Another process may have asked for the receipt of the same key meanwhile.
+        Returns False and changes nothing if the submission may have been received: another process may have
+        asked for the receipt of the same key meanwhile.
         """
-        move = _Transition(service, key, "refused", self._timestamp(), problem=problem)
-        return not self._apply([move._replace(only_before_sending=True)])
+        transition = _Transition(service, key, "refused", self._timestamp(), problem=problem)
+        return not self._apply([transition._replace(only_before_sending=True)])
 
     def record_withdrawn(self, service: str, key: str) -> None:
+        """Record durably that a submission was withdrawn and can never be received."""
         self._apply([_Transition(service, key, "withdrawn", self._timestamp())])
 
-    # -- how -------------------------------------------------------------------------------------------
+    # -- implementation --------------------------------------------------------------------------------
 
-    def _planned(
+    def _insert_plan(
         self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
     ) -> LedgerEntry:
-        about = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
+        """Insert a submission as planned, plan a refused one again, or return any other as it is."""
+        description = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
         planned = connection.execute(
             "INSERT INTO submission (service, key, state, destination, subject, category, type,"
             " reference, required, occurrence, planned_at, changed_at)"
             " VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL,"
             " changed_at = excluded.changed_at WHERE state = 'refused' RETURNING planned_at",
-            (service, checked.key, *about, checked.required, checked.occurrence, now, now),
+            (service, checked.key, *description, checked.required, checked.occurrence, now, now),
         ).fetchone()
         if planned is not None:
             entry = LedgerEntry(
                 service,
                 checked.key,
                 "planned",
-                *about,
+                *description,
                 required=checked.required,
                 occurrence=checked.occurrence,
                 problem=None,
@@ -342,7 +368,7 @@ class Ledger:
             if entry.state in ("received", "withdrawn"):
                 return entry
         connection.executemany(
-            # The same documents may lie elsewhere by now: the paths are the last known ones.
+            # Store the latest paths: the same documents may have been moved.
             "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
                 (
@@ -359,28 +385,32 @@ class Ledger:
         )
         return entry
 
-    def _apply(self, moves: Sequence[_Transition]) -> list[str]:
-        """Go one state on with each; give the keys of those where another process is further along."""
-        for move in moves:
-            self._pending.pop((move.service, move.key), None)  # overtaken
-        return self._write(lambda connection: [move.key for move in moves if not move.apply(connection)])
+    def _apply(self, transitions: Sequence[_Transition]) -> list[str]:
+        """Apply transitions durably. Return the keys of those for which another process had gone further."""
+        for transition in transitions:
+            self._pending.pop((transition.service, transition.key), None)  # superseded
+        return self._write(
+            lambda connection: [
+                transition.key for transition in transitions if not transition.apply(connection)
+            ]
+        )
 
     def _flush_pending(self) -> None:
-        """Write down what is only noted yet, before anybody looks or the ledger is closed."""
+        """Write the pending transitions, before a query or before the ledger is closed."""
         if self._pending:
             self._write(lambda _: None)
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Make a change, together with what was noted, and return when it is on the disk."""
-        with self._naming_the_file(), self._lock:
-            noted = self._pending.copy()
+        """Run a change and the pending transitions in one durable transaction, and return its result."""
+        with self._local_errors(), self._lock:
+            pending = self._pending.copy()
             with sqlite.transaction(self._connection) as connection:
-                for move in noted.values():
-                    move.apply(connection)
+                for transition in pending.values():
+                    transition.apply(connection)
                 result = write(connection)
-            for known, move in noted.items():
-                if self._pending.get(known) is move:
-                    self._pending.pop(known, None)
+            for service_and_key, transition in pending.items():
+                if self._pending.get(service_and_key) is transition:
+                    self._pending.pop(service_and_key, None)
             return result
 
     def _select(self, where: str, *values: object) -> list[LedgerEntry]:
@@ -399,8 +429,8 @@ class Ledger:
         return entry._replace(documents=tuple(LedgerDocument(*row) for row in rows))
 
     @contextlib.contextmanager
-    def _naming_the_file(self) -> Iterator[None]:
-        """Name the file if it cannot be used."""
+    def _local_errors(self) -> Iterator[None]:
+        """Turn SQLite and file system errors into a LocalError that names the file."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -409,8 +439,8 @@ class Ledger:
                     "the ledger {file} cannot be used: {reason}", file=self._file, reason=sqlite.reason(error)
                 ),
                 Message(
-                    "something could be sent twice without it: {cure}; then run the same command again",
-                    cure=files.hint(self._file, error if isinstance(error, OSError) else None),
+                    "a submission could be sent twice without it: {hint}; then run the same command again",
+                    hint=files.hint(self._file, error if isinstance(error, OSError) else None),
                 ),
             ) from error
 
@@ -419,5 +449,5 @@ class Ledger:
 
 
 def _as_utf8(path: str) -> str:
-    """Give a path as text; one that is not UTF-8 is kept in a form that can be read, not opened."""
+    """Return a path as valid UTF-8. A path that is not UTF-8 is escaped: readable, but not usable to open."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")

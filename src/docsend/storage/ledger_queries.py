@@ -1,4 +1,7 @@
-"""Looks at a ledger as it lies there: nothing is made or changed, and who writes is not waited for."""
+"""Read-only queries on a ledger file.
+
+They create and change nothing, and wait for another process that writes for 2 s at most.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LatestKey(NamedTuple):
-    """A key, with what tells it from others; `planned_at` is RFC 3339 in UTC."""
+    """The key of a submission, and what distinguishes it for a reader. `planned_at` is RFC 3339 in UTC."""
 
     key: str
     state: State
@@ -25,7 +28,10 @@ class LatestKey(NamedTuple):
 
 
 def latest_keys(file: Path, *, limit: int) -> list[LatestKey]:
-    """Return the submissions planned last; none if the file cannot be read at once."""
+    """Return up to `limit` submissions, the most recently planned first.
+
+    Returns an empty list if the file cannot be read within 50 ms.
+    """
     with contextlib.suppress(sqlite3.Error), sqlite.read_only(file, busy_timeout_s=0.05) as connection:
         rows = connection.execute(
             "SELECT key, state, reference, planned_at FROM submission ORDER BY planned_at DESC LIMIT ?",
@@ -36,10 +42,10 @@ def latest_keys(file: Path, *, limit: int) -> list[LatestKey]:
 
 
 def health(file: Path) -> tuple[str, Mapping[State, int]]:
-    """Return what SQLite's own check says, "ok" or a fault, and how many submissions are in which state.
+    """Return the result of SQLite's own check, "ok" or an error, and the number of submissions by state.
 
-    Raises sqlite3.Error, as of a file that is no ledger or that another process writes.
+    Raises sqlite3.Error, for example if the file is not a ledger or another process is writing to it.
     """
     with sqlite.read_only(file, busy_timeout_s=2) as connection:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        return found, dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        return verdict, dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))

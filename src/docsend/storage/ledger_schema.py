@@ -1,4 +1,4 @@
-"""The tables of the ledger, and how an older ledger gets them."""
+"""The tables of the ledger, and the upgrade of an older ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _APPLICATION_ID = 0x646F6373  # "docs"
 _VERSION = 3
-# What few are, of however many: a look at these does not look at all the others.
+# Few submissions are unfinished or required: with these indexes a query does not scan all the others.
 _PARTIAL_INDEXES = """
 CREATE INDEX submission_unfinished ON submission (planned_at, key)
     WHERE state IN ('planned', 'open', 'sending');
@@ -63,7 +63,10 @@ PRAGMA user_version = {_VERSION};
 
 
 def prepare(connection: sqlite3.Connection, file: Path) -> None:
-    """Give a new file its tables, and an older one what it lacks; raise LocalFailure for any other."""
+    """Create the tables in a new file, or upgrade an older ledger.
+
+    Raises LocalError if a newer or an unreleased docsend wrote the file.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
         raise LocalError(
@@ -73,12 +76,13 @@ def prepare(connection: sqlite3.Connection, file: Path) -> None:
     if version == 1:
         raise LocalError(
             Message("the ledger {file} was written by an unreleased docsend", file=file),
-            Message("move it aside: it is not read any more"),
+            Message("move it aside: this version cannot read it"),
         )
     if version < _VERSION:
         with sqlite.transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            # No other process was faster. Version 2 lacks indexes, and has everything else.
+            # The version is read again: another process may have upgraded the file meanwhile.
+            # Version 2 lacks only the indexes.
             script = {0: _SCHEMA, 2: f"{_PARTIAL_INDEXES}PRAGMA user_version = {_VERSION};\n"}.get(
                 version, ""
             )

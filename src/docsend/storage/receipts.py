@@ -1,4 +1,4 @@
-"""Receipts as bytes: what the service wrote, and what the ledger kept of it."""
+"""Parsing of the receipts that the ledger stores."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 class MalformedReceipt(ValueError):
-    """These bytes are not a receipt of the contract."""
+    """Raised when bytes are not a receipt as the contract defines it."""
 
 
-def read(body: bytes) -> Receipt:
-    """Read a receipt as the ledger kept it; raise MalformedReceipt if anything in it is missing.
+def parse(body: bytes) -> Receipt:
+    """Parse a receipt as the ledger stores it. Raises MalformedReceipt if anything is missing.
 
-    What comes from a service is read more strictly (`service.reading`); ledgers have older ones, too.
+    Receipts from a service are parsed more strictly (`service.reading`), because ledgers also contain
+    receipts of older versions.
     """
     try:
         raw = json.loads(body)
@@ -33,7 +34,7 @@ def read(body: bytes) -> Receipt:
             issuer=_text(raw["issuer"]),
             received_at=_text(raw["received_at"]),
             branch_code=_text(raw["branch"]["code"]),
-            # Names in further languages are members that nobody knows here, and are passed over.
+            # Names in other languages are unknown members, and are ignored.
             branch_names={
                 language: _text(name)
                 for language, name in raw["branch"]["name"].items()
@@ -55,31 +56,37 @@ def read(body: bytes) -> Receipt:
 
 
 def stored_receipt(entry: LedgerEntry) -> Receipt | None:
-    """Give the receipt that the ledger keeps of a submission, if it was received."""
+    """Return the stored receipt of a submission, or None if it has none.
+
+    Raises LocalError if the stored bytes are not a receipt.
+    """
     if entry.receipt is None:
         return None
     try:
-        return read(entry.receipt)
+        return parse(entry.receipt)
     except MalformedReceipt as error:
         raise LocalError(
-            Message("the ledger's receipt of {key} is damaged", key=entry.key[:12]),
-            Message("restore the ledger from a copy"),
+            Message("the receipt of {key} in the ledger is damaged", key=entry.key[:12]),
+            Message("restore the ledger from a backup"),
         ) from error
 
 
 def earlier_delivery(entry: LedgerEntry) -> Delivery | None:
-    """Give what an earlier run came to, if it came to a receipt."""
+    """Return the delivery of an earlier run, or None if there is no receipt.
+
+    Raises LocalError if the stored bytes are not a receipt.
+    """
     receipt = stored_receipt(entry)
     return Delivery(receipt, is_repeated=True, is_stored=True) if receipt else None
 
 
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError("not a whole number")
+        raise TypeError("not an integer")
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("not a text")
+        raise TypeError("not a string")
     return value

@@ -1,4 +1,4 @@
-"""SQLite files: opened durably, changed in transactions, and why they refuse."""
+"""SQLite files: durable connections, transactions, and the reasons of errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PRAGMAS = ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1")
-# SQLite's own reasons, as it words them: to be translated.
+# SQLite's own error texts, so that they can be translated.
 _REASONS = (
     Message("attempt to write a readonly database"),
     Message("database disk image is malformed"),
@@ -27,9 +27,10 @@ _REASONS = (
 
 
 def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
-    """Open a file, or make it for its owner alone; wait `busy_s` for others. Raises sqlite3.Error, OSError.
+    """Open a database durably, or create it readable by its owner only.
 
-    Threads may share the connection, if each has it alone while it uses it.
+    A statement waits up to `busy_timeout_s` seconds while another process holds the file. Threads may share
+    the connection if only one of them uses it at a time. Raises sqlite3.Error or OSError.
     """
     files.make_private_file(file)
     files.sync_journal(file)
@@ -45,28 +46,28 @@ def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Do what is inside as one change: on the disk at the end, or undone if an error leaves it."""
-    # IMMEDIATE: a transaction that first reads and then writes would not wait its turn.
+    """Run the block as one transaction: durable at the end, or rolled back if an exception leaves it."""
+    # IMMEDIATE: a deferred transaction that reads first and then writes fails instead of waiting its turn.
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # some failures, as of a full disk, end it themselves
+        if connection.in_transaction:  # some errors, such as a full disk, roll it back themselves
             connection.execute("ROLLBACK")
         raise
 
 
 @contextlib.contextmanager
 def read_only(file: Path, *, busy_timeout_s: float) -> Iterator[sqlite3.Connection]:
-    """Open a file to look at it: nothing is made, and nothing is changed."""
+    """Open an existing database for reading only."""
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=busy_timeout_s)
     with contextlib.closing(connection):
         yield connection
 
 
 def execute_script(connection: sqlite3.Connection, script: str) -> None:
-    """Execute statements inside a transaction; executescript would commit it."""
+    """Execute statements inside a transaction. `executescript` would commit it first."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -76,7 +77,7 @@ def execute_script(connection: sqlite3.Connection, script: str) -> None:
 
 
 def reason(error: sqlite3.Error | OSError) -> Message:
-    """Return why SQLite, or the disk under it, refused something."""
+    """Return the reason of an error that SQLite or the file system raised."""
     if isinstance(error, OSError):
         return files.reason(error)
-    return next((known for known in _REASONS if known.template == str(error)), Message.verbatim(error))
+    return next((message for message in _REASONS if message.template == str(error)), Message.verbatim(error))

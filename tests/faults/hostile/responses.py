@@ -180,7 +180,7 @@ class Responses(Inputs):
             found = [*self._got(name, got), *self._in_contract(name, got, body)]
             yield from ((kind, f"{name}: {sentence}") for kind, sentence in found)
         with contextlib.suppress(receipts.MalformedReceipt):
-            yield from self._shown(receipts.read(body))
+            yield from self._shown(receipts.parse(body))
         with contextlib.suppress(LocalError):
             receipts.stored_receipt(self._entry(body))
 
@@ -236,7 +236,7 @@ class Responses(Inputs):
         yield from self._shown(receipt)
         for text in (receipt.number, receipt.issuer, receipt.branch_code, *receipt.branch_names.values()):
             yield from unsafe(text, "in a receipt that was read")
-        if json.loads(receipt.body)["number"] != receipt.number or receipts.read(receipt.body) != receipt:
+        if json.loads(receipt.body)["number"] != receipt.number or receipts.parse(receipt.body) != receipt:
             yield "wrong", "what the ledger keeps is read as another receipt"
 
     def _shown(self, receipt: Receipt) -> Violations:

@@ -64,8 +64,10 @@ def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
 
 def say_next_steps(streams: Streams, tally: OutcomeCounts) -> None:
     """Tell what to do about the rows that were not received."""
-    if tally.worst is not None:
-        hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
+    if tally.fatal_exit_code is not None:
+        hint = next(
+            (o.error.hint for o in tally.failed if o.error and o.error.code == tally.fatal_exit_code), None
+        )
         streams.say(hint or Message("see above"))
     elif tally.counts["unfinished"] or tally.counts["not tried"]:
         streams.say(_AGAIN)
