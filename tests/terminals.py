@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # keeps apart what they isolate.
 _ISOLATES = {ord("\u2066"): "\x1b[5m", ord("\u2068"): "\x1b[5m", ord("\u2069"): "\x1b[25m"}
 
-_NAMED = {
+_NAMED_COLORS = {
     "black": "000000", "red": "e06c75", "green": "98c379", "brown": "e5c07b", "blue": "61afef",
     "magenta": "c678dd", "cyan": "56b6c2", "white": "d7dae0", "brightblack": "8b919c",
 }  # fmt: skip
@@ -39,34 +39,34 @@ class Screen(pyte.HistoryScreen):
         self._answer(data)
 
     def select_graphic_rendition(self, *attrs: int, **more: bool) -> None:
-        meant: list[int] = []
-        left = list(attrs)
-        while left:
-            attribute = left.pop(0)
-            meant += {2: [9], 22: [22, 29]}.get(attribute, [attribute])
-            if attribute in (38, 48) and left:  # a colour follows: a number, or red, green and blue
-                count = 2 if left[0] == 5 else 4
-                meant += left[:count]
-                del left[:count]
-        super().select_graphic_rendition(*meant, **more)
+        translated: list[int] = []
+        remaining = list(attrs)
+        while remaining:
+            attribute = remaining.pop(0)
+            translated += {2: [9], 22: [22, 29]}.get(attribute, [attribute])
+            if attribute in (38, 48) and remaining:  # a colour follows: a number, or red, green and blue
+                count = 2 if remaining[0] == 5 else 4
+                translated += remaining[:count]
+                del remaining[:count]
+        super().select_graphic_rendition(*translated, **more)
 
 
 def is_dim(cell: Char) -> bool:
     return cell.strikethrough
 
 
-def colours(cell: Char, ground: str, ink: str) -> tuple[str, str]:
-    """Give the colours of a character and of what is behind it, on a terminal of this background and text."""
-    front = ink if cell.fg == "default" else _NAMED.get(cell.fg, cell.fg)
-    behind = ground if cell.bg == "default" else _NAMED.get(cell.bg, cell.bg)
+def colors(cell: Char, background: str, foreground: str) -> tuple[str, str]:
+    """Give the colors of a character and of what is behind it, on a terminal of this background and text."""
+    front = foreground if cell.fg == "default" else _NAMED_COLORS.get(cell.fg, cell.fg)
+    behind = background if cell.bg == "default" else _NAMED_COLORS.get(cell.bg, cell.bg)
     return (behind, front) if cell.reverse else (front, behind)
 
 
 def contrast(one: str, other: str) -> float:
-    """Give the contrast of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    """Give the contrast of two colors, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    def luminance(color: str) -> float:
+        parts = [int(color[at : at + 2], 16) / 255 for at in (0, 2, 4)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -82,7 +82,7 @@ class Terminal:
         self._start(command, columns, lines, environment)
 
     @classmethod
-    def of(cls, *command: str, columns: int = 100, lines: int = 60, **environment: str) -> Terminal:
+    def from_command(cls, *command: str, columns: int = 100, lines: int = 60, **environment: str) -> Terminal:
         """Give the terminal of another command, such as a shell's."""
         terminal = cls.__new__(cls)
         terminal._start(list(command), columns, lines, environment)
@@ -117,7 +117,7 @@ class Terminal:
         assert question in self.read_until(question), self.shown
         self.type(keys)
 
-    def rest(self) -> None:
+    def settle(self) -> None:
         """Let the screen come to rest."""
         self._feed()
 

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     OpenService = Callable[[], contextlib.AbstractContextManager[ServiceClient]]
 
 # More than this, and tokens expire before their time, or receipts seem to be of tomorrow.
-_MOST_SKEW_S = 60
-_OLD_CATALOG_DAYS = 180
+_MAX_CLOCK_SKEW_S = 60
+_MAX_CATALOG_AGE_DAYS = 180
 _SLOW_KEYRING_S = 1.0
-_LEAST_FREE_BYTES = 100 * 2**20
+_MIN_FREE_BYTES = 100 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,16 @@ class Finding:
 
 
 def diagnose(
-    settings: Settings, vault: Callable[[], CredentialStore], opens: OpenService
+    settings: Settings, open_store: Callable[[], CredentialStore], open_service: OpenService
 ) -> Iterator[Finding]:
     """Look at one part after the other; `opens` the chosen service, `vault` its entries in the keyring."""
     yield _version()
-    yield from _paths(settings)
+    yield from _configuration_and_data(settings)
     yield _catalog(settings)
     yield _ledger(settings.ledger_file)
-    yield _keyring(settings, vault)
+    yield _keyring(settings, open_store)
     yield _terminal(settings)
-    yield from _service(settings, opens)
+    yield from _service(settings, open_service)
 
 
 def _version() -> Finding:
@@ -86,37 +86,37 @@ def _version() -> Finding:
     return Finding("version", "ok", message, facts=facts)
 
 
-def _paths(settings: Settings) -> Iterator[Finding]:
+def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
     file = settings.config_file
     is_there = os.path.exists(file)  # Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
     message = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
-    faults = settings.errors
-    if (error := _unreadable(file)) is not None:
+    errors = settings.errors
+    if (error := _read_error(file)) is not None:
         yield Finding("configuration", "error", error.message, error.hint, facts, error.code)
-    elif "configuration" in faults:
+    elif "configuration" in errors:
         # Not what is wrong with it: that could name somebody.
         hint = Message(
             "any other command tells what is wrong with it, docs/configuration.md what it may hold"
         )
         message = Message("{file} cannot be understood", file=file)
         yield Finding("configuration", "error", message, hint, facts, ExitCode.USAGE)
-    elif (fault := faults.get("environment")) is not None:
-        yield Finding("configuration", "error", fault.message, fault.hint, facts, fault.code)
+    elif (invalid := errors.get("environment")) is not None:
+        yield Finding("configuration", "error", invalid.message, invalid.hint, facts, invalid.code)
     elif settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield Finding(
             "configuration",
             "warning",
             Message("{file} has senders' numbers in it, and others can read it", file=file),
-            _narrowed(file),
+            _permission_hint(file),
             facts,
         )
     else:
         yield Finding("configuration", "ok", message, facts=facts)
-    yield _data(settings.data_folder)
+    yield _data_folder(settings.data_folder)
 
 
-def _narrowed(file: Path) -> Message:
+def _permission_hint(file: Path) -> Message:
     """Return how others are kept from reading a file; its owner alone can do so."""
     owner = files.other_owner(file)
     if owner is None:
@@ -124,7 +124,7 @@ def _narrowed(file: Path) -> Message:
     return files.foreign_owner_hint(owner)
 
 
-def _unreadable(file: Path) -> UsageError | None:
+def _read_error(file: Path) -> UsageError | None:
     """Look whether the configuration can be read at all; one that is not there is no fault."""
     try:
         files.read_limited(file, max_bytes=MAX_BYTES)
@@ -135,21 +135,21 @@ def _unreadable(file: Path) -> UsageError | None:
     return None
 
 
-def _data(folder: Path) -> Finding:
+def _data_folder(folder: Path) -> Finding:
     """Look whether the data folder, or the one in which it will be made, can be written to."""
-    standing = folder
-    while not os.path.exists(standing) and standing != standing.parent:
-        standing = standing.parent
+    existing = folder
+    while not os.path.exists(existing) and existing != existing.parent:
+        existing = existing.parent
     try:
-        free = shutil.disk_usage(standing).free
+        free = shutil.disk_usage(existing).free
     except OSError:
         free = 0
-    facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(standing, os.W_OK)}
+    facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(existing, os.W_OK)}
     message = Message("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
-    if not standing.is_dir() or not facts["writable"]:
-        hint = Message("mend the permissions of {folder}, or set DOCSEND_HOME", folder=standing)
+    if not existing.is_dir() or not facts["writable"]:
+        hint = Message("mend the permissions of {folder}, or set DOCSEND_HOME", folder=existing)
         return Finding("data", "error", Message("{folder} cannot be written to", folder=folder), hint, facts)
-    if free < _LEAST_FREE_BYTES:
+    if free < _MIN_FREE_BYTES:
         return Finding("data", "warning", message, Message("make room: the ledger needs some"), facts)
     return Finding("data", "ok", message, facts=facts)
 
@@ -172,14 +172,14 @@ def _catalog(settings: Settings) -> Finding:
     age = _days_since(version)
     facts |= {"version": version, "age_days": age}
     if settings.catalog_file is not None:
-        most = OneExchangePolicy.from_catalog(loaded, settings.catalog_file).max_bytes
-        facts["one_exchange_bytes"] = min(most, documents.BUFFER_BYTES)  # what is not held, goes staged
+        max_bytes = OneExchangePolicy.from_catalog(loaded, settings.catalog_file).max_bytes
+        facts["one_exchange_bytes"] = min(max_bytes, documents.BUFFER_BYTES)  # what is not held, goes staged
     message = (
         Message("the service's, of {version}", version=version)
         if is_own
         else Message("the bundled one, of {version}", version=version)
     )
-    if age is not None and age > _OLD_CATALOG_DAYS:
+    if age is not None and age > _MAX_CATALOG_AGE_DAYS:
         hint = Message("`docsend catalog --update` asks the service for a newer one")
         return Finding("catalog", "warning", message, hint, facts)
     return Finding("catalog", "ok", message, facts=facts)
@@ -213,10 +213,10 @@ def _ledger(file: Path) -> Finding:
     if journal.exists() and journal.stat().st_size:
         message = Message("{file} is being written, or was when its writer was killed", file=file)
         return Finding("ledger", "warning", message, Message("the next command that uses it mends it"), facts)
-    return _health(file, facts)
+    return _ledger_health(file, facts)
 
 
-def _health(file: Path, facts: dict[str, Any]) -> Finding:
+def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
     """Look into a ledger that nobody writes now."""
     restore = Message("keep the file, and restore it from a copy; without it something could be sent twice")
     try:
@@ -253,31 +253,31 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
     return Finding("ledger", "ok", message, facts=facts)
 
 
-def _keyring(settings: Settings, vault: Callable[[], CredentialStore]) -> Finding:
+def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> Finding:
     """Look how long the keyring takes to answer; whether somebody is signed in, never who."""
     if settings.password_file is not None:
         return _password_file(settings.password_file, has_code=settings.code is not None)
-    began = time.monotonic()
+    started_at = time.monotonic()
     try:
         backend = BookletStore(backend=settings.keyring_backend).backend
-        is_signed_in = vault().credentials() is not None if settings.endpoint else None
+        is_signed_in = open_store().credentials() is not None if settings.endpoint else None
     except DocsendError as error:
         hint = Message(
             "only the personal service and employers' senders need one: {cure}", cure=error.hint or ""
         )
         message = error.message
         return Finding("keyring", "warning", message, hint, {"used": True, "backend": None})
-    took = time.monotonic() - began
+    elapsed = time.monotonic() - started_at
     facts = {
         "used": True,
         "backend": backend,
-        "milliseconds": round(took * 1000),
+        "milliseconds": round(elapsed * 1000),
         "signed_in": is_signed_in,
     }
     message = Message(
         "{backend}, answers in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
     )
-    if took > _SLOW_KEYRING_S:
+    if elapsed > _SLOW_KEYRING_S:
         return Finding(
             "keyring", "warning", message, Message("it is slow: is it waiting for somebody?"), facts
         )
@@ -311,14 +311,14 @@ def _terminal(settings: Settings) -> Finding:
         "dumb": settings.has_dumb_terminal,
         "language": settings.language,
     }
-    what = Message("no terminal")
+    description = Message("no terminal")
     if facts["stdout"]:
-        what = (
+        description = (
             Message("a terminal that cannot draw") if facts["dumb"] else Message("a terminal that can draw")
         )
     message = Message(
         "{what}, {columns} columns, encoding {encoding}, language {language}",
-        what=what,
+        what=description,
         columns=columns,
         encoding=encoding,
         language=settings.language,
@@ -336,11 +336,11 @@ def _is_terminal(stream: Any) -> bool:
 # -- the far side ------------------------------------------------------------------------------------------
 
 
-def _service(settings: Settings, opens: OpenService) -> Iterator[Finding]:
+def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]:
     endpoint = settings.endpoint
-    if (fault := settings.errors.get("service")) is not None:
-        message = fault.message
-        yield Finding("service", "error", message, fault.hint, {"address": None}, fault.code)
+    if (invalid := settings.errors.get("service")) is not None:
+        message = invalid.message
+        yield Finding("service", "error", message, invalid.hint, {"address": None}, invalid.code)
         return
     if endpoint is None and "configuration" in settings.errors:
         message = Message("which one is chosen cannot be told")
@@ -357,25 +357,25 @@ def _service(settings: Settings, opens: OpenService) -> Iterator[Finding]:
         # Not started for this: it would make its folder.
         yield Finding("service", "ok", Message("the sandbox, inside the process that uses it"), facts=facts)
         return
-    began = time.monotonic()
+    started_at = time.monotonic()
     try:
-        with opens() as service:
-            found = service.fetch_info()
+        with open_service() as service:
+            info = service.fetch_info()
     except DocsendError as error:
         facts["cause"] = error.cause and error.cause.value
         yield Finding("service", "error", error.message, error.hint, facts, error.code)
         return
-    facts["milliseconds"] = round((time.monotonic() - began) * 1000)
-    facts["catalog"] = found.catalog_version
+    facts["milliseconds"] = round((time.monotonic() - started_at) * 1000)
+    facts["catalog"] = info.catalog_version
     message = Message(
         "{address} answers in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
     )
     yield Finding("service", "ok", message, facts=facts)
-    yield _way(endpoint.url, proxy, service.tls)
-    yield _clock(found.date)
+    yield _network(endpoint.url, proxy, service.tls)
+    yield _clock(info.date)
 
 
-def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
+def _network(url: str, proxy: str | None, tls: Tls | None) -> Finding:
     """Tell how the service was reached: encrypted how, and through which proxy."""
     facts: dict[str, Any] = {"proxy": proxy, "tls": None}
     if tls is None:
@@ -392,16 +392,16 @@ def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
     return Finding("network", "ok", message, facts=facts)
 
 
-def _clock(given: str | None) -> Finding:
+def _clock(date_header: str | None) -> Finding:
     """Hold this machine's clock against the service's Date (RFC 9110, 6.6.1), which has whole seconds."""
     try:
-        there = parsedate_to_datetime(given or "")
+        service_time = parsedate_to_datetime(date_header or "")
     except ValueError:
         return Finding("clock", "ok", Message("the service does not tell its time"), facts={"skew_s": None})
-    there = there if there.tzinfo else there.replace(tzinfo=UTC)
-    skew = (datetime.now(UTC) - there).total_seconds()
+    service_time = service_time if service_time.tzinfo else service_time.replace(tzinfo=UTC)
+    skew = (datetime.now(UTC) - service_time).total_seconds()
     facts = {"skew_s": round(skew)}
-    if abs(skew) <= _MOST_SKEW_S:
+    if abs(skew) <= _MAX_CLOCK_SKEW_S:
         return Finding("clock", "ok", Message("agrees with the service's"), facts=facts)
     message = Message("{seconds:.0f} s ahead of the service's", seconds=skew)
     if skew < 0:

@@ -235,28 +235,28 @@ def test_without_a_command_the_help_is_shown_and_the_code_is_that_of_usage(run) 
 # -- files that are read by their names --------------------------------------------------------------------
 
 
-def _a_socket(file: Path) -> None:
+def _make_socket(file: Path) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(file))
 
 
-_NO_FILES: dict[str, Callable[[Path], object]] = {
+_UNSUITABLE_FILES: dict[str, Callable[[Path], object]] = {
     "a pipe that nobody writes": samples.pipe,
     "a device without an end": lambda file: file.symlink_to("/dev/full"),
     "a terminal": lambda file: file.symlink_to("/dev/tty"),
     "a folder": Path.mkdir,
     "a file of 2 MB": lambda file: file.write_bytes(b"#" * 2_000_000),
-    "a socket": _a_socket,
+    "a socket": _make_socket,
 }
 
 
-@pytest.mark.parametrize("kind", _NO_FILES)
+@pytest.mark.parametrize("kind", _UNSUITABLE_FILES)
 def test_a_configuration_that_is_no_small_file_is_told_and_never_waited_for(spawn, home, kind) -> None:
     file = home / "docsend" / "config.toml"
     file.parent.mkdir()
-    _NO_FILES[kind](file)
+    _UNSUITABLE_FILES[kind](file)
     for command in (("receipts",), ("catalog", "payslips"), ("senders", "add", "a", "--id", "000000018")):
         outcome = spawn(*command, timeout=20)
         assert (outcome.code, outcome.out) == (2, "")
@@ -272,10 +272,10 @@ def test_the_reason_why_a_configuration_cannot_be_read_is_in_the_reader_s_langua
     assert "ce n'est pas un fichier ordinaire" in run("receipts", "--lang", "fr").err
 
 
-@pytest.mark.parametrize("kind", _NO_FILES)
+@pytest.mark.parametrize("kind", _UNSUITABLE_FILES)
 def test_a_password_file_that_is_no_small_file_is_told_and_never_waited_for(spawn, tmp_path, kind) -> None:
     file = tmp_path / "password"
-    _NO_FILES[kind](file)
+    _UNSUITABLE_FILES[kind](file)
     if file.exists() and not file.is_symlink():
         file.chmod(0o600)
     told = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(file), "DOCSEND_PATIENCE": "0"}

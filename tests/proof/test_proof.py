@@ -78,7 +78,7 @@ def words_of(pdf: Path) -> list[Word]:
     return [Word(text, float(left), float(top), float(right)) for left, top, right, text in found]
 
 
-def kept(home: Path) -> tuple[LedgerEntry, Receipt]:
+def stored_entry(home: Path) -> tuple[LedgerEntry, Receipt]:
     """What the ledger has of the one submission that was sent."""
     with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
         (entry,) = ledger.find_by_prefix("")
@@ -115,11 +115,13 @@ RECEIPT = Receipt(
 )
 
 
-def page(*documents: ReceivedDocument, reference: str | None = "4711", whom: str | None = None) -> Proof:
+def page(
+    *documents: ReceivedDocument, reference: str | None = "4711", on_behalf_of: str | None = None
+) -> Proof:
     """A proof of these documents."""
     entry = ENTRY._replace(reference=reference)
     receipt = RECEIPT._replace(documents=documents or (document(1, "payslip.pdf"),))
-    return build_proof(entry, receipt, catalogs.load(catalog.BUNDLED), whom)
+    return build_proof(entry, receipt, catalogs.load(catalog.BUNDLED), on_behalf_of)
 
 
 def document(number: int, name: str) -> ReceivedDocument:
@@ -138,7 +140,7 @@ def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
     run, key, home, language
 ) -> None:
     outcome = run("receipts", "export", key, "--lang", language, "--for", "Dupont & Fils")
-    entry, receipt = kept(home)
+    entry, receipt = stored_entry(home)
     assert (outcome.code, outcome.out) == (0, f"receipt-{receipt.number}.pdf\n")
     file = Path(outcome.out.strip())
     subprocess.run(["qpdf", "--check", file], check=True, capture_output=True)
@@ -161,7 +163,7 @@ def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_text_says_the_same(run, key, home, language) -> None:
     outcome = run("receipts", "export", key[:8], "--format", "text", "--lang", language)
-    _, receipt = kept(home)
+    _, receipt = stored_entry(home)
     reader = Translator(language)
     for said in (receipt.number, receipt.key, HEBREW, *(each.sha256 for each in receipt.documents)):
         assert said in outcome.out
@@ -173,7 +175,7 @@ def test_the_text_says_the_same(run, key, home, language) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_json_is_english_whatever_the_language(run, key, home, language) -> None:
     outcome = run("receipts", "export", key, "--format", "json", "--lang", language, "--for", "דוד")
-    entry, receipt = kept(home)
+    entry, receipt = stored_entry(home)
     assert outcome.out.isascii()
     assert outcome.json == {
         "schema": "docsend.proof/1",
@@ -258,7 +260,7 @@ def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
 
 def test_the_pdf_tells_what_it_is_and_carries_its_letters(run, key, home) -> None:
     run("receipts", "export", key, "--lang", "he", "--output", "proof.pdf")
-    _, receipt = kept(home)
+    _, receipt = stored_entry(home)
     with pikepdf.open("proof.pdf") as opened:
         assert len(opened.pages) == 1
         assert opened.Root.Lang == "he"
@@ -315,7 +317,7 @@ def test_a_hebrew_name_with_digits_reads_from_the_right_on_every_page(tmp_path, 
 @pytest.fixture
 def sheet():
     """Give a sheet on which a test may set lines, in a language."""
-    with pdf._empty() as empty:
+    with pdf._open_pdf() as empty:
         yield lambda language: pdf._Sheet(empty, page(), Translator(language), escape_for_terminal)
 
 
@@ -350,7 +352,7 @@ def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_
         document(3, "e\u0301te\u0301.pdf"),
         document(4, "\ud800.pdf"),
         reference="\u2067ref\u2066",
-        whom="Client\n4711 \u200f",
+        on_behalf_of="Client\n4711 \u200f",
     )
     for language in LANGUAGES:
         text = text_of(pdf_of(evil, tmp_path, language))
@@ -373,7 +375,7 @@ def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_fifteen_documents_with_the_longest_names_are_one_page(tmp_path, language) -> None:
     longest = [document(number, f"{number:02}{'תלוש שכר ' * 14}.pdf"[:127]) for number in range(15)]
-    made = page(*longest, reference="Dossier n° 4711, " * 5, whom="Société Dupont & Frères " * 4)
+    made = page(*longest, reference="Dossier n° 4711, " * 5, on_behalf_of="Société Dupont & Frères " * 4)
     file = pdf_of(made, tmp_path, language)
     words = words_of(file)
     with pikepdf.open(file) as opened:
@@ -398,7 +400,7 @@ def test_more_documents_take_more_pages_which_are_numbered(tmp_path) -> None:
 
 
 def test_a_service_that_says_too_much_still_gets_a_page(tmp_path) -> None:
-    made = page(document(1, "x" * 100_000), whom="y " * 100_000)
+    made = page(document(1, "x" * 100_000), on_behalf_of="y " * 100_000)
     with pikepdf.open(pdf_of(made, tmp_path)) as opened:
         assert len(opened.pages) <= 3
 

@@ -13,7 +13,7 @@ import pytest
 import samples
 from conftest import ABOUT, PERSON, WHO
 from docsend.model import fields
-from terminals import Terminal, colours, contrast
+from terminals import Terminal, colors, contrast
 
 pytestmark = pytest.mark.everywhere
 
@@ -76,7 +76,7 @@ def test_every_field_that_was_said_is_shown_and_in_the_command_that_does_the_sam
         assert re.search(rf"{label}\s+{n}\b", summary), (field.name, summary)
     terminal.type("y" + ENTER)
     assert terminal.finish() == 0
-    words = told(terminal)
+    words = printed_command(terminal)
     for n, field in enumerate(fields_, 2):
         assert words[words.index(field.option) + 1] == str(n)
 
@@ -196,8 +196,8 @@ def test_answers_are_in_the_command_also_if_the_document_is_too_large_where_it_w
     password.chmod(0o600)
     large = samples.write(tmp_path, "large.pdf", samples.pdf(size=7 * 2**20))
     about = ("--subject", "unemployment", "--category", "employer", "--type", "payslips")
-    told = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(password)}
-    terminal = guided(large, *about, **told)
+    printed_command = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(password)}
+    terminal = guided(large, *about, **printed_command)
     terminal.answer("destination", "personal" + ENTER)
     terminal.answer("remark", "x" + ENTER)
     assert terminal.finish() == 3
@@ -256,7 +256,7 @@ def test_a_kind_of_employer_file_that_is_stated_is_not_asked_for(guided, payslip
 def test_the_result_alone_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> None:
     receipt = tmp_path / "receipt.txt"
     command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, "--service", sandbox.url]
-    terminal = Terminal.of("/bin/sh", "-c", f"{subprocess.list2cmdline(command)} > {receipt}")
+    terminal = Terminal.from_command("/bin/sh", "-c", f"{subprocess.list2cmdline(command)} > {receipt}")
     terminal.answer("id number", PERSON + ENTER)
     terminal.answer("branch", ENTER)
     terminal.answer("remark", ENTER)
@@ -294,7 +294,7 @@ def test_who_has_to_sign_in_is_told_before_further_questions(guided, payslip) ->
     assert "subject:" not in terminal.shown
 
 
-def told(terminal: Terminal) -> list[str]:
+def printed_command(terminal: Terminal) -> list[str]:
     """Give the command that was told, taken apart as a shell does."""
     quoted = terminal.shown.split("without questions:\n")[1].split("\n")[0]
     command = f"for word in {quoted}; do printf '%s\\0' \"$word\"; done"
@@ -310,7 +310,7 @@ def test_the_command_that_was_told_finds_the_receipt(guided, sandbox, payslip, r
     terminal.answer("remark", remark + ENTER)
     terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
-    words = [PERSON if word.startswith("••") else word for word in told(terminal)]
+    words = [PERSON if word.startswith("••") else word for word in printed_command(terminal)]
     again = run(*words[1:], "--json")
     assert (again.code, again.json["repeated"]) == (0, True), again.err
 
@@ -330,7 +330,7 @@ def test_the_command_that_was_told_names_the_file_whatever_its_name(
     terminal.answer("id number", PERSON + ENTER)
     terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
-    words = [PERSON if word.startswith("••") else word for word in told(terminal)]
+    words = [PERSON if word.startswith("••") else word for word in printed_command(terminal)]
     assert name in words
     again = run("--json", *words[1:])
     assert (again.code, again.json["repeated"]) == (0, True), again.err
@@ -347,7 +347,7 @@ def test_the_command_that_was_told_says_again_and_whom_it_was_for_beside_the_sen
     terminal.answer("remark", ENTER)
     terminal.answer("send it?", "n" + ENTER)
     assert terminal.finish() == 130
-    words = told(terminal)
+    words = printed_command(terminal)
     assert words[words.index("--id") + 1].endswith("026")
     assert words[words.index("--sender") + 1] == "client"
     assert "--again" in words
@@ -363,7 +363,7 @@ def test_nothing_of_a_booklet_number_is_told(guided, payslip) -> None:
     terminal.answer("remark", ENTER)
     terminal.answer("send it?", "n" + ENTER)
     terminal.finish()
-    assert told(terminal)[told(terminal).index("--booklet") + 1] == "…"
+    assert printed_command(terminal)[printed_command(terminal).index("--booklet") + 1] == "…"
 
 
 def test_a_booklet_number_said_beside_a_sender_is_told_as_a_place_to_fill(
@@ -380,7 +380,7 @@ def test_a_booklet_number_said_beside_a_sender_is_told_as_a_place_to_fill(
         terminal.answer("remark", ENTER)
         terminal.answer("send it?", "n" + ENTER)
         terminal.finish()
-        assert ("--booklet" in told(terminal)) == is_told
+        assert ("--booklet" in printed_command(terminal)) == is_told
 
 
 def test_a_type_that_is_filed_online_can_be_chosen_and_its_address_is_told(guided, payslip) -> None:
@@ -423,7 +423,7 @@ def test_a_file_that_is_not_there_is_asked_for_again_and_home_is_known(guided, h
 def test_the_menu_comes_back_when_something_is_taken_back(guided, payslip) -> None:
     terminal = guided(payslip)
     terminal.answer("health-funds", "person")
-    terminal.rest()
+    terminal.settle()
     terminal.type("\x7f" * 6)
     assert "health-funds" in terminal.read_until("health-funds")
     terminal.type(CTRL_C)
@@ -439,13 +439,13 @@ def test_every_character_can_be_told_from_what_is_behind_it(guided, payslip, gro
             cell.data
             for row in terminal.screen.buffer.values()
             for cell in row.values()
-            if cell.data.strip() and contrast(*colours(cell, ground, ink)) < 3
+            if cell.data.strip() and contrast(*colors(cell, ground, ink)) < 3
         ]
 
     terminal = guided(payslip)
     assert "Benefit departments" in terminal.read_until("Benefit departments")
     terminal.type(DOWN)  # one of the choices is marked
-    terminal.rest()
+    terminal.settle()
     assert "".join(faint()) == ""
     terminal.type(CTRL_U + "nothing like it" + ENTER)
     assert "none of the choices" in terminal.read_until("none of the choices")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEND = (*ABOUT, *WHO)
-COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)[0-9;]*m")
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_no_color_is_respected(shared_sandbox, payslip) -> None:
     for each in argv:
         terminal = Terminal(*each, NO_COLOR="1")
         assert terminal.finish() == 0
-        assert not COLOUR.search(terminal.raw)
+        assert not COLOR.search(terminal.raw)
 
 
 def test_a_dumb_terminal_gets_plain_lines(sandbox, payslip) -> None:
@@ -138,7 +138,7 @@ def test_global_options_stand_before_or_behind_what_they_belong_to(run, payslip)
     assert run("send", payslip, *SEND, "-n", "--json").json["status"] == "checked"
 
 
-OLD_STREAMS = {
+LEGACY_ENCODINGS = {
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "LANG=C without any help": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -149,12 +149,12 @@ OLD_STREAMS = {
 }
 
 
-@pytest.mark.parametrize("name", OLD_STREAMS)
+@pytest.mark.parametrize("name", LEGACY_ENCODINGS)
 def test_streams_of_old_encodings_neither_crash_nor_change_a_result(
     spawn, shared_sandbox, tmp_path, name
 ) -> None:
     file = samples.write(tmp_path, "תלוש שכר é.pdf", samples.pdf(9))
-    environment = OLD_STREAMS[name]
+    environment = LEGACY_ENCODINGS[name]
     arguments = ("send", file, *SEND, "--service", shared_sandbox.url, "--reference", name)
     first = spawn(*arguments, env=environment)
     assert (first.code, "Traceback" in first.err) == (0, False)
@@ -196,18 +196,18 @@ def test_a_stream_that_is_closed_or_not_read_stops_nothing(sandbox, payslip, clo
     assert sandbox.count() == 1
 
 
-AT_ONCE = ["--version", "--help", "send --help", "_complete send --"]
+QUICK_COMMANDS = ["--version", "--help", "send --help", "_complete send --"]
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
-@pytest.mark.parametrize("argv", AT_ONCE)
+@pytest.mark.parametrize("argv", QUICK_COMMANDS)
 def test_what_is_answered_at_once_needs_no_streams(argv, closed) -> None:
     script = f"{sys.executable} -m docsend {argv} {closed}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("argv", AT_ONCE)
+@pytest.mark.parametrize("argv", QUICK_COMMANDS)
 def test_what_is_answered_at_once_needs_nobody_who_reads_it(spawn, argv) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -351,7 +351,7 @@ def test_what_has_no_receipt_says_nothing_of_received(run, payslip, monkeypatch)
     assert "approved" not in outcome.out + outcome.err
 
 
-def batch_of(folder: Path, count: int) -> Path:
+def write_batch(folder: Path, count: int) -> Path:
     rows = ["to,subject,category,type,id,reference,documents"]
     for n in range(count):
         samples.write(folder, f"row-{n}.pdf", samples.pdf(n))
@@ -360,7 +360,7 @@ def batch_of(folder: Path, count: int) -> Path:
 
 
 def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(sandbox, tmp_path) -> None:
-    file = batch_of(tmp_path, 30)
+    file = write_batch(tmp_path, 30)
     go_on = tmp_path / "go-on"
 
     def fate(asked, _count, now):
@@ -384,8 +384,8 @@ def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(s
 def test_without_a_terminal_a_batch_says_every_few_seconds_how_far_it_is(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(progress.RowProgressLines, "EVERY_S", 0.2)
-    file = batch_of(tmp_path, 20)
+    monkeypatch.setattr(progress.RowProgressLines, "INTERVAL_S", 0.2)
+    file = write_batch(tmp_path, 20)
     with doubles.relay(sandbox.url, lambda *_: time.sleep(0.02)) as (url, _):
         outcome = run("send", "--batch", file, "--service", url, "--jobs", "2")
     assert outcome.code == 0
@@ -398,14 +398,14 @@ def test_without_a_terminal_a_batch_says_every_few_seconds_how_far_it_is(
 
 @pytest.mark.parametrize("columns", [20, 40])
 def test_a_batch_fits_a_narrow_terminal(sandbox, tmp_path, columns) -> None:
-    file = batch_of(tmp_path, 3)
+    file = write_batch(tmp_path, 3)
     terminal = Terminal("send", "--batch", file, "--service", sandbox.url, columns=columns, lines=100)
     assert terminal.finish() == 0
     assert "Traceback" not in terminal.raw
 
 
 def test_results_go_into_their_file_while_a_terminal_shows_the_bar(sandbox, tmp_path) -> None:
-    file, out = batch_of(tmp_path, 3), tmp_path / "out.jsonl"
+    file, out = write_batch(tmp_path, 3), tmp_path / "out.jsonl"
     command = f"{sys.executable} -m docsend send --batch {file} --service {sandbox.url} --json > {out}"
     child = pexpect.spawn("bash", ["-c", command], env={**os.environ, "TERM": "xterm"}, timeout=30)
     child.expect(pexpect.EOF)

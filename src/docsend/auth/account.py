@@ -44,7 +44,7 @@ class Account:
         self._now = now
         self._lock = threading.Lock()
         self._token: Token | None = None
-        self._has_looked = False
+        self._has_read_store = False
         self._refusal: SignInRequired | None = None
 
     def token(self, sign_in: SignIn, *, instead_of: str | None = None) -> str:
@@ -52,13 +52,13 @@ class Account:
         with self._lock:
             if self._refusal is not None:
                 raise self._refusal
-            known = self._known()
-            if known is not None and known.text != instead_of:
-                return known.text
+            current = self._valid_token()
+            if current is not None and current.text != instead_of:
+                return current.text
             try:
                 text, expires_in = sign_in(self._credentials)
             except SignInRequired as refusal:
-                self._refusal = refusal if self._store else _of_environment(refusal)
+                self._refusal = refusal if self._store else _with_environment_hint(refusal)
                 raise self._refusal from None
             self.store_token(text, expires_in)
             return text
@@ -83,19 +83,19 @@ class Account:
 
     def expires_in(self) -> float | None:
         """Give the seconds that the kept session still lasts, None without one."""
-        known = self._known()
-        return None if known is None else known.expires_at - self._now()
+        token = self._valid_token()
+        return None if token is None else token.expires_at - self._now()
 
-    def _known(self) -> Token | None:
-        if self._token is None and not self._has_looked and self._store is not None:
-            self._has_looked = True
+    def _valid_token(self) -> Token | None:
+        if self._token is None and not self._has_read_store and self._store is not None:
+            self._has_read_store = True
             self._token = self._store.token()
         if self._token is not None and self._token.expires_at - _EXPIRY_MARGIN_S < self._now():
             self._token = None
         return self._token
 
 
-def _of_environment(refusal: SignInRequired) -> SignInRequired:
+def _with_environment_hint(refusal: SignInRequired) -> SignInRequired:
     """Give the refusal of what stands in the environment: there `docsend login` would change nothing."""
     if [problem.code for problem in refusal.problems] != [Code.SIGN_IN_REFUSED]:
         return refusal

@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 
 KEYRING_TIMEOUT_S = 5.0
 # The operating systems' own: Secret Service and KWallet, macOS, Windows.
-_TRUSTED = (
+_TRUSTED_BACKENDS = (
     "keyring.backends.SecretService.",
     "keyring.backends.libsecret.",
     "keyring.backends.kwallet.",
@@ -40,10 +40,10 @@ _TRUSTED = (
     "keyring.backends.Windows.",
 )
 _CHAINER = "keyring.backends.chainer.ChainerBackend"
-_LONGEST_LINE = 4096
-_LONG_CODE = 8
+_MAX_LINE_LENGTH = 4096
+_MIN_SUFFIXED_CODE = 8
 
-THREE_WAYS = Message(
+KEYRING_HINT = Message(
     "unlock or install the keyring (on Debian: gnome-keyring, in a desktop session or under "
     "dbus-run-session); or put the password into a file that only you can read, named by "
     "DOCSEND_PASSWORD_FILE, and the code into DOCSEND_CODE; or choose another keyring backend by its name "
@@ -61,7 +61,7 @@ class Credentials:
     @property
     def masked_code(self) -> str:
         """Enough to tell one's own accounts apart, not enough to sign in: two characters of a long code."""
-        return "••••••" + (self.code[-2:] if len(self.code) >= _LONG_CODE else "")
+        return "••••••" + (self.code[-2:] if len(self.code) >= _MIN_SUFFIXED_CODE else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ class BookletStore:
 
     def read(self, sender: str, employer_file: str) -> str | None:
         """Give the number, if it is this employer's: another may have had the sender's name before."""
-        kept = self._entries.read(sender) or {}
-        booklet = kept.get("booklet") if kept.get("employer_file") == employer_file else None
+        stored = self._entries.read(sender) or {}
+        booklet = stored.get("booklet") if stored.get("employer_file") == employer_file else None
         return booklet if isinstance(booklet, str) else None
 
     def save(self, sender: str, employer_file: str, booklet: str) -> None:
@@ -139,17 +139,17 @@ class BookletStore:
 class _KeyringEntries:
     """Entries of the keyring under one name, each a JSON object. No call takes longer than KEYRING_S."""
 
-    def __init__(self, name: str, chosen: str | None) -> None:
+    def __init__(self, name: str, backend: str | None) -> None:
         self._name = name
-        self._chosen = chosen
+        self._backend_override = backend
 
     @property
     def backend(self) -> str:
-        return self._within_time(_name_of)
+        return self._call(_backend_name)
 
     def read(self, entry: str) -> dict[str, Any] | None:
         """Give an entry; what is not ours is as good as none."""
-        text = self._within_time(lambda ring: ring.get_password(self._name, entry))
+        text = self._call(lambda ring: ring.get_password(self._name, entry))
         try:
             raw = json.loads(text) if text else None
         except ValueError:
@@ -157,85 +157,91 @@ class _KeyringEntries:
         return raw if isinstance(raw, dict) else None
 
     def write(self, entry: str, raw: dict[str, Any]) -> None:
-        self._within_time(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
+        self._call(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
 
     def save(self, entry: str, raw: dict[str, Any]) -> None:
         """Write, and read back: some backends take a password and keep nothing."""
         self.write(entry, raw)
         if self.read(entry) != raw:
-            raise LocalError(Message("the keyring took the secret but did not keep it"), THREE_WAYS)
+            raise LocalError(Message("the keyring took the secret but did not keep it"), KEYRING_HINT)
 
     def remove(self, entry: str) -> bool:
-        def remove(ring: Any) -> bool:
+        def delete(ring: Any) -> bool:
             if ring.get_password(self._name, entry) is None:
                 return False
             ring.delete_password(self._name, entry)
             return True
 
-        return self._within_time(remove)
+        return self._call(delete)
 
-    def _within_time(self, call: Callable[[Any], _T]) -> _T:
+    def _call(self, call: Callable[[Any], _T]) -> _T:
         """Make one call to the keyring in a thread of its own, and leave it behind if it does not return."""
-        answers: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
+        results: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
 
-        def make() -> None:
+        def run() -> None:
             try:
-                answers.put((call(_ring(self._chosen)), None))
+                results.put((call(_load_keyring(self._backend_override)), None))
             except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
-                answers.put((None, error))
+                results.put((None, error))
 
-        threads.start(make)
+        threads.start(run)
         try:
-            answer, error = answers.get(timeout=KEYRING_TIMEOUT_S)
+            result, error = results.get(timeout=KEYRING_TIMEOUT_S)
         except queue.Empty:
             raise LocalError(
                 Message("the keyring did not answer within {seconds:.0f} s", seconds=KEYRING_TIMEOUT_S),
-                THREE_WAYS,
+                KEYRING_HINT,
             ) from None
         if isinstance(error, LocalError):
             raise error
         if error is not None:
             # The name of the error only: its text could be anybody's.
             name = type(error).__name__
-            failed = Message("the keyring failed: {error}", error=name)
+            message = Message("the keyring failed: {error}", error=name)
             is_locked = name == "KeyringLocked"
-            raise LocalError(Message("the keyring is locked") if is_locked else failed, THREE_WAYS) from None
-        return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
+            raise LocalError(
+                Message("the keyring is locked") if is_locked else message, KEYRING_HINT
+            ) from None
+        return result  # type: ignore[return-value]  # there is no error, so this is what the call gave
 
 
-def _ring(chosen: str | None) -> Any:
+def _load_keyring(override: str | None) -> Any:
     """Give the keyring to use; raise LocalFailure if there is none that can be trusted with a secret."""
     import keyring.core
 
-    if chosen is not None:
+    if override is not None:
         try:
-            return keyring.core.load_keyring(chosen)
+            return keyring.core.load_keyring(override)
         except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
             raise LocalError(
                 Message(
                     "there is no keyring backend {chosen!r}: {kind}",
-                    chosen=chosen,
+                    chosen=override,
                     kind=type(error).__name__,
                 ),
                 Message("DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them"),
             ) from None
     ring = keyring.get_keyring()
     # Where several are installed, keyring asks them in turn, plaintext files among them: not here.
-    found = list(getattr(ring, "backends", [ring])) if _name_of(ring) == _CHAINER else [ring]
-    for each in found:
-        if _name_of(each).startswith(_TRUSTED):
+    candidates = list(getattr(ring, "backends", [ring])) if _backend_name(ring) == _CHAINER else [ring]
+    for each in candidates:
+        if _backend_name(each).startswith(_TRUSTED_BACKENDS):
             return each
-    others = [_name_of(each) for each in found if not _name_of(each).startswith("keyring.backends.fail.")]
-    none = Message("there is no keyring on this machine")
+    others = [
+        _backend_name(each)
+        for each in candidates
+        if not _backend_name(each).startswith("keyring.backends.fail.")
+    ]
+    message = Message("there is no keyring on this machine")
     if others:
-        none = Message(
+        message = Message(
             "there is no keyring on this machine that keeps a secret, only {others}",
             others=", ".join(others),
         )
-    raise LocalError(none, THREE_WAYS)
+    raise LocalError(message, KEYRING_HINT)
 
 
-def _name_of(ring: Any) -> str:
+def _backend_name(ring: Any) -> str:
     return f"{type(ring).__module__}.{type(ring).__name__}"
 
 
@@ -243,13 +249,13 @@ def read_password_file(file: Path) -> str:
     """Read a password from the first line of a file that its owner alone may read."""
     try:
         with files.open_regular(file, allow_pipe=True) as opened:
-            found = os.fstat(opened.fileno())
-            if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
+            status = os.fstat(opened.fileno())
+            if sys.platform != "win32" and stat.S_IMODE(status.st_mode) & 0o077:
                 raise UsageError(
                     Message("the password file can be read by others"),
-                    _narrowed(file, files.other_owner(file)),
+                    _permission_hint(file, files.other_owner(file)),
                 )
-            text = opened.readline(_LONGEST_LINE).decode("utf-8")
+            text = opened.readline(_MAX_LINE_LENGTH).decode("utf-8")
     except OSError as error:
         raise UsageError(
             Message("the password file cannot be read: {reason}", reason=files.reason(error)),
@@ -262,7 +268,7 @@ def read_password_file(file: Path) -> str:
     return _first_line(text)
 
 
-def _narrowed(file: Path, owner: str | None) -> Message:
+def _permission_hint(file: Path, owner: str | None) -> Message:
     if owner is None:
         return Message("chmod 600 {file}; then change the password", file=file)
     return Message(
@@ -271,16 +277,16 @@ def _narrowed(file: Path, owner: str | None) -> Message:
     )
 
 
-def read_standard_input(none_given: Message | None = None) -> str:
+def read_standard_input(empty_message: Message | None = None) -> str:
     """Read a password, or other secret, from the first line of standard input; raise UsageFault if empty."""
-    return _first_line(sys.stdin.readline(_LONGEST_LINE) if sys.stdin else "", none_given)
+    return _first_line(sys.stdin.readline(_MAX_LINE_LENGTH) if sys.stdin else "", empty_message)
 
 
-def _first_line(text: str, none_given: Message | None = None) -> str:
+def _first_line(text: str, empty_message: Message | None = None) -> str:
     """Give the password, or other secret, that a file or pipe holds; raise UsageFault if there is none."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
         raise UsageError(
-            none_given or Message("the password is empty"), Message("write it as the first line")
+            empty_message or Message("the password is empty"), Message("write it as the first line")
         )
     return password

@@ -20,13 +20,13 @@ _HTTPS_PORT = 443
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 # Of what is ASCII, letters, digits, "_" and "-"; what is not, IDNA judges when the service is opened. Said by
 # what it is not: a set of a million characters takes milliseconds to compile.
-_IN_A_LABEL = r"[^\x00-,./:-^`{-\x7f]"
-_LABEL = re.compile(_IN_A_LABEL + "{1,63}")
-_NAMED = (
+_LABEL_CHARACTER = r"[^\x00-,./:-^`{-\x7f]"
+_LABEL = re.compile(_LABEL_CHARACTER + "{1,63}")
+_HAS_CREDENTIALS = (
     Message("the service's address has a name or a password in it"),
     Message("leave them out: addresses are shown in outputs"),
 )
-_NO_ADDRESS = (Message("the service's address is not one"), Message("as in https://documents.example"))
+_INVALID_ADDRESS = (Message("the service's address is not one"), Message("as in https://documents.example"))
 
 
 class ConfiguredService(NamedTuple):
@@ -68,33 +68,33 @@ def resolve_endpoint(
     address = configured.url if configured else chosen
     if "://" not in address:
         if "@" in address:
-            raise UsageError(*_NAMED)
+            raise UsageError(*_HAS_CREDENTIALS)
         known = redact(", ".join([SANDBOX, *services]))
         raise UsageError(
             Message("there is no service {chosen!r}", chosen=redact(chosen)),
             Message("an address (https://...) or one of: {known}", known=known),
         )
     parts = _service_parts(address)
-    url = _normal(parts)
+    url = _normalize(parts)
     if configured is None:  # an address whose service is configured is that service
-        configured = next((each for each in services.values() if _is_at(each.url, url)), None)
+        configured = next((each for each in services.values() if _has_url(each.url, url)), None)
     ca_file = configured.ca_file if configured else None
     host = parts.hostname or ""
     if parts.scheme != "https" or is_loopback(host):  # this machine itself is reached without a proxy
         return Endpoint(url, ca_file=ca_file)
     proxy = _proxy(environment)
-    exceptions = NoProxy.parse(_variable(environment, "no_proxy"))
-    if proxy is None or exceptions.covers(host, parts.port or _HTTPS_PORT):
+    no_proxy = NoProxy.parse(_variable(environment, "no_proxy"))
+    if proxy is None or no_proxy.covers(host, parts.port or _HTTPS_PORT):
         return Endpoint(url, ca_file=ca_file)
-    return Endpoint(url, proxy, ca_file, exceptions.unparsed)
+    return Endpoint(url, proxy, ca_file, no_proxy.unparsed)
 
 
 def _service_parts(address: str) -> SplitResult:
-    parts = _parts(address)
+    parts = _split(address)
     if parts is None or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
-        raise UsageError(*_NO_ADDRESS)
+        raise UsageError(*_INVALID_ADDRESS)
     if parts.username is not None or parts.password is not None:
-        raise UsageError(*_NAMED)
+        raise UsageError(*_HAS_CREDENTIALS)
     host = parts.hostname or ""
     if parts.scheme == "http" and not is_loopback(host):
         raise UsageError(
@@ -104,16 +104,16 @@ def _service_parts(address: str) -> SplitResult:
     return parts
 
 
-def _normal(parts: SplitResult) -> str:
+def _normalize(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
-def _is_at(address: str, url: str) -> bool:
-    parts = _parts(address)
-    return parts is not None and _normal(parts) == url
+def _has_url(address: str, url: str) -> bool:
+    parts = _split(address)
+    return parts is not None and _normalize(parts) == url
 
 
-def _parts(address: str) -> SplitResult | None:
+def _split(address: str) -> SplitResult | None:
     """Take an address apart; None if it has no host that could be one, or no port that is a number."""
     from urllib.parse import urlsplit
 
@@ -125,15 +125,15 @@ def _parts(address: str) -> SplitResult | None:
     except ValueError:
         return None
     is_name = all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
-    return parts if is_name or _ip(host) else None
+    return parts if is_name or _parse_ip(host) else None
 
 
 def is_loopback(host: str) -> bool:
-    address = _ip(host)
+    address = _parse_ip(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
-def _ip(host: str) -> IPv4Address | IPv6Address | None:
+def _parse_ip(host: str) -> IPv4Address | IPv6Address | None:
     from ipaddress import ip_address
 
     try:
@@ -157,7 +157,7 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
     if not proxy:
         return None
     address = proxy if "://" in proxy else f"http://{proxy}"
-    parts = _parts(address)
+    parts = _split(address)
     if parts is None or parts.scheme not in _PROXY_SCHEMES:
         # Without its value: it may hold a password.
         raise UsageError(
@@ -170,7 +170,7 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
     return address
 
 
-class _Exception(NamedTuple):
+class _NoProxyEntry(NamedTuple):
     """One entry of NO_PROXY: a domain or network, and the port that it is for (None: any)."""
 
     domain: str
@@ -182,7 +182,7 @@ class _Exception(NamedTuple):
         if self.port not in (None, port):
             return False
         if self.network is not None:
-            address = _ip(host)
+            address = _parse_ip(host)
             return address is not None and address in self.network
         return host.endswith(f".{self.domain}") or (self.includes_domain and host == self.domain)
 
@@ -190,51 +190,51 @@ class _Exception(NamedTuple):
 class NoProxy(NamedTuple):
     """NO_PROXY, as curl and Go read it: `*`, domains with all below them, addresses, networks, ports."""
 
-    everything: bool
-    exceptions: tuple[_Exception, ...]
+    is_wildcard: bool
+    entries: tuple[_NoProxyEntry, ...]
     unparsed: tuple[str, ...]
 
     @classmethod
     def parse(cls, given: str) -> NoProxy:
         """Read a list that commas or blanks separate; what is none of these is kept as unread."""
-        entries = [entry.lower() for entry in given.replace(",", " ").split()]
-        read = {entry: _exception(entry) for entry in entries if entry != "*"}
+        words = [entry.lower() for entry in given.replace(",", " ").split()]
+        parsed = {entry: _parse_entry(entry) for entry in words if entry != "*"}
         return cls(
-            "*" in entries,
-            tuple(exception for exception in read.values() if exception is not None),
-            tuple(entry for entry, exception in read.items() if exception is None),
+            "*" in words,
+            tuple(exception for exception in parsed.values() if exception is not None),
+            tuple(entry for entry, exception in parsed.items() if exception is None),
         )
 
     def covers(self, host: str, port: int) -> bool:
         host = host.lower().removesuffix(".")
-        return self.everything or any(exception.covers(host, port) for exception in self.exceptions)
+        return self.is_wildcard or any(exception.covers(host, port) for exception in self.entries)
 
 
 # A domain, with the dot or the star of its subdomains; an address of IPv6 may stand in brackets.
-_DOMAIN = re.compile(rf"(?P<star>\*)?\.?(?P<name>{_IN_A_LABEL}+(?:\.{_IN_A_LABEL}+)*)\.?")
+_DOMAIN = re.compile(rf"(?P<star>\*)?\.?(?P<name>{_LABEL_CHARACTER}+(?:\.{_LABEL_CHARACTER}+)*)\.?")
 _WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
 
 
-def _exception(entry: str) -> _Exception | None:
+def _parse_entry(entry: str) -> _NoProxyEntry | None:
     from ipaddress import ip_network
 
     port: int | None = None
-    if found := _WITH_PORT.fullmatch(entry):
-        entry, port = found["host"], int(found["port"])
+    if match := _WITH_PORT.fullmatch(entry):
+        entry, port = match["host"], int(match["port"])
     entry = entry.removeprefix("[").removesuffix("]")
     try:
-        return _Exception("", includes_domain=True, network=ip_network(entry, strict=False), port=port)
+        return _NoProxyEntry("", includes_domain=True, network=ip_network(entry, strict=False), port=port)
     except ValueError:
         pass
     domain = _DOMAIN.fullmatch(entry)
     if domain is None or domain["name"].rpartition(".")[2].isdigit():  # 192.168.1 is neither name nor network
         return None
-    return _Exception(domain["name"], includes_domain=not domain["star"], network=None, port=port)
+    return _NoProxyEntry(domain["name"], includes_domain=not domain["star"], network=None, port=port)
 
 
 def without_password(proxy: str) -> str:
     """Return a proxy's address as it may be shown."""
-    parts = _parts(proxy)
+    parts = _split(proxy)
     if parts is None:
         return "?"
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname

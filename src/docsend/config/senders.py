@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from docsend.model.fields import Party
     from docsend.model.submission import Submission
 
-_LONGEST_NAME = 64
+_MAX_NAME_LENGTH = 64
 # What config.toml has of a sender: the fields of its identity, but for what works as a password.
-_KEPT = tuple(field.name for field in fields.IDENTITY_FIELDS if field.display != "never")
-KEYS = frozenset({*_KEPT, "booklet_kept"})
+_CONFIG_FIELDS = tuple(field.name for field in fields.IDENTITY_FIELDS if field.display != "never")
+KEYS = frozenset({*_CONFIG_FIELDS, "booklet_kept"})
 
 
 class Sender(NamedTuple):
@@ -60,22 +60,22 @@ class Sender(NamedTuple):
 
     def as_table(self) -> Mapping[str, Any]:
         """Return what stands in config.toml."""
-        kept = {name: self.values[name] for name in _KEPT if self.values.get(name)}
-        return {**kept, "booklet_kept": True} if self.has_stored_booklet else kept
+        table = {name: self.values[name] for name in _CONFIG_FIELDS if self.values.get(name)}
+        return {**table, "booklet_kept": True} if self.has_stored_booklet else table
 
 
 def from_table(members: Mapping[str, Any]) -> Sender:
     """Return the sender that a table of config.toml describes; its keys are some of `KEYS`."""
-    values = {name: value for name, value in members.items() if name in _KEPT and value}
+    values = {name: value for name, value in members.items() if name in _CONFIG_FIELDS and value}
     return Sender(values, has_stored_booklet=bool(members.get("booklet_kept")))
 
 
 class Senders:
     """The senders of one configuration, with their booklet numbers, each read from the keyring once."""
 
-    def __init__(self, known: Mapping[str, Sender], booklets: Callable[[], BookletStore]) -> None:
+    def __init__(self, senders: Mapping[str, Sender], booklets: Callable[[], BookletStore]) -> None:
         """Know these senders; `booklets` opens the place of their numbers, which most runs never need."""
-        self._known = known
+        self._known = senders
         self._booklets = booklets
         self._read: dict[str, str | None] = {}
 
@@ -100,11 +100,11 @@ class Senders:
         Raises LocalFailure if the sender's booklet number is needed and the keyring does not answer.
         """
         sender = self._known[name]
-        said = dict(sender.values)
+        values = dict(sender.values)
         if sender.has_stored_booklet and not submission.booklet and (booklet := self._booklet(name)):
-            said["booklet"] = booklet
+            values["booklet"] = booklet
         return submission.with_values(
-            {name: value for name, value in said.items() if not getattr(submission, name)}
+            {name: value for name, value in values.items() if not getattr(submission, name)}
         )
 
     def without_identity(self, submission: Submission) -> Submission:
@@ -120,7 +120,7 @@ class Senders:
         """Give message and cure for a name that no sender has."""
         from docsend.model.search import nearest
 
-        message = Message("there is no sender {name!r} here", name=redact(name[:_LONGEST_NAME]))
+        message = Message("there is no sender {name!r} here", name=redact(name[:_MAX_NAME_LENGTH]))
         if close := nearest(name, self._known):
             return message, Message("did you mean {close}?", close=close)
         return message, Message("`docsend senders` lists them, `docsend senders add` adds one")
@@ -133,8 +133,8 @@ class Senders:
 
 def check_name(name: str) -> None:
     """Raise UsageFault for what cannot be told apart from an option, or cannot be written on one line."""
-    if not name or len(name) > _LONGEST_NAME or name.startswith("-") or not name.isprintable():
+    if not name or len(name) > _MAX_NAME_LENGTH or name.startswith("-") or not name.isprintable():
         raise UsageError(
             Message("this cannot be the name of a sender"),
-            Message("up to {most} letters, digits and signs, as in client-4711", most=_LONGEST_NAME),
+            Message("up to {most} letters, digits and signs, as in client-4711", most=_MAX_NAME_LENGTH),
         )

@@ -66,9 +66,9 @@ class Settings(NamedTuple):
     @property
     def catalog_file(self) -> Path | None:
         """The place of the chosen service's own catalog; None if no service is chosen."""
-        return None if self.endpoint is None else self.catalog_file_of(self.endpoint)
+        return None if self.endpoint is None else self.catalog_file_for(self.endpoint)
 
-    def catalog_file_of(self, endpoint: Endpoint) -> Path:
+    def catalog_file_for(self, endpoint: Endpoint) -> Path:
         """Return the place of a service's own catalog."""
         import hashlib
 
@@ -122,33 +122,33 @@ def resolve(
     environment = os.environ if environment is None else environment
     config_folder, data = _folders(environment)
     config_file = config_folder / "config.toml"
-    faults: dict[str, UsageError] = {}
+    errors: dict[str, UsageError] = {}
 
-    def understood(part: str, read: Callable[[], _Read], otherwise: _Read) -> _Read:
+    def read_or_default(part: str, read: Callable[[], _Read], default: _Read) -> _Read:
         try:
             return read()
         except UsageError as fault:
             if not tolerate_errors:
                 raise
-            faults.setdefault(part, fault)
-            return otherwise
+            errors.setdefault(part, fault)
+            return default
 
-    config = understood("configuration", lambda: ConfigFile.read(config_file), ConfigFile(EMPTY))
+    config = read_or_default("configuration", lambda: ConfigFile.read(config_file), ConfigFile(EMPTY))
     chosen = environment.get("DOCSEND_SERVICE") or config.default_service if service is None else service
-    if "configuration" in faults and chosen != SANDBOX and "://" not in (chosen or ""):
+    if "configuration" in errors and chosen != SANDBOX and "://" not in (chosen or ""):
         chosen = None  # nobody knows what this name stands for
     return Settings(
-        endpoint=understood(
+        endpoint=read_or_default(
             "service",
             lambda: (
                 None if chosen is None else address.resolve_endpoint(chosen, config.services, environment)
             ),
             None,
         ),
-        language=understood("environment", lambda: _language(language, environment), _ENGLISH),
+        language=read_or_default("environment", lambda: _language(language, environment), _ENGLISH),
         data_folder=data,
         config_file=config_file,
-        patience_s=understood(
+        patience_s=read_or_default(
             "environment",
             lambda: _seconds(environment.get("DOCSEND_PATIENCE") or None, config.patience),
             DEFAULT_PATIENCE_S,
@@ -159,15 +159,17 @@ def resolve(
         no_input=no_input or bool(environment.get("DOCSEND_NO_INPUT")),
         has_dumb_terminal=environment.get("TERM", "dumb" if os.name == "posix" else "")
         in ("dumb", "unknown"),
-        code=understood(
-            "environment", lambda: _writable(environment.get("DOCSEND_CODE") or None, "DOCSEND_CODE"), None
+        code=read_or_default(
+            "environment",
+            lambda: _require_utf8(environment.get("DOCSEND_CODE") or None, "DOCSEND_CODE"),
+            None,
         ),
         password_file=_path(environment.get("DOCSEND_PASSWORD_FILE")),
         keyring_backend=environment.get("DOCSEND_KEYRING") or None,
         services=config.services,
         senders=config.senders,
         service_flag=service,
-        errors=faults,
+        errors=errors,
         environment=environment,
     )
 
@@ -182,7 +184,7 @@ def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
     return own.user_config_path, own.user_data_path
 
 
-def _writable(given: str | None, name: str) -> str | None:
+def _require_utf8(given: str | None, name: str) -> str | None:
     try:
         (given or "").encode()
     except UnicodeEncodeError:
@@ -213,8 +215,8 @@ def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
     try:
         return i18n.choose_language(flag, environment)
     except ValueError as error:
-        asked = error.args[0]
+        requested = error.args[0]
         raise UsageError(
-            Message("there is no language {asked!r} here", asked=asked),
+            Message("there is no language {asked!r} here", asked=requested),
             Message("one of: {choices}", choices=", ".join(i18n.LANGUAGES)),
         ) from None

@@ -28,11 +28,11 @@ _SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"
 
 _TITLE = Message("Proof of sending")
 _DOCUMENTS = Message("Documents")
-_WHAT_A_DIGEST_IS = Message(
+_DIGEST_REMARK = Message(
     "The SHA-256 identifies a document to the last byte: a file with the same SHA-256 is the one that was "
     "received."
 )
-_WHERE_FROM = Message(
+_ORIGIN_REMARK = Message(
     "docsend wrote this page from the receipt that it keeps on the sender's computer. The page bears no "
     "signature: what counts is the service's own record, under the receipt's number and the key."
 )
@@ -65,7 +65,7 @@ class Proof:
     title: Message = _TITLE
     status: Message = NOT_APPROVED_IN_FULL
     heading: Message = _DOCUMENTS
-    remarks: tuple[Message, ...] = (_WHAT_A_DIGEST_IS, _WHERE_FROM)
+    remarks: tuple[Message, ...] = (_DIGEST_REMARK, _ORIGIN_REMARK)
 
     @property
     def subtitle(self) -> Message:
@@ -81,10 +81,10 @@ class Proof:
         )
 
 
-def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: str | None) -> Proof:
+def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behalf_of: str | None) -> Proof:
     """Put a received submission on a page; `whom` it was for is what the sender says it is."""
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
-    received = [
+    receipt_rows = [
         Field(Message("Receipt number"), Data(receipt.number)),
         Field(Message("Received at"), Data(format_time(receipt.received_at))),
         Field(Message("Issued by"), Data(receipt.issuer)),
@@ -97,8 +97,8 @@ def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: st
         received_at=datetime.fromisoformat(receipt.received_at),
         notice=NOT_THE_INSTITUTE_IN_FULL if is_from_sandbox(entry, receipt) else None,
         sections=(
-            Section(Message("Receipt"), tuple(received)),
-            Section(Message("Submission"), tuple(_sent(entry, catalog, whom))),
+            Section(Message("Receipt"), tuple(receipt_rows)),
+            Section(Message("Submission"), tuple(_submission_rows(entry, catalog, on_behalf_of))),
         ),
         documents=receipt.documents,
     )
@@ -117,43 +117,47 @@ def file_name(receipt: Receipt) -> str:
     return f"receipt-{number[:100]}.pdf"
 
 
-def as_text(proof: Proof, words: Callable[[Displayable], str]) -> str:
+def as_text(proof: Proof, render: Callable[[Displayable], str]) -> str:
     """Give the page as plain lines; `words` makes a text safe and puts it into the reader's language."""
-    return "\n".join(_lines(proof, words)) + "\n"
+    return "\n".join(_lines(proof, render)) + "\n"
 
 
-def _lines(proof: Proof, words: Callable[[Displayable], str]) -> Iterator[str]:
-    title = words(proof.title)
-    yield from (title, "=" * len(title), "", words(proof.subtitle))
+def _lines(proof: Proof, render: Callable[[Displayable], str]) -> Iterator[str]:
+    title = render(proof.title)
+    yield from (title, "=" * len(title), "", render(proof.subtitle))
     if proof.notice is not None:
-        yield words(proof.notice)
-    yield words(proof.status)
+        yield render(proof.notice)
+    yield render(proof.status)
     for section in proof.sections:
-        yield from ("", words(section.heading))
-        labels = [words(row.label) for row in section.rows]
+        yield from ("", render(section.heading))
+        labels = [render(row.label) for row in section.rows]
         width = max(map(len, labels))
         for label, row in zip(labels, section.rows, strict=True):
-            yield f"  {label.ljust(width)}  {words(row.value)}"
-    yield from ("", words(proof.heading))
+            yield f"  {label.ljust(width)}  {render(row.value)}"
+    yield from ("", render(proof.heading))
     for number, document in enumerate(proof.documents, 1):
-        size = words(Message("{size:,} bytes", size=document.size))
-        yield f"  {number}. {words(Data(document.name))}  {size}"
-        yield f"     sha256 {words(Data(document.sha256))}"
-    yield f"  {words(proof.total)}"
+        size = render(Message("{size:,} bytes", size=document.size))
+        yield f"  {number}. {render(Data(document.name))}  {size}"
+        yield f"     sha256 {render(Data(document.sha256))}"
+    yield f"  {render(proof.total)}"
     yield ""
-    yield from map(words, proof.remarks)
+    yield from map(render, proof.remarks)
 
 
-def _sent(entry: LedgerEntry, catalog: Catalog, whom: str | None) -> Iterator[Field]:
-    yield Field(Message("For"), Data(whom) if whom else _nobody_known(entry))
+def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | None) -> Iterator[Field]:
+    yield Field(Message("For"), Data(on_behalf_of) if on_behalf_of else _unnamed(entry))
     if entry.reference:
         yield Field(Message("Reference"), Data(entry.reference))
-    yield Field(Message("Destination"), _named(entry.to, [catalog.destinations.get(entry.to)]))
+    yield Field(Message("Destination"), _label_and_code(entry.to, [catalog.destinations.get(entry.to)]))
     if entry.subject:
-        yield Field(Message("Subject"), _named(entry.subject, [catalog.subjects.get(entry.subject)]))
-    yield Field(Message("Category"), _named(entry.category, [catalog.categories.get(entry.category)]))
+        yield Field(Message("Subject"), _label_and_code(entry.subject, [catalog.subjects.get(entry.subject)]))
+    yield Field(
+        Message("Category"), _label_and_code(entry.category, [catalog.categories.get(entry.category)])
+    )
     fitting = (each for each in catalog.types if each.fits(entry.to, entry.subject))
-    yield Field(Message("Type"), _named(entry.type, (each for each in fitting if each.code == entry.type)))
+    yield Field(
+        Message("Type"), _label_and_code(entry.type, (each for each in fitting if each.code == entry.type))
+    )
     if entry.required:
         yield Field(Message("Asked for as"), Data(entry.required))
     if entry.occurrence > 1:
@@ -163,7 +167,7 @@ def _sent(entry: LedgerEntry, catalog: Catalog, whom: str | None) -> Iterator[Fi
         )
 
 
-def _nobody_known(entry: LedgerEntry) -> Message:
+def _unnamed(entry: LedgerEntry) -> Message:
     """Say that the ledger keeps no identity, and what is there in its place."""
     if entry.to == "personal":
         return Message("the account that was signed in (docsend keeps no identities)")
@@ -172,9 +176,9 @@ def _nobody_known(entry: LedgerEntry) -> Message:
     return Message("not stated: docsend keeps no identities")
 
 
-def _named(code: str, found: Iterable[Row | None]) -> Displayable:
+def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:
     """Give a code with its label, as far as the catalog has it."""
-    row = next(iter(found), None)
+    row = next(iter(rows), None)
     if row is None:
         return Data(code)
     return Message("{name} ({code})", name=LocalizedName(row.labels), code=code)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from docsend.ui.progress import ProgressTexts, RowProgress
 
 
-_DRAWN_S = 0.1  # how often rows are told: to draw each would take longer than to check it
+_REDRAW_INTERVAL_S = 0.1  # how often rows are told: to draw each would take longer than to check it
 
 
 class _PausingProgress(Progress):
@@ -41,14 +41,14 @@ class _PausingProgress(Progress):
 
     translator: Translator
     _pause: Pause | None = None
-    _ends = 0.0
+    _pause_ends_at = 0.0
 
     def waiting(self, pause: Pause) -> None:
-        self._pause, self._ends = pause, time.monotonic() + pause.seconds
+        self._pause, self._pause_ends_at = pause, time.monotonic() + pause.seconds
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
-        left = self._ends - time.monotonic()
+        left = self._pause_ends_at - time.monotonic()
         if self._pause is not None and left > 0:
             gone = self._pause.seconds - left
             now = self._pause._replace(patience_left_s=self._pause.patience_left_s - gone)
@@ -64,21 +64,21 @@ class _DocumentBar:
         self._translator = translator
         total = sum(document.size for document in documents)
         self._task = progress.add_task(translator.render(Message("declaring")), total=total)
-        self._left = dict.fromkeys((document.sha256 for document in documents), 0)  # bytes of each
+        self._sent_bytes = dict.fromkeys((document.sha256 for document in documents), 0)  # bytes of each
         self._documents = documents
         self.waiting = progress.waiting
 
     def declared(self, missing_bytes: int) -> None:
-        self._left = dict.fromkeys(self._left, 0)
+        self._sent_bytes = dict.fromkeys(self._sent_bytes, 0)
         self._progress.update(self._task, total=missing_bytes, completed=0)
 
     def sent(self, document: Document, sent_bytes: int) -> None:
-        self._left[document.sha256] = sent_bytes
-        described = _shortened(escape_for_terminal(document.name))
-        self._progress.update(self._task, description=described, completed=sum(self._left.values()))
+        self._sent_bytes[document.sha256] = sent_bytes
+        description = _truncate(escape_for_terminal(document.name))
+        self._progress.update(self._task, description=description, completed=sum(self._sent_bytes.values()))
 
     def arrived(self, document: Document) -> None:
-        self._left[document.sha256] = document.size
+        self._sent_bytes[document.sha256] = document.size
         self._print(arrival_message(document, self._documents))
 
     def received(self, documents: Sequence[Document]) -> None:
@@ -114,20 +114,20 @@ class _RowBar:
     """How many rows of a batch have ended. Without a total it is drawn only when it is told."""
 
     def __init__(
-        self, progress: _PausingProgress, told: ProgressTexts, total: int | None, translator: Translator
+        self, progress: _PausingProgress, texts: ProgressTexts, total: int | None, translator: Translator
     ) -> None:
         self._progress = progress
         self._translator = translator
         self._total = total
-        self._drawn = 0.0
-        self._task = progress.add_task(translator.render(told.heading), total=total, counts="")
+        self._drawn_at = 0.0
+        self._task = progress.add_task(translator.render(texts.heading), total=total, counts="")
         self.waiting = progress.waiting
 
     def count(self, done: int, failed: int = 0) -> None:
         now = time.monotonic()
-        if self._total is None and now - self._drawn < _DRAWN_S:
+        if self._total is None and now - self._drawn_at < _REDRAW_INTERVAL_S:
             return
-        self._drawn = now
+        self._drawn_at = now
         elapsed = self._progress.tasks[0].elapsed or 0
         so_far = Message("{done:,} rows") if self._total is None else Message("{done:,}/{total:,} rows")
         parts: list[Message] = [so_far.replace_values(done=done, total=self._total)]
@@ -140,7 +140,7 @@ class _RowBar:
 
 
 @contextlib.contextmanager
-def row_bar(told: ProgressTexts, total: int | None, translator: Translator) -> Iterator[RowProgress]:
+def row_bar(texts: ProgressTexts, total: int | None, translator: Translator) -> Iterator[RowProgress]:
     """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
 
     Without a total it is drawn only when it is told.
@@ -158,8 +158,8 @@ def row_bar(told: ProgressTexts, total: int | None, translator: Translator) -> I
     )
     progress.translator = translator
     with progress:
-        yield _RowBar(progress, told, total, translator)
+        yield _RowBar(progress, texts, total, translator)
 
 
-def _shortened(name: str, most: int = 24) -> str:
-    return name if len(name) <= most else name[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def _truncate(name: str, max_length: int = 24) -> str:
+    return name if len(name) <= max_length else name[: max_length - 1] + "\N{HORIZONTAL ELLIPSIS}"

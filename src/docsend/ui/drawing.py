@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[bool]) -> str:
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Sequence[bool]) -> str:
     """Return rows under their heads, as wide as the terminal; `whole` columns are not broken."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for head, is_whole in zip(heads, whole, strict=True):
-        drawn.add_column(Text(head), overflow="fold", no_wrap=is_whole)
+    for title, is_unbroken in zip(titles, unbroken, strict=True):
+        drawn.add_column(Text(title), overflow="fold", no_wrap=is_unbroken)
     for row in rows:
         drawn.add_row(*map(Text, row))
     return _render(drawn)
@@ -34,8 +34,8 @@ def card(heading: str, rows: Sequence[tuple[str, str]], footnote: str | None) ->
     grid.add_column(overflow="fold")
     for label, value in rows:
         grid.add_row(Text(label), Text(value))
-    below = [Text(""), Text(footnote, style="dim italic")] if footnote else []
-    return _render(Panel(Group(grid, *below), title=Text(f" {heading} "), title_align="left"))
+    footer = [Text(""), Text(footnote, style="dim italic")] if footnote else []
+    return _render(Panel(Group(grid, *footer), title=Text(f" {heading} "), title_align="left"))
 
 
 def _render(renderable: RenderableType) -> str:

@@ -57,14 +57,14 @@ class HumanOutput:
             yield watcher
 
     @contextlib.contextmanager
-    def row_progress(self, told: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
+    def row_progress(self, texts: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
         """With a bar on a terminal, a line every few seconds elsewhere."""
         if self._streams.is_quiet:
             yield NoRowProgress()
         elif self._streams.is_interactive(sys.stderr):
             from docsend.ui.bars import row_bar
 
-            with row_bar(told, total, self._streams.translator) as shown:
+            with row_bar(texts, total, self._streams.translator) as shown:
                 yield shown
         else:
-            yield RowProgressLines(self._streams, told, total)
+            yield RowProgressLines(self._streams, texts, total)

@@ -39,14 +39,14 @@ _QUESTIONS = {
     "sender": Message("sender"),
     "documents": Message("document"),
 }
-_KINDS = {
+_EMPLOYER_KIND_LABELS = {
     "deduction": Message("a deduction file, 9 digits"),
     "household": Message("somebody who employs in the household"),
     "building-committee": Message("the committee of a building"),
 }
 _HIDDEN = "…"
 # In the order of the institute's page: where to, for whom, about what.
-_ORDER = (
+_FIELD_ORDER = (
     "documents",
     "to",
     *(field.name for field in fields.IDENTITY_FIELDS),
@@ -94,16 +94,16 @@ def missing_fields(submission: Submission, catalog: Catalog) -> list[str] | None
     errors = [problem for problem in checked.problems if problem.is_error]
     if not all(problem.code.kind is Kind.MISSING for problem in errors):
         return None
-    return sorted((problem.field or "" for problem in errors), key=_ORDER.index)
+    return sorted((problem.field or "" for problem in errors), key=_FIELD_ORDER.index)
 
 
 def fill_in(
     submission: Submission,
     catalog: Catalog,
-    asker: Prompter,
+    prompter: Prompter,
     senders: Senders,
     read: Callable[[list[str], Submission], tuple[Document | UnreadDocument, ...]],
-    going_to: Callable[[Destination], None],
+    on_destination: Callable[[Destination], None],
 ) -> GuidedSubmission:
     """Ask for everything that is missing, and for what is optional beside it.
 
@@ -112,24 +112,24 @@ def fill_in(
     """
     sender: str | None = None
     if submission.to in catalog.destinations:
-        going_to(catalog.destinations[submission.to])
+        on_destination(catalog.destinations[submission.to])
     while unanswered := missing_fields(submission, catalog):
         field = unanswered[0]
         if field == "documents":
-            submission = submission.with_documents(read(asker.ask_files(_QUESTIONS[field]), submission))
+            submission = submission.with_documents(read(prompter.ask_files(_QUESTIONS[field]), submission))
         elif field in ("id", "employer_file") and sender is None and not submission.employer_file:
-            sender, submission = _whom(submission, catalog, asker, senders)
+            sender, submission = _ask_sender(submission, catalog, prompter, senders)
         else:
-            submission = _set(submission, field, _answer(field, submission, catalog, asker))
+            submission = _set(submission, field, _ask_field(field, submission, catalog, prompter))
             if field == "to":
-                going_to(catalog.destinations[submission.to or ""])
+                on_destination(catalog.destinations[submission.to or ""])
     if not isinstance(submission_rules.check(submission, catalog), submission_rules.FailedCheck):
-        submission = _options(submission, catalog, asker)
+        submission = _ask_optional_fields(submission, catalog, prompter)
     return GuidedSubmission(submission, sender or None)
 
 
-def _whom(
-    submission: Submission, catalog: Catalog, asker: Prompter, senders: Senders
+def _ask_sender(
+    submission: Submission, catalog: Catalog, prompter: Prompter, senders: Senders
 ) -> tuple[str, Submission]:
     """Have a sender chosen, if there are any of the kind, or the numbers written."""
     kind = catalog.destinations[submission.to or ""].identity
@@ -137,22 +137,22 @@ def _whom(
     if known:
         nobody = Choice("-", Message("somebody else"))
         choices = [*(Choice(name, Data(each.masked_number)) for name, each in known.items()), nobody]
-        name = asker.ask_choice(_QUESTIONS["sender"], choices)
+        name = prompter.ask_choice(_QUESTIONS["sender"], choices)
         if name != nobody.code:
             return name, senders.apply(name, submission)
     if kind == "insured":
-        return "", _set(submission, "id", _answer("id", submission, catalog, asker))
+        return "", _set(submission, "id", _ask_field("id", submission, catalog, prompter))
     if submission.employer_kind is None:
-        kinds = [Choice(each, _KINDS[each]) for each in EMPLOYER_KINDS]
-        chosen = asker.ask_choice(_QUESTIONS["employer_kind"], kinds, EMPLOYER_KINDS[0])
+        kinds = [Choice(each, _EMPLOYER_KIND_LABELS[each]) for each in EMPLOYER_KINDS]
+        chosen = prompter.ask_choice(_QUESTIONS["employer_kind"], kinds, EMPLOYER_KINDS[0])
         submission = _set(submission, "employer_kind", chosen)
-    return "", _set(submission, "employer_file", _answer("employer_file", submission, catalog, asker))
+    return "", _set(submission, "employer_file", _ask_field("employer_file", submission, catalog, prompter))
 
 
-def _answer(field: str, submission: Submission, catalog: Catalog, asker: Prompter) -> str:
+def _ask_field(field: str, submission: Submission, catalog: Catalog, prompter: Prompter) -> str:
     to, subject = submission.to or "", submission.subject
     offered: dict[str, Callable[[], Sequence[CatalogEntry]]] = {
-        "to": lambda: _fitting(submission, catalog),
+        "to": lambda: _offered_destinations(submission, catalog),
         "subject": lambda: catalog.subjects_of(to),
         "category": lambda: catalog.categories_of(to, subject),
         # Those that are filed online, too: whoever wants one of them is told where.
@@ -163,13 +163,13 @@ def _answer(field: str, submission: Submission, catalog: Catalog, asker: Prompte
     if field in offered:
         choices = _choices("destination" if field == "to" else field, offered[field]())
         only = choices[0].code if len(choices) == 1 else None
-        return asker.ask_choice(_QUESTIONS[field], choices, only)
+        return prompter.ask_choice(_QUESTIONS[field], choices, only)
     judge = _validator(field, submission, catalog)
-    answer = asker.ask_text(_QUESTIONS[field], judge, secret=fields.BY_NAME[field].display == "never")
+    answer = prompter.ask_text(_QUESTIONS[field], judge, secret=fields.BY_NAME[field].display == "never")
     return answer or ""
 
 
-def _fitting(submission: Submission, catalog: Catalog) -> Sequence[CatalogEntry]:
+def _offered_destinations(submission: Submission, catalog: Catalog) -> Sequence[CatalogEntry]:
     """Give the destinations that take what is stated; all, if none does, and the rules say why."""
     known = tuple(catalog.destinations.values())
     fitting = [
@@ -178,16 +178,16 @@ def _fitting(submission: Submission, catalog: Catalog) -> Sequence[CatalogEntry]
     return fitting or known
 
 
-def _options(submission: Submission, catalog: Catalog, asker: Prompter) -> Submission:
+def _ask_optional_fields(submission: Submission, catalog: Catalog, prompter: Prompter) -> Submission:
     """Ask for what may be left open: the branch, a remark."""
     if submission.branch is None and catalog.destinations[submission.to or ""].takes_branch:
         by_residence = Choice("-", Message("the service chooses, by residence"))
         choices = [by_residence, *_choices("branch", tuple(catalog.branches.values()))]
-        branch = asker.ask_choice(_QUESTIONS["branch"], choices, by_residence.code)
+        branch = prompter.ask_choice(_QUESTIONS["branch"], choices, by_residence.code)
         submission = submission if branch == by_residence.code else _set(submission, "branch", branch)
     for field in fields.CONTENT_FIELDS:
         if field.question and not field.is_of_catalog and getattr(submission, field.name) is None:
-            answer = asker.ask_text(
+            answer = prompter.ask_text(
                 field.question, _validator(field.name, submission, catalog), optional=True
             )
             submission = _set(submission, field.name, answer) if answer else submission
@@ -226,7 +226,7 @@ def command_line(
     guided: GuidedSubmission,
     files: Sequence[Path],
     *,
-    of_sender: Mapping[str, str],
+    sender_values: Mapping[str, str],
     service: str | None,
     again: bool,
 ) -> str:
@@ -236,46 +236,49 @@ def command_line(
     booklet's, which works as a password, nothing is shown.
     """
     submission = guided.submission
-    said = {
+    values = {
         "sender": guided.sender,
         **{
-            field.name: _shown(field, str(value))
+            field.name: _displayed_value(field, str(value))
             for field in fields.FIELDS
             if (value := getattr(submission, field.name))
-            and not (field.party and of_sender.get(field.name) == value)
+            and not (field.party and sender_values.get(field.name) == value)
         },
         "service": service,
     }
     options = [
-        part for name, value in said.items() if value for part in (f"--{name.replace('_', '-')}", str(value))
+        part
+        for name, value in values.items()
+        if value
+        for part in (f"--{name.replace('_', '-')}", str(value))
     ]
     if again:
         options.append("--again")
     names = [str(file) for file in files]
     if any(name.startswith("-") for name in names):
         names = ["--", *names]
-        return _joined(["docsend", "send", *options, *names])
-    return _joined(["docsend", "send", *names, *options])
+        return _quote_words(["docsend", "send", *options, *names])
+    return _quote_words(["docsend", "send", *names, *options])
 
 
-def _shown(field: Field, value: str) -> str:
+def _displayed_value(field: Field, value: str) -> str:
     """Return as much of a value as anybody may be shown."""
     return {"whole": value, "masked": mask(value), "never": _HIDDEN}[field.display]
 
 
-def _joined(words: Sequence[str]) -> str:
+def _quote_words(words: Sequence[str]) -> str:
     """Join words as this system's shell takes them apart; what cannot be shown is written out for it."""
     if sys.platform == "win32":
         return subprocess.list2cmdline(words)
-    return " ".join(shlex.quote(word) if word.isprintable() else _written_out(word) for word in words)
+    return " ".join(shlex.quote(word) if word.isprintable() else _ansi_c_quote(word) for word in words)
 
 
-def _written_out(word: str) -> str:
+def _ansi_c_quote(word: str) -> str:
     r"""Give a word as $'...', which bash, zsh and others read: line breaks as \n, marks as \u200d."""
     escaped = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    shown = (each if each.isprintable() else _numbered(ord(each)) for each in escaped)
+    shown = (each if each.isprintable() else _unicode_escape(ord(each)) for each in escaped)
     return f"$'{''.join(shown)}'"
 
 
-def _numbered(character: int) -> str:
+def _unicode_escape(character: int) -> str:
     return f"\\u{character:04x}" if character <= 0xFFFF else f"\\U{character:08x}"

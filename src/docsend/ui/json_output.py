@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from docsend.ui.terminal import Streams
 
 # Of a long list: what stays in memory, and what is written at once.
-_HELD_BYTES, _PIECE = 8 * 2**20, 2**20
+_MAX_MEMORY_BYTES, _CHUNK_SIZE = 8 * 2**20, 2**20
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -67,27 +67,27 @@ class JsonOutput:
         yield LineProgress(self._streams, documents)
 
     @contextlib.contextmanager
-    def row_progress(self, told: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
-        yield NoRowProgress() if self._streams.is_quiet else RowProgressLines(self._streams, told, total)
+    def row_progress(self, texts: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
+        yield NoRowProgress() if self._streams.is_quiet else RowProgressLines(self._streams, texts, total)
 
     def _write(self, value: Mapping[str, Any]) -> None:
-        self._streams.write(_text(value) + "\n")
+        self._streams.write(_dumps(value) + "\n")
 
-    def _write_list(self, long: JsonList) -> None:
+    def _write_list(self, value: JsonList) -> None:
         """Write it as a whole or, if an item fails, not at all."""
         from tempfile import SpooledTemporaryFile
 
-        with SpooledTemporaryFile(_HELD_BYTES, "w+", encoding="utf-8", newline="") as text:
-            text.write(_text({**long.head, long.name: []}).removesuffix("]}"))
-            for count, item in enumerate(long.items):
-                text.write((", " if count else "") + _text(item))
+        with SpooledTemporaryFile(_MAX_MEMORY_BYTES, "w+", encoding="utf-8", newline="") as text:
+            text.write(_dumps({**value.head, value.name: []}).removesuffix("]}"))
+            for count, item in enumerate(value.items):
+                text.write((", " if count else "") + _dumps(item))
             text.write("]}\n")
             text.seek(0)
-            while piece := text.read(_PIECE):
-                self._streams.write(piece)
+            while chunk := text.read(_CHUNK_SIZE):
+                self._streams.write(chunk)
 
 
-def _text(value: Mapping[str, Any]) -> str:
+def _dumps(value: Mapping[str, Any]) -> str:
     """Return JSON that stdout can write and no terminal takes for anything else."""
     stream = sys.stdout
     plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"

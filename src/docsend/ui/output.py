@@ -60,7 +60,7 @@ class Output(Protocol):
     def document_progress(self, documents: Sequence[Document]) -> AbstractContextManager[ProgressListener]:
         """Watch documents on their way while the block runs."""
 
-    def row_progress(self, told: ProgressTexts, total: int | None) -> AbstractContextManager[RowProgress]:
+    def row_progress(self, texts: ProgressTexts, total: int | None) -> AbstractContextManager[RowProgress]:
         """Show how many rows are done while the block runs; `total` may be unknown."""
 
 

@@ -41,14 +41,14 @@ class ProgressTexts(NamedTuple):
     """How the progress of a batch is told: with a total, and without."""
 
     heading: Message
-    of_total: Message
-    so_far_only: Message
+    with_total: Message
+    without_total: Message
 
-    def so_far(self, done: int, total: int | None) -> Message:
+    def message(self, done: int, total: int | None) -> Message:
         return (
-            self.so_far_only.replace_values(done=done)
+            self.without_total.replace_values(done=done)
             if total is None
-            else self.of_total.replace_values(done=done, total=total)
+            else self.with_total.replace_values(done=done, total=total)
         )
 
 
@@ -65,13 +65,13 @@ SENT_TEXTS = ProgressTexts(
 class RowProgressLines:
     """Progress of a batch without a terminal: a plain line every few seconds, none for a short one."""
 
-    EVERY_S = 5.0
+    INTERVAL_S = 5.0
 
-    def __init__(self, streams: Streams, told: ProgressTexts, total: int | None) -> None:
+    def __init__(self, streams: Streams, texts: ProgressTexts, total: int | None) -> None:
         self._streams = streams
-        self._told = told
+        self._texts = texts
         self._total = total
-        self._began = self._last = time.monotonic()
+        self._started_at = self._printed_at = time.monotonic()
         self._pauses = _PauseLines(streams)
 
     def waiting(self, pause: Pause) -> None:
@@ -79,23 +79,23 @@ class RowProgressLines:
 
     def count(self, done: int, failed: int = 0) -> None:
         now = time.monotonic()
-        if now - self._last < self.EVERY_S:
+        if now - self._printed_at < self.INTERVAL_S:
             return
-        self._last = now
-        rate = done / (now - self._began)
-        parts: list[Message] = [self._told.so_far(done, self._total)]
+        self._printed_at = now
+        rate = done / (now - self._started_at)
+        parts: list[Message] = [self._texts.message(done, self._total)]
         if failed:
             parts.append(Message("{count:,} not received", count=failed))
         parts.append(Message("{rate:,.0f} a second", rate=rate))
         if self._total and rate:
-            parts.append(Message("{duration} left", duration=duration((self._total - done) / rate)))
+            parts.append(Message("{duration} left", duration=format_duration((self._total - done) / rate)))
         self._streams.say(join(parts))
 
 
 class _PauseLines:
     """Says for what a run waits: at once, and again every now and then for as long as it lasts."""
 
-    EVERY_S = 20.0
+    INTERVAL_S = 20.0
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
@@ -105,10 +105,10 @@ class _PauseLines:
     def waiting(self, pause: Pause) -> None:
         with self._lock:
             now = time.monotonic()
-            is_news = now >= self._silent_until
-            if is_news:
-                self._silent_until = now + self.EVERY_S
-        if is_news:
+            is_due = now >= self._silent_until
+            if is_due:
+                self._silent_until = now + self.INTERVAL_S
+        if is_due:
             self._streams.say(retry_message(pause, pause.seconds))
 
 
@@ -137,23 +137,23 @@ class LineProgress:
 class ForwardingListener:
     """Passes on what is told, to the watcher of the submission that is on its way: `to`."""
 
-    def __init__(self, to: ProgressListener) -> None:
-        self.to = to
+    def __init__(self, target: ProgressListener) -> None:
+        self.target = target
 
     def declared(self, missing_bytes: int) -> None:
-        self.to.declared(missing_bytes)
+        self.target.declared(missing_bytes)
 
     def sent(self, document: Document, sent_bytes: int) -> None:
-        self.to.sent(document, sent_bytes)
+        self.target.sent(document, sent_bytes)
 
     def arrived(self, document: Document) -> None:
-        self.to.arrived(document)
+        self.target.arrived(document)
 
     def received(self, documents: Sequence[Document]) -> None:
-        self.to.received(documents)
+        self.target.received(documents)
 
     def waiting(self, pause: Pause) -> None:
-        self.to.waiting(pause)
+        self.target.waiting(pause)
 
 
 def arrival_message(document: Document, documents: Sequence[Document]) -> Message:
@@ -177,11 +177,11 @@ def retry_message(pause: Pause, seconds: float) -> Message:
         "{reason}; trying again in {seconds:.0f} s, for {left} more",
         reason=pause.reason,
         seconds=max(seconds, 1),
-        left=duration(max(pause.patience_left_s, 1)),
+        left=format_duration(max(pause.patience_left_s, 1)),
     )
 
 
-def duration(seconds: float) -> Message:
+def format_duration(seconds: float) -> Message:
     if seconds >= 2 * 3600:
         return Message("{hours:.0f} h", hours=seconds / 3600)
     if seconds >= 120:

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from docsend.model.problem import Problem
 
 # Columns of a terminal.
-_WIDE = 80
-_IN_ONE_PIECE = ("code", "key", "state", "receipt", "time", "due")
+_WIDE_TERMINAL = 80
+_UNBROKEN_COLUMNS = ("code", "key", "state", "receipt", "time", "due")
 # The heads of tables, by the names that the code has for them.
-_HEADS = {
+_COLUMN_TITLES = {
     "document": Message("document"),
     "format": Message("format"),
     "bytes": Message("bytes"),
@@ -71,7 +71,7 @@ class Streams:
         self.is_quiet = settings.quiet if settings else False
         self.is_verbose = settings.verbose if settings else False
         self.translator = Translator(settings.language if settings else language)
-        self._said: set[Message] = set()
+        self._printed: set[Message] = set()
         self._is_dumb = settings.has_dumb_terminal if settings else True
 
     def say(self, message: Message) -> None:
@@ -81,8 +81,8 @@ class Streams:
 
     def say_once(self, message: Message) -> None:
         """Tell it the first time only."""
-        if message not in self._said:
-            self._said.add(message)
+        if message not in self._printed:
+            self._printed.add(message)
             self.say(message)
 
     def say_command(self, heading: Message, command: str) -> None:
@@ -105,32 +105,32 @@ class Streams:
         """Tell what was found, each with its code and its cure; with `--quiet` errors only."""
         for problem in problems:
             if problem.is_error or not self.is_quiet:
-                self.say_always(_found(problem), indent=2)
+                self.say_always(_problem_line(problem), indent=2)
                 if problem.hint:
                     self.say_always(problem.hint, indent=4)
 
-    def render(self, shown: Displayable) -> str:
+    def render(self, value: Displayable) -> str:
         """Give a text as it is shown on stderr: safe, and in the reader's language."""
         return self.translator.render(
-            shown, escape=escape_for_terminal, isolate=self.is_interactive(sys.stderr)
+            value, escape=escape_for_terminal, isolate=self.is_interactive(sys.stderr)
         )
 
-    def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[Displayable]]) -> None:
+    def print_table(self, columns: Sequence[str], rows: Sequence[Sequence[Displayable]]) -> None:
         """Show rows under their heads; on a terminal as wide as it is, elsewhere in plain columns."""
-        heads_ = [self.render_result(_HEADS[head]) for head in heads]
+        titles = [self.render_result(_COLUMN_TITLES[head]) for head in columns]
         cells = [[self.render_result(cell) for cell in row] for row in rows]
         if not self.is_interactive(sys.stdout):
-            widths = [max(map(len, column)) for column in zip(heads_, *cells, strict=True)]
-            for row in [heads_, *cells]:
+            widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+            for row in [titles, *cells]:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
                 self.write("  ".join(padded).rstrip() + "\n")
             return
         # What is meant to be copied stays in one piece where there is room for it.
-        is_wide = shutil.get_terminal_size().columns >= _WIDE
-        whole = [is_wide and head in _IN_ONE_PIECE for head in heads]
+        is_wide = shutil.get_terminal_size().columns >= _WIDE_TERMINAL
+        unbroken = [is_wide and head in _UNBROKEN_COLUMNS for head in columns]
         from docsend.ui import drawing
 
-        self.write(drawing.table(heads_, cells, whole))
+        self.write(drawing.table(titles, cells, unbroken))
 
     def print_card(
         self,
@@ -140,29 +140,29 @@ class Streams:
         footnote: Message | None = NOT_APPROVED,
     ) -> None:
         """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
-        clean = [(self.render_result(label), self.render_result(value)) for label, value in rows]
+        rendered = [(self.render_result(label), self.render_result(value)) for label, value in rows]
         if not self.is_interactive(sys.stdout):
-            width = max(len(label) for label, _ in clean)
+            width = max(len(label) for label, _ in rendered)
             self.print_line(heading)
-            for label, value in clean:
+            for label, value in rendered:
                 self.write(f"  {label.ljust(width)}  {value}\n")
             if footnote:
                 self.say(footnote)
             return
-        below = self.render_result(footnote) if footnote else None
+        note = self.render_result(footnote) if footnote else None
         from docsend.ui import drawing
 
-        self.write(drawing.card(self.render_result(heading), clean, below))
+        self.write(drawing.card(self.render_result(heading), rendered, note))
 
-    def render_result(self, shown: Displayable) -> str:
+    def render_result(self, value: Displayable) -> str:
         """Give a text for stdout: safe, and in the reader's language."""
         return self.translator.render(
-            shown, escape=escape_for_terminal, isolate=self.is_interactive(sys.stdout)
+            value, escape=escape_for_terminal, isolate=self.is_interactive(sys.stdout)
         )
 
-    def print_line(self, shown: Displayable) -> None:
+    def print_line(self, value: Displayable) -> None:
         """Put one line of a result on stdout."""
-        self.write(self.render_result(shown) + "\n")
+        self.write(self.render_result(value) + "\n")
 
     @staticmethod
     def write(text: str | bytes, *, encoding: str | None = None) -> None:
@@ -193,7 +193,7 @@ class Streams:
         return stream is not None and not self._is_dumb and stream.isatty()
 
 
-def _found(problem: Problem) -> Message:
+def _problem_line(problem: Problem) -> Message:
     """One line for one finding: what, and its code."""
     if problem.row is None:
         template = Message("{severity}: {message} [{code}]")
@@ -225,12 +225,12 @@ def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = Non
     except OSError as failure:
         # What did not get out must not be tried again when the process ends.
         with contextlib.suppress(OSError):
-            _point_to_nowhere(stream)
+            _redirect_to_devnull(stream)
         return None if isinstance(failure, BrokenPipeError) else failure
     return None
 
 
-def _point_to_nowhere(stream: IO[str]) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def _redirect_to_devnull(stream: IO[str]) -> None:
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, stream.fileno())
+    os.close(devnull)

@@ -81,12 +81,12 @@ def problem(found: Problem) -> dict[str, Any]:
 
 def submission(submission: CheckedSubmission | Submission) -> dict[str, Any]:
     return {
-        **{name: _said(getattr(submission, name)) for name in ("to", "subject", "category", "type")},
+        **{name: _redacted(getattr(submission, name)) for name in ("to", "subject", "category", "type")},
         "documents": [_document(document) for document in submission.documents],
     }
 
 
-def _said(code: str | None) -> str | None:
+def _redacted(code: str | None) -> str | None:
     """Give a code as it was said, but no number that was said in its place."""
     return None if code is None else redact(code)
 
@@ -129,7 +129,12 @@ def sent_submission(entry: LedgerEntry, received: Receipt | None) -> dict[str, A
 
 
 def proof(
-    entry: LedgerEntry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[Message]
+    entry: LedgerEntry,
+    received: Receipt,
+    on_behalf_of: str | None,
+    *,
+    is_sandbox: bool,
+    notes: Sequence[Message],
 ) -> dict[str, Any]:
     """Give a proof of sending, docsend.proof/1; `notes` are what has to be said with it, in English."""
     return {
@@ -139,7 +144,7 @@ def proof(
         "key": entry.key,
         "service": entry.service,
         "issuer": received.issuer,
-        "for": whom,
+        "for": on_behalf_of,
         "reference": entry.reference,
         "submission": {
             "to": entry.to,
@@ -166,34 +171,34 @@ def exported_proof(file: Path, form: str, key: str, content: bytes) -> dict[str,
     }
 
 
-def required(asked: RequiredDocument) -> dict[str, Any]:
+def required(requirement: RequiredDocument) -> dict[str, Any]:
     return {
-        "id": asked.id,
-        "subject": asked.subject,
-        "category": asked.category,
-        "type": asked.type,
-        "title": dict(asked.titles),
-        "due": asked.due,
-        "state": asked.state,
+        "id": requirement.id,
+        "subject": requirement.subject,
+        "category": requirement.category,
+        "type": requirement.type,
+        "title": dict(requirement.titles),
+        "due": requirement.due,
+        "state": requirement.state,
     }
 
 
 def sign_in(
-    service: str, where: Displayable | None, who: str | None, expires_in: float | None
+    service: str, stored_in: Displayable | None, account: str | None, expires_in: float | None
 ) -> dict[str, Any]:
     return {
         "schema": "docsend.login/2",
         "service": service,
-        "signed_in": who is not None,
-        "account": who,
-        "stored_in": None if where is None else ENGLISH.render(where),
+        "signed_in": account is not None,
+        "account": account,
+        "stored_in": None if stored_in is None else ENGLISH.render(stored_in),
         "expires_in": None if expires_in is None else int(expires_in),
     }
 
 
-def sender(name: str, kept: Sender) -> dict[str, Any]:
+def sender(name: str, sender_: Sender) -> dict[str, Any]:
     """Give one row of docsend.senders/1: the number masked, the booklet number not at all."""
-    return {"name": name, "kind": kept.kind, "number": kept.masked_number}
+    return {"name": name, "kind": sender_.kind, "number": sender_.masked_number}
 
 
 def finding(found: Finding) -> dict[str, Any]:

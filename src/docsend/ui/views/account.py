@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.i18n import Data, Message
 from docsend.ui import to_json
-from docsend.ui.progress import duration
+from docsend.ui.progress import format_duration
 
 if TYPE_CHECKING:
     from docsend.i18n import Displayable
@@ -29,7 +29,7 @@ class SignedIn(NamedTuple):
             Message(
                 "code and password are kept in {backend}; the session lasts {duration}",
                 backend=self.backend,
-                duration=duration(self.expires_in),
+                duration=format_duration(self.expires_in),
             )
         )
 
@@ -52,7 +52,7 @@ class SignInStatus(NamedTuple):
             return
         lasts = Message("no session")
         if self.expires_in is not None:
-            lasts = Message("{duration} more", duration=duration(self.expires_in))
+            lasts = Message("{duration} more", duration=format_duration(self.expires_in))
         streams.print_card(
             Message("signed in"),
             [

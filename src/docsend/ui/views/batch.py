@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from docsend.delivery.preflight import PreflightResult
     from docsend.ui.terminal import Streams
 
-_MOST_WARNINGS = 10
-_AGAIN = Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+_MAX_WARNINGS = 10
+_RETRY_HINT = Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
 # What JSON has of a row that nothing is wrong with.
-_UNTOLD: Mapping[str, tuple[Problem, ...]] = {
-    "not tried": (Problem(Code.NOT_TRIED, Message("the batch ended before it was this row's turn"), _AGAIN),),
-    "unfinished": (Problem(Code.INTERRUPTED, Message("interrupted"), _AGAIN),),
+_IMPLIED_PROBLEMS: Mapping[str, tuple[Problem, ...]] = {
+    "not tried": (
+        Problem(Code.NOT_TRIED, Message("the batch ended before it was this row's turn"), _RETRY_HINT),
+    ),
+    "unfinished": (Problem(Code.INTERRUPTED, Message("interrupted"), _RETRY_HINT),),
 }
 _STATUS = {"not tried": "unfinished"}
 
@@ -34,10 +36,10 @@ def say_problems(streams: Streams, plan: PreflightResult) -> None:
     """Tell what is wrong with the rows, one line each; warnings only if there are few."""
     for problems in plan.faulty.values():
         for problem in problems:
-            streams.say_always(_row_fault(problem))
-    warnings = plan.warnings if streams.is_verbose else plan.warnings[:_MOST_WARNINGS]
+            streams.say_always(_row_problem(problem))
+    warnings = plan.warnings if streams.is_verbose else plan.warnings[:_MAX_WARNINGS]
     for problem in warnings:
-        streams.say(_row_fault(problem))
+        streams.say(_row_problem(problem))
     if plan.warning_count > len(warnings):
         more = plan.warning_count - len(warnings)
         streams.say(Message("and {count:,} more warnings; --verbose shows more of them", count=more))
@@ -68,7 +70,7 @@ def say_next_steps(streams: Streams, tally: OutcomeCounts) -> None:
         hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
         streams.say(hint or Message("see above"))
     elif tally.counts["unfinished"] or tally.counts["not tried"]:
-        streams.say(_AGAIN)
+        streams.say(_RETRY_HINT)
 
 
 class BatchChecked(NamedTuple):
@@ -81,18 +83,18 @@ class BatchChecked(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         plan = self.plan
-        found = Message.plural(
+        total = Message.plural(
             "1 row, {size:,} bytes", "{count:,} rows, {size:,} bytes", plan.rows, size=plan.total_bytes
         )
         if not plan.rows:
             streams.print_line(Message("the manifest has no rows"))
         elif not plan.faulty:
-            streams.print_line(Message("{found}: all good; nothing was sent", found=found))
+            streams.print_line(Message("{found}: all good; nothing was sent", found=total))
         else:
             streams.print_line(
                 Message(
                     "{found}: {faulty:,} faulty, {good:,} good; nothing was sent",
-                    found=found,
+                    found=total,
                     faulty=len(plan.faulty),
                     good=plan.good_rows,
                 )
@@ -115,7 +117,7 @@ class BatchRow(NamedTuple):
             is_repeated=outcome.is_repeated,
             service=self.service,
             receipt_=outcome.receipt,
-            problems=outcome.problems or _UNTOLD.get(outcome.status, ()),
+            problems=outcome.problems or _IMPLIED_PROBLEMS.get(outcome.status, ()),
             row=outcome.row.number,
         )
 
@@ -142,8 +144,8 @@ class BatchSent(NamedTuple):
             (tally.counts["unfinished"], Message("{count:,} unfinished")),
             (tally.counts["not tried"], Message("{count:,} not tried")),
         )
-        told = join([phrase.replace_values(count=count) for count, phrase in counts if count])
-        streams.print_line(_rows(plan.rows, told))
+        outcomes = join([phrase.replace_values(count=count) for count, phrase in counts if count])
+        streams.print_line(_row_summary(plan.rows, outcomes))
 
 
 class BatchSummaryLine(NamedTuple):
@@ -171,32 +173,32 @@ class BatchSummaryLine(NamedTuple):
         pass
 
 
-def say_merged(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
+def say_merge_summary(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
     """Sum a joined report up."""
     counts = Counter(row["status"] for row in rows)
-    told = join(
+    outcomes = join(
         [
             Message("{count:,} {status}", count=count, status=STATE_NAMES[status])
             for status, count in counts.most_common()
         ]
     )
-    streams.say(_rows(len(rows), told) if rows else Message("the reports have no rows"))
+    streams.say(_row_summary(len(rows), outcomes) if rows else Message("the reports have no rows"))
 
 
-def _rows(count: int, told: Message) -> Message:
-    return Message.plural("1 row: {told}", "{count:,} rows: {told}", count, told=told)
+def _row_summary(count: int, outcomes: Message) -> Message:
+    return Message.plural("1 row: {told}", "{count:,} rows: {told}", count, told=outcomes)
 
 
-def _row_fault(problem: Problem) -> Message:
+def _row_problem(problem: Problem) -> Message:
     """One line for one fault of a batch: row, column, what, code, cure."""
     where = Message("row {row}", row=problem.row)
     if problem.field:
         where = Message("row {row}, {field}", row=problem.row, field=problem.field)
-    fault = Message(
+    line = Message(
         "{severity}: {where}: {message} [{code}]",
         severity=SEVERITY_NAMES[problem.severity],
         where=where,
         message=problem.message,
         code=problem.code,
     )
-    return Message("{fault} ({cure})", fault=fault, cure=problem.hint) if problem.hint else fault
+    return Message("{fault} ({cure})", fault=line, cure=problem.hint) if problem.hint else line

@@ -32,7 +32,7 @@ class CatalogRows(NamedTuple):
         streams.print_table(
             ("kind", "code", "label", "belongs to"),
             [
-                (Data(kind), Data(row.code), LocalizedName(row.labels), _belongs(row))
+                (Data(kind), Data(row.code), LocalizedName(row.labels), _parent(row))
                 for kind, row in self.rows
             ],
         )
@@ -60,14 +60,14 @@ class CatalogUpdate(NamedTuple):
 class RequiredList(NamedTuple):
     """The documents that the service asks for."""
 
-    asked: Sequence[RequiredDocument]
+    documents: Sequence[RequiredDocument]
 
     def as_json(self) -> dict[str, Any]:
-        required = [to_json.required(each) for each in self.asked]
+        required = [to_json.required(each) for each in self.documents]
         return {"schema": "docsend.required/1", "required": required}
 
     def show(self, streams: Streams) -> None:
-        if not self.asked:
+        if not self.documents:
             streams.say(Message("the service asks for no documents"))
             return
         streams.print_table(
@@ -80,14 +80,14 @@ class RequiredList(NamedTuple):
                     Data(each.due),
                     Data(each.state),
                 )
-                for each in self.asked
+                for each in self.documents
             ],
         )
 
 
-def _belongs(row: CatalogEntry) -> Message:
+def _parent(row: CatalogEntry) -> Message:
     """Tell where a row has its place: subject or destinations, then category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
-    above = subject or " ".join(getattr(row, "to", ()))
-    parts = [Message("any") if part == "*" else Data(part) for part in (above, category) if part]
+    top = subject or " ".join(getattr(row, "to", ()))
+    parts = [Message("any") if part == "*" else Data(part) for part in (top, category) if part]
     return join(parts, " / ")

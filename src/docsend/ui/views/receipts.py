@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import LedgerEntry
     from docsend.ui.terminal import Streams
 
-_VERY_WIDE = 150  # columns of a terminal
+_FULL_TABLE_WIDTH = 150  # columns of a terminal
 
 
 class EntryDetails(NamedTuple):
@@ -86,7 +86,9 @@ class EntryList(NamedTuple):
             return
         # `receipts show` has the rest.
         narrow = ("key", "state", "receipt", "time", "reference")
-        is_narrow = streams.is_interactive(sys.stdout) and shutil.get_terminal_size().columns < _VERY_WIDE
+        is_narrow = (
+            streams.is_interactive(sys.stdout) and shutil.get_terminal_size().columns < _FULL_TABLE_WIDTH
+        )
         heads = narrow if is_narrow else tuple(rows[0])
         streams.print_table(heads, [[row[head] for head in heads] for row in rows])
 
@@ -106,13 +108,13 @@ class Resumed(NamedTuple):
 class ResumedList(NamedTuple):
     """What became of each submission that was to be finished."""
 
-    ends: Sequence[Resumed]
+    results: Sequence[Resumed]
 
     def as_json(self) -> dict[str, Any]:
-        return {"schema": "docsend.receipts/1", "receipts": [end.as_json() for end in self.ends]}
+        return {"schema": "docsend.receipts/1", "receipts": [end.as_json() for end in self.results]}
 
     def show(self, streams: Streams) -> None:
-        if not self.ends:
+        if not self.results:
             streams.say(Message("nothing is unfinished"))
             return
         rows = [
@@ -122,14 +124,14 @@ class ResumedList(NamedTuple):
                 Data(end.receipt.number if end.receipt else "-"),
                 Data(end.entry.reference or "-"),
             )
-            for end in self.ends
+            for end in self.results
         ]
         streams.print_table(("key", "state", "receipt", "reference"), rows)
 
 
-def say_unresumed(streams: Streams, ends: Iterable[Resumed]) -> None:
+def say_resume_errors(streams: Streams, results: Iterable[Resumed]) -> None:
     """Tell what is in the way of each submission that could not be finished."""
-    for end in ends:
+    for end in results:
         if end.error is not None:
             message = Message("{key}: {message}", key=end.entry.key[:12], message=end.error.message)
             streams.say_error(message, end.error.hint)

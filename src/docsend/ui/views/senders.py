@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 
 class SenderList(NamedTuple):
-    known: Mapping[str, Sender]
+    senders: Mapping[str, Sender]
 
     def as_json(self) -> dict[str, Any]:
-        return _listed(self.known)
+        return _senders_json(self.senders)
 
     def show(self, streams: Streams) -> None:
-        if not self.known:
+        if not self.senders:
             streams.say(Message("no sender is kept yet; `docsend senders add NAME` keeps one"))
             return
-        rows = [(Data(name), Data(each.kind), Data(each.masked_number)) for name, each in self.known.items()]
+        rows = [
+            (Data(name), Data(each.kind), Data(each.masked_number)) for name, each in self.senders.items()
+        ]
         streams.print_table(("sender", "kind", "number"), rows)
 
 
@@ -34,7 +36,7 @@ class SenderAdded(NamedTuple):
     has_booklet: bool
 
     def as_json(self) -> dict[str, Any]:
-        return _listed({self.name: self.sender})
+        return _senders_json({self.name: self.sender})
 
     def show(self, streams: Streams) -> None:
         streams.print_line(
@@ -50,12 +52,12 @@ class SenderRemoved(NamedTuple):
     name: str
 
     def as_json(self) -> dict[str, Any]:
-        return _listed({})
+        return _senders_json({})
 
     def show(self, streams: Streams) -> None:
         streams.print_line(Message("forgotten: {name}", name=self.name))
 
 
-def _listed(known: Mapping[str, Sender]) -> dict[str, Any]:
+def _senders_json(known: Mapping[str, Sender]) -> dict[str, Any]:
     senders = [to_json.sender(name, sender) for name, sender in known.items()]
     return {"schema": "docsend.senders/1", "senders": senders}

@@ -39,7 +39,7 @@ class Received(NamedTuple):
         about = " / ".join(filter(None, (checked.to, checked.subject, checked.category, checked.type)))
         rows: list[tuple[Displayable, Displayable]] = [
             *receipt_rows(self.receipt),
-            (Message("for"), _whom(checked)),
+            (Message("for"), _on_behalf_of(checked)),
             (Message("about"), Data(about)),
             *([(Message("reference"), Data(checked.reference))] if checked.reference else []),
             *([(Message("occurrence"), Data(str(checked.occurrence)))] if checked.occurrence > 1 else []),
@@ -104,7 +104,7 @@ def show_summary(
         (Message("type"), next((each for each in catalog.types if each.code == checked.type), None)),
         (Message("branch"), catalog.branches.get(checked.branch or "")),
     ]
-    who = _whom(checked)
+    who = _on_behalf_of(checked)
     rows: list[tuple[Message, Displayable]] = [
         (Message("for"), Message("{sender}, {number}", sender=sender, number=who) if sender else who),
         *(
@@ -112,7 +112,7 @@ def show_summary(
             for name, entry in about
             if entry is not None
         ),
-        *_other_fields(checked),
+        *_free_fields(checked),
         *([(Message("service"), Data(endpoint.name))] if endpoint else []),
         *(
             (Message("document"), Message("{name}, {size:,} bytes", name=each.name, size=each.size))
@@ -127,11 +127,11 @@ def show_summary(
     streams.say_rendered("")
 
 
-def _whom(checked: CheckedSubmission) -> Data | Message:
+def _on_behalf_of(checked: CheckedSubmission) -> Data | Message:
     return Data(checked.masked_identity) if checked.masked_identity else Message("the signed-in account")
 
 
-def _other_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displayable]]:
+def _free_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displayable]]:
     """Return what it says in fields that no catalog has names for; a first occurrence is no news."""
     for field in fields.CONTENT_FIELDS:
         value = getattr(checked, field.name)
