@@ -90,16 +90,16 @@ def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
     file = settings.config_file
     is_there = os.path.exists(file)  # Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
-    message = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
+    message = Message("{file}", file=file) if is_there else Message("{file} (does not exist)", file=file)
     errors = settings.errors
     if (error := _read_error(file)) is not None:
         yield Finding("configuration", "error", error.message, error.hint, facts, error.code)
     elif "configuration" in errors:
         # Not what is wrong with it: that could name somebody.
         hint = Message(
-            "any other command tells what is wrong with it, docs/configuration.md what it may hold"
+            "run any other command to see the error; docs/configuration.md lists the valid settings"
         )
-        message = Message("{file} cannot be understood", file=file)
+        message = Message("{file} is not a valid configuration", file=file)
         yield Finding("configuration", "error", message, hint, facts, ExitCode.USAGE)
     elif (invalid := errors.get("environment")) is not None:
         yield Finding("configuration", "error", invalid.message, invalid.hint, facts, invalid.code)
@@ -107,7 +107,7 @@ def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "configuration",
             "warning",
-            Message("{file} has senders' numbers in it, and others can read it", file=file),
+            Message("{file} contains senders' numbers, and others can read it", file=file),
             _permission_hint(file),
             facts,
         )
@@ -147,10 +147,14 @@ def _data_folder(folder: Path) -> Finding:
     facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(existing, os.W_OK)}
     message = Message("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
     if not existing.is_dir() or not facts["writable"]:
-        hint = Message("mend the permissions of {folder}, or set DOCSEND_HOME", folder=existing)
-        return Finding("data", "error", Message("{folder} cannot be written to", folder=folder), hint, facts)
+        hint = Message(
+            "correct the permissions of {folder}, or set DOCSEND_HOME to another folder", folder=existing
+        )
+        return Finding("data", "error", Message("cannot write to {folder}", folder=folder), hint, facts)
     if free < _MIN_FREE_BYTES:
-        return Finding("data", "warning", message, Message("make room: the ledger needs some"), facts)
+        return Finding(
+            "data", "warning", message, Message("free some disk space: the ledger needs it"), facts
+        )
     return Finding("data", "ok", message, facts=facts)
 
 
@@ -162,8 +166,8 @@ def _catalog(settings: Settings) -> Finding:
         loaded = catalogs.load(file)
     except (OSError, catalog.MalformedCatalog):
         fetch, install = (
-            Message("`docsend catalog --update` fetches it anew"),
-            Message("install docsend again"),
+            Message("run `docsend catalog --update` to download it again"),
+            Message("reinstall docsend"),
         )
         hint = fetch if is_own else install
         message = Message("{file} cannot be read", file=file)
@@ -175,12 +179,12 @@ def _catalog(settings: Settings) -> Finding:
         max_bytes = OneExchangePolicy.from_catalog(loaded, settings.catalog_file).max_bytes
         facts["one_exchange_bytes"] = min(max_bytes, documents.BUFFER_BYTES)  # what is not held, goes staged
     message = (
-        Message("the service's, of {version}", version=version)
+        Message("from the service, version {version}", version=version)
         if is_own
-        else Message("the bundled one, of {version}", version=version)
+        else Message("bundled with docsend, version {version}", version=version)
     )
     if age is not None and age > _MAX_CATALOG_AGE_DAYS:
-        hint = Message("`docsend catalog --update` asks the service for a newer one")
+        hint = Message("run `docsend catalog --update` to get a newer one")
         return Finding("catalog", "warning", message, hint, facts)
     return Finding("catalog", "ok", message, facts=facts)
 
@@ -196,11 +200,11 @@ def _days_since(version: str) -> int | None:
 def _ledger(file: Path) -> Finding:
     """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
     if not os.path.exists(file):
-        message = Message("{file}, which the first send makes", file=file)
+        message = Message("{file} (created by the first send)", file=file)
         return Finding("ledger", "ok", message, facts={"file": str(file), "exists": False})
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
     if not os.access(file, os.R_OK | os.W_OK):
-        message = Message("{file} cannot be read and written", file=file)
+        message = Message("cannot read and write {file}", file=file)
         return Finding("ledger", "error", message, files.hint(file, PermissionError()), facts)
     if not stat.S_ISREG(file.stat().st_mode):
         message = Message(
@@ -208,23 +212,34 @@ def _ledger(file: Path) -> Finding:
         )
         return Finding("ledger", "error", message, files.hint(file), facts)
     if not facts["bytes"]:
-        return Finding("ledger", "ok", Message("{file}, empty yet", file=file), facts=facts)
+        return Finding("ledger", "ok", Message("{file} (empty)", file=file), facts=facts)
     journal = file.with_name(f"{file.name}-journal")
     if journal.exists() and journal.stat().st_size:
-        message = Message("{file} is being written, or was when its writer was killed", file=file)
-        return Finding("ledger", "warning", message, Message("the next command that uses it mends it"), facts)
+        message = Message(
+            "{file} has an unfinished write: another docsend is using it, or was stopped while writing",
+            file=file,
+        )
+        return Finding(
+            "ledger", "warning", message, Message("the next command that uses the ledger repairs it"), facts
+        )
     return _ledger_health(file, facts)
 
 
 def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
     """Look into a ledger that nobody writes now."""
-    restore = Message("keep the file, and restore it from a copy; without it something could be sent twice")
+    restore = Message(
+        "keep the file, and restore it from a backup; without it, documents could be sent twice"
+    )
     try:
         health, counts = ledger_queries.health(file)
     except sqlite3.OperationalError as error:
-        message = Message("{file} cannot be looked at: {reason}", file=file, reason=sqlite.reason(error))
+        message = Message("cannot check {file}: {reason}", file=file, reason=sqlite.reason(error))
         return Finding(
-            "ledger", "warning", message, Message("does another docsend use it? look again"), facts
+            "ledger",
+            "warning",
+            message,
+            Message("another docsend may be using it: run `docsend doctor` again"),
+            facts,
         )
     except (sqlite3.Error, OSError) as error:
         message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
@@ -247,7 +262,9 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
             "ledger",
             "warning",
             message,
-            Message("`docsend receipts resume` finishes what the service knows of, and names the rest"),
+            Message(
+                "run `docsend receipts resume` to finish those that the service knows and to list the rest"
+            ),
             facts,
         )
     return Finding("ledger", "ok", message, facts=facts)
@@ -263,7 +280,8 @@ def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> F
         is_signed_in = open_store().credentials() is not None if settings.endpoint else None
     except DocsendError as error:
         hint = Message(
-            "only the personal service and employers' senders need one: {cure}", cure=error.hint or ""
+            "a keyring is needed only for the personal service and for employers' booklet numbers: {hint}",
+            hint=error.hint or "",
         )
         message = error.message
         return Finding("keyring", "warning", message, hint, {"used": True, "backend": None})
@@ -275,11 +293,15 @@ def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> F
         "signed_in": is_signed_in,
     }
     message = Message(
-        "{backend}, answers in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
+        "{backend}, responded in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
     )
     if elapsed > _SLOW_KEYRING_S:
         return Finding(
-            "keyring", "warning", message, Message("it is slow: is it waiting for somebody?"), facts
+            "keyring",
+            "warning",
+            message,
+            Message("the keyring is slow: check whether it is waiting to be unlocked"),
+            facts,
         )
     return Finding("keyring", "ok", message, facts=facts)
 
@@ -289,13 +311,13 @@ def _password_file(file: Path, *, has_code: bool) -> Finding:
     facts = {"used": False}
     if not has_code:
         message = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
-        return Finding("keyring", "error", message, Message("set both, or none"), facts, ExitCode.USAGE)
+        return Finding("keyring", "error", message, Message("set both, or neither"), facts, ExitCode.USAGE)
     try:
         read_password_file(file)
     except DocsendError as error:
         message = error.message
         return Finding("keyring", "error", message, error.hint, facts, error.code)
-    message = Message("not used for the sign-in: the password is in {file}", file=file)
+    message = Message("not used for signing in: the password is read from {file}", file=file)
     return Finding("keyring", "ok", message, facts=facts)
 
 
@@ -313,9 +335,7 @@ def _terminal(settings: Settings) -> Finding:
     }
     description = Message("no terminal")
     if facts["stdout"]:
-        description = (
-            Message("a terminal that cannot draw") if facts["dumb"] else Message("a terminal that can draw")
-        )
+        description = Message("plain-text terminal") if facts["dumb"] else Message("full-featured terminal")
     message = Message(
         "{what}, {columns} columns, encoding {encoding}, language {language}",
         what=description,
@@ -324,7 +344,7 @@ def _terminal(settings: Settings) -> Finding:
         language=settings.language,
     )
     if encoding.replace("-", "") not in ("utf8", "none"):
-        hint = Message("Hebrew comes out as escapes: use a UTF-8 locale, or set PYTHONUTF8=1")
+        hint = Message("Hebrew is printed as escape sequences: use a UTF-8 locale, or set PYTHONUTF8=1")
         return Finding("terminal", "warning", message, hint, facts)
     return Finding("terminal", "ok", message, facts=facts)
 
@@ -343,19 +363,21 @@ def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]
         yield Finding("service", "error", message, invalid.hint, {"address": None}, invalid.code)
         return
     if endpoint is None and "configuration" in settings.errors:
-        message = Message("which one is chosen cannot be told")
-        hint = Message("see the configuration, above")
+        message = Message("cannot determine which service is chosen")
+        hint = Message("correct the configuration error reported above")
         yield Finding("service", "warning", message, hint, {"address": None})
         return
     if endpoint is None:
-        hint = Message("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
+        hint = Message(
+            "give --service, set DOCSEND_SERVICE, or set default_service in {file}", file=settings.config_file
+        )
         yield Finding("service", "warning", Message("no service is chosen"), hint, {"address": None})
         return
     proxy = without_password(endpoint.proxy) if endpoint.proxy else None
     facts: dict[str, Any] = {"address": endpoint.name, "proxy": proxy}
     if endpoint.url is None:
         # Not started for this: it would make its folder.
-        yield Finding("service", "ok", Message("the sandbox, inside the process that uses it"), facts=facts)
+        yield Finding("service", "ok", Message("the sandbox, which runs inside docsend itself"), facts=facts)
         return
     started_at = time.monotonic()
     try:
@@ -368,7 +390,7 @@ def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]
     facts["milliseconds"] = round((time.monotonic() - started_at) * 1000)
     facts["catalog"] = info.catalog_version
     message = Message(
-        "{address} answers in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
+        "{address} responded in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
     )
     yield Finding("service", "ok", message, facts=facts)
     yield _network(endpoint.url, proxy, service.tls)
@@ -383,7 +405,7 @@ def _network(url: str, proxy: str | None, tls: Tls | None) -> Finding:
         return Finding("network", "ok", message, facts=facts)
     facts["tls"] = {"version": tls.version, "issuer": tls.issuer, "expires": tls.expires}
     message = Message(
-        "{version}, certificate by {issuer}, until {expires}, {proxy}",
+        "{version}, certificate issued by {issuer}, valid until {expires}, {proxy}",
         version=tls.version,
         issuer=tls.issuer,
         expires=tls.expires,
@@ -397,13 +419,13 @@ def _clock(date_header: str | None) -> Finding:
     try:
         service_time = parsedate_to_datetime(date_header or "")
     except ValueError:
-        return Finding("clock", "ok", Message("the service does not tell its time"), facts={"skew_s": None})
+        return Finding("clock", "ok", Message("the service does not report its time"), facts={"skew_s": None})
     service_time = service_time if service_time.tzinfo else service_time.replace(tzinfo=UTC)
     skew = (datetime.now(UTC) - service_time).total_seconds()
     facts = {"skew_s": round(skew)}
     if abs(skew) <= _MAX_CLOCK_SKEW_S:
-        return Finding("clock", "ok", Message("agrees with the service's"), facts=facts)
-    message = Message("{seconds:.0f} s ahead of the service's", seconds=skew)
+        return Finding("clock", "ok", Message("matches the service's clock"), facts=facts)
+    message = Message("{seconds:.0f} s ahead of the service's clock", seconds=skew)
     if skew < 0:
-        message = Message("{seconds:.0f} s behind the service's", seconds=-skew)
+        message = Message("{seconds:.0f} s behind the service's clock", seconds=-skew)
     return Finding("clock", "warning", message, Message("set this machine's clock"), facts)

@@ -64,10 +64,10 @@ def test_one_process_logs_in_and_others_send_until_it_is_forgotten(desktop, sand
     """)
     assert done.returncode == 0, done.stderr
     said, status, sent, forgotten, gone, refused, code = done.stdout.splitlines()
-    assert said == f"signed in at {sandbox.url}"
+    assert said == f"signed in to {sandbox.url}"
     assert json.loads(status)["stored_in"] == "keyring.backends.SecretService.Keyring"
     assert json.loads(sent)["status"] == "received"
-    assert forgotten.startswith("code, password and session are removed")
+    assert forgotten.startswith("removed code, password and session")
     assert json.loads(gone)["signed_in"] is False
     assert (json.loads(refused)["problems"][0]["code"], code) == ("sign-in-needed", "exit 4")
     assert sandbox.select("SELECT count(*) FROM session") == [(0,)]

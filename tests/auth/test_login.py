@@ -67,14 +67,14 @@ def test_a_keyring_that_keeps_no_secret_is_refused_unless_chosen_by_name(spawn, 
     environment = {"PYTHON_KEYRING_BACKEND": name}
     outcome = spawn("login", "--code", "1002", "--password-stdin", "--service", sandbox.url, env=environment)
     assert outcome.code == 8
-    assert f"no keyring on this machine that keeps a secret, only {name}" in outcome.err
+    assert f"no secure keyring on this machine, only {name}" in outcome.err
     assert sandbox.select("SELECT count(*) FROM session") == [(0,)], "nobody was asked in vain"
 
 
 def test_what_was_written_is_read_back(run, sandbox, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_KEYRING", "keyring.backends.null.Keyring")
     outcome = log_in(run, sandbox.url, monkeypatch)
-    assert (outcome.code, "did not keep it" in outcome.err) == (8, True)
+    assert (outcome.code, "did not store it" in outcome.err) == (8, True)
 
 
 def test_a_backend_that_is_none_is_told(run, monkeypatch) -> None:

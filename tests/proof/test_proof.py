@@ -203,7 +203,7 @@ def test_the_json_is_english_whatever_the_language(run, key, home, language) -> 
 @pytest.mark.needs("pdftotext")
 def test_without_a_name_it_says_that_none_is_kept_and_nothing_of_an_identity_is_in_it(run, key) -> None:
     outcome = run("receipts", "export", key, "--format", "text")
-    assert "not stated: docsend keeps no identities, only the reference below" in outcome.out
+    assert "not given: docsend does not store identities, only the reference below" in outcome.out
     run("receipts", "export", key, "--output", "proof.pdf")
     assert run("receipts", "export", key, "--format", "json").json["for"] is None
     with pikepdf.open("proof.pdf") as opened:
@@ -227,8 +227,8 @@ def test_a_required_document_of_the_personal_service_is_named_and_no_account(
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
     sent = run("required", "upload", "R-4711", payslip, "--service", sandbox.url, "--json")
     text = run("receipts", "export", sent.json["key"], "--format", "text").out
-    assert rows(text)["Asked for as"] == "R-4711"
-    assert rows(text)["For"] == "the account that was signed in (docsend keeps no identities)"
+    assert rows(text)["Required document"] == "R-4711"
+    assert rows(text)["For"] == "the account signed in at the time (docsend does not store identities)"
     assert rows(text)["Destination"].endswith("(personal)")
 
 
@@ -395,7 +395,7 @@ def test_more_documents_take_more_pages_which_are_numbered(tmp_path) -> None:
         pages = len(opened.pages)
     assert pages > 2
     assert [f"Page {number} of {pages}" in text for number in range(1, pages + 1)] == [True] * pages
-    assert text.count("Document, and its SHA-256") == pages
+    assert text.count("Document and SHA-256") == pages
     assert all(each.sha256 in text for each in many)
 
 
@@ -498,7 +498,7 @@ def test_without_the_extra_the_cure_is_told_and_text_still_works(run, key, monke
     monkeypatch.setitem(sys.modules, "fpdf", None)
     outcome = run("receipts", "export", key)
     assert outcome.code == 2
-    assert "needs the extra `pdf`: fpdf is missing" in outcome.err
+    assert "requires the extra `pdf`: the module fpdf is not installed" in outcome.err
     assert "pip install '.[pdf]'" in outcome.err
     assert run("receipts", "export", key, "--format", "text").code == 0
     assert run("receipts", "export", key, "--format", "docx").code == 2

@@ -97,7 +97,7 @@ def test_receipts_lists_the_latest_first_and_shows_one_by_the_start_of_its_key(r
 def test_an_empty_ledger_says_so(run) -> None:
     outcome = run("receipts")
     assert (outcome.code, outcome.out) == (0, "")
-    assert "nothing has been sent from here yet" in outcome.err
+    assert "nothing has been sent from this computer yet" in outcome.err
     assert run("receipts", "--json").json["receipts"] == []
 
 

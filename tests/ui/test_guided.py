@@ -47,7 +47,7 @@ def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_
     terminal.answer("remark", "as agreed" + ENTER)
     summary = terminal.read_until("send it?")
     terminal.type(ENTER)  # one too many is no answer
-    assert "an answer is needed" in terminal.read_until("an answer is needed")
+    assert "an answer is required" in terminal.read_until("an answer is required")
     assert sandbox.count() == 0
     for shown in ("Unemployment (unemployment)", "payslip.pdf, 618 bytes", "as agreed", "••••••018"):
         assert shown in summary, summary
@@ -172,7 +172,7 @@ def test_a_dry_run_asks_shows_and_sends_nothing(guided, sandbox, payslip) -> Non
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x", "--dry-run")
     terminal.answer("id number", PERSON + ENTER)
     assert terminal.finish() == 0
-    assert "checked clean; nothing was sent" in terminal.shown
+    assert "no errors found; nothing was sent" in terminal.shown
     assert "without questions:" in terminal.shown
     assert sandbox.select("SELECT * FROM submission") == []
 
@@ -448,5 +448,5 @@ def test_every_character_can_be_told_from_what_is_behind_it(guided, payslip, gro
     terminal.settle()
     assert "".join(faint()) == ""
     terminal.type(CTRL_U + "nothing like it" + ENTER)
-    assert "none of the choices" in terminal.read_until("none of the choices")
+    assert "no choice matches" in terminal.read_until("no choice matches")
     assert "".join(faint()) == ""

@@ -43,7 +43,7 @@ def test_code_and_password_are_asked_for_and_never_echoed(login) -> None:
     child.expect(r"exit=(\d+)")
     seen += child.before
     assert child.match.group(1) == "0"
-    assert "signed in at" in seen
+    assert "signed in to" in seen
     assert "1002" not in seen
     assert "fictional-clear" not in seen
 

@@ -99,6 +99,6 @@ def _with_environment_hint(refusal: SignInRequired) -> SignInRequired:
     """Give the refusal of what stands in the environment: there `docsend login` would change nothing."""
     if [problem.code for problem in refusal.problems] != [Code.SIGN_IN_REFUSED]:
         return refusal
-    hint = Message("look at DOCSEND_CODE and at the file that DOCSEND_PASSWORD_FILE names")
+    hint = Message("check DOCSEND_CODE and the file named by DOCSEND_PASSWORD_FILE")
     problems = [replace(problem, hint=hint) for problem in refusal.problems]
     return SignInRequired(refusal.message, hint, problems)

@@ -45,9 +45,9 @@ _MIN_SUFFIXED_CODE = 8
 
 KEYRING_HINT = Message(
     "unlock or install the keyring (on Debian: gnome-keyring, in a desktop session or under "
-    "dbus-run-session); or put the password into a file that only you can read, named by "
-    "DOCSEND_PASSWORD_FILE, and the code into DOCSEND_CODE; or choose another keyring backend by its name "
-    "with DOCSEND_KEYRING"
+    "dbus-run-session); or write the password to a file that only you can read, set "
+    "DOCSEND_PASSWORD_FILE to its path and DOCSEND_CODE to the code; or set DOCSEND_KEYRING to "
+    "the name of another keyring backend"
 )
 
 
@@ -163,7 +163,7 @@ class _KeyringEntries:
         """Write, and read back: some backends take a password and keep nothing."""
         self.write(entry, raw)
         if self.read(entry) != raw:
-            raise LocalError(Message("the keyring took the secret but did not keep it"), KEYRING_HINT)
+            raise LocalError(Message("the keyring accepted the secret but did not store it"), KEYRING_HINT)
 
     def remove(self, entry: str) -> bool:
         def delete(ring: Any) -> bool:
@@ -215,11 +215,14 @@ def _load_keyring(override: str | None) -> Any:
         except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
             raise LocalError(
                 Message(
-                    "there is no keyring backend {chosen!r}: {kind}",
-                    chosen=override,
-                    kind=type(error).__name__,
+                    "cannot load keyring backend {backend!r}: {error}",
+                    backend=override,
+                    error=type(error).__name__,
                 ),
-                Message("DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them"),
+                Message(
+                    "set DOCSEND_KEYRING to a backend in the form module.Class; `keyring --list-backends` "
+                    "lists them"
+                ),
             ) from None
     ring = keyring.get_keyring()
     # Where several are installed, keyring asks them in turn, plaintext files among them: not here.
@@ -235,7 +238,7 @@ def _load_keyring(override: str | None) -> Any:
     message = Message("there is no keyring on this machine")
     if others:
         message = Message(
-            "there is no keyring on this machine that keeps a secret, only {others}",
+            "there is no secure keyring on this machine, only {others}",
             others=", ".join(others),
         )
     raise LocalError(message, KEYRING_HINT)
@@ -258,21 +261,21 @@ def read_password_file(file: Path) -> str:
             text = opened.readline(_MAX_LINE_LENGTH).decode("utf-8")
     except OSError as error:
         raise UsageError(
-            Message("the password file cannot be read: {reason}", reason=files.reason(error)),
-            Message("look at its path"),
+            Message("cannot read the password file: {reason}", reason=files.reason(error)),
+            Message("check its path"),
         ) from error
     except UnicodeDecodeError:
         raise UsageError(
-            Message("the password file is not UTF-8"), Message("write the password as its first line")
+            Message("the password file is not UTF-8"), Message("write the password on its first line")
         ) from None
     return _first_line(text)
 
 
 def _permission_hint(file: Path, owner: str | None) -> Message:
     if owner is None:
-        return Message("chmod 600 {file}; then change the password", file=file)
+        return Message("run `chmod 600 {file}`, then change the password", file=file)
     return Message(
-        "it belongs to {owner}, who alone can change it: name a file of your own, and change the password",
+        "it belongs to {owner}: use a file of your own, and change the password",
         owner=owner,
     )
 
@@ -287,6 +290,6 @@ def _first_line(text: str, empty_message: Message | None = None) -> str:
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
         raise UsageError(
-            empty_message or Message("the password is empty"), Message("write it as the first line")
+            empty_message or Message("the password is empty"), Message("write it on the first line")
         )
     return password

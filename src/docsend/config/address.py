@@ -23,10 +23,13 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _LABEL_CHARACTER = r"[^\x00-,./:-^`{-\x7f]"
 _LABEL = re.compile(_LABEL_CHARACTER + "{1,63}")
 _HAS_CREDENTIALS = (
-    Message("the service's address has a name or a password in it"),
-    Message("leave them out: addresses are shown in outputs"),
+    Message("the service address contains a user name or a password"),
+    Message("remove them: docsend prints addresses in its output"),
 )
-_INVALID_ADDRESS = (Message("the service's address is not one"), Message("as in https://documents.example"))
+_INVALID_ADDRESS = (
+    Message("invalid service address"),
+    Message("give an address such as https://documents.example"),
+)
 
 
 class ConfiguredService(NamedTuple):
@@ -71,8 +74,8 @@ def resolve_endpoint(
             raise UsageError(*_HAS_CREDENTIALS)
         known = redact(", ".join([SANDBOX, *services]))
         raise UsageError(
-            Message("there is no service {chosen!r}", chosen=redact(chosen)),
-            Message("an address (https://...) or one of: {known}", known=known),
+            Message("unknown service: {name!r}", name=redact(chosen)),
+            Message("give an address (https://...) or one of: {known}", known=known),
         )
     parts = _service_parts(address)
     url = _normalize(parts)
@@ -98,8 +101,8 @@ def _service_parts(address: str) -> SplitResult:
     host = parts.hostname or ""
     if parts.scheme == "http" and not is_loopback(host):
         raise UsageError(
-            Message("http to {host} could be read on the way", host=host),
-            Message("use https; http is for this machine only"),
+            Message("http to {host} is not allowed: others could read it in transit", host=host),
+            Message("use https; http is allowed only for this machine"),
         )
     return parts
 
@@ -161,10 +164,10 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
     if parts is None or parts.scheme not in _PROXY_SCHEMES:
         # Without its value: it may hold a password.
         raise UsageError(
-            Message("{name} of the environment is not the address of a proxy", name=name.upper()),
+            Message("invalid proxy address in {name}", name=name.upper()),
             Message(
-                "as in http://proxy.example:3128 or socks5://proxy.example:1080; NO_PROXY names what is "
-                "reached without one"
+                "give an address such as http://proxy.example:3128 or socks5://proxy.example:1080; "
+                "NO_PROXY lists the hosts that are reached without a proxy"
             ),
         )
     return address
@@ -244,5 +247,5 @@ def without_password(proxy: str) -> str:
 def unparsed_warning(entries: Iterable[str]) -> Message:
     """Say that entries of NO_PROXY were not understood, so that the proxy is used for them."""
     return Message(
-        "NO_PROXY: not understood, and so reached through the proxy: {entries}", entries=", ".join(entries)
+        "invalid entries in NO_PROXY (docsend uses the proxy for them): {entries}", entries=", ".join(entries)
     )

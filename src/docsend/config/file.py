@@ -68,14 +68,14 @@ class ConfigFile(NamedTuple):
         except _InvalidConfig as fault:
             raise UsageError(
                 Message("{file}: {error}", file=file, error=fault.message),
-                Message("see docs/configuration.md for what it may hold"),
+                Message("see docs/configuration.md for the valid settings"),
             ) from fault
         except ValueError as error:
             is_syntax = isinstance(error, tomllib.TOMLDecodeError)
             why = Message.verbatim(redact(str(error))) if is_syntax else Message("a number is too long")
             raise UsageError(
                 Message("{file}: {error}", file=file, error=why),
-                Message("see docs/configuration.md for what it may hold"),
+                Message("see docs/configuration.md for the valid settings"),
             ) from error
 
     @classmethod
@@ -84,26 +84,26 @@ class ConfigFile(NamedTuple):
         services = {name: _service(name, table, folder) for name, table in _table(raw, "services").items()}
         default, patience = raw.get("default_service"), raw.get("patience")
         if not isinstance(default, str | None):
-            raise _InvalidConfig(Message("default_service is the name of a service, a text"))
+            raise _InvalidConfig(Message("default_service must be the name of a service, in quotation marks"))
         if patience is not None and not (_is_number(patience) and is_valid_patience(patience)):
-            raise _InvalidConfig(Message("patience is a number of seconds, from 0 up to a week"))
+            raise _InvalidConfig(Message("patience must be a number of seconds from 0 to 604800 (one week)"))
         return cls(services, default, patience, _senders(raw))
 
 
 def _service(name: str, table: object, folder: Path) -> ConfiguredService:
     """Read one service; a `ca_file` without a full path lies beside config.toml."""
     if not isinstance(table, dict) or not isinstance(table.get("url"), str):
-        raise _InvalidConfig(Message("[services.{name}] needs a url", name=redact(name)))
+        raise _InvalidConfig(Message("[services.{name}] has no url", name=redact(name)))
     where = f"[services.{redact(name)}]"
     _reject_unknown_keys(table, {"url", "ca_file"}, where)
     if name == SANDBOX:
         raise _InvalidConfig(
-            Message("[services.{name}]: this name is the sandbox's, choose another", name=name)
+            Message("[services.{name}]: this name is reserved for the sandbox; choose another", name=name)
         )
     ca_file = table.get("ca_file")
     if not isinstance(ca_file, str | None):
         raise _InvalidConfig(
-            Message("{where}: {key} is a text, in quotation marks", where=where, key="ca_file")
+            Message("{where}: {key} must be a string in quotation marks", where=where, key="ca_file")
         )
     return ConfiguredService(table["url"], None if ca_file is None else folder / Path(ca_file).expanduser())
 
@@ -118,26 +118,26 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
     for name, table in tables.items():
         where = f"[senders.{redact(name)}]"
         if not isinstance(table, dict):
-            raise _InvalidConfig(Message("{name} is a table: [{name}.NAME]", name="senders"))
+            raise _InvalidConfig(Message("{name} must be a table: [{name}.NAME]", name="senders"))
         if "booklet" in table:
             raise _InvalidConfig(
                 Message(
-                    "{where}: a booklet number works as a password, `docsend senders add` puts it into the "
-                    "keyring",
+                    "{where}: a booklet number works as a password and must not be in this file; `docsend "
+                    "senders add` stores it in the keyring",
                     where=where,
                 )
             )
         _reject_unknown_keys(table, set(senders.KEYS), where)
         for key, value in table.items():
             if key == "booklet_kept" and not isinstance(value, bool):
-                message = Message("{where}: {key} is true or false, without quotation marks")
+                message = Message("{where}: {key} must be true or false, without quotation marks")
                 raise _InvalidConfig(message.replace_values(where=where, key=key))
             if key != "booklet_kept" and not isinstance(value, str):
                 raise _InvalidConfig(
-                    Message("{where}: {key} is a text, in quotation marks", where=where, key=key)
+                    Message("{where}: {key} must be a string in quotation marks", where=where, key=key)
                 )
         if ("id" in table) == ("employer_file" in table):
-            raise _InvalidConfig(Message("{where} needs id or employer_file, and not both", where=where))
+            raise _InvalidConfig(Message("{where} needs either id or employer_file, not both", where=where))
         result[name] = senders.from_table(table)
     return result
 
@@ -145,7 +145,7 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
     table = raw.get(name, {})
     if not isinstance(table, dict):
-        raise _InvalidConfig(Message("{name} is a table: [{name}.NAME]", name=name))
+        raise _InvalidConfig(Message("{name} must be a table: [{name}.NAME]", name=name))
     return table
 
 
@@ -230,7 +230,7 @@ def _edit(text: str, name: str, sender: Sender | None, config_file: Path) -> str
         pass  # tomlkit's own errors are ValueErrors
     if not is_expected:
         raise UsageError(
-            Message("{file} has its senders in a form that cannot be changed from here", file=config_file),
-            Message("write each as a table of its own, [senders.NAME], below everything else"),
+            Message("docsend cannot edit the senders in {file}", file=config_file),
+            Message("write each sender as a separate table, [senders.NAME], after all other settings"),
         )
     return changed

@@ -120,10 +120,10 @@ class Senders:
         """Give message and cure for a name that no sender has."""
         from docsend.model.search import nearest
 
-        message = Message("there is no sender {name!r} here", name=redact(name[:_MAX_NAME_LENGTH]))
+        message = Message("unknown sender: {name!r}", name=redact(name[:_MAX_NAME_LENGTH]))
         if close := nearest(name, self._known):
             return message, Message("did you mean {close}?", close=close)
-        return message, Message("`docsend senders` lists them, `docsend senders add` adds one")
+        return message, Message("run `docsend senders` to list them, or `docsend senders add` to add one")
 
     def _booklet(self, name: str) -> str | None:
         if name not in self._read:
@@ -135,6 +135,9 @@ def check_name(name: str) -> None:
     """Raise UsageFault for what cannot be told apart from an option, or cannot be written on one line."""
     if not name or len(name) > _MAX_NAME_LENGTH or name.startswith("-") or not name.isprintable():
         raise UsageError(
-            Message("this cannot be the name of a sender"),
-            Message("up to {most} letters, digits and signs, as in client-4711", most=_MAX_NAME_LENGTH),
+            Message(
+                "invalid sender name: expected 1 to {limit} printable characters, not starting with -",
+                limit=_MAX_NAME_LENGTH,
+            ),
+            Message("give a name such as client-4711"),
         )

@@ -188,7 +188,9 @@ def _require_utf8(given: str | None, name: str) -> str | None:
     try:
         (given or "").encode()
     except UnicodeEncodeError:
-        raise UsageError(Message("{name} is not UTF-8", name=name), Message("write it anew")) from None
+        raise UsageError(
+            Message("{name} is not UTF-8", name=name), Message("set it again, in UTF-8")
+        ) from None
     return given
 
 
@@ -205,8 +207,11 @@ def _seconds(given: str | None, configured: float | None) -> float:
         seconds = -1
     if not is_valid_patience(seconds):
         raise UsageError(
-            Message("DOCSEND_PATIENCE is {stated!r}, not a number of seconds", stated=given),
-            Message("say how many, as in 300; at most a week"),
+            Message(
+                "invalid DOCSEND_PATIENCE: {value!r} (expected a number of seconds, at most one week)",
+                value=given,
+            ),
+            Message("set it to a number of seconds, such as 300"),
         )
     return seconds
 
@@ -217,6 +222,6 @@ def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
     except ValueError as error:
         requested = error.args[0]
         raise UsageError(
-            Message("there is no language {asked!r} here", asked=requested),
+            Message("unsupported language: {language!r}", language=requested),
             Message("one of: {choices}", choices=", ".join(i18n.LANGUAGES)),
         ) from None

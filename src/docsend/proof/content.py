@@ -29,12 +29,13 @@ _SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"
 _TITLE = Message("Proof of sending")
 _DOCUMENTS = Message("Documents")
 _DIGEST_REMARK = Message(
-    "The SHA-256 identifies a document to the last byte: a file with the same SHA-256 is the one that was "
-    "received."
+    "The SHA-256 value identifies a document exactly: a file with the same SHA-256 value is "
+    "identical, byte for byte, to the document that was received."
 )
 _ORIGIN_REMARK = Message(
-    "docsend wrote this page from the receipt that it keeps on the sender's computer. The page bears no "
-    "signature: what counts is the service's own record, under the receipt's number and the key."
+    "docsend produced this page from the receipt stored on the sender's computer. The page is "
+    "not signed. The authoritative record is the service's own, under the receipt number and "
+    "key shown on this page."
 )
 
 
@@ -159,7 +160,7 @@ def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | N
         Message("Type"), _label_and_code(entry.type, (each for each in fitting if each.code == entry.type))
     )
     if entry.required:
-        yield Field(Message("Asked for as"), Data(entry.required))
+        yield Field(Message("Required document"), Data(entry.required))
     if entry.occurrence > 1:
         yield Field(
             Message("Occurrence"),
@@ -170,10 +171,10 @@ def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | N
 def _unnamed(entry: LedgerEntry) -> Message:
     """Say that the ledger keeps no identity, and what is there in its place."""
     if entry.to == "personal":
-        return Message("the account that was signed in (docsend keeps no identities)")
+        return Message("the account signed in at the time (docsend does not store identities)")
     if entry.reference:
-        return Message("not stated: docsend keeps no identities, only the reference below")
-    return Message("not stated: docsend keeps no identities")
+        return Message("not given: docsend does not store identities, only the reference below")
+    return Message("not given: docsend does not store identities")
 
 
 def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:

@@ -242,7 +242,7 @@ class _Sheet:
 
     def _table_header(self) -> _Block:
         (number,) = self._lines(Message("No."), _COLUMN_TITLE)
-        (name,) = self._lines(Message("Document, and its SHA-256"), _COLUMN_TITLE)
+        (name,) = self._lines(Message("Document and SHA-256"), _COLUMN_TITLE)
         (size,) = self._lines(Message("Bytes"), _COLUMN_TITLE)
         hairline = self._rule(_LIGHT_GRAY, 0.2, after=0)
 

@@ -40,9 +40,9 @@ _QUESTIONS = {
     "documents": Message("document"),
 }
 _EMPLOYER_KIND_LABELS = {
-    "deduction": Message("a deduction file, 9 digits"),
-    "household": Message("somebody who employs in the household"),
-    "building-committee": Message("the committee of a building"),
+    "deduction": Message("deduction file (9 digits)"),
+    "household": Message("household employer"),
+    "building-committee": Message("building committee"),
 }
 _HIDDEN = "…"
 # In the order of the institute's page: where to, for whom, about what.
@@ -181,7 +181,7 @@ def _offered_destinations(submission: Submission, catalog: Catalog) -> Sequence[
 def _ask_optional_fields(submission: Submission, catalog: Catalog, prompter: Prompter) -> Submission:
     """Ask for what may be left open: the branch, a remark."""
     if submission.branch is None and catalog.destinations[submission.to or ""].takes_branch:
-        by_residence = Choice("-", Message("the service chooses, by residence"))
+        by_residence = Choice("-", Message("chosen by the service, according to the place of residence"))
         choices = [by_residence, *_choices("branch", tuple(catalog.branches.values()))]
         branch = prompter.ask_choice(_QUESTIONS["branch"], choices, by_residence.code)
         submission = submission if branch == by_residence.code else _set(submission, "branch", branch)

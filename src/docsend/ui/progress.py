@@ -174,7 +174,7 @@ def arrival_message(document: Document, documents: Sequence[Document]) -> Messag
 def retry_message(pause: Pause, seconds: float) -> Message:
     """Say why a call waits, for how many seconds still, and for how long further tries will be begun."""
     return Message(
-        "{reason}; trying again in {seconds:.0f} s, for {left} more",
+        "{reason}; retrying in {seconds:.0f} s (for up to {left})",
         reason=pause.reason,
         seconds=max(seconds, 1),
         left=format_duration(max(pause.patience_left_s, 1)),

@@ -46,11 +46,11 @@ _STYLE = Style.from_dict(
     }
 )
 _MENU_LINES = 10
-_CHOICE_TOOLBAR = Message("type words in any language, or use the arrows; Enter takes, Ctrl-C ends")
-_TEXT_TOOLBAR = Message("Enter takes, Ctrl-C ends")
-_OPTIONAL_TOOLBAR = Message("Enter takes, or leaves it open; Ctrl-C ends")
-_NO_CHOICE = Message("none of the choices has these words")
-_NO_ANSWER = Message("an answer is needed")
+_CHOICE_TOOLBAR = Message("type words in any language or use the arrow keys; Enter: select, Ctrl-C: cancel")
+_TEXT_TOOLBAR = Message("Enter: confirm, Ctrl-C: cancel")
+_OPTIONAL_TOOLBAR = Message("Enter: confirm or skip, Ctrl-C: cancel")
+_NO_CHOICE = Message("no choice matches these words")
+_NO_ANSWER = Message("an answer is required")
 
 
 _YES = frozenset({"y", "yes", "o", "oui", "כ", "כן"})

@@ -30,9 +30,12 @@ def write_pdf(
         from docsend.proof import pdf
     except ModuleNotFoundError as error:
         raise UsageError(
-            Message("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
             Message(
-                "in the folder that docsend was installed from: pip install '.[pdf]'; or say --format text"
+                "PDF output requires the extra `pdf`: the module {name} is not installed", name=error.name
+            ),
+            Message(
+                "run pip install '.[pdf]' in the folder that docsend was installed from, or give --format "
+                "text"
             ),
         ) from error
     page = build_proof(entry, receipt, catalog, on_behalf_of)

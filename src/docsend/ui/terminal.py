@@ -173,7 +173,7 @@ class Streams:
         if (failure := _write(sys.stdout, text, encoding)) is not None:
             raise LocalError(
                 Message("the result cannot be written: {reason}", reason=files.reason(failure)),
-                Message("look at where the output goes"),
+                Message("check where the output is redirected"),
             )
 
     def say_always(self, message: Message, *, indent: int = 0) -> None:

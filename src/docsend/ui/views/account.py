@@ -24,10 +24,10 @@ class SignedIn(NamedTuple):
         return to_json.sign_in(self.service, Data(self.backend), "••••••", self.expires_in)
 
     def show(self, streams: Streams) -> None:
-        streams.print_line(Message("signed in at {service}", service=self.service))
+        streams.print_line(Message("signed in to {service}", service=self.service))
         streams.say(
             Message(
-                "code and password are kept in {backend}; the session lasts {duration}",
+                "code and password are stored in {backend}; the session lasts {duration}",
                 backend=self.backend,
                 duration=format_duration(self.expires_in),
             )
@@ -47,18 +47,18 @@ class SignInStatus(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         if self.source is None or self.account is None:
-            streams.print_line(Message("nobody is signed in at {service}", service=self.service))
-            streams.say(Message("`docsend login` signs in"))
+            streams.print_line(Message("not signed in to {service}", service=self.service))
+            streams.say(Message("run `docsend login` to sign in"))
             return
         lasts = Message("no session")
         if self.expires_in is not None:
-            lasts = Message("{duration} more", duration=format_duration(self.expires_in))
+            lasts = Message("{duration} left", duration=format_duration(self.expires_in))
         streams.print_card(
             Message("signed in"),
             [
                 (Message("service"), Data(self.service)),
                 (Message("who"), Data(self.account)),
-                (Message("kept in"), self.source),
+                (Message("stored in"), self.source),
                 (Message("session"), lasts),
             ],
             footnote=None,
@@ -75,7 +75,7 @@ class SignedOut(NamedTuple):
         return to_json.sign_in(self.service, None, None, None)
 
     def show(self, streams: Streams) -> None:
-        done = Message("there was nothing to forget: {service}")
+        done = Message("nothing was stored for {service}")
         if self.was_there:
-            done = Message("code, password and session are removed: {service}")
+            done = Message("removed code, password and session for {service}")
         streams.print_line(done.replace_values(service=self.service))

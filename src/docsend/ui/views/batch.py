@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from docsend.ui.terminal import Streams
 
 _MAX_WARNINGS = 10
-_RETRY_HINT = Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
+_RETRY_HINT = Message("nothing is lost: run the same command again to finish the rest; nothing is sent twice")
 # What JSON has of a row that nothing is wrong with.
 _IMPLIED_PROBLEMS: Mapping[str, tuple[Problem, ...]] = {
     "not tried": (
-        Problem(Code.NOT_TRIED, Message("the batch ended before it was this row's turn"), _RETRY_HINT),
+        Problem(Code.NOT_TRIED, Message("the batch ended before this row was tried"), _RETRY_HINT),
     ),
     "unfinished": (Problem(Code.INTERRUPTED, Message("interrupted"), _RETRY_HINT),),
 }
@@ -42,7 +42,7 @@ def say_problems(streams: Streams, plan: PreflightResult) -> None:
         streams.say(_row_problem(problem))
     if plan.warning_count > len(warnings):
         more = plan.warning_count - len(warnings)
-        streams.say(Message("and {count:,} more warnings; --verbose shows more of them", count=more))
+        streams.say(Message("and {count:,} more warnings; give --verbose to see more of them", count=more))
 
 
 def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
@@ -61,7 +61,9 @@ def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
     failed = sum(tally.counts[status] for status in ("faulty", "refused", "unfinished"))
     if failed > len(tally.failed):
         more = failed - len(tally.failed)
-        streams.say_always(Message("and {count:,} more rows; --report FILE has them all", count=more))
+        streams.say_always(
+            Message("and {count:,} more rows; give --report FILE to list them all", count=more)
+        )
 
 
 def say_next_steps(streams: Streams, tally: OutcomeCounts) -> None:
@@ -89,18 +91,18 @@ class BatchChecked(NamedTuple):
         if not plan.rows:
             streams.print_line(Message("the manifest has no rows"))
         elif not plan.faulty:
-            streams.print_line(Message("{found}: all good; nothing was sent", found=total))
+            streams.print_line(Message("{total}: all valid; nothing was sent", total=total))
         else:
             streams.print_line(
                 Message(
-                    "{found}: {faulty:,} faulty, {good:,} good; nothing was sent",
-                    found=total,
+                    "{total}: {faulty:,} faulty, {valid:,} valid; nothing was sent",
+                    total=total,
                     faulty=len(plan.faulty),
-                    good=plan.good_rows,
+                    valid=plan.good_rows,
                 )
             )
             if plan.good_rows:
-                streams.say(Message("--only-valid sends the good ones"))
+                streams.say(Message("give --only-valid to send the valid rows"))
 
 
 class BatchRow(NamedTuple):
@@ -186,7 +188,7 @@ def say_merge_summary(streams: Streams, rows: Sequence[Mapping[str, str]]) -> No
 
 
 def _row_summary(count: int, outcomes: Message) -> Message:
-    return Message.plural("1 row: {told}", "{count:,} rows: {told}", count, told=outcomes)
+    return Message.plural("1 row: {outcomes}", "{count:,} rows: {outcomes}", count, outcomes=outcomes)
 
 
 def _row_problem(problem: Problem) -> Message:
@@ -201,4 +203,4 @@ def _row_problem(problem: Problem) -> Message:
         message=problem.message,
         code=problem.code,
     )
-    return Message("{fault} ({cure})", fault=line, cure=problem.hint) if problem.hint else line
+    return Message("{problem} ({hint})", problem=line, hint=problem.hint) if problem.hint else line

@@ -52,9 +52,9 @@ class CatalogUpdate(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         if self.is_new:
-            streams.say(Message("the service's catalog of {version} is in force now", version=self.version))
+            streams.say(Message("now using the service's catalog of {version}", version=self.version))
         else:
-            streams.say(Message("the catalog here is the service's current one"))
+            streams.say(Message("the catalog is up to date"))
 
 
 class RequiredList(NamedTuple):

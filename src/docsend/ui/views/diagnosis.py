@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from docsend.diagnostics import Finding
     from docsend.ui.terminal import Streams
 
-_SEVERITIES = {"ok": Message("good"), "warning": Message("warning"), "error": Message("BAD")}
+_SEVERITIES = {"ok": Message("ok"), "warning": Message("warning"), "error": Message("ERROR")}
 _PARTS = {
     "version": Message("version"),
     "configuration": Message("configuration"),
@@ -47,4 +47,4 @@ class Diagnosis(NamedTuple):
                     f"{' ' * mark_width}  {' ' * part_width}  {streams.render_result(finding.hint)}\n"
                 )
         if all(finding.severity == "ok" for finding in self.findings):
-            streams.say(Message("all is well"))
+            streams.say(Message("no problems found"))

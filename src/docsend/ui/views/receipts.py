@@ -82,7 +82,11 @@ class EntryList(NamedTuple):
             for entry, receipt in self.entries
         ]
         if not rows:
-            streams.say(Message("nothing has been sent from here yet; `docsend send FILE` does"))
+            streams.say(
+                Message(
+                    "nothing has been sent from this computer yet; run `docsend send FILE` to send a document"
+                )
+            )
             return
         # `receipts show` has the rest.
         narrow = ("key", "state", "receipt", "time", "reference")
@@ -115,7 +119,7 @@ class ResumedList(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         if not self.results:
-            streams.say(Message("nothing is unfinished"))
+            streams.say(Message("no unfinished submissions"))
             return
         rows = [
             (

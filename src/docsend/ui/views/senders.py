@@ -22,7 +22,7 @@ class SenderList(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         if not self.senders:
-            streams.say(Message("no sender is kept yet; `docsend senders add NAME` keeps one"))
+            streams.say(Message("no senders are stored yet; run `docsend senders add NAME` to add one"))
             return
         rows = [
             (Data(name), Data(each.kind), Data(each.masked_number)) for name, each in self.senders.items()
@@ -40,12 +40,12 @@ class SenderAdded(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         streams.print_line(
-            Message("kept: {name}, {number}", name=self.name, number=self.sender.masked_number)
+            Message("stored: {name}, {number}", name=self.name, number=self.sender.masked_number)
         )
         if self.has_booklet:
-            streams.say(Message("the booklet number is in the keyring"))
+            streams.say(Message("the booklet number is stored in the keyring"))
         elif self.sender.party == "employer":
-            streams.say(Message("no booklet number is kept: each send needs --booklet"))
+            streams.say(Message("no booklet number is stored: give --booklet with each send"))
 
 
 class SenderRemoved(NamedTuple):
@@ -55,7 +55,7 @@ class SenderRemoved(NamedTuple):
         return _senders_json({})
 
     def show(self, streams: Streams) -> None:
-        streams.print_line(Message("forgotten: {name}", name=self.name))
+        streams.print_line(Message("removed: {name}", name=self.name))
 
 
 def _senders_json(known: Mapping[str, Sender]) -> dict[str, Any]:

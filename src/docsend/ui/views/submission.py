@@ -46,7 +46,7 @@ class Received(NamedTuple):
             *document_rows(self.receipt),
         ]
         if is_repeated:
-            streams.say(Message("this submission had been received before; it was not received again"))
+            streams.say(Message("this submission had already been received; it was not received again"))
         streams.print_card(Message("received before") if is_repeated else Message("received"), rows)
 
 
@@ -62,7 +62,7 @@ class Checked(NamedTuple):
     def show(self, streams: Streams) -> None:
         if self.result.submission is not None:
             DocumentFindings(self.result.submission, self.result.problems, self.limit).show(streams)
-        streams.say(Message("checked clean; nothing was sent"))
+        streams.say(Message("no errors found; nothing was sent"))
 
 
 class DocumentFindings(NamedTuple):
@@ -147,4 +147,4 @@ def _size(size: int, limit: int | None) -> Message:
 
 def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> Displayable:
     codes = [problem.code.value for problem in problems if problem.path == document.path]
-    return Data(", ".join(codes)) if codes else Message("good")
+    return Data(", ".join(codes)) if codes else Message("ok")
