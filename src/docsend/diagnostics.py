@@ -1,6 +1,6 @@
-"""A look at everything that docsend stands on, each part with a verdict and a hint. No secret is in it.
+"""Diagnosis of everything that docsend depends on, with a severity and a hint for each part. Contains no secret.
 
-Every check answers, whatever state its part is in: a part that cannot be looked at is a finding, too.
+Every check returns a finding, whatever the state of its part: a part that cannot be checked is also a finding.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     OpenService = Callable[[], contextlib.AbstractContextManager[ServiceClient]]
 
-# More than this, and tokens expire before their time, or receipts seem to be of tomorrow.
+# With a larger skew, tokens expire too early, or receipts appear to be from the future.
 _MAX_CLOCK_SKEW_S = 60
 _MAX_CATALOG_AGE_DAYS = 180
 _SLOW_KEYRING_S = 1.0
@@ -49,9 +49,10 @@ _MIN_FREE_BYTES = 100 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: `part` is a stable name, `exit_code` what an error ends the command with.
+    """Result of one check.
 
-    `facts` is for programs: names and plain values that mean the same in every language.
+    `part` is a stable name. `exit_code` is the exit code of the command if the severity is "error". `facts` is
+    for programs: names and plain values that do not depend on the language.
     """
 
     part: str
@@ -65,7 +66,10 @@ class Finding:
 def diagnose(
     settings: Settings, open_store: Callable[[], CredentialStore], open_service: OpenService
 ) -> Iterator[Finding]:
-    """Look at one part after the other; `opens` the chosen service, `vault` its entries in the keyring."""
+    """Check one part after the other, and yield the findings.
+
+    `open_store` opens the keyring entries of the chosen service, `open_service` the service itself.
+    """
     yield _version()
     yield from _configuration_and_data(settings)
     yield _catalog(settings)
@@ -95,7 +99,7 @@ def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
     if (error := _read_error(file)) is not None:
         yield Finding("configuration", "error", error.message, error.hint, facts, error.code)
     elif "configuration" in errors:
-        # Not what is wrong with it: that could name somebody.
+        # Without the error itself, which could contain a name.
         hint = Message(
             "run any other command to see the error; docs/configuration.md lists the valid settings"
         )
@@ -117,7 +121,7 @@ def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
 
 
 def _permission_hint(file: Path) -> Message:
-    """Return how others are kept from reading a file; its owner alone can do so."""
+    """Return the hint to deny others access to a file, which only its owner can do."""
     owner = files.other_owner(file)
     if owner is None:
         return Message("chmod 600 {file}", file=file)
@@ -125,7 +129,7 @@ def _permission_hint(file: Path) -> Message:
 
 
 def _read_error(file: Path) -> UsageError | None:
-    """Look whether the configuration can be read at all; one that is not there is no fault."""
+    """Return the error if the configuration file exists and cannot be read."""
     try:
         files.read_limited(file, max_bytes=MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
@@ -136,7 +140,7 @@ def _read_error(file: Path) -> UsageError | None:
 
 
 def _data_folder(folder: Path) -> Finding:
-    """Look whether the data folder, or the one in which it will be made, can be written to."""
+    """Check that the data folder, or the existing folder in which it will be created, is writable."""
     existing = folder
     while not os.path.exists(existing) and existing != existing.parent:
         existing = existing.parent
@@ -177,7 +181,9 @@ def _catalog(settings: Settings) -> Finding:
     facts |= {"version": version, "age_days": age}
     if settings.catalog_file is not None:
         max_bytes = OneExchangePolicy.from_catalog(loaded, settings.catalog_file).max_bytes
-        facts["one_exchange_bytes"] = min(max_bytes, documents.BUFFER_BYTES)  # what is not held, goes staged
+        facts["one_exchange_bytes"] = min(
+            max_bytes, documents.BUFFER_BYTES
+        )  # larger submissions are sent staged
     message = (
         Message("from the service, version {version}", version=version)
         if is_own
@@ -190,7 +196,7 @@ def _catalog(settings: Settings) -> Finding:
 
 
 def _days_since(version: str) -> int | None:
-    """Give the age of a catalog whose version is a date."""
+    """Return the age in days of a catalog whose version is a date, or None for another version."""
     try:
         return (datetime.now(UTC).date() - date.fromisoformat(version[:10])).days
     except ValueError:
@@ -198,7 +204,7 @@ def _days_since(version: str) -> int | None:
 
 
 def _ledger(file: Path) -> Finding:
-    """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
+    """Check the ledger without creating or changing anything."""
     if not os.path.exists(file):
         message = Message("{file} (created by the first send)", file=file)
         return Finding("ledger", "ok", message, facts={"file": str(file), "exists": False})
@@ -226,7 +232,7 @@ def _ledger(file: Path) -> Finding:
 
 
 def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
-    """Look into a ledger that nobody writes now."""
+    """Check the integrity of a ledger that is not being written, and count its submissions by state."""
     restore = Message(
         "keep the file, and restore it from a backup; without it, documents could be sent twice"
     )
@@ -271,7 +277,7 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
 
 
 def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> Finding:
-    """Look how long the keyring takes to answer; whether somebody is signed in, never who."""
+    """Check how long the keyring takes to respond, and whether somebody is signed in, but not who."""
     if settings.password_file is not None:
         return _password_file(settings.password_file, has_code=settings.code is not None)
     started_at = time.monotonic()
@@ -307,7 +313,7 @@ def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> F
 
 
 def _password_file(file: Path, *, has_code: bool) -> Finding:
-    """Look whether the password is there for its owner alone; what it is, nobody is told."""
+    """Check that the password file is readable by its owner only, without reporting its content."""
     facts = {"used": False}
     if not has_code:
         message = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
@@ -353,7 +359,7 @@ def _is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
 
 
-# -- the far side ------------------------------------------------------------------------------------------
+# -- service ----------------------------------------------------------------------------------------------
 
 
 def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]:
@@ -376,7 +382,7 @@ def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]
     proxy = without_password(endpoint.proxy) if endpoint.proxy else None
     facts: dict[str, Any] = {"address": endpoint.name, "proxy": proxy}
     if endpoint.url is None:
-        # Not started for this: it would make its folder.
+        # The sandbox is not started, because that would create its folder.
         yield Finding("service", "ok", Message("the sandbox, which runs inside docsend itself"), facts=facts)
         return
     started_at = time.monotonic()
@@ -398,7 +404,7 @@ def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]
 
 
 def _network(url: str, proxy: str | None, tls: Tls | None) -> Finding:
-    """Tell how the service was reached: encrypted how, and through which proxy."""
+    """Report how the service was reached: TLS version, certificate and proxy."""
     facts: dict[str, Any] = {"proxy": proxy, "tls": None}
     if tls is None:
         message = Message("http, on this machine") if url.startswith("http:") else Message("https, verified")
@@ -415,7 +421,7 @@ def _network(url: str, proxy: str | None, tls: Tls | None) -> Finding:
 
 
 def _clock(date_header: str | None) -> Finding:
-    """Hold this machine's clock against the service's Date (RFC 9110, 6.6.1), which has whole seconds."""
+    """Compare this machine's clock with the Date of the service (RFC 9110, 6.6.1), in whole seconds."""
     try:
         service_time = parsedate_to_datetime(date_header or "")
     except ValueError:

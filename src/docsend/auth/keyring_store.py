@@ -1,12 +1,12 @@
-"""Code, password and token of the personal service, in the operating system's keyring. Only user of keyring.
+"""Credentials, tokens and booklet numbers in the operating system's keyring. The only user of keyring.
 
-What is kept here for certain:
-- no call to a keyring takes longer than KEYRING_S: one that hangs (a locked collection whose prompt nobody
-  sees, a dead D-Bus) is abandoned, and the message names the three ways out;
-- only the operating systems' own keyrings are used; any other has to be chosen by its name. `null` and
-  `fail` keep nothing, plaintext files keep no secret;
-- what was written is read back, for some backends take a password and keep nothing;
-- secrets have a masked repr, and travel in no message.
+Guarantees:
+- No call to a keyring takes longer than KEYRING_TIMEOUT_S. One that hangs (a locked collection whose prompt
+  nobody sees, a dead D-Bus) is abandoned, and the hint names three alternatives.
+- Only the keyrings of the operating systems are used, unless another is selected by name: `null` and `fail`
+  store nothing, and plaintext files protect nothing.
+- Secrets are read back after writing, because some backends accept a password and store nothing.
+- Secrets have a masked repr and appear in no message.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 KEYRING_TIMEOUT_S = 5.0
-# The operating systems' own: Secret Service and KWallet, macOS, Windows.
+# Keyrings of the operating systems: Secret Service and KWallet, macOS, Windows.
 _TRUSTED_BACKENDS = (
     "keyring.backends.SecretService.",
     "keyring.backends.libsecret.",
@@ -53,44 +53,46 @@ KEYRING_HINT = Message(
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Code and password of an account. Printing them shows neither."""
+    """Code and password of an account. Its repr shows neither."""
 
     code: str = field(repr=False)
     password: str = field(repr=False)
 
     @property
     def masked_code(self) -> str:
-        """Enough to tell one's own accounts apart, not enough to sign in: two characters of a long code."""
+        """The code with all but its last two characters masked; a code shorter than eight is masked fully."""
         return "••••••" + (self.code[-2:] if len(self.code) >= _MIN_SUFFIXED_CODE else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A session's token, and when it expires by this machine's clock (seconds since the epoch)."""
+    """Token of a session, and when it expires by this machine's clock (seconds since the epoch)."""
 
     text: str = field(repr=False)
     expires_at: float
 
 
 class CredentialStore:
-    """The keyring's entries of one service: the credentials, and the token of the last session."""
+    """Keyring entries of one service: the credentials, and the token of the last session."""
 
     def __init__(self, service: str, *, backend: str | None = None) -> None:
-        """Make the vault of a service; `backend` is a keyring chosen by name, as `module.Class`."""
+        """Create the store of a service; `backend` selects a keyring by name, as `module.Class`."""
         self._entries = _KeyringEntries(f"docsend {service}", backend)
 
     @property
     def backend(self) -> str:
-        """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
+        """Name of the keyring backend in use; raises LocalError if there is no trusted one."""
         return self._entries.backend
 
     def credentials(self) -> Credentials | None:
+        """Return the stored credentials, or None; raise LocalError if the keyring fails."""
         raw = self._entries.read("account") or {}
         code, password = raw.get("code"), raw.get("password")
-        # Whatever else stands there is not ours, and nobody is signed in.
+        # An entry of another form is not from docsend and counts as missing.
         return Credentials(code, password) if isinstance(code, str) and isinstance(password, str) else None
 
     def token(self) -> Token | None:
+        """Return the stored token, which may have expired, or None; raise LocalError if the keyring fails."""
         raw = self._entries.read("session") or {}
         token, expires_at = raw.get("token"), raw.get("expires_at")
         if not isinstance(token, str) or not isinstance(expires_at, int | float):
@@ -98,46 +100,50 @@ class CredentialStore:
         return Token(token, float(expires_at))
 
     def save_credentials(self, credentials: Credentials) -> None:
-        """Write, and read back; raise LocalFailure if that is not what was written."""
+        """Store and read back; raise LocalError if the keyring fails or returns something else."""
         self._entries.save("account", {"code": credentials.code, "password": credentials.password})
 
     def save_token(self, token: Token) -> None:
+        """Store the token of a session; raise LocalError if the keyring fails."""
         self._entries.write("session", {"token": token.text, "expires_at": token.expires_at})
 
     def forget(self) -> bool:
-        """Remove everything of this service; tell whether there was anything."""
+        """Remove the credentials and the token; return whether there were any."""
         return any([self._entries.remove("account"), self._entries.remove("session")])
 
 
 class BookletStore:
-    """The keyring's entries of the senders: their booklet numbers, which work as passwords."""
+    """Keyring entries of the senders: their booklet numbers, which work as passwords."""
 
     def __init__(self, *, backend: str | None = None) -> None:
-        """Make them; `backend` is a keyring chosen by name, as `module.Class`."""
+        """Create the store; `backend` selects a keyring by name, as `module.Class`."""
         self._entries = _KeyringEntries("docsend senders", backend)
 
     @property
     def backend(self) -> str:
-        """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
+        """Name of the keyring backend in use; raises LocalError if there is no trusted one."""
         return self._entries.backend
 
     def read(self, sender: str, employer_file: str) -> str | None:
-        """Give the number, if it is this employer's: another may have had the sender's name before."""
+        """Return the booklet number of a sender, or None if there is none for this employer file.
+
+        Another employer may have had the same sender name before.
+        """
         stored = self._entries.read(sender) or {}
         booklet = stored.get("booklet") if stored.get("employer_file") == employer_file else None
         return booklet if isinstance(booklet, str) else None
 
     def save(self, sender: str, employer_file: str, booklet: str) -> None:
-        """Write, and read back; raise LocalFailure if that is not what was written."""
+        """Store and read back; raise LocalError if the keyring fails or returns something else."""
         self._entries.save(sender, {"employer_file": employer_file, "booklet": booklet})
 
     def forget(self, sender: str) -> bool:
-        """Remove the number of a sender; tell whether there was one."""
+        """Remove the booklet number of a sender; return whether there was one."""
         return self._entries.remove(sender)
 
 
 class _KeyringEntries:
-    """Entries of the keyring under one name, each a JSON object. No call takes longer than KEYRING_S."""
+    """JSON objects in the keyring under one service name; no call takes longer than KEYRING_TIMEOUT_S."""
 
     def __init__(self, name: str, backend: str | None) -> None:
         self._name = name
@@ -148,7 +154,7 @@ class _KeyringEntries:
         return self._call(_backend_name)
 
     def read(self, entry: str) -> dict[str, Any] | None:
-        """Give an entry; what is not ours is as good as none."""
+        """Return an entry, or None if there is none or it is not a JSON object."""
         text = self._call(lambda ring: ring.get_password(self._name, entry))
         try:
             raw = json.loads(text) if text else None
@@ -160,7 +166,7 @@ class _KeyringEntries:
         self._call(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
 
     def save(self, entry: str, raw: dict[str, Any]) -> None:
-        """Write, and read back: some backends take a password and keep nothing."""
+        """Write and read back, because some backends accept a password and store nothing."""
         self.write(entry, raw)
         if self.read(entry) != raw:
             raise LocalError(Message("the keyring accepted the secret but did not store it"), KEYRING_HINT)
@@ -175,13 +181,16 @@ class _KeyringEntries:
         return self._call(delete)
 
     def _call(self, call: Callable[[Any], _T]) -> _T:
-        """Make one call to the keyring in a thread of its own, and leave it behind if it does not return."""
+        """Call the keyring in a separate thread, and abandon the thread if the call does not return in time.
+
+        Raises LocalError if the call times out or fails.
+        """
         results: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
 
         def run() -> None:
             try:
                 results.put((call(_load_keyring(self._backend_override)), None))
-            except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
+            except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
                 results.put((None, error))
 
         threads.start(run)
@@ -195,24 +204,24 @@ class _KeyringEntries:
         if isinstance(error, LocalError):
             raise error
         if error is not None:
-            # The name of the error only: its text could be anybody's.
+            # Only the name of the error: its text is not under our control and could contain a secret.
             name = type(error).__name__
             message = Message("the keyring failed: {error}", error=name)
             is_locked = name == "KeyringLocked"
             raise LocalError(
                 Message("the keyring is locked") if is_locked else message, KEYRING_HINT
             ) from None
-        return result  # type: ignore[return-value]  # there is no error, so this is what the call gave
+        return result  # type: ignore[return-value]  # without an error, this is the return value of the call
 
 
 def _load_keyring(override: str | None) -> Any:
-    """Give the keyring to use; raise LocalFailure if there is none that can be trusted with a secret."""
+    """Return the keyring backend to use; raise LocalError if there is none that protects a secret."""
     import keyring.core
 
     if override is not None:
         try:
             return keyring.core.load_keyring(override)
-        except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
+        except Exception as error:  # noqa: BLE001 - loading a backend runs foreign code
             raise LocalError(
                 Message(
                     "cannot load keyring backend {backend!r}: {error}",
@@ -225,15 +234,15 @@ def _load_keyring(override: str | None) -> Any:
                 ),
             ) from None
     ring = keyring.get_keyring()
-    # Where several are installed, keyring asks them in turn, plaintext files among them: not here.
+    # With several backends installed, keyring would try all of them, including plaintext files.
     candidates = list(getattr(ring, "backends", [ring])) if _backend_name(ring) == _CHAINER else [ring]
-    for each in candidates:
-        if _backend_name(each).startswith(_TRUSTED_BACKENDS):
-            return each
+    for candidate in candidates:
+        if _backend_name(candidate).startswith(_TRUSTED_BACKENDS):
+            return candidate
     others = [
-        _backend_name(each)
-        for each in candidates
-        if not _backend_name(each).startswith("keyring.backends.fail.")
+        _backend_name(candidate)
+        for candidate in candidates
+        if not _backend_name(candidate).startswith("keyring.backends.fail.")
     ]
     message = Message("there is no keyring on this machine")
     if others:
@@ -249,7 +258,11 @@ def _backend_name(ring: Any) -> str:
 
 
 def read_password_file(file: Path) -> str:
-    """Read a password from the first line of a file that its owner alone may read."""
+    """Return the password on the first line of a file.
+
+    Raises UsageError if the file cannot be read, is not UTF-8 or has an empty first line, and on POSIX systems
+    if anybody but its owner has access to it.
+    """
     try:
         with files.open_regular(file, allow_pipe=True) as opened:
             status = os.fstat(opened.fileno())
@@ -281,12 +294,15 @@ def _permission_hint(file: Path, owner: str | None) -> Message:
 
 
 def read_standard_input(empty_message: Message | None = None) -> str:
-    """Read a password, or other secret, from the first line of standard input; raise UsageFault if empty."""
+    """Return the password or other secret on the first line of standard input.
+
+    Raises UsageError, with `empty_message` if given, if the line is empty.
+    """
     return _first_line(sys.stdin.readline(_MAX_LINE_LENGTH) if sys.stdin else "", empty_message)
 
 
 def _first_line(text: str, empty_message: Message | None = None) -> str:
-    """Give the password, or other secret, that a file or pipe holds; raise UsageFault if there is none."""
+    """Return the first line of a text; raise UsageError if it is empty."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Where a service is and how it is reached: its address, the environment's proxy, its own authorities."""
+"""Address of a service and how to reach it: the proxy of the environment, and its own certificate authorities."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SANDBOX = "sandbox"
 _HTTPS_PORT = 443
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-# Of what is ASCII, letters, digits, "_" and "-"; what is not, IDNA judges when the service is opened. Said by
-# what it is not: a set of a million characters takes milliseconds to compile.
+# ASCII letters, digits, "_" and "-", and anything that is not ASCII, which IDNA checks on connecting. The class
+# is negated because a set of a million characters takes milliseconds to compile.
 _LABEL_CHARACTER = r"[^\x00-,./:-^`{-\x7f]"
 _LABEL = re.compile(_LABEL_CHARACTER + "{1,63}")
 _HAS_CREDENTIALS = (
@@ -33,17 +33,17 @@ _INVALID_ADDRESS = (
 
 
 class ConfiguredService(NamedTuple):
-    """A service of config.toml: its address as written there, and the file of authorities that it needs."""
+    """Service in config.toml: its address as written, and the file of its certificate authorities."""
 
     url: str
     ca_file: Path | None = None
 
 
 class Endpoint(NamedTuple):
-    """The service to speak to: its address without a final slash, None for the sandbox in the process.
+    """Service to connect to: its address without a final slash, or None for the built-in sandbox.
 
-    `ca_file` has certificates of authorities that are trusted besides the system's. `unread` are the entries
-    of NO_PROXY that could not be understood, while a proxy is used.
+    `ca_file` contains certificate authorities that are trusted in addition to the system's. `unparsed` are the
+    invalid entries of NO_PROXY, if a proxy is used.
     """
 
     url: str | None
@@ -52,19 +52,23 @@ class Endpoint(NamedTuple):
     unparsed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Say where it is, and nothing of the proxy: its address may hold a password."""
+        """Return a repr without the proxy, whose address may contain a password."""
         return f"Endpoint({self.url!r})"
 
     @property
     def name(self) -> str:
-        """The name by which the ledger knows the service."""
+        """Name of the service in the ledger: its address, or "sandbox"."""
         return self.url or SANDBOX
 
 
 def resolve_endpoint(
     chosen: str, services: Mapping[str, ConfiguredService], environment: Mapping[str, str]
 ) -> Endpoint:
-    """Return the service that is meant by a name or an address; raise UsageFault if it is neither."""
+    """Return the service with this name or address.
+
+    Raises UsageError if it is neither, if the address is invalid, or if the proxy of the environment is. The
+    proxy applies to https addresses other than this machine's, unless NO_PROXY lists the host.
+    """
     if chosen == SANDBOX:
         return Endpoint(None)
     configured = services.get(chosen)
@@ -79,11 +83,11 @@ def resolve_endpoint(
         )
     parts = _service_parts(address)
     url = _normalize(parts)
-    if configured is None:  # an address whose service is configured is that service
-        configured = next((each for each in services.values() if _has_url(each.url, url)), None)
+    if configured is None:  # the address of a configured service gets its ca_file
+        configured = next((service for service in services.values() if _has_url(service.url, url)), None)
     ca_file = configured.ca_file if configured else None
     host = parts.hostname or ""
-    if parts.scheme != "https" or is_loopback(host):  # this machine itself is reached without a proxy
+    if parts.scheme != "https" or is_loopback(host):  # this machine is reached without a proxy
         return Endpoint(url, ca_file=ca_file)
     proxy = _proxy(environment)
     no_proxy = NoProxy.parse(_variable(environment, "no_proxy"))
@@ -117,7 +121,7 @@ def _has_url(address: str, url: str) -> bool:
 
 
 def _split(address: str) -> SplitResult | None:
-    """Take an address apart; None if it has no host that could be one, or no port that is a number."""
+    """Split an address; return None if its host or port is invalid."""
     from urllib.parse import urlsplit
 
     if not address.isprintable() or " " in address or "\\" in address:
@@ -132,6 +136,7 @@ def _split(address: str) -> SplitResult | None:
 
 
 def is_loopback(host: str) -> bool:
+    """Return whether a host is "localhost" or a loopback address."""
     address = _parse_ip(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 
@@ -149,12 +154,15 @@ def _parse_ip(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _variable(environment: Mapping[str, str], name: str) -> str:
-    """Return a variable by its name in small letters, or else in capitals, as curl does."""
+    """Return a variable by its lowercase name, or else its uppercase name, as curl does."""
     return environment.get(name) or environment.get(name.upper()) or ""
 
 
 def _proxy(environment: Mapping[str, str]) -> str | None:
-    """Return the proxy that the environment names for an https address."""
+    """Return the proxy for https addresses (HTTPS_PROXY, or else ALL_PROXY), or None.
+
+    Raises UsageError if it is not the address of a proxy.
+    """
     name = "https_proxy" if _variable(environment, "https_proxy") else "all_proxy"
     proxy = _variable(environment, name)
     if not proxy:
@@ -162,7 +170,7 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
     address = proxy if "://" in proxy else f"http://{proxy}"
     parts = _split(address)
     if parts is None or parts.scheme not in _PROXY_SCHEMES:
-        # Without its value: it may hold a password.
+        # The message omits the value, which may contain a password.
         raise UsageError(
             Message("invalid proxy address in {name}", name=name.upper()),
             Message(
@@ -174,7 +182,7 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
 
 
 class _NoProxyEntry(NamedTuple):
-    """One entry of NO_PROXY: a domain or network, and the port that it is for (None: any)."""
+    """One entry of NO_PROXY: a domain or network, and its port (None for any port)."""
 
     domain: str
     includes_domain: bool
@@ -191,7 +199,7 @@ class _NoProxyEntry(NamedTuple):
 
 
 class NoProxy(NamedTuple):
-    """NO_PROXY, as curl and Go read it: `*`, domains with all below them, addresses, networks, ports."""
+    """NO_PROXY as curl and Go read it: `*`, domains with their subdomains, addresses, networks, ports."""
 
     is_wildcard: bool
     entries: tuple[_NoProxyEntry, ...]
@@ -199,7 +207,7 @@ class NoProxy(NamedTuple):
 
     @classmethod
     def parse(cls, given: str) -> NoProxy:
-        """Read a list that commas or blanks separate; what is none of these is kept as unread."""
+        """Parse a list separated by commas or spaces; invalid entries are collected in `unparsed`."""
         words = [entry.lower() for entry in given.replace(",", " ").split()]
         parsed = {entry: _parse_entry(entry) for entry in words if entry != "*"}
         return cls(
@@ -209,11 +217,12 @@ class NoProxy(NamedTuple):
         )
 
     def covers(self, host: str, port: int) -> bool:
+        """Return whether a host and port are reached without the proxy."""
         host = host.lower().removesuffix(".")
         return self.is_wildcard or any(exception.covers(host, port) for exception in self.entries)
 
 
-# A domain, with the dot or the star of its subdomains; an address of IPv6 may stand in brackets.
+# A domain may start with a dot, or with "*." for its subdomains only. An IPv6 address may be in brackets.
 _DOMAIN = re.compile(rf"(?P<star>\*)?\.?(?P<name>{_LABEL_CHARACTER}+(?:\.{_LABEL_CHARACTER}+)*)\.?")
 _WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
 
@@ -230,13 +239,15 @@ def _parse_entry(entry: str) -> _NoProxyEntry | None:
     except ValueError:
         pass
     domain = _DOMAIN.fullmatch(entry)
-    if domain is None or domain["name"].rpartition(".")[2].isdigit():  # 192.168.1 is neither name nor network
+    if (
+        domain is None or domain["name"].rpartition(".")[2].isdigit()
+    ):  # 192.168.1 is neither a name nor a network
         return None
     return _NoProxyEntry(domain["name"], includes_domain=not domain["star"], network=None, port=port)
 
 
 def without_password(proxy: str) -> str:
-    """Return a proxy's address as it may be shown."""
+    """Return the address of a proxy without its user name and password, or "?" if it is invalid."""
     parts = _split(proxy)
     if parts is None:
         return "?"
@@ -245,7 +256,7 @@ def without_password(proxy: str) -> str:
 
 
 def unparsed_warning(entries: Iterable[str]) -> Message:
-    """Say that entries of NO_PROXY were not understood, so that the proxy is used for them."""
+    """Return the warning that NO_PROXY has invalid entries, which do not bypass the proxy."""
     return Message(
         "invalid entries in NO_PROXY (docsend uses the proxy for them): {entries}", entries=", ".join(entries)
     )

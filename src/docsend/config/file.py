@@ -1,4 +1,4 @@
-"""config.toml: the only reader and the only writer of it."""
+"""Reading and writing config.toml. Nothing else does either."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class _InvalidConfig(Exception):
-    """The configuration holds what it may not."""
+    """Raised when config.toml contains an invalid setting."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(ENGLISH.render(message))
@@ -31,13 +31,16 @@ class _InvalidConfig(Exception):
 
 
 def unreadable_error(file: Path, error: OSError) -> UsageError:
-    """Return the error for a configuration that cannot be read; nothing of what stands in it is in it."""
+    """Return the error for a configuration that cannot be read, without any of its content."""
     message = Message("{file} cannot be read: {reason}", file=file, reason=files.reason(error))
     return UsageError(message, files.hint(file, error))
 
 
 class ConfigFile(NamedTuple):
-    """config.toml, read into types once."""
+    """Validated content of config.toml.
+
+    `patience` is in seconds.
+    """
 
     services: Mapping[str, ConfiguredService]
     default_service: str | None = None
@@ -46,9 +49,13 @@ class ConfigFile(NamedTuple):
 
     @classmethod
     def read(cls, file: Path) -> ConfigFile:
+        """Return the content of a file; a missing file is an empty configuration.
+
+        Raises UsageError if the file cannot be read, or contains a syntax error or an invalid setting.
+        """
         try:
             text = files.read_limited(file, max_bytes=MAX_BYTES).decode("utf-8-sig")
-        except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
+        except (FileNotFoundError, NotADirectoryError):  # the ledger reports a folder that is a file
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError):
@@ -91,7 +98,7 @@ class ConfigFile(NamedTuple):
 
 
 def _service(name: str, table: object, folder: Path) -> ConfiguredService:
-    """Read one service; a `ca_file` without a full path lies beside config.toml."""
+    """Return one service; a relative `ca_file` is resolved against the folder of config.toml."""
     if not isinstance(table, dict) or not isinstance(table.get("url"), str):
         raise _InvalidConfig(Message("[services.{name}] has no url", name=redact(name)))
     where = f"[services.{redact(name)}]"
@@ -173,20 +180,20 @@ def _is_number(value: object) -> bool:
 
 
 def is_valid_patience(seconds: float) -> bool:
-    """Tell whether somebody can wait so long; nobody can for `nan` and `inf`."""
+    """Return whether a number of seconds is between 0 and one week, which excludes `nan` and `inf`."""
     return 0 <= seconds <= 7 * 24 * 3600
 
 
-# -- written ----------------------------------------------------------------------------------------------
+# -- writing ----------------------------------------------------------------------------------------------
 
 
 def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
-    """Put a sender into config.toml, or take it out; what else it says stays as it is.
+    """Write a sender to config.toml, or remove it if `sender` is None; everything else stays unchanged.
 
-    Comments stay, but for those inside a table that is taken out. Its owner alone can read the file from then
-    on. Raises LocalFailure if the disk fails, and UsageFault for a file that cannot be changed like this.
+    Comments stay, except those inside a removed table. Afterwards only the owner can read the file. Raises
+    LocalError if the file cannot be written, and UsageError if its senders are in a form that cannot be edited.
     """
-    # The file itself, where somebody keeps it elsewhere and links to it.
+    # If config.toml is a symbolic link, the file that it points to is replaced, not the link.
     file = Path(os.path.realpath(config_file))
     try:
         files.make_private_folder(config_file.parent)
@@ -201,7 +208,7 @@ def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
 
 
 def _edit(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
-    """Give the configuration with the change in it; it is read back, to say just that and nothing else."""
+    """Return the edited configuration; raise UsageError unless parsing it shows exactly the intended change."""
     import tomllib
 
     import tomlkit
@@ -227,7 +234,7 @@ def _edit(text: str, name: str, sender: Sender | None, config_file: Path) -> str
         changed = tomlkit.dumps(document)
         is_expected = tomllib.loads(changed) == expected
     except (ValueError, TypeError, AttributeError, KeyError):
-        pass  # tomlkit's own errors are ValueErrors
+        pass  # the errors of tomlkit are ValueErrors
     if not is_expected:
         raise UsageError(
             Message("docsend cannot edit the senders in {file}", file=config_file),

@@ -1,8 +1,8 @@
-"""What a proof of sending says: what was sent, when, for whom, and what the service answered.
+"""Content of a proof of sending: what was sent, when, on whose behalf, and what the service confirmed.
 
-A page to file, as sections of rows and a list of documents, whatever it is written as: `as_text` here,
-`pdf` for a PDF, `ui.shapes.proof` for JSON. All of it comes from the receipt and the ledger; the only
-thing that neither knows is whom it was for (`--for`).
+The content is sections of rows and a list of documents, independent of the format: `as_text` writes plain
+text, `pdf` a PDF, and `ui.to_json.proof` JSON. Everything comes from the receipt and the ledger, except on
+whose behalf the submission was sent (`--for`), which neither of them stores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from docsend.model.receipt import Receipt, ReceivedDocument
     from docsend.storage.ledger import LedgerEntry
 
-# How the issuer of the sandbox's receipts begins, and the name of the one inside the process.
+# Prefix of the issuer in the receipts of a sandbox, and the service name of the built-in sandbox.
 _SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"
 
 _TITLE = Message("Proof of sending")
@@ -41,7 +41,7 @@ _ORIGIN_REMARK = Message(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One row of a section. `is_code` if the value is to be compared letter by letter."""
+    """One row of a section. `is_code` marks a value that readers compare character by character."""
 
     label: Message
     value: Displayable
@@ -50,13 +50,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """A heading with its rows."""
+
     heading: Message
     rows: tuple[Field, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A page to file. Its data came from outside, and is not safe to show yet."""
+    """Content of the page. Its data came from outside and must be escaped before it is shown."""
 
     number: str
     received_at: datetime
@@ -83,7 +85,10 @@ class Proof:
 
 
 def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behalf_of: str | None) -> Proof:
-    """Put a received submission on a page; `whom` it was for is what the sender says it is."""
+    """Return the proof of a received submission.
+
+    `on_behalf_of` is the name given with `--for`, which is not verified.
+    """
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
     receipt_rows = [
         Field(Message("Receipt number"), Data(receipt.number)),
@@ -106,20 +111,20 @@ def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behal
 
 
 def is_from_sandbox(entry: LedgerEntry, receipt: Receipt) -> bool:
-    """Tell whether a receipt is worth nothing outside this machine."""
+    """Return whether a sandbox issued the receipt, so that it proves nothing to the institute."""
     return entry.service == _SANDBOX or receipt.issuer.startswith(_SANDBOX_ISSUER)
 
 
 def file_name(receipt: Receipt) -> str:
-    """Give the name of the page's file: the receipt's number, without what could lead elsewhere."""
+    """Return the name of the PDF file: the receipt number with unsafe characters replaced by "_"."""
     number = "".join(
-        each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in receipt.number
+        char if char.isascii() and (char.isalnum() or char in "-_.") else "_" for char in receipt.number
     )
     return f"receipt-{number[:100]}.pdf"
 
 
 def as_text(proof: Proof, render: Callable[[Displayable], str]) -> str:
-    """Give the page as plain lines; `words` makes a text safe and puts it into the reader's language."""
+    """Return the page as plain text; `render` returns a text escaped and in the reader's language."""
     return "\n".join(_lines(proof, render)) + "\n"
 
 
@@ -155,9 +160,9 @@ def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | N
     yield Field(
         Message("Category"), _label_and_code(entry.category, [catalog.categories.get(entry.category)])
     )
-    fitting = (each for each in catalog.types if each.fits(entry.to, entry.subject))
+    fitting = (type_ for type_ in catalog.types if type_.fits(entry.to, entry.subject))
     yield Field(
-        Message("Type"), _label_and_code(entry.type, (each for each in fitting if each.code == entry.type))
+        Message("Type"), _label_and_code(entry.type, (type_ for type_ in fitting if type_.code == entry.type))
     )
     if entry.required:
         yield Field(Message("Required document"), Data(entry.required))
@@ -169,7 +174,7 @@ def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | N
 
 
 def _unnamed(entry: LedgerEntry) -> Message:
-    """Say that the ledger keeps no identity, and what is there in its place."""
+    """Return the value of the row "For" if no name was given: the ledger does not store identities."""
     if entry.to == "personal":
         return Message("the account signed in at the time (docsend does not store identities)")
     if entry.reference:
@@ -178,7 +183,7 @@ def _unnamed(entry: LedgerEntry) -> Message:
 
 
 def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:
-    """Give a code with its label, as far as the catalog has it."""
+    """Return a code with the label of the first of the rows that is not None, or else the code alone."""
     row = next(iter(rows), None)
     if row is None:
         return Data(code)

@@ -1,12 +1,12 @@
-r"""A proof of sending as PDF: the only user of fpdf2, and only where somebody asks for a PDF.
+r"""A proof of sending as PDF. The only user of fpdf2, imported only when a PDF is requested.
 
-The page is set here line by line, for fpdf2 turns Hebrew around only together with a shaping library
-(uharfbuzz) that neither Latin nor Hebrew letters need: each text is broken into lines, its characters are put
-in the order in which they are seen (fpdf2's own bidirectional algorithm, UAX 9), and the line is set from the
-side where the language begins. On a Hebrew page that is the right one, for labels and columns, too.
+This module lays out the page line by line, because fpdf2 reorders Hebrew only together with a shaping library
+(uharfbuzz), which neither Latin nor Hebrew letters need. It breaks each text into lines, puts the characters
+into visual order (fpdf2's own bidirectional algorithm, UAX 9), and places the line at the side where the
+language starts. On a Hebrew page that is the right side, for labels and columns as well.
 
-The same proof in the same language is the same bytes: dates are the receipt's, nothing in it is random. What
-the embedded fonts lack (Chinese, Arabic, an emoji in a file's name) is shown as an escape, \u4e2d.
+The same proof in the same language yields the same bytes: dates come from the receipt, and nothing is random.
+Characters that the embedded fonts lack (Chinese, Arabic, an emoji in a file name) become escapes: \u4e2d.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from docsend.proof.content import Field, Proof, Section
 
 _FONTS = Path(__file__).parent.parent / "data" / "fonts"
-# Millimetres, of A4.
+# Millimeters; the page is A4.
 _WIDTH, _HEIGHT, _MARGIN, _TOP, _BOTTOM = 210.0, 297.0, 20.0, 18.0, 20.0
 _CONTENT_WIDTH = _WIDTH - 2 * _MARGIN
 _LABEL_WIDTH, _NUMBER_WIDTH, _SIZE_WIDTH, _GAP = 40.0, 9.0, 28.0, 4.0
 _MM_PER_POINT = 25.4 / 72
 
-_MAX_SCALED_DOCUMENTS = 15  # documents, for whose sake everything gets smaller
+_MAX_SCALED_DOCUMENTS = 15  # up to this number of documents, the type is scaled down to fit one page
 _SCALES = (1.0, 0.92, 0.84, 0.77, 0.7, 0.65)
-_MAX_TEXT_LENGTH = 1000  # characters of one foreign text: no row may be higher than a page
+_MAX_TEXT_LENGTH = 1000  # in characters, so that no row is taller than a page
 
 _ISOLATES = "\u2066\u2067\u2068\u2069"
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
@@ -81,7 +81,7 @@ _WARNING = _Style("sans", "B", 9, _RED)
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A part of the page that is not divided; `draw` gets how far down it begins."""
+    """A part of the page that is not split; `height` is in mm, and `draw` takes the top in mm."""
 
     height: float
     draw: Callable[[float], None]
@@ -90,7 +90,10 @@ class _Block:
 
 
 def write(proof: Proof, translator: Translator, escape: Callable[[object], str]) -> bytes:
-    """Give the PDF: up to 15 documents on one page, in smaller type if they need it; else numbered pages."""
+    """Return the PDF: up to 15 documents fit one page, in smaller type if necessary.
+
+    More documents, or very long texts, take several numbered pages.
+    """
     with _open_pdf() as pdf:
         scales = _SCALES if len(proof.documents) <= _MAX_SCALED_DOCUMENTS else _SCALES[:1]
         for scale in scales:
@@ -106,11 +109,11 @@ def write(proof: Proof, translator: Translator, escape: Callable[[object], str])
 
 @contextlib.contextmanager
 def _open_pdf() -> Iterator[FPDF]:
-    """Give a PDF without a page, with its fonts; fpdf2 itself would leave their files open."""
+    """Yield a PDF with fonts and no pages; close the font files afterwards, which fpdf2 leaves open."""
     pdf = FPDF(unit="mm", format="A4")
     try:
         pdf.set_auto_page_break(auto=False)
-        # Else a document named {nb}.pdf would be shown with the number of pages.
+        # Otherwise fpdf2 would replace {nb} in a document name with the number of pages.
         pdf.alias_nb_pages(None)  # type: ignore[arg-type]  # as its documentation says
         pdf.add_font("sans", "", _FONTS / "DejaVuSans.ttf")
         pdf.add_font("sans", "B", _FONTS / "DejaVuSans-Bold.ttf")
@@ -123,7 +126,7 @@ def _open_pdf() -> Iterator[FPDF]:
 
 
 class _Sheet:
-    """The page (or pages) of one proof, in one language, at one size of type."""
+    """The pages of one proof in one language, at one type size."""
 
     def __init__(
         self,
@@ -144,17 +147,17 @@ class _Sheet:
         }
         self._widths: dict[tuple[str, str, str], float] = {}
 
-    # -- what stands where -----------------------------------------------------------------------------
+    # -- layout ----------------------------------------------------------------------------------------
 
     def pages(self) -> list[list[tuple[float, _Block]]]:
-        """Give the blocks of each page, with how far down they begin."""
+        """Return the blocks of each page with their tops in mm."""
         blocks = list(self._blocks())
         header = self._table_header()
         pages: list[list[tuple[float, _Block]]] = [[]]
         y, bottom = _TOP, _HEIGHT - _BOTTOM
         for index, block in enumerate(blocks):
             last = next(at for at in range(index, len(blocks)) if not blocks[at].stays_with_next)
-            needed = sum(each.height for each in blocks[index : last + 1])
+            needed = sum(block.height for block in blocks[index : last + 1])
             if y + needed > bottom and pages[-1]:
                 pages.append([])
                 y = _TOP + 8
@@ -304,13 +307,16 @@ class _Sheet:
     def _rule(self, color: _Color, thickness: float, *, after: float) -> _Block:
         return _Block(after * self._scale, lambda y: self._fill(0, y, _CONTENT_WIDTH, thickness, color))
 
-    # -- how it gets there -----------------------------------------------------------------------------
+    # -- drawing and text ------------------------------------------------------------------------------
 
     def _leading(self, style: _Style) -> float:
         return 1.38 * style.points * self._scale * _MM_PER_POINT
 
     def _put(self, line: str, style: _Style, start: float, top: float, *, end: float | None = None) -> None:
-        """Set a line of characters as they are seen, from where the language begins, or up to an end."""
+        """Draw a line in visual order, starting at `start` or ending at `end`.
+
+        Both are in mm from the side where the language starts.
+        """
         width = sum(self._width(character, style) for character in line)
         if end is not None:
             start = end - width
@@ -329,10 +335,10 @@ class _Sheet:
         return _MARGIN + start
 
     def _lines(self, value: Displayable, style: _Style, width: float = _CONTENT_WIDTH) -> list[str]:
-        """Give a text in the reader's language as lines of a width, each in the order in which it is seen."""
-        text = self._translator.render(value, escape=lambda each: self._printable(each, style), isolate=True)
+        """Return a text in the reader's language as lines of at most `width` mm, each in visual order."""
+        text = self._translator.render(value, escape=lambda part: self._printable(part, style), isolate=True)
         if not isinstance(value, Message) and not text.startswith(_FIRST_STRONG_ISOLATE):
-            # A name in Hebrew stands by itself on a French page, too.
+            # Isolate it, so that a Hebrew name gets its own direction on a French page.
             text = f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
         characters = BidiParagraph(text, self._direction).get_characters()
         return [self._visual_order(line) for line in self._break_lines(characters, style, width)] or [""]
@@ -341,25 +347,29 @@ class _Sheet:
         line = BidiParagraph("", self._direction)
         line.characters = characters
         return "".join(
-            each.character.translate(_MIRRORED) if each.embedding_level % 2 else each.character
-            for each in line.get_reordered_characters()
-            if each.character not in _ISOLATES
+            char.character.translate(_MIRRORED) if char.embedding_level % 2 else char.character
+            for char in line.get_reordered_characters()
+            if char.character not in _ISOLATES
         )
 
     def _break_lines(
         self, characters: list[BidiCharacter], style: _Style, width: float
     ) -> Iterator[list[BidiCharacter]]:
-        """Break between words; inside of one only if it is too long for half a line."""
+        """Yield lines of at most `width` mm.
+
+        Lines break after a space, or after punctuation if the last space is in the first half of the line; a
+        word without either is split.
+        """
         rest = characters
         while rest:
             used, end, space, punctuation = 0.0, 0, 0, 0
-            for end, each in enumerate(rest):
-                used += self._width(each.character, style)
-                if used > width and each.character != " ":
+            for end, char in enumerate(rest):
+                used += self._width(char.character, style)
+                if used > width and char.character != " ":
                     break
-                if each.character == " ":
+                if char.character == " ":
                     space = end + 1
-                elif each.character in "-_./,;":
+                elif char.character in "-_./,;":
                     punctuation = end + 1
             else:
                 yield rest
@@ -378,11 +388,11 @@ class _Sheet:
         return self._widths[key] * style.points * self._scale
 
     def _printable(self, text: object, style: _Style) -> str:
-        """Give foreign text so that nothing in it steers, and so that the font has it."""
+        """Return outside text with control characters and glyphs that the font lacks escaped."""
         glyphs = self._glyphs[style.family + style.weight]
         clean = self._escape(unicodedata.normalize("NFC", str(text)))
         if len(clean) > _MAX_TEXT_LENGTH:
             clean = f"{clean[:_MAX_TEXT_LENGTH]}…"
         return "".join(
-            each if ord(each) in glyphs else each.encode("unicode_escape").decode("ascii") for each in clean
+            char if ord(char) in glyphs else char.encode("unicode_escape").decode("ascii") for char in clean
         )

@@ -1,4 +1,4 @@
-"""The progress bars of a terminal: for the bytes of a submission, for the rows of a batch."""
+"""Progress bars for a terminal: the bytes of a submission, and the rows of a batch."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from docsend.ui.progress import ProgressTexts, RowProgress
 
 
-_REDRAW_INTERVAL_S = 0.1  # how often rows are told: to draw each would take longer than to check it
+# Redrawing for every row would take longer than checking it.
+_REDRAW_INTERVAL_S = 0.1
 
 
 class _PausingProgress(Progress):
-    """Progress with a line below it that counts a pause down, and goes when the pause is over."""
+    """Progress with a line below the bar that counts down a pause and disappears when it is over."""
 
     translator: Translator
     _pause: Pause | None = None
@@ -57,6 +58,8 @@ class _PausingProgress(Progress):
 
 
 class _DocumentBar:
+    """Progress listener that draws the bytes sent of one submission."""
+
     def __init__(
         self, progress: _PausingProgress, documents: Sequence[Document], translator: Translator
     ) -> None:
@@ -64,7 +67,7 @@ class _DocumentBar:
         self._translator = translator
         total = sum(document.size for document in documents)
         self._task = progress.add_task(translator.render(Message("declaring")), total=total)
-        self._sent_bytes = dict.fromkeys((document.sha256 for document in documents), 0)  # bytes of each
+        self._sent_bytes = dict.fromkeys((document.sha256 for document in documents), 0)
         self._documents = documents
         self.waiting = progress.waiting
 
@@ -93,7 +96,7 @@ class _DocumentBar:
 
 @contextlib.contextmanager
 def document_bar(documents: Sequence[Document], translator: Translator) -> Iterator[_DocumentBar]:
-    """Draw on stderr while the block runs; give the watcher that moves the bar."""
+    """Draw a bar on stderr while the block runs; yield the listener that moves it."""
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
@@ -103,7 +106,7 @@ def document_bar(documents: Sequence[Document], translator: Translator) -> Itera
         console=Console(stderr=True, highlight=False, emoji=False, markup=False),
         transient=True,
         expand=True,
-        redirect_stdout=False,  # results go where they are meant to go, also into a file
+        redirect_stdout=False,  # results must reach stdout unchanged, which may be a file
     )
     progress.translator = translator
     with progress:
@@ -111,7 +114,7 @@ def document_bar(documents: Sequence[Document], translator: Translator) -> Itera
 
 
 class _RowBar:
-    """How many rows of a batch have ended. Without a total it is drawn only when it is told."""
+    """Row progress as a bar. Without a total, the bar is redrawn only when a count arrives."""
 
     def __init__(
         self, progress: _PausingProgress, texts: ProgressTexts, total: int | None, translator: Translator
@@ -141,9 +144,9 @@ class _RowBar:
 
 @contextlib.contextmanager
 def row_bar(texts: ProgressTexts, total: int | None, translator: Translator) -> Iterator[RowProgress]:
-    """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
+    """Draw how many rows of a batch are done while the block runs; yield the listener to notify.
 
-    Without a total it is drawn only when it is told.
+    Without a total, the bar is redrawn only when a count arrives.
     """
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
@@ -153,7 +156,7 @@ def row_bar(texts: ProgressTexts, total: int | None, translator: Translator) -> 
         console=Console(stderr=True, highlight=False, emoji=False, markup=False),
         transient=True,
         expand=True,
-        redirect_stdout=False,  # results go where they are meant to go, also into a file
+        redirect_stdout=False,  # results must reach stdout unchanged, which may be a file
         auto_refresh=total is not None,
     )
     progress.translator = translator

@@ -1,4 +1,4 @@
-"""Results for scripts: JSON, one object a line (docs/json.md); no bars."""
+"""Output for scripts: JSON, one object per line (docs/json.md), without progress bars."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from docsend.ui.send_result import SendResult
     from docsend.ui.terminal import Streams
 
-# Of a long list: what stays in memory, and what is written at once.
+# For a long list: bytes buffered in memory before a temporary file is used, and characters per write.
 _MAX_MEMORY_BYTES, _CHUNK_SIZE = 8 * 2**20, 2**20
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class JsonOutput:
-    """See `Output`."""
+    """Output for scripts; see `Output`."""
 
     is_paged = False
     shows_rows = True
@@ -59,7 +59,7 @@ class JsonOutput:
             unwritten = failure
         say_failure(self._streams, error, result.problems)
         if unwritten is not None:
-            # The first failure keeps its exit code: it says what to do next.
+            # The exit code stays that of the first error, which determines what to do next.
             self._streams.say_error(unwritten.message)
 
     @contextlib.contextmanager
@@ -74,7 +74,7 @@ class JsonOutput:
         self._streams.write(_dumps(value) + "\n")
 
     def _write_list(self, value: JsonList) -> None:
-        """Write it as a whole or, if an item fails, not at all."""
+        """Write the complete list or, if producing an item raises, nothing."""
         from tempfile import SpooledTemporaryFile
 
         with SpooledTemporaryFile(_MAX_MEMORY_BYTES, "w+", encoding="utf-8", newline="") as text:
@@ -88,10 +88,10 @@ class JsonOutput:
 
 
 def _dumps(value: Mapping[str, Any]) -> str:
-    """Return JSON that stdout can write and no terminal takes for anything else."""
+    """Return JSON that stdout can encode and that contains no terminal control characters."""
     stream = sys.stdout
     plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
-    # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
+    # Lone surrogates (from file names that are not UTF-8) can only be written as escapes.
     text = json.dumps(value, ensure_ascii=plain)
-    # In JSON these stand in texts only, and an escape is the same character.
+    # In JSON these characters occur only inside strings, where an escape means the same character.
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

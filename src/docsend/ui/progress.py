@@ -1,6 +1,6 @@
-"""What is told of work on its way: a line a document, and of a batch or a pause a line every few seconds.
+"""Progress as plain lines: one per document, and one every few seconds for a batch or a pause.
 
-Watchers for `service` and for the workers of a batch, where no terminal draws a bar (`bars` has those).
+These listeners are used where no terminal can draw a bar; `bars` has the bars.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RowProgress(Protocol):
-    """Shows how far the rows of a batch are, and for what they wait. Several threads may call it."""
+    """Listener that shows how many rows of a batch are done, and pauses. Several threads may call it."""
 
     def count(self, done: int, failed: int = 0) -> None: ...
 
@@ -28,7 +28,7 @@ class RowProgress(Protocol):
 
 
 class NoRowProgress:
-    """Progress that nobody wants to see."""
+    """Row progress that shows nothing."""
 
     def count(self, done: int, failed: int = 0) -> None:
         pass
@@ -38,13 +38,14 @@ class NoRowProgress:
 
 
 class ProgressTexts(NamedTuple):
-    """How the progress of a batch is told: with a total, and without."""
+    """Texts for the progress of a batch, with and without a known total."""
 
     heading: Message
     with_total: Message
     without_total: Message
 
     def message(self, done: int, total: int | None) -> Message:
+        """Return the text for `done` rows of `total`, which is None if unknown."""
         return (
             self.without_total.replace_values(done=done)
             if total is None
@@ -63,7 +64,7 @@ SENT_TEXTS = ProgressTexts(
 
 
 class RowProgressLines:
-    """Progress of a batch without a terminal: a plain line every few seconds, none for a short one."""
+    """Row progress without a terminal: a plain line every few seconds, so none for a short batch."""
 
     INTERVAL_S = 5.0
 
@@ -93,7 +94,7 @@ class RowProgressLines:
 
 
 class _PauseLines:
-    """Says for what a run waits: at once, and again every now and then for as long as it lasts."""
+    """Prints why a run waits: immediately, and then at most every 20 seconds while pauses continue."""
 
     INTERVAL_S = 20.0
 
@@ -113,7 +114,7 @@ class _PauseLines:
 
 
 class LineProgress:
-    """Progress without a terminal: a line for each document that has arrived."""
+    """Document progress without a terminal: a line for each document that has arrived."""
 
     def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
         self._streams = streams
@@ -135,7 +136,7 @@ class LineProgress:
 
 
 class ForwardingListener:
-    """Passes on what is told, to the watcher of the submission that is on its way: `to`."""
+    """Passes every event to `target`, the listener of the submission that is being sent."""
 
     def __init__(self, target: ProgressListener) -> None:
         self.target = target
@@ -157,9 +158,10 @@ class ForwardingListener:
 
 
 def arrival_message(document: Document, documents: Sequence[Document]) -> Message:
-    """Say that the service has a document, and which one of its submission's documents it is.
+    """Return the message that a document has arrived, with its number among `documents`.
 
-    It is counted by its place among them: the service may have others from an earlier run.
+    The number is the position in the list, not a count of uploads: the service may already have some of the
+    documents from an earlier run.
     """
     digests = [each.sha256 for each in documents]
     return Message(
@@ -172,7 +174,7 @@ def arrival_message(document: Document, documents: Sequence[Document]) -> Messag
 
 
 def retry_message(pause: Pause, seconds: float) -> Message:
-    """Say why a call waits, for how many seconds still, and for how long further tries will be begun."""
+    """Return the message for a pause with `seconds` left: its reason, and how long retries may start."""
     return Message(
         "{reason}; retrying in {seconds:.0f} s (for up to {left})",
         reason=pause.reason,
@@ -182,6 +184,7 @@ def retry_message(pause: Pause, seconds: float) -> Message:
 
 
 def format_duration(seconds: float) -> Message:
+    """Return a duration in hours from 2 h, in minutes from 2 min, or else in seconds."""
     if seconds >= 2 * 3600:
         return Message("{hours:.0f} h", hours=seconds / 3600)
     if seconds >= 120:

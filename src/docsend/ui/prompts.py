@@ -1,6 +1,6 @@
-"""Asking a person on a terminal. The only user of prompt_toolkit, imported only when something is asked.
+"""Prompts on a terminal. The only user of prompt_toolkit, imported only when there is something to ask.
 
-Questions are talk and go to stderr, so that `docsend send FILE > receipt.txt` can ask, too.
+Questions go to stderr, so that `docsend send FILE > receipt.txt` can also prompt.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ _NO = frozenset({"n", "no", "non", "ל", "לא"})
 
 
 class TerminalPrompter:
-    """Asks on the terminal of stdin and stderr; an `Asker` for `interactive`."""
+    """A `Prompter` on the terminal of stdin and stderr."""
 
     def __init__(self, render: Render) -> None:
-        """Make it for a reader: `render` puts a message into the reader's language."""
+        """Create a prompter; `render` returns a message in the reader's language."""
         self._render = render
 
     def ask_choice(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
@@ -116,7 +116,10 @@ class TerminalPrompter:
         return [str(_path(self._ask(session, question, _TEXT_TOOLBAR, validate)))]
 
     def confirm(self, question: Message) -> bool:
-        """Ask a last time. An Enter alone is no answer: one too many may still be on its way."""
+        """Ask for the final confirmation; return whether the answer was yes.
+
+        Enter alone is not accepted, because it may be left over from the previous question.
+        """
 
         def validate(text: str) -> Message | None:
             return None if text.strip().casefold() in _YES | _NO else _NO_ANSWER
@@ -149,11 +152,11 @@ class TerminalPrompter:
         *,
         opens_menu: bool = False,
     ) -> str:
-        """Ask one question until `judge` has nothing to say against the answer."""
+        """Ask one question until `validate` accepts the answer; Ctrl-C and Ctrl-D raise KeyboardInterrupt."""
         buffer = session.default_buffer
 
         def open_menu(_: object = None) -> None:
-            # Also when something was taken back; prompt_toolkit by itself looks only at what is added.
+            # prompt_toolkit itself completes only after an insertion, not after a deletion.
             if opens_menu and buffer.complete_state is None:
                 buffer.start_completion()
 
@@ -186,7 +189,7 @@ class _PromptValidator(Validator):
 
 
 class _Menu(Completer):
-    """The choices that have the words typed so far, in any language of the catalog; best first."""
+    """Completer for the choices that match the words typed so far, in any language of the catalog."""
 
     def __init__(self, choices: Sequence[Choice], render: Render) -> None:
         self._choices = choices
@@ -203,10 +206,11 @@ class _Menu(Completer):
             )
 
     def best_match(self, text: str) -> Choice | None:
-        """Give the choice of this code, or else the one that fits the words best."""
+        """Return the choice with this code, or else the best match for the words; None if there is none."""
         return next(iter(self._matches(text)), None) if text.strip() else None
 
     def _matches(self, text: str) -> Sequence[Choice]:
+        """Return the matching choices, best first; all choices for an empty text."""
         typed = text.strip()
         if not typed:
             return self._choices

@@ -1,4 +1,4 @@
-"""A proof of sending as PDF, as text and as JSON: one writer a format."""
+"""Writers of a proof of sending: PDF, text and JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def write_pdf(
     entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behalf_of: str | None, language: Language
 ) -> bytes:
-    """Return the page as PDF; raise UsageFault if its extra is not installed."""
+    """Return the proof as PDF; raise UsageError if the extra `pdf` is not installed."""
     try:
         from docsend.proof import pdf
     except ModuleNotFoundError as error:
@@ -56,7 +56,7 @@ def write_json(
     is_sandbox = is_from_sandbox(entry, receipt)
     notes = [NOT_APPROVED_IN_FULL, *([NOT_THE_INSTITUTE_IN_FULL] if is_sandbox else [])]
     value = to_json.proof(entry, receipt, on_behalf_of, is_sandbox=is_sandbox, notes=notes)
-    # ASCII: a digest of this file is the same wherever it is made.
+    # ASCII, so that the digest of the file does not depend on where it was written.
     return (json.dumps(value) + "\n").encode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""Who is signed in: never more of the code than its mask."""
+"""Views of the sign-in. The code is shown only masked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SignedIn(NamedTuple):
-    """Somebody has signed in; never who. `expires_in` is in seconds."""
+    """Result of a sign-in, without the code. `expires_in` is in seconds."""
 
     service: str
     backend: str
@@ -35,7 +35,7 @@ class SignedIn(NamedTuple):
 
 
 class SignInStatus(NamedTuple):
-    """Whether somebody is signed in, where the secret is, and for how many seconds the session lasts."""
+    """Status of the sign-in: the masked account, where its password is stored, and the seconds left."""
 
     service: str
     source: Displayable | None
@@ -57,7 +57,7 @@ class SignInStatus(NamedTuple):
             Message("signed in"),
             [
                 (Message("service"), Data(self.service)),
-                (Message("who"), Data(self.account)),
+                (Message("account"), Data(self.account)),
                 (Message("stored in"), self.source),
                 (Message("session"), lasts),
             ],
@@ -66,7 +66,7 @@ class SignInStatus(NamedTuple):
 
 
 class SignedOut(NamedTuple):
-    """What was kept to sign in with is removed, if it was there."""
+    """Result of removing the stored credentials; `was_there` is whether there were any."""
 
     service: str
     was_there: bool

@@ -1,4 +1,4 @@
-"""A batch: what its check found, how its rows end, what it came to."""
+"""Views of a batch: the result of its check, each row, and the summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_WARNINGS = 10
 _RETRY_HINT = Message("nothing is lost: run the same command again to finish the rest; nothing is sent twice")
-# What JSON has of a row that nothing is wrong with.
+# Problems that JSON reports for rows that have none of their own but were not received.
 _IMPLIED_PROBLEMS: Mapping[str, tuple[Problem, ...]] = {
     "not tried": (
         Problem(Code.NOT_TRIED, Message("the batch ended before this row was tried"), _RETRY_HINT),
@@ -33,7 +33,7 @@ _STATUS = {"not tried": "unfinished"}
 
 
 def say_problems(streams: Streams, plan: PreflightResult) -> None:
-    """Tell what is wrong with the rows, one line each; warnings only if there are few."""
+    """Print every error of the rows and up to ten warnings, all of those collected with `--verbose`."""
     for problems in plan.faulty.values():
         for problem in problems:
             streams.say_always(_row_problem(problem))
@@ -46,7 +46,7 @@ def say_problems(streams: Streams, plan: PreflightResult) -> None:
 
 
 def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
-    """Tell of the rows that need somebody."""
+    """Print the rows that failed, one line each with the first error."""
     for outcome in tally.failed:
         problem = next((p for p in outcome.problems if p.is_error), None)
         why = (
@@ -67,7 +67,7 @@ def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
 
 
 def say_next_steps(streams: Streams, tally: OutcomeCounts) -> None:
-    """Tell what to do about the rows that were not received."""
+    """Print what to do about the rows that were not received."""
     if tally.worst is not None:
         hint = next((o.error.hint for o in tally.failed if o.error and o.error.code == tally.worst), None)
         streams.say(hint or Message("see above"))
@@ -76,12 +76,12 @@ def say_next_steps(streams: Streams, tally: OutcomeCounts) -> None:
 
 
 class BatchChecked(NamedTuple):
-    """What the check of a batch came to, if nothing is sent; for people alone."""
+    """Result of checking a batch without sending it, for people only."""
 
     plan: PreflightResult
 
     def as_json(self) -> None:
-        """Return None: each row and the summary have it."""
+        """Return None: the rows and the summary contain it."""
 
     def show(self, streams: Streams) -> None:
         plan = self.plan
@@ -106,7 +106,7 @@ class BatchChecked(NamedTuple):
 
 
 class BatchRow(NamedTuple):
-    """One row as it ends, for scripts alone: people have the progress, and the rows that failed."""
+    """Outcome of one row, for scripts only: people see the progress and the failed rows."""
 
     outcome: Outcome
     service: str | None
@@ -128,13 +128,13 @@ class BatchRow(NamedTuple):
 
 
 class BatchSent(NamedTuple):
-    """How many rows ended how, for people; scripts have the summary."""
+    """Number of rows by outcome, for people; scripts get `BatchSummaryLine`."""
 
     plan: PreflightResult
     tally: OutcomeCounts
 
     def as_json(self) -> None:
-        """Return None: the summary has it."""
+        """Return None: the summary contains it."""
 
     def show(self, streams: Streams) -> None:
         plan, tally = self
@@ -151,7 +151,7 @@ class BatchSent(NamedTuple):
 
 
 class BatchSummaryLine(NamedTuple):
-    """The last line of a batch's JSON, for scripts alone; `seconds` since the first look at the manifest."""
+    """Last line of a batch's JSON, for scripts only; `seconds` counts from opening the manifest."""
 
     rows: int
     counts: Mapping[str, int]
@@ -176,7 +176,7 @@ class BatchSummaryLine(NamedTuple):
 
 
 def say_merge_summary(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
-    """Sum a joined report up."""
+    """Print how many rows of a merged report have which status."""
     counts = Counter(row["status"] for row in rows)
     outcomes = join(
         [
@@ -192,7 +192,7 @@ def _row_summary(count: int, outcomes: Message) -> Message:
 
 
 def _row_problem(problem: Problem) -> Message:
-    """One line for one fault of a batch: row, column, what, code, cure."""
+    """Return one line for a problem of a batch: severity, row, column, message, code, hint."""
     where = Message("row {row}", row=problem.row)
     if problem.field:
         where = Message("row {row}, {field}", row=problem.row, field=problem.field)

@@ -1,4 +1,4 @@
-"""Rows of the catalog, which catalog is in force, and the documents that the service asks for."""
+"""Views of the catalog: its entries, the result of an update, and the required documents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CatalogRows(NamedTuple):
-    """Rows with their kind, found by `words`; their labels in the reader's language."""
+    """Catalog entries with their kinds that match `words`; labels are in the reader's language."""
 
     rows: Sequence[tuple[str, CatalogEntry]]
     words: str
@@ -39,7 +39,7 @@ class CatalogRows(NamedTuple):
 
 
 class CatalogUpdate(NamedTuple):
-    """Which catalog is in force now; if it is not `alone`, rows follow, and JSON has only those."""
+    """Result of `catalog --update`. If it is not `alone`, rows follow, and JSON contains only those."""
 
     version: str
     is_new: bool
@@ -58,12 +58,12 @@ class CatalogUpdate(NamedTuple):
 
 
 class RequiredList(NamedTuple):
-    """The documents that the service asks for."""
+    """Documents that the service requires of the account."""
 
     documents: Sequence[RequiredDocument]
 
     def as_json(self) -> dict[str, Any]:
-        required = [to_json.required(each) for each in self.documents]
+        required = [to_json.required(document) for document in self.documents]
         return {"schema": "docsend.required/1", "required": required}
 
     def show(self, streams: Streams) -> None:
@@ -74,19 +74,19 @@ class RequiredList(NamedTuple):
             ("id", "subject", "title", "due", "state"),
             [
                 (
-                    Data(each.id),
-                    Data(each.subject),
-                    LocalizedName(each.titles),
-                    Data(each.due),
-                    Data(each.state),
+                    Data(document.id),
+                    Data(document.subject),
+                    LocalizedName(document.titles),
+                    Data(document.due),
+                    Data(document.state),
                 )
-                for each in self.documents
+                for document in self.documents
             ],
         )
 
 
 def _parent(row: CatalogEntry) -> Message:
-    """Tell where a row has its place: subject or destinations, then category."""
+    """Return the parents of an entry: its subject or destinations, then its category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
     top = subject or " ".join(getattr(row, "to", ()))
     parts = [Message("any") if part == "*" else Data(part) for part in (top, category) if part]

@@ -1,4 +1,4 @@
-"""What `docsend doctor` found: a line a part, and under it the cure of what is not good."""
+"""View of `docsend doctor`: one line per part, with the hint below a warning or an error."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ _PARTS = {
 
 
 class Diagnosis(NamedTuple):
+    """Findings of `docsend doctor`, in the order of the checks."""
+
     findings: Sequence[Finding]
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the ledger holds: one submission, a list of them, what `receipts resume` came to."""
+"""Views of the ledger: one submission, a list, and the result of `receipts resume`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import LedgerEntry
     from docsend.ui.terminal import Streams
 
-_FULL_TABLE_WIDTH = 150  # columns of a terminal
+_FULL_TABLE_WIDTH = 150  # columns of the terminal from which all table columns are shown
 
 
 class EntryDetails(NamedTuple):
-    """One submission of the ledger with all that is known of it."""
+    """One submission of the ledger in full."""
 
     entry: LedgerEntry
     receipt: Receipt | None
@@ -60,7 +60,7 @@ class EntryDetails(NamedTuple):
 
 
 class EntryList(NamedTuple):
-    """Submissions of the ledger, the latest first."""
+    """Submissions of the ledger, latest first."""
 
     entries: Iterable[tuple[LedgerEntry, Receipt | None]]
 
@@ -88,7 +88,7 @@ class EntryList(NamedTuple):
                 )
             )
             return
-        # `receipts show` has the rest.
+        # The other columns are in `receipts show`.
         narrow = ("key", "state", "receipt", "time", "reference")
         is_narrow = (
             streams.is_interactive(sys.stdout) and shutil.get_terminal_size().columns < _FULL_TABLE_WIDTH
@@ -98,7 +98,7 @@ class EntryList(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """One submission after the attempt to finish it: as the ledger has it now, and what is in the way."""
+    """One submission after an attempt to finish it: its ledger entry, and the error that prevented it."""
 
     entry: LedgerEntry
     receipt: Receipt | None
@@ -110,7 +110,7 @@ class Resumed(NamedTuple):
 
 
 class ResumedList(NamedTuple):
-    """What became of each submission that was to be finished."""
+    """Result of `receipts resume`: each submission that it tried to finish."""
 
     results: Sequence[Resumed]
 
@@ -134,7 +134,7 @@ class ResumedList(NamedTuple):
 
 
 def say_resume_errors(streams: Streams, results: Iterable[Resumed]) -> None:
-    """Tell what is in the way of each submission that could not be finished."""
+    """Print the error of each submission that could not be finished."""
     for end in results:
         if end.error is not None:
             message = Message("{key}: {message}", key=end.entry.key[:12], message=end.error.message)

@@ -1,4 +1,4 @@
-"""Senders, with nothing of their numbers but what a mask leaves."""
+"""Views of the stored senders. Their numbers are shown only masked."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 class SenderList(NamedTuple):
+    """All stored senders, by name."""
+
     senders: Mapping[str, Sender]
 
     def as_json(self) -> dict[str, Any]:
@@ -25,12 +27,15 @@ class SenderList(NamedTuple):
             streams.say(Message("no senders are stored yet; run `docsend senders add NAME` to add one"))
             return
         rows = [
-            (Data(name), Data(each.kind), Data(each.masked_number)) for name, each in self.senders.items()
+            (Data(name), Data(sender.kind), Data(sender.masked_number))
+            for name, sender in self.senders.items()
         ]
         streams.print_table(("sender", "kind", "number"), rows)
 
 
 class SenderAdded(NamedTuple):
+    """Result of `senders add`; `has_booklet` is whether the booklet number was stored in the keyring."""
+
     name: str
     sender: Sender
     has_booklet: bool
@@ -49,6 +54,8 @@ class SenderAdded(NamedTuple):
 
 
 class SenderRemoved(NamedTuple):
+    """Result of `senders remove`."""
+
     name: str
 
     def as_json(self) -> dict[str, Any]:
@@ -58,6 +65,6 @@ class SenderRemoved(NamedTuple):
         streams.print_line(Message("removed: {name}", name=self.name))
 
 
-def _senders_json(known: Mapping[str, Sender]) -> dict[str, Any]:
-    senders = [to_json.sender(name, sender) for name, sender in known.items()]
-    return {"schema": "docsend.senders/1", "senders": senders}
+def _senders_json(senders: Mapping[str, Sender]) -> dict[str, Any]:
+    rows = [to_json.sender(name, sender) for name, sender in senders.items()]
+    return {"schema": "docsend.senders/1", "senders": rows}

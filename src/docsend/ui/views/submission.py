@@ -1,4 +1,4 @@
-"""One submission: what a check found of it, the last look before it is sent, its receipt."""
+"""Views of one submission: the result of its check, the summary before sending, and its receipt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Received(NamedTuple):
-    """A receipt: a panel for a person, lines for a file."""
+    """A received submission with its receipt."""
 
     result: SendResult
     checked: CheckedSubmission
@@ -51,7 +51,7 @@ class Received(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What a dry run found: a line a document, then the problems. `limit` is of a document, in bytes."""
+    """Result of a successful dry run. `limit` is the maximum size of a document in bytes, if known."""
 
     result: SendResult
     limit: int | None
@@ -66,14 +66,17 @@ class Checked(NamedTuple):
 
 
 class DocumentFindings(NamedTuple):
-    """Each document with its format, size against the limit in bytes, digest, verdict; for people alone."""
+    """Table of the documents with format, size, digest and problems, for people only.
+
+    `limit` is the maximum size of a document in bytes, if known.
+    """
 
     submission: Submission | CheckedSubmission
     problems: Sequence[Problem]
     limit: int | None
 
     def as_json(self) -> None:
-        """Return None: the problems are in the result."""
+        """Return None: the result contains the problems."""
 
     def show(self, streams: Streams) -> None:
         rows = [
@@ -96,7 +99,7 @@ def show_summary(
     sender: str | None,
     endpoint: Endpoint | None,
 ) -> None:
-    """Tell what is about to be sent, for a last look before it is."""
+    """Print what is about to be sent, before the final confirmation of a guided send."""
     about = [
         (Message("destination"), catalog.destinations.get(checked.to)),
         (Message("subject"), catalog.subjects.get(checked.subject or "")),
@@ -132,7 +135,7 @@ def _on_behalf_of(checked: CheckedSubmission) -> Data | Message:
 
 
 def _free_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displayable]]:
-    """Return what it says in fields that no catalog has names for; a first occurrence is no news."""
+    """Yield the fields whose values are not catalog codes, except an occurrence of 1."""
     for field in fields.CONTENT_FIELDS:
         value = getattr(checked, field.name)
         if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):
