@@ -1,7 +1,7 @@
-"""Draw the pictures of the documents: `make pictures` writes docs/pictures/*.svg from real runs.
+"""Draw the pictures of the documentation: `make pictures` writes docs/pictures/*.svg from real runs.
 
-Each is what a terminal shows of the real program, sending to a real sandbox; nothing is retouched. Receipts
-have the time of the day, so the pictures are drawn when something changed that they show, and not in a test.
+Each picture is the unedited terminal output of docsend sending to a real sandbox. Receipts contain the
+current time, so the pictures are redrawn when something that they show has changed, and not by a test.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _send_picture(home: Path) -> list[Line]:
 
 
 def _guided_picture(home: Path, language: str) -> list[Line]:
-    """Send by answering questions; the picture has the moment of choosing, and the end."""
+    """Send by answering prompts; the picture shows a menu, and the end of the run."""
     name = {"en": "payslip.pdf", "fr": "fiche de paie.pdf", "he": "תלוש שכר.pdf"}[language]
     _write(home, [name])
     words = {"en": "payslips", "fr": "fiches de paie", "he": "תלושי שכר"}[language]
@@ -95,7 +95,7 @@ def _guided_picture(home: Path, language: str) -> list[Line]:
 
 
 def _answer_next(terminal: Terminal, answer: str) -> None:
-    """Answer the question at which the screen has come to rest."""
+    """Wait until the screen no longer changes, then answer its question."""
     before = ""
     while before != terminal.shown or not before:
         before = terminal.shown
@@ -119,12 +119,12 @@ def _command_lines(text: str) -> list[Line]:
 
 
 def _lines(terminal: Terminal) -> list[Line]:
-    """Give the screen as runs of characters of one look, without what is empty at its end."""
-    found = [list(_runs(terminal, row)) for row in range(terminal.screen.lines)]
-    while found and not "".join(text for _, text, _ in found[-1]).strip():
-        found.pop()
-    # Between the last words and the line of hints at the bottom there is nothing to see.
-    return [line for n, line in enumerate(found) if line or (n and found[n - 1])]
+    """Return the screen as runs of characters of the same style, without empty lines at the end."""
+    rows = [list(_runs(terminal, row)) for row in range(terminal.screen.lines)]
+    while rows and not "".join(text for _, text, _ in rows[-1]).strip():
+        rows.pop()
+    # Of consecutive empty lines, as above the toolbar at the bottom, only one remains.
+    return [line for n, line in enumerate(rows) if line or (n and rows[n - 1])]
 
 
 def _runs(terminal: Terminal, row: int) -> Iterator[tuple[int, str, Char]]:

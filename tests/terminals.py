@@ -1,4 +1,4 @@
-"""A command on a real pseudo-terminal, and the screen that a person sees of it."""
+"""A command on a real pseudo-terminal, and the screen that a person sees."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pyte.screens import Char
 
-# Isolates (UAX 9) as blinking, which the program does not use: at isolates pyte would stop, and like this it
-# keeps apart what they isolate.
+# pyte does not support isolates (UAX 9). They are replaced by blinking, which docsend does not use, so that
+# the isolated text remains distinguishable.
 _ISOLATES = {ord("\u2066"): "\x1b[5m", ord("\u2068"): "\x1b[5m", ord("\u2069"): "\x1b[25m"}
 
 _NAMED_COLORS = {
@@ -26,9 +26,9 @@ _NAMED_COLORS = {
 
 
 class Screen(pyte.HistoryScreen):
-    """A screen that knows what is dim: pyte does not, so dim is struck through, which docsend never uses.
+    """A screen with dim text. pyte lacks it, so dim becomes strikethrough, which docsend never uses.
 
-    `answer` is told what a terminal says by itself: one that is asked where its cursor is has to answer.
+    `answer` is called with the responses of the terminal itself, such as the position of the cursor.
     """
 
     def __init__(self, columns: int, lines: int, answer: Callable[[str], None]) -> None:
@@ -44,7 +44,7 @@ class Screen(pyte.HistoryScreen):
         while remaining:
             attribute = remaining.pop(0)
             translated += {2: [9], 22: [22, 29]}.get(attribute, [attribute])
-            if attribute in (38, 48) and remaining:  # a colour follows: a number, or red, green and blue
+            if attribute in (38, 48) and remaining:  # a color follows: a number, or red, green and blue
                 count = 2 if remaining[0] == 5 else 4
                 translated += remaining[:count]
                 del remaining[:count]
@@ -56,14 +56,14 @@ def is_dim(cell: Char) -> bool:
 
 
 def colors(cell: Char, background: str, foreground: str) -> tuple[str, str]:
-    """Give the colors of a character and of what is behind it, on a terminal of this background and text."""
+    """Return the colors of a character and of its background, on a terminal with these default colors."""
     front = foreground if cell.fg == "default" else _NAMED_COLORS.get(cell.fg, cell.fg)
     behind = background if cell.bg == "default" else _NAMED_COLORS.get(cell.bg, cell.bg)
     return (behind, front) if cell.reverse else (front, behind)
 
 
 def contrast(one: str, other: str) -> float:
-    """Give the contrast of two colors, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    """Return the contrast of two colors, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
 
     def luminance(color: str) -> float:
         parts = [int(color[at : at + 2], 16) / 255 for at in (0, 2, 4)]
@@ -75,7 +75,7 @@ def contrast(one: str, other: str) -> float:
 
 
 class Terminal:
-    """`docsend` with these arguments, on a screen of so many columns and lines."""
+    """`docsend` with these arguments, on a screen with this number of columns and lines."""
 
     def __init__(self, *argv: object, columns: int = 100, lines: int = 60, **environment: str) -> None:
         command = [sys.executable, "-m", "docsend", *map(str, argv)]
@@ -83,7 +83,7 @@ class Terminal:
 
     @classmethod
     def from_command(cls, *command: str, columns: int = 100, lines: int = 60, **environment: str) -> Terminal:
-        """Give the terminal of another command, such as a shell's."""
+        """Return the terminal of another command, such as a shell."""
         terminal = cls.__new__(cls)
         terminal._start(list(command), columns, lines, environment)
         return terminal
@@ -102,10 +102,10 @@ class Terminal:
             timeout=30,
         )
 
-    def read_until(self, seen: str) -> str:
-        """Let the screen fill until a text is on it; give the screen."""
+    def read_until(self, text: str) -> str:
+        """Wait up to 20 seconds for a text on the screen; return the screen as text."""
         deadline = time.monotonic() + 20
-        while seen not in self.shown and time.monotonic() < deadline:
+        while text not in self.shown and time.monotonic() < deadline:
             self._feed()
         return self.shown
 
@@ -113,12 +113,12 @@ class Terminal:
         self._child.send(keys)
 
     def answer(self, question: str, keys: str) -> None:
-        """Wait for a question, and type."""
+        """Wait for a question, then type keys."""
         assert question in self.read_until(question), self.shown
         self.type(keys)
 
     def settle(self) -> None:
-        """Let the screen come to rest."""
+        """Read the output that arrives within 0.2 seconds."""
         self._feed()
 
     def finish(self) -> int:

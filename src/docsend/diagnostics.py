@@ -1,6 +1,7 @@
-"""Diagnosis of everything that docsend depends on, with a severity and a hint for each part. Contains no secret.
+"""Diagnosis of everything that docsend depends on, with a severity and a hint for each part.
 
-Every check returns a finding, whatever the state of its part: a part that cannot be checked is also a finding.
+Every check returns a finding, whatever the state of its part: a part that cannot be checked is also a
+finding. Findings contain no secrets.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ _MIN_FREE_BYTES = 100 * 2**20
 class Finding:
     """Result of one check.
 
-    `part` is a stable name. `exit_code` is the exit code of the command if the severity is "error". `facts` is
-    for programs: names and plain values that do not depend on the language.
+    `part` is a stable name. `exit_code` is the exit code of the command if the severity is "error". `facts`
+    are for programs: names and plain values that do not depend on the language.
     """
 
     part: str

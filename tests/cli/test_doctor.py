@@ -185,7 +185,11 @@ def test_with_a_broken_configuration_an_address_is_looked_at_all_the_same(run, h
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("DOCSEND_PATIENCE", "long", "invalid DOCSEND_PATIENCE: 'long'"),
+        (
+            "DOCSEND_PATIENCE",
+            "long",
+            "invalid DOCSEND_PATIENCE: 'long' (expected a number of seconds, at most one week)",
+        ),
         ("DOCSEND_LANG", "xx", "unsupported language: 'xx'"),
         ("DOCSEND_CODE", "\udcff", "DOCSEND_CODE is not UTF-8"),
     ],

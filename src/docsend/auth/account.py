@@ -104,7 +104,7 @@ class Account:
 
 
 def _with_environment_hint(refusal: SignInRequired) -> SignInRequired:
-    """Return a refusal with a hint for credentials from the environment, which `docsend login` cannot change."""
+    """Return a refusal with a hint for credentials from the environment; `docsend login` would not help."""
     if [problem.code for problem in refusal.problems] != [Code.SIGN_IN_REFUSED]:
         return refusal
     hint = Message("check DOCSEND_CODE and the file named by DOCSEND_PASSWORD_FILE")

@@ -260,8 +260,8 @@ def _backend_name(ring: Any) -> str:
 def read_password_file(file: Path) -> str:
     """Return the password on the first line of a file.
 
-    Raises UsageError if the file cannot be read, is not UTF-8 or has an empty first line, and on POSIX systems
-    if anybody but its owner has access to it.
+    Raises UsageError if the file cannot be read, is not UTF-8 or has an empty first line, and, on POSIX
+    systems, if anybody but the owner has access to it.
     """
     try:
         with files.open_regular(file, allow_pipe=True) as opened:

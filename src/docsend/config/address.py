@@ -1,4 +1,4 @@
-"""Address of a service and how to reach it: the proxy of the environment, and its own certificate authorities."""
+"""Address of a service and how to reach it: proxy of the environment, and certificate authorities."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SANDBOX = "sandbox"
 _HTTPS_PORT = 443
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-# ASCII letters, digits, "_" and "-", and anything that is not ASCII, which IDNA checks on connecting. The class
-# is negated because a set of a million characters takes milliseconds to compile.
+# ASCII letters, digits, "_" and "-", and anything that is not ASCII, which IDNA checks on connecting. The
+# class is negated because a set of a million characters takes milliseconds to compile.
 _LABEL_CHARACTER = r"[^\x00-,./:-^`{-\x7f]"
 _LABEL = re.compile(_LABEL_CHARACTER + "{1,63}")
 _HAS_CREDENTIALS = (
@@ -42,8 +42,8 @@ class ConfiguredService(NamedTuple):
 class Endpoint(NamedTuple):
     """Service to connect to: its address without a final slash, or None for the built-in sandbox.
 
-    `ca_file` contains certificate authorities that are trusted in addition to the system's. `unparsed` are the
-    invalid entries of NO_PROXY, if a proxy is used.
+    `ca_file` contains certificate authorities that are trusted in addition to the system's. `unparsed` are
+    the invalid entries of NO_PROXY, if a proxy is used.
     """
 
     url: str | None

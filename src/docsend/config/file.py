@@ -72,11 +72,11 @@ class ConfigFile(NamedTuple):
             raise UsageError(
                 Message("{file} is nested too deeply", file=file), Message("see docs/configuration.md")
             ) from error
-        except _InvalidConfig as fault:
+        except _InvalidConfig as error:
             raise UsageError(
-                Message("{file}: {error}", file=file, error=fault.message),
+                Message("{file}: {error}", file=file, error=error.message),
                 Message("see docs/configuration.md for the valid settings"),
-            ) from fault
+            ) from error
         except ValueError as error:
             is_syntax = isinstance(error, tomllib.TOMLDecodeError)
             why = Message.verbatim(redact(str(error))) if is_syntax else Message("a number is too long")
@@ -191,7 +191,7 @@ def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
     """Write a sender to config.toml, or remove it if `sender` is None; everything else stays unchanged.
 
     Comments stay, except those inside a removed table. Afterwards only the owner can read the file. Raises
-    LocalError if the file cannot be written, and UsageError if its senders are in a form that cannot be edited.
+    LocalError if the file cannot be written, and UsageError if its senders cannot be edited in their form.
     """
     # If config.toml is a symbolic link, the file that it points to is replaced, not the link.
     file = Path(os.path.realpath(config_file))
@@ -208,7 +208,7 @@ def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
 
 
 def _edit(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
-    """Return the edited configuration; raise UsageError unless parsing it shows exactly the intended change."""
+    """Return the edited configuration; raise UsageError unless it parses to exactly the intended content."""
     import tomllib
 
     import tomlkit

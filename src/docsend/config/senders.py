@@ -1,7 +1,7 @@
 """Senders: identities that documents are sent for, stored under names that the user chooses.
 
-config.toml stores everything that is not secret, under [senders.NAME]. An employer's booklet number works as a
-password and is stored in the operating system's keyring. `file` reads and writes config.toml.
+config.toml stores everything that is not secret, under [senders.NAME]. An employer's booklet number works as
+a password and is stored in the operating system's keyring. `file` reads and writes config.toml.
 """
 
 from __future__ import annotations

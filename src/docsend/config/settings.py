@@ -130,10 +130,10 @@ def resolve(
     def read_or_default(part: str, read: Callable[[], _Read], default: _Read) -> _Read:
         try:
             return read()
-        except UsageError as fault:
+        except UsageError as error:
             if not tolerate_errors:
                 raise
-            errors.setdefault(part, fault)
+            errors.setdefault(part, error)
             return default
 
     config = read_or_default("configuration", lambda: ConfigFile.read(config_file), ConfigFile(EMPTY))

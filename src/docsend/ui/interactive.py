@@ -173,8 +173,8 @@ def _ask_field(field: str, submission: Submission, catalog: Catalog, prompter: P
         choices = _choices("destination" if field == "to" else field, offered[field]())
         only = choices[0].code if len(choices) == 1 else None
         return prompter.ask_choice(_QUESTIONS[field], choices, only)
-    judge = _validator(field, submission, catalog)
-    answer = prompter.ask_text(_QUESTIONS[field], judge, secret=fields.BY_NAME[field].display == "never")
+    validate = _validator(field, submission, catalog)
+    answer = prompter.ask_text(_QUESTIONS[field], validate, secret=fields.BY_NAME[field].display == "never")
     return answer or ""
 
 
