@@ -1,4 +1,4 @@
-"""The sandbox's fictional accounts, and how a test signs in to one."""
+"""The fictional accounts of the sandbox, and a function to sign in to one."""
 
 from __future__ import annotations
 

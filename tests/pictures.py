@@ -1,7 +1,7 @@
-"""Draw the pictures of the documents: `make pictures` writes docs/pictures/*.svg from real runs.
+"""Draw the pictures of the documentation: `make pictures` writes docs/pictures/*.svg from real runs.
 
-Each is what a terminal shows of the real program, sending to a real sandbox; nothing is retouched. Receipts
-have the time of the day, so the pictures are drawn when something changed that they show, and not in a test.
+Each picture is the unedited terminal output of docsend sending to a real sandbox. Receipts contain the
+current time, so the pictures are redrawn when something that they show has changed, and not by a test.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import samples
 from docsend.sandbox import server
-from terminals import Terminal, colours, is_dim
+from terminals import Terminal, colors, is_dim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ COLUMNS = 92
 PERSON = "000000018"
 ENTER = "\r"
 _WIDTH, _HEIGHT, _MARGIN, _BAR = 8.4, 19, 16, 30
-_GROUND, _INK = "17191e", "d7dae0"
+_BACKGROUND, _FOREGROUND = "17191e", "d7dae0"
 _QUESTIONS = {
     "en": ("remark, optional", "send it?"),
     "fr": ("remarque", "?"),
@@ -47,13 +47,13 @@ def main() -> int:
         os.environ["DOCSEND_SERVICE"] = "sandbox"
         os.chdir(home)
         with server.beside(home / "docsend" / "sandbox"):
-            _draw("send", _sent(home))
+            _draw("send", _send_picture(home))
             for language in ("en", "fr", "he"):
-                _draw(f"guided-{language}", _guided(home, language))
+                _draw(f"guided-{language}", _guided_picture(home, language))
     return 0
 
 
-def _sent(home: Path) -> list[Line]:
+def _send_picture(home: Path) -> list[Line]:
     names = ("payslip.pdf", "photo.jpg")
     _write(home, names)
     about = "--to benefits --subject unemployment --category employer --type payslips"
@@ -62,39 +62,44 @@ def _sent(home: Path) -> list[Line]:
     assert terminal.finish() == 0, terminal.shown
     typed = f"$ docsend send {' '.join(names)} --to benefits --subject unemployment \\"
     more = f"      --category employer --type payslips --id {PERSON} --reference client-4711"
-    return [*_typed(typed), *_typed(more), *_lines(terminal)]
+    return [*_command_lines(typed), *_command_lines(more), *_lines(terminal)]
 
 
-def _guided(home: Path, language: str) -> list[Line]:
-    """Send by answering questions; the picture has the moment of choosing, and the end."""
+def _guided_picture(home: Path, language: str) -> list[Line]:
+    """Send by answering prompts; the picture shows a menu, and the end of the run."""
     name = {"en": "payslip.pdf", "fr": "fiche de paie.pdf", "he": "תלוש שכר.pdf"}[language]
     _write(home, [name])
     words = {"en": "payslips", "fr": "fiches de paie", "he": "תלושי שכר"}[language]
     terminal = Terminal("send", name, columns=COLUMNS, lines=44, DOCSEND_LANG=language)
     terminal.answer("health-funds", "benefits" + ENTER)
     terminal.read_until("(benefits)" if "(benefits)" in terminal.shown else ":")
-    _next(terminal, PERSON)
-    _next(terminal, {"en": "unemployment", "fr": "chômage", "he": "אבטלה"}[language])
-    _next(terminal, "employer")
+    _answer_next(terminal, PERSON)
+    _answer_next(terminal, {"en": "unemployment", "fr": "chômage", "he": "אבטלה"}[language])
+    _answer_next(terminal, "employer")
     terminal.type(words[:6])
     terminal.read_until(words[:6])
-    terminal.rest()
+    terminal.settle()
     choosing = _lines(terminal)
     terminal.type(ENTER)
     for answer in ("", "", "y"):
-        _next(terminal, answer)
+        _answer_next(terminal, answer)
     assert terminal.finish() == 0, terminal.shown
     quoted = f"'{name}'" if " " in name else name
     lang = "" if language == "en" else f" --lang {language}"
-    return [*_typed(f"$ docsend send {quoted}{lang}"), *choosing, *_typed("…"), *_lines(terminal)]
+    return [
+        *_command_lines(f"$ docsend send {quoted}{lang}"),
+        *choosing,
+        *_command_lines("…"),
+        *_lines(terminal),
+    ]
 
 
-def _next(terminal: Terminal, answer: str) -> None:
-    """Answer the question at which the screen has come to rest."""
+def _answer_next(terminal: Terminal, answer: str) -> None:
+    """Wait until the screen no longer changes, then answer its question."""
     before = ""
     while before != terminal.shown or not before:
         before = terminal.shown
-        terminal.rest()
+        terminal.settle()
     terminal.type(answer + ENTER)
 
 
@@ -107,33 +112,33 @@ def _write(home: Path, names: Sequence[str]) -> None:
 # -- drawing -----------------------------------------------------------------------------------------------
 
 
-def _typed(text: str) -> list[Line]:
+def _command_lines(text: str) -> list[Line]:
     from pyte.screens import Char
 
     return [[(0, text, Char(" ", bold=True))]]
 
 
 def _lines(terminal: Terminal) -> list[Line]:
-    """Give the screen as runs of characters of one look, without what is empty at its end."""
-    found = [list(_runs(terminal, row)) for row in range(terminal.screen.lines)]
-    while found and not "".join(text for _, text, _ in found[-1]).strip():
-        found.pop()
-    # Between the last words and the line of hints at the bottom there is nothing to see.
-    return [line for n, line in enumerate(found) if line or (n and found[n - 1])]
+    """Return the screen as runs of characters of the same style, without empty lines at the end."""
+    rows = [list(_runs(terminal, row)) for row in range(terminal.screen.lines)]
+    while rows and not "".join(text for _, text, _ in rows[-1]).strip():
+        rows.pop()
+    # Of consecutive empty lines, as above the toolbar at the bottom, only one remains.
+    return [line for n, line in enumerate(rows) if line or (n and rows[n - 1])]
 
 
 def _runs(terminal: Terminal, row: int) -> Iterator[tuple[int, str, Char]]:
     cells = terminal.screen.buffer[row]
-    start, text, look = 0, "", cells[0]
+    start, text, style = 0, "", cells[0]
     for column in range(terminal.screen.columns):
         cell = cells[column]
-        if cell._replace(data="") != look._replace(data="") and text:
-            if text.strip() or look.reverse or look.bg != "default":
-                yield start, text, look
+        if cell._replace(data="") != style._replace(data="") and text:
+            if text.strip() or style.reverse or style.bg != "default":
+                yield start, text, style
             start, text = column, ""
-        text, look = text + cell.data, cell
+        text, style = text + cell.data, cell
     if text.strip():
-        yield start, text.rstrip(), look
+        yield start, text.rstrip(), style
 
 
 def _draw(name: str, lines: list[Line]) -> None:
@@ -142,7 +147,7 @@ def _draw(name: str, lines: list[Line]) -> None:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img">',
         "<title>docsend on a terminal</title>",
-        f'<rect width="100%" height="100%" rx="8" fill="#{_GROUND}"/>',
+        f'<rect width="100%" height="100%" rx="8" fill="#{_BACKGROUND}"/>',
         *(
             f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="{colour}"/>'
             for n, colour in enumerate(("#e06c75", "#e5c07b", "#98c379"))
@@ -156,17 +161,19 @@ def _draw(name: str, lines: list[Line]) -> None:
     sys.stdout.write(f"{FOLDER / name}.svg\n")
 
 
-def _run(start: int, text: str, look: Char, top: int) -> str:
-    left, wide = _MARGIN + start * _WIDTH, len(text) * _WIDTH
-    ink, ground = colours(look, _GROUND, _INK)
-    behind = ""
-    if ground != _GROUND:
-        behind = f'<rect x="{left:.1f}" y="{top}" width="{wide:.1f}" height="{_HEIGHT}" fill="#{ground}"/>'
-    how = (' font-weight="bold"' if look.bold else "") + (' opacity="0.6"' if is_dim(look) else "")
-    said = escape(text)
+def _run(start: int, text: str, style: Char, top: int) -> str:
+    left, width = _MARGIN + start * _WIDTH, len(text) * _WIDTH
+    color, background = colors(style, _BACKGROUND, _FOREGROUND)
+    rectangle = ""
+    if background != _BACKGROUND:
+        rectangle = (
+            f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="{_HEIGHT}" fill="#{background}"/>'
+        )
+    how = (' font-weight="bold"' if style.bold else "") + (' opacity="0.6"' if is_dim(style) else "")
+    escaped = escape(text)
     return (
-        f'{behind}<text x="{left:.1f}" y="{top + 14}" fill="#{ink}"{how} '
-        f'textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs">{said}</text>'
+        f'{rectangle}<text x="{left:.1f}" y="{top + 14}" fill="#{color}"{how} '
+        f'textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs">{escaped}</text>'
     )
 
 

@@ -1,4 +1,4 @@
-"""A command on a real pseudo-terminal, and the screen that a person sees of it."""
+"""A command on a real pseudo-terminal, and the screen that a person sees."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from pyte.screens import Char
 
-# Isolates (UAX 9) as blinking, which the program does not use: at isolates pyte would stop, and like this it
-# keeps apart what they isolate.
+# pyte does not support isolates (UAX 9). They are replaced by blinking, which docsend does not use, so that
+# the isolated text remains distinguishable.
 _ISOLATES = {ord("\u2066"): "\x1b[5m", ord("\u2068"): "\x1b[5m", ord("\u2069"): "\x1b[25m"}
 
-_NAMED = {
+_NAMED_COLORS = {
     "black": "000000", "red": "e06c75", "green": "98c379", "brown": "e5c07b", "blue": "61afef",
     "magenta": "c678dd", "cyan": "56b6c2", "white": "d7dae0", "brightblack": "8b919c",
 }  # fmt: skip
 
 
 class Screen(pyte.HistoryScreen):
-    """A screen that knows what is dim: pyte does not, so dim is struck through, which docsend never uses.
+    """A screen with dim text. pyte lacks it, so dim becomes strikethrough, which docsend never uses.
 
-    `answer` is told what a terminal says by itself: one that is asked where its cursor is has to answer.
+    `answer` is called with the responses of the terminal itself, such as the position of the cursor.
     """
 
     def __init__(self, columns: int, lines: int, answer: Callable[[str], None]) -> None:
@@ -39,34 +39,34 @@ class Screen(pyte.HistoryScreen):
         self._answer(data)
 
     def select_graphic_rendition(self, *attrs: int, **more: bool) -> None:
-        meant: list[int] = []
-        left = list(attrs)
-        while left:
-            attribute = left.pop(0)
-            meant += {2: [9], 22: [22, 29]}.get(attribute, [attribute])
-            if attribute in (38, 48) and left:  # a colour follows: a number, or red, green and blue
-                count = 2 if left[0] == 5 else 4
-                meant += left[:count]
-                del left[:count]
-        super().select_graphic_rendition(*meant, **more)
+        translated: list[int] = []
+        remaining = list(attrs)
+        while remaining:
+            attribute = remaining.pop(0)
+            translated += {2: [9], 22: [22, 29]}.get(attribute, [attribute])
+            if attribute in (38, 48) and remaining:  # a color follows: a number, or red, green and blue
+                count = 2 if remaining[0] == 5 else 4
+                translated += remaining[:count]
+                del remaining[:count]
+        super().select_graphic_rendition(*translated, **more)
 
 
 def is_dim(cell: Char) -> bool:
     return cell.strikethrough
 
 
-def colours(cell: Char, ground: str, ink: str) -> tuple[str, str]:
-    """Give the colours of a character and of what is behind it, on a terminal of this background and text."""
-    front = ink if cell.fg == "default" else _NAMED.get(cell.fg, cell.fg)
-    behind = ground if cell.bg == "default" else _NAMED.get(cell.bg, cell.bg)
+def colors(cell: Char, background: str, foreground: str) -> tuple[str, str]:
+    """Return the colors of a character and of its background, on a terminal with these default colors."""
+    front = foreground if cell.fg == "default" else _NAMED_COLORS.get(cell.fg, cell.fg)
+    behind = background if cell.bg == "default" else _NAMED_COLORS.get(cell.bg, cell.bg)
     return (behind, front) if cell.reverse else (front, behind)
 
 
 def contrast(one: str, other: str) -> float:
-    """Give the contrast of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    """Return the contrast of two colors, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    def luminance(color: str) -> float:
+        parts = [int(color[at : at + 2], 16) / 255 for at in (0, 2, 4)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -75,15 +75,15 @@ def contrast(one: str, other: str) -> float:
 
 
 class Terminal:
-    """`docsend` with these arguments, on a screen of so many columns and lines."""
+    """`docsend` with these arguments, on a screen with this number of columns and lines."""
 
     def __init__(self, *argv: object, columns: int = 100, lines: int = 60, **environment: str) -> None:
         command = [sys.executable, "-m", "docsend", *map(str, argv)]
         self._start(command, columns, lines, environment)
 
     @classmethod
-    def of(cls, *command: str, columns: int = 100, lines: int = 60, **environment: str) -> Terminal:
-        """Give the terminal of another command, such as a shell's."""
+    def from_command(cls, *command: str, columns: int = 100, lines: int = 60, **environment: str) -> Terminal:
+        """Return the terminal of another command, such as a shell."""
         terminal = cls.__new__(cls)
         terminal._start(list(command), columns, lines, environment)
         return terminal
@@ -102,10 +102,10 @@ class Terminal:
             timeout=30,
         )
 
-    def read_until(self, seen: str) -> str:
-        """Let the screen fill until a text is on it; give the screen."""
+    def read_until(self, text: str) -> str:
+        """Wait up to 20 seconds for a text on the screen; return the screen as text."""
         deadline = time.monotonic() + 20
-        while seen not in self.shown and time.monotonic() < deadline:
+        while text not in self.shown and time.monotonic() < deadline:
             self._feed()
         return self.shown
 
@@ -113,12 +113,12 @@ class Terminal:
         self._child.send(keys)
 
     def answer(self, question: str, keys: str) -> None:
-        """Wait for a question, and type."""
+        """Wait for a question, then type keys."""
         assert question in self.read_until(question), self.shown
         self.type(keys)
 
-    def rest(self) -> None:
-        """Let the screen come to rest."""
+    def settle(self) -> None:
+        """Read the output that arrives within 0.2 seconds."""
         self._feed()
 
     def finish(self) -> int:

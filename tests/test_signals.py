@@ -81,7 +81,9 @@ def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(s
     )
     with doubles.relay(sandbox.url, fate) as (url, _):
         goes_staged(url)
-        terminal = Terminal.of(sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url)
+        terminal = Terminal.from_command(
+            sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url
+        )
         assert reached.wait(20)
         terminal.type("\x03")
         assert "leaving" in terminal.read_until("leaving")

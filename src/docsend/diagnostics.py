@@ -1,6 +1,7 @@
-"""A look at everything that docsend stands on, each part with a verdict and a hint. No secret is in it.
+"""Diagnosis of everything that docsend depends on, with a severity and a hint for each part.
 
-Every check answers, whatever state its part is in: a part that cannot be looked at is a finding, too.
+Every check returns a finding, whatever the state of its part: a part that cannot be checked is also a
+finding. Findings contain no secrets.
 """
 
 from __future__ import annotations
@@ -40,18 +41,19 @@ if TYPE_CHECKING:
 
     OpenService = Callable[[], contextlib.AbstractContextManager[ServiceClient]]
 
-# More than this, and tokens expire before their time, or receipts seem to be of tomorrow.
-_MOST_SKEW_S = 60
-_OLD_CATALOG_DAYS = 180
+# With a larger skew, tokens expire too early, or receipts appear to be from the future.
+_MAX_CLOCK_SKEW_S = 60
+_MAX_CATALOG_AGE_DAYS = 180
 _SLOW_KEYRING_S = 1.0
-_LEAST_FREE_BYTES = 100 * 2**20
+_MIN_FREE_BYTES = 100 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: `part` is a stable name, `exit_code` what an error ends the command with.
+    """Result of one check.
 
-    `facts` is for programs: names and plain values that mean the same in every language.
+    `part` is a stable name. `exit_code` is the exit code of the command if the severity is "error". `facts`
+    are for programs: names and plain values that do not depend on the language.
     """
 
     part: str
@@ -63,16 +65,19 @@ class Finding:
 
 
 def diagnose(
-    settings: Settings, vault: Callable[[], CredentialStore], opens: OpenService
+    settings: Settings, open_store: Callable[[], CredentialStore], open_service: OpenService
 ) -> Iterator[Finding]:
-    """Look at one part after the other; `opens` the chosen service, `vault` its entries in the keyring."""
+    """Check one part after the other, and yield the findings.
+
+    `open_store` opens the keyring entries of the chosen service, `open_service` the service itself.
+    """
     yield _version()
-    yield from _paths(settings)
+    yield from _configuration_and_data(settings)
     yield _catalog(settings)
     yield _ledger(settings.ledger_file)
-    yield _keyring(settings, vault)
+    yield _keyring(settings, open_store)
     yield _terminal(settings)
-    yield from _service(settings, opens)
+    yield from _service(settings, open_service)
 
 
 def _version() -> Finding:
@@ -86,46 +91,46 @@ def _version() -> Finding:
     return Finding("version", "ok", message, facts=facts)
 
 
-def _paths(settings: Settings) -> Iterator[Finding]:
+def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
     file = settings.config_file
     is_there = os.path.exists(file)  # Path.exists raises for a folder that may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
-    message = Message("{file}", file=file) if is_there else Message("{file}, which is not there", file=file)
-    faults = settings.errors
-    if (error := _unreadable(file)) is not None:
+    message = Message("{file}", file=file) if is_there else Message("{file} (does not exist)", file=file)
+    errors = settings.errors
+    if (error := _read_error(file)) is not None:
         yield Finding("configuration", "error", error.message, error.hint, facts, error.code)
-    elif "configuration" in faults:
-        # Not what is wrong with it: that could name somebody.
+    elif "configuration" in errors:
+        # Without the error itself, which could contain a name.
         hint = Message(
-            "any other command tells what is wrong with it, docs/configuration.md what it may hold"
+            "run any other command to see the error; docs/configuration.md lists the valid settings"
         )
-        message = Message("{file} cannot be understood", file=file)
+        message = Message("{file} is not a valid configuration", file=file)
         yield Finding("configuration", "error", message, hint, facts, ExitCode.USAGE)
-    elif (fault := faults.get("environment")) is not None:
-        yield Finding("configuration", "error", fault.message, fault.hint, facts, fault.code)
+    elif (invalid := errors.get("environment")) is not None:
+        yield Finding("configuration", "error", invalid.message, invalid.hint, facts, invalid.code)
     elif settings.senders and sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield Finding(
             "configuration",
             "warning",
-            Message("{file} has senders' numbers in it, and others can read it", file=file),
-            _narrowed(file),
+            Message("{file} contains senders' numbers, and others can read it", file=file),
+            _permission_hint(file),
             facts,
         )
     else:
         yield Finding("configuration", "ok", message, facts=facts)
-    yield _data(settings.data_folder)
+    yield _data_folder(settings.data_folder)
 
 
-def _narrowed(file: Path) -> Message:
-    """Return how others are kept from reading a file; its owner alone can do so."""
+def _permission_hint(file: Path) -> Message:
+    """Return the hint to deny others access to a file, which only its owner can do."""
     owner = files.other_owner(file)
     if owner is None:
         return Message("chmod 600 {file}", file=file)
     return files.foreign_owner_hint(owner)
 
 
-def _unreadable(file: Path) -> UsageError | None:
-    """Look whether the configuration can be read at all; one that is not there is no fault."""
+def _read_error(file: Path) -> UsageError | None:
+    """Return the error if the configuration file exists and cannot be read."""
     try:
         files.read_limited(file, max_bytes=MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
@@ -135,22 +140,26 @@ def _unreadable(file: Path) -> UsageError | None:
     return None
 
 
-def _data(folder: Path) -> Finding:
-    """Look whether the data folder, or the one in which it will be made, can be written to."""
-    standing = folder
-    while not os.path.exists(standing) and standing != standing.parent:
-        standing = standing.parent
+def _data_folder(folder: Path) -> Finding:
+    """Check that the data folder, or the existing folder in which it will be created, is writable."""
+    existing = folder
+    while not os.path.exists(existing) and existing != existing.parent:
+        existing = existing.parent
     try:
-        free = shutil.disk_usage(standing).free
+        free = shutil.disk_usage(existing).free
     except OSError:
         free = 0
-    facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(standing, os.W_OK)}
+    facts = {"folder": str(folder), "free_bytes": free, "writable": os.access(existing, os.W_OK)}
     message = Message("{folder}, {free:,} MB free", folder=folder, free=free // 2**20)
-    if not standing.is_dir() or not facts["writable"]:
-        hint = Message("mend the permissions of {folder}, or set DOCSEND_HOME", folder=standing)
-        return Finding("data", "error", Message("{folder} cannot be written to", folder=folder), hint, facts)
-    if free < _LEAST_FREE_BYTES:
-        return Finding("data", "warning", message, Message("make room: the ledger needs some"), facts)
+    if not existing.is_dir() or not facts["writable"]:
+        hint = Message(
+            "correct the permissions of {folder}, or set DOCSEND_HOME to another folder", folder=existing
+        )
+        return Finding("data", "error", Message("cannot write to {folder}", folder=folder), hint, facts)
+    if free < _MIN_FREE_BYTES:
+        return Finding(
+            "data", "warning", message, Message("free some disk space: the ledger needs it"), facts
+        )
     return Finding("data", "ok", message, facts=facts)
 
 
@@ -162,8 +171,8 @@ def _catalog(settings: Settings) -> Finding:
         loaded = catalogs.load(file)
     except (OSError, catalog.MalformedCatalog):
         fetch, install = (
-            Message("`docsend catalog --update` fetches it anew"),
-            Message("install docsend again"),
+            Message("run `docsend catalog --update` to download it again"),
+            Message("reinstall docsend"),
         )
         hint = fetch if is_own else install
         message = Message("{file} cannot be read", file=file)
@@ -172,21 +181,23 @@ def _catalog(settings: Settings) -> Finding:
     age = _days_since(version)
     facts |= {"version": version, "age_days": age}
     if settings.catalog_file is not None:
-        most = OneExchangePolicy.from_catalog(loaded, settings.catalog_file).max_bytes
-        facts["one_exchange_bytes"] = min(most, documents.BUFFER_BYTES)  # what is not held, goes staged
+        max_bytes = OneExchangePolicy.from_catalog(loaded, settings.catalog_file).max_bytes
+        facts["one_exchange_bytes"] = min(
+            max_bytes, documents.BUFFER_BYTES
+        )  # larger submissions are sent staged
     message = (
-        Message("the service's, of {version}", version=version)
+        Message("from the service, version {version}", version=version)
         if is_own
-        else Message("the bundled one, of {version}", version=version)
+        else Message("bundled with docsend, version {version}", version=version)
     )
-    if age is not None and age > _OLD_CATALOG_DAYS:
-        hint = Message("`docsend catalog --update` asks the service for a newer one")
+    if age is not None and age > _MAX_CATALOG_AGE_DAYS:
+        hint = Message("run `docsend catalog --update` to get a newer one")
         return Finding("catalog", "warning", message, hint, facts)
     return Finding("catalog", "ok", message, facts=facts)
 
 
 def _days_since(version: str) -> int | None:
-    """Give the age of a catalog whose version is a date."""
+    """Return the age in days of a catalog whose version is a date, or None for another version."""
     try:
         return (datetime.now(UTC).date() - date.fromisoformat(version[:10])).days
     except ValueError:
@@ -194,13 +205,13 @@ def _days_since(version: str) -> int | None:
 
 
 def _ledger(file: Path) -> Finding:
-    """Look at the ledger as it lies there; nothing is made, and nothing is changed."""
+    """Check the ledger without creating or changing anything."""
     if not os.path.exists(file):
-        message = Message("{file}, which the first send makes", file=file)
+        message = Message("{file} (created by the first send)", file=file)
         return Finding("ledger", "ok", message, facts={"file": str(file), "exists": False})
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
     if not os.access(file, os.R_OK | os.W_OK):
-        message = Message("{file} cannot be read and written", file=file)
+        message = Message("cannot read and write {file}", file=file)
         return Finding("ledger", "error", message, files.hint(file, PermissionError()), facts)
     if not stat.S_ISREG(file.stat().st_mode):
         message = Message(
@@ -208,23 +219,34 @@ def _ledger(file: Path) -> Finding:
         )
         return Finding("ledger", "error", message, files.hint(file), facts)
     if not facts["bytes"]:
-        return Finding("ledger", "ok", Message("{file}, empty yet", file=file), facts=facts)
+        return Finding("ledger", "ok", Message("{file} (empty)", file=file), facts=facts)
     journal = file.with_name(f"{file.name}-journal")
     if journal.exists() and journal.stat().st_size:
-        message = Message("{file} is being written, or was when its writer was killed", file=file)
-        return Finding("ledger", "warning", message, Message("the next command that uses it mends it"), facts)
-    return _health(file, facts)
+        message = Message(
+            "{file} has an unfinished write: another docsend is using it, or was stopped while writing",
+            file=file,
+        )
+        return Finding(
+            "ledger", "warning", message, Message("the next command that uses the ledger repairs it"), facts
+        )
+    return _ledger_health(file, facts)
 
 
-def _health(file: Path, facts: dict[str, Any]) -> Finding:
-    """Look into a ledger that nobody writes now."""
-    restore = Message("keep the file, and restore it from a copy; without it something could be sent twice")
+def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
+    """Check the integrity of a ledger that is not being written, and count its submissions by state."""
+    restore = Message(
+        "keep the file, and restore it from a backup; without it, documents could be sent twice"
+    )
     try:
         health, counts = ledger_queries.health(file)
     except sqlite3.OperationalError as error:
-        message = Message("{file} cannot be looked at: {reason}", file=file, reason=sqlite.reason(error))
+        message = Message("cannot check {file}: {reason}", file=file, reason=sqlite.reason(error))
         return Finding(
-            "ledger", "warning", message, Message("does another docsend use it? look again"), facts
+            "ledger",
+            "warning",
+            message,
+            Message("another docsend may be using it: run `docsend doctor` again"),
+            facts,
         )
     except (sqlite3.Error, OSError) as error:
         message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
@@ -247,55 +269,62 @@ def _health(file: Path, facts: dict[str, Any]) -> Finding:
             "ledger",
             "warning",
             message,
-            Message("`docsend receipts resume` finishes what the service knows of, and names the rest"),
+            Message(
+                "run `docsend receipts resume` to finish those that the service knows and to list the rest"
+            ),
             facts,
         )
     return Finding("ledger", "ok", message, facts=facts)
 
 
-def _keyring(settings: Settings, vault: Callable[[], CredentialStore]) -> Finding:
-    """Look how long the keyring takes to answer; whether somebody is signed in, never who."""
+def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> Finding:
+    """Check how long the keyring takes to respond, and whether somebody is signed in, but not who."""
     if settings.password_file is not None:
         return _password_file(settings.password_file, has_code=settings.code is not None)
-    began = time.monotonic()
+    started_at = time.monotonic()
     try:
         backend = BookletStore(backend=settings.keyring_backend).backend
-        is_signed_in = vault().credentials() is not None if settings.endpoint else None
+        is_signed_in = open_store().credentials() is not None if settings.endpoint else None
     except DocsendError as error:
         hint = Message(
-            "only the personal service and employers' senders need one: {cure}", cure=error.hint or ""
+            "a keyring is needed only for the personal service and for employers' booklet numbers: {hint}",
+            hint=error.hint or "",
         )
         message = error.message
         return Finding("keyring", "warning", message, hint, {"used": True, "backend": None})
-    took = time.monotonic() - began
+    elapsed = time.monotonic() - started_at
     facts = {
         "used": True,
         "backend": backend,
-        "milliseconds": round(took * 1000),
+        "milliseconds": round(elapsed * 1000),
         "signed_in": is_signed_in,
     }
     message = Message(
-        "{backend}, answers in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
+        "{backend}, responded in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
     )
-    if took > _SLOW_KEYRING_S:
+    if elapsed > _SLOW_KEYRING_S:
         return Finding(
-            "keyring", "warning", message, Message("it is slow: is it waiting for somebody?"), facts
+            "keyring",
+            "warning",
+            message,
+            Message("the keyring is slow: check whether it is waiting to be unlocked"),
+            facts,
         )
     return Finding("keyring", "ok", message, facts=facts)
 
 
 def _password_file(file: Path, *, has_code: bool) -> Finding:
-    """Look whether the password is there for its owner alone; what it is, nobody is told."""
+    """Check that the password file is readable by its owner only, without reporting its content."""
     facts = {"used": False}
     if not has_code:
         message = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
-        return Finding("keyring", "error", message, Message("set both, or none"), facts, ExitCode.USAGE)
+        return Finding("keyring", "error", message, Message("set both, or neither"), facts, ExitCode.USAGE)
     try:
         read_password_file(file)
     except DocsendError as error:
         message = error.message
         return Finding("keyring", "error", message, error.hint, facts, error.code)
-    message = Message("not used for the sign-in: the password is in {file}", file=file)
+    message = Message("not used for signing in: the password is read from {file}", file=file)
     return Finding("keyring", "ok", message, facts=facts)
 
 
@@ -311,20 +340,18 @@ def _terminal(settings: Settings) -> Finding:
         "dumb": settings.has_dumb_terminal,
         "language": settings.language,
     }
-    what = Message("no terminal")
+    description = Message("no terminal")
     if facts["stdout"]:
-        what = (
-            Message("a terminal that cannot draw") if facts["dumb"] else Message("a terminal that can draw")
-        )
+        description = Message("plain-text terminal") if facts["dumb"] else Message("full-featured terminal")
     message = Message(
         "{what}, {columns} columns, encoding {encoding}, language {language}",
-        what=what,
+        what=description,
         columns=columns,
         encoding=encoding,
         language=settings.language,
     )
     if encoding.replace("-", "") not in ("utf8", "none"):
-        hint = Message("Hebrew comes out as escapes: use a UTF-8 locale, or set PYTHONUTF8=1")
+        hint = Message("Hebrew is printed as escape sequences: use a UTF-8 locale, or set PYTHONUTF8=1")
         return Finding("terminal", "warning", message, hint, facts)
     return Finding("terminal", "ok", message, facts=facts)
 
@@ -333,57 +360,59 @@ def _is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
 
 
-# -- the far side ------------------------------------------------------------------------------------------
+# -- service ----------------------------------------------------------------------------------------------
 
 
-def _service(settings: Settings, opens: OpenService) -> Iterator[Finding]:
+def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]:
     endpoint = settings.endpoint
-    if (fault := settings.errors.get("service")) is not None:
-        message = fault.message
-        yield Finding("service", "error", message, fault.hint, {"address": None}, fault.code)
+    if (invalid := settings.errors.get("service")) is not None:
+        message = invalid.message
+        yield Finding("service", "error", message, invalid.hint, {"address": None}, invalid.code)
         return
     if endpoint is None and "configuration" in settings.errors:
-        message = Message("which one is chosen cannot be told")
-        hint = Message("see the configuration, above")
+        message = Message("cannot determine which service is chosen")
+        hint = Message("correct the configuration error reported above")
         yield Finding("service", "warning", message, hint, {"address": None})
         return
     if endpoint is None:
-        hint = Message("--service, DOCSEND_SERVICE or default_service in {file}", file=settings.config_file)
+        hint = Message(
+            "give --service, set DOCSEND_SERVICE, or set default_service in {file}", file=settings.config_file
+        )
         yield Finding("service", "warning", Message("no service is chosen"), hint, {"address": None})
         return
     proxy = without_password(endpoint.proxy) if endpoint.proxy else None
     facts: dict[str, Any] = {"address": endpoint.name, "proxy": proxy}
     if endpoint.url is None:
-        # Not started for this: it would make its folder.
-        yield Finding("service", "ok", Message("the sandbox, inside the process that uses it"), facts=facts)
+        # The sandbox is not started, because that would create its folder.
+        yield Finding("service", "ok", Message("the sandbox, which runs inside docsend itself"), facts=facts)
         return
-    began = time.monotonic()
+    started_at = time.monotonic()
     try:
-        with opens() as service:
-            found = service.fetch_info()
+        with open_service() as service:
+            info = service.fetch_info()
     except DocsendError as error:
         facts["cause"] = error.cause and error.cause.value
         yield Finding("service", "error", error.message, error.hint, facts, error.code)
         return
-    facts["milliseconds"] = round((time.monotonic() - began) * 1000)
-    facts["catalog"] = found.catalog_version
+    facts["milliseconds"] = round((time.monotonic() - started_at) * 1000)
+    facts["catalog"] = info.catalog_version
     message = Message(
-        "{address} answers in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
+        "{address} responded in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
     )
     yield Finding("service", "ok", message, facts=facts)
-    yield _way(endpoint.url, proxy, service.tls)
-    yield _clock(found.date)
+    yield _network(endpoint.url, proxy, service.tls)
+    yield _clock(info.date)
 
 
-def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
-    """Tell how the service was reached: encrypted how, and through which proxy."""
+def _network(url: str, proxy: str | None, tls: Tls | None) -> Finding:
+    """Report how the service was reached: TLS version, certificate and proxy."""
     facts: dict[str, Any] = {"proxy": proxy, "tls": None}
     if tls is None:
         message = Message("http, on this machine") if url.startswith("http:") else Message("https, verified")
         return Finding("network", "ok", message, facts=facts)
     facts["tls"] = {"version": tls.version, "issuer": tls.issuer, "expires": tls.expires}
     message = Message(
-        "{version}, certificate by {issuer}, until {expires}, {proxy}",
+        "{version}, certificate issued by {issuer}, valid until {expires}, {proxy}",
         version=tls.version,
         issuer=tls.issuer,
         expires=tls.expires,
@@ -392,18 +421,18 @@ def _way(url: str, proxy: str | None, tls: Tls | None) -> Finding:
     return Finding("network", "ok", message, facts=facts)
 
 
-def _clock(given: str | None) -> Finding:
-    """Hold this machine's clock against the service's Date (RFC 9110, 6.6.1), which has whole seconds."""
+def _clock(date_header: str | None) -> Finding:
+    """Compare this machine's clock with the Date of the service (RFC 9110, 6.6.1), in whole seconds."""
     try:
-        there = parsedate_to_datetime(given or "")
+        service_time = parsedate_to_datetime(date_header or "")
     except ValueError:
-        return Finding("clock", "ok", Message("the service does not tell its time"), facts={"skew_s": None})
-    there = there if there.tzinfo else there.replace(tzinfo=UTC)
-    skew = (datetime.now(UTC) - there).total_seconds()
+        return Finding("clock", "ok", Message("the service does not report its time"), facts={"skew_s": None})
+    service_time = service_time if service_time.tzinfo else service_time.replace(tzinfo=UTC)
+    skew = (datetime.now(UTC) - service_time).total_seconds()
     facts = {"skew_s": round(skew)}
-    if abs(skew) <= _MOST_SKEW_S:
-        return Finding("clock", "ok", Message("agrees with the service's"), facts=facts)
-    message = Message("{seconds:.0f} s ahead of the service's", seconds=skew)
+    if abs(skew) <= _MAX_CLOCK_SKEW_S:
+        return Finding("clock", "ok", Message("matches the service's clock"), facts=facts)
+    message = Message("{seconds:.0f} s ahead of the service's clock", seconds=skew)
     if skew < 0:
-        message = Message("{seconds:.0f} s behind the service's", seconds=-skew)
+        message = Message("{seconds:.0f} s behind the service's clock", seconds=-skew)
     return Finding("clock", "warning", message, Message("set this machine's clock"), facts)

@@ -1,4 +1,4 @@
-"""The operating system's keyring for real: gnome-keyring's Secret Service on a D-Bus session of its own."""
+"""A real keyring of the operating system: gnome-keyring's Secret Service on a separate D-Bus session."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_desktop = pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon")
 
 @pytest.fixture
 def desktop(tmp_path, payslip, sandbox):
-    """Run a shell script in a desktop session: a D-Bus and a Secret Service that live as long as it does."""
+    """Return a function that runs a shell script in a desktop session with a D-Bus and a Secret Service."""
     runtime = tmp_path / "runtime"
     runtime.mkdir(mode=0o700)
 
@@ -52,7 +52,7 @@ def desktop(tmp_path, payslip, sandbox):
 
 
 @needs_desktop
-def test_one_process_logs_in_and_others_send_until_it_is_forgotten(desktop, sandbox) -> None:
+def test_one_process_signs_in_and_others_send_until_the_credentials_are_removed(desktop, sandbox) -> None:
     done = desktop(f"""
         set -e
         echo fictional-clear | docsend login --code 1002 --password-stdin
@@ -63,26 +63,26 @@ def test_one_process_logs_in_and_others_send_until_it_is_forgotten(desktop, sand
         {SEND} || echo "exit $?"
     """)
     assert done.returncode == 0, done.stderr
-    said, status, sent, forgotten, gone, refused, code = done.stdout.splitlines()
-    assert said == f"signed in at {sandbox.url}"
+    printed, status, sent, forgotten, gone, refused, code = done.stdout.splitlines()
+    assert printed == f"signed in to {sandbox.url}"
     assert json.loads(status)["stored_in"] == "keyring.backends.SecretService.Keyring"
     assert json.loads(sent)["status"] == "received"
-    assert forgotten.startswith("code, password and session are removed")
+    assert forgotten.startswith("removed code, password and session")
     assert json.loads(gone)["signed_in"] is False
     assert (json.loads(refused)["problems"][0]["code"], code) == ("sign-in-needed", "exit 4")
     assert sandbox.select("SELECT count(*) FROM session") == [(0,)]
 
 
 @needs_desktop
-def test_the_secret_outlives_the_desktop_session_encrypted(desktop, home) -> None:
+def test_the_secret_survives_the_desktop_session_in_encrypted_form(desktop, home) -> None:
     assert desktop("echo fictional-clear | docsend login --code 1002 --password-stdin").returncode == 0
     assert json.loads(desktop("docsend login --status --json").stdout)["signed_in"]
-    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
-    assert b"fictional-clear" not in kept
+    stored = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    assert b"fictional-clear" not in stored
 
 
 @needs_desktop
-def test_a_locked_collection_is_told_at_once_with_the_three_ways_out(desktop) -> None:
+def test_a_locked_collection_is_reported_at_once_with_three_alternatives(desktop) -> None:
     assert desktop("echo fictional-clear | docsend login --code 1002 --password-stdin").returncode == 0
     began = time.monotonic()
     done = desktop("docsend required", start=LOCKED)
@@ -93,7 +93,7 @@ def test_a_locked_collection_is_told_at_once_with_the_three_ways_out(desktop) ->
         assert way in done.stderr
 
 
-def test_without_any_d_bus_it_says_what_to_install_or_which_file_to_use(spawn, monkeypatch) -> None:
+def test_without_d_bus_the_hint_names_a_package_to_install_and_a_file_to_use(spawn, monkeypatch) -> None:
     for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DISPLAY", "PYTHON_KEYRING_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     for argv in (("login", "--status"), ("login", "--code", "1", "--password-stdin"), ("required",)):

@@ -1,4 +1,4 @@
-"""`docsend login`: where code and password come from, and where they are kept."""
+"""`docsend login`: the sources of code and password, and where they are stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_without_a_terminal_login_names_what_is_missing(run, kept_in_a_file) -> 
     assert (outcome.code, "missing: --code, --password-stdin" in outcome.err) == (2, True)
 
 
-def test_status_and_forget_do_not_go_together_and_nothing_is_forgotten(
+def test_status_and_forget_together_are_refused_and_nothing_is_removed(
     run, sandbox, monkeypatch, kept_in_a_file
 ) -> None:
     assert log_in(run, sandbox.url, monkeypatch).code == 0
@@ -26,7 +26,7 @@ def test_status_and_forget_do_not_go_together_and_nothing_is_forgotten(
     assert run("login", "--status", "--service", sandbox.url, "--json").json["signed_in"]
 
 
-def test_login_takes_code_and_password_from_where_the_environment_says(
+def test_login_reads_code_and_password_from_the_environment(
     run, sandbox, monkeypatch, signed_in_as, kept_in_a_file
 ) -> None:
     signed_in_as(*CLEAR)
@@ -37,9 +37,9 @@ def test_login_takes_code_and_password_from_where_the_environment_says(
     assert (status["signed_in"], status["stored_in"]) == (True, "keyrings.alt.file.PlaintextKeyring")
 
 
-# Python takes bytes that are not UTF-8 for surrogates in the locale C.UTF-8, and else refuses them.
+# In the locale C.UTF-8, Python decodes invalid UTF-8 as surrogates; in others it raises an error.
 @pytest.mark.parametrize("errors", ["surrogateescape", "strict"])
-def test_a_password_on_standard_input_that_is_not_utf_8_is_told_and_tried_nowhere(
+def test_a_password_on_standard_input_that_is_not_utf_8_is_refused_and_never_sent(
     spawn, sandbox, kept_in_a_file, errors
 ) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
@@ -54,7 +54,7 @@ def test_a_password_on_standard_input_that_is_not_utf_8_is_told_and_tried_nowher
 
 
 @pytest.mark.parametrize(("password", "is_warned"), [("fictional\u200b", True), ("fictional é", False)])
-def test_invisible_characters_in_a_password_are_worth_a_warning(
+def test_invisible_characters_in_a_password_cause_a_warning(
     run, sandbox, monkeypatch, kept_in_a_file, password, is_warned
 ) -> None:
     outcome = log_in(run, sandbox.url, monkeypatch, password=password)
@@ -67,17 +67,17 @@ def test_a_keyring_that_keeps_no_secret_is_refused_unless_chosen_by_name(spawn, 
     environment = {"PYTHON_KEYRING_BACKEND": name}
     outcome = spawn("login", "--code", "1002", "--password-stdin", "--service", sandbox.url, env=environment)
     assert outcome.code == 8
-    assert f"no keyring on this machine that keeps a secret, only {name}" in outcome.err
-    assert sandbox.select("SELECT count(*) FROM session") == [(0,)], "nobody was asked in vain"
+    assert f"no secure keyring on this machine, only {name}" in outcome.err
+    assert sandbox.select("SELECT count(*) FROM session") == [(0,)], "no session was started"
 
 
 def test_what_was_written_is_read_back(run, sandbox, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_KEYRING", "keyring.backends.null.Keyring")
     outcome = log_in(run, sandbox.url, monkeypatch)
-    assert (outcome.code, "did not keep it" in outcome.err) == (8, True)
+    assert (outcome.code, "did not store it" in outcome.err) == (8, True)
 
 
-def test_a_backend_that_is_none_is_told(run, monkeypatch) -> None:
+def test_an_unknown_backend_is_reported(run, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_KEYRING", "no.such.Backend")
     assert run("login", "--status", "--service", "sandbox").code == 8
 
@@ -91,7 +91,7 @@ def test_a_password_file_that_others_can_read_is_refused(run, signed_in_as, tmp_
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
-def test_nobody_is_told_to_change_a_password_file_that_is_somebody_elses(
+def test_the_hint_for_a_password_file_of_another_user_does_not_suggest_chmod(
     run, signed_in_as, tmp_path, sandbox
 ) -> None:
     if sys.platform == "win32":

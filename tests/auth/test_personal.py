@@ -1,4 +1,4 @@
-"""The personal service: its own rules, its required documents, its sessions; secrets show nowhere."""
+"""The personal service: its rules, and its required documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import doubles
 import samples
 from accounts import ABOUT, CLEAR, PENDING, PENDING_SUBJECT
 
-# -- its own rules -----------------------------------------------------------------------------------------
+# -- rules -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_each_format_of_the_personal_service_is_received(
 
 
 @pytest.mark.parametrize(
-    ("name", "make", "code", "cure"),
+    ("name", "make", "code", "hint"),
     [
         ("a.jpeg", samples.jpeg, "format-not-accepted", "rename it to end in .jpg"),
         ("a.bmp", samples.bmp, "format-not-accepted", "`--to benefits` takes bmp"),
@@ -40,10 +40,12 @@ def test_each_format_of_the_personal_service_is_received(
         ("a.pdf", lambda: samples.pdf(size=5 * 2**20) + b"\n", "document-too-large", "5 MB"),
     ],
 )
-def test_what_only_other_destinations_take_gets_the_cure(run, tmp_path, name, make, code, cure) -> None:
+def test_a_document_that_only_other_destinations_accept_gets_a_hint(
+    run, tmp_path, name, make, code, hint
+) -> None:
     outcome = run("send", samples.write(tmp_path, name, make()), *ABOUT, "--dry-run", "--json")
     assert (outcome.code, outcome.problems) == (3, [code])
-    assert cure in outcome.json["problems"][0]["hint"]
+    assert hint in outcome.json["problems"][0]["hint"]
 
 
 def test_there_is_no_limit_to_the_number_of_documents(run, shared_sandbox, signed_in_as, tmp_path) -> None:
@@ -54,7 +56,7 @@ def test_there_is_no_limit_to_the_number_of_documents(run, shared_sandbox, signe
 
 
 @pytest.mark.parametrize("option", [("--id", "000000018"), ("--branch", "haifa"), ("--booklet", "1")])
-def test_what_the_account_says_is_not_said_again(run, payslip, option) -> None:
+def test_fields_that_the_account_determines_are_refused(run, payslip, option) -> None:
     outcome = run("send", payslip, *ABOUT, *option, "-n", "--json")
     assert (outcome.code, outcome.problems) == (3, ["not-taken"])
 
@@ -96,7 +98,7 @@ def test_required_documents_are_listed_as_a_table_and_as_json(run, sandbox, sign
     assert (nothing.code, nothing.out, "asks for no documents" in nothing.err) == (0, "", True)
 
 
-def test_a_subject_with_a_pending_document_takes_no_other_before_any_transfer(
+def test_a_subject_with_a_pending_document_refuses_others_before_any_upload(
     run, sandbox, signed_in_as, payslip
 ) -> None:
     signed_in_as(*PENDING)
@@ -111,7 +113,7 @@ def test_a_subject_with_a_pending_document_takes_no_other_before_any_transfer(
     assert run("send", payslip, *ABOUT, "--service", sandbox.url).code == 0, "other subjects are free"
 
 
-def test_a_stale_client_is_refused_by_the_service_itself(run, sandbox, signed_in_as, payslip) -> None:
+def test_the_service_refuses_a_client_with_a_stale_list(run, sandbox, signed_in_as, payslip) -> None:
     signed_in_as(*PENDING)
     nothing = doubles.Reply(200, b'{"required": []}', {"Content-Type": "application/json"})
 
@@ -139,7 +141,7 @@ def test_an_upload_meets_the_requirement_and_frees_the_subject(run, sandbox, sig
     assert run(*other).code == 0
 
 
-def test_an_upload_whose_answer_was_lost_is_finished_by_the_same_command(
+def test_an_upload_whose_response_was_lost_is_finished_by_the_same_command(
     run, sandbox, signed_in_as, payslip
 ) -> None:
     signed_in_as(*PENDING)
@@ -159,7 +161,7 @@ def test_an_upload_whose_answer_was_lost_is_finished_by_the_same_command(
     assert sandbox.count() == 1
 
 
-def test_an_upload_that_another_process_made_meanwhile_is_the_same_receipt(
+def test_an_upload_made_by_another_process_meanwhile_yields_the_same_receipt(
     run, spawn, sandbox, signed_in_as, payslip
 ) -> None:
     signed_in_as(*PENDING)
@@ -186,7 +188,7 @@ def test_send_required_is_the_same_submission_as_required_upload(run, sandbox, s
     assert (uploaded["key"], uploaded["repeated"]) == (sent["key"], True)
 
 
-def test_an_id_that_nobody_asks_for_is_told(run, sandbox, signed_in_as, payslip) -> None:
+def test_an_unknown_required_document_is_reported(run, sandbox, signed_in_as, payslip) -> None:
     signed_in_as(*CLEAR)
     outcome = run("required", "upload", "R-4711", payslip, "--service", sandbox.url, "--json")
     assert (outcome.code, outcome.problems) == (3, ["unknown-required"])

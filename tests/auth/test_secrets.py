@@ -1,4 +1,4 @@
-"""Secrets show nowhere."""
+"""Secrets appear in no output, trace, ledger or file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from docsend.service.client import ServiceClient
 def test_no_secret_is_in_any_output_trace_ledger_or_file(
     run, sandbox, payslip, home, monkeypatch, kept_in_a_file
 ) -> None:
-    seen = ""
-    for talk in ([], ["--json"], ["--verbose"]):
+    output = ""
+    for options in ([], ["--json"], ["--verbose"]):
         for argv in (
             ("login", "--status"),
             ("required",),
@@ -28,16 +28,16 @@ def test_no_secret_is_in_any_output_trace_ledger_or_file(
             ("required", "upload", "R-1", payslip),
         ):
             if argv[:2] == ("login", "--status"):
-                logged = log_in(run, sandbox.url, monkeypatch, "10029999" if talk else "1002")
-                seen += logged.out + logged.err
-            outcome = run(*argv, *talk, "--service", sandbox.url)
-            seen += outcome.out + outcome.err
+                logged = log_in(run, sandbox.url, monkeypatch, "10029999" if options else "1002")
+                output += logged.out + logged.err
+            outcome = run(*argv, *options, "--service", sandbox.url)
+            output += outcome.out + outcome.err
     token = json.loads(_plaintext_entries(home)["session"])["token"]
     broken = log_in(run, sandbox.url, monkeypatch, password="canary-password")
-    seen += broken.out + broken.err
+    output += broken.out + broken.err
     files = b"".join(path.read_bytes() for path in (home / "docsend").rglob("*") if path.is_file())
     for secret in ("fictional-clear", "canary-password", "1002", token):
-        assert secret not in seen.replace("SANDBOX-", "")
+        assert secret not in output.replace("SANDBOX-", "")
         assert secret.encode() not in files
 
 

@@ -1,4 +1,4 @@
-"""Sessions of the personal service: begun, renewed, ended, and asked for no more than needed."""
+"""Sessions of the personal service: started, renewed and ended, and never requested more than necessary."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_one_session_serves_many_commands_until_it_expires(
         for reference in ("1", "2", "3"):
             assert run("send", payslip, *ABOUT, "--reference", reference, "--service", url).code == 0
         assert count(asked, "/v1/session") == 1
-        time.sleep(2.5)  # less than 5 s are left of it: it is not begun with any more
+        time.sleep(2.5)  # with less than 5 s left, the session is not used anymore
         assert run("required", "--service", url).code == 0
         assert count(asked, "/v1/session") == 2
 
@@ -50,7 +50,7 @@ def test_a_session_that_the_service_ended_is_renewed_once(
     assert run("send", payslip, *ABOUT, "--service", sandbox.url).code == 0
 
 
-def test_a_second_401_ends_it_with_exit_4_and_asks_no_more(
+def test_a_second_401_ends_the_command_with_exit_4(
     run, sandbox, payslip, monkeypatch, kept_in_a_file
 ) -> None:
     refused = doubles.Reply(
@@ -74,7 +74,7 @@ def test_a_second_401_ends_it_with_exit_4_and_asks_no_more(
         ]
 
 
-def test_a_refused_password_is_tried_once_however_much_is_waiting(sandbox) -> None:
+def test_a_refused_password_is_tried_only_once(sandbox) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         account = Account(Credentials("1002", "wrong"), None)
         with ServiceClient(Endpoint(url), url, RetryPolicy(5), doubles.NoProgress(), account) as service:
@@ -84,7 +84,7 @@ def test_a_refused_password_is_tried_once_however_much_is_waiting(sandbox) -> No
         assert len(asked) == 1
 
 
-def test_a_wrong_password_is_exit_4_and_keeps_nothing(run, sandbox, monkeypatch, kept_in_a_file) -> None:
+def test_a_wrong_password_is_exit_4_and_stores_nothing(run, sandbox, monkeypatch, kept_in_a_file) -> None:
     outcome = log_in(run, sandbox.url, monkeypatch, password="wrong")
     assert (outcome.code, outcome.problems) == (4, ["sign-in-refused"])
     status = run("login", "--status", "--service", sandbox.url, "--json").json
@@ -97,7 +97,7 @@ def test_a_locked_account_says_when_to_try_again(run, sandbox, monkeypatch, kept
     assert re.search(r"try again in \d+ s", outcome.err)
 
 
-def test_a_sign_in_whose_answer_is_lost_is_not_repeated(run, sandbox, monkeypatch, kept_in_a_file) -> None:
+def test_a_sign_in_whose_response_is_lost_is_not_repeated(run, sandbox, monkeypatch, kept_in_a_file) -> None:
     def fate(asked, _count, now):
         return doubles.Reply(cut=True) if (asked.path, now) == ("/v1/session", "after") else None
 
@@ -118,7 +118,7 @@ def test_forget_ends_the_session_and_removes_everything(
     assert sandbox.select("SELECT count(*) FROM session") == [(0,)]
     assert not run("login", "--status", "--service", sandbox.url, "--json").json["signed_in"]
     again = run("login", "--forget", "--service", sandbox.url)
-    assert (again.code, "nothing to forget" in again.out) == (0, True)
+    assert (again.code, "nothing was stored" in again.out) == (0, True)
 
 
 def test_forget_works_without_the_service(run, sandbox, monkeypatch, kept_in_a_file) -> None:

@@ -1,4 +1,4 @@
-"""A keyring backend that behaves like a locked collection whose prompt nobody sees: it does not return."""
+"""A keyring backend that never returns in time, like a locked collection whose prompt nobody sees."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A keyring backend that answers, but takes its time: as one that waits for somebody."""
+"""A keyring backend that responds slowly, like one that waits for a person."""
 
 import time
 

@@ -249,7 +249,7 @@ def test_a_dry_run_shows_each_document_with_format_size_digest_and_verdict(run, 
         "10",
         "MB",
         digest[:16],
-        "good",
+        "ok",
     ]
     assert rows[1].split()[-1] == "content-mismatch"
 
@@ -311,7 +311,7 @@ def test_two_files_of_one_name_have_a_verdict_each(run, tmp_path) -> None:
     bad = samples.write(tmp_path / "b", "payslip.pdf", samples.pdf(2)[:300])
     outcome = run("send", good, bad, *SEND, "--dry-run")
     verdicts = [line.split()[-1] for line in outcome.out.splitlines() if line.startswith("payslip.pdf")]
-    assert (outcome.code, verdicts) == (3, ["good", "damaged-document"])
+    assert (outcome.code, verdicts) == (3, ["ok", "damaged-document"])
 
 
 def test_a_file_name_that_is_empty_is_a_usage_fault(run, payslip) -> None:

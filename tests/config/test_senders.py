@@ -1,4 +1,4 @@
-"""Senders: numbers are kept once, named ever after, and shown nowhere but masked."""
+"""Senders: numbers are stored once, then used by name, and shown only masked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def config(home: Path) -> Path:
 
 @pytest.fixture
 def keyring(monkeypatch) -> None:
-    """Keep secrets in a file of the test's own home, chosen by name."""
+    """Store secrets in a file in the home folder of the test."""
     monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
 
 
@@ -44,10 +44,10 @@ def add_employer(spawn, name: str = "bakery"):
     )
 
 
-def test_a_sender_is_kept_listed_masked_used_and_removed(run, sandbox, payslip, config) -> None:
-    assert run("senders").err == "no sender is kept yet; `docsend senders add NAME` keeps one\n"
-    kept = run("senders", "add", "client-4711", "--id", PERSON)
-    assert (kept.code, kept.out) == (0, "kept: client-4711, ••••••018\n")
+def test_a_sender_is_stored_listed_masked_used_and_removed(run, sandbox, payslip, config) -> None:
+    assert run("senders").err == "no senders are stored yet; run `docsend senders add NAME` to add one\n"
+    added = run("senders", "add", "client-4711", "--id", PERSON)
+    assert (added.code, added.out) == (0, "stored: client-4711, ••••••018\n")
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
     assert PERSON not in run("senders").out
     listed = run("senders", "--json").json["senders"]
@@ -63,8 +63,8 @@ def test_a_sender_is_kept_listed_masked_used_and_removed(run, sandbox, payslip, 
 def test_a_booklet_number_goes_to_the_keyring_and_nowhere_else(
     run, spawn, sandbox, payslip, config, keyring, home
 ) -> None:
-    kept = add_employer(spawn)
-    assert kept.code == 0, kept.err
+    added = add_employer(spawn)
+    assert added.code == 0, added.err
     assert BOOKLET not in config.read_text("utf-8")
     sent = run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url, "--json")
     assert sent.code == 0, sent.err
@@ -80,7 +80,7 @@ def test_on_a_terminal_the_booklet_number_is_asked_for_and_never_echoed(
     terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
     terminal.answer("or nothing to keep none:", f"{BOOKLET}\r")
     assert terminal.finish() == 0
-    assert "kept: bakery" in terminal.shown
+    assert "stored: bakery" in terminal.shown
     assert BOOKLET not in terminal.raw
     assert run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url).code == 0
     (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
@@ -88,7 +88,7 @@ def test_on_a_terminal_the_booklet_number_is_asked_for_and_never_echoed(
 
 
 @pytest.mark.parametrize("answer", ["\r", "\x04"], ids=["Enter", "Ctrl-D"])
-def test_on_a_terminal_who_answers_nothing_keeps_a_sender_without_a_booklet_number(
+def test_on_a_terminal_an_empty_answer_stores_a_sender_without_a_booklet_number(
     run, payslip, keyring, answer
 ) -> None:
     terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
@@ -98,9 +98,9 @@ def test_on_a_terminal_who_answers_nothing_keeps_a_sender_without_a_booklet_numb
     assert (checked.code, checked.problems) == (2, ["booklet-missing"])
 
 
-# Python takes bytes that are not UTF-8 for surrogates in the locale C.UTF-8, and else refuses them.
+# In the locale C.UTF-8, Python decodes invalid UTF-8 as surrogates; in others it raises an error.
 @pytest.mark.parametrize(("errors", "code"), [("surrogateescape", 3), ("strict", 2)])
-def test_a_booklet_number_on_standard_input_that_is_not_utf_8_is_told_and_nothing_is_kept(
+def test_a_booklet_number_on_standard_input_that_is_not_utf_8_is_refused_and_nothing_is_stored(
     spawn, config, keyring, errors, code
 ) -> None:
     outcome = spawn(
@@ -113,13 +113,13 @@ def test_a_booklet_number_on_standard_input_that_is_not_utf_8_is_told_and_nothin
     assert not config.exists()
 
 
-def test_without_a_keyring_nothing_of_an_employer_is_kept(spawn, config) -> None:
+def test_without_a_keyring_an_employer_with_a_booklet_number_is_not_stored(spawn, config) -> None:
     refused = add_employer(spawn)
     assert refused.code == 8
     assert not config.exists()
 
 
-def test_a_change_that_the_configuration_does_not_take_mixes_no_two_employers(
+def test_a_failed_change_of_the_configuration_never_mixes_two_employers(
     run, spawn, payslip, config, keyring
 ) -> None:
     assert add_employer(spawn).code == 0
@@ -137,34 +137,36 @@ def test_a_change_that_the_configuration_does_not_take_mixes_no_two_employers(
         assert "900000027" in config.read_text("utf-8")
 
 
-def test_an_employer_without_a_kept_booklet_number_takes_it_from_the_option(
+def test_an_employer_without_a_stored_booklet_number_takes_it_from_the_option(
     run, sandbox, payslip, keyring
 ) -> None:
-    kept = run("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
-    assert "each send needs --booklet" in kept.err
+    added = run("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
+    assert "give --booklet with each send" in added.err
     without = run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url)
     assert (without.code, "--booklet" in without.err) == (2, True)
     given = run("send", payslip, *LETTER, "--sender", "bakery", "--booklet", "7", "--service", sandbox.url)
     assert given.code == 0, given.err
 
 
-def test_another_employer_under_the_name_is_never_sent_with_the_booklet_number_of_the_first(
+def test_a_booklet_number_is_never_sent_for_another_employer_with_the_same_name(
     run, spawn, payslip, keyring, home
 ) -> None:
     assert add_employer(spawn).code == 0
     other = ("--employer-file", "900000027", "--mobile", "0501234567")
-    assert "each send needs --booklet" in run("senders", "add", "bakery", *other).err
+    assert "give --booklet with each send" in run("senders", "add", "bakery", *other).err
     checked = run("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json")
     assert checked.problems == ["booklet-missing"]
-    kept = [file.read_text("utf-8") for file in home.rglob("*") if file.is_file() and "keyring" in file.name]
-    assert not [text for text in kept if "bakery" in text]
+    stored = [
+        file.read_text("utf-8") for file in home.rglob("*") if file.is_file() and "keyring" in file.name
+    ]
+    assert not [text for text in stored if "bakery" in text]
 
 
-def test_an_employer_without_a_kept_booklet_number_needs_no_keyring(run, payslip) -> None:
-    kept = run(
+def test_an_employer_without_a_stored_booklet_number_needs_no_keyring(run, payslip) -> None:
+    added = run(
         "senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567", "--no-input"
     )
-    assert kept.code == 0
+    assert added.code == 0
     assert run("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json").problems == [
         "booklet-missing"
     ]
@@ -175,7 +177,7 @@ def test_an_employer_without_a_kept_booklet_number_needs_no_keyring(run, payslip
 @pytest.mark.parametrize(
     "text", ['senders = {b = {id = "000000026"}}\n', 'senders.b.id = "000000026"\npatience = 7\n']
 )
-def test_a_configuration_in_an_unusual_form_is_changed_rightly_or_not_at_all(run, config, text) -> None:
+def test_a_configuration_in_an_unusual_form_is_changed_correctly_or_not_at_all(run, config, text) -> None:
     config.parent.mkdir()
     config.write_text(text)
     done = run("senders", "add", "a", "--id", PERSON)
@@ -186,24 +188,24 @@ def test_a_configuration_in_an_unusual_form_is_changed_rightly_or_not_at_all(run
         assert (done.code, config.read_text("utf-8")) == (2, text)
 
 
-def test_a_sender_is_changed_in_its_place_and_comments_stay(run, config) -> None:
+def test_a_sender_is_changed_in_place_and_comments_stay(run, config) -> None:
     config.parent.mkdir()
     lines = ("\ufeff[senders.a]  # first", 'id = "000000026"  # was', "", "# about b", "[senders.b]")
     config.write_bytes("\r\n".join((*lines, 'id = "000000034"', "")).encode())
     assert run("senders", "add", "a", "--id", PERSON).code == 0
     after = config.read_bytes().decode()
-    for kept in ("# first", "# was", "# about b\r\n[senders.b]"):
-        assert kept in after
+    for comment in ("# first", "# was", "# about b\r\n[senders.b]"):
+        assert comment in after
 
 
-def test_several_processes_that_keep_senders_lose_none(spawn, config) -> None:
+def test_several_processes_that_store_senders_lose_none(spawn, config) -> None:
     with ThreadPoolExecutor(6) as pool:
         done = list(pool.map(lambda n: spawn("senders", "add", f"client-{n}", "--id", PERSON), range(12)))
     assert {outcome.code for outcome in done} == {0}
     assert len(tomllib.loads(config.read_text("utf-8"))["senders"]) == 12
 
 
-def test_what_stands_in_the_configuration_beside_senders_stays(run, config) -> None:
+def test_other_settings_in_the_configuration_stay_unchanged(run, config) -> None:
     config.parent.mkdir()
     config.write_text('# mine\npatience = 7  # short\n\n[services.office]\nurl = "https://a.example"\n')
     assert run("senders", "add", "בית המאפה", "--id", PERSON).code == 0
@@ -212,7 +214,7 @@ def test_what_stands_in_the_configuration_beside_senders_stays(run, config) -> N
     assert tomllib.loads(text)["senders"] == {"בית המאפה": {"id": PERSON}}
 
 
-def test_a_configuration_that_is_linked_to_stays_where_it_is(run, config, tmp_path) -> None:
+def test_a_symbolic_link_to_the_configuration_stays_a_link(run, config, tmp_path) -> None:
     real = tmp_path / "dotfiles.toml"
     real.write_text("patience = 7\n")
     config.parent.mkdir()
@@ -223,44 +225,44 @@ def test_a_configuration_that_is_linked_to_stays_where_it_is(run, config, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "told"),
+    ("argv", "code", "message"),
     [
         (("add", "x"), 2, "either --id or --employer-file"),
         (("add", "x", "--id", PERSON, "--employer-file", EMPLOYER), 2, "either --id or --employer-file"),
         (("add", "x", "--id", "123456789"), 3, "the id number is not one"),
         (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "the mobile number is not one"),
-        (("add", "x" * 65, "--id", PERSON), 2, "cannot be the name of a sender"),
-        (("add", "a\nb", "--id", PERSON), 2, "cannot be the name of a sender"),
+        (("add", "x" * 65, "--id", PERSON), 2, "invalid sender name"),
+        (("add", "a\nb", "--id", PERSON), 2, "invalid sender name"),
         (("add", "x", "--id", PERSON, "--mobile", "0501234567"), 2, "are for employers"),
         (("add", "-x", "--id", PERSON), 2, "no such option"),
-        (("remove", "nobody"), 2, "there is no sender 'nobody' here"),
+        (("remove", "nobody"), 2, "unknown sender: 'nobody'"),
     ],
 )
-def test_what_cannot_be_a_sender_is_refused_and_nothing_is_kept(run, config, argv, code, told) -> None:
+def test_an_invalid_sender_is_refused_and_nothing_is_stored(run, config, argv, code, message) -> None:
     outcome = run("senders", *argv)
-    assert (outcome.code, told in outcome.err) == (code, True), outcome.err
+    assert (outcome.code, message in outcome.err) == (code, True), outcome.err
     assert not config.exists()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("[senders.a]\n", "[senders.a] needs id or employer_file"),
-        ('[senders.a]\nid = "1"\nemployer_file = "2"\n', "[senders.a] needs id or employer_file"),
-        ("[senders.a]\nid = 123456782\n", "id is a text"),
-        ("[senders.a]\nid = '000000018'\nbooklet_kept = 'yes'\n", "booklet_kept is true or false"),
+        ("[senders.a]\n", "[senders.a] needs either id or employer_file"),
+        ('[senders.a]\nid = "1"\nemployer_file = "2"\n', "[senders.a] needs either id or employer_file"),
+        ("[senders.a]\nid = 123456782\n", "id must be a string"),
+        ("[senders.a]\nid = '000000018'\nbooklet_kept = 'yes'\n", "booklet_kept must be true or false"),
         ("patience = " + "9" * 5000 + "\n", "a number is too long"),
         ('[senders.a]\nid = "1"\nbooklet = "7"\n', "a booklet number works as a password"),
         ('[senders.a]\nid = "1"\nmobil = "7"\n', "did you mean mobile?"),
-        ("senders = 3\n", "senders is a table"),
-        ("[senders]\na = 3\n", "senders is a table"),
+        ("senders = 3\n", "senders must be a table"),
+        ("[senders]\na = 3\n", "senders must be a table"),
     ],
 )
-def test_what_config_toml_says_wrong_of_senders_is_told(run, config, text, told) -> None:
+def test_invalid_senders_in_config_toml_are_reported(run, config, text, message) -> None:
     config.parent.mkdir()
     config.write_text(text)
     outcome = run("senders")
-    assert (outcome.code, told in outcome.err) == (2, True), outcome.err
+    assert (outcome.code, message in outcome.err) == (2, True), outcome.err
     assert "123456782" not in outcome.err
 
 
@@ -271,7 +273,7 @@ def test_an_unknown_sender_is_named_with_the_nearest(run, payslip) -> None:
     assert "did you mean client-4711?" in outcome.err
 
 
-def test_what_is_said_beside_a_sender_beats_it(run, spawn, sandbox, payslip, keyring) -> None:
+def test_options_override_the_values_of_a_sender(run, spawn, sandbox, payslip, keyring) -> None:
     assert add_employer(spawn).code == 0
     more = ("--mobile", "0529999999", "--booklet", "9")
     sent = run("send", payslip, *LETTER, "--sender", "bakery", *more, "--service", sandbox.url)
@@ -285,7 +287,7 @@ def test_what_is_said_beside_a_sender_beats_it(run, spawn, sandbox, payslip, key
     )
 
 
-def test_a_rows_own_sender_replaces_whom_the_command_line_says(
+def test_the_sender_of_a_row_replaces_the_identity_of_the_command_line(
     run, spawn, sandbox, tmp_path, keyring
 ) -> None:
     assert add_employer(spawn).code == 0
@@ -307,7 +309,7 @@ def test_a_rows_own_sender_replaces_whom_the_command_line_says(
     assert (identity["employer_file"], identity["booklet"], identity["email"]) == (EMPLOYER, BOOKLET, None)
 
 
-def test_rows_of_a_manifest_name_senders_and_the_report_holds_no_number(run, sandbox, tmp_path) -> None:
+def test_rows_of_a_manifest_name_senders_and_the_report_contains_no_number(run, sandbox, tmp_path) -> None:
     run("senders", "add", "client-1", "--id", PERSON)
     run("senders", "add", "client-2", "--id", "000000026")
     for n in range(4):

@@ -1,4 +1,4 @@
-"""What may be said in flags, in the environment and in config.toml, and what is refused as not meant."""
+"""Valid and invalid settings in options, in the environment and in config.toml."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def configure(home: Path, content: str) -> None:
     ],
     ids=ascii,
 )
-def test_what_cannot_be_an_address_is_a_usage_fault(run, payslip, address) -> None:
+def test_an_invalid_address_is_a_usage_error(run, payslip, address) -> None:
     outcome = run("send", payslip, *SEND, "--service", address, "--json")
     assert (outcome.code, outcome.problems) == (2, ["usage"]), outcome.err
 
@@ -76,12 +76,12 @@ def test_this_machine_needs_no_https(run, payslip, address, monkeypatch) -> None
         "https://בדיקה.example",
     ],
 )
-def test_a_host_may_be_named_as_hosts_are(run, payslip, address) -> None:
+def test_valid_host_names_are_accepted(run, payslip, address) -> None:
     assert run("send", payslip, *SEND, "--dry-run", "--service", address).code == 0
 
 
 @pytest.mark.parametrize("patience", ["nan", "inf", "-inf", "-1", "soon", "1e300"])
-def test_a_patience_that_nobody_can_have_is_a_usage_fault(run, payslip, monkeypatch, patience) -> None:
+def test_an_invalid_patience_is_a_usage_error(run, payslip, monkeypatch, patience) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", patience)
     outcome = run("send", payslip, *SEND, "--service", "sandbox")
     assert outcome.code == 2
@@ -89,29 +89,27 @@ def test_a_patience_that_nobody_can_have_is_a_usage_fault(run, payslip, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        ("patience = nan", "patience is a number"),
-        ("patience = -5", "patience is a number"),
-        ("patience = true", "patience is a number"),
-        ("patience = 'long'", "patience is a number"),
+        ("patience = nan", "patience must be a number"),
+        ("patience = -5", "patience must be a number"),
+        ("patience = true", "patience must be a number"),
+        ("patience = 'long'", "patience must be a number"),
         ("default_servise = 'x'", "did you mean default_service?"),
-        ("[services.office]\nurl = 3", "needs a url"),
+        ("[services.office]\nurl = 3", "has no url"),
         ("[services.office]\nurl = 'https://x.example'\nproxy = 'x'", "unknown key 'proxy'"),
-        ("[services.sandbox]\nurl = 'https://x.example'", "this name is the sandbox's"),
-        ("default_service = 'elsewhere'", "there is no service 'elsewhere'"),
-        ("default_service = ''", "there is no service ''"),
-        ("services = 1", "services is a table"),
+        ("[services.sandbox]\nurl = 'https://x.example'", "reserved for the sandbox"),
+        ("default_service = 'elsewhere'", "unknown service: 'elsewhere'"),
+        ("default_service = ''", "unknown service: ''"),
+        ("services = 1", "services must be a table"),
         ("not toml", "config.toml"),
     ],
 )
-def test_a_configuration_that_means_nothing_is_told_and_not_passed_over(
-    run, payslip, home, content, told
-) -> None:
+def test_an_invalid_configuration_is_reported_and_not_ignored(run, payslip, home, content, message) -> None:
     configure(home, content)
     outcome = run("send", payslip, *SEND, "-n")
     assert outcome.code == 2
-    assert told in outcome.err
+    assert message in outcome.err
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(run, payslip, home, monkeypatch) -> None:
@@ -125,7 +123,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(run, payslip, home, m
     assert run(*send, "--service", "flag").json["service"] == "https://flag.example"
 
 
-# -- common options, before and behind what they belong to --------------------------------------------------
+# -- common options, before and after the command ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -137,12 +135,12 @@ def test_a_flag_beats_the_environment_which_beats_the_file(run, payslip, home, m
         "--service sandbox --lang fr --json receipts --quiet",
     ],
 )
-def test_a_common_option_holds_wherever_it_stands(run, argv) -> None:
+def test_a_common_option_applies_wherever_it_is_given(run, argv) -> None:
     outcome = run(*argv.split())
     assert (outcome.code, json.loads(outcome.out)["schema"]) == (0, "docsend.receipts/1")
 
 
-def test_a_common_option_of_a_group_holds_for_its_commands(run, shared_sandbox, payslip) -> None:
+def test_a_common_option_of_a_group_applies_to_its_commands(run, shared_sandbox, payslip) -> None:
     sent = run("--json", "--service", shared_sandbox.url, "send", payslip, *SEND, "--reference", "group").json
     for argv in (
         ("receipts", "--json", "show", sent["key"]),
@@ -188,21 +186,21 @@ def test_an_option_given_twice_with_different_values_is_refused(run, home, argv)
     assert not home.joinpath("docsend").exists()
 
 
-def test_an_option_given_twice_with_the_same_value_is_taken(run, payslip) -> None:
+def test_an_option_given_twice_with_the_same_value_is_accepted(run, payslip) -> None:
     service = ("--service", "https://first.example")
     argv = (*service, "send", payslip, *SEND, "-n", "--json", "--json", *service, "--to", "benefits")
     outcome = run(*argv)
     assert (outcome.code, outcome.json["service"]) == (0, "https://first.example")
 
 
-def test_an_option_of_the_list_alone_is_refused_where_it_would_be_lost(run) -> None:
+def test_an_option_of_the_list_is_refused_with_a_subcommand(run) -> None:
     outcome = run("receipts", "--most", "3", "show", "AAAAAAAA")
     assert outcome.code == 2
     assert "--most is not an option of `docsend receipts show`" in outcome.err
 
 
 def test_a_flag_of_a_group_is_refused_only_where_it_was_given() -> None:
-    """No group has a flag yet; the first one must not break its commands."""
+    """No group has a flag of its own yet; the first one must not break the commands of its group."""
     app = typer.Typer()
     ran: list[str] = []
 
@@ -212,7 +210,7 @@ def test_a_flag_of_a_group_is_refused_only_where_it_was_given() -> None:
     def show(_session: CommandContext) -> None:
         ran.append("show")
 
-    # Typer reads annotations as they are, and this module's are texts.
+    # Typer needs real annotations, and those of this module are strings.
     list_.__annotations__["oldest_first"] = Annotated[bool, typer.Option("--oldest-first")]
     commands.command(app, None, exits=(), example="receipts")(list_)
     commands.command(app, "show", exits=(), example="receipts show")(show)
@@ -223,40 +221,42 @@ def test_a_flag_of_a_group_is_refused_only_where_it_was_given() -> None:
     assert ran == ["show"]
 
 
-def test_without_a_command_the_help_is_shown_and_the_code_is_that_of_usage(run) -> None:
-    bare, asked = run(), run("--help")
-    assert (bare.code, asked.code) == (2, 0)
-    assert bare.out == asked.out
+def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(run) -> None:
+    bare, requested = run(), run("--help")
+    assert (bare.code, requested.code) == (2, 0)
+    assert bare.out == requested.out
     assert "\\n" not in bare.out
-    order = [line.split()[0] for line in asked.out.split("Commands:\n")[1].splitlines()[:8]]
+    order = [line.split()[0] for line in requested.out.split("Commands:\n")[1].splitlines()[:8]]
     assert order == ["send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox"]
 
 
-# -- files that are read by their names --------------------------------------------------------------------
+# -- files that are not small regular files ----------------------------------------------------------------
 
 
-def _a_socket(file: Path) -> None:
+def _make_socket(file: Path) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(file))
 
 
-_NO_FILES: dict[str, Callable[[Path], object]] = {
+_UNSUITABLE_FILES: dict[str, Callable[[Path], object]] = {
     "a pipe that nobody writes": samples.pipe,
     "a device without an end": lambda file: file.symlink_to("/dev/full"),
     "a terminal": lambda file: file.symlink_to("/dev/tty"),
     "a folder": Path.mkdir,
     "a file of 2 MB": lambda file: file.write_bytes(b"#" * 2_000_000),
-    "a socket": _a_socket,
+    "a socket": _make_socket,
 }
 
 
-@pytest.mark.parametrize("kind", _NO_FILES)
-def test_a_configuration_that_is_no_small_file_is_told_and_never_waited_for(spawn, home, kind) -> None:
+@pytest.mark.parametrize("kind", _UNSUITABLE_FILES)
+def test_a_configuration_that_is_not_a_small_regular_file_is_refused_without_blocking(
+    spawn, home, kind
+) -> None:
     file = home / "docsend" / "config.toml"
     file.parent.mkdir()
-    _NO_FILES[kind](file)
+    _UNSUITABLE_FILES[kind](file)
     for command in (("receipts",), ("catalog", "payslips"), ("senders", "add", "a", "--id", "000000018")):
         outcome = spawn(*command, timeout=20)
         assert (outcome.code, outcome.out) == (2, "")
@@ -272,15 +272,17 @@ def test_the_reason_why_a_configuration_cannot_be_read_is_in_the_reader_s_langua
     assert "ce n'est pas un fichier ordinaire" in run("receipts", "--lang", "fr").err
 
 
-@pytest.mark.parametrize("kind", _NO_FILES)
-def test_a_password_file_that_is_no_small_file_is_told_and_never_waited_for(spawn, tmp_path, kind) -> None:
+@pytest.mark.parametrize("kind", _UNSUITABLE_FILES)
+def test_a_password_file_that_is_not_a_small_regular_file_is_refused_without_blocking(
+    spawn, tmp_path, kind
+) -> None:
     file = tmp_path / "password"
-    _NO_FILES[kind](file)
+    _UNSUITABLE_FILES[kind](file)
     if file.exists() and not file.is_symlink():
         file.chmod(0o600)
-    told = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(file), "DOCSEND_PATIENCE": "0"}
-    outcome = spawn("required", "--service", "http://127.0.0.1:9", env=told, timeout=20)
-    # Of a long file the first line is the password, as far as one can be long; the service is not there.
+    environment = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(file), "DOCSEND_PATIENCE": "0"}
+    outcome = spawn("required", "--service", "http://127.0.0.1:9", env=environment, timeout=20)
+    # The first line of a long file is the password, up to a limit; then the service cannot be reached.
     assert outcome.code == (6 if kind == "a file of 2 MB" else 2), outcome.err
     assert "Traceback" not in outcome.err
 
@@ -295,17 +297,17 @@ def test_a_password_may_come_from_a_process_substitution(sandbox) -> None:
 
 
 @pytest.mark.parametrize("option", ["login --password-stdin --code 1002", "senders add a --booklet-stdin"])
-def test_a_secret_on_standard_input_is_its_first_line_even_if_there_is_no_end(spawn, option) -> None:
+def test_endless_standard_input_is_read_only_up_to_a_limit_for_a_secret(spawn, option) -> None:
     with Path("/dev/zero").open("rb") as endless:
-        told = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
-        outcome = spawn(*option.split(), "--service", "sandbox", stdin=endless, env=told, timeout=20)
+        environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+        outcome = spawn(*option.split(), "--service", "sandbox", stdin=endless, env=environment, timeout=20)
     assert outcome.code in (2, 8)
     assert "Traceback" not in outcome.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
 @pytest.mark.parametrize("command", ["receipts", "doctor"])
-def test_nobody_is_told_to_change_a_configuration_that_is_somebody_elses(run, home, command) -> None:
+def test_the_hint_for_a_configuration_of_another_user_does_not_suggest_a_change(run, home, command) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
     if os.geteuid() != 0:
@@ -318,17 +320,17 @@ def test_nobody_is_told_to_change_a_configuration_that_is_somebody_elses(run, ho
         own = run(command)
         os.chown(config, 65534, 65534)
         foreign = run(command)
-    told = own.out + own.err
-    assert (own.code, f"chmod u+rw {config}" in told) == (2, True), own
-    told = foreign.out + foreign.err
+    output = own.out + own.err
+    assert (own.code, f"chmod u+rw {config}" in output) == (2, True), own
+    output = foreign.out + foreign.err
     assert foreign.code == 2
-    assert "it belongs to nobody, who alone can change it" in told
-    assert not re.search("remove|mend|chmod", told)
+    assert "it belongs to nobody, who alone can change it" in output
+    assert not re.search("remove|mend|correct the permissions|chmod", output)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
-@pytest.mark.parametrize(("owner", "cure"), [(0, "chmod 600 "), (65534, "it belongs to nobody, who alone")])
-def test_doctor_knows_who_can_keep_others_from_a_configuration(run, home, owner, cure) -> None:
+@pytest.mark.parametrize(("owner", "hint"), [(0, "chmod 600 "), (65534, "it belongs to nobody, who alone")])
+def test_doctor_names_who_can_restrict_access_to_a_configuration(run, home, owner, hint) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
     if os.geteuid() != 0:
@@ -339,17 +341,17 @@ def test_doctor_knows_who_can_keep_others_from_a_configuration(run, home, owner,
     config.chmod(0o644)
     os.chown(config, owner, owner)
     with bad_input.bound_by_permissions():
-        looked = run("doctor")
-    assert ("others can read it" in looked.out, cure in looked.out) == (True, True), looked.out
+        outcome = run("doctor")
+    assert ("others can read it" in outcome.out, hint in outcome.out) == (True, True), outcome.out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
 @pytest.mark.parametrize(
-    ("owner", "code", "cure"),
+    ("owner", "code", "hint"),
     [(None, 8, "chmod u+rwx {folder}"), (65534, 2, "it belongs to nobody, who alone can change it")],
 )
-def test_a_folder_that_cannot_be_written_is_named_itself_and_whose_it_is(
-    run, sandbox, payslip, home, owner, code, cure
+def test_a_folder_that_cannot_be_written_is_named_with_its_owner(
+    run, sandbox, payslip, home, owner, code, hint
 ) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
@@ -361,4 +363,4 @@ def test_a_folder_that_cannot_be_written_is_named_itself_and_whose_it_is(
         os.chown(folder, owner, owner)
     with bad_input.bound_by_permissions():
         outcome = run("send", payslip, *SEND, "--service", sandbox.url)
-    assert (outcome.code, cure.format(folder=folder) in outcome.err) == (code, True), outcome.err
+    assert (outcome.code, hint.format(folder=folder) in outcome.err) == (code, True), outcome.err

@@ -222,7 +222,7 @@ def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandb
         outcome = run("send", payslip, *SEND, "--service", url)
     assert outcome.code == 0
     assert 0.9 < time.monotonic() - began < 2.5
-    assert "the service answered 503; trying again in 1 s" in outcome.err
+    assert "the service answered 503; retrying in 1 s" in outcome.err
 
 
 # -- the process dies --------------------------------------------------------------------------------------

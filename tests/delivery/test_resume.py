@@ -52,7 +52,7 @@ def test_a_declared_submission_is_finished_without_its_options(run, sandbox, pay
         assert again.json["receipt"] == resumed["receipt"]
         nothing = run("receipts", "resume")
         assert (nothing.code, nothing.out, asked) == (0, "", [])
-        assert "nothing is unfinished" in nothing.err
+        assert "no unfinished submissions" in nothing.err
     assert sandbox.count() == 1
 
 
@@ -261,7 +261,7 @@ def test_an_interrupted_resume_never_reports_that_nothing_is_unfinished(run, san
             out, err = client.communicate(timeout=20)
     assert (client.returncode, out) == (130, "")
     assert "interrupted after 0 of 1" in err
-    assert "nothing is unfinished" not in err
+    assert "no unfinished submissions" not in err
 
 
 def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:

@@ -1,4 +1,4 @@
-"""A proof of sending says what was sent and no more: three formats, three languages, one page."""
+"""The proof of sending: three formats, three languages, one page, and no identity."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HEBREW = "תלוש שכר 11-2026 (עותק).pdf"
 
 @pytest.fixture
 def key(run, shared_sandbox, payslip, tmp_path, monkeypatch) -> str:
-    """Send two documents, one with a Hebrew name; give the key, in an empty working folder."""
+    """Send two documents, one with a Hebrew name; return the key, with an empty folder as working folder."""
     other = samples.write(tmp_path, HEBREW, samples.pdf(7))
     sent = run(
         "send", payslip, other, *SEND, "--service", shared_sandbox.url, "--reference", "4711", "--json"
@@ -64,7 +64,7 @@ class Word(NamedTuple):
 
 
 def text_of(pdf: Path) -> str:
-    """What a reader copies out of it, without the marks that pdftotext puts around Hebrew."""
+    """Return the text of a PDF, without the direction marks that pdftotext puts around Hebrew."""
     done = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True)
     return re.sub("[\u202a-\u202e]", "", done.stdout.decode())
 
@@ -78,8 +78,8 @@ def words_of(pdf: Path) -> list[Word]:
     return [Word(text, float(left), float(top), float(right)) for left, top, right, text in found]
 
 
-def kept(home: Path) -> tuple[LedgerEntry, Receipt]:
-    """What the ledger has of the one submission that was sent."""
+def stored_entry(home: Path) -> tuple[LedgerEntry, Receipt]:
+    """Return the entry and receipt of the only submission in the ledger."""
     with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
         (entry,) = ledger.find_by_prefix("")
     receipt = receipts.stored_receipt(entry)
@@ -115,11 +115,13 @@ RECEIPT = Receipt(
 )
 
 
-def page(*documents: ReceivedDocument, reference: str | None = "4711", whom: str | None = None) -> Proof:
-    """A proof of these documents."""
+def page(
+    *documents: ReceivedDocument, reference: str | None = "4711", on_behalf_of: str | None = None
+) -> Proof:
+    """Return a proof of these documents."""
     entry = ENTRY._replace(reference=reference)
     receipt = RECEIPT._replace(documents=documents or (document(1, "payslip.pdf"),))
-    return build_proof(entry, receipt, catalogs.load(catalog.BUNDLED), whom)
+    return build_proof(entry, receipt, catalogs.load(catalog.BUNDLED), on_behalf_of)
 
 
 def document(number: int, name: str) -> ReceivedDocument:
@@ -134,19 +136,19 @@ def pdf_of(page_: Proof, folder: Path, language: Language = "en") -> Path:
 
 @pytest.mark.needs("pdftotext", "qpdf")
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
+def test_the_page_shows_the_receipt_the_digests_and_that_it_is_not_an_approval(
     run, key, home, language
 ) -> None:
     outcome = run("receipts", "export", key, "--lang", language, "--for", "Dupont & Fils")
-    entry, receipt = kept(home)
+    entry, receipt = stored_entry(home)
     assert (outcome.code, outcome.out) == (0, f"receipt-{receipt.number}.pdf\n")
     file = Path(outcome.out.strip())
     subprocess.run(["qpdf", "--check", file], check=True, capture_output=True)
     text = text_of(file)
-    # In a line with Hebrew pdftotext turns brackets around.
+    # pdftotext mirrors brackets in a line with Hebrew.
     issuer, _, _ = receipt.issuer.partition(" (")
-    for said in (receipt.number, receipt.key, issuer, "Dupont & Fils", "4711", entry.service):
-        assert said in text
+    for value in (receipt.number, receipt.key, issuer, "Dupont & Fils", "4711", entry.service):
+        assert value in text
     for sent in receipt.documents:
         assert sent.sha256 in text
     assert f"{receipt.received_at[:10]} {receipt.received_at[11:19]} UTC" in text
@@ -159,12 +161,12 @@ def test_the_page_holds_the_receipt_the_digests_and_that_it_is_not_an_approval(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_text_says_the_same(run, key, home, language) -> None:
+def test_the_text_has_the_same_content_as_the_page(run, key, home, language) -> None:
     outcome = run("receipts", "export", key[:8], "--format", "text", "--lang", language)
-    _, receipt = kept(home)
+    _, receipt = stored_entry(home)
     reader = Translator(language)
-    for said in (receipt.number, receipt.key, HEBREW, *(each.sha256 for each in receipt.documents)):
-        assert said in outcome.out
+    for value in (receipt.number, receipt.key, HEBREW, *(each.sha256 for each in receipt.documents)):
+        assert value in outcome.out
     for sentence in (NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL):
         assert reader.render(sentence) in outcome.out
     assert not list(Path.cwd().iterdir())
@@ -173,7 +175,7 @@ def test_the_text_says_the_same(run, key, home, language) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_json_is_english_whatever_the_language(run, key, home, language) -> None:
     outcome = run("receipts", "export", key, "--format", "json", "--lang", language, "--for", "דוד")
-    entry, receipt = kept(home)
+    entry, receipt = stored_entry(home)
     assert outcome.out.isascii()
     assert outcome.json == {
         "schema": "docsend.proof/1",
@@ -199,9 +201,9 @@ def test_the_json_is_english_whatever_the_language(run, key, home, language) -> 
 
 
 @pytest.mark.needs("pdftotext")
-def test_without_a_name_it_says_that_none_is_kept_and_nothing_of_an_identity_is_in_it(run, key) -> None:
+def test_without_a_name_the_proof_contains_no_identity_and_says_why(run, key) -> None:
     outcome = run("receipts", "export", key, "--format", "text")
-    assert "not stated: docsend keeps no identities, only the reference below" in outcome.out
+    assert "not given: docsend does not store identities, only the reference below" in outcome.out
     run("receipts", "export", key, "--output", "proof.pdf")
     assert run("receipts", "export", key, "--format", "json").json["for"] is None
     with pikepdf.open("proof.pdf") as opened:
@@ -211,12 +213,12 @@ def test_without_a_name_it_says_that_none_is_kept_and_nothing_of_an_identity_is_
 
 
 def rows(text: str) -> dict[str, str]:
-    """The rows of a page's sections, by their labels."""
+    """Return the rows of all sections of a text proof, by label."""
     found = (re.fullmatch(r"  (\S.*?)  +(\S.*)", line) for line in text.splitlines())
     return {row[1]: row[2] for row in found if row}
 
 
-def test_a_required_document_of_the_personal_service_is_named_and_no_account(
+def test_a_proof_of_the_personal_service_names_the_required_document_but_no_account(
     run, sandbox, payslip, tmp_path, monkeypatch
 ) -> None:
     password = samples.write(tmp_path, "password", b"fictional-pending\n")
@@ -225,12 +227,12 @@ def test_a_required_document_of_the_personal_service_is_named_and_no_account(
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
     sent = run("required", "upload", "R-4711", payslip, "--service", sandbox.url, "--json")
     text = run("receipts", "export", sent.json["key"], "--format", "text").out
-    assert rows(text)["Asked for as"] == "R-4711"
-    assert rows(text)["For"] == "the account that was signed in (docsend keeps no identities)"
+    assert rows(text)["Required document"] == "R-4711"
+    assert rows(text)["For"] == "the account signed in at the time (docsend does not store identities)"
     assert rows(text)["Destination"].endswith("(personal)")
 
 
-def test_a_second_sending_of_the_same_content_is_told_on_its_own_proof(run, key, shared_sandbox) -> None:
+def test_a_second_submission_of_the_same_content_shows_its_occurrence(run, key, shared_sandbox) -> None:
     first = run("receipts", "export", key, "--format", "text").out
     assert "Occurrence" not in rows(first)
     documents = [Path.cwd().parent / name for name in ("payslip.pdf", HEBREW)]
@@ -244,11 +246,11 @@ def test_a_second_sending_of_the_same_content_is_told_on_its_own_proof(run, key,
 def test_a_destination_without_subjects_has_no_row_for_one(run, shared_sandbox, payslip) -> None:
     about = ("--to", "health-funds", "--category", "forms", "--type", "form-7000", *WHO)
     sent = run("send", payslip, *about, "--service", shared_sandbox.url, "--json")
-    told = rows(run("receipts", "export", sent.json["key"], "--format", "text").out)
-    assert ("Subject" in told, told["Category"][-8:]) == (False, " (forms)")
+    fields = rows(run("receipts", "export", sent.json["key"], "--format", "text").out)
+    assert ("Subject" in fields, fields["Category"][-8:]) == (False, " (forms)")
 
 
-def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
+def test_only_the_receipts_of_a_sandbox_have_its_notice() -> None:
     assert page().notice is None
     assert NOT_THE_INSTITUTE_IN_FULL.template not in as_text(page(), ENGLISH.render)
     assert not is_from_sandbox(ENTRY, RECEIPT)
@@ -256,9 +258,9 @@ def test_a_service_that_is_no_sandbox_is_not_called_one() -> None:
     assert is_from_sandbox(ENTRY, RECEIPT._replace(issuer=ISSUER))
 
 
-def test_the_pdf_tells_what_it_is_and_carries_its_letters(run, key, home) -> None:
+def test_the_pdf_has_metadata_and_embedded_subset_fonts(run, key, home) -> None:
     run("receipts", "export", key, "--lang", "he", "--output", "proof.pdf")
-    _, receipt = kept(home)
+    _, receipt = stored_entry(home)
     with pikepdf.open("proof.pdf") as opened:
         assert len(opened.pages) == 1
         assert opened.Root.Lang == "he"
@@ -273,7 +275,7 @@ def test_the_pdf_tells_what_it_is_and_carries_its_letters(run, key, home) -> Non
     assert Path("proof.pdf").stat().st_size < 40_000
 
 
-def test_the_same_receipt_is_the_same_bytes_on_another_day_too(spawn, run, key) -> None:
+def test_the_same_receipt_yields_the_same_bytes_on_another_day(spawn, run, key) -> None:
     run("receipts", "export", key, "--output", "one.pdf")
     later = "import time, sys; now = time.time; time.time = lambda: now() + 1e6\n"
     script = later + "from docsend.cli.app import main; sys.exit(main(sys.argv[1:]))"
@@ -292,9 +294,9 @@ def test_a_hebrew_page_is_laid_out_from_the_right(tmp_path) -> None:
         for language in ("en", "he")
     }
     width = 595.28
-    for said in (RECEIPT.key, document(1, "").sha256, "1", "4711", "payslip.pdf"):
-        english, hebrew = mirrored["en"][said], mirrored["he"][said]
-        # As far from the right edge as it was from the left one.
+    for text in (RECEIPT.key, document(1, "").sha256, "1", "4711", "payslip.pdf"):
+        english, hebrew = mirrored["en"][text], mirrored["he"][text]
+        # The distance to the right edge equals that to the left edge of the English page.
         assert abs((width - hebrew.right) - english.left) < 1
     assert abs((width - mirrored["he"]["10,000,001"].left) - mirrored["en"]["10,000,001"].right) < 1
 
@@ -304,8 +306,8 @@ def test_a_hebrew_page_is_laid_out_from_the_right(tmp_path) -> None:
 def test_a_hebrew_name_with_digits_reads_from_the_right_on_every_page(tmp_path, language) -> None:
     made = page(document(1, "תלוש 11-2026 (עותק) v2.pdf"))
     words = words_of(pdf_of(made, tmp_path, language))
-    # As a file manager shows it: each part in its own direction, one part after the other from the right.
-    # pdftotext -bbox gives a word's letters as they are seen, from the left.
+    # As a file manager shows it: each part in its own direction, and the parts in order from the right.
+    # pdftotext -bbox returns the letters of a word in visual order, from the left.
     parts = ("תלוש"[::-1], "11-2026", f"({'עותק'[::-1]})", "v2.pdf")
     seen = [next(word for word in words if word.text == part) for part in parts]
     assert all(one.left > next_.left for one, next_ in pairwise(seen)), seen
@@ -314,12 +316,12 @@ def test_a_hebrew_name_with_digits_reads_from_the_right_on_every_page(tmp_path, 
 
 @pytest.fixture
 def sheet():
-    """Give a sheet on which a test may set lines, in a language."""
-    with pdf._empty() as empty:
+    """Yield a function that returns an empty sheet in a language."""
+    with pdf._open_pdf() as empty:
         yield lambda language: pdf._Sheet(empty, page(), Translator(language), escape_for_terminal)
 
 
-def test_brackets_around_hebrew_open_towards_what_they_hold(sheet) -> None:
+def test_brackets_around_hebrew_are_mirrored(sheet) -> None:
     set_ = sheet("he")._lines
     style = pdf._TEXT
     assert set_("א (ב) [ג] x", style) == ["x [ג] (ב) א"]
@@ -327,7 +329,7 @@ def test_brackets_around_hebrew_open_towards_what_they_hold(sheet) -> None:
     assert set_(Message("{name}: {size:,}", name="שלום 12", size=1234), style) == ["1,234 :12 םולש"]
 
 
-def test_a_long_text_is_broken_between_words_and_keeps_every_letter(sheet) -> None:
+def test_a_long_text_breaks_between_words_and_loses_no_letter(sheet) -> None:
     style = pdf._TEXT
     english = sheet("en")
     text = "one two-three four_five.pdf " * 9
@@ -339,22 +341,22 @@ def test_a_long_text_is_broken_between_words_and_keeps_every_letter(sheet) -> No
     assert ("".join(unbroken), len(unbroken) > 5) == ("x" * 300, True)
 
 
-# -- what may not happen -----------------------------------------------------------------------------------
+# -- hostile and unusual content ---------------------------------------------------------------------------
 
 
 @pytest.mark.needs("pdftotext")
-def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_path) -> None:
+def test_control_characters_and_missing_glyphs_are_escaped(tmp_path) -> None:
     evil = page(
         document(1, "fdp.\u202egpj \x1b[31mred\x07 {nb}.pdf"),
         document(2, "图 👍.pdf"),
         document(3, "e\u0301te\u0301.pdf"),
         document(4, "\ud800.pdf"),
         reference="\u2067ref\u2066",
-        whom="Client\n4711 \u200f",
+        on_behalf_of="Client\n4711 \u200f",
     )
     for language in LANGUAGES:
         text = text_of(pdf_of(evil, tmp_path, language))
-        for said in (
+        for escaped in (
             "fdp.\\u202egpj \\x1b[31mred\\x07 {nb}.pdf",
             "\\u56fe \\U0001f44d.pdf",
             "été.pdf",
@@ -362,18 +364,18 @@ def test_characters_that_steer_and_letters_that_no_font_has_are_written_out(tmp_
             "\\u2067ref\\u2066",
             "Client\\n4711 \\u200f",
         ):
-            assert said in text
+            assert escaped in text
         assert not re.search("[\x00-\x08\x0b\x0e-\x1f]", text)
-    told = as_text(evil, lambda text: Translator("en").render(text, escape=escape_for_terminal))
-    assert "\u202e" not in told
-    assert "\x1b" not in told
+    plain = as_text(evil, lambda text: Translator("en").render(text, escape=escape_for_terminal))
+    assert "\u202e" not in plain
+    assert "\x1b" not in plain
 
 
 @pytest.mark.needs("pdftotext")
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_fifteen_documents_with_the_longest_names_are_one_page(tmp_path, language) -> None:
+def test_fifteen_documents_with_the_longest_names_fit_one_page(tmp_path, language) -> None:
     longest = [document(number, f"{number:02}{'תלוש שכר ' * 14}.pdf"[:127]) for number in range(15)]
-    made = page(*longest, reference="Dossier n° 4711, " * 5, whom="Société Dupont & Frères " * 4)
+    made = page(*longest, reference="Dossier n° 4711, " * 5, on_behalf_of="Société Dupont & Frères " * 4)
     file = pdf_of(made, tmp_path, language)
     words = words_of(file)
     with pikepdf.open(file) as opened:
@@ -384,7 +386,7 @@ def test_fifteen_documents_with_the_longest_names_are_one_page(tmp_path, languag
 
 
 @pytest.mark.needs("pdftotext", "qpdf")
-def test_more_documents_take_more_pages_which_are_numbered(tmp_path) -> None:
+def test_more_documents_take_several_numbered_pages(tmp_path) -> None:
     many = [document(number, f"scan-{number}.pdf") for number in range(70)]
     file = pdf_of(page(*many), tmp_path)
     text = text_of(file)
@@ -393,12 +395,12 @@ def test_more_documents_take_more_pages_which_are_numbered(tmp_path) -> None:
         pages = len(opened.pages)
     assert pages > 2
     assert [f"Page {number} of {pages}" in text for number in range(1, pages + 1)] == [True] * pages
-    assert text.count("Document, and its SHA-256") == pages
+    assert text.count("Document and SHA-256") == pages
     assert all(each.sha256 in text for each in many)
 
 
-def test_a_service_that_says_too_much_still_gets_a_page(tmp_path) -> None:
-    made = page(document(1, "x" * 100_000), whom="y " * 100_000)
+def test_oversized_texts_of_a_service_are_cut(tmp_path) -> None:
+    made = page(document(1, "x" * 100_000), on_behalf_of="y " * 100_000)
     with pikepdf.open(pdf_of(made, tmp_path)) as opened:
         assert len(opened.pages) <= 3
 
@@ -412,11 +414,11 @@ def test_a_service_that_says_too_much_still_gets_a_page(tmp_path) -> None:
         ("9" * 500, f"receipt-{'9' * 100}.pdf"),
     ],
 )
-def test_a_receipt_s_number_leads_nowhere_else(number, name) -> None:
+def test_a_receipt_number_cannot_change_the_folder_of_the_file(number, name) -> None:
     assert file_name(RECEIPT._replace(number=number)) == name
 
 
-def test_what_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) -> None:
+def test_a_submission_that_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) -> None:
     def fate(asked, _count, now):
         gone = now == "before" and "/documents/" in asked.path
         return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
@@ -428,17 +430,17 @@ def test_what_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) 
     assert (outcome.code, outcome.json["status"]) == (2, "failed")
     assert "there is no proof of what was not received: it is open" in outcome.err
     assert "receipts resume" in outcome.err
-    for state, cure in (("refused", "receipts show"), ("withdrawn", "--again")):
+    for state, hint in (("refused", "receipts show"), ("withdrawn", "--again")):
         with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as connection:
             connection.execute("UPDATE submission SET state = ?", (state,))
         connection.close()
         outcome = run("receipts", "export", sent["key"], "--format", "text")
         assert (outcome.code, outcome.out) == (2, "")
         assert f"it is {state}" in outcome.err
-        assert cure in outcome.err
+        assert hint in outcome.err
 
 
-# -- where it goes -----------------------------------------------------------------------------------------
+# -- output ------------------------------------------------------------------------------------------------
 
 
 def test_a_file_with_other_content_is_never_overwritten(run, key) -> None:
@@ -456,7 +458,7 @@ def test_a_file_with_other_content_is_never_overwritten(run, key) -> None:
 
 
 @pytest.mark.parametrize("output", ["/dev/null", ".", "nowhere/proof.pdf"])
-def test_only_a_file_in_a_folder_that_is_there_is_written(run, key, output) -> None:
+def test_only_a_regular_file_in_an_existing_folder_is_written(run, key, output) -> None:
     assert run("receipts", "export", key, "--output", output).code == 2
     assert not list(Path.cwd().iterdir())
     assert not Path("/dev/null").is_file()
@@ -490,13 +492,13 @@ def test_standard_output_gets_the_bytes_of_the_pdf_but_no_terminal_does(run, key
     assert "a PDF is not for a terminal" in outcome.err
 
 
-def test_without_the_extra_the_cure_is_told_and_text_still_works(run, key, monkeypatch) -> None:
+def test_without_the_extra_the_hint_names_it_and_text_still_works(run, key, monkeypatch) -> None:
     monkeypatch.delitem(sys.modules, "docsend.proof.pdf")
     monkeypatch.delattr("docsend.proof.pdf")
     monkeypatch.setitem(sys.modules, "fpdf", None)
     outcome = run("receipts", "export", key)
     assert outcome.code == 2
-    assert "needs the extra `pdf`: fpdf is missing" in outcome.err
+    assert "requires the extra `pdf`: the module fpdf is not installed" in outcome.err
     assert "pip install '.[pdf]'" in outcome.err
     assert run("receipts", "export", key, "--format", "text").code == 0
     assert run("receipts", "export", key, "--format", "docx").code == 2

@@ -183,7 +183,7 @@ def test_the_proxy_of_the_environment_is_used_for_https(
         )
         outcome = run("send", payslip, *SEND, "--service", "https://documents.example")
     assert outcome.code == 6
-    assert ("not understood" in outcome.err) == ("192.168.1" in environment.get("NO_PROXY", ""))
+    assert ("invalid entries in NO_PROXY" in outcome.err) == ("192.168.1" in environment.get("NO_PROXY", ""))
     assert [line.split(b"\r\n")[0] for line in received] == (
         [b"CONNECT documents.example:443 HTTP/1.1"] if is_asked else []
     )

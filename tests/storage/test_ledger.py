@@ -97,7 +97,7 @@ def test_receipts_lists_the_newest_first_and_shows_one_by_the_prefix_of_its_key(
 def test_an_empty_ledger_is_reported_as_empty(run) -> None:
     outcome = run("receipts")
     assert (outcome.code, outcome.out) == (0, "")
-    assert "nothing has been sent from here yet" in outcome.err
+    assert "nothing has been sent from this computer yet" in outcome.err
     assert run("receipts", "--json").json["receipts"] == []
 
 

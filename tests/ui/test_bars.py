@@ -1,4 +1,4 @@
-"""The bar of a batch."""
+"""The progress bar of a batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from docsend.ui import bars, progress
 pytestmark = pytest.mark.everywhere
 
 
-def test_a_bunch_of_rows_that_ended_is_drawn_to_the_last(monkeypatch) -> None:
+def test_the_bar_shows_the_last_of_many_quick_rows(monkeypatch) -> None:
     drawn = io.StringIO()
     monkeypatch.setattr(sys, "stderr", drawn)
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -22,6 +22,6 @@ def test_a_bunch_of_rows_that_ended_is_drawn_to_the_last(monkeypatch) -> None:
     with bars.row_bar(progress.SENT_TEXTS, 24, Translator("en")) as rows:
         for done in range(1, 9):
             rows.count(done)
-        time.sleep(0.3)  # it is drawn ten times a second
+        time.sleep(0.3)  # the bar is redrawn ten times per second
         shown = drawn.getvalue()
     assert "8/24 rows" in shown, shown

@@ -1,4 +1,4 @@
-"""The guided send on a real pseudo-terminal: asks only for what is missing, sends nothing by accident."""
+"""The guided send on a real pseudo-terminal: asks only for missing fields, sends nothing by accident."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import samples
 from conftest import ABOUT, PERSON, WHO
 from docsend.model import fields
-from terminals import Terminal, colours, contrast
+from terminals import Terminal, colors, contrast
 
 pytestmark = pytest.mark.everywhere
 
@@ -22,7 +22,7 @@ ENTER, DOWN, CTRL_C, CTRL_D, CTRL_U = "\r", "\x1b[B", "\x03", "\x04", "\x15"
 
 @pytest.fixture(autouse=True)
 def _prompts(monkeypatch) -> None:
-    """Let no test wait for the answer that a terminal of a test gives late."""
+    """Disable the cursor position request, to which the terminal of a test responds late."""
     monkeypatch.setenv("PROMPT_TOOLKIT_NO_CPR", "1")
 
 
@@ -34,7 +34,7 @@ def guided(sandbox):
     return start
 
 
-def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_it(
+def test_a_send_prompts_for_missing_fields_shows_a_summary_and_prints_the_command(
     guided, sandbox, payslip, run
 ) -> None:
     terminal = guided(payslip)
@@ -46,8 +46,8 @@ def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_
     terminal.answer("branch", ENTER)
     terminal.answer("remark", "as agreed" + ENTER)
     summary = terminal.read_until("send it?")
-    terminal.type(ENTER)  # one too many is no answer
-    assert "an answer is needed" in terminal.read_until("an answer is needed")
+    terminal.type(ENTER)  # a surplus Enter is not an answer
+    assert "an answer is required" in terminal.read_until("an answer is required")
     assert sandbox.count() == 0
     for shown in ("Unemployment (unemployment)", "payslip.pdf, 618 bytes", "as agreed", "••••••018"):
         assert shown in summary, summary
@@ -62,13 +62,13 @@ def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_
     assert (again.code, again.json["repeated"]) == (0, True)
 
 
-def test_every_field_that_was_said_is_shown_and_in_the_command_that_does_the_same(guided, payslip) -> None:
-    # What the personal service alone takes is not for this destination.
+def test_every_given_field_is_in_the_summary_and_in_the_printed_command(guided, payslip) -> None:
+    # Only the personal service accepts `required`.
     fields_ = [
         field for field in fields.CONTENT_FIELDS if not field.is_of_catalog and field.name != "required"
     ]
-    said = [part for n, field in enumerate(fields_, 2) for part in (field.option, str(n))]
-    terminal = guided(payslip, *ABOUT, *said, "--branch", "haifa", columns=400)
+    options = [part for n, field in enumerate(fields_, 2) for part in (field.option, str(n))]
+    terminal = guided(payslip, *ABOUT, *options, "--branch", "haifa", columns=400)
     terminal.answer("id number", PERSON + ENTER)
     summary = terminal.read_until("send it?")
     for n, field in enumerate(fields_, 2):
@@ -76,7 +76,7 @@ def test_every_field_that_was_said_is_shown_and_in_the_command_that_does_the_sam
         assert re.search(rf"{label}\s+{n}\b", summary), (field.name, summary)
     terminal.type("y" + ENTER)
     assert terminal.finish() == 0
-    words = told(terminal)
+    words = printed_command(terminal)
     for n, field in enumerate(fields_, 2):
         assert words[words.index(field.option) + 1] == str(n)
 
@@ -91,13 +91,13 @@ def test_nothing_is_asked_when_nothing_is_missing(guided, sandbox, payslip) -> N
 def test_only_what_is_missing_is_asked(guided, sandbox, payslip) -> None:
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
     terminal.answer("id number of the insured person:", PERSON + ENTER)
-    asked = terminal.read_until("send it?")
-    assert not [word for word in ("subject:", "category:", "branch [", "remark,") if word in asked]
+    shown = terminal.read_until("send it?")
+    assert not [word for word in ("subject:", "category:", "branch [", "remark,") if word in shown]
     terminal.type("y" + ENTER)
     assert terminal.finish() == 0
 
 
-def test_the_arrows_choose(guided, sandbox, payslip) -> None:
+def test_the_arrow_keys_select_a_choice(guided, sandbox, payslip) -> None:
     terminal = guided(payslip)
     terminal.answer("health-funds", DOWN + DOWN + ENTER)
     terminal.read_until("Collection from insured persons")
@@ -109,7 +109,7 @@ def test_the_arrows_choose(guided, sandbox, payslip) -> None:
 
 
 @pytest.mark.parametrize("words", ["דמי אבטלה", "assurance chômage", "unemploy"])
-def test_words_of_every_language_find_a_choice_whatever_language_is_spoken(guided, payslip, words) -> None:
+def test_words_of_any_language_find_a_choice_in_any_language(guided, payslip, words) -> None:
     terminal = guided(payslip, "--to", "benefits", *WHO, "--lang", "fr")
     terminal.read_until("unemployment")
     terminal.type(words)
@@ -121,7 +121,7 @@ def test_words_of_every_language_find_a_choice_whatever_language_is_spoken(guide
     assert terminal.finish() == 130
 
 
-def test_a_wrong_number_is_told_before_the_next_question(guided, payslip) -> None:
+def test_an_invalid_number_is_reported_before_the_next_question(guided, payslip) -> None:
     terminal = guided(payslip, *ABOUT)
     terminal.answer("id number of the insured person:", "123456789" + ENTER)
     assert "the id number is not one" in terminal.read_until("the id number is not one")
@@ -133,7 +133,7 @@ def test_a_wrong_number_is_told_before_the_next_question(guided, payslip) -> Non
 
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
 @pytest.mark.parametrize("question", ["destination:", "send it?"])
-def test_whoever_has_had_enough_sends_nothing(guided, sandbox, payslip, key, question) -> None:
+def test_canceling_a_prompt_sends_nothing(guided, sandbox, payslip, key, question) -> None:
     about = () if question == "destination:" else (*ABOUT, "--branch", "haifa", "--remark", "x")
     terminal = guided(payslip, *about)
     if about:
@@ -160,7 +160,7 @@ def test_without_files_one_is_asked_for(guided, sandbox, payslip) -> None:
     assert sandbox.count() == 1
 
 
-def test_what_no_answer_can_mend_is_told_before_anything_is_asked(guided, tmp_path) -> None:
+def test_errors_that_no_answer_can_fix_are_reported_before_any_question(guided, tmp_path) -> None:
     broken = samples.write(tmp_path, "payslip.pdf", b"no PDF at all")
     terminal = guided(broken)
     assert terminal.finish() == 2
@@ -168,16 +168,16 @@ def test_what_no_answer_can_mend_is_told_before_anything_is_asked(guided, tmp_pa
     assert "destination:" not in terminal.shown.replace("--to", "").split("[")[0]
 
 
-def test_a_dry_run_asks_shows_and_sends_nothing(guided, sandbox, payslip) -> None:
+def test_a_dry_run_prompts_and_sends_nothing(guided, sandbox, payslip) -> None:
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x", "--dry-run")
     terminal.answer("id number", PERSON + ENTER)
     assert terminal.finish() == 0
-    assert "checked clean; nothing was sent" in terminal.shown
+    assert "no errors found; nothing was sent" in terminal.shown
     assert "without questions:" in terminal.shown
     assert sandbox.select("SELECT * FROM submission") == []
 
 
-def test_documents_are_read_once_and_what_was_shown_is_what_goes(guided, sandbox, payslip) -> None:
+def test_documents_are_read_once_and_sent_as_shown(guided, sandbox, payslip) -> None:
     before = payslip.read_bytes()
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
     terminal.answer("id number", PERSON + ENTER)
@@ -189,15 +189,15 @@ def test_documents_are_read_once_and_what_was_shown_is_what_goes(guided, sandbox
     assert list(sandbox.content(key).values()) == [before]
 
 
-def test_answers_are_in_the_command_also_if_the_document_is_too_large_where_it_was_to_go(
+def test_the_command_is_printed_even_if_the_document_is_too_large_for_the_chosen_destination(
     guided, tmp_path, monkeypatch
 ) -> None:
     password = samples.write(tmp_path, "password", b"fictional-clear\n")
     password.chmod(0o600)
     large = samples.write(tmp_path, "large.pdf", samples.pdf(size=7 * 2**20))
     about = ("--subject", "unemployment", "--category", "employer", "--type", "payslips")
-    told = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(password)}
-    terminal = guided(large, *about, **told)
+    printed_command = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(password)}
+    terminal = guided(large, *about, **printed_command)
     terminal.answer("destination", "personal" + ENTER)
     terminal.answer("remark", "x" + ENTER)
     assert terminal.finish() == 3
@@ -221,7 +221,7 @@ def test_an_employer_is_asked_for_and_the_booklet_number_is_not_echoed(guided, s
     assert "7134-22" not in terminal.raw
 
 
-def test_a_kept_sender_can_be_chosen(guided, sandbox, payslip, run) -> None:
+def test_a_stored_sender_can_be_chosen(guided, sandbox, payslip, run) -> None:
     assert run("senders", "add", "client-4711", "--id", PERSON).code == 0
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
     terminal.answer("client-4711", "client" + ENTER)
@@ -232,7 +232,7 @@ def test_a_kept_sender_can_be_chosen(guided, sandbox, payslip, run) -> None:
     assert PERSON not in terminal.raw
 
 
-def test_whoever_is_none_of_the_kept_senders_is_asked_for(guided, sandbox, payslip, run) -> None:
+def test_somebody_other_than_the_stored_senders_can_be_chosen(guided, sandbox, payslip, run) -> None:
     assert run("senders", "add", "client-4711", "--id", "000000026").code == 0
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
     terminal.answer("sender:", "somebody" + ENTER)
@@ -244,7 +244,7 @@ def test_whoever_is_none_of_the_kept_senders_is_asked_for(guided, sandbox, paysl
     assert "--sender" not in terminal.shown
 
 
-def test_a_kind_of_employer_file_that_is_stated_is_not_asked_for(guided, payslip) -> None:
+def test_a_given_kind_of_employer_file_is_not_asked_for(guided, payslip) -> None:
     terminal = guided(payslip, "--to", "employer-collection", "--employer-kind", "household")
     shown = terminal.read_until("employer's file number:")
     assert "employer's file number:" in shown, shown
@@ -253,10 +253,10 @@ def test_a_kind_of_employer_file_that_is_stated_is_not_asked_for(guided, payslip
     assert terminal.finish() == 130
 
 
-def test_the_result_alone_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> None:
+def test_only_the_result_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> None:
     receipt = tmp_path / "receipt.txt"
     command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, "--service", sandbox.url]
-    terminal = Terminal.of("/bin/sh", "-c", f"{subprocess.list2cmdline(command)} > {receipt}")
+    terminal = Terminal.from_command("/bin/sh", "-c", f"{subprocess.list2cmdline(command)} > {receipt}")
     terminal.answer("id number", PERSON + ENTER)
     terminal.answer("branch", ENTER)
     terminal.answer("remark", ENTER)
@@ -268,7 +268,7 @@ def test_the_result_alone_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> 
 
 
 @pytest.mark.parametrize("more", [("--no-input",), ("--json",)])
-def test_who_wants_no_questions_gets_the_missing_options(guided, payslip, more) -> None:
+def test_without_prompts_the_missing_options_are_named(guided, payslip, more) -> None:
     terminal = guided(payslip, *more)
     assert terminal.finish() == 2
     assert "--to" in terminal.shown
@@ -280,22 +280,22 @@ def test_without_a_terminal_the_missing_options_are_named(run, payslip, sandbox)
     assert "missing: --to" in outcome.err
 
 
-def test_no_service_is_told_before_ten_questions(payslip) -> None:
+def test_a_missing_service_is_reported_before_any_question(payslip) -> None:
     terminal = Terminal("send", payslip)
     assert terminal.finish() == 2
     assert "no service is chosen" in terminal.shown
     assert "health-funds" not in terminal.shown
 
 
-def test_who_has_to_sign_in_is_told_before_further_questions(guided, payslip) -> None:
+def test_a_missing_sign_in_is_reported_before_further_questions(guided, payslip) -> None:
     terminal = guided(payslip)
     terminal.answer("health-funds", "personal" + ENTER)
-    assert terminal.finish() == 8  # there is no keyring here to be asked who is signed in
+    assert terminal.finish() == 8  # the test has no keyring with credentials
     assert "subject:" not in terminal.shown
 
 
-def told(terminal: Terminal) -> list[str]:
-    """Give the command that was told, taken apart as a shell does."""
+def printed_command(terminal: Terminal) -> list[str]:
+    """Return the printed command as words, split by a shell."""
     quoted = terminal.shown.split("without questions:\n")[1].split("\n")[0]
     command = f"for word in {quoted}; do printf '%s\\0' \"$word\"; done"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, text=True)
@@ -303,14 +303,14 @@ def told(terminal: Terminal) -> list[str]:
 
 
 @pytest.mark.parametrize("remark", ["as agreed", "l'accord", "שלום"])
-def test_the_command_that_was_told_finds_the_receipt(guided, sandbox, payslip, run, remark) -> None:
+def test_the_printed_command_returns_the_same_receipt(guided, sandbox, payslip, run, remark) -> None:
     terminal = guided(payslip, *ABOUT, columns=400)
     terminal.answer("id number", PERSON + ENTER)
     terminal.answer("branch", "haifa" + ENTER)
     terminal.answer("remark", remark + ENTER)
     terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
-    words = [PERSON if word.startswith("••") else word for word in told(terminal)]
+    words = [PERSON if word.startswith("••") else word for word in printed_command(terminal)]
     again = run(*words[1:], "--json")
     assert (again.code, again.json["repeated"]) == (0, True), again.err
 
@@ -320,9 +320,7 @@ def test_the_command_that_was_told_finds_the_receipt(guided, sandbox, payslip, r
     ["-scan.pdf", "--to.pdf", "a b.pdf", "a\u200db.pdf", "l'\u200d.pdf", "a\U000e0001b.pdf"],
     ids=ascii,
 )
-def test_the_command_that_was_told_names_the_file_whatever_its_name(
-    sandbox, run, tmp_path, monkeypatch, name
-) -> None:
+def test_the_printed_command_quotes_any_file_name(sandbox, run, tmp_path, monkeypatch, name) -> None:
     samples.write(tmp_path, name, samples.pdf())
     monkeypatch.chdir(tmp_path)
     about = (*ABOUT, "--branch", "haifa", "--remark", "x", "--service", sandbox.url)
@@ -330,15 +328,13 @@ def test_the_command_that_was_told_names_the_file_whatever_its_name(
     terminal.answer("id number", PERSON + ENTER)
     terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
-    words = [PERSON if word.startswith("••") else word for word in told(terminal)]
+    words = [PERSON if word.startswith("••") else word for word in printed_command(terminal)]
     assert name in words
     again = run("--json", *words[1:])
     assert (again.code, again.json["repeated"]) == (0, True), again.err
 
 
-def test_the_command_that_was_told_says_again_and_whom_it_was_for_beside_the_sender(
-    guided, payslip, run
-) -> None:
+def test_the_printed_command_has_again_and_an_id_that_differs_from_the_sender(guided, payslip, run) -> None:
     assert run("senders", "add", "client", "--id", PERSON).code == 0
     about = (*ABOUT, "--branch", "haifa")
     terminal = guided(payslip, *about[:-4], "--sender", "client", "--id", "000000026", "--again", columns=400)
@@ -347,13 +343,13 @@ def test_the_command_that_was_told_says_again_and_whom_it_was_for_beside_the_sen
     terminal.answer("remark", ENTER)
     terminal.answer("send it?", "n" + ENTER)
     assert terminal.finish() == 130
-    words = told(terminal)
+    words = printed_command(terminal)
     assert words[words.index("--id") + 1].endswith("026")
     assert words[words.index("--sender") + 1] == "client"
     assert "--again" in words
 
 
-def test_nothing_of_a_booklet_number_is_told(guided, payslip) -> None:
+def test_the_printed_command_has_a_placeholder_for_the_booklet_number(guided, payslip) -> None:
     who = ("--employer-file", "900000019", "--booklet", "713422", "--mobile", "0501234567")
     terminal = guided(
         payslip, "--to", "employer-collection", *who, "--category", "correspondence", columns=400
@@ -363,10 +359,10 @@ def test_nothing_of_a_booklet_number_is_told(guided, payslip) -> None:
     terminal.answer("remark", ENTER)
     terminal.answer("send it?", "n" + ENTER)
     terminal.finish()
-    assert told(terminal)[told(terminal).index("--booklet") + 1] == "…"
+    assert printed_command(terminal)[printed_command(terminal).index("--booklet") + 1] == "…"
 
 
-def test_a_booklet_number_said_beside_a_sender_is_told_as_a_place_to_fill(
+def test_the_printed_command_has_the_booklet_option_only_if_it_was_given_with_the_sender(
     guided, payslip, spawn, monkeypatch
 ) -> None:
     monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
@@ -380,10 +376,10 @@ def test_a_booklet_number_said_beside_a_sender_is_told_as_a_place_to_fill(
         terminal.answer("remark", ENTER)
         terminal.answer("send it?", "n" + ENTER)
         terminal.finish()
-        assert ("--booklet" in told(terminal)) == is_told
+        assert ("--booklet" in printed_command(terminal)) == is_told
 
 
-def test_a_type_that_is_filed_online_can_be_chosen_and_its_address_is_told(guided, payslip) -> None:
+def test_a_type_that_is_filed_online_can_be_chosen_and_shows_its_address(guided, payslip) -> None:
     terminal = guided(payslip, "--to", "benefits", "--subject", "unemployment", *WHO)
     terminal.answer("category:", "claim" + ENTER)
     terminal.answer("document type", ENTER if "document type [" in terminal.shown else "claim" + ENTER)
@@ -392,7 +388,7 @@ def test_a_type_that_is_filed_online_can_be_chosen_and_its_address_is_told(guide
     assert "https://" in terminal.shown
 
 
-def test_only_destinations_that_take_what_is_stated_are_offered(guided, payslip, run) -> None:
+def test_only_destinations_that_accept_the_given_fields_are_offered(guided, payslip, run) -> None:
     run("senders", "add", "client", "--id", PERSON)
     terminal = guided(payslip, "--sender", "client")
     shown = terminal.read_until("health-funds")
@@ -410,7 +406,7 @@ def test_senders_are_found_by_any_part_of_their_names(guided, payslip, run) -> N
     assert terminal.finish() == 0
 
 
-def test_a_file_that_is_not_there_is_asked_for_again_and_home_is_known(guided, home, run) -> None:
+def test_a_missing_file_is_asked_for_again_and_the_tilde_is_expanded(guided, home, run) -> None:
     samples.write(home, "scan.pdf", samples.pdf())
     terminal = guided(*ABOUT, *WHO, "--branch", "haifa", "--remark", "x")
     terminal.answer("document:", "~/scam.pdf" + ENTER)
@@ -420,10 +416,10 @@ def test_a_file_that_is_not_there_is_asked_for_again_and_home_is_known(guided, h
     assert terminal.finish() == 0
 
 
-def test_the_menu_comes_back_when_something_is_taken_back(guided, payslip) -> None:
+def test_the_menu_reopens_after_a_deletion(guided, payslip) -> None:
     terminal = guided(payslip)
     terminal.answer("health-funds", "person")
-    terminal.rest()
+    terminal.settle()
     terminal.type("\x7f" * 6)
     assert "health-funds" in terminal.read_until("health-funds")
     terminal.type(CTRL_C)
@@ -433,20 +429,20 @@ def test_the_menu_comes_back_when_something_is_taken_back(guided, payslip) -> No
 @pytest.mark.parametrize(
     ("ground", "ink"), [("000000", "d7dae0"), ("ffffff", "000000")], ids=["dark", "light"]
 )
-def test_every_character_can_be_told_from_what_is_behind_it(guided, payslip, ground, ink) -> None:
+def test_every_character_contrasts_with_its_background(guided, payslip, ground, ink) -> None:
     def faint() -> list[str]:
         return [
             cell.data
             for row in terminal.screen.buffer.values()
             for cell in row.values()
-            if cell.data.strip() and contrast(*colours(cell, ground, ink)) < 3
+            if cell.data.strip() and contrast(*colors(cell, ground, ink)) < 3
         ]
 
     terminal = guided(payslip)
     assert "Benefit departments" in terminal.read_until("Benefit departments")
-    terminal.type(DOWN)  # one of the choices is marked
-    terminal.rest()
+    terminal.type(DOWN)  # mark one of the choices
+    terminal.settle()
     assert "".join(faint()) == ""
     terminal.type(CTRL_U + "nothing like it" + ENTER)
-    assert "none of the choices" in terminal.read_until("none of the choices")
+    assert "no choice matches" in terminal.read_until("no choice matches")
     assert "".join(faint()) == ""

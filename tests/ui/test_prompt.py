@@ -1,4 +1,4 @@
-"""The prompt of `docsend login` on a real pseudo-terminal: nothing is echoed, and Ctrl-C leaves it sane."""
+"""The prompts of `docsend login` on a real pseudo-terminal: no echo, and a sane terminal after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def login(sandbox):
-    """Start `docsend login` on a terminal; the keyring is a file chosen by name."""
+    """Return a function that starts `docsend login` on a terminal, with a file as keyring."""
     environment = {
         **os.environ,
         "DOCSEND_KEYRING": "keyrings.alt.file.PlaintextKeyring",
@@ -21,7 +21,7 @@ def login(sandbox):
     }
 
     def start(*argv: str) -> pexpect.spawn[str]:
-        # A shell in between keeps the terminal alive, so that its state can be looked at afterwards.
+        # A shell in between keeps the terminal open, so that its state can be checked afterwards.
         child = pexpect.spawn("/bin/sh", env=environment, encoding="utf-8", timeout=20, dimensions=(24, 100))
         child.setecho(False)
         child.sendline("PS1='ready> '")
@@ -34,18 +34,18 @@ def login(sandbox):
 
 def test_code_and_password_are_asked_for_and_never_echoed(login) -> None:
     child = login()
-    seen = ""
+    output = ""
     for prompt, answer in (("code: ", "1002"), ("password: ", "fictional-clear")):
         child.expect_exact(prompt)
-        seen += child.before
+        output += child.before
         assert not child.getecho()
         child.sendline(answer)
     child.expect(r"exit=(\d+)")
-    seen += child.before
+    output += child.before
     assert child.match.group(1) == "0"
-    assert "signed in at" in seen
-    assert "1002" not in seen
-    assert "fictional-clear" not in seen
+    assert "signed in to" in output
+    assert "1002" not in output
+    assert "fictional-clear" not in output
 
 
 def test_only_what_is_missing_is_asked_for(login) -> None:
@@ -59,7 +59,7 @@ def test_only_what_is_missing_is_asked_for(login) -> None:
 @pytest.mark.parametrize("at", ["code: ", "password: "])
 def test_ctrl_c_leaves_the_terminal_sane_and_exits_130(login, at) -> None:
     if sys.platform == "win32":
-        pytest.skip("a terminal of POSIX")
+        pytest.skip("needs a POSIX terminal")
     child = login()
     child.setecho(True)
     before = termios.tcgetattr(child.child_fd)
@@ -75,7 +75,7 @@ def test_ctrl_c_leaves_the_terminal_sane_and_exits_130(login, at) -> None:
     assert termios.tcgetattr(child.child_fd) == before
 
 
-def test_end_of_input_is_told(login) -> None:
+def test_end_of_input_is_reported(login) -> None:
     child = login()
     child.expect_exact("code: ")
     child.sendeof()

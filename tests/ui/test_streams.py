@@ -1,4 +1,4 @@
-"""What a person sees, on every kind of terminal, file and pipe: no crash, no foreign escapes."""
+"""Output on every kind of terminal, file and pipe: no crash, and no escape sequences from outside."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEND = (*ABOUT, *WHO)
-COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)[0-9;]*m")
 
 
 @pytest.fixture
 def full() -> Iterator[IO[bytes]]:
-    """Give a file that takes nothing."""
+    """Yield a file on a full disk."""
     device = Path("/dev/full")
     if not device.exists():
         pytest.skip("no /dev/full here")
@@ -81,7 +81,7 @@ def test_forty_columns_are_enough_in_every_language(shared_sandbox, argv, spoken
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])
-def test_no_terminal_is_too_narrow(sandbox, tmp_path, columns) -> None:
+def test_commands_work_on_terminals_of_any_width(sandbox, tmp_path, columns) -> None:
     file = samples.write(
         tmp_path, "a-rather-long-name-of-a-payslip-for-november-2026.pdf", samples.pdf(columns)
     )
@@ -101,7 +101,7 @@ def test_no_color_is_respected(shared_sandbox, payslip) -> None:
     for each in argv:
         terminal = Terminal(*each, NO_COLOR="1")
         assert terminal.finish() == 0
-        assert not COLOUR.search(terminal.raw)
+        assert not COLOR.search(terminal.raw)
 
 
 def test_a_dumb_terminal_gets_plain_lines(sandbox, payslip) -> None:
@@ -133,12 +133,12 @@ def test_quiet_leaves_the_result_and_errors(run, shared_sandbox, payslip) -> Non
     assert "there is no file nowhere.pdf" in faulty.err
 
 
-def test_global_options_stand_before_or_behind_what_they_belong_to(run, payslip) -> None:
+def test_global_options_are_accepted_after_the_command_and_after_its_arguments(run, payslip) -> None:
     assert run("send", "--json", payslip, *SEND, "-n").json["status"] == "checked"
     assert run("send", payslip, *SEND, "-n", "--json").json["status"] == "checked"
 
 
-OLD_STREAMS = {
+LEGACY_ENCODINGS = {
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "LANG=C without any help": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -149,12 +149,12 @@ OLD_STREAMS = {
 }
 
 
-@pytest.mark.parametrize("name", OLD_STREAMS)
+@pytest.mark.parametrize("name", LEGACY_ENCODINGS)
 def test_streams_of_old_encodings_neither_crash_nor_change_a_result(
     spawn, shared_sandbox, tmp_path, name
 ) -> None:
     file = samples.write(tmp_path, "תלוש שכר é.pdf", samples.pdf(9))
-    environment = OLD_STREAMS[name]
+    environment = LEGACY_ENCODINGS[name]
     arguments = ("send", file, *SEND, "--service", shared_sandbox.url, "--reference", name)
     first = spawn(*arguments, env=environment)
     assert (first.code, "Traceback" in first.err) == (0, False)
@@ -173,7 +173,7 @@ def test_streams_of_old_encodings_neither_crash_nor_change_a_result(
         assert (outcome.code, "Traceback" in outcome.err) == (code, False), outcome.err
 
 
-def test_a_terminal_of_an_old_encoding_is_drawn_with_what_it_has(shared_sandbox, payslip) -> None:
+def test_a_terminal_with_a_legacy_encoding_still_shows_the_receipt(shared_sandbox, payslip) -> None:
     terminal = Terminal(
         "send", payslip, *SEND, "--service", shared_sandbox.url, PYTHONIOENCODING="cp1252", columns=80
     )
@@ -184,7 +184,9 @@ def test_a_terminal_of_an_old_encoding_is_drawn_with_what_it_has(shared_sandbox,
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "| head -1", "2>&1 | head -1", "| true"])
 @pytest.mark.parametrize("as_json", ["", "--json"])
-def test_a_stream_that_is_closed_or_not_read_stops_nothing(sandbox, payslip, closed, as_json) -> None:
+def test_a_stream_that_is_closed_or_has_no_reader_does_not_stop_a_send(
+    sandbox, payslip, closed, as_json
+) -> None:
     send = " ".join(
         [sys.executable, "-m docsend send", str(payslip), *SEND, "--service", sandbox.url, as_json]
     )
@@ -196,19 +198,19 @@ def test_a_stream_that_is_closed_or_not_read_stops_nothing(sandbox, payslip, clo
     assert sandbox.count() == 1
 
 
-AT_ONCE = ["--version", "--help", "send --help", "_complete send --"]
+QUICK_COMMANDS = ["--version", "--help", "send --help", "_complete send --"]
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
-@pytest.mark.parametrize("argv", AT_ONCE)
-def test_what_is_answered_at_once_needs_no_streams(argv, closed) -> None:
+@pytest.mark.parametrize("argv", QUICK_COMMANDS)
+def test_quick_commands_work_with_closed_streams(argv, closed) -> None:
     script = f"{sys.executable} -m docsend {argv} {closed}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("argv", AT_ONCE)
-def test_what_is_answered_at_once_needs_nobody_who_reads_it(spawn, argv) -> None:
+@pytest.mark.parametrize("argv", QUICK_COMMANDS)
+def test_quick_commands_work_without_a_reader(spawn, argv) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as nobody:
@@ -232,7 +234,7 @@ command.run()
     ("out", "err", "code"),
     [("good", "good", 0), ("full", "good", 8), ("good", "full", 0), ("full", "full", 8)],
 )
-def test_what_nobody_flushed_gets_out_at_the_end(full, out, err, code) -> None:
+def test_unflushed_output_is_written_at_exit(full, out, err, code) -> None:
     streams = {"good": subprocess.PIPE, "full": full}
     done = subprocess.run(
         [sys.executable, "-c", _UNFLUSHED], stdout=streams[out], stderr=streams[err], check=False, timeout=60
@@ -243,7 +245,7 @@ def test_what_nobody_flushed_gets_out_at_the_end(full, out, err, code) -> None:
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
-def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(
+def test_a_receipt_that_stdout_cannot_take_is_reported_on_stderr(
     spawn, sandbox, payslip, full, as_json
 ) -> None:
     send = ("send", payslip, *SEND, "--service", sandbox.url, *as_json)
@@ -266,7 +268,7 @@ def test_a_receipt_that_stdout_does_not_take_is_told_on_stderr(
         ("send no.pdf --json", 2),
     ],
 )
-def test_a_full_disk_behind_stdout_leaves_a_failure_its_code(spawn, full, argv, code) -> None:
+def test_a_full_disk_on_stdout_does_not_change_the_exit_code_of_an_error(spawn, full, argv, code) -> None:
     outcome = spawn(*argv.split(), capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert outcome.code == code
     assert "No space left" in outcome.err
@@ -274,7 +276,7 @@ def test_a_full_disk_behind_stdout_leaves_a_failure_its_code(spawn, full, argv, 
     assert "Exception ignored" not in outcome.err
 
 
-def test_talk_that_nobody_can_keep_stops_nothing(spawn, sandbox, payslip, full) -> None:
+def test_a_full_disk_on_stderr_does_not_stop_a_send(spawn, sandbox, payslip, full) -> None:
     send = ("send", payslip, *SEND, "--service", sandbox.url, "-v")
     outcome = spawn(*send, capture_output=False, stdout=subprocess.PIPE, stderr=full)
     assert outcome.code == 0
@@ -282,7 +284,7 @@ def test_talk_that_nobody_can_keep_stops_nothing(spawn, sandbox, payslip, full) 
 
 
 @pytest.mark.parametrize("argv", ["--help", "send --help", ""])
-def test_help_that_nobody_reads_ends_quietly(argv) -> None:
+def test_help_without_a_reader_ends_quietly(argv) -> None:
     script = f"{sys.executable} -m docsend {argv} | true; exit ${{PIPESTATUS[0]}}"
     for _ in range(3):
         done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
@@ -321,7 +323,7 @@ def test_a_name_steers_no_terminal_no_log_and_no_markup(run, tmp_path, name) -> 
     assert json.loads(result.out)["submission"]["documents"][0]["name"] == name
 
 
-def test_the_list_of_receipts_fits_a_usual_terminal_and_has_an_end(run, sandbox, payslip) -> None:
+def test_the_list_of_receipts_fits_80_columns_and_shows_the_latest_50(run, sandbox, payslip) -> None:
     for n in range(52):
         reference = ("--reference", f"client {n}")
         assert run("send", payslip, *SEND, "--service", sandbox.url, *reference).code == 0
@@ -336,14 +338,14 @@ def test_the_list_of_receipts_fits_a_usual_terminal_and_has_an_end(run, sandbox,
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-def test_what_received_means_is_told_whole_however_narrow_the_terminal(sandbox, payslip, columns) -> None:
+def test_the_meaning_of_received_is_shown_in_full_on_narrow_terminals(sandbox, payslip, columns) -> None:
     terminal = Terminal("send", payslip, *SEND, "--service", sandbox.url, columns=columns)
     assert terminal.finish() == 0
     shown = " ".join(terminal.shown.replace("│", " ").split())
     assert "it does not mean approved" in shown
 
 
-def test_what_has_no_receipt_says_nothing_of_received(run, payslip, monkeypatch) -> None:
+def test_a_submission_without_a_receipt_does_not_explain_received(run, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     key = run("send", payslip, *SEND, "--service", "http://127.0.0.1:9", "--json").json["key"]
     outcome = run("receipts", "show", key)
@@ -351,7 +353,7 @@ def test_what_has_no_receipt_says_nothing_of_received(run, payslip, monkeypatch)
     assert "approved" not in outcome.out + outcome.err
 
 
-def batch_of(folder: Path, count: int) -> Path:
+def write_batch(folder: Path, count: int) -> Path:
     rows = ["to,subject,category,type,id,reference,documents"]
     for n in range(count):
         samples.write(folder, f"row-{n}.pdf", samples.pdf(n))
@@ -360,7 +362,7 @@ def batch_of(folder: Path, count: int) -> Path:
 
 
 def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(sandbox, tmp_path) -> None:
-    file = batch_of(tmp_path, 30)
+    file = write_batch(tmp_path, 30)
     go_on = tmp_path / "go-on"
 
     def fate(asked, _count, now):
@@ -381,11 +383,11 @@ def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(s
     assert "━" not in terminal.shown
 
 
-def test_without_a_terminal_a_batch_says_every_few_seconds_how_far_it_is(
+def test_without_a_terminal_a_batch_prints_its_progress_every_few_seconds(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(progress.RowProgressLines, "EVERY_S", 0.2)
-    file = batch_of(tmp_path, 20)
+    monkeypatch.setattr(progress.RowProgressLines, "INTERVAL_S", 0.2)
+    file = write_batch(tmp_path, 20)
     with doubles.relay(sandbox.url, lambda *_: time.sleep(0.02)) as (url, _):
         outcome = run("send", "--batch", file, "--service", url, "--jobs", "2")
     assert outcome.code == 0
@@ -398,14 +400,14 @@ def test_without_a_terminal_a_batch_says_every_few_seconds_how_far_it_is(
 
 @pytest.mark.parametrize("columns", [20, 40])
 def test_a_batch_fits_a_narrow_terminal(sandbox, tmp_path, columns) -> None:
-    file = batch_of(tmp_path, 3)
+    file = write_batch(tmp_path, 3)
     terminal = Terminal("send", "--batch", file, "--service", sandbox.url, columns=columns, lines=100)
     assert terminal.finish() == 0
     assert "Traceback" not in terminal.raw
 
 
-def test_results_go_into_their_file_while_a_terminal_shows_the_bar(sandbox, tmp_path) -> None:
-    file, out = batch_of(tmp_path, 3), tmp_path / "out.jsonl"
+def test_results_go_to_a_redirected_file_while_a_terminal_shows_the_bar(sandbox, tmp_path) -> None:
+    file, out = write_batch(tmp_path, 3), tmp_path / "out.jsonl"
     command = f"{sys.executable} -m docsend send --batch {file} --service {sandbox.url} --json > {out}"
     child = pexpect.spawn("bash", ["-c", command], env={**os.environ, "TERM": "xterm"}, timeout=30)
     child.expect(pexpect.EOF)

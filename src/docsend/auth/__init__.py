@@ -1,1 +1,1 @@
-"""Who is signed in, and where the secrets are kept."""
+"""The signed-in account, and the storage of secrets."""

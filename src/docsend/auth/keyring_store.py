@@ -1,12 +1,12 @@
-"""Code, password and token of the personal service, in the operating system's keyring. Only user of keyring.
+"""Credentials, tokens and booklet numbers in the operating system's keyring. The only user of keyring.
 
-What is kept here for certain:
-- no call to a keyring takes longer than KEYRING_S: one that hangs (a locked collection whose prompt nobody
-  sees, a dead D-Bus) is abandoned, and the message names the three ways out;
-- only the operating systems' own keyrings are used; any other has to be chosen by its name. `null` and
-  `fail` keep nothing, plaintext files keep no secret;
-- what was written is read back, for some backends take a password and keep nothing;
-- secrets have a masked repr, and travel in no message.
+Guarantees:
+- No call to a keyring takes longer than KEYRING_TIMEOUT_S. One that hangs (a locked collection whose prompt
+  nobody sees, a dead D-Bus) is abandoned, and the hint names three alternatives.
+- Only the keyrings of the operating systems are used, unless another is selected by name: `null` and `fail`
+  store nothing, and plaintext files protect nothing.
+- Secrets are read back after writing, because some backends accept a password and store nothing.
+- Secrets have a masked repr and appear in no message.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 KEYRING_TIMEOUT_S = 5.0
-# The operating systems' own: Secret Service and KWallet, macOS, Windows.
-_TRUSTED = (
+# Keyrings of the operating systems: Secret Service and KWallet, macOS, Windows.
+_TRUSTED_BACKENDS = (
     "keyring.backends.SecretService.",
     "keyring.backends.libsecret.",
     "keyring.backends.kwallet.",
@@ -40,57 +40,59 @@ _TRUSTED = (
     "keyring.backends.Windows.",
 )
 _CHAINER = "keyring.backends.chainer.ChainerBackend"
-_LONGEST_LINE = 4096
-_LONG_CODE = 8
+_MAX_LINE_LENGTH = 4096
+_MIN_SUFFIXED_CODE = 8
 
-THREE_WAYS = Message(
+KEYRING_HINT = Message(
     "unlock or install the keyring (on Debian: gnome-keyring, in a desktop session or under "
-    "dbus-run-session); or put the password into a file that only you can read, named by "
-    "DOCSEND_PASSWORD_FILE, and the code into DOCSEND_CODE; or choose another keyring backend by its name "
-    "with DOCSEND_KEYRING"
+    "dbus-run-session); or write the password to a file that only you can read, set "
+    "DOCSEND_PASSWORD_FILE to its path and DOCSEND_CODE to the code; or set DOCSEND_KEYRING to "
+    "the name of another keyring backend"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Code and password of an account. Printing them shows neither."""
+    """Code and password of an account. Its repr shows neither."""
 
     code: str = field(repr=False)
     password: str = field(repr=False)
 
     @property
     def masked_code(self) -> str:
-        """Enough to tell one's own accounts apart, not enough to sign in: two characters of a long code."""
-        return "••••••" + (self.code[-2:] if len(self.code) >= _LONG_CODE else "")
+        """The code with all but its last two characters masked; a code shorter than eight is masked fully."""
+        return "••••••" + (self.code[-2:] if len(self.code) >= _MIN_SUFFIXED_CODE else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A session's token, and when it expires by this machine's clock (seconds since the epoch)."""
+    """Token of a session, and when it expires by this machine's clock (seconds since the epoch)."""
 
     text: str = field(repr=False)
     expires_at: float
 
 
 class CredentialStore:
-    """The keyring's entries of one service: the credentials, and the token of the last session."""
+    """Keyring entries of one service: the credentials, and the token of the last session."""
 
     def __init__(self, service: str, *, backend: str | None = None) -> None:
-        """Make the vault of a service; `backend` is a keyring chosen by name, as `module.Class`."""
+        """Create the store of a service; `backend` selects a keyring by name, as `module.Class`."""
         self._entries = _KeyringEntries(f"docsend {service}", backend)
 
     @property
     def backend(self) -> str:
-        """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
+        """Name of the keyring backend in use; raises LocalError if there is no trusted one."""
         return self._entries.backend
 
     def credentials(self) -> Credentials | None:
+        """Return the stored credentials, or None; raise LocalError if the keyring fails."""
         raw = self._entries.read("account") or {}
         code, password = raw.get("code"), raw.get("password")
-        # Whatever else stands there is not ours, and nobody is signed in.
+        # An entry of another form is not from docsend and counts as missing.
         return Credentials(code, password) if isinstance(code, str) and isinstance(password, str) else None
 
     def token(self) -> Token | None:
+        """Return the stored token, which may have expired, or None; raise LocalError if the keyring fails."""
         raw = self._entries.read("session") or {}
         token, expires_at = raw.get("token"), raw.get("expires_at")
         if not isinstance(token, str) or not isinstance(expires_at, int | float):
@@ -98,58 +100,62 @@ class CredentialStore:
         return Token(token, float(expires_at))
 
     def save_credentials(self, credentials: Credentials) -> None:
-        """Write, and read back; raise LocalFailure if that is not what was written."""
+        """Store and read back; raise LocalError if the keyring fails or returns something else."""
         self._entries.save("account", {"code": credentials.code, "password": credentials.password})
 
     def save_token(self, token: Token) -> None:
+        """Store the token of a session; raise LocalError if the keyring fails."""
         self._entries.write("session", {"token": token.text, "expires_at": token.expires_at})
 
     def forget(self) -> bool:
-        """Remove everything of this service; tell whether there was anything."""
+        """Remove the credentials and the token; return whether there were any."""
         return any([self._entries.remove("account"), self._entries.remove("session")])
 
 
 class BookletStore:
-    """The keyring's entries of the senders: their booklet numbers, which work as passwords."""
+    """Keyring entries of the senders: their booklet numbers, which work as passwords."""
 
     def __init__(self, *, backend: str | None = None) -> None:
-        """Make them; `backend` is a keyring chosen by name, as `module.Class`."""
+        """Create the store; `backend` selects a keyring by name, as `module.Class`."""
         self._entries = _KeyringEntries("docsend senders", backend)
 
     @property
     def backend(self) -> str:
-        """The name of the keyring that is used; raise LocalFailure if it is none to be trusted."""
+        """Name of the keyring backend in use; raises LocalError if there is no trusted one."""
         return self._entries.backend
 
     def read(self, sender: str, employer_file: str) -> str | None:
-        """Give the number, if it is this employer's: another may have had the sender's name before."""
-        kept = self._entries.read(sender) or {}
-        booklet = kept.get("booklet") if kept.get("employer_file") == employer_file else None
+        """Return the booklet number of a sender, or None if there is none for this employer file.
+
+        Another employer may have had the same sender name before.
+        """
+        stored = self._entries.read(sender) or {}
+        booklet = stored.get("booklet") if stored.get("employer_file") == employer_file else None
         return booklet if isinstance(booklet, str) else None
 
     def save(self, sender: str, employer_file: str, booklet: str) -> None:
-        """Write, and read back; raise LocalFailure if that is not what was written."""
+        """Store and read back; raise LocalError if the keyring fails or returns something else."""
         self._entries.save(sender, {"employer_file": employer_file, "booklet": booklet})
 
     def forget(self, sender: str) -> bool:
-        """Remove the number of a sender; tell whether there was one."""
+        """Remove the booklet number of a sender; return whether there was one."""
         return self._entries.remove(sender)
 
 
 class _KeyringEntries:
-    """Entries of the keyring under one name, each a JSON object. No call takes longer than KEYRING_S."""
+    """JSON objects in the keyring under one service name; no call takes longer than KEYRING_TIMEOUT_S."""
 
-    def __init__(self, name: str, chosen: str | None) -> None:
+    def __init__(self, name: str, backend: str | None) -> None:
         self._name = name
-        self._chosen = chosen
+        self._backend_override = backend
 
     @property
     def backend(self) -> str:
-        return self._within_time(_name_of)
+        return self._call(_backend_name)
 
     def read(self, entry: str) -> dict[str, Any] | None:
-        """Give an entry; what is not ours is as good as none."""
-        text = self._within_time(lambda ring: ring.get_password(self._name, entry))
+        """Return an entry, or None if there is none or it is not a JSON object."""
+        text = self._call(lambda ring: ring.get_password(self._name, entry))
         try:
             raw = json.loads(text) if text else None
         except ValueError:
@@ -157,130 +163,149 @@ class _KeyringEntries:
         return raw if isinstance(raw, dict) else None
 
     def write(self, entry: str, raw: dict[str, Any]) -> None:
-        self._within_time(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
+        self._call(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
 
     def save(self, entry: str, raw: dict[str, Any]) -> None:
-        """Write, and read back: some backends take a password and keep nothing."""
+        """Write and read back, because some backends accept a password and store nothing."""
         self.write(entry, raw)
         if self.read(entry) != raw:
-            raise LocalError(Message("the keyring took the secret but did not keep it"), THREE_WAYS)
+            raise LocalError(Message("the keyring accepted the secret but did not store it"), KEYRING_HINT)
 
     def remove(self, entry: str) -> bool:
-        def remove(ring: Any) -> bool:
+        def delete(ring: Any) -> bool:
             if ring.get_password(self._name, entry) is None:
                 return False
             ring.delete_password(self._name, entry)
             return True
 
-        return self._within_time(remove)
+        return self._call(delete)
 
-    def _within_time(self, call: Callable[[Any], _T]) -> _T:
-        """Make one call to the keyring in a thread of its own, and leave it behind if it does not return."""
-        answers: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
+    def _call(self, call: Callable[[Any], _T]) -> _T:
+        """Call the keyring in a separate thread, and abandon the thread if the call does not return in time.
 
-        def make() -> None:
+        Raises LocalError if the call times out or fails.
+        """
+        results: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
+
+        def run() -> None:
             try:
-                answers.put((call(_ring(self._chosen)), None))
-            except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
-                answers.put((None, error))
+                results.put((call(_load_keyring(self._backend_override)), None))
+            except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
+                results.put((None, error))
 
-        threads.start(make)
+        threads.start(run)
         try:
-            answer, error = answers.get(timeout=KEYRING_TIMEOUT_S)
+            result, error = results.get(timeout=KEYRING_TIMEOUT_S)
         except queue.Empty:
             raise LocalError(
                 Message("the keyring did not answer within {seconds:.0f} s", seconds=KEYRING_TIMEOUT_S),
-                THREE_WAYS,
+                KEYRING_HINT,
             ) from None
         if isinstance(error, LocalError):
             raise error
         if error is not None:
-            # The name of the error only: its text could be anybody's.
+            # Only the name of the error: its text is not under our control and could contain a secret.
             name = type(error).__name__
-            failed = Message("the keyring failed: {error}", error=name)
+            message = Message("the keyring failed: {error}", error=name)
             is_locked = name == "KeyringLocked"
-            raise LocalError(Message("the keyring is locked") if is_locked else failed, THREE_WAYS) from None
-        return answer  # type: ignore[return-value]  # there is no error, so this is what the call gave
+            raise LocalError(
+                Message("the keyring is locked") if is_locked else message, KEYRING_HINT
+            ) from None
+        return result  # type: ignore[return-value]  # without an error, this is the return value of the call
 
 
-def _ring(chosen: str | None) -> Any:
-    """Give the keyring to use; raise LocalFailure if there is none that can be trusted with a secret."""
+def _load_keyring(override: str | None) -> Any:
+    """Return the keyring backend to use; raise LocalError if there is none that protects a secret."""
     import keyring.core
 
-    if chosen is not None:
+    if override is not None:
         try:
-            return keyring.core.load_keyring(chosen)
-        except Exception as error:  # noqa: BLE001 - whatever a module does when it is loaded
+            return keyring.core.load_keyring(override)
+        except Exception as error:  # noqa: BLE001 - loading a backend runs foreign code
             raise LocalError(
                 Message(
-                    "there is no keyring backend {chosen!r}: {kind}",
-                    chosen=chosen,
-                    kind=type(error).__name__,
+                    "cannot load keyring backend {backend!r}: {error}",
+                    backend=override,
+                    error=type(error).__name__,
                 ),
-                Message("DOCSEND_KEYRING names one as module.Class; `keyring --list-backends` lists them"),
+                Message(
+                    "set DOCSEND_KEYRING to a backend in the form module.Class; `keyring --list-backends` "
+                    "lists them"
+                ),
             ) from None
     ring = keyring.get_keyring()
-    # Where several are installed, keyring asks them in turn, plaintext files among them: not here.
-    found = list(getattr(ring, "backends", [ring])) if _name_of(ring) == _CHAINER else [ring]
-    for each in found:
-        if _name_of(each).startswith(_TRUSTED):
-            return each
-    others = [_name_of(each) for each in found if not _name_of(each).startswith("keyring.backends.fail.")]
-    none = Message("there is no keyring on this machine")
+    # With several backends installed, keyring would try all of them, including plaintext files.
+    candidates = list(getattr(ring, "backends", [ring])) if _backend_name(ring) == _CHAINER else [ring]
+    for candidate in candidates:
+        if _backend_name(candidate).startswith(_TRUSTED_BACKENDS):
+            return candidate
+    others = [
+        _backend_name(candidate)
+        for candidate in candidates
+        if not _backend_name(candidate).startswith("keyring.backends.fail.")
+    ]
+    message = Message("there is no keyring on this machine")
     if others:
-        none = Message(
-            "there is no keyring on this machine that keeps a secret, only {others}",
+        message = Message(
+            "there is no secure keyring on this machine, only {others}",
             others=", ".join(others),
         )
-    raise LocalError(none, THREE_WAYS)
+    raise LocalError(message, KEYRING_HINT)
 
 
-def _name_of(ring: Any) -> str:
+def _backend_name(ring: Any) -> str:
     return f"{type(ring).__module__}.{type(ring).__name__}"
 
 
 def read_password_file(file: Path) -> str:
-    """Read a password from the first line of a file that its owner alone may read."""
+    """Return the password on the first line of a file.
+
+    Raises UsageError if the file cannot be read, is not UTF-8 or has an empty first line, and, on POSIX
+    systems, if anybody but the owner has access to it.
+    """
     try:
         with files.open_regular(file, allow_pipe=True) as opened:
-            found = os.fstat(opened.fileno())
-            if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:
+            status = os.fstat(opened.fileno())
+            if sys.platform != "win32" and stat.S_IMODE(status.st_mode) & 0o077:
                 raise UsageError(
                     Message("the password file can be read by others"),
-                    _narrowed(file, files.other_owner(file)),
+                    _permission_hint(file, files.other_owner(file)),
                 )
-            text = opened.readline(_LONGEST_LINE).decode("utf-8")
+            text = opened.readline(_MAX_LINE_LENGTH).decode("utf-8")
     except OSError as error:
         raise UsageError(
-            Message("the password file cannot be read: {reason}", reason=files.reason(error)),
-            Message("look at its path"),
+            Message("cannot read the password file: {reason}", reason=files.reason(error)),
+            Message("check its path"),
         ) from error
     except UnicodeDecodeError:
         raise UsageError(
-            Message("the password file is not UTF-8"), Message("write the password as its first line")
+            Message("the password file is not UTF-8"), Message("write the password on its first line")
         ) from None
     return _first_line(text)
 
 
-def _narrowed(file: Path, owner: str | None) -> Message:
+def _permission_hint(file: Path, owner: str | None) -> Message:
     if owner is None:
-        return Message("chmod 600 {file}; then change the password", file=file)
+        return Message("run `chmod 600 {file}`, then change the password", file=file)
     return Message(
-        "it belongs to {owner}, who alone can change it: name a file of your own, and change the password",
+        "it belongs to {owner}: use a file of your own, and change the password",
         owner=owner,
     )
 
 
-def read_standard_input(none_given: Message | None = None) -> str:
-    """Read a password, or other secret, from the first line of standard input; raise UsageFault if empty."""
-    return _first_line(sys.stdin.readline(_LONGEST_LINE) if sys.stdin else "", none_given)
+def read_standard_input(empty_message: Message | None = None) -> str:
+    """Return the password or other secret on the first line of standard input.
+
+    Raises UsageError, with `empty_message` if given, if the line is empty.
+    """
+    return _first_line(sys.stdin.readline(_MAX_LINE_LENGTH) if sys.stdin else "", empty_message)
 
 
-def _first_line(text: str, none_given: Message | None = None) -> str:
-    """Give the password, or other secret, that a file or pipe holds; raise UsageFault if there is none."""
+def _first_line(text: str, empty_message: Message | None = None) -> str:
+    """Return the first line of a text; raise UsageError if it is empty."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
         raise UsageError(
-            none_given or Message("the password is empty"), Message("write it as the first line")
+            empty_message or Message("the password is empty"), Message("write it on the first line")
         )
     return password

@@ -78,7 +78,7 @@ def _update(context: "CommandContext") -> tuple[str, bool]:
 
     Returns the version that is in force now, and whether it is another one than before.
     """
-    file = context.settings.catalog_file_of(context.settings.chosen_endpoint())
+    file = context.settings.catalog_file_for(context.settings.chosen_endpoint())
     etag_file = file.with_suffix(".etag")
     # A copy that cannot be read is fetched anew, be it the service's current one.
     etag = _etag(etag_file) if _is_usable(file) else None

@@ -25,14 +25,14 @@ def merge(
     --json it is JSON Lines. Exit code 7 says that rows are left that were not received.
     """
     from docsend.delivery import report
-    from docsend.ui.views.batch import say_merged
+    from docsend.ui.views.batch import say_merge_summary
 
     for file in filter(report.is_part, reports):
         context.streams.say(Message("{file} is of a run that did not end: rows may be missing", file=file))
     columns, rows = report.merge(reports)
     for line in report.format_merged(columns, rows, as_json=context.settings.as_json):
         context.streams.write(line, encoding="utf-8")
-    say_merged(context.streams, rows)
+    say_merge_summary(context.streams, rows)
     is_whole = not any(map(report.is_part, reports))
     if not is_whole or any(row["status"] != "received" for row in rows):
         raise typer.Exit(ExitCode.SOME_ROWS)

@@ -20,7 +20,7 @@ from docsend.i18n import Message
 from docsend.storage import receipts
 from docsend.ui.output import HumanOnly
 from docsend.ui.progress import ForwardingListener
-from docsend.ui.views.receipts import Resumed, ResumedList, say_unresumed
+from docsend.ui.views.receipts import Resumed, ResumedList, say_resume_errors
 
 if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
@@ -51,7 +51,7 @@ def resume(
         except KeyboardInterrupt as stop:
             if resumed:
                 context.output.show(HumanOnly(ResumedList(resumed)))  # JSON is one object, the failure's
-                say_unresumed(context.streams, resumed)
+                say_resume_errors(context.streams, resumed)
             message = Message(
                 "interrupted after {count} of {total} unfinished submissions",
                 count=len(resumed),
@@ -60,7 +60,7 @@ def resume(
             hint = Message("nothing is lost: `docsend receipts resume` goes on")
             raise Interrupted.from_signal(stop, message, hint) from None
     context.output.show(ResumedList(resumed))
-    say_unresumed(context.streams, resumed)
+    say_resume_errors(context.streams, resumed)
     ends = {one.error.code for one in resumed if one.error is not None}
     worst = next((code for code in _WEIGHTIEST if code in ends), None)
     if worst is not None:
@@ -107,7 +107,7 @@ def _finish_those_of(
         for entry in entries:
             error: DocsendError | None = None
             try:
-                with there.output.document_progress(entry.as_planned_submission().documents) as relay.to:
+                with there.output.document_progress(entry.as_planned_submission().documents) as relay.target:
                     deliver.resume(entry, service, ledger)
             except UnknownSubmission:
                 error = Unfinished(

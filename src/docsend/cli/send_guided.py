@@ -62,7 +62,7 @@ def _send(
     finally:
         # Also of what broke off, or is to wait: nobody wants to answer twice.
         command = interactive.command_line(
-            guided, paths, of_sender=of_sender, service=context.settings.service_flag, again=again
+            guided, paths, sender_values=of_sender, service=context.settings.service_flag, again=again
         )
         context.streams.say_command(Message("without questions:"), command)
 

@@ -1,1 +1,1 @@
-"""What the settings are, and where they come from."""
+"""Settings from options, the environment and config.toml."""

@@ -1,4 +1,4 @@
-"""Where a service is and how it is reached: its address, the environment's proxy, its own authorities."""
+"""Address of a service and how to reach it: proxy of the environment, and certificate authorities."""
 
 from __future__ import annotations
 
@@ -18,29 +18,32 @@ if TYPE_CHECKING:
 SANDBOX = "sandbox"
 _HTTPS_PORT = 443
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-# Of what is ASCII, letters, digits, "_" and "-"; what is not, IDNA judges when the service is opened. Said by
-# what it is not: a set of a million characters takes milliseconds to compile.
-_IN_A_LABEL = r"[^\x00-,./:-^`{-\x7f]"
-_LABEL = re.compile(_IN_A_LABEL + "{1,63}")
-_NAMED = (
-    Message("the service's address has a name or a password in it"),
-    Message("leave them out: addresses are shown in outputs"),
+# ASCII letters, digits, "_" and "-", and anything that is not ASCII, which IDNA checks on connecting. The
+# class is negated because a set of a million characters takes milliseconds to compile.
+_LABEL_CHARACTER = r"[^\x00-,./:-^`{-\x7f]"
+_LABEL = re.compile(_LABEL_CHARACTER + "{1,63}")
+_HAS_CREDENTIALS = (
+    Message("the service address contains a user name or a password"),
+    Message("remove them: docsend prints addresses in its output"),
 )
-_NO_ADDRESS = (Message("the service's address is not one"), Message("as in https://documents.example"))
+_INVALID_ADDRESS = (
+    Message("invalid service address"),
+    Message("give an address such as https://documents.example"),
+)
 
 
 class ConfiguredService(NamedTuple):
-    """A service of config.toml: its address as written there, and the file of authorities that it needs."""
+    """Service in config.toml: its address as written, and the file of its certificate authorities."""
 
     url: str
     ca_file: Path | None = None
 
 
 class Endpoint(NamedTuple):
-    """The service to speak to: its address without a final slash, None for the sandbox in the process.
+    """Service to connect to: its address without a final slash, or None for the built-in sandbox.
 
-    `ca_file` has certificates of authorities that are trusted besides the system's. `unread` are the entries
-    of NO_PROXY that could not be understood, while a proxy is used.
+    `ca_file` contains certificate authorities that are trusted in addition to the system's. `unparsed` are
+    the invalid entries of NO_PROXY, if a proxy is used.
     """
 
     url: str | None
@@ -49,72 +52,76 @@ class Endpoint(NamedTuple):
     unparsed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Say where it is, and nothing of the proxy: its address may hold a password."""
+        """Return a repr without the proxy, whose address may contain a password."""
         return f"Endpoint({self.url!r})"
 
     @property
     def name(self) -> str:
-        """The name by which the ledger knows the service."""
+        """Name of the service in the ledger: its address, or "sandbox"."""
         return self.url or SANDBOX
 
 
 def resolve_endpoint(
     chosen: str, services: Mapping[str, ConfiguredService], environment: Mapping[str, str]
 ) -> Endpoint:
-    """Return the service that is meant by a name or an address; raise UsageFault if it is neither."""
+    """Return the service with this name or address.
+
+    Raises UsageError if it is neither, if the address is invalid, or if the proxy of the environment is. The
+    proxy applies to https addresses other than this machine's, unless NO_PROXY lists the host.
+    """
     if chosen == SANDBOX:
         return Endpoint(None)
     configured = services.get(chosen)
     address = configured.url if configured else chosen
     if "://" not in address:
         if "@" in address:
-            raise UsageError(*_NAMED)
+            raise UsageError(*_HAS_CREDENTIALS)
         known = redact(", ".join([SANDBOX, *services]))
         raise UsageError(
-            Message("there is no service {chosen!r}", chosen=redact(chosen)),
-            Message("an address (https://...) or one of: {known}", known=known),
+            Message("unknown service: {name!r}", name=redact(chosen)),
+            Message("give an address (https://...) or one of: {known}", known=known),
         )
     parts = _service_parts(address)
-    url = _normal(parts)
-    if configured is None:  # an address whose service is configured is that service
-        configured = next((each for each in services.values() if _is_at(each.url, url)), None)
+    url = _normalize(parts)
+    if configured is None:  # the address of a configured service gets its ca_file
+        configured = next((service for service in services.values() if _has_url(service.url, url)), None)
     ca_file = configured.ca_file if configured else None
     host = parts.hostname or ""
-    if parts.scheme != "https" or is_loopback(host):  # this machine itself is reached without a proxy
+    if parts.scheme != "https" or is_loopback(host):  # this machine is reached without a proxy
         return Endpoint(url, ca_file=ca_file)
     proxy = _proxy(environment)
-    exceptions = NoProxy.parse(_variable(environment, "no_proxy"))
-    if proxy is None or exceptions.covers(host, parts.port or _HTTPS_PORT):
+    no_proxy = NoProxy.parse(_variable(environment, "no_proxy"))
+    if proxy is None or no_proxy.covers(host, parts.port or _HTTPS_PORT):
         return Endpoint(url, ca_file=ca_file)
-    return Endpoint(url, proxy, ca_file, exceptions.unparsed)
+    return Endpoint(url, proxy, ca_file, no_proxy.unparsed)
 
 
 def _service_parts(address: str) -> SplitResult:
-    parts = _parts(address)
+    parts = _split(address)
     if parts is None or parts.scheme not in ("https", "http") or parts.query or parts.fragment:
-        raise UsageError(*_NO_ADDRESS)
+        raise UsageError(*_INVALID_ADDRESS)
     if parts.username is not None or parts.password is not None:
-        raise UsageError(*_NAMED)
+        raise UsageError(*_HAS_CREDENTIALS)
     host = parts.hostname or ""
     if parts.scheme == "http" and not is_loopback(host):
         raise UsageError(
-            Message("http to {host} could be read on the way", host=host),
-            Message("use https; http is for this machine only"),
+            Message("http to {host} is not allowed: others could read it in transit", host=host),
+            Message("use https; http is allowed only for this machine"),
         )
     return parts
 
 
-def _normal(parts: SplitResult) -> str:
+def _normalize(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
-def _is_at(address: str, url: str) -> bool:
-    parts = _parts(address)
-    return parts is not None and _normal(parts) == url
+def _has_url(address: str, url: str) -> bool:
+    parts = _split(address)
+    return parts is not None and _normalize(parts) == url
 
 
-def _parts(address: str) -> SplitResult | None:
-    """Take an address apart; None if it has no host that could be one, or no port that is a number."""
+def _split(address: str) -> SplitResult | None:
+    """Split an address; return None if its host or port is invalid."""
     from urllib.parse import urlsplit
 
     if not address.isprintable() or " " in address or "\\" in address:
@@ -125,15 +132,16 @@ def _parts(address: str) -> SplitResult | None:
     except ValueError:
         return None
     is_name = all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
-    return parts if is_name or _ip(host) else None
+    return parts if is_name or _parse_ip(host) else None
 
 
 def is_loopback(host: str) -> bool:
-    address = _ip(host)
+    """Return whether a host is "localhost" or a loopback address."""
+    address = _parse_ip(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
-def _ip(host: str) -> IPv4Address | IPv6Address | None:
+def _parse_ip(host: str) -> IPv4Address | IPv6Address | None:
     from ipaddress import ip_address
 
     try:
@@ -146,32 +154,35 @@ def _ip(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _variable(environment: Mapping[str, str], name: str) -> str:
-    """Return a variable by its name in small letters, or else in capitals, as curl does."""
+    """Return a variable by its lowercase name, or else its uppercase name, as curl does."""
     return environment.get(name) or environment.get(name.upper()) or ""
 
 
 def _proxy(environment: Mapping[str, str]) -> str | None:
-    """Return the proxy that the environment names for an https address."""
+    """Return the proxy for https addresses (HTTPS_PROXY, or else ALL_PROXY), or None.
+
+    Raises UsageError if it is not the address of a proxy.
+    """
     name = "https_proxy" if _variable(environment, "https_proxy") else "all_proxy"
     proxy = _variable(environment, name)
     if not proxy:
         return None
     address = proxy if "://" in proxy else f"http://{proxy}"
-    parts = _parts(address)
+    parts = _split(address)
     if parts is None or parts.scheme not in _PROXY_SCHEMES:
-        # Without its value: it may hold a password.
+        # The message omits the value, which may contain a password.
         raise UsageError(
-            Message("{name} of the environment is not the address of a proxy", name=name.upper()),
+            Message("invalid proxy address in {name}", name=name.upper()),
             Message(
-                "as in http://proxy.example:3128 or socks5://proxy.example:1080; NO_PROXY names what is "
-                "reached without one"
+                "give an address such as http://proxy.example:3128 or socks5://proxy.example:1080; "
+                "NO_PROXY lists the hosts that are reached without a proxy"
             ),
         )
     return address
 
 
-class _Exception(NamedTuple):
-    """One entry of NO_PROXY: a domain or network, and the port that it is for (None: any)."""
+class _NoProxyEntry(NamedTuple):
+    """One entry of NO_PROXY: a domain or network, and its port (None for any port)."""
 
     domain: str
     includes_domain: bool
@@ -182,59 +193,62 @@ class _Exception(NamedTuple):
         if self.port not in (None, port):
             return False
         if self.network is not None:
-            address = _ip(host)
+            address = _parse_ip(host)
             return address is not None and address in self.network
         return host.endswith(f".{self.domain}") or (self.includes_domain and host == self.domain)
 
 
 class NoProxy(NamedTuple):
-    """NO_PROXY, as curl and Go read it: `*`, domains with all below them, addresses, networks, ports."""
+    """NO_PROXY as curl and Go read it: `*`, domains with their subdomains, addresses, networks, ports."""
 
-    everything: bool
-    exceptions: tuple[_Exception, ...]
+    is_wildcard: bool
+    entries: tuple[_NoProxyEntry, ...]
     unparsed: tuple[str, ...]
 
     @classmethod
     def parse(cls, given: str) -> NoProxy:
-        """Read a list that commas or blanks separate; what is none of these is kept as unread."""
-        entries = [entry.lower() for entry in given.replace(",", " ").split()]
-        read = {entry: _exception(entry) for entry in entries if entry != "*"}
+        """Parse a list separated by commas or spaces; invalid entries are collected in `unparsed`."""
+        words = [entry.lower() for entry in given.replace(",", " ").split()]
+        parsed = {entry: _parse_entry(entry) for entry in words if entry != "*"}
         return cls(
-            "*" in entries,
-            tuple(exception for exception in read.values() if exception is not None),
-            tuple(entry for entry, exception in read.items() if exception is None),
+            "*" in words,
+            tuple(exception for exception in parsed.values() if exception is not None),
+            tuple(entry for entry, exception in parsed.items() if exception is None),
         )
 
     def covers(self, host: str, port: int) -> bool:
+        """Return whether a host and port are reached without the proxy."""
         host = host.lower().removesuffix(".")
-        return self.everything or any(exception.covers(host, port) for exception in self.exceptions)
+        return self.is_wildcard or any(exception.covers(host, port) for exception in self.entries)
 
 
-# A domain, with the dot or the star of its subdomains; an address of IPv6 may stand in brackets.
-_DOMAIN = re.compile(rf"(?P<star>\*)?\.?(?P<name>{_IN_A_LABEL}+(?:\.{_IN_A_LABEL}+)*)\.?")
+# A domain may start with a dot, or with "*." for its subdomains only. An IPv6 address may be in brackets.
+_DOMAIN = re.compile(rf"(?P<star>\*)?\.?(?P<name>{_LABEL_CHARACTER}+(?:\.{_LABEL_CHARACTER}+)*)\.?")
 _WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
 
 
-def _exception(entry: str) -> _Exception | None:
+def _parse_entry(entry: str) -> _NoProxyEntry | None:
     from ipaddress import ip_network
 
     port: int | None = None
-    if found := _WITH_PORT.fullmatch(entry):
-        entry, port = found["host"], int(found["port"])
+    if match := _WITH_PORT.fullmatch(entry):
+        entry, port = match["host"], int(match["port"])
     entry = entry.removeprefix("[").removesuffix("]")
     try:
-        return _Exception("", includes_domain=True, network=ip_network(entry, strict=False), port=port)
+        return _NoProxyEntry("", includes_domain=True, network=ip_network(entry, strict=False), port=port)
     except ValueError:
         pass
     domain = _DOMAIN.fullmatch(entry)
-    if domain is None or domain["name"].rpartition(".")[2].isdigit():  # 192.168.1 is neither name nor network
+    if (
+        domain is None or domain["name"].rpartition(".")[2].isdigit()
+    ):  # 192.168.1 is neither a name nor a network
         return None
-    return _Exception(domain["name"], includes_domain=not domain["star"], network=None, port=port)
+    return _NoProxyEntry(domain["name"], includes_domain=not domain["star"], network=None, port=port)
 
 
 def without_password(proxy: str) -> str:
-    """Return a proxy's address as it may be shown."""
-    parts = _parts(proxy)
+    """Return the address of a proxy without its user name and password, or "?" if it is invalid."""
+    parts = _split(proxy)
     if parts is None:
         return "?"
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -242,7 +256,7 @@ def without_password(proxy: str) -> str:
 
 
 def unparsed_warning(entries: Iterable[str]) -> Message:
-    """Say that entries of NO_PROXY were not understood, so that the proxy is used for them."""
+    """Return the warning that NO_PROXY has invalid entries, which do not bypass the proxy."""
     return Message(
-        "NO_PROXY: not understood, and so reached through the proxy: {entries}", entries=", ".join(entries)
+        "invalid entries in NO_PROXY (docsend uses the proxy for them): {entries}", entries=", ".join(entries)
     )

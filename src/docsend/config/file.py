@@ -1,4 +1,4 @@
-"""config.toml: the only reader and the only writer of it."""
+"""Reading and writing config.toml. Nothing else does either."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MAX_BYTES = 2**20
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
-class _Fault(Exception):
-    """The configuration holds what it may not."""
+class _InvalidConfig(Exception):
+    """Raised when config.toml contains an invalid setting."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(ENGLISH.render(message))
@@ -31,13 +31,16 @@ class _Fault(Exception):
 
 
 def unreadable_error(file: Path, error: OSError) -> UsageError:
-    """Return the error for a configuration that cannot be read; nothing of what stands in it is in it."""
+    """Return the error for a configuration that cannot be read, without any of its content."""
     message = Message("{file} cannot be read: {reason}", file=file, reason=files.reason(error))
     return UsageError(message, files.hint(file, error))
 
 
 class ConfigFile(NamedTuple):
-    """config.toml, read into types once."""
+    """Validated content of config.toml.
+
+    `patience` is in seconds.
+    """
 
     services: Mapping[str, ConfiguredService]
     default_service: str | None = None
@@ -46,9 +49,13 @@ class ConfigFile(NamedTuple):
 
     @classmethod
     def read(cls, file: Path) -> ConfigFile:
+        """Return the content of a file; a missing file is an empty configuration.
+
+        Raises UsageError if the file cannot be read, or contains a syntax error or an invalid setting.
+        """
         try:
             text = files.read_limited(file, max_bytes=MAX_BYTES).decode("utf-8-sig")
-        except (FileNotFoundError, NotADirectoryError):  # a folder that is a file, the ledger will tell of
+        except (FileNotFoundError, NotADirectoryError):  # the ledger reports a folder that is a file
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError):
@@ -60,47 +67,51 @@ class ConfigFile(NamedTuple):
         import tomllib
 
         try:
-            return cls._from(tomllib.loads(text), file.parent)
+            return cls._from_toml(tomllib.loads(text), file.parent)
         except RecursionError as error:
             raise UsageError(
                 Message("{file} is nested too deeply", file=file), Message("see docs/configuration.md")
             ) from error
-        except _Fault as fault:
+        except _InvalidConfig as error:
             raise UsageError(
-                Message("{file}: {error}", file=file, error=fault.message),
-                Message("see docs/configuration.md for what it may hold"),
-            ) from fault
+                Message("{file}: {error}", file=file, error=error.message),
+                Message("see docs/configuration.md for the valid settings"),
+            ) from error
         except ValueError as error:
             is_syntax = isinstance(error, tomllib.TOMLDecodeError)
             why = Message.verbatim(redact(str(error))) if is_syntax else Message("a number is too long")
             raise UsageError(
                 Message("{file}: {error}", file=file, error=why),
-                Message("see docs/configuration.md for what it may hold"),
+                Message("see docs/configuration.md for the valid settings"),
             ) from error
 
     @classmethod
-    def _from(cls, raw: dict[str, Any], folder: Path) -> ConfigFile:
-        _no_strays(raw, {"services", "default_service", "patience", "senders"}, Message("the file"))
+    def _from_toml(cls, raw: dict[str, Any], folder: Path) -> ConfigFile:
+        _reject_unknown_keys(raw, {"services", "default_service", "patience", "senders"}, Message("the file"))
         services = {name: _service(name, table, folder) for name, table in _table(raw, "services").items()}
         default, patience = raw.get("default_service"), raw.get("patience")
         if not isinstance(default, str | None):
-            raise _Fault(Message("default_service is the name of a service, a text"))
+            raise _InvalidConfig(Message("default_service must be the name of a service, in quotation marks"))
         if patience is not None and not (_is_number(patience) and is_valid_patience(patience)):
-            raise _Fault(Message("patience is a number of seconds, from 0 up to a week"))
+            raise _InvalidConfig(Message("patience must be a number of seconds from 0 to 604800 (one week)"))
         return cls(services, default, patience, _senders(raw))
 
 
 def _service(name: str, table: object, folder: Path) -> ConfiguredService:
-    """Read one service; a `ca_file` without a full path lies beside config.toml."""
+    """Return one service; a relative `ca_file` is resolved against the folder of config.toml."""
     if not isinstance(table, dict) or not isinstance(table.get("url"), str):
-        raise _Fault(Message("[services.{name}] needs a url", name=redact(name)))
+        raise _InvalidConfig(Message("[services.{name}] has no url", name=redact(name)))
     where = f"[services.{redact(name)}]"
-    _no_strays(table, {"url", "ca_file"}, where)
+    _reject_unknown_keys(table, {"url", "ca_file"}, where)
     if name == SANDBOX:
-        raise _Fault(Message("[services.{name}]: this name is the sandbox's, choose another", name=name))
+        raise _InvalidConfig(
+            Message("[services.{name}]: this name is reserved for the sandbox; choose another", name=name)
+        )
     ca_file = table.get("ca_file")
     if not isinstance(ca_file, str | None):
-        raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key="ca_file"))
+        raise _InvalidConfig(
+            Message("{where}: {key} must be a string in quotation marks", where=where, key="ca_file")
+        )
     return ConfiguredService(table["url"], None if ca_file is None else folder / Path(ca_file).expanduser())
 
 
@@ -110,40 +121,42 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
         return {}
     from docsend.config import senders
 
-    known: dict[str, Sender] = {}
+    result: dict[str, Sender] = {}
     for name, table in tables.items():
         where = f"[senders.{redact(name)}]"
         if not isinstance(table, dict):
-            raise _Fault(Message("{name} is a table: [{name}.NAME]", name="senders"))
+            raise _InvalidConfig(Message("{name} must be a table: [{name}.NAME]", name="senders"))
         if "booklet" in table:
-            raise _Fault(
+            raise _InvalidConfig(
                 Message(
-                    "{where}: a booklet number works as a password, `docsend senders add` puts it into the "
-                    "keyring",
+                    "{where}: a booklet number works as a password and must not be in this file; `docsend "
+                    "senders add` stores it in the keyring",
                     where=where,
                 )
             )
-        _no_strays(table, set(senders.KEYS), where)
+        _reject_unknown_keys(table, set(senders.KEYS), where)
         for key, value in table.items():
             if key == "booklet_kept" and not isinstance(value, bool):
-                message = Message("{where}: {key} is true or false, without quotation marks")
-                raise _Fault(message.replace_values(where=where, key=key))
+                message = Message("{where}: {key} must be true or false, without quotation marks")
+                raise _InvalidConfig(message.replace_values(where=where, key=key))
             if key != "booklet_kept" and not isinstance(value, str):
-                raise _Fault(Message("{where}: {key} is a text, in quotation marks", where=where, key=key))
+                raise _InvalidConfig(
+                    Message("{where}: {key} must be a string in quotation marks", where=where, key=key)
+                )
         if ("id" in table) == ("employer_file" in table):
-            raise _Fault(Message("{where} needs id or employer_file, and not both", where=where))
-        known[name] = senders.from_table(table)
-    return known
+            raise _InvalidConfig(Message("{where} needs either id or employer_file, not both", where=where))
+        result[name] = senders.from_table(table)
+    return result
 
 
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
     table = raw.get(name, {})
     if not isinstance(table, dict):
-        raise _Fault(Message("{name} is a table: [{name}.NAME]", name=name))
+        raise _InvalidConfig(Message("{name} must be a table: [{name}.NAME]", name=name))
     return table
 
 
-def _no_strays(table: Mapping[str, Any], known: set[str], where: Message | str) -> None:
+def _reject_unknown_keys(table: Mapping[str, Any], known: set[str], where: Message | str) -> None:
     for name in table:
         if name not in known:
             from docsend.model.search import nearest
@@ -151,7 +164,7 @@ def _no_strays(table: Mapping[str, Any], known: set[str], where: Message | str) 
             close = nearest(name.replace("_", "-"), [key.replace("_", "-") for key in known])
             if close:
                 meant = close.replace("-", "_")
-                raise _Fault(
+                raise _InvalidConfig(
                     Message(
                         "unknown key {name!r} in {where}, did you mean {meant}?",
                         name=redact(name),
@@ -159,7 +172,7 @@ def _no_strays(table: Mapping[str, Any], known: set[str], where: Message | str) 
                         meant=meant,
                     )
                 )
-            raise _Fault(Message("unknown key {name!r} in {where}", name=redact(name), where=where))
+            raise _InvalidConfig(Message("unknown key {name!r} in {where}", name=redact(name), where=where))
 
 
 def _is_number(value: object) -> bool:
@@ -167,26 +180,26 @@ def _is_number(value: object) -> bool:
 
 
 def is_valid_patience(seconds: float) -> bool:
-    """Tell whether somebody can wait so long; nobody can for `nan` and `inf`."""
+    """Return whether a number of seconds is between 0 and one week, which excludes `nan` and `inf`."""
     return 0 <= seconds <= 7 * 24 * 3600
 
 
-# -- written ----------------------------------------------------------------------------------------------
+# -- writing ----------------------------------------------------------------------------------------------
 
 
 def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
-    """Put a sender into config.toml, or take it out; what else it says stays as it is.
+    """Write a sender to config.toml, or remove it if `sender` is None; everything else stays unchanged.
 
-    Comments stay, but for those inside a table that is taken out. Its owner alone can read the file from then
-    on. Raises LocalFailure if the disk fails, and UsageFault for a file that cannot be changed like this.
+    Comments stay, except those inside a removed table. Afterwards only the owner can read the file. Raises
+    LocalError if the file cannot be written, and UsageError if its senders cannot be edited in their form.
     """
-    # The file itself, where somebody keeps it elsewhere and links to it.
+    # If config.toml is a symbolic link, the file that it points to is replaced, not the link.
     file = Path(os.path.realpath(config_file))
     try:
         files.make_private_folder(config_file.parent)
         with files.lock(config_file.with_name(f".{config_file.name}.lock")):
             text = files.read_limited(file, max_bytes=MAX_BYTES).decode("utf-8-sig") if file.exists() else ""
-            files.replace_file(file, _changed(text, name, sender, config_file).encode("utf-8"))
+            files.replace_file(file, _edit(text, name, sender, config_file).encode("utf-8"))
     except OSError as error:
         raise LocalError(
             Message("{file} cannot be written: {reason}", file=config_file, reason=files.reason(error)),
@@ -194,18 +207,18 @@ def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
         ) from error
 
 
-def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
-    """Give the configuration with the change in it; it is read back, to say just that and nothing else."""
+def _edit(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
+    """Return the edited configuration; raise UsageError unless it parses to exactly the intended content."""
     import tomllib
 
     import tomlkit
 
-    meant = tomllib.loads(text)
+    expected = tomllib.loads(text)
     members = dict(sender.as_table()) if sender else {}
-    changed, is_meant = "", False
-    meant.setdefault("senders", {}).pop(name, None)
+    changed, is_expected = "", False
+    expected.setdefault("senders", {}).pop(name, None)
     if sender:
-        meant["senders"][name] = members
+        expected["senders"][name] = members
     try:
         document = tomlkit.parse(text)
         tables: Any = document.setdefault("senders", tomlkit.table(is_super_table=True))
@@ -216,15 +229,15 @@ def _changed(text: str, name: str, sender: Sender | None, config_file: Path) -> 
             for key in [key for key in table if key not in members]:
                 del table[key]
             table.update(members)
-        if not meant["senders"]:
-            del document["senders"], meant["senders"]
+        if not expected["senders"]:
+            del document["senders"], expected["senders"]
         changed = tomlkit.dumps(document)
-        is_meant = tomllib.loads(changed) == meant
+        is_expected = tomllib.loads(changed) == expected
     except (ValueError, TypeError, AttributeError, KeyError):
-        pass  # tomlkit's own errors are ValueErrors
-    if not is_meant:
+        pass  # the errors of tomlkit are ValueErrors
+    if not is_expected:
         raise UsageError(
-            Message("{file} has its senders in a form that cannot be changed from here", file=config_file),
-            Message("write each as a table of its own, [senders.NAME], below everything else"),
+            Message("docsend cannot edit the senders in {file}", file=config_file),
+            Message("write each sender as a separate table, [senders.NAME], after all other settings"),
         )
     return changed

@@ -1,7 +1,7 @@
-"""Senders: who documents are for, kept under names of the user's choice.
+"""Senders: identities that documents are sent for, stored under names that the user chooses.
 
-What is no secret stands in config.toml, under [senders.NAME]; an employer's booklet number works as a
-password, and is in the operating system's keyring. `file` reads and writes config.toml.
+config.toml stores everything that is not secret, under [senders.NAME]. An employer's booklet number works as
+a password and is stored in the operating system's keyring. `file` reads and writes config.toml.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ if TYPE_CHECKING:
     from docsend.model.fields import Party
     from docsend.model.submission import Submission
 
-_LONGEST_NAME = 64
-# What config.toml has of a sender: the fields of its identity, but for what works as a password.
-_KEPT = tuple(field.name for field in fields.IDENTITY_FIELDS if field.display != "never")
-KEYS = frozenset({*_KEPT, "booklet_kept"})
+_MAX_NAME_LENGTH = 64
+# Fields of a sender in config.toml: those of its identity, except the one that works as a password.
+_CONFIG_FIELDS = tuple(field.name for field in fields.IDENTITY_FIELDS if field.display != "never")
+KEYS = frozenset({*_CONFIG_FIELDS, "booklet_kept"})
 
 
 class Sender(NamedTuple):
-    """An insured person, or an employer, as config.toml has them; the booklet number is not here.
+    """An insured person or an employer, as stored in config.toml, without the booklet number.
 
-    `values` are those of the fields of an identity, by their names.
+    `values` are the values of the identity fields, by field name. `has_stored_booklet` is whether the keyring
+    has the booklet number.
     """
 
     values: Mapping[str, str]
-    has_stored_booklet: bool = False  # in the keyring
+    has_stored_booklet: bool = False
 
     def __repr__(self) -> str:
-        """Say what it is, and nothing of whom."""
+        """Return a repr without any identity."""
         return f"Sender({self.party!r})"
 
     @property
@@ -45,12 +46,12 @@ class Sender(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What lists call it: insured, or the kind of an employer's file."""
+        """Kind as shown in lists: "insured", or the kind of the employer file."""
         return self.values.get("employer_kind") or self.party
 
     @property
     def number(self) -> str:
-        """The number that it is known by."""
+        """Identifying number: the id number, or the employer file number."""
         number, *_ = fields.fields_of(self.party)
         return self.values.get(number.name, "")
 
@@ -59,71 +60,72 @@ class Sender(NamedTuple):
         return mask(self.number)
 
     def as_table(self) -> Mapping[str, Any]:
-        """Return what stands in config.toml."""
-        kept = {name: self.values[name] for name in _KEPT if self.values.get(name)}
-        return {**kept, "booklet_kept": True} if self.has_stored_booklet else kept
+        """Return the keys and values for config.toml."""
+        table = {name: self.values[name] for name in _CONFIG_FIELDS if self.values.get(name)}
+        return {**table, "booklet_kept": True} if self.has_stored_booklet else table
 
 
 def from_table(members: Mapping[str, Any]) -> Sender:
-    """Return the sender that a table of config.toml describes; its keys are some of `KEYS`."""
-    values = {name: value for name, value in members.items() if name in _KEPT and value}
+    """Return the sender of a table in config.toml; other keys than `KEYS` are ignored."""
+    values = {name: value for name, value in members.items() if name in _CONFIG_FIELDS and value}
     return Sender(values, has_stored_booklet=bool(members.get("booklet_kept")))
 
 
 class Senders:
-    """The senders of one configuration, with their booklet numbers, each read from the keyring once."""
+    """Senders of one configuration. Each booklet number is read from the keyring at most once."""
 
-    def __init__(self, known: Mapping[str, Sender], booklets: Callable[[], BookletStore]) -> None:
-        """Know these senders; `booklets` opens the place of their numbers, which most runs never need."""
-        self._known = known
+    def __init__(self, senders: Mapping[str, Sender], booklets: Callable[[], BookletStore]) -> None:
+        """Create from senders by name; `booklets` opens the keyring, and is called only when needed."""
+        self._known = senders
         self._booklets = booklets
         self._read: dict[str, str | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the keyring, which is open in this process alone."""
+        """Return the state without the keyring, which cannot be passed to another process."""
         return {"_known": dict(self._known), "_read": self._read}
 
     @property
     def needs_keyring(self) -> bool:
-        """Whether a number of one of them is kept there."""
+        """Whether the keyring has the booklet number of any sender."""
         return any(sender.has_stored_booklet for sender in self._known.values())
 
     def of_party(self, party: str) -> dict[str, Sender]:
+        """Return the senders that are "insured" or "employer", by name."""
         return {name: sender for name, sender in self._known.items() if sender.party == party}
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
 
     def apply(self, name: str, submission: Submission) -> Submission:
-        """Give what is stated, with the sender's identity wherever it says nothing of its own.
+        """Return the submission with its empty identity fields filled in from a sender.
 
-        Raises LocalFailure if the sender's booklet number is needed and the keyring does not answer.
+        Raises LocalError if the booklet number is needed and the keyring fails.
         """
         sender = self._known[name]
-        said = dict(sender.values)
+        values = dict(sender.values)
         if sender.has_stored_booklet and not submission.booklet and (booklet := self._booklet(name)):
-            said["booklet"] = booklet
+            values["booklet"] = booklet
         return submission.with_values(
-            {name: value for name, value in said.items() if not getattr(submission, name)}
+            {name: value for name, value in values.items() if not getattr(submission, name)}
         )
 
     def without_identity(self, submission: Submission) -> Submission:
-        """Give what is stated without whom it is about: a row's own sender replaces the command line's."""
+        """Return the submission without identity: a sender in a row replaces that of the command line."""
         return submission.with_values({field.name: None for field in fields.IDENTITY_FIELDS})
 
     def require(self, name: str) -> None:
-        """Raise UsageFault if there is no sender of this name."""
+        """Raise UsageError if there is no sender with this name."""
         if name not in self:
             raise UsageError(*self.unknown_message(name))
 
     def unknown_message(self, name: str) -> tuple[Message, Message]:
-        """Give message and cure for a name that no sender has."""
+        """Return message and hint for an unknown sender."""
         from docsend.model.search import nearest
 
-        message = Message("there is no sender {name!r} here", name=redact(name[:_LONGEST_NAME]))
+        message = Message("unknown sender: {name!r}", name=redact(name[:_MAX_NAME_LENGTH]))
         if close := nearest(name, self._known):
             return message, Message("did you mean {close}?", close=close)
-        return message, Message("`docsend senders` lists them, `docsend senders add` adds one")
+        return message, Message("run `docsend senders` to list them, or `docsend senders add` to add one")
 
     def _booklet(self, name: str) -> str | None:
         if name not in self._read:
@@ -132,9 +134,12 @@ class Senders:
 
 
 def check_name(name: str) -> None:
-    """Raise UsageFault for what cannot be told apart from an option, or cannot be written on one line."""
-    if not name or len(name) > _LONGEST_NAME or name.startswith("-") or not name.isprintable():
+    """Raise UsageError for a name that is empty, too long, like an option, or not printable on one line."""
+    if not name or len(name) > _MAX_NAME_LENGTH or name.startswith("-") or not name.isprintable():
         raise UsageError(
-            Message("this cannot be the name of a sender"),
-            Message("up to {most} letters, digits and signs, as in client-4711", most=_LONGEST_NAME),
+            Message(
+                "invalid sender name: expected 1 to {limit} printable characters, not starting with -",
+                limit=_MAX_NAME_LENGTH,
+            ),
+            Message("give a name such as client-4711"),
         )

@@ -1,7 +1,7 @@
-"""What the user asked for and where things are: flag > environment > config.toml > default, resolved once.
+"""Settings and paths of a run, resolved once: option > environment > config.toml > default.
 
-The only reader of the environment and of platformdirs; `file` reads config.toml. Only `cli.app` looks
-at it, too: for the language of a help, and of what fails before there are settings.
+The only module that reads the environment and uses platformdirs, except `cli.app`, which also reads the
+environment for the language of help texts and of errors before the settings exist. `file` reads config.toml.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _Read = TypeVar("_Read")
 
 
 class Settings(NamedTuple):
-    """Everything about this run that is not the submission itself."""
+    """Settings of one run: everything except the submission itself.
+
+    `errors` are the errors that `resolve` tolerated, by part. `service_flag` is the value of --service.
+    """
 
     endpoint: Endpoint | None
     language: Language
@@ -51,7 +54,7 @@ class Settings(NamedTuple):
     environment: Mapping[str, str] = EMPTY
 
     def __repr__(self) -> str:
-        """Say where they stand, and neither code nor senders."""
+        """Return a repr without the code and the senders."""
         return f"Settings(config_file={str(self.config_file)!r})"
 
     @property
@@ -60,16 +63,16 @@ class Settings(NamedTuple):
 
     @property
     def catalogs_folder(self) -> Path:
-        """The folder of the catalogs that services gave out."""
+        """Folder of the catalogs downloaded from services."""
         return self.data_folder / "catalogs"
 
     @property
     def catalog_file(self) -> Path | None:
-        """The place of the chosen service's own catalog; None if no service is chosen."""
-        return None if self.endpoint is None else self.catalog_file_of(self.endpoint)
+        """Path of the catalog of the chosen service, or None if no service is chosen."""
+        return None if self.endpoint is None else self.catalog_file_for(self.endpoint)
 
-    def catalog_file_of(self, endpoint: Endpoint) -> Path:
-        """Return the place of a service's own catalog."""
+    def catalog_file_for(self, endpoint: Endpoint) -> Path:
+        """Return the path of the catalog of a service, whether or not it exists."""
         import hashlib
 
         name = hashlib.sha256(endpoint.name.encode()).hexdigest()[:16]
@@ -80,11 +83,11 @@ class Settings(NamedTuple):
         return self.data_folder / SANDBOX
 
     def for_service(self, service: str) -> Settings:
-        """Give these settings with the service that the ledger knows by this name."""
+        """Return the settings with another service; raise UsageError if its name or address is invalid."""
         return self._replace(endpoint=address.resolve_endpoint(service, self.services, self.environment))
 
     def chosen_endpoint(self) -> Endpoint:
-        """Give the service to send to; raise UsageFault if none was chosen."""
+        """Return the chosen service; raise UsageError if there is none."""
         if self.endpoint is None:
             raise UsageError(
                 Message("no service is chosen"),
@@ -99,7 +102,7 @@ class Settings(NamedTuple):
 
 
 def language_of(flag: str | None) -> Language:
-    """Choose the language of this run; raise UsageFault if it is none of those known."""
+    """Return the language from --lang or the environment; raise UsageError if it is not supported."""
     return _language(flag, os.environ)
 
 
@@ -114,41 +117,41 @@ def resolve(
     environment: Mapping[str, str] | None = None,
     tolerate_errors: bool = False,
 ) -> Settings:
-    """Put flags, environment and configuration together; raise UsageFault for what cannot be understood.
+    """Return the settings from options, environment and config.toml; raise UsageError for an invalid one.
 
-    If they are to be examined, what cannot be understood is as if nobody had said it, and its fault is kept:
-    under "configuration" (of config.toml), "environment" or "service" (its address, or its proxy's).
+    With `tolerate_errors`, an invalid setting has its default instead, and its error is in `Settings.errors`:
+    under "configuration" (config.toml), "environment", or "service" (its address, or that of its proxy).
     """
     environment = os.environ if environment is None else environment
     config_folder, data = _folders(environment)
     config_file = config_folder / "config.toml"
-    faults: dict[str, UsageError] = {}
+    errors: dict[str, UsageError] = {}
 
-    def understood(part: str, read: Callable[[], _Read], otherwise: _Read) -> _Read:
+    def read_or_default(part: str, read: Callable[[], _Read], default: _Read) -> _Read:
         try:
             return read()
-        except UsageError as fault:
+        except UsageError as error:
             if not tolerate_errors:
                 raise
-            faults.setdefault(part, fault)
-            return otherwise
+            errors.setdefault(part, error)
+            return default
 
-    config = understood("configuration", lambda: ConfigFile.read(config_file), ConfigFile(EMPTY))
+    config = read_or_default("configuration", lambda: ConfigFile.read(config_file), ConfigFile(EMPTY))
     chosen = environment.get("DOCSEND_SERVICE") or config.default_service if service is None else service
-    if "configuration" in faults and chosen != SANDBOX and "://" not in (chosen or ""):
-        chosen = None  # nobody knows what this name stands for
+    if "configuration" in errors and chosen != SANDBOX and "://" not in (chosen or ""):
+        chosen = None  # without config.toml, a service name cannot be resolved
     return Settings(
-        endpoint=understood(
+        endpoint=read_or_default(
             "service",
             lambda: (
                 None if chosen is None else address.resolve_endpoint(chosen, config.services, environment)
             ),
             None,
         ),
-        language=understood("environment", lambda: _language(language, environment), _ENGLISH),
+        language=read_or_default("environment", lambda: _language(language, environment), _ENGLISH),
         data_folder=data,
         config_file=config_file,
-        patience_s=understood(
+        patience_s=read_or_default(
             "environment",
             lambda: _seconds(environment.get("DOCSEND_PATIENCE") or None, config.patience),
             DEFAULT_PATIENCE_S,
@@ -159,21 +162,23 @@ def resolve(
         no_input=no_input or bool(environment.get("DOCSEND_NO_INPUT")),
         has_dumb_terminal=environment.get("TERM", "dumb" if os.name == "posix" else "")
         in ("dumb", "unknown"),
-        code=understood(
-            "environment", lambda: _writable(environment.get("DOCSEND_CODE") or None, "DOCSEND_CODE"), None
+        code=read_or_default(
+            "environment",
+            lambda: _require_utf8(environment.get("DOCSEND_CODE") or None, "DOCSEND_CODE"),
+            None,
         ),
         password_file=_path(environment.get("DOCSEND_PASSWORD_FILE")),
         keyring_backend=environment.get("DOCSEND_KEYRING") or None,
         services=config.services,
         senders=config.senders,
         service_flag=service,
-        errors=faults,
+        errors=errors,
         environment=environment,
     )
 
 
 def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
-    """Give the folders of the configuration and of the data; DOCSEND_HOME puts both into one."""
+    """Return the folders of configuration and data; DOCSEND_HOME is both."""
     if home := environment.get("DOCSEND_HOME"):
         return Path(home), Path(home)
     import platformdirs
@@ -182,11 +187,13 @@ def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
     return own.user_config_path, own.user_data_path
 
 
-def _writable(given: str | None, name: str) -> str | None:
+def _require_utf8(given: str | None, name: str) -> str | None:
     try:
         (given or "").encode()
     except UnicodeEncodeError:
-        raise UsageError(Message("{name} is not UTF-8", name=name), Message("write it anew")) from None
+        raise UsageError(
+            Message("{name} is not UTF-8", name=name), Message("set it again, in UTF-8")
+        ) from None
     return given
 
 
@@ -203,8 +210,11 @@ def _seconds(given: str | None, configured: float | None) -> float:
         seconds = -1
     if not is_valid_patience(seconds):
         raise UsageError(
-            Message("DOCSEND_PATIENCE is {stated!r}, not a number of seconds", stated=given),
-            Message("say how many, as in 300; at most a week"),
+            Message(
+                "invalid DOCSEND_PATIENCE: {value!r} (expected a number of seconds, at most one week)",
+                value=given,
+            ),
+            Message("set it to a number of seconds, such as 300"),
         )
     return seconds
 
@@ -213,8 +223,8 @@ def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
     try:
         return i18n.choose_language(flag, environment)
     except ValueError as error:
-        asked = error.args[0]
+        requested = error.args[0]
         raise UsageError(
-            Message("there is no language {asked!r} here", asked=asked),
+            Message("unsupported language: {language!r}", language=requested),
             Message("one of: {choices}", choices=", ".join(i18n.LANGUAGES)),
         ) from None

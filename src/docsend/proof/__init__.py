@@ -1,1 +1,1 @@
-"""A proof of sending: what it says, and its page."""
+"""The proof of sending: its content, and its page as PDF."""

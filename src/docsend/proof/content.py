@@ -1,8 +1,8 @@
-"""What a proof of sending says: what was sent, when, for whom, and what the service answered.
+"""Content of a proof of sending: what was sent, when, on whose behalf, and what the service confirmed.
 
-A page to file, as sections of rows and a list of documents, whatever it is written as: `as_text` here,
-`pdf` for a PDF, `ui.shapes.proof` for JSON. All of it comes from the receipt and the ledger; the only
-thing that neither knows is whom it was for (`--for`).
+The content is sections of rows and a list of documents, independent of the format: `as_text` writes plain
+text, `pdf` a PDF, and `ui.to_json.proof` JSON. Everything comes from the receipt and the ledger, except on
+whose behalf the submission was sent (`--for`), which neither of them stores.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ if TYPE_CHECKING:
     from docsend.model.receipt import Receipt, ReceivedDocument
     from docsend.storage.ledger import LedgerEntry
 
-# How the issuer of the sandbox's receipts begins, and the name of the one inside the process.
+# Prefix of the issuer in the receipts of a sandbox, and the service name of the built-in sandbox.
 _SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"
 
 _TITLE = Message("Proof of sending")
 _DOCUMENTS = Message("Documents")
-_WHAT_A_DIGEST_IS = Message(
-    "The SHA-256 identifies a document to the last byte: a file with the same SHA-256 is the one that was "
-    "received."
+_DIGEST_REMARK = Message(
+    "The SHA-256 value identifies a document exactly: a file with the same SHA-256 value is "
+    "identical, byte for byte, to the document that was received."
 )
-_WHERE_FROM = Message(
-    "docsend wrote this page from the receipt that it keeps on the sender's computer. The page bears no "
-    "signature: what counts is the service's own record, under the receipt's number and the key."
+_ORIGIN_REMARK = Message(
+    "docsend produced this page from the receipt stored on the sender's computer. The page is "
+    "not signed. The authoritative record is the service's own, under the receipt number and "
+    "key shown on this page."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One row of a section. `is_code` if the value is to be compared letter by letter."""
+    """One row of a section. `is_code` marks a value that readers compare character by character."""
 
     label: Message
     value: Displayable
@@ -49,13 +50,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """A heading with its rows."""
+
     heading: Message
     rows: tuple[Field, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A page to file. Its data came from outside, and is not safe to show yet."""
+    """Content of the page. Its data came from outside and must be escaped before it is shown."""
 
     number: str
     received_at: datetime
@@ -65,7 +68,7 @@ class Proof:
     title: Message = _TITLE
     status: Message = NOT_APPROVED_IN_FULL
     heading: Message = _DOCUMENTS
-    remarks: tuple[Message, ...] = (_WHAT_A_DIGEST_IS, _WHERE_FROM)
+    remarks: tuple[Message, ...] = (_DIGEST_REMARK, _ORIGIN_REMARK)
 
     @property
     def subtitle(self) -> Message:
@@ -81,10 +84,13 @@ class Proof:
         )
 
 
-def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: str | None) -> Proof:
-    """Put a received submission on a page; `whom` it was for is what the sender says it is."""
+def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behalf_of: str | None) -> Proof:
+    """Return the proof of a received submission.
+
+    `on_behalf_of` is the name given with `--for`, which is not verified.
+    """
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
-    received = [
+    receipt_rows = [
         Field(Message("Receipt number"), Data(receipt.number)),
         Field(Message("Received at"), Data(format_time(receipt.received_at))),
         Field(Message("Issued by"), Data(receipt.issuer)),
@@ -97,65 +103,69 @@ def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: st
         received_at=datetime.fromisoformat(receipt.received_at),
         notice=NOT_THE_INSTITUTE_IN_FULL if is_from_sandbox(entry, receipt) else None,
         sections=(
-            Section(Message("Receipt"), tuple(received)),
-            Section(Message("Submission"), tuple(_sent(entry, catalog, whom))),
+            Section(Message("Receipt"), tuple(receipt_rows)),
+            Section(Message("Submission"), tuple(_submission_rows(entry, catalog, on_behalf_of))),
         ),
         documents=receipt.documents,
     )
 
 
 def is_from_sandbox(entry: LedgerEntry, receipt: Receipt) -> bool:
-    """Tell whether a receipt is worth nothing outside this machine."""
+    """Return whether a sandbox issued the receipt, so that it proves nothing to the institute."""
     return entry.service == _SANDBOX or receipt.issuer.startswith(_SANDBOX_ISSUER)
 
 
 def file_name(receipt: Receipt) -> str:
-    """Give the name of the page's file: the receipt's number, without what could lead elsewhere."""
+    """Return the name of the PDF file: the receipt number with unsafe characters replaced by "_"."""
     number = "".join(
-        each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in receipt.number
+        char if char.isascii() and (char.isalnum() or char in "-_.") else "_" for char in receipt.number
     )
     return f"receipt-{number[:100]}.pdf"
 
 
-def as_text(proof: Proof, words: Callable[[Displayable], str]) -> str:
-    """Give the page as plain lines; `words` makes a text safe and puts it into the reader's language."""
-    return "\n".join(_lines(proof, words)) + "\n"
+def as_text(proof: Proof, render: Callable[[Displayable], str]) -> str:
+    """Return the page as plain text; `render` returns a text escaped and in the reader's language."""
+    return "\n".join(_lines(proof, render)) + "\n"
 
 
-def _lines(proof: Proof, words: Callable[[Displayable], str]) -> Iterator[str]:
-    title = words(proof.title)
-    yield from (title, "=" * len(title), "", words(proof.subtitle))
+def _lines(proof: Proof, render: Callable[[Displayable], str]) -> Iterator[str]:
+    title = render(proof.title)
+    yield from (title, "=" * len(title), "", render(proof.subtitle))
     if proof.notice is not None:
-        yield words(proof.notice)
-    yield words(proof.status)
+        yield render(proof.notice)
+    yield render(proof.status)
     for section in proof.sections:
-        yield from ("", words(section.heading))
-        labels = [words(row.label) for row in section.rows]
+        yield from ("", render(section.heading))
+        labels = [render(row.label) for row in section.rows]
         width = max(map(len, labels))
         for label, row in zip(labels, section.rows, strict=True):
-            yield f"  {label.ljust(width)}  {words(row.value)}"
-    yield from ("", words(proof.heading))
+            yield f"  {label.ljust(width)}  {render(row.value)}"
+    yield from ("", render(proof.heading))
     for number, document in enumerate(proof.documents, 1):
-        size = words(Message("{size:,} bytes", size=document.size))
-        yield f"  {number}. {words(Data(document.name))}  {size}"
-        yield f"     sha256 {words(Data(document.sha256))}"
-    yield f"  {words(proof.total)}"
+        size = render(Message("{size:,} bytes", size=document.size))
+        yield f"  {number}. {render(Data(document.name))}  {size}"
+        yield f"     sha256 {render(Data(document.sha256))}"
+    yield f"  {render(proof.total)}"
     yield ""
-    yield from map(words, proof.remarks)
+    yield from map(render, proof.remarks)
 
 
-def _sent(entry: LedgerEntry, catalog: Catalog, whom: str | None) -> Iterator[Field]:
-    yield Field(Message("For"), Data(whom) if whom else _nobody_known(entry))
+def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | None) -> Iterator[Field]:
+    yield Field(Message("For"), Data(on_behalf_of) if on_behalf_of else _unnamed(entry))
     if entry.reference:
         yield Field(Message("Reference"), Data(entry.reference))
-    yield Field(Message("Destination"), _named(entry.to, [catalog.destinations.get(entry.to)]))
+    yield Field(Message("Destination"), _label_and_code(entry.to, [catalog.destinations.get(entry.to)]))
     if entry.subject:
-        yield Field(Message("Subject"), _named(entry.subject, [catalog.subjects.get(entry.subject)]))
-    yield Field(Message("Category"), _named(entry.category, [catalog.categories.get(entry.category)]))
-    fitting = (each for each in catalog.types if each.fits(entry.to, entry.subject))
-    yield Field(Message("Type"), _named(entry.type, (each for each in fitting if each.code == entry.type)))
+        yield Field(Message("Subject"), _label_and_code(entry.subject, [catalog.subjects.get(entry.subject)]))
+    yield Field(
+        Message("Category"), _label_and_code(entry.category, [catalog.categories.get(entry.category)])
+    )
+    fitting = (type_ for type_ in catalog.types if type_.fits(entry.to, entry.subject))
+    yield Field(
+        Message("Type"), _label_and_code(entry.type, (type_ for type_ in fitting if type_.code == entry.type))
+    )
     if entry.required:
-        yield Field(Message("Asked for as"), Data(entry.required))
+        yield Field(Message("Required document"), Data(entry.required))
     if entry.occurrence > 1:
         yield Field(
             Message("Occurrence"),
@@ -163,18 +173,18 @@ def _sent(entry: LedgerEntry, catalog: Catalog, whom: str | None) -> Iterator[Fi
         )
 
 
-def _nobody_known(entry: LedgerEntry) -> Message:
-    """Say that the ledger keeps no identity, and what is there in its place."""
+def _unnamed(entry: LedgerEntry) -> Message:
+    """Return the value of the row "For" if no name was given: the ledger does not store identities."""
     if entry.to == "personal":
-        return Message("the account that was signed in (docsend keeps no identities)")
+        return Message("the account signed in at the time (docsend does not store identities)")
     if entry.reference:
-        return Message("not stated: docsend keeps no identities, only the reference below")
-    return Message("not stated: docsend keeps no identities")
+        return Message("not given: docsend does not store identities, only the reference below")
+    return Message("not given: docsend does not store identities")
 
 
-def _named(code: str, found: Iterable[Row | None]) -> Displayable:
-    """Give a code with its label, as far as the catalog has it."""
-    row = next(iter(found), None)
+def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:
+    """Return a code with the label of the first of the rows that is not None, or else the code alone."""
+    row = next(iter(rows), None)
     if row is None:
         return Data(code)
     return Message("{name} ({code})", name=LocalizedName(row.labels), code=code)

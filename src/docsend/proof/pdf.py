@@ -1,12 +1,12 @@
-r"""A proof of sending as PDF: the only user of fpdf2, and only where somebody asks for a PDF.
+r"""A proof of sending as PDF. The only user of fpdf2, imported only when a PDF is requested.
 
-The page is set here line by line, for fpdf2 turns Hebrew around only together with a shaping library
-(uharfbuzz) that neither Latin nor Hebrew letters need: each text is broken into lines, its characters are put
-in the order in which they are seen (fpdf2's own bidirectional algorithm, UAX 9), and the line is set from the
-side where the language begins. On a Hebrew page that is the right one, for labels and columns, too.
+This module lays out the page line by line, because fpdf2 reorders Hebrew only together with a shaping library
+(uharfbuzz), which neither Latin nor Hebrew letters need. It breaks each text into lines, puts the characters
+into visual order (fpdf2's own bidirectional algorithm, UAX 9), and places the line at the side where the
+language starts. On a Hebrew page that is the right side, for labels and columns as well.
 
-The same proof in the same language is the same bytes: dates are the receipt's, nothing in it is random. What
-the embedded fonts lack (Chinese, Arabic, an emoji in a file's name) is shown as an escape, \u4e2d.
+The same proof in the same language yields the same bytes: dates come from the receipt, and nothing is random.
+Characters that the embedded fonts lack (Chinese, Arabic, an emoji in a file name) become escapes: \u4e2d.
 """
 
 from __future__ import annotations
@@ -36,52 +36,52 @@ if TYPE_CHECKING:
     from docsend.proof.content import Field, Proof, Section
 
 _FONTS = Path(__file__).parent.parent / "data" / "fonts"
-# Millimetres, of A4.
+# Millimeters; the page is A4.
 _WIDTH, _HEIGHT, _MARGIN, _TOP, _BOTTOM = 210.0, 297.0, 20.0, 18.0, 20.0
-_INNER = _WIDTH - 2 * _MARGIN
-_LABEL, _NUMBER, _SIZE, _GAP = 40.0, 9.0, 28.0, 4.0
-_MM_OF_POINT = 25.4 / 72
+_CONTENT_WIDTH = _WIDTH - 2 * _MARGIN
+_LABEL_WIDTH, _NUMBER_WIDTH, _SIZE_WIDTH, _GAP = 40.0, 9.0, 28.0, 4.0
+_MM_PER_POINT = 25.4 / 72
 
-_ON_ONE_PAGE = 15  # documents, for whose sake everything gets smaller
+_MAX_SCALED_DOCUMENTS = 15  # up to this number of documents, the type is scaled down to fit one page
 _SCALES = (1.0, 0.92, 0.84, 0.77, 0.7, 0.65)
-_MOST = 1000  # characters of one foreign text: no row may be higher than a page
+_MAX_TEXT_LENGTH = 1000  # in characters, so that no row is taller than a page
 
 _ISOLATES = "\u2066\u2067\u2068\u2069"
-_BY_ITSELF, _END = "\u2068", "\u2069"
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _MIRRORED = str.maketrans("()[]{}<>«»‹›", ")(][}{><»«›‹")
 
-_Colour: TypeAlias = tuple[int, int, int]
-_INK: _Colour = (32, 36, 42)
-_GREY: _Colour = (92, 99, 108)
-_NAVY: _Colour = (28, 55, 92)
-_RED: _Colour = (150, 32, 32)
-_HAIR: _Colour = (205, 209, 214)
-_PALE: _Colour = (245, 246, 248)
+_Color: TypeAlias = tuple[int, int, int]
+_INK: _Color = (32, 36, 42)
+_GRAY: _Color = (92, 99, 108)
+_NAVY: _Color = (28, 55, 92)
+_RED: _Color = (150, 32, 32)
+_LIGHT_GRAY: _Color = (205, 209, 214)
+_PALE: _Color = (245, 246, 248)
 
 
 class _Style(NamedTuple):
     family: Literal["sans", "mono"]
     weight: Literal["", "B"]
     points: float
-    colour: _Colour
+    color: _Color
 
 
 _TITLE = _Style("sans", "B", 21, _NAVY)
-_SUBTITLE = _Style("sans", "", 11, _GREY)
+_SUBTITLE = _Style("sans", "", 11, _GRAY)
 _HEADING = _Style("sans", "B", 10.5, _NAVY)
 _TEXT = _Style("sans", "", 9, _INK)
 _STRONG = _Style("sans", "B", 9, _INK)
 _CODE = _Style("mono", "", 8.5, _INK)
-_LABELS = _Style("sans", "", 9, _GREY)
-_HEADS = _Style("sans", "", 7.5, _GREY)
-_DIGEST = _Style("mono", "", 7.5, _GREY)
-_SMALL = _Style("sans", "", 7.5, _GREY)
+_ROW_LABEL = _Style("sans", "", 9, _GRAY)
+_COLUMN_TITLE = _Style("sans", "", 7.5, _GRAY)
+_DIGEST = _Style("mono", "", 7.5, _GRAY)
+_SMALL = _Style("sans", "", 7.5, _GRAY)
 _WARNING = _Style("sans", "B", 9, _RED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A part of the page that is not divided; `draw` gets how far down it begins."""
+    """A part of the page that is not split; `height` is in mm, and `draw` takes the top in mm."""
 
     height: float
     draw: Callable[[float], None]
@@ -89,28 +89,31 @@ class _Block:
     is_in_table: bool = False
 
 
-def write(proof: Proof, translator: Translator, safe: Callable[[object], str]) -> bytes:
-    """Give the PDF: up to 15 documents on one page, in smaller type if they need it; else numbered pages."""
-    with _empty() as pdf:
-        scales = _SCALES if len(proof.documents) <= _ON_ONE_PAGE else _SCALES[:1]
+def write(proof: Proof, translator: Translator, escape: Callable[[object], str]) -> bytes:
+    """Return the PDF: up to 15 documents fit one page, in smaller type if necessary.
+
+    More documents, or very long texts, take several numbered pages.
+    """
+    with _open_pdf() as pdf:
+        scales = _SCALES if len(proof.documents) <= _MAX_SCALED_DOCUMENTS else _SCALES[:1]
         for scale in scales:
-            sheet = _Sheet(pdf, proof, translator, safe, scale)
+            sheet = _Sheet(pdf, proof, translator, escape, scale)
             pages = sheet.pages()
             if len(pages) == 1:
                 break
         else:
-            sheet = _Sheet(pdf, proof, translator, safe)
+            sheet = _Sheet(pdf, proof, translator, escape)
             pages = sheet.pages()
-        return sheet.drawn(pages)
+        return sheet.render(pages)
 
 
 @contextlib.contextmanager
-def _empty() -> Iterator[FPDF]:
-    """Give a PDF without a page, with its fonts; fpdf2 itself would leave their files open."""
+def _open_pdf() -> Iterator[FPDF]:
+    """Yield a PDF with fonts and no pages; close the font files afterwards, which fpdf2 leaves open."""
     pdf = FPDF(unit="mm", format="A4")
     try:
         pdf.set_auto_page_break(auto=False)
-        # Else a document named {nb}.pdf would be shown with the number of pages.
+        # Otherwise fpdf2 would replace {nb} in a document name with the number of pages.
         pdf.alias_nb_pages(None)  # type: ignore[arg-type]  # as its documentation says
         pdf.add_font("sans", "", _FONTS / "DejaVuSans.ttf")
         pdf.add_font("sans", "B", _FONTS / "DejaVuSans-Bold.ttf")
@@ -123,49 +126,49 @@ def _empty() -> Iterator[FPDF]:
 
 
 class _Sheet:
-    """The page (or pages) of one proof, in one language, at one size of type."""
+    """The pages of one proof in one language, at one type size."""
 
     def __init__(
         self,
         pdf: FPDF,
         proof: Proof,
         translator: Translator,
-        safe: Callable[[object], str],
+        escape: Callable[[object], str],
         scale: float = 1.0,
     ) -> None:
         self._pdf = pdf
         self._proof = proof
         self._translator = translator
-        self._safe = safe
+        self._escape = escape
         self._scale = scale
         self._direction = TextDirection.RTL if translator.is_right_to_left else TextDirection.LTR
-        self._letters = {
+        self._glyphs = {
             key: frozenset(font.cmap) for key, font in self._pdf.fonts.items() if isinstance(font, TTFFont)
         }
         self._widths: dict[tuple[str, str, str], float] = {}
 
-    # -- what stands where -----------------------------------------------------------------------------
+    # -- layout ----------------------------------------------------------------------------------------
 
     def pages(self) -> list[list[tuple[float, _Block]]]:
-        """Give the blocks of each page, with how far down they begin."""
+        """Return the blocks of each page with their tops in mm."""
         blocks = list(self._blocks())
-        heads = self._heads()
+        header = self._table_header()
         pages: list[list[tuple[float, _Block]]] = [[]]
         y, bottom = _TOP, _HEIGHT - _BOTTOM
-        for place, block in enumerate(blocks):
-            last = next(at for at in range(place, len(blocks)) if not blocks[at].stays_with_next)
-            needed = sum(each.height for each in blocks[place : last + 1])
+        for index, block in enumerate(blocks):
+            last = next(at for at in range(index, len(blocks)) if not blocks[at].stays_with_next)
+            needed = sum(block.height for block in blocks[index : last + 1])
             if y + needed > bottom and pages[-1]:
                 pages.append([])
                 y = _TOP + 8
                 if block.is_in_table:
-                    pages[-1].append((y, heads))
-                    y += heads.height
+                    pages[-1].append((y, header))
+                    y += header.height
             pages[-1].append((y, block))
             y += block.height
         return pages
 
-    def drawn(self, pages: list[list[tuple[float, _Block]]]) -> bytes:
+    def render(self, pages: list[list[tuple[float, _Block]]]) -> bytes:
         self._describe()
         for number, page in enumerate(pages, 1):
             self._pdf.add_page()
@@ -174,15 +177,15 @@ class _Sheet:
             if len(pages) > 1:
                 if number > 1:
                     self._put(self._lines(self._proof.subtitle, _SMALL)[0], _SMALL, 0, _TOP)
-                told = Message("Page {page} of {pages}", page=number, pages=len(pages))
-                self._put(self._lines(told, _SMALL)[0], _SMALL, 0, _HEIGHT - 14, at_end=_INNER)
+                label = Message("Page {page} of {pages}", page=number, pages=len(pages))
+                self._put(self._lines(label, _SMALL)[0], _SMALL, 0, _HEIGHT - 14, end=_CONTENT_WIDTH)
         return bytes(self._pdf.output())
 
     def _describe(self) -> None:
         proof, pdf = self._proof, self._pdf
         plain = (
             self._translator.render(proof.title),
-            self._translator.render(proof.subtitle, escape=self._safe),
+            self._translator.render(proof.subtitle, escape=self._escape),
         )
         pdf.set_title(" - ".join(plain))
         pdf.set_author("docsend")
@@ -199,12 +202,12 @@ class _Sheet:
         yield self._paragraph(proof.subtitle, _SUBTITLE, after=2.2)
         yield self._rule(_NAVY, 0.5, after=5)
         if proof.notice is not None:
-            yield self._boxed(proof.notice, _WARNING, _RED)
-        yield self._boxed(proof.status, _TEXT, _NAVY)
+            yield self._box(proof.notice, _WARNING, _RED)
+        yield self._box(proof.status, _TEXT, _NAVY)
         for section in proof.sections:
             yield from self._section(section)
         yield self._heading(proof.heading)
-        yield self._heads()
+        yield self._table_header()
         for number, document in enumerate(proof.documents, 1):
             yield self._document(number, document)
         yield self._paragraph(proof.total, _STRONG, before=1.6, after=5, at_end=True)
@@ -218,60 +221,60 @@ class _Sheet:
 
     def _heading(self, text: Message) -> _Block:
         block = self._paragraph(text, _HEADING, before=4, after=0.8)
-        hair = self._rule(_HAIR, 0.2, after=1.6)
+        hairline = self._rule(_LIGHT_GRAY, 0.2, after=1.6)
 
         def draw(y: float) -> None:
             block.draw(y)
-            hair.draw(y + block.height)
+            hairline.draw(y + block.height)
 
-        return _Block(block.height + hair.height, draw, stays_with_next=True)
+        return _Block(block.height + hairline.height, draw, stays_with_next=True)
 
     def _row(self, row: Field) -> _Block:
         style = _CODE if row.is_code else _TEXT
-        labels = self._lines(row.label, _LABELS, _LABEL - _GAP)
-        values = self._lines(row.value, style, _INNER - _LABEL)
+        labels = self._lines(row.label, _ROW_LABEL, _LABEL_WIDTH - _GAP)
+        values = self._lines(row.value, style, _CONTENT_WIDTH - _LABEL_WIDTH)
         height = self._leading(_TEXT) * max(len(labels), len(values))
 
         def draw(y: float) -> None:
             for number, line in enumerate(labels):
-                self._put(line, _LABELS, 0, y + number * self._leading(_TEXT))
+                self._put(line, _ROW_LABEL, 0, y + number * self._leading(_TEXT))
             for number, line in enumerate(values):
-                self._put(line, style, _LABEL, y + number * self._leading(_TEXT))
+                self._put(line, style, _LABEL_WIDTH, y + number * self._leading(_TEXT))
 
         return _Block(height + 0.5 * self._scale, draw)
 
-    def _heads(self) -> _Block:
-        (number,) = self._lines(Message("No."), _HEADS)
-        (name,) = self._lines(Message("Document, and its SHA-256"), _HEADS)
-        (size,) = self._lines(Message("Bytes"), _HEADS)
-        hair = self._rule(_HAIR, 0.2, after=0)
+    def _table_header(self) -> _Block:
+        (number,) = self._lines(Message("No."), _COLUMN_TITLE)
+        (name,) = self._lines(Message("Document and SHA-256"), _COLUMN_TITLE)
+        (size,) = self._lines(Message("Bytes"), _COLUMN_TITLE)
+        hairline = self._rule(_LIGHT_GRAY, 0.2, after=0)
 
         def draw(y: float) -> None:
-            self._put(number, _HEADS, 0, y)
-            self._put(name, _HEADS, _NUMBER, y)
-            self._put(size, _HEADS, 0, y, at_end=_INNER)
-            hair.draw(y + self._leading(_HEADS) + 0.6 * self._scale)
+            self._put(number, _COLUMN_TITLE, 0, y)
+            self._put(name, _COLUMN_TITLE, _NUMBER_WIDTH, y)
+            self._put(size, _COLUMN_TITLE, 0, y, end=_CONTENT_WIDTH)
+            hairline.draw(y + self._leading(_COLUMN_TITLE) + 0.6 * self._scale)
 
-        return _Block(self._leading(_HEADS) + 1.2 * self._scale, draw, stays_with_next=True)
+        return _Block(self._leading(_COLUMN_TITLE) + 1.2 * self._scale, draw, stays_with_next=True)
 
     def _document(self, number: int, document: ReceivedDocument) -> _Block:
-        (place,) = self._lines(Message("{number}", number=number), _LABELS)
-        names = self._lines(Data(document.name), _TEXT, _INNER - _NUMBER - _SIZE)
+        (position,) = self._lines(Message("{number}", number=number), _ROW_LABEL)
+        names = self._lines(Data(document.name), _TEXT, _CONTENT_WIDTH - _NUMBER_WIDTH - _SIZE_WIDTH)
         (size,) = self._lines(Message("{size:,}", size=document.size), _TEXT)
-        digests = self._lines(Data(document.sha256), _DIGEST, _INNER - _NUMBER)
-        hair = self._rule(_HAIR, 0.1, after=0)
-        air = 1.0 * self._scale
-        below = air + len(names) * self._leading(_TEXT)
-        height = below + len(digests) * self._leading(_DIGEST) + air
+        digests = self._lines(Data(document.sha256), _DIGEST, _CONTENT_WIDTH - _NUMBER_WIDTH)
+        hairline = self._rule(_LIGHT_GRAY, 0.1, after=0)
+        padding = 1.0 * self._scale
+        digest_top = padding + len(names) * self._leading(_TEXT)
+        height = digest_top + len(digests) * self._leading(_DIGEST) + padding
 
         def draw(y: float) -> None:
-            self._put(place, _LABELS, 0, y + air)
+            self._put(position, _ROW_LABEL, 0, y + padding)
             for row, line in enumerate(names):
-                self._put(line, _TEXT, _NUMBER, y + air + row * self._leading(_TEXT))
-            self._put(size, _TEXT, 0, y + air, at_end=_INNER)
+                self._put(line, _TEXT, _NUMBER_WIDTH, y + padding + row * self._leading(_TEXT))
+            self._put(size, _TEXT, 0, y + padding, end=_CONTENT_WIDTH)
             for row, line in enumerate(digests):
-                self._put(line, _DIGEST, _NUMBER, y + below + row * self._leading(_DIGEST))
-            hair.draw(y + height)
+                self._put(line, _DIGEST, _NUMBER_WIDTH, y + digest_top + row * self._leading(_DIGEST))
+            hairline.draw(y + height)
 
         return _Block(height, draw, is_in_table=True)
 
@@ -284,107 +287,112 @@ class _Sheet:
         def draw(y: float) -> None:
             for number, line in enumerate(lines):
                 top = y + before + number * self._leading(style)
-                self._put(line, style, 0, top, at_end=_INNER if at_end else None)
+                self._put(line, style, 0, top, end=_CONTENT_WIDTH if at_end else None)
 
         return _Block(before + len(lines) * self._leading(style) + after, draw)
 
-    def _boxed(self, text: Message, style: _Style, colour: _Colour) -> _Block:
-        air, bar = 2.2 * self._scale, 1.0
-        lines = self._lines(text, style, _INNER - 2 * _GAP)
-        height = len(lines) * self._leading(style) + 2 * air
+    def _box(self, text: Message, style: _Style, color: _Color) -> _Block:
+        padding, bar = 2.2 * self._scale, 1.0
+        lines = self._lines(text, style, _CONTENT_WIDTH - 2 * _GAP)
+        height = len(lines) * self._leading(style) + 2 * padding
 
         def draw(y: float) -> None:
-            self._fill(0, y, _INNER, height, _PALE)
-            self._fill(0, y, bar, height, colour)
+            self._fill(0, y, _CONTENT_WIDTH, height, _PALE)
+            self._fill(0, y, bar, height, color)
             for number, line in enumerate(lines):
-                self._put(line, style, _GAP, y + air + number * self._leading(style))
+                self._put(line, style, _GAP, y + padding + number * self._leading(style))
 
         return _Block(height + 2 * self._scale, draw)
 
-    def _rule(self, colour: _Colour, thickness: float, *, after: float) -> _Block:
-        return _Block(after * self._scale, lambda y: self._fill(0, y, _INNER, thickness, colour))
+    def _rule(self, color: _Color, thickness: float, *, after: float) -> _Block:
+        return _Block(after * self._scale, lambda y: self._fill(0, y, _CONTENT_WIDTH, thickness, color))
 
-    # -- how it gets there -----------------------------------------------------------------------------
+    # -- drawing and text ------------------------------------------------------------------------------
 
     def _leading(self, style: _Style) -> float:
-        return 1.38 * style.points * self._scale * _MM_OF_POINT
+        return 1.38 * style.points * self._scale * _MM_PER_POINT
 
-    def _put(
-        self, line: str, style: _Style, begins: float, top: float, *, at_end: float | None = None
-    ) -> None:
-        """Set a line of characters as they are seen, from where the language begins, or up to an end."""
+    def _put(self, line: str, style: _Style, start: float, top: float, *, end: float | None = None) -> None:
+        """Draw a line in visual order, starting at `start` or ending at `end`.
+
+        Both are in mm from the side where the language starts.
+        """
         width = sum(self._width(character, style) for character in line)
-        if at_end is not None:
-            begins = at_end - width
+        if end is not None:
+            start = end - width
         self._pdf.set_font(style.family, style.weight, style.points * self._scale)
-        self._pdf.set_text_color(*style.colour)
-        baseline = top + 1.05 * style.points * self._scale * _MM_OF_POINT
-        self._pdf.text(self._left(begins, width), baseline, line)
+        self._pdf.set_text_color(*style.color)
+        baseline = top + 1.05 * style.points * self._scale * _MM_PER_POINT
+        self._pdf.text(self._left(start, width), baseline, line)
 
-    def _fill(self, begins: float, top: float, width: float, height: float, colour: _Colour) -> None:
-        self._pdf.set_fill_color(*colour)
-        self._pdf.rect(self._left(begins, width), top, width, height, style="F")
+    def _fill(self, start: float, top: float, width: float, height: float, color: _Color) -> None:
+        self._pdf.set_fill_color(*color)
+        self._pdf.rect(self._left(start, width), top, width, height, style="F")
 
-    def _left(self, begins: float, width: float) -> float:
+    def _left(self, start: float, width: float) -> float:
         if self._direction is TextDirection.RTL:
-            return _WIDTH - _MARGIN - begins - width
-        return _MARGIN + begins
+            return _WIDTH - _MARGIN - start - width
+        return _MARGIN + start
 
-    def _lines(self, shown: Displayable, style: _Style, width: float = _INNER) -> list[str]:
-        """Give a text in the reader's language as lines of a width, each in the order in which it is seen."""
-        words = self._translator.render(shown, escape=lambda each: self._writable(each, style), isolate=True)
-        if not isinstance(shown, Message) and not words.startswith(_BY_ITSELF):
-            # A name in Hebrew stands by itself on a French page, too.
-            words = f"{_BY_ITSELF}{words}{_END}"
-        characters = BidiParagraph(words, self._direction).get_characters()
-        return [self._as_seen(line) for line in self._broken(characters, style, width)] or [""]
+    def _lines(self, value: Displayable, style: _Style, width: float = _CONTENT_WIDTH) -> list[str]:
+        """Return a text in the reader's language as lines of at most `width` mm, each in visual order."""
+        text = self._translator.render(value, escape=lambda part: self._printable(part, style), isolate=True)
+        if not isinstance(value, Message) and not text.startswith(_FIRST_STRONG_ISOLATE):
+            # Isolate it, so that a Hebrew name gets its own direction on a French page.
+            text = f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
+        characters = BidiParagraph(text, self._direction).get_characters()
+        return [self._visual_order(line) for line in self._break_lines(characters, style, width)] or [""]
 
-    def _as_seen(self, characters: list[BidiCharacter]) -> str:
+    def _visual_order(self, characters: list[BidiCharacter]) -> str:
         line = BidiParagraph("", self._direction)
         line.characters = characters
         return "".join(
-            each.character.translate(_MIRRORED) if each.embedding_level % 2 else each.character
-            for each in line.get_reordered_characters()
-            if each.character not in _ISOLATES
+            char.character.translate(_MIRRORED) if char.embedding_level % 2 else char.character
+            for char in line.get_reordered_characters()
+            if char.character not in _ISOLATES
         )
 
-    def _broken(
+    def _break_lines(
         self, characters: list[BidiCharacter], style: _Style, width: float
     ) -> Iterator[list[BidiCharacter]]:
-        """Break between words; inside of one only if it is too long for half a line."""
+        """Yield lines of at most `width` mm.
+
+        Lines break after a space, or after punctuation if the last space is in the first half of the line; a
+        word without either is split.
+        """
         rest = characters
         while rest:
-            taken, end, space, sign = 0.0, 0, 0, 0
-            for end, each in enumerate(rest):
-                taken += self._width(each.character, style)
-                if taken > width and each.character != " ":
+            used, end, space, punctuation = 0.0, 0, 0, 0
+            for end, char in enumerate(rest):
+                used += self._width(char.character, style)
+                if used > width and char.character != " ":
                     break
-                if each.character == " ":
+                if char.character == " ":
                     space = end + 1
-                elif each.character in "-_./,;":
-                    sign = end + 1
+                elif char.character in "-_./,;":
+                    punctuation = end + 1
             else:
                 yield rest
                 return
-            at = space if space > end / 2 else sign or space or max(end, 1)
+            at = space if space > end / 2 else punctuation or space or max(end, 1)
             yield rest[:at]
             rest = rest[at:]
 
     def _width(self, character: str, style: _Style) -> float:
         if character in _ISOLATES:
             return 0.0
-        known = (style.family, style.weight, character)
-        if known not in self._widths:
+        key = (style.family, style.weight, character)
+        if key not in self._widths:
             self._pdf.set_font(style.family, style.weight, 10)
-            self._widths[known] = self._pdf.get_string_width(character) / 10
-        return self._widths[known] * style.points * self._scale
+            self._widths[key] = self._pdf.get_string_width(character) / 10
+        return self._widths[key] * style.points * self._scale
 
-    def _writable(self, text: object, style: _Style) -> str:
-        """Give foreign text so that nothing in it steers, and so that the font has it."""
-        has = self._letters[style.family + style.weight]
-        clean = self._safe(unicodedata.normalize("NFC", str(text)))
-        if len(clean) > _MOST:
-            clean = f"{clean[:_MOST]}…"
+    def _printable(self, text: object, style: _Style) -> str:
+        """Return outside text with control characters and glyphs that the font lacks escaped."""
+        glyphs = self._glyphs[style.family + style.weight]
+        clean = self._escape(unicodedata.normalize("NFC", str(text)))
+        if len(clean) > _MAX_TEXT_LENGTH:
+            clean = f"{clean[:_MAX_TEXT_LENGTH]}…"
         return "".join(
-            each if ord(each) in has else each.encode("unicode_escape").decode("ascii") for each in clean
+            char if ord(char) in glyphs else char.encode("unicode_escape").decode("ascii") for char in clean
         )

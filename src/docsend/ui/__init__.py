@@ -1,1 +1,1 @@
-"""What people and scripts see, and what people are asked."""
+"""Output for people and for scripts, and prompts."""

@@ -1,4 +1,4 @@
-"""The progress bars of a terminal: for the bytes of a submission, for the rows of a batch."""
+"""Progress bars for a terminal: the bytes of a submission, and the rows of a batch."""
 
 from __future__ import annotations
 
@@ -33,22 +33,23 @@ if TYPE_CHECKING:
     from docsend.ui.progress import ProgressTexts, RowProgress
 
 
-_DRAWN_S = 0.1  # how often rows are told: to draw each would take longer than to check it
+# Redrawing for every row would take longer than checking it.
+_REDRAW_INTERVAL_S = 0.1
 
 
 class _PausingProgress(Progress):
-    """Progress with a line below it that counts a pause down, and goes when the pause is over."""
+    """Progress with a line below the bar that counts down a pause and disappears when it is over."""
 
     translator: Translator
     _pause: Pause | None = None
-    _ends = 0.0
+    _pause_ends_at = 0.0
 
     def waiting(self, pause: Pause) -> None:
-        self._pause, self._ends = pause, time.monotonic() + pause.seconds
+        self._pause, self._pause_ends_at = pause, time.monotonic() + pause.seconds
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
-        left = self._ends - time.monotonic()
+        left = self._pause_ends_at - time.monotonic()
         if self._pause is not None and left > 0:
             gone = self._pause.seconds - left
             now = self._pause._replace(patience_left_s=self._pause.patience_left_s - gone)
@@ -57,6 +58,8 @@ class _PausingProgress(Progress):
 
 
 class _DocumentBar:
+    """Progress listener that draws the bytes sent of one submission."""
+
     def __init__(
         self, progress: _PausingProgress, documents: Sequence[Document], translator: Translator
     ) -> None:
@@ -64,21 +67,21 @@ class _DocumentBar:
         self._translator = translator
         total = sum(document.size for document in documents)
         self._task = progress.add_task(translator.render(Message("declaring")), total=total)
-        self._left = dict.fromkeys((document.sha256 for document in documents), 0)  # bytes of each
+        self._sent_bytes = dict.fromkeys((document.sha256 for document in documents), 0)
         self._documents = documents
         self.waiting = progress.waiting
 
     def declared(self, missing_bytes: int) -> None:
-        self._left = dict.fromkeys(self._left, 0)
+        self._sent_bytes = dict.fromkeys(self._sent_bytes, 0)
         self._progress.update(self._task, total=missing_bytes, completed=0)
 
     def sent(self, document: Document, sent_bytes: int) -> None:
-        self._left[document.sha256] = sent_bytes
-        described = _shortened(escape_for_terminal(document.name))
-        self._progress.update(self._task, description=described, completed=sum(self._left.values()))
+        self._sent_bytes[document.sha256] = sent_bytes
+        description = _truncate(escape_for_terminal(document.name))
+        self._progress.update(self._task, description=description, completed=sum(self._sent_bytes.values()))
 
     def arrived(self, document: Document) -> None:
-        self._left[document.sha256] = document.size
+        self._sent_bytes[document.sha256] = document.size
         self._print(arrival_message(document, self._documents))
 
     def received(self, documents: Sequence[Document]) -> None:
@@ -93,7 +96,7 @@ class _DocumentBar:
 
 @contextlib.contextmanager
 def document_bar(documents: Sequence[Document], translator: Translator) -> Iterator[_DocumentBar]:
-    """Draw on stderr while the block runs; give the watcher that moves the bar."""
+    """Draw a bar on stderr while the block runs; yield the listener that moves it."""
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
@@ -103,7 +106,7 @@ def document_bar(documents: Sequence[Document], translator: Translator) -> Itera
         console=Console(stderr=True, highlight=False, emoji=False, markup=False),
         transient=True,
         expand=True,
-        redirect_stdout=False,  # results go where they are meant to go, also into a file
+        redirect_stdout=False,  # results must reach stdout unchanged, which may be a file
     )
     progress.translator = translator
     with progress:
@@ -111,23 +114,23 @@ def document_bar(documents: Sequence[Document], translator: Translator) -> Itera
 
 
 class _RowBar:
-    """How many rows of a batch have ended. Without a total it is drawn only when it is told."""
+    """Row progress as a bar. Without a total, the bar is redrawn only when a count arrives."""
 
     def __init__(
-        self, progress: _PausingProgress, told: ProgressTexts, total: int | None, translator: Translator
+        self, progress: _PausingProgress, texts: ProgressTexts, total: int | None, translator: Translator
     ) -> None:
         self._progress = progress
         self._translator = translator
         self._total = total
-        self._drawn = 0.0
-        self._task = progress.add_task(translator.render(told.heading), total=total, counts="")
+        self._drawn_at = 0.0
+        self._task = progress.add_task(translator.render(texts.heading), total=total, counts="")
         self.waiting = progress.waiting
 
     def count(self, done: int, failed: int = 0) -> None:
         now = time.monotonic()
-        if self._total is None and now - self._drawn < _DRAWN_S:
+        if self._total is None and now - self._drawn_at < _REDRAW_INTERVAL_S:
             return
-        self._drawn = now
+        self._drawn_at = now
         elapsed = self._progress.tasks[0].elapsed or 0
         so_far = Message("{done:,} rows") if self._total is None else Message("{done:,}/{total:,} rows")
         parts: list[Message] = [so_far.replace_values(done=done, total=self._total)]
@@ -140,10 +143,10 @@ class _RowBar:
 
 
 @contextlib.contextmanager
-def row_bar(told: ProgressTexts, total: int | None, translator: Translator) -> Iterator[RowProgress]:
-    """Draw how many rows of a batch have ended while the block runs; give what is told the numbers.
+def row_bar(texts: ProgressTexts, total: int | None, translator: Translator) -> Iterator[RowProgress]:
+    """Draw how many rows of a batch are done while the block runs; yield the listener to notify.
 
-    Without a total it is drawn only when it is told.
+    Without a total, the bar is redrawn only when a count arrives.
     """
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
@@ -153,13 +156,13 @@ def row_bar(told: ProgressTexts, total: int | None, translator: Translator) -> I
         console=Console(stderr=True, highlight=False, emoji=False, markup=False),
         transient=True,
         expand=True,
-        redirect_stdout=False,  # results go where they are meant to go, also into a file
+        redirect_stdout=False,  # results must reach stdout unchanged, which may be a file
         auto_refresh=total is not None,
     )
     progress.translator = translator
     with progress:
-        yield _RowBar(progress, told, total, translator)
+        yield _RowBar(progress, texts, total, translator)
 
 
-def _shortened(name: str, most: int = 24) -> str:
-    return name if len(name) <= most else name[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def _truncate(name: str, max_length: int = 24) -> str:
+    return name if len(name) <= max_length else name[: max_length - 1] + "\N{HORIZONTAL ELLIPSIS}"

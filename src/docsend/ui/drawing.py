@@ -1,4 +1,4 @@
-"""Tables and cards as a terminal draws them, from texts that are ready to be shown."""
+"""Tables and cards for a terminal, drawn with rich from texts that are already escaped and translated."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[bool]) -> str:
-    """Return rows under their heads, as wide as the terminal; `whole` columns are not broken."""
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Sequence[bool]) -> str:
+    """Return a table as wide as the terminal; cells of `unbroken` columns are not wrapped."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for head, is_whole in zip(heads, whole, strict=True):
-        drawn.add_column(Text(head), overflow="fold", no_wrap=is_whole)
+    for title, is_unbroken in zip(titles, unbroken, strict=True):
+        drawn.add_column(Text(title), overflow="fold", no_wrap=is_unbroken)
     for row in rows:
         drawn.add_row(*map(Text, row))
     return _render(drawn)
 
 
 def card(heading: str, rows: Sequence[tuple[str, str]], footnote: str | None) -> str:
-    """Return labels with their values in a panel."""
+    """Return a panel with labels, their values and the footnote."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, value in rows:
         grid.add_row(Text(label), Text(value))
-    below = [Text(""), Text(footnote, style="dim italic")] if footnote else []
-    return _render(Panel(Group(grid, *below), title=Text(f" {heading} "), title_align="left"))
+    footer = [Text(""), Text(footnote, style="dim italic")] if footnote else []
+    return _render(Panel(Group(grid, *footer), title=Text(f" {heading} "), title_align="left"))
 
 
 def _render(renderable: RenderableType) -> str:
-    # Texts are what they are, and no markup.
+    # The texts must not be read as rich markup.
     console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
     with console.capture() as drawn:
         console.print(renderable)

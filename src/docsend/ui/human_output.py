@@ -1,4 +1,4 @@
-"""Results for people: tables, cards, bars; plain lines where no terminal draws."""
+"""Output for people: tables, cards and bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class HumanOutput:
-    """See `Output`."""
+    """Output for people; see `Output`."""
 
     shows_rows = False
 
@@ -47,7 +47,7 @@ class HumanOutput:
 
     @contextlib.contextmanager
     def document_progress(self, documents: Sequence[Document]) -> Iterator[ProgressListener]:
-        """With a bar on a terminal, a line a document elsewhere."""
+        """Show a bar on a terminal, and one line per document elsewhere."""
         if self._streams.is_quiet or not self._streams.is_interactive(sys.stderr):
             yield LineProgress(self._streams, documents)
             return
@@ -57,14 +57,14 @@ class HumanOutput:
             yield watcher
 
     @contextlib.contextmanager
-    def row_progress(self, told: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
-        """With a bar on a terminal, a line every few seconds elsewhere."""
+    def row_progress(self, texts: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
+        """Show a bar on a terminal, and a line every few seconds elsewhere."""
         if self._streams.is_quiet:
             yield NoRowProgress()
         elif self._streams.is_interactive(sys.stderr):
             from docsend.ui.bars import row_bar
 
-            with row_bar(told, total, self._streams.translator) as shown:
+            with row_bar(texts, total, self._streams.translator) as shown:
                 yield shown
         else:
-            yield RowProgressLines(self._streams, told, total)
+            yield RowProgressLines(self._streams, texts, total)

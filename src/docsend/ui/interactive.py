@@ -1,7 +1,7 @@
-"""The guided send: what is still missing is asked for, in the order in which the institute's page asks.
+"""The guided send: prompts for missing fields, in the order of the institute's page.
 
-It decides what to ask and what may be answered, from the catalog and the rules; how it looks is the business
-of an `Asker`. Nothing is sent from here.
+This module decides what to ask and which answers are valid, from the catalog and the rules. A `Prompter`
+decides how questions look. Nothing is sent from here.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
     Validate = Callable[[str], "Message | None"]
 
-# What each question is called; of a field, the table of fields says it.
+# Questions by field; those of the fields come from the table of fields.
 _QUESTIONS = {
     **{field.name: field.question for field in fields.FIELDS if field.question},
     "sender": Message("sender"),
     "documents": Message("document"),
 }
-_KINDS = {
-    "deduction": Message("a deduction file, 9 digits"),
-    "household": Message("somebody who employs in the household"),
-    "building-committee": Message("the committee of a building"),
+_EMPLOYER_KIND_LABELS = {
+    "deduction": Message("deduction file (9 digits)"),
+    "household": Message("household employer"),
+    "building-committee": Message("building committee"),
 }
 _HIDDEN = "…"
-# In the order of the institute's page: where to, for whom, about what.
-_ORDER = (
+# The order of the institute's page: destination, identity, content.
+_FIELD_ORDER = (
     "documents",
     "to",
     *(field.name for field in fields.IDENTITY_FIELDS),
@@ -56,7 +56,10 @@ _ORDER = (
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the answers to a question: what is kept, and what a person reads beside it."""
+    """One answer to a question: the code that is used, and the label that the person reads.
+
+    `entry` is the catalog entry with its kind, which can be found by words of any language.
+    """
 
     code: str
     label: Displayable
@@ -64,130 +67,141 @@ class Choice:
 
 
 class Prompter(Protocol):
-    """Somebody who can be asked. Each raises KeyboardInterrupt when the person has had enough."""
+    """Asks a person questions. Every method raises KeyboardInterrupt if the person cancels."""
 
     def ask_choice(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
-        """Have one of the choices taken; give its code."""
+        """Ask for one of the choices; return its code. An empty answer means `default`, if there is one."""
 
     def ask_text(
         self, question: Message, validate: Validate, *, optional: bool = False, secret: bool = False
     ) -> str | None:
-        """Have a text written for which `judge` has no fault to tell; None if it is left open."""
+        """Ask for a text until `validate` returns no error; return None if an optional answer is empty.
+
+        A secret is not echoed.
+        """
 
     def ask_files(self, question: Message) -> list[str]:
-        """Have the name of a file written that is there."""
+        """Ask for an existing file; return its path as the only item."""
 
 
 @dataclass(frozen=True)
 class GuidedSubmission:
-    """What the person stated in the end, and the sender by whose name they stated it."""
+    """The completed submission, and the name of the sender that was chosen, if any."""
 
     submission: Submission
     sender: str | None
 
 
 def missing_fields(submission: Submission, catalog: Catalog) -> list[str] | None:
-    """Give the fields that have to be asked for; None if something is wrong that no answer mends."""
+    """Return the fields to ask for, in order, or None if there are errors that no answer can fix."""
     checked = submission_rules.check(submission, catalog)
     if not isinstance(checked, submission_rules.FailedCheck):
         return []
     errors = [problem for problem in checked.problems if problem.is_error]
     if not all(problem.code.kind is Kind.MISSING for problem in errors):
         return None
-    return sorted((problem.field or "" for problem in errors), key=_ORDER.index)
+    return sorted((problem.field or "" for problem in errors), key=_FIELD_ORDER.index)
 
 
 def fill_in(
     submission: Submission,
     catalog: Catalog,
-    asker: Prompter,
+    prompter: Prompter,
     senders: Senders,
     read: Callable[[list[str], Submission], tuple[Document | UnreadDocument, ...]],
-    going_to: Callable[[Destination], None],
+    on_destination: Callable[[Destination], None],
 ) -> GuidedSubmission:
-    """Ask for everything that is missing, and for what is optional beside it.
+    """Ask for all missing fields, then for the optional ones; return the completed submission.
 
-    `read` reads documents; `going_to` is told the destination as soon as it is known, and may raise: nobody
-    should answer ten questions and hear then that a sign-in is needed.
+    `read` reads documents. `on_destination` is called as soon as the destination is known and may raise, so
+    that nobody answers ten questions before learning that a sign-in is required.
     """
     sender: str | None = None
     if submission.to in catalog.destinations:
-        going_to(catalog.destinations[submission.to])
+        on_destination(catalog.destinations[submission.to])
     while unanswered := missing_fields(submission, catalog):
         field = unanswered[0]
         if field == "documents":
-            submission = submission.with_documents(read(asker.ask_files(_QUESTIONS[field]), submission))
+            submission = submission.with_documents(read(prompter.ask_files(_QUESTIONS[field]), submission))
         elif field in ("id", "employer_file") and sender is None and not submission.employer_file:
-            sender, submission = _whom(submission, catalog, asker, senders)
+            sender, submission = _ask_sender(submission, catalog, prompter, senders)
         else:
-            submission = _set(submission, field, _answer(field, submission, catalog, asker))
+            submission = _set(submission, field, _ask_field(field, submission, catalog, prompter))
             if field == "to":
-                going_to(catalog.destinations[submission.to or ""])
+                on_destination(catalog.destinations[submission.to or ""])
     if not isinstance(submission_rules.check(submission, catalog), submission_rules.FailedCheck):
-        submission = _options(submission, catalog, asker)
+        submission = _ask_optional_fields(submission, catalog, prompter)
     return GuidedSubmission(submission, sender or None)
 
 
-def _whom(
-    submission: Submission, catalog: Catalog, asker: Prompter, senders: Senders
+def _ask_sender(
+    submission: Submission, catalog: Catalog, prompter: Prompter, senders: Senders
 ) -> tuple[str, Submission]:
-    """Have a sender chosen, if there are any of the kind, or the numbers written."""
+    """Ask for a stored sender of the right kind, if there are any, or else for the numbers.
+
+    The name is "" if no stored sender was chosen.
+    """
     kind = catalog.destinations[submission.to or ""].identity
-    known = senders.of_party(kind)
-    if known:
+    stored = senders.of_party(kind)
+    if stored:
         nobody = Choice("-", Message("somebody else"))
-        choices = [*(Choice(name, Data(each.masked_number)) for name, each in known.items()), nobody]
-        name = asker.ask_choice(_QUESTIONS["sender"], choices)
+        choices = [*(Choice(name, Data(sender.masked_number)) for name, sender in stored.items()), nobody]
+        name = prompter.ask_choice(_QUESTIONS["sender"], choices)
         if name != nobody.code:
             return name, senders.apply(name, submission)
     if kind == "insured":
-        return "", _set(submission, "id", _answer("id", submission, catalog, asker))
+        return "", _set(submission, "id", _ask_field("id", submission, catalog, prompter))
     if submission.employer_kind is None:
-        kinds = [Choice(each, _KINDS[each]) for each in EMPLOYER_KINDS]
-        chosen = asker.ask_choice(_QUESTIONS["employer_kind"], kinds, EMPLOYER_KINDS[0])
+        kinds = [Choice(code, _EMPLOYER_KIND_LABELS[code]) for code in EMPLOYER_KINDS]
+        chosen = prompter.ask_choice(_QUESTIONS["employer_kind"], kinds, EMPLOYER_KINDS[0])
         submission = _set(submission, "employer_kind", chosen)
-    return "", _set(submission, "employer_file", _answer("employer_file", submission, catalog, asker))
+    return "", _set(submission, "employer_file", _ask_field("employer_file", submission, catalog, prompter))
 
 
-def _answer(field: str, submission: Submission, catalog: Catalog, asker: Prompter) -> str:
+def _ask_field(field: str, submission: Submission, catalog: Catalog, prompter: Prompter) -> str:
     to, subject = submission.to or "", submission.subject
     offered: dict[str, Callable[[], Sequence[CatalogEntry]]] = {
-        "to": lambda: _fitting(submission, catalog),
+        "to": lambda: _offered_destinations(submission, catalog),
         "subject": lambda: catalog.subjects_of(to),
         "category": lambda: catalog.categories_of(to, subject),
-        # Those that are filed online, too: whoever wants one of them is told where.
+        # Types that are filed online are included: choosing one shows the address to file it at.
         "type": lambda: [
-            each for each in catalog.types_of(to, subject) if submission.category in (None, each.category)
+            type_ for type_ in catalog.types_of(to, subject) if submission.category in (None, type_.category)
         ],
     }
     if field in offered:
         choices = _choices("destination" if field == "to" else field, offered[field]())
         only = choices[0].code if len(choices) == 1 else None
-        return asker.ask_choice(_QUESTIONS[field], choices, only)
-    judge = _validator(field, submission, catalog)
-    answer = asker.ask_text(_QUESTIONS[field], judge, secret=fields.BY_NAME[field].display == "never")
+        return prompter.ask_choice(_QUESTIONS[field], choices, only)
+    validate = _validator(field, submission, catalog)
+    answer = prompter.ask_text(_QUESTIONS[field], validate, secret=fields.BY_NAME[field].display == "never")
     return answer or ""
 
 
-def _fitting(submission: Submission, catalog: Catalog) -> Sequence[CatalogEntry]:
-    """Give the destinations that take what is stated; all, if none does, and the rules say why."""
-    known = tuple(catalog.destinations.values())
-    fitting = [
-        each for each in known if missing_fields(_set(submission, "to", each.code), catalog) is not None
+def _offered_destinations(submission: Submission, catalog: Catalog) -> Sequence[CatalogEntry]:
+    """Return the destinations that accept the fields given so far, or all if none does.
+
+    In the second case the rules report why the chosen destination does not accept them.
+    """
+    destinations = tuple(catalog.destinations.values())
+    accepting = [
+        entry
+        for entry in destinations
+        if missing_fields(_set(submission, "to", entry.code), catalog) is not None
     ]
-    return fitting or known
+    return accepting or destinations
 
 
-def _options(submission: Submission, catalog: Catalog, asker: Prompter) -> Submission:
-    """Ask for what may be left open: the branch, a remark."""
+def _ask_optional_fields(submission: Submission, catalog: Catalog, prompter: Prompter) -> Submission:
+    """Ask for the optional fields: the branch, and those of the content, such as a remark."""
     if submission.branch is None and catalog.destinations[submission.to or ""].takes_branch:
-        by_residence = Choice("-", Message("the service chooses, by residence"))
+        by_residence = Choice("-", Message("chosen by the service, according to the place of residence"))
         choices = [by_residence, *_choices("branch", tuple(catalog.branches.values()))]
-        branch = asker.ask_choice(_QUESTIONS["branch"], choices, by_residence.code)
+        branch = prompter.ask_choice(_QUESTIONS["branch"], choices, by_residence.code)
         submission = submission if branch == by_residence.code else _set(submission, "branch", branch)
     for field in fields.CONTENT_FIELDS:
         if field.question and not field.is_of_catalog and getattr(submission, field.name) is None:
-            answer = asker.ask_text(
+            answer = prompter.ask_text(
                 field.question, _validator(field.name, submission, catalog), optional=True
             )
             submission = _set(submission, field.name, answer) if answer else submission
@@ -203,7 +217,7 @@ def _choices(kind: str, entries: Sequence[CatalogEntry]) -> list[Choice]:
 
 
 def _validator(field: str, submission: Submission, catalog: Catalog) -> Validate:
-    """Give a check of what is being written: the very rules that the whole submission is held against."""
+    """Return a function that checks an answer with the same rules as the complete submission."""
 
     def validate(answer: str) -> Message | None:
         checked = submission_rules.check(_set(submission, field, answer), catalog)
@@ -226,56 +240,60 @@ def command_line(
     guided: GuidedSubmission,
     files: Sequence[Path],
     *,
-    of_sender: Mapping[str, str],
+    sender_values: Mapping[str, str],
     service: str | None,
     again: bool,
 ) -> str:
-    """Give the command that does the same without questions.
+    """Return the command that sends the same submission without prompts.
 
-    `of_sender` is what the sender states already, by the names of `Submission`. Numbers are masked; of the
-    booklet's, which works as a password, nothing is shown.
+    `sender_values` are the values that the stored sender provides, by the field names of `Submission`; only
+    values that differ from them become options. Numbers are masked. A placeholder replaces the booklet
+    number, which works as a password.
     """
     submission = guided.submission
-    said = {
+    values = {
         "sender": guided.sender,
         **{
-            field.name: _shown(field, str(value))
+            field.name: _displayed_value(field, str(value))
             for field in fields.FIELDS
             if (value := getattr(submission, field.name))
-            and not (field.party and of_sender.get(field.name) == value)
+            and not (field.party and sender_values.get(field.name) == value)
         },
         "service": service,
     }
     options = [
-        part for name, value in said.items() if value for part in (f"--{name.replace('_', '-')}", str(value))
+        part
+        for name, value in values.items()
+        if value
+        for part in (f"--{name.replace('_', '-')}", str(value))
     ]
     if again:
         options.append("--again")
     names = [str(file) for file in files]
     if any(name.startswith("-") for name in names):
         names = ["--", *names]
-        return _joined(["docsend", "send", *options, *names])
-    return _joined(["docsend", "send", *names, *options])
+        return _quote_words(["docsend", "send", *options, *names])
+    return _quote_words(["docsend", "send", *names, *options])
 
 
-def _shown(field: Field, value: str) -> str:
-    """Return as much of a value as anybody may be shown."""
+def _displayed_value(field: Field, value: str) -> str:
+    """Return a value as it may be displayed: in full, masked, or as a placeholder."""
     return {"whole": value, "masked": mask(value), "never": _HIDDEN}[field.display]
 
 
-def _joined(words: Sequence[str]) -> str:
-    """Join words as this system's shell takes them apart; what cannot be shown is written out for it."""
+def _quote_words(words: Sequence[str]) -> str:
+    """Quote words for the shell of this system; unprintable characters become escapes."""
     if sys.platform == "win32":
         return subprocess.list2cmdline(words)
-    return " ".join(shlex.quote(word) if word.isprintable() else _written_out(word) for word in words)
+    return " ".join(shlex.quote(word) if word.isprintable() else _ansi_c_quote(word) for word in words)
 
 
-def _written_out(word: str) -> str:
-    r"""Give a word as $'...', which bash, zsh and others read: line breaks as \n, marks as \u200d."""
+def _ansi_c_quote(word: str) -> str:
+    r"""Return a word as $'...' for bash and zsh, with unprintable characters escaped, such as \u200d."""
     escaped = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    shown = (each if each.isprintable() else _numbered(ord(each)) for each in escaped)
+    shown = (char if char.isprintable() else _unicode_escape(ord(char)) for char in escaped)
     return f"$'{''.join(shown)}'"
 
 
-def _numbered(character: int) -> str:
+def _unicode_escape(character: int) -> str:
     return f"\\u{character:04x}" if character <= 0xFFFF else f"\\U{character:08x}"

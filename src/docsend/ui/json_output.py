@@ -1,4 +1,4 @@
-"""Results for scripts: JSON, one object a line (docs/json.md); no bars."""
+"""Output for scripts: JSON, one object per line (docs/json.md), without progress bars."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from docsend.ui.send_result import SendResult
     from docsend.ui.terminal import Streams
 
-# Of a long list: what stays in memory, and what is written at once.
-_HELD_BYTES, _PIECE = 8 * 2**20, 2**20
+# For a long list: bytes buffered in memory before a temporary file is used, and characters per write.
+_MAX_MEMORY_BYTES, _CHUNK_SIZE = 8 * 2**20, 2**20
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class JsonOutput:
-    """See `Output`."""
+    """Output for scripts; see `Output`."""
 
     is_paged = False
     shows_rows = True
@@ -59,7 +59,7 @@ class JsonOutput:
             unwritten = failure
         say_failure(self._streams, error, result.problems)
         if unwritten is not None:
-            # The first failure keeps its exit code: it says what to do next.
+            # The exit code stays that of the first error, which determines what to do next.
             self._streams.say_error(unwritten.message)
 
     @contextlib.contextmanager
@@ -67,31 +67,31 @@ class JsonOutput:
         yield LineProgress(self._streams, documents)
 
     @contextlib.contextmanager
-    def row_progress(self, told: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
-        yield NoRowProgress() if self._streams.is_quiet else RowProgressLines(self._streams, told, total)
+    def row_progress(self, texts: ProgressTexts, total: int | None) -> Iterator[RowProgress]:
+        yield NoRowProgress() if self._streams.is_quiet else RowProgressLines(self._streams, texts, total)
 
     def _write(self, value: Mapping[str, Any]) -> None:
-        self._streams.write(_text(value) + "\n")
+        self._streams.write(_dumps(value) + "\n")
 
-    def _write_list(self, long: JsonList) -> None:
-        """Write it as a whole or, if an item fails, not at all."""
+    def _write_list(self, value: JsonList) -> None:
+        """Write the complete list or, if producing an item raises, nothing."""
         from tempfile import SpooledTemporaryFile
 
-        with SpooledTemporaryFile(_HELD_BYTES, "w+", encoding="utf-8", newline="") as text:
-            text.write(_text({**long.head, long.name: []}).removesuffix("]}"))
-            for count, item in enumerate(long.items):
-                text.write((", " if count else "") + _text(item))
+        with SpooledTemporaryFile(_MAX_MEMORY_BYTES, "w+", encoding="utf-8", newline="") as text:
+            text.write(_dumps({**value.head, value.name: []}).removesuffix("]}"))
+            for count, item in enumerate(value.items):
+                text.write((", " if count else "") + _dumps(item))
             text.write("]}\n")
             text.seek(0)
-            while piece := text.read(_PIECE):
-                self._streams.write(piece)
+            while chunk := text.read(_CHUNK_SIZE):
+                self._streams.write(chunk)
 
 
-def _text(value: Mapping[str, Any]) -> str:
-    """Return JSON that stdout can write and no terminal takes for anything else."""
+def _dumps(value: Mapping[str, Any]) -> str:
+    """Return JSON that stdout can encode and that contains no terminal control characters."""
     stream = sys.stdout
     plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
-    # A lone surrogate, as in the name of a file that is not UTF-8, can only be written escaped.
+    # Lone surrogates (from file names that are not UTF-8) can only be written as escapes.
     text = json.dumps(value, ensure_ascii=plain)
-    # In JSON these stand in texts only, and an escape is the same character.
+    # In JSON these characters occur only inside strings, where an escape means the same character.
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,6 +1,7 @@
-"""Where results go: to people (`human_output`), or as JSON to scripts (`json_output`).
+"""Interfaces of the output of a command: for people (`human_output`), or JSON for scripts (`json_output`).
 
-A result is a view: a value that knows both of its forms. No view asks which of them is wanted.
+A result is a view: a value that can be shown to people and converted to JSON. A view does not know which of
+the two was requested.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class JsonList(NamedTuple):
-    """An object with a list of any length in it, as its last member."""
+    """JSON object whose last member, `name`, is a list of any length."""
 
     head: Mapping[str, Any]
     name: str
@@ -31,46 +32,46 @@ class View(Protocol):
     """One result of a command."""
 
     def as_json(self) -> dict[str, Any] | JsonList | None:
-        """Return the object for scripts, or None if they get nothing of it."""
+        """Return the JSON object for scripts, or None if the view is for people only."""
 
     def show(self, streams: Streams) -> None:
-        """Show it to people."""
+        """Print the view for people."""
 
 
 class Output(Protocol):
-    """Takes the results of one run."""
+    """Output of one run."""
 
     @property
     def is_paged(self) -> bool:
-        """Whether a person reads on a terminal, where a list without an end helps nobody."""
+        """Whether results go to a person at a terminal, so that long lists should be cut."""
 
     @property
     def shows_rows(self) -> bool:
-        """Whether the rows of a batch are shown one by one."""
+        """Whether each row of a batch is shown as a result."""
 
     def show(self, view: View) -> None:
-        """Show one result; raise LocalFailure if the disk does not take it."""
+        """Show one result; raise LocalError if it cannot be written."""
 
     def show_final(self, view: View) -> None:
-        """Show what the run came to: no signal changes its exit code any more."""
+        """Show the outcome of the run. From then on no signal changes its exit code."""
 
     def fail(self, error: DocsendError, result: SendResult) -> None:
-        """Show what the run came to if it failed, on stderr in any case."""
+        """Report that the run failed: on stderr in any case, and as a result where the output has one."""
 
     def document_progress(self, documents: Sequence[Document]) -> AbstractContextManager[ProgressListener]:
-        """Watch documents on their way while the block runs."""
+        """Show the upload of documents while the block runs; yield the listener to notify."""
 
-    def row_progress(self, told: ProgressTexts, total: int | None) -> AbstractContextManager[RowProgress]:
-        """Show how many rows are done while the block runs; `total` may be unknown."""
+    def row_progress(self, texts: ProgressTexts, total: int | None) -> AbstractContextManager[RowProgress]:
+        """Show how many rows are done while the block runs; `total` is None if it is unknown."""
 
 
 class HumanOnly(NamedTuple):
-    """A view that scripts get nothing of."""
+    """View without its JSON."""
 
     view: View
 
     def as_json(self) -> None:
-        """Return None."""
+        """Return None: scripts get nothing."""
 
     def show(self, streams: Streams) -> None:
         self.view.show(streams)

@@ -1,4 +1,4 @@
-"""Which output a run has: for people, or JSON."""
+"""Choice of the output of a run: for people, or JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def output_for(streams: Streams, *, as_json: bool) -> Output:
-    """Return the output that `--json` asks for, or that for people."""
+    """Return the JSON output if `as_json` is set (`--json`), or else the output for people."""
     if as_json:
         from docsend.ui.json_output import JsonOutput
 

@@ -1,6 +1,6 @@
-"""What is told of work on its way: a line a document, and of a batch or a pause a line every few seconds.
+"""Progress as plain lines: one per document, and one every few seconds for a batch or a pause.
 
-Watchers for `service` and for the workers of a batch, where no terminal draws a bar (`bars` has those).
+These listeners are used where no terminal can draw a bar; `bars` has the bars.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RowProgress(Protocol):
-    """Shows how far the rows of a batch are, and for what they wait. Several threads may call it."""
+    """Listener that shows how many rows of a batch are done, and pauses. Several threads may call it."""
 
     def count(self, done: int, failed: int = 0) -> None: ...
 
@@ -28,7 +28,7 @@ class RowProgress(Protocol):
 
 
 class NoRowProgress:
-    """Progress that nobody wants to see."""
+    """Row progress that shows nothing."""
 
     def count(self, done: int, failed: int = 0) -> None:
         pass
@@ -38,17 +38,18 @@ class NoRowProgress:
 
 
 class ProgressTexts(NamedTuple):
-    """How the progress of a batch is told: with a total, and without."""
+    """Texts for the progress of a batch, with and without a known total."""
 
     heading: Message
-    of_total: Message
-    so_far_only: Message
+    with_total: Message
+    without_total: Message
 
-    def so_far(self, done: int, total: int | None) -> Message:
+    def message(self, done: int, total: int | None) -> Message:
+        """Return the text for `done` rows of `total`, which is None if unknown."""
         return (
-            self.so_far_only.replace_values(done=done)
+            self.without_total.replace_values(done=done)
             if total is None
-            else self.of_total.replace_values(done=done, total=total)
+            else self.with_total.replace_values(done=done, total=total)
         )
 
 
@@ -63,15 +64,15 @@ SENT_TEXTS = ProgressTexts(
 
 
 class RowProgressLines:
-    """Progress of a batch without a terminal: a plain line every few seconds, none for a short one."""
+    """Row progress without a terminal: a plain line every few seconds, so none for a short batch."""
 
-    EVERY_S = 5.0
+    INTERVAL_S = 5.0
 
-    def __init__(self, streams: Streams, told: ProgressTexts, total: int | None) -> None:
+    def __init__(self, streams: Streams, texts: ProgressTexts, total: int | None) -> None:
         self._streams = streams
-        self._told = told
+        self._texts = texts
         self._total = total
-        self._began = self._last = time.monotonic()
+        self._started_at = self._printed_at = time.monotonic()
         self._pauses = _PauseLines(streams)
 
     def waiting(self, pause: Pause) -> None:
@@ -79,23 +80,23 @@ class RowProgressLines:
 
     def count(self, done: int, failed: int = 0) -> None:
         now = time.monotonic()
-        if now - self._last < self.EVERY_S:
+        if now - self._printed_at < self.INTERVAL_S:
             return
-        self._last = now
-        rate = done / (now - self._began)
-        parts: list[Message] = [self._told.so_far(done, self._total)]
+        self._printed_at = now
+        rate = done / (now - self._started_at)
+        parts: list[Message] = [self._texts.message(done, self._total)]
         if failed:
             parts.append(Message("{count:,} not received", count=failed))
         parts.append(Message("{rate:,.0f} a second", rate=rate))
         if self._total and rate:
-            parts.append(Message("{duration} left", duration=duration((self._total - done) / rate)))
+            parts.append(Message("{duration} left", duration=format_duration((self._total - done) / rate)))
         self._streams.say(join(parts))
 
 
 class _PauseLines:
-    """Says for what a run waits: at once, and again every now and then for as long as it lasts."""
+    """Prints why a run waits: immediately, and then at most every 20 seconds while pauses continue."""
 
-    EVERY_S = 20.0
+    INTERVAL_S = 20.0
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
@@ -105,15 +106,15 @@ class _PauseLines:
     def waiting(self, pause: Pause) -> None:
         with self._lock:
             now = time.monotonic()
-            is_news = now >= self._silent_until
-            if is_news:
-                self._silent_until = now + self.EVERY_S
-        if is_news:
+            is_due = now >= self._silent_until
+            if is_due:
+                self._silent_until = now + self.INTERVAL_S
+        if is_due:
             self._streams.say(retry_message(pause, pause.seconds))
 
 
 class LineProgress:
-    """Progress without a terminal: a line for each document that has arrived."""
+    """Document progress without a terminal: a line for each document that has arrived."""
 
     def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
         self._streams = streams
@@ -135,31 +136,32 @@ class LineProgress:
 
 
 class ForwardingListener:
-    """Passes on what is told, to the watcher of the submission that is on its way: `to`."""
+    """Passes every event to `target`, the listener of the submission that is being sent."""
 
-    def __init__(self, to: ProgressListener) -> None:
-        self.to = to
+    def __init__(self, target: ProgressListener) -> None:
+        self.target = target
 
     def declared(self, missing_bytes: int) -> None:
-        self.to.declared(missing_bytes)
+        self.target.declared(missing_bytes)
 
     def sent(self, document: Document, sent_bytes: int) -> None:
-        self.to.sent(document, sent_bytes)
+        self.target.sent(document, sent_bytes)
 
     def arrived(self, document: Document) -> None:
-        self.to.arrived(document)
+        self.target.arrived(document)
 
     def received(self, documents: Sequence[Document]) -> None:
-        self.to.received(documents)
+        self.target.received(documents)
 
     def waiting(self, pause: Pause) -> None:
-        self.to.waiting(pause)
+        self.target.waiting(pause)
 
 
 def arrival_message(document: Document, documents: Sequence[Document]) -> Message:
-    """Say that the service has a document, and which one of its submission's documents it is.
+    """Return the message that a document has arrived, with its number among `documents`.
 
-    It is counted by its place among them: the service may have others from an earlier run.
+    The number is the position in the list, not a count of uploads: the service may already have some of the
+    documents from an earlier run.
     """
     digests = [each.sha256 for each in documents]
     return Message(
@@ -172,16 +174,17 @@ def arrival_message(document: Document, documents: Sequence[Document]) -> Messag
 
 
 def retry_message(pause: Pause, seconds: float) -> Message:
-    """Say why a call waits, for how many seconds still, and for how long further tries will be begun."""
+    """Return the message for a pause with `seconds` left: its reason, and how long retries may start."""
     return Message(
-        "{reason}; trying again in {seconds:.0f} s, for {left} more",
+        "{reason}; retrying in {seconds:.0f} s (for up to {left})",
         reason=pause.reason,
         seconds=max(seconds, 1),
-        left=duration(max(pause.patience_left_s, 1)),
+        left=format_duration(max(pause.patience_left_s, 1)),
     )
 
 
-def duration(seconds: float) -> Message:
+def format_duration(seconds: float) -> Message:
+    """Return a duration in hours from 2 h, in minutes from 2 min, or else in seconds."""
     if seconds >= 2 * 3600:
         return Message("{hours:.0f} h", hours=seconds / 3600)
     if seconds >= 120:

@@ -1,6 +1,6 @@
-"""Asking a person on a terminal. The only user of prompt_toolkit, imported only when something is asked.
+"""Prompts on a terminal. The only user of prompt_toolkit, imported only when there is something to ask.
 
-Questions are talk and go to stderr, so that `docsend send FILE > receipt.txt` can ask, too.
+Questions go to stderr, so that `docsend send FILE > receipt.txt` can also prompt.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _STYLE = Style.from_dict(
     }
 )
 _MENU_LINES = 10
-_HOW_TO_CHOOSE = Message("type words in any language, or use the arrows; Enter takes, Ctrl-C ends")
-_HOW_TO_WRITE = Message("Enter takes, Ctrl-C ends")
-_HOW_TO_SKIP = Message("Enter takes, or leaves it open; Ctrl-C ends")
-_NO_CHOICE = Message("none of the choices has these words")
-_NO_ANSWER = Message("an answer is needed")
+_CHOICE_TOOLBAR = Message("type words in any language or use the arrow keys; Enter: select, Ctrl-C: cancel")
+_TEXT_TOOLBAR = Message("Enter: confirm, Ctrl-C: cancel")
+_OPTIONAL_TOOLBAR = Message("Enter: confirm or skip, Ctrl-C: cancel")
+_NO_CHOICE = Message("no choice matches these words")
+_NO_ANSWER = Message("an answer is required")
 
 
 _YES = frozenset({"y", "yes", "o", "oui", "כ", "כן"})
@@ -58,10 +58,10 @@ _NO = frozenset({"n", "no", "non", "ל", "לא"})
 
 
 class TerminalPrompter:
-    """Asks on the terminal of stdin and stderr; an `Asker` for `interactive`."""
+    """A `Prompter` on the terminal of stdin and stderr."""
 
     def __init__(self, render: Render) -> None:
-        """Make it for a reader: `render` puts a message into the reader's language."""
+        """Create a prompter; `render` returns a message in the reader's language."""
         self._render = render
 
     def ask_choice(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
@@ -75,31 +75,31 @@ class TerminalPrompter:
         def validate(text: str) -> Message | None:
             if not text.strip():
                 return None if chosen else _NO_ANSWER
-            return None if menu.meant(text) else _NO_CHOICE
+            return None if menu.best_match(text) else _NO_CHOICE
 
         session = self._session(
             completer=menu, complete_while_typing=True, reserve_space_for_menu=_MENU_LINES
         )
-        typed = self._ask(session, question, _HOW_TO_CHOOSE, validate, opens=True)
-        while (answered := menu.meant(typed) or chosen) is None:
-            typed = self._ask(session, question, _HOW_TO_CHOOSE, validate, opens=True)
+        typed = self._ask(session, question, _CHOICE_TOOLBAR, validate, opens_menu=True)
+        while (answered := menu.best_match(typed) or chosen) is None:
+            typed = self._ask(session, question, _CHOICE_TOOLBAR, validate, opens_menu=True)
         chosen = answered
         if typed.strip() and chosen.label:
-            taken = Message("{label} ({code})", label=chosen.label, code=chosen.code)
-            self._say(f"  {self._render(taken if typed.strip() != chosen.code else chosen.label)}")
+            confirmation = Message("{label} ({code})", label=chosen.label, code=chosen.code)
+            self._print(f"  {self._render(confirmation if typed.strip() != chosen.code else chosen.label)}")
         return chosen.code
 
     def ask_text(
         self, question: Message, validate: Validate, *, optional: bool = False, secret: bool = False
     ) -> str | None:
-        def needed(text: str) -> Message | None:
+        def validate_required(text: str) -> Message | None:
             if not text.strip():
                 return None if optional else _NO_ANSWER
             return validate(text)
 
         session = self._session(is_password=secret)
-        how = _HOW_TO_SKIP if optional else _HOW_TO_WRITE
-        return self._ask(session, question, how, needed).strip() or None
+        toolbar = _OPTIONAL_TOOLBAR if optional else _TEXT_TOOLBAR
+        return self._ask(session, question, toolbar, validate_required).strip() or None
 
     def ask_files(self, question: Message) -> list[str]:
         session = self._session(
@@ -111,20 +111,23 @@ class TerminalPrompter:
         def validate(text: str) -> Message | None:
             if not text.strip():
                 return _NO_ANSWER
-            return None if _file(text).exists() else Message("there is no file {name}", name=text.strip())
+            return None if _path(text).exists() else Message("there is no file {name}", name=text.strip())
 
-        return [str(_file(self._ask(session, question, _HOW_TO_WRITE, validate)))]
+        return [str(_path(self._ask(session, question, _TEXT_TOOLBAR, validate)))]
 
     def confirm(self, question: Message) -> bool:
-        """Ask a last time. An Enter alone is no answer: one too many may still be on its way."""
+        """Ask for the final confirmation; return whether the answer was yes.
+
+        Enter alone is not accepted, because it may be left over from the previous question.
+        """
 
         def validate(text: str) -> Message | None:
             return None if text.strip().casefold() in _YES | _NO else _NO_ANSWER
 
-        return self._ask(self._session(), question, _HOW_TO_WRITE, validate).strip().casefold() in _YES
+        return self._ask(self._session(), question, _TEXT_TOOLBAR, validate).strip().casefold() in _YES
 
     @staticmethod
-    def _say(line: str) -> None:
+    def _print(line: str) -> None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
@@ -144,17 +147,17 @@ class TerminalPrompter:
         self,
         session: PromptSession[str],
         question: Message,
-        how: Message,
+        toolbar: Message,
         validate: Validate,
         *,
-        opens: bool = False,
+        opens_menu: bool = False,
     ) -> str:
-        """Ask one question until `judge` has nothing to say against the answer."""
+        """Ask one question until `validate` accepts the answer; Ctrl-C and Ctrl-D raise KeyboardInterrupt."""
         buffer = session.default_buffer
 
         def open_menu(_: object = None) -> None:
-            # Also when something was taken back; prompt_toolkit by itself looks only at what is added.
-            if opens and buffer.complete_state is None:
+            # prompt_toolkit itself completes only after an insertion, not after a deletion.
+            if opens_menu and buffer.complete_state is None:
                 buffer.start_completion()
 
         buffer.on_text_changed += open_menu
@@ -163,30 +166,30 @@ class TerminalPrompter:
             return session.prompt(
                 FormattedText([("class:question", self._render(Message("{question}: ", question=question)))]),
                 validator=_PromptValidator(validate, self._render),
-                bottom_toolbar=self._render(how),
+                bottom_toolbar=self._render(toolbar),
                 pre_run=open_menu,
             )
         except EOFError:  # Ctrl-D
             raise KeyboardInterrupt from None
 
 
-def _file(text: str) -> Path:
+def _path(text: str) -> Path:
     return Path(text.strip()).expanduser()
 
 
 class _PromptValidator(Validator):
     def __init__(self, check: Validate, render: Render) -> None:
-        self._judge = check
+        self._check = check
         self._render = render
 
     def validate(self, document: Document) -> None:
-        fault = self._judge(document.text)
-        if fault is not None:
-            raise ValidationError(len(document.text), self._render(fault))
+        message = self._check(document.text)
+        if message is not None:
+            raise ValidationError(len(document.text), self._render(message))
 
 
 class _Menu(Completer):
-    """The choices that have the words typed so far, in any language of the catalog; best first."""
+    """Completer for the choices that match the words typed so far, in any language of the catalog."""
 
     def __init__(self, choices: Sequence[Choice], render: Render) -> None:
         self._choices = choices
@@ -194,7 +197,7 @@ class _Menu(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         _ = complete_event
-        for choice in self._fitting(document.text):
+        for choice in self._matches(document.text):
             yield Completion(
                 choice.code,
                 start_position=-len(document.text),
@@ -202,24 +205,25 @@ class _Menu(Completer):
                 display_meta=self._render(choice.label),
             )
 
-    def meant(self, text: str) -> Choice | None:
-        """Give the choice of this code, or else the one that fits the words best."""
-        return next(iter(self._fitting(text)), None) if text.strip() else None
+    def best_match(self, text: str) -> Choice | None:
+        """Return the choice with this code, or else the best match for the words; None if there is none."""
+        return next(iter(self._matches(text)), None) if text.strip() else None
 
-    def _fitting(self, text: str) -> Sequence[Choice]:
+    def _matches(self, text: str) -> Sequence[Choice]:
+        """Return the matching choices, best first; all choices for an empty text."""
         typed = text.strip()
         if not typed:
             return self._choices
-        plainly = search.plain(typed)
+        query = search.plain(typed)
         exact = [choice for choice in self._choices if choice.code == typed]
-        begun = [choice for choice in self._choices if search.plain(choice.code).startswith(plainly)]
+        by_prefix = [choice for choice in self._choices if search.plain(choice.code).startswith(query)]
         rows = [choice.entry for choice in self._choices if choice.entry]
         by_code = {choice.code: choice for choice in self._choices}
         by_words = [by_code[hit.entry.code] for hit in search.find(typed, rows)]
-        plain = [
+        by_label = [
             choice
             for choice in self._choices
-            if choice.entry is None and plainly in search.plain(f"{choice.code} {self._render(choice.label)}")
+            if choice.entry is None and query in search.plain(f"{choice.code} {self._render(choice.label)}")
         ]
-        best_last = [*exact, *begun, *by_words, *plain][::-1]
+        best_last = [*exact, *by_prefix, *by_words, *by_label][::-1]
         return list({choice.code: choice for choice in best_last}.values())[::-1]

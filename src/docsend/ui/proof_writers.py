@@ -1,4 +1,4 @@
-"""A proof of sending as PDF, as text and as JSON: one writer a format."""
+"""Writers of a proof of sending: PDF, text and JSON."""
 
 from __future__ import annotations
 
@@ -23,37 +23,40 @@ if TYPE_CHECKING:
 
 
 def write_pdf(
-    entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: str | None, language: Language
+    entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behalf_of: str | None, language: Language
 ) -> bytes:
-    """Return the page as PDF; raise UsageFault if its extra is not installed."""
+    """Return the proof as PDF; raise UsageError if the extra `pdf` is not installed."""
     try:
         from docsend.proof import pdf
     except ModuleNotFoundError as error:
         raise UsageError(
-            Message("a proof as PDF needs the extra `pdf`: {name} is missing", name=error.name),
             Message(
-                "in the folder that docsend was installed from: pip install '.[pdf]'; or say --format text"
+                "PDF output requires the extra `pdf`: the module {name} is not installed", name=error.name
+            ),
+            Message(
+                "run pip install '.[pdf]' in the folder that docsend was installed from, or give --format "
+                "text"
             ),
         ) from error
-    page = build_proof(entry, receipt, catalog, whom)
+    page = build_proof(entry, receipt, catalog, on_behalf_of)
     return pdf.write(page, Translator(language), escape_for_terminal)
 
 
 def write_text(
-    entry: LedgerEntry, receipt: Receipt, catalog: Catalog, whom: str | None, language: Language
+    entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behalf_of: str | None, language: Language
 ) -> bytes:
-    page = build_proof(entry, receipt, catalog, whom)
-    words = functools.partial(Translator(language).render, escape=escape_for_terminal)
-    return as_text(page, words).encode("utf-8", "backslashreplace")
+    page = build_proof(entry, receipt, catalog, on_behalf_of)
+    render = functools.partial(Translator(language).render, escape=escape_for_terminal)
+    return as_text(page, render).encode("utf-8", "backslashreplace")
 
 
 def write_json(
-    entry: LedgerEntry, receipt: Receipt, _catalog: Catalog, whom: str | None, _language: Language
+    entry: LedgerEntry, receipt: Receipt, _catalog: Catalog, on_behalf_of: str | None, _language: Language
 ) -> bytes:
     is_sandbox = is_from_sandbox(entry, receipt)
     notes = [NOT_APPROVED_IN_FULL, *([NOT_THE_INSTITUTE_IN_FULL] if is_sandbox else [])]
-    value = to_json.proof(entry, receipt, whom, is_sandbox=is_sandbox, notes=notes)
-    # ASCII: a digest of this file is the same wherever it is made.
+    value = to_json.proof(entry, receipt, on_behalf_of, is_sandbox=is_sandbox, notes=notes)
+    # ASCII, so that the digest of the file does not depend on where it was written.
     return (json.dumps(value) + "\n").encode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""What a command came to, as a value and as the JSON of `--json`: docsend.result/2."""
+"""Outcome of sending one submission, as a value and as JSON (docsend.result/2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATUS_OF_EXIT: dict[ExitCode, Status] = {
 
 
 class SendResult(NamedTuple):
-    """What the sending of one submission came to. `service` is an address or "sandbox"."""
+    """Outcome of sending one submission. `service` is an address or "sandbox"."""
 
     status: Status
     is_repeated: bool = False
@@ -50,7 +50,7 @@ def from_error(
     service: str | None = None,
     warnings: tuple[Problem, ...] = (),
 ) -> SendResult:
-    """Give the result of a command that failed."""
+    """Return the result of a command that failed; the warnings follow the problems of the error."""
     return SendResult(
         status=_STATUS_OF_EXIT.get(error.code, "failed"),
         service=service,

@@ -1,13 +1,13 @@
-"""The two streams: how a text, a table, a card or JSON gets onto stdout, and talk onto stderr.
+"""Writing to the two streams: results (text, tables, cards, JSON) to stdout, messages to stderr.
 
 Rules:
-- every string that was made elsewhere is escaped before a terminal or a log sees it (invariant 7);
-- pictures (panels, bars, colours) only on a terminal that can draw them, judged for each stream by itself;
-  everywhere else plain lines, which a script or a log can keep;
-- `--quiet` leaves errors and the result;
-- a stream that is closed, or cannot write a letter, never stops the work.
+- Every string from outside is escaped before it reaches a terminal or a log (invariant 7).
+- Panels, bars and colors appear only on a terminal that can draw them, decided for each stream separately.
+  Everywhere else the output is plain lines, which a script or a log can store.
+- `--quiet` suppresses everything except errors and the result.
+- A stream that is closed, or whose encoding lacks a character, never stops a command.
 
-`drawing` and `bars` alone use rich.
+Only `drawing` and `bars` use rich.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from docsend.i18n import Displayable, Language
     from docsend.model.problem import Problem
 
-# Columns of a terminal.
-_WIDE = 80
-_IN_ONE_PIECE = ("code", "key", "state", "receipt", "time", "due")
-# The heads of tables, by the names that the code has for them.
-_HEADS = {
+# Width in columns from which a table keeps the columns below on one line.
+_WIDE_TERMINAL = 80
+_UNBROKEN_COLUMNS = ("code", "key", "state", "receipt", "time", "due")
+# Titles of table columns, by their names in the code.
+_COLUMN_TITLES = {
     "document": Message("document"),
     "format": Message("format"),
     "bytes": Message("bytes"),
@@ -64,73 +64,77 @@ SEVERITY_NAMES = {"error": Message("error"), "warning": Message("warning")}
 
 
 class Streams:
-    """The two streams, and what this run may put on them."""
+    """stdout and stderr of one run, with its verbosity and language."""
 
     def __init__(self, settings: Settings | None = None, *, language: Language = "en") -> None:
-        """Make those of a run; without settings, of one that failed before it had any."""
+        """Create the streams; `settings` is None for a run that failed before it could read them."""
         self.is_quiet = settings.quiet if settings else False
         self.is_verbose = settings.verbose if settings else False
         self.translator = Translator(settings.language if settings else language)
-        self._said: set[Message] = set()
+        self._printed: set[Message] = set()
         self._is_dumb = settings.has_dumb_terminal if settings else True
 
     def say(self, message: Message) -> None:
-        """Tell something that is good to know and may be missed."""
+        """Print a message to stderr, unless the run is quiet."""
         if not self.is_quiet:
             self.say_always(message)
 
     def say_once(self, message: Message) -> None:
-        """Tell it the first time only."""
-        if message not in self._said:
-            self._said.add(message)
+        """Print a message to stderr the first time only, unless the run is quiet."""
+        if message not in self._printed:
+            self._printed.add(message)
             self.say(message)
 
     def say_command(self, heading: Message, command: str) -> None:
-        """Tell a command to be copied: in one line, however narrow the terminal is."""
+        """Print a command for copying, on one line whatever the width of the terminal, unless quiet."""
         if not self.is_quiet:
             self.say_always(heading)
             _write(sys.stderr, f"  {escape_for_terminal(command)}\n")
 
     def say_detail(self, message: Message) -> None:
-        """Tell what only `--verbose` wants to know."""
+        """Print a message to stderr if `--verbose` was given."""
         if self.is_verbose:
             self.say_always(message, indent=2)
 
     def say_error(self, message: Message, hint: Message | None = None) -> None:
+        """Print an error and its hint to stderr, even if the run is quiet."""
         self.say_always(Message("docsend: {message}", message=message))
         if hint:
             self.say_always(hint, indent=2)
 
     def say_problems(self, problems: Iterable[Problem]) -> None:
-        """Tell what was found, each with its code and its cure; with `--quiet` errors only."""
+        """Print problems to stderr, each with its code and hint; with `--quiet`, only the errors."""
         for problem in problems:
             if problem.is_error or not self.is_quiet:
-                self.say_always(_found(problem), indent=2)
+                self.say_always(_problem_line(problem), indent=2)
                 if problem.hint:
                     self.say_always(problem.hint, indent=4)
 
-    def render(self, shown: Displayable) -> str:
-        """Give a text as it is shown on stderr: safe, and in the reader's language."""
+    def render(self, value: Displayable) -> str:
+        """Return a text for stderr, escaped and in the reader's language."""
         return self.translator.render(
-            shown, escape=escape_for_terminal, isolate=self.is_interactive(sys.stderr)
+            value, escape=escape_for_terminal, isolate=self.is_interactive(sys.stderr)
         )
 
-    def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[Displayable]]) -> None:
-        """Show rows under their heads; on a terminal as wide as it is, elsewhere in plain columns."""
-        heads_ = [self.render_result(_HEADS[head]) for head in heads]
+    def print_table(self, columns: Sequence[str], rows: Sequence[Sequence[Displayable]]) -> None:
+        """Print a table to stdout: fitted to the width of a terminal, elsewhere as plain aligned columns.
+
+        `columns` are keys of the table of column titles.
+        """
+        titles = [self.render_result(_COLUMN_TITLES[head]) for head in columns]
         cells = [[self.render_result(cell) for cell in row] for row in rows]
         if not self.is_interactive(sys.stdout):
-            widths = [max(map(len, column)) for column in zip(heads_, *cells, strict=True)]
-            for row in [heads_, *cells]:
+            widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+            for row in [titles, *cells]:
                 padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
                 self.write("  ".join(padded).rstrip() + "\n")
             return
-        # What is meant to be copied stays in one piece where there is room for it.
-        is_wide = shutil.get_terminal_size().columns >= _WIDE
-        whole = [is_wide and head in _IN_ONE_PIECE for head in heads]
+        # Values that people copy stay on one line if the terminal is wide enough.
+        is_wide = shutil.get_terminal_size().columns >= _WIDE_TERMINAL
+        unbroken = [is_wide and head in _UNBROKEN_COLUMNS for head in columns]
         from docsend.ui import drawing
 
-        self.write(drawing.table(heads_, cells, whole))
+        self.write(drawing.table(titles, cells, unbroken))
 
     def print_card(
         self,
@@ -139,48 +143,52 @@ class Streams:
         *,
         footnote: Message | None = NOT_APPROVED,
     ) -> None:
-        """Show one thing with its properties: a panel on a terminal, an indented list elsewhere."""
-        clean = [(self.render_result(label), self.render_result(value)) for label, value in rows]
+        """Print labeled values to stdout: a panel on a terminal, an indented list elsewhere.
+
+        Without a terminal, the footnote goes to stderr.
+        """
+        rendered = [(self.render_result(label), self.render_result(value)) for label, value in rows]
         if not self.is_interactive(sys.stdout):
-            width = max(len(label) for label, _ in clean)
+            width = max(len(label) for label, _ in rendered)
             self.print_line(heading)
-            for label, value in clean:
+            for label, value in rendered:
                 self.write(f"  {label.ljust(width)}  {value}\n")
             if footnote:
                 self.say(footnote)
             return
-        below = self.render_result(footnote) if footnote else None
+        note = self.render_result(footnote) if footnote else None
         from docsend.ui import drawing
 
-        self.write(drawing.card(self.render_result(heading), clean, below))
+        self.write(drawing.card(self.render_result(heading), rendered, note))
 
-    def render_result(self, shown: Displayable) -> str:
-        """Give a text for stdout: safe, and in the reader's language."""
+    def render_result(self, value: Displayable) -> str:
+        """Return a text for stdout, escaped and in the reader's language."""
         return self.translator.render(
-            shown, escape=escape_for_terminal, isolate=self.is_interactive(sys.stdout)
+            value, escape=escape_for_terminal, isolate=self.is_interactive(sys.stdout)
         )
 
-    def print_line(self, shown: Displayable) -> None:
-        """Put one line of a result on stdout."""
-        self.write(self.render_result(shown) + "\n")
+    def print_line(self, value: Displayable) -> None:
+        """Print one line of a result to stdout."""
+        self.write(self.render_result(value) + "\n")
 
     @staticmethod
     def write(text: str | bytes, *, encoding: str | None = None) -> None:
-        """Put a part of the result on stdout; raise LocalFailure if the disk does not take it.
+        """Write a part of the result to stdout; raise LocalError if that fails (for example, disk full).
 
-        With an encoding, those very bytes: what is redirected into a file is not for the terminal's encoding.
+        A given `encoding` replaces the stream's own: output redirected to a file may need another one.
         """
         if (failure := _write(sys.stdout, text, encoding)) is not None:
             raise LocalError(
                 Message("the result cannot be written: {reason}", reason=files.reason(failure)),
-                Message("look at where the output goes"),
+                Message("check where the output is redirected"),
             )
 
     def say_always(self, message: Message, *, indent: int = 0) -> None:
+        """Print a message to stderr, even if the run is quiet."""
         self.say_rendered(self.render(message), indent=indent)
 
     def say_rendered(self, text: str, *, indent: int = 0) -> None:
-        """Put a rendered line on stderr, broken between words if a terminal is too narrow for it."""
+        """Print a rendered line to stderr, wrapped between words at the width of a terminal."""
         lines = [text]
         if self.is_interactive(sys.stderr):
             width = max(shutil.get_terminal_size().columns - indent, 20)
@@ -189,12 +197,12 @@ class Streams:
             _write(sys.stderr, f"{' ' * indent}{line}\n")
 
     def is_interactive(self, stream: IO[str] | None) -> bool:
-        """Tell whether a stream is a terminal that can draw."""
+        """Return whether a stream is a terminal that is not dumb."""
         return stream is not None and not self._is_dumb and stream.isatty()
 
 
-def _found(problem: Problem) -> Message:
-    """One line for one finding: what, and its code."""
+def _problem_line(problem: Problem) -> Message:
+    """Return severity, message and code of a problem as one line."""
     if problem.row is None:
         template = Message("{severity}: {message} [{code}]")
     else:
@@ -205,10 +213,10 @@ def _found(problem: Problem) -> Message:
 
 
 def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = None) -> OSError | None:
-    """Write, whatever the stream is: closed (`>&-`), gone (`| head`) or of an old encoding.
+    """Write to a stream that may be closed (`>&-`), have no reader (`| head`) or use a legacy encoding.
 
-    Nobody reads a broken pipe any more: the work goes on, and its exit code still tells how it ended. Any
-    other failure is given back.
+    A broken pipe is not an error: nobody reads the output anymore, but the command goes on, and its exit code
+    reports the outcome. Any other OSError is returned.
     """
     if stream is None:
         return None
@@ -223,14 +231,14 @@ def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = Non
             stream.write(text.decode("utf-8", "replace"))
         stream.flush()
     except OSError as failure:
-        # What did not get out must not be tried again when the process ends.
+        # Python flushes the stream again at exit; the rest of the buffer must not fail a second time.
         with contextlib.suppress(OSError):
-            _point_to_nowhere(stream)
+            _redirect_to_devnull(stream)
         return None if isinstance(failure, BrokenPipeError) else failure
     return None
 
 
-def _point_to_nowhere(stream: IO[str]) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def _redirect_to_devnull(stream: IO[str]) -> None:
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, stream.fileno())
+    os.close(devnull)

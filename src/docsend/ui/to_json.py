@@ -1,4 +1,4 @@
-"""The JSON of `--json`, one function for each shape (docs/json.md). Names of members never change."""
+"""JSON objects of `--json`, one function for each shape (docs/json.md). Member names never change."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def result(
     problems: Iterable[Problem],
     row: int | None = None,
 ) -> dict[str, Any]:
-    """Return docsend.result/2: what one submission came to; `row` is that of a batch."""
+    """Return docsend.result/2, the outcome of one submission; `row` is its row number in a batch."""
     checked = given if isinstance(given, CheckedSubmission) else None
     return {
         "schema": "docsend.result/2",
         "status": status,
         "repeated": is_repeated,
-        # Which sending of its content it is, and under which name: where nobody can know, None.
+        # Occurrence and key are known only after a successful check; the key also needs the account.
         "occurrence": checked.occurrence if checked else None,
         "row": row,
         "key": checked.key if checked and checked.has_key else None,
@@ -55,7 +55,7 @@ def result(
 
 
 def receipt(received: Receipt) -> dict[str, Any]:
-    """Give the receipt's part of the JSON; names of branches are in English whatever the language."""
+    """Return a receipt. The branch name is in English in every language."""
     return {
         "number": received.number,
         "received_at": received.received_at,
@@ -81,13 +81,13 @@ def problem(found: Problem) -> dict[str, Any]:
 
 def submission(submission: CheckedSubmission | Submission) -> dict[str, Any]:
     return {
-        **{name: _said(getattr(submission, name)) for name in ("to", "subject", "category", "type")},
+        **{name: _redacted(getattr(submission, name)) for name in ("to", "subject", "category", "type")},
         "documents": [_document(document) for document in submission.documents],
     }
 
 
-def _said(code: str | None) -> str | None:
-    """Give a code as it was said, but no number that was said in its place."""
+def _redacted(code: str | None) -> str | None:
+    """Return a code as given, with numbers masked: an identity number may have been given in its place."""
     return None if code is None else redact(code)
 
 
@@ -101,7 +101,7 @@ def _document(document: Document | UnreadDocument) -> dict[str, Any]:
 
 
 def sent_submission(entry: LedgerEntry, received: Receipt | None) -> dict[str, Any]:
-    """Give one row of docsend.receipts/1."""
+    """Return one submission of docsend.receipts/1."""
     return {
         "key": entry.key,
         "service": entry.service,
@@ -129,9 +129,14 @@ def sent_submission(entry: LedgerEntry, received: Receipt | None) -> dict[str, A
 
 
 def proof(
-    entry: LedgerEntry, received: Receipt, whom: str | None, *, is_sandbox: bool, notes: Sequence[Message]
+    entry: LedgerEntry,
+    received: Receipt,
+    on_behalf_of: str | None,
+    *,
+    is_sandbox: bool,
+    notes: Sequence[Message],
 ) -> dict[str, Any]:
-    """Give a proof of sending, docsend.proof/1; `notes` are what has to be said with it, in English."""
+    """Return docsend.proof/1, a proof of sending; the notes are rendered in English."""
     return {
         "schema": "docsend.proof/1",
         "status": "received",
@@ -139,7 +144,7 @@ def proof(
         "key": entry.key,
         "service": entry.service,
         "issuer": received.issuer,
-        "for": whom,
+        "for": on_behalf_of,
         "reference": entry.reference,
         "submission": {
             "to": entry.to,
@@ -155,7 +160,7 @@ def proof(
 
 
 def exported_proof(file: Path, form: str, key: str, content: bytes) -> dict[str, Any]:
-    """Tell which file has a proof of sending, docsend.export/1."""
+    """Return docsend.export/1: the file of a proof of sending, with the size and digest of its content."""
     return {
         "schema": "docsend.export/1",
         "key": key,
@@ -166,34 +171,35 @@ def exported_proof(file: Path, form: str, key: str, content: bytes) -> dict[str,
     }
 
 
-def required(asked: RequiredDocument) -> dict[str, Any]:
+def required(requirement: RequiredDocument) -> dict[str, Any]:
     return {
-        "id": asked.id,
-        "subject": asked.subject,
-        "category": asked.category,
-        "type": asked.type,
-        "title": dict(asked.titles),
-        "due": asked.due,
-        "state": asked.state,
+        "id": requirement.id,
+        "subject": requirement.subject,
+        "category": requirement.category,
+        "type": requirement.type,
+        "title": dict(requirement.titles),
+        "due": requirement.due,
+        "state": requirement.state,
     }
 
 
 def sign_in(
-    service: str, where: Displayable | None, who: str | None, expires_in: float | None
+    service: str, stored_in: Displayable | None, account: str | None, expires_in: float | None
 ) -> dict[str, Any]:
+    """Return docsend.login/2; `expires_in` is in seconds, and `account` is None if nobody is signed in."""
     return {
         "schema": "docsend.login/2",
         "service": service,
-        "signed_in": who is not None,
-        "account": who,
-        "stored_in": None if where is None else ENGLISH.render(where),
+        "signed_in": account is not None,
+        "account": account,
+        "stored_in": None if stored_in is None else ENGLISH.render(stored_in),
         "expires_in": None if expires_in is None else int(expires_in),
     }
 
 
-def sender(name: str, kept: Sender) -> dict[str, Any]:
-    """Give one row of docsend.senders/1: the number masked, the booklet number not at all."""
-    return {"name": name, "kind": kept.kind, "number": kept.masked_number}
+def sender(name: str, sender_: Sender) -> dict[str, Any]:
+    """Return one sender of docsend.senders/1: its number masked, without the booklet number."""
+    return {"name": name, "kind": sender_.kind, "number": sender_.masked_number}
 
 
 def finding(found: Finding) -> dict[str, Any]:

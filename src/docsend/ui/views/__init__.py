@@ -1,1 +1,1 @@
-"""Results: what each shows to people, and its JSON."""
+"""Views: the results of commands, each with its text for people and its JSON."""

@@ -1,4 +1,4 @@
-"""Who is signed in: never more of the code than its mask."""
+"""Views of the sign-in. The code is shown only masked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.i18n import Data, Message
 from docsend.ui import to_json
-from docsend.ui.progress import duration
+from docsend.ui.progress import format_duration
 
 if TYPE_CHECKING:
     from docsend.i18n import Displayable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SignedIn(NamedTuple):
-    """Somebody has signed in; never who. `expires_in` is in seconds."""
+    """Result of a sign-in, without the code. `expires_in` is in seconds."""
 
     service: str
     backend: str
@@ -24,18 +24,18 @@ class SignedIn(NamedTuple):
         return to_json.sign_in(self.service, Data(self.backend), "••••••", self.expires_in)
 
     def show(self, streams: Streams) -> None:
-        streams.print_line(Message("signed in at {service}", service=self.service))
+        streams.print_line(Message("signed in to {service}", service=self.service))
         streams.say(
             Message(
-                "code and password are kept in {backend}; the session lasts {duration}",
+                "code and password are stored in {backend}; the session lasts {duration}",
                 backend=self.backend,
-                duration=duration(self.expires_in),
+                duration=format_duration(self.expires_in),
             )
         )
 
 
 class SignInStatus(NamedTuple):
-    """Whether somebody is signed in, where the secret is, and for how many seconds the session lasts."""
+    """Status of the sign-in: the masked account, where its password is stored, and the seconds left."""
 
     service: str
     source: Displayable | None
@@ -47,18 +47,18 @@ class SignInStatus(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         if self.source is None or self.account is None:
-            streams.print_line(Message("nobody is signed in at {service}", service=self.service))
-            streams.say(Message("`docsend login` signs in"))
+            streams.print_line(Message("not signed in to {service}", service=self.service))
+            streams.say(Message("run `docsend login` to sign in"))
             return
         lasts = Message("no session")
         if self.expires_in is not None:
-            lasts = Message("{duration} more", duration=duration(self.expires_in))
+            lasts = Message("{duration} left", duration=format_duration(self.expires_in))
         streams.print_card(
             Message("signed in"),
             [
                 (Message("service"), Data(self.service)),
-                (Message("who"), Data(self.account)),
-                (Message("kept in"), self.source),
+                (Message("account"), Data(self.account)),
+                (Message("stored in"), self.source),
                 (Message("session"), lasts),
             ],
             footnote=None,
@@ -66,7 +66,7 @@ class SignInStatus(NamedTuple):
 
 
 class SignedOut(NamedTuple):
-    """What was kept to sign in with is removed, if it was there."""
+    """Result of removing the stored credentials; `was_there` is whether there were any."""
 
     service: str
     was_there: bool
@@ -75,7 +75,7 @@ class SignedOut(NamedTuple):
         return to_json.sign_in(self.service, None, None, None)
 
     def show(self, streams: Streams) -> None:
-        done = Message("there was nothing to forget: {service}")
+        done = Message("nothing was stored for {service}")
         if self.was_there:
-            done = Message("code, password and session are removed: {service}")
+            done = Message("removed code, password and session for {service}")
         streams.print_line(done.replace_values(service=self.service))

@@ -1,4 +1,4 @@
-"""A batch: what its check found, how its rows end, what it came to."""
+"""Views of a batch: the result of its check, each row, and the summary."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ if TYPE_CHECKING:
     from docsend.delivery.preflight import PreflightResult
     from docsend.ui.terminal import Streams
 
-_MOST_WARNINGS = 10
-_AGAIN = Message("nothing is lost: the same command again finishes the rest, and sends nothing twice")
-# What JSON has of a row that nothing is wrong with.
-_UNTOLD: Mapping[str, tuple[Problem, ...]] = {
-    "not tried": (Problem(Code.NOT_TRIED, Message("the batch ended before it was this row's turn"), _AGAIN),),
-    "unfinished": (Problem(Code.INTERRUPTED, Message("interrupted"), _AGAIN),),
+_MAX_WARNINGS = 10
+_RETRY_HINT = Message("nothing is lost: run the same command again to finish the rest; nothing is sent twice")
+# Problems that JSON reports for rows that have none of their own but were not received.
+_IMPLIED_PROBLEMS: Mapping[str, tuple[Problem, ...]] = {
+    "not tried": (
+        Problem(Code.NOT_TRIED, Message("the batch ended before this row was tried"), _RETRY_HINT),
+    ),
+    "unfinished": (Problem(Code.INTERRUPTED, Message("interrupted"), _RETRY_HINT),),
 }
 _STATUS = {"not tried": "unfinished"}
 
 
 def say_problems(streams: Streams, plan: PreflightResult) -> None:
-    """Tell what is wrong with the rows, one line each; warnings only if there are few."""
+    """Print every error of the rows and up to ten warnings, all of those collected with `--verbose`."""
     for problems in plan.faulty.values():
         for problem in problems:
-            streams.say_always(_row_fault(problem))
-    warnings = plan.warnings if streams.is_verbose else plan.warnings[:_MOST_WARNINGS]
+            streams.say_always(_row_problem(problem))
+    warnings = plan.warnings if streams.is_verbose else plan.warnings[:_MAX_WARNINGS]
     for problem in warnings:
-        streams.say(_row_fault(problem))
+        streams.say(_row_problem(problem))
     if plan.warning_count > len(warnings):
         more = plan.warning_count - len(warnings)
-        streams.say(Message("and {count:,} more warnings; --verbose shows more of them", count=more))
+        streams.say(Message("and {count:,} more warnings; give --verbose to see more of them", count=more))
 
 
 def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
-    """Tell of the rows that need somebody."""
+    """Print the rows that failed, one line each with the first error."""
     for outcome in tally.failed:
         problem = next((p for p in outcome.problems if p.is_error), None)
         why = (
@@ -59,52 +61,54 @@ def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
     failed = sum(tally.counts[status] for status in ("faulty", "refused", "unfinished"))
     if failed > len(tally.failed):
         more = failed - len(tally.failed)
-        streams.say_always(Message("and {count:,} more rows; --report FILE has them all", count=more))
+        streams.say_always(
+            Message("and {count:,} more rows; give --report FILE to list them all", count=more)
+        )
 
 
 def say_next_steps(streams: Streams, tally: OutcomeCounts) -> None:
-    """Tell what to do about the rows that were not received."""
+    """Print what to do about the rows that were not received."""
     if tally.fatal_exit_code is not None:
         hint = next(
             (o.error.hint for o in tally.failed if o.error and o.error.code == tally.fatal_exit_code), None
         )
         streams.say(hint or Message("see above"))
     elif tally.counts["unfinished"] or tally.counts["not tried"]:
-        streams.say(_AGAIN)
+        streams.say(_RETRY_HINT)
 
 
 class BatchChecked(NamedTuple):
-    """What the check of a batch came to, if nothing is sent; for people alone."""
+    """Result of checking a batch without sending it, for people only."""
 
     plan: PreflightResult
 
     def as_json(self) -> None:
-        """Return None: each row and the summary have it."""
+        """Return None: the rows and the summary contain it."""
 
     def show(self, streams: Streams) -> None:
         plan = self.plan
-        found = Message.plural(
+        total = Message.plural(
             "1 row, {size:,} bytes", "{count:,} rows, {size:,} bytes", plan.rows, size=plan.total_bytes
         )
         if not plan.rows:
             streams.print_line(Message("the manifest has no rows"))
         elif not plan.faulty:
-            streams.print_line(Message("{found}: all good; nothing was sent", found=found))
+            streams.print_line(Message("{total}: all valid; nothing was sent", total=total))
         else:
             streams.print_line(
                 Message(
-                    "{found}: {faulty:,} faulty, {good:,} good; nothing was sent",
-                    found=found,
+                    "{total}: {faulty:,} faulty, {valid:,} valid; nothing was sent",
+                    total=total,
                     faulty=len(plan.faulty),
-                    good=plan.good_rows,
+                    valid=plan.good_rows,
                 )
             )
             if plan.good_rows:
-                streams.say(Message("--only-valid sends the good ones"))
+                streams.say(Message("give --only-valid to send the valid rows"))
 
 
 class BatchRow(NamedTuple):
-    """One row as it ends, for scripts alone: people have the progress, and the rows that failed."""
+    """Outcome of one row, for scripts only: people see the progress and the failed rows."""
 
     outcome: Outcome
     service: str | None
@@ -117,7 +121,7 @@ class BatchRow(NamedTuple):
             is_repeated=outcome.is_repeated,
             service=self.service,
             receipt_=outcome.receipt,
-            problems=outcome.problems or _UNTOLD.get(outcome.status, ()),
+            problems=outcome.problems or _IMPLIED_PROBLEMS.get(outcome.status, ()),
             row=outcome.row.number,
         )
 
@@ -126,13 +130,13 @@ class BatchRow(NamedTuple):
 
 
 class BatchSent(NamedTuple):
-    """How many rows ended how, for people; scripts have the summary."""
+    """Number of rows by outcome, for people; scripts get `BatchSummaryLine`."""
 
     plan: PreflightResult
     tally: OutcomeCounts
 
     def as_json(self) -> None:
-        """Return None: the summary has it."""
+        """Return None: the summary contains it."""
 
     def show(self, streams: Streams) -> None:
         plan, tally = self
@@ -144,12 +148,12 @@ class BatchSent(NamedTuple):
             (tally.counts["unfinished"], Message("{count:,} unfinished")),
             (tally.counts["not tried"], Message("{count:,} not tried")),
         )
-        told = join([phrase.replace_values(count=count) for count, phrase in counts if count])
-        streams.print_line(_rows(plan.rows, told))
+        outcomes = join([phrase.replace_values(count=count) for count, phrase in counts if count])
+        streams.print_line(_row_summary(plan.rows, outcomes))
 
 
 class BatchSummaryLine(NamedTuple):
-    """The last line of a batch's JSON, for scripts alone; `seconds` since the first look at the manifest."""
+    """Last line of a batch's JSON, for scripts only; `seconds` counts from opening the manifest."""
 
     rows: int
     counts: Mapping[str, int]
@@ -173,32 +177,32 @@ class BatchSummaryLine(NamedTuple):
         pass
 
 
-def say_merged(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
-    """Sum a joined report up."""
+def say_merge_summary(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
+    """Print how many rows of a merged report have which status."""
     counts = Counter(row["status"] for row in rows)
-    told = join(
+    outcomes = join(
         [
             Message("{count:,} {status}", count=count, status=STATE_NAMES[status])
             for status, count in counts.most_common()
         ]
     )
-    streams.say(_rows(len(rows), told) if rows else Message("the reports have no rows"))
+    streams.say(_row_summary(len(rows), outcomes) if rows else Message("the reports have no rows"))
 
 
-def _rows(count: int, told: Message) -> Message:
-    return Message.plural("1 row: {told}", "{count:,} rows: {told}", count, told=told)
+def _row_summary(count: int, outcomes: Message) -> Message:
+    return Message.plural("1 row: {outcomes}", "{count:,} rows: {outcomes}", count, outcomes=outcomes)
 
 
-def _row_fault(problem: Problem) -> Message:
-    """One line for one fault of a batch: row, column, what, code, cure."""
+def _row_problem(problem: Problem) -> Message:
+    """Return one line for a problem of a batch: severity, row, column, message, code, hint."""
     where = Message("row {row}", row=problem.row)
     if problem.field:
         where = Message("row {row}, {field}", row=problem.row, field=problem.field)
-    fault = Message(
+    line = Message(
         "{severity}: {where}: {message} [{code}]",
         severity=SEVERITY_NAMES[problem.severity],
         where=where,
         message=problem.message,
         code=problem.code,
     )
-    return Message("{fault} ({cure})", fault=fault, cure=problem.hint) if problem.hint else fault
+    return Message("{problem} ({hint})", problem=line, hint=problem.hint) if problem.hint else line

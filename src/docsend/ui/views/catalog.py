@@ -1,4 +1,4 @@
-"""Rows of the catalog, which catalog is in force, and the documents that the service asks for."""
+"""Views of the catalog: its entries, the result of an update, and the required documents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CatalogRows(NamedTuple):
-    """Rows with their kind, found by `words`; their labels in the reader's language."""
+    """Catalog entries with their kinds that match `words`; labels are in the reader's language."""
 
     rows: Sequence[tuple[str, CatalogEntry]]
     words: str
@@ -32,14 +32,14 @@ class CatalogRows(NamedTuple):
         streams.print_table(
             ("kind", "code", "label", "belongs to"),
             [
-                (Data(kind), Data(row.code), LocalizedName(row.labels), _belongs(row))
+                (Data(kind), Data(row.code), LocalizedName(row.labels), _parent(row))
                 for kind, row in self.rows
             ],
         )
 
 
 class CatalogUpdate(NamedTuple):
-    """Which catalog is in force now; if it is not `alone`, rows follow, and JSON has only those."""
+    """Result of `catalog --update`. If it is not `alone`, rows follow, and JSON contains only those."""
 
     version: str
     is_new: bool
@@ -52,42 +52,42 @@ class CatalogUpdate(NamedTuple):
 
     def show(self, streams: Streams) -> None:
         if self.is_new:
-            streams.say(Message("the service's catalog of {version} is in force now", version=self.version))
+            streams.say(Message("now using the service's catalog of {version}", version=self.version))
         else:
-            streams.say(Message("the catalog here is the service's current one"))
+            streams.say(Message("the catalog is up to date"))
 
 
 class RequiredList(NamedTuple):
-    """The documents that the service asks for."""
+    """Documents that the service requires of the account."""
 
-    asked: Sequence[RequiredDocument]
+    documents: Sequence[RequiredDocument]
 
     def as_json(self) -> dict[str, Any]:
-        required = [to_json.required(each) for each in self.asked]
+        required = [to_json.required(document) for document in self.documents]
         return {"schema": "docsend.required/1", "required": required}
 
     def show(self, streams: Streams) -> None:
-        if not self.asked:
+        if not self.documents:
             streams.say(Message("the service asks for no documents"))
             return
         streams.print_table(
             ("id", "subject", "title", "due", "state"),
             [
                 (
-                    Data(each.id),
-                    Data(each.subject),
-                    LocalizedName(each.titles),
-                    Data(each.due),
-                    Data(each.state),
+                    Data(document.id),
+                    Data(document.subject),
+                    LocalizedName(document.titles),
+                    Data(document.due),
+                    Data(document.state),
                 )
-                for each in self.asked
+                for document in self.documents
             ],
         )
 
 
-def _belongs(row: CatalogEntry) -> Message:
-    """Tell where a row has its place: subject or destinations, then category."""
+def _parent(row: CatalogEntry) -> Message:
+    """Return the parents of an entry: its subject or destinations, then its category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
-    above = subject or " ".join(getattr(row, "to", ()))
-    parts = [Message("any") if part == "*" else Data(part) for part in (above, category) if part]
+    top = subject or " ".join(getattr(row, "to", ()))
+    parts = [Message("any") if part == "*" else Data(part) for part in (top, category) if part]
     return join(parts, " / ")

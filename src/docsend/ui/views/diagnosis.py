@@ -1,4 +1,4 @@
-"""What `docsend doctor` found: a line a part, and under it the cure of what is not good."""
+"""View of `docsend doctor`: one line per part, with the hint below a warning or an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from docsend.diagnostics import Finding
     from docsend.ui.terminal import Streams
 
-_JUDGED = {"ok": Message("good"), "warning": Message("warning"), "error": Message("BAD")}
+_SEVERITIES = {"ok": Message("ok"), "warning": Message("warning"), "error": Message("ERROR")}
 _PARTS = {
     "version": Message("version"),
     "configuration": Message("configuration"),
@@ -29,6 +29,8 @@ _PARTS = {
 
 
 class Diagnosis(NamedTuple):
+    """Findings of `docsend doctor`, in the order of the checks."""
+
     findings: Sequence[Finding]
 
     def as_json(self) -> dict[str, Any]:
@@ -36,13 +38,15 @@ class Diagnosis(NamedTuple):
         return {"schema": "docsend.doctor/2", "findings": listed}
 
     def show(self, streams: Streams) -> None:
-        marks = {severity: streams.render_result(said) for severity, said in _JUDGED.items()}
+        marks = {severity: streams.render_result(label) for severity, label in _SEVERITIES.items()}
         parts = {finding.part: streams.render_result(_PARTS[finding.part]) for finding in self.findings}
-        wide, wider = max(map(len, marks.values())), max(map(len, parts.values()))
+        mark_width, part_width = max(map(len, marks.values())), max(map(len, parts.values()))
         for finding in self.findings:
-            mark, part = marks[finding.severity].ljust(wide), parts[finding.part].ljust(wider)
+            mark, part = marks[finding.severity].ljust(mark_width), parts[finding.part].ljust(part_width)
             streams.write(f"{mark}  {part}  {streams.render_result(finding.message)}\n")
             if finding.hint:
-                streams.write(f"{' ' * wide}  {' ' * wider}  {streams.render_result(finding.hint)}\n")
+                streams.write(
+                    f"{' ' * mark_width}  {' ' * part_width}  {streams.render_result(finding.hint)}\n"
+                )
         if all(finding.severity == "ok" for finding in self.findings):
-            streams.say(Message("all is well"))
+            streams.say(Message("no problems found"))

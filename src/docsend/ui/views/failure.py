@@ -1,4 +1,4 @@
-"""What ended a run, told on stderr, whatever becomes of stdout."""
+"""Report of a failed run, on stderr even if stdout cannot be written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def say_failure(streams: Streams, error: DocsendError, problems: Iterable[Problem]) -> None:
-    """Tell an error with its hint, or with the problems that it sums up, and the warnings beside it."""
+    """Print an error with its hint, or with its problems instead of the hint, and any warnings."""
     streams.say_error(error.message, None if error.problems else error.hint)
     if error.cause is not None:
         streams.say_detail(Message("cause: {code}", code=error.cause))

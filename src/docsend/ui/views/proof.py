@@ -1,4 +1,4 @@
-"""Which file has a proof of sending: its path alone on stdout, so that a script can read it."""
+"""View of an exported proof: only its path on stdout, so that a script can read it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ProofFile(NamedTuple):
-    """`form` is pdf, text or json; `content` what was written."""
+    """File of a proof of sending. `form` is pdf, text or json; `content` is what was written."""
 
     file: Path
     form: str

@@ -1,4 +1,4 @@
-"""The rows of a card that a receipt fills."""
+"""Rows of a card that show a receipt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def receipt_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
-    """Return what a receipt says, but for its documents."""
+    """Return labels and values of a receipt, without its documents."""
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
     return [
         (Message("receipt"), Data(receipt.number)),
@@ -24,7 +24,7 @@ def receipt_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
 
 
 def document_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
-    """Return how many documents were received, and each of them."""
+    """Return labels and values for the number of received documents, and for each document."""
     total = sum(document.size for document in receipt.documents)
     count = len(receipt.documents)
     return [

@@ -1,4 +1,4 @@
-"""What the ledger holds: one submission, a list of them, what `receipts resume` came to."""
+"""Views of the ledger: one submission, a list, and the result of `receipts resume`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import LedgerEntry
     from docsend.ui.terminal import Streams
 
-_VERY_WIDE = 150  # columns of a terminal
+_FULL_TABLE_WIDTH = 150  # columns of the terminal from which all table columns are shown
 
 
 class EntryDetails(NamedTuple):
-    """One submission of the ledger with all that is known of it."""
+    """One submission of the ledger in full."""
 
     entry: LedgerEntry
     receipt: Receipt | None
@@ -60,7 +60,7 @@ class EntryDetails(NamedTuple):
 
 
 class EntryList(NamedTuple):
-    """Submissions of the ledger, the latest first."""
+    """Submissions of the ledger, latest first."""
 
     entries: Iterable[tuple[LedgerEntry, Receipt | None]]
 
@@ -82,17 +82,23 @@ class EntryList(NamedTuple):
             for entry, receipt in self.entries
         ]
         if not rows:
-            streams.say(Message("nothing has been sent from here yet; `docsend send FILE` does"))
+            streams.say(
+                Message(
+                    "nothing has been sent from this computer yet; run `docsend send FILE` to send a document"
+                )
+            )
             return
-        # `receipts show` has the rest.
+        # The other columns are in `receipts show`.
         narrow = ("key", "state", "receipt", "time", "reference")
-        is_narrow = streams.is_interactive(sys.stdout) and shutil.get_terminal_size().columns < _VERY_WIDE
+        is_narrow = (
+            streams.is_interactive(sys.stdout) and shutil.get_terminal_size().columns < _FULL_TABLE_WIDTH
+        )
         heads = narrow if is_narrow else tuple(rows[0])
         streams.print_table(heads, [[row[head] for head in heads] for row in rows])
 
 
 class Resumed(NamedTuple):
-    """One submission after the attempt to finish it: as the ledger has it now, and what is in the way."""
+    """One submission after an attempt to finish it: its ledger entry, and the error that prevented it."""
 
     entry: LedgerEntry
     receipt: Receipt | None
@@ -104,16 +110,16 @@ class Resumed(NamedTuple):
 
 
 class ResumedList(NamedTuple):
-    """What became of each submission that was to be finished."""
+    """Result of `receipts resume`: each submission that it tried to finish."""
 
-    ends: Sequence[Resumed]
+    results: Sequence[Resumed]
 
     def as_json(self) -> dict[str, Any]:
-        return {"schema": "docsend.receipts/1", "receipts": [end.as_json() for end in self.ends]}
+        return {"schema": "docsend.receipts/1", "receipts": [end.as_json() for end in self.results]}
 
     def show(self, streams: Streams) -> None:
-        if not self.ends:
-            streams.say(Message("nothing is unfinished"))
+        if not self.results:
+            streams.say(Message("no unfinished submissions"))
             return
         rows = [
             (
@@ -122,14 +128,14 @@ class ResumedList(NamedTuple):
                 Data(end.receipt.number if end.receipt else "-"),
                 Data(end.entry.reference or "-"),
             )
-            for end in self.ends
+            for end in self.results
         ]
         streams.print_table(("key", "state", "receipt", "reference"), rows)
 
 
-def say_unresumed(streams: Streams, ends: Iterable[Resumed]) -> None:
-    """Tell what is in the way of each submission that could not be finished."""
-    for end in ends:
+def say_resume_errors(streams: Streams, results: Iterable[Resumed]) -> None:
+    """Print the error of each submission that could not be finished."""
+    for end in results:
         if end.error is not None:
             message = Message("{key}: {message}", key=end.entry.key[:12], message=end.error.message)
             streams.say_error(message, end.error.hint)

@@ -1,4 +1,4 @@
-"""Where the sandbox is: the address alone on stdout, so that a script can read it."""
+"""View of a started sandbox: only its address on stdout, so that a script can read it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 class SandboxAddress(NamedTuple):
+    """Address of a running sandbox, and the folder of its data."""
+
     address: str
     folder: Path
 

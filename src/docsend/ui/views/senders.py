@@ -1,4 +1,4 @@
-"""Senders, with nothing of their numbers but what a mask leaves."""
+"""Views of the stored senders. Their numbers are shown only masked."""
 
 from __future__ import annotations
 
@@ -15,47 +15,56 @@ if TYPE_CHECKING:
 
 
 class SenderList(NamedTuple):
-    known: Mapping[str, Sender]
+    """All stored senders, by name."""
+
+    senders: Mapping[str, Sender]
 
     def as_json(self) -> dict[str, Any]:
-        return _listed(self.known)
+        return _senders_json(self.senders)
 
     def show(self, streams: Streams) -> None:
-        if not self.known:
-            streams.say(Message("no sender is kept yet; `docsend senders add NAME` keeps one"))
+        if not self.senders:
+            streams.say(Message("no senders are stored yet; run `docsend senders add NAME` to add one"))
             return
-        rows = [(Data(name), Data(each.kind), Data(each.masked_number)) for name, each in self.known.items()]
+        rows = [
+            (Data(name), Data(sender.kind), Data(sender.masked_number))
+            for name, sender in self.senders.items()
+        ]
         streams.print_table(("sender", "kind", "number"), rows)
 
 
 class SenderAdded(NamedTuple):
+    """Result of `senders add`; `has_booklet` is whether the booklet number was stored in the keyring."""
+
     name: str
     sender: Sender
     has_booklet: bool
 
     def as_json(self) -> dict[str, Any]:
-        return _listed({self.name: self.sender})
+        return _senders_json({self.name: self.sender})
 
     def show(self, streams: Streams) -> None:
         streams.print_line(
-            Message("kept: {name}, {number}", name=self.name, number=self.sender.masked_number)
+            Message("stored: {name}, {number}", name=self.name, number=self.sender.masked_number)
         )
         if self.has_booklet:
-            streams.say(Message("the booklet number is in the keyring"))
+            streams.say(Message("the booklet number is stored in the keyring"))
         elif self.sender.party == "employer":
-            streams.say(Message("no booklet number is kept: each send needs --booklet"))
+            streams.say(Message("no booklet number is stored: give --booklet with each send"))
 
 
 class SenderRemoved(NamedTuple):
+    """Result of `senders remove`."""
+
     name: str
 
     def as_json(self) -> dict[str, Any]:
-        return _listed({})
+        return _senders_json({})
 
     def show(self, streams: Streams) -> None:
-        streams.print_line(Message("forgotten: {name}", name=self.name))
+        streams.print_line(Message("removed: {name}", name=self.name))
 
 
-def _listed(known: Mapping[str, Sender]) -> dict[str, Any]:
-    senders = [to_json.sender(name, sender) for name, sender in known.items()]
-    return {"schema": "docsend.senders/1", "senders": senders}
+def _senders_json(senders: Mapping[str, Sender]) -> dict[str, Any]:
+    rows = [to_json.sender(name, sender) for name, sender in senders.items()]
+    return {"schema": "docsend.senders/1", "senders": rows}

@@ -1,4 +1,4 @@
-"""One submission: what a check found of it, the last look before it is sent, its receipt."""
+"""Views of one submission: the result of its check, the summary before sending, and its receipt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Received(NamedTuple):
-    """A receipt: a panel for a person, lines for a file."""
+    """A received submission with its receipt."""
 
     result: SendResult
     checked: CheckedSubmission
@@ -39,19 +39,19 @@ class Received(NamedTuple):
         about = " / ".join(filter(None, (checked.to, checked.subject, checked.category, checked.type)))
         rows: list[tuple[Displayable, Displayable]] = [
             *receipt_rows(self.receipt),
-            (Message("for"), _whom(checked)),
+            (Message("for"), _on_behalf_of(checked)),
             (Message("about"), Data(about)),
             *([(Message("reference"), Data(checked.reference))] if checked.reference else []),
             *([(Message("occurrence"), Data(str(checked.occurrence)))] if checked.occurrence > 1 else []),
             *document_rows(self.receipt),
         ]
         if is_repeated:
-            streams.say(Message("this submission had been received before; it was not received again"))
+            streams.say(Message("this submission had already been received; it was not received again"))
         streams.print_card(Message("received before") if is_repeated else Message("received"), rows)
 
 
 class Checked(NamedTuple):
-    """What a dry run found: a line a document, then the problems. `limit` is of a document, in bytes."""
+    """Result of a successful dry run. `limit` is the maximum size of a document in bytes, if known."""
 
     result: SendResult
     limit: int | None
@@ -62,18 +62,21 @@ class Checked(NamedTuple):
     def show(self, streams: Streams) -> None:
         if self.result.submission is not None:
             DocumentFindings(self.result.submission, self.result.problems, self.limit).show(streams)
-        streams.say(Message("checked clean; nothing was sent"))
+        streams.say(Message("no errors found; nothing was sent"))
 
 
 class DocumentFindings(NamedTuple):
-    """Each document with its format, size against the limit in bytes, digest, verdict; for people alone."""
+    """Table of the documents with format, size, digest and problems, for people only.
+
+    `limit` is the maximum size of a document in bytes, if known.
+    """
 
     submission: Submission | CheckedSubmission
     problems: Sequence[Problem]
     limit: int | None
 
     def as_json(self) -> None:
-        """Return None: the problems are in the result."""
+        """Return None: the result contains the problems."""
 
     def show(self, streams: Streams) -> None:
         rows = [
@@ -96,7 +99,7 @@ def show_summary(
     sender: str | None,
     endpoint: Endpoint | None,
 ) -> None:
-    """Tell what is about to be sent, for a last look before it is."""
+    """Print what is about to be sent, before the final confirmation of a guided send."""
     about = [
         (Message("destination"), catalog.destinations.get(checked.to)),
         (Message("subject"), catalog.subjects.get(checked.subject or "")),
@@ -104,7 +107,7 @@ def show_summary(
         (Message("type"), next((each for each in catalog.types if each.code == checked.type), None)),
         (Message("branch"), catalog.branches.get(checked.branch or "")),
     ]
-    who = _whom(checked)
+    who = _on_behalf_of(checked)
     rows: list[tuple[Message, Displayable]] = [
         (Message("for"), Message("{sender}, {number}", sender=sender, number=who) if sender else who),
         *(
@@ -112,7 +115,7 @@ def show_summary(
             for name, entry in about
             if entry is not None
         ),
-        *_other_fields(checked),
+        *_free_fields(checked),
         *([(Message("service"), Data(endpoint.name))] if endpoint else []),
         *(
             (Message("document"), Message("{name}, {size:,} bytes", name=each.name, size=each.size))
@@ -127,12 +130,12 @@ def show_summary(
     streams.say_rendered("")
 
 
-def _whom(checked: CheckedSubmission) -> Data | Message:
+def _on_behalf_of(checked: CheckedSubmission) -> Data | Message:
     return Data(checked.masked_identity) if checked.masked_identity else Message("the signed-in account")
 
 
-def _other_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displayable]]:
-    """Return what it says in fields that no catalog has names for; a first occurrence is no news."""
+def _free_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displayable]]:
+    """Yield the fields whose values are not catalog codes, except an occurrence of 1."""
     for field in fields.CONTENT_FIELDS:
         value = getattr(checked, field.name)
         if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):
@@ -147,4 +150,4 @@ def _size(size: int, limit: int | None) -> Message:
 
 def _verdict(document: Document | UnreadDocument, problems: Sequence[Problem]) -> Displayable:
     codes = [problem.code.value for problem in problems if problem.path == document.path]
-    return Data(", ".join(codes)) if codes else Message("good")
+    return Data(", ".join(codes)) if codes else Message("ok")
