@@ -27,7 +27,7 @@ from docsend.cli.app import main
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PART = pages.Part(
+PART = pages.PageSection(
     Path(__file__).parent.parent / "README.md",
     "<!-- bad input: made by tests/bad_input.py -->",
     "<!-- end of bad input -->",

@@ -15,7 +15,7 @@ import pages
 import samples
 from docsend.cli.app import main
 
-PART = pages.Part(
+PART = pages.PageSection(
     Path(__file__).parent.parent / "docs" / "manifest.md",
     "<!-- bad manifests: made by tests/bad_manifests.py -->",
     "<!-- end -->",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def beside_a_still_clock(folder: Path) -> Iterator[RunningSandbox]:
+def sandbox_with_frozen_clock(folder: Path) -> Iterator[RunningSandbox]:
     """Give a sandbox whose clock stands still, so that answers that say the same are the same bytes."""
     moment = datetime.now(UTC)
     with pytest.MonkeyPatch.context() as patched:
@@ -34,7 +34,7 @@ def beside_a_still_clock(folder: Path) -> Iterator[RunningSandbox]:
             yield RunningSandbox(url, folder)
 
 
-def callers_of(sandbox: RunningSandbox) -> Callers:
+def make_callers(sandbox: RunningSandbox) -> Callers:
     """Give everybody who calls. The expired token is one that the owner had."""
     sender = Sender(sandbox.url)
     with contextlib.closing(Database(sandbox.folder / "sandbox.sqlite3")) as database:

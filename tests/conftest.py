@@ -42,7 +42,7 @@ SCHEMAS = {
 }
 
 
-def held(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Give what a line of JSON says; it has to be of a schema of docsend, and to keep it."""
     value = json.loads(text)
     jsonschema.validate(
@@ -127,7 +127,7 @@ def _wanted_by(report: pytest.TestReport) -> list[str]:
 # -- every test --------------------------------------------------------------------------------------------
 
 
-class YouForgotToKeepATestAtHome(Exception):
+class ExternalAccessBlocked(Exception):
     """A test reached for the network or for the real home."""
 
 
@@ -168,7 +168,7 @@ def _no_network(guard: pytest.MonkeyPatch) -> None:
     def guarded(self: socket.socket, address: Any) -> None:
         host = address[0] if isinstance(address, tuple) else None
         if host is not None and host != "localhost" and not ipaddress.ip_address(host).is_loopback:
-            raise YouForgotToKeepATestAtHome(f"a connection to {host}")
+            raise ExternalAccessBlocked(f"a connection to {host}")
         connect(self, address)
 
     guard.setattr(socket.socket, "connect", guarded)
@@ -232,18 +232,18 @@ class Outcome:
     @property
     def json(self) -> Any:
         """The JSON on stdout, held against its schema."""
-        return held(self.out)
+        return parse_json(self.out)
 
     @property
     def rows(self) -> list[Any]:
         """The JSON of a batch but for its last line, each held against its schema."""
-        *rows, _ = map(held, self.out.splitlines())
+        *rows, _ = map(parse_json, self.out.splitlines())
         return rows
 
     @property
     def summary(self) -> Any:
         """The last line of a batch's JSON, held against its schema."""
-        return held(self.out.splitlines()[-1])
+        return parse_json(self.out.splitlines()[-1])
 
     @property
     def problems(self) -> list[str]:
@@ -324,7 +324,7 @@ def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
         yield RunningSandbox(url, folder)
 
 
-def goes_staged(service: str) -> None:
+def force_staged_upload(service: str) -> None:
     """Let what is sent to a service go staged: its catalog, as it was fetched, offers no other way."""
     lab.offer(os.environ, service, None)
 

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
+class PageSection:
     """What stands between two marks of a page."""
 
     page: Path
     start: str
     end: str
 
-    def shown(self) -> str:
+    def read(self) -> str:
         text = self.page.read_text(encoding="utf-8")
         return text[text.index(self.start) + len(self.start) : text.index(self.end)].strip()
 

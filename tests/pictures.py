@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import samples
 from docsend.sandbox import server
-from terminals import Terminal, colours, is_dim
+from terminals import Terminal, resolve_colors, is_dim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def _sent(home: Path) -> list[Line]:
     about = "--to benefits --subject unemployment --category employer --type payslips"
     command = f"send {' '.join(names)} {about} --id {PERSON} --reference client-4711"
     terminal = Terminal(*command.split(), columns=COLUMNS, lines=24)
-    assert terminal.finish() == 0, terminal.shown
+    assert terminal.finish() == 0, terminal.text
     typed = f"$ docsend send {' '.join(names)} --to benefits --subject unemployment \\"
     more = f"      --category employer --type payslips --id {PERSON} --reference client-4711"
     return [*_typed(typed), *_typed(more), *_lines(terminal)]
@@ -72,18 +72,18 @@ def _guided(home: Path, language: str) -> list[Line]:
     words = {"en": "payslips", "fr": "fiches de paie", "he": "תלושי שכר"}[language]
     terminal = Terminal("send", name, columns=COLUMNS, lines=44, DOCSEND_LANG=language)
     terminal.answer("health-funds", "benefits" + ENTER)
-    terminal.read_until("(benefits)" if "(benefits)" in terminal.shown else ":")
+    terminal.read_until("(benefits)" if "(benefits)" in terminal.text else ":")
     _next(terminal, PERSON)
     _next(terminal, {"en": "unemployment", "fr": "chômage", "he": "אבטלה"}[language])
     _next(terminal, "employer")
     terminal.type(words[:6])
     terminal.read_until(words[:6])
-    terminal.rest()
+    terminal.wait_until_quiet()
     choosing = _lines(terminal)
     terminal.type(ENTER)
     for answer in ("", "", "y"):
         _next(terminal, answer)
-    assert terminal.finish() == 0, terminal.shown
+    assert terminal.finish() == 0, terminal.text
     quoted = f"'{name}'" if " " in name else name
     lang = "" if language == "en" else f" --lang {language}"
     return [*_typed(f"$ docsend send {quoted}{lang}"), *choosing, *_typed("…"), *_lines(terminal)]
@@ -92,9 +92,9 @@ def _guided(home: Path, language: str) -> list[Line]:
 def _next(terminal: Terminal, answer: str) -> None:
     """Answer the question at which the screen has come to rest."""
     before = ""
-    while before != terminal.shown or not before:
-        before = terminal.shown
-        terminal.rest()
+    while before != terminal.text or not before:
+        before = terminal.text
+        terminal.wait_until_quiet()
     terminal.type(answer + ENTER)
 
 
@@ -158,7 +158,7 @@ def _draw(name: str, lines: list[Line]) -> None:
 
 def _run(start: int, text: str, look: Char, top: int) -> str:
     left, wide = _MARGIN + start * _WIDTH, len(text) * _WIDTH
-    ink, ground = colours(look, _GROUND, _INK)
+    ink, ground = resolve_colors(look, _GROUND, _INK)
     behind = ""
     if ground != _GROUND:
         behind = f'<rect x="{left:.1f}" y="{top}" width="{wide:.1f}" height="{_HEIGHT}" fill="#{ground}"/>'

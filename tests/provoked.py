@@ -30,7 +30,7 @@ from problem_runs import SEND, Provocation, Seen, World, observe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PART = pages.Part(
+PART = pages.PageSection(
     Path(__file__).parent.parent / "docs" / "problems.md",
     "<!-- problems: made by tests/provoked.py -->",
     "<!-- end of problems -->",

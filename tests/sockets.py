@@ -22,7 +22,7 @@ REFUSED = doubles.problem(409, "key-reused")
 
 
 @contextlib.contextmanager
-def a_port(serve: Callable[[Any], object]) -> Iterator[int]:
+def serve_connections(serve: Callable[[Any], object]) -> Iterator[int]:
     """Serve each connection with `serve(socket)` in a thread; give the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
@@ -49,7 +49,7 @@ def _served(serve: Callable[[Any], object], connection: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def over_tls(certificate: trustme.LeafCert) -> Iterator[tuple[str, list[doubles.Asked]]]:
+def refusing_tls_service(certificate: trustme.LeafCert) -> Iterator[tuple[str, list[doubles.Asked]]]:
     """Serve over TLS, and refuse whatever is asked; give the address and the requests as they come in."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
@@ -57,7 +57,7 @@ def over_tls(certificate: trustme.LeafCert) -> Iterator[tuple[str, list[doubles.
         yield url.replace("http://", "https://"), asked
 
 
-def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+def trusted_tls_context(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """Let the authority be one of the system's; give what serves TLS as 127.0.0.1."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -66,7 +66,7 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return context
 
 
-def said(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
+def send_raw(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
     """Send these very bytes, piece by piece, and give status, headers and body of each answer.
 
     A single request asks for its connection to be closed. With `is_cut` nothing more is sent, and the service

@@ -37,20 +37,20 @@ class Target:
     document: Document
 
 
-def a_document() -> Document:
+def new_document() -> Document:
     return Document(b"%%PDF-1.4 fictional %09d" % next(_numbers))
 
 
-def a_declaration(base: Declaration, *documents: Document) -> Declaration:
+def new_declaration(base: Declaration, *documents: Document) -> Declaration:
     """One that no test has used yet."""
     declared = [document.declared for document in documents]
     return base | {"reference": f"isolation {next(_numbers):09d}", "documents": declared}
 
 
-def submitted(sender: Sender, base: Declaration, *, is_whole: bool = False) -> Target:
+def submit_documents(sender: Sender, base: Declaration, *, complete: bool = False) -> Target:
     """Declare two documents and put one, or both; the target's document is the other one."""
-    here, other = a_document(), a_document()
-    declaration = sender.opened(a_declaration(base, here, other))
-    for document in (here, other) if is_whole else (here,):
+    here, other = new_document(), new_document()
+    declaration = sender.opened(new_declaration(base, here, other))
+    for document in (here, other) if complete else (here,):
         assert sender.put(declaration, document.content).status == 201
     return Target(sender.key(declaration), declaration, other)

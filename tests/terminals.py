@@ -55,7 +55,7 @@ def is_dim(cell: Char) -> bool:
     return cell.strikethrough
 
 
-def colours(cell: Char, ground: str, ink: str) -> tuple[str, str]:
+def resolve_colors(cell: Char, ground: str, ink: str) -> tuple[str, str]:
     """Give the colours of a character and of what is behind it, on a terminal of this background and text."""
     front = ink if cell.fg == "default" else _NAMED.get(cell.fg, cell.fg)
     behind = ground if cell.bg == "default" else _NAMED.get(cell.bg, cell.bg)
@@ -82,7 +82,7 @@ class Terminal:
         self._start(command, columns, lines, environment)
 
     @classmethod
-    def of(cls, *command: str, columns: int = 100, lines: int = 60, **environment: str) -> Terminal:
+    def from_command(cls, *command: str, columns: int = 100, lines: int = 60, **environment: str) -> Terminal:
         """Give the terminal of another command, such as a shell's."""
         terminal = cls.__new__(cls)
         terminal._start(list(command), columns, lines, environment)
@@ -105,19 +105,19 @@ class Terminal:
     def read_until(self, seen: str) -> str:
         """Let the screen fill until a text is on it; give the screen."""
         deadline = time.monotonic() + 20
-        while seen not in self.shown and time.monotonic() < deadline:
+        while seen not in self.text and time.monotonic() < deadline:
             self._feed()
-        return self.shown
+        return self.text
 
     def type(self, keys: str) -> None:
         self._child.send(keys)
 
     def answer(self, question: str, keys: str) -> None:
         """Wait for a question, and type."""
-        assert question in self.read_until(question), self.shown
+        assert question in self.read_until(question), self.text
         self.type(keys)
 
-    def rest(self) -> None:
+    def wait_until_quiet(self) -> None:
         """Let the screen come to rest."""
         self._feed()
 
@@ -129,7 +129,7 @@ class Terminal:
         return self._child.exitstatus
 
     @property
-    def shown(self) -> str:
+    def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
     def _feed(self) -> bool:

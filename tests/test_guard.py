@@ -12,12 +12,12 @@ import keyring
 import keyring.errors
 import pytest
 
-from conftest import YouForgotToKeepATestAtHome
+from conftest import ExternalAccessBlocked
 from docsend.config import settings
 
 
 def test_a_connection_to_another_machine_is_refused() -> None:
-    with socket.socket() as outside, pytest.raises(YouForgotToKeepATestAtHome):
+    with socket.socket() as outside, pytest.raises(ExternalAccessBlocked):
         outside.connect(("192.0.2.1", 443))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callers import beside_a_still_clock, callers_of
+from callers import sandbox_with_frozen_clock, make_callers
 from contract_client import (
     ANSWERING,
     ASKED,
@@ -22,7 +22,7 @@ from contract_client import (
 )
 from docsend.sandbox.accounts import FIXTURES, Accounts
 from docsend.sandbox.database import Database
-from targets import Target, a_declaration, a_document, submitted
+from targets import Target, new_declaration, new_document, submit_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def still_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with beside_a_still_clock(tmp_path_factory.mktemp("still")) as sandbox:
+    with sandbox_with_frozen_clock(tmp_path_factory.mktemp("still")) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def callers(still_sandbox: RunningSandbox) -> Callers:
-    return callers_of(still_sandbox)
+    return make_callers(still_sandbox)
 
 
 @pytest.fixture
@@ -53,45 +53,45 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def an_open_one(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner, PERSONAL)
+    target = submit_documents(owner, PERSONAL)
     return target, Target(a_key(), target.declaration, target.document)
 
 
 def a_received_one(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner, PERSONAL, is_whole=True)
+    target = submit_documents(owner, PERSONAL, complete=True)
     assert owner.ask("send", key=target.key).status == 200
     return target, Target(a_key(), target.declaration, target.document)
 
 
 def a_withdrawn_one(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner, PERSONAL)
+    target = submit_documents(owner, PERSONAL)
     assert owner.ask("withdraw", key=target.key).status == 200
     return target, Target(a_key(), target.declaration, target.document)
 
 
 def one_without_an_account(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner.with_token("", None), INSURED)
+    target = submit_documents(owner.with_token("", None), INSURED)
     return target, Target(a_key(), target.declaration, target.document)
 
 
 def one_that_never_was(_owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    document = a_document()
-    declaration = a_declaration(PERSONAL, document)
+    document = new_document()
+    declaration = new_declaration(PERSONAL, document)
     return Target(a_key(), declaration, document), Target(a_key(), declaration, document)
 
 
 def one_that_answers_a_required_document(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner, ANSWERING)
+    target = submit_documents(owner, ANSWERING)
     nothing_asked_for = target.declaration | {"required": "R-0000"}
     return target, Target(a_key(), nothing_asked_for, target.document)
 
 
 def the_callers_own_with_a_document_of_another(owner: Sender, caller: Sender) -> tuple[Target, Target]:
     """Declare, for the caller, a document that the owner has sent, and one that nobody has."""
-    sent, unknown = a_document(), a_document()
-    assert owner.put(owner.opened(a_declaration(PERSONAL, sent)), sent.content).status == 201
+    sent, unknown = new_document(), new_document()
+    assert owner.put(owner.opened(new_declaration(PERSONAL, sent)), sent.content).status == 201
     base = PERSONAL if caller.account else INSURED
-    declarations = a_declaration(base, sent), a_declaration(base, unknown)
+    declarations = new_declaration(base, sent), new_declaration(base, unknown)
     for declaration in declarations:
         caller.declare(declaration)
     one, other = (caller.key(declaration) for declaration in declarations)
@@ -197,7 +197,7 @@ def test_after_all_that_others_try_the_owner_goes_on_as_if_nothing_had_been(
     who: str, callers: Callers
 ) -> None:
     owner = callers["owner"]
-    target = submitted(owner, PERSONAL)
+    target = submit_documents(owner, PERSONAL)
     for name in (*CALLS, *CALLS):
         call(callers[who], name, target)
     assert owner.ask("standing", key=target.key).json["missing"] == [target.document.sha256]
@@ -215,7 +215,7 @@ def test_a_stranger_who_declares_the_same_under_the_same_key_has_a_submission_of
     callers: Callers, still_sandbox: RunningSandbox
 ) -> None:
     owner, stranger = callers["owner"], callers["stranger"]
-    target = submitted(owner, PERSONAL, is_whole=True)
+    target = submit_documents(owner, PERSONAL, complete=True)
     receipt = owner.ask("send", key=target.key)
     declared = stranger.declare(target.declaration, target.key)
     digests = [document["sha256"] for document in target.declaration["documents"]]
@@ -231,10 +231,10 @@ def test_a_stranger_who_declares_the_same_under_the_same_key_has_a_submission_of
 def test_a_document_of_another_submission_is_not_found_even_if_it_is_there(
     who: str, callers: Callers
 ) -> None:
-    elsewhere, unknown = a_document(), a_document()
+    elsewhere, unknown = new_document(), new_document()
     owner, caller = callers["owner"], callers[who]
-    assert owner.put(owner.opened(a_declaration(PERSONAL, elsewhere)), elsewhere.content).status == 201
-    own = a_declaration(PERSONAL if caller.account else INSURED, a_document())
+    assert owner.put(owner.opened(new_declaration(PERSONAL, elsewhere)), elsewhere.content).status == 201
+    own = new_declaration(PERSONAL if caller.account else INSURED, new_document())
     caller.declare(own)
     one, other = (Target(caller.key(own), own, document) for document in (elsewhere, unknown))
     answer = call(caller, "put", one)
@@ -258,13 +258,13 @@ def test_a_required_document_means_nothing_to_another_account_before_and_after_i
     def strange_answers() -> list[tuple[int, bytes]]:
         ids = (ANSWERING["required"], "R-0000")
         declared = [
-            stranger.declare(a_declaration(ANSWERING | {"required": id_}, a_document())) for id_ in ids
+            stranger.declare(new_declaration(ANSWERING | {"required": id_}, new_document())) for id_ in ids
         ]
         assert [answer.json["errors"][0]["code"] for answer in declared] == ["unknown-required"] * 2
         return [(answer.status, answer.body) for answer in declared]
 
     before = strange_answers()
-    answering = submitted(owner, ANSWERING, is_whole=True)
+    answering = submit_documents(owner, ANSWERING, complete=True)
     during = strange_answers()
     assert owner.ask("send", key=answering.key).status == 200
     assert len({*before, *during, *strange_answers()}) == 1
@@ -276,10 +276,10 @@ def test_a_required_document_that_was_received_is_as_unknown_as_one_that_never_w
     sandbox: RunningSandbox,
 ) -> None:
     owner = Sender(sandbox.url).signed_in(ASKED)
-    answering = submitted(owner, ANSWERING, is_whole=True)
+    answering = submit_documents(owner, ANSWERING, complete=True)
     assert owner.ask("send", key=answering.key).status == 200
-    again = owner.declare(a_declaration(ANSWERING, a_document()))
-    never = owner.declare(a_declaration(ANSWERING | {"required": "R-0000"}, a_document()))
+    again = owner.declare(new_declaration(ANSWERING, new_document()))
+    never = owner.declare(new_declaration(ANSWERING | {"required": "R-0000"}, new_document()))
     assert (again.status, again.body) == (never.status, never.body) == (422, again.body)
     assert owner.declare(answering.declaration).json["state"] == "received"  # what was sent is found as ever
 
@@ -299,14 +299,14 @@ def test_two_accounts_may_be_asked_for_documents_of_the_same_id(tmp_path: Path, 
 
 def test_a_subject_of_another_account_is_free(callers: Callers) -> None:
     on_the_subject = ANSWERING | {"required": None}
-    refused = callers["owner"].declare(a_declaration(on_the_subject, a_document()))
+    refused = callers["owner"].declare(new_declaration(on_the_subject, new_document()))
     assert refused.code == "required-documents-pending"
-    assert callers["stranger"].declare(a_declaration(on_the_subject, a_document())).status == 201
+    assert callers["stranger"].declare(new_declaration(on_the_subject, new_document())).status == 201
 
 
 def test_fencing_a_key_with_a_token_fences_it_for_the_account_alone(callers: Callers) -> None:
-    document = a_document()
-    declaration = a_declaration(PERSONAL, document)
+    document = new_document()
+    declaration = new_declaration(PERSONAL, document)
     key = callers["owner"].key(declaration)
     for who in ("stranger", "nobody"):
         assert callers[who].ask("withdraw", key=key).json["state"] == "withdrawn"

@@ -94,7 +94,7 @@ def test_what_a_check_here_would_have_found_is_a_refusal_if_the_service_says_it(
 
 
 def test_the_page_shows_what_provokes_each_code() -> None:
-    assert provoked.PART.shown() == provoked.page(see), "run python tests/provoked.py"
+    assert provoked.PART.read() == provoked.page(see), "run python tests/provoked.py"
 
 
 def test_the_page_shows_nobody_s_numbers_and_nothing_of_this_machine() -> None:

@@ -20,11 +20,11 @@ import trustme
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO, Outcome, RunningSandbox, goes_staged
+from conftest import ABOUT, PERSON, WHO, Outcome, RunningSandbox, force_staged_upload
 from declarations import DECLARATION
 from docsend.model import catalog
 from docsend.sandbox import server
-from sockets import a_port, over_tls
+from sockets import serve_connections, refusing_tls_service
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -115,7 +115,7 @@ def test_a_file_s_name_and_the_identity_are_in_no_address_and_no_header(run, san
     file = samples.write(tmp_path, "canary; filename=x.pdf", samples.pdf(5))
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         if way == "staged":
-            goes_staged(url)
+            force_staged_upload(url)
         assert run("send", file, *SEND, "--service", url).code == 0
     seen = " ".join(f"{request.path} {request.headers}" for request in asked)
     if way == "staged":
@@ -140,7 +140,7 @@ def test_no_keys_of_a_session_are_written_whatever_the_environment_asks(
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    with over_tls(authority.issue_cert("127.0.0.1")) as (url, asked):
+    with refusing_tls_service(authority.issue_cert("127.0.0.1")) as (url, asked):
         run("send", payslip, *SEND, "--service", url)
     assert len(asked) == 1
     assert not (tmp_path / "keys").exists()
@@ -160,7 +160,7 @@ def test_nothing_in_the_environment_switches_the_look_at_certificates_off(
     ):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with over_tls(authority.issue_cert("127.0.0.1")) as (url, asked):
+    with refusing_tls_service(authority.issue_cert("127.0.0.1")) as (url, asked):
         outcome = run("send", payslip, *SEND, "--service", url)
     assert (outcome.code, asked) == (2, [])
     assert "which this machine does not trust" in outcome.err
@@ -204,7 +204,7 @@ def test_tls_below_1_2_is_not_offered_whatever_the_system_s_python_would_offer(
 ) -> None:
     heard: list[bytes] = []
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with a_port(lambda connection: heard.append(connection.recv(16384))) as port:
+    with serve_connections(lambda connection: heard.append(connection.recv(16384))) as port:
         assert run("send", payslip, *SEND, "--service", f"https://127.0.0.1:{port}").code == 6
     versions = _versions_offered(heard[0])
     assert versions
@@ -243,7 +243,7 @@ def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) 
         with contextlib.suppress(OSError):
             connection.sendall(told[what])
 
-    with a_port(serve) as port:
+    with serve_connections(serve) as port:
         assert run("send", payslip, *SEND, "--service", f"http://127.0.0.1:{port}").code == 6
 
 

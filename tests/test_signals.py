@@ -13,7 +13,7 @@ import time
 import pytest
 
 import doubles
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend import signals
 from docsend.errors import Terminated
 from terminals import Terminal
@@ -39,7 +39,7 @@ def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None
         "sys.exit(main(sys.argv[1:]))"
     )
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         command = [sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as client:
             assert reached.wait(20)
@@ -80,8 +80,8 @@ def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(s
         "run()"
     )
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
-        terminal = Terminal.of(sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url)
+        force_staged_upload(url)
+        terminal = Terminal.from_command(sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url)
         assert reached.wait(20)
         terminal.type("\x03")
         assert "leaving" in terminal.read_until("leaving")

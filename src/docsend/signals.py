@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def interrupt_on_signal(noted: list[int] | None = None) -> Iterator[None]:
+def interrupt_on_signal(pending: list[int] | None = None) -> Iterator[None]:
     """Raise what a signal stands for, KeyboardInterrupt or Terminated, wherever the main thread is.
 
     A signal of `noted` came before and is raised at once; those that come are added.
@@ -31,13 +31,13 @@ def interrupt_on_signal(noted: list[int] | None = None) -> Iterator[None]:
     def first(number: int) -> None:
         if _run.is_disarmed:
             return
-        if noted is not None:
-            noted.append(number)
+        if pending is not None:
+            pending.append(number)
         raise exception_for(number)
 
     with _handled(first):
-        if noted:
-            raise exception_for(noted[0])
+        if pending:
+            raise exception_for(pending[0])
         yield
 
 
@@ -50,7 +50,7 @@ class _Run:
 _run = _Run()
 
 
-def disarm() -> None:
+def ignore_next_signal() -> None:
     """Let the next signal change nothing: the result is about to be shown, and there is one only.
 
     Another one ends the process at once all the same, as when nobody reads what is shown.

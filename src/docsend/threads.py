@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def start(
-    work: Callable[..., object], given: Sequence[object] = (), *, name: str | None = None
+    target: Callable[..., object], args: Sequence[object] = (), *, name: str | None = None
 ) -> threading.Thread:
     """Begin a thread that ends with the process, and return it; raise LocalFailure if there is no room."""
     try:
-        thread = threading.Thread(target=work, args=tuple(given), name=name, daemon=True)
+        thread = threading.Thread(target=target, args=tuple(args), name=name, daemon=True)
         thread.start()
     except (RuntimeError, MemoryError) as error:
         raise LocalError(

@@ -68,7 +68,7 @@ def test_a_number_that_was_said_in_the_wrong_place_is_not_shown(option, code) ->
 
 
 def test_the_readme_shows_what_bad_input_really_gets() -> None:
-    assert bad_input.PART.shown() == bad_input.table(), "run python tests/bad_input.py"
+    assert bad_input.PART.read() == bad_input.table(), "run python tests/bad_input.py"
 
 
 def test_a_file_without_permission_is_refused_also_where_only_its_owner_may_enter_the_checkout(

@@ -10,7 +10,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, SCHEMAS, WHO
-from docsend.cli.app import tree
+from docsend.cli.app import build_command_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_each_command_does_its_work(spawn, sandbox, payslip, tmp_path, monkeypat
     assert sandbox.count() == 3
     docsend("doctor", code=0, **signed_in)
     docsend("sandbox --port 99999", code=2)
-    missed = [words for words in commands(tree()) if not any(words == line[: len(words)] for line in called)]
+    missed = [words for words in commands(build_command_tree()) if not any(words == line[: len(words)] for line in called)]
     assert not missed
 
 
@@ -132,7 +132,7 @@ def test_the_json_of_every_command_keeps_its_schema(run, sandbox, payslip, tmp_p
         key = key or next((each["key"] for each in told if each.get("status") == "received"), "")
         seen.add(tuple(word for word in words if word.isalpha())[:2])
     assert {schema for _, schema, _ in WITH_JSON} | {"docsend.sandbox/1"} == set(SCHEMAS)
-    missed = [words for words in commands(tree()) if not any(words == each[: len(words)] for each in seen)]
+    missed = [words for words in commands(build_command_tree()) if not any(words == each[: len(words)] for each in seen)]
     assert missed == [("receipts", "merge")], "it prints the rows of a report"
 
 

@@ -13,7 +13,7 @@ import time
 import pytest
 
 import doubles
-from conftest import ABOUT, PERSON, WHO, held
+from conftest import ABOUT, PERSON, WHO, parse_json
 from docsend.checks import submission_rules
 from docsend.errors import EXIT_MEANINGS, ExitCode
 from docsend.storage.ledger import Ledger
@@ -252,7 +252,7 @@ def test_a_sandbox_that_ends_while_an_upload_stands_still_ends_in_peace(tmp_path
     )
     with process:
         assert process.stdout is not None
-        port = int(held(process.stdout.readline())["address"].rpartition(":")[2])
+        port = int(parse_json(process.stdout.readline())["address"].rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(
                 b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\nRequest-Id: 1\r\n"

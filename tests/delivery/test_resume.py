@@ -14,7 +14,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend.service.retry import CircuitBreaker
 from terminals import Terminal
 
@@ -42,7 +42,7 @@ def test_what_was_declared_is_finished_without_saying_anything_again(
 ) -> None:
     fate = Busy(call, moment)
     with doubles.relay(sandbox.url, fate) as (url, asked):
-        goes_staged(url)
+        force_staged_upload(url)
         begun = run("send", payslip, *SEND, "--service", url, "--json")
         assert begun.code == 6
         fate.on = False
@@ -65,7 +65,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
     file = samples.write(tmp_path, "pay slip's.pdf", samples.pdf(3))
     fate = Busy("declare", moment)
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         assert run("send", file, *SEND, "--service", url, "--reference", "client 7").code == 6
         fate.on = False
         outcome = run("receipts", "resume")
@@ -86,7 +86,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
 def test_the_command_that_sends_it_says_which_sending_it_is(run, sandbox, payslip) -> None:
     fate = Busy("declare", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         left = run("send", payslip, *SEND, "--service", url, "--occurrence", "3", "--json")
         assert left.code == 6
         fate.on = False
@@ -102,7 +102,7 @@ def test_the_command_that_sends_it_says_which_sending_it_is(run, sandbox, paysli
 def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
         fate.on = False
         payslip.write_bytes(samples.pdf(99))
@@ -116,7 +116,7 @@ def test_a_document_that_has_changed_is_not_sent_from_here(run, sandbox, payslip
 def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip, home, monkeypatch) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
         fate.on = False
         ledger = home / "docsend" / "ledger.sqlite3"
@@ -132,8 +132,8 @@ def test_what_was_withdrawn_meanwhile_is_told_and_stays_so(run, sandbox, payslip
 def test_only_one_service_or_some_keys_are_resumed_if_asked(run, sandbox, tmp_path) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _), doubles.relay(sandbox.url, fate) as (other, _):
-        goes_staged(url)
-        goes_staged(other)
+        force_staged_upload(url)
+        force_staged_upload(other)
         keys = []
         for n, service in enumerate((url, url, other)):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
@@ -158,7 +158,7 @@ def test_a_personal_submission_is_resumed_under_its_account(
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         assert run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url).code == 6
         fate.on = False
         monkeypatch.delenv("DOCSEND_CODE")
@@ -199,7 +199,7 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
         return busy(asked, count, now)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         for n in range(3):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
             keys.append(run("send", file, *SEND, "--service", url, "--json").json["key"])
@@ -228,7 +228,7 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
         return None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         begun = run("send", *files, *SEND, "--service", url)
         assert begun.code == 6
         assert "sent part-2.pdf, " in begun.err
@@ -249,7 +249,7 @@ def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbo
         return busy(asked, count, now)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         run("send", payslip, *SEND, "--service", url)
         busy.on = False
         command = [sys.executable, "-m", "docsend", "receipts", "resume"]
@@ -265,10 +265,10 @@ def test_an_interrupted_resume_never_says_that_nothing_is_unfinished(run, sandbo
 def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         run("send", payslip, *SEND, "--service", url)
         fate.on = False
         terminal = Terminal("receipts", "resume", columns=100, lines=20)
         assert terminal.finish() == 0
-    assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.shown
+    assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.text
     assert "\u2501" in terminal.raw  # of which the bar is made

@@ -265,7 +265,7 @@ def test_a_bad_manifest_gets_its_codes_and_its_exit_code(case: bad_manifests.Cas
 
 
 def test_the_manual_shows_what_bad_manifests_really_get() -> None:
-    assert bad_manifests.PART.shown() == bad_manifests.table(), "run python tests/bad_manifests.py"
+    assert bad_manifests.PART.read() == bad_manifests.table(), "run python tests/bad_manifests.py"
     assert len(bad_manifests.CASES) >= 40
 
 

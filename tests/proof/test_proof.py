@@ -17,7 +17,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO, goes_staged
+from conftest import ABOUT, PERSON, WHO, force_staged_upload
 from docsend.i18n import ENGLISH, LANGUAGES, Message, Translator
 from docsend.model import catalog
 from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
@@ -422,7 +422,7 @@ def test_what_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) 
         return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
 
     with doubles.relay(shared_sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         sent = run("send", payslip, *SEND, "--reference", "unsent", "--service", url, "--json").json
     outcome = run("receipts", "export", sent["key"], "--json")
     assert (outcome.code, outcome.json["status"]) == (2, "failed")

@@ -30,7 +30,7 @@ from one_exchange import (
     request,
     two_documents,
 )
-from sockets import said
+from sockets import send_raw
 
 if TYPE_CHECKING:
     from conftest import RunningSandbox
@@ -117,7 +117,7 @@ def test_a_large_declaration_is_too_large_in_one_exchange_too(
 
 @pytest.mark.parametrize("cut", [1, 10, 30, 60, 200, len(WHOLE) - 1])
 def test_a_body_that_breaks_off_is_not_kept(cut: int, sandbox: RunningSandbox) -> None:
-    answers = said(sandbox.url, request(RIGHT, WHOLE[:-cut], len(WHOLE)), is_cut=True)
+    answers = send_raw(sandbox.url, request(RIGHT, WHOLE[:-cut], len(WHOLE)), is_cut=True)
     assert [status for status, *_ in answers] in ([], [b"408"])
     assert lab.wait_until(lambda: is_empty(sandbox))  # the sender may see the end first
 
@@ -125,7 +125,7 @@ def test_a_body_that_breaks_off_is_not_kept(cut: int, sandbox: RunningSandbox) -
 def test_a_body_that_is_shorter_than_its_form_is_malformed_and_what_follows_is_no_answer_to_it(
     sandbox: RunningSandbox,
 ) -> None:
-    answers = said(sandbox.url, request(RIGHT, WHOLE, len(WHOLE) - 10))
+    answers = send_raw(sandbox.url, request(RIGHT, WHOLE, len(WHOLE) - 10))
     assert answers[0][0] == b"400"
     assert b"digest" not in answers[0][2]
     assert is_empty(sandbox)

@@ -50,8 +50,8 @@ from one_exchange import (
     request,
     two_documents,
 )
-from other_catalogs import CATALOG, stricter, without
-from sockets import said
+from other_catalogs import CATALOG, stricter_catalog, catalog_without
+from sockets import send_raw
 from wrong_headers import mended
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_a_document_in_small_packets_is_what_its_name_says(sandbox: RunningSandb
         f"PUT /v1/submissions/{key_of(declaration)}/documents/{DIGEST} HTTP/1.1\r\nHost: localhost\r\n"
         f"Content-Length: {len(CONTENT)}\r\n\r\n"
     )
-    ((status, *_),) = said(sandbox.url, head.encode(), CONTENT[:1], CONTENT[1:])
+    ((status, *_),) = send_raw(sandbox.url, head.encode(), CONTENT[:1], CONTENT[1:])
     assert status == b"201"
 
 
@@ -264,12 +264,12 @@ def test_what_had_been_received_is_answered_whatever_parts_follow(
 
 def test_what_had_been_received_is_answered_only_when_the_body_has_ended(sandbox: RunningSandbox) -> None:
     assert Sender(sandbox.url).send_form(RIGHT, WHOLE).status == 201
-    answers = said(sandbox.url, request(RIGHT, WHOLE[:-5], len(WHOLE)), is_cut=True)
+    answers = send_raw(sandbox.url, request(RIGHT, WHOLE[:-5], len(WHOLE)), is_cut=True)
     assert [status for status, *_ in answers] in ([], [b"408"])
 
 
 @pytest.mark.parametrize(
-    "later", [stricter(), without("destinations", "benefits"), without("types", "payslips")]
+    "later", [stricter_catalog(), catalog_without("destinations", "benefits"), catalog_without("types", "payslips")]
 )
 def test_a_received_submission_stays_received_in_one_exchange_too(tmp_path: Path, later: bytes) -> None:
     with server.beside(tmp_path) as url:
@@ -281,7 +281,7 @@ def test_a_received_submission_stays_received_in_one_exchange_too(tmp_path: Path
 
 def test_a_bad_token_is_refused_before_the_body_is_asked_for(sandbox: RunningSandbox) -> None:
     more = f"Authorization: Bearer {NO_TOKEN}\r\nExpect: 100-continue\r\n"
-    ((status, _, body),) = said(sandbox.url, request(RIGHT, b"", len(WHOLE), more))
+    ((status, _, body),) = send_raw(sandbox.url, request(RIGHT, b"", len(WHOLE), more))
     assert status == b"401"
     assert b"sign-in-needed" in body
 

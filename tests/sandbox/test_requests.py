@@ -25,8 +25,8 @@ from contract_client import (
 )
 from docsend.model.canonical import key_of
 from docsend.sandbox import server
-from other_catalogs import stricter, without
-from sockets import said
+from other_catalogs import stricter_catalog, catalog_without
+from sockets import send_raw
 from wrong_headers import ORDER, mended
 
 if TYPE_CHECKING:
@@ -94,14 +94,14 @@ def test_a_request_without_a_host_or_with_two_is_malformed_and_its_id_repeated(
 ) -> None:
     request = b"GET /v1/catalog HTTP/1.1\r\n" + hosts + b"Request-Id: one\r\n\r\n"
     for pieces in ([request], [request[:30], request[30:-2], request[-2:]]):
-        ((status, headers, body),) = said(shared_sandbox.url, *pieces)
+        ((status, headers, body),) = send_raw(shared_sandbox.url, *pieces)
         assert (status, headers[b"request-id"]) == (b"400", b"one")
         assert headers[b"content-type"] == b"application/problem+json"
         assert json.loads(body)["type"] == "urn:docsend:problem:malformed"
 
 
 def test_http_1_0_needs_its_host_too(shared_sandbox: RunningSandbox) -> None:
-    ((status, headers, _),) = said(shared_sandbox.url, b"GET /v1/catalog HTTP/1.0\r\nRequest-Id: a\r\n\r\n")
+    ((status, headers, _),) = send_raw(shared_sandbox.url, b"GET /v1/catalog HTTP/1.0\r\nRequest-Id: a\r\n\r\n")
     assert (status, headers[b"request-id"]) == (b"400", b"a")
 
 
@@ -109,13 +109,13 @@ def test_what_cannot_be_read_gets_no_id_of_another_request(shared_sandbox: Runni
     good = b"GET /v1/required HTTP/1.1\r\nHost: localhost\r\nRequest-Id: one\r\n\r\n"
     bad = b"GET / HTTP/1.1\r\n\r\n"
     for pieces in ([good + bad], [good, bad], [good[:-1], good[-1:] + bad]):
-        answers = said(shared_sandbox.url, *pieces)
+        answers = send_raw(shared_sandbox.url, *pieces)
         assert [(status, headers.get(b"request-id")) for status, headers, _ in answers] == [
             (b"401", b"one"),
             (b"400", None),
         ]
     twice = b"GET / HTTP/1.1\r\nRequest-Id: one\r\nRequest-Id: two\r\n\r\n"
-    ((status, headers, _),) = said(shared_sandbox.url, twice)
+    ((status, headers, _),) = send_raw(shared_sandbox.url, twice)
     assert (status, headers.get(b"request-id")) == (b"400", None)
 
 
@@ -140,7 +140,7 @@ def test_what_stands_behind_a_whole_request_changes_nothing_about_its_answer(san
 
 def test_chunks_that_are_none_are_refused_with_the_id_of_their_request(sandbox: RunningSandbox) -> None:
     head = f"PUT /v1/submissions/{a_key()} HTTP/1.1\r\nHost: localhost\r\nRequest-Id: one\r\n"
-    ((status, headers, _),) = said(
+    ((status, headers, _),) = send_raw(
         sandbox.url, f"{head}Transfer-Encoding: chunked\r\n\r\nno chunk\r\n".encode()
     )
     assert (status, headers[b"request-id"]) == (b"400", b"one")
@@ -177,7 +177,7 @@ def test_a_page_of_another_origin_is_refused(host: str, origin: str, status: int
 def test_two_origins_are_one_too_many_if_one_is_foreign(shared_sandbox: RunningSandbox) -> None:
     lines = b"Origin: http://localhost\r\nOrigin: http://web.example\r\n"
     request = b"GET /v1/catalog HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n"
-    ((status, _, _),) = said(shared_sandbox.url, request)
+    ((status, _, _),) = send_raw(shared_sandbox.url, request)
     assert status == b"403"
 
 
@@ -202,7 +202,7 @@ def test_what_is_no_token_is_refused_and_not_repeated(request_id: str, sender: S
 def test_a_request_needs_no_id_and_may_not_have_two(shared_sandbox: RunningSandbox) -> None:
     for ids, status in ((b"", b"401"), (b"Request-Id: a\r\nRequest-Id: a\r\n", b"400")):
         request = b"GET /v1/required HTTP/1.1\r\nHost: localhost\r\n" + ids + b"\r\n"
-        ((answered, headers, _),) = said(shared_sandbox.url, request)
+        ((answered, headers, _),) = send_raw(shared_sandbox.url, request)
         assert (answered, headers.get(b"request-id")) == (status, None)
 
 
@@ -265,14 +265,14 @@ def test_a_type_of_no_body_is_passed_over(sender: Sender) -> None:
 def test_a_body_with_two_lengths_is_malformed(shared_sandbox: RunningSandbox) -> None:
     lengths = b"Content-Length: 7\r\nTransfer-Encoding: chunked\r\n"
     head = b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\n" + lengths + b"\r\n"
-    ((status, _, _),) = said(shared_sandbox.url, head + b"2\r\n{}\r\n0\r\n\r\n")
+    ((status, _, _),) = send_raw(shared_sandbox.url, head + b"2\r\n{}\r\n0\r\n\r\n")
     assert status == b"400"
 
 
 def test_a_body_with_two_types_is_malformed(shared_sandbox: RunningSandbox) -> None:
     types = b"Content-Type: application/json\r\nContent-Type: multipart/form-data; boundary=a\r\n"
     head = b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
-    ((status, _, _),) = said(shared_sandbox.url, head + types + b"\r\n{}")
+    ((status, _, _),) = send_raw(shared_sandbox.url, head + types + b"\r\n{}")
     assert status == b"400"
 
 
@@ -329,11 +329,11 @@ def test_a_document_is_judged_in_one_order(sender: Sender) -> None:
 @pytest.mark.parametrize(
     "later",
     [
-        pytest.param(stricter(), id="stricter limits"),
-        pytest.param(without("types", "payslips"), id="without its type"),
-        pytest.param(without("subjects", "unemployment"), id="without its subject"),
-        pytest.param(without("branches", "haifa"), id="without its branch"),
-        pytest.param(without("destinations", "benefits"), id="without its destination"),
+        pytest.param(stricter_catalog(), id="stricter limits"),
+        pytest.param(catalog_without("types", "payslips"), id="without its type"),
+        pytest.param(catalog_without("subjects", "unemployment"), id="without its subject"),
+        pytest.param(catalog_without("branches", "haifa"), id="without its branch"),
+        pytest.param(catalog_without("destinations", "benefits"), id="without its destination"),
     ],
 )
 def test_a_received_submission_stays_received_when_the_catalog_changes(tmp_path: Path, later: bytes) -> None:
@@ -353,7 +353,7 @@ def test_a_received_personal_submission_stays_received_when_its_destination_is_g
     with server.beside(tmp_path) as url:
         person = Sender(url).signed_in(CLEAR)
         declaration = person.received(a_declaration(PERSONAL))
-    with server.beside(tmp_path, offered=without("destinations", "personal")) as url:
+    with server.beside(tmp_path, offered=catalog_without("destinations", "personal")) as url:
         sender = Sender(url)
         assert sender.signed_in(CLEAR).declare(declaration).json["state"] == "received"
         # To anybody else it is as if it did not exist.
@@ -378,11 +378,11 @@ def test_nothing_is_received_before_the_body_has_ended(sandbox: RunningSandbox) 
     assert sender.put(declaration, CONTENT).status == 201
     key = key_of(declaration)
     head = f"POST /v1/submissions/{key}/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
-    assert [status for status, *_ in said(sandbox.url, head.encode() + b"{", is_cut=True)] in ([], [b"408"])
+    assert [status for status, *_ in send_raw(sandbox.url, head.encode() + b"{", is_cut=True)] in ([], [b"408"])
     assert sandbox.state(key) == "open"
     again = f"PUT /v1/submissions/{key}/documents/{DIGEST} HTTP/1.1\r\nHost: localhost\r\n"
     cut = f"{again}Content-Length: {len(CONTENT)}\r\n\r\n".encode() + CONTENT[:-1]
-    assert [status for status, *_ in said(sandbox.url, cut, is_cut=True)] in ([], [b"408"])
+    assert [status for status, *_ in send_raw(sandbox.url, cut, is_cut=True)] in ([], [b"408"])
     assert sender.ask("send", key=key).status == 200
 
 
@@ -391,8 +391,8 @@ def test_who_waits_for_leave_to_send_gets_a_refusal_without_sending(shared_sandb
         f"PUT /v1/submissions/{a_key()} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         "Expect: 100-continue\r\nContent-Length: {}\r\n\r\n"
     )
-    ((status, _, _),) = said(shared_sandbox.url, head.format(2**20 + 1).encode())
+    ((status, _, _),) = send_raw(shared_sandbox.url, head.format(2**20 + 1).encode())
     assert status == b"413"
     body = json.dumps(a_declaration(documents=[DOCUMENT], identity={"id_number": PERSON})).encode()
-    statuses = [status for status, *_ in said(shared_sandbox.url, head.format(len(body)).encode(), body)]
+    statuses = [status for status, *_ in send_raw(shared_sandbox.url, head.format(len(body)).encode(), body)]
     assert statuses == [b"100", b"201"]

@@ -16,9 +16,9 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO, goes_staged
+from conftest import ABOUT, PERSON, WHO, force_staged_upload
 from docsend.storage.ledger import Ledger
-from sockets import a_port
+from sockets import serve_connections
 from terminals import Terminal
 
 SEND = (*ABOUT, *WHO)
@@ -75,7 +75,7 @@ def test_a_page_to_a_document_refuses_what_was_never_sent(run, sandbox, payslip,
         return page(status) if "/documents/" in asked.path and now == "before" else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
         assert (outcome.code, outcome.json["status"]) == (5, "refused")
         (entry,) = run("receipts", "--json").json["receipts"]
@@ -118,7 +118,7 @@ def test_a_page_refuses_nothing_that_may_have_been_received(
         monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.relay(sandbox.url, fate) as (url, _):
         if way == "staged":
-            goes_staged(url)
+            force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
         if when == "in an earlier run":
             assert outcome.code == 6
@@ -235,7 +235,7 @@ def test_a_batch_that_is_stopped_does_not_wait_for_a_service_that_never_answers(
         heard.append(near.recv(65536))
         time.sleep(40)
 
-    with a_port(serve) as port:
+    with serve_connections(serve) as port:
         command = [sys.executable, "-m", "docsend", "send", "--batch", str(file), "--jobs", "4"]
         with subprocess.Popen(
             [*command, "--service", f"http://127.0.0.1:{port}"], stderr=subprocess.PIPE, env=os.environ

@@ -16,7 +16,7 @@ from docsend.i18n import ENGLISH
 from docsend.service.exchange import Request, TimeLimits
 from docsend.service.failures import NoResponse
 from http_exchanges import CHUNKED, LOOK, PUT, THREADS, client, exchanging, response
-from sockets import a_port, trusted
+from sockets import serve_connections, trusted_tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ LATE: dict[str, tuple[Callable[[socket.socket], None], Request, str]] = {
 @pytest.mark.parametrize("how", LATE)
 def test_no_exchange_outlasts_its_deadline(exchange, authority, tmp_path, monkeypatch, how, scheme) -> None:
     serve, asked, step = LATE[how]
-    tls = trusted(authority, tmp_path, monkeypatch)
+    tls = trusted_tls_context(authority, tmp_path, monkeypatch)
 
     def serve_encrypted(plain: socket.socket) -> None:
         with tls.wrap_socket(plain, server_side=True) as near:
@@ -75,7 +75,7 @@ def test_no_exchange_outlasts_its_deadline(exchange, authority, tmp_path, monkey
 
     began = time.monotonic()
     with (
-        a_port(serve_encrypted if scheme == "https" else serve) as port,
+        serve_connections(serve_encrypted if scheme == "https" else serve) as port,
         client(port, scheme=scheme) as made,
         pytest.raises(NoResponse) as failed,
     ):
@@ -89,7 +89,7 @@ def test_no_exchange_outlasts_its_deadline(exchange, authority, tmp_path, monkey
 def test_a_handshake_that_drips_is_given_up_and_nothing_has_arrived(
     exchange, authority, tmp_path, monkeypatch, way
 ) -> None:
-    tls = trusted(authority, tmp_path, monkeypatch)
+    tls = trusted_tls_context(authority, tmp_path, monkeypatch)
     hello = b"\x16\x03\x03\x40\x00" + bytes(100)  # a handshake that goes on and on
 
     def serve(plain: socket.socket) -> None:
@@ -103,7 +103,7 @@ def test_a_handshake_that_drips_is_given_up_and_nothing_has_arrived(
 
     assert tls is not None
     began = time.monotonic()
-    with a_port(serve) as port:
+    with serve_connections(serve) as port:
         proxy = {
             "to the service": None,
             "through a proxy": f"http://127.0.0.1:{port}",
@@ -116,14 +116,14 @@ def test_a_handshake_that_drips_is_given_up_and_nothing_has_arrived(
 
 
 def test_a_kept_connection_that_drips_is_given_up_too(authority, tmp_path, monkeypatch) -> None:
-    tls = trusted(authority, tmp_path, monkeypatch)
+    tls = trusted_tls_context(authority, tmp_path, monkeypatch)
 
     def serve(plain: socket.socket) -> None:
         with tls.wrap_socket(plain, server_side=True) as near:
             near.sendall(response(near.recv(65536)))
             drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" ")(near)
 
-    with a_port(serve) as port, client(port, scheme="https") as made:
+    with serve_connections(serve) as port, client(port, scheme="https") as made:
         began = time.monotonic()
         assert made.exchange(LOOK).status == 200
         with pytest.raises(NoResponse):
@@ -148,7 +148,7 @@ def test_a_relay_that_takes_all_at_once_and_forwards_slowly_has_the_time_that_it
         time.sleep(size / bytes_per_s)
         near.sendall(response(head, b"", status=b"201 Created"))
 
-    with a_port(buffer) as port, client(port, limits=limits) as made:
+    with serve_connections(buffer) as port, client(port, limits=limits) as made:
         if arrives:
             assert exchange(made, PUT).status == 201
         else:
@@ -169,7 +169,7 @@ def test_an_upload_that_is_throttled_has_the_time_that_its_bytes_need(exchange) 
             time.sleep(0.05)
         near.sendall(response(head, b"", status=b"201 Created"))
 
-    with a_port(throttle) as port, client(port, limits=limits) as made:
+    with serve_connections(throttle) as port, client(port, limits=limits) as made:
         assert exchange(made, PUT, sent=told.append).status == 201
     assert told[-1] == PUT.size
     assert len(told) == 17, "after each block of 256 KiB, and at the end"

@@ -23,7 +23,7 @@ from docsend.service.exchange import Request
 from docsend.service.failures import ContractViolation, NoResponse
 from docsend.service.http import HttpClient
 from http_exchanges import CHUNKED, LOOK, PUT, SHORT, THREADS, client, exchanging, request_id, response
-from sockets import a_port, trusted
+from sockets import serve_connections, trusted_tls_context
 
 if TYPE_CHECKING:
     import ssl
@@ -50,7 +50,7 @@ def test_bytes_behind_a_response_are_never_the_next_one(exchange) -> None:
             heads.append(head)
             near.sendall(response(head) + (forged if len(heads) == 1 else b""))
 
-    with a_port(serve) as port, client(port) as made:
+    with serve_connections(serve) as port, client(port) as made:
         assert exchange(made).status == 200
         with contextlib.suppress(ContractViolation, NoResponse):
             assert exchange(made).status == 200
@@ -67,7 +67,7 @@ WRONG_IDS = {
 @pytest.mark.parametrize("what", WRONG_IDS)
 def test_a_response_with_another_id_is_none(exchange, what) -> None:
     with (
-        a_port(lambda near: near.sendall(WRONG_IDS[what](near.recv(65536)))) as port,
+        serve_connections(lambda near: near.sendall(WRONG_IDS[what](near.recv(65536)))) as port,
         client(port) as made,
         pytest.raises(ContractViolation),
     ):
@@ -87,7 +87,7 @@ def test_a_response_without_an_id_is_not_believed_over_a_connection_that_had_one
             near.sendall(response(head, with_id=False).replace(b" 200 OK", b" 403 No"))
 
     asked = LOOK._replace(is_repeatable=is_repeatable)
-    with a_port(serve) as port, client(port) as made:
+    with serve_connections(serve) as port, client(port) as made:
         assert made.exchange(asked).status == 200
         if is_repeatable:
             answer = made.exchange(asked)
@@ -107,7 +107,7 @@ def test_a_service_that_does_not_echo_gets_a_new_connection_each_time(echoes, co
         while head := near.recv(65536):
             near.sendall(response(head, with_id=echoes))
 
-    with a_port(serve) as port, client(port) as made:
+    with serve_connections(serve) as port, client(port) as made:
         for _ in range(3):
             assert made.exchange(LOOK).status == 200
     assert len(made_connections) == connections
@@ -148,7 +148,7 @@ def test_a_response_that_two_readers_could_read_in_two_ways_is_none(exchange, wh
             near.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
 
     with (
-        a_port(serve) as port,
+        serve_connections(serve) as port,
         client(port) as made,
         pytest.raises((ContractViolation, NoResponse)) as failed,
     ):
@@ -159,7 +159,7 @@ def test_a_response_that_two_readers_could_read_in_two_ways_is_none(exchange, wh
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_a_response_that_can_have_no_body_needs_no_length(exchange, status) -> None:
     with (
-        a_port(lambda near: (near.recv(65536), near.sendall(b"HTTP/1.1 %b\r\n\r\n" % status))) as port,
+        serve_connections(lambda near: (near.recv(65536), near.sendall(b"HTTP/1.1 %b\r\n\r\n" % status))) as port,
         client(port) as made,
     ):
         assert exchange(made).body == b""
@@ -191,7 +191,7 @@ def test_what_cannot_be_connected_to_has_a_cause_and_nothing_has_arrived(
 
 def test_what_broke_off_after_it_was_asked_may_have_arrived(exchange) -> None:
     with (
-        a_port(lambda near: near.recv(65536)) as port,
+        serve_connections(lambda near: near.recv(65536)) as port,
         client(port) as made,
         pytest.raises(NoResponse) as failed,
     ):
@@ -210,7 +210,7 @@ def answers_early(status: bytes) -> Callable[[socket.socket], None]:
 
 def test_a_success_for_a_body_that_did_not_leave_whole_is_a_broken_connection(exchange) -> None:
     with (
-        a_port(answers_early(b"201 Created")) as port,
+        serve_connections(answers_early(b"201 Created")) as port,
         client(port) as made,
         pytest.raises(NoResponse) as failed,
     ):
@@ -226,7 +226,7 @@ def test_a_refusal_may_come_before_the_body_has_left(exchange) -> None:
         while near.recv(2**20):  # else the kernel would take the response back with a reset
             pass
 
-    with a_port(serve) as port, client(port) as made:
+    with serve_connections(serve) as port, client(port) as made:
         assert exchange(made, PUT).status == 413
 
 
@@ -240,7 +240,7 @@ def a_service_that_closes_what_it_keeps(when: str) -> Iterator[tuple[int, list[b
         if when == "as it is used again":
             heads.append(near.recv(65536))
 
-    with a_port(serve) as port:
+    with serve_connections(serve) as port:
         yield port, heads
 
 
@@ -271,10 +271,10 @@ def test_httpx_is_imported_without_its_own_command_line(tmp_path) -> None:
 
 
 def test_several_workers_shake_hands_at_the_same_time(authority, tmp_path, monkeypatch) -> None:
-    trusted(authority, tmp_path, monkeypatch)
+    trusted_tls_context(authority, tmp_path, monkeypatch)
     began = time.monotonic()
     with (
-        a_port(lambda _: time.sleep(5)) as port,  # takes connections, and never says a word
+        serve_connections(lambda _: time.sleep(5)) as port,  # takes connections, and never says a word
         client(port, limits=SHORT._replace(connect_s=1.0, grace_s=1.0), scheme="https") as made,
     ):
 
@@ -291,7 +291,7 @@ def test_several_workers_shake_hands_at_the_same_time(authority, tmp_path, monke
 
 
 def test_tls_is_described_as_it_was_agreed_on(authority, tmp_path, monkeypatch) -> None:
-    tls: ssl.SSLContext = trusted(authority, tmp_path, monkeypatch)
+    tls: ssl.SSLContext = trusted_tls_context(authority, tmp_path, monkeypatch)
     with doubles.service(lambda _: doubles.Reply(200), tls=tls) as (url, _):
         https = url.replace("http:", "https:")
         with contextlib.closing(HttpClient(Endpoint(https), https)) as made:

@@ -18,7 +18,7 @@ from conftest import ABOUT, WHO
 from docsend.service.exchange import TimeLimits
 from docsend.service.failures import NoResponse
 from http_exchanges import LOOK, client
-from sockets import a_port
+from sockets import serve_connections
 
 if TYPE_CHECKING:
     from docsend.service.http import HttpClient
@@ -34,7 +34,7 @@ def test_ctrl_c_ends_a_call_that_is_blocked_in_the_kernel(monkeypatch, where) ->
     elif where == "connecting":
         monkeypatch.setattr(socket, "create_connection", blocked)
     began = time.monotonic()
-    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=TimeLimits()) as made:
+    with serve_connections(lambda _: time.sleep(5)) as port, client(port, limits=TimeLimits()) as made:
         timer = threading.Timer(0.3, _thread.interrupt_main)
         timer.start()
         with pytest.raises(KeyboardInterrupt):
@@ -54,7 +54,7 @@ def test_a_send_to_a_service_that_never_answers_ends_at_once_when_it_is_stopped(
         heard.set()
         time.sleep(20)
 
-    with a_port(serve) as port:
+    with serve_connections(serve) as port:
         command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, *WHO]
         with subprocess.Popen(
             [*command, "--service", f"http://127.0.0.1:{port}"], stderr=subprocess.PIPE, env=os.environ
@@ -86,7 +86,7 @@ def closed_while_exchanging(made: HttpClient, after_s: float) -> list[BaseExcept
 
 
 def test_closing_ends_exchanges_that_are_on_their_way_and_begins_none() -> None:
-    with a_port(lambda _: time.sleep(5)) as port, client(port, limits=TimeLimits()) as made:
+    with serve_connections(lambda _: time.sleep(5)) as port, client(port, limits=TimeLimits()) as made:
         assert len(closed_while_exchanging(made, 0.3)) == 1
         with pytest.raises(NoResponse):
             made.exchange(LOOK)
@@ -101,7 +101,7 @@ def test_an_exchange_that_is_still_connecting_when_the_client_closes_asks_for_no
 
     monkeypatch.setattr(socket, "create_connection", slow)
     with (
-        a_port(lambda near: heard.append(near.recv(65536))) as port,
+        serve_connections(lambda near: heard.append(near.recv(65536))) as port,
         client(port, limits=TimeLimits()) as made,
     ):
         assert len(closed_while_exchanging(made, 0.2)) == 1

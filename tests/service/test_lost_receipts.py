@@ -14,7 +14,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from doubles import kind
 from middleboxes import STAGED, page, refusing, ways
 
@@ -29,7 +29,7 @@ def test_a_receipt_that_somebody_else_got_is_a_repeated_one(run, sandbox, paysli
     first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
     (home / "docsend" / "ledger.sqlite3").unlink()  # as on another machine
     if way == "staged":
-        goes_staged(sandbox.url)
+        force_staged_upload(sandbox.url)
     again = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
     assert (again["repeated"], again["receipt"]) == (True, first["receipt"])
 
@@ -201,7 +201,7 @@ def test_two_clients_with_one_key_one_staged_and_one_whole_make_one_receipt(
             assert other.code == 0, other.err
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
-        goes_staged(url)
+        force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, ways(asked), sandbox.count()) == (0, STAGED, 1)
 

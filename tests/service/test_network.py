@@ -22,7 +22,7 @@ import doubles
 import samples
 from conftest import ABOUT, WHO
 from docsend.service.certificates import issuer_of, tls_of
-from sockets import a_port, over_tls, trusted
+from sockets import serve_connections, refusing_tls_service, trusted_tls_context
 
 pytestmark = pytest.mark.everywhere
 
@@ -43,7 +43,7 @@ def test_a_certificate_of_the_system_s_store_is_accepted(
 ) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    with over_tls(authority.issue_cert("127.0.0.1")) as (url, asked):
+    with refusing_tls_service(authority.issue_cert("127.0.0.1")) as (url, asked):
         assert run("send", payslip, *SEND, "--service", url).code == 5
         assert len(asked) == 1
 
@@ -70,7 +70,7 @@ def test_a_certificate_that_proves_nothing_ends_it_at_once_before_a_byte_is_sent
         "expired": {"not_before": long_ago, "not_after": long_ago},
         "not valid yet": {"not_before": in_years, "not_after": in_years},
     }.get(fault, {})
-    with over_tls(authority.issue_cert(name, **times)) as (url, asked):
+    with refusing_tls_service(authority.issue_cert(name, **times)) as (url, asked):
         outcome = run("send", payslip, *SEND, "--service", url, "--json", "-v")
         seen = run("doctor", "--service", url, "--json").json
         assert asked == []
@@ -86,7 +86,7 @@ def test_an_authority_of_one_s_own_is_trusted_for_the_service_that_names_it(
 ) -> None:
     (home / "docsend").mkdir()
     authority.cert_pem.write_to_path(home / "docsend" / "company.pem")
-    with over_tls(authority.issue_cert("127.0.0.1")) as (url, asked):
+    with refusing_tls_service(authority.issue_cert("127.0.0.1")) as (url, asked):
         samples.write(
             home / "docsend",
             "config.toml",
@@ -118,7 +118,7 @@ def test_a_certificate_with_other_bytes_anywhere_breaks_nothing(data) -> None:
 def test_nothing_is_told_of_a_certificate_that_was_not_verified(authority) -> None:
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-    with over_tls(authority.issue_cert("127.0.0.1")) as (url, _):
+    with refusing_tls_service(authority.issue_cert("127.0.0.1")) as (url, _):
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
         with (
             socket.create_connection(address, timeout=20) as plain,
@@ -167,7 +167,7 @@ def test_the_proxy_of_the_environment_is_used_for_https(
         raise socket.gaierror("there is no such name here")
 
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with a_port(proxy) as port:
+    with serve_connections(proxy) as port:
         for name, value in environment.items():
             monkeypatch.setenv(name, value.format(port))
         resolve = socket.getaddrinfo
@@ -215,9 +215,9 @@ def test_a_document_goes_through_a_proxy_that_sees_neither_it_nor_the_address_s_
     itself = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(itself)
     heard: list[bytes] = []
-    with over_tls(authority.issue_cert("documents.example")) as (url, asked):
+    with refusing_tls_service(authority.issue_cert("documents.example")) as (url, asked):
         tunnel = a_tunnel(int(url.rpartition(":")[2]), heard, itself if scheme == "https" else None)
-        with a_port(tunnel) as port:
+        with serve_connections(tunnel) as port:
             monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://somebody:proxy%20secret@127.0.0.1:{port}")
             outcome = run("send", payslip, *SEND, "--service", "https://documents.example/office")
     assert (outcome.code, len(asked)) == (5, 1)
@@ -239,7 +239,7 @@ def test_a_proxy_that_goes_on_talking_after_it_has_let_through_is_not_believed(
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
         heard.append(connection.recv(4096))
 
-    with a_port(proxy) as port:
+    with serve_connections(proxy) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         outcome = run("send", payslip, *SEND, "--service", "https://documents.example")
     assert outcome.code == 6
@@ -257,7 +257,7 @@ def test_a_proxy_that_refuses_is_told_as_such(run, payslip, monkeypatch, status,
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 %d No\x1b[2J\r\nContent-Length: 0\r\n\r\n" % status)
 
-    with a_port(proxy) as port:
+    with serve_connections(proxy) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://somebody:secret@127.0.0.1:{port}")
         outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
     assert (outcome.code, outcome.problems) == (exit_code, [code])
@@ -269,14 +269,14 @@ def test_a_proxy_that_refuses_is_told_as_such(run, payslip, monkeypatch, status,
 def test_an_untrusted_certificate_is_told_as_the_proxy_s_or_the_service_s_with_its_own_issuer(
     run, payslip, authority, tmp_path, monkeypatch, whose
 ) -> None:
-    trusted(authority, tmp_path, monkeypatch)
+    trusted_tls_context(authority, tmp_path, monkeypatch)
     other = trustme.CA(organization_name="Somebody Else")
     itself = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     (other if whose == "the proxy's" else authority).issue_cert("127.0.0.1").configure_cert(itself)
     certificate = (authority if whose == "the proxy's" else other).issue_cert("documents.example")
     with (
-        over_tls(certificate) as (url, asked),
-        a_port(a_tunnel(int(url.rpartition(":")[2]), [], itself)) as port,
+        refusing_tls_service(certificate) as (url, asked),
+        serve_connections(a_tunnel(int(url.rpartition(":")[2]), [], itself)) as port,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{port}")
         outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
@@ -304,9 +304,9 @@ def test_a_proxy_that_cannot_be_reached_is_told_as_the_proxy(run, payslip, monke
 def test_a_socks_proxy_carries_a_submission(
     run, payslip, authority, tmp_path, monkeypatch, scheme, who
 ) -> None:
-    trusted(authority, tmp_path, monkeypatch)
+    trusted_tls_context(authority, tmp_path, monkeypatch)
     heard: list[bytes] = []
-    with over_tls(authority.issue_cert("documents.example")) as (url, asked):
+    with refusing_tls_service(authority.issue_cert("documents.example")) as (url, asked):
 
         def socks(near: socket.socket) -> None:
             """RFC 1928 and 1929, as far as a client needs it."""
@@ -321,7 +321,7 @@ def test_a_socks_proxy_carries_a_submission(
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as far:
                 _carry(near, far)
 
-        with a_port(socks) as port:
+        with serve_connections(socks) as port:
             monkeypatch.setenv("ALL_PROXY", f"{scheme}://{who}127.0.0.1:{port}")
             outcome = run("send", payslip, *SEND, "--service", "https://documents.example")
     assert (outcome.code, len(asked)) == (5, 1)
@@ -352,7 +352,7 @@ def test_what_is_no_socks_proxy_is_told_and_leaves_nothing_open(run, payslip, mo
         near.recv(64)
         near.sendall(said)
 
-    with a_port(serve) as port:
+    with serve_connections(serve) as port:
         monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
         outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
     assert outcome.code in (2, 6), outcome.err

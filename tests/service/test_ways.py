@@ -9,7 +9,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend.config import settings
 from docsend.model import catalog
 from docsend.sandbox import server
@@ -70,7 +70,7 @@ def test_documents_go_in_one_exchange_up_to_the_catalog_s_limit_together(run, sa
 
 def test_a_service_whose_catalog_has_no_limit_is_never_sent_one_exchange(run, sandbox, payslip) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
-        goes_staged(url)
+        force_staged_upload(url)
         assert run("send", payslip, *SEND, "--service", url).code == 0
     assert ways(asked) == STAGED
 

@@ -11,7 +11,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from declarations import checked
 from docsend.errors import LocalError
 from docsend.model.submission import PASSED_ALL_RULES
@@ -175,7 +175,7 @@ def interrupted(run, sandbox, payslip):
         return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
         assert outcome.code == 6
         yield outcome.json["key"], url

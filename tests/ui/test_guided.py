@@ -13,7 +13,7 @@ import pytest
 import samples
 from conftest import ABOUT, PERSON, WHO
 from docsend.model import fields
-from terminals import Terminal, colours, contrast
+from terminals import Terminal, resolve_colors, contrast
 
 pytestmark = pytest.mark.everywhere
 
@@ -256,7 +256,7 @@ def test_a_kind_of_employer_file_that_is_stated_is_not_asked_for(guided, payslip
 def test_the_result_alone_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> None:
     receipt = tmp_path / "receipt.txt"
     command = [sys.executable, "-m", "docsend", "send", str(payslip), *ABOUT, "--service", sandbox.url]
-    terminal = Terminal.of("/bin/sh", "-c", f"{subprocess.list2cmdline(command)} > {receipt}")
+    terminal = Terminal.from_command("/bin/sh", "-c", f"{subprocess.list2cmdline(command)} > {receipt}")
     terminal.answer("id number", PERSON + ENTER)
     terminal.answer("branch", ENTER)
     terminal.answer("remark", ENTER)
@@ -283,8 +283,8 @@ def test_without_a_terminal_the_missing_options_are_named(run, payslip, sandbox)
 def test_no_service_is_told_before_ten_questions(payslip) -> None:
     terminal = Terminal("send", payslip)
     assert terminal.finish() == 2
-    assert "no service is chosen" in terminal.shown
-    assert "health-funds" not in terminal.shown
+    assert "no service is chosen" in terminal.text
+    assert "health-funds" not in terminal.text
 
 
 def test_who_has_to_sign_in_is_told_before_further_questions(guided, payslip) -> None:
@@ -296,7 +296,7 @@ def test_who_has_to_sign_in_is_told_before_further_questions(guided, payslip) ->
 
 def told(terminal: Terminal) -> list[str]:
     """Give the command that was told, taken apart as a shell does."""
-    quoted = terminal.shown.split("without questions:\n")[1].split("\n")[0]
+    quoted = terminal.text.split("without questions:\n")[1].split("\n")[0]
     command = f"for word in {quoted}; do printf '%s\\0' \"$word\"; done"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, text=True)
     return done.stdout.split("\0")[:-1]
@@ -439,7 +439,7 @@ def test_every_character_can_be_told_from_what_is_behind_it(guided, payslip, gro
             cell.data
             for row in terminal.screen.buffer.values()
             for cell in row.values()
-            if cell.data.strip() and contrast(*colours(cell, ground, ink)) < 3
+            if cell.data.strip() and contrast(*resolve_colors(cell, ground, ink)) < 3
         ]
 
     terminal = guided(payslip)

@@ -16,7 +16,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend.ui import progress
 from terminals import Terminal
 
@@ -52,7 +52,7 @@ def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_pa
 
     with doubles.relay(sandbox.url, fate) as (url, _):
         if way == "staged":
-            goes_staged(url)
+            force_staged_upload(url)
         terminal = Terminal("send", *files, *SEND, "--service", url)
         during = terminal.read_until("scan-1.pdf")
         go_on.touch()
@@ -61,7 +61,7 @@ def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_pa
     bar = next(line for line in during.splitlines() if line.startswith("scan-1.pdf"))
     assert "━" in bar
     assert re.search(r"\d/\S*600\.0 kB", bar)
-    after = terminal.shown
+    after = terminal.text
     assert "╭─  received  ─" in after
     assert "│ receipt      SANDBOX-000001" in after
     assert "does not mean approved" in after
@@ -77,7 +77,7 @@ def test_forty_columns_are_enough_in_every_language(shared_sandbox, argv, spoken
     )
     assert terminal.finish() in (0, 2)
     assert "Traceback" not in terminal.raw
-    assert terminal.shown
+    assert terminal.text
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])
@@ -179,7 +179,7 @@ def test_a_terminal_of_an_old_encoding_is_drawn_with_what_it_has(shared_sandbox,
     )
     assert terminal.finish() == 0
     assert "Traceback" not in terminal.raw
-    assert "SANDBOX-" in terminal.shown
+    assert "SANDBOX-" in terminal.text
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "| head -1", "2>&1 | head -1", "| true"])
@@ -327,11 +327,11 @@ def test_the_list_of_receipts_fits_a_usual_terminal_and_has_an_end(run, sandbox,
         assert run("send", payslip, *SEND, "--service", sandbox.url, *reference).code == 0
     terminal = Terminal("receipts", columns=80, lines=70)
     assert terminal.finish() == 0
-    rows = [line for line in terminal.shown.splitlines() if "SANDBOX-" in line]
+    rows = [line for line in terminal.text.splitlines() if "SANDBOX-" in line]
     assert len(rows) == 50, "one line each"
     assert rows[0].split()[1:3] == ["received", "SANDBOX-000052"]
     assert rows[0].endswith("client 51")
-    assert "these are the latest 50; --most N lists more" in terminal.shown
+    assert "these are the latest 50; --most N lists more" in terminal.text
     assert len(run("receipts").out.splitlines()) == 1 + 52, "a pipe gets all"
 
 
@@ -339,7 +339,7 @@ def test_the_list_of_receipts_fits_a_usual_terminal_and_has_an_end(run, sandbox,
 def test_what_received_means_is_told_whole_however_narrow_the_terminal(sandbox, payslip, columns) -> None:
     terminal = Terminal("send", payslip, *SEND, "--service", sandbox.url, columns=columns)
     assert terminal.finish() == 0
-    shown = " ".join(terminal.shown.replace("│", " ").split())
+    shown = " ".join(terminal.text.replace("│", " ").split())
     assert "it does not mean approved" in shown
 
 
@@ -377,8 +377,8 @@ def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(s
     bar = next(line for line in during.splitlines() if "20/30 rows" in line)
     assert bar.startswith("sent")
     assert "━" in bar
-    assert terminal.shown.splitlines()[-1] == "30 rows: 30 received"
-    assert "━" not in terminal.shown
+    assert terminal.text.splitlines()[-1] == "30 rows: 30 received"
+    assert "━" not in terminal.text
 
 
 def test_without_a_terminal_a_batch_says_every_few_seconds_how_far_it_is(

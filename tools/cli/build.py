@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from docsend.cli.app import tree
+from docsend.cli.app import build_command_tree
 from docsend.cli.complete import COMMANDS
 from docsend.model.fields import FIELDS
 
@@ -37,7 +37,7 @@ _ARGUMENTS = {
 
 def described() -> dict[str, Any]:
     """Give the whole command line as plain values."""
-    return _command(tree(), "")
+    return _command(build_command_tree(), "")
 
 
 def _command(command: Any, path: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class _Root(Group):
         return super().resolve_command(ctx, args)
 
 
-def tree() -> Any:
+def build_command_tree() -> Any:
     """Make the whole command line: the group that Typer makes of it, with all its commands."""
     root = _names()
     root.commands = {name: _command(name) for name in COMMANDS}
@@ -117,7 +117,7 @@ def _translated(root: Any, translator: Translator | None) -> Any:
     return root
 
 
-def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
+def main(argv: Sequence[str], pending_signals: list[int] | None = None) -> int:
     """Run one command line and return its exit code (see `docsend.errors`); nothing is raised.
 
     `noted` are signals that came before, as in `signals.raised`.
@@ -125,7 +125,7 @@ def main(argv: Sequence[str], noted: list[int] | None = None) -> int:
     _let_streams_write_anything()
     language = _language(argv)
     try:
-        with signals.interrupt_on_signal(noted):
+        with signals.interrupt_on_signal(pending_signals):
             if argv:
                 return _run(argv, language)
             _run(["--help"], language)

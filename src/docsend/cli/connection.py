@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def open_service(
     settings: "Settings",
     streams: "Streams",
-    watcher: ProgressListener,
+    listener: ProgressListener,
     account: "Account | None",
     *,
     catalog: "Catalog | None",
@@ -51,7 +51,7 @@ def open_service(
                 endpoint,
                 url,
                 RetryPolicy(settings.patience_s),
-                watcher,
+                listener,
                 account,
                 one_exchange=one_exchange,
                 jobs=jobs,

@@ -179,7 +179,7 @@ class CommandContext:
     @contextlib.contextmanager
     def open_service(
         self,
-        watcher: "ProgressListener",
+        listener: "ProgressListener",
         account: "Account | None" = None,
         *,
         catalog: "Catalog | None" = None,
@@ -194,6 +194,6 @@ class CommandContext:
         from docsend.cli.connection import open_service
 
         with open_service(
-            self.settings, self.streams, watcher, account, catalog=catalog, jobs=jobs, sleep=sleep
+            self.settings, self.streams, listener, account, catalog=catalog, jobs=jobs, sleep=sleep
         ) as service:
             yield service

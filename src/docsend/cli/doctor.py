@@ -22,8 +22,8 @@ def register(app: typer.Typer) -> None:
         exits=EXITS,
         example="docsend doctor --service sandbox\n"
         "docsend doctor --json | jq '.findings[] | select(.severity != \"ok\")'",
-        done=Message("nothing is in the way; there may be warnings"),
-        is_examination=True,
+        success=Message("nothing is in the way; there may be warnings"),
+        tolerate_errors=True,
     )(doctor)
 
 

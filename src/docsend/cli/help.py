@@ -42,7 +42,7 @@ def translate(command: Any, translator: Translator) -> None:
         translate(below, translator)
 
 
-def texts(command: Any) -> Iterator[str]:
+def collect_texts(command: Any) -> Iterator[str]:
     """Give every English text that `translate` would ask for."""
     asked: list[str] = []
 

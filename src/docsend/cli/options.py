@@ -66,7 +66,7 @@ class _RefusesContradictions:
             values, _, _ = this.make_parser(ctx).parse_args(args=list(args))
             parameter.multiple = False
             if len(set(values[parameter.name])) > 1:
-                raise contradiction(max(parameter.opts, key=len))
+                raise conflicting_values_error(max(parameter.opts, key=len))
         above: Any = super()
         rest: list[str] = above.parse_args(ctx, args)
         return rest
@@ -116,7 +116,7 @@ def _given_again(order: Sequence[Any]) -> list[Any]:
     ]
 
 
-def contradiction(option: str) -> UsageError:
+def conflicting_values_error(option: str) -> UsageError:
     return UsageError(
         Message("{option} is given twice, with different values", option=option),
         Message("give it once; to do both, run the command twice"),
@@ -134,11 +134,11 @@ def command(
     *,
     exits: tuple[ExitCode, ...],
     example: str,
-    done: Message = _DONE,
-    without: tuple[str, ...] = (),
+    success: Message = _DONE,
+    omitted_options: tuple[str, ...] = (),
     fields: "Sequence[Field]" = (),
-    is_examination: bool = False,
-    **more: Any,
+    tolerate_errors: bool = False,
+    **typer_options: Any,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command: it gets a Session, the common options, an example and its exit codes.
 
@@ -159,19 +159,19 @@ def command(
 
             if names:
                 values["given"] = {name: value for name in names if (value := values.pop(name)) is not None}
-            function(CommandContext.create(**common, tolerate_errors=is_examination), **values)
+            function(CommandContext.create(**common, tolerate_errors=tolerate_errors), **values)
 
         run.__doc__ = function.__doc__
         # In English, as all that Typer gets; `cli.help` translates it.
         meanings = {
-            code: ENGLISH.render(said) for code, said in {**EXIT_MEANINGS, ExitCode.RECEIVED: done}.items()
+            code: ENGLISH.render(said) for code, said in {**EXIT_MEANINGS, ExitCode.RECEIVED: success}.items()
         }
         codes = "\n".join(f"{code.value:>3}  {meanings[code]}" for code in sorted((*_ALWAYS, *exits)))
         epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n{codes}"
         decorate = app.callback if name is None else app.command
         kind = {"cls": Group} if name is None else {"cls": Command, "name": name}
-        arguments = {"epilog": epilog, **kind, **more}
-        return decorate(**arguments)(with_common_options(run, parameters, without))
+        arguments = {"epilog": epilog, **kind, **typer_options}
+        return decorate(**arguments)(with_common_options(run, parameters, omitted_options))
 
     return register
 
@@ -219,7 +219,7 @@ def with_common_options(
         for option, (_, default) in _COMMON.items():
             if (value := values.pop(option, default)) != default:
                 if common[option] not in (default, value):  # said before, behind another part
-                    raise contradiction(f"--{option}")
+                    raise conflicting_values_error(f"--{option}")
                 common[option] = value
         function(context, common, **values)
 

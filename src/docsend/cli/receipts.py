@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXITS = (ExitCode.RECEIVED,)
 # Of the ones that ask the service, too.
-ASKING_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
+SERVICE_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 _WHOLE_KEY = 52
 # How many a terminal gets unless more are asked for.
@@ -38,11 +38,11 @@ def register(app: typer.Typer) -> None:
         example="docsend receipts\ndocsend receipts --json | jq '.receipts[].receipt.number'",
         invoke_without_command=True,
     )(list_)
-    command(group, "show", exits=ASKING_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
+    command(group, "show", exits=SERVICE_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
     command(group, "resume", exits=resume.EXITS, example=resume.EXAMPLE)(resume.resume)
     command(group, "merge", exits=merge.EXITS, example=merge.EXAMPLE)(merge.merge)
     command(group, "export", exits=export.EXITS, example=export.EXAMPLE)(export.export)
-    command(group, "withdraw", exits=ASKING_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
+    command(group, "withdraw", exits=SERVICE_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
     app.add_typer(group, name="receipts")
 
 

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         "upload",
         exits=send.EXITS,
         example="docsend required upload R-4711 payslips.pdf --service sandbox",
-        done=EXIT_MEANINGS[ExitCode.RECEIVED],
+        success=EXIT_MEANINGS[ExitCode.RECEIVED],
     )(upload)
     app.add_typer(group, name="required")
 

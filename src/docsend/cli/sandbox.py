@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
         app,
         "sandbox",
         exits=(),
-        without=("service",),
+        omitted_options=("service",),
         example="docsend sandbox --port 8750 --data /tmp/sandbox",
     )(sandbox)
 

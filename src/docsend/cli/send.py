@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
         example="docsend send payslip.pdf --to benefits --subject unemployment \\\n"
         "    --category employer --type payslips --id 000000018 --service sandbox\n"
         "docsend send --batch payroll.csv --report result.csv --service sandbox",
-        done=EXIT_MEANINGS[ExitCode.RECEIVED],
+        success=EXIT_MEANINGS[ExitCode.RECEIVED],
         fields=fields.FIELDS,
     )(send)
 

@@ -31,14 +31,14 @@ def run(
     again: bool,
 ) -> None:
     """Ask only for what is missing; with nothing missing this is the plain send. Ctrl-C sends nothing."""
-    submission = send_one.read(context, submission, paths)
+    submission = send_one.read_documents(context, submission, paths)
     if interactive.missing_fields(submission, context.catalog()):
         if not dry_run:
             context.settings.chosen_endpoint()  # nobody should answer ten questions in vain
         guided, paths = _asked(context, submission, paths, dry_run=dry_run)
         _send(context, replace(guided, sender=guided.sender or sender), paths, dry_run=dry_run, again=again)
     else:
-        checked = send_one.checked_or_exit(context, submission, dry_run=dry_run)
+        checked = send_one.check_or_exit(context, submission, dry_run=dry_run)
         send_one.show_or_send(context, submission, checked, dry_run=dry_run, again=again)
 
 
@@ -54,7 +54,7 @@ def _send(
     submission = _within_limit(guided.submission, context.catalog())
     of_sender = context.senders().apply(guided.sender, Submission()).given() if guided.sender else {}
     try:
-        checked = send_one.checked_or_exit(context, submission, dry_run=dry_run)
+        checked = send_one.check_or_exit(context, submission, dry_run=dry_run)
         show_summary(context.streams, checked, context.catalog(), guided.sender, context.settings.endpoint)
         if not dry_run:
             _last_look(context)

@@ -32,18 +32,18 @@ def run(
     again: bool = False,
 ) -> None:
     """Read, check, and show the findings or send; `account` is the one to use, if it is known already."""
-    submission = read(context, submission, paths)
-    checked = checked_or_exit(context, submission, dry_run=dry_run)
+    submission = read_documents(context, submission, paths)
+    checked = check_or_exit(context, submission, dry_run=dry_run)
     show_or_send(context, submission, checked, account=account, dry_run=dry_run, again=again)
 
 
-def read(context: "CommandContext", submission: "Submission", paths: Sequence[Path]) -> "Submission":
+def read_documents(context: "CommandContext", submission: "Submission", paths: Sequence[Path]) -> "Submission":
     """Return what was stated with the documents that it names."""
     most = submission_rules.max_document_bytes(submission, context.catalog())
     return submission.with_documents(documents.read_all(paths, max_bytes=most))
 
 
-def checked_or_exit(
+def check_or_exit(
     context: "CommandContext", submission: "Submission", *, dry_run: bool
 ) -> "CheckedSubmission":
     """Check what was stated; tell all that is wrong and end: with 2 if options are missing, else with 3."""
