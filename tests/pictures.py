@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import samples
 from docsend.sandbox import server
-from terminals import Terminal, resolve_colors, is_dim
+from terminals import Terminal, is_dim, resolve_colors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

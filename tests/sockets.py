@@ -57,7 +57,9 @@ def refusing_tls_service(certificate: trustme.LeafCert) -> Iterator[tuple[str, l
         yield url.replace("http://", "https://"), asked
 
 
-def trusted_tls_context(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+def trusted_tls_context(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ssl.SSLContext:
     """Let the authority be one of the system's; give what serves TLS as 127.0.0.1."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))

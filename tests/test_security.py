@@ -24,7 +24,7 @@ from conftest import ABOUT, PERSON, WHO, Outcome, RunningSandbox, force_staged_u
 from declarations import DECLARATION
 from docsend.model import catalog
 from docsend.sandbox import server
-from sockets import serve_connections, refusing_tls_service
+from sockets import refusing_tls_service, serve_connections
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")

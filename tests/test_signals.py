@@ -72,16 +72,18 @@ def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(s
     # Code of ours that takes its time after the first signal, while the bar is there.
     script = (
         "import sys, time; from docsend.delivery import deliver; from docsend.__main__ import run\n"
-        "carry = deliver._carry_planned\n"
+        "upload = deliver._upload_planned\n"
         "def slow(*a):\n"
-        "    try: return carry(*a)\n"
+        "    try: return upload(*a)\n"
         "    finally: print('leaving', file=sys.stderr, flush=True); time.sleep(30)\n"
-        "deliver._carry_planned = slow\n"
+        "deliver._upload_planned = slow\n"
         "run()"
     )
     with doubles.relay(sandbox.url, fate) as (url, _):
         force_staged_upload(url)
-        terminal = Terminal.from_command(sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url)
+        terminal = Terminal.from_command(
+            sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url
+        )
         assert reached.wait(20)
         terminal.type("\x03")
         assert "leaving" in terminal.read_until("leaving")

@@ -71,7 +71,11 @@ def test_each_command_does_its_work(spawn, sandbox, payslip, tmp_path, monkeypat
     assert sandbox.count() == 3
     docsend("doctor", code=0, **signed_in)
     docsend("sandbox --port 99999", code=2)
-    missed = [words for words in commands(build_command_tree()) if not any(words == line[: len(words)] for line in called)]
+    missed = [
+        words
+        for words in commands(build_command_tree())
+        if not any(words == line[: len(words)] for line in called)
+    ]
     assert not missed
 
 
@@ -132,7 +136,11 @@ def test_the_json_of_every_command_keeps_its_schema(run, sandbox, payslip, tmp_p
         key = key or next((each["key"] for each in told if each.get("status") == "received"), "")
         seen.add(tuple(word for word in words if word.isalpha())[:2])
     assert {schema for _, schema, _ in WITH_JSON} | {"docsend.sandbox/1"} == set(SCHEMAS)
-    missed = [words for words in commands(build_command_tree()) if not any(words == each[: len(words)] for each in seen)]
+    missed = [
+        words
+        for words in commands(build_command_tree())
+        if not any(words == each[: len(words)] for each in seen)
+    ]
     assert missed == [("receipts", "merge")], "it prints the rows of a report"
 
 

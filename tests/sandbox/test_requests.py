@@ -25,7 +25,7 @@ from contract_client import (
 )
 from docsend.model.canonical import key_of
 from docsend.sandbox import server
-from other_catalogs import stricter_catalog, catalog_without
+from other_catalogs import catalog_without, stricter_catalog
 from sockets import send_raw
 from wrong_headers import ORDER, mended
 
@@ -101,7 +101,9 @@ def test_a_request_without_a_host_or_with_two_is_malformed_and_its_id_repeated(
 
 
 def test_http_1_0_needs_its_host_too(shared_sandbox: RunningSandbox) -> None:
-    ((status, headers, _),) = send_raw(shared_sandbox.url, b"GET /v1/catalog HTTP/1.0\r\nRequest-Id: a\r\n\r\n")
+    ((status, headers, _),) = send_raw(
+        shared_sandbox.url, b"GET /v1/catalog HTTP/1.0\r\nRequest-Id: a\r\n\r\n"
+    )
     assert (status, headers[b"request-id"]) == (b"400", b"a")
 
 
@@ -378,7 +380,10 @@ def test_nothing_is_received_before_the_body_has_ended(sandbox: RunningSandbox) 
     assert sender.put(declaration, CONTENT).status == 201
     key = key_of(declaration)
     head = f"POST /v1/submissions/{key}/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
-    assert [status for status, *_ in send_raw(sandbox.url, head.encode() + b"{", is_cut=True)] in ([], [b"408"])
+    assert [status for status, *_ in send_raw(sandbox.url, head.encode() + b"{", is_cut=True)] in (
+        [],
+        [b"408"],
+    )
     assert sandbox.state(key) == "open"
     again = f"PUT /v1/submissions/{key}/documents/{DIGEST} HTTP/1.1\r\nHost: localhost\r\n"
     cut = f"{again}Content-Length: {len(CONTENT)}\r\n\r\n".encode() + CONTENT[:-1]

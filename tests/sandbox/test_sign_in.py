@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callers import sandbox_with_frozen_clock, make_callers
+from callers import make_callers, sandbox_with_frozen_clock
 from contract_client import (
     ASKED,
     CLEAR,

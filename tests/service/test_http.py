@@ -159,7 +159,9 @@ def test_a_response_that_two_readers_could_read_in_two_ways_is_none(exchange, wh
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_a_response_that_can_have_no_body_needs_no_length(exchange, status) -> None:
     with (
-        serve_connections(lambda near: (near.recv(65536), near.sendall(b"HTTP/1.1 %b\r\n\r\n" % status))) as port,
+        serve_connections(
+            lambda near: (near.recv(65536), near.sendall(b"HTTP/1.1 %b\r\n\r\n" % status))
+        ) as port,
         client(port) as made,
     ):
         assert exchange(made).body == b""

@@ -22,7 +22,7 @@ import doubles
 import samples
 from conftest import ABOUT, WHO
 from docsend.service.certificates import issuer_of, tls_of
-from sockets import serve_connections, refusing_tls_service, trusted_tls_context
+from sockets import refusing_tls_service, serve_connections, trusted_tls_context
 
 pytestmark = pytest.mark.everywhere
 

@@ -13,7 +13,7 @@ import pytest
 import samples
 from conftest import ABOUT, PERSON, WHO
 from docsend.model import fields
-from terminals import Terminal, resolve_colors, contrast
+from terminals import Terminal, contrast, resolve_colors
 
 pytestmark = pytest.mark.everywhere
 
