@@ -163,7 +163,7 @@ def test_the_same_occurrence_again_is_received_before_and_asks_nobody(run, sandb
 
 def test_again_and_an_occurrence_do_not_go_together(run, sandbox, payslip) -> None:
     refused = run("send", payslip, *SEND, "--service", sandbox.url, "--again", "--occurrence", "2")
-    assert (refused.code, "--again and --occurrence do not go together" in refused.err) == (2, True)
+    assert (refused.code, "--again and --occurrence cannot be combined" in refused.err) == (2, True)
     assert sandbox.select("SELECT * FROM submission") == []
 
 
@@ -317,7 +317,7 @@ def test_two_files_of_one_name_have_a_verdict_each(run, tmp_path) -> None:
 def test_a_file_name_that_is_empty_is_a_usage_fault(run, payslip) -> None:
     outcome = run("send", payslip, "", *SEND)
     assert outcome.code == 2
-    assert "the name of a file is empty" in outcome.err
+    assert "empty file name" in outcome.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")

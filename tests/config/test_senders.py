@@ -78,7 +78,7 @@ def test_on_a_terminal_the_booklet_number_is_asked_for_and_never_echoed(
     run, sandbox, payslip, keyring
 ) -> None:
     terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
-    terminal.answer("or nothing to keep none:", f"{BOOKLET}\r")
+    terminal.answer("(leave empty to store none):", f"{BOOKLET}\r")
     assert terminal.finish() == 0
     assert "kept: bakery" in terminal.text
     assert BOOKLET not in terminal.raw
@@ -92,7 +92,7 @@ def test_on_a_terminal_who_answers_nothing_keeps_a_sender_without_a_booklet_numb
     run, payslip, keyring, answer
 ) -> None:
     terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
-    terminal.answer("or nothing to keep none:", answer)
+    terminal.answer("(leave empty to store none):", answer)
     assert terminal.finish() == 0
     checked = run("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json")
     assert (checked.code, checked.problems) == (2, ["booklet-missing"])
@@ -231,7 +231,7 @@ def test_a_configuration_that_is_linked_to_stays_where_it_is(run, config, tmp_pa
         (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "the mobile number is not one"),
         (("add", "x" * 65, "--id", PERSON), 2, "cannot be the name of a sender"),
         (("add", "a\nb", "--id", PERSON), 2, "cannot be the name of a sender"),
-        (("add", "x", "--id", PERSON, "--mobile", "0501234567"), 2, "are for employers"),
+        (("add", "x", "--id", PERSON, "--mobile", "0501234567"), 2, "are only for employers"),
         (("add", "-x", "--id", PERSON), 2, "no such option"),
         (("remove", "nobody"), 2, "there is no sender 'nobody' here"),
     ],

@@ -73,7 +73,7 @@ def test_what_the_service_does_not_know_is_named_with_the_command_that_sends_it(
             assert outcome.code == 0
             return
         assert outcome.code == 6
-        assert "the service knows nothing of this submission" in outcome.err
+        assert "the service does not know this submission" in outcome.err
         told = next(line for line in outcome.err.splitlines() if "docsend send" in line)
         command = shlex.split(told.split(": ", 1)[1].replace("…", WHO[1]))
         assert command[:3] == ["docsend", "send", str(file)]

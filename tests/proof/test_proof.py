@@ -426,7 +426,7 @@ def test_what_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) 
         sent = run("send", payslip, *SEND, "--reference", "unsent", "--service", url, "--json").json
     outcome = run("receipts", "export", sent["key"], "--json")
     assert (outcome.code, outcome.json["status"]) == (2, "failed")
-    assert "there is no proof of what was not received: it is open" in outcome.err
+    assert "no proof available: the submission is open" in outcome.err
     assert "receipts resume" in outcome.err
     for state, cure in (("refused", "receipts show"), ("withdrawn", "--again")):
         with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as connection:
@@ -447,7 +447,7 @@ def test_a_file_with_other_content_is_never_overwritten(run, key) -> None:
     assert run("receipts", "export", key).code == 0, "the same again changes nothing"
     outcome = run("receipts", "export", key, "--for", "somebody else")
     assert outcome.code == 2
-    assert "is there already, with other content" in outcome.err
+    assert "already exists with different content" in outcome.err
     assert "--output" in outcome.err
     assert file.read_bytes() == before
     assert [each.name for each in Path.cwd().iterdir()] == [file.name]
@@ -487,7 +487,7 @@ def test_standard_output_gets_the_bytes_of_the_pdf_but_no_terminal_does(run, key
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     outcome = run("receipts", "export", key, "--output", "-")
     assert (outcome.code, outcome.out) == (2, "")
-    assert "a PDF is not for a terminal" in outcome.err
+    assert "cannot write a PDF to a terminal" in outcome.err
 
 
 def test_without_the_extra_the_cure_is_told_and_text_still_works(run, key, monkeypatch) -> None:

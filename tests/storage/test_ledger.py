@@ -104,7 +104,7 @@ def test_an_empty_ledger_says_so(run) -> None:
 def test_an_unknown_key_is_a_usage_fault(run) -> None:
     outcome = run("receipts", "show", "ZZZZZZZZ")
     assert outcome.code == 2
-    assert "no key that begins with 'ZZZZZZZZ'" in outcome.err
+    assert "no key in the ledger starts with 'ZZZZZZZZ'" in outcome.err
 
 
 def test_one_key_at_two_services_asks_for_more(run, kept, sandbox, payslip) -> None:
@@ -217,7 +217,7 @@ def test_a_withdrawal_that_comes_too_late_brings_the_receipt_home(run, sandbox, 
         assert lost
         assert run("receipts", "show", key, "--json").json["receipts"][0]["state"] == "sending"
         asked = run("receipts", "show", key, "--ask")
-        assert "the service says: received" in asked.err
+        assert "status at the service: received" in asked.err
         outcome = run("receipts", "withdraw", key)
     assert outcome.code == 5
     shown = run("receipts", "show", key, "--json").json["receipts"][0]
@@ -226,7 +226,7 @@ def test_a_withdrawal_that_comes_too_late_brings_the_receipt_home(run, sandbox, 
 
 def test_the_service_can_be_asked_for_what_it_lacks(run, interrupted) -> None:
     key, _ = interrupted
-    assert "the service says: open, lacking 1 document\n" in run("receipts", "show", key, "--ask").err
+    assert "status at the service: open, 1 document missing\n" in run("receipts", "show", key, "--ask").err
 
 
 @pytest.mark.parametrize("key", ["", "A", "ABCDEFG"])

@@ -54,10 +54,10 @@ def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_
     terminal.type("y" + ENTER)
     assert terminal.finish() == 0
     assert sandbox.count() == 1
-    command = terminal.shown.splitlines()[-1]
+    command = terminal.text.splitlines()[-1]
     for option in ("--to benefits", "--subject unemployment", "--type payslips", "--id '••••••018'"):
-        assert option in terminal.shown.replace("\n", ""), command
-    assert PERSON not in terminal.shown.split("send it?")[1]
+        assert option in terminal.text.replace("\n", ""), command
+    assert PERSON not in terminal.text.split("send it?")[1]
     again = run("send", payslip, *ABOUT, *WHO, "--remark", "as agreed", "--service", sandbox.url, "--json")
     assert (again.code, again.json["repeated"]) == (0, True)
 
@@ -84,7 +84,7 @@ def test_every_field_that_was_said_is_shown_and_in_the_command_that_does_the_sam
 def test_nothing_is_asked_when_nothing_is_missing(guided, sandbox, payslip) -> None:
     terminal = guided(payslip, *ABOUT, *WHO)
     assert terminal.finish() == 0
-    assert "send it?" not in terminal.shown
+    assert "send it?" not in terminal.text
     assert sandbox.count() == 1
 
 
@@ -103,7 +103,7 @@ def test_the_arrows_choose(guided, sandbox, payslip) -> None:
     terminal.read_until("Collection from insured persons")
     terminal.type(ENTER)
     assert "id number of the insured person" in terminal.read_until("id number")
-    assert "insured-collection" in terminal.shown
+    assert "insured-collection" in terminal.text
     terminal.type(CTRL_C)
     assert terminal.finish() == 130
 
@@ -140,7 +140,7 @@ def test_whoever_has_had_enough_sends_nothing(guided, sandbox, payslip, key, que
         terminal.answer("id number", PERSON + ENTER)
     terminal.answer(question, key)
     assert terminal.finish() == 130
-    assert "nothing was sent" in terminal.shown
+    assert "nothing was sent" in terminal.text
     assert sandbox.select("SELECT * FROM submission") == []
 
 
@@ -164,16 +164,16 @@ def test_what_no_answer_can_mend_is_told_before_anything_is_asked(guided, tmp_pa
     broken = samples.write(tmp_path, "payslip.pdf", b"no PDF at all")
     terminal = guided(broken)
     assert terminal.finish() == 2
-    assert "[content-mismatch]" in terminal.shown
-    assert "destination:" not in terminal.shown.replace("--to", "").split("[")[0]
+    assert "[content-mismatch]" in terminal.text
+    assert "destination:" not in terminal.text.replace("--to", "").split("[")[0]
 
 
 def test_a_dry_run_asks_shows_and_sends_nothing(guided, sandbox, payslip) -> None:
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x", "--dry-run")
     terminal.answer("id number", PERSON + ENTER)
     assert terminal.finish() == 0
-    assert "checked clean; nothing was sent" in terminal.shown
-    assert "without questions:" in terminal.shown
+    assert "checked clean; nothing was sent" in terminal.text
+    assert "without questions:" in terminal.text
     assert sandbox.select("SELECT * FROM submission") == []
 
 
@@ -201,8 +201,8 @@ def test_answers_are_in_the_command_also_if_the_document_is_too_large_where_it_w
     terminal.answer("destination", "personal" + ENTER)
     terminal.answer("remark", "x" + ENTER)
     assert terminal.finish() == 3
-    assert "document-too-large" in terminal.shown
-    assert "without questions:" in terminal.shown
+    assert "document-too-large" in terminal.text
+    assert "without questions:" in terminal.text
 
 
 def test_an_employer_is_asked_for_and_the_booklet_number_is_not_echoed(guided, sandbox, payslip) -> None:
@@ -228,7 +228,7 @@ def test_a_kept_sender_can_be_chosen(guided, sandbox, payslip, run) -> None:
     terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
     assert sandbox.count() == 1
-    assert "--sender client-4711" in terminal.shown.replace("\n", "")
+    assert "--sender client-4711" in terminal.text.replace("\n", "")
     assert PERSON not in terminal.raw
 
 
@@ -241,7 +241,7 @@ def test_whoever_is_none_of_the_kept_senders_is_asked_for(guided, sandbox, paysl
     assert terminal.finish() == 0
     (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
     assert json.loads(declared)["identity"] == {"id_number": PERSON}
-    assert "--sender" not in terminal.shown
+    assert "--sender" not in terminal.text
 
 
 def test_a_kind_of_employer_file_that_is_stated_is_not_asked_for(guided, payslip) -> None:
@@ -271,7 +271,7 @@ def test_the_result_alone_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> 
 def test_who_wants_no_questions_gets_the_missing_options(guided, payslip, more) -> None:
     terminal = guided(payslip, *more)
     assert terminal.finish() == 2
-    assert "--to" in terminal.shown
+    assert "--to" in terminal.text
 
 
 def test_without_a_terminal_the_missing_options_are_named(run, payslip, sandbox) -> None:
@@ -291,7 +291,7 @@ def test_who_has_to_sign_in_is_told_before_further_questions(guided, payslip) ->
     terminal = guided(payslip)
     terminal.answer("health-funds", "personal" + ENTER)
     assert terminal.finish() == 8  # there is no keyring here to be asked who is signed in
-    assert "subject:" not in terminal.shown
+    assert "subject:" not in terminal.text
 
 
 def told(terminal: Terminal) -> list[str]:
@@ -386,10 +386,10 @@ def test_a_booklet_number_said_beside_a_sender_is_told_as_a_place_to_fill(
 def test_a_type_that_is_filed_online_can_be_chosen_and_its_address_is_told(guided, payslip) -> None:
     terminal = guided(payslip, "--to", "benefits", "--subject", "unemployment", *WHO)
     terminal.answer("category:", "claim" + ENTER)
-    terminal.answer("document type", ENTER if "document type [" in terminal.shown else "claim" + ENTER)
+    terminal.answer("document type", ENTER if "document type [" in terminal.text else "claim" + ENTER)
     assert terminal.finish() == 3
-    assert "[online-form-required]" in terminal.shown
-    assert "https://" in terminal.shown
+    assert "[online-form-required]" in terminal.text
+    assert "https://" in terminal.text
 
 
 def test_only_destinations_that_take_what_is_stated_are_offered(guided, payslip, run) -> None:
@@ -423,7 +423,7 @@ def test_a_file_that_is_not_there_is_asked_for_again_and_home_is_known(guided, h
 def test_the_menu_comes_back_when_something_is_taken_back(guided, payslip) -> None:
     terminal = guided(payslip)
     terminal.answer("health-funds", "person")
-    terminal.rest()
+    terminal.wait_until_quiet()
     terminal.type("\x7f" * 6)
     assert "health-funds" in terminal.read_until("health-funds")
     terminal.type(CTRL_C)
@@ -445,7 +445,7 @@ def test_every_character_can_be_told_from_what_is_behind_it(guided, payslip, gro
     terminal = guided(payslip)
     assert "Benefit departments" in terminal.read_until("Benefit departments")
     terminal.type(DOWN)  # one of the choices is marked
-    terminal.rest()
+    terminal.wait_until_quiet()
     assert "".join(faint()) == ""
     terminal.type(CTRL_U + "nothing like it" + ENTER)
     assert "none of the choices" in terminal.read_until("none of the choices")

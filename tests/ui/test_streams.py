@@ -331,7 +331,7 @@ def test_the_list_of_receipts_fits_a_usual_terminal_and_has_an_end(run, sandbox,
     assert len(rows) == 50, "one line each"
     assert rows[0].split()[1:3] == ["received", "SANDBOX-000052"]
     assert rows[0].endswith("client 51")
-    assert "these are the latest 50; --most N lists more" in terminal.text
+    assert "showing the latest 50; use --most N to show more" in terminal.text
     assert len(run("receipts").out.splitlines()) == 1 + 52, "a pipe gets all"
 
 

@@ -125,7 +125,7 @@ def _report_bug(error: Exception, *, with_trace: bool) -> _Bug:
             where=where,
         ),
         Message(
-            "please report it with the output of --verbose; nothing is lost: the ledger has all progress"
+            "please report it with the output of --verbose; nothing is lost, the ledger has all progress"
         ),
     )
 
