@@ -1,4 +1,4 @@
-"""Everybody who calls the personal service: its owner, others, and those whose token is none."""
+"""Callers of the personal service: the owner, other accounts, and callers without a valid token."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def sandbox_with_frozen_clock(folder: Path) -> Iterator[RunningSandbox]:
-    """Give a sandbox whose clock stands still, so that answers that say the same are the same bytes."""
+    """Yield a sandbox with a frozen clock, so that equal answers are equal byte for byte."""
     moment = datetime.now(UTC)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(server, "Store", functools.partial(Store, now=lambda: moment))
@@ -35,7 +35,7 @@ def sandbox_with_frozen_clock(folder: Path) -> Iterator[RunningSandbox]:
 
 
 def make_callers(sandbox: RunningSandbox) -> Callers:
-    """Give everybody who calls. The expired token is one that the owner had."""
+    """Return one sender for each kind of caller. The expired token was the owner's."""
     sender = Sender(sandbox.url)
     with contextlib.closing(Database(sandbox.folder / "sandbox.sqlite3")) as database:
         long_ago = Accounts(database, now=lambda: time.time() - SESSION_S - 1)

@@ -1,4 +1,4 @@
-"""Parts of pages that tests write: what stands between two marks is made, and held against what is shown."""
+"""Generated sections of documentation pages, which tests compare with the current output and can rewrite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageSection:
-    """What stands between two marks of a page."""
+    """The text between two marks of a page."""
 
     page: Path
     start: str
@@ -21,7 +21,7 @@ class PageSection:
         text = self.page.read_text(encoding="utf-8")
         return text[text.index(self.start) + len(self.start) : text.index(self.end)].strip()
 
-    def write(self, made: str) -> None:
+    def write(self, content: str) -> None:
         text = self.page.read_text(encoding="utf-8")
         before, after = text[: text.index(self.start) + len(self.start)], text[text.index(self.end) :]
-        self.page.write_text(f"{before}\n{made}\n{after}", encoding="utf-8")
+        self.page.write_text(f"{before}\n{content}\n{after}", encoding="utf-8")

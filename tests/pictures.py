@@ -1,7 +1,7 @@
-"""Draw the pictures of the documents: `make pictures` writes docs/pictures/*.svg from real runs.
+"""Draws the pictures of the documentation: `make pictures` writes docs/pictures/*.svg from real runs.
 
-Each is what a terminal shows of the real program, sending to a real sandbox; nothing is retouched. Receipts
-have the time of the day, so the pictures are drawn when something changed that they show, and not in a test.
+Each picture shows the terminal output of the real program sending to a real sandbox. Receipts contain the
+current time, so the pictures are redrawn when their content changes, and not compared in a test.
 """
 
 from __future__ import annotations
@@ -47,50 +47,55 @@ def main() -> int:
         os.environ["DOCSEND_SERVICE"] = "sandbox"
         os.chdir(home)
         with server.beside(home / "docsend" / "sandbox"):
-            _draw("send", _sent(home))
+            _draw("send", _run_send(home))
             for language in ("en", "fr", "he"):
-                _draw(f"guided-{language}", _guided(home, language))
+                _draw(f"guided-{language}", _run_guided_send(home, language))
     return 0
 
 
-def _sent(home: Path) -> list[Line]:
+def _run_send(home: Path) -> list[Line]:
     names = ("payslip.pdf", "photo.jpg")
-    _write(home, names)
+    _write_documents(home, names)
     about = "--to benefits --subject unemployment --category employer --type payslips"
     command = f"send {' '.join(names)} {about} --id {PERSON} --reference client-4711"
     terminal = Terminal(*command.split(), columns=COLUMNS, lines=24)
     assert terminal.finish() == 0, terminal.text
     typed = f"$ docsend send {' '.join(names)} --to benefits --subject unemployment \\"
     more = f"      --category employer --type payslips --id {PERSON} --reference client-4711"
-    return [*_typed(typed), *_typed(more), *_lines(terminal)]
+    return [*_prompt_lines(typed), *_prompt_lines(more), *_lines(terminal)]
 
 
-def _guided(home: Path, language: str) -> list[Line]:
-    """Send by answering questions; the picture has the moment of choosing, and the end."""
+def _run_guided_send(home: Path, language: str) -> list[Line]:
+    """Send by answering questions; return the screen while choosing a type, and the final screen."""
     name = {"en": "payslip.pdf", "fr": "fiche de paie.pdf", "he": "תלוש שכר.pdf"}[language]
-    _write(home, [name])
+    _write_documents(home, [name])
     words = {"en": "payslips", "fr": "fiches de paie", "he": "תלושי שכר"}[language]
     terminal = Terminal("send", name, columns=COLUMNS, lines=44, DOCSEND_LANG=language)
     terminal.answer("health-funds", "benefits" + ENTER)
     terminal.read_until("(benefits)" if "(benefits)" in terminal.text else ":")
-    _next(terminal, PERSON)
-    _next(terminal, {"en": "unemployment", "fr": "chômage", "he": "אבטלה"}[language])
-    _next(terminal, "employer")
+    _answer_next(terminal, PERSON)
+    _answer_next(terminal, {"en": "unemployment", "fr": "chômage", "he": "אבטלה"}[language])
+    _answer_next(terminal, "employer")
     terminal.type(words[:6])
     terminal.read_until(words[:6])
     terminal.wait_until_quiet()
     choosing = _lines(terminal)
     terminal.type(ENTER)
     for answer in ("", "", "y"):
-        _next(terminal, answer)
+        _answer_next(terminal, answer)
     assert terminal.finish() == 0, terminal.text
     quoted = f"'{name}'" if " " in name else name
     lang = "" if language == "en" else f" --lang {language}"
-    return [*_typed(f"$ docsend send {quoted}{lang}"), *choosing, *_typed("…"), *_lines(terminal)]
+    return [
+        *_prompt_lines(f"$ docsend send {quoted}{lang}"),
+        *choosing,
+        *_prompt_lines("…"),
+        *_lines(terminal),
+    ]
 
 
-def _next(terminal: Terminal, answer: str) -> None:
-    """Answer the question at which the screen has come to rest."""
+def _answer_next(terminal: Terminal, answer: str) -> None:
+    """Wait until the screen stops changing, then answer the question on it."""
     before = ""
     while before != terminal.text or not before:
         before = terminal.text
@@ -98,7 +103,7 @@ def _next(terminal: Terminal, answer: str) -> None:
     terminal.type(answer + ENTER)
 
 
-def _write(home: Path, names: Sequence[str]) -> None:
+def _write_documents(home: Path, names: Sequence[str]) -> None:
     for number, name in enumerate(names):
         content = samples.jpeg() if name.endswith("jpg") else samples.pdf(number, size=48_000)
         samples.write(home, name, content)
@@ -107,33 +112,33 @@ def _write(home: Path, names: Sequence[str]) -> None:
 # -- drawing -----------------------------------------------------------------------------------------------
 
 
-def _typed(text: str) -> list[Line]:
+def _prompt_lines(text: str) -> list[Line]:
     from pyte.screens import Char
 
     return [[(0, text, Char(" ", bold=True))]]
 
 
 def _lines(terminal: Terminal) -> list[Line]:
-    """Give the screen as runs of characters of one look, without what is empty at its end."""
-    found = [list(_runs(terminal, row)) for row in range(terminal.screen.lines)]
-    while found and not "".join(text for _, text, _ in found[-1]).strip():
-        found.pop()
-    # Between the last words and the line of hints at the bottom there is nothing to see.
-    return [line for n, line in enumerate(found) if line or (n and found[n - 1])]
+    """Return the screen as runs of equally styled characters, without empty lines at the end."""
+    lines = [list(_runs(terminal, row)) for row in range(terminal.screen.lines)]
+    while lines and not "".join(text for _, text, _ in lines[-1]).strip():
+        lines.pop()
+    # Shorten the empty area between the last text and the line of hints at the bottom to one line.
+    return [line for n, line in enumerate(lines) if line or (n and lines[n - 1])]
 
 
 def _runs(terminal: Terminal, row: int) -> Iterator[tuple[int, str, Char]]:
     cells = terminal.screen.buffer[row]
-    start, text, look = 0, "", cells[0]
+    start, text, style = 0, "", cells[0]
     for column in range(terminal.screen.columns):
         cell = cells[column]
-        if cell._replace(data="") != look._replace(data="") and text:
-            if text.strip() or look.reverse or look.bg != "default":
-                yield start, text, look
+        if cell._replace(data="") != style._replace(data="") and text:
+            if text.strip() or style.reverse or style.bg != "default":
+                yield start, text, style
             start, text = column, ""
-        text, look = text + cell.data, cell
+        text, style = text + cell.data, cell
     if text.strip():
-        yield start, text.rstrip(), look
+        yield start, text.rstrip(), style
 
 
 def _draw(name: str, lines: list[Line]) -> None:
@@ -144,29 +149,29 @@ def _draw(name: str, lines: list[Line]) -> None:
         "<title>docsend on a terminal</title>",
         f'<rect width="100%" height="100%" rx="8" fill="#{_GROUND}"/>',
         *(
-            f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="{colour}"/>'
-            for n, colour in enumerate(("#e06c75", "#e5c07b", "#98c379"))
+            f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="{color}"/>'
+            for n, color in enumerate(("#e06c75", "#e5c07b", "#98c379"))
         ),
         f'<g font-family="{_FONTS}" font-size="14" xml:space="preserve">',
     ]
     for number, line in enumerate(lines):
         top = _BAR + _MARGIN + number * _HEIGHT
-        parts += [_run(start, text, look, top) for start, text, look in line]
+        parts += [_run(start, text, style, top) for start, text, style in line]
     FOLDER.joinpath(f"{name}.svg").write_text("\n".join([*parts, "</g>", "</svg>", ""]), "utf-8")
     sys.stdout.write(f"{FOLDER / name}.svg\n")
 
 
-def _run(start: int, text: str, look: Char, top: int) -> str:
+def _run(start: int, text: str, style: Char, top: int) -> str:
     left, wide = _MARGIN + start * _WIDTH, len(text) * _WIDTH
-    ink, ground = resolve_colors(look, _GROUND, _INK)
-    behind = ""
-    if ground != _GROUND:
-        behind = f'<rect x="{left:.1f}" y="{top}" width="{wide:.1f}" height="{_HEIGHT}" fill="#{ground}"/>'
-    how = (' font-weight="bold"' if look.bold else "") + (' opacity="0.6"' if is_dim(look) else "")
-    said = escape(text)
+    foreground, fill = resolve_colors(style, _GROUND, _INK)
+    background = ""
+    if fill != _GROUND:
+        background = f'<rect x="{left:.1f}" y="{top}" width="{wide:.1f}" height="{_HEIGHT}" fill="#{fill}"/>'
+    attributes = (' font-weight="bold"' if style.bold else "") + (' opacity="0.6"' if is_dim(style) else "")
+    escaped = escape(text)
     return (
-        f'{behind}<text x="{left:.1f}" y="{top + 14}" fill="#{ink}"{how} '
-        f'textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs">{said}</text>'
+        f'{background}<text x="{left:.1f}" y="{top + 14}" fill="#{foreground}"{attributes} '
+        f'textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs">{escaped}</text>'
     )
 
 

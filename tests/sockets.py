@@ -1,4 +1,4 @@
-"""Services and requests on plain sockets and over TLS, for what no HTTP library would do."""
+"""Services and requests on plain sockets and over TLS, for behavior that HTTP libraries do not offer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REFUSED = doubles.problem(409, "key-reused")
 
 @contextlib.contextmanager
 def serve_connections(serve: Callable[[Any], object]) -> Iterator[int]:
-    """Serve each connection with `serve(socket)` in a thread; give the port."""
+    """Call `serve(socket)` for each connection in its own thread; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         done = threading.Event()
@@ -32,7 +32,7 @@ def serve_connections(serve: Callable[[Any], object]) -> Iterator[int]:
             while not done.is_set():
                 with contextlib.suppress(TimeoutError):
                     connection, _ = server.accept()
-                    threading.Thread(target=_served, args=(serve, connection), daemon=True).start()
+                    threading.Thread(target=_serve_one, args=(serve, connection), daemon=True).start()
 
         thread = threading.Thread(target=accept)
         thread.start()
@@ -43,14 +43,14 @@ def serve_connections(serve: Callable[[Any], object]) -> Iterator[int]:
             thread.join()
 
 
-def _served(serve: Callable[[Any], object], connection: socket.socket) -> None:
+def _serve_one(serve: Callable[[Any], object], connection: socket.socket) -> None:
     with connection, contextlib.suppress(OSError):
         serve(connection)
 
 
 @contextlib.contextmanager
 def refusing_tls_service(certificate: trustme.LeafCert) -> Iterator[tuple[str, list[doubles.Asked]]]:
-    """Serve over TLS, and refuse whatever is asked; give the address and the requests as they come in."""
+    """Refuse every request over TLS; yield the URL and the list of requests received so far."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     with doubles.service(lambda _: REFUSED, tls=context) as (url, asked):
@@ -60,7 +60,7 @@ def refusing_tls_service(certificate: trustme.LeafCert) -> Iterator[tuple[str, l
 def trusted_tls_context(
     authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ssl.SSLContext:
-    """Let the authority be one of the system's; give what serves TLS as 127.0.0.1."""
+    """Make docsend trust the authority; return a server context with its certificate for 127.0.0.1."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -69,10 +69,10 @@ def trusted_tls_context(
 
 
 def send_raw(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes, dict[bytes, bytes], bytes]]:
-    """Send these very bytes, piece by piece, and give status, headers and body of each answer.
+    """Send these bytes, piece by piece, and return the status, headers and body of each response.
 
-    A single request asks for its connection to be closed. With `is_cut` nothing more is sent, and the service
-    takes the connection for broken.
+    A single request gets `Connection: close`. With `is_cut`, the sending side is closed afterwards, and the
+    service sees a broken connection.
     """
     port = int(url.rpartition(":")[2])
     first, *rest = pieces
@@ -84,15 +84,15 @@ def send_raw(url: str, *pieces: bytes, is_cut: bool = False) -> list[tuple[bytes
             time.sleep(0.02)
         if is_cut:
             connection.shutdown(socket.SHUT_WR)
-        answers = b""
+        received = b""
         while piece := connection.recv(65536):
-            answers += piece
-    found = []
-    while answers:
-        head, _, answers = answers.partition(b"\r\n\r\n")
+            received += piece
+    responses = []
+    while received:
+        head, _, received = received.partition(b"\r\n\r\n")
         status, *lines = head.split(b"\r\n")
         headers = {name.lower(): value for name, value in (line.split(b": ", 1) for line in lines)}
         length = int(headers.get(b"content-length", b"0"))
-        found.append((status.split(b" ")[1], headers, answers[:length]))
-        answers = answers[length:]
-    return found
+        responses.append((status.split(b" ")[1], headers, received[:length]))
+        received = received[length:]
+    return responses

@@ -1,4 +1,4 @@
-"""A command on a real pseudo-terminal, and the screen that a person sees of it."""
+"""Runs a command on a real pseudo-terminal, with the screen that a person sees."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from pyte.screens import Char
 
-# Isolates (UAX 9) as blinking, which the program does not use: at isolates pyte would stop, and like this it
-# keeps apart what they isolate.
+# pyte stops at isolates (UAX 9). They are replaced with blinking text, which docsend does not use, so that
+# the isolated text remains distinguishable.
 _ISOLATES = {ord("\u2066"): "\x1b[5m", ord("\u2068"): "\x1b[5m", ord("\u2069"): "\x1b[25m"}
 
-_NAMED = {
+_COLORS = {
     "black": "000000", "red": "e06c75", "green": "98c379", "brown": "e5c07b", "blue": "61afef",
     "magenta": "c678dd", "cyan": "56b6c2", "white": "d7dae0", "brightblack": "8b919c",
 }  # fmt: skip
 
 
 class Screen(pyte.HistoryScreen):
-    """A screen that knows what is dim: pyte does not, so dim is struck through, which docsend never uses.
+    """A screen that records dim text, which pyte does not, as struck through, which docsend never uses.
 
-    `answer` is told what a terminal says by itself: one that is asked where its cursor is has to answer.
+    `answer` receives what a terminal sends by itself, such as the cursor position when it is requested.
     """
 
     def __init__(self, columns: int, lines: int, answer: Callable[[str], None]) -> None:
@@ -39,16 +39,16 @@ class Screen(pyte.HistoryScreen):
         self._answer(data)
 
     def select_graphic_rendition(self, *attrs: int, **more: bool) -> None:
-        meant: list[int] = []
+        translated: list[int] = []
         left = list(attrs)
         while left:
             attribute = left.pop(0)
-            meant += {2: [9], 22: [22, 29]}.get(attribute, [attribute])
-            if attribute in (38, 48) and left:  # a colour follows: a number, or red, green and blue
+            translated += {2: [9], 22: [22, 29]}.get(attribute, [attribute])
+            if attribute in (38, 48) and left:  # A color follows: a number, or red, green and blue.
                 count = 2 if left[0] == 5 else 4
-                meant += left[:count]
+                translated += left[:count]
                 del left[:count]
-        super().select_graphic_rendition(*meant, **more)
+        super().select_graphic_rendition(*translated, **more)
 
 
 def is_dim(cell: Char) -> bool:
@@ -56,17 +56,17 @@ def is_dim(cell: Char) -> bool:
 
 
 def resolve_colors(cell: Char, ground: str, ink: str) -> tuple[str, str]:
-    """Give the colours of a character and of what is behind it, on a terminal of this background and text."""
-    front = ink if cell.fg == "default" else _NAMED.get(cell.fg, cell.fg)
-    behind = ground if cell.bg == "default" else _NAMED.get(cell.bg, cell.bg)
-    return (behind, front) if cell.reverse else (front, behind)
+    """Return the text and background colors of a cell; `ground` and `ink` are the terminal's defaults."""
+    text = ink if cell.fg == "default" else _COLORS.get(cell.fg, cell.fg)
+    background = ground if cell.bg == "default" else _COLORS.get(cell.bg, cell.bg)
+    return (background, text) if cell.reverse else (text, background)
 
 
 def contrast(one: str, other: str) -> float:
-    """Give the contrast of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    """Return the contrast ratio of two colors, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    def luminance(color: str) -> float:
+        parts = [int(color[at : at + 2], 16) / 255 for at in (0, 2, 4)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -75,7 +75,7 @@ def contrast(one: str, other: str) -> float:
 
 
 class Terminal:
-    """`docsend` with these arguments, on a screen of so many columns and lines."""
+    """`docsend` with these arguments, on a screen with this many columns and lines."""
 
     def __init__(self, *argv: object, columns: int = 100, lines: int = 60, **environment: str) -> None:
         command = [sys.executable, "-m", "docsend", *map(str, argv)]
@@ -83,7 +83,7 @@ class Terminal:
 
     @classmethod
     def from_command(cls, *command: str, columns: int = 100, lines: int = 60, **environment: str) -> Terminal:
-        """Give the terminal of another command, such as a shell's."""
+        """Return the terminal of another command, such as a shell."""
         terminal = cls.__new__(cls)
         terminal._start(list(command), columns, lines, environment)
         return terminal
@@ -103,7 +103,7 @@ class Terminal:
         )
 
     def read_until(self, seen: str) -> str:
-        """Let the screen fill until a text is on it; give the screen."""
+        """Read output until the text is on the screen, for at most 20 s; return the screen."""
         deadline = time.monotonic() + 20
         while seen not in self.text and time.monotonic() < deadline:
             self._feed()
@@ -118,10 +118,11 @@ class Terminal:
         self.type(keys)
 
     def wait_until_quiet(self) -> None:
-        """Let the screen come to rest."""
+        """Read output once; this waits at most 0.2 s."""
         self._feed()
 
     def finish(self) -> int:
+        """Read all output and return the exit status."""
         while self._feed():
             pass
         self._child.close()

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, docsend closes what it opened: files are counted after every kind of failure."""
+"""docsend closes all files after every kind of failure; the tests count open files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = [
     pytest.mark.everywhere,
     pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them"),
 ]
-# Nothing is closed here because nobody knows it any more: the garbage collector rests. The first run may
-# open what stays open for the others.
+# The garbage collector is disabled, so that it does not close forgotten files. The first run may open files
+# that stay open for the following ones.
 COUNT = """
 import contextlib, gc, io, json, os, sys
 from docsend.cli.app import main
@@ -46,14 +46,17 @@ print(json.dumps([codes, before, opened()]))
 SEND = (*ABOUT, *WHO, "--no-input")
 
 
-def answers(status: int, code: str) -> Callable[[doubles.Asked], doubles.Reply]:
-    """Return what answers each request with a problem of the contract."""
+def problem_answer(status: int, code: str) -> Callable[[doubles.Asked], doubles.Reply]:
+    """Return a function that answers each request with a problem of the contract."""
     return lambda _: doubles.problem(status, code)
 
 
 @pytest.fixture
 def fails(payslip: Path, tmp_path: Path) -> Callable[..., tuple[int, list[str], list[str]]]:
-    """Run a command line some times in one process; return its exit code, what was open before, and after."""
+    """Return a function that runs a command line several times in one process.
+
+    It returns the exit code, and the open files before and after.
+    """
 
     def fails_(*argv: object, **environment: str) -> tuple[int, list[str], list[str]]:
         done = subprocess.run(
@@ -101,10 +104,10 @@ def test_a_failure_on_this_side_leaves_nothing_open(fails, payslip, tmp_path, ar
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        pytest.param(answers(503, "busy"), 6, id="busy"),
-        pytest.param(answers(500, "broken"), 6, id="broken"),
-        pytest.param(answers(409, "key-reused"), 5, id="refused"),
-        pytest.param(answers(401, "sign-in-needed"), 4, id="sign-in needed"),
+        pytest.param(problem_answer(503, "busy"), 6, id="busy"),
+        pytest.param(problem_answer(500, "broken"), 6, id="broken"),
+        pytest.param(problem_answer(409, "key-reused"), 5, id="refused"),
+        pytest.param(problem_answer(401, "sign-in-needed"), 4, id="sign-in needed"),
         pytest.param(lambda _: doubles.Reply(302, headers={"Location": "/"}), 6, id="a redirect"),
         pytest.param(
             lambda _: doubles.Reply(200, b"{", {"Content-Type": "application/json"}), 6, id="no JSON"

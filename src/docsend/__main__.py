@@ -95,8 +95,8 @@ def _run(argv: list[str]) -> int:
 
         return complete.main(argv[1:])
     _handle_signals(_record_signal)
-    # After its imports a run creates few reference cycles, and collecting garbage among the modules would take
-    # a tenth of its time.
+    # After its imports a run creates few reference cycles, and collecting garbage among the modules would
+    # take a tenth of its time.
     gc.set_threshold(100_000)
     from docsend.cli.app import main
 

@@ -43,14 +43,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
-def still_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+def frozen_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     with sandbox_with_frozen_clock(tmp_path_factory.mktemp("still")) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
-def callers(still_sandbox: RunningSandbox) -> Callers:
-    return make_callers(still_sandbox)
+def callers(frozen_sandbox: RunningSandbox) -> Callers:
+    return make_callers(frozen_sandbox)
 
 
 @pytest.fixture
