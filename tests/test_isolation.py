@@ -187,7 +187,7 @@ def test_what_is_not_yours_answers_like_what_never_was_and_stays_as_it_is(
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_comparison_of_answers_bites(name: str, callers: Callers) -> None:
+def test_the_comparison_of_answers_finds_differences(name: str, callers: Callers) -> None:
     owner = callers["owner"]
     target, unknown = received_submission(owner, owner)
     assert comparable(call(owner, name, target), target, unknown) != comparable(
@@ -275,7 +275,7 @@ def test_a_required_document_means_nothing_to_another_account_before_and_after_i
     assert [each["id"] for each in owner.ask("required").json["required"]] == ["R-4712"]
 
 
-def test_a_required_document_that_was_received_is_as_unknown_as_one_that_never_was(
+def test_a_required_document_that_was_received_is_as_unknown_as_one_that_never_existed(
     sandbox: RunningSandbox,
 ) -> None:
     owner = Sender(sandbox.url).signed_in(ASKED)

@@ -97,8 +97,8 @@ def test_a_failure_on_this_side_leaves_nothing_open(fails, payslip, tmp_path, ar
     (tmp_path / "rows.csv").write_text(
         f"to,subject,category,type,id,documents\n{','.join(SEND[1:10:2])},nowhere.pdf\n"
     )
-    seen, before, after = fails(*argv.split())
-    assert (seen, after) == (code, before)
+    exit_code, before, after = fails(*argv.split())
+    assert (exit_code, after) == (code, before)
 
 
 @pytest.mark.parametrize(
@@ -122,23 +122,25 @@ def test_a_service_that_fails_leaves_nothing_open(fails, tmp_path, answer, code,
     )
     what = ["payslip.pdf", *SEND] if form == "one" else ["--batch", "rows.csv", "--jobs", "2"]
     with doubles.service(answer) as (url, asked):
-        seen, before, after = fails("send", *what, "--service", url)
+        exit_code, before, after = fails("send", *what, "--service", url)
         assert asked
-    assert (seen, after) == (code if form == "one" else seen, before)
-    assert seen != 0
+    assert (exit_code, after) == (code if form == "one" else exit_code, before)
+    assert exit_code != 0
 
 
 def test_a_service_that_is_not_there_leaves_nothing_open(fails) -> None:
-    seen, before, after = fails("send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9")
-    assert (seen, after) == (6, before)
+    exit_code, before, after = fails("send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9")
+    assert (exit_code, after) == (6, before)
 
 
 def test_a_certificate_that_proves_nothing_leaves_nothing_open(fails) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
     with doubles.service(lambda _: doubles.Reply(503), tls=tls) as (url, _):
-        seen, before, after = fails("send", "payslip.pdf", *SEND, "--service", url.replace("http", "https"))
-    assert (seen, after) == (2, before)
+        exit_code, before, after = fails(
+            "send", "payslip.pdf", *SEND, "--service", url.replace("http", "https")
+        )
+    assert (exit_code, after) == (2, before)
 
 
 def _damaged(path: Path) -> None:
@@ -164,8 +166,8 @@ def test_a_file_of_docsend_s_own_that_is_damaged_leaves_nothing_open(
 ) -> None:
     (home / "docsend").mkdir()
     damage(home / "docsend" / file)
-    seen, before, after = fails(*argv)
-    assert (seen, after) == (code, before)
+    exit_code, before, after = fails(*argv)
+    assert (exit_code, after) == (code, before)
 
 
 def test_the_count_notices_what_is_left_open() -> None:

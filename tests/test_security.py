@@ -54,9 +54,9 @@ def test_every_test_that_the_page_names_exists() -> None:
 def test_every_item_of_the_page_has_its_proof_or_says_why_not() -> None:
     rows = _rows()
     assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
-    for number, item, kept, proof in rows:
+    for number, item, guarantee, proof in rows:
         assert item, number
-        assert kept, number
+        assert guarantee, number
         assert "::test_" in proof or "not tested: " in proof or "faults/" in proof, number
 
 
@@ -117,15 +117,15 @@ def test_a_file_s_name_and_the_identity_are_in_no_address_and_no_header(run, san
         if way == "staged":
             force_staged_upload(url)
         assert run("send", file, *SEND, "--service", url).code == 0
-    seen = " ".join(f"{request.path} {request.headers}" for request in asked)
+    sent = " ".join(f"{request.path} {request.headers}" for request in asked)
     if way == "staged":
         assert len(asked) == 3
     else:
         (whole,) = asked
         _, declaration, document = whole.body.split(b"--" + whole.path[-52:].encode())[:3]
         assert b"canary" in declaration
-        seen += document.replace(file.read_bytes(), b"").replace(b'filename="1"', b"").decode()
-    assert not re.search("canary|filename|000000018|User-Agent: python", seen, re.IGNORECASE)
+        sent += document.replace(file.read_bytes(), b"").replace(b'filename="1"', b"").decode()
+    assert not re.search("canary|filename|000000018|User-Agent: python", sent, re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")

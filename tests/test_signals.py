@@ -239,7 +239,7 @@ def test_a_signal_that_python_swallows_in_a_destructor_comes_again(capsys, numbe
     assert capsys.readouterr().err == ""
 
 
-def test_what_else_python_swallows_in_a_destructor_is_told_as_ever(monkeypatch) -> None:
+def test_other_exceptions_in_a_destructor_are_still_reported_by_python(monkeypatch) -> None:
     class Broken:
         def __del__(self) -> None:
             raise ZeroDivisionError

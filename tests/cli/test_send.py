@@ -263,16 +263,16 @@ def test_identity_is_masked_everywhere_and_stays_out_of_the_ledger(
     run, shared_sandbox, payslip, home
 ) -> None:
     secrets = [PERSON, "900000019", "77431", "0501234567", "+972-50-1234567"]
-    seen = ""
+    output = ""
     for who in (SEND, (*EMPLOYER, *EMPLOYER_WHO)):
         for option in ([], ["--json"], ["--verbose"], ["--dry-run"]):
             outcome = run("send", payslip, *who, *option, "--service", shared_sandbox.url)
             assert outcome.code == 0
-            seen += outcome.out + outcome.err
-    assert "••••••018" in seen
+            output += outcome.out + outcome.err
+    assert "••••••018" in output
     stored = b"".join(path.read_bytes() for path in (home / "docsend").rglob("*") if path.is_file())
     for secret in secrets:
-        assert secret not in seen
+        assert secret not in output
         assert secret.encode() not in stored
 
 

@@ -115,16 +115,16 @@ def _parse(root: Mapping[str, Any], before: Sequence[str]) -> tuple[_CommandLine
     return _CommandLine(command, options, arguments), pending_option
 
 
-def _matching(current: str, offered: Iterator[Candidate | Files]) -> Iterator[Candidate | Files]:
-    for item in offered:
+def _matching(current: str, items: Iterator[Candidate | Files]) -> Iterator[Candidate | Files]:
+    for item in items:
         if isinstance(item, Files) or item.value.lower().startswith(current.lower()):
             yield item
 
 
-def _with_help(named: Mapping[str, Any], line: _CommandLine) -> Iterator[Candidate]:
+def _with_help(descriptions: Mapping[str, Any], line: _CommandLine) -> Iterator[Candidate]:
     """Yield options or commands with their help in the user's language."""
     translator = _translator(line)
-    for name, description in named.items():
+    for name, description in descriptions.items():
         yield Candidate(name, translator.render(Message(description["help"])))
 
 
@@ -149,50 +149,50 @@ def _catalog(line: _CommandLine) -> tuple[Catalog, Settings]:
     """Return the catalog in use, which is the service's own if it was downloaded, and the settings."""
     from docsend.storage import catalogs
 
-    resolved = _settings(line)
-    return catalogs.load(catalogs.current_file(resolved.catalog_file)), resolved
+    settings_ = _settings(line)
+    return catalogs.load(catalogs.current_file(settings_.catalog_file)), settings_
 
 
-def _labeled(entries: Sequence[CatalogEntry], resolved: Settings) -> Iterator[Candidate]:
+def _labeled(entries: Sequence[CatalogEntry], settings_: Settings) -> Iterator[Candidate]:
     seen: set[str] = set()
     for entry in entries:
         if entry.code not in seen:
             seen.add(entry.code)
-            yield Candidate(entry.code, entry.labels[resolved.language])
+            yield Candidate(entry.code, entry.labels[settings_.language])
 
 
 def _destinations(line: _CommandLine) -> Iterator[Candidate]:
-    catalog, resolved = _catalog(line)
-    return _labeled(tuple(catalog.destinations.values()), resolved)
+    catalog, settings_ = _catalog(line)
+    return _labeled(tuple(catalog.destinations.values()), settings_)
 
 
 def _subjects(line: _CommandLine) -> Iterator[Candidate]:
-    catalog, resolved = _catalog(line)
+    catalog, settings_ = _catalog(line)
     to = line.options.get("--to", "")
-    return _labeled(catalog.subjects_of(to) if to in catalog.destinations else (), resolved)
+    return _labeled(catalog.subjects_of(to) if to in catalog.destinations else (), settings_)
 
 
 def _categories(line: _CommandLine) -> Iterator[Candidate]:
-    catalog, resolved = _catalog(line)
+    catalog, settings_ = _catalog(line)
     to = line.options.get("--to", "")
     matching = catalog.categories_of(to, line.options.get("--subject")) if to in catalog.destinations else ()
-    return _labeled(matching, resolved)
+    return _labeled(matching, settings_)
 
 
 def _types(line: _CommandLine) -> Iterator[Candidate]:
-    catalog, resolved = _catalog(line)
+    catalog, settings_ = _catalog(line)
     to, category = line.options.get("--to", ""), line.options.get("--category")
     matching = catalog.types_of(to, line.options.get("--subject")) if to in catalog.destinations else ()
-    return _labeled([item for item in matching if category in (None, item.category)], resolved)
+    return _labeled([item for item in matching if category in (None, item.category)], settings_)
 
 
 def _branches(line: _CommandLine) -> Iterator[Candidate]:
-    catalog, resolved = _catalog(line)
-    return _labeled(tuple(catalog.branches.values()), resolved)
+    catalog, settings_ = _catalog(line)
+    return _labeled(tuple(catalog.branches.values()), settings_)
 
 
 def _senders(_: _CommandLine) -> Iterator[Candidate]:
-    """Offer the senders by name: their numbers are nobody's to see over a shoulder."""
+    """Yield the senders by name, without their numbers, which others could read on the screen."""
     yield from (Candidate(name, sender.party) for name, sender in settings.resolve().senders.items())
 
 
