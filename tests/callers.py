@@ -1,4 +1,4 @@
-"""Everybody who calls the personal service: its owner, others, and those whose token is none."""
+"""Callers of the personal service: the owner, other accounts, and callers without a valid token."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def beside_a_still_clock(folder: Path) -> Iterator[RunningSandbox]:
-    """Give a sandbox whose clock stands still, so that answers that say the same are the same bytes."""
+def sandbox_with_frozen_clock(folder: Path) -> Iterator[RunningSandbox]:
+    """Yield a sandbox with a frozen clock, so that equal answers are equal byte for byte."""
     moment = datetime.now(UTC)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(server, "Store", functools.partial(Store, now=lambda: moment))
@@ -34,8 +34,8 @@ def beside_a_still_clock(folder: Path) -> Iterator[RunningSandbox]:
             yield RunningSandbox(url, folder)
 
 
-def callers_of(sandbox: RunningSandbox) -> Callers:
-    """Give everybody who calls. The expired token is one that the owner had."""
+def make_callers(sandbox: RunningSandbox) -> Callers:
+    """Return one sender for each kind of caller. The expired token was the owner's."""
     sender = Sender(sandbox.url)
     with contextlib.closing(Database(sandbox.folder / "sandbox.sqlite3")) as database:
         long_ago = Accounts(database, now=lambda: time.time() - SESSION_S - 1)

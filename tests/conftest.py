@@ -1,4 +1,4 @@
-"""What every test stands on: a home of its own, a guard, a real sandbox on a real socket, and `run`."""
+"""Fixtures for all tests: a temporary home, a guard, a real sandbox on a real socket, and `run`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., "Outcome"]
 
-# A fictional insured person: a right check digit, nobody's number.
+# The id number of a fictional insured person: the check digit is valid, and nobody has this number.
 PERSON = "000000018"
 ABOUT = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
 WHO = ("--id", PERSON)
@@ -42,8 +42,8 @@ SCHEMAS = {
 }
 
 
-def held(text: str) -> Any:
-    """Give what a line of JSON says; it has to be of a schema of docsend, and to keep it."""
+def parse_json(text: str) -> Any:
+    """Return the value of a line of JSON after validating it against its docsend schema."""
     value = json.loads(text)
     jsonschema.validate(
         value,
@@ -54,30 +54,30 @@ def held(text: str) -> Any:
     return value
 
 
-# They assert, too, and are imported later than this file.
+# These helper modules contain assertions, and are imported after this file.
 pytest.register_assert_rewrite("contract_client", "declarations", "http_exchanges", "scenarios", "targets")
 
-# A background job of a shell ignores Ctrl-C, and so would the commands that tests start and interrupt.
+# A background job of a shell ignores SIGINT, and the commands that tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# -- httpx's successor -------------------------------------------------------------------------------------
+# -- httpx2 ------------------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--httpx2", action="store_true", help="put httpx2 into httpx's place")
+    parser.addoption("--httpx2", action="store_true", help="run the tests with httpx2 instead of httpx")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let `import httpx` mean httpx2: the change that docsend could be asked to make one day, of one line."""
+    """With --httpx2, make `import httpx` import httpx2, to check that docsend could switch to it."""
     if config.getoption("--httpx2"):
         sys.modules["httpx"] = importlib.import_module("httpx2")
 
 
-# -- what is not here --------------------------------------------------------------------------------------
+# -- missing system packages -------------------------------------------------------------------------------
 
-_LEFT_OUT = "left out for want of"
+_MISSING_PROPERTY = "left out for want of"
 
 
 def _needed_by(item: pytest.Item) -> set[str]:
@@ -86,22 +86,22 @@ def _needed_by(item: pytest.Item) -> set[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave a test out for want of a part of the system that it needs; in CI that is a failure."""
+    """Skip a test if a part of the system that it needs is missing; in CI, fail it."""
     needed = [system.parts()[name] for name in sorted(_needed_by(item))]
     if missing := ", ".join(dict.fromkeys(part.package for part in needed if not part.is_here)):
-        item.user_properties.append((_LEFT_OUT, missing))
+        item.user_properties.append((_MISSING_PROPERTY, missing))
         if os.environ.get("CI") == "true":
             pytest.fail(f"not here: {missing}; in CI no test is left out", pytrace=False)
         pytest.skip(f"not here: {missing}")
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Count a test that CI may not leave out among the failed; pytest would call it an error."""
-    return ("failed", "F", "FAILED") if report.failed and _wanted_by(report) else None
+    """Count a test that may not be skipped in CI as failed; pytest would count it as an error."""
+    return ("failed", "F", "FAILED") if report.failed and _missing_packages(report) else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Close the run with one line: how many tests were left out, and for want of what."""
+    """Print as the last line how many tests were skipped, and which packages are missing."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return
@@ -109,7 +109,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         ("skipped", "test was left out", "tests were left out"),
         ("failed", "test failed", "tests failed"),
     ):
-        wanted = list(filter(None, map(_wanted_by, reporter.stats.get(outcome, ()))))
+        wanted = list(filter(None, map(_missing_packages, reporter.stats.get(outcome, ()))))
         if wanted:
             packages = ", ".join(sorted(set().union(*wanted)))
             reporter.write_line(
@@ -118,32 +118,32 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             )
 
 
-def _wanted_by(report: pytest.TestReport) -> list[str]:
-    """Return the packages that a test was left out for want of."""
+def _missing_packages(report: pytest.TestReport) -> list[str]:
+    """Return the missing packages because of which a test was skipped."""
     properties = dict(getattr(report, "user_properties", ()))
-    return str(properties[_LEFT_OUT]).split(", ") if _LEFT_OUT in properties else []
+    return str(properties[_MISSING_PROPERTY]).split(", ") if _MISSING_PROPERTY in properties else []
 
 
 # -- every test --------------------------------------------------------------------------------------------
 
 
-class YouForgotToKeepATestAtHome(Exception):
-    """A test reached for the network or for the real home."""
+class ExternalAccessBlocked(Exception):
+    """Raised when a test opens a connection to another machine."""
 
 
 @pytest.fixture(autouse=True)
 def guard() -> Iterator[pytest.MonkeyPatch]:
-    """Give the guard's own patches: a test that takes its own back does not take these."""
+    """Yield a separate MonkeyPatch, so that a test that undoes its own patches does not undo these."""
     with pytest.MonkeyPatch.context() as patches:
         yield patches
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, guard: pytest.MonkeyPatch) -> Path:
-    """Give every test a home of its own, and no environment that somebody else set up."""
+    """Set up a temporary home for every test, and remove settings of the environment."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        # A test that wants a narrow terminal, another encoding or no buffers says so itself.
+        # A test that needs a narrow terminal, another encoding or unbuffered streams sets these itself.
         is_of_terminals = name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
         is_of_streams = name in ("PYTHONIOENCODING", "PYTHONUNBUFFERED")
         is_ours = name.startswith(("DOCSEND_", "XDG_", "LC_")) or name.lower().endswith("_proxy")
@@ -154,7 +154,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, guard: pytest.MonkeyPatch) ->
     guard.setenv("DOCSEND_HOME", str(home / "docsend"))
     guard.setenv("LANG", "C.UTF-8")
     guard.setenv("TERM", "dumb")
-    # A dead service must not cost minutes.
+    # A service that does not respond must not delay a test for minutes.
     guard.setenv("DOCSEND_PATIENCE", "2")
     guard.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return home
@@ -162,25 +162,25 @@ def home(tmp_path_factory: pytest.TempPathFactory, guard: pytest.MonkeyPatch) ->
 
 @pytest.fixture(autouse=True)
 def _no_network(guard: pytest.MonkeyPatch) -> None:
-    """Let sockets reach this machine only."""
+    """Allow connections to this machine only."""
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
         host = address[0] if isinstance(address, tuple) else None
         if host is not None and host != "localhost" and not ipaddress.ip_address(host).is_loopback:
-            raise YouForgotToKeepATestAtHome(f"a connection to {host}")
+            raise ExternalAccessBlocked(f"a connection to {host}")
         connect(self, address)
 
     guard.setattr(socket.socket, "connect", guarded)
 
 
 @pytest.fixture(autouse=True)
-def _no_tool_that_is_not_named(
+def _only_declared_tools(
     request: pytest.FixtureRequest, tool_refusals: Callable[[frozenset[str]], Path], guard: pytest.MonkeyPatch
 ) -> None:
-    """Let a test find only those tools of requirements/system.txt that its mark `needs` names.
+    """Hide the tools of requirements/system.txt that a test does not name in its `needs` mark.
 
-    A test that forgets one fails here, and not first on a machine that has none.
+    A test that forgets to name a tool then fails everywhere, and not only on a machine without the tool.
     """
     if sys.platform != "win32":
         refusals = tool_refusals(frozenset(_needed_by(request.node)))
@@ -189,7 +189,7 @@ def _no_tool_that_is_not_named(
 
 @pytest.fixture(scope="session")
 def tool_refusals(tmp_path_factory: pytest.TempPathFactory) -> Callable[[frozenset[str]], Path]:
-    """Give a function that makes a folder of commands that refuse, one for each tool not needed."""
+    """Return a function that creates a folder with a failing command for each tool that is not needed."""
 
     @functools.cache
     def refusals(needed: frozenset[str]) -> Path:
@@ -207,23 +207,23 @@ def tool_refusals(tmp_path_factory: pytest.TempPathFactory) -> Callable[[frozens
 
 @pytest.fixture(autouse=True)
 def _nothing_left_open(tmp_path: Path, guard: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test if a process that it started drops what it opened without closing it.
+    """Fail a test if a process that it started does not close a resource.
 
-    Python only tells that on stderr, if asked, and goes on: tests/processes/sitecustomize.py writes it down.
+    Python only warns on stderr, so tests/processes/sitecustomize.py writes the warnings to a file.
     """
-    noted = tmp_path / "left open"
+    warnings_file = tmp_path / "left open"
     path = [str(Path(__file__).parent / "processes"), *filter(None, [os.environ.get("PYTHONPATH")])]
     guard.setenv("PYTHONPATH", os.pathsep.join(path))
     guard.setenv("PYTHONWARNINGS", "error::ResourceWarning")
-    guard.setenv("TESTS_LEFT_OPEN", str(noted))
+    guard.setenv("TESTS_LEFT_OPEN", str(warnings_file))
     yield
-    if noted.exists():
-        pytest.fail(noted.read_text("utf-8"), pytrace=False)
+    if warnings_file.exists():
+        pytest.fail(warnings_file.read_text("utf-8"), pytrace=False)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of the program ended."""
+    """Exit code and output of a run of docsend."""
 
     code: int
     out: str
@@ -231,29 +231,29 @@ class Outcome:
 
     @property
     def json(self) -> Any:
-        """The JSON on stdout, held against its schema."""
-        return held(self.out)
+        """The JSON on stdout, validated against its schema."""
+        return parse_json(self.out)
 
     @property
     def rows(self) -> list[Any]:
-        """The JSON of a batch but for its last line, each held against its schema."""
-        *rows, _ = map(held, self.out.splitlines())
+        """The lines of a batch's JSON except the last, each validated against its schema."""
+        *rows, _ = map(parse_json, self.out.splitlines())
         return rows
 
     @property
     def summary(self) -> Any:
-        """The last line of a batch's JSON, held against its schema."""
-        return held(self.out.splitlines()[-1])
+        """The last line of a batch's JSON, validated against its schema."""
+        return parse_json(self.out.splitlines()[-1])
 
     @property
     def problems(self) -> list[str]:
-        """The codes of the problems in the JSON result."""
+        """The problem codes in the JSON result."""
         return [problem["code"] for problem in self.json["problems"]]
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the program in this process, through its public door, and give back how it ended."""
+    """Return a function that runs docsend in this process, through `main`, and returns its outcome."""
 
     def run_(*argv: str | Path) -> Outcome:
         capsys.readouterr()
@@ -266,7 +266,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def spawn() -> Run:
-    """Run the program as a process of its own, with the streams and the environment that a test wants."""
+    """Return a function that runs docsend in a separate process, with options of `subprocess.run`."""
 
     def spawn_(*argv: str | Path, **options: Any) -> Outcome:
         environment = {**os.environ, **options.pop("env", {})}
@@ -285,7 +285,7 @@ def spawn() -> Run:
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """A real sandbox on a real socket, and a look into what it keeps."""
+    """A real sandbox on a real socket, with access to its database and its documents."""
 
     url: str
     folder: Path
@@ -304,7 +304,7 @@ class RunningSandbox:
         return int(self.select("SELECT count(*) FROM submission WHERE state = ?", state)[0][0])
 
     def content(self, key: str) -> dict[str, bytes]:
-        """The bytes of each document that it keeps of a submission, by name."""
+        """Return the stored bytes of a submission's documents by name."""
         rows = self.select("SELECT name, file FROM document WHERE key = ? AND file IS NOT NULL", key)
         return {name: (self.folder / "documents" / file).read_bytes() for name, file in rows}
 
@@ -318,26 +318,26 @@ def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
-    """Give a sandbox that nothing was sent to yet."""
+    """Yield an empty sandbox."""
     folder = tmp_path / "sandbox"
     with server.beside(folder) as url:
         yield RunningSandbox(url, folder)
 
 
-def goes_staged(service: str) -> None:
-    """Let what is sent to a service go staged: its catalog, as it was fetched, offers no other way."""
+def force_staged_upload(service: str) -> None:
+    """Make submissions to a service go staged, by storing a catalog of it that offers no single exchange."""
     lab.offer(os.environ, service, None)
 
 
 @pytest.fixture
 def payslip(tmp_path: Path) -> Path:
-    """Give one small real document."""
+    """Return the path of a small valid PDF."""
     return samples.write(tmp_path, "payslip.pdf", samples.pdf())
 
 
 @pytest.fixture
 def signed_in_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, str], None]:
-    """Sign in the way of servers without a desktop: a code and a password file."""
+    """Return a function that signs in as servers without a desktop do: with a code and a password file."""
 
     def sign_in(code: str, password: str) -> None:
         file = tmp_path / "password"
@@ -351,5 +351,5 @@ def signed_in_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[s
 
 @pytest.fixture
 def kept_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A keyring that works anywhere: a plaintext file, chosen by its name."""
+    """Use a keyring that works everywhere: a plaintext file."""
     monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")

@@ -9,11 +9,12 @@ from docsend.model import catalog
 CATALOG = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
 
 
-def without(kind: str, code: str) -> bytes:
-    """The catalog, but for one row."""
+def catalog_without(kind: str, code: str) -> bytes:
+    """Return the bundled catalog without one row."""
     return json.dumps(CATALOG | {kind: [row for row in CATALOG[kind] if row["code"] != code]}).encode()
 
 
-def stricter() -> bytes:
+def stricter_catalog() -> bytes:
+    """Return the bundled catalog with destinations that accept only PNG files of one byte."""
     destinations = [row | {"formats": ["png"], "max_document_bytes": 1} for row in CATALOG["destinations"]]
     return json.dumps(CATALOG | {"destinations": destinations}).encode()

@@ -55,7 +55,7 @@ def main() -> int:
 
 def _send_picture(home: Path) -> list[Line]:
     names = ("payslip.pdf", "photo.jpg")
-    _write(home, names)
+    _write_documents(home, names)
     about = "--to benefits --subject unemployment --category employer --type payslips"
     command = f"send {' '.join(names)} {about} --id {PERSON} --reference client-4711"
     terminal = Terminal(*command.split(), columns=COLUMNS, lines=24)
@@ -68,7 +68,7 @@ def _send_picture(home: Path) -> list[Line]:
 def _guided_picture(home: Path, language: str) -> list[Line]:
     """Send by answering prompts; the picture shows a menu, and the end of the run."""
     name = {"en": "payslip.pdf", "fr": "fiche de paie.pdf", "he": "תלוש שכר.pdf"}[language]
-    _write(home, [name])
+    _write_documents(home, [name])
     words = {"en": "payslips", "fr": "fiches de paie", "he": "תלושי שכר"}[language]
     terminal = Terminal("send", name, columns=COLUMNS, lines=44, DOCSEND_LANG=language)
     terminal.answer("health-funds", "benefits" + ENTER)
@@ -103,7 +103,7 @@ def _answer_next(terminal: Terminal, answer: str) -> None:
     terminal.type(answer + ENTER)
 
 
-def _write(home: Path, names: Sequence[str]) -> None:
+def _write_documents(home: Path, names: Sequence[str]) -> None:
     for number, name in enumerate(names):
         content = samples.jpeg() if name.endswith("jpg") else samples.pdf(number, size=48_000)
         samples.write(home, name, content)
@@ -149,14 +149,14 @@ def _draw(name: str, lines: list[Line]) -> None:
         "<title>docsend on a terminal</title>",
         f'<rect width="100%" height="100%" rx="8" fill="#{_BACKGROUND}"/>',
         *(
-            f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="{colour}"/>'
-            for n, colour in enumerate(("#e06c75", "#e5c07b", "#98c379"))
+            f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="{color}"/>'
+            for n, color in enumerate(("#e06c75", "#e5c07b", "#98c379"))
         ),
         f'<g font-family="{_FONTS}" font-size="14" xml:space="preserve">',
     ]
     for number, line in enumerate(lines):
         top = _BAR + _MARGIN + number * _HEIGHT
-        parts += [_run(start, text, look, top) for start, text, look in line]
+        parts += [_run(start, text, style, top) for start, text, style in line]
     FOLDER.joinpath(f"{name}.svg").write_text("\n".join([*parts, "</g>", "</svg>", ""]), "utf-8")
     sys.stdout.write(f"{FOLDER / name}.svg\n")
 

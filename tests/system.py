@@ -1,7 +1,7 @@
-"""The parts of the system that tests stand on (requirements/system.txt): which are here, how to get the rest.
+"""Checks which of the system packages in requirements/system.txt, which the tests need, are installed.
 
-`python tests/system.py` (`make setup`) installs what is missing: on Debian and its kin, as root. It needs
-nothing but Python, for it runs before anything is installed.
+`python tests/system.py` (`make setup`) installs the missing ones, as root on Debian and its derivatives. It
+needs only Python, because it runs before anything else is installed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LIST = Path(__file__).resolve().parent.parent / "requirements" / "system.txt"
 
 
 class Part(NamedTuple):
-    """What proves that a part is here: a command, or a file by its full path. And its Debian package."""
+    """A command, or a file given by its full path, whose presence proves that a package is installed."""
 
     proof: str
     package: str
@@ -34,27 +34,27 @@ class Part(NamedTuple):
 
 
 def parts() -> dict[str, Part]:
-    """Read the list, by name."""
+    """Return the parts that the tests need by name."""
     lines = [line.split() for line in _LIST.read_text(encoding="utf-8").splitlines()]
-    found = [Part(line[0], line[1]) for line in lines if line and not line[0].startswith("#")]
-    return {part.name: part for part in found}
+    listed = [Part(line[0], line[1]) for line in lines if line and not line[0].startswith("#")]
+    return {part.name: part for part in listed}
 
 
 def missing() -> list[str]:
-    """Return the Debian packages of all that is not here, sorted."""
+    """Return the names of the missing Debian packages, sorted."""
     packages = {part.package for part in parts().values() if not part.is_here}
     return sorted(packages if _can_make_environments() else packages | {"python3-venv"})
 
 
 def main() -> int:
-    """Install what is missing, or say what that is and who can; return an exit code."""
+    """Install the missing packages, or report them and who can install them; return an exit code."""
     packages = missing()
     if not packages:
-        print("everything that tests stand on is here")
+        print("all system packages that the tests need are installed")
         return 0
     print(f"missing: {' '.join(packages)}", file=sys.stderr, flush=True)
     if sys.platform == "win32" or shutil.which("apt-get") is None:
-        print("apt-get is not here: install them with this system's own tools", file=sys.stderr)
+        print("apt-get not found: install them with this system's package manager", file=sys.stderr)
         return 1
     if os.geteuid() != 0:
         print(f"only root can install them: apt-get install {' '.join(packages)}", file=sys.stderr)
@@ -75,7 +75,7 @@ def _install(packages: list[str]) -> int:
 
 
 def _can_make_environments() -> bool:
-    """Tell whether this Python and the system's own have venv and pip; Debian packs them separately."""
+    """Return whether this Python and the system's have venv and pip, which Debian packages separately."""
     pythons = {sys.executable, *filter(os.path.exists, ["/usr/bin/python3"])}
     probes = [[python, "-c", "import ensurepip, venv"] for python in pythons]
     return all(subprocess.run(probe, capture_output=True, check=False).returncode == 0 for probe in probes)

@@ -1,4 +1,4 @@
-"""What calls of the personal service are aimed at: declarations and documents that no test has used yet."""
+"""New declarations and documents, which no test has used yet, as targets of calls to the personal service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Document:
-    """One small file that nobody else has; all of them are equally long."""
+    """A small file with unique content; all of them have the same length."""
 
     content: bytes
 
@@ -30,27 +30,27 @@ class Document:
 
 @dataclass(frozen=True)
 class Target:
-    """What a call is aimed at: an address, a declaration for it, a document for it."""
+    """The key, the declaration and the document that a call uses."""
 
     key: str
     declaration: Declaration
     document: Document
 
 
-def a_document() -> Document:
+def new_document() -> Document:
     return Document(b"%%PDF-1.4 fictional %09d" % next(_numbers))
 
 
-def a_declaration(base: Declaration, *documents: Document) -> Declaration:
-    """One that no test has used yet."""
+def new_declaration(base: Declaration, *documents: Document) -> Declaration:
+    """Return a declaration with a new reference."""
     declared = [document.declared for document in documents]
     return base | {"reference": f"isolation {next(_numbers):09d}", "documents": declared}
 
 
-def submitted(sender: Sender, base: Declaration, *, is_whole: bool = False) -> Target:
-    """Declare two documents and put one, or both; the target's document is the other one."""
-    here, other = a_document(), a_document()
-    declaration = sender.opened(a_declaration(base, here, other))
-    for document in (here, other) if is_whole else (here,):
+def submit_documents(sender: Sender, base: Declaration, *, complete: bool = False) -> Target:
+    """Declare two documents and put the first, or both; the target's document is the second."""
+    first, second = new_document(), new_document()
+    declaration = sender.opened(new_declaration(base, first, second))
+    for document in (first, second) if complete else (first,):
         assert sender.put(declaration, document.content).status == 201
-    return Target(sender.key(declaration), declaration, other)
+    return Target(sender.key(declaration), declaration, second)

@@ -122,6 +122,7 @@ class Terminal:
         self._feed()
 
     def finish(self) -> int:
+        """Read all output and return the exit status."""
         while self._feed():
             pass
         self._child.close()

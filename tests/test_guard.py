@@ -1,4 +1,4 @@
-"""The guard around the tests bites."""
+"""The guard around the tests works."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import keyring
 import keyring.errors
 import pytest
 
-from conftest import YouForgotToKeepATestAtHome
+from conftest import ExternalAccessBlocked
 from docsend.config import settings
 
 
 def test_a_connection_to_another_machine_is_refused() -> None:
-    with socket.socket() as outside, pytest.raises(YouForgotToKeepATestAtHome):
+    with socket.socket() as outside, pytest.raises(ExternalAccessBlocked):
         outside.connect(("192.0.2.1", 443))
 
 
-def test_the_home_and_everything_docsend_keeps_is_a_temporary_folder(home: Path) -> None:
-    found = settings.resolve()
+def test_the_home_and_all_of_docsend_s_files_are_in_a_temporary_folder(home: Path) -> None:
+    resolved = settings.resolve()
     assert Path.home() == home
-    assert home in found.ledger_file.parents
-    assert home in found.config_file.parents
+    assert home in resolved.ledger_file.parents
+    assert home in resolved.config_file.parents
 
 
-def test_a_test_that_takes_its_patches_back_stays_guarded(home: Path, monkeypatch) -> None:
+def test_the_guard_stays_when_a_test_undoes_its_own_patches(home: Path, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_HOME", "elsewhere")
     monkeypatch.undo()
     assert home in settings.resolve().ledger_file.parents
@@ -41,8 +41,8 @@ def test_the_real_keyring_is_out_of_reach() -> None:
 
 
 def test_settings_of_the_machine_do_not_reach_a_test() -> None:
-    strangers = {"DOCSEND_SERVICE", "HTTPS_PROXY", "https_proxy", "LC_ALL"} & os.environ.keys()
-    assert not strangers
+    foreign = {"DOCSEND_SERVICE", "HTTPS_PROXY", "https_proxy", "LC_ALL"} & os.environ.keys()
+    assert not foreign
 
 
 def test_a_tool_that_a_test_does_not_name_is_out_of_its_reach() -> None:
@@ -56,10 +56,10 @@ def test_a_tool_that_a_test_names_is_the_real_one() -> None:
     assert subprocess.run(["jq", "."], input=b"{}", capture_output=True, check=True).stdout == b"{}\n"
 
 
-def test_what_a_process_drops_unclosed_is_written_down() -> None:
-    noted = Path(os.environ["TESTS_LEFT_OPEN"])
+def test_resources_that_a_process_does_not_close_are_recorded() -> None:
+    warnings_file = Path(os.environ["TESTS_LEFT_OPEN"])
     script = "import docsend, os; open(os.devnull)"
     subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    said = noted.read_text("utf-8")
-    noted.unlink()  # or this test would fail for it
-    assert "unclosed file" in said
+    recorded = warnings_file.read_text("utf-8")
+    warnings_file.unlink()  # Otherwise the guard would fail this test.
+    assert "unclosed file" in recorded

@@ -1,4 +1,4 @@
-"""Who sees what of the personal service: account × object × call."""
+"""Isolation of accounts in the personal service: every account × object × call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callers import beside_a_still_clock, callers_of
+from callers import make_callers, sandbox_with_frozen_clock
 from contract_client import (
     ANSWERING,
     ASKED,
@@ -22,7 +22,7 @@ from contract_client import (
 )
 from docsend.sandbox.accounts import FIXTURES, Accounts
 from docsend.sandbox.database import Database
-from targets import Target, a_declaration, a_document, submitted
+from targets import Target, new_declaration, new_document, submit_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def still_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with beside_a_still_clock(tmp_path_factory.mktemp("still")) as sandbox:
+def frozen_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    with sandbox_with_frozen_clock(tmp_path_factory.mktemp("still")) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
-def callers(still_sandbox: RunningSandbox) -> Callers:
-    return callers_of(still_sandbox)
+def callers(frozen_sandbox: RunningSandbox) -> Callers:
+    return make_callers(frozen_sandbox)
 
 
 @pytest.fixture
@@ -52,46 +52,46 @@ def database(tmp_path: Path) -> Iterator[Database]:
 # -- objects -----------------------------------------------------------------------------------------------
 
 
-def an_open_one(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner, PERSONAL)
+def open_submission(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
+    target = submit_documents(owner, PERSONAL)
     return target, Target(a_key(), target.declaration, target.document)
 
 
-def a_received_one(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner, PERSONAL, is_whole=True)
+def received_submission(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
+    target = submit_documents(owner, PERSONAL, complete=True)
     assert owner.ask("send", key=target.key).status == 200
     return target, Target(a_key(), target.declaration, target.document)
 
 
-def a_withdrawn_one(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner, PERSONAL)
+def withdrawn_submission(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
+    target = submit_documents(owner, PERSONAL)
     assert owner.ask("withdraw", key=target.key).status == 200
     return target, Target(a_key(), target.declaration, target.document)
 
 
-def one_without_an_account(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner.with_token("", None), INSURED)
+def submission_without_an_account(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
+    target = submit_documents(owner.with_token("", None), INSURED)
     return target, Target(a_key(), target.declaration, target.document)
 
 
-def one_that_never_was(_owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    document = a_document()
-    declaration = a_declaration(PERSONAL, document)
+def unknown_submission(_owner: Sender, _caller: Sender) -> tuple[Target, Target]:
+    document = new_document()
+    declaration = new_declaration(PERSONAL, document)
     return Target(a_key(), declaration, document), Target(a_key(), declaration, document)
 
 
-def one_that_answers_a_required_document(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
-    target = submitted(owner, ANSWERING)
+def submission_for_a_required_document(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
+    target = submit_documents(owner, ANSWERING)
     nothing_asked_for = target.declaration | {"required": "R-0000"}
     return target, Target(a_key(), nothing_asked_for, target.document)
 
 
-def the_callers_own_with_a_document_of_another(owner: Sender, caller: Sender) -> tuple[Target, Target]:
-    """Declare, for the caller, a document that the owner has sent, and one that nobody has."""
-    sent, unknown = a_document(), a_document()
-    assert owner.put(owner.opened(a_declaration(PERSONAL, sent)), sent.content).status == 201
+def callers_submission_with_anothers_document(owner: Sender, caller: Sender) -> tuple[Target, Target]:
+    """Declare, for the caller, a document that the owner has sent, and one that nobody has sent."""
+    sent, unknown = new_document(), new_document()
+    assert owner.put(owner.opened(new_declaration(PERSONAL, sent)), sent.content).status == 201
     base = PERSONAL if caller.account else INSURED
-    declarations = a_declaration(base, sent), a_declaration(base, unknown)
+    declarations = new_declaration(base, sent), new_declaration(base, unknown)
     for declaration in declarations:
         caller.declare(declaration)
     one, other = (caller.key(declaration) for declaration in declarations)
@@ -101,34 +101,35 @@ def the_callers_own_with_a_document_of_another(owner: Sender, caller: Sender) ->
 OBJECTS = {
     make.__name__: make
     for make in (
-        an_open_one,
-        a_received_one,
-        a_withdrawn_one,
-        one_without_an_account,
-        one_that_never_was,
-        one_that_answers_a_required_document,
-        the_callers_own_with_a_document_of_another,
+        open_submission,
+        received_submission,
+        withdrawn_submission,
+        submission_without_an_account,
+        unknown_submission,
+        submission_for_a_required_document,
+        callers_submission_with_anothers_document,
     )
 }
 CALLS = ("standing", "declare", "put", "send", "withdraw")
 CALLERS = ("nobody", "owner", "stranger", "garbage", "expired")
 
-# Who may see an object, and then what the five calls answer. Everybody else sees one that never was.
+# Callers that may see each object. For all others it does not exist.
 SEEN_BY = {
-    "an_open_one": {"owner"},
-    "a_received_one": {"owner"},
-    "a_withdrawn_one": {"owner"},
-    "one_without_an_account": {"nobody", "owner", "stranger"},
-    "one_that_answers_a_required_document": {"owner"},
+    "open_submission": {"owner"},
+    "received_submission": {"owner"},
+    "withdrawn_submission": {"owner"},
+    "submission_without_an_account": {"nobody", "owner", "stranger"},
+    "submission_for_a_required_document": {"owner"},
 }
+# Statuses of the five calls for a caller that may see the object.
 SEEN = {
-    "an_open_one": (200, 200, 201, 409, 200),
-    "a_received_one": (200, 200, 204, 200, 409),
-    "a_withdrawn_one": (200, 409, 409, 409, 200),
-    "one_without_an_account": (200, 200, 201, 409, 200),
-    "one_that_answers_a_required_document": (200, 200, 201, 409, 200),
+    "open_submission": (200, 200, 201, 409, 200),
+    "received_submission": (200, 200, 204, 200, 409),
+    "withdrawn_submission": (200, 409, 409, 409, 200),
+    "submission_without_an_account": (200, 200, 201, 409, 200),
+    "submission_for_a_required_document": (200, 200, 201, 409, 200),
 }
-# What the five calls answer on a personal key that never was.
+# Statuses of the five calls for a key of the personal service that does not exist.
 UNSEEN = {
     "nobody": (404, 401, 404, 404, 200),
     "owner": (404, 201, 404, 404, 200),
@@ -143,15 +144,15 @@ def call(sender: Sender, name: str, target: Target) -> Answer:
     return sender.ask(name, key=target.key, digest=target.document.sha256, body=body)
 
 
-def said(answer: Answer, target: Target, like: Target) -> tuple[int, dict[str, str], bytes]:
-    """Everything in an answer but the date; the target's digest is replaced, if it is another."""
+def comparable(answer: Answer, target: Target, like: Target) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body without date and request id, with the target's digest replaced."""
     headers = {name: value for name, value in answer.headers.items() if name not in ("date", "request-id")}
     own, other = target.document.sha256.encode(), like.document.sha256.encode()
     return answer.status, headers, answer.body.replace(own, other)
 
 
-def kept_of(sandbox: RunningSandbox, owner: str) -> tuple[Any, ...]:
-    """Everything that the sandbox keeps of an account, down to the bytes of its documents."""
+def stored_data(sandbox: RunningSandbox, owner: str) -> tuple[Any, ...]:
+    """Return everything that the sandbox stores for an account, including the bytes of its documents."""
     with contextlib.closing(sqlite3.connect(sandbox.folder / "sandbox.sqlite3")) as connection:
         tables = {
             table: connection.execute(f"SELECT * FROM {table} WHERE owner = ?", (owner,)).fetchall()  # noqa: S608
@@ -168,28 +169,30 @@ def kept_of(sandbox: RunningSandbox, owner: str) -> tuple[Any, ...]:
 @pytest.mark.parametrize("thing", OBJECTS)
 @pytest.mark.parametrize("who", CALLERS)
 def test_what_is_not_yours_answers_like_what_never_was_and_stays_as_it_is(
-    who: str, thing: str, name: str, callers: Callers, still_sandbox: RunningSandbox
+    who: str, thing: str, name: str, callers: Callers, frozen_sandbox: RunningSandbox
 ) -> None:
     caller = callers[who]
-    target, never = OBJECTS[thing](callers["owner"], caller)
-    whose = "" if thing == "one_without_an_account" else ASKED
-    before = kept_of(still_sandbox, whose)
+    target, unknown = OBJECTS[thing](callers["owner"], caller)
+    account = "" if thing == "submission_without_an_account" else ASKED
+    before = stored_data(frozen_sandbox, account)
     answer = call(caller, name, target)
     if who in SEEN_BY.get(thing, ()):
         assert answer.status == SEEN[thing][CALLS.index(name)]
         return
     if who != "owner":
-        assert kept_of(still_sandbox, whose) == before
-    assert said(answer, target, never) == said(call(caller, name, never), never, never)
-    if thing in ("an_open_one", "a_received_one", "a_withdrawn_one", "one_that_never_was"):
+        assert stored_data(frozen_sandbox, account) == before
+    assert comparable(answer, target, unknown) == comparable(call(caller, name, unknown), unknown, unknown)
+    if thing in ("open_submission", "received_submission", "withdrawn_submission", "unknown_submission"):
         assert answer.status == UNSEEN[who][CALLS.index(name)]
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_comparison_of_answers_bites(name: str, callers: Callers) -> None:
+def test_the_comparison_of_answers_finds_differences(name: str, callers: Callers) -> None:
     owner = callers["owner"]
-    target, never = a_received_one(owner, owner)
-    assert said(call(owner, name, target), target, never) != said(call(owner, name, never), never, never)
+    target, unknown = received_submission(owner, owner)
+    assert comparable(call(owner, name, target), target, unknown) != comparable(
+        call(owner, name, unknown), unknown, unknown
+    )
 
 
 @pytest.mark.parametrize("who", ["nobody", "stranger", "garbage", "expired"])
@@ -197,7 +200,7 @@ def test_after_all_that_others_try_the_owner_goes_on_as_if_nothing_had_been(
     who: str, callers: Callers
 ) -> None:
     owner = callers["owner"]
-    target = submitted(owner, PERSONAL)
+    target = submit_documents(owner, PERSONAL)
     for name in (*CALLS, *CALLS):
         call(callers[who], name, target)
     assert owner.ask("standing", key=target.key).json["missing"] == [target.document.sha256]
@@ -212,17 +215,17 @@ def test_after_all_that_others_try_the_owner_goes_on_as_if_nothing_had_been(
 
 
 def test_a_stranger_who_declares_the_same_under_the_same_key_has_a_submission_of_the_strangers_own(
-    callers: Callers, still_sandbox: RunningSandbox
+    callers: Callers, frozen_sandbox: RunningSandbox
 ) -> None:
     owner, stranger = callers["owner"], callers["stranger"]
-    target = submitted(owner, PERSONAL, is_whole=True)
+    target = submit_documents(owner, PERSONAL, complete=True)
     receipt = owner.ask("send", key=target.key)
     declared = stranger.declare(target.declaration, target.key)
     digests = [document["sha256"] for document in target.declaration["documents"]]
     assert (declared.status, declared.json["missing"], declared.json["branch"]) == (201, digests, "nazareth")
     assert stranger.ask("send", key=target.key).code == "incomplete"
     assert stranger.ask("withdraw", key=target.key).status == 200
-    states = still_sandbox.select("SELECT owner, state FROM submission WHERE key = ?", target.key)
+    states = frozen_sandbox.select("SELECT owner, state FROM submission WHERE key = ?", target.key)
     assert dict(states) == {ASKED: "received", CLEAR: "withdrawn"}
     assert owner.ask("send", key=target.key).body == receipt.body
 
@@ -231,15 +234,15 @@ def test_a_stranger_who_declares_the_same_under_the_same_key_has_a_submission_of
 def test_a_document_of_another_submission_is_not_found_even_if_it_is_there(
     who: str, callers: Callers
 ) -> None:
-    elsewhere, unknown = a_document(), a_document()
+    elsewhere, unknown = new_document(), new_document()
     owner, caller = callers["owner"], callers[who]
-    assert owner.put(owner.opened(a_declaration(PERSONAL, elsewhere)), elsewhere.content).status == 201
-    own = a_declaration(PERSONAL if caller.account else INSURED, a_document())
+    assert owner.put(owner.opened(new_declaration(PERSONAL, elsewhere)), elsewhere.content).status == 201
+    own = new_declaration(PERSONAL if caller.account else INSURED, new_document())
     caller.declare(own)
     one, other = (Target(caller.key(own), own, document) for document in (elsewhere, unknown))
     answer = call(caller, "put", one)
     assert answer.status == (401 if who in ("garbage", "expired") else 404)
-    assert said(answer, one, other) == said(call(caller, "put", other), other, other)
+    assert comparable(answer, one, other) == comparable(call(caller, "put", other), other, other)
 
 
 def test_required_documents_are_listed_for_their_account_alone(callers: Callers) -> None:
@@ -258,13 +261,13 @@ def test_a_required_document_means_nothing_to_another_account_before_and_after_i
     def strange_answers() -> list[tuple[int, bytes]]:
         ids = (ANSWERING["required"], "R-0000")
         declared = [
-            stranger.declare(a_declaration(ANSWERING | {"required": id_}, a_document())) for id_ in ids
+            stranger.declare(new_declaration(ANSWERING | {"required": id_}, new_document())) for id_ in ids
         ]
         assert [answer.json["errors"][0]["code"] for answer in declared] == ["unknown-required"] * 2
         return [(answer.status, answer.body) for answer in declared]
 
     before = strange_answers()
-    answering = submitted(owner, ANSWERING, is_whole=True)
+    answering = submit_documents(owner, ANSWERING, complete=True)
     during = strange_answers()
     assert owner.ask("send", key=answering.key).status == 200
     assert len({*before, *during, *strange_answers()}) == 1
@@ -272,15 +275,15 @@ def test_a_required_document_means_nothing_to_another_account_before_and_after_i
     assert [each["id"] for each in owner.ask("required").json["required"]] == ["R-4712"]
 
 
-def test_a_required_document_that_was_received_is_as_unknown_as_one_that_never_was(
+def test_a_required_document_that_was_received_is_as_unknown_as_one_that_never_existed(
     sandbox: RunningSandbox,
 ) -> None:
     owner = Sender(sandbox.url).signed_in(ASKED)
-    answering = submitted(owner, ANSWERING, is_whole=True)
+    answering = submit_documents(owner, ANSWERING, complete=True)
     assert owner.ask("send", key=answering.key).status == 200
-    again = owner.declare(a_declaration(ANSWERING, a_document()))
-    never = owner.declare(a_declaration(ANSWERING | {"required": "R-0000"}, a_document()))
-    assert (again.status, again.body) == (never.status, never.body) == (422, again.body)
+    again = owner.declare(new_declaration(ANSWERING, new_document()))
+    unknown = owner.declare(new_declaration(ANSWERING | {"required": "R-0000"}, new_document()))
+    assert (again.status, again.body) == (unknown.status, unknown.body) == (422, again.body)
     assert owner.declare(answering.declaration).json["state"] == "received"  # what was sent is found as ever
 
 
@@ -299,14 +302,14 @@ def test_two_accounts_may_be_asked_for_documents_of_the_same_id(tmp_path: Path, 
 
 def test_a_subject_of_another_account_is_free(callers: Callers) -> None:
     on_the_subject = ANSWERING | {"required": None}
-    refused = callers["owner"].declare(a_declaration(on_the_subject, a_document()))
+    refused = callers["owner"].declare(new_declaration(on_the_subject, new_document()))
     assert refused.code == "required-documents-pending"
-    assert callers["stranger"].declare(a_declaration(on_the_subject, a_document())).status == 201
+    assert callers["stranger"].declare(new_declaration(on_the_subject, new_document())).status == 201
 
 
 def test_fencing_a_key_with_a_token_fences_it_for_the_account_alone(callers: Callers) -> None:
-    document = a_document()
-    declaration = a_declaration(PERSONAL, document)
+    document = new_document()
+    declaration = new_declaration(PERSONAL, document)
     key = callers["owner"].key(declaration)
     for who in ("stranger", "nobody"):
         assert callers[who].ask("withdraw", key=key).json["state"] == "withdrawn"

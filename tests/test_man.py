@@ -1,4 +1,4 @@
-"""Manual pages: current, without a fault, and found by man where the wheel puts them."""
+"""Manual pages are current and free of errors, and man finds them where the wheel installs them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "man").rglob("*.[15]"))
 
 
-def test_the_pages_are_what_the_program_and_the_written_parts_make() -> None:
+def test_the_pages_are_current() -> None:
     command: list[str | Path] = [sys.executable, ROOT / "tools" / "man" / "build.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -22,7 +22,7 @@ def test_the_pages_are_what_the_program_and_the_written_parts_make() -> None:
 
 @pytest.mark.needs("mandoc")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_has_no_fault(page) -> None:
+def test_mandoc_finds_no_error_in_a_page(page) -> None:
     done = subprocess.run(
         ["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True, check=False
     )
@@ -37,8 +37,10 @@ def test_each_command_has_a_page_with_all_of_its_options_and_exit_codes(run) -> 
         shown = subprocess.run(
             ["mandoc", "-T", "utf8", page], capture_output=True, text=True, check=True
         ).stdout.replace("\b", "")
-        told = run(name, "--help").out
-        options = {word for line in told.splitlines() if line.startswith("  -") for word in line.split()[:2]}
+        help_text = run(name, "--help").out
+        options = {
+            word for line in help_text.splitlines() if line.startswith("  -") for word in line.split()[:2]
+        }
         for option in options:
             if option.startswith("--") and option not in (
                 "--service", "--lang", "--json", "--quiet", "--verbose", "--no-input", "--help",
@@ -55,11 +57,11 @@ def test_a_wheel_has_pages_and_completions_where_man_and_shells_look(tmp_path) -
     listed = subprocess.run(
         [sys.executable, "-m", "zipfile", "-l", wheel], check=True, capture_output=True, text=True
     ).stdout
-    for place in (
+    for path in (
         "share/man/man1/docsend-send.1",
         "share/man/man5/docsend-manifest.5",
         "share/bash-completion/completions/docsend",
         "share/zsh/site-functions/_docsend",
         "share/fish/vendor_completions.d/docsend.fish",
     ):
-        assert place in listed
+        assert path in listed

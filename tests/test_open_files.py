@@ -1,4 +1,4 @@
-"""Whatever goes wrong, docsend closes what it opened: files are counted after every kind of failure."""
+"""docsend closes all files after every kind of failure; the tests count open files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = [
     pytest.mark.everywhere,
     pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux lists them"),
 ]
-# Nothing is closed here because nobody knows it any more: the garbage collector rests. The first run may
-# open what stays open for the others.
+# The garbage collector is disabled, so that it does not close forgotten files. The first run may open files
+# that stay open for the following ones.
 COUNT = """
 import contextlib, gc, io, json, os, sys
 from docsend.cli.app import main
@@ -46,14 +46,17 @@ print(json.dumps([codes, before, opened()]))
 SEND = (*ABOUT, *WHO, "--no-input")
 
 
-def answers(status: int, code: str) -> Callable[[doubles.ReceivedRequest], doubles.Reply]:
+def problem_answer(status: int, code: str) -> Callable[[doubles.ReceivedRequest], doubles.Reply]:
     """Return what answers each request with a problem of the contract."""
     return lambda _: doubles.problem(status, code)
 
 
 @pytest.fixture
 def fails(payslip: Path, tmp_path: Path) -> Callable[..., tuple[int, list[str], list[str]]]:
-    """Run a command line some times in one process; return its exit code, what was open before, and after."""
+    """Return a function that runs a command line several times in one process.
+
+    It returns the exit code, and the open files before and after.
+    """
 
     def fails_(*argv: object, **environment: str) -> tuple[int, list[str], list[str]]:
         done = subprocess.run(
@@ -94,17 +97,17 @@ def test_a_failure_on_this_side_leaves_nothing_open(fails, payslip, tmp_path, ar
     (tmp_path / "rows.csv").write_text(
         f"to,subject,category,type,id,documents\n{','.join(SEND[1:10:2])},nowhere.pdf\n"
     )
-    seen, before, after = fails(*argv.split())
-    assert (seen, after) == (code, before)
+    exit_code, before, after = fails(*argv.split())
+    assert (exit_code, after) == (code, before)
 
 
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        pytest.param(answers(503, "busy"), 6, id="busy"),
-        pytest.param(answers(500, "broken"), 6, id="broken"),
-        pytest.param(answers(409, "key-reused"), 5, id="refused"),
-        pytest.param(answers(401, "sign-in-needed"), 4, id="sign-in needed"),
+        pytest.param(problem_answer(503, "busy"), 6, id="busy"),
+        pytest.param(problem_answer(500, "broken"), 6, id="broken"),
+        pytest.param(problem_answer(409, "key-reused"), 5, id="refused"),
+        pytest.param(problem_answer(401, "sign-in-needed"), 4, id="sign-in needed"),
         pytest.param(lambda _: doubles.Reply(302, headers={"Location": "/"}), 6, id="a redirect"),
         pytest.param(
             lambda _: doubles.Reply(200, b"{", {"Content-Type": "application/json"}), 6, id="no JSON"
@@ -119,23 +122,25 @@ def test_a_service_that_fails_leaves_nothing_open(fails, tmp_path, answer, code,
     )
     what = ["payslip.pdf", *SEND] if form == "one" else ["--batch", "rows.csv", "--jobs", "2"]
     with doubles.service(answer) as (url, asked):
-        seen, before, after = fails("send", *what, "--service", url)
+        exit_code, before, after = fails("send", *what, "--service", url)
         assert asked
-    assert (seen, after) == (code if form == "one" else seen, before)
-    assert seen != 0
+    assert (exit_code, after) == (code if form == "one" else exit_code, before)
+    assert exit_code != 0
 
 
 def test_a_service_that_is_not_there_leaves_nothing_open(fails) -> None:
-    seen, before, after = fails("send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9")
-    assert (seen, after) == (6, before)
+    exit_code, before, after = fails("send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9")
+    assert (exit_code, after) == (6, before)
 
 
 def test_a_certificate_that_proves_nothing_leaves_nothing_open(fails) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
     with doubles.service(lambda _: doubles.Reply(503), tls=tls) as (url, _):
-        seen, before, after = fails("send", "payslip.pdf", *SEND, "--service", url.replace("http", "https"))
-    assert (seen, after) == (2, before)
+        exit_code, before, after = fails(
+            "send", "payslip.pdf", *SEND, "--service", url.replace("http", "https")
+        )
+    assert (exit_code, after) == (2, before)
 
 
 def _damaged(path: Path) -> None:
@@ -161,8 +166,8 @@ def test_a_file_of_docsend_s_own_that_is_damaged_leaves_nothing_open(
 ) -> None:
     (home / "docsend").mkdir()
     damage(home / "docsend" / file)
-    seen, before, after = fails(*argv)
-    assert (seen, after) == (code, before)
+    exit_code, before, after = fails(*argv)
+    assert (exit_code, after) == (code, before)
 
 
 def test_the_count_notices_what_is_left_open() -> None:

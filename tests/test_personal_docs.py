@@ -1,4 +1,4 @@
-"""Each command of docs/personal.md is run, and prints what the page says."""
+"""Every command in docs/personal.md prints what the page shows."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ UNLOCK = "printf 'fictional' | gnome-keyring-daemon --unlock --components=secret
 def environment(payslip, tmp_path) -> dict[str, str]:
     assert payslip.parent == tmp_path
     (tmp_path / "runtime").mkdir(mode=0o700)
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHON_KEYRING_BACKEND"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHON_KEYRING_BACKEND"}
     path = f"{walkthrough.commands(tmp_path)}:{os.environ['PATH']}"
-    return {**kept, "PATH": path, "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
+    return {**inherited, "PATH": path, "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
 
 
 @pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon", "jq")

@@ -1,4 +1,4 @@
-"""What docs/security.md claims and no other test proves, and that every test it names exists."""
+"""Claims of docs/security.md that no other test proves; every test that the page names exists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import trustme
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO, Outcome, RunningSandbox, goes_staged
+from conftest import ABOUT, PERSON, WHO, Outcome, RunningSandbox, force_staged_upload
 from declarations import DECLARATION
 from docsend.model import catalog
 from docsend.sandbox import server
@@ -54,19 +54,19 @@ def test_every_test_that_the_page_names_exists() -> None:
 def test_every_item_of_the_page_has_its_proof_or_says_why_not() -> None:
     rows = _rows()
     assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
-    for number, item, kept, proof in rows:
+    for number, item, guarantee, proof in rows:
         assert item, number
-        assert kept, number
+        assert guarantee, number
         assert "::test_" in proof or "not tested: " in proof or "faults/" in proof, number
 
 
-# -- the way to the service --------------------------------------------------------------------------------
+# -- the connection to the service -------------------------------------------------------------------------
 
 
 def _ask_for_required(
     run, answer, monkeypatch, tmp_path, token: str = "t"
 ) -> tuple[Outcome, list[doubles.ReceivedRequest]]:
-    """Ask a service for the required documents, signed in with a token that it gave."""
+    """Request the required documents from a service that issues this token and gives this answer."""
     file = tmp_path / "password"
     file.write_text("fictional\n")
     file.chmod(0o600)
@@ -115,17 +115,17 @@ def test_a_file_s_name_and_the_identity_are_in_no_address_and_no_header(run, san
     file = samples.write(tmp_path, "canary; filename=x.pdf", samples.pdf(5))
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         if way == "staged":
-            goes_staged(url)
+            force_staged_upload(url)
         assert run("send", file, *SEND, "--service", url).code == 0
-    seen = " ".join(f"{request.path} {request.headers}" for request in asked)
+    sent = " ".join(f"{request.path} {request.headers}" for request in asked)
     if way == "staged":
         assert len(asked) == 3
     else:
         (whole,) = asked
         _, declaration, document = whole.body.split(b"--" + whole.path[-52:].encode())[:3]
         assert b"canary" in declaration
-        seen += document.replace(file.read_bytes(), b"").replace(b'filename="1"', b"").decode()
-    assert not re.search("canary|filename|000000018|User-Agent: python", seen, re.IGNORECASE)
+        sent += document.replace(file.read_bytes(), b"").replace(b'filename="1"', b"").decode()
+    assert not re.search("canary|filename|000000018|User-Agent: python", sent, re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
@@ -168,21 +168,21 @@ def test_nothing_in_the_environment_switches_the_look_at_certificates_off(
 
 @pytest.fixture
 def _offers_all_that_openssl_has(monkeypatch) -> None:
-    """Make Python's defaults those of Debian 12: every version of TLS that OpenSSL still knows."""
-    make = ssl.SSLContext.__new__
+    """Make Python's defaults as permissive as OpenSSL allows, with every TLS version, as on Debian 12."""
+    original = ssl.SSLContext.__new__
 
-    def made(cls, protocol=None):
-        context = make(cls, protocol)
-        if cls is ssl.SSLContext:  # and not one that wraps it
+    def new(cls, protocol=None):
+        context = original(cls, protocol)
+        if cls is ssl.SSLContext:  # Not a wrapper of it.
             context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
             context.set_ciphers("ALL:@SECLEVEL=0")
         return context
 
-    monkeypatch.setattr(ssl.SSLContext, "__new__", made)
+    monkeypatch.setattr(ssl.SSLContext, "__new__", new)
 
 
 def _versions_offered(hello: bytes) -> set[int]:
-    """Give the versions of a ClientHello (RFC 8446, 4.1.2): its supported_versions, or its only one."""
+    """Return the TLS versions of a ClientHello (RFC 8446, 4.1.2): supported_versions, or legacy_version."""
     at = 5 + 4 + 2 + 32  # record, handshake, legacy version, random
     at += 1 + hello[at]  # session
     at += 2 + int.from_bytes(hello[at : at + 2], "big")  # cipher suites
@@ -202,11 +202,11 @@ def _versions_offered(hello: bytes) -> set[int]:
 def test_tls_below_1_2_is_not_offered_whatever_the_system_s_python_would_offer(
     run, payslip, monkeypatch
 ) -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with tcp_server(lambda connection: heard.append(connection.recv(16384))) as port:
+    with tcp_server(lambda connection: received.append(connection.recv(16384))) as port:
         assert run("send", payslip, *SEND, "--service", f"https://127.0.0.1:{port}").code == 6
-    versions = _versions_offered(heard[0])
+    versions = _versions_offered(received[0])
     assert versions
     assert min(versions) >= 0x0303  # 1.2
 
@@ -232,7 +232,7 @@ def test_a_server_that_speaks_tls_1_1_alone_is_sent_nothing(
 def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     start = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-    told = {
+    responses = {
         "a body": start + b"\r\n" + b" " * (2**20 + 2**16),
         "a header": start + b"X: " + b"a" * 2**20 + b"\r\n\r\n",
         "many headers": start + b"X: a\r\n" * 2**17 + b"\r\n",
@@ -241,7 +241,7 @@ def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) 
     def serve(connection: socket.socket) -> None:
         connection.recv(65536)
         with contextlib.suppress(OSError):
-            connection.sendall(told[what])
+            connection.sendall(responses[what])
 
     with tcp_server(serve) as port:
         assert run("send", payslip, *SEND, "--service", f"http://127.0.0.1:{port}").code == 6
@@ -317,8 +317,8 @@ def test_what_a_service_says_becomes_no_path(run, home, tmp_path) -> None:
     with doubles.service(lambda _: reply) as (url, _):
         assert run("catalog", "--update", "--service", url).code == 0
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
-    kept = {path.name for path in home.rglob("*") if path.is_file()}
-    assert kept == {f"{name}.json", f"{name}.etag"}
+    stored = {path.name for path in home.rglob("*") if path.is_file()}
+    assert stored == {f"{name}.json", f"{name}.etag"}
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -337,8 +337,8 @@ def test_the_client_has_few_dependencies() -> None:
 # -- the sandbox -------------------------------------------------------------------------------------------
 
 
-def _told(url: str, request: bytes) -> bytes:
-    """Say these very bytes to the sandbox, and nothing after them; give all that it answers to them."""
+def _send_raw(url: str, request: bytes) -> bytes:
+    """Send exactly these bytes to the sandbox, and return everything that it answers."""
     port = int(url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(request)
@@ -351,17 +351,17 @@ def _told(url: str, request: bytes) -> bytes:
 
 @pytest.fixture
 def declared(sandbox, payslip) -> str:
-    """Declare one document, and give the address that takes it."""
-    return _declared(sandbox.url, payslip)
+    """Declare one document, and return the path for its upload."""
+    return _declare(sandbox.url, payslip)
 
 
-def _declared(url: str, payslip: Path) -> str:
+def _declare(url: str, payslip: Path) -> str:
     content = payslip.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     documents = [{"name": "payslip.pdf", "bytes": len(content), "sha256": digest}]
     body = json.dumps({**DECLARATION, "documents": documents}).encode()
     head = f"PUT /v1/submissions/{KEY} {HTTP}Content-Length: {len(body)}\r\n\r\n"
-    assert b" 201 " in _told(url, head.encode() + body)[:20]
+    assert b" 201 " in _send_raw(url, head.encode() + body)[:20]
     return f"/v1/submissions/{KEY}/documents/{digest}"
 
 
@@ -382,18 +382,20 @@ def _declared(url: str, payslip: Path) -> str:
 )
 def test_a_length_that_lies_stores_nothing(payslip, tmp_path, headers, cut, status) -> None:
     folder = tmp_path / "hurried"
-    # The time is for what was announced and does not come.
+    # The short time limit applies to announced bytes that do not arrive.
     with server.beside(folder, time_allowed=lambda _: 0.3) as url:
-        _lies(RunningSandbox(url, folder), payslip, headers, cut, status)
+        _check_nothing_is_stored(RunningSandbox(url, folder), payslip, headers, cut, status)
 
 
-def _lies(sandbox: RunningSandbox, payslip: Path, headers: str, cut: int, status: int) -> None:
-    declared = _declared(sandbox.url, payslip)
+def _check_nothing_is_stored(
+    sandbox: RunningSandbox, payslip: Path, headers: str, cut: int, status: int
+) -> None:
+    declared = _declare(sandbox.url, payslip)
     content = payslip.read_bytes()
     right = len(content)
     lines = headers.format(right=right, less=right - 1, more=right + 1)
     request = f"PUT {declared} {HTTP}{lines}\r\n\r\n".encode()
-    answer = _told(sandbox.url, request + content[: right - cut])
+    answer = _send_raw(sandbox.url, request + content[: right - cut])
     assert b" 201 " not in answer[:20]
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
     assert list((sandbox.folder / "documents").iterdir()) == []
@@ -409,10 +411,10 @@ def test_documents_lie_under_names_of_the_sandbox_s_own(run, sandbox, payslip) -
 def test_the_sandbox_listens_on_this_machine_alone(run, sandbox) -> None:
     port = int(sandbox.url.rpartition(":")[2])
     assert sandbox.url.startswith("http://127.0.0.1:")
-    if sys.platform == "linux":  # where all of 127.0.0.0/8 is this machine
+    if sys.platform == "linux":  # On Linux all of 127.0.0.0/8 is this machine.
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", port), timeout=5).close()
-    assert run("sandbox", "--host", "0.0.0.0").code == 2  # noqa: S104 - that it cannot be said
+    assert run("sandbox", "--host", "0.0.0.0").code == 2  # noqa: S104 - the option must not exist
 
 
 def test_an_answer_of_the_sandbox_names_no_place_and_no_statement(
@@ -421,6 +423,6 @@ def test_an_answer_of_the_sandbox_names_no_place_and_no_statement(
     (sandbox.folder / "documents").rmdir()
     content = payslip.read_bytes()
     head = f"PUT {declared} {HTTP}Content-Length: {len(content)}\r\n\r\n"
-    answer = _told(sandbox.url, head.encode() + content)
+    answer = _send_raw(sandbox.url, head.encode() + content)
     assert answer.startswith(b"HTTP/1.1 500 ")
     assert not re.search(rb"Traceback|\.py|/tmp|sqlite|SELECT|Errno|server:", answer, re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Signals: the first ends a run in order, the second at once."""
+"""The first signal ends a run in an orderly way, the second at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 import pytest
 
 import doubles
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend import signals
 from docsend.errors import Terminated
 from terminals import Terminal
@@ -30,7 +30,7 @@ def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None
             reached.set()
             go_on.wait(20)
 
-    # Code of ours that takes its time after the first signal, as a slow disk would.
+    # Cleanup that is slow after the first signal, as with a slow disk.
     script = (
         "import sys, time; from docsend.storage.ledger import Ledger; from docsend.cli.app import main\n"
         "leave = Ledger.__exit__\n"
@@ -39,22 +39,22 @@ def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None
         "sys.exit(main(sys.argv[1:]))"
     )
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         command = [sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as client:
             assert reached.wait(20)
             client.send_signal(number)
             assert client.stderr
             assert client.stderr.readline() == b"leaving\n"
-            began = time.monotonic()
-            for _ in range(20):  # one that comes between Python's look for signals and the sleep is lost
+            started_at = time.monotonic()
+            for _ in range(20):  # One between Python's check for signals and the sleep is lost.
                 client.send_signal(number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     client.wait(0.2)
                     break
             go_on.set()
     assert client.returncode == code
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started_at < 5
     outcome = json.dumps(sandbox.select("SELECT state FROM submission"))
     assert outcome in ('[["open"]]', '[["received"]]')
 
@@ -69,18 +69,18 @@ def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(s
             return doubles.Reply(cut=True)
         return None
 
-    # Code of ours that takes its time after the first signal, while the bar is there.
+    # Cleanup that is slow after the first signal, while the progress bar is shown.
     script = (
         "import sys, time; from docsend.delivery import deliver; from docsend.__main__ import run\n"
-        "carry = deliver._carry_planned\n"
+        "upload = deliver._upload_planned\n"
         "def slow(*a):\n"
-        "    try: return carry(*a)\n"
+        "    try: return upload(*a)\n"
         "    finally: print('leaving', file=sys.stderr, flush=True); time.sleep(30)\n"
-        "deliver._carry_planned = slow\n"
+        "deliver._upload_planned = slow\n"
         "run()"
     )
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         terminal = Terminal.from_command(
             sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url
         )
@@ -88,11 +88,11 @@ def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(s
         terminal.type("\x03")
         assert "leaving" in terminal.read_until("leaving")
         assert terminal.screen.cursor.hidden
-        began = time.monotonic()
+        started_at = time.monotonic()
         terminal.type("\x03")
         assert terminal.finish() == 130
         go_on.set()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started_at < 5
     assert not terminal.screen.cursor.hidden
     assert "Traceback" not in terminal.raw
 
@@ -104,7 +104,7 @@ def test_what_a_shell_runs_in_the_background_is_not_ended_by_its_ctrl_c(sandbox,
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
         words = ["send", str(payslip), *SEND, "--service", url, "--json"]
-        # As a shell without job control starts what ends in &.
+        # A shell without job control starts background jobs in this way.
         command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "docsend", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
             out, err = client.communicate(timeout=30)
@@ -112,9 +112,9 @@ def test_what_a_shell_runs_in_the_background_is_not_ended_by_its_ctrl_c(sandbox,
     assert (client.returncode, json.loads(out)["status"]) == (0, "received"), err
 
 
-@pytest.mark.parametrize(("signals_that_come", "code"), [(1, 0), (2, 143)])
+@pytest.mark.parametrize(("count", "code"), [(1, 0), (2, 143)])
 def test_a_signal_while_the_result_is_shown_changes_nothing_and_a_second_one_ends_it(
-    payslip, signals_that_come, code
+    payslip, count, code
 ) -> None:
     script = (
         "import signal, sys; from docsend.ui.json_output import JsonOutput\n"
@@ -128,7 +128,7 @@ def test_a_signal_while_the_result_is_shown_changes_nothing_and_a_second_one_end
     )
     words = ["send", str(payslip), *SEND, "--dry-run", "--json"]
     done = subprocess.run(
-        [sys.executable, "-c", script, str(signals_that_come), *words],
+        [sys.executable, "-c", script, str(count), *words],
         capture_output=True,
         check=False,
         timeout=60,
@@ -138,7 +138,7 @@ def test_a_signal_while_the_result_is_shown_changes_nothing_and_a_second_one_end
     assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["checked"] * (code == 0)
 
 
-# Whatever Python itself does before the program's first statement is not the program's.
+# Signals during Python's own start-up, before docsend's first statement, are not tested.
 _STARTED = "import docsend.__main__ as command; print('started', flush=True); command.run()"
 
 
@@ -179,7 +179,7 @@ def test_a_signal_at_any_moment_of_a_run_shows_no_traceback(sandbox, payslip, nu
     assert interrupted
 
 
-# Signals that come while the command line is imported: as many as the first argument says.
+# Sends signals while the command line is imported; the first argument is their number.
 _BEFORE_THE_COMMAND_LINE = (
     "import os, signal, sys\n"
     "import docsend.__main__ as command\n"
@@ -226,7 +226,7 @@ def test_a_signal_that_python_swallows_in_a_destructor_comes_again(capsys, numbe
     class Interrupted:
         def __del__(self) -> None:
             signal.raise_signal(number)
-            sum(range(1000))  # the handler runs between two steps of the interpreter
+            sum(range(1000))  # Gives the interpreter a chance to run the handler.
 
     def lose_the_first_and_wait() -> None:
         with signals.interrupt_on_signal():
@@ -239,18 +239,18 @@ def test_a_signal_that_python_swallows_in_a_destructor_comes_again(capsys, numbe
     assert capsys.readouterr().err == ""
 
 
-def test_what_else_python_swallows_in_a_destructor_is_told_as_ever(monkeypatch) -> None:
+def test_other_exceptions_in_a_destructor_are_still_reported_by_python(monkeypatch) -> None:
     class Broken:
         def __del__(self) -> None:
             raise ZeroDivisionError
 
-    told: list[type[BaseException]] = []
+    reported: list[type[BaseException]] = []
 
-    def tell(unraisable: sys.UnraisableHookArgs) -> None:
-        told.append(unraisable.exc_type)
+    def report(unraisable: sys.UnraisableHookArgs) -> None:
+        reported.append(unraisable.exc_type)
 
-    monkeypatch.setattr(sys, "unraisablehook", tell)
+    monkeypatch.setattr(sys, "unraisablehook", report)
     with signals.interrupt_on_signal():
         one = Broken()
         del one
-    assert (told, sys.unraisablehook) == ([ZeroDivisionError], tell)
+    assert (reported, sys.unraisablehook) == ([ZeroDivisionError], report)

@@ -1,8 +1,8 @@
-"""A guard against slow starts: CPU time beside bare Python's in the same run, and what must not be imported.
+"""Start-up time: CPU time of commands relative to bare Python, and modules that must not be imported.
 
-The limits are about one and a half times what was measured when they were set: they fail when a command
-begins to import something large, not when the machine is busy. `make bench` holds the real budgets. CPU
-time, and the least of several runs, since other processes disturb both less than the clock.
+The limits are about one and a half times the times measured when they were set. They are exceeded when a
+command starts to import something large, not when the machine is busy; `make bench` checks the real budgets.
+The tests compare the lowest CPU time of several runs, which other processes disturb less than elapsed time.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 _RUNS = 5
 _ROWS = 300
-# Large by themselves, and needed by no command that answers at once or sends from a script.
+# Large modules that no command needs which answers at once or sends from a script.
 _NEVER = frozenset({"asyncio", "importlib.metadata", "keyring", "pydantic", "rich", "unittest"})
 _NETWORK = frozenset({"anyio", "h11", "httpcore", "httpx", "ssl", "truststore"})
-# A sixth of a Tab to import; Typer brings most of it; from 3.14 on, Python's own traceback does.
+# Importing it takes a sixth of a completion. Typer imports most of it anyway, and from Python 3.14 on the
+# traceback module imports it.
 _DATACLASSES = frozenset() if sys.version_info >= (3, 14) else frozenset({"dataclasses"})
 _OWN = frozenset(
     {
@@ -46,9 +47,9 @@ _OWN = frozenset(
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, how much CPU time it may take, and what it may not import.
+    """A command line, its limit of CPU time relative to bare Python, and modules it must not import.
 
-    In its words DOCUMENT, MANIFEST, SERVICE and NEW stand for what a run has; NEW for another text each time.
+    The words DOCUMENT, MANIFEST, SERVICE and NEW are placeholders; NEW is a different text for each run.
     """
 
     words: tuple[str, ...]
@@ -60,10 +61,10 @@ COMMANDS = {
     "--version": Command(("--version",), 1.9, _NEVER | _NETWORK | _OWN | {"typer", "platformdirs"}),
     "--help": Command(("--help",), 7.2, _NEVER | _NETWORK | _OWN | {"platformdirs"}),
     "send --help": Command(("send", "--help"), 7.2, _NEVER | _NETWORK | _OWN | {"platformdirs"}),
-    "a Tab": Command(
+    "a completion": Command(
         ("_complete", "send", "--"), 4.4, _NEVER | _NETWORK | {*_DATACLASSES, "typer", "platformdirs"}
     ),
-    "a Tab in the catalog": Command(
+    "a completion from the catalog": Command(
         ("_complete", "send", "--to", "benefits", "--subject", ""),
         5.4,
         _NEVER | _NETWORK | {*_DATACLASSES, "typer"},
@@ -73,7 +74,7 @@ COMMANDS = {
         12.5,
         _NEVER | _NETWORK | {"platformdirs", "sqlite3", "stdnum"},
     ),
-    # A new reference each time: the same again would only be looked up in the ledger.
+    # Each run has a new reference, because a repeated submission is only looked up in the ledger.
     "send": Command(
         ("send", "DOCUMENT", *ABOUT, *WHO, "--reference", "NEW", "--service", "SERVICE"),
         20,
@@ -84,23 +85,23 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Bench:
-    """Compiled modules, and what the words of a command stand for."""
+    """An environment with compiled modules, and the values of the placeholders."""
 
     environment: Mapping[str, str]
-    meant: Mapping[str, str]
-    news: Iterator[int] = field(default_factory=itertools.count)
+    values: Mapping[str, str]
+    counter: Iterator[int] = field(default_factory=itertools.count)
 
     def arguments(self, command: Command) -> tuple[str, ...]:
-        """Give Python's arguments."""
-        meant = {**self.meant, "NEW": f"run {next(self.news)}"}
-        return ("-m", "docsend", *(meant.get(word, word) for word in command.words))
+        """Return Python's arguments for this command."""
+        values = {**self.values, "NEW": f"run {next(self.counter)}"}
+        return ("-m", "docsend", *(values.get(word, word) for word in command.words))
 
     def bare(self) -> tuple[str, ...]:
-        """Give the arguments of a Python that does nothing; -I reads no environment."""
+        """Return the arguments of a Python that does nothing; -I ignores the environment."""
         return ("-I", "-X", f"pycache_prefix={self.environment['PYTHONPYCACHEPREFIX']}", "-c", "pass")
 
     def cpu_s(self, arguments: Sequence[str]) -> float:
-        """Run Python once, and give the CPU time that it took, in seconds."""
+        """Run Python once and return its CPU time in seconds."""
         if sys.platform == "win32":
             raise NotImplementedError
         process = subprocess.Popen(
@@ -116,7 +117,7 @@ class Bench:
         return used.ru_utime + used.ru_stime
 
     def imported(self, arguments: Sequence[str]) -> set[str]:
-        """Run Python once, and give the names of all modules that it loaded."""
+        """Run Python once and return the names of all modules that it imported."""
         command = [sys.executable, "-X", "importtime", *arguments]
         done = subprocess.run(
             command,
@@ -132,7 +133,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, shared_sandbox: RunningSandbox) -> Bench:
-    """Give a home with compiled modules: without them everything takes twice as long."""
+    """Return a home with compiled modules; without them everything takes twice as long."""
     folder = tmp_path_factory.mktemp("speed")
     others = ("PYTHON", "DOCSEND_", "XDG_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
@@ -143,23 +144,23 @@ def bench(tmp_path_factory: pytest.TempPathFactory, shared_sandbox: RunningSandb
         "TERM": "dumb",
     }
     document = samples.write(folder, "payslip.pdf", samples.pdf())
-    meant = {
+    values = {
         "DOCUMENT": str(document),
         "SERVICE": shared_sandbox.url,
         "MANIFEST": str(_manifest(folder, document)),
     }
-    return Bench(environment, meant)
+    return Bench(environment, values)
 
 
 def _manifest(folder: Path, document: Path) -> Path:
-    """Write a manifest of one small document a row, none like another."""
+    """Write a manifest with one small document per row, each with different content."""
     content = document.read_bytes()
     names = [f"row-{number}.pdf" for number in range(_ROWS)]
     for name in names:
         samples.write(folder, name, content + f"% {name}\n".encode())
-    said = f"{','.join((*ABOUT, *WHO)[1::2])}"
+    values = f"{','.join((*ABOUT, *WHO)[1::2])}"
     manifest = folder / "batch.csv"
-    rows = (f"{said},{name}" for name in names)
+    rows = (f"{values},{name}" for name in names)
     manifest.write_text("\n".join(("to,subject,category,type,id,documents", *rows, "")), "utf-8")
     return manifest
 
@@ -169,7 +170,7 @@ def _manifest(folder: Path, document: Path) -> Path:
 def test_a_command_takes_little_more_than_python_itself(name: str, bench: Bench) -> None:
     command = COMMANDS[name]
     bench.cpu_s(bench.bare())
-    bench.cpu_s(bench.arguments(command))  # compiles what is imported, and makes the ledger
+    bench.cpu_s(bench.arguments(command))  # Compiles the modules and creates the ledger.
     bare, taken = [], []
     for _ in range(_RUNS):
         bare.append(bench.cpu_s(bench.bare()))
@@ -182,5 +183,5 @@ def test_a_command_takes_little_more_than_python_itself(name: str, bench: Bench)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_imports_only_what_it_needs(name: str, bench: Bench) -> None:
     imported = bench.imported(bench.arguments(COMMANDS[name]))
-    assert "docsend" in imported  # or the list would be of something else
+    assert "docsend" in imported  # Checks that the list is complete.
     assert not COMMANDS[name].without & imported

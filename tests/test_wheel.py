@@ -1,4 +1,4 @@
-"""The wheel works when it is installed alone, in an empty environment, from nothing but itself."""
+"""The wheel works when it is installed alone in an empty environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the source distribution, and the wheel from nothing but that."""
+    """Build the source distribution, and the wheel from it."""
     folder = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
@@ -32,8 +32,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(dist) -> Path:
-    found: list[Path] = list(dist.glob("*.whl"))
-    (wheel,) = found
+    wheels: list[Path] = list(dist.glob("*.whl"))
+    (wheel,) = wheels
     return wheel
 
 
@@ -74,7 +74,7 @@ def test_an_editable_installation_compiles_the_translations_where_the_sources_ar
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel with the locked versions of what it needs; give the environment's bin folder."""
+    """Install the wheel with the locked versions of its dependencies; return the environment's bin folder."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=True)
     bin_ = folder / ("Scripts" if sys.platform == "win32" else "bin")
@@ -111,14 +111,14 @@ def test_the_installed_command_sends_a_document_from_an_empty_environment(
 
 @pytest.fixture(scope="module")
 def user_home(wheel, installed, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel as one user's, below ~/.local, and nothing else; give the home."""
+    """Install only the wheel below a user's ~/.local; return the home."""
     home = tmp_path_factory.mktemp("user")
     options: list[str | Path] = ["--quiet", "--no-deps", "--ignore-installed", "--prefix", home / ".local"]
     subprocess.run([installed / "python", "-m", "pip", "install", *options, wheel], check=True)
     return home
 
 
-def environment_of(home: Path) -> dict[str, str]:
+def user_environment(home: Path) -> dict[str, str]:
     path = f"{home / '.local' / 'bin'}:/usr/bin:/bin"
     return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "dumb", "PS1": "> "}
 
@@ -127,7 +127,7 @@ def environment_of(home: Path) -> dict[str, str]:
 @pytest.mark.parametrize("page", ["docsend", "docsend-send", "docsend-config"])
 def test_man_finds_the_pages_of_a_users_installation_without_further_steps(user_home, page) -> None:
     shown = subprocess.run(
-        ["man", page], env=environment_of(user_home), capture_output=True, text=True, check=True
+        ["man", page], env=user_environment(user_home), capture_output=True, text=True, check=True
     )
     assert shown.stdout.upper().startswith(page.upper())
 
@@ -137,7 +137,7 @@ def test_tab_works_in_bash_for_a_users_installation_without_further_steps(user_h
     bash = pexpect.spawn(
         "bash",
         ["--noprofile", "--norc", "-i"],
-        env=environment_of(user_home),
+        env=user_environment(user_home),
         encoding="utf-8",
         timeout=20,
     )
@@ -152,7 +152,7 @@ def test_tab_works_in_bash_for_a_users_installation_without_further_steps(user_h
 def test_tab_works_in_fish_for_a_users_installation_without_further_steps(user_home) -> None:
     shown = subprocess.run(
         ["fish", "-c", 'complete -C "docsend rec"'],
-        env=environment_of(user_home),
+        env=user_environment(user_home),
         capture_output=True,
         text=True,
         check=True,

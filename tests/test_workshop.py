@@ -1,4 +1,4 @@
-"""What a newcomer's machine lacks is said, not stumbled over; and what is half made is made again."""
+"""On a new machine, missing packages are reported, and an incomplete environment is created again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 import system
 
 ROOT = Path(__file__).parent.parent
-# Six tests, and each needs jq.
+# These are six tests, and each needs jq.
 NEEDS_JQ = ("tests/model/test_key.py", "-k", "test_other_tools_make_the_same_key")
 
 
 @pytest.fixture
-def nothing(tmp_path: Path) -> Path:
-    """Give a folder for PATH in which there is no tool at all."""
+def empty_path(tmp_path: Path) -> Path:
+    """Return an empty folder to use as PATH."""
     folder = tmp_path / "no tools"
     folder.mkdir()
     return folder
@@ -35,13 +35,13 @@ def nothing(tmp_path: Path) -> Path:
     ids=["here", "in CI"],
 )
 def test_without_a_tool_its_tests_are_left_out_or_fail_in_ci_and_the_last_line_says_so(
-    nothing, processes, ci, code, outcome, closing
+    empty_path, processes, ci, code, outcome, closing
 ) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", processes, *NEEDS_JQ]
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, "PATH": str(nothing), "CI": ci},
+        env={**os.environ, "PATH": str(empty_path), "CI": ci},
         capture_output=True,
         text=True,
         check=False,
@@ -53,10 +53,10 @@ def test_without_a_tool_its_tests_are_left_out_or_fail_in_ci_and_the_last_line_s
     assert last == f"{closing} (Debian, as root)"
 
 
-def test_a_machine_without_apt_is_told_every_part_that_is_missing(nothing) -> None:
+def test_without_apt_every_missing_package_is_reported(empty_path) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "tests" / "system.py"],
-        env={**os.environ, "PATH": str(nothing)},
+        env={**os.environ, "PATH": str(empty_path)},
         capture_output=True,
         text=True,
         check=False,
@@ -65,11 +65,11 @@ def test_a_machine_without_apt_is_told_every_part_that_is_missing(nothing) -> No
     first, second = done.stderr.splitlines()
     named = first.removeprefix("missing: ").split()
     assert {part.package for part in system.parts().values() if not part.proof.startswith("/")} <= {*named}
-    assert second == "apt-get is not here: install them with this system's own tools"
+    assert second == "apt-get not found: install them with this system's package manager"
 
 
 def _without_pip(environment: Path) -> None:
-    """Make what Debian without python3-venv leaves behind."""
+    """Create the environment that Debian without python3-venv leaves behind."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
 
 
@@ -83,7 +83,7 @@ def _without_its_python(environment: Path) -> None:
 def test_an_environment_that_is_half_made_is_made_again(tmp_path, damage) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     damage(tmp_path / ".venv")
-    (tmp_path / ".venv" / ".run").touch()  # the stamp of an installation, as if it could be relied on
+    (tmp_path / ".venv" / ".run").touch()  # The stamp of a complete installation.
 
     def make() -> str:
         command = ["make", ".venv/bin/python", f"PYTHON={sys.executable}"]

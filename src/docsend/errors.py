@@ -1,16 +1,16 @@
-"""Everything that can go wrong, by what the caller should do next.
+"""The exceptions of docsend and its exit codes, divided by what the caller should do next.
 
     DocsendError
-    ├── UsageFault         2  the command line or the settings cannot be understood
-    ├── FaultySubmission   3  the checks failed, nothing was received
-    ├── SignInNeeded       4  sign-in needed or refused
-    ├── Refused            5  the service refused for good
-    ├── Unfinished         6  nothing lost, run the same command again
-    ├── LocalFailure       8  ledger, keyring or disk failed
+    ├── UsageError         2  the command line or the settings are invalid
+    ├── InvalidSubmission  3  the checks failed, nothing was received
+    ├── SignInRequired     4  sign-in required or refused
+    ├── Refused            5  the service refused permanently
+    ├── Unfinished         6  nothing is lost, run the same command again
+    ├── LocalError         8  an error of the ledger, the keyring or the disk
     └── Interrupted  130/143  stopped by a signal
 
-A message begins small, has no full stop and says what happened; the hint says what to do next. Only the
-commands (`docsend.cli`) turn these into text and exit codes.
+A message starts with a small letter, has no full stop and says what happened; the hint says what to do next.
+Only the commands (`docsend.cli`) turn these exceptions into text and exit codes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every command; the texts stand in each command's help."""
+    """Exit codes of the commands; each command's help lists its own with their meanings."""
 
     RECEIVED = 0
     BUG = 1
@@ -45,27 +45,32 @@ class ExitCode(IntEnum):
 
 
 EXIT_MEANINGS: dict[ExitCode, Message] = {
-    ExitCode.RECEIVED: Message("received (also if it had been received before), or checked clean"),
+    ExitCode.RECEIVED: Message("received (now or in an earlier run), or checked without errors"),
     ExitCode.BUG: Message("a bug in docsend"),
-    ExitCode.USAGE: Message("usage: the command line or the settings cannot be understood"),
+    ExitCode.USAGE: Message("usage: the command line or the settings are invalid"),
     ExitCode.FAULTY: Message("faulty: the checks failed, nothing was received"),
-    ExitCode.SIGN_IN: Message("sign-in needed or refused"),
+    ExitCode.SIGN_IN: Message("sign-in required or refused"),
     ExitCode.REFUSED: Message("refused by the service"),
-    ExitCode.UNFINISHED: Message("unfinished: nothing lost, run the same command again"),
-    ExitCode.SOME_ROWS: Message("batch: some rows not received"),
-    ExitCode.LOCAL: Message("ledger, keyring or disk failed"),
+    ExitCode.UNFINISHED: Message("unfinished: nothing is lost, run the same command again"),
+    ExitCode.SOME_ROWS: Message("batch: some rows were not received"),
+    ExitCode.LOCAL: Message("local error: ledger, keyring or disk"),
     ExitCode.INTERRUPTED: Message("interrupted (Ctrl-C)"),
     ExitCode.TERMINATED: Message("terminated (SIGTERM)"),
 }
 
 
 class DocsendError(Exception):
-    """The root: a message, what to do about it, and the problems found, if the message sums up several.
+    """Base class of all errors of docsend.
 
-    `cause` is the code of what is behind it, if its class alone does not say so (see `service.failures`).
-    `submission` is the one that failed, where that is a later occurrence than was asked for.
-    `is_for_all` says that no other submission would fare better now; `nothing_arrived` that nothing of the
-    submission can have reached the service; `may_refuse` that it is a refusal for good, if that is so.
+    message: what happened.
+    hint: what to do next, or None.
+    problems: the single problems, if the message summarizes several.
+    cause: the problem code, if it is more specific than the class (see `service.failures`).
+    submission: the submission that failed, if it is a later occurrence than the one asked for.
+    affects_all: whether every other submission would fail now, too.
+    nothing_arrived: whether nothing of the submission can have reached the service.
+    is_lasting_refusal: whether the service has refused the submission permanently, provided that nothing of
+        it can have arrived.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
@@ -90,10 +95,11 @@ class DocsendError(Exception):
 
     @property
     def code(self) -> ExitCode:
+        """Exit code of a command that ends with this error."""
         return self.exit_code
 
     def as_problem(self) -> Problem:
-        """Return it as a problem, under the code of its cause or of its exit code."""
+        """Return the error as a problem with the code of its cause, or else the code of its exit code."""
         from docsend.codes import Code
         from docsend.model.problem import Problem
 
@@ -112,16 +118,20 @@ class DocsendError(Exception):
 
 
 class UsageError(DocsendError):
+    """Raised when the command line or the settings are invalid."""
+
     exit_code = ExitCode.USAGE
-    is_for_all = True
+    affects_all = True
 
 
 class InvalidSubmission(DocsendError):
+    """Raised when a submission or a manifest fails its checks; nothing was received."""
+
     exit_code = ExitCode.FAULTY
 
     @classmethod
     def from_problems(cls, problems: Iterable[Problem]) -> InvalidSubmission:
-        """Give the error for what a check found."""
+        """Return the error for the problems of one submission; the message counts those that are errors."""
         problems = tuple(problems)
         errors = sum(problem.is_error for problem in problems)
         message = Message.plural("1 problem, nothing was sent", "{count} problems, nothing was sent", errors)
@@ -129,40 +139,48 @@ class InvalidSubmission(DocsendError):
 
     @classmethod
     def from_manifest_problems(cls, problems: Iterable[Problem]) -> InvalidSubmission:
-        """Give the error for a manifest that cannot be understood as a whole."""
+        """Return the error for problems that affect the complete manifest."""
         problems = tuple(problems)
         message = Message.plural(
-            "the manifest: 1 problem, nothing was sent",
-            "the manifest: {count} problems, nothing was sent",
+            "1 problem in the manifest, nothing was sent",
+            "{count} problems in the manifest, nothing was sent",
             len(problems),
         )
         return cls(message, problems=problems)
 
 
 class SignInRequired(DocsendError):
+    """Raised when a sign-in is required, or when the service refuses it."""
+
     exit_code = ExitCode.SIGN_IN
-    is_for_all = True
+    affects_all = True
 
 
 class Refused(DocsendError):
+    """Raised when the service refuses permanently."""
+
     exit_code = ExitCode.REFUSED
 
 
 class Unfinished(DocsendError):
+    """Raised when the work could not be finished; running the same command again continues it."""
+
     exit_code = ExitCode.UNFINISHED
 
 
 class LocalError(DocsendError):
+    """Raised when the ledger, the keyring, the disk or another resource of this machine fails."""
+
     exit_code = ExitCode.LOCAL
-    is_for_all = True
+    affects_all = True
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came. It takes the way of Ctrl-C, so that the state is told before the process ends."""
+    """Raised on SIGTERM; a KeyboardInterrupt, so that the run ends as on Ctrl-C and reports its state."""
 
 
 class Interrupted(DocsendError):
-    """A signal stopped the work: 130 for SIGINT, 143 for SIGTERM."""
+    """Raised when a signal stopped the run; the exit code is 130 for SIGINT and 143 for SIGTERM."""
 
     exit_code = ExitCode.INTERRUPTED
 
@@ -170,7 +188,7 @@ class Interrupted(DocsendError):
     def from_signal(
         cls, stop: KeyboardInterrupt, message: Message | None = None, hint: Message | None = None
     ) -> Interrupted:
-        """Give the error for what a signal raised."""
+        """Return the error for the exception that a signal raised."""
         return cls(message or Message("interrupted"), hint, terminated=isinstance(stop, Terminated))
 
     def __init__(self, message: Message, hint: Message | None = None, *, terminated: bool = False) -> None:
@@ -179,4 +197,5 @@ class Interrupted(DocsendError):
 
     @property
     def code(self) -> ExitCode:
+        """130 for SIGINT, 143 for SIGTERM."""
         return ExitCode.TERMINATED if self.terminated else ExitCode.INTERRUPTED

@@ -1,6 +1,6 @@
-"""SIGINT and SIGTERM: the first ends the work in order, the second ends the process at once.
+"""Handling of SIGINT and SIGTERM: the first ends the run in an orderly way, the second exits at once.
 
-At once is safe, too: whatever was promised to anybody is on the disk already.
+Exiting at once is safe, because everything that was confirmed to a user or a service is already on disk.
 """
 
 from __future__ import annotations
@@ -21,108 +21,110 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def interrupt_on_signal(noted: list[int] | None = None) -> Iterator[None]:
-    """Raise what a signal stands for, KeyboardInterrupt or Terminated, wherever the main thread is.
+def interrupt_on_signal(pending: list[int] | None = None) -> Iterator[None]:
+    """Raise KeyboardInterrupt for SIGINT and Terminated for SIGTERM in the main thread.
 
-    A signal of `noted` came before and is raised at once; those that come are added.
+    `pending` lists signals received earlier: the first of them is raised on entry. Signals received inside
+    the block are appended to it.
     """
-    _run.is_disarmed = False
+    _state.is_disarmed = False
 
-    def first(number: int) -> None:
-        if _run.is_disarmed:
+    def on_first_signal(number: int) -> None:
+        if _state.is_disarmed:
             return
-        if noted is not None:
-            noted.append(number)
+        if pending is not None:
+            pending.append(number)
         raise exception_for(number)
 
-    with _handled(first):
-        if noted:
-            raise exception_for(noted[0])
+    with _install_handler(on_first_signal):
+        if pending:
+            raise exception_for(pending[0])
         yield
 
 
-class _Run:
-    """Whether the run is past where a signal still changes its result."""
+class _State:
+    """Whether the first signal is ignored because the result is being shown."""
 
     is_disarmed = False
 
 
-_run = _Run()
+_state = _State()
 
 
-def disarm() -> None:
-    """Let the next signal change nothing: the result is about to be shown, and there is one only.
+def ignore_next_signal() -> None:
+    """Ignore the next signal, because the result is about to be shown and must not change.
 
-    Another one ends the process at once all the same, as when nobody reads what is shown.
+    A second signal still exits at once, for example if nobody reads the output.
     """
-    _run.is_disarmed = True
+    _state.is_disarmed = True
 
 
 @contextmanager
 def stop_on_signal(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Call `stop` when a signal comes, and interrupt nothing; give the list of those that came."""
-    came: list[int] = []
+    """Call `stop` on the first signal instead of raising; yield the list of signals received so far."""
+    received: list[int] = []
 
-    def first(number: int) -> None:
-        came.append(number)
+    def on_first_signal(number: int) -> None:
+        received.append(number)
         stop()
 
-    with _handled(first):
-        yield came
+    with _install_handler(on_first_signal):
+        yield received
 
 
 def exception_for(number: int) -> KeyboardInterrupt:
-    """Give what a signal is raised as."""
+    """Return the exception to raise for a signal."""
     return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
 
 
 @contextmanager
-def _handled(first: Callable[[int], None]) -> Iterator[None]:
+def _install_handler(on_first_signal: Callable[[int], None]) -> Iterator[None]:
     count = 0
 
     def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal count
         count += 1
         if count > 1:
-            _leave(number)
-        first(number)
+            _exit_now(number)
+        on_first_signal(number)
 
-    def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
-        """Send a signal again whose exception was raised where Python tells of it and goes on.
+    def unraisable_hook(unraisable: sys.UnraisableHookArgs) -> None:
+        """Send the signal again if its exception was raised where Python cannot propagate it.
 
-        That is so in destructors and in callbacks of weak references, as importlib's.
+        That happens in destructors and in callbacks of weak references, such as importlib's.
         """
         nonlocal count
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
             count = 0
             number = signal.SIGTERM if isinstance(unraisable.exc_value, Terminated) else signal.SIGINT
-            _thread.start_new_thread(_send_soon, (number,))
+            _thread.start_new_thread(_send_again, (number,))
         else:
-            hook(unraisable)
+            previous_hook(unraisable)
 
-    hook, sys.unraisablehook = sys.unraisablehook, swallowed
-    before: dict[int, Any] = {}
-    for which in (signal.SIGINT, signal.SIGTERM):
-        # Outside the main thread nobody may; and what a shell's background job ignores stays ignored.
+    previous_hook, sys.unraisablehook = sys.unraisablehook, unraisable_hook
+    previous_handlers: dict[int, Any] = {}
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        # Handlers can be set in the main thread only. Signals that a shell's background job ignores stay
+        # ignored.
         with suppress(ValueError):
-            if signal.getsignal(which) is not signal.SIG_IGN:
-                before[which] = signal.signal(which, handle)
+            if signal.getsignal(signal_number) is not signal.SIG_IGN:
+                previous_handlers[signal_number] = signal.signal(signal_number, handle)
     try:
         yield
     finally:
-        sys.unraisablehook = hook
-        for number, handler in before.items():
+        sys.unraisablehook = previous_hook
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
 
-def _send_soon(number: int) -> None:
-    """Send this process a signal, once the main thread is out of where it could not be interrupted."""
+def _send_again(number: int) -> None:
+    """Send this process a signal after 10 ms, when the main thread can be interrupted again."""
     time.sleep(0.01)
     signal.raise_signal(number)
 
 
-def _leave(number: int) -> None:
-    """End the process here and now, with the cursor that a progress bar may have hidden."""
+def _exit_now(number: int) -> None:
+    """Exit at once, after restoring the cursor that a progress bar may have hidden."""
     if sys.stderr is not None and sys.stderr.isatty():
         with suppress(OSError):
             os.write(sys.stderr.fileno(), b"\x1b[?25h\r\n")

@@ -1,31 +1,32 @@
-"""Texts from outside: what of them is shown, and what must not reach a terminal or a log."""
+"""Masks secrets, and escapes text from outside before it reaches a terminal or a log."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-_STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
 
 
 def mask(secret: str) -> str:
-    """Return six dots and up to three last characters, at most a third of all: all that is ever shown."""
+    """Return six dots and the last characters of a secret: up to three, and at most a third of its length."""
     shown = min(3, len(secret) // 3)
     return "••••••" + secret[len(secret) - shown :]
 
 
 def redact(text: str) -> str:
-    """Return a text that was said in the wrong place without what could be somebody's number."""
+    """Return the text with every run of five or more digits masked, because it may identify a person."""
     return re.sub(r"[0-9]{5,}", "••••••", text)
 
 
 def has_control_characters(text: str) -> bool:
-    """Tell whether a text has what a screen could take for commands.
+    """Return whether a text contains characters that could control a terminal.
 
-    Cc: control; Cs: a lone surrogate; and the bidirectional overrides and isolates.
+    These are control characters (Cc), lone surrogates (Cs), bidirectional embeddings, overrides and isolates,
+    and the line and paragraph separators.
     """
-    if text.isascii():  # and then what cannot be printed is Cc
+    if text.isascii():  # In ASCII, the characters that are not printable are exactly those of category Cc.
         return not text.isprintable()
     return any(
         unicodedata.category(character) in ("Cc", "Cs") or character in _BIDIRECTIONAL for character in text
@@ -33,12 +34,12 @@ def has_control_characters(text: str) -> bool:
 
 
 def escape_for_terminal(text: object) -> str:
-    r"""Return foreign text with all that could steer a terminal or a log written out: \x1b, \u202e."""
+    r"""Return the text with characters that could control a terminal or a log escaped, as \x1b or \u202e."""
     return "".join(
-        character if unicodedata.category(character) not in _STEERING else _written_out(character)
+        character if unicodedata.category(character) not in _UNSAFE_CATEGORIES else _escape(character)
         for character in str(text)
     )
 
 
-def _written_out(character: str) -> str:
+def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

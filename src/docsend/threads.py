@@ -1,4 +1,4 @@
-"""Threads: begun, or told in the user's words that this machine gives no more of them."""
+"""Starts threads, and reports it in a message for the user if the machine cannot start another one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def start(
-    work: Callable[..., object], given: Sequence[object] = (), *, name: str | None = None
+    target: Callable[..., object], args: Sequence[object] = (), *, name: str | None = None
 ) -> threading.Thread:
-    """Begin a thread that ends with the process, and return it; raise LocalFailure if there is no room."""
+    """Start a daemon thread and return it; raise LocalError if the machine cannot start another one."""
     try:
-        thread = threading.Thread(target=work, args=tuple(given), name=name, daemon=True)
+        thread = threading.Thread(target=target, args=tuple(args), name=name, daemon=True)
         thread.start()
     except (RuntimeError, MemoryError) as error:
         raise LocalError(
-            Message("this machine gives no room for another thread"),
-            Message("end other programs, or raise the limits on processes and memory (ulimit -u, ulimit -v)"),
+            Message("cannot start another thread"),
+            Message("close other programs, or raise the process and memory limits (ulimit -u, ulimit -v)"),
         ) from error
     return thread

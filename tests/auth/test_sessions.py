@@ -126,7 +126,7 @@ def test_forget_works_without_the_service(run, sandbox, monkeypatch, kept_in_a_f
     with doubles.relay(sandbox.url, lambda *_: None) as (url, _):
         assert log_in(run, url, monkeypatch).code == 0
     outcome = run("login", "--forget", "--service", url)
-    assert (outcome.code, "could not be ended at the service" in outcome.err) == (0, True)
+    assert (outcome.code, "could not end the session at the service" in outcome.err) == (0, True)
     assert not run("login", "--status", "--service", url, "--json").json["signed_in"]
 
 

@@ -1,4 +1,4 @@
-"""A Tab: what docsend offers, and that real shells show and insert it."""
+"""Shell completion: the candidates that docsend prints, and how real shells show and insert them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SCRIPTS = ROOT / "completions"
 EMPLOYER = ("--to", "benefits", "--subject", "unemployment", "--category", "employer")
 
 
-def offered(capsys, *words: str) -> dict[str, str]:
-    """What `docsend _complete` prints for these words, the last being typed: value -> label."""
+def completions(capsys, *words: str) -> dict[str, str]:
+    """Return what `docsend _complete` prints for these words, as a mapping of values to labels."""
     capsys.readouterr()
     assert complete.main(words) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -67,56 +67,56 @@ def offered(capsys, *words: str) -> dict[str, str]:
     ],
     ids=lambda given: " ".join(sorted(given) if isinstance(given, set) else given),
 )  # fmt: skip
-def test_what_may_stand_there_is_offered(capsys, words, values) -> None:
+def test_the_candidates_fit_the_words_before(capsys, words, values) -> None:
     if values and next(iter(values)).startswith("!files"):
-        found = offered(capsys, *words)
+        found = completions(capsys, *words)
         assert {name.strip() for name in found} == values
     else:
-        assert set(offered(capsys, *words)) == values
+        assert set(completions(capsys, *words)) == values
 
 
 def test_every_option_of_every_command_is_offered_with_its_help(run, capsys) -> None:
     for command in (("send",), ("login",), ("receipts",), ("receipts", "show"), ("catalog",), ("sandbox",)):
-        told = run(*command, "--help").out
-        for option, label in offered(capsys, *command, "--").items():
-            assert option in told
+        help_text = run(*command, "--help").out
+        for option, label in completions(capsys, *command, "--").items():
+            assert option in help_text
             assert label
 
 
 def test_labels_are_in_the_language_asked_for(capsys, monkeypatch) -> None:
-    assert offered(capsys, "send", "--lang", "fr", "--to", "benefits", "--subject", "unem") == {
+    assert completions(capsys, "send", "--lang", "fr", "--to", "benefits", "--subject", "unem") == {
         "unemployment": "Chômage"
     }
     monkeypatch.setenv("DOCSEND_LANG", "he")
-    assert offered(capsys, "send", "--to", "benefits", "--subject", "unem") == {"unemployment": "אבטלה"}
+    assert completions(capsys, "send", "--to", "benefits", "--subject", "unem") == {"unemployment": "אבטלה"}
 
 
 def test_keys_of_the_ledger_are_offered_and_services_of_the_configuration(
     run, shared_sandbox, payslip, home, capsys
 ) -> None:
-    assert offered(capsys, "receipts", "show", "") == {}
+    assert completions(capsys, "receipts", "show", "") == {}
     sent = run("send", payslip, *ABOUT, *WHO, "--service", shared_sandbox.url, "--json").json
     (home / "docsend" / "config.toml").write_text("[services.office]\nurl = 'https://documents.example'\n")
-    found = offered(capsys, "receipts", "show", "")
-    assert list(found) == list(offered(capsys, "receipts", "export", "")) == [sent["key"]]
+    found = completions(capsys, "receipts", "show", "")
+    assert list(found) == list(completions(capsys, "receipts", "export", "")) == [sent["key"]]
     assert found[sent["key"]].startswith("received ")
-    assert offered(capsys, "send", "--service", "o") == {"office": "https://documents.example"}
+    assert completions(capsys, "send", "--service", "o") == {"office": "https://documents.example"}
 
 
 def test_senders_are_offered_by_name_and_without_their_numbers(run, capsys) -> None:
-    assert offered(capsys, "send", "--sender", "") == {}
+    assert completions(capsys, "send", "--sender", "") == {}
     run("senders", "add", "client-4711", "--id", WHO[1])
-    assert offered(capsys, "send", "--sender", "c") == {"client-4711": "insured"}
-    assert offered(capsys, "senders", "remove", "") == {"client-4711": "insured"}
+    assert completions(capsys, "send", "--sender", "c") == {"client-4711": "insured"}
+    assert completions(capsys, "senders", "remove", "") == {"client-4711": "insured"}
 
 
-def test_whatever_is_broken_a_tab_says_nothing(home, capsys) -> None:
+def test_completion_prints_nothing_when_something_is_broken(home, capsys) -> None:
     (home / "docsend").mkdir()
     (home / "docsend" / "config.toml").write_text("nonsense")
     (home / "docsend" / "ledger.sqlite3").write_text("nonsense")
-    assert offered(capsys, "send", "--to", "") == {}
-    assert offered(capsys, "receipts", "show", "") == {}
-    assert offered(capsys, "rec")
+    assert completions(capsys, "send", "--to", "") == {}
+    assert completions(capsys, "receipts", "show", "") == {}
+    assert completions(capsys, "rec")
 
 
 def test_the_description_of_the_command_line_is_current() -> None:
@@ -129,7 +129,7 @@ def test_the_description_of_the_command_line_is_current() -> None:
 
 
 class Shell:
-    """An interactive shell on a pseudo-terminal, with docsend on its path and its completion loaded."""
+    """An interactive shell on a pseudo-terminal, with docsend on PATH and its completion loaded."""
 
     def __init__(self, name: str, folder: Path) -> None:
         bin_ = folder / "bin"
@@ -168,7 +168,7 @@ class Shell:
         self._read(1.0)
 
     def type(self, keys: str, *, seen: str = "", seconds: float = 15) -> str:
-        """Type, and give the screen when something is on it, or when it has been quiet for a while."""
+        """Type keys; return the screen once `seen` is on it, or else when there is no more output."""
         self._child.send(keys)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -198,7 +198,7 @@ class Shell:
             except (pexpect.TIMEOUT, pexpect.EOF):
                 return
             self._stream.feed(text)
-            if "\x1b[c" in text:  # fish asks which terminal this is
+            if "\x1b[c" in text:  # fish asks for the type of the terminal.
                 self._child.send("\x1b[?62;c")
 
 

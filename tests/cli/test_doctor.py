@@ -1,4 +1,4 @@
-"""`docsend doctor`: every part has a verdict, what is in the way has a cure, and nothing secret is told."""
+"""`docsend doctor`: every part has a verdict, every problem has a hint, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from docsend.model.catalog import BUNDLED
 pytestmark = pytest.mark.everywhere
 
 PARTS = ["version", "configuration", "data", "catalog", "ledger", "keyring", "terminal"]
-FAR = ["service", "network", "clock"]
+SERVICE_PARTS = ["service", "network", "clock"]
 
 
 def findings(outcome) -> dict[str, dict[str, Any]]:
-    return {each["part"]: each for each in outcome.json["findings"]}
+    return {finding["part"]: finding for finding in outcome.json["findings"]}
 
 
-def test_with_a_service_at_hand_every_part_is_looked_at_and_nothing_is_changed(run, sandbox, home) -> None:
+def test_with_a_service_every_part_is_checked_and_nothing_is_changed(run, sandbox, home) -> None:
     outcome = run("doctor", "--service", sandbox.url, "--json")
     assert outcome.code == 0
-    assert list(findings(outcome)) == [*PARTS, *FAR]
+    assert list(findings(outcome)) == [*PARTS, *SERVICE_PARTS]
     assert {each["severity"] for each in outcome.json["findings"]} <= {"ok", "warning"}
     assert not (home / "docsend").exists()
 
 
-def test_people_get_a_line_a_part_and_the_cure_of_what_is_not_good(run, sandbox) -> None:
+def test_text_output_has_a_line_for_each_part_and_a_hint_for_each_problem(run, sandbox) -> None:
     outcome = run("doctor", "--service", sandbox.url)
     assert outcome.code == 0
     assert [line.split()[1] for line in outcome.out.splitlines() if not line.startswith(" ")] == [
         *PARTS,
-        *FAR,
+        *SERVICE_PARTS,
     ]
     assert "a keyring is needed only for the personal service" in outcome.out
 
@@ -56,14 +56,14 @@ def test_without_a_service_it_says_so_and_how_to_choose_one(run) -> None:
     assert "DOCSEND_SERVICE" in service["hint"]
 
 
-def test_a_dead_service_is_bad_and_the_other_parts_are_told_all_the_same(run) -> None:
+def test_a_dead_service_is_an_error_and_the_other_parts_are_still_reported(run) -> None:
     outcome = run("doctor", "--service", "http://127.0.0.1:9", "--json")
     assert outcome.code == 6
     assert list(findings(outcome)) == [*PARTS, "service"]
     assert findings(outcome)["service"]["severity"] == "error"
 
 
-def test_a_damaged_ledger_is_bad_and_stays_as_it_is(run, home) -> None:
+def test_a_damaged_ledger_is_an_error_and_is_not_changed(run, home) -> None:
     folder = home / "docsend"
     folder.mkdir()
     (folder / "ledger.sqlite3").write_bytes(b"this is no database, and has been one" * 100)
@@ -98,7 +98,7 @@ def test_unfinished_submissions_are_counted(run, sandbox, payslip, home) -> None
         ("", "ok"),
     ],
 )
-def test_a_clock_that_disagrees_with_the_services_is_told(run, date, verdict) -> None:
+def test_a_clock_that_differs_from_the_service_s_is_reported(run, date, verdict) -> None:
     def answer(_asked):
         headers = {"Content-Type": "application/json", "ETag": '"1"', **({"Date": date} if date else {})}
         return doubles.Reply(200, BUNDLED.read_bytes(), headers)
@@ -108,7 +108,7 @@ def test_a_clock_that_disagrees_with_the_services_is_told(run, date, verdict) ->
     assert clock["severity"] == verdict, clock
 
 
-def test_over_tls_protocol_issuer_and_expiry_are_told(run, monkeypatch, tmp_path) -> None:
+def test_over_tls_protocol_issuer_and_expiry_are_reported(run, monkeypatch, tmp_path) -> None:
     authority = trustme.CA(organization_name="Fictional Authority")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
@@ -137,29 +137,29 @@ def test_no_secret_and_no_identity_is_told(run, spawn, sandbox, payslip, home, m
     for argv in (("--json",), ("-v",), ()):
         for service in (sandbox.url, "https://documents.example"):
             outcome = run("doctor", "--service", service, *argv)
-            told = outcome.out + outcome.err
+            output = outcome.out + outcome.err
             assert not [
-                each for each in ("fictional-clear", "10023344", "proxy-secret", PERSON) if each in told
-            ], told
+                secret
+                for secret in ("fictional-clear", "10023344", "proxy-secret", PERSON)
+                if secret in output
+            ], output
 
 
-BROKEN: dict[str, str | bytes] = {
-    "no TOML": "nonsense",
+INVALID: dict[str, str | bytes] = {
+    "not TOML": "nonsense",
     "a table twice": "[senders.cohen-123456782]\n[senders.cohen-123456782]\n",
-    "a key that nobody knows": "defualt_service = 'sandbox'",
+    "an unknown key": "defualt_service = 'sandbox'",
     "a number for a key": "[senders.cohen]\nid = '123456782'\n123456782 = 'id'",
     "a number for a name": "[senders.123456782]\nname = 'cohen'",
     "a service without an address": "default_service = 'office'\n[services.office]\nurl = 5",
-    "no text": b"\xff\xfe",
+    "not UTF-8": b"\xff\xfe",
 }
 
 
-@pytest.mark.parametrize("what", BROKEN)
-def test_a_configuration_that_cannot_be_understood_is_bad_and_the_other_parts_are_told(
-    run, home, what
-) -> None:
+@pytest.mark.parametrize("what", INVALID)
+def test_an_invalid_configuration_is_an_error_and_the_other_parts_are_still_reported(run, home, what) -> None:
     (home / "docsend").mkdir()
-    config = BROKEN[what]
+    config = INVALID[what]
     (home / "docsend" / "config.toml").write_bytes(config if isinstance(config, bytes) else config.encode())
     outcome = run("doctor", "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
@@ -170,20 +170,22 @@ def test_a_configuration_that_cannot_be_understood_is_bad_and_the_other_parts_ar
     assert "cannot determine" in run("doctor", "--service", "office").out
     assert "cohen" not in run("doctor", "-v").out
     elsewhere = run("receipts")
-    assert (elsewhere.code, "config.toml" in elsewhere.err) == (2, True), "and there it is said"
+    assert (elsewhere.code, "config.toml" in elsewhere.err) == (2, True), "the other commands report it"
     assert "123456782" not in elsewhere.err
 
 
-def test_with_a_broken_configuration_an_address_is_looked_at_all_the_same(run, home, shared_sandbox) -> None:
+def test_with_an_invalid_configuration_a_service_given_by_its_url_is_still_checked(
+    run, home, shared_sandbox
+) -> None:
     (home / "docsend").mkdir()
     (home / "docsend" / "config.toml").write_text("nonsense")
     outcome = run("doctor", "--service", shared_sandbox.url, "--json")
-    assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, *FAR])
+    assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, *SERVICE_PARTS])
     assert findings(outcome)["service"]["severity"] == "ok"
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         (
             "DOCSEND_PATIENCE",
@@ -194,18 +196,18 @@ def test_with_a_broken_configuration_an_address_is_looked_at_all_the_same(run, h
         ("DOCSEND_CODE", "\udcff", "DOCSEND_CODE is not UTF-8"),
     ],
 )
-def test_a_variable_that_cannot_be_understood_is_bad_and_the_other_parts_are_told(
-    run, monkeypatch, name, value, told
+def test_an_invalid_variable_is_an_error_and_the_other_parts_are_still_reported(
+    run, monkeypatch, name, value, message
 ) -> None:
     monkeypatch.setenv(name, value)
     outcome = run("doctor", "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
-    assert findings(outcome)["configuration"]["message"] == told
+    assert findings(outcome)["configuration"]["message"] == message
     assert run("receipts").code == 2
 
 
 @pytest.mark.parametrize(
-    ("service", "told"),
+    ("service", "message"),
     [
         ("office", "unknown service: 'office'"),
         ("office-123456782", "unknown service: 'office-••••••'"),
@@ -213,15 +215,15 @@ def test_a_variable_that_cannot_be_understood_is_bad_and_the_other_parts_are_tol
         ("https://me:secret@documents.example", "contains a user name or a password"),
     ],
 )
-def test_a_service_that_cannot_be_one_is_bad_and_the_other_parts_are_told(run, service, told) -> None:
+def test_an_invalid_service_is_an_error_and_the_other_parts_are_still_reported(run, service, message) -> None:
     outcome = run("doctor", "--service", service, "--json")
     assert (outcome.code, list(findings(outcome))) == (2, [*PARTS, "service"])
     found = findings(outcome)["service"]
-    assert (found["severity"], told in found["message"], bool(found["hint"])) == ("error", True, True)
+    assert (found["severity"], message in found["message"], bool(found["hint"])) == ("error", True, True)
     assert "secret" not in outcome.out
 
 
-def test_a_configuration_with_numbers_that_others_can_read_is_told(run, home) -> None:
+def test_a_configuration_with_numbers_that_others_can_read_is_a_warning(run, home) -> None:
     run("senders", "add", "client-1", "--id", PERSON)
     (home / "docsend" / "config.toml").chmod(0o644)
     found = findings(run("doctor", "--json"))["configuration"]
@@ -229,7 +231,7 @@ def test_a_configuration_with_numbers_that_others_can_read_is_told(run, home) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
-def test_a_ledger_that_is_a_pipe_is_bad(run, home) -> None:
+def test_a_ledger_that_is_a_pipe_is_an_error(run, home) -> None:
     (home / "docsend").mkdir()
     samples.pipe(home / "docsend" / "ledger.sqlite3")
     assert findings(run("doctor", "--json"))["ledger"]["severity"] == "error"
@@ -239,18 +241,18 @@ def test_a_ledger_that_is_a_pipe_is_bad(run, home) -> None:
     ("state", "verdict"),
     [("empty", "ok"), ("journal", "warning"), ("written", "warning")],
 )
-def test_a_ledger_in_use_or_interrupted_is_no_damage(run, sandbox, payslip, home, state, verdict) -> None:
+def test_a_ledger_in_use_or_interrupted_is_not_damaged(run, sandbox, payslip, home, state, verdict) -> None:
     assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
     file = home / "docsend" / "ledger.sqlite3"
-    holder = sqlite3.connect(file, isolation_level=None)
+    connection = sqlite3.connect(file, isolation_level=None)
     if state == "empty":
         file.write_bytes(b"")
     elif state == "journal":
         (home / "docsend" / "ledger.sqlite3-journal").write_bytes(b"what a killed process left")
     else:
-        holder.execute("BEGIN EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
     outcome = run("doctor", "--json")
-    holder.close()
+    connection.close()
     ledger = findings(outcome)["ledger"]
     assert (outcome.code, ledger["severity"]) == (0, verdict), ledger
     assert "restore" not in (ledger["hint"] or "")
@@ -259,7 +261,7 @@ def test_a_ledger_in_use_or_interrupted_is_no_damage(run, sandbox, payslip, home
 @pytest.mark.parametrize(
     ("mode", "code", "verdict"), [(0o600, "1002", "ok"), (0o644, "1002", "error"), (0o600, None, "error")]
 )
-def test_a_password_file_is_looked_at(run, home, monkeypatch, mode, code, verdict) -> None:
+def test_a_password_file_is_checked(run, home, monkeypatch, mode, code, verdict) -> None:
     file = home / "password.txt"
     file.write_text("fictional-clear")
     file.chmod(mode)
@@ -271,12 +273,12 @@ def test_a_password_file_is_looked_at(run, home, monkeypatch, mode, code, verdic
     assert verdict == "ok" or keyring["hint"]
 
 
-def test_the_sandbox_inside_the_process_is_not_started_for_a_look(run, home) -> None:
+def test_the_sandbox_inside_the_process_is_not_started_for_a_check(run, home) -> None:
     assert findings(run("doctor", "--service", "sandbox", "--json"))["service"]["severity"] == "ok"
     assert not (home / "docsend").exists()
 
 
-def test_a_full_disk_and_a_folder_that_cannot_be_made_are_told(run, home, monkeypatch) -> None:
+def test_a_full_disk_and_a_folder_that_cannot_be_created_are_reported(run, home, monkeypatch) -> None:
     usage = shutil.disk_usage(home)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**20))
     data = findings(run("doctor", "--json"))["data"]
@@ -290,7 +292,7 @@ def test_a_full_disk_and_a_folder_that_cannot_be_made_are_told(run, home, monkey
     ("version", "verdict", "source"),
     [("2026-11-01", "ok", "service"), ("2020-01-01", "warning", "service"), (None, "error", "service")],
 )
-def test_the_catalog_in_force_is_judged_by_its_age(run, sandbox, home, version, verdict, source) -> None:
+def test_an_old_catalog_is_a_warning(run, sandbox, home, version, verdict, source) -> None:
     assert run("catalog", "--update", "--service", sandbox.url).code == 0
     (own,) = (home / "docsend" / "catalogs").glob("*.json")
     raw = json.loads(own.read_text("utf-8"))
@@ -300,7 +302,7 @@ def test_the_catalog_in_force_is_judged_by_its_age(run, sandbox, home, version, 
     assert verdict == "ok" or "--update" in catalog["hint"]
 
 
-def test_a_slow_keyring_is_told_with_how_slow(run, monkeypatch) -> None:
+def test_a_slow_keyring_is_reported_with_its_time(run, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "backends"))
     monkeypatch.setenv("DOCSEND_KEYRING", "slow_keyring.SlowKeyring")
     keyring = findings(run("doctor", "--json"))["keyring"]
@@ -309,11 +311,11 @@ def test_a_slow_keyring_is_told_with_how_slow(run, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(("ahead", "word"), [(-3600, "behind"), (3600, "ahead")])
-def test_whether_the_clock_is_ahead_or_behind_is_told(run, ahead, word) -> None:
-    stated = format_datetime(datetime.now(UTC) - timedelta(seconds=ahead), usegmt=True)
+def test_the_message_says_whether_the_clock_is_ahead_or_behind(run, ahead, word) -> None:
+    date = format_datetime(datetime.now(UTC) - timedelta(seconds=ahead), usegmt=True)
 
     def answer(_asked):
-        headers = {"Content-Type": "application/json", "ETag": '"1"', "Date": stated}
+        headers = {"Content-Type": "application/json", "ETag": '"1"', "Date": date}
         return doubles.Reply(200, BUNDLED.read_bytes(), headers)
 
     with doubles.service(answer) as (url, _):
@@ -322,7 +324,7 @@ def test_whether_the_clock_is_ahead_or_behind_is_told(run, ahead, word) -> None:
     assert abs(clock["facts"]["skew_s"] - ahead) < 5
 
 
-def test_an_old_encoding_is_told(spawn) -> None:
+def test_an_encoding_other_than_utf_8_is_reported(spawn) -> None:
     outcome = spawn("doctor", "--json", env={"PYTHONIOENCODING": "cp1252"})
     terminal = {each["part"]: each for each in json.loads(outcome.out)["findings"]}["terminal"]
     assert (terminal["severity"], "UTF-8" in terminal["hint"]) == ("warning", True)

@@ -1,4 +1,4 @@
-"""Each command once, as a process of its own, in the order in which an office would use them."""
+"""Every command once, in a separate process, in the order in which an office would use them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import samples
 from conftest import ABOUT, SCHEMAS, WHO
-from docsend.cli.app import tree
+from docsend.cli.app import build_command_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ PERSONAL = "--to personal --subject reserve --category service --type reserve-se
 
 
 def commands(group: Any, *before: str) -> Iterator[tuple[str, ...]]:
-    """Yield the words of every command and command of a group."""
+    """Yield the words of every command, including those of groups."""
     for name, command in getattr(group, "commands", {}).items():
         yield (*before, name)
         yield from commands(command, *before, name)
@@ -71,11 +71,15 @@ def test_each_command_does_its_work(spawn, sandbox, payslip, tmp_path, monkeypat
     assert sandbox.count() == 3
     docsend("doctor", code=0, **signed_in)
     docsend("sandbox --port 99999", code=2)
-    missed = [words for words in commands(tree()) if not any(words == line[: len(words)] for line in called)]
+    missed = [
+        words
+        for words in commands(build_command_tree())
+        if not any(words == line[: len(words)] for line in called)
+    ]
     assert not missed
 
 
-# Every command with --json, in an order in which each has something to say; SERVICE is a sandbox.
+# Every command that takes --json, with its schema and exit code, in an order in which each has results.
 WITH_JSON = (
     ("send payslip.pdf -n", "docsend.result/2", 0),
     ("send payslip.pdf", "docsend.result/2", 0),
@@ -122,17 +126,21 @@ def test_the_json_of_every_command_keeps_its_schema(run, sandbox, payslip, tmp_p
     samples.write(tmp_path, "third.pdf", samples.pdf(3))
     (tmp_path / "rows.csv").write_text("reference,documents\none,second.pdf\ntwo,third.pdf\n")
     key, seen = "", set()
-    for line, schema, code in WITH_JSON:
-        words = shlex.split(line.replace("KEY", key))
+    for command, schema, code in WITH_JSON:
+        words = shlex.split(command.replace("KEY", key))
         more = SEND if words[0] == "send" and "--nonsense" not in words else ()
         outcome = run(*words, *more, "--json")
-        assert outcome.code == code, (line, outcome)
-        told = [*outcome.rows, outcome.summary]
-        assert told[-1]["schema"] == schema, line
-        key = key or next((each["key"] for each in told if each.get("status") == "received"), "")
+        assert outcome.code == code, (command, outcome)
+        lines = [*outcome.rows, outcome.summary]
+        assert lines[-1]["schema"] == schema, command
+        key = key or next((line["key"] for line in lines if line.get("status") == "received"), "")
         seen.add(tuple(word for word in words if word.isalpha())[:2])
     assert {schema for _, schema, _ in WITH_JSON} | {"docsend.sandbox/1"} == set(SCHEMAS)
-    missed = [words for words in commands(tree()) if not any(words == each[: len(words)] for each in seen)]
+    missed = [
+        words
+        for words in commands(build_command_tree())
+        if not any(words == each[: len(words)] for each in seen)
+    ]
     assert missed == [("receipts", "merge")], "it prints the rows of a report"
 
 
@@ -148,10 +156,10 @@ def test_the_summary_of_a_batch_counts_its_rows_and_says_whether_a_repeat_helps(
     def counted(*more: str, code: int) -> tuple[dict[str, int], bool]:
         outcome = run(*batch, *more)
         assert outcome.code == code, outcome
-        told = outcome.summary
-        counts = {name: count for name, count in told["counts"].items() if count}
-        assert told["rows"] == sum(counts.values()) - counts.get("repeated", 0) == len(outcome.rows) == 3
-        return counts, told["repeat_helps"]
+        summary = outcome.summary
+        counts = {name: count for name, count in summary["counts"].items() if count}
+        assert summary["rows"] == sum(counts.values()) - counts.get("repeated", 0) == len(outcome.rows) == 3
+        return counts, summary["repeat_helps"]
 
     assert counted("-n", code=3) == ({"checked": 2, "faulty": 1}, False)
     assert counted("--service", sandbox.url, code=3) == ({"checked": 2, "faulty": 1}, False)

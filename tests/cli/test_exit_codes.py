@@ -1,4 +1,4 @@
-"""Every exit code, provoked for real; and every command's help tells those that it has."""
+"""Every exit code, provoked by a real run; the help of every command lists its exit codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 import pytest
 
 import doubles
-from conftest import ABOUT, PERSON, WHO, held
+from conftest import ABOUT, PERSON, WHO, parse_json
 from docsend.checks import submission_rules
 from docsend.errors import EXIT_MEANINGS, ExitCode
 from docsend.storage.ledger import Ledger
@@ -42,7 +42,7 @@ def test_0_received_and_received_before_and_checked_clean(run, shared_sandbox, p
     assert [run(*sent).code, run(*sent).code, run(*sent, "--dry-run").code] == [0, 0, 0]
 
 
-def test_1_a_bug_is_told_without_anybody_s_data(run, payslip, monkeypatch) -> None:
+def test_1_a_bug_is_reported_without_personal_data(run, payslip, monkeypatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("000000018")
 
@@ -65,7 +65,7 @@ def test_a_bug_s_trace_has_places_and_no_texts(run, payslip, monkeypatch) -> Non
     outcome = run("send", payslip, *SEND, "-v")
     assert outcome.code == 1
     assert "KeyError" in outcome.err
-    assert "in checked_or_exit" in outcome.err
+    assert "in check_or_exit" in outcome.err
     assert PERSON not in outcome.err
 
 
@@ -119,7 +119,7 @@ def test_130_and_143_signals(number, code) -> None:
     assert (running.returncode, b"Traceback" in err) == (code, False)
 
 
-# Stops a run at the first import of a module, or where Typer makes a help.
+# Sends a signal to the run at the first import of a module, or when Typer formats a help.
 _STOPPED = """
 import os, sys, typer.core
 place, number, *words = sys.argv[1:]
@@ -151,7 +151,7 @@ run()
         "help",
     ],
 )
-def test_a_signal_has_its_exit_code_from_the_first_moment_on(home, place, number, code) -> None:
+def test_a_signal_has_its_exit_code_from_the_start_of_a_run(home, place, number, code) -> None:
     words = ["receipts", *(["--help"] if place == "help" else [])]
     words = ["_complete", "send", "--"] if place == "docsend.cli.complete" else words
     command = [sys.executable, "-c", _STOPPED, place, str(int(number)), *words]
@@ -159,7 +159,7 @@ def test_a_signal_has_its_exit_code_from_the_first_moment_on(home, place, number
     assert (done.returncode, done.stderr, done.stdout) == (code, b"docsend: interrupted\n", b"")
 
 
-def test_a_pipe_that_breaks_inside_is_no_success(run, monkeypatch) -> None:
+def test_a_broken_pipe_that_is_not_stdout_is_a_bug(run, monkeypatch) -> None:
     def breaks(*_: object, **__: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
@@ -168,51 +168,51 @@ def test_a_pipe_that_breaks_inside_is_no_success(run, monkeypatch) -> None:
     assert (outcome.code, "a bug in docsend" in outcome.err) == (1, True), outcome
 
 
-def test_a_machine_without_memory_is_no_bug(run, monkeypatch) -> None:
+def test_a_lack_of_memory_is_not_a_bug(run, monkeypatch) -> None:
     def takes_all(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(Ledger, "entries", takes_all)
     outcome = run("receipts")
-    assert (outcome.code, "no memory left" in outcome.err) == (8, True), outcome
+    assert (outcome.code, "out of memory" in outcome.err) == (8, True), outcome
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
-        ("send --to", "--to needs a value"),
+        ("send --to", "--to requires a value"),
         ("send x --dry-run=3", "--dry-run takes no value"),
         ("send x --servise sandbox", "no such option: --servise; did you mean --service, --verbose?"),
         ("send x --qqqqqqqqqq", "no such option: --qqqqqqqqqq"),
         ("receipts show", "missing: KEY"),
-        ("send --batch x --jobs 65", "--jobs takes a whole number, from 1 to 64"),
-        ("receipts --most 0", "--most takes a whole number, from 1 on"),
-        ("receipts --most many", "--most takes a whole number, from 1 on"),
+        ("send --batch x --jobs 65", "--jobs must be a whole number from 1 to 64"),
+        ("receipts --most 0", "--most must be a whole number, 1 or more"),
+        ("receipts --most many", "--most must be a whole number, 1 or more"),
     ],
 )
-def test_what_is_wrong_with_a_command_line_is_told_in_docsend_s_words(run, words, told) -> None:
+def test_errors_of_the_command_line_are_docsend_s_own_messages(run, words, message) -> None:
     outcome = run(*words.split())
-    first, cure = outcome.err.splitlines()
-    assert (outcome.code, first) == (2, f"docsend: {told}"), outcome
-    assert cure.strip().endswith("--help` tells what it takes")
+    first, hint = outcome.err.splitlines()
+    assert (outcome.code, first) == (2, f"docsend: {message}"), outcome
+    assert hint.strip().endswith("--help` for usage")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_the_help_of_every_command_tells_its_exit_codes_and_an_example(run, command) -> None:
+def test_the_help_of_every_command_lists_its_exit_codes_and_an_example(run, command) -> None:
     outcome = run(*command, "--help")
     assert outcome.code == 0
-    _, told = outcome.out.split("Exit codes:")
-    codes = {int(line.split()[0]) for line in told.splitlines() if line.strip()[:1].isdigit()}
+    _, exit_codes = outcome.out.split("Exit codes:")
+    codes = {int(line.split()[0]) for line in exit_codes.splitlines() if line.strip()[:1].isdigit()}
     assert codes == COMMANDS[command]
     for code in codes - {0}:
-        assert EXIT_MEANINGS[ExitCode(code)].template in told
+        assert EXIT_MEANINGS[ExitCode(code)].template in exit_codes
     sends = command in (("send",), ("required", "upload"))
-    assert (EXIT_MEANINGS[ExitCode.RECEIVED].template in told) == sends
+    assert (EXIT_MEANINGS[ExitCode.RECEIVED].template in exit_codes) == sends
     assert "Example:" in outcome.out
     assert run(*command, "-h").out == outcome.out
 
 
-def test_help_and_version_need_nothing_and_say_what_docsend_is(run, spawn) -> None:
+def test_help_and_version_need_no_settings(run, spawn) -> None:
     outcome = run("--help")
     assert outcome.code == 0
     assert "publishes no programming interface" in " ".join(outcome.out.split())
@@ -220,7 +220,7 @@ def test_help_and_version_need_nothing_and_say_what_docsend_is(run, spawn) -> No
     assert run().code == 2
 
 
-def test_json_comes_on_failure_too_whatever_failed(run, payslip) -> None:
+def test_json_is_also_printed_on_every_failure(run, payslip) -> None:
     for argv in (
         ("send", "--json", "--nonsense"),
         ("nonsense", "--json"),
@@ -243,7 +243,7 @@ def test_a_wrong_answer_is_not_blamed_on_the_sender(run, payslip) -> None:
     assert json.loads(outcome.out)["problems"][0]["code"] == "contract-broken"
 
 
-def test_a_sandbox_that_ends_while_an_upload_stands_still_ends_in_peace(tmp_path) -> None:
+def test_a_sandbox_that_is_terminated_during_an_upload_ends_without_a_traceback(tmp_path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "docsend", "sandbox", "--json", "--data", tmp_path / "data"],
         stdout=subprocess.PIPE,
@@ -252,7 +252,7 @@ def test_a_sandbox_that_ends_while_an_upload_stands_still_ends_in_peace(tmp_path
     )
     with process:
         assert process.stdout is not None
-        port = int(held(process.stdout.readline())["address"].rpartition(":")[2])
+        port = int(parse_json(process.stdout.readline())["address"].rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(
                 b"PUT /v1/submissions/" + b"A" * 52 + b" HTTP/1.1\r\nHost: localhost\r\nRequest-Id: 1\r\n"

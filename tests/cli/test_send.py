@@ -1,4 +1,4 @@
-"""The main job: documents go in, a receipt comes out, once."""
+"""`docsend send`: documents are sent exactly once, and the receipt is printed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_three_documents_are_received_and_the_service_has_their_bytes(run, sandb
         ("-n.pdf", samples.pdf),
     ],
 )
-def test_every_format_and_every_honest_name_is_received(run, shared_sandbox, tmp_path, name, make) -> None:
+def test_every_format_and_unusual_file_names_are_received(run, shared_sandbox, tmp_path, name, make) -> None:
     file = samples.write(tmp_path, name, make())
     outcome = run("send", *SEND, "--service", shared_sandbox.url, "--json", "--reference", name, "--", file)
     assert outcome.code == 0, outcome.err
@@ -79,7 +79,9 @@ def test_each_open_destination_takes_a_submission(run, shared_sandbox, payslip, 
     assert outcome.json["receipt"]["number"].startswith("SANDBOX-")
 
 
-def test_the_second_run_says_received_before_and_asks_nobody(run, sandbox, payslip) -> None:
+def test_the_second_run_reports_an_earlier_receipt_without_contacting_the_service(
+    run, sandbox, payslip
+) -> None:
     first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
     outcome = run("send", payslip, *SEND, "--service", sandbox.url, "--json")
     assert outcome.code == 0
@@ -131,11 +133,11 @@ def test_again_sends_once_more_what_another_machine_had_sent(run, sandbox, paysl
     assert sandbox.count() == 2
 
 
-def test_a_stated_occurrence_is_declared_and_makes_a_submission_of_its_own(run, sandbox, payslip) -> None:
+def test_an_occurrence_is_declared_and_makes_a_separate_submission(run, sandbox, payslip) -> None:
     arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
     keys = {}
-    for said, number in (([], 1), (["--occurrence", "2"], 2), (["--occurrence", " 07 "], 7)):
-        sent = run(*arguments, *said)
+    for option, number in (([], 1), (["--occurrence", "2"], 2), (["--occurrence", " 07 "], 7)):
+        sent = run(*arguments, *option)
         assert (sent.code, sent.json["occurrence"], sent.json["repeated"]) == (0, number, False), sent.err
         keys[sent.json["key"]] = number
     declared = sandbox.select("SELECT key, declaration FROM submission WHERE state = 'received'")
@@ -143,14 +145,14 @@ def test_a_stated_occurrence_is_declared_and_makes_a_submission_of_its_own(run, 
     assert len(keys) == 3
 
 
-def test_the_receipt_tells_an_occurrence_that_is_not_the_first(run, sandbox, payslip) -> None:
+def test_the_receipt_shows_an_occurrence_that_is_not_the_first(run, sandbox, payslip) -> None:
     send = ("send", payslip, *SEND, "--service", sandbox.url)
     first, second = run(*send, "--occurrence", "1"), run(*send, "--occurrence", "2")
     assert "occurrence" not in first.out
     assert re.search(r"occurrence +2\n", second.out), second.out
 
 
-def test_the_same_occurrence_again_is_received_before_and_asks_nobody(run, sandbox, payslip) -> None:
+def test_the_same_occurrence_again_is_not_sent_to_the_service(run, sandbox, payslip) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         arguments = ("send", payslip, *SEND, "--service", url, "--json")
         first = run(*arguments, "--occurrence", "2").json
@@ -161,9 +163,9 @@ def test_the_same_occurrence_again_is_received_before_and_asks_nobody(run, sandb
     assert sandbox.count() == 2
 
 
-def test_again_and_an_occurrence_do_not_go_together(run, sandbox, payslip) -> None:
+def test_again_and_an_occurrence_cannot_be_combined(run, sandbox, payslip) -> None:
     refused = run("send", payslip, *SEND, "--service", sandbox.url, "--again", "--occurrence", "2")
-    assert (refused.code, "--again and --occurrence do not go together" in refused.err) == (2, True)
+    assert (refused.code, "--again and --occurrence cannot be combined" in refused.err) == (2, True)
     assert sandbox.select("SELECT * FROM submission") == []
 
 
@@ -198,16 +200,16 @@ def test_a_document_near_the_limit_is_received_with_a_warning(run, shared_sandbo
     assert outcome.json["problems"][0]["severity"] == "warning"
 
 
-def test_fifteen_documents_of_ten_megabytes_arrive_whole(spawn, sandbox, tmp_path) -> None:
+def test_fifteen_documents_of_ten_megabytes_arrive_complete(spawn, sandbox, tmp_path) -> None:
     files = []
     for number in range(15):
-        # One PDF grown to the limit, and a last line of its own for each.
+        # Each is a PDF padded to the size limit, with a different last line.
         content = samples.pdf(number, size=10 * 2**20)
         files.append(samples.write(tmp_path, f"scan-{number:02}.pdf", content))
     outcome = spawn("send", *files, *SEND, "--service", sandbox.url, "--json")
     assert outcome.code == 0, outcome.err
-    kept = sandbox.content(outcome.json["key"])
-    assert {name: hashlib.sha256(content).digest() for name, content in kept.items()} == {
+    stored = sandbox.content(outcome.json["key"])
+    assert {name: hashlib.sha256(content).digest() for name, content in stored.items()} == {
         file.name: hashlib.sha256(file.read_bytes()).digest() for file in files
     }
 
@@ -222,7 +224,7 @@ def test_a_pattern_that_no_shell_expanded_is_expanded_here(run, shared_sandbox, 
 # -- dry run ---------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_sends_nothing_and_keeps_nothing(run, payslip, home) -> None:
+def test_a_dry_run_sends_nothing_and_stores_nothing(run, payslip, home) -> None:
     outcome = run("send", payslip, *SEND, "--dry-run", "--json")
     assert (outcome.code, outcome.json["status"]) == (0, "checked")
     assert not (home / "docsend").exists()
@@ -261,17 +263,17 @@ def test_identity_is_masked_everywhere_and_stays_out_of_the_ledger(
     run, shared_sandbox, payslip, home
 ) -> None:
     secrets = [PERSON, "900000019", "77431", "0501234567", "+972-50-1234567"]
-    seen = ""
+    output = ""
     for who in (SEND, (*EMPLOYER, *EMPLOYER_WHO)):
-        for talk in ([], ["--json"], ["--verbose"], ["--dry-run"]):
-            outcome = run("send", payslip, *who, *talk, "--service", shared_sandbox.url)
+        for option in ([], ["--json"], ["--verbose"], ["--dry-run"]):
+            outcome = run("send", payslip, *who, *option, "--service", shared_sandbox.url)
             assert outcome.code == 0
-            seen += outcome.out + outcome.err
-    assert "••••••018" in seen
-    kept = b"".join(path.read_bytes() for path in (home / "docsend").rglob("*") if path.is_file())
+            output += outcome.out + outcome.err
+    assert "••••••018" in output
+    stored = b"".join(path.read_bytes() for path in (home / "docsend").rglob("*") if path.is_file())
     for secret in secrets:
-        assert secret not in seen
-        assert secret.encode() not in kept
+        assert secret not in output
+        assert secret.encode() not in stored
 
 
 # -- the sandbox inside the process ----------------------------------------------------------------------
@@ -287,7 +289,7 @@ def test_service_sandbox_needs_no_other_process_and_says_that_it_is_the_sandbox(
     assert (home / "docsend" / "sandbox" / "sandbox.sqlite3").exists()
 
 
-def test_service_sandbox_finds_the_one_that_runs_already(spawn, run, payslip) -> None:
+def test_service_sandbox_uses_a_sandbox_that_is_already_running(spawn, run, payslip) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "docsend", "sandbox", "--json"],
         stdout=subprocess.PIPE,
@@ -317,13 +319,11 @@ def test_two_files_of_one_name_have_a_verdict_each(run, tmp_path) -> None:
 def test_a_file_name_that_is_empty_is_a_usage_fault(run, payslip) -> None:
     outcome = run("send", payslip, "", *SEND)
     assert outcome.code == 2
-    assert "the name of a file is empty" in outcome.err
+    assert "empty file name" in outcome.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")
-def test_a_working_folder_that_is_gone_keeps_nothing_from_being_sent(
-    spawn, sandbox, payslip, tmp_path
-) -> None:
+def test_documents_are_sent_even_if_the_working_folder_is_gone(spawn, sandbox, payslip, tmp_path) -> None:
     nowhere = tmp_path / "nowhere"
     nowhere.mkdir()
     words = " ".join(map(shlex.quote, [sys.executable, "-m", "docsend", "send", str(payslip), *SEND]))

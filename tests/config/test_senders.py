@@ -78,7 +78,7 @@ def test_on_a_terminal_the_booklet_number_is_asked_for_and_never_echoed(
     run, sandbox, payslip, keyring
 ) -> None:
     terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
-    terminal.answer("or nothing to keep none:", f"{BOOKLET}\r")
+    terminal.answer("(leave empty to store none):", f"{BOOKLET}\r")
     assert terminal.finish() == 0
     assert "stored: bakery" in terminal.shown
     assert BOOKLET not in terminal.raw
@@ -92,7 +92,7 @@ def test_on_a_terminal_an_empty_answer_stores_a_sender_without_a_booklet_number(
     run, payslip, keyring, answer
 ) -> None:
     terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
-    terminal.answer("or nothing to keep none:", answer)
+    terminal.answer("(leave empty to store none):", answer)
     assert terminal.finish() == 0
     checked = run("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json")
     assert (checked.code, checked.problems) == (2, ["booklet-missing"])

@@ -182,7 +182,7 @@ def test_an_option_given_twice_with_different_values_is_refused(run, home, argv)
     assert outcome.code == 2, outcome.out
     words = argv.replace("=", " ").split()
     again = [word for word in words if words.count(word) > 1 and word.startswith("--")]
-    assert outcome.json["problems"][0]["message"] == f"{again[0]} is given twice, with different values"
+    assert outcome.json["problems"][0]["message"] == f"{again[0]} was given twice with different values"
     assert not home.joinpath("docsend").exists()
 
 

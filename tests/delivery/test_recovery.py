@@ -12,7 +12,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend.storage.ledger import Ledger
 from doubles import call_name
 
@@ -27,7 +27,7 @@ CALLS = ["whole", *STAGED]
 def choose_exchange(url: str, call: str) -> None:
     """Make submissions to a service use the exchange, single or staged, that contains a call."""
     if call in STAGED:
-        goes_staged(url)
+        force_staged_upload(url)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -142,7 +142,7 @@ def test_a_service_that_forgot_the_declaration_receives_it_again_under_the_same_
         )
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
-        goes_staged(url)
+        force_staged_upload(url)
         assert run("send", payslip, *SEND, "--service", url).code == 0
     assert len({request.path.split("/")[3] for request in asked}) == 1
     assert sandbox.count() == 1
@@ -250,7 +250,7 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
         return None
 
     with doubles.relay(sandbox.url, fate) as (url, asked):
-        goes_staged(url)
+        force_staged_upload(url)
         command = [
             sys.executable,
             "-m",
@@ -292,7 +292,7 @@ def test_a_signal_ends_the_run_with_its_code_and_reports_the_progress(sandbox, p
             time.sleep(2)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         command = [sys.executable, "-m", "docsend", "send", str(payslip), *SEND, "--service", url, "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
             deadline = time.monotonic() + 20

@@ -115,7 +115,7 @@ def test_a_report_has_its_final_name_only_when_it_is_complete(run, sandbox, tmp_
         assert part.stat().st_mode & 0o777 == 0o600
         merged = run("receipts", "merge", part)
         assert merged.code == 7, "rows are missing"
-        assert "is of a run that did not end" in merged.err
+        assert "is from an unfinished run" in merged.err
         assert run("send", "--batch", file, "--service", url, "--report", report).code == 0
     assert (len(read_report(report)), part.exists()) == (40, False)
 

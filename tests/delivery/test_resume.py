@@ -14,7 +14,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend.service.retry import CircuitBreaker
 from terminals import Terminal
 
@@ -40,7 +40,7 @@ class Busy:
 def test_a_declared_submission_is_finished_without_its_options(run, sandbox, payslip, call, moment) -> None:
     fate = Busy(call, moment)
     with doubles.relay(sandbox.url, fate) as (url, asked):
-        goes_staged(url)
+        force_staged_upload(url)
         begun = run("send", payslip, *SEND, "--service", url, "--json")
         assert begun.code == 6
         fate.on = False
@@ -63,7 +63,7 @@ def test_a_submission_unknown_to_the_service_is_reported_with_the_command_that_s
     file = samples.write(tmp_path, "pay slip's.pdf", samples.pdf(3))
     fate = Busy("declare", moment)
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         assert run("send", file, *SEND, "--service", url, "--reference", "client 7").code == 6
         fate.on = False
         outcome = run("receipts", "resume")
@@ -71,7 +71,7 @@ def test_a_submission_unknown_to_the_service_is_reported_with_the_command_that_s
             assert outcome.code == 0
             return
         assert outcome.code == 6
-        assert "the service knows nothing of this submission" in outcome.err
+        assert "the service does not know this submission" in outcome.err
         line = next(line for line in outcome.err.splitlines() if "docsend send" in line)
         command = shlex.split(line.split(": ", 1)[1].replace("…", WHO[1]))
         assert command[:3] == ["docsend", "send", str(file)]
@@ -84,7 +84,7 @@ def test_a_submission_unknown_to_the_service_is_reported_with_the_command_that_s
 def test_the_suggested_command_includes_the_occurrence(run, sandbox, payslip) -> None:
     fate = Busy("declare", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         left = run("send", payslip, *SEND, "--service", url, "--occurrence", "3", "--json")
         assert left.code == 6
         fate.on = False
@@ -100,7 +100,7 @@ def test_the_suggested_command_includes_the_occurrence(run, sandbox, payslip) ->
 def test_a_document_that_has_changed_is_not_sent_by_resume(run, sandbox, payslip) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
         fate.on = False
         payslip.write_bytes(samples.pdf(99))
@@ -116,7 +116,7 @@ def test_a_submission_withdrawn_meanwhile_is_reported_and_stays_withdrawn(
 ) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
         fate.on = False
         ledger = home / "docsend" / "ledger.sqlite3"
@@ -134,8 +134,8 @@ def test_a_submission_withdrawn_meanwhile_is_reported_and_stays_withdrawn(
 def test_resume_can_be_limited_to_one_service_or_to_some_keys(run, sandbox, tmp_path) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _), doubles.relay(sandbox.url, fate) as (other, _):
-        goes_staged(url)
-        goes_staged(other)
+        force_staged_upload(url)
+        force_staged_upload(other)
         keys = []
         for n, service in enumerate((url, url, other)):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
@@ -160,7 +160,7 @@ def test_a_personal_submission_is_resumed_under_its_account(
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         assert run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url).code == 6
         fate.on = False
         monkeypatch.delenv("DOCSEND_CODE")
@@ -201,7 +201,7 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
         return busy(asked, count, now)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         for n in range(3):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
             keys.append(run("send", file, *SEND, "--service", url, "--json").json["key"])
@@ -230,7 +230,7 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
         return None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         begun = run("send", *files, *SEND, "--service", url)
         assert begun.code == 6
         assert "sent part-2.pdf, " in begun.err
@@ -251,7 +251,7 @@ def test_an_interrupted_resume_never_reports_that_nothing_is_unfinished(run, san
         return busy(asked, count, now)
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         run("send", payslip, *SEND, "--service", url)
         busy.on = False
         command = [sys.executable, "-m", "docsend", "receipts", "resume"]
@@ -267,7 +267,7 @@ def test_an_interrupted_resume_never_reports_that_nothing_is_unfinished(run, san
 def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:
     fate = Busy("put", "before")
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         run("send", payslip, *SEND, "--service", url)
         fate.on = False
         terminal = Terminal("receipts", "resume", columns=100, lines=20)

@@ -17,7 +17,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO, goes_staged
+from conftest import ABOUT, PERSON, WHO, force_staged_upload
 from docsend.i18n import ENGLISH, LANGUAGES, Message, Translator
 from docsend.model import catalog
 from docsend.model.notices import NOT_APPROVED_IN_FULL, NOT_THE_INSTITUTE_IN_FULL
@@ -424,11 +424,11 @@ def test_a_submission_that_was_not_received_has_no_proof(run, shared_sandbox, pa
         return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
 
     with doubles.relay(shared_sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         sent = run("send", payslip, *SEND, "--reference", "unsent", "--service", url, "--json").json
     outcome = run("receipts", "export", sent["key"], "--json")
     assert (outcome.code, outcome.json["status"]) == (2, "failed")
-    assert "there is no proof of what was not received: it is open" in outcome.err
+    assert "no proof available: the submission is open" in outcome.err
     assert "receipts resume" in outcome.err
     for state, hint in (("refused", "receipts show"), ("withdrawn", "--again")):
         with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as connection:
@@ -449,7 +449,7 @@ def test_a_file_with_other_content_is_never_overwritten(run, key) -> None:
     assert run("receipts", "export", key).code == 0, "the same again changes nothing"
     outcome = run("receipts", "export", key, "--for", "somebody else")
     assert outcome.code == 2
-    assert "is there already, with other content" in outcome.err
+    assert "already exists with different content" in outcome.err
     assert "--output" in outcome.err
     assert file.read_bytes() == before
     assert [each.name for each in Path.cwd().iterdir()] == [file.name]
@@ -489,7 +489,7 @@ def test_standard_output_gets_the_bytes_of_the_pdf_but_no_terminal_does(run, key
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     outcome = run("receipts", "export", key, "--output", "-")
     assert (outcome.code, outcome.out) == (2, "")
-    assert "a PDF is not for a terminal" in outcome.err
+    assert "cannot write a PDF to a terminal" in outcome.err
 
 
 def test_without_the_extra_the_hint_names_it_and_text_still_works(run, key, monkeypatch) -> None:

@@ -50,7 +50,7 @@ from one_exchange import (
     is_empty,
     raw_request,
 )
-from other_catalogs import CATALOG, stricter, without
+from other_catalogs import CATALOG, catalog_without, stricter_catalog
 from sockets import send_raw
 from wrong_headers import mended
 
@@ -280,7 +280,8 @@ def test_what_had_been_received_is_answered_only_when_the_body_has_ended(sandbox
 
 
 @pytest.mark.parametrize(
-    "later", [stricter(), without("destinations", "benefits"), without("types", "payslips")]
+    "later",
+    [stricter_catalog(), catalog_without("destinations", "benefits"), catalog_without("types", "payslips")],
 )
 def test_a_received_submission_stays_received_in_one_exchange_too(tmp_path: Path, later: bytes) -> None:
     with server.beside(tmp_path) as url:

@@ -25,7 +25,7 @@ from contract_client import (
 )
 from docsend.model.canonical import key_of
 from docsend.sandbox import server
-from other_catalogs import stricter, without
+from other_catalogs import catalog_without, stricter_catalog
 from sockets import send_raw
 from wrong_headers import ORDER, mended
 
@@ -331,11 +331,11 @@ def test_a_document_is_judged_in_one_order(sender: Sender) -> None:
 @pytest.mark.parametrize(
     "later",
     [
-        pytest.param(stricter(), id="stricter limits"),
-        pytest.param(without("types", "payslips"), id="without its type"),
-        pytest.param(without("subjects", "unemployment"), id="without its subject"),
-        pytest.param(without("branches", "haifa"), id="without its branch"),
-        pytest.param(without("destinations", "benefits"), id="without its destination"),
+        pytest.param(stricter_catalog(), id="stricter limits"),
+        pytest.param(catalog_without("types", "payslips"), id="without its type"),
+        pytest.param(catalog_without("subjects", "unemployment"), id="without its subject"),
+        pytest.param(catalog_without("branches", "haifa"), id="without its branch"),
+        pytest.param(catalog_without("destinations", "benefits"), id="without its destination"),
     ],
 )
 def test_a_received_submission_stays_received_when_the_catalog_changes(tmp_path: Path, later: bytes) -> None:
@@ -355,7 +355,7 @@ def test_a_received_personal_submission_stays_received_when_its_destination_is_g
     with server.beside(tmp_path) as url:
         person = Sender(url).signed_in(CLEAR)
         declaration = person.received(a_declaration(PERSONAL))
-    with server.beside(tmp_path, offered=without("destinations", "personal")) as url:
+    with server.beside(tmp_path, offered=catalog_without("destinations", "personal")) as url:
         sender = Sender(url)
         assert sender.signed_in(CLEAR).declare(declaration).json["state"] == "received"
         # To anybody else it is as if it did not exist.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callers import beside_a_still_clock, callers_of
+from callers import make_callers, sandbox_with_frozen_clock
 from contract_client import (
     ASKED,
     CLEAR,
@@ -31,7 +31,7 @@ from docsend.sandbox import server
 from docsend.sandbox.accounts import FIXTURES, Accounts
 from docsend.sandbox.database import Database
 from docsend.sandbox.problems import Refusal
-from targets import a_declaration, a_document, submitted
+from targets import new_declaration, new_document, submit_documents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,14 +43,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
-def still_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with beside_a_still_clock(tmp_path_factory.mktemp("still")) as sandbox:
+def frozen_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    with sandbox_with_frozen_clock(tmp_path_factory.mktemp("still")) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
-def callers(still_sandbox: RunningSandbox) -> Callers:
-    return callers_of(still_sandbox)
+def callers(frozen_sandbox: RunningSandbox) -> Callers:
+    return make_callers(frozen_sandbox)
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_signing_out_ends_this_session_and_no_other(callers: Callers) -> None:
 
 def test_a_bearer_without_a_token_is_no_good_token(callers: Callers) -> None:
     empty = callers["nobody"].with_token("", "")
-    declaration = a_declaration(INSURED, a_document())
+    declaration = new_declaration(INSURED, new_document())
     assert empty.ask("standing", key=a_key()).status == 401
     assert empty.declare(declaration).status == 401
 
@@ -247,7 +247,7 @@ def test_neither_tokens_nor_passwords_are_on_the_disk(sandbox: RunningSandbox) -
     answer = sender.sign_in(ASKED, PASSWORDS[ASKED])
     person = sender.with_token(ASKED, answer.json["token"])
     assert sender.sign_in(ASKED, "a canary among guesses").status == 401
-    submitted(person, PERSONAL)
+    submit_documents(person, PERSONAL)
     ((hashed,),) = sandbox.select("SELECT token FROM session")
     assert hashed == hashlib.sha256(answer.json["token"].encode()).hexdigest()
     kept = b"".join(path.read_bytes() for path in sandbox.folder.rglob("*") if path.is_file())

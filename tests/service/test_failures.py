@@ -16,7 +16,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, PERSON, WHO, goes_staged
+from conftest import ABOUT, PERSON, WHO, force_staged_upload
 from docsend.storage.ledger import Ledger
 from sockets import tcp_server
 from terminals import Terminal
@@ -75,7 +75,7 @@ def test_a_page_in_response_to_a_document_refuses_the_submission(run, sandbox, p
         return page(status) if "/documents/" in request.path and phase == "before" else None
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
         assert (outcome.code, outcome.json["status"]) == (5, "refused")
         (entry,) = run("receipts", "--json").json["receipts"]
@@ -118,7 +118,7 @@ def test_a_page_refuses_nothing_that_may_have_been_received(
         monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.relay(sandbox.url, intercept) as (url, _):
         if way == "staged":
-            goes_staged(url)
+            force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
         if when == "in an earlier run":
             assert outcome.code == 6

@@ -14,7 +14,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from doubles import call_name
 from middleboxes import STAGED, page, refuse_one_exchange, take_calls
 
@@ -29,7 +29,7 @@ def test_the_receipt_of_another_sender_is_reported_as_repeated(run, sandbox, pay
     first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
     (home / "docsend" / "ledger.sqlite3").unlink()  # like another machine
     if way == "staged":
-        goes_staged(sandbox.url)
+        force_staged_upload(sandbox.url)
     again = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
     assert (again["repeated"], again["receipt"]) == (True, first["receipt"])
 
@@ -203,7 +203,7 @@ def test_two_clients_with_one_key_one_staged_and_one_in_one_exchange_make_one_re
             assert other.code == 0, other.err
 
     with doubles.relay(sandbox.url, intercept) as (url, requests):
-        goes_staged(url)
+        force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, take_calls(requests), sandbox.count()) == (0, STAGED, 1)
 

@@ -9,7 +9,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend.config import settings
 from docsend.model import catalog
 from docsend.sandbox import server
@@ -72,7 +72,7 @@ def test_one_exchange_is_used_up_to_the_catalog_s_limit(run, sandbox, tmp_path) 
 
 def test_a_service_whose_catalog_has_no_limit_is_never_sent_one_exchange(run, sandbox, payslip) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
-        goes_staged(url)
+        force_staged_upload(url)
         assert run("send", payslip, *SEND, "--service", url).code == 0
     assert take_calls(requests) == STAGED
 

@@ -11,7 +11,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from declarations import checked
 from docsend.errors import LocalError
 from docsend.model.submission import PASSED_ALL_RULES, CheckedSubmission
@@ -104,7 +104,7 @@ def test_an_empty_ledger_is_reported_as_empty(run) -> None:
 def test_an_unknown_key_is_a_usage_error(run) -> None:
     outcome = run("receipts", "show", "ZZZZZZZZ")
     assert outcome.code == 2
-    assert "no key that begins with 'ZZZZZZZZ'" in outcome.err
+    assert "no key in the ledger starts with 'ZZZZZZZZ'" in outcome.err
 
 
 def test_a_key_at_two_services_needs_the_service_as_well(run, sent, sandbox, payslip) -> None:
@@ -175,7 +175,7 @@ def interrupted(run, sandbox, payslip):
         return doubles.Reply(503, headers={"Retry-After": "999"}) if is_busy else None
 
     with doubles.relay(sandbox.url, fate) as (url, _):
-        goes_staged(url)
+        force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
         assert outcome.code == 6
         yield outcome.json["key"], url
@@ -217,7 +217,7 @@ def test_a_withdrawal_that_comes_too_late_stores_the_receipt(run, sandbox, paysl
         assert lost
         assert run("receipts", "show", key, "--json").json["receipts"][0]["state"] == "sending"
         asked = run("receipts", "show", key, "--ask")
-        assert "the service says: received" in asked.err
+        assert "status at the service: received" in asked.err
         outcome = run("receipts", "withdraw", key)
     assert outcome.code == 5
     shown = run("receipts", "show", key, "--json").json["receipts"][0]
@@ -226,7 +226,7 @@ def test_a_withdrawal_that_comes_too_late_stores_the_receipt(run, sandbox, paysl
 
 def test_the_service_can_be_asked_for_the_missing_documents(run, interrupted) -> None:
     key, _ = interrupted
-    assert "the service says: open, lacking 1 document\n" in run("receipts", "show", key, "--ask").err
+    assert "status at the service: open, 1 document missing\n" in run("receipts", "show", key, "--ask").err
 
 
 @pytest.mark.parametrize("key", ["", "A", "ABCDEFG"])

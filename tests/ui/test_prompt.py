@@ -80,7 +80,7 @@ def test_end_of_input_is_reported(login) -> None:
     child.expect_exact("code: ")
     child.sendeof()
     child.expect("exit=2")
-    assert "no code was given" in child.before
+    assert "no code given" in child.before
 
 
 def test_no_input_asks_nothing(login) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import doubles
 import samples
-from conftest import ABOUT, WHO, goes_staged
+from conftest import ABOUT, WHO, force_staged_upload
 from docsend.ui import progress
 from terminals import Terminal
 
@@ -52,7 +52,7 @@ def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_pa
 
     with doubles.relay(sandbox.url, fate) as (url, _):
         if way == "staged":
-            goes_staged(url)
+            force_staged_upload(url)
         terminal = Terminal("send", *files, *SEND, "--service", url)
         during = terminal.read_until("scan-1.pdf")
         go_on.touch()
@@ -333,7 +333,7 @@ def test_the_list_of_receipts_fits_80_columns_and_shows_the_latest_50(run, sandb
     assert len(rows) == 50, "one line each"
     assert rows[0].split()[1:3] == ["received", "SANDBOX-000052"]
     assert rows[0].endswith("client 51")
-    assert "these are the latest 50; --most N lists more" in terminal.shown
+    assert "showing the latest 50; use --most N to show more" in terminal.shown
     assert len(run("receipts").out.splitlines()) == 1 + 52, "a pipe gets all"
 
 

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from docsend.cli.app import tree
+from docsend.cli.app import build_command_tree
 from docsend.cli.complete import COMMANDS
 from docsend.model.fields import FIELDS
 
@@ -36,7 +36,7 @@ _ARGUMENTS = {
 
 def describe() -> dict[str, Any]:
     """Return the command line as JSON values."""
-    return _describe_command(tree(), "")
+    return _describe_command(build_command_tree(), "")
 
 
 def _describe_command(command: Any, path: str) -> dict[str, Any]:

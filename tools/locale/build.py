@@ -20,8 +20,8 @@ from babel.messages.pofile import read_po, write_po
 from hatch_build import compile_all
 
 import docsend
-from docsend.cli.app import tree
-from docsend.cli.help import texts
+from docsend.cli.app import build_command_tree
+from docsend.cli.help import collect_texts
 from docsend.i18n import FOLDER, LANGUAGES
 
 SOURCE = Path(docsend.__file__).parent
@@ -43,7 +43,7 @@ def collect() -> dict[Key, set[str]]:
         name = file.relative_to(SOURCE).as_posix()
         for text in _messages(ast.parse(file.read_text("utf-8")), name):
             found.setdefault(text, set()).add(name)
-    for text in texts(tree()):
+    for text in collect_texts(build_command_tree()):
         found.setdefault(text, set()).add("--help")
     return found
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from docsend import __version__
-from docsend.cli.app import COMMANDS, tree
+from docsend.cli.app import COMMANDS, build_command_tree
 from docsend.errors import EXIT_MEANINGS
 from docsend.manifest.columns import COLUMNS
 from docsend.model.fields import FIELDS
@@ -29,7 +29,7 @@ _INDENT = ".Bl -tag -width Ds"
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its path below man/."""
-    root: Any = tree()
+    root: Any = build_command_tree()
     texts = {"man1/docsend.1": _root_page(root)}
     for name in COMMANDS:
         texts[f"man1/docsend-{name}.1"] = _command_page(name, root.commands[name])

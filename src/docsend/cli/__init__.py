@@ -1,1 +1,1 @@
-"""The command line: options in, one call, result out."""
+"""The command line: each command reads its options, makes one call and shows the result."""

@@ -1,4 +1,4 @@
-"""Who is signed in, and where the secrets of this run are kept, as its settings have it."""
+"""The account and the keyring entries that the settings of a run select."""
 
 from typing import TYPE_CHECKING
 
@@ -12,24 +12,29 @@ if TYPE_CHECKING:
 
 
 def credential_store(settings: "Settings") -> CredentialStore:
-    """Return the keyring's entries of the chosen service."""
+    """Return the keyring entries of the chosen service."""
     return CredentialStore(settings.chosen_endpoint().name, backend=settings.keyring_backend)
 
 
 def account(settings: "Settings") -> Account | None:
-    """Return the account to sign in with: of the environment, else of the keyring, else none."""
+    """Return the account to sign in with, or None if there is none.
+
+    The environment takes precedence over the keyring. Raise UsageError if only one of DOCSEND_CODE and
+    DOCSEND_PASSWORD_FILE is set.
+    """
     code, file = settings.code, settings.password_file
     if (code is None) != (file is None):
         raise UsageError(
-            Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together"), Message("set both, or none")
+            Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE must be set together"),
+            Message("set both, or neither"),
         )
     if code is not None and file is not None:
         return Account(Credentials(code, read_password_file(file)), None)
-    of_service = credential_store(settings)
-    credentials = of_service.credentials()
-    return Account(credentials, of_service) if credentials else None
+    store = credential_store(settings)
+    credentials = store.credentials()
+    return Account(credentials, store) if credentials else None
 
 
 def booklet_store(settings: "Settings") -> BookletStore:
-    """Return the booklet numbers of senders, in the keyring."""
+    """Return the keyring entries with the booklet numbers of senders."""
     return BookletStore(backend=settings.keyring_backend)

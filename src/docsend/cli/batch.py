@@ -1,4 +1,7 @@
-"""`docsend send --batch`: one submission a row, all checked before the first byte, safe to run again."""
+"""`docsend send --batch`: one submission per row of a manifest.
+
+All rows are checked before anything is sent, and running the same command again is safe.
+"""
 
 import contextlib
 import re
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class BatchOptions(NamedTuple):
-    """What `send` was told about a batch."""
+    """Options of `docsend send` that apply to a batch."""
 
     manifest: str
     jobs: int
@@ -54,96 +57,104 @@ class BatchOptions(NamedTuple):
     sender: str | None = None
 
 
-def print_template(context: "CommandContext", form: str) -> None:
-    """Print an example manifest, to be filled in."""
-    if form not in ("csv", "jsonl"):
-        raise UsageError(Message("there is no template {form!r}", form=form), Message("csv or jsonl"))
-    context.streams.write(reader.template(form), encoding="utf-8")
+def print_template(context: "CommandContext", format_: str) -> None:
+    """Print an example manifest; raise UsageError unless `format_` is "csv" or "jsonl"."""
+    if format_ not in ("csv", "jsonl"):
+        raise UsageError(
+            Message("unknown template format: {form!r}", form=format_), Message("use csv or jsonl")
+        )
+    context.streams.write(reader.template(format_), encoding="utf-8")
 
 
 def run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
-    """Check every row; then, unless something is wrong or nothing is to be sent, send them."""
-    began = time.monotonic()
+    """Check every row, then send them.
+
+    Nothing is sent in a dry run, or if a row is faulty and `only_valid` is not set. Always raise typer.Exit
+    with the exit code of the batch. Raise UsageError for a manifest, report, sender or share that cannot be
+    used.
+    """
+    started_at = time.monotonic()
     if options.report:
         refuse_to_overwrite(options.report, options.manifest)
     if not options.dry_run:
-        context.settings.chosen_endpoint()  # before anything is checked or written
+        # Raises if no service is chosen, before anything is checked or written.
+        context.settings.chosen_endpoint()
     senders = context.senders()
     if options.sender is not None:
         senders.require(options.sender)
     manifest = reader.read(
         options.manifest,
         submission,
-        standard_input=_standard_input,
+        standard_input=_read_standard_input,
         senders=senders,
         sender=options.sender,
     )
     context.streams.say(manifest.description)
-    batch = Batch(manifest, context.catalog(), _share(options.shard), options.allow_outside)
+    batch = Batch(manifest, context.catalog(), _parse_shard(options.shard), options.allow_outside)
     with context.output.row_progress(CHECKED_TEXTS, None) as progress:
         plan = run_preflight(batch, progress.count)
     say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
-    tally, error = OutcomeCounts(), None
-    with contextlib.ExitStack() as opened:
-        report = opened.enter_context(Report(options.report, manifest)) if options.report else None
+    counts, error = OutcomeCounts(), None
+    with contextlib.ExitStack() as stack:
+        report = stack.enter_context(Report(options.report, manifest)) if options.report else None
         try:
             if is_checked_only:
-                _report_check(context, batch, plan, report)
+                _report_preflight(context, batch, plan, report)
             else:
-                _send(context, batch, plan, report, options.jobs, tally)
+                _send(context, batch, plan, report, options.jobs, counts)
         except DocsendError as failure:
             error = failure
-    ended = BatchResult(plan, None if is_checked_only else tally, error)
-    _show_end(context, ended, options.report, time.monotonic() - began)
-    raise typer.Exit(ended.exit_code)
+    result = BatchResult(plan, None if is_checked_only else counts, error)
+    _show_result(context, result, options.report, time.monotonic() - started_at)
+    raise typer.Exit(result.exit_code)
 
 
-def _show_end(context: "CommandContext", ended: BatchResult, report: Path | None, seconds: float) -> None:
-    """Show what ended the batch early, if anything did, and then its summary."""
+def _show_result(context: "CommandContext", result: BatchResult, report: Path | None, seconds: float) -> None:
+    """Show the error that ended the batch early, if there is one, and the summary."""
     endpoint = context.settings.endpoint
     service = endpoint.name if endpoint else None
-    if ended.error is not None:
-        context.output.fail(ended.error, send_result.from_error(ended.error, service=service))
+    if result.error is not None:
+        context.output.fail(result.error, send_result.from_error(result.error, service=service))
     summary = BatchSummaryLine(
-        rows=ended.preflight.rows,
-        counts=ended.counts,
+        rows=result.preflight.rows,
+        counts=result.counts,
         service=service,
         report=str(report) if report else None,
         seconds=seconds,
-        repeat_helps=ended.repeat_helps,
+        repeat_helps=result.repeat_helps,
     )
     context.output.show(summary)
 
 
-def _standard_input() -> bytes:
+def _read_standard_input() -> bytes:
     return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
 
 
-def _share(given: str | None) -> "Share | None":
+def _parse_shard(given: str | None) -> "Share | None":
     if given is None:
         return None
-    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", given)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", given)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(
-            Message("--shard is {stated!r}, not K/N", stated=given),
-            Message("as in --shard 2/8, with K from 1 to N"),
+            Message("invalid --shard value: {stated!r} is not K/N", stated=given),
+            Message("give, for example, --shard 2/8, with K from 1 to N"),
         )
-    return Share(int(found[1]), int(found[2]))
+    return Share(int(match[1]), int(match[2]))
 
 
-def _report_check(
+def _report_preflight(
     context: "CommandContext", batch: "Batch", plan: "PreflightResult", report: "Report | None"
 ) -> None:
-    """Report what the first pass found: nothing is sent."""
-    wanted = report is not None or context.output.shows_rows
-    for lines in batch.line_chunks() if wanted else ():
-        # What was found of a good row was not kept: memory is dearer than a second look.
+    """Report the result of the preflight for each row. Nothing is sent."""
+    shows_rows = report is not None or context.output.shows_rows
+    for lines in batch.line_chunks() if shows_rows else ():
+        # The preflight does not store its findings on good rows: a second check costs less than the memory.
         for row, checked, warnings, _ in batch.check_lines(lines):
             errors = plan.faulty.get(row.number, ())
-            known = row.submission if errors else checked
-            outcome = Outcome(row, "faulty" if errors else "checked", known, problems=errors or warnings)
-            _tell(context, outcome, report)
+            submission = row.submission if errors else checked
+            outcome = Outcome(row, "faulty" if errors else "checked", submission, problems=errors or warnings)
+            _report_outcome(context, outcome, report)
     if report is not None:
         report.finish()
     context.output.show(BatchChecked(plan))
@@ -155,53 +166,56 @@ def _send(
     plan: "PreflightResult",
     report: "Report | None",
     jobs: int,
-    tally: "OutcomeCounts",
+    counts: "OutcomeCounts",
 ) -> None:
-    """Send the good rows; raise what ended the batch before its last row."""
+    """Send the good rows and add their outcomes to `counts`.
+
+    Raise Interrupted if a signal was received, and LocalError if a row could not be reported.
+    """
     account = context.require_account() if plan.needs_account else None
     batch = batch._replace(account=account.code if account else None)
-    broken: LocalError | None = None
+    report_error: LocalError | None = None
     with (
         context.open_ledger() as ledger,
-        context.output.row_progress(SENT_TEXTS, plan.good_rows) as shown,
-        _runner(context, batch, plan, ledger, account, jobs, shown.waiting) as (runner, stages),
+        context.output.row_progress(SENT_TEXTS, plan.good_rows) as progress,
+        _open_runner(context, batch, plan, ledger, account, jobs, progress.waiting) as (runner, stages),
     ):
         for row in batch.read_rows() if plan.faulty else ():
             if row.number in plan.faulty:
-                _tell(
+                _report_outcome(
                     context, Outcome(row, "faulty", row.submission, problems=plan.faulty[row.number]), report
                 )
         with (
-            signals.stop_on_signal(lambda: _stop(context, runner)) as came,
+            signals.stop_on_signal(lambda: _stop(context, runner)) as received_signals,
             contextlib.closing(runner.outcomes(stages)) as outcomes,
         ):
             for outcome in outcomes:
-                tally.add(outcome)
-                shown.count(tally.finished, tally.finished - tally.received)
+                counts.add(outcome)
+                progress.count(counts.finished, counts.finished - counts.received)
                 try:
-                    _tell(context, outcome, report)
+                    _report_outcome(context, outcome, report)
                 except LocalError as failure:
-                    # Rows that are on their way still end in the ledger; nobody begins another one.
-                    broken = broken or failure
+                    # Rows in progress are still recorded in the ledger; no worker starts another row.
+                    report_error = report_error or failure
                     runner.stop()
-    say_failed_rows(context.streams, tally)
-    context.output.show(BatchSent(plan, tally))
-    say_next_steps(context.streams, tally)
+    say_failed_rows(context.streams, counts)
+    context.output.show(BatchSent(plan, counts))
+    say_next_steps(context.streams, counts)
     if report is not None:
         report.finish()
-    if came:
-        raise Interrupted.from_signal(signals.exception_for(came[0]))
-    if broken is not None:
-        raise broken
+    if received_signals:
+        raise Interrupted.from_signal(signals.exception_for(received_signals[0]))
+    if report_error is not None:
+        raise report_error
 
 
 def _stop(context: "CommandContext", runner: "BatchRunner") -> None:
     runner.stop()
-    context.streams.say(Message("ending what is on its way; Ctrl-C again ends at once"))
+    context.streams.say(Message("finishing the rows in progress; press Ctrl-C again to stop at once"))
 
 
 @contextlib.contextmanager
-def _runner(
+def _open_runner(
     context: "CommandContext",
     batch: "Batch",
     plan: "PreflightResult",
@@ -210,14 +224,14 @@ def _runner(
     jobs: int,
     show_pause: "Callable[[Pause], None]",
 ) -> "Iterator[tuple[BatchRunner, DeliveryCalls]]":
-    """Open the service once for all workers; one Retry-After holds all of them back."""
+    """Open the service once for all workers, so that one Retry-After delays all of them."""
     from docsend.delivery import deliver, workers
     from docsend.delivery.required import RequiredDocuments
 
     runner = workers.BatchRunner(batch, plan, jobs=jobs)
-    steps = workers.BatchProgress(runner, show_pause)
+    listener = workers.BatchProgress(runner, show_pause)
     with context.open_service(
-        steps, account, catalog=batch.catalog, jobs=runner.jobs, sleep=runner.sleep
+        listener, account, catalog=batch.catalog, jobs=runner.jobs, sleep=runner.sleep
     ) as service:
         required = RequiredDocuments(service)
         yield (
@@ -231,7 +245,7 @@ def _runner(
         )
 
 
-def _tell(context: "CommandContext", outcome: "Outcome", report: "Report | None") -> None:
+def _report_outcome(context: "CommandContext", outcome: "Outcome", report: "Report | None") -> None:
     if report is not None:
         report.add(outcome)
     endpoint = context.settings.endpoint

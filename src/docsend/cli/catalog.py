@@ -1,4 +1,4 @@
-"""`docsend catalog`: what can be sent where, under which code."""
+"""`docsend catalog`: search for what can be sent to which destination, and under which codes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
 
 EXITS = (ExitCode.RECEIVED, ExitCode.UNFINISHED)
-_MOST_ETAG = 1024
+_MAX_ETAG_BYTES = 1024
 
 
 def register(app: typer.Typer) -> None:
@@ -35,28 +35,31 @@ def catalog(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WORDS]", help="Words in Hebrew, English or French, a code or a form's number."
+            metavar="[WORDS]",
+            help="Words to search for in Hebrew, English or French, a code, or a form number.",
         ),
     ] = None,
     *,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="DESTINATION", help="Only what this destination takes.")
+        str | None,
+        typer.Option("--to", metavar="DESTINATION", help="Show only what this destination accepts."),
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Fetch the service's catalog first; it replaces the bundled one.")
+        bool,
+        typer.Option("--update", help="Download the service's catalog first; it replaces the bundled one."),
     ] = False,
 ) -> None:
-    """Find subjects, categories, document types, branches and forms.
+    """Search the catalog of subjects, categories, document types, branches and forms.
 
-    Without WORDS everything is listed. Accents, niqqud and slips of the pen do not matter.
+    Without WORDS, everything is listed. Accents, niqqud and small spelling mistakes do not matter.
     """
     from docsend.model import search
 
     if update:
-        alone = not words and not to
+        update_only = not words and not to
         version, is_new = _update(context)
-        context.output.show(CatalogUpdate(version, is_new, alone))
-        if alone:
+        context.output.show(CatalogUpdate(version, is_new, update_only))
+        if update_only:
             return
     rows = context.catalog()
     if to is not None and to not in rows.destinations:
@@ -64,24 +67,25 @@ def catalog(
         hint = (
             Message("did you mean {close}?", close=close)
             if close
-            else Message("one of: {choices}", choices=", ".join(rows.destinations))
+            else Message("choose one of: {choices}", choices=", ".join(rows.destinations))
         )
-        raise UsageError(Message("there is no destination {to!r} here", to=to), hint)
-    asked = " ".join(words or ())[:LONGEST_LABEL]
+        raise UsageError(Message("unknown destination: {to!r}", to=to), hint)
+    query = " ".join(words or ())[:LONGEST_LABEL]
     chosen = rows.rows(to)
-    found = [(hit.kind, hit.entry) for hit in search.find(asked, chosen)] if asked else list(chosen)
-    context.output.show(CatalogRows(found, asked))
+    matches = [(hit.kind, hit.entry) for hit in search.find(query, chosen)] if query else list(chosen)
+    context.output.show(CatalogRows(matches, query))
 
 
 def _update(context: "CommandContext") -> tuple[str, bool]:
-    """Fetch the service's catalog if it is another one than the copy here, and keep it.
+    """Download the service's catalog and store it, unless the stored copy is current.
 
-    Returns the version that is in force now, and whether it is another one than before.
+    Return the version now in use, and whether a catalog was downloaded. Raise Unfinished if the service's
+    catalog is malformed, and LocalError if it cannot be stored.
     """
     file = context.settings.catalog_file_for(context.settings.chosen_endpoint())
     etag_file = file.with_suffix(".etag")
-    # A copy that cannot be read is fetched anew, be it the service's current one.
-    etag = _etag(etag_file) if _is_usable(file) else None
+    # An unreadable copy is downloaded again, even if it has the current ETag.
+    etag = _read_etag(etag_file) if _is_usable(file) else None
     with context.open_service(context.retry_listener()) as service:
         fetched = service.fetch_catalog(etag)
     if fetched is None:
@@ -92,16 +96,16 @@ def _update(context: "CommandContext") -> tuple[str, bool]:
     except MalformedCatalog as error:
         raise Unfinished(
             Message("the service's catalog cannot be used: {error}", error=error.why),
-            Message("the one here stays in force"),
+            Message("the current catalog stays in use"),
         ) from error
     try:
         files.replace_file(file, body)
-        # Second, so that an etag never speaks of a catalog that is not here.
+        # Written second, so that the ETag never describes a catalog that is not stored.
         files.replace_file(etag_file, new_etag.encode("ascii"))
     except OSError as error:
         raise LocalError(
             Message(
-                "the catalog cannot be kept in {folder}: {reason}",
+                "cannot save the catalog in {folder}: {reason}",
                 folder=file.parent,
                 reason=files.reason(error),
             ),
@@ -118,10 +122,10 @@ def _is_usable(file: Path) -> bool:
     return True
 
 
-def _etag(file: Path) -> str | None:
-    """Give the kept ETag; what is not there, cannot be read or is none costs one download, no more."""
+def _read_etag(file: Path) -> str | None:
+    """Return the stored ETag, or None if it is missing or unusable, which costs one extra download."""
     try:
-        etag = files.read_limited(file, max_bytes=_MOST_ETAG).decode("ascii")
+        etag = files.read_limited(file, max_bytes=_MAX_ETAG_BYTES).decode("ascii")
     except (OSError, UnicodeDecodeError):
         return None
     return etag if etag.isprintable() else None

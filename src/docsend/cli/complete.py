@@ -1,9 +1,9 @@
-"""What a shell offers at a Tab: `docsend _complete WORD...`, the last word being the one that is typed.
+"""Shell completion: `docsend _complete WORD...` prints candidates for the last word.
 
-One line a candidate, `VALUE<Tab>LABEL`; the line `!files pdf,jpg` lets the shell offer files of these kinds.
-The thin scripts in completions/ call it. It reads `data/commands.json`, the catalog, config.toml and the
-ledger; it never asks a service, imports no Typer, and says nothing when something fails: a Tab is no place
-for errors.
+Each candidate is a line `VALUE<Tab>LABEL`; the line `!files pdf,jpg` makes the shell offer files with these
+extensions. The scripts in completions/ call this command. It reads `data/commands.json`, the catalog,
+config.toml and the ledger. It never contacts a service, does not import Typer, and prints nothing if
+something fails, because an error message would garble the command line that is being typed.
 """
 
 from __future__ import annotations
@@ -26,23 +26,25 @@ if TYPE_CHECKING:
     from docsend.model.catalog import Catalog, CatalogEntry
 
 COMMANDS = Path(__file__).parent.parent / "data" / "commands.json"
-_MOST_KEYS = 50
-_A_SANDBOX = Message("a service on this machine, for trying")
+_MAX_KEYS = 50
+_SANDBOX_LABEL = Message("a test service on this machine")
 
 
 class Candidate(NamedTuple):
+    """A value to insert, with a label for the reader."""
+
     value: str
     label: str = ""
 
 
 class Files(NamedTuple):
-    """Files with these extensions, or of any kind if there are none."""
+    """Files with these extensions, or any files if there are none."""
 
     extensions: tuple[str, ...] = ()
 
 
-class _Typed(NamedTuple):
-    """A command line so far: the command that it names, what its options say, and its arguments."""
+class _CommandLine(NamedTuple):
+    """The words before the last one: the command, the values of its options, and its arguments."""
 
     command: Mapping[str, Any]
     options: Mapping[str, str]
@@ -50,214 +52,219 @@ class _Typed(NamedTuple):
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the candidates for the last word."""
+    """Print the candidates for the last word. Always return 0."""
     with contextlib.suppress(DocsendError, OSError, ValueError, KeyError):
         lines = [
-            f"!files {','.join(each.extensions)}" if isinstance(each, Files) else "\t".join(each).rstrip("\t")
-            for each in candidates(words or [""])
+            f"!files {','.join(item.extensions)}" if isinstance(item, Files) else "\t".join(item).rstrip("\t")
+            for item in candidates(words or [""])
         ]
-        # What a service or a manifest said may not steer a terminal from here (invariant 7); blanks may.
+        # Text from a service or a manifest must not control the terminal (invariant 7). The tab and the
+        # no-break spaces are harmless.
         lines = [
             "".join(c if c.isprintable() or c in "\t\u00a0\u202f" else "?" for c in line) for line in lines
         ]
         if sys.stdout is not None:
-            # In UTF-8, whatever the locale: labels may be Hebrew.
+            # Always UTF-8, whatever the locale: labels may be Hebrew.
             sys.stdout.buffer.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
             sys.stdout.flush()
     return 0
 
 
 def candidates(words: Sequence[str]) -> Iterator[Candidate | Files]:
-    """Give what may stand in the place of the last word."""
+    """Yield the candidates for the last of these words.
+
+    Errors of the configuration, the catalog and the ledger are raised; `main` ignores them.
+    """
     *before, current = words
     root: dict[str, Any] = json.loads(COMMANDS.read_text("utf-8"))
-    typed, awaited = _typed(root, before)
-    if awaited is not None:
-        yield from _fitting(current, _values(awaited, typed))
+    line, pending_option = _parse(root, before)
+    if pending_option is not None:
+        yield from _matching(current, _values_of(pending_option, line))
     elif current.startswith("--") and "=" in current:
         option, _, value = current.partition("=")
-        for each in _fitting(value, _values(option, typed)):
-            yield each if isinstance(each, Files) else Candidate(f"{option}={each.value}", each.label)
+        for item in _matching(value, _values_of(option, line)):
+            yield item if isinstance(item, Files) else Candidate(f"{option}={item.value}", item.label)
     elif current.startswith("-"):
-        options = typed.command["options"]
-        yield from _fitting(current, _helped(options, typed))
+        options = line.command["options"]
+        yield from _matching(current, _with_help(options, line))
     else:
-        commands = {} if typed.arguments else typed.command.get("commands", {})
-        yield from _fitting(current, _helped(commands, typed))
-        yield from _fitting(current, _arguments(typed))
+        commands = {} if line.arguments else line.command.get("commands", {})
+        yield from _matching(current, _with_help(commands, line))
+        yield from _matching(current, _arguments(line))
 
 
-def _typed(root: Mapping[str, Any], before: Sequence[str]) -> tuple[_Typed, str | None]:
-    """Take the words before the last apart; give also the option that awaits its value, if one does."""
+def _parse(root: Mapping[str, Any], before: Sequence[str]) -> tuple[_CommandLine, str | None]:
+    """Parse the words before the last one; return also the option that still needs its value, if any."""
     command = root
     options: dict[str, str] = {}
     arguments: list[str] = []
-    awaited: str | None = None
+    pending_option: str | None = None
     for word in before:
-        if awaited is not None:
-            options[awaited], awaited = word, None
+        if pending_option is not None:
+            options[pending_option], pending_option = word, None
         elif word.startswith("-") and len(word) > 1:
             name, equals, value = word.partition("=")
             if equals:
                 options[name] = value
             elif command["options"].get(name, {}).get("takes"):
-                awaited = name
+                pending_option = name
         elif not arguments and word in command.get("commands", {}):
             command = command["commands"][word]
         else:
             arguments.append(word)
-    return _Typed(command, options, arguments), awaited
+    return _CommandLine(command, options, arguments), pending_option
 
 
-def _fitting(current: str, offered: Iterator[Candidate | Files]) -> Iterator[Candidate | Files]:
-    for each in offered:
-        if isinstance(each, Files) or each.value.lower().startswith(current.lower()):
-            yield each
+def _matching(current: str, items: Iterator[Candidate | Files]) -> Iterator[Candidate | Files]:
+    for item in items:
+        if isinstance(item, Files) or item.value.lower().startswith(current.lower()):
+            yield item
 
 
-def _helped(named: Mapping[str, Any], typed: _Typed) -> Iterator[Candidate]:
-    """Offer options or commands with their help, in the language that is spoken."""
-    translator = _translator(typed)
-    for name, known in named.items():
-        yield Candidate(name, translator.render(Message(known["help"])))
+def _with_help(descriptions: Mapping[str, Any], line: _CommandLine) -> Iterator[Candidate]:
+    """Yield options or commands with their help in the user's language."""
+    translator = _translator(line)
+    for name, description in descriptions.items():
+        yield Candidate(name, translator.render(Message(description["help"])))
 
 
-# -- values of options -------------------------------------------------------------------------------------
+# -- option values -----------------------------------------------------------------------------------------
 
 
-def _values(option: str, typed: _Typed) -> Iterator[Candidate | Files]:
-    known = typed.command["options"].get(option) or {}
-    make = _MAKERS.get(known.get("takes", ""))
-    return make(typed) if make else iter(())
+def _values_of(option: str, line: _CommandLine) -> Iterator[Candidate | Files]:
+    description = line.command["options"].get(option) or {}
+    completer = _COMPLETERS.get(description.get("takes", ""))
+    return completer(line) if completer else iter(())
 
 
-def _translator(typed: _Typed) -> Translator:
-    return Translator(settings.language_of(typed.options.get("--lang")))
+def _translator(line: _CommandLine) -> Translator:
+    return Translator(settings.language_of(line.options.get("--lang")))
 
 
-def _settings(typed: _Typed) -> Settings:
-    return settings.resolve(service=typed.options.get("--service"), language=typed.options.get("--lang"))
+def _settings(line: _CommandLine) -> Settings:
+    return settings.resolve(service=line.options.get("--service"), language=line.options.get("--lang"))
 
 
-def _catalog(typed: _Typed) -> tuple[Catalog, Settings]:
-    """Give the catalog that is in force; the chosen service's own, if it was fetched."""
+def _catalog(line: _CommandLine) -> tuple[Catalog, Settings]:
+    """Return the catalog in use, which is the service's own if it was downloaded, and the settings."""
     from docsend.storage import catalogs
 
-    chosen = _settings(typed)
-    return catalogs.load(catalogs.current_file(chosen.catalog_file)), chosen
+    settings_ = _settings(line)
+    return catalogs.load(catalogs.current_file(settings_.catalog_file)), settings_
 
 
-def _labelled(entries: Sequence[CatalogEntry], chosen: Settings) -> Iterator[Candidate]:
+def _labeled(entries: Sequence[CatalogEntry], settings_: Settings) -> Iterator[Candidate]:
     seen: set[str] = set()
     for entry in entries:
         if entry.code not in seen:
             seen.add(entry.code)
-            yield Candidate(entry.code, entry.labels[chosen.language])
+            yield Candidate(entry.code, entry.labels[settings_.language])
 
 
-def _destinations(typed: _Typed) -> Iterator[Candidate]:
-    known, chosen = _catalog(typed)
-    return _labelled(tuple(known.destinations.values()), chosen)
+def _destinations(line: _CommandLine) -> Iterator[Candidate]:
+    catalog, settings_ = _catalog(line)
+    return _labeled(tuple(catalog.destinations.values()), settings_)
 
 
-def _subjects(typed: _Typed) -> Iterator[Candidate]:
-    known, chosen = _catalog(typed)
-    to = typed.options.get("--to", "")
-    return _labelled(known.subjects_of(to) if to in known.destinations else (), chosen)
+def _subjects(line: _CommandLine) -> Iterator[Candidate]:
+    catalog, settings_ = _catalog(line)
+    to = line.options.get("--to", "")
+    return _labeled(catalog.subjects_of(to) if to in catalog.destinations else (), settings_)
 
 
-def _categories(typed: _Typed) -> Iterator[Candidate]:
-    known, chosen = _catalog(typed)
-    to = typed.options.get("--to", "")
-    fitting = known.categories_of(to, typed.options.get("--subject")) if to in known.destinations else ()
-    return _labelled(fitting, chosen)
+def _categories(line: _CommandLine) -> Iterator[Candidate]:
+    catalog, settings_ = _catalog(line)
+    to = line.options.get("--to", "")
+    matching = catalog.categories_of(to, line.options.get("--subject")) if to in catalog.destinations else ()
+    return _labeled(matching, settings_)
 
 
-def _types(typed: _Typed) -> Iterator[Candidate]:
-    known, chosen = _catalog(typed)
-    to, category = typed.options.get("--to", ""), typed.options.get("--category")
-    fitting = known.types_of(to, typed.options.get("--subject")) if to in known.destinations else ()
-    return _labelled([each for each in fitting if category in (None, each.category)], chosen)
+def _types(line: _CommandLine) -> Iterator[Candidate]:
+    catalog, settings_ = _catalog(line)
+    to, category = line.options.get("--to", ""), line.options.get("--category")
+    matching = catalog.types_of(to, line.options.get("--subject")) if to in catalog.destinations else ()
+    return _labeled([item for item in matching if category in (None, item.category)], settings_)
 
 
-def _branches(typed: _Typed) -> Iterator[Candidate]:
-    known, chosen = _catalog(typed)
-    return _labelled(tuple(known.branches.values()), chosen)
+def _branches(line: _CommandLine) -> Iterator[Candidate]:
+    catalog, settings_ = _catalog(line)
+    return _labeled(tuple(catalog.branches.values()), settings_)
 
 
-def _senders(_typed: _Typed) -> Iterator[Candidate]:
-    """Offer the senders by name: their numbers are nobody's to see over a shoulder."""
+def _senders(_: _CommandLine) -> Iterator[Candidate]:
+    """Yield the senders by name, without their numbers, which others could read on the screen."""
     yield from (Candidate(name, sender.party) for name, sender in settings.resolve().senders.items())
 
 
-def _employer_kinds(_typed: _Typed) -> Iterator[Candidate]:
+def _employer_kinds(_: _CommandLine) -> Iterator[Candidate]:
     from docsend.model.identity import EMPLOYER_KINDS
 
     return (Candidate(kind) for kind in EMPLOYER_KINDS)
 
 
-def _languages(_typed: _Typed) -> Iterator[Candidate]:
+def _languages(_: _CommandLine) -> Iterator[Candidate]:
     names = {"en": "English", "fr": "français", "he": "עברית"}
     return (Candidate(code, name) for code, name in names.items())
 
 
-def _services(typed: _Typed) -> Iterator[Candidate]:
-    yield Candidate(SANDBOX, _translator(typed).render(_A_SANDBOX))
+def _services(line: _CommandLine) -> Iterator[Candidate]:
+    yield Candidate(SANDBOX, _translator(line).render(_SANDBOX_LABEL))
     yield from (Candidate(name, service.url) for name, service in settings.resolve().services.items())
 
 
-def _manifests(_typed: _Typed) -> Iterator[Files]:
+def _manifests(_: _CommandLine) -> Iterator[Files]:
     yield Files(("csv", "jsonl", "xlsx"))
 
 
-def _reports(_typed: _Typed) -> Iterator[Files]:
+def _reports(_: _CommandLine) -> Iterator[Files]:
     yield Files(("csv", "jsonl"))
 
 
-def _any_files(_typed: _Typed) -> Iterator[Files]:
+def _any_files(_: _CommandLine) -> Iterator[Files]:
     yield Files()
 
 
-def _templates(_typed: _Typed) -> Iterator[Candidate]:
+def _template_formats(_: _CommandLine) -> Iterator[Candidate]:
     return iter((Candidate("csv"), Candidate("jsonl")))
 
 
-def _proofs(_typed: _Typed) -> Iterator[Candidate]:
+def _export_formats(_: _CommandLine) -> Iterator[Candidate]:
     return iter((Candidate("pdf"), Candidate("text"), Candidate("json")))
 
 
 # -- arguments ---------------------------------------------------------------------------------------------
 
 
-def _arguments(typed: _Typed) -> Iterator[Candidate | Files]:
-    takes: list[str] = typed.command.get("arguments", [])
-    if not takes:
+def _arguments(line: _CommandLine) -> Iterator[Candidate | Files]:
+    kinds: list[str] = line.command.get("arguments", [])
+    if not kinds:
         return iter(())
-    kind = takes[min(len(typed.arguments), len(takes) - 1)]
-    make = _MAKERS.get(kind)
-    return make(typed) if make else iter(())
+    kind = kinds[min(len(line.arguments), len(kinds) - 1)]
+    completer = _COMPLETERS.get(kind)
+    return completer(line) if completer else iter(())
 
 
-def _documents(typed: _Typed) -> Iterator[Files]:
-    """Offer only what the destination takes; all that any takes, as long as it is not said."""
-    known, _ = _catalog(typed)
-    to = "personal" if typed.command["path"].startswith("required") else typed.options.get("--to", "")
-    chosen = [known.destinations[to]] if to in known.destinations else list(known.destinations.values())
-    yield Files(tuple(dict.fromkeys(name for destination in chosen for name in destination.formats)))
+def _documents(line: _CommandLine) -> Iterator[Files]:
+    """Yield the file formats of the destination, or those of all destinations if none is given yet."""
+    catalog, _ = _catalog(line)
+    to = "personal" if line.command["path"].startswith("required") else line.options.get("--to", "")
+    destinations = [catalog.destinations[to]] if to in catalog.destinations else catalog.destinations.values()
+    yield Files(tuple(dict.fromkeys(name for destination in destinations for name in destination.formats)))
 
 
-def _keys(_typed: _Typed) -> Iterator[Candidate]:
-    """Offer the latest keys of the ledger, read without waiting for anybody who writes."""
+def _keys(_: _CommandLine) -> Iterator[Candidate]:
+    """Yield the latest keys of the ledger, without waiting for a process that is writing to it."""
     file = settings.resolve().ledger_file
     if not file.exists():
         return
     from docsend.storage import ledger_queries
 
-    for each in ledger_queries.latest_keys(file, limit=_MOST_KEYS):
-        yield Candidate(each.key, " ".join(filter(None, (each.state, each.planned_at[:10], each.reference))))
+    for entry in ledger_queries.latest_keys(file, limit=_MAX_KEYS):
+        label = " ".join(filter(None, (entry.state, entry.planned_at[:10], entry.reference)))
+        yield Candidate(entry.key, label)
 
 
-_MAKERS: dict[str, Callable[[_Typed], Iterator[Candidate | Files]]] = {
+_COMPLETERS: dict[str, Callable[[_CommandLine], Iterator[Candidate | Files]]] = {
     "destination": _destinations,
     "subject": _subjects,
     "category": _categories,
@@ -270,8 +277,8 @@ _MAKERS: dict[str, Callable[[_Typed], Iterator[Candidate | Files]]] = {
     "manifest": _manifests,
     "report": _reports,
     "file": _any_files,
-    "template": _templates,
-    "proof": _proofs,
+    "template": _template_formats,
+    "proof": _export_formats,
     "document": _documents,
     "key": _keys,
 }

@@ -1,4 +1,4 @@
-"""The chosen service, opened for one run: the address's own, or the sandbox inside this process."""
+"""Opens the chosen service for one run: a service at a URL, or the sandbox inside this process."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 def open_service(
     settings: "Settings",
     streams: "Streams",
-    watcher: ProgressListener,
+    listener: ProgressListener,
     account: "Account | None",
     *,
     catalog: "Catalog | None",
     jobs: int,
     sleep: Callable[[float], None],
 ) -> Iterator[ServiceClient]:
-    """See `Session.service`."""
+    """Open the service that the settings choose; see `CommandContext.open_service`."""
     endpoint = settings.chosen_endpoint()
     with contextlib.ExitStack() as stack:
         url = endpoint.url
         if url is None:
             server = import_sandbox_server()
             streams.say_once(NOT_THE_INSTITUTE)
-            streams.say_detail(Message("the sandbox's folder: {folder}", folder=settings.sandbox_folder))
+            streams.say_detail(Message("sandbox folder: {folder}", folder=settings.sandbox_folder))
             url = stack.enter_context(server.beside(settings.sandbox_folder))
-        streams.say_detail(Message("the service's address: {url}", url=url))
+        streams.say_detail(Message("service address: {url}", url=url))
         if endpoint.unparsed:
             streams.say_once(address.unparsed_warning(endpoint.unparsed))
         one_exchange, file = NEVER, settings.catalog_file
@@ -51,7 +51,7 @@ def open_service(
                 endpoint,
                 url,
                 RetryPolicy(settings.patience_s),
-                watcher,
+                listener,
                 account,
                 one_exchange=one_exchange,
                 jobs=jobs,
@@ -61,12 +61,12 @@ def open_service(
 
 
 def import_sandbox_server() -> Any:
-    """Give the module that runs the sandbox; raise UsageFault if its extra is not installed."""
+    """Return the module that runs the sandbox; raise UsageError if the `sandbox` extra is not installed."""
     try:
         from docsend.sandbox import server
     except ModuleNotFoundError as error:
         raise UsageError(
             Message("the sandbox is not installed: {name} is missing", name=error.name),
-            Message("in the folder that docsend was installed from: pip install '.[sandbox]'"),
+            Message("run pip install '.[sandbox]' in the folder that docsend was installed from"),
         ) from error
     return server

@@ -1,4 +1,4 @@
-"""One run of one command: its settings and its streams, and the wiring behind them."""
+"""The context of one run of a command: its settings, its streams, and what it opens."""
 
 import contextlib
 import sys
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from docsend.service.progress import ProgressListener
     from docsend.storage.ledger import Ledger, LedgerEntry
 
-_IMPATIENT_S = 5.0
-_SHORTEST_KEY = 8
+_SHORT_PATIENCE_S = 5.0
+_MIN_KEY_PREFIX = 8
 
 
 class CommandContext:
-    """One run of one command: its settings, its streams, where its results go, and what it opens."""
+    """Settings, streams and output of one run of a command; opens the ledger, the service and the keyring."""
 
     def __init__(self, settings: Settings, streams: Streams) -> None:
         self.settings = settings
@@ -50,7 +50,7 @@ class CommandContext:
         no_input: bool,
         tolerate_errors: bool = False,
     ) -> "CommandContext":
-        """Begin a run that was given these common options; `is_examined` as in `settings.resolve`."""
+        """Return a context for these common options; `tolerate_errors` is as in `settings.resolve`."""
         settings = resolve(
             service=service,
             language=lang,
@@ -64,27 +64,30 @@ class CommandContext:
 
     @property
     def can_prompt(self) -> bool:
-        """Whether there is somebody to ask: a person at a terminal that can show more than plain lines."""
+        """Whether questions can be asked: on a terminal that can show more than plain lines."""
         settings = self.settings
-        is_there = sys.stdin is not None and sys.stdin.isatty()
+        has_terminal = sys.stdin is not None and sys.stdin.isatty()
         return (
-            is_there
+            has_terminal
             and self.streams.is_interactive(sys.stderr)
             and not settings.no_input
             and not settings.as_json
         )
 
     def with_short_patience(self) -> "CommandContext":
-        """Give this session for somebody who waits for an answer, be it that there is none."""
-        patience_s = min(self.settings.patience_s, _IMPATIENT_S)
+        """Return a copy with the retry time capped at 5 s, for interactive commands."""
+        patience_s = min(self.settings.patience_s, _SHORT_PATIENCE_S)
         return CommandContext(self.settings._replace(patience_s=patience_s), self.streams)
 
     def for_service(self, service: str) -> "CommandContext":
-        """Give this session with another service, named as in the ledger."""
+        """Return a copy for another service, given by its name in the ledger."""
         return CommandContext(self.settings.for_service(service), self.streams)
 
     def catalog(self) -> "Catalog":
-        """Give the catalog that the chosen service gave out, or else the bundled one; read once."""
+        """Return the catalog downloaded from the chosen service, or else the bundled one. It is read once.
+
+        Raise LocalError if the catalog cannot be read.
+        """
         if self._catalog is None:
             self._catalog = self._read_catalog()
         return self._catalog
@@ -97,61 +100,67 @@ class CommandContext:
             reason = files.reason(error) if isinstance(error, OSError) else error.why
             if file == catalog.BUNDLED:
                 raise LocalError(
-                    Message("the catalog that ships with docsend cannot be read: {reason}", reason=reason),
-                    Message("install docsend again"),
+                    Message("cannot read the bundled catalog: {reason}", reason=reason),
+                    Message("reinstall docsend"),
                 ) from error
             raise LocalError(
-                Message("the stored catalog {file} cannot be read: {reason}", file=file, reason=reason),
-                Message("`docsend catalog --update` fetches it anew"),
+                Message("cannot read the stored catalog {file}: {reason}", file=file, reason=reason),
+                Message("run `docsend catalog --update` to download it again"),
             ) from error
 
     def open_ledger(self) -> "Ledger":
         from docsend.storage.ledger import Ledger
 
-        self.streams.say_detail(Message("the ledger: {file}", file=self.settings.ledger_file))
+        self.streams.say_detail(Message("ledger: {file}", file=self.settings.ledger_file))
         return Ledger(self.settings.ledger_file)
 
     def find_entry(self, ledger: "Ledger", key: str) -> "LedgerEntry":
-        """Give the submission whose key begins so; where several services have it, that of the chosen one."""
-        if len(key) < _SHORTEST_KEY:
+        """Return the ledger entry whose key starts with `key`.
+
+        If several services have such an entry, return that of the chosen service. Raise UsageError if the
+        prefix is shorter than 8 characters, unknown or ambiguous.
+        """
+        if len(key) < _MIN_KEY_PREFIX:
             raise UsageError(
-                Message("that is too little of a key"),
-                Message("give at least {shortest} characters of it", shortest=_SHORTEST_KEY),
+                Message(
+                    "key prefix too short: give at least {shortest} characters", shortest=_MIN_KEY_PREFIX
+                ),
+                Message("run `docsend receipts` to list the keys"),
             )
-        found = ledger.find_by_prefix(key)
+        entries = ledger.find_by_prefix(key)
         endpoint = self.settings.endpoint
-        if len(found) > 1 and endpoint is not None:
-            found = [entry for entry in found if entry.service == endpoint.name] or found
-        if len(found) == 1:
-            return found[0]
-        if not found:
+        if len(entries) > 1 and endpoint is not None:
+            entries = [entry for entry in entries if entry.service == endpoint.name] or entries
+        if len(entries) == 1:
+            return entries[0]
+        if not entries:
             raise UsageError(
-                Message("the ledger has no key that begins with {key!r}", key=key[:60]),
-                Message("`docsend receipts` lists them"),
+                Message("no key in the ledger starts with {key!r}", key=key[:60]),
+                Message("run `docsend receipts` to list the keys"),
             )
-        several = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in found[:5])
+        candidates = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in entries[:5])
         message = Message(
-            "{count} submissions begin with {key!r}: {several}",
-            count=len(found),
+            "ambiguous key prefix {key!r} matches {count} submissions: {several}",
+            count=len(entries),
             key=key[:60],
-            several=several,
+            several=candidates,
         )
-        raise UsageError(message, Message("give more of the key, or the service with --service"))
+        raise UsageError(message, Message("give more characters of the key, or the service with --service"))
 
     def credential_store(self) -> "CredentialStore":
-        """Give the keyring's entries of the chosen service."""
+        """Return the keyring entries of the chosen service."""
         from docsend.cli import accounts
 
         return accounts.credential_store(self.settings)
 
     def account(self) -> "Account | None":
-        """Give the account to sign in with: of the environment, else of the keyring, else none."""
+        """Return the account to sign in with, from the environment or the keyring, or None."""
         from docsend.cli import accounts
 
         return accounts.account(self.settings)
 
     def senders(self) -> "Senders":
-        """Give the senders of config.toml, with their booklet numbers in the keyring."""
+        """Return the senders of config.toml, whose booklet numbers are in the keyring."""
 
         def booklets() -> "BookletStore":
             from docsend.cli import accounts
@@ -161,39 +170,41 @@ class CommandContext:
         return Senders(self.settings.senders, booklets)
 
     def require_account(self) -> "Account":
+        """Return the account to sign in with; raise SignInRequired if there is none."""
         account = self.account()
         if account is None:
-            raise SignInRequired(Message("nobody is signed in"), Message("`docsend login` signs in"))
+            raise SignInRequired(Message("not signed in"), Message("run `docsend login`"))
         return account
 
     def account_source(self) -> "Displayable":
-        """Say where code and password are kept."""
+        """Return where code and password are stored, for display: a file or the name of the keyring."""
         if self.settings.password_file is not None:
             return Message("the file {file}", file=self.settings.password_file)
         return Data(self.credential_store().backend)
 
     def retry_listener(self) -> "ProgressListener":
-        """Give a watcher that only tells when something has to be tried again."""
+        """Return a progress listener that only reports retries."""
         return LineProgress(self.streams, ())
 
     @contextlib.contextmanager
     def open_service(
         self,
-        watcher: "ProgressListener",
+        listener: "ProgressListener",
         account: "Account | None" = None,
         *,
         catalog: "Catalog | None" = None,
         jobs: int = 1,
         sleep: Callable[[float], None] = time.sleep,
     ) -> Iterator["ServiceClient"]:
-        """Open the chosen service; `sandbox` is the one that runs, or one inside this process.
+        """Open the chosen service, and close it on leaving.
 
-        What its `catalog` lets go in one exchange does. Up to `jobs` threads may call it at the same time;
-        `sleep` is how they wait.
+        `sandbox` is a sandbox that is already running, or else one started inside this process. If `catalog`
+        allows it, a submission is sent in one exchange. Up to `jobs` threads may use the client at the same
+        time, and they wait by calling `sleep` with seconds.
         """
         from docsend.cli.connection import open_service
 
         with open_service(
-            self.settings, self.streams, watcher, account, catalog=catalog, jobs=jobs, sleep=sleep
+            self.settings, self.streams, listener, account, catalog=catalog, jobs=jobs, sleep=sleep
         ) as service:
             yield service

@@ -1,4 +1,4 @@
-"""`docsend doctor`: a look at everything that docsend stands on."""
+"""`docsend doctor`: check everything that docsend depends on."""
 
 from typing import TYPE_CHECKING
 
@@ -22,22 +22,22 @@ def register(app: typer.Typer) -> None:
         exits=EXITS,
         example="docsend doctor --service sandbox\n"
         "docsend doctor --json | jq '.findings[] | select(.severity != \"ok\")'",
-        done=Message("nothing is in the way; there may be warnings"),
-        is_examination=True,
+        success=Message("no errors found; there may be warnings"),
+        tolerate_errors=True,
     )(doctor)
 
 
 def doctor(context: "CommandContext") -> None:
-    """Look at everything that docsend stands on, and say what is in the way, with a cure.
+    """Check everything that docsend depends on, and suggest a fix for each problem.
 
-    Nothing is sent, nothing is changed, and no secret is in what it prints: it can go to support as it is.
+    Nothing is sent or changed. The output contains no secrets, so it can be forwarded to support as it is.
     """
     from docsend import diagnostics
 
-    patient = context.with_short_patience()
+    short = context.with_short_patience()
     findings = list(
         diagnostics.diagnose(
-            patient.settings, patient.credential_store, lambda: patient.open_service(patient.retry_listener())
+            short.settings, short.credential_store, lambda: short.open_service(short.retry_listener())
         )
     )
     context.output.show(Diagnosis(findings))

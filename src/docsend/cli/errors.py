@@ -1,4 +1,7 @@
-"""How a run that failed tells of it: Typer's findings in docsend's words, a bug without anybody's data."""
+"""Reports the error that ended a run.
+
+Errors of Typer become docsend's own messages. A bug is reported without values, which could be personal data.
+"""
 
 import errno
 import os
@@ -19,8 +22,8 @@ from docsend.ui import send_result
 from docsend.ui.outputs import output_for
 from docsend.ui.terminal import Streams
 
-# No fault of the program: it may meet them wherever it writes.
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
+# Failures of the disk, which any write may meet. They are no bugs of docsend.
+_DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 
 
 class _Bug(DocsendError):
@@ -28,11 +31,11 @@ class _Bug(DocsendError):
 
 
 def report(error: Exception | KeyboardInterrupt, argv: Sequence[str], language: Language) -> int:
-    """Tell what ended a run, in JSON if it was asked for, and return its exit code."""
-    understood = _as_docsend_error(error, is_verbose="-v" in argv or "--verbose" in argv)
-    output = output_for(Streams(language=language), as_json=_asks_for_json(argv))
-    output.fail(understood, send_result.from_error(understood))
-    return int(understood.code)
+    """Report the error that ended a run, as JSON if --json was given, and return the exit code."""
+    docsend_error = _as_docsend_error(error, is_verbose="-v" in argv or "--verbose" in argv)
+    output = output_for(Streams(language=language), as_json=_wants_json(argv))
+    output.fail(docsend_error, send_result.from_error(docsend_error))
+    return int(docsend_error.code)
 
 
 def _as_docsend_error(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> DocsendError:
@@ -41,27 +44,27 @@ def _as_docsend_error(error: Exception | KeyboardInterrupt, *, is_verbose: bool)
     if isinstance(error, KeyboardInterrupt):
         return Interrupted.from_signal(error)
     if isinstance(error, typer.TyperException):
-        return _usage(error)
-    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        return _from_typer_exception(error)
+    if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
         return LocalError(
-            Message("the disk failed: {reason}", reason=files.reason(error)),
-            Message("look at its space and its state"),
+            Message("disk error: {reason}", reason=files.reason(error)),
+            Message("check the free space and the state of the disk"),
         )
     if isinstance(error, MemoryError):
         return LocalError(
-            Message("this machine has no memory left"),
-            Message("end other programs, or raise the limit on memory (ulimit -v)"),
+            Message("out of memory"),
+            Message("close other programs, or raise the memory limit (ulimit -v)"),
         )
-    return _bug(error, with_trace=is_verbose)
+    return _report_bug(error, with_trace=is_verbose)
 
 
-def _usage(error: typer.TyperException) -> UsageError:
+def _from_typer_exception(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
-    return usage_error(_from_typer(error), context.command_path if context else "docsend")
+    return usage_error(_message_from_typer(error), context.command_path if context else "docsend")
 
 
-def _from_typer(error: typer.TyperException) -> Message:
-    """Say in docsend's words what Typer found wrong with a command line."""
+def _message_from_typer(error: typer.TyperException) -> Message:
+    """Return docsend's message for an error that Typer found on the command line."""
     match error:
         case NoSuchOption(option_name=option):
             if error.possibilities:
@@ -69,32 +72,40 @@ def _from_typer(error: typer.TyperException) -> Message:
                 return Message("no such option: {option}; did you mean {close}?", option=option, close=close)
             return Message("no such option: {option}", option=option)
         case MissingParameter():
-            return Message("missing: {name}", name=_name_of(error))
+            return Message("missing: {name}", name=_parameter_name(error))
         case BadOptionUsage(option_name=option):
-            said = (
-                Message("{option} takes no value") if _is_flag(error) else Message("{option} needs a value")
+            message = (
+                Message("{option} takes no value")
+                if _is_flag(error)
+                else Message("{option} requires a value")
             )
-            return said.replace_values(option=option)
+            return message.replace_values(option=option)
         case BadParameter(param=typer.core.TyperOption(type=IntRange(min=least, max=most))):
-            said = Message("{name} takes a whole number, from {least} to {most}")
+            message = Message("{name} must be a whole number from {least} to {most}")
             if most is None:
-                said = Message("{name} takes a whole number, from {least} on")
-            return said.replace_values(name=_name_of(error), least=least, most=most)
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    return Message.verbatim(message[:1].lower() + message[1:].rstrip("."))
+                message = Message("{name} must be a whole number, {least} or more")
+            return message.replace_values(name=_parameter_name(error), least=least, most=most)
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return Message.verbatim(text[:1].lower() + text[1:].rstrip("."))
 
 
-def _name_of(error: BadParameter) -> str:
+def _parameter_name(error: BadParameter) -> str:
     return error.param.get_error_hint(error.ctx).replace("'", "") if error.param and error.ctx else "?"
 
 
 def _is_flag(error: BadOptionUsage) -> bool:
     parameters = error.ctx.command.params if error.ctx else ()
-    return any(error.option_name in each.opts and getattr(each, "is_flag", False) for each in parameters)
+    return any(
+        error.option_name in parameter.opts and getattr(parameter, "is_flag", False)
+        for parameter in parameters
+    )
 
 
-def _bug(error: Exception, *, with_trace: bool) -> _Bug:
-    """Tell where it happened. No values and no texts of exceptions: they could be somebody's identity."""
+def _report_bug(error: Exception, *, with_trace: bool) -> _Bug:
+    """Return an error with the place of the bug; `with_trace` also writes the traceback to stderr.
+
+    It has no values and no exception texts, because they could identify a person.
+    """
     if with_trace:
         import traceback
 
@@ -114,12 +125,12 @@ def _bug(error: Exception, *, with_trace: bool) -> _Bug:
             where=where,
         ),
         Message(
-            "please report it, with what --verbose shows. Nothing is lost: the ledger knows how far it came"
+            "please report it with the output of --verbose; nothing is lost, the ledger has all progress"
         ),
     )
 
 
-def _asks_for_json(argv: Sequence[str]) -> bool:
-    """Tell whether --json was given, when the command line itself could not be understood."""
+def _wants_json(argv: Sequence[str]) -> bool:
+    """Return whether --json was given, even if the command line could not be parsed."""
     before_files = list(argv)[: list(argv).index("--")] if "--" in argv else argv
     return "--json" in before_files

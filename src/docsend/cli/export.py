@@ -1,4 +1,4 @@
-"""`docsend receipts export`: a proof of sending, one page to file."""
+"""`docsend receipts export`: write a proof of sending, a page for the records."""
 
 import sys
 from pathlib import Path
@@ -29,86 +29,94 @@ def export(
     context: "CommandContext",
     key: Key,
     *,
-    form: Annotated[
+    format_: Annotated[
         str,
         typer.Option(
-            "--format", metavar="pdf|text|json", help="What to write; a PDF unless told.", show_default=False
+            "--format",
+            metavar="pdf|text|json",
+            help="Format of the proof; a PDF by default.",
+            show_default=False,
         ),
     ] = "pdf",
-    whom: Annotated[
+    client: Annotated[
         str | None,
-        typer.Option("--for", metavar="NAME", help="Whom it was for, as the page is to say it."),
+        typer.Option("--for", metavar="NAME", help="Person or employer to name on the page."),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", metavar="FILE", help="Write it there; `-` is standard output."),
+        typer.Option("--output", metavar="FILE", help="Write to this file; `-` is standard output."),
     ] = None,
 ) -> None:
-    """Write a proof of sending, one page to file: what was sent, when, for whom, and the receipt.
+    """Write a one-page proof of sending: what was sent, when, for whom, and the receipt.
 
-    Text and JSON go to standard output, a PDF to receipt-NUMBER.pdf in this folder, unless --output names
-    a file. A file with other content is never overwritten. The ledger keeps no identities: --for says whom
-    it was for.
+    Text and JSON go to standard output, and a PDF to receipt-NUMBER.pdf in the current folder, unless
+    --output names a file. An existing file with different content is never overwritten. The ledger stores no
+    identities, so the page names a person or an employer only if --for is given.
     """
     from docsend.ui.proof_writers import WRITERS, file_name
 
-    if form not in WRITERS:
+    if format_ not in WRITERS:
         raise UsageError(
-            Message("there is no format {format!r}", format=form[:60]),
-            Message("one of: {formats}", formats=", ".join(WRITERS)),
+            Message("unknown format: {format!r}", format=format_[:60]),
+            Message("choose one of: {formats}", formats=", ".join(WRITERS)),
         )
     with context.open_ledger() as ledger:
         entry = context.find_entry(ledger, key)
     receipt = receipts.stored_receipt(entry)
     if receipt is None:
-        raise _without_receipt(entry)
+        raise _no_receipt_error(entry)
     if output is None:
-        output = file_name(receipt) if form == "pdf" else _STDOUT
+        output = file_name(receipt) if format_ == "pdf" else _STDOUT
     if output == _STDOUT:
-        _refuse_what_stdout_cannot_take(context, form)
+        _check_stdout_accepts(context, format_)
     catalog = context.for_service(entry.service).catalog()
-    whom = (whom or "").strip() or None
-    content = WRITERS[form](entry, receipt, catalog, whom, context.settings.language)
+    client = (client or "").strip() or None
+    content = WRITERS[format_](entry, receipt, catalog, client, context.settings.language)
     if output == _STDOUT:
         context.streams.write(content)
         return
-    _write(Path(output), content)
-    context.output.show(ProofFile(Path(output), form, entry.key, content))
+    _write_new_file(Path(output), content)
+    context.output.show(ProofFile(Path(output), format_, entry.key, content))
 
 
-def _without_receipt(entry: "LedgerEntry") -> UsageError:
-    """Give the error for a submission that was not received.
+def _no_receipt_error(entry: "LedgerEntry") -> UsageError:
+    """Return the error for a submission that was not received.
 
-    Exit code 2, as for a key that the ledger does not have: there is no such proof. Not 5 or 6, which tell
-    what this run came to at a service; this one asked none, and running it again changes nothing.
+    Its exit code is 2, as for a key that is not in the ledger, because the proof does not exist. Codes 5 and
+    6 report the answer of a service; this command contacts none, and running it again changes nothing.
     """
-    hint = Message("`docsend receipts resume {key}` finishes it", key=entry.key[:12])
+    hint = Message("run `docsend receipts resume {key}` to finish it", key=entry.key[:12])
     if entry.state == "refused":
         hint = Message(
-            "`docsend receipts show {key}` tells why; mend it and send it again", key=entry.key[:12]
+            "run `docsend receipts show {key}` to see why, fix it and send it again", key=entry.key[:12]
         )
     elif entry.state == "withdrawn":
-        hint = Message("a withdrawal is final; `docsend send --again` sends the same content anew")
+        hint = Message("a withdrawal is final; use `docsend send --again` to send the same content again")
     return UsageError(
-        Message("there is no proof of what was not received: it is {state}", state=STATE_NAMES[entry.state]),
+        Message("no proof available: the submission is {state}", state=STATE_NAMES[entry.state]),
         hint,
     )
 
 
-def _refuse_what_stdout_cannot_take(context: "CommandContext", form: str) -> None:
-    if context.settings.as_json and form != "json":
+def _check_stdout_accepts(context: "CommandContext", format_: str) -> None:
+    if context.settings.as_json and format_ != "json":
         raise UsageError(
-            Message("with --json, standard output is for the result"),
-            Message("--output FILE writes the proof into a file; `--format json` prints it"),
+            Message("cannot write the proof to standard output with --json"),
+            Message("write it to a file with --output FILE, or print it with `--format json`"),
         )
-    if form == "pdf" and sys.stdout is not None and sys.stdout.isatty():
+    if format_ == "pdf" and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError(
-            Message("a PDF is not for a terminal"), Message("--output FILE, or send it into a file or a pipe")
+            Message("cannot write a PDF to a terminal"),
+            Message("use --output FILE, or redirect the output to a file or a pipe"),
         )
 
 
-def _write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all; one that is there already has to be the same."""
+def _write_new_file(file: Path, content: bytes) -> None:
+    """Write a file atomically, unless it already exists with the same content.
+
+    Raise UsageError if it exists with different content, is not a regular file or has no folder, and
+    LocalError if it cannot be written.
+    """
     try:
         if file.is_file():
             if (
@@ -117,20 +125,22 @@ def _write(file: Path, content: bytes) -> None:
             ):
                 return
             raise UsageError(
-                Message("{file} is there already, with other content", file=file),
-                Message("move it away, or name another with --output"),
+                Message("{file} already exists with different content", file=file),
+                Message("move it, or choose another file with --output"),
             )
         if file.exists():
-            raise UsageError(Message("{file} is not a file", file=file), Message("name a file with --output"))
+            raise UsageError(
+                Message("{file} is not a regular file", file=file), Message("choose a file with --output")
+            )
         if not file.parent.is_dir():
             raise UsageError(
-                Message("there is no folder {folder}", folder=file.parent),
-                Message("make it, or name another"),
+                Message("no such folder: {folder}", folder=file.parent),
+                Message("create it, or choose another one"),
             )
         files.replace_file(file, content)
     except (OSError, ValueError) as error:
         reason = files.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
         raise LocalError(
-            Message("{file} cannot be written: {reason}", file=file, reason=reason),
-            Message("look at where it is to go"),
+            Message("cannot write {file}: {reason}", file=file, reason=reason),
+            Message("check the folder and its permissions"),
         ) from error

@@ -1,7 +1,7 @@
-"""The help of every command in another language than English, which is the one that the code has.
+"""Translates the help of commands.
 
-Typer gets the English texts with the options; what it made of them is gone through once, before anything is
-shown. `tools/locale/build.py` collects the texts the same way.
+The code has the English texts. This module replaces them in the finished Typer commands before anything is
+shown; `tools/locale/build.py` collects the texts to translate in the same way.
 """
 
 import re
@@ -12,83 +12,83 @@ import typer
 
 from docsend.i18n import Data, Displayable, Message, Translator
 
-# Lines that are no prose: an example's head and commands, an exit code with its meaning.
-_HEADS = {"Example:": Message("Example:"), "Exit codes:": Message("Exit codes:")}
-_CODE = re.compile(r"( *[0-9]+  )(.+)")
-# What Typer itself says, heads and the help of --help.
-_OF_TYPER = {
+# Lines of an epilog that are not prose: headings, and an exit code with its meaning.
+_HEADINGS = {"Example:": Message("Example:"), "Exit codes:": Message("Exit codes:")}
+_EXIT_CODE_LINE = re.compile(r"( *[0-9]+  )(.+)")
+# Texts that Typer supplies: headings, and the help of --help.
+_TYPER_HEADINGS = {
     "Usage: ": Message("Usage:"),
     "Arguments": Message("Arguments"),
     "Options": Message("Options"),
     "Commands": Message("Commands"),
 }
-_OF_HELP = Message("Show this message and exit.")
+_HELP_OPTION = Message("Show this message and exit.")
 _REQUIRED = Message("required")
 
 
 def translate(command: Any, translator: Translator) -> None:
-    """Put every text of a command, and of the commands below it, into the reader's language."""
-    command.context_class = _context(translator)
+    """Translate all help texts of a command and its subcommands in place."""
+    command.context_class = _context_class(translator)
     if command.help:
-        command.help = _paragraphs(command.help, translator)
+        command.help = _translate_paragraphs(command.help, translator)
     if command.short_help:
         command.short_help = translator.render(Message(command.short_help))
     if command.epilog:
-        command.epilog = "\n".join(_line(line, translator) for line in command.epilog.split("\n"))
+        command.epilog = "\n".join(_translate_line(line, translator) for line in command.epilog.split("\n"))
     for parameter in command.params:
         if getattr(parameter, "help", None):
             parameter.help = translator.render(Message(parameter.help))
-    for below in getattr(command, "commands", {}).values():
-        translate(below, translator)
+    for subcommand in getattr(command, "commands", {}).values():
+        translate(subcommand, translator)
 
 
-def texts(command: Any) -> Iterator[str]:
-    """Give every English text that `translate` would ask for."""
-    asked: list[str] = []
+def collect_texts(command: Any) -> Iterator[str]:
+    """Return the English texts that `translate` would look up, each once."""
+    templates: list[str] = []
 
-    class Asking(Translator):
+    class Recorder(Translator):
         def render(self, text: Displayable, **_: Any) -> str:
             english = text.template if isinstance(text, Message) else str(text)
-            asked.append(english)
+            templates.append(english)
             return english
 
-    translate(command, Asking("en"))
-    return iter(dict.fromkeys(asked))
+    translate(command, Recorder("en"))
+    return iter(dict.fromkeys(templates))
 
 
-def _paragraphs(text: str, translator: Translator) -> str:
+def _translate_paragraphs(text: str, translator: Translator) -> str:
     return "\n\n".join(translator.render(Message(" ".join(part.split()))) for part in text.split("\n\n"))
 
 
-def _line(line: str, translator: Translator) -> str:
-    if line in _HEADS:
-        return translator.render(_HEADS[line])
-    if found := _CODE.fullmatch(line):
-        return found[1] + translator.render(Message(found[2]))
+def _translate_line(line: str, translator: Translator) -> str:
+    if line in _HEADINGS:
+        return translator.render(_HEADINGS[line])
+    if match := _EXIT_CODE_LINE.fullmatch(line):
+        return match[1] + translator.render(Message(match[2]))
     if line.startswith("`"):
         return translator.render(Message(line))
     return line
 
 
-def _context(translator: Translator) -> type[typer.Context]:
+def _context_class(translator: Translator) -> type[typer.Context]:
     base: Any = typer.Context.formatter_class
 
     class Formatter(base):  # type: ignore[misc]  # Typer names it nowhere else
-        """Writes Typer's own words in the reader's language."""
+        """A help formatter that translates the texts of Typer itself."""
 
         def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-            super().write_usage(prog, args, prefix or translator.render(_OF_TYPER["Usage: "]) + " ")
+            super().write_usage(prog, args, prefix or translator.render(_TYPER_HEADINGS["Usage: "]) + " ")
 
         def section(self, name: str) -> Any:
-            return super().section(translator.render(_OF_TYPER.get(name, Data(name))))
+            return super().section(translator.render(_TYPER_HEADINGS.get(name, Data(name))))
 
         def write_dl(self, rows: Any, *more: Any, **options: Any) -> None:
-            said = [(left, self._said(right)) for left, right in rows]
-            super().write_dl(said, *more, **options)
+            translated = [(left, self._translate_cell(right)) for left, right in rows]
+            super().write_dl(translated, *more, **options)
 
-        def _said(self, text: str) -> str:
-            if text == _OF_HELP.template:
-                return translator.render(_OF_HELP)
+        def _translate_cell(self, text: str) -> str:
+            if text == _HELP_OPTION.template:
+                return translator.render(_HELP_OPTION)
             return text.replace("[required]", f"[{translator.render(_REQUIRED)}]")
 
     class Context(typer.Context):

@@ -1,4 +1,4 @@
-"""`docsend login`: code and password of the personal service, verified once and kept in the OS keyring."""
+"""`docsend login`: verify the personal service's code and password, and store them in the OS keyring."""
 
 import getpass
 import sys
@@ -38,40 +38,49 @@ def login(
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
     status: Annotated[
-        bool, typer.Option("--status", help="Say whether somebody is signed in, where, for how long.")
+        bool,
+        typer.Option(
+            "--status", help="Show who is signed in, where the password is stored, and when the session ends."
+        ),
     ] = False,
     forget: Annotated[bool, typer.Option("--forget", help="Remove code, password and session.")] = False,
 ) -> None:
-    """Sign in to the personal service and keep code and password in the operating system's keyring.
+    """Sign in to the personal service, and store code and password in the operating system's keyring.
 
-    They are asked for without echo and verified with the service before they are kept. There is no option
-    for a password: others could read it. Machines without a keyring use DOCSEND_CODE and
-    DOCSEND_PASSWORD_FILE, and need no login (docs/personal.md).
+    docsend asks for code and password without echo, and verifies them with the service before storing them.
+    There is no option for the password, because other users of the machine could read it. Machines without
+    a keyring use DOCSEND_CODE and DOCSEND_PASSWORD_FILE, and need no login (docs/personal.md).
     """
     if status and forget:
-        raise UsageError(Message("--status and --forget do not go together"), Message("say one of them"))
+        raise UsageError(
+            Message("--status and --forget cannot be combined"), Message("give only one of them")
+        )
     if status:
-        _status(context)
+        _show_status(context)
     elif forget:
-        _forget(context, context.credential_store())
+        _sign_out(context, context.credential_store())
     else:
         _sign_in(context, context.credential_store(), code, password_stdin=password_stdin)
 
 
 def _sign_in(
-    context: "CommandContext", vault: "CredentialStore", code: str | None, *, password_stdin: bool
+    context: "CommandContext", store: "CredentialStore", code: str | None, *, password_stdin: bool
 ) -> None:
-    backend = vault.backend  # first, so that nobody is asked in vain
-    credentials = _credentials(context, code, password_stdin=password_stdin)
+    # Raises if there is no keyring, before the user is asked for anything.
+    backend = store.backend
+    credentials = _read_credentials(context, code, password_stdin=password_stdin)
     with context.open_service(context.retry_listener()) as service:
         token, expires_in = service.sign_in(credentials)
-    vault.save_credentials(credentials)
-    Account(credentials, vault).store_token(token, expires_in)
+    store.save_credentials(credentials)
+    Account(credentials, store).store_token(token, expires_in)
     context.output.show(SignedIn(context.settings.chosen_endpoint().name, backend, expires_in))
 
 
-def _credentials(context: "CommandContext", code: str | None, *, password_stdin: bool) -> "Credentials":
-    """Take code and password from where they were said to be, and ask for the rest, if anybody is there."""
+def _read_credentials(context: "CommandContext", code: str | None, *, password_stdin: bool) -> "Credentials":
+    """Read code and password from the options, the environment or standard input, or else prompt for them.
+
+    Raise UsageError if one is missing and there is no terminal for a prompt.
+    """
     settings = context.settings
     code = code or settings.code
     password: str | None = None
@@ -80,7 +89,7 @@ def _credentials(context: "CommandContext", code: str | None, *, password_stdin:
             password = read_standard_input()
         except UnicodeDecodeError:
             raise UsageError(
-                Message("the password is not UTF-8"), Message("write it as the first line")
+                Message("the password is not UTF-8"), Message("give it in UTF-8, as the first line")
             ) from None
     elif settings.password_file is not None:
         password = read_password_file(settings.password_file)
@@ -90,54 +99,54 @@ def _credentials(context: "CommandContext", code: str | None, *, password_stdin:
         raise UsageError(
             Message("missing: {options}", options=", ".join(missing)),
             Message(
-                "there is no terminal to ask on: say --code CODE and give the password on standard input"
+                "there is no terminal for a prompt: give --code CODE, and the password on standard input"
             ),
         )
-    code = code or _asked(context, "code")
-    password = password or _asked(context, "password")
+    code = code or _prompt(context, "code")
+    password = password or _prompt(context, "password")
     try:
         (code + password).encode()
     except UnicodeEncodeError:
-        raise UsageError(Message("the code or the password is not UTF-8"), Message("type it anew")) from None
+        raise UsageError(Message("the code or the password is not UTF-8"), Message("type it again")) from None
     if any(not character.isprintable() for character in code + password):
-        context.streams.say(Message("warning: there are invisible characters in the code or the password"))
+        context.streams.say(Message("warning: the code or the password contains invisible characters"))
     return Credentials(code, password)
 
 
-_ASKED = {
-    "code": (Message("code"), Message("no code was given")),
-    "password": (Message("password"), Message("no password was given")),
+_PROMPTS = {
+    "code": (Message("code"), Message("no code given")),
+    "password": (Message("password"), Message("no password given")),
 }
 
 
-def _asked(context: "CommandContext", what: str) -> str:
-    """Ask without echo; raise UsageFault if nothing is answered."""
-    question, none_given = _ASKED[what]
+def _prompt(context: "CommandContext", what: str) -> str:
+    """Prompt for the code or the password without echo; raise UsageError if the answer is empty."""
+    question, empty = _PROMPTS[what]
     try:
         answer = getpass.getpass(context.streams.render(Message("{question}: ", question=question)))
     except EOFError:
         answer = ""
     if not answer:
-        raise UsageError(none_given, Message("type it, and Enter"))
+        raise UsageError(empty, Message("type it and press Enter"))
     return answer
 
 
-def _status(context: "CommandContext") -> None:
-    account, where = context.account(), context.account_source()
+def _show_status(context: "CommandContext") -> None:
+    account, source = context.account(), context.account_source()
     context.output.show(
         SignInStatus(
             context.settings.chosen_endpoint().name,
-            where if account else None,
+            source if account else None,
             account.masked_code if account else None,
             account.expires_in() if account else None,
         )
     )
 
 
-def _forget(context: "CommandContext", vault: "CredentialStore") -> None:
-    """End the session at the service, if it can be reached, and remove everything from the keyring."""
-    token = vault.token()
-    was_there = vault.forget()
+def _sign_out(context: "CommandContext", store: "CredentialStore") -> None:
+    """Remove everything from the keyring, and end the session at the service if it can be reached."""
+    token = store.token()
+    was_signed_in = store.forget()
     if token is not None:
         try:
             with context.open_service(context.retry_listener()) as service:
@@ -145,8 +154,8 @@ def _forget(context: "CommandContext", vault: "CredentialStore") -> None:
         except DocsendError as error:
             context.streams.say(
                 Message(
-                    "the session could not be ended at the service ({message}); it expires",
+                    "could not end the session at the service ({message}); it expires by itself",
                     message=error.message,
                 )
             )
-    context.output.show(SignedOut(context.settings.chosen_endpoint().name, was_there))
+    context.output.show(SignedOut(context.settings.chosen_endpoint().name, was_signed_in))

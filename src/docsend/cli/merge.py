@@ -1,4 +1,4 @@
-"""`docsend receipts merge`: the reports of several machines, or of several runs, become one."""
+"""`docsend receipts merge`: merge the batch reports of several machines or several runs into one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,22 +17,24 @@ EXAMPLE = "docsend receipts merge result-*.csv > result.csv"
 
 def merge(
     context: "CommandContext",
-    reports: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="Files that --report wrote.")],
+    reports: Annotated[
+        list[Path], typer.Argument(metavar="REPORT...", help="Report files written by --report.")
+    ],
 ) -> None:
-    """Join the reports of shares or of repeated runs of one batch, and print the result as CSV.
+    """Merge the reports of several shares or several runs of one batch, and print the result as CSV.
 
-    Each row comes once, as the report has it that came furthest; what is printed is a manifest, too. With
-    --json it is JSON Lines. Exit code 7 says that rows are left that were not received.
+    Each row appears once, with the furthest progress of all reports. The output is also a valid manifest.
+    With --json, it is JSON Lines. Exit code 7 means that some rows were not received.
     """
     from docsend.delivery import report
     from docsend.ui.views.batch import say_merge_summary
 
     for file in filter(report.is_part, reports):
-        context.streams.say(Message("{file} is of a run that did not end: rows may be missing", file=file))
+        context.streams.say(Message("{file} is from an unfinished run: rows may be missing", file=file))
     columns, rows = report.merge(reports)
     for line in report.format_merged(columns, rows, as_json=context.settings.as_json):
         context.streams.write(line, encoding="utf-8")
     say_merge_summary(context.streams, rows)
-    is_whole = not any(map(report.is_part, reports))
-    if not is_whole or any(row["status"] != "received" for row in rows):
+    is_complete = not any(map(report.is_part, reports))
+    if not is_complete or any(row["status"] != "received" for row in rows):
         raise typer.Exit(ExitCode.SOME_ROWS)

@@ -1,4 +1,4 @@
-"""What makes a function a command: the options that all of them take, the exit codes in its help."""
+"""Registers functions as commands, with the common options, and an example and exit codes in the help."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from docsend.i18n import ENGLISH, Message
 if TYPE_CHECKING:
     from docsend.model.fields import Field
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or how it begins.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="A submission's key, or its first characters.")]
 
 _COMMON: dict[str, tuple[Any, Any]] = {
     "service": (
@@ -23,7 +23,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--service",
                 metavar="NAME|URL",
-                help="Where to send: `sandbox`, a name or an address. [env: DOCSEND_SERVICE]",
+                help="Service to use: `sandbox`, a configured name or a URL. [env: DOCSEND_SERVICE]",
             ),
         ],
         None,
@@ -36,22 +36,24 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "as_json": (
-        Annotated[bool, typer.Option("--json", help="Print the result as JSON, on failure too.")],
+        Annotated[bool, typer.Option("--json", help="Print the result as JSON, also on failure.")],
         False,
     ),
-    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No talk, only errors.")], False),
+    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")], False),
     "verbose": (
-        Annotated[bool, typer.Option("--verbose", "-v", help="Tell more: addresses, folders, traces.")],
+        Annotated[
+            bool, typer.Option("--verbose", "-v", help="Print more details: addresses, folders, tracebacks.")
+        ],
         False,
     ),
-    "no_input": (Annotated[bool, typer.Option("--no-input", help="Never ask.")], False),
+    "no_input": (Annotated[bool, typer.Option("--no-input", help="Never ask questions.")], False),
 }
 
 
-class _RefusesContradictions:
-    """A command or group that refuses an option which is given twice with different values.
+class _RejectsConflictingValues:
+    """Mixin for commands and groups that rejects an option given twice with different values.
 
-    Click would keep the last one in silence: of `--batch a.csv --batch b.csv` only b.csv would be sent.
+    Click would silently use the last one: of `--batch a.csv --batch b.csv`, only b.csv would be sent.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -59,32 +61,34 @@ class _RefusesContradictions:
         try:
             _, _, order = this.make_parser(ctx).parse_args(args=list(args))
         except BadOptionUsage as error:
-            error.ctx = ctx  # which the parser does not tell
+            error.ctx = ctx  # The parser does not set it.
             raise
-        for parameter in _given_again(order):
-            parameter.multiple = True  # so that the parser keeps each of the values
+        for parameter in _repeated_options(order):
+            parameter.multiple = True  # The parser then returns all values, not only the last one.
             values, _, _ = this.make_parser(ctx).parse_args(args=list(args))
             parameter.multiple = False
             if len(set(values[parameter.name])) > 1:
-                raise contradiction(max(parameter.opts, key=len))
-        above: Any = super()
-        rest: list[str] = above.parse_args(ctx, args)
+                raise conflicting_values_error(max(parameter.opts, key=len))
+        parent: Any = super()
+        rest: list[str] = parent.parse_args(ctx, args)
         return rest
 
 
-class Command(_RefusesContradictions, typer.core.TyperCommand):
-    """A command."""
+class Command(_RejectsConflictingValues, typer.core.TyperCommand):
+    """A command that rejects surplus arguments with docsend's own message."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        ctx.allow_extra_args = True  # so that they are told here
+        ctx.allow_extra_args = True  # They are rejected below, with docsend's own message.
         rest = super().parse_args(ctx, args)
         if rest:
-            raise usage_error(Message("too many words: {words}", words=" ".join(rest)), ctx.command_path)
+            raise usage_error(
+                Message("unexpected arguments: {words}", words=" ".join(rest)), ctx.command_path
+            )
         return rest
 
 
-class Group(_RefusesContradictions, typer.core.TyperGroup):
-    """A group of commands."""
+class Group(_RejectsConflictingValues, typer.core.TyperGroup):
+    """A group of commands that suggests the nearest name for an unknown command."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
@@ -101,12 +105,12 @@ class Group(_RefusesContradictions, typer.core.TyperGroup):
 
 
 def usage_error(message: Message, path: str) -> UsageError:
-    """Return the error for a command line that cannot be understood; `path` are the words of its command."""
-    return UsageError(message, Message("`{path} --help` tells what it takes", path=path))
+    """Return the error for a wrong command line; `path` is the command's full name, as `docsend send`."""
+    return UsageError(message, Message("run `{path} --help` for usage", path=path))
 
 
-def _given_again(order: Sequence[Any]) -> list[Any]:
-    """Give the options that take one value and stand more than once on the command line."""
+def _repeated_options(order: Sequence[Any]) -> list[Any]:
+    """Return the options that take a single value but appear more than once on the command line."""
     return [
         parameter
         for parameter in dict.fromkeys(order)
@@ -116,16 +120,17 @@ def _given_again(order: Sequence[Any]) -> list[Any]:
     ]
 
 
-def contradiction(option: str) -> UsageError:
+def conflicting_values_error(option: str) -> UsageError:
+    """Return the error for an option that was given twice with different values."""
     return UsageError(
-        Message("{option} is given twice, with different values", option=option),
+        Message("{option} was given twice with different values", option=option),
         Message("give it once; to do both, run the command twice"),
     )
 
 
-_DONE = Message("done")
-# What any command may end with; the others are its own.
-_ALWAYS = (ExitCode.BUG, ExitCode.USAGE, ExitCode.LOCAL, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+_DEFAULT_SUCCESS = Message("done")
+# Exit codes that every command may return, in addition to its own.
+_COMMON_EXITS = (ExitCode.BUG, ExitCode.USAGE, ExitCode.LOCAL, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 
 
 def command(
@@ -134,18 +139,24 @@ def command(
     *,
     exits: tuple[ExitCode, ...],
     example: str,
-    done: Message = _DONE,
-    without: tuple[str, ...] = (),
+    success: Message = _DEFAULT_SUCCESS,
+    omitted_options: tuple[str, ...] = (),
     fields: "Sequence[Field]" = (),
-    is_examination: bool = False,
-    **more: Any,
+    tolerate_errors: bool = False,
+    **typer_options: Any,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command: it gets a Session, the common options, an example and its exit codes.
+    """Return a decorator that registers a function as a command of `app`.
 
-    Without a name it is what a group of commands does by itself, when none of them is asked for. `done` says
-    what exit code 0 means, `without` names the common options that mean nothing to it. `fields` of a
-    submission become options in the place of the function's parameter `given`, which gets what was said of
-    them. An examination begins whatever the settings are.
+    The command takes the common options and calls the function with a CommandContext. Its help shows
+    `example` and the meaning of the exit codes in `exits`.
+
+    name: the command's name, or None for what a group does when no subcommand is given.
+    success: the meaning of exit code 0.
+    omitted_options: names of common options that the command does not take.
+    fields: fields of a submission that become options. The function's parameter `given` receives a mapping
+        of field names to the values that were given.
+    tolerate_errors: whether the command runs even if the settings have errors.
+    typer_options: further arguments for Typer's decorator.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -153,25 +164,28 @@ def command(
 
         def run(context: typer.Context, common: dict[str, Any], **values: Any) -> None:
             if name is None and context.invoked_subcommand is not None:
-                _refuse_what_would_be_lost(context, values)
+                _reject_group_options(context, values)
                 return
             from docsend.cli.context import CommandContext
 
             if names:
-                values["given"] = {name: value for name in names if (value := values.pop(name)) is not None}
-            function(CommandContext.create(**common, tolerate_errors=is_examination), **values)
+                values["given"] = {
+                    field: value for field in names if (value := values.pop(field)) is not None
+                }
+            function(CommandContext.create(**common, tolerate_errors=tolerate_errors), **values)
 
         run.__doc__ = function.__doc__
-        # In English, as all that Typer gets; `cli.help` translates it.
+        # English, like all texts that Typer gets; `cli.help` translates them.
         meanings = {
-            code: ENGLISH.render(said) for code, said in {**EXIT_MEANINGS, ExitCode.RECEIVED: done}.items()
+            code: ENGLISH.render(meaning)
+            for code, meaning in {**EXIT_MEANINGS, ExitCode.RECEIVED: success}.items()
         }
-        codes = "\n".join(f"{code.value:>3}  {meanings[code]}" for code in sorted((*_ALWAYS, *exits)))
+        codes = "\n".join(f"{code.value:>3}  {meanings[code]}" for code in sorted((*_COMMON_EXITS, *exits)))
         epilog = f"\b\nExample:\n{example}\n\n\b\nExit codes:\n{codes}"
         decorate = app.callback if name is None else app.command
         kind = {"cls": Group} if name is None else {"cls": Command, "name": name}
-        arguments = {"epilog": epilog, **kind, **more}
-        return decorate(**arguments)(with_common_options(run, parameters, without))
+        arguments = {"epilog": epilog, **kind, **typer_options}
+        return decorate(**arguments)(with_common_options(run, parameters, omitted_options))
 
     return register
 
@@ -179,7 +193,7 @@ def command(
 def _parameters(
     function: Callable[..., None], fields: "Sequence[Field]"
 ) -> tuple[list[inspect.Parameter], list[str]]:
-    """Return the parameters of a command but for its session, and the names of those that are fields."""
+    """Return the command's parameters without its context, and the names of those that are fields."""
     parameters: list[inspect.Parameter] = []
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         parameters += map(_option, fields) if parameter.name == "given" else [parameter]
@@ -195,10 +209,11 @@ def _option(field: "Field") -> inspect.Parameter:
 def with_common_options(
     function: Callable[..., None], parameters: Sequence[inspect.Parameter], without: tuple[str, ...] = ()
 ) -> Callable[..., None]:
-    """Make of `function(context, common, **values)` one that takes these parameters and the common options.
+    """Return `function(context, common, **values)` with a signature of these parameters and common options.
 
-    The common options may stand behind each part of a command line: `docsend --json receipts show KEY` and
-    `docsend receipts show KEY --json` are the same. `common` is what was said of them so far.
+    Common options may follow any part of a command line: `docsend --json receipts show KEY` and `docsend
+    receipts show KEY --json` are equivalent. `common` maps the common options to their values so far.
+    `without` names common options to leave out.
     """
     context_ = inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)
     parameters = [
@@ -212,14 +227,14 @@ def with_common_options(
     ]
 
     def run(*, context: typer.Context, **values: Any) -> None:
-        # Typer makes one `meta` for all parts of a command line.
+        # All parts of a command line share one `meta`.
         common = context.meta.setdefault(
             __name__, {option: default for option, (_, default) in _COMMON.items()}
         )
         for option, (_, default) in _COMMON.items():
             if (value := values.pop(option, default)) != default:
-                if common[option] not in (default, value):  # said before, behind another part
-                    raise contradiction(f"--{option}")
+                if common[option] not in (default, value):  # Given after an earlier part, too.
+                    raise conflicting_values_error(f"--{option}")
                 common[option] = value
         function(context, common, **values)
 
@@ -228,21 +243,17 @@ def with_common_options(
     return run
 
 
-def _refuse_what_would_be_lost(context: typer.Context, values: Mapping[str, Any]) -> None:
-    """Raise UsageFault if a group's own option was given to one of its commands."""
+def _reject_group_options(context: typer.Context, values: Mapping[str, Any]) -> None:
+    """Raise UsageError if a group's own option was given along with a subcommand, which would ignore it."""
     for parameter, value in values.items():
-        if value is not None and value is not False:  # a flag that was not given
+        if value is not None and value is not False:  # None and False mean that it was not given.
             command_ = context.invoked_subcommand
-            raise UsageError(
+            raise usage_error(
                 Message(
                     "--{option} is not an option of `{path} {command}`",
                     option=parameter.replace("_", "-"),
                     path=context.command_path,
                     command=command_,
                 ),
-                Message(
-                    "`{path} {command} --help` tells what it takes",
-                    path=context.command_path,
-                    command=command_,
-                ),
+                f"{context.command_path} {command_}",
             )

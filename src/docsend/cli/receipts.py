@@ -1,4 +1,4 @@
-"""`docsend receipts`: what was sent from here, and what came back."""
+"""`docsend receipts`: the submissions sent from this machine, and their receipts."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import LedgerEntry
 
 EXITS = (ExitCode.RECEIVED,)
-# Of the ones that ask the service, too.
-ASKING_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
+# Exit codes of the commands that also contact the service.
+SERVICE_EXITS = (*EXITS, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
-_WHOLE_KEY = 52
-# How many a terminal gets unless more are asked for.
-_PAGE = 50
+_KEY_LENGTH = 52
+# Number of entries listed on a terminal, unless --most is given.
+_PAGE_SIZE = 50
 
 
 def register(app: typer.Typer) -> None:
@@ -38,92 +38,94 @@ def register(app: typer.Typer) -> None:
         example="docsend receipts\ndocsend receipts --json | jq '.receipts[].receipt.number'",
         invoke_without_command=True,
     )(list_)
-    command(group, "show", exits=ASKING_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
+    command(group, "show", exits=SERVICE_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
     command(group, "resume", exits=resume.EXITS, example=resume.EXAMPLE)(resume.resume)
     command(group, "merge", exits=merge.EXITS, example=merge.EXAMPLE)(merge.merge)
     command(group, "export", exits=export.EXITS, example=export.EXAMPLE)(export.export)
-    command(group, "withdraw", exits=ASKING_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
+    command(group, "withdraw", exits=SERVICE_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
     app.add_typer(group, name="receipts")
 
 
 def list_(
     context: "CommandContext",
     *,
-    most: Annotated[int | None, typer.Option("--most", metavar="N", min=1, help="Only the latest N.")] = None,
+    most: Annotated[
+        int | None, typer.Option("--most", metavar="N", min=1, help="Show only the latest N.")
+    ] = None,
 ) -> None:
-    """List what was sent from here, the latest first; show or withdraw one, resume what was interrupted."""
-    page = _PAGE if most is None and context.output.is_paged else None
+    """List the submissions sent from this machine, latest first, or run one of the commands below."""
+    page_size = _PAGE_SIZE if most is None and context.output.is_paged else None
     with context.open_ledger() as ledger:
-        entries = ledger.entries(limit=page or most)
+        entries = ledger.entries(limit=page_size or most)
         context.output.show(EntryList((entry, receipts.stored_receipt(entry)) for entry in entries))
-        has_more = page is not None and len(list(ledger.entries(limit=page + 1))) > page
+        has_more = page_size is not None and len(list(ledger.entries(limit=page_size + 1))) > page_size
     if has_more:
-        context.streams.say(Message("these are the latest {page}; --most N lists more", page=page))
+        context.streams.say(Message("showing the latest {page}; use --most N to show more", page=page_size))
 
 
 def show(
     context: "CommandContext",
     key: Key,
     *,
-    ask: Annotated[bool, typer.Option("--ask", help="Ask the service what it knows of it, too.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Also ask the service for its status.")] = False,
 ) -> None:
-    """Show one submission with all that the ledger holds of it."""
+    """Show everything that the ledger has about one submission."""
     with context.open_ledger() as ledger:
         entry = context.find_entry(ledger, key)
     if ask:
-        _ask(context, entry)
+        _show_service_status(context, entry)
     context.output.show(EntryDetails(entry, receipts.stored_receipt(entry)))
 
 
 def withdraw(context: "CommandContext", key: Key) -> None:
-    """Withdraw a submission that has not been received: from then on it never can be.
+    """Withdraw a submission that has not been received, so that it cannot be received later.
 
-    A submission that was interrupted may have been received all the same; then its receipt is kept, and
+    An interrupted submission may have been received nevertheless. In that case the receipt is stored, and
     the exit code is 5.
     """
-    if len(key) != _WHOLE_KEY:
+    if len(key) != _KEY_LENGTH:
         raise UsageError(
             Message(
-                "a withdrawal is for good and needs the whole key, {length} characters",
-                length=_WHOLE_KEY,
+                "a withdrawal is final and needs the complete key ({length} characters)",
+                length=_KEY_LENGTH,
             ),
-            Message("`docsend receipts show KEY` shows it"),
+            Message("run `docsend receipts show KEY` to see it"),
         )
     with context.open_ledger() as ledger:
         entry = context.find_entry(ledger, key)
         if entry.state != "received":
-            with _service_of(context, entry) as service:
+            with _open_service(context, entry) as service:
                 entry = withdrawal.withdraw(entry, service, ledger)
     if entry.state == "received":
         raise Refused(
             Message("the submission has been received and cannot be withdrawn"),
-            Message("`docsend receipts show {key}` shows the receipt", key=entry.key[:12]),
+            Message("run `docsend receipts show {key}` to see the receipt", key=entry.key[:12]),
         )
     context.output.show(EntryDetails(entry, receipts.stored_receipt(entry)))
 
 
-def _service_of(context: "CommandContext", entry: "LedgerEntry") -> "AbstractContextManager[ServiceClient]":
-    """Open the service that a submission was sent to, signed in if it is a personal one."""
-    there = context.for_service(entry.service)
-    account = there.require_account() if entry.to == "personal" else None
-    return there.open_service(context.retry_listener(), account)
+def _open_service(context: "CommandContext", entry: "LedgerEntry") -> "AbstractContextManager[ServiceClient]":
+    """Open the service that a submission was sent to, signed in for the personal destination."""
+    context = context.for_service(entry.service)
+    account = context.require_account() if entry.to == "personal" else None
+    return context.open_service(context.retry_listener(), account)
 
 
-def _ask(context: "CommandContext", entry: "LedgerEntry") -> None:
+def _show_service_status(context: "CommandContext", entry: "LedgerEntry") -> None:
     from docsend.service.responses import UnknownSubmission
 
-    with _service_of(context, entry) as service:
+    with _open_service(context, entry) as service:
         try:
             status = service.fetch_status(entry.key, with_token=entry.to == "personal")
         except UnknownSubmission:
-            context.streams.say(Message("the service knows nothing of this submission"))
+            context.streams.say(Message("the service does not know this submission"))
             return
-    told = Message("the service says: {state}", state=STATE_NAMES[status.state])
+    message = Message("status at the service: {state}", state=STATE_NAMES[status.state])
     if status.missing:
-        told = Message.plural(
-            "the service says: {state}, lacking 1 document",
-            "the service says: {state}, lacking {count} documents",
+        message = Message.plural(
+            "status at the service: {state}, 1 document missing",
+            "status at the service: {state}, {count} documents missing",
             len(status.missing),
             state=STATE_NAMES[status.state],
         )
-    context.streams.say(told)
+    context.streams.say(message)

@@ -1,4 +1,4 @@
-"""`docsend required`: the documents that the service asks a signed-in person for."""
+"""`docsend required`: list the documents that the service requires from an account, and upload them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,15 +30,15 @@ def register(app: typer.Typer) -> None:
         "upload",
         exits=send.EXITS,
         example="docsend required upload R-4711 payslips.pdf --service sandbox",
-        done=EXIT_MEANINGS[ExitCode.RECEIVED],
+        success=EXIT_MEANINGS[ExitCode.RECEIVED],
     )(upload)
     app.add_typer(group, name="required")
 
 
 def list_(context: "CommandContext") -> None:
-    """List the documents that the service asks the signed-in person for.
+    """List the documents that the service requires from the signed-in person.
 
-    While one of them is pending, its subject takes no other document.
+    While a required document is pending, its subject accepts no other documents.
     """
     account = context.require_account()
     with context.open_service(context.retry_listener(), account) as service:
@@ -48,15 +48,16 @@ def list_(context: "CommandContext") -> None:
 def upload(
     context: "CommandContext",
     id_: Annotated[str, typer.Argument(metavar="ID", help="The id of the required document.")],
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The document.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The document to send.")],
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Check everything, show the findings, send nothing.")
+        bool,
+        typer.Option("--dry-run", "-n", help="Check everything and show the findings, but send nothing."),
     ] = False,
 ) -> None:
-    """Check and send one document that the service asks for, and print the receipt.
+    """Check and send one required document, and print the receipt.
 
-    Running the same command again finishes what was interrupted and sends nothing twice.
+    Running the same command again finishes an interrupted submission and sends nothing twice.
     """
     from docsend.cli import send_one
     from docsend.delivery import required

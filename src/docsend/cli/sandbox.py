@@ -1,4 +1,4 @@
-"""`docsend sandbox`: a whole service on this machine, for trying and testing."""
+"""`docsend sandbox`: run a complete service on this machine, for testing."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
         app,
         "sandbox",
         exits=(),
-        without=("service",),
+        omitted_options=("service",),
         example="docsend sandbox --port 8750 --data /tmp/sandbox",
     )(sandbox)
 
@@ -28,19 +28,23 @@ def sandbox(
     context: "CommandContext",
     *,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 chooses a free one.")
     ] = 0,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Where it keeps what it receives.")
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Folder in which the sandbox stores its data."),
     ] = None,
     session_seconds: Annotated[
         int,
-        typer.Option("--session-seconds", min=1, help="How long a session of the personal service lasts."),
+        typer.Option(
+            "--session-seconds", min=1, help="How long a session of the personal service lasts, in seconds."
+        ),
     ] = 3600,
 ) -> None:
-    """Run the sandbox in the foreground and print its address; Ctrl-C ends it.
+    """Run the sandbox in the foreground and print its address; Ctrl-C stops it.
 
-    It keeps docsend's contract whole, on 127.0.0.1 only. Nothing sent to it reaches the institute.
+    The sandbox implements all of docsend's service contract, on 127.0.0.1 only. Nothing sent to it reaches
+    the institute.
     """
     from docsend.cli.connection import import_sandbox_server
 
@@ -51,7 +55,7 @@ def sandbox(
         context.output.show(SandboxAddress(address, folder))
         context.streams.say(
             Message(
-                "{sandbox}; it keeps what it gets in {folder}; Ctrl-C ends it",
+                "{sandbox}; data is stored in {folder}; press Ctrl-C to stop",
                 sandbox=NOT_THE_INSTITUTE,
                 folder=folder,
             )

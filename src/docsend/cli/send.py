@@ -1,4 +1,4 @@
-"""`docsend send`: check, send, print the receipt."""
+"""`docsend send`: check documents, send them and print the receipt."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
     from docsend.model.submission import Submission
 
-# Of `required upload`, too; batches have one more.
+# `docsend required upload` has the same exit codes; a batch has SOME_ROWS in addition.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 
@@ -27,46 +27,64 @@ def register(app: typer.Typer) -> None:
         example="docsend send payslip.pdf --to benefits --subject unemployment \\\n"
         "    --category employer --type payslips --id 000000018 --service sandbox\n"
         "docsend send --batch payroll.csv --report result.csv --service sandbox",
-        done=EXIT_MEANINGS[ExitCode.RECEIVED],
+        success=EXIT_MEANINGS[ExitCode.RECEIVED],
         fields=fields.FIELDS,
     )(send)
 
 
 def send(
     context: "CommandContext",
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="The documents.")] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="The documents to send.")
+    ] = None,
     *,
     given: Mapping[str, str],
     sender: Annotated[
         str | None,
-        typer.Option("--sender", metavar="NAME", help="Who it is for, as `docsend senders` knows them."),
+        typer.Option(
+            "--sender",
+            metavar="NAME",
+            help="Send for this person or employer, stored with `docsend senders`.",
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Check everything, show the findings, send nothing.")
+        bool,
+        typer.Option("--dry-run", "-n", help="Check everything and show the findings, but send nothing."),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Send once more what has been received before.")
+        bool, typer.Option("--again", help="Send the same content again although it was already received.")
     ] = False,
     batch: Annotated[
         str | None,
-        typer.Option("--batch", metavar="MANIFEST", help="Send many: one submission a row; - reads stdin."),
+        typer.Option(
+            "--batch",
+            metavar="MANIFEST",
+            help="Send one submission per row of this file; `-` is standard input.",
+        ),
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", metavar="N", min=1, max=64, help="Rows sent at once; 4 if not said."),
+        typer.Option(
+            "--jobs", metavar="N", min=1, max=64, help="Number of rows sent at the same time; 4 by default."
+        ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", help="What became of each row, as .csv or .jsonl."),
+        typer.Option(
+            "--report", metavar="FILE", help="Write the result of each row to this .csv or .jsonl file."
+        ),
     ] = None,
     only_valid: Annotated[
-        bool, typer.Option("--only-valid", help="Send the good rows of a batch although others are faulty.")
+        bool, typer.Option("--only-valid", help="Send the good rows of a batch even if others are faulty.")
     ] = False,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Take documents from outside the manifest's folder.")
+        bool, typer.Option("--allow-outside", help="Allow documents outside the manifest's folder.")
     ] = False,
     shard: Annotated[
-        str | None, typer.Option("--shard", metavar="K/N", help="Only this machine's share of the rows.")
+        str | None,
+        typer.Option(
+            "--shard", metavar="K/N", help="Send only share K of N of the rows, for work on several machines."
+        ),
     ] = None,
     batch_template: Annotated[
         str | None,
@@ -75,17 +93,17 @@ def send(
 ) -> None:
     """Check documents against the institute's rules, send them exactly once, and print the receipt.
 
-    Everything that is wrong is told at once, before a byte leaves. Running the same command again
-    finishes what was interrupted and sends nothing twice. `docsend catalog` finds the codes; on a terminal
-    what is missing is asked for.
+    All problems are reported together, before anything is sent. Running the same command again finishes an
+    interrupted submission and sends nothing twice. Use `docsend catalog` to find the codes. On a terminal,
+    docsend asks for missing values.
 
-    With --batch each row of a manifest is a submission (docs/manifest.md); the other options are defaults
-    for rows that do not say them.
+    With --batch, each row of a manifest is a submission (docs/manifest.md). The other options are defaults
+    for rows that leave them out.
     """
     if again and "occurrence" in given:
         raise UsageError(
-            Message("--again and --occurrence do not go together"),
-            Message("--occurrence says which sending it is, --again finds the next one by itself"),
+            Message("--again and --occurrence cannot be combined"),
+            Message("use --occurrence for a certain occurrence, or --again for the next one"),
         )
     if batch_template is not None:
         from docsend.cli.batch import print_template
@@ -96,23 +114,25 @@ def send(
 
     submission = Submission().with_values(given)
     if batch is None:
-        of_batches = {
+        batch_options = {
             "--jobs": jobs is not None,
             "--report": report is not None,
             "--only-valid": only_valid,
             "--allow-outside": allow_outside,
             "--shard": shard is not None,
         }
-        _refuse_if_any(
-            of_batches, Message("{option} is for batches"), Message("name a manifest with --batch")
+        _reject_options(
+            batch_options,
+            Message("{option} requires --batch"),
+            Message("give a manifest with --batch MANIFEST"),
         )
         _send_one(context, submission, files or (), sender=sender, dry_run=dry_run, again=again)
         return
-    of_one = {"FILE": bool(files), "--again": again}
-    _refuse_if_any(
-        of_one,
-        Message("{option} does not go with --batch"),
-        Message("the rows name the documents; --again is said for one"),
+    single_options = {"FILE": bool(files), "--again": again}
+    _reject_options(
+        single_options,
+        Message("{option} cannot be combined with --batch"),
+        Message("name the documents in the manifest; use --again for a single submission"),
     )
     from docsend.cli import batch as batches
 
@@ -131,7 +151,7 @@ def _send_one(
     dry_run: bool,
     again: bool,
 ) -> None:
-    """Send what the command line states, after asking for what it leaves open, if anybody is there."""
+    """Send one submission; on a terminal, first ask for values that were not given."""
     from docsend.cli import send_one
 
     paths = send_one.expand_files(files)
@@ -147,7 +167,7 @@ def _send_one(
         send_one.run(context, submission, paths, dry_run=dry_run, again=again)
 
 
-def _refuse_if_any(given: Mapping[str, bool], why: Message, hint: Message) -> None:
+def _reject_options(given: Mapping[str, bool], message: Message, hint: Message) -> None:
     for option, is_given in given.items():
         if is_given:
-            raise UsageError(why.replace_values(option=option), hint)
+            raise UsageError(message.replace_values(option=option), hint)

@@ -1,4 +1,4 @@
-"""The guided `docsend send`: asks for what is missing, shows all, sends, and tells the command for it."""
+"""The guided `docsend send`: ask for missing values, confirm, send, and show the equivalent command."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,15 +30,19 @@ def run(
     dry_run: bool,
     again: bool,
 ) -> None:
-    """Ask only for what is missing; with nothing missing this is the plain send. Ctrl-C sends nothing."""
-    submission = send_one.read(context, submission, paths)
+    """Ask for missing values, then send; if none is missing, send as without a terminal.
+
+    Raise Interrupted, with nothing sent, if the user presses Ctrl-C at a question or declines.
+    """
+    submission = send_one.read_documents(context, submission, paths)
     if interactive.missing_fields(submission, context.catalog()):
         if not dry_run:
-            context.settings.chosen_endpoint()  # nobody should answer ten questions in vain
-        guided, paths = _asked(context, submission, paths, dry_run=dry_run)
+            # Raises if no service is chosen, before the user has answered all questions.
+            context.settings.chosen_endpoint()
+        guided, paths = _ask_for_missing(context, submission, paths, dry_run=dry_run)
         _send(context, replace(guided, sender=guided.sender or sender), paths, dry_run=dry_run, again=again)
     else:
-        checked = send_one.checked_or_exit(context, submission, dry_run=dry_run)
+        checked = send_one.check_or_exit(context, submission, dry_run=dry_run)
         send_one.show_or_send(context, submission, checked, dry_run=dry_run, again=again)
 
 
@@ -50,64 +54,69 @@ def _send(
     dry_run: bool,
     again: bool,
 ) -> None:
-    """Show all that was answered, send it, and tell the command that says the same."""
-    submission = _within_limit(guided.submission, context.catalog())
+    """Show the summary, send the submission, and show the command that does the same without questions."""
+    submission = _enforce_size_limit(guided.submission, context.catalog())
     of_sender = context.senders().apply(guided.sender, Submission()).given() if guided.sender else {}
     try:
-        checked = send_one.checked_or_exit(context, submission, dry_run=dry_run)
+        checked = send_one.check_or_exit(context, submission, dry_run=dry_run)
         show_summary(context.streams, checked, context.catalog(), guided.sender, context.settings.endpoint)
         if not dry_run:
-            _last_look(context)
+            _confirm(context)
         send_one.show_or_send(context, submission, checked, dry_run=dry_run, again=again)
     finally:
-        # Also of what broke off, or is to wait: nobody wants to answer twice.
+        # Also after a failure or a refusal to send, so that the user need not answer the questions again.
         command = interactive.command_line(
             guided, paths, sender_values=of_sender, service=context.settings.service_flag, again=again
         )
-        context.streams.say_command(Message("without questions:"), command)
+        context.streams.say_command(Message("the same command without questions:"), command)
 
 
-def _within_limit(submission: Submission, catalog: "Catalog") -> Submission:
-    """Return it with documents as large as its destination takes: they were read before it was known."""
-    most = submission_rules.max_document_bytes(submission, catalog)
+def _enforce_size_limit(submission: Submission, catalog: "Catalog") -> Submission:
+    """Apply the destination's size limit to the documents, which were read before it was known."""
+    max_bytes = submission_rules.max_document_bytes(submission, catalog)
     return submission.with_documents(
-        tuple(documents.within_limit(each, most) for each in submission.documents)
+        tuple(documents.within_limit(document, max_bytes) for document in submission.documents)
     )
 
 
-def _last_look(context: "CommandContext") -> None:
-    """Have what is shown agreed to; raise Interrupted if it is not."""
+def _confirm(context: "CommandContext") -> None:
+    """Ask whether to send what is shown; raise Interrupted if the user declines or presses Ctrl-C."""
     try:
-        agreed = _terminal(context).confirm(Message("send it? y sends, n does not"))
+        is_confirmed = _prompter(context).confirm(Message("send it? y sends it, n cancels"))
     except KeyboardInterrupt as stop:
         raise Interrupted.from_signal(stop, Message("interrupted: nothing was sent")) from None
-    if not agreed:
+    if not is_confirmed:
         raise Interrupted(Message("nothing was sent"))
 
 
-def _asked(
+def _ask_for_missing(
     context: "CommandContext", submission: Submission, paths: Sequence[Path], *, dry_run: bool
 ) -> "tuple[GuidedSubmission, Sequence[Path]]":
-    """Have everything answered that is missing; raise Interrupted if the person has had enough."""
+    """Ask for all missing values; return the answers and the paths of the documents.
+
+    Raise Interrupted if the user presses Ctrl-C.
+    """
     catalog, given = context.catalog(), list(paths)
 
     def read(names: list[str], so_far: Submission) -> "tuple[Document | UnreadDocument, ...]":
         given[:] = send_one.expand_files(names)
         return documents.read_all(given, max_bytes=submission_rules.max_document_bytes(so_far, catalog))
 
-    def going_to(destination: "Destination") -> None:
+    def check_destination(destination: "Destination") -> None:
         if destination.is_personal and not dry_run:
             context.require_account()
 
-    asker = _terminal(context)
+    prompter = _prompter(context)
     try:
-        guided = interactive.fill_in(submission, catalog, asker, context.senders(), read, going_to)
+        guided = interactive.fill_in(
+            submission, catalog, prompter, context.senders(), read, check_destination
+        )
     except KeyboardInterrupt as stop:
         raise Interrupted.from_signal(stop, Message("interrupted: nothing was sent")) from None
     return guided, given
 
 
-def _terminal(context: "CommandContext") -> "TerminalPrompter":
+def _prompter(context: "CommandContext") -> "TerminalPrompter":
     from docsend.ui.prompts import TerminalPrompter
 
     return TerminalPrompter(context.streams.render)

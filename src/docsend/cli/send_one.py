@@ -1,4 +1,4 @@
-"""One submission of `docsend send` and `docsend required upload`: checked, sent, and its receipt shown."""
+"""Checks and sends one submission, and shows its receipt, for `send` and `required upload`."""
 
 import contextlib
 import glob
@@ -31,28 +31,39 @@ def run(
     dry_run: bool,
     again: bool = False,
 ) -> None:
-    """Read, check, and show the findings or send; `account` is the one to use, if it is known already."""
-    submission = read(context, submission, paths)
-    checked = checked_or_exit(context, submission, dry_run=dry_run)
+    """Read the documents, check the submission, and send it, or show the findings in a dry run.
+
+    Without `account`, the one of the settings is used if the destination needs one. Raise typer.Exit with
+    the exit code if the check or the sending fails; the error has been shown by then.
+    """
+    submission = read_documents(context, submission, paths)
+    checked = check_or_exit(context, submission, dry_run=dry_run)
     show_or_send(context, submission, checked, account=account, dry_run=dry_run, again=again)
 
 
-def read(context: "CommandContext", submission: "Submission", paths: Sequence[Path]) -> "Submission":
-    """Return what was stated with the documents that it names."""
-    most = submission_rules.max_document_bytes(submission, context.catalog())
-    return submission.with_documents(documents.read_all(paths, max_bytes=most))
+def read_documents(
+    context: "CommandContext", submission: "Submission", paths: Sequence[Path]
+) -> "Submission":
+    """Return the submission with the documents read from these paths."""
+    max_bytes = submission_rules.max_document_bytes(submission, context.catalog())
+    return submission.with_documents(documents.read_all(paths, max_bytes=max_bytes))
 
 
-def checked_or_exit(
+def check_or_exit(
     context: "CommandContext", submission: "Submission", *, dry_run: bool
 ) -> "CheckedSubmission":
-    """Check what was stated; tell all that is wrong and end: with 2 if options are missing, else with 3."""
+    """Return the checked submission, or report all problems and raise typer.Exit.
+
+    The exit code is 2 if options are missing, otherwise 3.
+    """
     checked = submission_rules.check(submission, context.catalog())
     if not isinstance(checked, submission_rules.FailedCheck):
         return checked
     error = checked.as_error()
     if dry_run and submission.documents:
-        context.output.show(DocumentFindings(submission, checked.problems, _limit(context, submission)))
+        context.output.show(
+            DocumentFindings(submission, checked.problems, _max_document_bytes(context, submission))
+        )
     endpoint = context.settings.endpoint
     context.output.fail(error, send_result.from_error(error, submission, endpoint.name if endpoint else None))
     raise typer.Exit(error.code)
@@ -67,7 +78,7 @@ def show_or_send(
     dry_run: bool,
     again: bool = False,
 ) -> None:
-    """Show what a dry run found, or send, and show the receipt or how far it came."""
+    """Show the findings of a dry run; otherwise send, and show the receipt or the error."""
     if context.catalog().destinations[checked.to].is_personal and not dry_run:
         account = account or context.require_account()
     if account is not None:
@@ -75,36 +86,40 @@ def show_or_send(
     context.streams.say_problems(checked.warnings)
     if dry_run:
         endpoint = context.settings.endpoint
-        clean = send_result.SendResult(
+        result = send_result.SendResult(
             status="checked",
             service=endpoint.name if endpoint else None,
             submission=checked,
             problems=checked.warnings,
         )
-        context.output.show_final(Checked(clean, _limit(context, submission)))
+        context.output.show_final(Checked(result, _max_document_bytes(context, submission)))
     else:
         _send(context, checked, account, again=again)
 
 
-def _limit(context: "CommandContext", submission: "Submission") -> int | None:
-    """Return how many bytes a document may have where it goes; None if that is not known."""
+def _max_document_bytes(context: "CommandContext", submission: "Submission") -> int | None:
+    """Return the destination's limit for one document in bytes, or None if the destination is unknown."""
     destination = context.catalog().destinations.get(submission.to or "")
     return destination.max_document_bytes if destination else None
 
 
 def expand_files(given: Sequence[str]) -> list[Path]:
-    """Give the files meant: Windows shells leave patterns to the program, and so do quotes elsewhere."""
+    """Return the paths of these files, with patterns expanded.
+
+    Windows shells do not expand patterns, and neither do other shells if the pattern is quoted. Raise
+    UsageError for an empty name.
+    """
     paths: list[Path] = []
     for name in given:
         if not name:
             raise UsageError(
-                Message("the name of a file is empty"), Message("is a variable of the script empty?")
+                Message("empty file name"), Message("check for an empty variable in your script")
             )
         path = Path(name)
-        # Not Path.exists, which raises for a folder that may not be entered.
+        # Not Path.exists, which raises if a folder may not be entered.
         is_pattern = glob.has_magic(name) and not os.path.exists(name)
-        found = sorted(glob.glob(name)) if is_pattern else []
-        paths += map(Path, found) if found else [path]
+        matches = sorted(glob.glob(name)) if is_pattern else []
+        paths += map(Path, matches) if matches else [path]
     return paths
 
 
@@ -116,16 +131,16 @@ def _send(
     service = context.settings.chosen_endpoint().name
 
     @contextlib.contextmanager
-    def opened(checked: "CheckedSubmission") -> "Iterator[ServiceClient]":
+    def open_client(checked: "CheckedSubmission") -> "Iterator[ServiceClient]":
         with (
-            context.output.document_progress(checked.documents) as watcher,
-            context.open_service(watcher, account, catalog=context.catalog()) as client,
+            context.output.document_progress(checked.documents) as listener,
+            context.open_service(listener, account, catalog=context.catalog()) as client,
         ):
             yield client
 
     try:
         with context.open_ledger() as ledger:
-            sent = deliver.deliver(checked, service, ledger, opened, again=again)
+            sent = deliver.deliver(checked, service, ledger, open_client, again=again)
     except DocsendError as error:
         failed = error.submission or checked
         context.output.fail(error, send_result.from_error(error, failed, service, checked.warnings))
@@ -144,5 +159,5 @@ def _send(
         number, key = sent.delivery.receipt.number, sent.submission.key[:12]
         raise LocalError(
             Message("received as {number}, but {message}", number=number, message=failure.message),
-            Message("`docsend receipts show {key}` shows the receipt", key=key),
+            Message("run `docsend receipts show {key}` to see the receipt", key=key),
         ) from failure

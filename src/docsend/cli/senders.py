@@ -1,4 +1,4 @@
-"""`docsend senders`: who documents are for, kept once, named with --sender ever after."""
+"""`docsend senders`: store the people and employers that documents are sent for, for use with --sender."""
 
 import getpass
 import sys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXITS = (ExitCode.RECEIVED,)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of your own, as in client-4711.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of your choice, such as client-4711.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,9 +39,9 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(context: "CommandContext") -> None:
-    """List the senders: people and employers whose numbers need not be written each time.
+    """List the stored senders: people and employers whose numbers you need not type each time.
 
-    `docsend send --sender NAME` names one, and so does the column `sender` of a manifest.
+    Use one with `docsend send --sender NAME`, or in the column `sender` of a manifest.
     """
     context.output.show(SenderList(context.settings.senders))
 
@@ -55,37 +55,37 @@ def add(
         bool, typer.Option("--booklet-stdin", help="Read the booklet number from standard input.")
     ] = False,
 ) -> None:
-    """Keep an insured person, or an employer, under a name; one of the same name is replaced.
+    """Store an insured person or an employer under a name, replacing any sender with the same name.
 
-    The numbers go into config.toml, which only you can read then; the booklet number, which works as a
-    password, goes into the operating system's keyring. On a terminal it is asked for without echo; left
-    empty, none is kept, and each send needs --booklet.
+    The numbers are stored in config.toml, which only you can then read. The booklet number works as a
+    password, so it is stored in the operating system's keyring. On a terminal, docsend asks for it without
+    echo. If you leave it empty, it is not stored, and each send needs --booklet.
     """
     from docsend.checks import submission_rules
 
     senders.check_name(name)
     if ("id" in given) == ("employer_file" in given):
         raise UsageError(
-            Message("a sender has either --id or --employer-file"), Message("say one of them, and not both")
+            Message("a sender needs either --id or --employer-file"), Message("give exactly one of them")
         )
     if "id" in given and (len(given) > 1 or booklet_stdin):
         raise UsageError(
-            Message("--employer-kind, --mobile, --email and --booklet-stdin are for employers"),
-            Message("leave them out, or say --employer-file"),
+            Message("--employer-kind, --mobile, --email and --booklet-stdin are only for employers"),
+            Message("leave them out, or give --employer-file instead of --id"),
         )
     sender = senders.Sender(given)
-    booklet = _booklet(context, is_stdin=booklet_stdin) if sender.party == "employer" else None
+    booklet = _read_booklet(context, from_stdin=booklet_stdin) if sender.party == "employer" else None
     sender = sender._replace(has_stored_booklet=bool(booklet))
-    said = {**given, "booklet": booklet} if booklet else given
-    if problems := submission_rules.identity_problems(sender.party, said, context.catalog()):
+    identity = {**given, "booklet": booklet} if booklet else given
+    if problems := submission_rules.identity_problems(sender.party, identity, context.catalog()):
         raise InvalidSubmission(
             Message.plural(
-                "1 problem, nothing was kept", "{count} problems, nothing was kept", len(problems)
+                "1 problem, nothing was stored", "{count} problems, nothing was stored", len(problems)
             ),
             problems=problems,
         )
     if booklet:
-        # First: without a keyring nothing at all is kept, rather than half of it.
+        # The keyring comes first: if there is none, nothing is stored at all.
         BookletStore(backend=context.settings.keyring_backend).save(name, sender.number, booklet)
     else:
         _forget_booklet(context, name)
@@ -94,34 +94,37 @@ def add(
 
 
 def remove(context: "CommandContext", name: Name) -> None:
-    """Forget a sender: its numbers in config.toml, and its booklet number in the keyring."""
-    known = context.senders()
-    if name not in known:
-        raise UsageError(*known.unknown_message(name))
+    """Remove a sender: its numbers from config.toml, and its booklet number from the keyring."""
+    stored = context.senders()
+    if name not in stored:
+        raise UsageError(*stored.unknown_message(name))
     _forget_booklet(context, name)
     file.write_sender(context.settings.config_file, name, None)
     context.output.show(SenderRemoved(name))
 
 
 def _forget_booklet(context: "CommandContext", name: str) -> None:
-    """Remove the booklet number that an earlier sender of this name had, so that no other is sent with it."""
-    before = context.settings.senders.get(name)
-    if before is not None and before.has_stored_booklet:
+    """Remove the booklet number of an earlier sender with this name, so that it is not used for another."""
+    previous = context.settings.senders.get(name)
+    if previous is not None and previous.has_stored_booklet:
         BookletStore(backend=context.settings.keyring_backend).forget(name)
 
 
-def _booklet(context: "CommandContext", *, is_stdin: bool) -> str | None:
-    """Take the booklet number from where it was said to be; None if nobody gives one."""
-    if is_stdin:
+def _read_booklet(context: "CommandContext", *, from_stdin: bool) -> str | None:
+    """Return the booklet number from standard input or a prompt, or None if none is given.
+
+    Raise UsageError if standard input is not UTF-8.
+    """
+    if from_stdin:
         try:
-            return read_standard_input(Message("the booklet number is empty"))
+            return read_standard_input(Message("empty booklet number"))
         except UnicodeDecodeError:
             raise UsageError(
-                Message("the booklet number is not UTF-8"), Message("write it as the first line")
+                Message("the booklet number is not UTF-8"), Message("give it in UTF-8, as the first line")
             ) from None
     if context.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
         return None
-    question = Message("the booklet's identification number, or nothing to keep none")
+    question = Message("the booklet's identification number (leave empty to store none)")
     try:
         return getpass.getpass(context.streams.render(Message("{question}: ", question=question))) or None
     except EOFError:

@@ -38,11 +38,11 @@ class HumanOutput:
         view.show(self._streams)
 
     def show_final(self, view: View) -> None:
-        signals.disarm()
+        signals.ignore_next_signal()
         self.show(view)
 
     def fail(self, error: DocsendError, result: SendResult) -> None:
-        signals.disarm()
+        signals.ignore_next_signal()
         say_failure(self._streams, error, result.problems)
 
     @contextlib.contextmanager

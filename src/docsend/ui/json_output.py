@@ -47,11 +47,11 @@ class JsonOutput:
             self._write(value)
 
     def show_final(self, view: View) -> None:
-        signals.disarm()
+        signals.ignore_next_signal()
         self.show(view)
 
     def fail(self, error: DocsendError, result: SendResult) -> None:
-        signals.disarm()
+        signals.ignore_next_signal()
         unwritten = None
         try:
             self._write(result.as_json())
