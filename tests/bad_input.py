@@ -60,20 +60,20 @@ class Case:
         return "warning" if self.exit_code == 0 else "error"
 
 
-def file(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], list[Path]]:
+def one_file(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], list[Path]]:
     return lambda folder: [samples.write(folder, name, content if isinstance(content, bytes) else content())]
 
 
-def cut(whole: Callable[[], bytes], share: float = 0.6) -> Callable[[], bytes]:
+def truncated(whole: Callable[[], bytes], share: float = 0.6) -> Callable[[], bytes]:
     return lambda: whole()[: int(len(whole()) * share)]
 
 
-def fifo(folder: Path) -> list[Path]:
-    samples.pipe(folder / "pipe.pdf")
+def named_pipe(folder: Path) -> list[Path]:
+    samples.named_pipe(folder / "pipe.pdf")
     return [folder / "pipe.pdf"]
 
 
-def folder_named(folder: Path) -> list[Path]:
+def directory(folder: Path) -> list[Path]:
     (folder / "january").mkdir()
     return [folder / "january"]
 
@@ -92,25 +92,25 @@ def unreadable(folder: Path) -> list[Path]:
     return [path]
 
 
-def many(folder: Path) -> list[Path]:
+def sixteen_files(folder: Path) -> list[Path]:
     return [samples.write(folder, f"payslip-{n:02}.pdf", samples.pdf(n)) for n in range(16)]
 
 
-def twice(folder: Path) -> list[Path]:
+def same_file_twice(folder: Path) -> list[Path]:
     return [samples.write(folder, "payslip.pdf", samples.pdf())] * 2
 
 
-def twins(folder: Path) -> list[Path]:
+def same_content_twice(folder: Path) -> list[Path]:
     return [samples.write(folder, name, samples.pdf()) for name in ("january.pdf", "february.pdf")]
 
 
-def not_utf8(folder: Path) -> list[Path]:
+def name_not_utf8(folder: Path) -> list[Path]:
     path = Path(os.fsdecode(os.fsencode(folder) + b"/payslip-\xe9.pdf"))
     path.write_bytes(samples.pdf())
     return [path]
 
 
-def growing(folder: Path) -> list[Path]:
+def failing_to_read(folder: Path) -> list[Path]:
     (folder / "mem.pdf").symlink_to("/proc/self/mem")
     return [folder / "mem.pdf"]
 
@@ -118,72 +118,72 @@ def growing(folder: Path) -> list[Path]:
 CASES = [
     # -- the file itself
     Case("a file that is not there", ["document-not-found"], make=lambda folder: [folder / "payslip.pdf"]),
-    Case("a folder", ["not-a-regular-file"], make=folder_named),
-    Case("a named pipe", ["not-a-regular-file"], make=fifo),
+    Case("a folder", ["not-a-regular-file"], make=directory),
+    Case("a named pipe", ["not-a-regular-file"], make=named_pipe),
     Case("a device", ["not-a-regular-file"], make=lambda _: [Path("/dev/null")]),
     Case("a socket", ["not-a-regular-file"], make=unix_socket),
     Case("a file without permission to read it", ["unreadable-document"], make=unreadable, as_nobody=True),
-    Case("a file that the system fails to read", ["unreadable-document"], make=growing),
-    Case("an empty file", ["empty-document"], make=file("payslip.pdf", b"")),
+    Case("a file that the system fails to read", ["unreadable-document"], make=failing_to_read),
+    Case("an empty file", ["empty-document"], make=one_file("payslip.pdf", b"")),
     # -- its format
-    Case("a web page named .pdf", ["content-mismatch"], make=file("payslip.pdf", b"<!DOCTYPE html><html>")),
-    Case("a PNG named .jpg", ["content-mismatch"], make=file("photo.jpg", samples.png)),
+    Case("a web page named .pdf", ["content-mismatch"], make=one_file("payslip.pdf", b"<!DOCTYPE html><html>")),
+    Case("a PNG named .jpg", ["content-mismatch"], make=one_file("photo.jpg", samples.png)),
     Case(
         "a HEIC photo named .jpg",
         ["content-mismatch"],
-        make=file("photo.jpg", b"\0\0\0\x18ftypheic" + bytes(99)),
+        make=one_file("photo.jpg", b"\0\0\0\x18ftypheic" + bytes(99)),
     ),
-    Case("a .pdf of no known kind", ["content-mismatch"], make=file("payslip.pdf", bytes(range(1, 256)))),
-    Case("a Word document", ["format-not-accepted"], make=file("letter.docx", b"PK\x03\x04" + bytes(99))),
-    Case("a file without an extension", ["format-not-accepted"], make=file("payslip", samples.pdf)),
-    Case("a JPEG cut short", ["damaged-document"], make=file("photo.jpg", cut(samples.jpeg))),
-    Case("a PNG cut short", ["damaged-document"], make=file("photo.png", cut(samples.png))),
-    Case("a TIFF cut short", ["damaged-document"], make=file("form.tiff", cut(samples.tiff))),
-    Case("a BMP cut short", ["damaged-document"], make=file("photo.bmp", cut(samples.bmp))),
-    Case("a PDF cut short", ["damaged-document"], make=file("payslip.pdf", cut(samples.pdf, 0.9))),
+    Case("a .pdf of no known kind", ["content-mismatch"], make=one_file("payslip.pdf", bytes(range(1, 256)))),
+    Case("a Word document", ["format-not-accepted"], make=one_file("letter.docx", b"PK\x03\x04" + bytes(99))),
+    Case("a file without an extension", ["format-not-accepted"], make=one_file("payslip", samples.pdf)),
+    Case("a JPEG cut short", ["damaged-document"], make=one_file("photo.jpg", truncated(samples.jpeg))),
+    Case("a PNG cut short", ["damaged-document"], make=one_file("photo.png", truncated(samples.png))),
+    Case("a TIFF cut short", ["damaged-document"], make=one_file("form.tiff", truncated(samples.tiff))),
+    Case("a BMP cut short", ["damaged-document"], make=one_file("photo.bmp", truncated(samples.bmp))),
+    Case("a PDF cut short", ["damaged-document"], make=one_file("payslip.pdf", truncated(samples.pdf, 0.9))),
     Case(
         "a PDF with a password",
         ["encrypted-pdf"],
-        make=file("payslip.pdf", lambda: samples.pdf(password="fictional")),
+        make=one_file("payslip.pdf", lambda: samples.pdf(password="fictional")),
     ),
     # -- sizes, counts, names
     Case(
         "10 MB and one byte",
         ["document-too-large"],
-        make=file("payslip.pdf", lambda: samples.pdf(size=10 * MB) + b"\n"),
+        make=one_file("payslip.pdf", lambda: samples.pdf(size=10 * MB) + b"\n"),
     ),
     Case(
         "7 MB to the personal service",
         ["document-too-large"],
-        make=file("payslip.pdf", lambda: samples.pdf(size=7 * MB)),
+        make=one_file("payslip.pdf", lambda: samples.pdf(size=7 * MB)),
         options=PERSONAL,
     ),
     Case(
         "a .jpeg to the personal service",
         ["format-not-accepted"],
-        make=file("photo.jpeg", samples.jpeg),
+        make=one_file("photo.jpeg", samples.jpeg),
         options=PERSONAL,
     ),
     Case(
         "a BMP to the personal service",
         ["format-not-accepted"],
-        make=file("photo.bmp", samples.bmp),
+        make=one_file("photo.bmp", samples.bmp),
         options=PERSONAL,
     ),
-    Case("16 documents", ["too-many-documents"], make=many),
-    Case("one document twice", ["duplicate-document"], make=twice),
-    Case("the same bytes under two names", ["duplicate-document"], make=twins),
+    Case("16 documents", ["too-many-documents"], make=sixteen_files),
+    Case("one document twice", ["duplicate-document"], make=same_file_twice),
+    Case("the same bytes under two names", ["duplicate-document"], make=same_content_twice),
     Case(
         "a file name with a control character",
         ["name-not-accepted"],
-        make=file("pay\x1b[2Jslip.pdf", samples.pdf),
+        make=one_file("pay\x1b[2Jslip.pdf", samples.pdf),
     ),
     Case(
         "a file name that reverses the reading direction",
         ["name-not-accepted"],
-        make=file("pay\u202efdp.pdf", samples.pdf),
+        make=one_file("pay\u202efdp.pdf", samples.pdf),
     ),
-    Case("a file name that is not UTF-8", ["name-not-accepted"], make=not_utf8),
+    Case("a file name that is not UTF-8", ["name-not-accepted"], make=name_not_utf8),
     # -- what it is about
     Case("no destination", ["destination-missing"], 2, options=[*ABOUT, *PERSON]),
     Case("an unknown destination", ["unknown-destination"], options=["--to", "benefit", *ABOUT, *PERSON]),
@@ -317,7 +317,7 @@ CASES = [
     Case(
         "four faults at once",
         ["unknown-type", "unknown-branch", "empty-document", "id-number-invalid"],
-        make=file("payslip.pdf", b""),
+        make=one_file("payslip.pdf", b""),
         options=["--to", "benefits", *ABOUT[:4], "--type", "pay", "--id", "000000019", "--branch", "x"],
     ),
     # -- the command line and the settings
@@ -346,7 +346,7 @@ CASES = [
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunResult:
     exit_code: int
     result: dict[str, Any]
     err: str
@@ -357,7 +357,7 @@ class Seen:
         return problem
 
 
-def observe(case: Case) -> Seen:
+def run_case(case: Case) -> RunResult:
     """Do what the case describes, in a home of its own, and see what comes of it."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
@@ -372,15 +372,15 @@ def observe(case: Case) -> Seen:
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         if case.as_nobody:
-            stack.enter_context(bound_by_permissions())
+            stack.enter_context(without_root_override())
         only_check = ["--dry-run"] if case.severity == "warning" else []
         code = main(["send", *map(str, files), *case.options, *only_check, "--json"])
         out_, err_ = (text.getvalue().replace(str(home), "~") for text in (out, err))
-        return Seen(code, json.loads(out_), err_)
+        return RunResult(code, json.loads(out_), err_)
 
 
 @contextlib.contextmanager
-def bound_by_permissions() -> Iterator[None]:
+def without_root_override() -> Iterator[None]:
     """Let permissions bind root, too, for a moment: it gives up the capabilities that pass them over.
 
     It stays root, for docsend itself may lie below a folder that only root may enter. See capabilities(7).
@@ -407,7 +407,7 @@ def table() -> str:
     """The README's table: what was done, the first problem's message and cure, the exit code."""
     lines = ["| input | message | exit |", "|---|---|---|"]
     for case in CASES:
-        seen = observe(case)
+        seen = run_case(case)
         message = f"{seen.first['message']} — *{seen.first['hint']}*"
         if seen.first["severity"] == "warning":
             message = f"warning: {message}"

@@ -30,7 +30,7 @@ DECLARATION: dict[str, Json] = {
 }
 
 
-def checked(tmp_path: Path, **changes: str) -> CheckedSubmission:
+def checked_submission(tmp_path: Path, **changes: str) -> CheckedSubmission:
     file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
     about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
     stated = Submission(**{**about, "id": PERSON, **changes}, documents=())

@@ -21,20 +21,20 @@ def picture(seed: int = 0, size: tuple[int, int] = (64, 48)) -> Image.Image:
 
 
 def jpeg(seed: int = 0) -> bytes:
-    return _saved(picture(seed), "JPEG")
+    return _save(picture(seed), "JPEG")
 
 
 def png(seed: int = 0) -> bytes:
-    return _saved(picture(seed), "PNG")
+    return _save(picture(seed), "PNG")
 
 
 def bmp(seed: int = 0) -> bytes:
-    return _saved(picture(seed), "BMP")
+    return _save(picture(seed), "BMP")
 
 
 def tiff(seed: int = 0, pages: int = 2) -> bytes:
     more = [picture(seed + 1000 + page) for page in range(1, pages)]
-    return _saved(picture(seed), "TIFF", save_all=True, append_images=more, compression="tiff_lzw")
+    return _save(picture(seed), "TIFF", save_all=True, append_images=more, compression="tiff_lzw")
 
 
 def pdf(
@@ -53,10 +53,10 @@ def pdf(
         return content
     # A comment after the header moves every offset; after the end-of-file marker only blanks may follow.
     padding = size - len(content)
-    return _padded(document, padding, size)
+    return _pad(document, padding, size)
 
 
-def _padded(document: pikepdf.Pdf, padding: int, size: int) -> bytes:
+def _pad(document: pikepdf.Pdf, padding: int, size: int) -> bytes:
     """Grow a PDF by a stream of noise until it has exactly so many bytes."""
     noise = random.Random(1).randbytes(padding)
     for _ in range(20):
@@ -76,14 +76,14 @@ def write(folder: Path, name: str, content: bytes) -> Path:
     return path
 
 
-def pipe(path: Path) -> None:
+def named_pipe(path: Path) -> None:
     """Make a named pipe."""
     if sys.platform == "win32":
         raise NotImplementedError
     os.mkfifo(path)
 
 
-def _saved(image: Image.Image, format_name: str, **options: object) -> bytes:
+def _save(image: Image.Image, format_name: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format_name, **options)
     return buffer.getvalue()

@@ -68,7 +68,7 @@ def waiting(script) -> set[str]:
 
 
 @pytest.fixture
-def kept(script, monkeypatch, tmp_path) -> ModuleType:
+def locale_build(script, monkeypatch, tmp_path) -> ModuleType:
     """Give the script that keeps the translations, with catalogs of its own."""
     build: ModuleType = script("build")
     shutil.copytree(i18n.FOLDER, tmp_path / "locale")
@@ -77,7 +77,7 @@ def kept(script, monkeypatch, tmp_path) -> ModuleType:
     return build
 
 
-def _checked(build: ModuleType, monkeypatch) -> int:
+def _run_check(build: ModuleType, monkeypatch) -> int:
     monkeypatch.setattr(sys, "argv", ["build.py", "--check"])
     code: int = build.main()
     return code
@@ -99,16 +99,16 @@ def test_the_check_fails_for_a_translation_that_has_lost_or_renamed_a_value(
     kept, monkeypatch, capsys, said
 ) -> None:
     _change(kept, NO_FILE + NO_FICHIER, NO_FILE + said)
-    assert _checked(kept, monkeypatch) == 1
+    assert _run_check(kept, monkeypatch) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("fr: other values than 'there is no file {name}'")
 
 
 def test_the_check_lists_what_waits_for_a_translation_and_does_not_fail(kept, monkeypatch, capsys) -> None:
-    before = _checked(kept, monkeypatch)
+    before = _run_check(kept, monkeypatch)
     listed = _listed(capsys.readouterr().out)
     _change(kept, NO_FILE + NO_FICHIER, NO_FILE + '""')
-    assert (before, _checked(kept, monkeypatch)) == (0, 0)
+    assert (before, _run_check(kept, monkeypatch)) == (0, 0)
     out = capsys.readouterr().out
     assert f"fr: {len(listed['fr']) + 1} without a translation, shown in English:\n" in out
     expected = {**listed, "fr": listed["fr"] | {"'there is no file {name}'"}}
@@ -126,7 +126,7 @@ def test_a_translation_that_is_only_a_guess_waits_and_stays(kept, monkeypatch, c
 
 def test_the_check_fails_for_a_catalog_that_is_stale(kept, monkeypatch, capsys) -> None:
     _change(kept, 'msgid "there is no file {name}"', 'msgid "there is no such file {name}"')
-    assert _checked(kept, monkeypatch) == 1
+    assert _run_check(kept, monkeypatch) == 1
     assert "docsend.po is stale: run make docs" in capsys.readouterr().err
 
 
@@ -159,11 +159,11 @@ def test_the_catalogs_are_compiled_as_babel_compiles_them(script, spoken) -> Non
     write_mo(theirs, build.read(spoken))
     file = build.place(spoken)
     ours = script("hatch_build").compiled(file.read_text("utf-8"))
-    assert _understood(ours) == _understood(theirs.getvalue())
+    assert _gettext_contents(ours) == _gettext_contents(theirs.getvalue())
     assert file.with_suffix(".mo").read_bytes() == ours, "run make docs"
 
 
-def _understood(compiled: bytes) -> dict[object, object]:
+def _gettext_contents(compiled: bytes) -> dict[object, object]:
     """Give what gettext reads; Babel adds to the head which one it is."""
     read: Any = gettext.GNUTranslations(io.BytesIO(compiled))  # what it holds is nobody's to see
     return {**read._catalog, "": None, "forms": [read.plural(count) for count in range(4)]}
@@ -210,7 +210,7 @@ def untranslatable(monkeypatch) -> list[str]:
 
 def test_whatever_bad_input_and_bad_manifests_get_can_be_translated(untranslatable) -> None:
     for case in bad_input.CASES:
-        bad_input.observe(case)
+        bad_input.run_case(case)
     for manifest in bad_manifests.CASES:
         bad_manifests.observe(manifest)
     assert [text for text in untranslatable if "docsend required upload" not in text] == []

@@ -24,7 +24,7 @@ from docsend.storage import catalogs
 
 @pytest.mark.parametrize("case", bad_input.CASES, ids=lambda case: case.what.replace(" ", "-"))
 def test_bad_input_gets_its_codes_its_cure_and_its_exit_code(case: bad_input.Case) -> None:
-    seen = bad_input.observe(case)
+    seen = bad_input.run_case(case)
     assert [
         problem["code"] for problem in seen.result["problems"] if problem["severity"] == case.severity
     ] == case.codes
@@ -39,7 +39,7 @@ def test_bad_input_gets_its_codes_its_cure_and_its_exit_code(case: bad_input.Cas
 
 def test_no_identity_number_is_in_what_bad_input_gets() -> None:
     for case in bad_input.CASES:
-        seen = bad_input.observe(case)
+        seen = bad_input.run_case(case)
         numbers = ("000000018", "000000019", "0501234567", "026709070", "12345", "71 34")
         files = ("900000019", "900000018", "90000001O", "90000000", "9999999999999999")
         for secret in (*numbers, *files, "secret"):
@@ -62,7 +62,7 @@ def test_a_number_that_was_said_in_the_wrong_place_is_not_shown(option, code) ->
     words = [*bad_input.EMPLOYER, *bad_input.EMPLOYER_WHO]
     said = {**dict(zip(words[::2], words[1::2], strict=True)), option: "00000000000000000018"}
     options = [word for pair in said.items() for word in pair]
-    seen = bad_input.observe(bad_input.Case("a number in the wrong place", [code], options=options))
+    seen = bad_input.run_case(bad_input.Case("a number in the wrong place", [code], options=options))
     assert code in [problem["code"] for problem in seen.result["problems"]]
     assert "0018" not in seen.err + str(seen.result)
 
@@ -105,4 +105,4 @@ def test_identity_numbers_are_those_that_stdnum_knows(number) -> None:
 
 
 def test_every_field_is_judged_by_the_catalog_or_has_a_rule() -> None:
-    assert set(field_rules.RULES) == {field.name for field in fields.FIELDS if not field.is_of_catalog}
+    assert set(field_rules.RULES) == {field.name for field in fields.FIELDS if not field.is_catalog_code}

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 PDF = samples.pdf(1)
 
 
-def repacked(**options: Any) -> bytes:
+def repack(**options: Any) -> bytes:
     with pikepdf.open(io.BytesIO(PDF)) as document:
         buffer = io.BytesIO()
         document.save(buffer, **options)
         return buffer.getvalue()
 
 
-def saved(image: Image.Image, format_name: str, **options: object) -> bytes:
+def save(image: Image.Image, format_name: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format_name, **options)
     return buffer.getvalue()
@@ -41,7 +41,7 @@ RGB = samples.picture(1, (120, 90))
 STREAMS = pikepdf.ObjectStreamMode.generate
 
 
-def tiff_of_hand(
+def build_tiff(
     order: str = "<", *, tiled: bool = False, length: int | None = 256, directory_first: bool = False
 ) -> bytes:
     """A TIFF of one grey page, 16 by 16, in either byte order, in one strip or tile of the stated length."""
@@ -58,62 +58,62 @@ def tiff_of_hand(
     return mark + struct.pack(order + "I", 8 + len(pixels)) + pixels + directory
 
 
-def bmp_of_hand(header: bytes) -> bytes:
+def build_bmp(header: bytes) -> bytes:
     pixels = bytes(4 * 8 * 9)
     at = 14 + len(header)
     return b"BM" + struct.pack("<IHHI", at + len(pixels), 0, 0, at) + header + pixels
 
 
-WHOLE = {
-    "a big-endian TIFF": tiff_of_hand(">"),
-    "a TIFF without lengths": tiff_of_hand(length=None),
-    "a TIFF with its directory first": tiff_of_hand(directory_first=True),
-    "a TIFF that states too long a last strip": tiff_of_hand(length=4096, directory_first=True),
-    "a tiled TIFF": tiff_of_hand("<", tiled=True),
-    "a big-endian tiled TIFF": tiff_of_hand(">", tiled=True),
-    "a BMP of OS/2": bmp_of_hand(struct.pack("<IHHHH", 12, 10, 9, 1, 24)),
-    "a short BMP of OS/2 2": bmp_of_hand(struct.pack("<IiiHH", 16, 10, 9, 1, 24)),
-    "a BMP from the top down": bmp_of_hand(struct.pack("<IiiHHIIiiII", 40, 10, -9, 1, 24, 0, 0, 0, 0, 0, 0)),
+COMPLETE = {
+    "a big-endian TIFF": build_tiff(">"),
+    "a TIFF without lengths": build_tiff(length=None),
+    "a TIFF with its directory first": build_tiff(directory_first=True),
+    "a TIFF that states too long a last strip": build_tiff(length=4096, directory_first=True),
+    "a tiled TIFF": build_tiff("<", tiled=True),
+    "a big-endian tiled TIFF": build_tiff(">", tiled=True),
+    "a BMP of OS/2": build_bmp(struct.pack("<IHHHH", 12, 10, 9, 1, 24)),
+    "a short BMP of OS/2 2": build_bmp(struct.pack("<IiiHH", 16, 10, 9, 1, 24)),
+    "a BMP from the top down": build_bmp(struct.pack("<IiiHHIIiiII", 40, 10, -9, 1, 24, 0, 0, 0, 0, 0, 0)),
     "a plain PDF": PDF,
-    "a PDF with a cross-reference stream": repacked(object_stream_mode=STREAMS),
-    "a linearized PDF": repacked(linearize=True),
-    "a linearized PDF with object streams": repacked(linearize=True, object_stream_mode=STREAMS),
-    "a PDF in QDF form": repacked(qdf=True),
+    "a PDF with a cross-reference stream": repack(object_stream_mode=STREAMS),
+    "a linearized PDF": repack(linearize=True),
+    "a linearized PDF with object streams": repack(linearize=True, object_stream_mode=STREAMS),
+    "a PDF in QDF form": repack(qdf=True),
     "a PDF behind other bytes": b"junk\r\n" * 20 + PDF,
     "a PDF with blanks and zeros behind it": PDF + b"\0" * 3000 + b"\n",
     "a PDF with a web page behind it": PDF + b"<html>" + b"x" * 4000,
     "a PDF without %%EOF": PDF.replace(b"%%EOF", b""),
     "a PDF with a wrong offset": PDF.replace(b"startxref\n", b"startxref\n1"),
     "a PDF that speaks of /Encrypt": samples.pdf(2).replace(b"fictional sample 2", b"x /Encrypt 5 0 R "),
-    "a JPEG": saved(RGB, "JPEG"),
-    "a progressive JPEG": saved(RGB, "JPEG", progressive=True),
-    "a JPEG with restarts": saved(RGB, "JPEG", restart_marker_rows=1),
-    "a grey JPEG": saved(RGB.convert("L"), "JPEG"),
-    "a CMYK JPEG": saved(RGB.convert("CMYK"), "JPEG"),
-    "a PNG": saved(RGB, "PNG"),
-    "a palette PNG": saved(RGB.convert("P"), "PNG"),
-    "an animated PNG": saved(RGB, "PNG", save_all=True, append_images=[RGB.rotate(5)]),
-    "a BMP": saved(RGB, "BMP"),
-    "a black and white BMP": saved(RGB.convert("1"), "BMP"),
-    "an uncompressed TIFF": saved(RGB, "TIFF"),
-    "an LZW TIFF": saved(RGB, "TIFF", compression="tiff_lzw"),
-    "a JPEG in TIFF": saved(RGB, "TIFF", compression="jpeg"),
-    "a fax in TIFF": saved(RGB.convert("1"), "TIFF", compression="group4"),
+    "a JPEG": save(RGB, "JPEG"),
+    "a progressive JPEG": save(RGB, "JPEG", progressive=True),
+    "a JPEG with restarts": save(RGB, "JPEG", restart_marker_rows=1),
+    "a grey JPEG": save(RGB.convert("L"), "JPEG"),
+    "a CMYK JPEG": save(RGB.convert("CMYK"), "JPEG"),
+    "a PNG": save(RGB, "PNG"),
+    "a palette PNG": save(RGB.convert("P"), "PNG"),
+    "an animated PNG": save(RGB, "PNG", save_all=True, append_images=[RGB.rotate(5)]),
+    "a BMP": save(RGB, "BMP"),
+    "a black and white BMP": save(RGB.convert("1"), "BMP"),
+    "an uncompressed TIFF": save(RGB, "TIFF"),
+    "an LZW TIFF": save(RGB, "TIFF", compression="tiff_lzw"),
+    "a JPEG in TIFF": save(RGB, "TIFF", compression="jpeg"),
+    "a fax in TIFF": save(RGB.convert("1"), "TIFF", compression="group4"),
     "a TIFF of 5 pages": samples.tiff(pages=5),
 }
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", COMPLETE)
 def test_a_whole_file_passes_whoever_made_it(name) -> None:
-    content = WHOLE[name]
+    content = COMPLETE[name]
     found = detect.detect_format(content)
     assert found in detect.FORMAT_OF_EXTENSION.values()
     assert detect.find_defect(content, found) is None
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", COMPLETE)
 def test_a_file_cut_short_anywhere_does_not(name) -> None:
-    content = WHOLE[name]
+    content = COMPLETE[name]
     # Behind a PDF's ending there is nothing to miss, and at a TIFF's end stand tables that are not looked at.
     end = content.rfind(b"startxref") if b"%PDF-" in content else int(len(content) * 0.95)
     chance = random.Random(name)
@@ -130,7 +130,7 @@ def test_a_file_cut_short_anywhere_does_not(name) -> None:
 def test_a_pdf_with_a_password_is_recognised_however_it_is_encrypted(streams, revision, linearize) -> None:
     is_new = revision >= 4
     encryption = pikepdf.Encryption("fictional", "fictional", R=revision, aes=is_new, metadata=is_new)
-    content = repacked(encryption=encryption, object_stream_mode=streams, linearize=linearize)
+    content = repack(encryption=encryption, object_stream_mode=streams, linearize=linearize)
     assert detect.find_defect(content, "pdf") == "encrypted"
 
 
@@ -145,7 +145,7 @@ def test_a_beginning_alone_is_damaged(content) -> None:
 
 def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
     chance = random.Random(7)
-    for name, content in WHOLE.items():
+    for name, content in COMPLETE.items():
         for _ in range(40):
             broken = bytearray(content)
             for _ in range(8):
@@ -164,7 +164,7 @@ def test_a_pdf_whose_last_revision_is_cut_short_is_damaged() -> None:
 
 @pytest.mark.parametrize("length", [256, 4096, None])
 def test_a_tiff_whose_pixels_are_cut_short_is_damaged_whatever_it_states(length) -> None:
-    content = tiff_of_hand(length=length, directory_first=True)
+    content = build_tiff(length=length, directory_first=True)
     assert detect.find_defect(content[:-1], "tiff") == "damaged"
 
 
@@ -182,15 +182,15 @@ def test_a_tiff_of_directories_inside_directories_is_not_followed_for_long() -> 
 
 # -- the work that a file makes ----------------------------------------------------------------------------
 
-_MADE_TO_BE_SLOW = {
+_SLOW_INPUTS = {
     # Behind its ending a PDF may have 8 KB of anything, and blanks without end.
-    "digits": lambda size: _whole_and(b"1" * (size // 12)),
-    "digits and blanks": lambda size: _whole_and(b"1" * (size // 24) + b" " * size),
-    "numbers of few digits": lambda size: _whole_and(b"1 " * (size // 24)),
-    "two numbers and blanks": lambda size: _whole_and(b"1" + b" " * (size // 24) + b"1" + b" " * size),
-    "blanks": lambda size: _whole_and(b"\v" * size),
-    "numbers": lambda size: _whole_and(b"1 " * (size // 2)),
-    "endings": lambda size: _whole_and(b"startxref " * (size // 10)),
+    "digits": lambda size: _pdf_and(b"1" * (size // 12)),
+    "digits and blanks": lambda size: _pdf_and(b"1" * (size // 24) + b" " * size),
+    "numbers of few digits": lambda size: _pdf_and(b"1 " * (size // 24)),
+    "two numbers and blanks": lambda size: _pdf_and(b"1" + b" " * (size // 24) + b"1" + b" " * size),
+    "blanks": lambda size: _pdf_and(b"\v" * size),
+    "numbers": lambda size: _pdf_and(b"1 " * (size // 2)),
+    "endings": lambda size: _pdf_and(b"startxref " * (size // 10)),
     "an ending without an end": lambda size: b"%PDF-1.4\nstartxref" + b"\v" * size,
     "a number without an end": lambda size: b"%PDF-1.4\nstartxref " + b"1" * size,
     "encryption": lambda size: _trailer(b"/Encrypt" * (size // 8)),
@@ -207,7 +207,7 @@ _MADE_TO_BE_SLOW = {
 }
 
 
-def _whole_and(more: bytes) -> bytes:
+def _pdf_and(more: bytes) -> bytes:
     return samples.pdf() + more
 
 
@@ -215,7 +215,7 @@ def _trailer(content: bytes) -> bytes:
     return b"%PDF-1.4\ntrailer <<" + content + b">>\nstartxref\n0\n%%EOF\n"
 
 
-@pytest.mark.parametrize("kind", _MADE_TO_BE_SLOW)
+@pytest.mark.parametrize("kind", _SLOW_INPUTS)
 def test_sixteen_times_the_size_is_not_a_hundred_times_the_work(kind) -> None:
     """Measured in a process of its own, so that work without end ends with it."""
     script = (
@@ -231,7 +231,7 @@ def test_sixteen_times_the_size_is_not_a_hundred_times_the_work(kind) -> None:
     )
     sizes = (6_000, 96_000)
     with tempfile.TemporaryDirectory() as folder:
-        files = [samples.write(Path(folder), str(size), _MADE_TO_BE_SLOW[kind](size)) for size in sizes]
+        files = [samples.write(Path(folder), str(size), _SLOW_INPUTS[kind](size)) for size in sizes]
         command = [sys.executable, "-c", script, *map(str, files)]
         done = subprocess.run(command, capture_output=True, check=True, timeout=30)
     small, large = map(float, done.stdout.split())

@@ -243,7 +243,7 @@ def _a_socket(file: Path) -> None:
 
 
 _NO_FILES: dict[str, Callable[[Path], object]] = {
-    "a pipe that nobody writes": samples.pipe,
+    "a pipe that nobody writes": samples.named_pipe,
     "a device without an end": lambda file: file.symlink_to("/dev/full"),
     "a terminal": lambda file: file.symlink_to("/dev/tty"),
     "a folder": Path.mkdir,
@@ -268,7 +268,7 @@ def test_a_configuration_that_is_no_small_file_is_told_and_never_waited_for(spaw
 def test_the_reason_why_a_configuration_cannot_be_read_is_in_the_reader_s_language(run, home) -> None:
     file = home / "docsend" / "config.toml"
     file.parent.mkdir()
-    samples.pipe(file)
+    samples.named_pipe(file)
     assert "ce n'est pas un fichier ordinaire" in run("receipts", "--lang", "fr").err
 
 
@@ -314,7 +314,7 @@ def test_nobody_is_told_to_change_a_configuration_that_is_somebody_elses(run, ho
     config.parent.mkdir()
     config.write_text("default_service = 'office'\n")
     config.chmod(0)
-    with bad_input.bound_by_permissions():
+    with bad_input.without_root_override():
         own = run(command)
         os.chown(config, 65534, 65534)
         foreign = run(command)
@@ -338,7 +338,7 @@ def test_doctor_knows_who_can_keep_others_from_a_configuration(run, home, owner,
     config.write_text("[senders.a]\nid = '000000018'\n")
     config.chmod(0o644)
     os.chown(config, owner, owner)
-    with bad_input.bound_by_permissions():
+    with bad_input.without_root_override():
         looked = run("doctor")
     assert ("others can read it" in looked.out, cure in looked.out) == (True, True), looked.out
 
@@ -359,6 +359,6 @@ def test_a_folder_that_cannot_be_written_is_named_itself_and_whose_it_is(
     folder.mkdir(mode=0o500)
     if owner is not None:
         os.chown(folder, owner, owner)
-    with bad_input.bound_by_permissions():
+    with bad_input.without_root_override():
         outcome = run("send", payslip, *SEND, "--service", sandbox.url)
     assert (outcome.code, cure.format(folder=folder) in outcome.err) == (code, True), outcome.err

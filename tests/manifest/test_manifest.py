@@ -151,7 +151,7 @@ def test_a_report_in_a_workbook_whose_last_cells_are_empty_is_still_a_manifest(r
 def test_a_manifest_may_be_a_pipe(tmp_path, how) -> None:
     file = save(tmp_path, [[*row[:-1], str(tmp_path / row[-1])] for row in table(tmp_path, 2)])
     pipe = tmp_path / "pipe"
-    samples.pipe(pipe)
+    samples.named_pipe(pipe)
     name = {"/dev/stdin": "/dev/stdin < {file}", "a pipe that is written later": "{pipe}"}.get(how, how)
     script = (
         "(sleep 1; [ -n '{late}' ] && cat {file} > {pipe}) &\n"
@@ -177,7 +177,7 @@ def test_a_manifest_without_an_end_is_told(spawn, device) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [samples.pipe, lambda file: file.symlink_to("/dev/full")], ids=["pipe", "device"]
+    "make", [samples.named_pipe, lambda file: file.symlink_to("/dev/full")], ids=["pipe", "device"]
 )
 def test_a_report_that_is_no_file_is_refused_and_never_waited_for(spawn, sandbox, tmp_path, make) -> None:
     file, report = save(tmp_path, table(tmp_path, 1)), tmp_path / "report.csv"
@@ -323,7 +323,7 @@ def test_no_number_is_shown_that_was_said_in_the_wrong_place(run, tmp_path) -> N
 
 def test_options_for_all_rows_say_nothing_of_whom_when_they_are_printed() -> None:
     stated = Submission(to="benefits", id=PERSON, booklet="77431", mobile="0501234567")
-    shown = repr(manifests.Defaults(stated, stated.given()))
+    shown = repr(manifests.Defaults(stated, stated.given_values()))
     assert "benefits" in shown
     assert not any(number in shown for number in (PERSON, "77431", "0501234567"))
 

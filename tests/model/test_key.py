@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import docsend
 from conftest import PERSON
-from declarations import DECLARATION, checked
+from declarations import DECLARATION, checked_submission
 from docsend.model.canonical import canonicalize, key_of
 from docsend.model.submission import CheckedSubmission, Submission
 
@@ -89,7 +89,7 @@ PEOPLE = st.sampled_from([PERSON, "000000026"])
     ],
 )
 def test_the_same_content_written_differently_has_the_same_key(tmp_path, one, other) -> None:
-    assert checked(tmp_path, **one).key == checked(tmp_path, **other).key
+    assert checked_submission(tmp_path, **one).key == checked_submission(tmp_path, **other).key
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_the_same_content_written_differently_has_the_same_key(tmp_path, one, ot
     [{"remark": "x"}, {"branch": "haifa"}, {"reference": "1"}, {"name": "b.pdf"}, {"id": "000000026"}],
 )
 def test_other_content_has_another_key(tmp_path, changes) -> None:
-    assert checked(tmp_path, **changes).key != checked(tmp_path).key
+    assert checked_submission(tmp_path, **changes).key != checked_submission(tmp_path).key
 
 
 @settings(max_examples=300, deadline=None)
@@ -105,7 +105,7 @@ def test_other_content_has_another_key(tmp_path, changes) -> None:
 def test_fingerprints_are_the_same_if_and_only_if_keys_are(tmp_path_factory, one, other) -> None:
     folder = tmp_path_factory.getbasetemp()
     first, second = (
-        checked(folder, remark=remark, reference=reference, name=f"{name}.pdf", id=person)
+        checked_submission(folder, remark=remark, reference=reference, name=f"{name}.pdf", id=person)
         for remark, reference, name, person in (one, other)
     )
     assert (first.fingerprint == second.fingerprint) == (first.key == second.key)
@@ -119,7 +119,7 @@ def test_fingerprints_are_the_same_if_and_only_if_keys_are(tmp_path_factory, one
 
 
 def test_what_was_checked_does_not_change_any_more(tmp_path) -> None:
-    submission = checked(tmp_path)
+    submission = checked_submission(tmp_path)
     before = submission.key
     for name in ("key", "declared", "documents", "anything"):
         with pytest.raises(AttributeError):
@@ -128,7 +128,7 @@ def test_what_was_checked_does_not_change_any_more(tmp_path) -> None:
 
 
 def test_only_rules_check_makes_a_checked_submission(tmp_path) -> None:
-    real = checked(tmp_path)
+    real = checked_submission(tmp_path)
     about = {field.name: getattr(real, field.name) for field in dataclasses.fields(real)}
     with pytest.raises(TypeError, match=r"submission_rules\.check"):
         CheckedSubmission(**about)
@@ -143,7 +143,7 @@ def test_only_rules_check_makes_a_checked_submission(tmp_path) -> None:
 
 
 def test_submissions_are_values_that_nobody_changes(tmp_path) -> None:
-    one, other = checked(tmp_path), checked(tmp_path)
+    one, other = checked_submission(tmp_path), checked_submission(tmp_path)
     assert one == other
     assert one != one.with_occurrence(2)
     values: object = tuple(vars(one).values())

@@ -363,7 +363,7 @@ def test_what_is_no_socks_proxy_is_told_and_leaves_nothing_open(run, payslip, mo
 def test_a_ca_file_that_is_no_file_is_told_at_once(run, payslip, home, kind) -> None:
     (home / "docsend").mkdir()
     place = home / "docsend" / "company.pem"
-    {"a pipe": samples.pipe, "a folder": os.mkdir, "nothing": lambda _: None}[kind](place)
+    {"a pipe": samples.named_pipe, "a folder": os.mkdir, "nothing": lambda _: None}[kind](place)
     config = b'[services.office]\nurl = "https://127.0.0.1:9"\nca_file = "company.pem"\n'
     samples.write(home / "docsend", "config.toml", config)
     outcome = run("send", payslip, *SEND, "--service", "office")

@@ -96,7 +96,7 @@ def test_a_service_s_etag_that_no_header_may_have_is_not_the_contract(run, etag)
 
 def _as_pipe(file: Path) -> None:
     file.unlink()
-    samples.pipe(file)
+    samples.named_pipe(file)
 
 
 def _as_folder(file: Path) -> None:

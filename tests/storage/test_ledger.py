@@ -12,7 +12,7 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO, goes_staged
-from declarations import checked
+from declarations import checked_submission
 from docsend.errors import LocalError
 from docsend.model.submission import PASSED_ALL_RULES
 from docsend.storage import receipts
@@ -122,12 +122,12 @@ def test_one_key_at_two_services_asks_for_more(run, kept, sandbox, payslip) -> N
 def test_times_are_utc_and_come_from_the_clock_it_was_given(tmp_path) -> None:
     noon = datetime(2026, 11, 23, 14, 0, tzinfo=timezone(timedelta(hours=2)))
     with Ledger(tmp_path / "ledger", now=lambda: noon) as ledger:
-        entry = ledger.record_plan("sandbox", checked(tmp_path))
+        entry = ledger.record_plan("sandbox", checked_submission(tmp_path))
     assert entry.planned_at == "2026-11-23T12:00:00.000Z"
 
 
 def test_eight_writers_at_once_lose_nothing(tmp_path) -> None:
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     failures: list[BaseException] = []
 
     def write(worker: int) -> None:
@@ -260,7 +260,7 @@ def test_a_receipt_that_cannot_be_kept_is_never_called_received(tmp_path, run, k
     _, file = kept
     body = run("receipts", "--json").json["receipts"][0]["receipt"]
     assert body
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger, Ledger(file) as other:
         receipt = receipts.stored_receipt(next(other.entries()))
         assert receipt is not None
@@ -274,7 +274,7 @@ def test_a_receipt_that_cannot_be_kept_is_never_called_received(tmp_path, run, k
 
 
 def test_what_is_planned_or_kept_together_is_one_commit(tmp_path) -> None:
-    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 21)]
+    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 21)]
     receipt = receipts.read(RECEIPT)
     commits: list[str] = []
     with Ledger(tmp_path / "ledger") as ledger:
@@ -289,7 +289,7 @@ def test_what_is_planned_or_kept_together_is_one_commit(tmp_path) -> None:
 
 
 def test_planning_again_gives_what_is_known_and_changes_nothing(tmp_path) -> None:
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
         planned = ledger.record_plan("sandbox", one)
         assert planned.is_newly_planned
@@ -302,7 +302,7 @@ def test_planning_again_gives_what_is_known_and_changes_nothing(tmp_path) -> Non
 
 
 def test_a_receipt_that_cannot_be_kept_keeps_no_other_from_the_disk(tmp_path) -> None:
-    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 4)]
+    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 4)]
     receipt = receipts.read(RECEIPT)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.record_plans("sandbox", plans)
@@ -314,7 +314,7 @@ def test_a_receipt_that_cannot_be_kept_keeps_no_other_from_the_disk(tmp_path) ->
 
 
 def test_a_note_is_written_before_anybody_looks_and_before_the_ledger_is_closed(tmp_path) -> None:
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.record_plan("sandbox", one)
         ledger.record_open("sandbox", one.key)
@@ -325,7 +325,7 @@ def test_a_note_is_written_before_anybody_looks_and_before_the_ledger_is_closed(
 
 
 def test_a_note_that_the_end_has_overtaken_changes_nothing(tmp_path) -> None:
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.record_plan("sandbox", one)
         ledger.record_sending("sandbox", one.key)
@@ -334,8 +334,8 @@ def test_a_note_that_the_end_has_overtaken_changes_nothing(tmp_path) -> None:
 
 
 def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp_path) -> None:
-    one, other = checked(tmp_path), checked(tmp_path).with_occurrence(2)
-    incomplete = replace(other, category=None, by=PASSED_ALL_RULES)  # type: ignore[arg-type]  # SQLite refuses it
+    one, other = checked_submission(tmp_path), checked_submission(tmp_path).with_occurrence(2)
+    incomplete = replace(other, category=None, token=PASSED_ALL_RULES)  # type: ignore[arg-type]  # SQLite refuses it
     with Ledger(tmp_path / "ledger") as ledger:
         with pytest.raises(LocalError, match="category"):
             ledger.record_plans("sandbox", [one, incomplete])
@@ -344,7 +344,7 @@ def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp
 
 
 def test_many_threads_over_two_openings_of_one_ledger_lose_nothing(tmp_path) -> None:
-    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 61)]
+    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 61)]
     receipt = receipts.read(RECEIPT)
     failed: list[BaseException] = []
 

@@ -152,7 +152,7 @@ _LEDGERS_THAT_CANNOT_BE_OPENED = {
     "a torn header": functools.partial(_torn, first=0, last=64),
     "a torn page": functools.partial(_torn, first=100, last=None),
     "a folder": Path.mkdir,
-    "a pipe": samples.pipe,
+    "a pipe": samples.named_pipe,
     "a device that is full": lambda file: file.symlink_to("/dev/full"),
     "a link that leads to itself": lambda file: file.symlink_to(file),
     "tables of its own": _with_tables_of_its_own,

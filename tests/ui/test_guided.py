@@ -65,7 +65,7 @@ def test_a_send_asks_for_what_is_missing_shows_it_all_and_tells_the_command_for_
 def test_every_field_that_was_said_is_shown_and_in_the_command_that_does_the_same(guided, payslip) -> None:
     # What the personal service alone takes is not for this destination.
     fields_ = [
-        field for field in fields.CONTENT_FIELDS if not field.is_of_catalog and field.name != "required"
+        field for field in fields.CONTENT_FIELDS if not field.is_catalog_code and field.name != "required"
     ]
     said = [part for n, field in enumerate(fields_, 2) for part in (field.option, str(n))]
     terminal = guided(payslip, *ABOUT, *said, "--branch", "haifa", columns=400)

@@ -8,7 +8,7 @@ import typer
 from docsend.cli.options import command
 from docsend.errors import ExitCode, LocalError, Unfinished, UsageError
 from docsend.i18n import Message
-from docsend.model.catalog import LONGEST_LABEL, Catalog, MalformedCatalog
+from docsend.model.catalog import MAX_LABEL_LENGTH, Catalog, MalformedCatalog
 from docsend.storage import catalogs, files
 from docsend.ui.views.catalog import CatalogRows, CatalogUpdate
 
@@ -67,7 +67,7 @@ def catalog(
             else Message("one of: {choices}", choices=", ".join(rows.destinations))
         )
         raise UsageError(Message("there is no destination {to!r} here", to=to), hint)
-    asked = " ".join(words or ())[:LONGEST_LABEL]
+    asked = " ".join(words or ())[:MAX_LABEL_LENGTH]
     chosen = rows.rows(to)
     found = [(hit.kind, hit.entry) for hit in search.find(asked, chosen)] if asked else list(chosen)
     context.output.show(CatalogRows(found, asked))
@@ -91,7 +91,7 @@ def _update(context: "CommandContext") -> tuple[str, bool]:
         version = Catalog(body).version
     except MalformedCatalog as error:
         raise Unfinished(
-            Message("the service's catalog cannot be used: {error}", error=error.why),
+            Message("the service's catalog cannot be used: {error}", error=error.reason),
             Message("the one here stays in force"),
         ) from error
     try:

@@ -94,7 +94,7 @@ class CommandContext:
         try:
             return catalogs.load(file)
         except (OSError, MalformedCatalog) as error:
-            reason = files.reason(error) if isinstance(error, OSError) else error.why
+            reason = files.reason(error) if isinstance(error, OSError) else error.reason
             if file == catalog.BUNDLED:
                 raise LocalError(
                     Message("the catalog that ships with docsend cannot be read: {reason}", reason=reason),

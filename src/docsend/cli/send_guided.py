@@ -52,7 +52,7 @@ def _send(
 ) -> None:
     """Show all that was answered, send it, and tell the command that says the same."""
     submission = _within_limit(guided.submission, context.catalog())
-    of_sender = context.senders().apply(guided.sender, Submission()).given() if guided.sender else {}
+    of_sender = context.senders().apply(guided.sender, Submission()).given_values() if guided.sender else {}
     try:
         checked = send_one.checked_or_exit(context, submission, dry_run=dry_run)
         show_summary(context.streams, checked, context.catalog(), guided.sender, context.settings.endpoint)

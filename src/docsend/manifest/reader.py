@@ -163,7 +163,7 @@ def read(
 
     Raises UsageFault if there is no such file, and FaultySubmission if it cannot be understood as a whole.
     """
-    said = Defaults(defaults, defaults.given(), senders, sender)
+    said = Defaults(defaults, defaults.given_values(), senders, sender)
     path = Path(name)
     content = standard_input() if name == "-" else tables.read_content(path)
     is_pipe = path.is_fifo()  # as `<(…)` is one, which lies in no folder of the sender's
@@ -377,7 +377,7 @@ def _sender_of(
         return None, defaults.values
     if not named:
         return sender, defaults.values
-    return sender, defaults.senders.without_identity(defaults.submission).given()
+    return sender, defaults.senders.without_identity(defaults.submission).given_values()
 
 
 TEMPLATE: tuple[dict[str, str], ...] = (

@@ -186,7 +186,7 @@ def _options(submission: Submission, catalog: Catalog, asker: Prompter) -> Submi
         branch = asker.ask_choice(_QUESTIONS["branch"], choices, by_residence.code)
         submission = submission if branch == by_residence.code else _set(submission, "branch", branch)
     for field in fields.CONTENT_FIELDS:
-        if field.question and not field.is_of_catalog and getattr(submission, field.name) is None:
+        if field.question and not field.is_catalog_code and getattr(submission, field.name) is None:
             answer = asker.ask_text(
                 field.question, _validator(field.name, submission, catalog), optional=True
             )

@@ -210,16 +210,17 @@ class _Menu(Completer):
         typed = text.strip()
         if not typed:
             return self._choices
-        plainly = search.plain(typed)
+        plainly = search.normalize(typed)
         exact = [choice for choice in self._choices if choice.code == typed]
-        begun = [choice for choice in self._choices if search.plain(choice.code).startswith(plainly)]
+        begun = [choice for choice in self._choices if search.normalize(choice.code).startswith(plainly)]
         rows = [choice.entry for choice in self._choices if choice.entry]
         by_code = {choice.code: choice for choice in self._choices}
         by_words = [by_code[hit.entry.code] for hit in search.find(typed, rows)]
         plain = [
             choice
             for choice in self._choices
-            if choice.entry is None and plainly in search.plain(f"{choice.code} {self._render(choice.label)}")
+            if choice.entry is None
+            and plainly in search.normalize(f"{choice.code} {self._render(choice.label)}")
         ]
         best_last = [*exact, *begun, *by_words, *plain][::-1]
         return list({choice.code: choice for choice in best_last}.values())[::-1]

@@ -135,7 +135,7 @@ def _other_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Display
     """Return what it says in fields that no catalog has names for; a first occurrence is no news."""
     for field in fields.CONTENT_FIELDS:
         value = getattr(checked, field.name)
-        if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):
+        if value and not field.is_catalog_code and (field.name, value) != ("occurrence", 1):
             yield field.label or Message.verbatim(field.name), Data(str(value))
 
 
