@@ -1,4 +1,4 @@
-"""What provokes problems: options, files, answers of a service, the network, signals."""
+"""Causes of problems: options, files, responses of a service, the network and signals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 BY_NAME = {code.value: code for code in Code}
 
 EMPLOYER = [*bad_input.EMPLOYER, *bad_input.EMPLOYER_WHO]
-OTHER_HOST = "https://documents.example"  # no address of this machine: a proxy is asked
+OTHER_HOST = "https://documents.example"  # Not on this machine, so that the proxy is used.
 
 CLAIM = ["--subject", "long-term-care", "--category", "claim", "--type", "long-term-care-reassessment"]
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -46,8 +46,8 @@ SHORT_LIMITS = TimeLimits(connect_s=0.5, grace_s=0.5, slowest_bytes_per_s=2**30)
 
 
 def _without_option(options: list[str], name: str) -> list[str]:
-    place = options.index(name)
-    return options[:place] + options[place + 2 :]
+    index = options.index(name)
+    return options[:index] + options[index + 2 :]
 
 
 def without_option(options: list[str], name: str) -> Callable[[World], RunResult]:
@@ -79,7 +79,8 @@ def send_before_required(here: World) -> RunResult:
 
 def change_while_sending(here: World) -> RunResult:
     file = here.payslip
-    here.patch(documents.read_all, "__kwdefaults__", {"hold_up_to": 0})  # as many large ones would have it
+    # No buffer is kept, as for large documents.
+    here.patch(documents.read_all, "__kwdefaults__", {"buffer_up_to": 0})
 
     def fate(asked: Asked, _count: int, now: str) -> Reply | None:
         if asked.method == "PUT" and now == "after":
@@ -110,11 +111,11 @@ def document_in_two_rows(here: World) -> RunResult:
     return here.run("send", "--batch", file, "--dry-run")
 
 
-# -- what a service says -----------------------------------------------------------------------------------
+# -- responses of a service --------------------------------------------------------------------------------
 
 
 def refusal_with_code(code: Code) -> Reply:
-    """Make the refusal with which a service of the contract says this code."""
+    """Return the response with which a service refuses with this code, as the contract defines it."""
     if code in responses.PROBLEMS and code is not Code.INVALID:
         return doubles.problem(responses.PROBLEMS[code], code.value)
     error = {"pointer": f"/{code.field or ''}", "code": code.value, "detail": "no"}
@@ -128,19 +129,19 @@ def service_refuses(code: Code) -> Callable[[World], RunResult]:
 def refuse_call(
     kind: str, code: Code, *, times: int = 1, staged: bool = True, **members: object
 ) -> Callable[[World], RunResult]:
-    """Send to a sandbox, in whose place one kind of call is refused so many times; then it goes on."""
+    """Send to a sandbox through a relay that refuses one kind of call so many times."""
 
     def make(here: World) -> RunResult:
         here.set_environment(DOCSEND_PATIENCE="5" if times == 1 else "0")
         left = [doubles.problem(responses.PROBLEMS[code], code.value, **members)] * times
 
         def fate(asked: Asked, _count: int, now: str) -> Reply | None:
-            is_it = now == "before" and kind in f"{asked.method} {asked.path}"
-            return left.pop() if is_it and left else None
+            matches = now == "before" and kind in f"{asked.method} {asked.path}"
+            return left.pop() if matches and left else None
 
-        seen = here.send_to(here.start_relay(fate, staged=staged))
-        assert len(left) < times, "it was never asked"
-        return seen
+        result = here.send_to(here.start_relay(fate, staged=staged))
+        assert len(left) < times, "the call was never made"
+        return result
 
     return make
 
@@ -160,7 +161,7 @@ def send_after_withdrawal(here: World) -> RunResult:
 
 
 def withdraw_after_lost_response(here: World) -> RunResult:
-    """The service has it, and its answer was lost: it refuses the withdrawal and gives the receipt."""
+    """Withdraw a submission whose receipt was lost: the service refuses and returns the receipt."""
 
     def fate(asked: Asked, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if asked.method == "PUT" and now == "after" else None
@@ -175,7 +176,7 @@ def withdraw_received(here: World) -> RunResult:
 
 
 def ledger_key(here: World) -> str:
-    """Return the key of the submission that the ledger has."""
+    """Return the key of the only submission in the ledger."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         assert main(["receipts", "--json"]) == 0
@@ -190,16 +191,16 @@ def html_page(status: int, title: str) -> Reply:
 
 
 def firewall_refuses_put(here: World) -> RunResult:
-    """A firewall lets nothing be sent, and questions pass."""
+    """Send through a firewall that refuses PUT requests only."""
 
     def fate(asked: Asked, _count: int, now: str) -> Reply | None:
-        is_sent = asked.method == "PUT" and now == "before"
-        return html_page(403, "Access denied") if is_sent else None
+        is_put = asked.method == "PUT" and now == "before"
+        return html_page(403, "Access denied") if is_put else None
 
     return here.send_to(here.start_relay(fate))
 
 
-# -- sign-ins ----------------------------------------------------------------------------------------------
+# -- sign-in -----------------------------------------------------------------------------------------------
 
 
 def wrong_password(here: World) -> RunResult:
@@ -218,29 +219,29 @@ def locked_out(here: World) -> RunResult:
 
 
 def unknown_host_name(here: World) -> RunResult:
-    look_up = socket.getaddrinfo
+    getaddrinfo = socket.getaddrinfo
 
-    def nobody(host: str, *rest: Any, **more: Any) -> object:
+    def fail(host: str, *rest: Any, **more: Any) -> object:
         if host == "documents.example":
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return look_up(host, *rest, **more)
+        return getaddrinfo(host, *rest, **more)
 
     here.set_environment(DOCSEND_PATIENCE="5")
-    here.patch(socket, "getaddrinfo", nobody)
+    here.patch(socket, "getaddrinfo", fail)
     return here.send_to(OTHER_HOST)
 
 
 def closed_port(here: World) -> RunResult:
-    taken = here.stack.enter_context(socket.socket())
-    taken.bind(("127.0.0.1", 0))  # and nobody else can have the port
-    return here.send_to(f"http://127.0.0.1:{taken.getsockname()[1]}")
+    bound = here.stack.enter_context(socket.socket())
+    bound.bind(("127.0.0.1", 0))  # Reserves the port, on which nothing listens.
+    return here.send_to(f"http://127.0.0.1:{bound.getsockname()[1]}")
 
 
 def silent_service(here: World) -> RunResult:
     here.patch(client, "HttpClient", functools.partial(HttpClient, limits=SHORT_LIMITS))
     is_over = threading.Event()
-    port = here.open_port(lambda near: (near.recv(2**16), is_over.wait(10)))
-    here.stack.callback(is_over.set)  # before the port's own end, which waits for it
+    port = here.open_port(lambda connection: (connection.recv(2**16), is_over.wait(10)))
+    here.stack.callback(is_over.set)  # Runs before the port is closed, which waits for the connection.
     return here.send_to(f"http://127.0.0.1:{port}")
 
 
@@ -252,14 +253,14 @@ def over_tls(
     not_after: dt.datetime | None = None,
     not_before: dt.datetime | None = None,
 ) -> Callable[[World], RunResult]:
-    """Send to a service whose certificate is for this name, by an authority that may be trusted."""
+    """Send to a service with a certificate for `name` from an authority that is trusted or not."""
 
     def make(here: World) -> RunResult:
         root = trustme.CA(path_length=path_length)
         authority = root if path_length else trustme.CA(parent_cert=root)
-        known = here.folder / "authorities.pem"
-        (root if is_trusted else trustme.CA()).cert_pem.write_to_path(str(known))
-        here.set_environment(SSL_CERT_FILE=str(known))
+        trusted = here.folder / "authorities.pem"
+        (root if is_trusted else trustme.CA()).cert_pem.write_to_path(str(trusted))
+        here.set_environment(SSL_CERT_FILE=str(trusted))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(name, not_after=not_after, not_before=not_before).configure_cert(context)
         return here.send_to(here.start_service(lambda _: refusal_with_code(Code.KEY_REUSED), tls=context))
@@ -273,9 +274,9 @@ def https_to_http_port(here: World) -> RunResult:
 
 def proxy_with_status(status: int) -> Callable[[World], RunResult]:
     def make(here: World) -> RunResult:
-        def serve(near: socket.socket) -> None:
-            near.recv(4096)
-            near.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
+        def serve(connection: socket.socket) -> None:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
 
         here.set_environment(HTTPS_PROXY=f"http://127.0.0.1:{here.open_port(serve)}")
         return here.send_to(OTHER_HOST)
@@ -299,8 +300,8 @@ def damaged_ledger(here: World) -> RunResult:
 
 
 def full_disk(here: World) -> RunResult:
-    """No file may become longer than 4 KiB (8 blocks), as on a full disk."""
-    here.set_environment(PYTHONDONTWRITEBYTECODE="1")  # it would leave modules behind that are cut short
+    """Limit the size of files to 4 KiB (8 blocks), so that writing fails as on a full disk."""
+    here.set_environment(PYTHONDONTWRITEBYTECODE="1")  # Truncated bytecode files would remain.
     return _run_process(here, here.start_sandbox(), prefix=("sh", "-c", 'ulimit -f 8; exec "$@"', "sh"))
 
 
@@ -313,7 +314,7 @@ def bug_inside(here: World) -> RunResult:
 
 
 def signal_while_waiting(number: int) -> Callable[[World], RunResult]:
-    """Send in a process of its own, and stop it while the service thinks."""
+    """Send in a separate process, and signal it while the service processes the request."""
 
     def make(here: World) -> RunResult:
         started = threading.Event()
@@ -350,4 +351,4 @@ def _run_process(
 
 
 EVERY_TIME = 99
-ONLY_FROM_SERVICE = "no check here finds it, only a service says it"
+ONLY_FROM_SERVICE = "only a service reports it"

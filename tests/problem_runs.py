@@ -1,4 +1,4 @@
-"""One run that provokes a problem: the world in which it happens, and what it shows."""
+"""Runs that produce a problem: their environment and their results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SEND = bad_input.BENEFITS
 
-# What a run ends with that has only problems of one kind to report.
+# Exit codes of runs that report only problems of one kind.
 EXIT_OF_KIND: dict[Kind, ExitCode] = {
     Kind.MISSING: ExitCode.USAGE,
     Kind.INVALID: ExitCode.FAULTY,
@@ -51,7 +51,7 @@ EXIT_OF_KIND: dict[Kind, ExitCode] = {
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended, and the problems in its JSON, whichever of its lines they stand in."""
+    """Exit code of a run, and the problems in all lines of its JSON output."""
 
     exit_code: int
     problems: list[dict[str, Any]]
@@ -67,7 +67,7 @@ class RunResult:
 
 
 class World:
-    """A home of its own, a document, and all that is opened for one provocation."""
+    """The environment of one run: a home, a document, and resources that are closed afterwards."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self.folder = folder
@@ -95,7 +95,7 @@ class World:
         samples.write(self.folder, "one.pdf", samples.pdf(1))
         return samples.write(self.folder, "batch.csv", bad_manifests.rows(*lines, head=head).encode())
 
-    # -- what is at the other end --------------------------------------------------------------------------
+    # -- services ------------------------------------------------------------------------------------------
 
     def start_sandbox(self) -> str:
         return self.stack.enter_context(server.beside(self.folder / "sandbox"))
@@ -105,11 +105,11 @@ class World:
         return url.replace("http:", "https:") if tls else url
 
     def send_to_reply(self, reply: Reply) -> RunResult:
-        """Send to a service that answers so, whatever it is asked."""
+        """Send to a service that sends the same reply to every request."""
         return self.send_to(self.start_service(lambda _: reply))
 
     def start_relay(self, fate: Fate, *, staged: bool = False) -> str:
-        """Give the sandbox behind a way that fails as told."""
+        """Start a sandbox behind a relay that fails as `fate` decides, and return the relay's URL."""
         url, _ = self.stack.enter_context(doubles.relay(self.start_sandbox(), fate))
         if staged:
             lab.offer(os.environ, url, None)
@@ -119,7 +119,7 @@ class World:
         return self.stack.enter_context(open_port(serve))
 
     def set_environment(self, **environment: str) -> None:
-        os.environ.update(environment)  # of this world, which takes it back
+        os.environ.update(environment)  # new_world() restores it
 
     def set_account(self, code: str, password: str) -> None:
         file = self.folder / "password"
@@ -141,15 +141,15 @@ def new_world() -> Iterator[World]:
 
 @contextlib.contextmanager
 def open_port(serve: Callable[[socket.socket], object]) -> Iterator[int]:
-    """Serve each connection with `serve(socket)`, one after the other; give the port."""
+    """Serve one connection at a time with `serve(socket)`, and yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.02)
         done = threading.Event()
 
         def accept() -> None:
             while not done.is_set():
-                with contextlib.suppress(OSError), listener.accept()[0] as near:
-                    serve(near)
+                with contextlib.suppress(OSError), listener.accept()[0] as connection:
+                    serve(connection)
 
         thread = threading.Thread(target=accept)
         thread.start()
@@ -162,10 +162,10 @@ def open_port(serve: Callable[[socket.socket], object]) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class ProblemCase:
-    """One way to a code. `exit_code` is that of its kind unless another is stated, with the reason `why`.
+    """A run that produces a code. `exit_code` is that of its kind, unless another is given with its `reason`.
 
-    `does` says what docsend does on a code that no run ends with: the run `make` comes through, and where
-    that goes on, `lasting` ends with the code `shows`.
+    If docsend handles the problem itself, `handling` describes how, and `run` succeeds. If the problem
+    persists, `run_persistent` ends with `final_code`.
     """
 
     code: Code
@@ -185,14 +185,12 @@ class ProblemCase:
 def run_masked(make: Callable[[World], RunResult]) -> RunResult:
     with new_world() as here:
         seen = make(here)
-        masked = [
-            {name: _mask(value, here) for name, value in problem.items()} for problem in seen.problems
-        ]
+        masked = [{name: _mask(value, here) for name, value in problem.items()} for problem in seen.problems]
         return dataclasses.replace(seen, problems=masked)
 
 
 def _mask(value: object, here: World) -> object:
-    """Give a text without what differs from run to run: the folder, and the beginning of a key."""
+    """Return a text without the folder and the key prefix, which differ from run to run."""
     return (
         re.sub(r"\b[A-Z2-7]{12}\b", "KEY", value.replace(str(here.folder), "…"))
         if isinstance(value, str)

@@ -71,7 +71,9 @@ def test_what_provokes_a_code_gets_it_with_its_severity_its_field_its_cure_and_i
         assert bool(problem["hint"]) == (each.code not in WITHOUT_A_HINT)
 
 
-@pytest.mark.parametrize("each", [each for each in provoked.HANDLED_CASES if each.run_persistent], ids=case_id)
+@pytest.mark.parametrize(
+    "each", [each for each in provoked.HANDLED_CASES if each.run_persistent], ids=case_id
+)
 def test_what_docsend_acts_upon_in_vain_ends_with_another_code(each: ProblemCase) -> None:
     assert each.run_persistent is not None
     assert each.final_code is not None

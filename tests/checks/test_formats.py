@@ -225,7 +225,7 @@ def test_sixteen_times_the_size_is_not_a_hundred_times_the_work(kind) -> None:
         "    content, spent = pathlib.Path(path).read_bytes(), []\n"
         "    for _ in range(5):\n"
         "        began = time.process_time()\n"
-        "        detect.defect_of(content, detect.recognise(content))\n"
+        "        detect.find_defect(content, detect.detect_format(content))\n"
         "        spent.append(time.process_time() - began)\n"
         "    print(min(spent))\n"
     )

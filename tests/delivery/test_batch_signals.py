@@ -56,7 +56,7 @@ def test_after_a_signal_no_row_is_looked_at_any_more_though_none_can_be_sent(
     real = documents.read_all
 
     def and_then_gone(*args: Any, **options: Any) -> object:
-        if options["hold_up_to"] and (tmp_path / "payslip-0.pdf").exists():  # the second pass begins
+        if options["buffer_up_to"] and (tmp_path / "payslip-0.pdf").exists():  # the second pass begins
             (tmp_path / "payslip-0.pdf").unlink()
             os.kill(os.getpid(), signal.SIGINT)
         return real(*args, **options)

@@ -103,7 +103,7 @@ def test_a_row_is_a_duplicate_of_one_that_states_the_same_occurrence_in_another_
 def test_an_occurrence_that_is_none_is_told_with_its_row(run, tmp_path) -> None:
     outcome = run("send", "--batch", sendings(tmp_path, "jsonl", 1, 0), "-n")
     assert outcome.code == 3
-    assert "row 2, occurrence: '0' is not the number of a sending" in outcome.err
+    assert "row 2, occurrence: invalid occurrence '0'" in outcome.err
 
 
 def _with_stored_size(file: Path, size: str | None) -> None:
@@ -214,7 +214,7 @@ def test_nothing_carries_over_from_one_row_to_the_next(run, tmp_path) -> None:
     rows[1][4] = ""
     outcome = run("send", "--batch", save(tmp_path, rows), "-n")
     assert outcome.code == 3
-    assert "row 3, id: the insured person's id number is not given" in outcome.err
+    assert "row 3, id: no id number given for the insured person" in outcome.err
     assert "row 2" not in outcome.err
 
 

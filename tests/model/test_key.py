@@ -121,7 +121,7 @@ def test_fingerprints_are_the_same_if_and_only_if_keys_are(tmp_path_factory, one
 def test_what_was_checked_does_not_change_any_more(tmp_path) -> None:
     submission = checked_submission(tmp_path)
     before = submission.key
-    for name in ("key", "declared", "documents", "anything"):
+    for name in ("key", "declaration_bytes", "documents", "anything"):
         with pytest.raises(AttributeError):
             setattr(submission, name, "forged")
     assert submission.key == before
@@ -137,7 +137,7 @@ def test_only_rules_check_makes_a_checked_submission(tmp_path) -> None:
     users = [
         path.name
         for path in Path(docsend.__file__).parent.rglob("*.py")
-        if "KEPT_EVERY_RULE" in path.read_text(encoding="utf-8")
+        if "PASSED_ALL_RULES" in path.read_text(encoding="utf-8")
     ]
     assert sorted(users) == ["submission.py", "submission_rules.py"]
 

@@ -335,7 +335,8 @@ def test_a_note_that_the_end_has_overtaken_changes_nothing(tmp_path) -> None:
 
 def test_a_change_that_fails_leaves_nothing_behind_and_the_next_one_its_turn(tmp_path) -> None:
     one, other = checked_submission(tmp_path), checked_submission(tmp_path).with_occurrence(2)
-    incomplete = replace(other, category=None, token=PASSED_ALL_RULES)  # type: ignore[arg-type]  # SQLite refuses it
+    # SQLite refuses a submission without a category.
+    incomplete = replace(other, category=None, token=PASSED_ALL_RULES)  # type: ignore[arg-type]
     with Ledger(tmp_path / "ledger") as ledger:
         with pytest.raises(LocalError, match="category"):
             ledger.record_plans("sandbox", [one, incomplete])
