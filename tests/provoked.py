@@ -24,7 +24,7 @@ import problem_causes as causes
 from docsend.codes import Code, Kind
 from docsend.errors import ExitCode
 from docsend.service import responses
-from problem_causes import EVERY_TIME, BY_NAME, CLAIM, EMPLOYER, LONG_AGO, ONLY_FROM_SERVICE
+from problem_causes import BY_NAME, CLAIM, EMPLOYER, EVERY_TIME, LONG_AGO, ONLY_FROM_SERVICE
 from problem_runs import SEND, ProblemCase, RunResult, World, run_masked
 
 if TYPE_CHECKING:
