@@ -131,7 +131,7 @@ def _check_format(
     """
     if isinstance(document, UnreadDocument) and document.reason in (
         "directory",
-        "not-problems",
+        "not-found",
         "not-regular",
     ):
         return None
@@ -186,7 +186,7 @@ def _extension(name: str) -> str:
 
 
 _UNREAD_PROBLEMS = {
-    "not-problems": (
+    "not-found": (
         Code.DOCUMENT_NOT_FOUND,
         Message("there is no file {name}"),
         Message("check the path and its spelling"),
