@@ -1,8 +1,8 @@
-"""Bad input and what it gets: one table, checked by checks/test_bad_input.py and shown in the README.
+"""A table of bad input and the problems it causes, checked by test_bad_input.py and shown in the README.
 
-Each case says what a sender does wrong, the problem codes that must be found (all of them, in order) and
-the exit code; with 0 they are those of warnings, and what they are about is checked only, not sent.
-`python tests/bad_input.py` runs them all and writes the README's table from what it saw.
+Each case has a description, the expected problem codes (all of them, in order) and the exit code. If the exit
+code is 0, the codes are warnings, and the input is only checked, not sent. `python tests/bad_input.py` runs
+all cases and writes the README's table from the results.
 """
 
 from __future__ import annotations
@@ -44,36 +44,36 @@ MB = 2**20
 
 @dataclass(frozen=True)
 class Case:
-    """`make` writes what is sent into a folder and gives the FILE arguments."""
+    """One kind of bad input. `make` writes files into a folder and returns the FILE arguments."""
 
-    what: str
+    description: str
     codes: list[str]
     exit_code: int = 3
     make: Callable[[Path], list[Path]] = lambda folder: [samples.write(folder, "payslip.pdf", samples.pdf())]
     options: list[str] = field(default_factory=lambda: BENEFITS)
     environment: dict[str, str] = field(default_factory=dict)
     config: str | None = None
-    as_nobody: bool = False
+    respects_permissions: bool = False
 
     @property
     def severity(self) -> str:
         return "warning" if self.exit_code == 0 else "error"
 
 
-def file(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], list[Path]]:
+def one_file(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], list[Path]]:
     return lambda folder: [samples.write(folder, name, content if isinstance(content, bytes) else content())]
 
 
-def cut(whole: Callable[[], bytes], share: float = 0.6) -> Callable[[], bytes]:
-    return lambda: whole()[: int(len(whole()) * share)]
+def truncated(make: Callable[[], bytes], share: float = 0.6) -> Callable[[], bytes]:
+    return lambda: make()[: int(len(make()) * share)]
 
 
-def fifo(folder: Path) -> list[Path]:
-    samples.pipe(folder / "pipe.pdf")
+def named_pipe(folder: Path) -> list[Path]:
+    samples.named_pipe(folder / "pipe.pdf")
     return [folder / "pipe.pdf"]
 
 
-def folder_named(folder: Path) -> list[Path]:
+def directory(folder: Path) -> list[Path]:
     (folder / "january").mkdir()
     return [folder / "january"]
 
@@ -92,99 +92,110 @@ def unreadable(folder: Path) -> list[Path]:
     return [path]
 
 
-def many(folder: Path) -> list[Path]:
+def sixteen_files(folder: Path) -> list[Path]:
     return [samples.write(folder, f"payslip-{n:02}.pdf", samples.pdf(n)) for n in range(16)]
 
 
-def twice(folder: Path) -> list[Path]:
+def same_file_twice(folder: Path) -> list[Path]:
     return [samples.write(folder, "payslip.pdf", samples.pdf())] * 2
 
 
-def twins(folder: Path) -> list[Path]:
+def same_content_twice(folder: Path) -> list[Path]:
     return [samples.write(folder, name, samples.pdf()) for name in ("january.pdf", "february.pdf")]
 
 
-def not_utf8(folder: Path) -> list[Path]:
+def name_not_utf8(folder: Path) -> list[Path]:
     path = Path(os.fsdecode(os.fsencode(folder) + b"/payslip-\xe9.pdf"))
     path.write_bytes(samples.pdf())
     return [path]
 
 
-def growing(folder: Path) -> list[Path]:
+def failing_to_read(folder: Path) -> list[Path]:
     (folder / "mem.pdf").symlink_to("/proc/self/mem")
     return [folder / "mem.pdf"]
 
 
 CASES = [
-    # -- the file itself
-    Case("a file that is not there", ["document-not-found"], make=lambda folder: [folder / "payslip.pdf"]),
-    Case("a folder", ["not-a-regular-file"], make=folder_named),
-    Case("a named pipe", ["not-a-regular-file"], make=fifo),
+    # -- files
+    Case("a file that does not exist", ["document-not-found"], make=lambda folder: [folder / "payslip.pdf"]),
+    Case("a folder", ["not-a-regular-file"], make=directory),
+    Case("a named pipe", ["not-a-regular-file"], make=named_pipe),
     Case("a device", ["not-a-regular-file"], make=lambda _: [Path("/dev/null")]),
     Case("a socket", ["not-a-regular-file"], make=unix_socket),
-    Case("a file without permission to read it", ["unreadable-document"], make=unreadable, as_nobody=True),
-    Case("a file that the system fails to read", ["unreadable-document"], make=growing),
-    Case("an empty file", ["empty-document"], make=file("payslip.pdf", b"")),
-    # -- its format
-    Case("a web page named .pdf", ["content-mismatch"], make=file("payslip.pdf", b"<!DOCTYPE html><html>")),
-    Case("a PNG named .jpg", ["content-mismatch"], make=file("photo.jpg", samples.png)),
+    Case(
+        "a file without permission to read it",
+        ["unreadable-document"],
+        make=unreadable,
+        respects_permissions=True,
+    ),
+    Case("a file that the system fails to read", ["unreadable-document"], make=failing_to_read),
+    Case("an empty file", ["empty-document"], make=one_file("payslip.pdf", b"")),
+    # -- formats
+    Case(
+        "a web page named .pdf", ["content-mismatch"], make=one_file("payslip.pdf", b"<!DOCTYPE html><html>")
+    ),
+    Case("a PNG named .jpg", ["content-mismatch"], make=one_file("photo.jpg", samples.png)),
     Case(
         "a HEIC photo named .jpg",
         ["content-mismatch"],
-        make=file("photo.jpg", b"\0\0\0\x18ftypheic" + bytes(99)),
+        make=one_file("photo.jpg", b"\0\0\0\x18ftypheic" + bytes(99)),
     ),
-    Case("a .pdf of no known kind", ["content-mismatch"], make=file("payslip.pdf", bytes(range(1, 256)))),
-    Case("a Word document", ["format-not-accepted"], make=file("letter.docx", b"PK\x03\x04" + bytes(99))),
-    Case("a file without an extension", ["format-not-accepted"], make=file("payslip", samples.pdf)),
-    Case("a JPEG cut short", ["damaged-document"], make=file("photo.jpg", cut(samples.jpeg))),
-    Case("a PNG cut short", ["damaged-document"], make=file("photo.png", cut(samples.png))),
-    Case("a TIFF cut short", ["damaged-document"], make=file("form.tiff", cut(samples.tiff))),
-    Case("a BMP cut short", ["damaged-document"], make=file("photo.bmp", cut(samples.bmp))),
-    Case("a PDF cut short", ["damaged-document"], make=file("payslip.pdf", cut(samples.pdf, 0.9))),
+    Case(
+        "a .pdf of an unknown format",
+        ["content-mismatch"],
+        make=one_file("payslip.pdf", bytes(range(1, 256))),
+    ),
+    Case("a Word document", ["format-not-accepted"], make=one_file("letter.docx", b"PK\x03\x04" + bytes(99))),
+    Case("a file without an extension", ["format-not-accepted"], make=one_file("payslip", samples.pdf)),
+    Case("a truncated JPEG", ["damaged-document"], make=one_file("photo.jpg", truncated(samples.jpeg))),
+    Case("a truncated PNG", ["damaged-document"], make=one_file("photo.png", truncated(samples.png))),
+    Case("a truncated TIFF", ["damaged-document"], make=one_file("form.tiff", truncated(samples.tiff))),
+    Case("a truncated BMP", ["damaged-document"], make=one_file("photo.bmp", truncated(samples.bmp))),
+    Case("a truncated PDF", ["damaged-document"], make=one_file("payslip.pdf", truncated(samples.pdf, 0.9))),
     Case(
         "a PDF with a password",
         ["encrypted-pdf"],
-        make=file("payslip.pdf", lambda: samples.pdf(password="fictional")),
+        make=one_file("payslip.pdf", lambda: samples.pdf(password="fictional")),
     ),
     # -- sizes, counts, names
     Case(
         "10 MB and one byte",
         ["document-too-large"],
-        make=file("payslip.pdf", lambda: samples.pdf(size=10 * MB) + b"\n"),
+        make=one_file("payslip.pdf", lambda: samples.pdf(size=10 * MB) + b"\n"),
     ),
     Case(
         "7 MB to the personal service",
         ["document-too-large"],
-        make=file("payslip.pdf", lambda: samples.pdf(size=7 * MB)),
+        make=one_file("payslip.pdf", lambda: samples.pdf(size=7 * MB)),
         options=PERSONAL,
     ),
     Case(
         "a .jpeg to the personal service",
         ["format-not-accepted"],
-        make=file("photo.jpeg", samples.jpeg),
+        make=one_file("photo.jpeg", samples.jpeg),
         options=PERSONAL,
     ),
     Case(
         "a BMP to the personal service",
         ["format-not-accepted"],
-        make=file("photo.bmp", samples.bmp),
+        make=one_file("photo.bmp", samples.bmp),
         options=PERSONAL,
     ),
-    Case("16 documents", ["too-many-documents"], make=many),
-    Case("one document twice", ["duplicate-document"], make=twice),
-    Case("the same bytes under two names", ["duplicate-document"], make=twins),
+    Case("16 documents", ["too-many-documents"], make=sixteen_files),
+    Case("one document twice", ["duplicate-document"], make=same_file_twice),
+    Case("the same bytes under two names", ["duplicate-document"], make=same_content_twice),
     Case(
         "a file name with a control character",
         ["name-not-accepted"],
-        make=file("pay\x1b[2Jslip.pdf", samples.pdf),
+        make=one_file("pay\x1b[2Jslip.pdf", samples.pdf),
     ),
     Case(
         "a file name that reverses the reading direction",
         ["name-not-accepted"],
-        make=file("pay\u202efdp.pdf", samples.pdf),
+        make=one_file("pay\u202efdp.pdf", samples.pdf),
     ),
-    Case("a file name that is not UTF-8", ["name-not-accepted"], make=not_utf8),
-    # -- what it is about
+    Case("a file name that is not UTF-8", ["name-not-accepted"], make=name_not_utf8),
+    # -- destination, subject, category, type and branch
     Case("no destination", ["destination-missing"], 2, options=[*ABOUT, *PERSON]),
     Case("an unknown destination", ["unknown-destination"], options=["--to", "benefit", *ABOUT, *PERSON]),
     Case(
@@ -194,7 +205,7 @@ CASES = [
         options=["--to", "benefits", "--category", "employer", "--type", "payslips", *PERSON],
     ),
     Case(
-        "a slip in the subject",
+        "a typo in the subject",
         ["unknown-subject"],
         options=["--to", "benefits", "--subject", "unemploymnt", *ABOUT[2:], *PERSON],
     ),
@@ -244,7 +255,7 @@ CASES = [
     ),
     Case("an unknown branch", ["unknown-branch"], options=[*BENEFITS, "--branch", "hayfa"]),
     Case(
-        "a subject where none is taken",
+        "a subject for a destination without subjects",
         ["not-taken"],
         options=[
             "--to",
@@ -258,33 +269,37 @@ CASES = [
             *PERSON,
         ],
     ),
-    # -- whom it is about
+    # -- identity and texts
     Case("no id number", ["id-number-missing"], 2, options=BENEFITS[:-2]),
     Case("an id number with a wrong digit", ["id-number-invalid"], options=[*BENEFITS[:-1], "000000019"]),
-    Case("an id number without its zeros", ["id-number-invalid"], options=[*BENEFITS[:-1], "18"]),
+    Case("an id number without its leading zeros", ["id-number-invalid"], options=[*BENEFITS[:-1], "18"]),
     Case(
         "no booklet number", ["booklet-missing"], 2, options=[*EMPLOYER, *EMPLOYER_WHO[:2], *EMPLOYER_WHO[4:]]
     ),
     Case(
-        "a booklet number with a blank",
+        "a booklet number with a space",
         ["booklet-invalid"],
         options=[*EMPLOYER, *EMPLOYER_WHO[:2], "--booklet", "71 34", *EMPLOYER_WHO[4:]],
     ),
     Case("no mobile number", ["mobile-missing"], 2, options=[*EMPLOYER, *EMPLOYER_WHO[:-2]]),
-    Case("a landline as mobile", ["mobile-invalid"], options=[*EMPLOYER, *EMPLOYER_WHO[:-1], "026709070"]),
-    Case("no employer's file", ["employer-file-missing"], 2, options=[*EMPLOYER, *EMPLOYER_WHO[2:]]),
     Case(
-        "a letter in an employer's file",
+        "a landline number as mobile number",
+        ["mobile-invalid"],
+        options=[*EMPLOYER, *EMPLOYER_WHO[:-1], "026709070"],
+    ),
+    Case("no employer file number", ["employer-file-missing"], 2, options=[*EMPLOYER, *EMPLOYER_WHO[2:]]),
+    Case(
+        "a letter in an employer file number",
         ["employer-file-invalid"],
         options=[*EMPLOYER, "--employer-file", "90000001O", *EMPLOYER_WHO[2:]],
     ),
     Case(
-        "a deduction file of 8 digits",
+        "a deduction file number of 8 digits",
         ["employer-file-invalid"],
         options=[*EMPLOYER, "--employer-file", "90000000", *EMPLOYER_WHO[2:]],
     ),
     Case(
-        "a deduction file with an unusual check digit",
+        "a deduction file number with an unusual check digit",
         ["employer-file-unusual"],
         0,
         options=[*EMPLOYER, "--employer-file", "900000018", *EMPLOYER_WHO[2:]],
@@ -295,46 +310,50 @@ CASES = [
         options=[*EMPLOYER, *EMPLOYER_WHO, "--employer-kind", "bakery"],
     ),
     Case(
-        "an e-mail that is none", ["email-invalid"], options=[*EMPLOYER, *EMPLOYER_WHO, "--email", "office"]
+        "an invalid email address", ["email-invalid"], options=[*EMPLOYER, *EMPLOYER_WHO, "--email", "office"]
     ),
-    Case("an insured's id for an employer", ["not-taken"], options=[*EMPLOYER, *EMPLOYER_WHO, *PERSON]),
+    Case(
+        "an insured person's id number for an employer",
+        ["not-taken"],
+        options=[*EMPLOYER, *EMPLOYER_WHO, *PERSON],
+    ),
     Case("a remark of 1,001 characters", ["remark-too-long"], options=[*BENEFITS, "--remark", "x" * 1001]),
     Case(
-        "a reference with an escape", ["text-not-accepted"], options=[*BENEFITS, "--reference", "a\x1b[31m"]
+        "a reference with an escape sequence",
+        ["text-not-accepted"],
+        options=[*BENEFITS, "--reference", "a\x1b[31m"],
     ),
     Case(
         "a required document's id of 101 characters",
         ["required-too-long"],
         options=[*PERSONAL, "--required", "R" * 101],
     ),
-    Case("a sending number 0", ["occurrence-invalid"], options=[*BENEFITS, "--occurrence", "0"]),
-    Case("a word as sending number", ["occurrence-invalid"], options=[*BENEFITS, "--occurrence", "twice"]),
+    Case("occurrence 0", ["occurrence-invalid"], options=[*BENEFITS, "--occurrence", "0"]),
+    Case("a word as occurrence", ["occurrence-invalid"], options=[*BENEFITS, "--occurrence", "twice"]),
     Case(
-        "a sending number that JSON would round",
+        "an occurrence that JSON would round",
         ["occurrence-invalid"],
         options=[*BENEFITS, "--occurrence", "9999999999999999"],
     ),
     Case(
-        "four faults at once",
+        "four problems at once",
         ["unknown-type", "unknown-branch", "empty-document", "id-number-invalid"],
-        make=file("payslip.pdf", b""),
+        make=one_file("payslip.pdf", b""),
         options=["--to", "benefits", *ABOUT[:4], "--type", "pay", "--id", "000000019", "--branch", "x"],
     ),
-    # -- the command line and the settings
+    # -- command line and settings
     Case("an unknown option", ["usage"], 2, options=[*BENEFITS, "--sujet", "x"]),
     Case("no service", ["usage"], 2),
     Case("an unknown service", ["usage"], 2, options=[*BENEFITS, "--service", "institute"]),
-    Case(
-        "http to another machine", ["usage"], 2, options=[*BENEFITS, "--service", "http://documents.example"]
-    ),
+    Case("http to another host", ["usage"], 2, options=[*BENEFITS, "--service", "http://documents.example"]),
     Case(
         "a password in the address",
         ["usage"],
         2,
         options=[*BENEFITS, "--service", "https://me:secret@documents.example"],
     ),
-    Case("a host that is none", ["usage"], 2, options=[*BENEFITS, "--service", "https://xn--.example"]),
-    Case("a slip in config.toml", ["usage"], 2, config='defualt_service = "sandbox"'),
+    Case("an invalid host name", ["usage"], 2, options=[*BENEFITS, "--service", "https://xn--.example"]),
+    Case("a typo in config.toml", ["usage"], 2, config='defualt_service = "sandbox"'),
     Case(
         "the personal service without a sign-in",
         ["sign-in-needed"],
@@ -346,19 +365,19 @@ CASES = [
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunResult:
     exit_code: int
-    result: dict[str, Any]
+    json: dict[str, Any]
     err: str
 
     @property
     def first(self) -> dict[str, Any]:
-        problem: dict[str, Any] = self.result["problems"][0]
+        problem: dict[str, Any] = self.json["problems"][0]
         return problem
 
 
-def observe(case: Case) -> Seen:
-    """Do what the case describes, in a home of its own, and see what comes of it."""
+def run_case(case: Case) -> RunResult:
+    """Run the case in a separate home and return the result."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         home = folder / "home"
@@ -371,19 +390,20 @@ def observe(case: Case) -> Seen:
         out, err = io.StringIO(), io.StringIO()
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
-        if case.as_nobody:
-            stack.enter_context(bound_by_permissions())
-        only_check = ["--dry-run"] if case.severity == "warning" else []
-        code = main(["send", *map(str, files), *case.options, *only_check, "--json"])
-        out_, err_ = (text.getvalue().replace(str(home), "~") for text in (out, err))
-        return Seen(code, json.loads(out_), err_)
+        if case.respects_permissions:
+            stack.enter_context(without_root_override())
+        dry_run = ["--dry-run"] if case.severity == "warning" else []
+        code = main(["send", *map(str, files), *case.options, *dry_run, "--json"])
+        stdout, stderr = (text.getvalue().replace(str(home), "~") for text in (out, err))
+        return RunResult(code, json.loads(stdout), stderr)
 
 
 @contextlib.contextmanager
-def bound_by_permissions() -> Iterator[None]:
-    """Let permissions bind root, too, for a moment: it gives up the capabilities that pass them over.
+def without_root_override() -> Iterator[None]:
+    """Make file permissions apply to root by dropping the capabilities that override them.
 
-    It stays root, for docsend itself may lie below a folder that only root may enter. See capabilities(7).
+    The process stays root, because docsend may be installed in a folder that only root can enter. See
+    capabilities(7).
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         yield
@@ -404,16 +424,18 @@ def bound_by_permissions() -> Iterator[None]:
 
 
 def table() -> str:
-    """The README's table: what was done, the first problem's message and cure, the exit code."""
+    """Return the README's table: the input, the message and hint of the first problem, and the exit code."""
     lines = ["| input | message | exit |", "|---|---|---|"]
     for case in CASES:
-        seen = observe(case)
-        message = f"{seen.first['message']} — *{seen.first['hint']}*"
-        if seen.first["severity"] == "warning":
+        outcome = run_case(case)
+        message = f"{outcome.first['message']} — *{outcome.first['hint']}*"
+        if outcome.first["severity"] == "warning":
             message = f"warning: {message}"
-        more = len(seen.result["problems"]) - 1
+        more = len(outcome.json["problems"]) - 1
         also = f" (and {more} more)" if more else ""
-        lines.append(f"| {case.what} | {_cell(message)}{also} `{seen.first['code']}` | {seen.exit_code} |")
+        lines.append(
+            f"| {case.description} | {_cell(message)}{also} `{outcome.first['code']}` | {outcome.exit_code} |"
+        )
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""A declaration, and a submission that has kept every rule."""
+"""A declaration, and a submission that passed every rule."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ DECLARATION: dict[str, Json] = {
 }
 
 
-def checked(tmp_path: Path, **changes: str) -> CheckedSubmission:
+def checked_submission(tmp_path: Path, **changes: str) -> CheckedSubmission:
     file = samples.write(tmp_path, changes.pop("name", "payslip.pdf"), samples.pdf())
-    about = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
-    stated = Submission(**{**about, "id": PERSON, **changes}, documents=())
-    found = submission_rules.check(
-        stated.with_documents(documents.read_all([file], max_bytes=10**7)), catalogs.load()
+    values = dict(zip(("to", "subject", "category", "type"), ABOUT[1::2], strict=True))
+    submission = Submission(**{**values, "id": PERSON, **changes}, documents=())
+    result = submission_rules.check(
+        submission.with_documents(documents.read_all([file], max_bytes=10**7)), catalogs.load()
     )
-    assert isinstance(found, CheckedSubmission), found
-    return found
+    assert isinstance(result, CheckedSubmission), result
+    return result

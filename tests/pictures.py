@@ -29,7 +29,7 @@ ENTER = "\r"
 _WIDTH, _HEIGHT, _MARGIN, _BAR = 8.4, 19, 16, 30
 _BACKGROUND, _FOREGROUND = "17191e", "d7dae0"
 _QUESTIONS = {
-    "en": ("remark, optional", "send it?"),
+    "en": ("remark (optional)", "send it?"),
     "fr": ("remarque", "?"),
     "he": ("הערה", "?"),
 }

@@ -1,4 +1,4 @@
-"""What provokes problems: options, files, answers of a service, the network, signals."""
+"""Causes of problems: options, files, responses of a service, the network and signals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from docsend.service import client, responses
 from docsend.service.exchange import TimeLimits
 from docsend.service.http import HttpClient
 from faults import lab
-from problem_runs import SEND, Seen, World
+from problem_runs import SEND, RunResult, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,144 +38,145 @@ if TYPE_CHECKING:
 BY_NAME = {code.value: code for code in Code}
 
 EMPLOYER = [*bad_input.EMPLOYER, *bad_input.EMPLOYER_WHO]
-ABROAD = "https://documents.example"  # no address of this machine: a proxy is asked
+OTHER_HOST = "https://documents.example"  # Not on this machine, so that the proxy is used.
 
 CLAIM = ["--subject", "long-term-care", "--category", "claim", "--type", "long-term-care-reassessment"]
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-HASTY = TimeLimits(connect_s=0.5, grace_s=0.5, min_bytes_per_s=2**30)
+SHORT_LIMITS = TimeLimits(connect_s=0.5, grace_s=0.5, min_bytes_per_s=2**30)
 
 
-def _without(options: list[str], name: str) -> list[str]:
-    place = options.index(name)
-    return options[:place] + options[place + 2 :]
+def _without_option(options: list[str], name: str) -> list[str]:
+    index = options.index(name)
+    return options[:index] + options[index + 2 :]
 
 
-def lacking(options: list[str], name: str) -> Callable[[World], Seen]:
-    return lambda here: here.checks(*_without(options, name))
+def without_option(options: list[str], name: str) -> Callable[[World], RunResult]:
+    return lambda here: here.dry_run(*_without_option(options, name))
 
 
-def adding(options: list[str], *more: str) -> Callable[[World], Seen]:
-    return lambda here: here.checks(*options, *more)
+def with_options(options: list[str], *more: str) -> Callable[[World], RunResult]:
+    return lambda here: here.dry_run(*options, *more)
 
 
-def instead(options: list[str], name: str, value: str) -> Callable[[World], Seen]:
-    return lambda here: here.checks(*_without(options, name), name, value)
+def with_value(options: list[str], name: str, value: str) -> Callable[[World], RunResult]:
+    return lambda here: here.dry_run(*_without_option(options, name), name, value)
 
 
-def one_row(head: str, *lines: str) -> Callable[[World], Seen]:
-    return lambda here: here.run("send", "--batch", here.batch(*lines, head=head), "--dry-run")
+def manifest_rows(head: str, *lines: str) -> Callable[[World], RunResult]:
+    return lambda here: here.run("send", "--batch", here.write_manifest(*lines, head=head), "--dry-run")
 
 
-def asked_for_nothing_like_it(here: World) -> Seen:
-    here.signs_in("1002", "fictional-clear")
-    return here.run("required", "upload", "R-0000", here.payslip, "--service", here.sandbox())
+def upload_unknown_required(here: World) -> RunResult:
+    here.set_account("1002", "fictional-clear")
+    return here.run("required", "upload", "R-0000", here.payslip, "--service", here.start_sandbox())
 
 
-def something_else_first(here: World) -> Seen:
-    here.signs_in("1001", "fictional-pending")
-    about = [*_without(bad_input.PERSONAL, "--type"), "--type", "termination-letter"]
-    return here.run("send", here.payslip, *about, "--service", here.sandbox())
+def send_before_required(here: World) -> RunResult:
+    here.set_account("1001", "fictional-pending")
+    about = [*_without_option(bad_input.PERSONAL, "--type"), "--type", "termination-letter"]
+    return here.run("send", here.payslip, *about, "--service", here.start_sandbox())
 
 
-def changed_meanwhile(here: World) -> Seen:
+def change_while_sending(here: World) -> RunResult:
     file = here.payslip
-    here.replaces(documents.read_all, "__kwdefaults__", {"hold_up_to": 0})  # as many large ones would have it
+    # No buffer is kept, as for large documents.
+    here.patch(documents.read_all, "__kwdefaults__", {"buffer_up_to": 0})
 
     def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         if asked.method == "PUT" and now == "after":
             file.write_bytes(samples.pdf(2))
         return None
 
-    return here.sends_to(here.relay(fate))
+    return here.send_to(here.start_relay(fate))
 
 
-def too_many_rows(here: World) -> Seen:
-    here.replaces(tables, "MOST_ROWS", 2)
-    return one_row(bad_manifests.HEAD, *(bad_manifests.good(n) for n in range(3)))(here)
+def manifest_with_too_many_rows(here: World) -> RunResult:
+    here.patch(tables, "MOST_ROWS", 2)
+    return manifest_rows(bad_manifests.HEAD, *(bad_manifests.good(n) for n in range(3)))(here)
 
 
-def near_the_limit(here: World) -> Seen:
-    return here.checks(*SEND, file=samples.write(here.folder, "scan.pdf", samples.pdf(size=10**7 + 1)))
+def document_near_limit(here: World) -> RunResult:
+    return here.dry_run(*SEND, file=samples.write(here.folder, "scan.pdf", samples.pdf(size=10**7 + 1)))
 
 
-def zeros_lost(here: World) -> Seen:
+def manifest_without_zeros(here: World) -> RunResult:
     samples.write(here.folder, "one.pdf", samples.pdf(1))
     manifest = bad_manifests.employer(mobile="501234567").encode()
     file = samples.write(here.folder, "batch.csv", manifest)
-    return here.run("send", "--batch", file, "--service", here.sandbox())
+    return here.run("send", "--batch", file, "--service", here.start_sandbox())
 
 
-def in_two_rows(here: World) -> Seen:
-    file = here.batch(bad_manifests.good(1), bad_manifests.good(2))
+def document_in_two_rows(here: World) -> RunResult:
+    file = here.write_manifest(bad_manifests.good(1), bad_manifests.good(2))
     return here.run("send", "--batch", file, "--dry-run")
 
 
-# -- what a service says -----------------------------------------------------------------------------------
+# -- responses of a service --------------------------------------------------------------------------------
 
 
-def said(code: Code) -> Reply:
-    """Make the refusal with which a service of the contract says this code."""
+def refusal_with_code(code: Code) -> Reply:
+    """Return the response with which a service refuses with this code, as the contract defines it."""
     if code in responses.PROBLEMS and code is not Code.INVALID:
         return doubles.problem(responses.PROBLEMS[code], code.value)
     error = {"pointer": f"/{code.field or ''}", "code": code.value, "detail": "no"}
     return doubles.problem(422, "invalid", errors=[error])
 
 
-def service_says(code: Code) -> Callable[[World], Seen]:
-    return lambda here: here.answers(said(code))
+def service_refuses(code: Code) -> Callable[[World], RunResult]:
+    return lambda here: here.send_to_reply(refusal_with_code(code))
 
 
-def refused(
+def refuse_call(
     kind: str, code: Code, *, times: int = 1, staged: bool = True, **members: object
-) -> Callable[[World], Seen]:
-    """Send to a sandbox, in whose place one kind of call is refused so many times; then it goes on."""
+) -> Callable[[World], RunResult]:
+    """Send to a sandbox through a relay that refuses one kind of call so many times."""
 
-    def make(here: World) -> Seen:
-        here.says(DOCSEND_PATIENCE="5" if times == 1 else "0")
+    def make(here: World) -> RunResult:
+        here.set_environment(DOCSEND_PATIENCE="5" if times == 1 else "0")
         left = [doubles.problem(responses.PROBLEMS[code], code.value, **members)] * times
 
         def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
-            is_it = now == "before" and kind in f"{asked.method} {asked.path}"
-            return left.pop() if is_it and left else None
+            matches = now == "before" and kind in f"{asked.method} {asked.path}"
+            return left.pop() if matches and left else None
 
-        seen = here.sends_to(here.relay(fate, staged=staged))
-        assert len(left) < times, "it was never asked"
-        return seen
+        result = here.send_to(here.start_relay(fate, staged=staged))
+        assert len(left) < times, "the call was never made"
+        return result
 
     return make
 
 
-def withdrawn(here: World) -> Seen:
+def send_after_withdrawal(here: World) -> RunResult:
     is_down = [True]
 
     def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if is_down and asked.method == "PUT" and now == "before" else None
 
-    url = here.relay(fate)
-    assert here.sends_to(url).exit_code == ExitCode.UNFINISHED
+    url = here.start_relay(fate)
+    assert here.send_to(url).exit_code == ExitCode.UNFINISHED
     is_down.clear()
-    withdrawal = here.run("receipts", "withdraw", key_of_it(here))
+    withdrawal = here.run("receipts", "withdraw", ledger_key(here))
     assert withdrawal.exit_code == 0, withdrawal.err
-    return here.sends_to(url)
+    return here.send_to(url)
 
 
-def withdrawn_too_late(here: World) -> Seen:
-    """The service has it, and its answer was lost: it refuses the withdrawal and gives the receipt."""
+def withdraw_after_lost_response(here: World) -> RunResult:
+    """Withdraw a submission whose receipt was lost: the service refuses and returns the receipt."""
 
     def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if asked.method == "PUT" and now == "after" else None
 
-    assert here.sends_to(here.relay(fate)).exit_code == ExitCode.UNFINISHED
-    return here.run("receipts", "withdraw", key_of_it(here))
+    assert here.send_to(here.start_relay(fate)).exit_code == ExitCode.UNFINISHED
+    return here.run("receipts", "withdraw", ledger_key(here))
 
 
-def withdrawn_when_received(here: World) -> Seen:
-    assert here.sends_to(here.sandbox()).exit_code == 0
-    return here.run("receipts", "withdraw", key_of_it(here))
+def withdraw_received(here: World) -> RunResult:
+    assert here.send_to(here.start_sandbox()).exit_code == 0
+    return here.run("receipts", "withdraw", ledger_key(here))
 
 
-def key_of_it(here: World) -> str:
-    """Return the key of the submission that the ledger has."""
+def ledger_key(here: World) -> str:
+    """Return the key of the only submission in the ledger."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         assert main(["receipts", "--json"]) == 0
@@ -189,59 +190,59 @@ def html_page(status: int, title: str) -> Reply:
     return doubles.Reply(status, body.encode(), {"Content-Type": "text/html"})
 
 
-def forbidden(here: World) -> Seen:
-    """A firewall lets nothing be sent, and questions pass."""
+def firewall_refuses_put(here: World) -> RunResult:
+    """Send through a firewall that refuses PUT requests only."""
 
     def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
-        is_sent = asked.method == "PUT" and now == "before"
-        return html_page(403, "Access denied") if is_sent else None
+        is_put = asked.method == "PUT" and now == "before"
+        return html_page(403, "Access denied") if is_put else None
 
-    return here.sends_to(here.relay(fate))
-
-
-# -- sign-ins ----------------------------------------------------------------------------------------------
+    return here.send_to(here.start_relay(fate))
 
 
-def wrong_password(here: World) -> Seen:
-    here.signs_in("1002", "wrong")
-    return here.run("required", "--service", here.sandbox())
+# -- sign-in -----------------------------------------------------------------------------------------------
 
 
-def locked_out(here: World) -> Seen:
-    here.signs_in("1002", "fictional-clear")
+def wrong_password(here: World) -> RunResult:
+    here.set_account("1002", "wrong")
+    return here.run("required", "--service", here.start_sandbox())
+
+
+def locked_out(here: World) -> RunResult:
+    here.set_account("1002", "fictional-clear")
     reply = doubles.problem(429, "locked-out")
     reply.headers["Retry-After"] = "900"
-    return here.run("required", "--service", here.service(lambda _: reply))
+    return here.run("required", "--service", here.start_service(lambda _: reply))
 
 
 # -- the network -------------------------------------------------------------------------------------------
 
 
-def nobody_knows_the_name(here: World) -> Seen:
-    look_up = socket.getaddrinfo
+def unknown_host_name(here: World) -> RunResult:
+    getaddrinfo = socket.getaddrinfo
 
-    def nobody(host: str, *rest: Any, **more: Any) -> object:
+    def fail(host: str, *rest: Any, **more: Any) -> object:
         if host == "documents.example":
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return look_up(host, *rest, **more)
+        return getaddrinfo(host, *rest, **more)
 
-    here.says(DOCSEND_PATIENCE="5")
-    here.replaces(socket, "getaddrinfo", nobody)
-    return here.sends_to(ABROAD)
-
-
-def nobody_listens(here: World) -> Seen:
-    taken = here.stack.enter_context(socket.socket())
-    taken.bind(("127.0.0.1", 0))  # and nobody else can have the port
-    return here.sends_to(f"http://127.0.0.1:{taken.getsockname()[1]}")
+    here.set_environment(DOCSEND_PATIENCE="5")
+    here.patch(socket, "getaddrinfo", fail)
+    return here.send_to(OTHER_HOST)
 
 
-def never_answers(here: World) -> Seen:
-    here.replaces(client, "HttpClient", functools.partial(HttpClient, limits=HASTY))
+def closed_port(here: World) -> RunResult:
+    bound = here.stack.enter_context(socket.socket())
+    bound.bind(("127.0.0.1", 0))  # Reserves the port, on which nothing listens.
+    return here.send_to(f"http://127.0.0.1:{bound.getsockname()[1]}")
+
+
+def silent_service(here: World) -> RunResult:
+    here.patch(client, "HttpClient", functools.partial(HttpClient, limits=SHORT_LIMITS))
     is_over = threading.Event()
-    port = here.port(lambda near: (near.recv(2**16), is_over.wait(10)))
-    here.stack.callback(is_over.set)  # before the port's own end, which waits for it
-    return here.sends_to(f"http://127.0.0.1:{port}")
+    port = here.open_port(lambda connection: (connection.recv(2**16), is_over.wait(10)))
+    here.stack.callback(is_over.set)  # Runs before the port is closed, which waits for the connection.
+    return here.send_to(f"http://127.0.0.1:{port}")
 
 
 def over_tls(
@@ -251,34 +252,34 @@ def over_tls(
     path_length: int = 9,
     not_after: dt.datetime | None = None,
     not_before: dt.datetime | None = None,
-) -> Callable[[World], Seen]:
-    """Send to a service whose certificate is for this name, by an authority that may be trusted."""
+) -> Callable[[World], RunResult]:
+    """Send to a service with a certificate for `name` from an authority that is trusted or not."""
 
-    def make(here: World) -> Seen:
+    def make(here: World) -> RunResult:
         root = trustme.CA(path_length=path_length)
         authority = root if path_length else trustme.CA(parent_cert=root)
-        known = here.folder / "authorities.pem"
-        (root if is_trusted else trustme.CA()).cert_pem.write_to_path(str(known))
-        here.says(SSL_CERT_FILE=str(known))
+        trusted = here.folder / "authorities.pem"
+        (root if is_trusted else trustme.CA()).cert_pem.write_to_path(str(trusted))
+        here.set_environment(SSL_CERT_FILE=str(trusted))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(name, not_after=not_after, not_before=not_before).configure_cert(context)
-        return here.sends_to(here.service(lambda _: said(Code.KEY_REUSED), tls=context))
+        return here.send_to(here.start_service(lambda _: refusal_with_code(Code.KEY_REUSED), tls=context))
 
     return make
 
 
-def without_encryption(here: World) -> Seen:
-    return here.sends_to(here.service(lambda _: doubles.Reply()).replace("http:", "https:"))
+def https_to_http_port(here: World) -> RunResult:
+    return here.send_to(here.start_service(lambda _: doubles.Reply()).replace("http:", "https:"))
 
 
-def behind_a_proxy(status: int) -> Callable[[World], Seen]:
-    def make(here: World) -> Seen:
-        def serve(near: socket.socket) -> None:
-            near.recv(4096)
-            near.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
+def proxy_with_status(status: int) -> Callable[[World], RunResult]:
+    def make(here: World) -> RunResult:
+        def serve(connection: socket.socket) -> None:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
 
-        here.says(HTTPS_PROXY=f"http://127.0.0.1:{here.port(serve)}")
-        return here.sends_to(ABROAD)
+        here.set_environment(HTTPS_PROXY=f"http://127.0.0.1:{here.open_port(serve)}")
+        return here.send_to(OTHER_HOST)
 
     return make
 
@@ -286,36 +287,36 @@ def behind_a_proxy(status: int) -> Callable[[World], Seen]:
 # -- how a run ends ----------------------------------------------------------------------------------------
 
 
-def a_batch_that_ends_early(here: World) -> Seen:
-    file = here.batch(*(bad_manifests.good(n) for n in range(3)))
-    url = here.service(lambda _: html_page(200, "Hotel Wi-Fi"))
+def batch_ends_early(here: World) -> RunResult:
+    file = here.write_manifest(*(bad_manifests.good(n) for n in range(3)))
+    url = here.start_service(lambda _: html_page(200, "Hotel Wi-Fi"))
     return here.run("send", "--batch", file, "--service", url, "--jobs", "1")
 
 
-def no_ledger(here: World) -> Seen:
+def damaged_ledger(here: World) -> RunResult:
     here.home.mkdir(parents=True)
     (here.home / "ledger.sqlite3").write_bytes(b"this is no database" * 100)
-    return here.sends_to(here.sandbox())
+    return here.send_to(here.start_sandbox())
 
 
-def a_full_disk(here: World) -> Seen:
-    """No file may become longer than 4 KiB (8 blocks), as on a full disk."""
-    here.says(PYTHONDONTWRITEBYTECODE="1")  # it would leave modules behind that are cut short
-    return _spawned(here, here.sandbox(), under=("sh", "-c", 'ulimit -f 8; exec "$@"', "sh"))
+def full_disk(here: World) -> RunResult:
+    """Limit the size of files to 4 KiB (8 blocks), so that writing fails as on a full disk."""
+    here.set_environment(PYTHONDONTWRITEBYTECODE="1")  # Truncated bytecode files would remain.
+    return _run_process(here, here.start_sandbox(), prefix=("sh", "-c", 'ulimit -f 8; exec "$@"', "sh"))
 
 
-def broken_inside(here: World) -> Seen:
+def bug_inside(here: World) -> RunResult:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    here.replaces(submission_rules, "check", broken)
+    here.patch(submission_rules, "check", broken)
     return here.send("--dry-run")
 
 
-def stopped_by(number: int) -> Callable[[World], Seen]:
-    """Send in a process of its own, and stop it while the service thinks."""
+def signal_while_waiting(number: int) -> Callable[[World], RunResult]:
+    """Send in a separate process, and signal it while the service processes the request."""
 
-    def make(here: World) -> Seen:
+    def make(here: World) -> RunResult:
         started = threading.Event()
         running: list[subprocess.Popen[str]] = []
 
@@ -330,24 +331,24 @@ def stopped_by(number: int) -> Callable[[World], Seen]:
             running.append(process)
             started.set()
 
-        return _spawned(here, here.service(answer), begun=begun)
+        return _run_process(here, here.start_service(answer), on_start=begun)
 
     return make
 
 
-def _spawned(
+def _run_process(
     here: World,
     url: str,
     *,
-    under: Sequence[str] = (),
-    begun: Callable[[subprocess.Popen[str]], object] = id,
-) -> Seen:
-    command = [*under, *lab.docsend("send", here.payslip, *SEND, "--service", url, "--json")]
+    prefix: Sequence[str] = (),
+    on_start: Callable[[subprocess.Popen[str]], object] = id,
+) -> RunResult:
+    command = [*prefix, *lab.docsend("send", here.payslip, *SEND, "--service", url, "--json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        begun(process)
+        on_start(process)
         out, err = process.communicate(timeout=60)
-    return Seen.of(process.returncode, out, err)
+    return RunResult.from_output(process.returncode, out, err)
 
 
-ALWAYS = 99
-ONLY_A_SERVICE = "no check here finds it, only a service says it"
+EVERY_TIME = 99
+ONLY_FROM_SERVICE = "only a service reports it"

@@ -1,4 +1,4 @@
-"""One run that provokes a problem: the world in which it happens, and what it shows."""
+"""Runs that produce a problem: their environment and their results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SEND = bad_input.BENEFITS
 
-# What a run ends with that has only problems of one kind to report.
+# Exit codes of runs that report only problems of one kind.
 EXIT_OF_KIND: dict[Kind, ExitCode] = {
     Kind.MISSING: ExitCode.USAGE,
     Kind.INVALID: ExitCode.FAULTY,
@@ -50,15 +50,15 @@ EXIT_OF_KIND: dict[Kind, ExitCode] = {
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How a run ended, and the problems in its JSON, whichever of its lines they stand in."""
+class RunResult:
+    """Exit code of a run, and the problems in all lines of its JSON output."""
 
     exit_code: int
     problems: list[dict[str, Any]]
     err: str = ""
 
     @classmethod
-    def of(cls, exit_code: int, out: str, err: str) -> Seen:
+    def from_output(cls, exit_code: int, out: str, err: str) -> RunResult:
         lines = [json.loads(line) for line in out.splitlines()]
         return cls(exit_code, [problem for line in lines for problem in line.get("problems", ())], err)
 
@@ -67,7 +67,7 @@ class Seen:
 
 
 class World:
-    """A home of its own, a document, and all that is opened for one provocation."""
+    """The environment of one run: a home, a document, and resources that are closed afterwards."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self.folder = folder
@@ -75,64 +75,66 @@ class World:
         self.stack = stack
         self.payslip = samples.write(folder, "payslip.pdf", samples.pdf())
 
-    def run(self, *argv: str | Path) -> Seen:
+    def run(self, *argv: str | Path) -> RunResult:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([*map(str, argv), "--json"])
-        return Seen.of(code, out.getvalue(), err.getvalue())
+        return RunResult.from_output(code, out.getvalue(), err.getvalue())
 
-    def send(self, *options: str | Path) -> Seen:
+    def send(self, *options: str | Path) -> RunResult:
         return self.run("send", self.payslip, *SEND, *options)
 
-    def sends_to(self, url: str) -> Seen:
+    def send_to(self, url: str) -> RunResult:
         return self.send("--service", url)
 
-    def checks(self, *options: str, file: Path | None = None) -> Seen:
+    def dry_run(self, *options: str, file: Path | None = None) -> RunResult:
         return self.run("send", file or self.payslip, *options, "--dry-run")
 
-    def batch(self, *lines: str, head: str = bad_manifests.HEAD) -> Path:
+    def write_manifest(self, *lines: str, head: str = bad_manifests.HEAD) -> Path:
         """Write a manifest, and the document that its rows name."""
         samples.write(self.folder, "one.pdf", samples.pdf(1))
         return samples.write(self.folder, "batch.csv", bad_manifests.rows(*lines, head=head).encode())
 
-    # -- what is at the other end --------------------------------------------------------------------------
+    # -- services ------------------------------------------------------------------------------------------
 
-    def sandbox(self) -> str:
+    def start_sandbox(self) -> str:
         return self.stack.enter_context(server.beside(self.folder / "sandbox"))
 
-    def service(self, answer: Callable[[ReceivedRequest], Reply], tls: ssl.SSLContext | None = None) -> str:
+    def start_service(
+        self, answer: Callable[[ReceivedRequest], Reply], tls: ssl.SSLContext | None = None
+    ) -> str:
         url, _ = self.stack.enter_context(doubles.service(answer, tls=tls))
         return url.replace("http:", "https:") if tls else url
 
-    def answers(self, reply: Reply) -> Seen:
-        """Send to a service that answers so, whatever it is asked."""
-        return self.sends_to(self.service(lambda _: reply))
+    def send_to_reply(self, reply: Reply) -> RunResult:
+        """Send to a service that sends the same reply to every request."""
+        return self.send_to(self.start_service(lambda _: reply))
 
-    def relay(self, fate: Interceptor, *, staged: bool = False) -> str:
-        """Give the sandbox behind a way that fails as told."""
-        url, _ = self.stack.enter_context(doubles.relay(self.sandbox(), fate))
+    def start_relay(self, fate: Interceptor, *, staged: bool = False) -> str:
+        """Start a sandbox behind a relay that fails as `fate` decides, and return the relay's URL."""
+        url, _ = self.stack.enter_context(doubles.relay(self.start_sandbox(), fate))
         if staged:
             lab.offer(os.environ, url, None)
         return url
 
-    def port(self, serve: Callable[[socket.socket], object]) -> int:
+    def open_port(self, serve: Callable[[socket.socket], object]) -> int:
         return self.stack.enter_context(open_port(serve))
 
-    def says(self, **environment: str) -> None:
-        os.environ.update(environment)  # of this world, which takes it back
+    def set_environment(self, **environment: str) -> None:
+        os.environ.update(environment)  # new_world() restores it
 
-    def signs_in(self, code: str, password: str) -> None:
+    def set_account(self, code: str, password: str) -> None:
         file = self.folder / "password"
         file.write_text(password)
         file.chmod(0o600)
-        self.says(DOCSEND_CODE=code, DOCSEND_PASSWORD_FILE=str(file))
+        self.set_environment(DOCSEND_CODE=code, DOCSEND_PASSWORD_FILE=str(file))
 
-    def replaces(self, target: Any, name: str, value: object) -> None:
+    def patch(self, target: Any, name: str, value: object) -> None:
         self.stack.enter_context(mock.patch.object(target, name, value))
 
 
 @contextlib.contextmanager
-def world() -> Iterator[World]:
+def new_world() -> Iterator[World]:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         environment = lab.environment(Path(name) / "home", DOCSEND_PATIENCE="0")
         stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
@@ -141,15 +143,15 @@ def world() -> Iterator[World]:
 
 @contextlib.contextmanager
 def open_port(serve: Callable[[socket.socket], object]) -> Iterator[int]:
-    """Serve each connection with `serve(socket)`, one after the other; give the port."""
+    """Serve one connection at a time with `serve(socket)`, and yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.02)
         done = threading.Event()
 
         def accept() -> None:
             while not done.is_set():
-                with contextlib.suppress(OSError), listener.accept()[0] as near:
-                    serve(near)
+                with contextlib.suppress(OSError), listener.accept()[0] as connection:
+                    serve(connection)
 
         thread = threading.Thread(target=accept)
         thread.start()
@@ -161,38 +163,36 @@ def open_port(serve: Callable[[socket.socket], object]) -> Iterator[int]:
 
 
 @dataclass(frozen=True)
-class Provocation:
-    """One way to a code. `exit_code` is that of its kind unless another is stated, with the reason `why`.
+class ProblemCase:
+    """A run that produces a code. `exit_code` is that of its kind, unless another is given with its `reason`.
 
-    `does` says what docsend does on a code that no run ends with: the run `make` comes through, and where
-    that goes on, `lasting` ends with the code `shows`.
+    If docsend handles the problem itself, `handling` describes how, and `run` succeeds. If the problem
+    persists, `run_persistent` ends with `final_code`.
     """
 
     code: Code
-    what: str
-    make: Callable[[World], Seen]
+    description: str
+    run: Callable[[World], RunResult]
     exit_code: int | None = None
-    why: str = ""
-    does: str = ""
-    lasting: Callable[[World], Seen] | None = None
-    shows: Code | None = None
+    reason: str = ""
+    handling: str = ""
+    run_persistent: Callable[[World], RunResult] | None = None
+    final_code: Code | None = None
 
     @property
     def expected(self) -> int:
         return EXIT_OF_KIND[self.code.kind] if self.exit_code is None else self.exit_code
 
 
-def observe(make: Callable[[World], Seen]) -> Seen:
-    with world() as here:
+def run_masked(make: Callable[[World], RunResult]) -> RunResult:
+    with new_world() as here:
         seen = make(here)
-        masked = [
-            {name: _masked(value, here) for name, value in problem.items()} for problem in seen.problems
-        ]
+        masked = [{name: _mask(value, here) for name, value in problem.items()} for problem in seen.problems]
         return dataclasses.replace(seen, problems=masked)
 
 
-def _masked(value: object, here: World) -> object:
-    """Give a text without what differs from run to run: the folder, and the beginning of a key."""
+def _mask(value: object, here: World) -> object:
+    """Return a text without the folder and the key prefix, which differ from run to run."""
     return (
         re.sub(r"\b[A-Z2-7]{12}\b", "KEY", value.replace(str(here.folder), "…"))
         if isinstance(value, str)

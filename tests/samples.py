@@ -1,4 +1,4 @@
-"""Real documents for tests, made by the libraries that others make them with. All content is fictional."""
+"""Sample documents for tests, made with common libraries. All content is fictional."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (64, 48)) -> Image.Image:
-    """A picture with something on it, another one for each seed."""
+    """Return an image of random pixels, a different one for each seed."""
     return Image.frombytes("RGB", size, random.Random(seed).randbytes(size[0] * size[1] * 3))
 
 
 def jpeg(seed: int = 0) -> bytes:
-    return _saved(picture(seed), "JPEG")
+    return _save(picture(seed), "JPEG")
 
 
 def png(seed: int = 0) -> bytes:
-    return _saved(picture(seed), "PNG")
+    return _save(picture(seed), "PNG")
 
 
 def bmp(seed: int = 0) -> bytes:
-    return _saved(picture(seed), "BMP")
+    return _save(picture(seed), "BMP")
 
 
 def tiff(seed: int = 0, pages: int = 2) -> bytes:
     more = [picture(seed + 1000 + page) for page in range(1, pages)]
-    return _saved(picture(seed), "TIFF", save_all=True, append_images=more, compression="tiff_lzw")
+    return _save(picture(seed), "TIFF", save_all=True, append_images=more, compression="tiff_lzw")
 
 
 def pdf(
     seed: int = 0, *, password: str | None = None, size: int | None = None, streams: bool = False
 ) -> bytes:
-    """A PDF of one page; with a password, of exactly `size` bytes, or with a cross-reference stream."""
+    """Return a PDF of one page: encrypted, of exactly `size` bytes, or with a cross-reference stream."""
     document = pikepdf.Pdf.new()
     document.add_blank_page()
     document.docinfo["/Title"] = f"fictional sample {seed}"
@@ -51,13 +51,13 @@ def pdf(
     content = buffer.getvalue()
     if size is None:
         return content
-    # A comment after the header moves every offset; after the end-of-file marker only blanks may follow.
+    # The padding is a stream, because a comment would change every offset and only blanks may follow %%EOF.
     padding = size - len(content)
-    return _padded(document, padding, size)
+    return _pad(document, padding, size)
 
 
-def _padded(document: pikepdf.Pdf, padding: int, size: int) -> bytes:
-    """Grow a PDF by a stream of noise until it has exactly so many bytes."""
+def _pad(document: pikepdf.Pdf, padding: int, size: int) -> bytes:
+    """Add a stream of random bytes to a PDF so that it has exactly `size` bytes."""
     noise = random.Random(1).randbytes(padding)
     for _ in range(20):
         document.Root["/Filler"] = document.make_stream(noise)
@@ -76,14 +76,14 @@ def write(folder: Path, name: str, content: bytes) -> Path:
     return path
 
 
-def pipe(path: Path) -> None:
-    """Make a named pipe."""
+def named_pipe(path: Path) -> None:
+    """Create a named pipe."""
     if sys.platform == "win32":
         raise NotImplementedError
     os.mkfifo(path)
 
 
-def _saved(image: Image.Image, format_name: str, **options: object) -> bytes:
+def _save(image: Image.Image, format_name: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format_name, **options)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What people read is in their language; what programs read is the same in every language."""
+"""Texts for people are translated; output for programs is the same in every language."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ COMMANDS = (
     ("receipts", "show"), ("receipts", "resume"), ("receipts", "export"), ("senders", "add"), ("doctor",),
     ("sandbox",),
 )  # fmt: skip
-# The isolates of UAX 9: left-to-right, of its own, and their end.
+# The isolates of UAX 9: left-to-right isolate, first strong isolate, pop directional isolate.
 LRI, FSI, PDI = "\u2066", "\u2068", "\u2069"
 HEBREW = re.compile("[\u05d0-\u05ea]")
 
 
-def test_the_catalogs_are_current_and_no_translation_has_lost_a_value() -> None:
+def test_the_catalogs_are_up_to_date_and_no_translation_lacks_a_placeholder() -> None:
     command: list[str | Path] = [sys.executable, ROOT / "tools" / "locale" / "build.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -52,7 +52,7 @@ def test_the_catalogs_are_current_and_no_translation_has_lost_a_value() -> None:
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[Callable[[str], ModuleType]]:
-    """Give a function that imports one of the scripts that keep the translations."""
+    """Return a function that imports a script of tools/locale."""
     with pytest.MonkeyPatch.context() as patches:
         patches.syspath_prepend(str(ROOT / "tools" / "locale"))
         yield importlib.import_module
@@ -62,14 +62,14 @@ def script() -> Iterator[Callable[[str], ModuleType]]:
 
 @pytest.fixture(scope="module")
 def waiting(script) -> set[str]:
-    """Give what has no translation yet, in any language: it may be shown in English."""
+    """Return the texts without a translation in some language, which are shown in English."""
     build = script("build")
-    return {text for spoken in TRANSLATED for text in build.untranslated(build.read(spoken))}
+    return {text for language in TRANSLATED for text in build.untranslated(build.read(language))}
 
 
 @pytest.fixture
-def kept(script, monkeypatch, tmp_path) -> ModuleType:
-    """Give the script that keeps the translations, with catalogs of its own."""
+def locale_build(script, monkeypatch, tmp_path) -> ModuleType:
+    """Return the script tools/locale/build.py, working on a copy of the catalogs."""
     build: ModuleType = script("build")
     shutil.copytree(i18n.FOLDER, tmp_path / "locale")
     monkeypatch.setattr(build, "FOLDER", tmp_path / "locale")
@@ -77,7 +77,7 @@ def kept(script, monkeypatch, tmp_path) -> ModuleType:
     return build
 
 
-def _checked(build: ModuleType, monkeypatch) -> int:
+def _run_check(build: ModuleType, monkeypatch) -> int:
     monkeypatch.setattr(sys, "argv", ["build.py", "--check"])
     code: int = build.main()
     return code
@@ -94,28 +94,28 @@ NO_FILE = 'msgid "there is no file {name}"\nmsgstr '
 NO_FICHIER = '"il n\'y a pas de fichier {name}"'
 
 
-@pytest.mark.parametrize("said", ['"il n\'y a pas ce fichier"', '"il n\'y a pas de fichier {nom}"'])
-def test_the_check_fails_for_a_translation_that_has_lost_or_renamed_a_value(
-    kept, monkeypatch, capsys, said
+@pytest.mark.parametrize("translation", ['"il n\'y a pas ce fichier"', '"il n\'y a pas de fichier {nom}"'])
+def test_the_check_fails_for_a_translation_that_lacks_or_renames_a_placeholder(
+    kept, monkeypatch, capsys, translation
 ) -> None:
-    _change(kept, NO_FILE + NO_FICHIER, NO_FILE + said)
-    assert _checked(kept, monkeypatch) == 1
+    _change(kept, NO_FILE + NO_FICHIER, NO_FILE + translation)
+    assert _run_check(kept, monkeypatch) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("fr: other values than 'there is no file {name}'")
 
 
-def test_the_check_lists_what_waits_for_a_translation_and_does_not_fail(kept, monkeypatch, capsys) -> None:
-    before = _checked(kept, monkeypatch)
+def test_the_check_lists_missing_translations_without_failing(kept, monkeypatch, capsys) -> None:
+    before = _run_check(kept, monkeypatch)
     listed = _listed(capsys.readouterr().out)
     _change(kept, NO_FILE + NO_FICHIER, NO_FILE + '""')
-    assert (before, _checked(kept, monkeypatch)) == (0, 0)
+    assert (before, _run_check(kept, monkeypatch)) == (0, 0)
     out = capsys.readouterr().out
     assert f"fr: {len(listed['fr']) + 1} without a translation, shown in English:\n" in out
     expected = {**listed, "fr": listed["fr"] | {"'there is no file {name}'"}}
     assert _listed(out) == expected
 
 
-def test_a_translation_that_is_only_a_guess_waits_and_stays(kept, monkeypatch, capsys) -> None:
+def test_a_fuzzy_translation_is_listed_and_preserved(kept, monkeypatch, capsys) -> None:
     _change(kept, NO_FILE + NO_FICHIER, f"#, fuzzy\n{NO_FILE}{NO_FICHIER}")
     monkeypatch.setattr(sys, "argv", ["build.py"])
     for _ in range(2):
@@ -126,53 +126,53 @@ def test_a_translation_that_is_only_a_guess_waits_and_stays(kept, monkeypatch, c
 
 def test_the_check_fails_for_a_catalog_that_is_stale(kept, monkeypatch, capsys) -> None:
     _change(kept, 'msgid "there is no file {name}"', 'msgid "there is no such file {name}"')
-    assert _checked(kept, monkeypatch) == 1
+    assert _run_check(kept, monkeypatch) == 1
     assert "docsend.po is stale: run make docs" in capsys.readouterr().err
 
 
 def _listed(out: str) -> dict[str, set[str]]:
-    """Give what was listed as waiting, by language."""
-    listed: dict[str, set[str]] = {spoken: set() for spoken in TRANSLATED}
-    told: set[str] = set()
+    """Return the texts that were listed as not translated, by language."""
+    listed: dict[str, set[str]] = {language: set() for language in TRANSLATED}
+    texts: set[str] = set()
     for line in out.splitlines():
         if line.startswith("  "):
-            told.add(line.strip())
+            texts.add(line.strip())
         else:
-            told = listed[line.partition(":")[0]]
+            texts = listed[line.partition(":")[0]]
     return listed
 
 
-@pytest.mark.parametrize("spoken", TRANSLATED)
-def test_a_text_without_a_translation_is_shown_in_english(spoken) -> None:
-    speak = Translator(spoken).render
-    assert speak(Message("never translated: {count:d} of {name}", count=2, name="x")) == (
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_text_without_a_translation_is_shown_in_english(language) -> None:
+    render = Translator(language).render
+    assert render(Message("never translated: {count:d} of {name}", count=2, name="x")) == (
         "never translated: 2 of x"
     )
-    for count, said in ((1, "1 never"), (2, "2 nevers")):
-        assert speak(Message.plural("{count} never", "{count} nevers", count)) == said
+    for count, expected in ((1, "1 never"), (2, "2 nevers")):
+        assert render(Message.plural("{count} never", "{count} nevers", count)) == expected
 
 
-@pytest.mark.parametrize("spoken", TRANSLATED)
-def test_the_catalogs_are_compiled_as_babel_compiles_them(script, spoken) -> None:
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_compiled_catalogs_are_equivalent_to_those_of_babel(script, language) -> None:
     build = script("build")
-    theirs = io.BytesIO()
-    write_mo(theirs, build.read(spoken))
-    file = build.catalog_file(spoken)
+    babels = io.BytesIO()
+    write_mo(babels, build.read(language))
+    file = build.catalog_file(language)
     ours = script("hatch_build").compile_catalog(file.read_text("utf-8"))
-    assert _understood(ours) == _understood(theirs.getvalue())
+    assert _gettext_contents(ours) == _gettext_contents(babels.getvalue())
     assert file.with_suffix(".mo").read_bytes() == ours, "run make docs"
 
 
-def _understood(compiled: bytes) -> dict[object, object]:
-    """Give what gettext reads; Babel adds to the head which one it is."""
-    read: Any = gettext.GNUTranslations(io.BytesIO(compiled))  # what it holds is nobody's to see
+def _gettext_contents(compiled: bytes) -> dict[object, object]:
+    """Return what gettext reads, without the header, to which Babel adds its version."""
+    read: Any = gettext.GNUTranslations(io.BytesIO(compiled))  # _catalog is private
     return {**read._catalog, "": None, "forms": [read.plural(count) for count in range(4)]}
 
 
-def test_compiling_reads_what_a_catalog_may_hold_and_nothing_else(script) -> None:
+def test_the_compiler_reads_valid_catalogs_and_rejects_others(script) -> None:
     compiled = script("hatch_build").compile_catalog
     head = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'
-    said = (
+    entries = (
         '# ours\n#: a.py\nmsgid ""\n"one\\n"\n"\\"two\\""\nmsgstr "un\\ndeux"\n',
         'msgid "row"\nmsgid_plural "rows"\nmsgstr[0] "rang"\nmsgstr[1] "rangs"\n',
         'msgid "none"\nmsgstr ""\n',
@@ -180,7 +180,7 @@ def test_compiling_reads_what_a_catalog_may_hold_and_nothing_else(script) -> Non
         '#, fuzzy\nmsgid "guess"\nmsgstr "essai"\n',
         '#~ msgid "old"\n#~ msgstr "vieux"\n',
     )
-    read = gettext.GNUTranslations(io.BytesIO(compiled("\n".join((head, *said)))))
+    read = gettext.GNUTranslations(io.BytesIO(compiled("\n".join((head, *entries)))))
     assert read.gettext('one\n"two"') == "un\ndeux"
     assert [read.ngettext("row", "rows", count) for count in (1, 2)] == ["rang", "rangs"]
     for text in ("none", "guess", "old"):
@@ -193,32 +193,30 @@ def test_compiling_reads_what_a_catalog_may_hold_and_nothing_else(script) -> Non
 
 @pytest.fixture
 def untranslatable(monkeypatch) -> list[str]:
-    """Note whatever is shown to a person and is a sentence, but no phrase that could be translated."""
+    """Collect every rendered sentence that is not a Message or LocalizedName and so cannot be translated."""
     found: list[str] = []
-    show = Translator.render
+    render = Translator.render
 
-    def noting(self, text, **options: Any):
+    def recording_render(self, text, **options: Any):
         if not isinstance(text, Message | LocalizedName) and re.search(
             r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", text
         ):
             found.append(text)
-        return show(self, text, **options)
+        return render(self, text, **options)
 
-    monkeypatch.setattr(Translator, "render", noting)
+    monkeypatch.setattr(Translator, "render", recording_render)
     return found
 
 
-def test_whatever_bad_input_and_bad_manifests_get_can_be_translated(untranslatable) -> None:
+def test_every_message_about_bad_input_and_bad_manifests_can_be_translated(untranslatable) -> None:
     for case in bad_input.CASES:
-        bad_input.observe(case)
+        bad_input.run_case(case)
     for manifest in bad_manifests.CASES:
         bad_manifests.observe(manifest)
     assert [text for text in untranslatable if "docsend required upload" not in text] == []
 
 
-def test_whatever_a_day_with_the_program_shows_can_be_translated(
-    run, sandbox, payslip, untranslatable
-) -> None:
+def test_every_text_of_common_commands_can_be_translated(run, sandbox, payslip, untranslatable) -> None:
     for argv in (
         ("receipts",),
         ("senders",),
@@ -239,13 +237,12 @@ def test_whatever_a_day_with_the_program_shows_can_be_translated(
         ("sandbox", "--port", "x"),
     ):
         run(*argv, "-v", "--service", sandbox.url)
-    assert set(untranslatable) == {
-        "docsend sandbox (not the institute)"
-    }  # the issuer, as the service says it
+    # The issuer is a text of the service.
+    assert set(untranslatable) == {"docsend sandbox (not the institute)"}
 
 
-@pytest.mark.parametrize("spoken", TRANSLATED)
-def test_json_is_the_same_in_every_language(run, sandbox, payslip, tmp_path, spoken) -> None:
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_json_is_the_same_in_every_language(run, sandbox, payslip, tmp_path, language) -> None:
     broken = samples.write(tmp_path, "broken.pdf", b"no PDF")
     for argv in (
         ("send", "nowhere.pdf", *SEND),
@@ -257,32 +254,32 @@ def test_json_is_the_same_in_every_language(run, sandbox, payslip, tmp_path, spo
         ("doctor",),
     ):
         english = run(*argv, "--json", "--lang", "en")
-        theirs = run(*argv, "--json", "--lang", spoken)
-        assert theirs.code == english.code
-        if argv != ("doctor",):  # whose milliseconds differ
-            assert theirs.out == english.out
-        assert not HEBREW.search(re.sub(r'"labels": {[^}]*}', "", theirs.out))
+        translated = run(*argv, "--json", "--lang", language)
+        assert translated.code == english.code
+        if argv != ("doctor",):  # Its milliseconds differ.
+            assert translated.out == english.out
+        assert not HEBREW.search(re.sub(r'"labels": {[^}]*}', "", translated.out))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_help_is_translated_but_for_what_waits(run, command, waiting) -> None:
-    told = {spoken: run(*command, "--help", "--lang", spoken) for spoken in i18n.LANGUAGES}
-    assert {outcome.code for outcome in told.values()} == {0}
-    for one, other in itertools.combinations(told.values(), 2):
+def test_every_help_is_translated_except_for_missing_translations(run, command, waiting) -> None:
+    outcomes = {language: run(*command, "--help", "--lang", language) for language in i18n.LANGUAGES}
+    assert {outcome.code for outcome in outcomes.values()} == {0}
+    for one, other in itertools.combinations(outcomes.values(), 2):
         same = {line.strip() for line in one.out.splitlines()} & {
             line.strip() for line in other.out.splitlines()
         }
         prose = [line for line in same if re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{2,}", line)]
         prose = [line for line in prose if not any(line.split("  ")[-1] in text for text in waiting)]
         assert [line for line in prose if not line.startswith(("docsend ", "--"))] == []
-    assert HEBREW.search(told["he"].out)
-    for option in re.findall(r"^  (?:-\w, )?(--[\w-]+)", told["en"].out, re.MULTILINE):
-        assert option in told["fr"].out
-        assert option in told["he"].out
+    assert HEBREW.search(outcomes["he"].out)
+    for option in re.findall(r"^  (?:-\w, )?(--[\w-]+)", outcomes["en"].out, re.MULTILINE):
+        assert option in outcomes["fr"].out
+        assert option in outcomes["he"].out
 
 
 @pytest.mark.parametrize(
-    ("flag", "environment", "spoken"),
+    ("flag", "environment", "language"),
     [
         ((), {}, "en"),
         ((), {"LANG": "fr_FR.UTF-8"}, "fr"),
@@ -297,32 +294,32 @@ def test_every_help_is_translated_but_for_what_waits(run, command, waiting) -> N
         (("--lang=fr",), {}, "fr"),
     ],
 )
-def test_flag_beats_environment_beats_locale(run, monkeypatch, flag, environment, spoken) -> None:
+def test_the_flag_overrides_the_environment_and_the_environment_overrides_the_locale(
+    run, monkeypatch, flag, environment, language
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    # As messages, as help, and where the command line itself cannot be understood.
-    shown = {
+    # In messages, in help, and in errors of the command line itself.
+    words = {
         "en": ("there is no file", "check documents", "no such option"),
         "fr": ("fichier", "vérifier des documents", "option"),
         "he": ("קובץ", "שימוש", "אפשרות"),
-    }[spoken]
-    told = (
+    }[language]
+    outputs = (
         run("send", "nowhere.pdf", *SEND, *flag).err,
         run("send", "--help", *flag).out,
         run("send", "--x", *flag).err,
     )
-    for text, word in zip(told, shown, strict=True):
+    for text, word in zip(outputs, words, strict=True):
         assert word in text.lower() or word in text, text
 
 
-def test_an_unknown_language_is_a_usage_fault_told_in_english(run) -> None:
+def test_an_unknown_language_is_a_usage_error_in_english(run) -> None:
     outcome = run("receipts", "--lang", "tlh")
     assert (outcome.code, "unsupported language: 'tlh'" in outcome.err) == (2, True)
 
 
-def test_hebrew_on_a_terminal_keeps_names_and_numbers_whole_and_a_file_gets_plain_text(
-    run, sandbox, tmp_path
-) -> None:
+def test_hebrew_isolates_names_and_numbers_on_a_terminal_but_not_in_files(run, sandbox, tmp_path) -> None:
     file = samples.write(tmp_path, "שכר 2026.pdf", b"")
     terminal = Terminal("send", file, *SEND, "--service", sandbox.url, "--lang", "he")
     assert terminal.finish() == 3
@@ -333,14 +330,14 @@ def test_hebrew_on_a_terminal_keeps_names_and_numbers_whole_and_a_file_gets_plai
     assert not [mark for mark in (LRI, FSI, PDI) if mark in plain.err + plain.out]
 
 
-@pytest.mark.parametrize("spoken", ["en", "fr"])
-def test_languages_that_run_left_to_right_need_no_isolates(sandbox, payslip, spoken) -> None:
-    terminal = Terminal("send", payslip, *SEND, "--service", sandbox.url, "--lang", spoken)
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_left_to_right_languages_need_no_isolates(sandbox, payslip, language) -> None:
+    terminal = Terminal("send", payslip, *SEND, "--service", sandbox.url, "--lang", language)
     assert terminal.finish() == 0
     assert not [mark for mark in (LRI, FSI, PDI) if mark in terminal.raw]
 
 
-def test_french_groups_digits_and_names_units_as_the_institute_does(run, sandbox, tmp_path) -> None:
+def test_french_groups_digits_and_names_units_like_the_institute(run, sandbox, tmp_path) -> None:
     file = samples.write(tmp_path, "scan.pdf", samples.pdf(1, size=48_000))
     sent = run("send", file, *SEND, "--service", sandbox.url, "--lang", "fr")
     assert "48\u202f000 octets" in sent.out
@@ -348,65 +345,65 @@ def test_french_groups_digits_and_names_units_as_the_institute_does(run, sandbox
     assert "10\u00a0Mo" in run("send", large, *SEND, "--lang", "fr").err.replace("10 Mo", "10\u00a0Mo")
 
 
-def test_numbers_are_counted_and_written_as_each_language_does() -> None:
-    counted = Message.plural("1 row: {outcomes}", "{count:,} rows: {outcomes}", 0, outcomes="x")
-    assert Translator("fr").render(counted) == "0 ligne\u00a0: x"  # French has one form for 0 and 1
+def test_plurals_and_numbers_follow_each_language() -> None:
+    counted = Message.plural("1 row: {told}", "{count:,} rows: {told}", 0, told="x")
+    assert Translator("fr").render(counted) == "0 ligne\u00a0: x"  # French uses the singular for 0 and 1.
     assert Translator("en").render(counted) == "0 rows: x"
     pause = Message("{reason}; trying again in {seconds:.1f} s", reason="x", seconds=1.5)
     assert "1,5" in Translator("fr").render(pause)
     assert "1.5" in Translator("he").render(pause)
 
 
-def test_labels_are_read_in_the_readers_language(run) -> None:
-    found = {spoken: run("catalog", "unemployment", "--lang", spoken).out for spoken in i18n.LANGUAGES}
+def test_labels_are_shown_in_the_selected_language(run) -> None:
+    found = {language: run("catalog", "unemployment", "--lang", language).out for language in i18n.LANGUAGES}
     assert "Unemployment" in found["en"]
     assert "Chômage" in found["fr"]
     assert "אבטלה" in found["he"]
 
 
-def test_what_a_value_says_is_never_taken_for_a_template_or_a_translation(run, tmp_path) -> None:
+def test_a_value_is_never_interpreted_as_a_template_or_translated(run, tmp_path) -> None:
     for name in ("{name}.pdf", "there is no file {name}", "%s{0}.pdf", "{name!r:>99999999}.pdf"):
-        for spoken in i18n.LANGUAGES:
-            outcome = run("send", tmp_path / name, *SEND, "--lang", spoken)
+        for language in i18n.LANGUAGES:
+            outcome = run("send", tmp_path / name, *SEND, "--lang", language)
             assert (outcome.code, name in outcome.err) == (3, True), outcome.err
 
 
-def test_a_message_is_no_text_and_cannot_become_one_by_itself() -> None:
+def test_a_message_cannot_be_converted_to_a_string() -> None:
     message = Message("{count:,} rows of {name}", count=1234, name="x")
     assert Translator("en").render(message) == "1,234 rows of x"
     assert message == Message("{count:,} rows of {name}", count=1234, name="x")
     assert message != "1,234 rows of x"
     assert {message, Message("other")} == {Message("other"), message}
-    for flattened in (message, LocalizedName({"en": "Haifa", "fr": "Haïfa"})):
-        for becomes_text in (str, format, "{}".format):
+    for value in (message, LocalizedName({"en": "Haifa", "fr": "Haïfa"})):
+        for convert in (str, format, "{}".format):
             with pytest.raises(TypeError, match="Translator"):
-                becomes_text(flattened)
+                convert(value)
         with pytest.raises(AttributeError):
-            flattened.template = "another"
+            value.template = "another"
     with pytest.raises(TypeError):
         message.values["name"] = "y"  # type: ignore[index]
 
 
-def test_a_message_survives_the_way_between_processes() -> None:
+def test_a_message_can_be_pickled() -> None:
     inner = Message.plural("1 row", "{count} rows", 2)
-    for sent in (
+    for message in (
         inner,
         Message("{inner}, {name}", inner=inner, name=LocalizedName({"en": "Haifa", "fr": "Haïfa"})),
     ):
-        assert pickle.loads(pickle.dumps(sent)) == sent  # noqa: S301 - written just here
+        assert pickle.loads(pickle.dumps(message)) == message  # noqa: S301 - pickled by this test
 
 
-# Sentences that were English in the middle of French, each with the command that brings it about.
+# Messages that were once shown in English within French output.
 
 
-def test_french_is_spoken_by_a_sandbox_that_cannot_start(run, sandbox, tmp_path) -> None:
+def test_a_sandbox_that_cannot_start_says_so_in_french(run, sandbox, tmp_path) -> None:
     port = sandbox.url.rpartition(":")[2]
     taken = run("sandbox", "--port", port, "--data", tmp_path / "other", "--lang", "fr")
     assert f"le port {port} ne peut pas être utilisé" in taken.err
     assert "--port 0 en choisit un libre" in taken.err
 
 
-def test_french_is_spoken_of_a_catalog_that_is_none(run, payslip) -> None:
+def test_a_malformed_catalog_is_described_in_french(run, payslip) -> None:
     with doubles.service(lambda _: doubles.Reply(body=b"{}", headers={"ETag": '"1"'})) as (url, _):
         fetched = run("catalog", "--update", "--service", url, "--lang", "fr")
     assert "son « schema » manque" in fetched.err
@@ -416,7 +413,7 @@ def test_french_is_spoken_of_a_catalog_that_is_none(run, payslip) -> None:
     assert "un de ses textes a plus de 500 caractères" in fetched.err
 
 
-def test_french_is_spoken_of_what_the_system_refuses(run, home, payslip, tmp_path) -> None:
+def test_errors_of_the_system_are_described_in_french(run, home, payslip, tmp_path) -> None:
     missing = run("send", "--batch", tmp_path / "none.csv", "--dry-run", "--lang", "fr")
     assert "aucun fichier ni dossier de ce nom" in missing.err
     (home / "docsend").mkdir()
@@ -429,7 +426,7 @@ def test_french_is_spoken_of_what_the_system_refuses(run, home, payslip, tmp_pat
     assert (folder.code, "c'est un dossier" in folder.err) == (2, True), folder.err
 
 
-def test_french_is_spoken_of_how_the_rows_of_a_batch_ended(run, payslip, tmp_path, monkeypatch) -> None:
+def test_failed_rows_of_a_batch_are_described_in_french(run, payslip, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     row = "benefits,unemployment,employer,payslips,000000018,payslip.pdf\n"
     manifest = tmp_path / "rows.csv"
@@ -440,7 +437,7 @@ def test_french_is_spoken_of_how_the_rows_of_a_batch_ended(run, payslip, tmp_pat
     assert "ligne 2\u00a0: inachevé\u00a0: le service a répondu 503" in ended.err.replace(" :", "\u00a0:")
 
 
-def test_french_is_spoken_while_a_batch_waits_for_a_service(run, payslip, tmp_path, monkeypatch) -> None:
+def test_a_batch_that_waits_for_a_service_says_so_in_french(run, payslip, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "5")
     answers = iter([503])
     with doubles.service(lambda _: doubles.Reply(next(answers, 400), headers={"Retry-After": "4"})) as (
@@ -456,7 +453,7 @@ def test_french_is_spoken_while_a_batch_waits_for_a_service(run, payslip, tmp_pa
     assert "the service" not in waited.err
 
 
-def test_french_is_spoken_of_the_state_of_a_submission(run, payslip, monkeypatch) -> None:
+def test_the_state_of_a_submission_is_named_in_french(run, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.service(lambda _: doubles.Reply(503)) as (url, _):
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]

@@ -1,6 +1,6 @@
-"""Every problem code can be had, or is said to be none that a run ends with; docs/problems.md shows it.
+"""Every problem code is produced by a run or documented as handled; docs/problems.md is up to date.
 
-And the sandbox gives the codes of the contract's table, all of them and no other.
+The sandbox responds with exactly the codes of the contract.
 """
 
 from __future__ import annotations
@@ -23,102 +23,104 @@ from docsend.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from problem_runs import Provocation
+    from problem_runs import ProblemCase
 
-# Where docsend shows no cure: of the last it could; of the others it has the service's own words alone.
-WITHOUT_A_CURE = {Code.BRANCH_TOO_LONG, Code.DECLARATION_TOO_LARGE, Code.INVALID, Code.DOCUMENTS_MISSING}
+# Codes without a hint. Except for DOCUMENTS_MISSING, docsend shows only the service's own text for them.
+WITHOUT_A_HINT = {Code.BRANCH_TOO_LONG, Code.DECLARATION_TOO_LARGE, Code.INVALID, Code.DOCUMENTS_MISSING}
 SANDBOX = Path(docsend.__file__).parent / "sandbox"
-# Codes of the contract's table that the sandbox never gives, and other services may.
-OF_OTHER_SERVICES: set[str] = set()
+# Codes of the contract that only services other than the sandbox may use.
+ONLY_OTHER_SERVICES: set[str] = set()
 
-see = functools.cache(problem_runs.observe)  # the page is made of what was seen already
+run_cached = functools.cache(problem_runs.run_masked)  # The page reuses the results of the other tests.
 
 
-def named(each: Provocation) -> str:
-    return f"{each.code}-{each.what}".replace(" ", "-")
+def case_id(case: ProblemCase) -> str:
+    return f"{case.code}-{case.description}".replace(" ", "-")
 
 
 # -- every code --------------------------------------------------------------------------------------------
 
 
-def test_each_code_is_provoked_or_no_run_has_it() -> None:
-    codes = {each.code for each in provoked.rows()}
-    assert codes | set(provoked.NEVER) == set(Code)
-    assert not codes & set(provoked.NEVER)
+def test_each_code_has_a_case_or_is_never_reported() -> None:
+    codes = {case.code for case in provoked.all_cases()}
+    assert codes | set(provoked.NEVER_REPORTED) == set(Code)
+    assert not codes & set(provoked.NEVER_REPORTED)
 
 
 def test_each_kind_has_its_exit_code() -> None:
     assert set(problem_runs.EXIT_OF_KIND) == set(Kind)
 
 
-@pytest.mark.parametrize("each", provoked.rows(), ids=named)
-def test_what_provokes_a_code_gets_it_with_its_severity_its_field_its_cure_and_its_exit_code(
-    each: Provocation,
+@pytest.mark.parametrize("case", provoked.all_cases(), ids=case_id)
+def test_each_case_produces_its_code_with_severity_field_hint_and_exit_code(
+    case: ProblemCase,
 ) -> None:
-    seen = see(each.make)
-    assert seen.exit_code == each.expected, seen
-    if each.exit_code is not None:
-        assert each.why or each.does, "another exit code than that of its kind has a reason"
-    found = seen.with_code(each.code)
-    if each.does:
-        assert not found, "it is said that no run ends with it"
+    result = run_cached(case.run)
+    assert result.exit_code == case.expected, result
+    if case.exit_code is not None:
+        assert case.reason or case.handling, "an exit code that is not that of the kind needs a reason"
+    problems = result.with_code(case.code)
+    if case.handling:
+        assert not problems, "no run should end with this code"
         return
-    assert found, seen
-    for problem in found:
-        assert problem["severity"] == each.code.severity
+    assert problems, result
+    for problem in problems:
+        assert problem["severity"] == case.code.severity
         assert problem["message"]
-        assert problem["field"] == each.code.field or each.code.field is None
-        assert bool(problem["hint"]) == (each.code not in WITHOUT_A_CURE)
+        assert problem["field"] == case.code.field or case.code.field is None
+        assert bool(problem["hint"]) == (case.code not in WITHOUT_A_HINT)
 
 
-@pytest.mark.parametrize("each", [each for each in provoked.ACTED_UPON if each.lasting], ids=named)
-def test_what_docsend_acts_upon_in_vain_ends_with_another_code(each: Provocation) -> None:
-    assert each.lasting is not None
-    assert each.shows is not None
-    seen = see(each.lasting)
-    assert [problem["code"] for problem in seen.problems] == [each.shows.value]
-    assert seen.exit_code == problem_runs.EXIT_OF_KIND[each.shows.kind]
+@pytest.mark.parametrize(
+    "case", [case for case in provoked.HANDLED_CASES if case.run_persistent], ids=case_id
+)
+def test_a_handled_problem_that_persists_ends_with_another_code(case: ProblemCase) -> None:
+    assert case.run_persistent is not None
+    assert case.final_code is not None
+    result = run_cached(case.run_persistent)
+    assert [problem["code"] for problem in result.problems] == [case.final_code.value]
+    assert result.exit_code == problem_runs.EXIT_OF_KIND[case.final_code.kind]
 
 
-def test_a_document_in_two_rows_is_told_on_stderr() -> None:
-    (each,) = [each for each in provoked.ACTED_UPON if each.code is Code.DOCUMENT_IN_TWO_ROWS]
-    assert "[document-in-two-rows]" in see(each.make).err
+def test_a_document_in_two_rows_is_reported_on_stderr() -> None:
+    (case,) = [case for case in provoked.HANDLED_CASES if case.code is Code.DOCUMENT_IN_TWO_ROWS]
+    assert "[document-in-two-rows]" in run_cached(case.run).err
 
 
-@pytest.mark.parametrize("code", sorted(provoked.SAID_BY_SERVICES, key=str), ids=str)
-def test_what_a_check_here_would_have_found_is_a_refusal_if_the_service_says_it(code: Code) -> None:
-    with problem_runs.world() as here:
-        seen = here.answers(problem_causes.said(code))
-    assert seen.exit_code == ExitCode.REFUSED
-    assert [problem["severity"] for problem in seen.with_code(code)] == [code.severity]
+@pytest.mark.parametrize("code", sorted(provoked.SHARED_WITH_SERVICES, key=str), ids=str)
+def test_a_code_of_a_local_check_is_a_refusal_if_the_service_responds_with_it(code: Code) -> None:
+    with problem_runs.new_world() as here:
+        result = here.send_to_reply(problem_causes.refusal_with_code(code))
+    assert result.exit_code == ExitCode.REFUSED
+    assert [problem["severity"] for problem in result.with_code(code)] == [code.severity]
 
 
-def test_the_page_shows_what_provokes_each_code() -> None:
-    assert provoked.PART.current_text() == provoked.page(see), "run python tests/provoked.py"
+def test_the_page_is_up_to_date() -> None:
+    assert provoked.PART.current_text() == provoked.page(run_cached), "run python tests/provoked.py"
 
 
-def test_the_page_shows_nobody_s_numbers_and_nothing_of_this_machine() -> None:
+def test_the_page_contains_no_numbers_of_people_and_no_paths_of_this_machine() -> None:
     page = provoked.PART.page.read_text("utf-8")
     assert not re.search(r"[0-9]{9}|127\.0\.0\.1:|/tmp/|/home/", page)
 
 
-# -- the contract's table ----------------------------------------------------------------------------------
+# -- the codes of the contract -----------------------------------------------------------------------------
 
 
-def test_the_codes_of_the_contract_s_table_are_known_here() -> None:
+def test_all_codes_of_the_contract_are_known() -> None:
     problems, errors = provoked.contract_codes()
     assert problems | errors <= set(problem_causes.BY_NAME)
 
 
-def test_the_sandbox_gives_the_codes_of_the_contract_s_table_and_no_other() -> None:
+def test_the_sandbox_uses_exactly_the_codes_of_the_contract() -> None:
     problems, errors = provoked.contract_codes()
-    given_problems, given_errors = given_by_the_sandbox()
-    assert given_problems == problems - OF_OTHER_SERVICES
-    assert given_errors == errors - OF_OTHER_SERVICES
+    given_problems, given_errors = sandbox_codes()
+    assert given_problems == problems - ONLY_OTHER_SERVICES
+    assert given_errors == errors - ONLY_OTHER_SERVICES
 
 
-def given_by_the_sandbox() -> tuple[set[str], set[str]]:
-    """Return the codes of problems and of errors that the sandbox's sources can make."""
+def sandbox_codes() -> tuple[set[str], set[str]]:
+    """Return the codes of problems and of errors in the sandbox's source code."""
     problems: set[str] = set()
     errors: set[str] = set()
     for file in sorted(SANDBOX.glob("*.py")):
@@ -126,7 +128,7 @@ def given_by_the_sandbox() -> tuple[set[str], set[str]]:
         for function in ast.walk(module):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
-            source = Source(file.name, module, function)
+            source = SandboxFunction(file.name, module, function)
             for node in ast.walk(function):
                 match node:
                     case ast.Call(func=ast.Name("Refusal"), args=[_, code, *_]):
@@ -138,8 +140,8 @@ def given_by_the_sandbox() -> tuple[set[str], set[str]]:
     return problems, errors
 
 
-class Source:
-    """A function of the sandbox, and which codes an expression in it may stand for."""
+class SandboxFunction:
+    """A function of the sandbox, and the codes that an expression in it can evaluate to."""
 
     def __init__(
         self, file: str, module: ast.Module, function: ast.FunctionDef | ast.AsyncFunctionDef
@@ -161,15 +163,15 @@ class Source:
                     ast.Constant(str(rest)),
                 ]
             ):
-                yield from (f"{value}{rest}".replace("_", "-") for value in self.given_as(name))
+                yield from (f"{value}{rest}".replace("_", "-") for value in self.argument_values(name))
             case ast.Name(name):
-                yield from self.of_name(name)
+                yield from self.codes_of_name(name)
             case _:
-                raise AssertionError(f"{self.file}:{node.lineno}: which code that is, cannot be told")
+                raise AssertionError(f"{self.file}:{node.lineno}: cannot determine the code")
 
-    def of_name(self, name: str) -> Iterator[str]:
-        """Give the codes of a name: assigned in the function, or from a table of the module."""
-        is_known = self.function.name == "add"  # its callers are looked at
+    def codes_of_name(self, name: str) -> Iterator[str]:
+        """Yield the codes that a name can have: assigned in the function, or from a table of the module."""
+        is_known = self.function.name == "add"  # Its callers are analyzed instead.
         for node in ast.walk(self.function):
             match node:
                 case ast.Assign(targets=[ast.Name(target)], value=value) if target == name:
@@ -179,11 +181,11 @@ class Source:
                     target=ast.Tuple(targets), iter=ast.Call(func=ast.Attribute(ast.Name(table)))
                 ) if name in {each.id for each in ast.walk(ast.Tuple(targets)) if isinstance(each, ast.Name)}:
                     is_known = True
-                    yield from self.of_table(table)
-        assert is_known, f"{self.file}: which codes {name!r} stands for, cannot be told"
+                    yield from self.codes_of_table(table)
+        assert is_known, f"{self.file}: cannot determine the codes of {name!r}"
 
-    def of_table(self, name: str) -> Iterator[str]:
-        """Give the first of each tuple in a table of the module."""
+    def codes_of_table(self, name: str) -> Iterator[str]:
+        """Yield the first element of each tuple in a table of the module."""
         for node in self.module.body:
             match node:
                 case ast.Assign(targets=[ast.Name(target)], value=ast.Dict(values=values)) if target == name:
@@ -192,12 +194,12 @@ class Source:
                             case ast.Tuple([ast.Constant(str(code)), *_]):
                                 yield code
 
-    def given_as(self, parameter: str) -> Iterator[str]:
-        """Give what the module's calls of this function have for a parameter (after self)."""
-        place = [each.arg for each in self.function.args.args].index(parameter) - 1
+    def argument_values(self, parameter: str) -> Iterator[str]:
+        """Yield the constants that the module passes to this function for a parameter after self."""
+        index = [each.arg for each in self.function.args.args].index(parameter) - 1
         for node in ast.walk(self.module):
             match node:
                 case ast.Call(func=ast.Attribute(attr=called), args=args) if called == self.function.name:
-                    match args[place]:
+                    match args[index]:
                         case ast.Constant(str(value)):
                             yield value

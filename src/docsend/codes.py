@@ -1,8 +1,9 @@
-"""The codes of problems: what each is about, and what it asks of whoever reads it.
+"""Problem codes: the kind, the field and the meaning of each.
 
-A code is what scripts and support know a problem by: it is never translated, and never changes. Its `kind`
-decides what becomes of the problem: the exit code, whether the guided send asks, what a batch leaves out;
-nothing is read into its letters. docs/problems.md is made from this table and from runs (tests/provoked.py).
+Scripts and support identify a problem by its code, so a code is never translated and never changes. The
+`kind` of a code determines the exit code, whether the guided send asks for the value, and what a batch leaves
+out; nothing is derived from the spelling of the code. docs/problems.md is generated from this table and from
+real runs (tests/provoked.py).
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ Severity: TypeAlias = Literal["error", "warning"]
 
 
 class Kind(Enum):
-    """What a problem asks of whoever reads it."""
+    """Kind of a problem; the value describes it and what to do about it."""
 
-    MISSING = "something needed is not given: give it"
-    INVALID = "a check before sending found it: change what is sent"
-    WARNING = "worth knowing: it stops nothing"
-    USAGE = "the command line or the settings: change them"
-    SIGN_IN = "a sign-in is needed, or was refused"
-    REFUSED = "the service refused for good: change what is sent"
-    UNFINISHED = "it broke off: run the same command again"
-    LOCAL = "ledger, keyring or disk failed"
+    MISSING = "a required value is missing: give it"
+    INVALID = "a check before sending failed: correct the submission"
+    WARNING = "a warning: the submission can still be sent"
+    USAGE = "the command line or the settings are wrong: correct them"
+    SIGN_IN = "a sign-in is required or was refused"
+    REFUSED = "the service refused permanently: change the submission"
+    UNFINISHED = "the run could not finish: run the same command again"
+    LOCAL = "the ledger, the keyring or the disk failed"
     BUG = "a bug in docsend"
-    INTERRUPTED = "a signal stopped it"
+    INTERRUPTED = "a signal stopped the run"
 
 
 class Code(Enum):
-    """One code: its name in JSON, its kind, the field that it is about if there is one, and what it means."""
+    """A problem code: its name in JSON, its kind, the field concerned (if any) and its meaning."""
 
     kind: Kind
     field: str | None
@@ -47,23 +48,26 @@ class Code(Enum):
 
     @property
     def severity(self) -> Severity:
+        """Severity: "warning" for codes of the kind WARNING, else "error"."""
         return "warning" if self.kind is Kind.WARNING else "error"
 
-    # -- something needed is not given -------------------------------------------------------------------
+    # -- missing values ----------------------------------------------------------------------------------
 
-    DESTINATION_MISSING = "destination-missing", Kind.MISSING, "to", "no destination is given"
-    SUBJECT_MISSING = "subject-missing", Kind.MISSING, "subject", "the destination needs a subject"
-    CATEGORY_MISSING = "category-missing", Kind.MISSING, "category", "no category is given"
-    TYPE_MISSING = "type-missing", Kind.MISSING, "type", "no document type is given"
-    ID_NUMBER_MISSING = "id-number-missing", Kind.MISSING, "id", "no id number is given"
-    EMPLOYER_FILE_MISSING = (
-        "employer-file-missing", Kind.MISSING, "employer_file", "no employer's file number is given",
+    DESTINATION_MISSING = "destination-missing", Kind.MISSING, "to", "no destination given"
+    SUBJECT_MISSING = (
+        "subject-missing", Kind.MISSING, "subject", "no subject given, and the destination requires one",
     )  # fmt: skip
-    BOOKLET_MISSING = "booklet-missing", Kind.MISSING, "booklet", "no booklet number is given"
-    MOBILE_MISSING = "mobile-missing", Kind.MISSING, "mobile", "no mobile number is given"
-    DOCUMENTS_MISSING = "documents-missing", Kind.MISSING, "documents", "no document is given"
+    CATEGORY_MISSING = "category-missing", Kind.MISSING, "category", "no category given"
+    TYPE_MISSING = "type-missing", Kind.MISSING, "type", "no document type given"
+    ID_NUMBER_MISSING = "id-number-missing", Kind.MISSING, "id", "no id number given"
+    EMPLOYER_FILE_MISSING = (
+        "employer-file-missing", Kind.MISSING, "employer_file", "no employer file number given",
+    )  # fmt: skip
+    BOOKLET_MISSING = "booklet-missing", Kind.MISSING, "booklet", "no booklet number given"
+    MOBILE_MISSING = "mobile-missing", Kind.MISSING, "mobile", "no mobile number given"
+    DOCUMENTS_MISSING = "documents-missing", Kind.MISSING, "documents", "no document given"
 
-    # -- what is given is wrong --------------------------------------------------------------------------
+    # -- invalid values ----------------------------------------------------------------------------------
 
     UNKNOWN_DESTINATION = "unknown-destination", Kind.INVALID, "to", "the catalog has no such destination"
     UNKNOWN_SUBJECT = "unknown-subject", Kind.INVALID, "subject", "the destination has no such subject"
@@ -71,180 +75,194 @@ class Code(Enum):
     UNKNOWN_TYPE = "unknown-type", Kind.INVALID, "type", "the category has no such type"
     UNKNOWN_BRANCH = "unknown-branch", Kind.INVALID, "branch", "the catalog has no such branch"
     UNKNOWN_EMPLOYER_KIND = (
-        "unknown-employer-kind", Kind.INVALID, "employer_kind", "there is no such kind of employer file",
+        "unknown-employer-kind", Kind.INVALID, "employer_kind", "unknown kind of employer file",
     )  # fmt: skip
-    UNKNOWN_REQUIRED = "unknown-required", Kind.INVALID, "required", "the service asks for no such document"
-    UNKNOWN_SENDER = "unknown-sender", Kind.INVALID, "sender", "no sender of this name is kept"
-    NOT_TAKEN = "not-taken", Kind.INVALID, None, "the destination has no place for this field"
+    UNKNOWN_REQUIRED = (
+        "unknown-required", Kind.INVALID, "required", "the service does not require such a document",
+    )  # fmt: skip
+    UNKNOWN_SENDER = "unknown-sender", Kind.INVALID, "sender", "no sender is saved under this name"
+    NOT_TAKEN = "not-taken", Kind.INVALID, None, "the destination does not accept this field"
     ID_NUMBER_INVALID = "id-number-invalid", Kind.INVALID, "id", "not nine digits, or a wrong check digit"
     EMPLOYER_FILE_INVALID = (
-        "employer-file-invalid", Kind.INVALID, "employer_file", "not the digits of an employer's file number",
+        "employer-file-invalid", Kind.INVALID, "employer_file", "not a valid employer file number",
     )  # fmt: skip
-    BOOKLET_INVALID = "booklet-invalid", Kind.INVALID, "booklet", "characters that no booklet number has"
-    MOBILE_INVALID = "mobile-invalid", Kind.INVALID, "mobile", "not 05 and eight digits"
-    EMAIL_INVALID = "email-invalid", Kind.INVALID, "email", "not an e-mail address"
-    OCCURRENCE_INVALID = "occurrence-invalid", Kind.INVALID, "occurrence", "not a whole number from 1"
+    BOOKLET_INVALID = (
+        "booklet-invalid", Kind.INVALID, "booklet", "not 1 to 32 digits, letters, hyphens or slashes",
+    )  # fmt: skip
+    MOBILE_INVALID = "mobile-invalid", Kind.INVALID, "mobile", "not 10 digits starting with 05"
+    EMAIL_INVALID = "email-invalid", Kind.INVALID, "email", "not an email address"
+    OCCURRENCE_INVALID = "occurrence-invalid", Kind.INVALID, "occurrence", "not a whole number of at least 1"
     REMARK_TOO_LONG = "remark-too-long", Kind.INVALID, "remark", "more characters than the catalog allows"
     REFERENCE_TOO_LONG = (
         "reference-too-long", Kind.INVALID, "reference", "more characters than the catalog allows",
     )  # fmt: skip
-    REQUIRED_TOO_LONG = (
-        "required-too-long", Kind.INVALID, "required", "more characters than an id has",
-    )  # fmt: skip
-    BRANCH_TOO_LONG = "branch-too-long", Kind.INVALID, "branch", "more characters than a code has"
+    REQUIRED_TOO_LONG = "required-too-long", Kind.INVALID, "required", "more characters than an id can have"
+    BRANCH_TOO_LONG = "branch-too-long", Kind.INVALID, "branch", "more characters than a code can have"
     TEXT_NOT_ACCEPTED = (
-        "text-not-accepted", Kind.INVALID, None, "control characters, or ones that turn the text around",
+        "text-not-accepted", Kind.INVALID, None,
+        "control characters, or characters that reverse the reading direction",
     )  # fmt: skip
     ONLINE_FORM_REQUIRED = (
-        "online-form-required", Kind.INVALID, "type", "the type is filed as an online form instead",
+        "online-form-required", Kind.INVALID, "type", "the type must be filed as an online form instead",
     )  # fmt: skip
     REQUIRED_DOCUMENTS_PENDING = (
         "required-documents-pending", Kind.INVALID, "subject",
-        "the subject takes nothing else before the documents that the service asks for",
+        "the service requires other documents about this subject first",
     )  # fmt: skip
 
     # -- documents ---------------------------------------------------------------------------------------
 
     TOO_MANY_DOCUMENTS = (
-        "too-many-documents", Kind.INVALID, "documents", "more documents than the destination takes",
+        "too-many-documents", Kind.INVALID, "documents", "more documents than the destination accepts",
     )  # fmt: skip
-    DUPLICATE_DOCUMENT = "duplicate-document", Kind.INVALID, "documents", "the same document twice"
+    DUPLICATE_DOCUMENT = "duplicate-document", Kind.INVALID, "documents", "the same document was given twice"
     NAME_NOT_ACCEPTED = (
-        "name-not-accepted", Kind.INVALID, "documents", "a file name that cannot be shown, or is too long",
+        "name-not-accepted", Kind.INVALID, "documents",
+        "a file name with characters that cannot be displayed, or that is too long",
     )  # fmt: skip
     FORMAT_NOT_ACCEPTED = (
-        "format-not-accepted", Kind.INVALID, "documents", "an extension that the destination does not take",
+        "format-not-accepted", Kind.INVALID, "documents",
+        "a file format that the destination does not accept",
     )  # fmt: skip
-    DOCUMENT_NOT_FOUND = "document-not-found", Kind.INVALID, "documents", "there is no such file"
-    NOT_A_REGULAR_FILE = (
-        "not-a-regular-file", Kind.INVALID, "documents", "a folder, pipe, socket or device",
-    )  # fmt: skip
+    DOCUMENT_NOT_FOUND = "document-not-found", Kind.INVALID, "documents", "the file does not exist"
+    NOT_A_REGULAR_FILE = "not-a-regular-file", Kind.INVALID, "documents", "a folder, pipe, socket or device"
     UNREADABLE_DOCUMENT = "unreadable-document", Kind.INVALID, "documents", "the file cannot be read"
     EMPTY_DOCUMENT = "empty-document", Kind.INVALID, "documents", "the file has 0 bytes"
     DOCUMENT_TOO_LARGE = (
-        "document-too-large", Kind.INVALID, "documents", "more bytes than the destination takes",
+        "document-too-large", Kind.INVALID, "documents", "more bytes than the destination accepts",
     )  # fmt: skip
     CONTENT_MISMATCH = (
-        "content-mismatch", Kind.INVALID, "documents", "the content is not what the extension says",
+        "content-mismatch", Kind.INVALID, "documents", "the content does not match the extension",
     )  # fmt: skip
-    ENCRYPTED_PDF = "encrypted-pdf", Kind.INVALID, "documents", "a PDF that is encrypted"
-    DAMAGED_DOCUMENT = "damaged-document", Kind.INVALID, "documents", "damaged or cut short"
+    ENCRYPTED_PDF = "encrypted-pdf", Kind.INVALID, "documents", "the PDF is encrypted"
+    DAMAGED_DOCUMENT = "damaged-document", Kind.INVALID, "documents", "the document is damaged or truncated"
     DOCUMENT_CHANGED = (
-        "document-changed",
-        Kind.INVALID,
-        "documents",
-        "the file changed while it was sent",
-    )
+        "document-changed", Kind.INVALID, "documents", "the file changed while it was being sent",
+    )  # fmt: skip
 
     # -- manifests ---------------------------------------------------------------------------------------
 
-    MANIFEST_ENCODING = "manifest-encoding", Kind.INVALID, None, "no text in an encoding that is read"
-    MANIFEST_MALFORMED = "manifest-malformed", Kind.INVALID, None, "a workbook that cannot be read"
-    MANIFEST_TOO_LARGE = "manifest-too-large", Kind.INVALID, None, "more bytes or rows than are read"
-    NO_COLUMNS = "no-columns", Kind.INVALID, None, "the first row names no column"
-    MISSING_COLUMN = "missing-column", Kind.INVALID, None, "the column of the documents is missing"
-    UNKNOWN_COLUMN = "unknown-column", Kind.INVALID, None, "there is no such column"
-    DUPLICATE_COLUMN = "duplicate-column", Kind.INVALID, None, "a column stands twice"
-    ROW_MALFORMED = "row-malformed", Kind.INVALID, None, "the row cannot be understood"
-    NUMBER_ROUNDED = "number-rounded", Kind.INVALID, None, "a spreadsheet has rounded a number"
-    PATH_OUTSIDE = "path-outside", Kind.INVALID, "documents", "a file outside the manifest's folder"
-    DUPLICATE_ROW = "duplicate-row", Kind.INVALID, None, "two rows say the same"
-    KEY_CHANGED = (
-        "key-changed", Kind.INVALID, None, "a received row of a report does not say the same any more",
+    MANIFEST_ENCODING = (
+        "manifest-encoding", Kind.INVALID, None, "the manifest is not text in a supported encoding",
     )  # fmt: skip
+    MANIFEST_MALFORMED = "manifest-malformed", Kind.INVALID, None, "the workbook cannot be read"
+    MANIFEST_TOO_LARGE = "manifest-too-large", Kind.INVALID, None, "the manifest has too many bytes or rows"
+    NO_COLUMNS = "no-columns", Kind.INVALID, None, "the first row contains no column names"
+    MISSING_COLUMN = "missing-column", Kind.INVALID, None, "the column of the documents is missing"
+    UNKNOWN_COLUMN = "unknown-column", Kind.INVALID, None, "the column is unknown"
+    DUPLICATE_COLUMN = "duplicate-column", Kind.INVALID, None, "a column occurs twice"
+    ROW_MALFORMED = "row-malformed", Kind.INVALID, None, "the row cannot be parsed"
+    NUMBER_ROUNDED = "number-rounded", Kind.INVALID, None, "a spreadsheet rounded a number"
+    PATH_OUTSIDE = "path-outside", Kind.INVALID, "documents", "a file is outside the folder of the manifest"
+    DUPLICATE_ROW = "duplicate-row", Kind.INVALID, None, "two rows have the same content"
+    KEY_CHANGED = "key-changed", Kind.INVALID, None, "a received row of a report was changed"
 
-    # -- worth knowing -----------------------------------------------------------------------------------
+    # -- warnings ----------------------------------------------------------------------------------------
 
     SIZE_NEAR_LIMIT = (
-        "size-near-limit", Kind.WARNING, "documents", "so near the limit that its meaning decides",
+        "size-near-limit", Kind.WARNING, "documents",
+        "the size exceeds the limit if a megabyte is 1,000,000 bytes",
     )  # fmt: skip
-    ONLINE_FORM_POSSIBLE = "online-form-possible", Kind.WARNING, "type", "it may have to be filed online"
+    ONLINE_FORM_POSSIBLE = (
+        "online-form-possible", Kind.WARNING, "type", "the type may have to be filed as an online form",
+    )  # fmt: skip
     EMPLOYER_FILE_UNUSUAL = (
-        "employer-file-unusual", Kind.WARNING, "employer_file", "not as deduction file numbers usually are",
+        "employer-file-unusual", Kind.WARNING, "employer_file",
+        "the number is not like known deduction file numbers",
     )  # fmt: skip
     DOCUMENT_IN_TWO_ROWS = (
         "document-in-two-rows", Kind.WARNING, "documents", "another row has the same document",
     )  # fmt: skip
     ZEROS_RESTORED = (
-        "zeros-restored", Kind.WARNING, None, "leading zeros that a spreadsheet removed are put back",
+        "zeros-restored", Kind.WARNING, None, "leading zeros that a spreadsheet removed were restored",
     )  # fmt: skip
 
-    # -- refused by the service for good -----------------------------------------------------------------
+    # -- refused by the service --------------------------------------------------------------------------
 
-    INVALID = "invalid", Kind.REFUSED, None, "the declaration breaks rules of the service"
+    INVALID = "invalid", Kind.REFUSED, None, "the declaration violates rules of the service"
     KEY_REUSED = "key-reused", Kind.REFUSED, None, "the key was used for another declaration"
-    WITHDRAWN = "withdrawn", Kind.REFUSED, None, "the submission was withdrawn for good"
-    ALREADY_RECEIVED = "already-received", Kind.REFUSED, None, "what is received cannot be withdrawn"
+    WITHDRAWN = "withdrawn", Kind.REFUSED, None, "the submission was withdrawn"
+    ALREADY_RECEIVED = "already-received", Kind.REFUSED, None, "a received submission cannot be withdrawn"
     ONE_EXCHANGE_TOO_LARGE = (
-        "one-exchange-too-large", Kind.REFUSED, None, "too many bytes for one exchange: it goes staged",
+        "one-exchange-too-large", Kind.REFUSED, None,
+        "too many bytes for one request: the submission is sent in several requests",
     )  # fmt: skip
-    LIMIT_ON_THE_WAY = (
-        "limit-on-the-way", Kind.REFUSED, None, "a proxy lets no request of this size pass",
+    LIMIT_ON_THE_WAY = "limit-on-the-way", Kind.REFUSED, None, "a proxy refuses requests of this size"
+
+    # -- sign-in -----------------------------------------------------------------------------------------
+
+    SIGN_IN_NEEDED = "sign-in-needed", Kind.SIGN_IN, None, "the personal service requires a sign-in"
+    SIGN_IN_REFUSED = "sign-in-refused", Kind.SIGN_IN, None, "the service refused the code and password"
+    LOCKED_OUT = "locked-out", Kind.SIGN_IN, None, "too many failed sign-ins: wait"
+
+    # -- unfinished --------------------------------------------------------------------------------------
+
+    NAME_UNKNOWN = "name-unknown", Kind.UNFINISHED, None, "the host name of the service cannot be resolved"
+    CONNECTION_REFUSED = (
+        "connection-refused", Kind.UNFINISHED, None, "the connection to the service was refused",
     )  # fmt: skip
-
-    # -- a sign-in is needed, or was refused -------------------------------------------------------------
-
-    SIGN_IN_NEEDED = "sign-in-needed", Kind.SIGN_IN, None, "the personal service needs a sign-in"
-    SIGN_IN_REFUSED = "sign-in-refused", Kind.SIGN_IN, None, "the service refused code and password"
-    LOCKED_OUT = "locked-out", Kind.SIGN_IN, None, "too many sign-ins were refused: wait"
-
-    # -- it broke off ------------------------------------------------------------------------------------
-
-    NAME_UNKNOWN = "name-unknown", Kind.UNFINISHED, None, "no address is known for the service's name"
-    CONNECTION_REFUSED = "connection-refused", Kind.UNFINISHED, None, "nobody listens at the address"
-    NO_ROUTE = "no-route", Kind.UNFINISHED, None, "there is no way to the service from here"
+    NO_ROUTE = "no-route", Kind.UNFINISHED, None, "there is no route to the service"
     TIMED_OUT = "timed-out", Kind.UNFINISHED, None, "no progress for too long"
-    CONNECTION_BROKEN = "connection-broken", Kind.UNFINISHED, None, "the connection broke off"
-    ENCRYPTION_FAILED = "encryption-failed", Kind.UNFINISHED, None, "no encryption could be agreed on"
+    CONNECTION_BROKEN = "connection-broken", Kind.UNFINISHED, None, "the connection was interrupted"
+    ENCRYPTION_FAILED = "encryption-failed", Kind.UNFINISHED, None, "TLS could not be negotiated"
     PROXY_REFUSED = "proxy-refused", Kind.UNFINISHED, None, "the proxy refused the connection"
-    REDIRECTED = "redirected", Kind.UNFINISHED, None, "the address sends elsewhere; it is not followed"
-    PAGE_INSTEAD = "page-instead", Kind.UNFINISHED, None, "a web page was answered"
-    CONTRACT_BROKEN = "contract-broken", Kind.UNFINISHED, None, "the response is not what the contract says"
-    SERVICE_BUSY = "service-busy", Kind.UNFINISHED, None, "the service cannot answer now"
-    OWN_FAULT = "own-fault", Kind.UNFINISHED, None, "the service failed"
-    TOO_SLOW = "too-slow", Kind.UNFINISHED, None, "the request came too slowly"
-    NOT_FOUND = "not-found", Kind.UNFINISHED, None, "the service has nothing under this address"
-    INCOMPLETE = "incomplete", Kind.UNFINISHED, None, "the service lacks documents of the submission"
-    DIGEST_MISMATCH = "digest-mismatch", Kind.UNFINISHED, None, "the bytes were changed on the way"
-    MALFORMED = "malformed", Kind.UNFINISHED, None, "the service cannot read the request"
-    LENGTH_REQUIRED = "length-required", Kind.UNFINISHED, None, "the service wants a Content-Length"
-    METHOD_NOT_ALLOWED = "method-not-allowed", Kind.UNFINISHED, None, "the address has no such call"
+    REDIRECTED = (
+        "redirected", Kind.UNFINISHED, None,
+        "the service redirects to another address, which is not followed",
+    )  # fmt: skip
+    PAGE_INSTEAD = "page-instead", Kind.UNFINISHED, None, "the response is a web page"
+    CONTRACT_BROKEN = "contract-broken", Kind.UNFINISHED, None, "the response violates the contract"
+    SERVICE_BUSY = "service-busy", Kind.UNFINISHED, None, "the service is busy"
+    OWN_FAULT = "own-fault", Kind.UNFINISHED, None, "an internal error of the service"
+    TOO_SLOW = "too-slow", Kind.UNFINISHED, None, "the request arrived too slowly"
+    NOT_FOUND = "not-found", Kind.UNFINISHED, None, "the service does not know the resource"
+    INCOMPLETE = "incomplete", Kind.UNFINISHED, None, "documents of the submission are missing at the service"
+    DIGEST_MISMATCH = "digest-mismatch", Kind.UNFINISHED, None, "the document was altered in transit"
+    MALFORMED = "malformed", Kind.UNFINISHED, None, "the service cannot parse the request"
+    LENGTH_REQUIRED = "length-required", Kind.UNFINISHED, None, "the service requires a Content-Length"
+    METHOD_NOT_ALLOWED = (
+        "method-not-allowed", Kind.UNFINISHED, None, "the resource does not support the method",
+    )  # fmt: skip
     MEDIA_TYPE_NOT_ACCEPTED = (
-        "media-type-not-accepted", Kind.UNFINISHED, None, "the service does not read this kind of body",
+        "media-type-not-accepted", Kind.UNFINISHED, None, "the service does not accept this media type",
     )  # fmt: skip
-    ORIGIN_NOT_ALLOWED = "origin-not-allowed", Kind.UNFINISHED, None, "the request has a foreign Origin"
-    DECLARATION_TOO_LARGE = (
-        "declaration-too-large", Kind.REFUSED, None, "the declaration has more bytes than are read",
+    ORIGIN_NOT_ALLOWED = (
+        "origin-not-allowed", Kind.UNFINISHED, None,
+        "the request has an Origin that the service does not allow",
     )  # fmt: skip
+    DECLARATION_TOO_LARGE = "declaration-too-large", Kind.REFUSED, None, "the declaration has too many bytes"
 
-    # -- the settings, or the network's ------------------------------------------------------------------
+    # -- settings of this machine or the network ---------------------------------------------------------
 
     CERTIFICATE_AUTHORITY = (
-        "certificate-authority", Kind.USAGE, None, "the certificate's authority is not trusted here",
+        "certificate-authority", Kind.USAGE, None,
+        "the authority of the certificate is not trusted on this machine",
     )  # fmt: skip
-    CERTIFICATE_NAME = "certificate-name", Kind.USAGE, None, "the certificate is for another name"
+    CERTIFICATE_NAME = "certificate-name", Kind.USAGE, None, "the certificate is for another host name"
     CERTIFICATE_DATE = "certificate-date", Kind.USAGE, None, "the certificate is not valid now"
     CERTIFICATE_INVALID = "certificate-invalid", Kind.USAGE, None, "the certificate cannot be verified"
     PROXY_AUTHENTICATION = (
-        "proxy-authentication", Kind.USAGE, None, "the proxy asks for a name and a password",
+        "proxy-authentication", Kind.USAGE, None, "the proxy requires a user name and a password",
     )  # fmt: skip
-    HOST_NOT_SERVED = "host-not-served", Kind.USAGE, None, "the service is not the host of this address"
+    HOST_NOT_SERVED = "host-not-served", Kind.USAGE, None, "the service does not serve this host name"
 
-    # -- how a run ended, if nothing else says it --------------------------------------------------------
+    # -- how a run ended, if there is no more specific code ----------------------------------------------
 
-    USAGE = "usage", Kind.USAGE, None, "the command line or the settings cannot be understood"
+    USAGE = "usage", Kind.USAGE, None, "the command line or the settings are invalid"
     FAULTY = "faulty", Kind.INVALID, None, "the checks failed"
     REFUSED = "refused", Kind.REFUSED, None, "the service refused"
-    NOT_TRIED = "not-tried", Kind.UNFINISHED, None, "the batch ended before it was this row's turn"
-    UNFINISHED = "unfinished", Kind.UNFINISHED, None, "nothing is lost: the same command again finishes it"
-    LOCAL_FAILURE = "local-failure", Kind.LOCAL, None, "ledger, keyring or disk failed"
+    NOT_TRIED = "not-tried", Kind.UNFINISHED, None, "the batch ended before this row was sent"
+    UNFINISHED = (
+        "unfinished", Kind.UNFINISHED, None, "nothing is lost: running the same command again finishes it",
+    )  # fmt: skip
+    LOCAL_FAILURE = "local-failure", Kind.LOCAL, None, "the ledger, the keyring or the disk failed"
     BUG = "bug", Kind.BUG, None, "a bug in docsend"
     INTERRUPTED = "interrupted", Kind.INTERRUPTED, None, "Ctrl-C"
     TERMINATED = "terminated", Kind.INTERRUPTED, None, "SIGTERM"
 
 
 class ForeignCode(NamedTuple):
-    """A code of a service that this docsend does not know: a refusal, whatever it is about."""
+    """A code of a service that this version does not know; it is treated as a refusal."""
 
     value: str
     kind: Kind = Kind.REFUSED
@@ -262,10 +280,10 @@ _BY_NAME = {code.value: code for code in Code}
 
 
 def from_service(name: str) -> AnyCode:
-    """Return the code that a service names in a refusal of a declaration.
+    """Return the code with which a service refused a declaration.
 
-    It may name what checks here find, too. The other codes of docsend's own say what happened on this side:
-    a refusal is none of them, and no warning.
+    A service may use the codes of docsend's own checks. Any other code of docsend describes an event on the
+    client, or a warning, and is returned as `Code.INVALID`; an unknown code is returned as a ForeignCode.
     """
     code = _BY_NAME.get(name)
     if code is None:

@@ -1,11 +1,12 @@
-"""What people read, in their language. What programs read (codes, JSON, the ledger) is English always.
+"""Messages for people, and their translation.
 
-A `Message` is made where it is known: an English template, and the values in it. It is a value and no text; a
-`Translator` renders it at the edges, where people read (console, help, prompts, a proof), and where JSON is
-written, which is English always. Nothing else has to know which language is spoken. Whoever takes a text for
-people takes a `Message`, so that the type checker finds a translation that would be lost.
+A `Message` is an English template with values. It is not a `str`: a `Translator` renders it where output is
+written (console, help, prompts, proofs), and always in English where JSON is written. No other code needs to
+know the language. Functions that take a text for people take a `Message`, so that the type checker detects
+texts that would not be translated. What programs read (codes, JSON, the ledger) is always English.
 
-Translations are gettext catalogs, `locale/*/LC_MESSAGES/docsend.po`, kept by `tools/locale/build.py`.
+The translations are gettext catalogs, `locale/*/LC_MESSAGES/docsend.po`, maintained by
+`tools/locale/build.py`.
 """
 
 from __future__ import annotations
@@ -23,27 +24,28 @@ Language: TypeAlias = Literal["en", "fr", "he"]
 LANGUAGES: tuple[Language, ...] = ("en", "fr", "he")
 FOLDER = Path(__file__).parent / "locale"
 
-# U+202F: French groups digits with a narrow space that no line breaks at.
-_GROUPS_DIGITS = {"en": ",", "fr": "\u202f", "he": ","}
-_DECIMAL_POINT = {"en": ".", "fr": ",", "he": "."}
+# U+202F: French groups digits with a narrow no-break space.
+_DIGIT_SEPARATORS = {"en": ",", "fr": "\u202f", "he": ","}
+_DECIMAL_POINTS = {"en": ".", "fr": ",", "he": "."}
 _RIGHT_TO_LEFT = ("he",)
-# Unicode's isolates (UAX 9): what stands inside has its own direction and changes nothing around it.
-_LEFT_TO_RIGHT, _BY_ITSELF, _END = "\u2066", "\u2068", "\u2069"
-# In a sentence that runs right to left, these run left to right: code in backquotes, and words of ASCII, one
-# or several in a row, with the values that hang on them, as in `--to {code}` or [services.{name}]. A value is
-# a character of the private use area here, which no foreign text has once it is safe.
+# Unicode isolates (UAX 9): the text inside has its own direction and does not affect the text around it.
+_LTR_ISOLATE, _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2066", "\u2068", "\u2069"
+# These parts of a right-to-left sentence are read from left to right: code in backquotes, and sequences of
+# ASCII words with the values attached to them, as in `--to {code}` or [services.{name}]. Here, each value is
+# represented by a private use character, which no escaped text contains.
 _SIGN = r"[A-Za-z0-9_./~+\-=@%#&*<>|\[\]$\ue000-\uf8ff]"
 _WORD = rf"(?=[^ \u0590-\u05ff]*[A-Za-z0-9\-.\[]){_SIGN}+(?:[:,]{_SIGN}+)*(?<!\.)"
 _RUN = rf"`[^`\u0590-\u05ff]+`|{_WORD}(?: {_WORD})*|[\ue000-\uf8ff]"
-_FIRST_VALUE = 0xE000
+_FIRST_PLACEHOLDER = 0xE000
 
 
 class Message:
-    """A text for people: an English template, and the values that stand in it, such as `{name}`.
+    """A text for people: an English template with values for its placeholders, such as `{name}`.
 
-    It is no `str` and does not become one by itself: only a `Translator` renders it, in one language. Values
-    that are messages or localized names are translated with it; all others are shown as they are. A value can
-    be formatted as in `str.format`: `{size:,}` groups its digits as the reader's language does.
+    It is not a `str` and cannot be converted to one: only a `Translator` renders it, in its language. Values
+    that are messages or localized names are translated too; all others are inserted as they are. A
+    placeholder can have a format specification as in `str.format`: `{size:,}` groups digits as the language
+    does.
     """
 
     __slots__ = ("count", "one", "template", "values")
@@ -53,29 +55,29 @@ class Message:
     count: int
 
     def __init__(self, template: str, /, **values: object) -> None:
-        _fill(self, template, values)
+        _set_fields(self, template, values)
 
     @classmethod
     def plural(cls, one: str, many: str, /, count: int, **values: object) -> Message:
-        """Return `one` for a count of 1 and `many` for all others; `{count}` is the number."""
+        """Return a message with the template `one` for a count of 1, else `many`; `{count}` is the number."""
         message = cls.__new__(cls)
-        _fill(message, many, {"count": count, **values}, one, count)
+        _set_fields(message, many, {"count": count, **values}, one, count)
         return message
 
     @classmethod
     def verbatim(cls, text: object) -> Message:
-        """Return a message that is somebody else's text, such as a service's; it is never translated."""
+        """Return a message with a text that is never translated, such as one from a service."""
         return cls("{text}", text=text)
 
     def replace_values(self, **values: object) -> Message:
-        """Return a message of this template, from a table, with the values of one case."""
+        """Return a message with the same template and these values. It replaces all values."""
         return Message(self.template, **values)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"cannot change {name} of a Message")
 
     def __str__(self) -> NoReturn:
-        """Refuse to become a text, as in an f-string: it would be English for ever."""
+        """Raise TypeError, because a conversion, as in an f-string, would lose the translation."""
         raise TypeError("a Message is rendered by a Translator")
 
     def __repr__(self) -> str:
@@ -91,10 +93,10 @@ class Message:
         return hash((self.template, self.one, self.count))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _message, (self.template, dict(self.values), self.one, self.count)
+        return _unpickle_message, (self.template, dict(self.values), self.one, self.count)
 
 
-def _fill(
+def _set_fields(
     message: Message, template: str, values: dict[str, object], one: str | None = None, count: int = 0
 ) -> None:
     change = object.__setattr__
@@ -104,14 +106,14 @@ def _fill(
     change(message, "count", count)
 
 
-def _message(template: str, values: dict[str, object], one: str | None, count: int) -> Message:
+def _unpickle_message(template: str, values: dict[str, object], one: str | None, count: int) -> Message:
     message = Message.__new__(Message)
-    _fill(message, template, values, one, count)
+    _set_fields(message, template, values, one, count)
     return message
 
 
 class LocalizedName:
-    """A name that somebody gave in each language, such as a branch's. Like a Message it is no `str`."""
+    """A name with one text per language, such as that of a branch. Like a Message, it is not a `str`."""
 
     __slots__ = ("names",)
     names: Mapping[str, str]
@@ -120,14 +122,14 @@ class LocalizedName:
         object.__setattr__(self, "names", names)
 
     def in_language(self, language: Language) -> str:
-        """Return the name in a language, in English if there is none."""
+        """Return the name in a language, or the English name if there is none."""
         return self.names.get(language) or self.names["en"]
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"cannot change {name} of a LocalizedName")
 
     def __str__(self) -> NoReturn:
-        """Refuse to become a text, as in an f-string: it would be English for ever."""
+        """Raise TypeError, because a conversion, as in an f-string, would lose the translation."""
         raise TypeError("a LocalizedName is rendered by a Translator")
 
     def __repr__(self) -> str:
@@ -143,102 +145,109 @@ class LocalizedName:
         return LocalizedName, (dict(self.names),)
 
 
-# A code, a number, a name of a file: shown as it is, in every language. A bare `str` is none of what people
-# are shown, so that no English sentence slips in for data.
+# A code, a number or a file name, which is displayed unchanged in every language. A plain `str` is not
+# displayable, so that an English sentence cannot be mistaken for data.
 Data = NewType("Data", str)
 Displayable: TypeAlias = Message | LocalizedName | Data
 
 
 def join(parts: Sequence[Displayable], separator: str = ", ") -> Message:
-    """Return several texts as one message, each to be translated by itself."""
-    slots = {f"_{place}": part for place, part in enumerate(parts)}
-    return Message(separator.join(f"{{{name}}}" for name in slots), **slots)
+    """Return one message that consists of several texts, each of which is translated separately."""
+    values = {f"_{index}": part for index, part in enumerate(parts)}
+    return Message(separator.join(f"{{{name}}}" for name in values), **values)
 
 
 def format_time(rfc3339: str) -> str:
-    """2026-11-23T05:00:00.123Z, as a person writes it."""
+    """Return an RFC 3339 time as "2026-11-23 05:00:00 UTC", without fractions of a second."""
     return rfc3339[:19].replace("T", " ") + (" UTC" if rfc3339.endswith("Z") else rfc3339[19:])
 
 
 def choose_language(flag: str | None, environment: Mapping[str, str]) -> Language:
-    """Choose a language: flag > DOCSEND_LANG > locale > English. Raises ValueError if there is none such."""
-    asked = flag or environment.get("DOCSEND_LANG")
+    """Return the language: that of the flag, else of DOCSEND_LANG, else of the locale, else English.
+
+    Raise ValueError if the flag or DOCSEND_LANG names an unknown language.
+    """
+    requested = flag or environment.get("DOCSEND_LANG")
     locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""
-    # "iw" is Hebrew's code of before 1989, which some systems still use.
+    # "iw" was the code for Hebrew until 1989, and some systems still use it.
     language = {"he": "he", "iw": "he", "fr": "fr"}.get(re.split("[_.@-]", locale.lower())[0], "en")
     for known in LANGUAGES:
-        if known == (asked or language):
+        if known == (requested or language):
             return known
-    raise ValueError(asked)
+    raise ValueError(requested)
 
 
 class Translator:
-    """Renders messages in one language: the only maker of a text for people."""
+    """Renders messages in one language."""
 
     def __init__(self, language: Language) -> None:
         self.language = language
-        self._translations = None if language == "en" else _translations(language)
+        self._translations = None if language == "en" else _load_translations(language)
 
     @property
     def is_right_to_left(self) -> bool:
+        """Whether the language is written from right to left."""
         return self.language in _RIGHT_TO_LEFT
 
     def render(
         self, text: Displayable, *, escape: Callable[[object], str] = str, isolate: bool = False
     ) -> str:
-        """Return what is shown as a text in this language; data stays as it is.
+        """Return the text in this language; data is not translated.
 
-        Whatever comes from outside, data or the values in a message, passes `safe`. With `isolated`,
-        numbers, names and paths in a right-to-left language are kept from turning their surroundings around.
+        `escape` is applied to data and to the values of a message, because they may come from outside. With
+        `isolate`, numbers, names and paths in a right-to-left language are enclosed in isolates, so that they
+        do not change the direction of the text around them.
         """
         isolate = isolate and self.is_right_to_left
         if isinstance(text, LocalizedName):
             text = Data(text.in_language(self.language))
         if not isinstance(text, Message):
-            return f"{_BY_ITSELF}{escape(text)}{_END}" if isolate and text else escape(text)
+            escaped = escape(text)
+            return f"{_FIRST_STRONG_ISOLATE}{escaped}{_POP_ISOLATE}" if isolate and text else escaped
         if self._translations is None:
-            return escape(_in_english(text))
+            return escape(_render_in_english(text))
         if text.one is None:
             template = self._translations.gettext(text.template) if text.template else ""
         else:
             template = self._translations.ngettext(text.one, text.template, text.count)
-        return self._formatted(template, text.values, escape, isolated=isolate)
+        return self._format(template, text.values, escape, isolate=isolate)
 
-    def _formatted(
-        self, template: str, values: Mapping[str, object], safe: Callable[[object], str], *, isolated: bool
+    def _format(
+        self, template: str, values: Mapping[str, object], escape: Callable[[object], str], *, isolate: bool
     ) -> str:
         from string import Formatter
 
         formatter = Formatter()
         parts: list[str] = []
-        shown: list[str] = []
-        for literal, name, form, conversion in formatter.parse(template if values else _literal(template)):
+        texts: list[str] = []  # of the values
+        source = template if values else _escape_braces(template)
+        for literal, name, spec, conversion in formatter.parse(source):
             parts.append(literal)
             if name is None:
                 continue
             value = values[name]
             if isinstance(value, Message | LocalizedName):
-                said = self.render(value, escape=safe, isolate=isolated)
+                text = self.render(value, escape=escape, isolate=isolate)
             else:
-                said = safe(format(formatter.convert_field(value, conversion), form or ""))
-                said = self._number(said, form or "") if form else said
-                said = f"{_BY_ITSELF}{said}{_END}" if isolated else said
-            shown.append(said)
-            parts.append(chr(_FIRST_VALUE + len(shown) - 1) if isolated else said)
-        text = "".join(parts)
-        return re.sub(_RUN, lambda run: _isolated(run[0], shown), text) if isolated else text
+                text = escape(format(formatter.convert_field(value, conversion), spec or ""))
+                text = self._localize_number(text, spec) if spec else text
+                text = f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}" if isolate else text
+            texts.append(text)
+            parts.append(chr(_FIRST_PLACEHOLDER + len(texts) - 1) if isolate else text)
+        joined = "".join(parts)
+        return re.sub(_RUN, lambda run: _isolate_run(run[0], texts), joined) if isolate else joined
 
-    def _number(self, shown: str, form: str) -> str:
-        """Write a number that was formatted in English as the reader's language does."""
-        if "," in form:
-            return shown.replace(",", _GROUPS_DIGITS[self.language])
-        return shown.replace(".", _DECIMAL_POINT[self.language]) if form[-1] in "fg" else shown
+    def _localize_number(self, text: str, spec: str) -> str:
+        """Return a number that was formatted in English with the separators of this language."""
+        if "," in spec:
+            return text.replace(",", _DIGIT_SEPARATORS[self.language])
+        return text.replace(".", _DECIMAL_POINTS[self.language]) if spec[-1] in "fg" else text
 
 
 ENGLISH = Translator("en")
 
 
-def _in_english(message: Message) -> str:
+def _render_in_english(message: Message) -> str:
     template = message.one if message.one is not None and message.count == 1 else message.template
     if not message.values:
         return template
@@ -249,19 +258,19 @@ def _in_english(message: Message) -> str:
     return template.format(**values)
 
 
-def _isolated(run: str, shown: Sequence[str]) -> str:
-    """Put the values into a run of left-to-right text, and keep it together; a lone value keeps itself."""
-    places = {chr(_FIRST_VALUE + place): text for place, text in enumerate(shown)}
-    said = "".join(places.get(each, each) for each in run)
-    return said if len(run) == 1 and said != run else f"{_LEFT_TO_RIGHT}{said}{_END}"
+def _isolate_run(run: str, texts: Sequence[str]) -> str:
+    """Insert the values into a left-to-right run and isolate it; a single value is isolated already."""
+    values = {chr(_FIRST_PLACEHOLDER + index): text for index, text in enumerate(texts)}
+    text = "".join(values.get(character, character) for character in run)
+    return text if len(run) == 1 and text != run else f"{_LTR_ISOLATE}{text}{_POP_ISOLATE}"
 
 
-def _literal(template: str) -> str:
+def _escape_braces(template: str) -> str:
     return template.replace("{", "{{").replace("}", "}}")
 
 
-def _translations(language: Language) -> GNUTranslations | None:
+def _load_translations(language: Language) -> GNUTranslations | None:
     import gettext
 
-    found = gettext.translation("docsend", FOLDER, [language], fallback=True)
-    return found if isinstance(found, gettext.GNUTranslations) else None
+    translations = gettext.translation("docsend", FOLDER, [language], fallback=True)
+    return translations if isinstance(translations, gettext.GNUTranslations) else None

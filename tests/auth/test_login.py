@@ -104,7 +104,7 @@ def test_the_hint_for_a_password_file_of_another_user_does_not_suggest_chmod(
     signed_in_as(*CLEAR)
     (tmp_path / "password").chmod(0o644)
     os.chown(tmp_path / "password", 65534, 65534)
-    with bad_input.bound_by_permissions():
+    with bad_input.without_root_override():
         outcome = run("required", "--service", sandbox.url)
     assert (outcome.code, "it belongs to nobody" in outcome.err) == (2, True)
     assert "chmod" not in outcome.err

@@ -1,4 +1,4 @@
-"""Good files of many makers pass; the same files cut short do not."""
+"""Files of many producers pass the checks; the same files truncated do not."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 PDF = samples.pdf(1)
 
 
-def repacked(**options: Any) -> bytes:
+def repack(**options: Any) -> bytes:
     with pikepdf.open(io.BytesIO(PDF)) as document:
         buffer = io.BytesIO()
         document.save(buffer, **options)
         return buffer.getvalue()
 
 
-def saved(image: Image.Image, format_name: str, **options: object) -> bytes:
+def save(image: Image.Image, format_name: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format_name, **options)
     return buffer.getvalue()
@@ -41,10 +41,10 @@ RGB = samples.picture(1, (120, 90))
 STREAMS = pikepdf.ObjectStreamMode.generate
 
 
-def tiff_of_hand(
+def build_tiff(
     order: str = "<", *, tiled: bool = False, length: int | None = 256, directory_first: bool = False
 ) -> bytes:
-    """A TIFF of one grey page, 16 by 16, in either byte order, in one strip or tile of the stated length."""
+    """Return a gray TIFF of 16 by 16 pixels in one strip or tile, with `length` as its stated byte count."""
     at = 8 + 2 + 12 * 9 + 4 if directory_first else 8
     pixels = bytes(range(256))
     tags = [(256, 16), (257, 16), (258, 8), (259, 1), (262, 1)]
@@ -58,94 +58,94 @@ def tiff_of_hand(
     return mark + struct.pack(order + "I", 8 + len(pixels)) + pixels + directory
 
 
-def bmp_of_hand(header: bytes) -> bytes:
+def build_bmp(header: bytes) -> bytes:
     pixels = bytes(4 * 8 * 9)
     at = 14 + len(header)
     return b"BM" + struct.pack("<IHHI", at + len(pixels), 0, 0, at) + header + pixels
 
 
-WHOLE = {
-    "a big-endian TIFF": tiff_of_hand(">"),
-    "a TIFF without lengths": tiff_of_hand(length=None),
-    "a TIFF with its directory first": tiff_of_hand(directory_first=True),
-    "a TIFF that states too long a last strip": tiff_of_hand(length=4096, directory_first=True),
-    "a tiled TIFF": tiff_of_hand("<", tiled=True),
-    "a big-endian tiled TIFF": tiff_of_hand(">", tiled=True),
-    "a BMP of OS/2": bmp_of_hand(struct.pack("<IHHHH", 12, 10, 9, 1, 24)),
-    "a short BMP of OS/2 2": bmp_of_hand(struct.pack("<IiiHH", 16, 10, 9, 1, 24)),
-    "a BMP from the top down": bmp_of_hand(struct.pack("<IiiHHIIiiII", 40, 10, -9, 1, 24, 0, 0, 0, 0, 0, 0)),
+COMPLETE = {
+    "a big-endian TIFF": build_tiff(">"),
+    "a TIFF without lengths": build_tiff(length=None),
+    "a TIFF with its directory first": build_tiff(directory_first=True),
+    "a TIFF that states too great a length for its last strip": build_tiff(length=4096, directory_first=True),
+    "a tiled TIFF": build_tiff("<", tiled=True),
+    "a big-endian tiled TIFF": build_tiff(">", tiled=True),
+    "a BMP of OS/2": build_bmp(struct.pack("<IHHHH", 12, 10, 9, 1, 24)),
+    "a short BMP of OS/2 2": build_bmp(struct.pack("<IiiHH", 16, 10, 9, 1, 24)),
+    "a BMP from the top down": build_bmp(struct.pack("<IiiHHIIiiII", 40, 10, -9, 1, 24, 0, 0, 0, 0, 0, 0)),
     "a plain PDF": PDF,
-    "a PDF with a cross-reference stream": repacked(object_stream_mode=STREAMS),
-    "a linearized PDF": repacked(linearize=True),
-    "a linearized PDF with object streams": repacked(linearize=True, object_stream_mode=STREAMS),
-    "a PDF in QDF form": repacked(qdf=True),
-    "a PDF behind other bytes": b"junk\r\n" * 20 + PDF,
-    "a PDF with blanks and zeros behind it": PDF + b"\0" * 3000 + b"\n",
-    "a PDF with a web page behind it": PDF + b"<html>" + b"x" * 4000,
+    "a PDF with a cross-reference stream": repack(object_stream_mode=STREAMS),
+    "a linearized PDF": repack(linearize=True),
+    "a linearized PDF with object streams": repack(linearize=True, object_stream_mode=STREAMS),
+    "a PDF in QDF form": repack(qdf=True),
+    "a PDF after other bytes": b"junk\r\n" * 20 + PDF,
+    "a PDF followed by blanks and zeros": PDF + b"\0" * 3000 + b"\n",
+    "a PDF followed by a web page": PDF + b"<html>" + b"x" * 4000,
     "a PDF without %%EOF": PDF.replace(b"%%EOF", b""),
     "a PDF with a wrong offset": PDF.replace(b"startxref\n", b"startxref\n1"),
-    "a PDF that speaks of /Encrypt": samples.pdf(2).replace(b"fictional sample 2", b"x /Encrypt 5 0 R "),
-    "a JPEG": saved(RGB, "JPEG"),
-    "a progressive JPEG": saved(RGB, "JPEG", progressive=True),
-    "a JPEG with restarts": saved(RGB, "JPEG", restart_marker_rows=1),
-    "a grey JPEG": saved(RGB.convert("L"), "JPEG"),
-    "a CMYK JPEG": saved(RGB.convert("CMYK"), "JPEG"),
-    "a PNG": saved(RGB, "PNG"),
-    "a palette PNG": saved(RGB.convert("P"), "PNG"),
-    "an animated PNG": saved(RGB, "PNG", save_all=True, append_images=[RGB.rotate(5)]),
-    "a BMP": saved(RGB, "BMP"),
-    "a black and white BMP": saved(RGB.convert("1"), "BMP"),
-    "an uncompressed TIFF": saved(RGB, "TIFF"),
-    "an LZW TIFF": saved(RGB, "TIFF", compression="tiff_lzw"),
-    "a JPEG in TIFF": saved(RGB, "TIFF", compression="jpeg"),
-    "a fax in TIFF": saved(RGB.convert("1"), "TIFF", compression="group4"),
+    "a PDF whose text contains /Encrypt": samples.pdf(2).replace(b"fictional sample 2", b"x /Encrypt 5 0 R "),
+    "a JPEG": save(RGB, "JPEG"),
+    "a progressive JPEG": save(RGB, "JPEG", progressive=True),
+    "a JPEG with restarts": save(RGB, "JPEG", restart_marker_rows=1),
+    "a gray JPEG": save(RGB.convert("L"), "JPEG"),
+    "a CMYK JPEG": save(RGB.convert("CMYK"), "JPEG"),
+    "a PNG": save(RGB, "PNG"),
+    "a palette PNG": save(RGB.convert("P"), "PNG"),
+    "an animated PNG": save(RGB, "PNG", save_all=True, append_images=[RGB.rotate(5)]),
+    "a BMP": save(RGB, "BMP"),
+    "a black and white BMP": save(RGB.convert("1"), "BMP"),
+    "an uncompressed TIFF": save(RGB, "TIFF"),
+    "an LZW TIFF": save(RGB, "TIFF", compression="tiff_lzw"),
+    "a JPEG in TIFF": save(RGB, "TIFF", compression="jpeg"),
+    "a fax in TIFF": save(RGB.convert("1"), "TIFF", compression="group4"),
     "a TIFF of 5 pages": samples.tiff(pages=5),
 }
 
 
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_file_passes_whoever_made_it(name) -> None:
-    content = WHOLE[name]
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_complete_file_passes_whoever_made_it(name) -> None:
+    content = COMPLETE[name]
     found = detect.detect_format(content)
     assert found in detect.FORMAT_OF_EXTENSION.values()
     assert detect.find_defect(content, found) is None
 
 
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_file_cut_short_anywhere_does_not(name) -> None:
-    content = WHOLE[name]
-    # Behind a PDF's ending there is nothing to miss, and at a TIFF's end stand tables that are not looked at.
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_file_truncated_anywhere_does_not_pass(name) -> None:
+    content = COMPLETE[name]
+    # Nothing is missing if a PDF is cut after `startxref`, and the tables at the end of a TIFF are unchecked.
     end = content.rfind(b"startxref") if b"%PDF-" in content else int(len(content) * 0.95)
     chance = random.Random(name)
     for length in {chance.randrange(20, end) for _ in range(60)}:
         part = content[:length]
         found = detect.detect_format(part)
-        known = found in detect.FORMAT_OF_EXTENSION.values()
-        assert not known or detect.find_defect(part, found) == "damaged", length
+        is_accepted = found in detect.FORMAT_OF_EXTENSION.values()
+        assert not is_accepted or detect.find_defect(part, found) == "damaged", length
 
 
 @pytest.mark.parametrize("streams", [pikepdf.ObjectStreamMode.disable, STREAMS])
 @pytest.mark.parametrize("revision", [2, 3, 4, 6])
 @pytest.mark.parametrize("linearize", [False, True])
-def test_a_pdf_with_a_password_is_recognised_however_it_is_encrypted(streams, revision, linearize) -> None:
+def test_a_pdf_with_a_password_is_detected_however_it_is_encrypted(streams, revision, linearize) -> None:
     is_new = revision >= 4
     encryption = pikepdf.Encryption("fictional", "fictional", R=revision, aes=is_new, metadata=is_new)
-    content = repacked(encryption=encryption, object_stream_mode=streams, linearize=linearize)
+    content = repack(encryption=encryption, object_stream_mode=streams, linearize=linearize)
     assert detect.find_defect(content, "pdf") == "encrypted"
 
 
 @pytest.mark.parametrize(
     "content", [b"%PDF-", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*\0\0\0\x08", b"BM"]
 )
-def test_a_beginning_alone_is_damaged(content) -> None:
+def test_a_file_that_ends_after_its_magic_bytes_is_damaged(content) -> None:
     found = detect.detect_format(content)
     assert found is not None
     assert detect.find_defect(content, found) == "damaged"
 
 
-def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
+def test_no_corrupt_file_makes_the_check_fail() -> None:
     chance = random.Random(7)
-    for name, content in WHOLE.items():
+    for name, content in COMPLETE.items():
         for _ in range(40):
             broken = bytearray(content)
             for _ in range(8):
@@ -155,7 +155,7 @@ def test_no_bytes_of_any_kind_make_the_check_fail() -> None:
                 assert detect.find_defect(bytes(broken), found) in (None, "damaged", "encrypted"), name
 
 
-def test_a_pdf_whose_last_revision_is_cut_short_is_damaged() -> None:
+def test_a_pdf_whose_last_revision_is_truncated_is_damaged() -> None:
     revised = PDF + b"\n7 0 obj\n<< /Title (fictional) >>\nendobj\n"
     assert detect.find_defect(PDF + b"\n", "pdf") is None
     for cut in range(len(PDF) + 9, len(revised), 7):
@@ -163,36 +163,36 @@ def test_a_pdf_whose_last_revision_is_cut_short_is_damaged() -> None:
 
 
 @pytest.mark.parametrize("length", [256, 4096, None])
-def test_a_tiff_whose_pixels_are_cut_short_is_damaged_whatever_it_states(length) -> None:
-    content = tiff_of_hand(length=length, directory_first=True)
+def test_a_tiff_with_truncated_pixels_is_damaged_whatever_length_it_states(length) -> None:
+    content = build_tiff(length=length, directory_first=True)
     assert detect.find_defect(content[:-1], "tiff") == "damaged"
 
 
-def test_a_tiff_of_directories_inside_directories_is_not_followed_for_long() -> None:
+def test_a_tiff_with_overlapping_directories_is_rejected_quickly() -> None:
     count = 65_535
     content = bytearray(b"II*\0" + struct.pack("<I", 8) + bytes(12 * count + 2 * 4000))
-    for n in range(600):  # each directory begins two bytes behind the one before
+    for n in range(600):  # Each directory starts two bytes after the previous one.
         struct.pack_into("<H", content, 8 + 2 * n, count)
     for n in range(600):
         struct.pack_into("<I", content, 8 + 2 * n + 2 + 12 * count, 8 + 2 * (n + 1))
     began = time.process_time()
     assert detect.find_defect(bytes(content), "tiff") == "damaged"
-    assert time.process_time() - began < 5, "it took 13 s when every directory was read"
+    assert time.process_time() - began < 5, "reading every directory took 13 s"
 
 
-# -- the work that a file makes ----------------------------------------------------------------------------
+# -- running time ------------------------------------------------------------------------------------------
 
-_MADE_TO_BE_SLOW = {
-    # Behind its ending a PDF may have 8 KB of anything, and blanks without end.
-    "digits": lambda size: _whole_and(b"1" * (size // 12)),
-    "digits and blanks": lambda size: _whole_and(b"1" * (size // 24) + b" " * size),
-    "numbers of few digits": lambda size: _whole_and(b"1 " * (size // 24)),
-    "two numbers and blanks": lambda size: _whole_and(b"1" + b" " * (size // 24) + b"1" + b" " * size),
-    "blanks": lambda size: _whole_and(b"\v" * size),
-    "numbers": lambda size: _whole_and(b"1 " * (size // 2)),
-    "endings": lambda size: _whole_and(b"startxref " * (size // 10)),
-    "an ending without an end": lambda size: b"%PDF-1.4\nstartxref" + b"\v" * size,
-    "a number without an end": lambda size: b"%PDF-1.4\nstartxref " + b"1" * size,
+_SLOW_INPUTS = {
+    # A PDF may be followed by 8 KB of any bytes, and by any number of blanks.
+    "digits": lambda size: _pdf_and(b"1" * (size // 12)),
+    "digits and blanks": lambda size: _pdf_and(b"1" * (size // 24) + b" " * size),
+    "numbers of few digits": lambda size: _pdf_and(b"1 " * (size // 24)),
+    "two numbers and blanks": lambda size: _pdf_and(b"1" + b" " * (size // 24) + b"1" + b" " * size),
+    "blanks": lambda size: _pdf_and(b"\v" * size),
+    "numbers": lambda size: _pdf_and(b"1 " * (size // 2)),
+    "endings": lambda size: _pdf_and(b"startxref " * (size // 10)),
+    "an unterminated startxref": lambda size: b"%PDF-1.4\nstartxref" + b"\v" * size,
+    "an unterminated number": lambda size: b"%PDF-1.4\nstartxref " + b"1" * size,
     "encryption": lambda size: _trailer(b"/Encrypt" * (size // 8)),
     "encryption and blanks": lambda size: _trailer(b"/Encrypt" + b" " * size),
     "encryption and digits": lambda size: _trailer(b"/Encrypt " + b"1" * size),
@@ -207,7 +207,7 @@ _MADE_TO_BE_SLOW = {
 }
 
 
-def _whole_and(more: bytes) -> bytes:
+def _pdf_and(more: bytes) -> bytes:
     return samples.pdf() + more
 
 
@@ -215,9 +215,9 @@ def _trailer(content: bytes) -> bytes:
     return b"%PDF-1.4\ntrailer <<" + content + b">>\nstartxref\n0\n%%EOF\n"
 
 
-@pytest.mark.parametrize("kind", _MADE_TO_BE_SLOW)
-def test_sixteen_times_the_size_is_not_a_hundred_times_the_work(kind) -> None:
-    """Measured in a process of its own, so that work without end ends with it."""
+@pytest.mark.parametrize("kind", _SLOW_INPUTS)
+def test_sixteen_times_the_size_takes_less_than_a_hundred_times_as_long(kind) -> None:
+    """Measured in a separate process, so that a check that never ends can be killed."""
     script = (
         "import pathlib, sys, time\n"
         "from docsend.checks.formats import detect\n"
@@ -225,13 +225,13 @@ def test_sixteen_times_the_size_is_not_a_hundred_times_the_work(kind) -> None:
         "    content, spent = pathlib.Path(path).read_bytes(), []\n"
         "    for _ in range(5):\n"
         "        began = time.process_time()\n"
-        "        detect.defect_of(content, detect.recognise(content))\n"
+        "        detect.find_defect(content, detect.detect_format(content))\n"
         "        spent.append(time.process_time() - began)\n"
         "    print(min(spent))\n"
     )
     sizes = (6_000, 96_000)
     with tempfile.TemporaryDirectory() as folder:
-        files = [samples.write(Path(folder), str(size), _MADE_TO_BE_SLOW[kind](size)) for size in sizes]
+        files = [samples.write(Path(folder), str(size), _SLOW_INPUTS[kind](size)) for size in sizes]
         command = [sys.executable, "-c", script, *map(str, files)]
         done = subprocess.run(command, capture_output=True, check=True, timeout=30)
     small, large = map(float, done.stdout.split())

@@ -84,7 +84,7 @@ def test_the_branches_are_listed_as_the_hint_of_an_unknown_one_says(run, payslip
     about = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
     outcome = run("send", payslip, *about, "--id", "000000018", "--branch", "qqqq", "--json")
     assert outcome.problems == ["unknown-branch"]
-    assert "`docsend catalog branch` lists them" in outcome.json["problems"][0]["hint"]
+    assert "run `docsend catalog branch` to list the codes" in outcome.json["problems"][0]["hint"]
     listed = [row["code"] for row in run("catalog", "branch", "--json").json["rows"]]
     assert set(listed) >= {row["code"] for row in RAW["branches"]}
 

@@ -233,7 +233,7 @@ def test_a_configuration_with_numbers_that_others_can_read_is_a_warning(run, hom
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 def test_a_ledger_that_is_a_pipe_is_an_error(run, home) -> None:
     (home / "docsend").mkdir()
-    samples.pipe(home / "docsend" / "ledger.sqlite3")
+    samples.named_pipe(home / "docsend" / "ledger.sqlite3")
     assert findings(run("doctor", "--json"))["ledger"]["severity"] == "error"
 
 

@@ -230,7 +230,7 @@ def test_a_symbolic_link_to_the_configuration_stays_a_link(run, config, tmp_path
         (("add", "x"), 2, "either --id or --employer-file"),
         (("add", "x", "--id", PERSON, "--employer-file", EMPLOYER), 2, "either --id or --employer-file"),
         (("add", "x", "--id", "123456789"), 3, "the id number is not one"),
-        (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "the mobile number is not one"),
+        (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "invalid mobile number"),
         (("add", "x" * 65, "--id", PERSON), 2, "invalid sender name"),
         (("add", "a\nb", "--id", PERSON), 2, "invalid sender name"),
         (("add", "x", "--id", PERSON, "--mobile", "0501234567"), 2, "are for employers"),

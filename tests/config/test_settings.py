@@ -241,7 +241,7 @@ def _make_socket(file: Path) -> None:
 
 
 _UNSUITABLE_FILES: dict[str, Callable[[Path], object]] = {
-    "a pipe that nobody writes": samples.pipe,
+    "a pipe that nobody writes": samples.named_pipe,
     "a device without an end": lambda file: file.symlink_to("/dev/full"),
     "a terminal": lambda file: file.symlink_to("/dev/tty"),
     "a folder": Path.mkdir,
@@ -268,7 +268,7 @@ def test_a_configuration_that_is_not_a_small_regular_file_is_refused_without_blo
 def test_the_reason_why_a_configuration_cannot_be_read_is_in_the_reader_s_language(run, home) -> None:
     file = home / "docsend" / "config.toml"
     file.parent.mkdir()
-    samples.pipe(file)
+    samples.named_pipe(file)
     assert "ce n'est pas un fichier ordinaire" in run("receipts", "--lang", "fr").err
 
 
@@ -316,7 +316,7 @@ def test_the_hint_for_a_configuration_of_another_user_does_not_suggest_a_change(
     config.parent.mkdir()
     config.write_text("default_service = 'office'\n")
     config.chmod(0)
-    with bad_input.bound_by_permissions():
+    with bad_input.without_root_override():
         own = run(command)
         os.chown(config, 65534, 65534)
         foreign = run(command)
@@ -340,7 +340,7 @@ def test_doctor_names_who_can_restrict_access_to_a_configuration(run, home, owne
     config.write_text("[senders.a]\nid = '000000018'\n")
     config.chmod(0o644)
     os.chown(config, owner, owner)
-    with bad_input.bound_by_permissions():
+    with bad_input.without_root_override():
         outcome = run("doctor")
     assert ("others can read it" in outcome.out, hint in outcome.out) == (True, True), outcome.out
 
@@ -361,6 +361,6 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_owner(
     folder.mkdir(mode=0o500)
     if owner is not None:
         os.chown(folder, owner, owner)
-    with bad_input.bound_by_permissions():
+    with bad_input.without_root_override():
         outcome = run("send", payslip, *SEND, "--service", sandbox.url)
     assert (outcome.code, hint.format(folder=folder) in outcome.err) == (code, True), outcome.err

@@ -106,7 +106,7 @@ def test_a_row_is_a_duplicate_of_one_that_states_the_same_occurrence_in_another_
 def test_an_invalid_occurrence_is_reported_with_its_row(run, tmp_path) -> None:
     outcome = run("send", "--batch", save_occurrences(tmp_path, "jsonl", 1, 0), "-n")
     assert outcome.code == 3
-    assert "row 2, occurrence: '0' is not the number of a sending" in outcome.err
+    assert "row 2, occurrence: invalid occurrence '0'" in outcome.err
 
 
 def _with_stored_size(file: Path, size: str | None) -> None:
@@ -154,7 +154,7 @@ def test_a_report_in_a_workbook_whose_last_cells_are_empty_is_still_a_manifest(r
 def test_a_manifest_may_be_a_pipe(tmp_path, source) -> None:
     file = save_manifest(tmp_path, [[*row[:-1], str(tmp_path / row[-1])] for row in make_rows(tmp_path, 2)])
     pipe = tmp_path / "pipe"
-    samples.pipe(pipe)
+    samples.named_pipe(pipe)
     name = {"/dev/stdin": "/dev/stdin < {file}", "a pipe that is written later": "{pipe}"}.get(source, source)
     script = (
         "(sleep 1; [ -n '{late}' ] && cat {file} > {pipe}) &\n"
@@ -180,7 +180,7 @@ def test_an_endless_or_empty_device_as_a_manifest_is_reported(spawn, device) -> 
 
 
 @pytest.mark.parametrize(
-    "make", [samples.pipe, lambda file: file.symlink_to("/dev/full")], ids=["pipe", "device"]
+    "make", [samples.named_pipe, lambda file: file.symlink_to("/dev/full")], ids=["pipe", "device"]
 )
 def test_a_report_that_is_not_a_regular_file_is_refused_and_never_waited_for(
     spawn, sandbox, tmp_path, make
@@ -219,7 +219,7 @@ def test_nothing_carries_over_from_one_row_to_the_next(run, tmp_path) -> None:
     rows[1][4] = ""
     outcome = run("send", "--batch", save_manifest(tmp_path, rows), "-n")
     assert outcome.code == 3
-    assert "row 3, id: the insured person's id number is not given" in outcome.err
+    assert "row 3, id: no id number given for the insured person" in outcome.err
     assert "row 2" not in outcome.err
 
 
@@ -328,7 +328,7 @@ def test_an_identity_number_in_the_wrong_column_is_not_shown(run, tmp_path) -> N
 
 def test_the_repr_of_options_for_all_rows_contains_no_personal_data() -> None:
     submission = Submission(to="benefits", id=PERSON, booklet="77431", mobile="0501234567")
-    shown = repr(manifests.Defaults(submission, submission.given()))
+    shown = repr(manifests.Defaults(submission, submission.given_values()))
     assert "benefits" in shown
     assert not any(number in shown for number in (PERSON, "77431", "0501234567"))
 

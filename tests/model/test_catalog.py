@@ -1,4 +1,4 @@
-"""The catalog: every row has its shape, its source and its references; every limit its sentence."""
+"""The catalog: every entry matches the schema and its references; every limit matches its source."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ SCHEMA = json.loads((catalog.BUNDLED.parent / "catalog.schema.json").read_text(e
 SEED = (ROOT / "tools" / "catalog" / "seed.txt").read_text(encoding="utf-8")
 
 
-def test_every_row_keeps_the_schema() -> None:
+def test_the_catalog_matches_the_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.validate(RAW, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
-def test_the_schema_bites() -> None:
+def test_the_schema_rejects_an_entry_without_a_source() -> None:
     broken = json.loads(json.dumps(RAW))
     del broken["types"][0]["source"]
     with pytest.raises(jsonschema.ValidationError, match="source"):
         jsonschema.validate(broken, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
-def test_the_catalog_is_what_its_tables_and_the_seed_make() -> None:
+def test_the_catalog_is_generated_from_its_tables_and_the_seed() -> None:
     subprocess.run([sys.executable, ROOT / "tools" / "catalog" / "build.py", "--check"], check=True)
 
 
-def test_it_holds_what_the_seed_names() -> None:
+def test_the_catalog_has_the_destinations_of_the_seed() -> None:
     assert [row["code"] for row in RAW["destinations"]] == [
         "benefits",
         "insured-collection",
@@ -53,22 +53,21 @@ def test_it_holds_what_the_seed_names() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1, 2**53])
-def test_one_exchange_has_a_limit_or_is_not_offered(value: int | None) -> None:
-    without = {name: kept for name, kept in RAW.items() if name != "one_exchange_bytes"}
+def test_the_limit_of_one_exchange_is_optional(value: int | None) -> None:
+    without = {name: member for name, member in RAW.items() if name != "one_exchange_bytes"}
     assert catalog.Catalog(json.dumps(without).encode()).one_exchange_bytes is None
-    stated = json.dumps(RAW | {"one_exchange_bytes": value}).encode()
-    assert catalog.Catalog(stated).one_exchange_bytes == value
+    content = json.dumps(RAW | {"one_exchange_bytes": value}).encode()
+    assert catalog.Catalog(content).one_exchange_bytes == value
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "1", True, [], 2**53 + 1])
-def test_a_limit_of_one_exchange_that_is_no_size_makes_no_catalog(value: object) -> None:
+def test_an_invalid_limit_of_one_exchange_is_rejected(value: object) -> None:
     with pytest.raises(catalog.MalformedCatalog):
         catalog.Catalog(json.dumps(RAW | {"one_exchange_bytes": value}).encode())
 
 
-# What each number of a limit looks like in the seed's words.
 @pytest.mark.parametrize("row", RAW["destinations"], ids=lambda row: row["code"])
-def test_every_limit_stands_in_its_sentence_of_the_seed(row: dict[str, Any]) -> None:
+def test_every_limit_matches_its_sentence_in_the_seed(row: dict[str, Any]) -> None:
     sentences = row["sentences"]
     assert all(sentence in SEED for sentence in sentences.values())
     named = {name.lower() for name in re.findall(r"\b[A-Z]{3,4}\b", sentences["formats"])}
@@ -82,7 +81,7 @@ def test_every_limit_stands_in_its_sentence_of_the_seed(row: dict[str, Any]) -> 
         assert f"jusqu'à {row['max_documents']} documents différents" in sentences["max_documents"]
 
 
-def test_every_reference_is_to_a_code_that_exists() -> None:
+def test_every_reference_is_a_code_that_exists() -> None:
     destinations = {row["code"] for row in RAW["destinations"]}
     subjects = {row["code"] for row in RAW["subjects"]}
     categories = {row["code"] for row in RAW["categories"]}
@@ -97,17 +96,17 @@ def test_every_reference_is_to_a_code_that_exists() -> None:
     assert {row["category"] for row in RAW["types"]} == categories
 
 
-def test_a_type_s_code_is_unique_wherever_it_fits() -> None:
-    known = catalogs.load()
-    for destination in known.destinations.values():
-        subjects = known.subjects_of(destination.code)
+def test_type_codes_are_unique_for_each_destination_and_subject() -> None:
+    loaded = catalogs.load()
+    for destination in loaded.destinations.values():
+        subjects = loaded.subjects_of(destination.code)
         for subject in [subject.code for subject in subjects] if destination.needs_subject else [None]:
-            codes = [type_.code for type_ in known.types_of(destination.code, subject)]
+            codes = [type_.code for type_ in loaded.types_of(destination.code, subject)]
             assert codes
             assert len(codes) == len(set(codes))
 
 
-def test_only_a_confirmed_online_form_with_an_address_refuses() -> None:
+def test_every_confirmed_online_form_has_an_https_url() -> None:
     for type_ in catalogs.load().types:
         if type_.online is not None and type_.online.is_confirmed:
             assert type_.online.url

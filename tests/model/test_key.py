@@ -1,4 +1,4 @@
-"""The key: content alone makes it. These vectors hold for ever; a change of one of them is a new contract."""
+"""The key depends on the content only. The vectors are fixed: changing one would break the contract."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import docsend
 from conftest import PERSON
-from declarations import DECLARATION, checked
+from declarations import DECLARATION, checked_submission
 from docsend.model.canonical import canonicalize, key_of
 from docsend.model.submission import CheckedSubmission, Submission
 
@@ -51,28 +51,28 @@ VECTORS = [
 
 
 @pytest.mark.parametrize(("changes", "key"), VECTORS)
-def test_the_key_of_a_declaration_is_this_and_no_other(changes, key) -> None:
+def test_the_key_of_a_declaration_is_fixed(changes, key) -> None:
     assert key_of({**DECLARATION, **changes}) == key
 
 
 @pytest.mark.needs("jq")
 @pytest.mark.parametrize(("changes", "key"), VECTORS)
-def test_other_tools_make_the_same_key(changes, key) -> None:
+def test_other_tools_compute_the_same_key(changes, key) -> None:
     text = json.dumps({**DECLARATION, **changes})
-    sorted_by_jq = subprocess.run(
+    canonical = subprocess.run(
         ["jq", "-cSj", "."], input=text.encode(), capture_output=True, check=True
     ).stdout
-    assert base64.b32encode(hashlib.sha256(sorted_by_jq).digest()).decode().rstrip("=") == key
+    assert base64.b32encode(hashlib.sha256(canonical).digest()).decode().rstrip("=") == key
 
 
-def test_canonical_json_is_that_of_rfc_8785() -> None:
-    # From RFC 8785, 3.2.2 and 3.2.3, within what declarations use: texts, whole numbers, null.
+def test_canonical_json_follows_rfc_8785() -> None:
+    # From RFC 8785, 3.2.2 and 3.2.3, limited to the types that declarations use: strings, integers, null.
     value: Json = {"string": '€$\u000f\nA\'B"\\\\"/', "literals": [None, True, False], "one": 1}
     expected = '{"literals":[null,true,false],"one":1,"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
     assert canonicalize(value).decode() == expected
 
 
-# Few values, so that two submissions often are the same; some of them would run into one another.
+# Few values, so that two submissions are often equal. Some would be ambiguous if they were only concatenated.
 WORDS = st.sampled_from(["a", "b", "a', 'b", "None", "שלום"])
 PEOPLE = st.sampled_from([PERSON, "000000026"])
 
@@ -89,67 +89,67 @@ PEOPLE = st.sampled_from([PERSON, "000000026"])
     ],
 )
 def test_the_same_content_written_differently_has_the_same_key(tmp_path, one, other) -> None:
-    assert checked(tmp_path, **one).key == checked(tmp_path, **other).key
+    assert checked_submission(tmp_path, **one).key == checked_submission(tmp_path, **other).key
 
 
 @pytest.mark.parametrize(
     "changes",
     [{"remark": "x"}, {"branch": "haifa"}, {"reference": "1"}, {"name": "b.pdf"}, {"id": "000000026"}],
 )
-def test_other_content_has_another_key(tmp_path, changes) -> None:
-    assert checked(tmp_path, **changes).key != checked(tmp_path).key
+def test_different_content_has_a_different_key(tmp_path, changes) -> None:
+    assert checked_submission(tmp_path, **changes).key != checked_submission(tmp_path).key
 
 
 @settings(max_examples=300, deadline=None)
 @given(one=st.tuples(WORDS, WORDS, WORDS, PEOPLE), other=st.tuples(WORDS, WORDS, WORDS, PEOPLE))
-def test_fingerprints_are_the_same_if_and_only_if_keys_are(tmp_path_factory, one, other) -> None:
+def test_fingerprints_are_equal_if_and_only_if_keys_are(tmp_path_factory, one, other) -> None:
     folder = tmp_path_factory.getbasetemp()
     first, second = (
-        checked(folder, remark=remark, reference=reference, name=f"{name}.pdf", id=person)
+        checked_submission(folder, remark=remark, reference=reference, name=f"{name}.pdf", id=person)
         for remark, reference, name, person in (one, other)
     )
     assert (first.fingerprint == second.fingerprint) == (first.key == second.key)
-    again, of_somebody = first.with_occurrence(2), first.with_account("fictional")
-    assert len({each.fingerprint for each in (first, again, of_somebody)}) == 3
-    assert len({each.key for each in (first, again, of_somebody)}) == 3
+    variants = (first, first.with_occurrence(2), first.with_account("fictional"))
+    assert len({variant.fingerprint for variant in variants}) == 3
+    assert len({variant.key for variant in variants}) == 3
     assert (first.without_buffers().fingerprint, first.without_buffers().key) == (
         first.fingerprint,
         first.key,
     )
 
 
-def test_what_was_checked_does_not_change_any_more(tmp_path) -> None:
-    submission = checked(tmp_path)
+def test_a_checked_submission_cannot_be_changed(tmp_path) -> None:
+    submission = checked_submission(tmp_path)
     before = submission.key
-    for name in ("key", "declared", "documents", "anything"):
+    for name in ("key", "declaration_bytes", "documents", "anything"):
         with pytest.raises(AttributeError):
             setattr(submission, name, "forged")
     assert submission.key == before
 
 
-def test_only_rules_check_makes_a_checked_submission(tmp_path) -> None:
-    real = checked(tmp_path)
-    about = {field.name: getattr(real, field.name) for field in dataclasses.fields(real)}
+def test_only_submission_rules_check_creates_a_checked_submission(tmp_path) -> None:
+    real = checked_submission(tmp_path)
+    values = {field.name: getattr(real, field.name) for field in dataclasses.fields(real)}
     with pytest.raises(TypeError, match=r"submission_rules\.check"):
-        CheckedSubmission(**about)
+        CheckedSubmission(**values)
     with pytest.raises(TypeError, match=r"submission_rules\.check"):
         dataclasses.replace(real, to="nowhere")
     users = [
         path.name
         for path in Path(docsend.__file__).parent.rglob("*.py")
-        if "KEPT_EVERY_RULE" in path.read_text(encoding="utf-8")
+        if "PASSED_ALL_RULES" in path.read_text(encoding="utf-8")
     ]
     assert sorted(users) == ["submission.py", "submission_rules.py"]
 
 
-def test_submissions_are_values_that_nobody_changes(tmp_path) -> None:
-    one, other = checked(tmp_path), checked(tmp_path)
+def test_submissions_are_immutable_values(tmp_path) -> None:
+    one, other = checked_submission(tmp_path), checked_submission(tmp_path)
     assert one == other
     assert one != one.with_occurrence(2)
     values: object = tuple(vars(one).values())
     assert one != values
     for submission in (one, Submission(to="benefits")):
         with pytest.raises(dataclasses.FrozenInstanceError):
-            submission.to = "personal"  # type: ignore[misc]  # which is to fail
-    copy = pickle.loads(pickle.dumps(one))  # noqa: S301 - written just here
+            submission.to = "personal"  # type: ignore[misc]  # must fail
+    copy = pickle.loads(pickle.dumps(one))  # noqa: S301 - pickled by this test
     assert (copy, copy.key) == (one, one.key)

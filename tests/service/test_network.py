@@ -370,7 +370,7 @@ def test_a_server_that_is_not_a_socks_proxy_is_reported_and_no_socket_stays_open
 def test_a_ca_file_that_is_not_a_regular_file_is_reported_at_once(run, payslip, home, kind) -> None:
     (home / "docsend").mkdir()
     path = home / "docsend" / "company.pem"
-    {"a pipe": samples.pipe, "a folder": os.mkdir, "nothing": lambda _: None}[kind](path)
+    {"a pipe": samples.named_pipe, "a folder": os.mkdir, "nothing": lambda _: None}[kind](path)
     config = b'[services.office]\nurl = "https://127.0.0.1:9"\nca_file = "company.pem"\n'
     samples.write(home / "docsend", "config.toml", config)
     outcome = run("send", payslip, *SEND, "--service", "office")

@@ -96,7 +96,7 @@ def test_an_etag_that_is_not_a_valid_header_value_violates_the_contract(run, eta
 
 def _make_pipe(file: Path) -> None:
     file.unlink()
-    samples.pipe(file)
+    samples.named_pipe(file)
 
 
 def _make_folder(file: Path) -> None:
@@ -190,15 +190,19 @@ def test_every_text_and_list_of_a_catalog_is_limited(where, value) -> None:
 @pytest.mark.parametrize(
     ("where", "value", "why"),
     [
-        (("types", 0, "labels", "he"), "שכר\x1b[31m", "characters that cannot be shown"),
-        (("version",), "2027\u202e", "characters that cannot be shown"),
-        (("subjects", 0, "labels", "en"), "half of a character \ud800", "characters that cannot be shown"),
-        (("destinations", 0, "formats"), [], "takes no format"),
-        (("subjects",), [RAW["subjects"][0]] * 2, "stands in it twice"),
-        (("forms", 0, "url"), "javascript:alert(1)", "does not begin with https://"),
-        (("forms", 0, "labels"), {"en": "Form"}, "its fr is missing"),
-        (("branches",), {}, "has not the form of a catalog"),
-        (("destinations", 0, "max_document_bytes"), 1.5, "has not the form of a catalog"),
+        (("types", 0, "labels", "he"), "שכר\x1b[31m", "characters that cannot be displayed"),
+        (("version",), "2027\u202e", "characters that cannot be displayed"),
+        (
+            ("subjects", 0, "labels", "en"),
+            "half of a character \ud800",
+            "characters that cannot be displayed",
+        ),
+        (("destinations", 0, "formats"), [], "accepts no file format"),
+        (("subjects",), [RAW["subjects"][0]] * 2, "duplicate code"),
+        (("forms", 0, "url"), "javascript:alert(1)", "does not start with https://"),
+        (("forms", 0, "labels"), {"en": "Form"}, "member fr is missing"),
+        (("branches",), {}, "does not have the structure of a catalog"),
+        (("destinations", 0, "max_document_bytes"), 1.5, "does not have the structure of a catalog"),
     ],
 )
 def test_an_invalid_catalog_is_reported_with_the_reason(run, another_catalog, where, value, why) -> None:

@@ -12,7 +12,7 @@ import pytest
 import doubles
 import samples
 from conftest import ABOUT, WHO, force_staged_upload
-from declarations import checked
+from declarations import checked_submission
 from docsend.errors import LocalError
 from docsend.model.submission import PASSED_ALL_RULES, CheckedSubmission
 from docsend.storage import receipts
@@ -122,12 +122,12 @@ def test_a_key_at_two_services_needs_the_service_as_well(run, sent, sandbox, pay
 def test_times_are_utc_and_come_from_the_given_clock(tmp_path) -> None:
     noon = datetime(2026, 11, 23, 14, 0, tzinfo=timezone(timedelta(hours=2)))
     with Ledger(tmp_path / "ledger", now=lambda: noon) as ledger:
-        entry = ledger.record_plan("sandbox", checked(tmp_path))
+        entry = ledger.record_plan("sandbox", checked_submission(tmp_path))
     assert entry.planned_at == "2026-11-23T12:00:00.000Z"
 
 
 def test_eight_writers_at_once_lose_nothing(tmp_path) -> None:
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     failures: list[BaseException] = []
 
     def write(worker: int) -> None:
@@ -260,7 +260,7 @@ def test_a_receipt_that_cannot_be_stored_is_never_reported_as_received(tmp_path,
     _, file = sent
     body = run("receipts", "--json").json["receipts"][0]["receipt"]
     assert body
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger, Ledger(file) as other:
         receipt = receipts.stored_receipt(next(other.entries()))
         assert receipt is not None
@@ -274,7 +274,7 @@ def test_a_receipt_that_cannot_be_stored_is_never_reported_as_received(tmp_path,
 
 
 def test_plans_and_receipts_of_a_batch_take_one_commit_each(tmp_path) -> None:
-    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 21)]
+    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 21)]
     receipt = receipts.parse(RECEIPT)
     commits: list[str] = []
     with Ledger(tmp_path / "ledger") as ledger:
@@ -289,7 +289,7 @@ def test_plans_and_receipts_of_a_batch_take_one_commit_each(tmp_path) -> None:
 
 
 def test_planning_again_returns_the_entry_and_changes_nothing(tmp_path) -> None:
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
         planned = ledger.record_plan("sandbox", one)
         assert planned.is_newly_planned
@@ -302,7 +302,7 @@ def test_planning_again_returns_the_entry_and_changes_nothing(tmp_path) -> None:
 
 
 def test_a_receipt_that_cannot_be_stored_does_not_prevent_others_from_being_stored(tmp_path) -> None:
-    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 4)]
+    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 4)]
     receipt = receipts.parse(RECEIPT)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.record_plans("sandbox", plans)
@@ -314,7 +314,7 @@ def test_a_receipt_that_cannot_be_stored_does_not_prevent_others_from_being_stor
 
 
 def test_a_pending_state_is_written_before_a_query_and_before_the_ledger_is_closed(tmp_path) -> None:
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.record_plan("sandbox", one)
         ledger.record_open("sandbox", one.key)
@@ -325,7 +325,7 @@ def test_a_pending_state_is_written_before_a_query_and_before_the_ledger_is_clos
 
 
 def test_a_pending_state_does_not_overwrite_a_final_state(tmp_path) -> None:
-    one = checked(tmp_path)
+    one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.record_plan("sandbox", one)
         ledger.record_sending("sandbox", one.key)
@@ -334,8 +334,8 @@ def test_a_pending_state_does_not_overwrite_a_final_state(tmp_path) -> None:
 
 
 def test_a_failed_change_is_rolled_back_and_the_next_one_succeeds(tmp_path) -> None:
-    one, other = checked(tmp_path), checked(tmp_path).with_occurrence(2)
-    incomplete = replace(other, category=None, by=PASSED_ALL_RULES)  # type: ignore[arg-type]  # SQLite refuses it
+    one, other = checked_submission(tmp_path), checked_submission(tmp_path).with_occurrence(2)
+    incomplete = replace(other, category=None, token=PASSED_ALL_RULES)  # type: ignore[arg-type]  # SQLite refuses it
     with Ledger(tmp_path / "ledger") as ledger:
         with pytest.raises(LocalError, match="category"):
             ledger.record_plans("sandbox", [one, incomplete])
@@ -344,7 +344,7 @@ def test_a_failed_change_is_rolled_back_and_the_next_one_succeeds(tmp_path) -> N
 
 
 def test_many_threads_with_two_connections_to_one_ledger_lose_nothing(tmp_path) -> None:
-    plans = [checked(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 61)]
+    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 61)]
     receipt = receipts.parse(RECEIPT)
     errors: list[BaseException] = []
 

@@ -152,7 +152,7 @@ _UNUSABLE_LEDGERS = {
     "a torn header": functools.partial(_tear, first=0, last=64),
     "a torn page": functools.partial(_tear, first=100, last=None),
     "a folder": Path.mkdir,
-    "a pipe": samples.pipe,
+    "a pipe": samples.named_pipe,
     "a device that is full": lambda file: file.symlink_to("/dev/full"),
     "a link to itself": lambda file: file.symlink_to(file),
     "foreign tables": _create_foreign_tables,

@@ -65,7 +65,7 @@ def test_a_send_prompts_for_missing_fields_shows_a_summary_and_prints_the_comman
 def test_every_given_field_is_in_the_summary_and_in_the_printed_command(guided, payslip) -> None:
     # Only the personal service accepts `required`.
     fields_ = [
-        field for field in fields.CONTENT_FIELDS if not field.is_of_catalog and field.name != "required"
+        field for field in fields.CONTENT_FIELDS if not field.is_catalog_code and field.name != "required"
     ]
     options = [part for n, field in enumerate(fields_, 2) for part in (field.option, str(n))]
     terminal = guided(payslip, *ABOUT, *options, "--branch", "haifa", columns=400)
@@ -92,7 +92,7 @@ def test_only_what_is_missing_is_asked(guided, sandbox, payslip) -> None:
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x")
     terminal.answer("id number of the insured person:", PERSON + ENTER)
     shown = terminal.read_until("send it?")
-    assert not [word for word in ("subject:", "category:", "branch [", "remark,") if word in shown]
+    assert not [word for word in ("subject:", "category:", "branch [", "remark (") if word in shown]
     terminal.type("y" + ENTER)
     assert terminal.finish() == 0
 

@@ -13,7 +13,7 @@ from docsend.cli.complete import COMMANDS
 from docsend.model.fields import FIELDS
 
 _TAKES = {
-    **{field.option: field.offers for field in FIELDS},
+    **{field.option: field.completion for field in FIELDS},
     "--sender": "sender",
     "--lang": "language",
     "--service": "service",

@@ -1,1 +1,1 @@
-"""Whether documents and submissions keep the rules."""
+"""Checks of documents and submissions against the institute's rules."""

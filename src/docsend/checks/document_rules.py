@@ -1,6 +1,7 @@
-"""The institute's rules of documents: how many, how large, of which format, whole, under which names.
+"""The institute's rules for documents: number, size, format, content and file name.
 
-Without a destination only what holds for all of them is checked. A rule is a function, as in `field_rules`.
+Without a destination, only the rules that all destinations share are checked. A rule is a function, as in
+`field_rules`.
 """
 
 from __future__ import annotations
@@ -28,258 +29,305 @@ def check(
     documents: tuple[Document | UnreadDocument, ...],
     destination: Destination | None,
     catalog: Catalog,
-    found: list[Problem],
+    problems: list[Problem],
 ) -> tuple[Document, ...]:
-    """Hold documents against every rule; give those that could be read, in the order of their names."""
+    """Check documents against every rule and append what is wrong to `problems`.
+
+    Return the documents that could be read, sorted by name.
+
+    Source: "Il est possible de télécharger jusqu'à 15 documents différents, chaque fichier ayant une taille
+    maximale de 10 Mo." (Up to 15 different documents can be uploaded, each file of at most 10 MB.)
+    """
     if not documents:
-        found.append(Problem(Code.DOCUMENTS_MISSING, Message("no document is given")))
-    most = destination.max_documents if destination else None
-    if most is not None and len(documents) > most:
+        problems.append(Problem(Code.DOCUMENTS_MISSING, Message("no document given")))
+    limit = destination.max_documents if destination else None
+    if limit is not None and len(documents) > limit:
         message = Message(
-            "{count} documents are given, {destination} takes {most}",
+            "too many documents: {count} ({destination} accepts at most {limit})",
             count=len(documents),
             destination=destination.code if destination else "",
-            most=most,
+            limit=limit,
         )
         hint = Message("send the rest in a second submission")
-        found.append(Problem(Code.TOO_MANY_DOCUMENTS, message, hint))
-    found.extend(_duplicates(documents))
+        problems.append(Problem(Code.TOO_MANY_DOCUMENTS, message, hint))
+    problems.extend(_find_duplicates(documents))
     for document in documents:
-        about = _document(document, destination, catalog)
-        found.extend(replace(problem, path=document.path) for problem in about if problem is not None)
+        document_problems = _document_problems(document, destination, catalog)
+        problems.extend(
+            replace(problem, path=document.path) for problem in document_problems if problem is not None
+        )
     readable = [document for document in documents if isinstance(document, Document)]
     return tuple(sorted(readable, key=_BY_NAME))
 
 
-def _document(
+def _document_problems(
     document: Document | UnreadDocument, destination: Destination | None, catalog: Catalog
 ) -> tuple[Problem | None, ...]:
-    name = _name(document, catalog.texts.document_name)
-    format_ = _format(document, destination, catalog) if destination is not None else None
+    name = _check_name(document, catalog.texts.document_name)
+    format_ = _check_format(document, destination, catalog) if destination is not None else None
     if isinstance(document, UnreadDocument):
-        return name, format_, _unread(document, destination, catalog)
-    return name, format_, _content(document), _near_limit(document, destination)
+        return name, format_, _unread_problem(document, destination, catalog)
+    return name, format_, _check_content(document), _check_near_limit(document, destination)
 
 
-def _duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
-    """Seed: "jusqu'à 15 documents différents"."""
-    first: dict[str, str] = {}
+def _find_duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
+    """Yield a problem for each document whose content was given before.
+
+    Source: "jusqu'à 15 documents différents" (up to 15 different documents).
+    """
+    names: dict[str, str] = {}  # by digest
     for document in documents if len(documents) > 1 else ():
         if not isinstance(document, Document):
             continue
-        same = first.get(document.sha256)
-        if same is None:
-            first[document.sha256] = document.name
+        other = names.get(document.sha256)
+        if other is None:
+            names[document.sha256] = document.name
         else:
-            message = Message("{name} is the same document as {same}", name=document.name, same=same)
-            if same == document.name:
-                message = Message("{name} is given twice", name=document.name)
+            message = Message(
+                "duplicate document: {name} has the same content as {other}", name=document.name, other=other
+            )
+            if other == document.name:
+                message = Message("document given twice: {name}", name=document.name)
             yield Problem(
                 Code.DUPLICATE_DOCUMENT,
                 message,
-                Message("give it once"),
+                Message("give each document once"),
                 document=document.name,
                 path=document.path,
             )
 
 
-def _name(document: Document | UnreadDocument, at_most_bytes: int) -> Problem | None:
-    """A name that a clerk can read and a file system can keep; it travels as text, never as a path."""
+def _check_name(document: Document | UnreadDocument, max_bytes: int) -> Problem | None:
+    """Check that a clerk can read the name and a file system can store it.
+
+    The name is sent as text and never as a path.
+    """
     name = document.name
     size = len(name.encode("utf-8", "surrogatepass"))
     has_separator = "/" in name or "\\" in name
-    if not (has_separator or has_control_characters(name) or size > at_most_bytes):
+    if not (has_separator or has_control_characters(name) or size > max_bytes):
         return None
-    message = Message("the file name {name!a} has characters that cannot be shown", name=name[:60])
+    message = Message(
+        "invalid file name {name!a}: it contains characters that cannot be displayed", name=name[:60]
+    )
     if has_separator:
+        message = Message("invalid file name {name!a}: it contains a slash or backslash", name=name[:60])
+    elif size > max_bytes:
         message = Message(
-            "the file name {name!a} has a slash or backslash, as if it were a path", name=name[:60]
+            "file name too long: {name!a} (at most {limit} bytes)", name=name[:60], limit=max_bytes
         )
-    elif size > at_most_bytes:
-        message = Message("the file name {name!a} is too long", name=name[:60])
     return Problem(Code.NAME_NOT_ACCEPTED, message, Message("rename the file"), document=name)
 
 
-def _format(
+def _check_format(
     document: Document | UnreadDocument, destination: Destination, catalog: Catalog
 ) -> Problem | None:
-    """Seed: "Les formats de fichiers suivants peuvent être téléchargés"; by extension, in any case."""
-    if isinstance(document, UnreadDocument) and document.reason in ("directory", "not-found", "not-regular"):
+    """Check the extension, in upper or lower case, against the formats of the destination.
+
+    Source: "Les formats de fichiers suivants peuvent être téléchargés : JPEG, JPG, TIFF, TIF, PNG, BMP, PDF."
+    (The following file formats can be uploaded.) For the personal service: "Vous pouvez télécharger les
+    formats de documents suivants : JPG, PNG, TIF, TIFF et PDF." (You can upload the following document
+    formats.)
+    """
+    if isinstance(document, UnreadDocument) and document.reason in (
+        "directory",
+        "not-found",
+        "not-regular",
+    ):
         return None
     extension = _extension(document.name)
     if extension in destination.formats:
         return None
-    given = f".{extension}" if extension else Message("a file without an extension")
+    given = f".{extension}" if extension else Message("files without an extension")
     message = Message(
-        "{code} does not take {stated}: {name}", code=destination.code, stated=given, name=document.name
+        "file format not accepted: {name} ({code} does not accept {given})",
+        name=document.name,
+        code=destination.code,
+        given=given,
     )
     return Problem(
         Code.FORMAT_NOT_ACCEPTED,
         message,
-        _format_cure(document, extension, destination, catalog),
+        _format_hint(document, extension, destination, catalog),
         document=document.name,
     )
 
 
-def _format_cure(
+def _format_hint(
     document: Document | UnreadDocument, extension: str, destination: Destination, catalog: Catalog
 ) -> Message:
-    taken = ", ".join(destination.formats)
+    accepted = ", ".join(destination.formats)
     content = document.format if isinstance(document, Document) else None
-    twins = [name for name in destination.formats if FORMAT_OF_EXTENSION.get(name) == content]
-    if content and twins:
+    matching = [name for name in destination.formats if FORMAT_OF_EXTENSION.get(name) == content]
+    if content and matching:
         return Message(
-            "its content is {kind}: rename it to end in .{extension}",
+            "rename it to end in .{extension}: its content is {kind}",
+            extension=matching[0],
             kind=content.upper(),
-            extension=twins[0],
         )
     others = [other.code for other in catalog.destinations.values() if extension in other.formats]
     if others:
         return Message(
-            "{code} takes {taken}; `--to {other}` takes {extension}",
+            "convert it to a format that {code} accepts ({accepted}); `--to {other}` accepts {extension}",
             code=destination.code,
-            taken=taken,
+            accepted=accepted,
             other=others[0],
             extension=extension,
         )
-    return Message("save it as PDF or as a picture: {code} takes {taken}", code=destination.code, taken=taken)
+    return Message(
+        "save it as a PDF or an image: {code} accepts {accepted}", code=destination.code, accepted=accepted
+    )
 
 
 def _extension(name: str) -> str:
+    """Return the lower-cased extension, or "" if there is none or only the dot at the start precedes it."""
     stem, dot, extension = name.rpartition(".")
     return extension.lower() if dot and stem else ""
 
 
-_UNREAD = {
+_UNREAD_PROBLEMS = {
     "not-found": (
         Code.DOCUMENT_NOT_FOUND,
         Message("there is no file {name}"),
-        Message("look at the path and its spelling"),
+        Message("check the path and its spelling"),
     ),
     "directory": (
         Code.NOT_A_REGULAR_FILE,
-        Message("{name} is a folder"),
-        Message("give the files in it; submissions have no folders"),
+        Message("not a file: {name} is a folder"),
+        Message("give the files inside the folder"),
     ),
     "not-regular": (
         Code.NOT_A_REGULAR_FILE,
-        Message("{name} is a pipe, socket or device, not a file"),
-        Message("give a file"),
+        Message("not a file: {name} is a pipe, socket or device"),
+        Message("give a regular file"),
     ),
     "unreadable": (
         Code.UNREADABLE_DOCUMENT,
-        Message("{name} cannot be read"),
-        Message("look at its permissions and at the disk"),
+        Message("cannot read {name}"),
+        Message("check the file's permissions and the disk"),
     ),
     "empty": (
         Code.EMPTY_DOCUMENT,
-        Message("{name} is empty, it has 0 bytes"),
+        Message("empty file: {name} has 0 bytes"),
         Message("scan or save it again"),
     ),
 }
 
 
-def _unread(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
+def _unread_problem(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
     if document.reason == "too-large":
-        return _too_large(document, destination, catalog)
-    code, message, hint = _UNREAD[document.reason]
+        return _too_large_problem(document, destination, catalog)
+    code, message, hint = _UNREAD_PROBLEMS[document.reason]
     return Problem(
         code, message.replace_values(name=document.name), hint, field="documents", document=document.name
     )
 
 
-def _too_large(document: UnreadDocument, destination: Destination | None, catalog: Catalog) -> Problem:
-    """Seed: "une taille maximale de 10 Mo"; "La taille maximale du fichier est de 5 Mo"."""
+def _too_large_problem(
+    document: UnreadDocument, destination: Destination | None, catalog: Catalog
+) -> Problem:
+    """Return the problem of a document that is larger than the destination accepts.
+
+    Source: "chaque fichier ayant une taille maximale de 10 Mo" (each file of at most 10 MB). For the personal
+    service: "La taille maximale du fichier est de 5 Mo." (The maximum file size is 5 MB.)
+    """
     size = document.size or 0
-    roomiest = max(catalog.destinations.values(), key=lambda known: known.max_document_bytes)
-    limit = (destination or roomiest).max_document_bytes
+    largest = max(catalog.destinations.values(), key=lambda entry: entry.max_document_bytes)
+    limit = (destination or largest).max_document_bytes
     where = destination.code if destination else Message("every destination")
     message = Message(
-        "{name} has {size:,} bytes, {where} takes {limit_in_words} ({limit:,} bytes)",
+        "document too large: {name} has {size:,} bytes "
+        "({where} accepts at most {limit:,} bytes, which is {limit_in_words})",
         name=document.name,
         size=size,
         where=where,
-        limit_in_words=format_limit(limit),
         limit=limit,
+        limit_in_words=format_limit(limit),
     )
     hint = Message("scan it at a lower resolution (300 dpi, black and white) or in two parts")
-    if size <= roomiest.max_document_bytes:
+    if size <= largest.max_document_bytes:
         hint = Message(
-            "the {where} destination takes {limit_in_words}; `--to {code}` takes {more}",
+            "scan it at a lower resolution; {where} accepts at most {limit_in_words}, "
+            "`--to {code}` accepts {more}",
             where=where,
             limit_in_words=format_limit(limit),
-            code=roomiest.code,
-            more=format_limit(roomiest.max_document_bytes),
+            code=largest.code,
+            more=format_limit(largest.max_document_bytes),
         )
     return Problem(Code.DOCUMENT_TOO_LARGE, message, hint, document=document.name)
 
 
-def _near_limit(document: Document, destination: Destination | None) -> Problem | None:
+def _check_near_limit(document: Document, destination: Destination | None) -> Problem | None:
+    """Warn if the document fits only if the institute counts a megabyte as 2**20 bytes."""
     if destination is None or document.size <= destination.near_document_bytes:
         return None
     message = Message(
-        '{name} has {size:,} bytes: whether the institute\'s "{limit_in_words}" means {less:,} bytes or '
-        "{more:,} is not public",
+        "size near the limit: {name} has {size:,} bytes (the institute does not say whether "
+        '"{limit_in_words}" means {less:,} or {more:,} bytes)',
         name=document.name,
         size=document.size,
         limit_in_words=format_limit(destination.max_document_bytes),
         less=destination.near_document_bytes,
         more=destination.max_document_bytes,
     )
-    hint = Message("a smaller file is safe")
+    hint = Message(
+        "reduce the file to {less:,} bytes or less to be safe", less=destination.near_document_bytes
+    )
     return Problem(Code.SIZE_NEAR_LIMIT, message, hint, document=document.name)
 
 
-_KINDS = {
-    "jpeg": Message("a JPEG picture"),
-    "tiff": Message("a TIFF picture"),
-    "png": Message("a PNG picture"),
-    "bmp": Message("a BMP picture"),
+_FORMAT_NAMES = {
+    "jpeg": Message("a JPEG image"),
+    "tiff": Message("a TIFF image"),
+    "png": Message("a PNG image"),
+    "bmp": Message("a BMP image"),
     "pdf": Message("a PDF"),
-    "bigtiff": Message("a BigTIFF picture"),
-    "gif": Message("a GIF picture"),
-    "webp": Message("a WebP picture"),
+    "bigtiff": Message("a BigTIFF image"),
+    "gif": Message("a GIF image"),
+    "webp": Message("a WebP image"),
     "heic": Message("a HEIC photo"),
     "zip": Message("a ZIP file or an Office document"),
     "msoffice": Message("an Office document"),
-    "rtf": Message("an RTF text"),
+    "rtf": Message("an RTF document"),
     "html": Message("a web page"),
-    None: Message("something else"),
+    None: Message("an unknown kind of file"),
 }
 
 
-def _content(document: Document) -> Problem | None:
-    """The content is what the extension says, is whole, and opens without a password."""
-    promised = FORMAT_OF_EXTENSION.get(_extension(document.name))
-    if promised is not None and promised != document.format:
+def _check_content(document: Document) -> Problem | None:
+    """Check that the content matches the extension, is complete, and opens without a password."""
+    expected = FORMAT_OF_EXTENSION.get(_extension(document.name))
+    if expected is not None and expected != document.format:
         message = Message(
-            "{name} is not {promised}, its content is {found}",
+            "content does not match the extension: {name} is {actual}, not {expected}",
             name=document.name,
-            promised=_KINDS[promised],
-            found=_KINDS[document.format],
+            actual=_FORMAT_NAMES[document.format],
+            expected=_FORMAT_NAMES[expected],
         )
-        same = next((name for name, kind in FORMAT_OF_EXTENSION.items() if kind == document.format), None)
+        extension = next(
+            (name for name, format_ in FORMAT_OF_EXTENSION.items() if format_ == document.format), None
+        )
         hint = (
-            Message("rename it to end in .{same}", same=same)
-            if same
-            else Message("open it and save or export it as PDF")
+            Message("rename it to end in .{extension}", extension=extension)
+            if extension
+            else Message("open it and save or export it as a PDF")
         )
         if document.format is None:
-            hint = Message("it may be damaged: open it, and save or scan it again")
+            hint = Message("open it and check that it is not damaged, then save or scan it again")
         return Problem(Code.CONTENT_MISMATCH, message, hint, document=document.name)
     if document.defect == "encrypted":
         message = Message(
-            "{name} is an encrypted PDF, which a clerk cannot open without its password", name=document.name
+            "encrypted PDF: {name} (a clerk cannot open it without the password)", name=document.name
         )
         hint = Message("print it to a new PDF without a password")
         return Problem(Code.ENCRYPTED_PDF, message, hint, document=document.name)
     if document.defect == "damaged":
-        message = Message("{name} is damaged or cut short", name=document.name)
-        hint = Message("copy, save or scan it again; a download may have broken off")
+        message = Message("damaged or truncated document: {name}", name=document.name)
+        hint = Message("copy, download, save or scan it again")
         return Problem(Code.DAMAGED_DOCUMENT, message, hint, document=document.name)
     return None
 
 
 def format_limit(limit: int) -> Message:
-    """A limit of the catalog as the institute writes it: 10 MB is 10 x 2^20 bytes."""
+    """Return a limit in bytes as a message in megabytes of 2**20 bytes, such as "10 MB"."""
     return Message("{size:g} MB", size=limit / 2**20)

@@ -1,7 +1,8 @@
-"""The rules of single fields: what a submission says in each must keep, and its normal form.
+"""Rules for single fields.
 
-A rule is a function: what it compares, the code of its problem, the message and the cure, side by side. Each
-appends what is wrong, and returns the normal form. `RULES` has them by the fields' names.
+A rule is a function that appends a `Problem` for each violation and returns the field's value in normal form.
+The comparison, the problem code, the message and the hint stand together in that function. `RULES` maps field
+names to rules. Rules that need the catalog's codes are in `submission_rules`.
 """
 
 from __future__ import annotations
@@ -25,94 +26,113 @@ if TYPE_CHECKING:
 
     Rule: TypeAlias = Callable[[Submission, Catalog, list[Problem]], Any]
 
-Findings: TypeAlias = list[Problem]
-_MOST_REQUIRED = 100  # characters of an id, as in openapi.yaml's RequiredId
+Problems: TypeAlias = list[Problem]
+_MAX_REQUIRED_LENGTH = 100  # characters, as for RequiredId in openapi.yaml
 
 
-def _id(submission: Submission, _catalog: Catalog, found: Findings) -> str:
-    """Nine digits, the last of them a check digit. The number itself is never repeated."""
+def _check_id(submission: Submission, _catalog: Catalog, problems: Problems) -> str:
+    """Check the insured person's id number: nine digits, the last of which is a check digit.
+
+    Source: "saisissez les données d'identification de l'assuré" (enter the identification details of the
+    insured person). Messages never contain the number.
+    """
     if not submission.id:
-        message = Message("the insured person's id number is not given")
-        found.append(Problem(Code.ID_NUMBER_MISSING, message, Message("--id NUMBER")))
+        message = Message("no id number given for the insured person")
+        problems.append(Problem(Code.ID_NUMBER_MISSING, message, Message("give --id NUMBER")))
         return ""
-    number = _digits(submission.id)
+    number = _without_separators(submission.id)
     if len(number) < 9 and number.isascii() and number.isdecimal():
-        message = Message("an id number has 9 digits, this one has {count}", count=len(number))
-        hint = Message("write it with its check digit and its leading zeros")
-        found.append(Problem(Code.ID_NUMBER_INVALID, message, hint))
+        message = Message("invalid id number: expected 9 digits, got {count}", count=len(number))
+        hint = Message("include the check digit and the leading zeros")
+        problems.append(Problem(Code.ID_NUMBER_INVALID, message, hint))
         return ""
     is_digits = number.isascii() and number.isdecimal() and number.strip("0")
     if len(number) != 9 or not is_digits or not has_check_digit(number):
-        message = Message(
-            "the id number is not one: it needs 9 digits, and the last must agree with the others"
-        )
-        hint = Message("compare it with the identity card; often two digits changed places")
-        found.append(Problem(Code.ID_NUMBER_INVALID, message, hint))
+        message = Message("invalid id number: expected 9 digits with a valid check digit")
+        hint = Message("compare it with the identity card: two digits may be swapped")
+        problems.append(Problem(Code.ID_NUMBER_INVALID, message, hint))
     return number
 
 
-def _known_kind(submission: Submission) -> EmployerKind | None:
+def _find_employer_kind(submission: Submission) -> EmployerKind | None:
     return next((kind for kind in EMPLOYER_KINDS if kind == (submission.employer_kind or "deduction")), None)
 
 
-def _employer_kind(submission: Submission, _catalog: Catalog, found: Findings) -> EmployerKind | None:
-    """One of three, of which the institute's page tells; without a word a deduction file."""
-    kind = _known_kind(submission)
+def _check_employer_kind(
+    submission: Submission, _catalog: Catalog, problems: Problems
+) -> EmployerKind | None:
+    """Check the kind of employer file: one of three, by default a deduction file.
+
+    Source: "le numéro de dossier de déductions de l'entreprise (ou le numéro du dossier de ménage ou de
+    comité d'immeuble)" (the company's deduction file number, or the file number of the household or building
+    committee).
+    """
+    kind = _find_employer_kind(submission)
     if kind is None:
         hint = Message("one of: {choices}", choices=", ".join(EMPLOYER_KINDS))
         message = Message(
-            "there is no kind of employer file {kind!r}", kind=redact(submission.employer_kind or "")
+            "unknown kind of employer file: {kind!r}", kind=redact(submission.employer_kind or "")
         )
-        found.append(Problem(Code.UNKNOWN_EMPLOYER_KIND, message, hint))
+        problems.append(Problem(Code.UNKNOWN_EMPLOYER_KIND, message, hint))
     return kind
 
 
-def _booklet(submission: Submission, _catalog: Catalog, found: Findings) -> str:
-    """Seed: "le numéro d'identification du livret"; it works as a password."""
+def _check_booklet(submission: Submission, _catalog: Catalog, problems: Problems) -> str:
+    """Check the booklet number, which works as a password: messages never contain it.
+
+    Source: "le numéro d'identification du livret (figurant sur le livret)" (the booklet's identification
+    number, which is printed on the booklet). Its format is not public; docs/contract.md allows 1 to 32
+    digits, letters, hyphens and slashes.
+    """
     booklet = (submission.booklet or "").strip()
     if not booklet:
-        message = Message("the booklet's identification number is not given")
-        hint = Message("--booklet NUMBER; it is printed on the vouchers of the booklet")
-        found.append(Problem(Code.BOOKLET_MISSING, message, hint))
+        message = Message("no booklet number given")
+        hint = Message("give --booklet NUMBER (it is printed on the booklet's vouchers)")
+        problems.append(Problem(Code.BOOKLET_MISSING, message, hint))
     elif not re.fullmatch(r"[0-9A-Za-z/-]{1,32}", booklet):
-        message = Message("the booklet's identification number has characters that no such number has")
-        hint = Message("digits, letters, - and / only, at most 32")
-        found.append(Problem(Code.BOOKLET_INVALID, message, hint))
+        message = Message("invalid booklet number: expected 1 to 32 digits, letters, hyphens or slashes")
+        hint = Message("copy it from the booklet's vouchers, without spaces")
+        problems.append(Problem(Code.BOOKLET_INVALID, message, hint))
     return booklet
 
 
-def _email(submission: Submission, _catalog: Catalog, found: Findings) -> str | None:
-    """Seed: the e-mail is optional."""
+def _check_email(submission: Submission, _catalog: Catalog, problems: Problems) -> str | None:
+    """Check the employer's email address.
+
+    Source: "adresse courriel est facultative" (the email address is optional).
+    """
     email = unicodedata.normalize("NFC", submission.email or "").strip() or None
     is_address = re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+", email or "")
     if email and (has_control_characters(email) or not is_address):
-        message = Message("the e-mail address is not one")
-        found.append(Problem(Code.EMAIL_INVALID, message, Message("name@host.tld")))
+        message = Message("invalid email address: expected name@host.tld")
+        hint = Message("correct the address, or leave it out")
+        problems.append(Problem(Code.EMAIL_INVALID, message, hint))
     return email
 
 
-def _employer_file(submission: Submission, _catalog: Catalog, found: Findings) -> str:
-    """A deduction file has nine digits and begins with 9; of the other kinds no format is public.
+def _check_employer_file(submission: Submission, _catalog: Catalog, problems: Problems) -> str:
+    """Check the employer's file number.
 
-    Seed: "le numéro de dossier".
+    Source: "le numéro de dossier de déductions de l'entreprise" (the company's deduction file number). It has
+    nine digits; known ones start with 9 and end with a check digit. No format is public for the other kinds
+    of file, so any number of at most 20 digits passes.
     """
-    number, kind = _digits(submission.employer_file or ""), _known_kind(submission)
+    number, kind = _without_separators(submission.employer_file or ""), _find_employer_kind(submission)
     if not number:
-        message = Message("the employer's file number is not given")
-        found.append(Problem(Code.EMPLOYER_FILE_MISSING, message, Message("--employer-file NUMBER")))
+        message = Message("no employer file number given")
+        hint = Message("give --employer-file NUMBER")
+        problems.append(Problem(Code.EMPLOYER_FILE_MISSING, message, hint))
     elif not (number.isascii() and number.isdecimal() and len(number) <= 20):
-        message = Message("the employer's file number has other characters than digits, or more than 20")
-        hint = Message("digits only, as on the booklet")
-        found.append(Problem(Code.EMPLOYER_FILE_INVALID, message, hint))
+        message = Message("invalid employer file number: expected at most 20 digits and nothing else")
+        hint = Message("give the digits as they are printed on the booklet")
+        problems.append(Problem(Code.EMPLOYER_FILE_INVALID, message, hint))
     elif kind == "deduction" and len(number) != 9:
-        message = Message("a deduction file number has 9 digits, this one has {count}", count=len(number))
-        hint = Message("for another kind of file say --employer-kind household or building-committee")
-        found.append(Problem(Code.EMPLOYER_FILE_INVALID, message, hint))
+        message = Message("invalid deduction file number: expected 9 digits, got {count}", count=len(number))
+        hint = Message("for another kind of file, give --employer-kind household or building-committee")
+        problems.append(Problem(Code.EMPLOYER_FILE_INVALID, message, hint))
     elif kind == "deduction" and not _is_usual_deduction_file(number):
-        message = Message(
-            "deduction file numbers begin with 9 and end in a check digit, as far as is known; not this one"
-        )
-        found.append(Problem(Code.EMPLOYER_FILE_UNUSUAL, message, Message("compare it with the booklet")))
+        message = Message("unusual deduction file number: known ones start with 9 and end with a check digit")
+        problems.append(Problem(Code.EMPLOYER_FILE_UNUSUAL, message, Message("compare it with the booklet")))
     return number
 
 
@@ -120,83 +140,97 @@ def _is_usual_deduction_file(number: str) -> bool:
     return number.startswith("9") and has_check_digit(number)
 
 
-def _mobile(submission: Submission, _catalog: Catalog, found: Findings) -> str:
-    """05 and eight digits; +972 and 00972 are the same number written for abroad."""
-    number = re.sub(r"^(?:\+|00)972(?:\(?0\)?)?", "0", _digits(submission.mobile or ""))
-    hint = Message("--mobile 05XXXXXXXX")
+def _check_mobile(submission: Submission, _catalog: Catalog, problems: Problems) -> str:
+    """Check the mobile number: 05 and eight digits, which may be written with the prefix +972 or 00972.
+
+    Source: "le numéro de téléphone portable" (the mobile phone number).
+    """
+    number = re.sub(r"^(?:\+|00)972(?:\(?0\)?)?", "0", _without_separators(submission.mobile or ""))
+    hint = Message("give --mobile 05XXXXXXXX")
     if not number:
-        found.append(Problem(Code.MOBILE_MISSING, Message("the mobile number is not given"), hint))
+        problems.append(Problem(Code.MOBILE_MISSING, Message("no mobile number given"), hint))
     elif not re.fullmatch(r"05[0-9]{8}", number):
-        message = Message("the mobile number is not one: it needs 10 digits and begins with 05")
-        found.append(Problem(Code.MOBILE_INVALID, message, hint))
+        message = Message("invalid mobile number: expected 10 digits starting with 05")
+        problems.append(Problem(Code.MOBILE_INVALID, message, hint))
     return number
 
 
-def _digits(given: str) -> str:
-    return given if given.isalnum() else re.sub(r"[\s-]", "", given)
+def _without_separators(number: str) -> str:
+    return number if number.isalnum() else re.sub(r"[\s-]", "", number)
 
 
-# -- free text, and the number of the sending --------------------------------------------------------------
+# -- free text and occurrence ------------------------------------------------------------------------------
 
 
-def _text(name: str, too_long: Code, at_most: Callable[[Catalog], int]) -> Rule:
-    """Make the rule of a text: in NFC, without characters that a clerk's screen could take for commands."""
+def _text_rule(name: str, too_long: Code, max_length: Callable[[Catalog], int]) -> Rule:
+    """Return the rule for a text field: NFC, at most `max_length` characters, no control characters.
 
-    def rule(submission: Submission, catalog: Catalog, found: Findings) -> str | None:
-        given = getattr(submission, name)
-        if not given:
+    A clerk's screen could interpret control characters as commands.
+    """
+
+    def rule(submission: Submission, catalog: Catalog, problems: Problems) -> str | None:
+        value = getattr(submission, name)
+        if not value:
             return None
-        text = unicodedata.normalize("NFC", given).strip()
-        if len(text) > at_most(catalog):
+        text = unicodedata.normalize("NFC", value).strip()
+        limit = max_length(catalog)
+        if len(text) > limit:
             message = Message(
-                "{field} has {count} characters, {at_most} are taken",
+                "{field} too long: {count} characters (at most {limit})",
                 field=name,
                 count=len(text),
-                at_most=at_most(catalog),
+                limit=limit,
             )
-            found.append(Problem(too_long, message, Message("shorten it, or put it into a document")))
+            hint = Message("shorten it, or put the text in a document")
+            problems.append(Problem(too_long, message, hint))
         if has_control_characters(text.replace("\n", "")):
             message = Message(
-                "{field} has control characters or characters that reverse the reading direction", field=name
+                "invalid {field}: it contains control characters or characters that reverse the reading "
+                "direction",
+                field=name,
             )
-            hint = Message("write it anew, as plain text")
-            found.append(Problem(Code.TEXT_NOT_ACCEPTED, message, hint, field=name))
+            hint = Message("retype it as plain text")
+            problems.append(Problem(Code.TEXT_NOT_ACCEPTED, message, hint, field=name))
         return text or None
 
     return rule
 
 
-_MOST_OCCURRENCES = 2**53 - 1
+_MAX_OCCURRENCE = 2**53 - 1
 
 
-def _occurrence(submission: Submission, _catalog: Catalog, found: Findings) -> int:
-    """A whole number from 1 that every JSON reader keeps exact (RFC 8259, 6); 1 if nobody says one."""
+def _check_occurrence(submission: Submission, _catalog: Catalog, problems: Problems) -> int:
+    """Check the occurrence: a whole number from 1 to 2**53 - 1; return 1 if none is given.
+
+    RFC 8259, section 6: JSON readers agree exactly on integers up to 2**53 - 1.
+    """
     given = submission.occurrence
     if given is None:
         return 1
     text = str(given).strip()
     number = int(text) if re.fullmatch(r"[0-9]{1,16}", text) else 0
-    if 1 <= number <= _MOST_OCCURRENCES:
+    if 1 <= number <= _MAX_OCCURRENCE:
         return number
     if re.fullmatch(r"[0-9]{16,}", text):
-        message = Message("the number of a sending is at most {most:,}", most=_MOST_OCCURRENCES)
+        message = Message("invalid occurrence: expected at most {limit:,}", limit=_MAX_OCCURRENCE)
     else:
-        message = Message("{stated!r} is not the number of a sending", stated=redact(text[:20]))
-    hint = Message("a whole number: 1, or 2 to send the same content a second time")
-    found.append(Problem(Code.OCCURRENCE_INVALID, message, hint))
+        message = Message(
+            "invalid occurrence {given!r}: expected a whole number, at least 1", given=redact(text[:20])
+        )
+    hint = Message("give 1, or 2 to send the same content a second time")
+    problems.append(Problem(Code.OCCURRENCE_INVALID, message, hint))
     return number
 
 
-# The rules of single fields, by the fields' names. Each appends what is wrong, and returns the normal form.
 RULES: Mapping[str, Rule] = {
-    "id": _id,
-    "employer_file": _employer_file,
-    "employer_kind": _employer_kind,
-    "booklet": _booklet,
-    "mobile": _mobile,
-    "email": _email,
-    "remark": _text("remark", Code.REMARK_TOO_LONG, lambda catalog: catalog.texts.remark),
-    "reference": _text("reference", Code.REFERENCE_TOO_LONG, lambda catalog: catalog.texts.reference),
-    "required": _text("required", Code.REQUIRED_TOO_LONG, lambda _: _MOST_REQUIRED),
-    "occurrence": _occurrence,
+    "id": _check_id,
+    "employer_file": _check_employer_file,
+    "employer_kind": _check_employer_kind,
+    "booklet": _check_booklet,
+    "mobile": _check_mobile,
+    "email": _check_email,
+    "remark": _text_rule("remark", Code.REMARK_TOO_LONG, lambda catalog: catalog.texts.remark),
+    "reference": _text_rule("reference", Code.REFERENCE_TOO_LONG, lambda catalog: catalog.texts.reference),
+    "required": _text_rule("required", Code.REQUIRED_TOO_LONG, lambda _: _MAX_REQUIRED_LENGTH),
+    "occurrence": _check_occurrence,
 }

@@ -1,10 +1,10 @@
-"""The institute's rules: what a submission must keep before a byte of it leaves.
+"""The institute's rules for a submission, checked before anything is sent.
 
-`check` holds a submission against every rule and reports all that it breaks at once. The numbers stand in
-the catalog; the sentences that they come from stand beside them there ("sentences"). A rule here is a
-function: what it compares, the code of its problem, the message and the cure, side by side. Here are those
-that judge the catalog's codes together; `field_rules` has those of single fields, `document_rules` those of
-documents.
+`check` applies every rule and reports all problems together. The numbers are in the catalog, next to the
+sentences of the institute's page that they come from ("sentences"). Docstrings quote that page in French,
+with the English meaning. A rule is a function in which the comparison, the problem code, the message and the
+hint stand together. This module has the rules about catalog codes, `field_rules` those of single fields,
+`document_rules` those of documents.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.checks import document_rules
-from docsend.checks.field_rules import RULES, Findings
+from docsend.checks.field_rules import RULES, Problems
 from docsend.codes import Code, Kind
 from docsend.errors import DocsendError, InvalidSubmission, UsageError
 from docsend.i18n import LocalizedName, Message, join
@@ -32,131 +32,140 @@ if TYPE_CHECKING:
 
 
 class FailedCheck(NamedTuple):
-    """Why a submission may not be sent: its errors first, then its warnings."""
+    """The problems of a submission that must not be sent: errors first, then warnings."""
 
     problems: tuple[Problem, ...]
 
     def as_error(self) -> DocsendError:
-        """Return the error that a run ends with whose check found these: what is missing goes first."""
+        """Return the error to raise: a UsageError if a value is missing, else an InvalidSubmission."""
         missing = [problem for problem in self.problems if problem.code.kind is Kind.MISSING]
         if not missing:
             return InvalidSubmission.from_problems(self.problems)
-        options = ", ".join(_option(problem) for problem in missing)
+        options = ", ".join(_missing_option(problem) for problem in missing)
         return UsageError(Message("missing: {options}", options=options), problems=self.problems)
 
 
-def _option(problem: Problem) -> str:
+def _missing_option(problem: Problem) -> str:
     field = fields.BY_NAME.get(problem.field or "")
     return field.option if field else "FILE"
 
 
 def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | FailedCheck:
-    """Hold a submission against every rule. The only maker of a CheckedSubmission."""
-    said = submission
-    about = _context(catalog, said.to, said.subject, said.category, said.type, said.branch)
-    destination, type_, found = about.destination, about.type, list(about.problems)
-    documents = document_rules.check(submission.documents, destination, catalog, found)
+    """Check a submission against every rule of the catalog.
+
+    Return a CheckedSubmission, with its warnings, or a FailedCheck with all errors and warnings. No other
+    function creates a CheckedSubmission.
+    """
+    context = _context(
+        catalog, submission.to, submission.subject, submission.category, submission.type, submission.branch
+    )
+    destination, type_, problems = context.destination, context.type, list(context.problems)
+    documents = document_rules.check(submission.documents, destination, catalog, problems)
     if destination is None:
-        return _faulty(found)
-    _nothing_that_is_not_taken(submission, about, found)
-    values = {name: rule(submission, catalog, found) for name, rule in about.rules}
-    if type_ is None or any(problem.is_error for problem in found):
-        return _faulty(found)
+        return _failed_check(problems)
+    _refuse_unaccepted_fields(submission, context, problems)
+    values = {name: rule(submission, catalog, problems) for name, rule in context.rules}
+    if type_ is None or any(problem.is_error for problem in problems):
+        return _failed_check(problems)
     return CheckedSubmission(
         to=destination.code,
-        subject=about.subject,
+        subject=context.subject,
         category=type_.category,
         type=type_.code,
         branch=submission.branch or None,
         party=_party_of(destination),
         documents=documents,
-        warnings=tuple(found),
+        warnings=tuple(problems),
         **values,
-        by=PASSED_ALL_RULES,
+        token=PASSED_ALL_RULES,
     )
 
 
 def _party_of(destination: Destination) -> Party | None:
-    """Return whose identity a destination asks for; None for that of the account."""
+    """Return whose identity fields a destination requires, or None if the account identifies the person."""
     return None if destination.identity == "account" else destination.identity
 
 
-def pending_requirement(checked: CheckedSubmission, asked: Sequence[RequiredDocument]) -> Problem | None:
-    """Hold a personal submission against what the service asks for.
+def pending_requirement(checked: CheckedSubmission, required: Sequence[RequiredDocument]) -> Problem | None:
+    """Check a personal submission against the documents that the service currently requires.
 
-    Seed: "Si un document est requis par le système, il ne sera pas possible de télécharger d'autres documents
-    en ligne concernant le sujet pour lequel il existe une telle exigence."
+    Return a problem if the submission answers a requirement that is not in `required`, or if it answers none
+    while documents are required for its subject.
+
+    Source: "Si un document est requis par le système, il ne sera pas possible de télécharger d'autres
+    documents en ligne concernant le sujet pour lequel il existe une telle exigence." (If the system requires
+    a document, it is not possible to upload other documents online about the subject that the requirement
+    concerns.)
     """
-    waiting = [document for document in asked if document.subject == checked.subject]
     if checked.required is not None:
-        if any(document.id == checked.required for document in asked):
+        if any(document.id == checked.required for document in required):
             return None
         message = Message(
-            "the service asks for no document {required!r} (any more)", required=checked.required
+            "unknown required document {required!r}: the service does not ask for it, or no longer does",
+            required=checked.required,
         )
-        return Problem(
-            Code.UNKNOWN_REQUIRED,
-            message,
-            Message("`docsend required` lists what it asks for"),
-        )
-    if not waiting:
+        hint = Message("run `docsend required` to list the required documents")
+        return Problem(Code.UNKNOWN_REQUIRED, message, hint)
+    pending = [document for document in required if document.subject == checked.subject]
+    if not pending:
         return None
-    named = join(
+    documents = join(
         [
             Message("{title} (due {due})", title=LocalizedName(document.titles), due=document.due)
-            for document in waiting
+            for document in pending
         ]
     )
-    return Problem(
-        Code.REQUIRED_DOCUMENTS_PENDING,
-        Message(
-            "{subject} takes nothing else before the documents that the service asks for: {named}",
-            subject=checked.subject,
-            named=named,
-        ),
-        Message.verbatim("; ".join(f"docsend required upload {each.id} FILE" for each in waiting)),
+    message = Message(
+        "required documents are pending: the service accepts nothing else about {subject} before {documents}",
+        subject=checked.subject,
+        documents=documents,
     )
+    commands = "; ".join(f"docsend required upload {document.id} FILE" for document in pending)
+    return Problem(Code.REQUIRED_DOCUMENTS_PENDING, message, Message.verbatim(commands))
 
 
 def identity_problems(party: Party, values: Mapping[str, str], catalog: Catalog) -> list[Problem]:
-    """Return what is wrong with the numbers of a sender; what is not stated may be stated with each send."""
-    found: Findings = []
-    said: dict[str, Any] = {**values}
+    """Return the errors in the identity fields of a saved sender.
+
+    Missing values are no errors, because they can be given with each send.
+    """
+    problems: Problems = []
+    submission_values: dict[str, Any] = {**values}
     for field in fields.fields_of(party):
-        RULES[field.name](Submission(**said), catalog, found)
-    return [problem for problem in found if problem.is_error and problem.code.kind is not Kind.MISSING]
+        RULES[field.name](Submission(**submission_values), catalog, problems)
+    return [problem for problem in problems if problem.is_error and problem.code.kind is not Kind.MISSING]
 
 
 def max_document_bytes(submission: Submission, catalog: Catalog) -> int:
-    """How many bytes a document may have where it goes; of all destinations, if that is not known yet."""
+    """Return the size limit of a document in bytes; if the destination is unknown, the largest limit."""
     destination = catalog.destinations.get(submission.to or "")
     if destination is not None:
         return destination.max_document_bytes
     return max(destination.max_document_bytes for destination in catalog.destinations.values())
 
 
-def _faulty(found: Findings) -> FailedCheck:
-    return FailedCheck(tuple(sorted(found, key=lambda problem: not problem.is_error)))
+def _failed_check(problems: Problems) -> FailedCheck:
+    return FailedCheck(tuple(sorted(problems, key=lambda problem: not problem.is_error)))
 
 
-# -- where to, what about ----------------------------------------------------------------------------------
+# -- destination, subject, category, type and branch -------------------------------------------------------
 
 
 class _Context(NamedTuple):
-    """What the catalog says of a destination, a subject and a type.
+    """Catalog entries for the codes of a submission, and the problems with those codes.
 
-    `not_taken` are fields out of place; `rules` are those of the other fields that are judged by themselves.
+    `unaccepted` are the fields that the destination does not accept; `rules` are the field rules that apply.
     """
 
     destination: Destination | None = None
     subject: str | None = None
     type: DocumentType | None = None
-    not_taken: tuple[Field, ...] = ()
+    unaccepted: tuple[Field, ...] = ()
     rules: tuple[tuple[str, Rule], ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-@lru_cache(maxsize=256)  # thousands of rows of a batch say the same here
+@lru_cache(maxsize=256)  # Thousands of rows of a batch have the same codes.
 def _context(
     catalog: Catalog,
     to: str | None,
@@ -166,188 +175,202 @@ def _context(
     branch: str | None,
 ) -> _Context:
     submission = Submission(to=to, subject=subject, category=category, type=type_, branch=branch)
-    found: Findings = []
-    destination = _destination(submission, catalog, found)
+    problems: Problems = []
+    destination = _check_destination(submission, catalog, problems)
     if destination is None:
-        return _Context(problems=tuple(found))
-    fitting = _subject(submission, destination, catalog, found)
-    known = _category_and_type(submission, destination, fitting, catalog, found)
-    _branch(submission, catalog, found)
+        return _Context(problems=tuple(problems))
+    checked_subject = _check_subject(submission, destination, catalog, problems)
+    checked_type = _check_category_and_type(submission, destination, checked_subject, catalog, problems)
+    _check_branch(submission, catalog, problems)
     party = _party_of(destination)
-    own = (field.name for field in fields.FIELDS if field.name in RULES and field.party in (None, party))
-    rules = tuple((name, RULES[name]) for name in own)
-    return _Context(destination, fitting, known, _not_taken_by(destination), rules, tuple(found))
+    names = (field.name for field in fields.FIELDS if field.name in RULES and field.party in (None, party))
+    return _Context(
+        destination,
+        checked_subject,
+        checked_type,
+        _unaccepted_fields(destination),
+        tuple((name, RULES[name]) for name in names),
+        tuple(problems),
+    )
 
 
-def _destination(submission: Submission, catalog: Catalog, found: Findings) -> Destination | None:
-    """Choose "l'une des quatre options ci-dessous", or the personal service."""
+def _check_destination(submission: Submission, catalog: Catalog, problems: Problems) -> Destination | None:
+    """Check the destination, which is one of the four without a sign-in, or the personal service.
+
+    Source: "choisissez l'une des quatre options ci-dessous" (choose one of the four options below).
+    """
     if not submission.to:
-        known = ", ".join(catalog.destinations)
-        found.append(
-            Problem(
-                Code.DESTINATION_MISSING,
-                Message("no destination is given"),
-                Message("--to {known}", known=known),
-            )
-        )
+        hint = Message("give --to with one of: {choices}", choices=", ".join(catalog.destinations))
+        problems.append(Problem(Code.DESTINATION_MISSING, Message("no destination given"), hint))
         return None
     destination = catalog.destinations.get(submission.to)
     if destination is None:
-        found.append(_unknown("destination", submission.to, catalog.destinations.values()))
+        problems.append(_unknown_code("destination", submission.to, catalog.destinations.values()))
     return destination
 
 
-def _not_taken_by(destination: Destination) -> tuple[Field, ...]:
-    """Return the fields that a destination has no place for."""
-    is_taken = {
+def _unaccepted_fields(destination: Destination) -> tuple[Field, ...]:
+    is_accepted = {
         "subject": destination.needs_subject,
         "branch": destination.takes_branch,
         "required": destination.is_personal,
         **{field.name: field.party == destination.identity for field in fields.IDENTITY_FIELDS},
     }
-    return tuple(field for field in fields.FIELDS if not is_taken.get(field.name, True))
+    return tuple(field for field in fields.FIELDS if not is_accepted.get(field.name, True))
 
 
-def _nothing_that_is_not_taken(submission: Submission, about: _Context, found: Findings) -> None:
-    """Refuse what a destination has no place for, rather than drop it in silence."""
-    for field in about.not_taken:
+def _refuse_unaccepted_fields(submission: Submission, context: _Context, problems: Problems) -> None:
+    """Report values that the destination does not accept, rather than drop them silently."""
+    for field in context.unaccepted:
         if getattr(submission, field.name):
-            told = {"code": submission.to, "option": field.option}
-            message = Message("{code} takes no {option}", **told)
-            hint = Message("leave {option} out, or choose another destination", **told)
-            found.append(Problem(Code.NOT_TAKEN, message, hint, field=field.name))
+            values = {"code": submission.to, "option": field.option}
+            message = Message("{code} does not accept {option}", **values)
+            hint = Message("remove {option}, or choose another destination", **values)
+            problems.append(Problem(Code.NOT_TAKEN, message, hint, field=field.name))
 
 
-def _subject(
-    submission: Submission, destination: Destination, catalog: Catalog, found: Findings
+def _check_subject(
+    submission: Submission, destination: Destination, catalog: Catalog, problems: Problems
 ) -> str | None:
-    """Seed: "Ensuite, sélectionnez le sujet demandé"."""
+    """Check the subject, if the destination requires one.
+
+    Source: "Ensuite, sélectionnez le sujet demandé" (then select the subject concerned).
+    """
     if not destination.needs_subject:
         return None
     if not submission.subject:
-        hint = Message("--subject CODE; `docsend catalog --to {code}` lists them", code=destination.code)
-        found.append(
-            Problem(
-                Code.SUBJECT_MISSING,
-                Message("{code} needs a subject", code=destination.code),
-                hint,
-            )
+        message = Message("no subject given: {code} requires one", code=destination.code)
+        hint = Message(
+            "give --subject CODE; `docsend catalog --to {code}` lists the codes", code=destination.code
         )
+        problems.append(Problem(Code.SUBJECT_MISSING, message, hint))
         return None
-    known = catalog.subjects.get(submission.subject)
-    if known is None or destination.code not in known.to:
-        found.append(_unknown("subject", submission.subject, catalog.subjects_of(destination.code)))
+    subject = catalog.subjects.get(submission.subject)
+    if subject is None or destination.code not in subject.to:
+        subjects = catalog.subjects_of(destination.code)
+        problems.append(_unknown_code("subject", submission.subject, subjects))
         return None
     return submission.subject
 
 
-_LISTED = Message("`docsend catalog --to {code}` lists them")
-
-
-def _category_and_type(
+def _check_category_and_type(
     submission: Submission,
     destination: Destination,
     subject: str | None,
     catalog: Catalog,
-    found: Findings,
+    problems: Problems,
 ) -> DocumentType | None:
-    """Seed: "sélectionner la catégorie et le type de document"; a type with an online form is refused."""
-    where = _LISTED.replace_values(code=destination.code)
+    """Check the category and the type of the documents.
+
+    Source: "sélectionner la catégorie et le type de document" (select the category and the type of document).
+    """
     if not submission.category:
-        hint = Message("--category CODE; {where}", where=where)
-        found.append(Problem(Code.CATEGORY_MISSING, Message("no category is given"), hint))
+        hint = Message(
+            "give --category CODE; `docsend catalog --to {code}` lists the codes", code=destination.code
+        )
+        problems.append(Problem(Code.CATEGORY_MISSING, Message("no category given"), hint))
     if not submission.type:
-        hint = Message("--type CODE; {where}", where=where)
-        found.append(Problem(Code.TYPE_MISSING, Message("no document type is given"), hint))
+        hint = Message(
+            "give --type CODE; `docsend catalog --to {code}` lists the codes", code=destination.code
+        )
+        problems.append(Problem(Code.TYPE_MISSING, Message("no document type given"), hint))
     if destination.needs_subject and subject is None:
-        return None  # which categories and types there are depends on the subject
-    category = _category(submission, catalog.categories_of(destination.code, subject), found)
+        return None  # The valid categories and types depend on the subject.
+    category = _check_category(submission, catalog.categories_of(destination.code, subject), problems)
     types = catalog.types_of(destination.code, subject)
-    type_ = next((known for known in types if known.code == submission.type), None)
+    type_ = next((entry for entry in types if entry.code == submission.type), None)
     if type_ is None:
         if submission.type:
-            in_category = [known for known in types if category in (None, known.category)]
-            found.append(_unknown("type", submission.type, in_category))
+            in_category = [entry for entry in types if category in (None, entry.category)]
+            problems.append(_unknown_code("type", submission.type, in_category))
         return None
     if category is not None and category != type_.category:
         message = Message(
-            "the type {code} is not in the category {category}", code=type_.code, category=category
+            "document type {code} is not in category {category}", code=type_.code, category=category
         )
-        found.append(
-            Problem(
-                Code.UNKNOWN_TYPE,
-                message,
-                Message("--category {category}", category=type_.category),
-            )
-        )
-    _online_form(type_, found)
+        hint = Message("give --category {category}", category=type_.category)
+        problems.append(Problem(Code.UNKNOWN_TYPE, message, hint))
+    _check_online_form(type_, problems)
     return type_
 
 
-def _category(submission: Submission, categories: tuple[Category, ...], found: Findings) -> str | None:
+def _check_category(
+    submission: Submission, categories: tuple[Category, ...], problems: Problems
+) -> str | None:
     if not submission.category:
         return None
     if submission.category not in {category.code for category in categories}:
-        found.append(_unknown("category", submission.category, categories))
+        problems.append(_unknown_code("category", submission.category, categories))
         return None
     return submission.category
 
 
-def _online_form(type_: DocumentType, found: Findings) -> None:
-    """Seed: "le système ne permettra pas l'envoi du document" where an online form takes its place.
+def _check_online_form(type_: DocumentType, problems: Problems) -> None:
+    """Check whether the type has to be filed as an online form instead.
 
-    Only a row that an official page confirms refuses here; an unsure one is the service's to decide.
+    Source: "le système ne permettra pas l'envoi du document" (the system will not allow the document to be
+    sent) if the category and type are those of an application that can be filed as an online form.
+
+    It is an error only if an official page confirms the online form. Otherwise it is a warning, and the
+    service decides.
     """
     if type_.online is None:
         return
     number = type_.online.number
     form = Message("form {number}", number=number) if number else Message("a form")
-    where = (
+    hint = (
         Message("fill it in at {url}", url=type_.online.url)
         if type_.online.url
-        else Message("look for it on the institute's site")
+        else Message("find it on the institute's website")
     )
     if type_.online.is_confirmed:
         message = Message(
-            "{code} is filed online ({form}), the service does not take it as a document",
+            "{code} must be filed online ({form}): the service does not accept it as a document",
             code=type_.code,
             form=form,
         )
-        found.append(Problem(Code.ONLINE_FORM_REQUIRED, message, where))
+        problems.append(Problem(Code.ONLINE_FORM_REQUIRED, message, hint))
     else:
         message = Message(
             "{code} may have to be filed online ({form}); the service decides", code=type_.code, form=form
         )
-        found.append(
-            Problem(Code.ONLINE_FORM_POSSIBLE, message, where),
-        )
+        problems.append(Problem(Code.ONLINE_FORM_POSSIBLE, message, hint))
 
 
-def _branch(submission: Submission, catalog: Catalog, found: Findings) -> None:
-    """Seed: "changer l'agence traitante (par défaut, ... celle de la zone de résidence de l'assuré)"."""
+def _check_branch(submission: Submission, catalog: Catalog, problems: Problems) -> None:
+    """Check the branch, if one is given.
+
+    Source: "changer l'agence traitante (par défaut, l'agence traitante qui apparaîtra sera celle de la zone
+    de résidence de l'assuré)" (change the branch that handles the documents; by default, it is that of the
+    area where the insured person lives).
+    """
     if submission.branch and submission.branch not in catalog.branches:
-        found.append(_unknown("branch", submission.branch, catalog.branches.values()))
+        problems.append(_unknown_code("branch", submission.branch, catalog.branches.values()))
 
 
-_UNKNOWN = {
-    "destination": (Code.UNKNOWN_DESTINATION, Message("there is no destination {given!r} here")),
-    "subject": (Code.UNKNOWN_SUBJECT, Message("there is no subject {given!r} here")),
-    "category": (Code.UNKNOWN_CATEGORY, Message("there is no category {given!r} here")),
-    "type": (Code.UNKNOWN_TYPE, Message("there is no type {given!r} here")),
-    "branch": (Code.UNKNOWN_BRANCH, Message("there is no branch {given!r} here")),
-}
+_UNKNOWN_CODES = {
+    "destination": (Code.UNKNOWN_DESTINATION, Message("unknown destination: {given!r}")),
+    "subject": (Code.UNKNOWN_SUBJECT, Message("unknown subject for this destination: {given!r}")),
+    "category": (
+        Code.UNKNOWN_CATEGORY, Message("unknown category for this destination or subject: {given!r}"),
+    ),
+    "type": (Code.UNKNOWN_TYPE, Message("unknown document type for this destination or subject: {given!r}")),
+    "branch": (Code.UNKNOWN_BRANCH, Message("unknown branch: {given!r}")),
+}  # fmt: skip
 
 
-def _unknown(what: str, given: str, known: Iterable[CatalogEntry]) -> Problem:
+def _unknown_code(kind: str, given: str, entries: Iterable[CatalogEntry]) -> Problem:
     from docsend.model.search import nearest
 
-    codes = [entry.code for entry in known]
+    codes = [entry.code for entry in entries]
     close = nearest(given, codes)
     if close:
         hint = Message("did you mean {close}?", close=close)
     elif len(codes) <= 20:
         hint = Message("one of: {choices}", choices=", ".join(codes))
     else:
-        hint = Message("`docsend catalog {what}` lists them; `docsend catalog WORDS` finds one", what=what)
-    code, message = _UNKNOWN[what]
+        hint = Message(
+            "run `docsend catalog {kind}` to list the codes, or `docsend catalog WORDS` to search", kind=kind
+        )
+    code, message = _UNKNOWN_CODES[kind]
     return Problem(code, message.replace_values(given=redact(given)), hint)

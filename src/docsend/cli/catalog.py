@@ -8,7 +8,7 @@ import typer
 from docsend.cli.options import command
 from docsend.errors import ExitCode, LocalError, Unfinished, UsageError
 from docsend.i18n import Message
-from docsend.model.catalog import LONGEST_LABEL, Catalog, MalformedCatalog
+from docsend.model.catalog import MAX_LABEL_LENGTH, Catalog, MalformedCatalog
 from docsend.storage import catalogs, files
 from docsend.ui.views.catalog import CatalogRows, CatalogUpdate
 
@@ -70,7 +70,7 @@ def catalog(
             else Message("choose one of: {choices}", choices=", ".join(rows.destinations))
         )
         raise UsageError(Message("unknown destination: {to!r}", to=to), hint)
-    query = " ".join(words or ())[:LONGEST_LABEL]
+    query = " ".join(words or ())[:MAX_LABEL_LENGTH]
     chosen = rows.rows(to)
     matches = [(hit.kind, hit.entry) for hit in search.find(query, chosen)] if query else list(chosen)
     context.output.show(CatalogRows(matches, query))
@@ -95,7 +95,7 @@ def _update(context: "CommandContext") -> tuple[str, bool]:
         version = Catalog(body).version
     except MalformedCatalog as error:
         raise Unfinished(
-            Message("the service's catalog cannot be used: {error}", error=error.why),
+            Message("the service's catalog cannot be used: {error}", error=error.reason),
             Message("the current catalog stays in use"),
         ) from error
     try:

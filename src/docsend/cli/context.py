@@ -97,7 +97,7 @@ class CommandContext:
         try:
             return catalogs.load(file)
         except (OSError, MalformedCatalog) as error:
-            reason = files.reason(error) if isinstance(error, OSError) else error.why
+            reason = files.reason(error) if isinstance(error, OSError) else error.reason
             if file == catalog.BUNDLED:
                 raise LocalError(
                     Message("cannot read the bundled catalog: {reason}", reason=reason),

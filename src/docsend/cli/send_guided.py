@@ -56,7 +56,7 @@ def _send(
 ) -> None:
     """Show the summary, send the submission, and show the command that does the same without questions."""
     submission = _enforce_size_limit(guided.submission, context.catalog())
-    of_sender = context.senders().apply(guided.sender, Submission()).given() if guided.sender else {}
+    of_sender = context.senders().apply(guided.sender, Submission()).given_values() if guided.sender else {}
     try:
         checked = send_one.check_or_exit(context, submission, dry_run=dry_run)
         show_summary(context.streams, checked, context.catalog(), guided.sender, context.settings.endpoint)

@@ -171,7 +171,7 @@ def read(
 
     Raises UsageError if the file cannot be read, and InvalidSubmission if its format or header is invalid.
     """
-    options = Defaults(defaults, defaults.given(), senders, sender)
+    options = Defaults(defaults, defaults.given_values(), senders, sender)
     path = Path(name)
     content = standard_input() if name == "-" else tables.read_content(path)
     is_pipe = path.is_fifo()  # such as `<(…)`, which is in no folder of the user
@@ -395,7 +395,7 @@ def _resolve_sender(
         return None, defaults.values
     if not named:
         return sender, defaults.values
-    return sender, defaults.senders.without_identity(defaults.submission).given()
+    return sender, defaults.senders.without_identity(defaults.submission).given_values()
 
 
 TEMPLATE: tuple[dict[str, str], ...] = (

@@ -1,1 +1,1 @@
-"""What is sent, for whom, and what came back: values without input or output."""
+"""Value types for submissions, documents, receipts and the catalog, without I/O."""

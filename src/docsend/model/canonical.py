@@ -1,4 +1,4 @@
-"""The canonical form of a declaration (RFC 8785), and the key that is made of it."""
+"""The canonical JSON of a declaration (RFC 8785), and the key computed from it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | boo
 
 
 def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
-    """The submission's name: base32 (RFC 4648, no padding) of SHA-256 of its canonical JSON (invariant 3).
+    """Return the key of a submission: the SHA-256 of its canonical JSON in base32 (RFC 4648, no padding).
 
-    52 characters of A-Z and 2-7. Content alone makes it: the same submission from another machine, path,
-    day or version of docsend has the same key, and so it cannot be received twice. The code of the account
-    enters as one more member, for a personal declaration does not say who it is about.
+    The key has 52 characters, A-Z and 2-7, and depends on the content only (invariant 3): the same submission
+    from another machine, path, day or version of docsend has the same key, so it cannot be received twice.
+    For a personal submission, the code of the account is added as one more member, because the declaration
+    does not identify the person.
     """
-    named = declaration if account is None else {**declaration, "account": account}
-    return key_of_bytes(canonicalize(named))
+    keyed = declaration if account is None else {**declaration, "account": account}
+    return key_of_bytes(canonicalize(keyed))
 
 
-def key_of_bytes(named: bytes) -> str:
-    """Return the key of what is in canonical form already."""
-    return base64.b32encode(hashlib.sha256(named).digest()).decode("ascii").rstrip("=")
+def key_of_bytes(canonical: bytes) -> str:
+    """Return the key for JSON that is already in canonical form."""
+    return base64.b32encode(hashlib.sha256(canonical).digest()).decode("ascii").rstrip("=")
 
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def canonicalize(value: Json) -> bytes:
-    """Canonical JSON (RFC 8785, JCS) of a value whose member names are ASCII and whose numbers are integers.
+    """Return the canonical JSON (RFC 8785, JCS) of a value with ASCII member names and integers only.
 
-    Within those bounds Python's encoder already writes what the RFC asks for: names sorted, no blanks,
-    the shortest escapes, UTF-8; a lone surrogate raises UnicodeEncodeError.
+    For such values, Python's encoder writes what the RFC requires: sorted names, no whitespace, the shortest
+    escapes, UTF-8. Raise UnicodeEncodeError if a string contains a lone surrogate.
     """
     return _CANONICAL.encode(value).encode("utf-8")

@@ -1,8 +1,8 @@
-"""The catalog: destinations with their limits, subjects, categories, document types, branches, forms.
+"""The catalog: destinations with their limits, subjects, categories, document types, branches and forms.
 
-Look-ups over data/catalog.json, or over the copy that a service gave out (`docsend catalog --update`),
-which then replaces the bundled one, limits included. Every number of a rule lives in that file, once;
-this module knows its shape and nothing of its content.
+The catalog is read from data/catalog.json, or from the copy that a service provided (`docsend catalog
+--update`), which replaces the bundled one including its limits. Every number of a rule is stored once, in
+that file. This module knows its structure but not its content.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ IdentityKind: TypeAlias = Literal["insured", "employer", "account"]
 
 SCHEMA = "docsend.catalog/1"
 MAX_BYTES = 8 * 2**20
-# What a catalog may have, lest a foreign one take a terminal for minutes: characters of a code, a label and
-# any other text, and rows of each kind.
-LONGEST_CODE, LONGEST_LABEL, LONGEST_TEXT, MOST_ROWS = 100, 500, 2_000, 10_000
-# Destinations, which messages list, and codes in one entry, such as the formats of a destination.
+# Limits that keep another service's catalog from blocking a terminal for minutes: characters of a code, a
+# label and any other text, and rows of each kind.
+MAX_CODE_LENGTH, MAX_LABEL_LENGTH, MAX_TEXT_LENGTH, MAX_ROWS = 100, 500, 2_000, 10_000
+# Number of destinations, because messages list them, and of codes in one entry, such as its file formats.
 MAX_CHOICES = 200
 BUNDLED = Path(__file__).parent.parent / "data" / "catalog.json"
 _ANY = "*"
 
 
 class MalformedCatalog(ValueError):
-    """This is not a catalog that this docsend can read; `why` says so to people."""
+    """Raised when a file is not a catalog that this version can read; `reason` is the message for users."""
 
-    def __init__(self, why: Message) -> None:
-        super().__init__(ENGLISH.render(why))
-        self.why = why
+    def __init__(self, reason: Message) -> None:
+        super().__init__(ENGLISH.render(reason))
+        self.reason = reason
 
 
 class CatalogEntry(Protocol):
-    """A row: it has a code and a label in each language, and says where it is known from.
+    """An entry of the catalog, with a code, a label in each language, and its source.
 
-    The kinds below repeat these four rather than inherit them: tuples are made in a tenth of the time.
+    The classes below repeat these four fields instead of inheriting them, because creating a NamedTuple takes
+    a tenth of the time.
     """
 
     @property
@@ -55,7 +56,7 @@ class CatalogEntry(Protocol):
 
 
 class Destination(NamedTuple):
-    """One of the five ways in. Sizes in bytes; `max_documents` is None where no limit is stated."""
+    """One of the five destinations. Sizes are in bytes; `max_documents` is None if there is no limit."""
 
     code: str
     labels: Mapping[str, str]
@@ -72,6 +73,8 @@ class Destination(NamedTuple):
 
 
 class Subject(NamedTuple):
+    """A subject; `to` are the codes of the destinations that accept it."""
+
     code: str
     labels: Mapping[str, str]
     status: str
@@ -80,6 +83,8 @@ class Subject(NamedTuple):
 
 
 class Category(NamedTuple):
+    """A category of document types."""
+
     code: str
     labels: Mapping[str, str]
     status: str
@@ -87,7 +92,7 @@ class Category(NamedTuple):
 
 
 class OnlineForm(NamedTuple):
-    """The online form that takes a type's place; `is_confirmed` if an official page was read that has it."""
+    """The online form that replaces a document type; `is_confirmed` if an official page names it."""
 
     number: str | None
     url: str | None
@@ -95,7 +100,7 @@ class OnlineForm(NamedTuple):
 
 
 class DocumentType(NamedTuple):
-    """A type of document. `to` and `subject` may be "*", which any destination and any subject fits."""
+    """A type of document. `to` and `subject` may be "*", which matches every destination or subject."""
 
     code: str
     labels: Mapping[str, str]
@@ -121,7 +126,7 @@ class Branch(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A form of the institute; its code is its printed number. `online` is yes, no or unknown."""
+    """A form of the institute. Its code is the printed number; `online` is "yes", "no" or "unknown"."""
 
     code: str
     labels: Mapping[str, str]
@@ -133,7 +138,7 @@ class Form(NamedTuple):
 
 
 class TextLimits(NamedTuple):
-    """Limits of docsend's own contract: characters for remark and reference, bytes for a name."""
+    """Limits of docsend's own contract: characters of a remark and a reference, bytes of a document name."""
 
     remark: int
     reference: int
@@ -141,56 +146,59 @@ class TextLimits(NamedTuple):
 
 
 class Catalog:
-    """The rows of one catalog file, by code."""
+    """The entries of one catalog file, by code."""
 
     def __init__(self, text: bytes) -> None:
-        """Read a catalog; raise MalformedCatalog if it is not one."""
+        """Parse a catalog file; raise MalformedCatalog if it is not a valid catalog."""
         try:
             raw = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise MalformedCatalog(Message("it is not JSON")) from error
+            raise MalformedCatalog(Message("it is not valid JSON")) from error
         try:
             self._read(raw)
         except MalformedCatalog:
             raise
         except KeyError as error:
-            raise MalformedCatalog(Message("its {member} is missing", member=error.args[0])) from error
+            raise MalformedCatalog(Message("member {member} is missing", member=error.args[0])) from error
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise MalformedCatalog(Message("what stands in it has not the form of a catalog")) from error
+            raise MalformedCatalog(Message("it does not have the structure of a catalog")) from error
 
     def _read(self, raw: dict[str, Any]) -> None:
         if raw["schema"] != SCHEMA:
-            raise MalformedCatalog(Message("it is not a {schema}", schema=SCHEMA))
-        self.version = _text(raw["version"], LONGEST_CODE)
+            raise MalformedCatalog(Message("unsupported schema: expected {schema}", schema=SCHEMA))
+        self.version = _text(raw["version"], MAX_CODE_LENGTH)
         self.texts = TextLimits(
-            **{name: _size(raw["texts"][name]) for name in ("remark", "reference", "document_name")}
+            **{name: _limit(raw["texts"][name]) for name in ("remark", "reference", "document_name")}
         )
-        together = raw.get("one_exchange_bytes")
-        self.one_exchange_bytes = None if together is None else _size(together)
+        max_bytes = raw.get("one_exchange_bytes")
+        self.one_exchange_bytes = None if max_bytes is None else _limit(max_bytes)
         self.destinations = _by_code(map(_destination, _list(raw["destinations"], MAX_CHOICES)))
         self.subjects = _by_code(map(_subject, _list(raw["subjects"])))
         self.categories = _by_code(map(_category, _list(raw["categories"])))
         self.types = tuple(map(_document_type, _list(raw["types"])))
         self.branches = _by_code(map(_branch, _list(raw["branches"])))
         self.forms = _by_code(map(_form, _list(raw["forms"])))
-        if strays := {type_.category for type_ in self.types} - self.categories.keys():
-            raise MalformedCatalog(Message("types of unknown categories: {count}", count=len(strays)))
+        if unknown := {type_.category for type_ in self.types} - self.categories.keys():
+            message = Message("unknown categories in document types: {count}", count=len(unknown))
+            raise MalformedCatalog(message)
         if not self.destinations:
-            raise MalformedCatalog(Message("it has no destination"))
+            raise MalformedCatalog(Message("it has no destinations"))
 
     def subjects_of(self, to: str) -> tuple[Subject, ...]:
+        """Return the subjects that a destination accepts."""
         return tuple(subject for subject in self.subjects.values() if to in subject.to)
 
     def types_of(self, to: str, subject: str | None = None) -> tuple[DocumentType, ...]:
-        """Return the types that fit a destination and subject, the ones for everybody last."""
+        """Return the types for a destination and subject, those for every subject last."""
         return tuple(type_ for type_ in self.types if type_.fits(to, subject))
 
     def categories_of(self, to: str, subject: str | None = None) -> tuple[Category, ...]:
+        """Return the categories of the types for a destination and subject."""
         codes = dict.fromkeys(type_.category for type_ in self.types_of(to, subject))
         return tuple(self.categories[code] for code in codes)
 
     def rows(self, to: str | None = None) -> Iterator[tuple[str, CatalogEntry]]:
-        """Every row with its kind, in reading order; with `to` only what that destination takes."""
+        """Yield kind and entry for every entry, in file order; with `to`, only for that destination."""
         for destination in self.destinations.values():
             if to in (None, destination.code):
                 yield "destination", destination
@@ -207,35 +215,37 @@ class Catalog:
             yield from (("form", form) for form in self.forms.values())
 
 
-def _text(value: object, most: int = LONGEST_TEXT) -> str:
-    """Return a text of which every character can be written; raise ValueError or TypeError for all else."""
+def _text(value: object, max_length: int = MAX_TEXT_LENGTH) -> str:
+    """Return a printable text of at most `max_length` characters, or raise TypeError or MalformedCatalog."""
     if not isinstance(value, str):
         raise TypeError("not a text")
-    if len(value) > most:
-        raise MalformedCatalog(Message("a text of it has more than {most:,} characters", most=most))
-    if not value.isprintable():  # half a character is none, either
-        raise MalformedCatalog(Message("a text of it has characters that cannot be shown"))
+    if len(value) > max_length:
+        raise MalformedCatalog(
+            Message("one of its texts has more than {limit:,} characters", limit=max_length)
+        )
+    if not value.isprintable():  # A lone surrogate is not printable, either.
+        raise MalformedCatalog(Message("one of its texts contains characters that cannot be displayed"))
     return value
 
 
 def _code(value: object) -> str:
-    return _text(value, LONGEST_CODE)
+    return _text(value, MAX_CODE_LENGTH)
 
 
-def _list(values: object, most: int = MOST_ROWS) -> list[Any]:
+def _list(values: object, max_entries: int = MAX_ROWS) -> list[Any]:
     if not isinstance(values, list):
         raise TypeError("not a list")
-    if len(values) > most:
-        raise MalformedCatalog(Message("a list of it has more than {most:,} entries", most=most))
+    if len(values) > max_entries:
+        raise MalformedCatalog(Message("one of its lists has more than {limit:,} entries", limit=max_entries))
     return values
 
 
 def _by_code(rows: Iterable[_Row]) -> dict[str, _Row]:
-    known: dict[str, _Row] = {}
+    by_code: dict[str, _Row] = {}
     for row in rows:
-        if known.setdefault(row.code, row) is not row:
-            raise MalformedCatalog(Message("{code} stands in it twice", code=row.code))
-    return known
+        if by_code.setdefault(row.code, row) is not row:
+            raise MalformedCatalog(Message("duplicate code: {code}", code=row.code))
+    return by_code
 
 
 def _codes(values: object) -> tuple[str, ...]:
@@ -246,15 +256,15 @@ def _optional(value: object) -> str | None:
     return None if value is None else _text(value)
 
 
-def _address(value: object) -> str | None:
-    """Return the address of a form, to be opened in a browser."""
+def _url(value: object) -> str | None:
+    """Return the https URL of a form, or None."""
     if value is not None and not _text(value).startswith("https://"):
-        raise MalformedCatalog(Message("an address of it does not begin with https://"))
+        raise MalformedCatalog(Message("one of its URLs does not start with https://"))
     return _optional(value)
 
 
-def _size(value: object) -> int:
-    """Give a number of bytes or documents that can be; nothing has more than 2**53."""
+def _limit(value: object) -> int:
+    """Return a limit in bytes, characters or documents; raise ValueError if it is not between 1 and 2**53."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 2**53:
         raise ValueError("not a limit")
     return value
@@ -264,7 +274,7 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
     names = row["labels"]
     return {
         "code": _code(row["code"]),
-        "labels": {language: _text(names[language], LONGEST_LABEL) for language in LANGUAGES},
+        "labels": {language: _text(names[language], MAX_LABEL_LENGTH) for language in LANGUAGES},
         "status": _text(row["status"]),
         "source": _text(row["source"]),
     }
@@ -273,9 +283,9 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
 def _destination(row: Mapping[str, Any]) -> Destination:
     if row["identity"] not in ("insured", "employer", "account"):
         raise ValueError("an unknown kind of identity")
-    most, formats = row["max_documents"], _codes(row["formats"])
+    max_documents, formats = row["max_documents"], _codes(row["formats"])
     if not formats:
-        raise MalformedCatalog(Message("{code} takes no format", code=_code(row["code"])))
+        raise MalformedCatalog(Message("destination {code} accepts no file format", code=_code(row["code"])))
     return Destination(
         **_entry(row),
         identity=row["identity"],
@@ -283,9 +293,9 @@ def _destination(row: Mapping[str, Any]) -> Destination:
         takes_branch=bool(row["branch"]),
         is_personal=row["service"] == "personal",
         formats=formats,
-        max_documents=None if most is None else _size(most),
-        max_document_bytes=_size(row["max_document_bytes"]),
-        near_document_bytes=_size(row["near_document_bytes"]),
+        max_documents=None if max_documents is None else _limit(max_documents),
+        max_document_bytes=_limit(row["max_document_bytes"]),
+        near_document_bytes=_limit(row["near_document_bytes"]),
     )
 
 
@@ -306,7 +316,7 @@ def _form(row: Mapping[str, Any]) -> Form:
         **_entry({**row, "code": row["number"]}),
         subject=_text(row["subject"]),
         online=_text(row["online"]),
-        url=_address(row["url"]),
+        url=_url(row["url"]),
     )
 
 
@@ -322,7 +332,7 @@ def _document_type(row: Mapping[str, Any]) -> DocumentType:
         if online is None
         else OnlineForm(
             number=_optional(row["form"]),
-            url=_address(online["url"]),
+            url=_url(online["url"]),
             is_confirmed=online["status"] == "confirmed",
         ),
     )

@@ -1,4 +1,4 @@
-"""A document: one file that is to be sent, read or not."""
+"""A document: one file of a submission, whether or not it could be read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ UnreadReason: TypeAlias = Literal["not-found", "directory", "not-regular", "unre
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Document:
-    """One file that was read: its digest and what its bytes turned out to be.
+    """A file that was read.
 
-    `format` is what the content is (`pdf`, `jpeg`, ... or another known kind such as `html`), None if no
-    known kind. `held` is the very buffer that was hashed and checked, if there was room to keep it.
+    `size` is in bytes and `sha256` in hexadecimal. `format` is the format detected from the content (`pdf`,
+    `jpeg`, ..., or one that no destination accepts, such as `html`), or None if it is unknown. `buffer` is
+    the content that was hashed and checked, or None if it is not kept in memory.
     """
 
     path: str
@@ -26,17 +27,17 @@ class Document:
     buffer: bytes | None = None
 
     def __repr__(self) -> str:
-        """Say which one it is, and not its bytes."""
+        """Return a representation without the content."""
         return f"Document({self.path!r}, {self.size} bytes, {self.sha256[:12]})"
 
     def without_buffer(self) -> Document:
-        """Return the same document without its bytes, which take up memory."""
+        """Return a copy without the buffer, to free its memory."""
         return self if self.buffer is None else replace(self, buffer=None)
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadDocument:
-    """A file that could not be read, or was not because of its size (in bytes, if known), and why."""
+    """A file that was not read, and the reason. `size` is in bytes, or None if unknown."""
 
     path: str
     name: str
@@ -44,5 +45,5 @@ class UnreadDocument:
     size: int | None = None
 
     def without_buffer(self) -> UnreadDocument:
-        """Return the same: there are no bytes."""
+        """Return the document itself, because it has no buffer."""
         return self

@@ -1,11 +1,11 @@
-"""The fields of a submission: one table, and all that follows from it.
+"""The table of a submission's fields.
 
-`SubmissionFields` is the table. A field's name is the same in JSON, manifests and config.toml. Made from the
-table are the options of `send` and `senders add` (`cli.options`), the columns of manifests
+`SubmissionFields` is the table. A field has the same name in JSON, manifests and config.toml. Other modules
+derive from it: the options of `send` and `senders add` (`cli.options`), the columns of manifests
 (`manifest.columns`), the keys of a sender (`config.senders`), what the guided send asks and masks
-(`ui.interactive`), what completions offer (`tools/cli`), the members of a declaration (`submission`), and
-what a service's JSON pointers mean (`service.refusals`). CONTRIBUTING.md says how to add a field:
-here, a rule in `field_rules.RULES`, its texts, and by hand in the contract.
+(`ui.interactive`), what completions offer (`tools/cli`), the members of a declaration (`submission`), and the
+meaning of a service's JSON pointers (`service.refusals`). CONTRIBUTING.md describes how to add a field: here,
+with a rule in `field_rules.RULES`, with its texts, and by hand in the contract.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from docsend.i18n import Message
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Whose identity a field is part of. An account's own is in its token, and has no field.
+# The kind of person whose identity a field belongs to. An account is identified by its token and has no
+# field.
 Party: TypeAlias = Literal["insured", "employer"]
-# How much of a value anybody may be shown: all; a few last characters; nothing, as of a password.
+# How much of a value may be displayed: all of it, its last few characters, or nothing, as for a password.
 Display: TypeAlias = Literal["whole", "masked", "never"]
 
 
 class Field(NamedTuple):
-    """One field: its name, and what is said about it to people and machines.
+    """Description of one field.
 
-    `metavar` and `help` are of its option, `question` is what the guided send asks, `label` what it is called
-    where its value is shown; `member` is its name in
-    a declaration; `offers` is what a completion offers for it; `is_number` says that a spreadsheet takes it
-    for a number and damages it; `aliases` are further names of its column.
+    `metavar` and `help` belong to its option. `question` is the prompt of the guided send, and `label` the
+    name shown next to its value. `member` is its name in a declaration. `party` is the kind of person whose
+    identity it belongs to. `display` limits how much of its value is shown. `is_number` marks values that a
+    spreadsheet would mistake for a number and damage. `completion` is the kind of values that a completion
+    offers. `aliases` are further names for its column.
     """
 
     name: str
@@ -43,47 +45,49 @@ class Field(NamedTuple):
     party: Party | None = None
     display: Display = "whole"
     is_number: bool = False
-    offers: str = "text"
+    completion: str = "text"
     aliases: tuple[str, ...] = ()
 
     @property
     def option(self) -> str:
-        """The option of the command line: `--employer-file`."""
+        """Command line option, such as `--employer-file`."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
-    def is_of_catalog(self) -> bool:
-        """Whether it is a code of the catalog, which judges it; all others have a rule in `RULES`."""
-        return self.party is None and self.offers != "text"
+    def is_catalog_code(self) -> bool:
+        """Whether the value is a catalog code. Every other field has a rule in `field_rules.RULES`."""
+        return self.party is None and self.completion != "text"
 
     @property
     def pointer(self) -> str:
-        """Where it stands in a declaration, as a JSON pointer (RFC 6901)."""
+        """JSON pointer (RFC 6901) to the value in a declaration."""
         return f"/identity/{self.member}" if self.party else f"/{self.member}"
 
 
 def _field(metavar: str, help_: str, question: Message | None = None, **more: Any) -> Any:
-    """Make a field of the table; `more` are further members of its `Field`."""
-    about = {"metavar": metavar, "help": help_, "question": question, **more}
-    return dataclasses.field(default=None, metadata=about)
+    """Return a dataclass field; `more` are further attributes of its `Field`."""
+    metadata = {"metavar": metavar, "help": help_, "question": question, **more}
+    return dataclasses.field(default=None, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
 class SubmissionFields:
-    """What a submission says, but for its documents. Nobody makes one: it is what submissions derive from."""
+    """Base class of submissions: every field except the documents. It is never instantiated itself."""
 
     to: str | None = _field(
         "CODE",
         "Destination: benefits, insured-collection, employer-collection, health-funds or personal.",
         Message("destination"),
-        offers="destination",
+        completion="destination",
     )
     subject: str | None = _field(
-        "CODE", "What they are about, as in unemployment.", Message("subject"), offers="subject"
+        "CODE", "Subject of the documents, such as unemployment.", Message("subject"), completion="subject"
     )
-    category: str | None = _field("CODE", "What kind of documents.", Message("category"), offers="category")
+    category: str | None = _field(
+        "CODE", "Category of the documents, such as employer.", Message("category"), completion="category"
+    )
     type: str | None = _field(
-        "CODE", "Which document, as in payslips.", Message("document type"), offers="type"
+        "CODE", "Type of the documents, such as payslips.", Message("document type"), completion="type"
     )
     id: str | None = _field(
         "NUMBER",
@@ -105,10 +109,10 @@ class SubmissionFields:
     )
     employer_kind: str | None = _field(
         "KIND",
-        "deduction (if not said otherwise), household or building-committee.",
+        "Kind of employer file: deduction (default), household or building-committee.",
         Message("kind of employer file"),
         party="employer",
-        offers="employer-kind",
+        completion="employer-kind",
     )
     booklet: str | None = _field(
         "NUMBER",
@@ -127,34 +131,39 @@ class SubmissionFields:
         is_number=True,
     )
     email: str | None = _field(
-        "ADDRESS", "The employer's e-mail address, optional.", party="employer", display="masked"
+        "ADDRESS", "The employer's email address (optional).", party="employer", display="masked"
     )
     remark: str | None = _field(
-        "TEXT", "A remark for the clerk, optional.", Message("remark, optional"), label=Message("remark")
+        "TEXT", "Remark for the clerk (optional).", Message("remark (optional)"), label=Message("remark")
     )
     branch: str | None = _field(
-        "CODE", "The branch that handles it; the default is by residence.", Message("branch"), offers="branch"
+        "CODE",
+        "Branch that handles the submission (default: by place of residence).",
+        Message("branch"),
+        completion="branch",
     )
-    reference: str | None = _field("TEXT", "Your own reference, optional.", label=Message("reference"))
+    reference: str | None = _field("TEXT", "Your own reference (optional).", label=Message("reference"))
     required: str | None = _field(
-        "ID", "The required document that this is.", label=Message("required document")
+        "ID", "Id of the required document that this submission answers.", label=Message("required document")
     )
     occurrence: str | int | None = _field(
-        "N", "Which sending of the same content this is; 1 if not said.", label=Message("occurrence")
+        "N",
+        "Number of the sending, if the same content is sent more than once (default: 1).",
+        label=Message("occurrence"),
     )
 
-    def given(self) -> dict[str, Any]:
-        """Return what is said, by the names of the fields."""
+    def given_values(self) -> dict[str, Any]:
+        """Return the values that are not None, by field name."""
         values = ((name, getattr(self, name)) for name in NAMES)
         return {name: value for name, value in values if value is not None}
 
 
-def _fields() -> Iterator[Field]:
+def _iter_fields() -> Iterator[Field]:
     for each in dataclasses.fields(SubmissionFields):
         yield Field(name=each.name, **{"member": each.name, **each.metadata})
 
 
-FIELDS: tuple[Field, ...] = tuple(_fields())
+FIELDS: tuple[Field, ...] = tuple(_iter_fields())
 NAMES: tuple[str, ...] = tuple(field.name for field in FIELDS)
 BY_NAME = {field.name: field for field in FIELDS}
 BY_POINTER = {field.pointer: field for field in FIELDS}
@@ -163,5 +172,5 @@ CONTENT_FIELDS = tuple(field for field in FIELDS if not field.party)
 
 
 def fields_of(party: Party) -> tuple[Field, ...]:
-    """Return the fields of an identity; the first is the number that it is known by."""
+    """Return the identity fields of a party; the first is its number."""
     return tuple(field for field in IDENTITY_FIELDS if field.party == party)

@@ -1,4 +1,4 @@
-"""What has to be said with every receipt: in a line on the terminal, in full on a page that is filed."""
+"""Notices that accompany every receipt: one line for the terminal, the full text for the proof."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ NOT_APPROVED_IN_FULL = Message(
     "has been approved: that is decided later, by others."
 )
 NOT_THE_INSTITUTE_IN_FULL = Message(
-    "A trial: the sandbox issued this receipt. Nothing of it has reached the institute."
+    "For testing only: the sandbox issued this receipt. Nothing has reached the institute."
 )
 NOT_THE_INSTITUTE = Message("sandbox: nothing here reaches the institute")

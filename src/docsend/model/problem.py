@@ -1,4 +1,4 @@
-"""A problem: one finding of a check."""
+"""A problem that a check found."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding of a check: what is wrong (`message`), and what to do about it (`hint`).
+    """One problem: what is wrong (`message`) and what to do about it (`hint`).
 
-    `field` is the name of the field that it is about, that of its code if not said; `document` the file as
-    the sender named it, and `path` where it is; `row` the manifest's row, if there is one.
+    `field` is the name of the field concerned; it defaults to the field of the code. `document` is the name
+    of the file, `path` its path as given, and `row` the row of the manifest, if any.
     """
 
     code: AnyCode

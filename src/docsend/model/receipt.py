@@ -1,4 +1,4 @@
-"""What comes back from a service: receipts."""
+"""Receipts, which a service returns for submissions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class ReceivedDocument(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """The service's answer that it has everything. It says "received", never "approved".
+    """The service's confirmation that it has every document. It means "received", never "approved".
 
-    `issuer` is what the service calls itself; `received_at` an RFC 3339 time as the service wrote it;
-    `branch_names` has one name a language.
-    `body` is all that the service wrote, as canonical JSON: what the ledger keeps.
+    `issuer` is the name that the service gives itself. `received_at` is an RFC 3339 time as the service wrote
+    it. `branch_names` has one name per language. `body` is the complete receipt as canonical JSON, which the
+    ledger stores.
     """
 
     key: str
@@ -33,10 +33,10 @@ class Receipt(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A receipt.
+    """A receipt and where it came from.
 
-    `is_repeated` if it had been given before, to an earlier run or to somebody else; `is_stored` if the
-    ledger has it already.
+    `is_repeated` is true if the service had issued it before, to an earlier run or another sender.
+    `is_stored` is true if the ledger already has it.
     """
 
     receipt: Receipt

@@ -1,4 +1,4 @@
-"""What the service asks a signed-in person for."""
+"""Documents that the service requires from a signed-in person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class RequiredDocument(NamedTuple):
-    """A document that the service asks a signed-in person for; `due` is a date, as in 2026-12-15."""
+    """A document that the service requires from a signed-in person. `due` is a date, such as 2026-12-15."""
 
     id: str
     subject: str

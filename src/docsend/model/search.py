@@ -1,6 +1,6 @@
-"""Finding a row of the catalog by words: in any of its languages, by code, or by a form's number.
+"""Search the catalog by words in any of its languages, by code, or by form number.
 
-Accents, niqqud, final letters, case and punctuation do not count, and a word may have a slip in it.
+Case, accents, niqqud, Hebrew final letters and punctuation are ignored, and small typos are tolerated.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from docsend.model.catalog import CatalogEntry
 
 _FINAL_LETTERS = str.maketrans("ךםןףץ", "כמנפצ")
-_NO_WORD = re.compile(r"[^\w]+|_")
-# What a row is, so that `docsend catalog branch` lists the branches.
-_KINDS = {
+_NON_WORD = re.compile(r"[^\w]+|_")
+# Words for the kind of an entry, so that `docsend catalog branch` lists the branches.
+_KIND_WORDS = {
     "destination": "destination destinations יעד יעדים",
     "subject": "subject subjects sujet sujets נושא נושאים",
     "category": "category categories catégorie catégories קטגוריה קטגוריות",
@@ -29,8 +29,8 @@ _KINDS = {
     "branch": "branch branches agence agences סניף סניפים",
     "form": "form forms formulaire formulaires טופס טפסים",
 }
-# Words that say nothing about a document; left out unless there is nothing else.
-_FILLING = frozenset(
+# Words without meaning for a search; ignored unless a query has no others.
+_STOP_WORDS = frozenset(
     word
     for words in (
         "a an and at for from in of on the to",
@@ -39,8 +39,8 @@ _FILLING = frozenset(
     )
     for word in words.split()
 )
-# What people say, and the catalog's word for it.
-_OTHER_WORDS = {
+# Common words, and the catalog's words for them.
+_SYNONYMS = {
     "bulletin": ("fiche",),
     "bulletins": ("fiches",),
     "salaire": ("paie",),
@@ -53,85 +53,88 @@ _OTHER_WORDS = {
     "chomage": ("unemployment",),
     "dole": ("unemployment",),
 }
-# A slip is forgiven in words of this length and more; shorter ones resemble too much.
-_SHORTEST_WITH_SLIP = 4
-_SIMILARITY = 0.75
+# Typos are tolerated from this word length on, because shorter words are too similar to each other.
+_MIN_FUZZY_LENGTH = 4
+_MIN_SIMILARITY = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
+    """A catalog entry that matches a search, and how well it matches."""
+
     kind: str
     entry: CatalogEntry
     score: float
 
 
 def find(words: str, rows: Iterable[tuple[str, CatalogEntry]]) -> list[Match]:
-    """Give the rows in which every word is found, best first; rows of equal worth keep their order.
+    """Return the entries that contain every word, best match first; equal matches keep their order.
 
-    Slips are forgiven only if nothing is found without: who writes `1514` or `payslip` means just that. Only
-    if that finds nothing either, half of the words are enough.
+    Typos are tolerated only if the exact words match nothing, because `1514` or `payslip` is usually meant
+    literally. If there is still no match, entries that contain half of the words are returned.
     """
-    every, candidates = _words(words), list(rows)
-    wanted = [word for word in every if word not in _FILLING] or every
-    for forgiving, enough in ((False, 1.0), (True, 1.0), (True, 0.5)):
-        hits = [
-            Match(kind, entry, _score(wanted, kind, entry, forgiving=forgiving, enough=enough))
+    all_words, candidates = _words(words), list(rows)
+    wanted = [word for word in all_words if word not in _STOP_WORDS] or all_words
+    for fuzzy, min_share in ((False, 1.0), (True, 1.0), (True, 0.5)):
+        candidate_matches = (
+            Match(kind, entry, _score(wanted, kind, entry, fuzzy=fuzzy, min_share=min_share))
             for kind, entry in candidates
-        ]
-        if found := sorted((hit for hit in hits if hit.score), key=lambda hit: -hit.score):
-            return found
+        )
+        matches = [match for match in candidate_matches if match.score]
+        if matches:
+            return sorted(matches, key=lambda match: -match.score)
     return []
 
 
 def nearest(word: str, codes: Iterable[str]) -> str | None:
-    """The known code that this unknown word most resembles, if any does."""
+    """Return the code that is most similar to an unknown word, or None if none is similar enough."""
     close = get_close_matches(word.lower().replace("_", "-"), list(codes), n=1, cutoff=0.6)
     return close[0] if close else None
 
 
-def plain(text: str) -> str:
-    """Text without case, accents, niqqud and Hebrew final letters."""
+def normalize(text: str) -> str:
+    """Return the text without case, accents, niqqud and Hebrew final letters."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_FINAL_LETTERS)
 
 
 def _words(text: str) -> list[str]:
-    # Hebrew abbreviations are written with gershayim inside the word: תע"ס
-    return [word for word in _NO_WORD.split(re.sub("[\"'׳״]", "", plain(text))) if word]
+    # Hebrew abbreviations have gershayim inside the word: תע"ס
+    return [word for word in _NON_WORD.split(re.sub("[\"'׳״]", "", normalize(text))) if word]
 
 
-def _score(wanted: list[str], kind: str, entry: CatalogEntry, *, forgiving: bool, enough: float) -> float:
-    """Return the sum of how well each wanted word is found; 0 if less than `enough` of them (1: all) are."""
-    texts = [entry.code, _KINDS[kind], *entry.labels.values()]
+def _score(wanted: list[str], kind: str, entry: CatalogEntry, *, fuzzy: bool, min_share: float) -> float:
+    """Return the sum of the similarities of the wanted words, or 0 if less than `min_share` of them match."""
+    texts = [entry.code, _KIND_WORDS[kind], *entry.labels.values()]
     number = (
         entry.form if isinstance(entry, DocumentType) else entry.code if isinstance(entry, Form) else None
     )
     if number:
-        texts += [number, _KINDS["form"]]
+        texts += [number, _KIND_WORDS["form"]]
     present = {word for text in texts for word in _words(text)}
-    found = [
+    similarities = [
         max(
-            _likeness(meant, other, forgiving=forgiving)
-            for meant in (word, *_OTHER_WORDS.get(word, ()))
+            _similarity(synonym, other, fuzzy=fuzzy)
+            for synonym in (word, *_SYNONYMS.get(word, ()))
             for other in present
         )
         for word in wanted
     ]
-    if not wanted or sum(map(bool, found)) < enough * len(wanted):
+    if not wanted or sum(map(bool, similarities)) < min_share * len(wanted):
         return 0.0
-    # The code itself, written out, beats every row that only contains its words.
-    return sum(found) + (1.0 if wanted == _words(entry.code) else 0.0)
+    # An entry whose code was typed ranks above entries that only contain the same words.
+    return sum(similarities) + (1.0 if wanted == _words(entry.code) else 0.0)
 
 
-def _likeness(wanted: str, present: str, *, forgiving: bool) -> float:
+def _similarity(wanted: str, present: str, *, fuzzy: bool) -> float:
     if wanted == present:
         return 1.0
     if wanted in present:
         return 0.9 if present.startswith(wanted) else 0.8
-    if not forgiving or min(len(wanted), len(present)) < _SHORTEST_WITH_SLIP or wanted.isdecimal():
+    if not fuzzy or min(len(wanted), len(present)) < _MIN_FUZZY_LENGTH or wanted.isdecimal():
         return 0.0
     matcher = SequenceMatcher(a=present, b=wanted, autojunk=False)
-    if matcher.real_quick_ratio() < _SIMILARITY or matcher.quick_ratio() < _SIMILARITY:
+    if matcher.real_quick_ratio() < _MIN_SIMILARITY or matcher.quick_ratio() < _MIN_SIMILARITY:
         return 0.0
     ratio = matcher.ratio()
-    return ratio * 0.7 if ratio >= _SIMILARITY else 0.0
+    return ratio * 0.7 if ratio >= _MIN_SIMILARITY else 0.0

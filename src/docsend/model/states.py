@@ -1,7 +1,7 @@
-"""The states that a submission goes through, and what they are called in each language.
+"""States of submissions and rows, and their names in each language.
 
-JSON, reports, the ledger and tables have the states themselves: they are what one tells support on the
-telephone. Sentences have them `IN_WORDS`.
+JSON, reports, the ledger and tables show the states themselves, because people quote them to support.
+Sentences use `STATE_NAMES`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias, get_args
 
 from docsend.i18n import Message
 
-# Of a submission in the ledger.
+# States of a submission in the ledger.
 State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
-# Of a row of a batch, as its report has it.
+# Status of a row in the report of a batch.
 RowStatus: TypeAlias = Literal["received", "faulty", "refused", "unfinished", "not tried", "checked"]
 
 STATE_NAMES: dict[str, Message] = {
@@ -27,5 +27,5 @@ STATE_NAMES: dict[str, Message] = {
     "faulty": Message("faulty"),
     "unfinished": Message("unfinished"),
     "not tried": Message("not tried"),
-    "": Message("without a status"),  # of a row of a report that somebody wrote
+    "": Message("without a status"),  # in a report that was edited by hand
 }

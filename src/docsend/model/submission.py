@@ -1,12 +1,11 @@
-"""A submission: what is sent, for whom, about what.
+"""Submissions, before and after they are checked.
 
-A submission grows up in two steps, and each
-step is a type of its own, so that the type checker forbids sending what was not checked:
+Each step has its own type, so that the type checker rejects sending a submission that was not checked:
 
-    Submission (as stated: anything may be missing or wrong)
-        -> submission_rules.check -> CheckedSubmission (complete, normalised, named by its key)
+    Submission (as given; values may be missing or wrong)
+        -> submission_rules.check -> CheckedSubmission (complete, normalized, identified by its key)
 
-What a submission says, field by field, is the table of `fields`.
+The fields of a submission are described in `fields`.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ if TYPE_CHECKING:
     from docsend.model.problem import Problem
 
 _VALUES = attrgetter(*fields.NAMES)
-# Given to a CheckedSubmission by `submission_rules.check`, which alone may make one.
+# Token that a CheckedSubmission requires. Only `submission_rules.check` may create one from a Submission.
 PASSED_ALL_RULES = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Submission(SubmissionFields):
-    """What the sender stated, word for word. Nothing is known to be right about it."""
+    """A submission as the sender gave it, unchecked."""
 
     documents: tuple[Document | UnreadDocument, ...] = ()
 
@@ -47,31 +46,31 @@ class Submission(SubmissionFields):
         return Submission(**values, documents=documents)
 
     def with_values(self, values: Mapping[str, str | None]) -> Submission:
-        """Return the same with other values of some fields, by their names."""
+        """Return a copy with other values for some fields, by field name."""
         changed: dict[str, Any] = {**values}
         return replace(self, **changed)
 
     def without_buffers(self) -> Submission:
-        """Return the same submission without the bytes of its documents, which take up memory."""
+        """Return a copy without the buffers of its documents, to free their memory."""
         return self.with_documents(tuple(each.without_buffer() for each in self.documents))
 
     @property
     def buffered_bytes(self) -> int:
-        """How many bytes of its documents are in memory."""
+        """Size in bytes of its documents that are in memory."""
         return sum(len(each.buffer or b"") for each in self.documents if isinstance(each, Document))
 
     def __repr__(self) -> str:
-        """Say what it is about, and nothing of whom."""
+        """Return a representation without identities."""
         return f"Submission(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CheckedSubmission(SubmissionFields):
-    """A submission that kept every rule, its fields in normal form. Made by `submission_rules.check` alone.
+    """A submission that passed every rule, with normalized fields; created by `submission_rules.check`.
 
-    Documents stand in the order of their names, so that the same files given in another order are the
-    same submission. `whose` identity it has, None for that of an account. `key` names the content (see
-    `key_of`); an `occurrence` above 1 means that the sender wants the same content sent once more.
+    Documents are sorted by name, so that the same files in another order make the same submission. `party` is
+    the kind of person whose identity it has, or None for an account. `key` identifies the content (see
+    `key_of`). An `occurrence` above 1 means that the sender wants to send the same content again.
     """
 
     to: str
@@ -82,48 +81,48 @@ class CheckedSubmission(SubmissionFields):
     documents: tuple[Document, ...]
     warnings: tuple[Problem, ...] = ()
     account: str | None = None
-    by: InitVar[object] = None
+    token: InitVar[object] = None
 
-    def __post_init__(self, by: object) -> None:
-        if by is not PASSED_ALL_RULES:
-            raise TypeError("only submission_rules.check makes a CheckedSubmission")
+    def __post_init__(self, token: object) -> None:
+        if token is not PASSED_ALL_RULES:
+            raise TypeError("only submission_rules.check creates a CheckedSubmission")
 
     def __repr__(self) -> str:
-        """Say what it is about, and nothing of whom."""
+        """Return a representation without identities."""
         return f"CheckedSubmission(to={self.to!r}, subject={self.subject!r}, type={self.type!r})"
 
     @cached_property
     def declaration_bytes(self) -> bytes:
-        """What is declared to the service, as it goes over the wire."""
+        """Declaration as canonical JSON, as it is sent to the service."""
         return canonicalize(self.declaration())
 
     @cached_property
     def key(self) -> str:
-        """The name of the content (see `key_of`); it is asked for a dozen times on the way."""
+        """Key of the content (see `key_of`). It is cached because a delivery reads it about a dozen times."""
         if self.account is None:
             return key_of_bytes(self.declaration_bytes)
         return key_of(self.declaration(), self.account)
 
     @property
     def has_key(self) -> bool:
-        """Whether it is known whom it is about: only then is the key the one that the service will see."""
+        """Whether the person is known. Otherwise the service will compute a different key."""
         return self.party is not None or self.account is not None
 
     @property
     def is_signed(self) -> bool:
-        """Whether it goes under the token of an account."""
+        """Whether it is sent with the token of an account."""
         return self.account is not None
 
     @property
     def masked_identity(self) -> str | None:
-        """The number that its identity is known by, as much as anybody is shown of it."""
+        """Masked number of the insured person or employer; None for an account."""
         if self.party is None:
             return None
         number, *_ = fields.fields_of(self.party)
         return mask(getattr(self, number.name))
 
     def declaration(self) -> dict[str, Json]:
-        """What is declared to the service before any document: docs/contract.md, "A declaration"."""
+        """Return the declaration as a JSON object (docs/contract.md, "A declaration")."""
         declared: dict[str, Json] = {
             field.member: getattr(self, field.name) for field in fields.CONTENT_FIELDS
         }
@@ -138,35 +137,35 @@ class CheckedSubmission(SubmissionFields):
         return declared
 
     def with_occurrence(self, occurrence: int) -> CheckedSubmission:
-        """Return the same content under another key, to be received once more."""
-        return replace(self, occurrence=occurrence, by=PASSED_ALL_RULES)
+        """Return a copy with another occurrence, and so another key, to be received again."""
+        return replace(self, occurrence=occurrence, token=PASSED_ALL_RULES)
 
     def with_account(self, code: str) -> CheckedSubmission:
-        """Return the same submission as one of a signed-in person."""
-        return replace(self, account=code, by=PASSED_ALL_RULES)
+        """Return a copy that belongs to the account with this code."""
+        return replace(self, account=code, token=PASSED_ALL_RULES)
 
     def without_buffers(self) -> CheckedSubmission:
-        """Return the same submission without the bytes of its documents, which take up memory."""
+        """Return a copy without the buffers of its documents, to free their memory."""
         documents = tuple(each.without_buffer() for each in self.documents)
-        same = replace(self, documents=documents, by=PASSED_ALL_RULES)
-        for known in ("declaration_bytes", "key"):  # which are of what it says, not of the bytes at hand
-            if known in vars(self):
-                vars(same)[known] = vars(self)[known]
-        return same
+        copy = replace(self, documents=documents, token=PASSED_ALL_RULES)
+        for name in ("declaration_bytes", "key"):  # These cached values do not depend on the buffers.
+            if name in vars(self):
+                vars(copy)[name] = vars(self)[name]
+        return copy
 
     @property
     def fingerprint(self) -> bytes:
-        """Return 32 bytes that are those of another submission if, and only if, both have the same key.
+        """Digest of 32 bytes, equal for two submissions if and only if their keys are equal.
 
-        They are no name, but they take a quarter of the time of one: a batch compares all of its rows.
+        It takes a quarter of the time of a key, and a batch compares all of its rows.
         """
         documents = tuple([(each.name, each.size, each.sha256) for each in self.documents])
-        said = (_VALUES(self), self.party, self.account, documents)
-        return hashlib.sha256(ascii(said).encode("ascii")).digest()
+        content = (_VALUES(self), self.party, self.account, documents)
+        return hashlib.sha256(ascii(content).encode("ascii")).digest()
 
     @property
     def buffered_bytes(self) -> int:
-        """How many bytes of its documents are in memory."""
+        """Size in bytes of its documents that are in memory."""
         return sum(len(each.buffer or b"") for each in self.documents)
 
     @property
@@ -175,10 +174,10 @@ class CheckedSubmission(SubmissionFields):
 
 
 class PlannedSubmission(NamedTuple):
-    """A submission that an earlier run checked and planned, as far as the ledger has it: enough to finish it.
+    """A submission that an earlier run checked and planned, as stored in the ledger.
 
-    Its declaration is not there, because it holds identities; only what the service has already been told of
-    can be finished from it.
+    The ledger does not store the declaration, because it contains identities. So only a submission that was
+    already declared to the service can be finished from it.
     """
 
     key: str

@@ -200,7 +200,7 @@ def _ask_optional_fields(submission: Submission, catalog: Catalog, prompter: Pro
         branch = prompter.ask_choice(_QUESTIONS["branch"], choices, by_residence.code)
         submission = submission if branch == by_residence.code else _set(submission, "branch", branch)
     for field in fields.CONTENT_FIELDS:
-        if field.question and not field.is_of_catalog and getattr(submission, field.name) is None:
+        if field.question and not field.is_catalog_code and getattr(submission, field.name) is None:
             answer = prompter.ask_text(
                 field.question, _validator(field.name, submission, catalog), optional=True
             )

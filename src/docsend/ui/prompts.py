@@ -214,16 +214,17 @@ class _Menu(Completer):
         typed = text.strip()
         if not typed:
             return self._choices
-        query = search.plain(typed)
+        query = search.normalize(typed)
         exact = [choice for choice in self._choices if choice.code == typed]
-        by_prefix = [choice for choice in self._choices if search.plain(choice.code).startswith(query)]
+        by_prefix = [choice for choice in self._choices if search.normalize(choice.code).startswith(query)]
         rows = [choice.entry for choice in self._choices if choice.entry]
         by_code = {choice.code: choice for choice in self._choices}
         by_words = [by_code[hit.entry.code] for hit in search.find(typed, rows)]
         by_label = [
             choice
             for choice in self._choices
-            if choice.entry is None and query in search.plain(f"{choice.code} {self._render(choice.label)}")
+            if choice.entry is None
+            and query in search.normalize(f"{choice.code} {self._render(choice.label)}")
         ]
         best_last = [*exact, *by_prefix, *by_words, *by_label][::-1]
         return list({choice.code: choice for choice in best_last}.values())[::-1]

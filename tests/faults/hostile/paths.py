@@ -45,7 +45,7 @@ class Paths(Inputs):
         at = self.at = self.folder / "tree"
         (at / "folder.pdf" / "below").mkdir(parents=True)
         self.kinds = ["folder.pdf", "pipe.pdf", "socket.pdf", "sparse.pdf", "empty.pdf", "file.pdf"]
-        samples.pipe(at / "pipe.pdf")
+        samples.named_pipe(at / "pipe.pdf")
         if sys.platform == "win32":
             raise NotImplementedError
         listener = self.opened.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX)))
@@ -142,7 +142,7 @@ def _swaps(path: Path, content: bytes, rng: random.Random) -> dict[str, Callable
         "a dangling link": lambda: _replaced(path, lambda: path.symlink_to("nowhere")),
         "a link to itself": lambda: _replaced(path, lambda: path.symlink_to(path.name)),
         "a link to a device": lambda: _replaced(path, lambda: path.symlink_to("/dev/zero")),
-        "a pipe": lambda: _replaced(path, lambda: samples.pipe(path)),
+        "a pipe": lambda: _replaced(path, lambda: samples.named_pipe(path)),
         "a folder": lambda: _replaced(path, path.mkdir),
         "gone": path.unlink,
         "grown": lambda: path.write_bytes(content + b"\n"),

@@ -1,1 +1,1 @@
-"""The formats of documents: which one it is, and whether it is whole; a module a format."""
+"""Detection of document formats, and a check for defects for each format that a destination accepts."""

@@ -1,4 +1,4 @@
-"""BMP: BITMAPFILEHEADER and BITMAPINFOHEADER: whether a file is whole."""
+"""Defects of BMP files (BITMAPFILEHEADER and BITMAPINFOHEADER)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 def find_defect(content: bytes) -> Defect | None:
-    """The pixels that the header promises are there."""
+    """Return "damaged" if the file is shorter than its header requires, else None."""
     (pixels_at, header_size) = struct.unpack_from("<II", content, 10)
-    compression = given = 0
+    compression = image_bytes = 0
     if header_size == 12:  # BITMAPCOREHEADER
         width, height, _planes, depth = struct.unpack_from("<HHHH", content, 18)
-    elif header_size < 40:  # OS22XBITMAPHEADER, cut short
+    elif header_size < 40:  # a short OS22XBITMAPHEADER
         width, height, _planes, depth = struct.unpack_from("<iiHH", content, 18)
     else:
-        width, height, _planes, depth, compression, given = struct.unpack_from("<iiHHII", content, 18)
+        width, height, _planes, depth, compression, image_bytes = struct.unpack_from("<iiHHII", content, 18)
     if width <= 0 or height == 0 or depth not in (0, 1, 2, 4, 8, 16, 24, 32):
         return "damaged"
     uncompressed = compression in (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
-    pixel_bytes = (width * depth + 31) // 32 * 4 * abs(height) if uncompressed else given
-    # Some writers leave out the padding of the last row, which is at most three bytes.
+    pixel_bytes = (width * depth + 31) // 32 * 4 * abs(height) if uncompressed else image_bytes
+    # Some writers omit the padding of the last row, which has at most three bytes.
     return None if pixels_at + pixel_bytes - 3 <= len(content) else "damaged"

@@ -1,7 +1,7 @@
-"""What a file's bytes are, and whether they are whole: magic bytes, ends, structure.
+"""Detect the format of a file from its magic bytes, and find defects in its structure.
 
-Nothing is decoded, rendered or decompressed. The question is only whether a clerk's viewer would find the
-format that the file's name promises, from its first byte to its last.
+Nothing is decoded, rendered or decompressed. The checks only find out whether the file has the format that a
+viewer expects, and whether it is complete.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from docsend.model.document import Defect
 
-# Formats by extension: several extensions are one format.
+# Format names by extension; some formats have two extensions.
 FORMAT_OF_EXTENSION = {
     "jpeg": "jpeg",
     "jpg": "jpeg",
@@ -35,7 +35,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MM\0*", "tiff"),
     (0, b"%PDF-", "pdf"),
     (0, b"BM", "bmp"),
-    # Kinds that no destination takes, known by name so that the message can name them.
+    # No destination accepts these; they are detected so that the message can name them.
     (0, b"II+\0", "bigtiff"),
     (0, b"MM\0+", "bigtiff"),
     (0, b"GIF8", "gif"),
@@ -51,20 +51,20 @@ _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|
 
 
 def detect_format(content: bytes) -> str | None:
-    """The format of these bytes by their magic, or None if they are of no known kind."""
+    """Return the format of the content ("pdf", "jpeg", ...), or None if it is unknown."""
     for offset, magic, name in _MAGIC:
         if content.startswith(magic, offset):
             return name
     if _HTML_START.match(content[:512]):
         return "html"
-    # ISO 32000-1, 7.5.2 note: readers accept the header anywhere in the first 1024 bytes.
+    # ISO 32000-1, 7.5.2, note: readers accept the header anywhere in the first 1024 bytes.
     return "pdf" if b"%PDF-" in content[:1024] else None
 
 
 def find_defect(content: bytes, format_name: str | None) -> Defect | None:
-    """What keeps this content from being opened: it is cut short, broken or needs a password.
+    """Return "damaged" if the content is corrupt or truncated, "encrypted" if it needs a password, else None.
 
-    Only formats that some destination takes are looked into.
+    Formats that no destination accepts are not checked.
     """
     find = _DEFECTS.get(format_name or "")
     try:

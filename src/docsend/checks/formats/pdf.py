@@ -1,4 +1,4 @@
-"""PDF: ISO 32000-1, 7.5: whether a file is whole."""
+"""Defects of PDF files (ISO 32000-1, 7.5)."""
 
 from __future__ import annotations
 
@@ -8,66 +8,70 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from docsend.model.document import Defect
 
-_ENDING = re.compile(rb"startxref\s+(\d+)\b")
+_STARTXREF = re.compile(rb"startxref\s+(\d+)\b")
 _LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
 _ENCRYPT = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
-# Bounded, so that no run of digits or blanks is looked through again from each of its places.
+# The bounds keep the search linear: a long run of digits or blanks is not scanned again from each position.
 _OBJECT = re.compile(rb"(?<!\d)\d{1,10}\s{1,16}\d{1,5}\s{1,16}obj\b")
-_LOOKS_BACK = 8192  # what downloads append to a file may stand behind its ending
+_MAX_TRAILING_BYTES = 8192  # Downloads may append bytes after the end of the PDF.
 _PADDING = b"\0\t\n\f\r "
-_TAIL = 64 * 1024
+_TAIL_BYTES = 64 * 1024
 
 
 def find_defect(content: bytes) -> Defect | None:
-    """A whole PDF ends with `startxref` and an offset; the dictionary there names the encryption.
+    """Return "damaged" if the PDF is truncated, "encrypted" if it is encrypted, else None.
 
-    Not every producer counts the offset right or writes `%%EOF`, and viewers open the file all the same.
-    What only a file that was cut short lacks is the ending itself.
+    A complete PDF ends with `startxref` and an offset; the trailer at that offset names the encryption. Some
+    producers write a wrong offset or omit `%%EOF`, and viewers open such files. Only a truncated file lacks
+    the `startxref` itself.
     """
-    end = _end_of_text(content)
-    ending = _last_ending(content, max(0, end - _LOOKS_BACK))
-    # A linearized file has an ending near its beginning, too, and states its length there (annex F).
+    end = _padding_start(content)
+    ending = _find_startxref(content, max(0, end - _MAX_TRAILING_BYTES))
+    # A linearized file also has a `startxref` near its start, where it states its own length (annex F).
     start = content[:1024]
     linearized = _LINEARIZED.search(start) if b"/Linearized" in start else None
     if ending is None or (linearized and int(linearized[1]) > len(content)):
         return "damaged"
-    # An object behind the last ending belongs to a revision whose own ending is lost.
+    # An object after the last `startxref` belongs to a revision whose own `startxref` is missing.
     if _OBJECT.search(content, ending.end()):
         return "damaged"
-    trailer = _pdf_trailer(content, int(ending[1]))
+    trailer = _find_trailer(content, int(ending[1]))
     return "encrypted" if trailer is not None and _ENCRYPT.search(trailer) else None
 
 
-def _last_ending(content: bytes, start: int) -> re.Match[bytes] | None:
+def _find_startxref(content: bytes, start: int) -> re.Match[bytes] | None:
     at = len(content)
     while (at := content.rfind(b"startxref", start, at)) >= 0:
-        if ending := _ENDING.match(content, at):
+        if ending := _STARTXREF.match(content, at):
             return ending
     return None
 
 
-def _end_of_text(content: bytes) -> int:
-    """Give where the padding at the end begins; only a tail is copied for it, unless that is all padding."""
-    tail = content[-_TAIL:]
+def _padding_start(content: bytes) -> int:
+    """Return the offset at which the padding at the end starts.
+
+    Only the tail of the content is copied, unless the tail is all padding.
+    """
+    tail = content[-_TAIL_BYTES:]
     text = tail.rstrip(_PADDING)
     return len(content) - len(tail) + len(text) if text else len(content.rstrip(_PADDING))
 
 
-def _pdf_trailer(content: bytes, offset: int) -> bytes | None:
-    """Give the last trailer, or the dictionary of the last cross-reference stream, which stands for it."""
+def _find_trailer(content: bytes, offset: int) -> bytes | None:
+    """Return the last trailer, or the dictionary of the last cross-reference stream, or None."""
     header = content.find(b"%PDF-", 0, 1024)
     for start in (header + offset, offset):
         table = content[start : start + 64].lstrip()
         if table.startswith(b"xref"):
-            return _between(content, content.find(b"trailer", start), b"startxref")
+            return _slice_until(content, content.find(b"trailer", start), b"startxref")
         if _OBJECT.match(table):
-            return _between(content, start, b"stream")
+            return _slice_until(content, start, b"stream")
     if (trailer := content.rfind(b"trailer")) >= 0:
-        return _between(content, trailer, b"startxref")
+        return _slice_until(content, trailer, b"startxref")
     stream = content.rfind(b"/XRef")
-    return None if stream < 0 else _between(content, content.rfind(b" obj", 0, stream), b"stream")
+    return None if stream < 0 else _slice_until(content, content.rfind(b" obj", 0, stream), b"stream")
 
 
-def _between(content: bytes, start: int, end: bytes) -> bytes | None:
+def _slice_until(content: bytes, start: int, end: bytes) -> bytes | None:
     stop = content.find(end, start)
     return None if start < 0 else content[start : stop if stop >= 0 else len(content)]

@@ -1,4 +1,4 @@
-"""PNG: ISO/IEC 15948, 5.3: whether a file is whole."""
+"""Defects of PNG files (ISO/IEC 15948, 5.3)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def find_defect(content: bytes) -> Defect | None:
-    """Every chunk is complete and keeps its checksum; image data and the end chunk are there."""
+    """Return "damaged" if a chunk is incomplete or has a wrong checksum, or if IDAT or IEND is missing."""
     view = memoryview(content)
     position, seen_data = 8, False
     while True:
         length, kind = struct.unpack_from(">I4s", content, position)
         end = position + 8 + length
         (checksum,) = struct.unpack_from(">I", content, end)
-        # Decoders pass over a comment whose checksum is wrong; kinds in small letters are such extras.
+        # Decoders ignore a wrong checksum in an ancillary chunk, whose type starts with a lower-case letter.
         if kind[:1].isupper() and zlib.crc32(view[position + 4 : end]) != checksum:
             return "damaged"
         seen_data = seen_data or kind == b"IDAT"

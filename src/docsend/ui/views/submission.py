@@ -138,7 +138,7 @@ def _free_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displaya
     """Yield the fields whose values are not catalog codes, except an occurrence of 1."""
     for field in fields.CONTENT_FIELDS:
         value = getattr(checked, field.name)
-        if value and not field.is_of_catalog and (field.name, value) != ("occurrence", 1):
+        if value and not field.is_catalog_code and (field.name, value) != ("occurrence", 1):
             yield field.label or Message.verbatim(field.name), Data(str(value))
 
 
