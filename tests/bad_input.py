@@ -1,8 +1,8 @@
-"""A table of bad input and the problems it causes, checked by test_bad_input.py and shown in the README.
+"""A table of bad input and the problems it causes, checked by test_bad_input.py and shown in the docs/bad-input.md.
 
 Each case has a description, the expected problem codes (all of them, in order) and the exit code. If the exit
 code is 0, the codes are warnings, and the input is only checked, not sent. `python tests/bad_input.py` runs
-all cases and writes the README's table from the results.
+all cases and writes the docs/bad-input.md's table from the results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PART = pages.GeneratedSection(
-    Path(__file__).parent.parent / "README.md",
+    Path(__file__).parent.parent / "docs" / "bad-input.md",
     "<!-- bad input: made by tests/bad_input.py -->",
     "<!-- end of bad input -->",
 )
