@@ -217,4 +217,4 @@ def test_a_catalog_says_what_is_wrong_with_it(run, another_catalog, where, value
 def test_a_catalog_that_is_no_json_object_is_not_the_contract(run, another_catalog, body) -> None:
     url, _ = another_catalog(body)
     outcome = run("catalog", "--update", "--service", url)
-    assert (outcome.code, "not what the contract says" in outcome.err) == (6, True), outcome.err
+    assert (outcome.code, "violates the contract" in outcome.err) == (6, True), outcome.err
