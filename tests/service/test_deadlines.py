@@ -173,6 +173,6 @@ def test_a_throttled_upload_gets_the_time_that_its_bytes_need(exchange) -> None:
         connection.sendall(response(head, b"", status=b"201 Created"))
 
     with tcp_server(throttle) as port, http_client(port, limits=limits) as client:
-        assert exchange(client, PUT_DOCUMENT, sent=reported.append).status == 201
+        assert exchange(client, PUT_DOCUMENT, on_sent=reported.append).status == 201
     assert reported[-1] == PUT_DOCUMENT.size
     assert len(reported) == 17, "after each block of 256 KiB, and at the end"
