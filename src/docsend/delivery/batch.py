@@ -109,6 +109,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_received(self) -> bool:
+        """Whether the row was received, now or before."""
         return self.status == "received"
 
     def as_not_stored(self, failure: LocalError) -> Outcome:

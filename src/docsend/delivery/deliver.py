@@ -232,8 +232,9 @@ def record_receipts(
 def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delivery:
     """Finish a submission that an earlier run declared, and store its receipt.
 
-    The ledger has no identity with which it could be declared again. Raises UnknownSubmission if the service
-    has no declaration of it, or no longer has one, and otherwise what `deliver` raises, except Interrupted.
+    It cannot be declared again, because the ledger does not store the identity. Raises UnknownSubmission if
+    the service has no declaration, or no longer has it, and otherwise what `deliver` raises, except
+    Interrupted.
     """
     planned = entry.as_planned_submission()
 

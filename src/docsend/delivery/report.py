@@ -132,15 +132,16 @@ _RANK = ("", "not tried", "checked", "unfinished", "faulty", "refused", "receive
 
 
 def _rank(row: Mapping[str, str]) -> tuple[int, bool]:
+    """Return a sort key: a received row that was not repeated ranks highest."""
     return _RANK.index(row["status"]), row.get("repeated") != "true"
 
 
 def merge(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Merge reports of one manifest or of its shares, with one row for each distinct content.
 
-    If several reports contain a row, the furthest status wins, and among equals the last one. Returns the
-    columns and the rows; document paths are relative to the current folder. Raises UsageError if a file is
-    not a report or cannot be read.
+    If several reports contain a row, the most informative status wins, and the last of equal ones. Returns
+    the columns and the rows; document paths are relative to the current folder. Raises UsageError if a file
+    is not a report or cannot be read.
     """
     best: dict[tuple[str, ...], dict[str, str]] = {}
     columns: dict[str, None] = {}

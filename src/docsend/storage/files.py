@@ -65,7 +65,7 @@ class UnsuitableFile(OSError):
 
 
 def reason(error: OSError) -> Message:
-    """Return the reason of an error that the system or this module raised."""
+    """Return the reason for an error of the system or of this module, as a message."""
     if isinstance(error, UnsuitableFile):
         return error.reason
     translatable = None if error.errno is None else _REASONS.get(error.errno)

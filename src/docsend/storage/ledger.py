@@ -123,7 +123,10 @@ class _Transition(NamedTuple):
     sending_since: str | None = None  # apply only if no other process has asked for the receipt since
 
     def apply(self, connection: sqlite3.Connection) -> bool:
-        """Change the state and return True, or return False if another process has already gone further."""
+        """Change the state and return True. Return False if the stored state does not allow it.
+
+        The latter happens if another process has changed the state meanwhile.
+        """
         allowed = tuple(
             state for state in _ALLOWED_FROM[self.state] if state != "sending" or not self.only_before_sending
         )
@@ -386,7 +389,7 @@ class Ledger:
         return entry
 
     def _apply(self, transitions: Sequence[_Transition]) -> list[str]:
-        """Apply transitions durably. Return the keys of those for which another process had gone further."""
+        """Apply transitions durably. Return the keys of those that do not follow from the stored state."""
         for transition in transitions:
             self._pending.pop((transition.service, transition.key), None)  # superseded
         return self._write(

@@ -77,7 +77,7 @@ def execute_script(connection: sqlite3.Connection, script: str) -> None:
 
 
 def reason(error: sqlite3.Error | OSError) -> Message:
-    """Return the reason of an error that SQLite or the file system raised."""
+    """Return the reason for an error of SQLite or of the file system, as a message."""
     if isinstance(error, OSError):
         return files.reason(error)
     return next((message for message in _REASONS if message.template == str(error)), Message.verbatim(error))
