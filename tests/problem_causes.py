@@ -91,7 +91,7 @@ def change_while_sending(here: World) -> RunResult:
 
 
 def manifest_with_too_many_rows(here: World) -> RunResult:
-    here.patch(tables, "MOST_ROWS", 2)
+    here.patch(tables, "MAX_ROWS", 2)
     return manifest_rows(bad_manifests.HEAD, *(bad_manifests.good(n) for n in range(3)))(here)
 
 

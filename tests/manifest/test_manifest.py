@@ -249,7 +249,7 @@ def test_the_template_is_a_manifest(run, tmp_path, form) -> None:
 
 
 def test_a_manifest_has_limits(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(tables, "MOST_ROWS", 3)
+    monkeypatch.setattr(tables, "MAX_ROWS", 3)
     outcome = run("send", "--batch", save(tmp_path, table(tmp_path, 4)), "-n", "--json")
     assert (outcome.code, outcome.problems) == (3, ["manifest-too-large"])
     monkeypatch.setattr(tables, "MOST_BYTES", 100)
