@@ -45,70 +45,70 @@ LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 SHORT_LIMITS = TimeLimits(connect_s=0.5, grace_s=0.5, min_bytes_per_s=2**30)
 
 
-def _without_option(options: list[str], name: str) -> list[str]:
+def _drop_option(options: list[str], name: str) -> list[str]:
     index = options.index(name)
     return options[:index] + options[index + 2 :]
 
 
 def without_option(options: list[str], name: str) -> Callable[[World], RunResult]:
-    return lambda here: here.dry_run(*_without_option(options, name))
+    return lambda world: world.dry_run(*_drop_option(options, name))
 
 
 def with_options(options: list[str], *more: str) -> Callable[[World], RunResult]:
-    return lambda here: here.dry_run(*options, *more)
+    return lambda world: world.dry_run(*options, *more)
 
 
 def with_value(options: list[str], name: str, value: str) -> Callable[[World], RunResult]:
-    return lambda here: here.dry_run(*_without_option(options, name), name, value)
+    return lambda world: world.dry_run(*_drop_option(options, name), name, value)
 
 
 def manifest_rows(head: str, *lines: str) -> Callable[[World], RunResult]:
-    return lambda here: here.run("send", "--batch", here.write_manifest(*lines, head=head), "--dry-run")
+    return lambda world: world.run("send", "--batch", world.write_manifest(*lines, head=head), "--dry-run")
 
 
-def upload_unknown_required(here: World) -> RunResult:
-    here.set_account("1002", "fictional-clear")
-    return here.run("required", "upload", "R-0000", here.payslip, "--service", here.start_sandbox())
+def upload_unknown_required(world: World) -> RunResult:
+    world.set_account("1002", "fictional-clear")
+    return world.run("required", "upload", "R-0000", world.payslip, "--service", world.start_sandbox())
 
 
-def send_before_required(here: World) -> RunResult:
-    here.set_account("1001", "fictional-pending")
-    about = [*_without_option(bad_input.PERSONAL, "--type"), "--type", "termination-letter"]
-    return here.run("send", here.payslip, *about, "--service", here.start_sandbox())
+def send_before_required(world: World) -> RunResult:
+    world.set_account("1001", "fictional-pending")
+    about = [*_drop_option(bad_input.PERSONAL, "--type"), "--type", "termination-letter"]
+    return world.run("send", world.payslip, *about, "--service", world.start_sandbox())
 
 
-def change_while_sending(here: World) -> RunResult:
-    file = here.payslip
+def change_while_sending(world: World) -> RunResult:
+    file = world.payslip
     # No buffer is kept, as for large documents.
-    here.patch(documents.read_all, "__kwdefaults__", {"buffer_up_to": 0})
+    world.patch(documents.read_all, "__kwdefaults__", {"buffer_up_to": 0})
 
     def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         if asked.method == "PUT" and now == "after":
             file.write_bytes(samples.pdf(2))
         return None
 
-    return here.send_to(here.start_relay(fate))
+    return world.send_to(world.start_relay(fate))
 
 
-def manifest_with_too_many_rows(here: World) -> RunResult:
-    here.patch(tables, "MAX_ROWS", 2)
-    return manifest_rows(bad_manifests.HEAD, *(bad_manifests.good(n) for n in range(3)))(here)
+def manifest_with_too_many_rows(world: World) -> RunResult:
+    world.patch(tables, "MAX_ROWS", 2)
+    return manifest_rows(bad_manifests.HEAD, *(bad_manifests.good(n) for n in range(3)))(world)
 
 
-def document_near_limit(here: World) -> RunResult:
-    return here.dry_run(*SEND, file=samples.write(here.folder, "scan.pdf", samples.pdf(size=10**7 + 1)))
+def document_near_limit(world: World) -> RunResult:
+    return world.dry_run(*SEND, file=samples.write(world.folder, "scan.pdf", samples.pdf(size=10**7 + 1)))
 
 
-def manifest_without_zeros(here: World) -> RunResult:
-    samples.write(here.folder, "one.pdf", samples.pdf(1))
+def manifest_without_zeros(world: World) -> RunResult:
+    samples.write(world.folder, "one.pdf", samples.pdf(1))
     manifest = bad_manifests.employer(mobile="501234567").encode()
-    file = samples.write(here.folder, "batch.csv", manifest)
-    return here.run("send", "--batch", file, "--service", here.start_sandbox())
+    file = samples.write(world.folder, "batch.csv", manifest)
+    return world.run("send", "--batch", file, "--service", world.start_sandbox())
 
 
-def document_in_two_rows(here: World) -> RunResult:
-    file = here.write_manifest(bad_manifests.good(1), bad_manifests.good(2))
-    return here.run("send", "--batch", file, "--dry-run")
+def document_in_two_rows(world: World) -> RunResult:
+    file = world.write_manifest(bad_manifests.good(1), bad_manifests.good(2))
+    return world.run("send", "--batch", file, "--dry-run")
 
 
 # -- responses of a service --------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def refusal_with_code(code: Code) -> Reply:
 
 
 def service_refuses(code: Code) -> Callable[[World], RunResult]:
-    return lambda here: here.send_to_reply(refusal_with_code(code))
+    return lambda world: world.send_to_reply(refusal_with_code(code))
 
 
 def refuse_call(
@@ -131,57 +131,57 @@ def refuse_call(
 ) -> Callable[[World], RunResult]:
     """Send to a sandbox through a relay that refuses one kind of call so many times."""
 
-    def make(here: World) -> RunResult:
-        here.set_environment(DOCSEND_PATIENCE="5" if times == 1 else "0")
+    def run(world: World) -> RunResult:
+        world.set_environment(DOCSEND_PATIENCE="5" if times == 1 else "0")
         left = [doubles.problem(responses.PROBLEMS[code], code.value, **members)] * times
 
         def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
             matches = now == "before" and kind in f"{asked.method} {asked.path}"
             return left.pop() if matches and left else None
 
-        result = here.send_to(here.start_relay(fate, staged=staged))
+        result = world.send_to(world.start_relay(fate, staged=staged))
         assert len(left) < times, "the call was never made"
         return result
 
-    return make
+    return run
 
 
-def send_after_withdrawal(here: World) -> RunResult:
+def send_after_withdrawal(world: World) -> RunResult:
     is_down = [True]
 
     def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if is_down and asked.method == "PUT" and now == "before" else None
 
-    url = here.start_relay(fate)
-    assert here.send_to(url).exit_code == ExitCode.UNFINISHED
+    url = world.start_relay(fate)
+    assert world.send_to(url).exit_code == ExitCode.UNFINISHED
     is_down.clear()
-    withdrawal = here.run("receipts", "withdraw", ledger_key(here))
+    withdrawal = world.run("receipts", "withdraw", ledger_key(world))
     assert withdrawal.exit_code == 0, withdrawal.err
-    return here.send_to(url)
+    return world.send_to(url)
 
 
-def withdraw_after_lost_response(here: World) -> RunResult:
+def withdraw_after_lost_response(world: World) -> RunResult:
     """Withdraw a submission whose receipt was lost: the service refuses and returns the receipt."""
 
     def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if asked.method == "PUT" and now == "after" else None
 
-    assert here.send_to(here.start_relay(fate)).exit_code == ExitCode.UNFINISHED
-    return here.run("receipts", "withdraw", ledger_key(here))
+    assert world.send_to(world.start_relay(fate)).exit_code == ExitCode.UNFINISHED
+    return world.run("receipts", "withdraw", ledger_key(world))
 
 
-def withdraw_received(here: World) -> RunResult:
-    assert here.send_to(here.start_sandbox()).exit_code == 0
-    return here.run("receipts", "withdraw", ledger_key(here))
+def withdraw_received(world: World) -> RunResult:
+    assert world.send_to(world.start_sandbox()).exit_code == 0
+    return world.run("receipts", "withdraw", ledger_key(world))
 
 
-def ledger_key(here: World) -> str:
+def ledger_key(world: World) -> str:
     """Return the key of the only submission in the ledger."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         assert main(["receipts", "--json"]) == 0
     (entry,) = json.loads(out.getvalue())["receipts"]
-    assert here.home.exists()
+    assert world.home.exists()
     return str(entry["key"])
 
 
@@ -190,35 +190,35 @@ def html_page(status: int, title: str) -> Reply:
     return doubles.Reply(status, body.encode(), {"Content-Type": "text/html"})
 
 
-def firewall_refuses_put(here: World) -> RunResult:
+def firewall_refuses_put(world: World) -> RunResult:
     """Send through a firewall that refuses PUT requests only."""
 
     def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         is_put = asked.method == "PUT" and now == "before"
         return html_page(403, "Access denied") if is_put else None
 
-    return here.send_to(here.start_relay(fate))
+    return world.send_to(world.start_relay(fate))
 
 
 # -- sign-in -----------------------------------------------------------------------------------------------
 
 
-def wrong_password(here: World) -> RunResult:
-    here.set_account("1002", "wrong")
-    return here.run("required", "--service", here.start_sandbox())
+def wrong_password(world: World) -> RunResult:
+    world.set_account("1002", "wrong")
+    return world.run("required", "--service", world.start_sandbox())
 
 
-def locked_out(here: World) -> RunResult:
-    here.set_account("1002", "fictional-clear")
+def locked_out(world: World) -> RunResult:
+    world.set_account("1002", "fictional-clear")
     reply = doubles.problem(429, "locked-out")
     reply.headers["Retry-After"] = "900"
-    return here.run("required", "--service", here.start_service(lambda _: reply))
+    return world.run("required", "--service", world.start_service(lambda _: reply))
 
 
 # -- the network -------------------------------------------------------------------------------------------
 
 
-def unknown_host_name(here: World) -> RunResult:
+def unknown_host_name(world: World) -> RunResult:
     getaddrinfo = socket.getaddrinfo
 
     def fail(host: str, *rest: Any, **more: Any) -> object:
@@ -226,23 +226,23 @@ def unknown_host_name(here: World) -> RunResult:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return getaddrinfo(host, *rest, **more)
 
-    here.set_environment(DOCSEND_PATIENCE="5")
-    here.patch(socket, "getaddrinfo", fail)
-    return here.send_to(OTHER_HOST)
+    world.set_environment(DOCSEND_PATIENCE="5")
+    world.patch(socket, "getaddrinfo", fail)
+    return world.send_to(OTHER_HOST)
 
 
-def closed_port(here: World) -> RunResult:
-    bound = here.stack.enter_context(socket.socket())
+def closed_port(world: World) -> RunResult:
+    bound = world.stack.enter_context(socket.socket())
     bound.bind(("127.0.0.1", 0))  # Reserves the port, on which nothing listens.
-    return here.send_to(f"http://127.0.0.1:{bound.getsockname()[1]}")
+    return world.send_to(f"http://127.0.0.1:{bound.getsockname()[1]}")
 
 
-def silent_service(here: World) -> RunResult:
-    here.patch(client, "HttpClient", functools.partial(HttpClient, limits=SHORT_LIMITS))
+def silent_service(world: World) -> RunResult:
+    world.patch(client, "HttpClient", functools.partial(HttpClient, limits=SHORT_LIMITS))
     is_over = threading.Event()
-    port = here.open_port(lambda connection: (connection.recv(2**16), is_over.wait(10)))
-    here.stack.callback(is_over.set)  # Runs before the port is closed, which waits for the connection.
-    return here.send_to(f"http://127.0.0.1:{port}")
+    port = world.open_port(lambda connection: (connection.recv(2**16), is_over.wait(10)))
+    world.stack.callback(is_over.set)  # Runs before the port is closed, which waits for the connection.
+    return world.send_to(f"http://127.0.0.1:{port}")
 
 
 def over_tls(
@@ -255,68 +255,68 @@ def over_tls(
 ) -> Callable[[World], RunResult]:
     """Send to a service with a certificate for `name` from an authority that is trusted or not."""
 
-    def make(here: World) -> RunResult:
+    def run(world: World) -> RunResult:
         root = trustme.CA(path_length=path_length)
         authority = root if path_length else trustme.CA(parent_cert=root)
-        trusted = here.folder / "authorities.pem"
+        trusted = world.folder / "authorities.pem"
         (root if is_trusted else trustme.CA()).cert_pem.write_to_path(str(trusted))
-        here.set_environment(SSL_CERT_FILE=str(trusted))
+        world.set_environment(SSL_CERT_FILE=str(trusted))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(name, not_after=not_after, not_before=not_before).configure_cert(context)
-        return here.send_to(here.start_service(lambda _: refusal_with_code(Code.KEY_REUSED), tls=context))
+        return world.send_to(world.start_service(lambda _: refusal_with_code(Code.KEY_REUSED), tls=context))
 
-    return make
+    return run
 
 
-def https_to_http_port(here: World) -> RunResult:
-    return here.send_to(here.start_service(lambda _: doubles.Reply()).replace("http:", "https:"))
+def https_to_http_port(world: World) -> RunResult:
+    return world.send_to(world.start_service(lambda _: doubles.Reply()).replace("http:", "https:"))
 
 
 def proxy_with_status(status: int) -> Callable[[World], RunResult]:
-    def make(here: World) -> RunResult:
+    def run(world: World) -> RunResult:
         def serve(connection: socket.socket) -> None:
             connection.recv(4096)
             connection.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
 
-        here.set_environment(HTTPS_PROXY=f"http://127.0.0.1:{here.open_port(serve)}")
-        return here.send_to(OTHER_HOST)
+        world.set_environment(HTTPS_PROXY=f"http://127.0.0.1:{world.open_port(serve)}")
+        return world.send_to(OTHER_HOST)
 
-    return make
+    return run
 
 
 # -- how a run ends ----------------------------------------------------------------------------------------
 
 
-def batch_ends_early(here: World) -> RunResult:
-    file = here.write_manifest(*(bad_manifests.good(n) for n in range(3)))
-    url = here.start_service(lambda _: html_page(200, "Hotel Wi-Fi"))
-    return here.run("send", "--batch", file, "--service", url, "--jobs", "1")
+def batch_ends_early(world: World) -> RunResult:
+    file = world.write_manifest(*(bad_manifests.good(n) for n in range(3)))
+    url = world.start_service(lambda _: html_page(200, "Hotel Wi-Fi"))
+    return world.run("send", "--batch", file, "--service", url, "--jobs", "1")
 
 
-def damaged_ledger(here: World) -> RunResult:
-    here.home.mkdir(parents=True)
-    (here.home / "ledger.sqlite3").write_bytes(b"this is no database" * 100)
-    return here.send_to(here.start_sandbox())
+def damaged_ledger(world: World) -> RunResult:
+    world.home.mkdir(parents=True)
+    (world.home / "ledger.sqlite3").write_bytes(b"this is no database" * 100)
+    return world.send_to(world.start_sandbox())
 
 
-def full_disk(here: World) -> RunResult:
+def full_disk(world: World) -> RunResult:
     """Limit the size of files to 4 KiB (8 blocks), so that writing fails as on a full disk."""
-    here.set_environment(PYTHONDONTWRITEBYTECODE="1")  # Truncated bytecode files would remain.
-    return _run_process(here, here.start_sandbox(), prefix=("sh", "-c", 'ulimit -f 8; exec "$@"', "sh"))
+    world.set_environment(PYTHONDONTWRITEBYTECODE="1")  # Truncated bytecode files would remain.
+    return _run_process(world, world.start_sandbox(), prefix=("sh", "-c", 'ulimit -f 8; exec "$@"', "sh"))
 
 
-def bug_inside(here: World) -> RunResult:
+def bug_inside(world: World) -> RunResult:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    here.patch(submission_rules, "check", broken)
-    return here.send("--dry-run")
+    world.patch(submission_rules, "check", broken)
+    return world.send("--dry-run")
 
 
 def signal_while_waiting(number: int) -> Callable[[World], RunResult]:
     """Send in a separate process, and signal it while the service processes the request."""
 
-    def make(here: World) -> RunResult:
+    def run(world: World) -> RunResult:
         started = threading.Event()
         running: list[subprocess.Popen[str]] = []
 
@@ -331,19 +331,19 @@ def signal_while_waiting(number: int) -> Callable[[World], RunResult]:
             running.append(process)
             started.set()
 
-        return _run_process(here, here.start_service(answer), on_start=begun)
+        return _run_process(world, world.start_service(answer), on_start=begun)
 
-    return make
+    return run
 
 
 def _run_process(
-    here: World,
+    world: World,
     url: str,
     *,
     prefix: Sequence[str] = (),
     on_start: Callable[[subprocess.Popen[str]], object] = id,
 ) -> RunResult:
-    command = [*prefix, *lab.docsend("send", here.payslip, *SEND, "--service", url, "--json")]
+    command = [*prefix, *lab.docsend("send", world.payslip, *SEND, "--service", url, "--json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         on_start(process)
         out, err = process.communicate(timeout=60)

@@ -184,17 +184,19 @@ class ProblemCase:
         return EXIT_OF_KIND[self.code.kind] if self.exit_code is None else self.exit_code
 
 
-def run_masked(make: Callable[[World], RunResult]) -> RunResult:
-    with new_world() as here:
-        seen = make(here)
-        masked = [{name: _mask(value, here) for name, value in problem.items()} for problem in seen.problems]
-        return dataclasses.replace(seen, problems=masked)
+def run_masked(run: Callable[[World], RunResult]) -> RunResult:
+    with new_world() as world:
+        result = run(world)
+        masked = [
+            {name: _mask(value, world) for name, value in problem.items()} for problem in result.problems
+        ]
+        return dataclasses.replace(result, problems=masked)
 
 
-def _mask(value: object, here: World) -> object:
+def _mask(value: object, world: World) -> object:
     """Return a text without the folder and the key prefix, which differ from run to run."""
     return (
-        re.sub(r"\b[A-Z2-7]{12}\b", "KEY", value.replace(str(here.folder), "…"))
+        re.sub(r"\b[A-Z2-7]{12}\b", "KEY", value.replace(str(world.folder), "…"))
         if isinstance(value, str)
         else value
     )

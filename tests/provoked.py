@@ -76,7 +76,7 @@ CASES: list[ProblemCase] = [
         causes.without_option(EMPLOYER, "--employer-file"),
     ),
     P(Code.MOBILE_MISSING, "no mobile number", causes.without_option(EMPLOYER, "--mobile")),
-    P(Code.DOCUMENTS_MISSING, "no file", lambda here: here.run("send", *SEND)),
+    P(Code.DOCUMENTS_MISSING, "no file", lambda world: world.run("send", *SEND)),
     # -- invalid values and documents
     P(
         Code.UNKNOWN_EMPLOYER_KIND,
@@ -125,7 +125,7 @@ CASES: list[ProblemCase] = [
     P(
         Code.ONLINE_FORM_POSSIBLE,
         "a claim for which no page of the institute confirms the online form",
-        lambda here: here.dry_run("--to", "benefits", *CLAIM, *bad_input.PERSON),
+        lambda world: world.dry_run("--to", "benefits", *CLAIM, *bad_input.PERSON),
     ),
     P(
         Code.EMPLOYER_FILE_UNUSUAL,
@@ -166,7 +166,7 @@ CASES: list[ProblemCase] = [
     P(
         Code.LIMIT_ON_THE_WAY,
         "a web page with status 413, as proxies send it",
-        lambda here: here.send_to_reply(causes.html_page(413, "Request Entity Too Large")),
+        lambda world: world.send_to_reply(causes.html_page(413, "Request Entity Too Large")),
     ),
     P(
         Code.DECLARATION_TOO_LARGE,
@@ -177,24 +177,24 @@ CASES: list[ProblemCase] = [
     # -- unfinished
     P(Code.NAME_UNKNOWN, "a host name that no name server knows", causes.unknown_host_name),
     P(Code.CONNECTION_REFUSED, "an address where nothing listens", causes.closed_port),
-    P(Code.NO_ROUTE, "an address without a route", lambda here: here.send_to("http://127.255.255.255")),
+    P(Code.NO_ROUTE, "an address without a route", lambda world: world.send_to("http://127.255.255.255")),
     P(Code.TIMED_OUT, "a service that never responds", causes.silent_service),
     P(
         Code.CONNECTION_BROKEN,
         "a connection that is cut before the response",
-        lambda here: here.send_to_reply(doubles.Reply(cut=True)),
+        lambda world: world.send_to_reply(doubles.Reply(cut=True)),
     ),
     P(Code.ENCRYPTION_FAILED, "`https` to a port that speaks `http`", causes.https_to_http_port),
     P(Code.PROXY_REFUSED, "a proxy that responds with 403", causes.proxy_with_status(403)),
     P(
         Code.REDIRECTED,
         "a redirect (302)",
-        lambda here: here.send_to_reply(doubles.Reply(302, headers={"Location": "http://portal.example/"})),
+        lambda world: world.send_to_reply(doubles.Reply(302, headers={"Location": "http://portal.example/"})),
     ),
     P(
         Code.PAGE_INSTEAD,
         "the sign-in page of a hotel network",
-        lambda here: here.send_to_reply(causes.html_page(200, "Hotel Wi-Fi")),
+        lambda world: world.send_to_reply(causes.html_page(200, "Hotel Wi-Fi")),
     ),
     P(
         Code.PAGE_INSTEAD,
@@ -203,11 +203,11 @@ CASES: list[ProblemCase] = [
         exit_code=ExitCode.REFUSED,
         reason="nothing was received, and the same command would fail again",
     ),
-    P(Code.CONTRACT_BROKEN, "a response without a body", lambda here: here.send_to_reply(doubles.Reply())),
+    P(Code.CONTRACT_BROKEN, "a response without a body", lambda world: world.send_to_reply(doubles.Reply())),
     P(
         Code.SERVICE_BUSY,
         "503 until the retry time is over",
-        lambda here: here.send_to_reply(doubles.Reply(503)),
+        lambda world: world.send_to_reply(doubles.Reply(503)),
     ),
     P(Code.MALFORMED, "the service responds with this code (400)", causes.service_refuses(Code.MALFORMED)),
     P(

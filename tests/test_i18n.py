@@ -96,37 +96,37 @@ NO_FICHIER = '"il n\'y a pas de fichier {name}"'
 
 @pytest.mark.parametrize("translation", ['"il n\'y a pas ce fichier"', '"il n\'y a pas de fichier {nom}"'])
 def test_the_check_fails_for_a_translation_that_lacks_or_renames_a_placeholder(
-    kept, monkeypatch, capsys, translation
+    locale_build, monkeypatch, capsys, translation
 ) -> None:
-    _change(kept, NO_FILE + NO_FICHIER, NO_FILE + translation)
-    assert _run_check(kept, monkeypatch) == 1
+    _change(locale_build, NO_FILE + NO_FICHIER, NO_FILE + translation)
+    assert _run_check(locale_build, monkeypatch) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("fr: other values than 'there is no file {name}'")
 
 
-def test_the_check_lists_missing_translations_without_failing(kept, monkeypatch, capsys) -> None:
-    before = _run_check(kept, monkeypatch)
+def test_the_check_lists_missing_translations_without_failing(locale_build, monkeypatch, capsys) -> None:
+    before = _run_check(locale_build, monkeypatch)
     listed = _listed(capsys.readouterr().out)
-    _change(kept, NO_FILE + NO_FICHIER, NO_FILE + '""')
-    assert (before, _run_check(kept, monkeypatch)) == (0, 0)
+    _change(locale_build, NO_FILE + NO_FICHIER, NO_FILE + '""')
+    assert (before, _run_check(locale_build, monkeypatch)) == (0, 0)
     out = capsys.readouterr().out
     assert f"fr: {len(listed['fr']) + 1} without a translation, shown in English:\n" in out
     expected = {**listed, "fr": listed["fr"] | {"'there is no file {name}'"}}
     assert _listed(out) == expected
 
 
-def test_a_fuzzy_translation_is_listed_and_preserved(kept, monkeypatch, capsys) -> None:
-    _change(kept, NO_FILE + NO_FICHIER, f"#, fuzzy\n{NO_FILE}{NO_FICHIER}")
+def test_a_fuzzy_translation_is_listed_and_preserved(locale_build, monkeypatch, capsys) -> None:
+    _change(locale_build, NO_FILE + NO_FICHIER, f"#, fuzzy\n{NO_FILE}{NO_FICHIER}")
     monkeypatch.setattr(sys, "argv", ["build.py"])
     for _ in range(2):
-        assert kept.main() == 0
+        assert locale_build.main() == 0
         assert "'there is no file {name}'" in _listed(capsys.readouterr().out)["fr"]
-    assert NO_FILE + NO_FICHIER in kept.place("fr").read_text("utf-8")
+    assert NO_FILE + NO_FICHIER in locale_build.place("fr").read_text("utf-8")
 
 
-def test_the_check_fails_for_a_catalog_that_is_stale(kept, monkeypatch, capsys) -> None:
-    _change(kept, 'msgid "there is no file {name}"', 'msgid "there is no such file {name}"')
-    assert _run_check(kept, monkeypatch) == 1
+def test_the_check_fails_for_a_catalog_that_is_stale(locale_build, monkeypatch, capsys) -> None:
+    _change(locale_build, 'msgid "there is no file {name}"', 'msgid "there is no such file {name}"')
+    assert _run_check(locale_build, monkeypatch) == 1
     assert "docsend.po is stale: run make docs" in capsys.readouterr().err
 
 

@@ -89,8 +89,8 @@ def test_a_document_in_two_rows_is_reported_on_stderr() -> None:
 
 @pytest.mark.parametrize("code", sorted(provoked.SHARED_WITH_SERVICES, key=str), ids=str)
 def test_a_code_of_a_local_check_is_a_refusal_if_the_service_responds_with_it(code: Code) -> None:
-    with problem_runs.new_world() as here:
-        result = here.send_to_reply(problem_causes.refusal_with_code(code))
+    with problem_runs.new_world() as world:
+        result = world.send_to_reply(problem_causes.refusal_with_code(code))
     assert result.exit_code == ExitCode.REFUSED
     assert [problem["severity"] for problem in result.with_code(code)] == [code.severity]
 

@@ -257,8 +257,8 @@ class Code(Enum):
     )  # fmt: skip
     LOCAL_FAILURE = "local-failure", Kind.LOCAL, None, "the ledger, the keyring or the disk failed"
     BUG = "bug", Kind.BUG, None, "a bug in docsend"
-    INTERRUPTED = "interrupted", Kind.INTERRUPTED, None, "Ctrl-C"
-    TERMINATED = "terminated", Kind.INTERRUPTED, None, "SIGTERM"
+    INTERRUPTED = "interrupted", Kind.INTERRUPTED, None, "stopped by Ctrl-C"
+    TERMINATED = "terminated", Kind.INTERRUPTED, None, "stopped by SIGTERM"
 
 
 class ForeignCode(NamedTuple):

@@ -123,7 +123,7 @@ def _check_employer_file(submission: Submission, _catalog: Catalog, problems: Pr
         hint = Message("give --employer-file NUMBER")
         problems.append(Problem(Code.EMPLOYER_FILE_MISSING, message, hint))
     elif not (number.isascii() and number.isdecimal() and len(number) <= 20):
-        message = Message("invalid employer file number: expected at most 20 digits and nothing else")
+        message = Message("invalid employer file number: expected 1 to 20 digits")
         hint = Message("give the digits as they are printed on the booklet")
         problems.append(Problem(Code.EMPLOYER_FILE_INVALID, message, hint))
     elif kind == "deduction" and len(number) != 9:
@@ -215,7 +215,7 @@ def _check_occurrence(submission: Submission, _catalog: Catalog, problems: Probl
         message = Message("invalid occurrence: expected at most {limit:,}", limit=_MAX_OCCURRENCE)
     else:
         message = Message(
-            "invalid occurrence {given!r}: expected a whole number, at least 1", given=redact(text[:20])
+            "invalid occurrence {given!r}: expected a whole number of at least 1", given=redact(text[:20])
         )
     hint = Message("give 1, or 2 to send the same content a second time")
     problems.append(Problem(Code.OCCURRENCE_INVALID, message, hint))
