@@ -13,7 +13,7 @@ import pytest
 from conftest import RunningSandbox
 from contract_client import ASKED, CLEAR, NO_TOKEN, PASSWORDS, Sender
 from docsend.sandbox import server
-from docsend.sandbox.accounts import SESSION_S, Accounts
+from docsend.sandbox.accounts import SESSION_LIFETIME_S, Accounts
 from docsend.sandbox.database import Database
 from docsend.sandbox.store import Store
 
@@ -30,7 +30,7 @@ def beside_a_still_clock(folder: Path) -> Iterator[RunningSandbox]:
     moment = datetime.now(UTC)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(server, "Store", functools.partial(Store, now=lambda: moment))
-        with server.beside(folder) as url:
+        with server.run_in_background(folder) as url:
             yield RunningSandbox(url, folder)
 
 
@@ -38,7 +38,7 @@ def callers_of(sandbox: RunningSandbox) -> Callers:
     """Give everybody who calls. The expired token is one that the owner had."""
     sender = Sender(sandbox.url)
     with contextlib.closing(Database(sandbox.folder / "sandbox.sqlite3")) as database:
-        long_ago = Accounts(database, now=lambda: time.time() - SESSION_S - 1)
+        long_ago = Accounts(database, now=lambda: time.time() - SESSION_LIFETIME_S - 1)
         expired, _ = long_ago.sign_in(ASKED, PASSWORDS[ASKED])
     return {
         "nobody": sender,

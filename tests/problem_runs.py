@@ -98,7 +98,7 @@ class World:
     # -- what is at the other end --------------------------------------------------------------------------
 
     def sandbox(self) -> str:
-        return self.stack.enter_context(server.beside(self.folder / "sandbox"))
+        return self.stack.enter_context(server.run_in_background(self.folder / "sandbox"))
 
     def service(self, answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None) -> str:
         url, _ = self.stack.enter_context(doubles.service(answer, tls=tls))

@@ -293,7 +293,7 @@ def test_two_accounts_may_be_asked_for_documents_of_the_same_id(tmp_path: Path, 
     accounts = Accounts(database, fixtures=file)
     with database.transaction() as connection:
         connection.execute("INSERT INTO fulfilled VALUES (?, 'R-4711', ?)", (ASKED, a_key()))
-    pending = {code: [each["id"] for each in accounts.pending(accounts.of(code))] for code in (ASKED, CLEAR)}
+    pending = {code: [each["id"] for each in accounts.pending(accounts.get(code))] for code in (ASKED, CLEAR)}
     assert pending == {ASKED: ["R-4712"], CLEAR: ["R-4711", "R-4712"]}
 
 

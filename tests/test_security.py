@@ -383,7 +383,7 @@ def _declared(url: str, payslip: Path) -> str:
 def test_a_length_that_lies_stores_nothing(payslip, tmp_path, headers, cut, status) -> None:
     folder = tmp_path / "hurried"
     # The time is for what was announced and does not come.
-    with server.beside(folder, time_allowed=lambda _: 0.3) as url:
+    with server.run_in_background(folder, request_timeout=lambda _: 0.3) as url:
         _lies(RunningSandbox(url, folder), payslip, headers, cut, status)
 
 

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission
     from docsend.sandbox.app import Sandbox
     from docsend.sandbox.body import Body
-    from docsend.sandbox.declaration import Declared
+    from docsend.sandbox.declaration import DeclaredDocument
     from docsend.sandbox.form import Form
-    from docsend.sandbox.store import Kept, Place, Store
+    from docsend.sandbox.store import Store, StoredSubmission, SubmissionId
     from docsend.service.client import ServiceClient
     from docsend.service.exchange import Exchange, Request
     from docsend.service.failures import Failure
@@ -259,16 +259,16 @@ def _followed(
 bug = Bug("the sandbox keeps a 5xx as its answer", "service errnos")
 
 
-@bug.at("docsend.sandbox.app:Sandbox._answer")
+@bug.at("docsend.sandbox.app:Sandbox._respond")
 async def _failed_once_and_for_all(
     right: Callable[..., Awaitable[Answer]], self: Sandbox, call: object, request: Received
 ) -> Answer:
-    from docsend.sandbox.middleware import problem
-    from docsend.sandbox.problems import own_fault
+    from docsend.sandbox.middleware import problem_response
+    from docsend.sandbox.problems import internal_error
 
     kept = Path(os.environ["FAULTS_FOLDER"], request.url.path.replace("/", "_"))
     if kept.exists():
-        return problem(own_fault())
+        return problem_response(internal_error())
     answer = await right(self, call, request)
     if answer.status_code >= 500:
         kept.touch()
@@ -289,9 +289,12 @@ class _LikeAnything(str):
         return False
 
 
-@bug.at("docsend.sandbox.arrival:write")
+@bug.at("docsend.sandbox.arrival:receive_file")
 async def _not_compared(
-    right: Callable[..., Awaitable[None]], pieces: AsyncIterator[bytes], declared: Declared, file: Path
+    right: Callable[..., Awaitable[None]],
+    pieces: AsyncIterator[bytes],
+    declared: DeclaredDocument,
+    file: Path,
 ) -> None:
     from dataclasses import replace
 
@@ -399,7 +402,7 @@ bug = Bug("what one exchange was refused with stays on the disk", "forms")
 _never_ended: list[contextlib.AbstractContextManager[list[Path]]] = []
 
 
-@bug.at("docsend.sandbox.store:Store.incoming")
+@bug.at("docsend.sandbox.store:Store.incoming_files")
 @contextlib.contextmanager
 def _never_removed(
     right: Callable[..., contextlib.AbstractContextManager[list[Path]]], self: Store, count: int = 1
@@ -432,18 +435,22 @@ async def _never_replayed(
     from starlette.concurrency import run_in_threadpool
 
     from docsend.sandbox import residences
-    from docsend.sandbox.app import _receipt
+    from docsend.sandbox.app import _receipt_response
 
-    place = await self._place(request)
-    await body.refuse_any()
-    kept = await run_in_threadpool(self._store.standing, place)
-    branch = self._catalog.branches[kept.branch or residences.ELSEWHERE]
-    return _receipt(await run_in_threadpool(self._store.receive, place, branch))
+    place = await self._id_for_request(request)
+    await body.skip_unused()
+    kept = await run_in_threadpool(self._store.status, place)
+    branch = self._catalog.branches[kept.branch or residences.DEFAULT_BRANCH]
+    return _receipt_response(await run_in_threadpool(self._store.receive, place, branch))
 
 
-@bug.at("docsend.sandbox.store:Store._received")
+@bug.at("docsend.sandbox.store:Store._receive")
 def _received_anew(
-    right: Callable[..., bytes], self: Store, connection: sqlite3.Connection, place: Place, branch: Branch
+    right: Callable[..., bytes],
+    self: Store,
+    connection: sqlite3.Connection,
+    place: SubmissionId,
+    branch: Branch,
 ) -> bytes:
     # The old receipt gives up its place, and goes only when the new one has the next number.
     connection.execute("PRAGMA defer_foreign_keys = 1")
@@ -466,14 +473,14 @@ def _token_told(right: Callable[..., Response], self: HttpClient, exchange: Exch
 bug = Bug("a key that was withdrawn may be opened again", "stories")
 
 
-@bug.at("docsend.sandbox.store:Store._declared")
+@bug.at("docsend.sandbox.store:Store._find_declared")
 def _withdrawn_for_a_while(
-    right: Callable[..., Kept | None],
+    right: Callable[..., StoredSubmission | None],
     self: Store,
     connection: sqlite3.Connection,
-    place: Place,
+    place: SubmissionId,
     declaration: bytes,
-) -> Kept | None:
+) -> StoredSubmission | None:
     connection.execute("DELETE FROM submission WHERE owner = ? AND key = ? AND state = 'withdrawn'", place)
     return right(self, connection, place, declaration)
 
@@ -481,7 +488,7 @@ def _withdrawn_for_a_while(
 bug = Bug("what was received expires like what was not", "stories")
 
 
-@bug.at("docsend.sandbox.store:Store._sweep")
+@bug.at("docsend.sandbox.store:Store._remove_expired")
 def _received_expires(right: Callable[[Store], None], self: Store) -> None:
     with self.database.transaction() as connection:
         connection.execute("DELETE FROM receipt")

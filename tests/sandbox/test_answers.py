@@ -10,7 +10,7 @@ import pytest
 from contract_client import CLEAR, CONTENT, DIGEST, NO_TOKEN, PASSWORDS, Sender, a_declaration, a_key
 from docsend.model.canonical import key_of
 from docsend.sandbox import server
-from docsend.sandbox.body import time_allowed
+from docsend.sandbox.body import request_timeout
 from openapi import CONTRACT, OPERATIONS, PREFIX, documented, resolved
 from scenarios import CASES, Case
 
@@ -98,7 +98,7 @@ def hurry() -> Hurry:
 @pytest.fixture
 def hurried(tmp_path: Path, hurry: Hurry) -> Iterator[Sender]:
     """Give somebody who speaks to a sandbox of that time."""
-    with server.beside(tmp_path / "hurried", time_allowed=hurry) as url:
+    with server.run_in_background(tmp_path / "hurried", request_timeout=hurry) as url:
         yield Sender(url)
 
 
@@ -131,7 +131,7 @@ def test_a_fault_of_the_service_is_told_as_one_and_not_kept(name: str, hurried: 
 
 
 def test_the_time_of_a_request_grows_with_its_bytes() -> None:
-    assert [time_allowed(size) for size in (0, 2**14, 10 * 2**20)] == [60, 61, 700]
+    assert [request_timeout(size) for size in (0, 2**14, 10 * 2**20)] == [60, 61, 700]
 
 
 def test_the_time_of_a_request_is_that_of_its_stated_length(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_time_of_a_request_is_that_of_its_stated_length(tmp_path: Path) -> N
         sizes.append(size)
         return 60
 
-    with server.beside(tmp_path / "noting", time_allowed=noting) as url:
+    with server.run_in_background(tmp_path / "noting", request_timeout=noting) as url:
         sender = Sender(url)
         sender.put(a_declaration(), CONTENT)
         sender.ask("declare", key=a_key(), body=iter([b"{", b"}"]), headers={"Transfer-Encoding": "chunked"})

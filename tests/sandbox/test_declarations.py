@@ -194,5 +194,5 @@ def test_a_pointer_to_a_stray_member_is_a_json_pointer(sender: Sender) -> None:
 def test_what_the_benchmarks_declare_without_docsend_is_a_declaration(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent.parent.parent / "bench"))
     declared = importlib.import_module("submissions")._declaration([("a.pdf", 1, "0" * 64)], "run 1")
-    read = declaration.read(json.loads(declared), catalogs.load())
+    read = declaration.validate(json.loads(declared), catalogs.load())
     assert [document.name for document in read.documents] == ["a.pdf"]

@@ -154,7 +154,7 @@ def test_what_is_too_large_in_one_exchange_may_go_staged(sandbox: RunningSandbox
 
 def test_a_service_whose_catalog_has_no_such_number_takes_no_multipart(tmp_path: Path) -> None:
     raw = {name: value for name, value in CATALOG.items() if name != "one_exchange_bytes"}
-    with server.beside(tmp_path, offered=json.dumps(raw).encode()) as url:
+    with server.run_in_background(tmp_path, catalog_bytes=json.dumps(raw).encode()) as url:
         sender = Sender(url)
         answer = sender.send_whole(a_declaration(), CONTENT)
         assert (answer.status, answer.code) == (415, "media-type-not-accepted")
@@ -272,9 +272,9 @@ def test_what_had_been_received_is_answered_only_when_the_body_has_ended(sandbox
     "later", [stricter(), without("destinations", "benefits"), without("types", "payslips")]
 )
 def test_a_received_submission_stays_received_in_one_exchange_too(tmp_path: Path, later: bytes) -> None:
-    with server.beside(tmp_path) as url:
+    with server.run_in_background(tmp_path) as url:
         receipt = Sender(url).send_form(RIGHT, WHOLE).body
-    with server.beside(tmp_path, offered=later) as url:
+    with server.run_in_background(tmp_path, catalog_bytes=later) as url:
         again = Sender(url).send_form(RIGHT, WHOLE)
         assert (again.status, again.body) == (200, receipt)
 
@@ -368,7 +368,11 @@ def staged(sender: Sender, declaration: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("share", [2, 0])
 def test_requests_with_the_same_key_at_the_same_moment_give_one_receipt(share: int, tmp_path: Path) -> None:
-    with server.beside(tmp_path) as one, server.beside(tmp_path) as two, ThreadPoolExecutor(8) as workers:
+    with (
+        server.run_in_background(tmp_path) as one,
+        server.run_in_background(tmp_path) as two,
+        ThreadPoolExecutor(8) as workers,
+    ):
         for number in range(5):
             declaration = two_documents(reference=f"at once {number}")
             senders = [Sender(url) for url in (one, two, one, two)]

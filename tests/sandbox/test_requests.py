@@ -337,10 +337,10 @@ def test_a_document_is_judged_in_one_order(sender: Sender) -> None:
     ],
 )
 def test_a_received_submission_stays_received_when_the_catalog_changes(tmp_path: Path, later: bytes) -> None:
-    with server.beside(tmp_path) as url:
+    with server.run_in_background(tmp_path) as url:
         declaration = Sender(url).received()
         receipt = Sender(url).ask("send", key=key_of(declaration)).body
-    with server.beside(tmp_path, offered=later) as url:
+    with server.run_in_background(tmp_path, catalog_bytes=later) as url:
         sender = Sender(url)
         again = sender.declare(declaration)
         assert (again.status, again.json["state"]) == (200, "received")
@@ -350,10 +350,10 @@ def test_a_received_submission_stays_received_when_the_catalog_changes(tmp_path:
 
 
 def test_a_received_personal_submission_stays_received_when_its_destination_is_gone(tmp_path: Path) -> None:
-    with server.beside(tmp_path) as url:
+    with server.run_in_background(tmp_path) as url:
         person = Sender(url).signed_in(CLEAR)
         declaration = person.received(a_declaration(PERSONAL))
-    with server.beside(tmp_path, offered=without("destinations", "personal")) as url:
+    with server.run_in_background(tmp_path, catalog_bytes=without("destinations", "personal")) as url:
         sender = Sender(url)
         assert sender.signed_in(CLEAR).declare(declaration).json["state"] == "received"
         # To anybody else it is as if it did not exist.

@@ -200,17 +200,17 @@ def test_the_locked_account_is_locked_with_any_password(callers: Callers) -> Non
 
 def test_a_token_is_good_until_it_expires(database: Database) -> None:
     clock = Clock()
-    accounts = Accounts(database, session_s=60, now=clock)
+    accounts = Accounts(database, session_lifetime_s=60, now=clock)
     token, expires_in = accounts.sign_in(CLEAR, PASSWORDS[CLEAR])
     assert expires_in == 60
     clock.now += 59
-    assert accounts.signed_in(token).code == CLEAR
+    assert accounts.authenticate(token).code == CLEAR
     clock.now += 1
-    assert refusal(lambda: accounts.signed_in(token)).code == "sign-in-needed"
+    assert refusal(lambda: accounts.authenticate(token)).code == "sign-in-needed"
 
 
 def test_a_sandbox_can_be_told_how_long_its_sessions_last(tmp_path: Path) -> None:
-    with server.beside(tmp_path, session_s=1) as url:
+    with server.run_in_background(tmp_path, session_lifetime_s=1) as url:
         sender = Sender(url)
         answer = sender.sign_in(CLEAR, PASSWORDS[CLEAR])
         assert answer.json["expires_in"] == 1

@@ -20,7 +20,7 @@ from conftest import ABOUT, WHO
 from declarations import DECLARATION
 from docsend.sandbox import declaration, server
 from docsend.sandbox.problems import Refusal
-from docsend.sandbox.store import KEEPS_UNFINISHED, Place, Store
+from docsend.sandbox.store import UNFINISHED_LIFETIME, Store, SubmissionId
 from docsend.storage import catalogs
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.everywhere
 
-PLACE = Place("", "A" * 52)
+PLACE = SubmissionId("", "A" * 52)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -38,7 +38,7 @@ def stopped_at(moment: datetime) -> Callable[[], datetime]:
 
 @pytest.fixture
 def declared() -> declaration.Declaration:
-    return declaration.read(dict(DECLARATION), catalogs.load())
+    return declaration.validate(dict(DECLARATION), catalogs.load())
 
 
 def test_a_commit_that_fails_after_it_was_made_takes_no_document_with_it(
@@ -54,14 +54,14 @@ def test_a_commit_that_fails_after_it_was_made_takes_no_document_with_it(
             yield connection
         raise sqlite3.OperationalError("disk I/O error")
 
-    with store.incoming(len(declared.documents)) as files:
+    with store.incoming_files(len(declared.documents)) as files:
         for file in files:
             file.write_bytes(b"as it arrived")
         monkeypatch.setattr(store.database, "transaction", fails_behind_the_commit)
         with pytest.raises(sqlite3.OperationalError):
-            store.receive_whole(PLACE, declared, catalogs.load().branches["haifa"], files)
+            store.receive_in_one_exchange(PLACE, declared, catalogs.load().branches["haifa"], files)
         monkeypatch.undo()
-    assert store.standing(PLACE).state == "received"
+    assert store.status(PLACE).state == "received"
     with store.database.transaction() as connection:
         kept = {name for (name,) in connection.execute("SELECT file FROM document")}
     assert kept == {file.name for file in (tmp_path / "documents").iterdir()}
@@ -73,8 +73,8 @@ def test_what_was_never_finished_is_removed_when_it_has_expired_and_its_key_is_f
 ) -> None:
     for moment, is_kept in (
         (NOW, True),
-        (NOW + KEEPS_UNFINISHED / 2, True),
-        (NOW + 2 * KEEPS_UNFINISHED, False),
+        (NOW + UNFINISHED_LIFETIME / 2, True),
+        (NOW + 2 * UNFINISHED_LIFETIME, False),
     ):
         store = Store(tmp_path, now=stopped_at(moment))
         if moment == NOW:
@@ -85,11 +85,11 @@ def test_what_was_never_finished_is_removed_when_it_has_expired_and_its_key_is_f
             )
             for left in (tmp_path / "documents").iterdir():
                 os.utime(left, (NOW.timestamp(), NOW.timestamp()))
-        assert store.knows(PLACE) is is_kept
+        assert store.exists(PLACE) is is_kept
         assert len(list((tmp_path / "documents").iterdir())) == (2 if is_kept else 0)
         if not is_kept:
             with pytest.raises(Refusal, match="not-found"):
-                store.standing(PLACE)
+                store.status(PLACE)
             _, is_new = store.declare(PLACE, declared, "haifa")
             assert is_new
         store.close()
@@ -125,7 +125,7 @@ def test_those_who_look_for_a_sandbox_do_not_take_one_another_for_one(tmp_path) 
     seen: set[str | None] = set()
 
     def look() -> None:
-        seen.update(server.running_at(tmp_path) for _ in range(2000))
+        seen.update(server.find_running(tmp_path) for _ in range(2000))
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:
@@ -141,7 +141,7 @@ def test_a_sandbox_that_has_ended_leaves_no_address(tmp_path) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
             assert running.stdout
             address = running.stdout.readline().decode().strip()
-            assert server.running_at(tmp_path) == address
+            assert server.find_running(tmp_path) == address
             running.send_signal(number)
             _, err = running.communicate(timeout=20)
         assert (running.returncode, b"Traceback" in err, b"ignored" in err) == (code, False, False)
@@ -151,10 +151,10 @@ def test_a_sandbox_that_has_ended_leaves_no_address(tmp_path) -> None:
 def test_a_folder_that_no_sandbox_can_use_is_told_whoever_opens_it(run, payslip, tmp_path, home) -> None:
     file = samples.write(tmp_path, "file", b"")
     served = run("sandbox", "--data", file / "below", "--port", "0")
-    assert (served.code, f"the sandbox's folder {file / 'below'} cannot be used" in served.err) == (8, True)
+    assert (served.code, f"cannot use sandbox folder {file / 'below'}" in served.err) == (8, True)
     (home / "docsend" / "sandbox" / "running").mkdir(parents=True)
     sent = run("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json")
-    assert (sent.code, sent.problems, "cannot be used" in sent.err) == (8, ["local-failure"], True)
+    assert (sent.code, sent.problems, "cannot use sandbox folder" in sent.err) == (8, ["local-failure"], True)
 
 
 def test_a_folder_whose_lock_is_held_by_what_is_no_sandbox_is_told(run, payslip, home) -> None:
@@ -166,5 +166,5 @@ def test_a_folder_whose_lock_is_held_by_what_is_no_sandbox_is_told(run, payslip,
         held.flush()
         sent = run("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json")
         served = run("sandbox", "--port", "0")
-    assert (sent.code, sent.problems, "cannot be used" in sent.err) == (8, ["local-failure"], True)
-    assert (served.code, f"a sandbox serves {folder} already" in served.err) == (2, True)
+    assert (sent.code, sent.problems, "cannot use sandbox folder" in sent.err) == (8, ["local-failure"], True)
+    assert (served.code, f"folder {folder} is in use" in served.err) == (2, True)

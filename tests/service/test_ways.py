@@ -237,7 +237,9 @@ def test_what_was_remembered_holds_until_the_service_has_another_catalog(run, tm
     for version, refusal in enumerate((WITHOUT["405"], None)):
         offered["version"] = f"2030-01-0{version + 1}"
         with (
-            server.beside(tmp_path / "sandbox", offered=json.dumps(offered).encode()) as sandbox_url,
+            server.run_in_background(
+                tmp_path / "sandbox", catalog_bytes=json.dumps(offered).encode()
+            ) as sandbox_url,
             doubles.relay(sandbox_url, refusing(refusal) if refusal else lambda *_: None) as (url, asked),
         ):
             seen.append(url)

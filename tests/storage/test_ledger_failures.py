@@ -191,7 +191,10 @@ def test_a_sandbox_that_cannot_be_opened_is_closed_again(tmp_path, kind) -> None
         _LEDGERS_THAT_CANNOT_BE_OPENED[kind](tmp_path / "sandbox.sqlite3")
     gc.collect()
     before = _opened_files()
-    with pytest.raises(LocalError, match="cannot be used") as failure, server.beside(tmp_path):
+    with (
+        pytest.raises(LocalError, match="cannot use sandbox folder") as failure,
+        server.run_in_background(tmp_path),
+    ):
         pass
     assert _opened_files() == before
     assert str(failure.value)
