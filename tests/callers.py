@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import RunningSandbox
-from contract_client import ASKED, CLEAR, NO_TOKEN, PASSWORDS, Sender
+from contract_client import ASKED, CLEAR, PASSWORDS, UNKNOWN_TOKEN, Sender
 from docsend.sandbox import server
 from docsend.sandbox.accounts import SESSION_LIFETIME_S, Accounts
 from docsend.sandbox.database import Database
@@ -42,8 +42,8 @@ def callers_of(sandbox: RunningSandbox) -> Callers:
         expired, _ = long_ago.sign_in(ASKED, PASSWORDS[ASKED])
     return {
         "nobody": sender,
-        "owner": sender.signed_in(ASKED),
-        "stranger": sender.signed_in(CLEAR),
-        "garbage": sender.with_token(ASKED, NO_TOKEN),
+        "owner": sender.as_account(ASKED),
+        "stranger": sender.as_account(CLEAR),
+        "garbage": sender.with_token(ASKED, UNKNOWN_TOKEN),
         "expired": sender.with_token(ASKED, expired),
     }

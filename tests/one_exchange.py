@@ -10,8 +10,8 @@ from contract_client import (
     BOUNDARY,
     CONTENT,
     DOCUMENT,
-    a_declaration,
     form,
+    new_declaration,
     part,
 )
 from docsend.model.canonical import key_of
@@ -26,7 +26,7 @@ TWO = [DOCUMENT, {"name": "scan.pdf", "bytes": len(SECOND), "sha256": sha256(SEC
 
 
 def two_documents(**changes: Any) -> dict[str, Any]:
-    return a_declaration(documents=TWO, **changes)
+    return new_declaration(documents=TWO, **changes)
 
 
 def declared(declaration: dict[str, Any]) -> bytes:

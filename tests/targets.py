@@ -50,7 +50,7 @@ def a_declaration(base: Declaration, *documents: Document) -> Declaration:
 def submitted(sender: Sender, base: Declaration, *, is_whole: bool = False) -> Target:
     """Declare two documents and put one, or both; the target's document is the other one."""
     here, other = a_document(), a_document()
-    declaration = sender.opened(a_declaration(base, here, other))
+    declaration = sender.open_submission(a_declaration(base, here, other))
     for document in (here, other) if is_whole else (here,):
         assert sender.put(declaration, document.content).status == 201
     return Target(sender.key(declaration), declaration, other)

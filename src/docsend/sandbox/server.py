@@ -156,8 +156,8 @@ def _open_server(
         store = Store(folder)
     except (OSError, sqlite3.Error) as error:
         raise _unusable_folder(folder, error) from error
-    # asyncio disables Nagle's algorithm only for a socket that names its protocol. With it, responses would be
-    # delayed by 40 ms.
+    # asyncio disables Nagle's algorithm only for a socket that names its protocol. The algorithm would delay
+    # responses by 40 ms.
     with (
         contextlib.closing(store),
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener,
