@@ -61,7 +61,7 @@ class Bug:
         BUGS.append(self)
 
     def at(self, place: str) -> Callable[[_Wrong], _Wrong]:
-        """Say in which place of the program a wrong function stands."""
+        """Say in which submission_id of the program a wrong function stands."""
 
         def noted(wrong: _Wrong) -> _Wrong:
             self.seams.append(Seam(place, wrong))
@@ -114,24 +114,24 @@ def _received_later(
     *more: object,
     **named: object,
 ) -> DeliveredSubmission:
-    vars(ledger)["received"] = lambda *received: _put_off.append(received)
+    vars(ledger)["record_receipt"] = lambda *received: _put_off.append(received)
     try:
         return right(checked, service, ledger, *more, **named)
     finally:
-        del vars(ledger)["received"]
+        del vars(ledger)["record_receipt"]
 
 
 @bug.at("docsend.cli.send_one:_send")
 def _kept_after_all(
     right: Callable[..., None],
-    session: CommandContext,
+    context: CommandContext,
     checked: CheckedSubmission,
     account: Account | None,
     *,
     again: bool,
 ) -> None:
-    right(session, checked, account, again=again)
-    with session.open_ledger() as late:
+    right(context, checked, account, again=again)
+    with context.open_ledger() as late:
         for service, key, receipt in _put_off:
             late.record_receipt(service, key, receipt)
 
@@ -261,7 +261,7 @@ bug = Bug("the sandbox keeps a 5xx as its answer", "service errnos")
 
 @bug.at("docsend.sandbox.app:Sandbox._respond")
 async def _failed_once_and_for_all(
-    right: Callable[..., Awaitable[Answer]], self: Sandbox, call: object, request: Received
+    right: Callable[..., Awaitable[Answer]], self: Sandbox, handler: object, request: Received
 ) -> Answer:
     from docsend.sandbox.middleware import problem_response
     from docsend.sandbox.problems import internal_error
@@ -269,7 +269,7 @@ async def _failed_once_and_for_all(
     kept = Path(os.environ["FAULTS_FOLDER"], request.url.path.replace("/", "_"))
     if kept.exists():
         return problem_response(internal_error())
-    answer = await right(self, call, request)
+    answer = await right(self, handler, request)
     if answer.status_code >= 500:
         kept.touch()
     return answer
@@ -292,13 +292,13 @@ class _LikeAnything(str):
 @bug.at("docsend.sandbox.arrival:receive_file")
 async def _not_compared(
     right: Callable[..., Awaitable[None]],
-    pieces: AsyncIterator[bytes],
+    chunks: AsyncIterator[bytes],
     declared: DeclaredDocument,
-    file: Path,
+    path: Path,
 ) -> None:
     from dataclasses import replace
 
-    await right(pieces, replace(declared, sha256=_LikeAnything(declared.sha256)), file)
+    await right(chunks, replace(declared, sha256=_LikeAnything(declared.sha256)), path)
 
 
 bug = Bug("a response is believed without its request's id", "network")
@@ -437,11 +437,11 @@ async def _never_replayed(
     from docsend.sandbox import residences
     from docsend.sandbox.app import _receipt_response
 
-    place = await self._id_for_request(request)
+    submission_id = await self._id_for_request(request)
     await body.skip_unused()
-    kept = await run_in_threadpool(self._store.status, place)
+    kept = await run_in_threadpool(self._store.status, submission_id)
     branch = self._catalog.branches[kept.branch or residences.DEFAULT_BRANCH]
-    return _receipt_response(await run_in_threadpool(self._store.receive, place, branch))
+    return _receipt_response(await run_in_threadpool(self._store.receive, submission_id, branch))
 
 
 @bug.at("docsend.sandbox.store:Store._receive")
@@ -449,13 +449,13 @@ def _received_anew(
     right: Callable[..., bytes],
     self: Store,
     connection: sqlite3.Connection,
-    place: SubmissionId,
+    submission_id: SubmissionId,
     branch: Branch,
 ) -> bytes:
-    # The old receipt gives up its place, and goes only when the new one has the next number.
+    # The old receipt gives up its submission_id, and goes only when the new one has the next number.
     connection.execute("PRAGMA defer_foreign_keys = 1")
-    connection.execute("UPDATE receipt SET key = '' WHERE owner = ? AND key = ?", place)
-    receipt = right(self, connection, place, branch)
+    connection.execute("UPDATE receipt SET key = '' WHERE owner = ? AND key = ?", submission_id)
+    receipt = right(self, connection, submission_id, branch)
     connection.execute("DELETE FROM receipt WHERE key = ''")
     return receipt
 
@@ -478,11 +478,13 @@ def _withdrawn_for_a_while(
     right: Callable[..., StoredSubmission | None],
     self: Store,
     connection: sqlite3.Connection,
-    place: SubmissionId,
-    declaration: bytes,
+    submission_id: SubmissionId,
+    canonical: bytes,
 ) -> StoredSubmission | None:
-    connection.execute("DELETE FROM submission WHERE owner = ? AND key = ? AND state = 'withdrawn'", place)
-    return right(self, connection, place, declaration)
+    connection.execute(
+        "DELETE FROM submission WHERE owner = ? AND key = ? AND state = 'withdrawn'", submission_id
+    )
+    return right(self, connection, submission_id, canonical)
 
 
 bug = Bug("what was received expires like what was not", "stories")
