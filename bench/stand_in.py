@@ -173,7 +173,7 @@ def _receipt(key: str, documents: list[dict[str, object]]) -> dict[str, object]:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(description="Answer as the contract says, and do nothing else.")
+    parser = argparse.ArgumentParser(description="Response as the contract says, and do nothing else.")
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds before each answer")
     parser.add_argument("--identity", help="a PEM file with a key and its certificates: speak TLS")
     asked = parser.parse_args()

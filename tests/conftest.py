@@ -312,7 +312,7 @@ class RunningSandbox:
 @pytest.fixture(scope="session")
 def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     folder = tmp_path_factory.mktemp("sandbox")
-    with server.beside(folder) as url:
+    with server.run_in_background(folder) as url:
         yield RunningSandbox(url, folder)
 
 
@@ -320,7 +320,7 @@ def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
     """Yield an empty sandbox."""
     folder = tmp_path / "sandbox"
-    with server.beside(folder) as url:
+    with server.run_in_background(folder) as url:
         yield RunningSandbox(url, folder)
 
 

@@ -1,4 +1,4 @@
-"""A client that holds every answer against openapi.yaml, and what it declares."""
+"""A client that checks every response against openapi.yaml, and declarations for it to send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from conftest import PERSON
 from docsend.model.canonical import key_of
 from docsend.storage import catalogs
-from openapi import OPERATIONS, PREFIX, faults, resolved
+from openapi import OPERATIONS, PREFIX, resolve, schema_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ CATALOG = catalogs.load()
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -37,38 +37,38 @@ class Answer:
 
     @property
     def code(self) -> str | None:
-        """The short name of the problem, if it is one."""
+        """The code of the problem, or None if the response is not a problem."""
         if self.headers.get("content-type") != "application/problem+json":
             return None
         return str(self.json["type"]).removeprefix(PREFIX)
 
 
-def check(answer: Answer, pointer: str) -> None:
-    """Hold an answer against a response of openapi.yaml: headers, media type, body."""
-    pointer, response = resolved(pointer)
-    for name, header in response.get("headers", {}).items():
-        where = header.get("$ref", f"{pointer}/headers/{name}").removeprefix("#")
-        assert name.lower() in answer.headers, f"no {name}"
-        assert not faults(f"{where}/schema", answer.headers[name.lower()])
-    if "content" not in response:
-        assert answer.body == b""
+def check(response: Response, pointer: str) -> None:
+    """Check headers, media type and body against the response of openapi.yaml at `pointer`."""
+    pointer, expected = resolve(pointer)
+    for name, header in expected.get("headers", {}).items():
+        header_pointer = header.get("$ref", f"{pointer}/headers/{name}").removeprefix("#")
+        assert name.lower() in response.headers, f"no {name}"
+        assert not schema_errors(f"{header_pointer}/schema", response.headers[name.lower()])
+    if "content" not in expected:
+        assert response.body == b""
         return
-    (media_type,) = response["content"]
-    assert answer.headers["content-type"] == media_type
+    (media_type,) = expected["content"]
+    assert response.headers["content-type"] == media_type
     schema = f"{pointer}/content/{media_type.replace('/', '~1')}/schema"
-    assert not faults(schema, answer.json, closed=True)
+    assert not schema_errors(schema, response.json, closed=True)
 
 
 class Sender:
-    """Makes calls by their names in openapi.yaml, and holds every answer against it.
+    """Makes calls by their operationId in openapi.yaml and checks every response against it.
 
-    Without an account, or signed in to one: then its token goes with every request.
+    A sender that is signed in to an account sends its token with every request.
     """
 
     def __init__(self, url: str) -> None:
         self._address = urlsplit(url).netloc
         self._token: str | None = None
-        self._signed_in: dict[str, Sender] = {}
+        self._by_account: dict[str, Sender] = {}
         self.account = ""
 
     def with_token(self, account: str, token: str | None) -> Sender:
@@ -76,30 +76,29 @@ class Sender:
         other.account, other._token = account, token
         return other
 
-    def signed_in(self, account: str) -> Sender:
-        """Give somebody who is signed in to this account; the same session whenever this sender is asked."""
-        if account not in self._signed_in:
+    def as_account(self, account: str) -> Sender:
+        """Return a sender that is signed in to this account; further calls return the same session."""
+        if account not in self._by_account:
             token = self.sign_in(account, PASSWORDS[account]).json["token"]
-            self._signed_in[account] = self.with_token(account, token)
-        return self._signed_in[account]
+            self._by_account[account] = self.with_token(account, token)
+        return self._by_account[account]
 
-    def sign_in(self, code: str, password: str) -> Answer:
-        return self.ask("sign_in", body=json.dumps({"code": code, "password": password}).encode())
+    def sign_in(self, code: str, password: str) -> Response:
+        return self.call("sign_in", body=json.dumps({"code": code, "password": password}).encode())
 
     def key(self, declaration: Declaration) -> str:
-        """The key of a declaration; the account's code enters that of a personal one."""
+        """Return the key of a declaration; that of a personal one includes the account's code."""
         return key_of(declaration | ({"account": self.account} if declaration["to"] == "personal" else {}))
 
-    def ask(self, name: str, *, key: str = "", digest: str = "", **options: Any) -> Answer:
+    def call(self, name: str, *, key: str = "", digest: str = "", **options: Any) -> Response:
         operation = OPERATIONS[name]
         path = operation.path.replace("{key}", key).replace("{sha256}", digest)
-        answer = self.request(operation.method, path, **options)
-        responses = resolved(operation.pointer)[1]["responses"]
-        assert str(answer.status) in responses, (
-            f"{name} is not known to answer {answer.status}: {answer.body!r}"
+        response = self.request(operation.method, path, **options)
+        assert str(response.status) in resolve(operation.pointer)[1]["responses"], (
+            f"{name} has no documented response {response.status}: {response.body!r}"
         )
-        check(answer, f"{operation.pointer}/responses/{answer.status}")
-        return answer
+        check(response, f"{operation.pointer}/responses/{response.status}")
+        return response
 
     def request(
         self,
@@ -109,8 +108,11 @@ class Sender:
         body: bytes | Iterable[bytes] = b"",
         headers: dict[str, str] | None = None,
         withheld: int = 0,
-    ) -> Answer:
-        """Make a request. Pieces are sent in chunks; `withheld` bytes are announced and never sent."""
+    ) -> Response:
+        """Send a request. An iterable body is sent in chunks.
+
+        With `withheld` the Content-Length is that number of bytes, and none of them is sent.
+        """
         connection = http.client.HTTPConnection(self._address, timeout=20)
         request_id = secrets.token_hex(16)
         token = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
@@ -126,51 +128,52 @@ class Sender:
                 chunked = not isinstance(body, bytes)
                 connection.request(method, path, body, headers, encode_chunked=chunked)
             response = connection.getresponse()
-            stated = {header.lower(): value for header, value in response.getheaders()}
-            assert stated.get("request-id") == request_id or headers["Request-Id"] != request_id
-            return Answer(response.status, stated, response.read())
+            received = {header.lower(): value for header, value in response.getheaders()}
+            assert received.get("request-id") == request_id or headers["Request-Id"] != request_id
+            return Response(response.status, received, response.read())
         finally:
             connection.close()
 
-    def declare(self, declaration: Declaration, key: str | None = None) -> Answer:
+    def declare(self, declaration: Declaration, key: str | None = None) -> Response:
         body = json.dumps(declaration).encode()
-        return self.ask("declare", key=key or self.key(declaration), body=body)
+        return self.call("declare", key=key or self.key(declaration), body=body)
 
     def put(
         self, declaration: Declaration, content: bytes, digest: str | None = None, **options: Any
-    ) -> Answer:
+    ) -> Response:
         digest = digest or sha256(content).hexdigest()
-        return self.ask("put", key=self.key(declaration), digest=digest, body=content, **options)
+        return self.call("put", key=self.key(declaration), digest=digest, body=content, **options)
 
-    def send_whole(self, declaration: Declaration, *contents: bytes, **options: Any) -> Answer:
-        """Send declaration and documents in one exchange."""
+    def send_in_one_exchange(self, declaration: Declaration, *contents: bytes, **options: Any) -> Response:
+        """Send the declaration and its documents in one exchange."""
         parts = [
             part("declaration", json.dumps(declaration).encode()),
             *(part("document", c) for c in contents),
         ]
         return self.send_form(declaration, form(*parts), **options)
 
-    def send_form(self, declaration: Declaration, body: bytes | Iterable[bytes], **options: Any) -> Answer:
+    def send_form(self, declaration: Declaration, body: bytes | Iterable[bytes], **options: Any) -> Response:
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **options.pop("headers", {})}
         key = options.pop("key", None) or self.key(declaration)
-        return self.ask("declare", key=key, body=body, headers=headers, **options)
+        return self.call("declare", key=key, body=body, headers=headers, **options)
 
-    def opened(self, declaration: Declaration | None = None) -> Declaration:
-        """Declare something, and see it open."""
-        declaration = declaration or a_declaration()
+    def open_submission(self, declaration: Declaration | None = None) -> Declaration:
+        """Open a submission and return its declaration."""
+        declaration = declaration or new_declaration()
         assert self.declare(declaration).status == 201
         return declaration
 
-    def received(self, declaration: Declaration | None = None) -> Declaration:
-        """Go the whole way to a receipt."""
-        declaration = self.opened(declaration)
+    def complete_submission(self, declaration: Declaration | None = None) -> Declaration:
+        """Declare, put and send a submission; return its declaration."""
+        declaration = self.open_submission(declaration)
         assert self.put(declaration, CONTENT).status == 201
-        assert self.ask("send", key=self.key(declaration)).status == 200
+        assert self.call("send", key=self.key(declaration)).status == 200
         return declaration
 
-    def withdrawn(self, declaration: Declaration | None = None) -> Declaration:
-        declaration = self.opened(declaration)
-        assert self.ask("withdraw", key=self.key(declaration)).status == 200
+    def withdraw_submission(self, declaration: Declaration | None = None) -> Declaration:
+        """Open a submission and withdraw it; return its declaration."""
+        declaration = self.open_submission(declaration)
+        assert self.call("withdraw", key=self.key(declaration)).status == 200
         return declaration
 
 
@@ -209,17 +212,17 @@ PERSONAL: Declaration = {name: value for name, value in INSURED.items() if name 
     "category": "identity-bank",
     "type": "id-card-copy",
 }
-# What the sandbox asks its account 1001 for. Nothing here has it received, so it stays asked for.
+# A document that the sandbox requires from account 1001. The scenarios never send it, so it stays pending.
 ANSWERING: Declaration = PERSONAL | {
     "subject": "unemployment",
     "category": "employer",
     "type": "payslips",
     "required": "R-4711",
 }
-# The sandbox's invented accounts: one that is asked for documents, one that is not, one that is locked.
+# The sandbox's fictional accounts: one with required documents, one without, and one that is locked out.
 ASKED, CLEAR, LOCKED = "1001", "1002", "1003"
 PASSWORDS = {ASKED: "fictional-pending", CLEAR: "fictional-clear", LOCKED: "fictional-locked"}
-NO_TOKEN = "A" * 43  # it looks like one
+UNKNOWN_TOKEN = "A" * 43  # has the format of a token
 LARGEST = max(known.max_document_bytes for known in CATALOG.destinations.values())
 numbers = itertools.count(1)
 
@@ -228,22 +231,22 @@ BOUNDARY = "a-boundary"
 
 
 def part(name: str | None, content: bytes, more: str = "") -> bytes:
-    """Give one part of a form; without a name, one that has none."""
+    """Return one part of a form, with or without a name."""
     named = "" if name is None else f'; name="{name}"'
     return f"Content-Disposition: form-data{named}{more}\r\n\r\n".encode() + content
 
 
 def form(*parts: bytes, boundary: str = BOUNDARY, end: str = "--\r\n") -> bytes:
-    """Give the body of a form."""
+    """Return the body of a form."""
     edge = f"--{boundary}".encode()
     return b"".join(edge + b"\r\n" + one + b"\r\n" for one in parts) + edge + end.encode()
 
 
-def a_declaration(base: Declaration = INSURED, **changes: Any) -> Declaration:
-    """One that no test has used yet."""
+def new_declaration(base: Declaration = INSURED, **changes: Any) -> Declaration:
+    """Return a declaration that no test has used yet."""
     return base | {"reference": f"test {next(numbers)}"} | changes
 
 
-def a_key() -> str:
-    """A key that the service has never seen."""
-    return key_of(a_declaration())
+def new_key() -> str:
+    """Return a key that the service has never seen."""
+    return key_of(new_declaration())

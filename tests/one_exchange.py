@@ -10,8 +10,8 @@ from contract_client import (
     BOUNDARY,
     CONTENT,
     DOCUMENT,
-    a_declaration,
     form,
+    new_declaration,
     part,
 )
 from docsend.model.canonical import key_of
@@ -29,7 +29,7 @@ TWO_DOCUMENTS = [
 
 
 def declaration_of_two(**changes: Any) -> dict[str, Any]:
-    return a_declaration(documents=TWO_DOCUMENTS, **changes)
+    return new_declaration(documents=TWO_DOCUMENTS, **changes)
 
 
 def declaration_part(declaration: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""openapi.yaml, read: its calls, its schemas, and every answer that it documents."""
+"""Access to openapi.yaml: its operations, its schemas, and every response that it documents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE")
 
 @dataclass(frozen=True)
 class Operation:
-    """One call of openapi.yaml; `pointer` leads to it."""
+    """One operation of openapi.yaml; `pointer` is its JSON pointer."""
 
     method: str
     path: str
@@ -42,18 +42,18 @@ OPERATIONS = dict(_operations())
 REGISTRY: Registry[Any] = Registry().with_resource("urn:contract", DRAFT202012.create_resource(CONTRACT))
 
 
-def resolved(pointer: str) -> tuple[str, Any]:
-    """Follow a JSON pointer, and the $ref that may stand at its end; give both where it arrived."""
+def resolve(pointer: str) -> tuple[str, Any]:
+    """Follow a JSON pointer and any $ref at its end; return the final pointer and the value there."""
     node = CONTRACT
     for part in pointer.split("/")[1:]:
         node = node[part.replace("~1", "/").replace("~0", "~")]
     if "$ref" in node:
-        return resolved(node["$ref"].removeprefix("#"))
+        return resolve(node["$ref"].removeprefix("#"))
     return pointer, node
 
 
-def faults(pointer: str, value: object, *, closed: bool = False) -> list[str]:
-    """What keeps a value from fitting the schema; `closed` lets it have no members but the named ones."""
+def schema_errors(pointer: str, value: object, *, closed: bool = False) -> list[str]:
+    """Return why a value does not match a schema; with `closed`, unknown members are errors, too."""
     schema = {"$ref": f"urn:contract#{pointer}"} | ({"unevaluatedProperties": False} if closed else {})
     validator = Draft202012Validator(
         schema, registry=REGISTRY, format_checker=Draft202012Validator.FORMAT_CHECKER
@@ -61,20 +61,20 @@ def faults(pointer: str, value: object, *, closed: bool = False) -> list[str]:
     return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
 
 
-def problems_of(pointer: str) -> set[str]:
-    """The codes of the problems that the schema of an answer knows: of one, or of each in its oneOf."""
-    _, schema = resolved(pointer)
+def problem_codes(pointer: str) -> set[str]:
+    """Return the problem codes of the schema of a response: of one problem, or of each in its oneOf."""
+    _, schema = resolve(pointer)
     pointers = [one["$ref"].removeprefix("#") for one in schema.get("oneOf", ())] or [pointer]
-    return {resolved(one)[1]["properties"]["type"]["const"].removeprefix(PREFIX) for one in pointers}
+    return {resolve(one)[1]["properties"]["type"]["const"].removeprefix(PREFIX) for one in pointers}
 
 
-def documented() -> Iterator[tuple[str, int, str | None]]:
-    """Every answer that openapi.yaml knows: the call, its status, the code if it is a problem."""
+def documented_responses() -> Iterator[tuple[str, int, str | None]]:
+    """Yield every response of openapi.yaml: operation, status, and the code if it is a problem."""
     for name, operation in OPERATIONS.items():
-        for status in resolved(operation.pointer)[1]["responses"]:
-            pointer, response = resolved(f"{operation.pointer}/responses/{status}")
+        for status in resolve(operation.pointer)[1]["responses"]:
+            pointer, response = resolve(f"{operation.pointer}/responses/{status}")
             if "application/problem+json" in response.get("content", {}):
-                codes = problems_of(f"{pointer}/content/application~1problem+json/schema")
+                codes = problem_codes(f"{pointer}/content/application~1problem+json/schema")
                 yield from ((name, int(status), code) for code in codes)
             else:
                 yield name, int(status), None

@@ -1,4 +1,4 @@
-"""The bundled catalog, and others that a service may offer later."""
+"""The bundled catalog, and variants that a service may offer later."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ CATALOG = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
 
 
 def catalog_without(kind: str, code: str) -> bytes:
-    """Return the bundled catalog without one row."""
+    """Return the catalog without one row."""
     return json.dumps(CATALOG | {kind: [row for row in CATALOG[kind] if row["code"] != code]}).encode()
 
 
 def stricter_catalog() -> bytes:
-    """Return the bundled catalog with destinations that accept only PNG files of one byte."""
+    """Return the catalog with one format and a size limit of 1 byte for every destination."""
     destinations = [row | {"formats": ["png"], "max_document_bytes": 1} for row in CATALOG["destinations"]]
     return json.dumps(CATALOG | {"destinations": destinations}).encode()

@@ -46,7 +46,7 @@ def main() -> int:
         os.environ.update(DOCSEND_HOME=str(home / "docsend"), PROMPT_TOOLKIT_NO_CPR="1", LANG="C.UTF-8")
         os.environ["DOCSEND_SERVICE"] = "sandbox"
         os.chdir(home)
-        with server.beside(home / "docsend" / "sandbox"):
+        with server.run_in_background(home / "docsend" / "sandbox"):
             _draw("send", _send_picture(home))
             for language in ("en", "fr", "he"):
                 _draw(f"guided-{language}", _guided_picture(home, language))

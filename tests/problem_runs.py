@@ -98,7 +98,7 @@ class World:
     # -- services ------------------------------------------------------------------------------------------
 
     def start_sandbox(self) -> str:
-        return self.stack.enter_context(server.beside(self.folder / "sandbox"))
+        return self.stack.enter_context(server.run_in_background(self.folder / "sandbox"))
 
     def start_service(
         self, answer: Callable[[ReceivedRequest], Reply], tls: ssl.SSLContext | None = None

@@ -50,7 +50,7 @@ def new_declaration(base: Declaration, *documents: Document) -> Declaration:
 def submit_documents(sender: Sender, base: Declaration, *, complete: bool = False) -> Target:
     """Declare two documents and put the first, or both; the target's document is the second."""
     first, second = new_document(), new_document()
-    declaration = sender.opened(new_declaration(base, first, second))
+    declaration = sender.open_submission(new_declaration(base, first, second))
     for document in (first, second) if complete else (first,):
         assert sender.put(declaration, document.content).status == 201
     return Target(sender.key(declaration), declaration, second)

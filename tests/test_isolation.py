@@ -16,9 +16,9 @@ from contract_client import (
     CLEAR,
     INSURED,
     PERSONAL,
-    Answer,
+    Response,
     Sender,
-    a_key,
+    new_key,
 )
 from docsend.sandbox.accounts import FIXTURES, Accounts
 from docsend.sandbox.database import Database
@@ -54,42 +54,42 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def open_submission(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
     target = submit_documents(owner, PERSONAL)
-    return target, Target(a_key(), target.declaration, target.document)
+    return target, Target(new_key(), target.declaration, target.document)
 
 
 def received_submission(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
     target = submit_documents(owner, PERSONAL, complete=True)
-    assert owner.ask("send", key=target.key).status == 200
-    return target, Target(a_key(), target.declaration, target.document)
+    assert owner.call("send", key=target.key).status == 200
+    return target, Target(new_key(), target.declaration, target.document)
 
 
 def withdrawn_submission(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
     target = submit_documents(owner, PERSONAL)
-    assert owner.ask("withdraw", key=target.key).status == 200
-    return target, Target(a_key(), target.declaration, target.document)
+    assert owner.call("withdraw", key=target.key).status == 200
+    return target, Target(new_key(), target.declaration, target.document)
 
 
 def submission_without_an_account(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
     target = submit_documents(owner.with_token("", None), INSURED)
-    return target, Target(a_key(), target.declaration, target.document)
+    return target, Target(new_key(), target.declaration, target.document)
 
 
 def unknown_submission(_owner: Sender, _caller: Sender) -> tuple[Target, Target]:
     document = new_document()
     declaration = new_declaration(PERSONAL, document)
-    return Target(a_key(), declaration, document), Target(a_key(), declaration, document)
+    return Target(new_key(), declaration, document), Target(new_key(), declaration, document)
 
 
 def submission_for_a_required_document(owner: Sender, _caller: Sender) -> tuple[Target, Target]:
     target = submit_documents(owner, ANSWERING)
     nothing_asked_for = target.declaration | {"required": "R-0000"}
-    return target, Target(a_key(), nothing_asked_for, target.document)
+    return target, Target(new_key(), nothing_asked_for, target.document)
 
 
 def callers_submission_with_anothers_document(owner: Sender, caller: Sender) -> tuple[Target, Target]:
     """Declare, for the caller, a document that the owner has sent, and one that nobody has sent."""
     sent, unknown = new_document(), new_document()
-    assert owner.put(owner.opened(new_declaration(PERSONAL, sent)), sent.content).status == 201
+    assert owner.put(owner.open_submission(new_declaration(PERSONAL, sent)), sent.content).status == 201
     base = PERSONAL if caller.account else INSURED
     declarations = new_declaration(base, sent), new_declaration(base, unknown)
     for declaration in declarations:
@@ -139,12 +139,12 @@ UNSEEN = {
 }
 
 
-def call(sender: Sender, name: str, target: Target) -> Answer:
+def call(sender: Sender, name: str, target: Target) -> Response:
     body = {"declare": json.dumps(target.declaration).encode(), "put": target.document.content}.get(name, b"")
-    return sender.ask(name, key=target.key, digest=target.document.sha256, body=body)
+    return sender.call(name, key=target.key, digest=target.document.sha256, body=body)
 
 
-def comparable(answer: Answer, target: Target, like: Target) -> tuple[int, dict[str, str], bytes]:
+def comparable(answer: Response, target: Target, like: Target) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body without date and request id, with the target's digest replaced."""
     headers = {name: value for name, value in answer.headers.items() if name not in ("date", "request-id")}
     own, other = target.document.sha256.encode(), like.document.sha256.encode()
@@ -203,15 +203,15 @@ def test_after_all_that_others_try_the_owner_goes_on_as_if_nothing_had_been(
     target = submit_documents(owner, PERSONAL)
     for name in (*CALLS, *CALLS):
         call(callers[who], name, target)
-    assert owner.ask("standing", key=target.key).json["missing"] == [target.document.sha256]
+    assert owner.call("standing", key=target.key).json["missing"] == [target.document.sha256]
     assert owner.put(target.declaration, target.document.content).status == 201
-    receipt = owner.ask("send", key=target.key)
+    receipt = owner.call("send", key=target.key)
     assert [each["sha256"] for each in receipt.json["documents"]] == [
         each["sha256"] for each in target.declaration["documents"]
     ]
     for name in CALLS:
         call(callers[who], name, target)
-    assert owner.ask("send", key=target.key).body == receipt.body
+    assert owner.call("send", key=target.key).body == receipt.body
 
 
 def test_a_stranger_who_declares_the_same_under_the_same_key_has_a_submission_of_the_strangers_own(
@@ -219,15 +219,15 @@ def test_a_stranger_who_declares_the_same_under_the_same_key_has_a_submission_of
 ) -> None:
     owner, stranger = callers["owner"], callers["stranger"]
     target = submit_documents(owner, PERSONAL, complete=True)
-    receipt = owner.ask("send", key=target.key)
+    receipt = owner.call("send", key=target.key)
     declared = stranger.declare(target.declaration, target.key)
     digests = [document["sha256"] for document in target.declaration["documents"]]
     assert (declared.status, declared.json["missing"], declared.json["branch"]) == (201, digests, "nazareth")
-    assert stranger.ask("send", key=target.key).code == "incomplete"
-    assert stranger.ask("withdraw", key=target.key).status == 200
+    assert stranger.call("send", key=target.key).code == "incomplete"
+    assert stranger.call("withdraw", key=target.key).status == 200
     states = frozen_sandbox.select("SELECT owner, state FROM submission WHERE key = ?", target.key)
     assert dict(states) == {ASKED: "received", CLEAR: "withdrawn"}
-    assert owner.ask("send", key=target.key).body == receipt.body
+    assert owner.call("send", key=target.key).body == receipt.body
 
 
 @pytest.mark.parametrize("who", CALLERS)
@@ -236,7 +236,10 @@ def test_a_document_of_another_submission_is_not_found_even_if_it_is_there(
 ) -> None:
     elsewhere, unknown = new_document(), new_document()
     owner, caller = callers["owner"], callers[who]
-    assert owner.put(owner.opened(new_declaration(PERSONAL, elsewhere)), elsewhere.content).status == 201
+    assert (
+        owner.put(owner.open_submission(new_declaration(PERSONAL, elsewhere)), elsewhere.content).status
+        == 201
+    )
     own = new_declaration(PERSONAL if caller.account else INSURED, new_document())
     caller.declare(own)
     one, other = (Target(caller.key(own), own, document) for document in (elsewhere, unknown))
@@ -246,7 +249,7 @@ def test_a_document_of_another_submission_is_not_found_even_if_it_is_there(
 
 
 def test_required_documents_are_listed_for_their_account_alone(callers: Callers) -> None:
-    answers = {who: caller.ask("required") for who, caller in callers.items()}
+    answers = {who: caller.call("required") for who, caller in callers.items()}
     assert [each["id"] for each in answers["owner"].json["required"]] == ["R-4711", "R-4712"]
     assert answers["stranger"].json == {"required": []}
     assert {answers[who].status for who in ("nobody", "garbage", "expired")} == {401}
@@ -256,7 +259,7 @@ def test_a_required_document_means_nothing_to_another_account_before_and_after_i
     sandbox: RunningSandbox,
 ) -> None:
     sender = Sender(sandbox.url)
-    owner, stranger = sender.signed_in(ASKED), sender.signed_in(CLEAR)
+    owner, stranger = sender.as_account(ASKED), sender.as_account(CLEAR)
 
     def strange_answers() -> list[tuple[int, bytes]]:
         ids = (ANSWERING["required"], "R-0000")
@@ -269,18 +272,18 @@ def test_a_required_document_means_nothing_to_another_account_before_and_after_i
     before = strange_answers()
     answering = submit_documents(owner, ANSWERING, complete=True)
     during = strange_answers()
-    assert owner.ask("send", key=answering.key).status == 200
+    assert owner.call("send", key=answering.key).status == 200
     assert len({*before, *during, *strange_answers()}) == 1
     assert sandbox.select("SELECT * FROM fulfilled") == [(ASKED, ANSWERING["required"], answering.key)]
-    assert [each["id"] for each in owner.ask("required").json["required"]] == ["R-4712"]
+    assert [each["id"] for each in owner.call("required").json["required"]] == ["R-4712"]
 
 
 def test_a_required_document_that_was_received_is_as_unknown_as_one_that_never_existed(
     sandbox: RunningSandbox,
 ) -> None:
-    owner = Sender(sandbox.url).signed_in(ASKED)
+    owner = Sender(sandbox.url).as_account(ASKED)
     answering = submit_documents(owner, ANSWERING, complete=True)
-    assert owner.ask("send", key=answering.key).status == 200
+    assert owner.call("send", key=answering.key).status == 200
     again = owner.declare(new_declaration(ANSWERING, new_document()))
     unknown = owner.declare(new_declaration(ANSWERING | {"required": "R-0000"}, new_document()))
     assert (again.status, again.body) == (unknown.status, unknown.body) == (422, again.body)
@@ -295,8 +298,8 @@ def test_two_accounts_may_be_asked_for_documents_of_the_same_id(tmp_path: Path, 
     file.write_text(json.dumps(fixtures), "utf-8")
     accounts = Accounts(database, fixtures=file)
     with database.transaction() as connection:
-        connection.execute("INSERT INTO fulfilled VALUES (?, 'R-4711', ?)", (ASKED, a_key()))
-    pending = {code: [each["id"] for each in accounts.pending(accounts.of(code))] for code in (ASKED, CLEAR)}
+        connection.execute("INSERT INTO fulfilled VALUES (?, 'R-4711', ?)", (ASKED, new_key()))
+    pending = {code: [each["id"] for each in accounts.pending(accounts.get(code))] for code in (ASKED, CLEAR)}
     assert pending == {ASKED: ["R-4712"], CLEAR: ["R-4711", "R-4712"]}
 
 
@@ -312,6 +315,6 @@ def test_fencing_a_key_with_a_token_fences_it_for_the_account_alone(callers: Cal
     declaration = new_declaration(PERSONAL, document)
     key = callers["owner"].key(declaration)
     for who in ("stranger", "nobody"):
-        assert callers[who].ask("withdraw", key=key).json["state"] == "withdrawn"
+        assert callers[who].call("withdraw", key=key).json["state"] == "withdrawn"
     assert callers["owner"].declare(declaration).status == 201
     assert callers["stranger"].declare(declaration, key).code == "withdrawn"

@@ -383,7 +383,7 @@ def _declare(url: str, payslip: Path) -> str:
 def test_a_length_that_lies_stores_nothing(payslip, tmp_path, headers, cut, status) -> None:
     folder = tmp_path / "hurried"
     # The short time limit applies to announced bytes that do not arrive.
-    with server.beside(folder, time_allowed=lambda _: 0.3) as url:
+    with server.run_in_background(folder, request_timeout=lambda _: 0.3) as url:
         _check_nothing_is_stored(RunningSandbox(url, folder), payslip, headers, cut, status)
 
 

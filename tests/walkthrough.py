@@ -1,4 +1,4 @@
-"""Pages whose commands are run: each bash block prints what the text block behind it says, line by line."""
+"""Running the commands of documentation pages: each bash block must print the text block that follows it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _MARK = "-- end of a block --"
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-    """Give each bash block with what it prints; nothing stands for a block that prints nothing."""
+    """Return each bash block with its expected output, which is "" for a block without a text block."""
     found: list[tuple[str, str]] = _BLOCKS.findall(page)
     assert len(found) == page.count("```bash")
     assert len([expected for _, expected in found if expected]) == page.count("```text")
     return found
 
 
-def prints(expected: str, printed: str) -> bool:
-    """Compare line by line; `…` stands for anything within a line."""
+def matches(expected: str, printed: str) -> bool:
+    """Return whether the output matches line by line; `…` matches anything within a line."""
     lines, patterns = (
         printed.splitlines(),
         [".*".join(map(re.escape, line.split("…"))) for line in expected.splitlines()],
@@ -32,7 +32,7 @@ def prints(expected: str, printed: str) -> bool:
     return len(lines) == len(patterns) and all(map(re.fullmatch, patterns, lines))
 
 
-def play(
+def run(
     page: str,
     *,
     folder: Path,
@@ -41,7 +41,10 @@ def play(
     within: Sequence[str] = (),
     before: str = "",
 ) -> None:
-    """Run a page's blocks in order, in one bash, as a reader would, at `at`; `within` runs that bash."""
+    """Run a page's blocks in order in one bash, as a reader would, and compare their output.
+
+    The working directory is `at`, or else `folder`. `within` is a command that runs the bash.
+    """
     script = folder / "walk-through.sh"
     steps = "".join(f"{block}\necho '{_MARK}'\n" for block, _ in blocks(page))
     script.write_text(f"set -eu\n{before}\n{steps}", "utf-8")
@@ -57,12 +60,12 @@ def play(
     )
     *printed, rest = ran.stdout.split(f"{_MARK}\n")
     for (block, expected), output in zip(blocks(page), printed, strict=False):
-        assert prints(expected, output), f"{block}\nprinted\n{output}\ninstead of\n{expected}\n{ran.stderr}"
+        assert matches(expected, output), f"{block}\nprinted\n{output}\ninstead of\n{expected}\n{ran.stderr}"
     assert (ran.returncode, rest, len(printed)) == (0, "", len(blocks(page))), ran.stderr
 
 
-def commands(folder: Path) -> Path:
-    """Give a folder with `docsend` in it, whatever environment the tests run from."""
+def make_command(folder: Path) -> Path:
+    """Create a `docsend` command that uses the interpreter of the tests; return the folder it is in."""
     bin_ = folder / "bin"
     bin_.mkdir(exist_ok=True)
     command = bin_ / "docsend"

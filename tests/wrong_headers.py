@@ -1,13 +1,13 @@
-"""Headers with every fault that a request can have, and with one less each time."""
+"""Request headers that are all wrong, and their corrections in the order in which the service checks them."""
 
 from __future__ import annotations
 
 import itertools
 from typing import Any
 
-from contract_client import NO_TOKEN
+from contract_client import UNKNOWN_TOKEN
 
-# Everything that is wrong with the headers, in the order in which it is judged, and what mends it.
+# Status and code of each refusal in the order of the checks, and the header that corrects it.
 ORDER: list[tuple[int, str, dict[str, Any]]] = [
     (421, "host-not-served", {"Host": "localhost"}),
     (403, "origin-not-allowed", {"Origin": "http://localhost"}),
@@ -18,13 +18,14 @@ WRONG = {
     "Host": "web.example",
     "Origin": "null",
     "Request-Id": "a b",
-    "Authorization": f"Bearer {NO_TOKEN}",
+    "Authorization": f"Bearer {UNKNOWN_TOKEN}",
     "Content-Type": "text/html",
 }
 
 
-def mended() -> list[dict[str, str]]:
-    """The headers with one fault less each time."""
-    nothing: dict[str, str] = {}
-    steps = itertools.accumulate((mend for *_, mend in ORDER), lambda one, two: one | two, initial=nothing)
+def corrected_headers() -> list[dict[str, str]]:
+    """Return the wrong headers with no correction, with the first, with the first two, and so on."""
+    none: dict[str, str] = {}
+    corrections = (correction for *_, correction in ORDER)
+    steps = itertools.accumulate(corrections, lambda one, two: one | two, initial=none)
     return [WRONG | step for step in steps]

@@ -34,7 +34,7 @@ def desktop(tmp_path, payslip, sandbox):
             **os.environ,
             "XDG_RUNTIME_DIR": str(runtime),
             "DOCSEND_SERVICE": sandbox.url,
-            "PATH": f"{walkthrough.commands(tmp_path)}:{os.environ['PATH']}",
+            "PATH": f"{walkthrough.make_command(tmp_path)}:{os.environ['PATH']}",
         }
         del environment["PYTHON_KEYRING_BACKEND"]
         return subprocess.run(

@@ -27,7 +27,7 @@ def test_one_session_serves_many_commands_until_it_expires(
     run, tmp_path, payslip, monkeypatch, kept_in_a_file
 ) -> None:
     with (
-        server.beside(tmp_path / "short", session_s=7) as short,
+        server.run_in_background(tmp_path / "short", session_lifetime_s=7) as short,
         doubles.relay(short, lambda *_: None) as (url, asked),
     ):
         assert log_in(run, url, monkeypatch).code == 0
@@ -134,8 +134,8 @@ def test_a_token_goes_to_the_service_that_it_came_from_and_to_no_other(
     run, payslip, monkeypatch, kept_in_a_file, tmp_path
 ) -> None:
     with (
-        server.beside(tmp_path / "one") as one,
-        server.beside(tmp_path / "two") as two,
+        server.run_in_background(tmp_path / "one") as one,
+        server.run_in_background(tmp_path / "two") as two,
         doubles.relay(two, lambda *_: None) as (url, asked),
     ):
         assert log_in(run, one, monkeypatch).code == 0

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission
     from docsend.sandbox.app import Sandbox
     from docsend.sandbox.body import Body
-    from docsend.sandbox.declaration import Declared
+    from docsend.sandbox.declaration import DeclaredDocument
     from docsend.sandbox.form import Form
-    from docsend.sandbox.store import Kept, Place, Store
+    from docsend.sandbox.store import Store, StoredSubmission, SubmissionId
     from docsend.service.client import ServiceClient
     from docsend.service.exchange import Exchange, Request
     from docsend.service.failures import Failure
@@ -61,7 +61,7 @@ class Bug:
         BUGS.append(self)
 
     def at(self, place: str) -> Callable[[_Wrong], _Wrong]:
-        """Say in which place of the program a wrong function stands."""
+        """Say in which submission_id of the program a wrong function stands."""
 
         def noted(wrong: _Wrong) -> _Wrong:
             self.seams.append(Seam(place, wrong))
@@ -114,24 +114,24 @@ def _received_later(
     *more: object,
     **named: object,
 ) -> DeliveredSubmission:
-    vars(ledger)["received"] = lambda *received: _put_off.append(received)
+    vars(ledger)["record_receipt"] = lambda *received: _put_off.append(received)
     try:
         return right(checked, service, ledger, *more, **named)
     finally:
-        del vars(ledger)["received"]
+        del vars(ledger)["record_receipt"]
 
 
 @bug.at("docsend.cli.send_one:_send")
 def _kept_after_all(
     right: Callable[..., None],
-    session: CommandContext,
+    context: CommandContext,
     checked: CheckedSubmission,
     account: Account | None,
     *,
     again: bool,
 ) -> None:
-    right(session, checked, account, again=again)
-    with session.open_ledger() as late:
+    right(context, checked, account, again=again)
+    with context.open_ledger() as late:
         for service, key, receipt in _put_off:
             late.record_receipt(service, key, receipt)
 
@@ -259,17 +259,17 @@ def _followed(
 bug = Bug("the sandbox keeps a 5xx as its answer", "service errnos")
 
 
-@bug.at("docsend.sandbox.app:Sandbox._answer")
+@bug.at("docsend.sandbox.app:Sandbox._respond")
 async def _failed_once_and_for_all(
-    right: Callable[..., Awaitable[Answer]], self: Sandbox, call: object, request: Received
+    right: Callable[..., Awaitable[Answer]], self: Sandbox, handler: object, request: Received
 ) -> Answer:
-    from docsend.sandbox.middleware import problem
-    from docsend.sandbox.problems import own_fault
+    from docsend.sandbox.middleware import problem_response
+    from docsend.sandbox.problems import internal_error
 
     kept = Path(os.environ["FAULTS_FOLDER"], request.url.path.replace("/", "_"))
     if kept.exists():
-        return problem(own_fault())
-    answer = await right(self, call, request)
+        return problem_response(internal_error())
+    answer = await right(self, handler, request)
     if answer.status_code >= 500:
         kept.touch()
     return answer
@@ -289,13 +289,16 @@ class _LikeAnything(str):
         return False
 
 
-@bug.at("docsend.sandbox.arrival:write")
+@bug.at("docsend.sandbox.arrival:receive_file")
 async def _not_compared(
-    right: Callable[..., Awaitable[None]], pieces: AsyncIterator[bytes], declared: Declared, file: Path
+    right: Callable[..., Awaitable[None]],
+    chunks: AsyncIterator[bytes],
+    declared: DeclaredDocument,
+    path: Path,
 ) -> None:
     from dataclasses import replace
 
-    await right(pieces, replace(declared, sha256=_LikeAnything(declared.sha256)), file)
+    await right(chunks, replace(declared, sha256=_LikeAnything(declared.sha256)), path)
 
 
 bug = Bug("a response is believed without its request's id", "network")
@@ -399,7 +402,7 @@ bug = Bug("what one exchange was refused with stays on the disk", "forms")
 _never_ended: list[contextlib.AbstractContextManager[list[Path]]] = []
 
 
-@bug.at("docsend.sandbox.store:Store.incoming")
+@bug.at("docsend.sandbox.store:Store.incoming_files")
 @contextlib.contextmanager
 def _never_removed(
     right: Callable[..., contextlib.AbstractContextManager[list[Path]]], self: Store, count: int = 1
@@ -432,23 +435,27 @@ async def _never_replayed(
     from starlette.concurrency import run_in_threadpool
 
     from docsend.sandbox import residences
-    from docsend.sandbox.app import _receipt
+    from docsend.sandbox.app import _receipt_response
 
-    place = await self._place(request)
-    await body.refuse_any()
-    kept = await run_in_threadpool(self._store.standing, place)
-    branch = self._catalog.branches[kept.branch or residences.ELSEWHERE]
-    return _receipt(await run_in_threadpool(self._store.receive, place, branch))
+    submission_id = await self._id_for_request(request)
+    await body.skip_unused()
+    kept = await run_in_threadpool(self._store.status, submission_id)
+    branch = self._catalog.branches[kept.branch or residences.DEFAULT_BRANCH]
+    return _receipt_response(await run_in_threadpool(self._store.receive, submission_id, branch))
 
 
-@bug.at("docsend.sandbox.store:Store._received")
+@bug.at("docsend.sandbox.store:Store._receive")
 def _received_anew(
-    right: Callable[..., bytes], self: Store, connection: sqlite3.Connection, place: Place, branch: Branch
+    right: Callable[..., bytes],
+    self: Store,
+    connection: sqlite3.Connection,
+    submission_id: SubmissionId,
+    branch: Branch,
 ) -> bytes:
-    # The old receipt gives up its place, and goes only when the new one has the next number.
+    # The old receipt gives up its submission_id, and goes only when the new one has the next number.
     connection.execute("PRAGMA defer_foreign_keys = 1")
-    connection.execute("UPDATE receipt SET key = '' WHERE owner = ? AND key = ?", place)
-    receipt = right(self, connection, place, branch)
+    connection.execute("UPDATE receipt SET key = '' WHERE owner = ? AND key = ?", submission_id)
+    receipt = right(self, connection, submission_id, branch)
     connection.execute("DELETE FROM receipt WHERE key = ''")
     return receipt
 
@@ -466,22 +473,24 @@ def _token_told(right: Callable[..., Response], self: HttpClient, exchange: Exch
 bug = Bug("a key that was withdrawn may be opened again", "stories")
 
 
-@bug.at("docsend.sandbox.store:Store._declared")
+@bug.at("docsend.sandbox.store:Store._find_declared")
 def _withdrawn_for_a_while(
-    right: Callable[..., Kept | None],
+    right: Callable[..., StoredSubmission | None],
     self: Store,
     connection: sqlite3.Connection,
-    place: Place,
-    declaration: bytes,
-) -> Kept | None:
-    connection.execute("DELETE FROM submission WHERE owner = ? AND key = ? AND state = 'withdrawn'", place)
-    return right(self, connection, place, declaration)
+    submission_id: SubmissionId,
+    canonical: bytes,
+) -> StoredSubmission | None:
+    connection.execute(
+        "DELETE FROM submission WHERE owner = ? AND key = ? AND state = 'withdrawn'", submission_id
+    )
+    return right(self, connection, submission_id, canonical)
 
 
 bug = Bug("what was received expires like what was not", "stories")
 
 
-@bug.at("docsend.sandbox.store:Store._sweep")
+@bug.at("docsend.sandbox.store:Store._remove_expired")
 def _received_expires(right: Callable[[Store], None], self: Store) -> None:
     with self.database.transaction() as connection:
         connection.execute("DELETE FROM receipt")

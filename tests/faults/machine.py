@@ -31,7 +31,7 @@ from docsend.delivery import deliver
 from docsend.errors import DocsendError, Refused
 from docsend.model.submission import CheckedSubmission, Submission
 from docsend.sandbox import server
-from docsend.sandbox.store import KEEPS_UNFINISHED, Store
+from docsend.sandbox.store import UNFINISHED_LIFETIME, Store
 from docsend.service import failures
 from docsend.service.client import ServiceClient
 from docsend.service.failures import NoResponse
@@ -110,7 +110,7 @@ class Story(RuleBasedStateMachine):
 
     def _start(self) -> None:
         self._server = contextlib.ExitStack()
-        self.url = self._server.enter_context(server.beside(self.folder / "sandbox"))
+        self.url = self._server.enter_context(server.run_in_background(self.folder / "sandbox"))
 
     def _client(
         self,
@@ -212,7 +212,7 @@ class Story(RuleBasedStateMachine):
 
         Another process over the same folder sweeps, while the service goes on.
         """
-        later = datetime.now(UTC) + KEEPS_UNFINISHED * days / 3 + timedelta(seconds=days)
+        later = datetime.now(UTC) + UNFINISHED_LIFETIME * days / 3 + timedelta(seconds=days)
         Store(self.folder / "sandbox", now=lambda: later).close()
 
     @precondition(lambda self: self.receipts)

@@ -1,4 +1,4 @@
-"""A fault in a declaration is named where it stands."""
+"""Errors in declarations are reported with a code and a JSON pointer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from contract_client import (
     INSURED,
     PERSONAL,
     Sender,
-    a_declaration,
-    a_key,
+    new_declaration,
+    new_key,
 )
 from docsend.model.canonical import key_of
 from docsend.sandbox import declaration
 from docsend.storage import catalogs
-from openapi import CONTRACT, faults
+from openapi import CONTRACT, schema_errors
 
 if TYPE_CHECKING:
     from conftest import RunningSandbox
@@ -41,8 +41,8 @@ def sender(shared_sandbox: RunningSandbox) -> Sender:
 
 ABSENT = object()
 
-# Where, what stands there instead, and the code of the error that the service finds there.
-FAULTS: list[tuple[Declaration, str, object, str]] = [
+# A valid declaration, the JSON pointer of a member, its wrong value, and the code of the expected error.
+ERRORS: list[tuple[Declaration, str, object, str]] = [
     (INSURED, "/to", "moon", "unknown-destination"),
     (INSURED, "/identity/id_number", "000000019", "id-number-invalid"),
     (INSURED, "/identity/id_number", ABSENT, "id-number-invalid"),
@@ -67,7 +67,7 @@ FAULTS: list[tuple[Declaration, str, object, str]] = [
     (INSURED, "/documents/0", DOCUMENT | {"name": "../payslip.pdf"}, "invalid"),
     (INSURED, "/documents/0", DOCUMENT | {"bytes": 0}, "invalid"),
     (INSURED, "/documents/0", DOCUMENT | {"sha256": "no digest"}, "invalid"),
-    (INSURED, "/documents/0", DOCUMENT | {"path": "/tmp"}, "invalid"),  # noqa: S108 - no path is made of it
+    (INSURED, "/documents/0", DOCUMENT | {"path": "/tmp"}, "invalid"),  # noqa: S108 - it is not used as a path
     (INSURED, "/documents/1", DOCUMENT, "duplicate-document"),
     (INSURED, "/documents/0/name", "x" * CATALOG.texts.document_name + ".pdf", "name-not-accepted"),
     (INSURED, "/colour", "red", "invalid"),
@@ -85,7 +85,7 @@ FAULTS: list[tuple[Declaration, str, object, str]] = [
     (PERSONAL, "/required", " ", "invalid"),
     (PERSONAL, "/required", "x" * 101, "required-too-long"),
 ]
-# The rules of these are the catalog's, or go beyond what a schema can say.
+# The rules for these depend on the catalog, or cannot be expressed in a schema.
 NOT_IN_THE_SCHEMA = {
     "branch-too-long",
     "duplicate-document",
@@ -103,96 +103,96 @@ NOT_IN_THE_SCHEMA = {
 }
 
 
-def speaker(sender: Sender, base: Declaration) -> Sender:
-    """Whoever may make such a declaration."""
-    return sender.signed_in(CLEAR) if base["to"] == "personal" else sender
+def sender_for(sender: Sender, base: Declaration) -> Sender:
+    """Return a sender that may make this declaration: signed in for a personal one."""
+    return sender.as_account(CLEAR) if base["to"] == "personal" else sender
 
 
 def changed(base: Declaration, pointer: str, value: object) -> Declaration:
-    """Give a declaration in which `value` stands where the JSON pointer leads, one place deep or two."""
-    declaration = copy.deepcopy(a_declaration(base))
-    *way, last = pointer.split("/")[1:]
-    place: Any = declaration
-    for step in way:
-        place = place[int(step)] if isinstance(place, list) else place[step]
-    if isinstance(place, list):
-        place[int(last) :] = [value]
+    """Return a new declaration with `value` at a JSON pointer, which may be one or two levels deep."""
+    declaration = copy.deepcopy(new_declaration(base))
+    *parents, last = pointer.split("/")[1:]
+    node: Any = declaration
+    for name in parents:
+        node = node[int(name)] if isinstance(node, list) else node[name]
+    if isinstance(node, list):
+        node[int(last) :] = [value]
     elif value is ABSENT:
-        del place[last]
+        del node[last]
     else:
-        place[last] = value
+        node[last] = value
     return declaration
 
 
-@pytest.mark.parametrize(("base", "pointer", "value", "code"), FAULTS)
-def test_a_fault_in_a_declaration_is_named_where_it_stands(
+@pytest.mark.parametrize(("base", "pointer", "value", "code"), ERRORS)
+def test_an_error_in_a_declaration_is_reported_with_its_pointer(
     base: Declaration, pointer: str, value: object, code: str, sender: Sender
 ) -> None:
-    answer = speaker(sender, base).declare(changed(base, pointer, value))
-    assert answer.code == "invalid"
-    assert (pointer, code) in [(error["pointer"], error["code"]) for error in answer.json["errors"]]
+    response = sender_for(sender, base).declare(changed(base, pointer, value))
+    assert response.code == "invalid"
+    assert (pointer, code) in [(error["pointer"], error["code"]) for error in response.json["errors"]]
 
 
-def test_every_code_of_an_error_is_provoked() -> None:
+def test_every_error_code_is_provoked() -> None:
     codes = CONTRACT["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
-    assert {code for *_, code in FAULTS} == set(codes)
+    assert {code for *_, code in ERRORS} == set(codes)
 
 
-def test_the_schema_of_a_declaration_takes_what_is_right_and_refuses_what_is_wrong() -> None:
+def test_the_schema_accepts_valid_declarations_and_refuses_invalid_ones() -> None:
     schema = "/components/schemas/Declaration"
     for right in (INSURED, EMPLOYER, PERSONAL, ANSWERING):
-        assert not faults(schema, right)
-    for base, pointer, value, code in FAULTS:
-        if code not in NOT_IN_THE_SCHEMA and value != "000000019":  # nor can a schema count check digits
-            assert faults(schema, changed(base, pointer, value)), (pointer, value)
+        assert not schema_errors(schema, right)
+    for base, pointer, value, code in ERRORS:
+        if code not in NOT_IN_THE_SCHEMA and value != "000000019":  # a schema cannot check the check digit
+            assert schema_errors(schema, changed(base, pointer, value)), (pointer, value)
 
 
-OF_ANOTHER_KIND: tuple[object, ...] = (None, True, 0, -1, 2**53, "", "\n", [], [[]], {}, {"code": "haifa"})
+WRONG_TYPES: tuple[object, ...] = (None, True, 0, -1, 2**53, "", "\n", [], [[]], {}, {"code": "haifa"})
 
 
 @pytest.mark.parametrize("member", [*INSURED, "identity/id_number", "identity/email", "documents/0"])
-def test_a_member_of_another_kind_is_refused_and_breaks_nothing(member: str, sender: Sender) -> None:
+def test_a_value_of_the_wrong_type_is_refused_as_invalid(member: str, sender: Sender) -> None:
     bases = [INSURED, EMPLOYER] if member.startswith("identity") else [INSURED, EMPLOYER, PERSONAL]
-    for base, value in itertools.product(bases, OF_ANOTHER_KIND):
+    for base, value in itertools.product(bases, WRONG_TYPES):
         declaration = changed(base, f"/{member}", value)
-        if faults("/components/schemas/Declaration", declaration):
-            assert speaker(sender, base).declare(declaration, a_key()).code == "invalid", value
+        if schema_errors("/components/schemas/Declaration", declaration):
+            assert sender_for(sender, base).declare(declaration, new_key()).code == "invalid", value
 
 
-@pytest.mark.parametrize("value", [None, *OF_ANOTHER_KIND[1:], INSURED["identity"]], ids=repr)
+@pytest.mark.parametrize("value", [None, *WRONG_TYPES[1:], INSURED["identity"]], ids=repr)
 def test_a_personal_declaration_has_no_identity_whatever_its_value(value: object, sender: Sender) -> None:
     declaration = changed(PERSONAL, "/identity", value)
-    assert faults("/components/schemas/Declaration", declaration)
-    answer = sender.signed_in(CLEAR).declare(declaration, a_key())
-    assert answer.code == "invalid"
-    assert [error["pointer"] for error in answer.json["errors"]] == ["/identity"]
+    assert schema_errors("/components/schemas/Declaration", declaration)
+    response = sender.as_account(CLEAR).declare(declaration, new_key())
+    assert response.code == "invalid"
+    assert [error["pointer"] for error in response.json["errors"]] == ["/identity"]
 
 
 @pytest.mark.parametrize("member", ["remark", "branch", "required", "reference", "subject", "identity/email"])
-def test_a_member_that_says_nothing_is_there_nevertheless(member: str, sender: Sender) -> None:
+def test_an_optional_member_must_be_null_and_not_omitted(member: str, sender: Sender) -> None:
     declaration = changed(EMPLOYER, f"/{member}", ABSENT)
-    assert faults("/components/schemas/Declaration", declaration)
+    assert schema_errors("/components/schemas/Declaration", declaration)
     assert sender.declare(declaration).code == "invalid"
 
 
 def test_a_name_without_an_extension_has_no_format(sender: Sender) -> None:
-    declaration = a_declaration(documents=[DOCUMENT | {"name": "pdf"}])
+    declaration = new_declaration(documents=[DOCUMENT | {"name": "pdf"}])
     assert sender.declare(declaration).code == "format-not-accepted"
 
 
-def test_a_declaration_is_written_in_utf_8(sender: Sender) -> None:
-    declaration = a_declaration()
+def test_a_declaration_must_be_utf_8(sender: Sender) -> None:
+    declaration = new_declaration()
     body = json.dumps(declaration).encode("utf-16")
-    assert sender.ask("declare", key=key_of(declaration), body=body).code == "malformed"
+    assert sender.call("declare", key=key_of(declaration), body=body).code == "malformed"
 
 
-def test_a_pointer_to_a_stray_member_is_a_json_pointer(sender: Sender) -> None:
-    answer = sender.declare(a_declaration(INSURED | {"a/b~c": 1}))
-    assert [error["pointer"] for error in answer.json["errors"]] == ["/a~1b~0c"]
+def test_the_name_of_an_unknown_member_is_escaped_in_the_json_pointer(sender: Sender) -> None:
+    response = sender.declare(new_declaration(INSURED | {"a/b~c": 1}))
+    assert [error["pointer"] for error in response.json["errors"]] == ["/a~1b~0c"]
 
 
-def test_what_the_benchmarks_declare_without_docsend_is_a_declaration(monkeypatch) -> None:
+def test_the_declaration_of_the_benchmarks_without_docsend_is_valid(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent.parent.parent / "bench"))
     declared = importlib.import_module("submissions")._declaration([("a.pdf", 1, "0" * 64)], "run 1")
-    read = declaration.read(json.loads(declared), catalogs.load())
+    read = declaration.validate(json.loads(declared), catalogs.load())
     assert [document.name for document in read.documents] == ["a.pdf"]

@@ -1,4 +1,4 @@
-"""The form of one exchange: what is none, or has other parts than were declared, is refused."""
+"""The form of one exchange: a malformed one, or one with other parts than declared, is refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contract_client import (
     BOUNDARY,
     CONTENT,
     Sender,
-    a_declaration,
     form,
+    new_declaration,
     part,
 )
 from faults import lab
@@ -42,16 +42,16 @@ def sender(sandbox: RunningSandbox) -> Sender:
 
 
 @pytest.mark.parametrize("what", PARTS)
-def test_other_parts_than_were_declared_are_refused_and_not_kept(
+def test_other_parts_than_declared_are_refused_and_not_stored(
     what: str, sandbox: RunningSandbox, sender: Sender
 ) -> None:
     parts, refusal = PARTS[what]
     declaration = declaration_of_two()
-    answer = sender.send_form(declaration, form(declaration_part(declaration), *parts))
-    assert (answer.status, answer.code) == refusal
+    response = sender.send_form(declaration, form(declaration_part(declaration), *parts))
+    assert (response.status, response.code) == refusal
     assert is_empty(sandbox)
-    # Nothing of it is in the way of the right one.
-    assert sender.send_whole(declaration, CONTENT, SECOND_CONTENT).status == 201
+    # It does not prevent the correct one.
+    assert sender.send_in_one_exchange(declaration, CONTENT, SECOND_CONTENT).status == 201
 
 
 BODIES = {
@@ -73,11 +73,11 @@ BODIES = {
 
 
 @pytest.mark.parametrize("what", BODIES)
-def test_a_body_that_is_no_form_is_malformed_and_not_kept(
+def test_a_body_that_is_not_a_valid_form_is_malformed_and_not_stored(
     what: str, sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    answer = sender.send_form(DECLARATION, BODIES[what])
-    assert (answer.status, answer.code) == MALFORMED
+    response = sender.send_form(DECLARATION, BODIES[what])
+    assert (response.status, response.code) == MALFORMED
     assert is_empty(sandbox)
 
 
@@ -95,41 +95,41 @@ def test_a_body_that_is_no_form_is_malformed_and_not_kept(
         f"multipart/form-data; border={BOUNDARY}",
     ],
 )
-def test_a_form_without_one_good_boundary_is_malformed(media_type: str, sender: Sender) -> None:
-    answer = sender.send_form(DECLARATION, COMPLETE_FORM, headers={"Content-Type": media_type})
-    assert (answer.status, answer.code) == MALFORMED
+def test_a_form_without_exactly_one_valid_boundary_is_malformed(media_type: str, sender: Sender) -> None:
+    response = sender.send_form(DECLARATION, COMPLETE_FORM, headers={"Content-Type": media_type})
+    assert (response.status, response.code) == MALFORMED
 
 
 @pytest.mark.parametrize("media_type", ["multipart/mixed", "multipart/related", "multipart/x", "form-data"])
-def test_another_multipart_is_not_taken(media_type: str, sender: Sender) -> None:
+def test_another_multipart_type_is_not_accepted(media_type: str, sender: Sender) -> None:
     headers = {"Content-Type": f"{media_type}; boundary={BOUNDARY}"}
-    answer = sender.send_form(DECLARATION, COMPLETE_FORM, headers=headers)
-    assert (answer.status, answer.code) == (415, "media-type-not-accepted")
+    response = sender.send_form(DECLARATION, COMPLETE_FORM, headers=headers)
+    assert (response.status, response.code) == (415, "media-type-not-accepted")
 
 
-def test_a_large_declaration_is_too_large_in_one_exchange_too(
+def test_a_declaration_that_is_too_large_is_refused_in_one_exchange_too(
     sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    answer = sender.send_whole(a_declaration(remark="x" * 2**20), CONTENT)
-    assert (answer.status, answer.code) == (413, "declaration-too-large")
+    response = sender.send_in_one_exchange(new_declaration(remark="x" * 2**20), CONTENT)
+    assert (response.status, response.code) == (413, "declaration-too-large")
     assert is_empty(sandbox)
 
 
 @pytest.mark.parametrize("cut", [1, 10, 30, 60, 200, len(COMPLETE_FORM) - 1])
-def test_a_body_that_breaks_off_is_not_kept(cut: int, sandbox: RunningSandbox) -> None:
-    answers = send_raw(
+def test_an_incomplete_body_is_not_stored(cut: int, sandbox: RunningSandbox) -> None:
+    responses = send_raw(
         sandbox.url, raw_request(DECLARATION, COMPLETE_FORM[:-cut], len(COMPLETE_FORM)), half_close=True
     )
-    assert [status for status, *_ in answers] in ([], [b"408"])
-    assert lab.wait_until(lambda: is_empty(sandbox))  # the sender may see the end first
+    assert [status for status, *_ in responses] in ([], [b"408"])
+    assert lab.wait_until(lambda: is_empty(sandbox))  # the sender may see the end of the connection first
 
 
-def test_a_body_that_is_shorter_than_its_form_is_malformed_and_what_follows_is_no_answer_to_it(
+def test_a_content_length_that_is_shorter_than_the_form_is_malformed(
     sandbox: RunningSandbox,
 ) -> None:
-    answers = send_raw(sandbox.url, raw_request(DECLARATION, COMPLETE_FORM, len(COMPLETE_FORM) - 10))
-    assert answers[0][0] == b"400"
-    assert b"digest" not in answers[0][2]
+    responses = send_raw(sandbox.url, raw_request(DECLARATION, COMPLETE_FORM, len(COMPLETE_FORM) - 10))
+    assert responses[0][0] == b"400"
+    assert b"digest" not in responses[0][2]
     assert is_empty(sandbox)
 
 
@@ -143,13 +143,13 @@ def test_a_body_that_is_shorter_than_its_form_is_malformed_and_what_follows_is_n
         document_part(SECOND_CONTENT),
         form(declaration_part(DECLARATION), FIRST, LAST),
     ],
-    ids=["an epilogue", "a letter", "half a line end", "much", "a part", "the whole once more"],
+    ids=["an epilogue", "a letter", "half a line end", "much", "a part", "the complete form again"],
 )
-def test_nothing_but_a_line_end_may_stand_behind_the_last_boundary(
+def test_only_a_line_end_may_follow_the_closing_boundary(
     sandbox: RunningSandbox, sender: Sender, more: bytes
 ) -> None:
-    answer = sender.send_form(DECLARATION, COMPLETE_FORM.removesuffix(b"\r\n") + more)
-    assert (answer.status, answer.code) == (400, "malformed")
+    response = sender.send_form(DECLARATION, COMPLETE_FORM.removesuffix(b"\r\n") + more)
+    assert (response.status, response.code) == (400, "malformed")
     assert is_empty(sandbox)
     for end in (b"", b"\r\n"):
         assert sender.send_form(DECLARATION, COMPLETE_FORM.removesuffix(b"\r\n") + end).status in (200, 201)

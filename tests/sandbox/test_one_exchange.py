@@ -1,4 +1,4 @@
-"""One exchange: a whole submission in one request. All of it is received, or nothing of it is kept."""
+"""One exchange: a complete submission in one request is either received completely or not stored at all."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from contract_client import (
     CONTENT,
     DIGEST,
     DOCUMENT,
-    NO_TOKEN,
     PERSONAL,
+    UNKNOWN_TOKEN,
     Sender,
-    a_declaration,
     form,
+    new_declaration,
     part,
 )
 from docsend.model.canonical import key_of
@@ -52,7 +52,7 @@ from one_exchange import (
 )
 from other_catalogs import CATALOG, catalog_without, stricter_catalog
 from sockets import send_raw
-from wrong_headers import mended
+from wrong_headers import corrected_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,41 +66,41 @@ def sender(sandbox: RunningSandbox) -> Sender:
 def test_a_submission_is_received_in_one_request(sandbox: RunningSandbox, sender: Sender) -> None:
     declaration = declaration_of_two()
     key = key_of(declaration)
-    answer = sender.send_whole(declaration, CONTENT, SECOND_CONTENT)
-    assert answer.status == 201
-    assert (answer.json["key"], answer.json["documents"]) == (key, TWO_DOCUMENTS)
+    response = sender.send_in_one_exchange(declaration, CONTENT, SECOND_CONTENT)
+    assert response.status == 201
+    assert (response.json["key"], response.json["documents"]) == (key, TWO_DOCUMENTS)
     assert sandbox.content(key) == {"payslip.pdf": CONTENT, "scan.pdf": SECOND_CONTENT}
-    again = sender.send_whole(declaration, CONTENT, SECOND_CONTENT)
-    assert (again.status, again.body) == (200, answer.body)
-    # The staged calls find it, too.
-    assert sender.ask("send", key=key).body == answer.body
-    assert sender.declare(declaration).json["receipt"] == answer.json
+    again = sender.send_in_one_exchange(declaration, CONTENT, SECOND_CONTENT)
+    assert (again.status, again.body) == (200, response.body)
+    # The staged calls find it as well.
+    assert sender.call("send", key=key).body == response.body
+    assert sender.declare(declaration).json["receipt"] == response.json
     assert sender.put(declaration, SECOND_CONTENT).status == 204
-    assert sender.ask("withdraw", key=key).code == "already-received"
+    assert sender.call("withdraw", key=key).code == "already-received"
     assert len(list((sandbox.folder / "documents").iterdir())) == 2
 
 
 @pytest.mark.parametrize(
-    "stated",
+    "parameter",
     ["{}", '"{}"', '"{}"; charset=utf-8', "{}; charset=utf-8"],
 )
 @pytest.mark.parametrize(
     "boundary", ["the key", "a", "-" * 24 + "d74496d66958873e", "x" * 70, "a'()+_,-./:=?b"]
 )
-def test_any_boundary_will_do(boundary: str, stated: str, sender: Sender) -> None:
-    declaration = a_declaration()
+def test_any_valid_boundary_is_accepted(boundary: str, parameter: str, sender: Sender) -> None:
+    declaration = new_declaration()
     boundary = key_of(declaration) if boundary == "the key" else boundary
-    stated = (
-        stated
-        if boundary.isalnum() or '"' in stated
-        else f'"{stated}"'.replace('"{}; charset=utf-8"', '"{}"')
+    parameter = (
+        parameter
+        if boundary.isalnum() or '"' in parameter
+        else f'"{parameter}"'.replace('"{}; charset=utf-8"', '"{}"')
     )
     body = form(declaration_part(declaration), document_part(CONTENT), boundary=boundary)
-    headers = {"Content-Type": f"multipart/form-data; boundary={stated.format(boundary)}"}
+    headers = {"Content-Type": f"multipart/form-data; boundary={parameter.format(boundary)}"}
     assert sender.send_form(declaration, body, headers=headers).status == 201
 
 
-def test_wherever_the_body_is_cut_into_packets_it_is_the_same(sandbox: RunningSandbox) -> None:
+def test_the_size_of_the_packets_of_a_body_does_not_matter(sandbox: RunningSandbox) -> None:
     for size in (1, 2, 3, 11, 12, 13, 100):
         declaration = declaration_of_two(reference=f"in packets of {size}")
         whole = raw_request(
@@ -115,8 +115,8 @@ def test_wherever_the_body_is_cut_into_packets_it_is_the_same(sandbox: RunningSa
             assert connection.recv(100).startswith(b"HTTP/1.1 201 "), size
 
 
-def test_a_document_in_small_packets_is_what_its_name_says(sandbox: RunningSandbox, sender: Sender) -> None:
-    declaration = sender.opened()
+def test_a_document_in_small_packets_matches_its_extension(sandbox: RunningSandbox, sender: Sender) -> None:
+    declaration = sender.open_submission()
     head = (
         f"PUT /v1/submissions/{key_of(declaration)}/documents/{DIGEST} HTTP/1.1\r\nHost: localhost\r\n"
         f"Content-Length: {len(CONTENT)}\r\n\r\n"
@@ -125,10 +125,10 @@ def test_a_document_in_small_packets_is_what_its_name_says(sandbox: RunningSandb
     assert status == b"201"
 
 
-def test_names_of_files_and_types_in_the_headers_of_parts_say_nothing_and_are_not_kept(
+def test_file_names_and_types_in_the_headers_of_parts_are_ignored_and_not_stored(
     sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    declaration = a_declaration()
+    declaration = new_declaration()
     more = '; filename="../../a-real-name.pdf"\r\nContent-Type: text/html\r\nX-More: a-real-name'
     body = form(
         part("declaration", json.dumps(declaration).encode(), "\r\nContent-Type: text/plain"),
@@ -140,31 +140,40 @@ def test_names_of_files_and_types_in_the_headers_of_parts_say_nothing_and_are_no
         assert file.is_dir() or b"real-name" not in file.read_bytes()
 
 
-def test_as_much_as_the_catalog_says_is_taken_and_a_byte_more_is_not(sender: Sender) -> None:
+def test_documents_up_to_the_limit_of_the_catalog_are_accepted_and_one_byte_more_is_not(
+    sender: Sender,
+) -> None:
     for size, status in ((LIMIT, 201), (LIMIT + 1, 413)):
         content = CONTENT.ljust(size, b"\0")
         documents = [{"name": "large.pdf", "bytes": size, "sha256": sha256(content).hexdigest()}]
-        answer = sender.send_whole(a_declaration(documents=documents), content)
-        assert (answer.status, answer.code) == (status, None if status == 201 else "one-exchange-too-large")
+        response = sender.send_in_one_exchange(new_declaration(documents=documents), content)
+        assert (response.status, response.code) == (
+            status,
+            None if status == 201 else "one-exchange-too-large",
+        )
 
 
-def test_what_is_too_large_in_one_exchange_may_go_staged(sandbox: RunningSandbox, sender: Sender) -> None:
-    answer = sender.send_form(a_declaration(), bytes(LIMIT + 2 * 2**20 + 1))
-    assert (answer.status, answer.code) == (413, "one-exchange-too-large")
+def test_a_submission_that_is_too_large_for_one_exchange_can_be_staged(
+    sandbox: RunningSandbox, sender: Sender
+) -> None:
+    response = sender.send_form(new_declaration(), bytes(LIMIT + 2 * 2**20 + 1))
+    assert (response.status, response.code) == (413, "one-exchange-too-large")
     assert is_empty(sandbox)
-    sender.received()
+    sender.complete_submission()
 
 
-def test_a_service_whose_catalog_has_no_such_number_takes_no_multipart(tmp_path: Path) -> None:
+def test_a_service_without_a_limit_for_one_exchange_accepts_no_multipart(tmp_path: Path) -> None:
     raw = {name: value for name, value in CATALOG.items() if name != "one_exchange_bytes"}
-    with server.beside(tmp_path, offered=json.dumps(raw).encode()) as url:
+    with server.run_in_background(tmp_path, catalog_bytes=json.dumps(raw).encode()) as url:
         sender = Sender(url)
-        answer = sender.send_whole(a_declaration(), CONTENT)
-        assert (answer.status, answer.code) == (415, "media-type-not-accepted")
-        sender.received()
+        response = sender.send_in_one_exchange(new_declaration(), CONTENT)
+        assert (response.status, response.code) == (415, "media-type-not-accepted")
+        sender.complete_submission()
 
 
-def test_rules_hold_in_one_exchange_as_they_do_staged(sandbox: RunningSandbox, sender: Sender) -> None:
+def test_one_exchange_and_staged_calls_enforce_the_same_rules(
+    sandbox: RunningSandbox, sender: Sender
+) -> None:
     refused: list[tuple[dict[str, Any], int, str]] = [
         ({"to": "moon"}, 422, "invalid"),
         ({"identity": {"id_number": "000000019"}}, 422, "invalid"),
@@ -173,53 +182,53 @@ def test_rules_hold_in_one_exchange_as_they_do_staged(sandbox: RunningSandbox, s
         ({"documents": [DOCUMENT | {"sha256": f"{n:064x}"} for n in range(16)]}, 413, "too-many-documents"),
     ]
     for changes, status, code in refused:
-        answer = sender.send_whole(a_declaration(**changes), CONTENT)
-        assert (answer.status, answer.code) == (status, code)
-        assert answer.json == sender.declare(a_declaration(**changes)).json
+        response = sender.send_in_one_exchange(new_declaration(**changes), CONTENT)
+        assert (response.status, response.code) == (status, code)
+        assert response.json == sender.declare(new_declaration(**changes)).json
     assert is_empty(sandbox)
 
 
-@pytest.mark.parametrize("way", ["in one exchange", "staged"])
-def test_a_second_try_that_overtakes_the_receipt_of_the_first_gets_it(
-    sandbox: RunningSandbox, sender: Sender, monkeypatch: pytest.MonkeyPatch, way: str
+@pytest.mark.parametrize("protocol", ["in one exchange", "staged"])
+def test_a_second_attempt_during_the_first_gets_the_same_receipt(
+    sandbox: RunningSandbox, sender: Sender, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
-    person = sender.signed_in(ASKED)
-    declaration = a_declaration(ANSWERING)
+    person = sender.as_account(ASKED)
+    declaration = new_declaration(ANSWERING)
     first: list[Any] = []
     pending = Accounts.pending
 
-    def answered_meanwhile(self: Accounts, account: Any) -> list[Any]:
-        if not first:  # what is required was looked up; now the first try answers it
+    def send_first_attempt(self: Accounts, account: Any) -> list[Any]:
+        if not first:  # the first attempt sends the required document during the second one's check
             first.append(None)
-            first[0] = person.send_whole(declaration, CONTENT)
+            first[0] = person.send_in_one_exchange(declaration, CONTENT)
         return pending(self, account)
 
-    monkeypatch.setattr(Accounts, "pending", answered_meanwhile)
-    if way == "staged":
+    monkeypatch.setattr(Accounts, "pending", send_first_attempt)
+    if protocol == "staged":
         second = person.declare(declaration)
         receipt = second.json["receipt"]
     else:
-        second = person.send_whole(declaration, CONTENT)
+        second = person.send_in_one_exchange(declaration, CONTENT)
         receipt = second.json
     assert (first[0].status, second.status, receipt) == (201, 200, first[0].json)
     assert sandbox.count() == 1
 
 
-# -- the order of judgement --------------------------------------------------------------------------------
+# -- order of the checks -----------------------------------------------------------------------------------
 
 
-def test_one_exchange_is_judged_in_one_order(sender: Sender) -> None:
-    *headers, last = mended()
-    taken = {**last, "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-    chunked = {**taken, "Transfer-Encoding": "chunked"}
-    withdrawn, opened = key_of(sender.withdrawn()), key_of(sender.opened())
-    done = a_declaration()
-    assert sender.send_whole(done, CONTENT).status == 201
+def test_one_exchange_is_checked_in_a_fixed_order(sender: Sender) -> None:
+    *headers, last = corrected_headers()
+    accepted = {**last, "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    chunked = {**accepted, "Transfer-Encoding": "chunked"}
+    withdrawn, opened = key_of(sender.withdraw_submission()), key_of(sender.open_submission())
+    done = new_declaration()
+    assert sender.send_in_one_exchange(done, CONTENT).status == 201
     large = bytes(LIMIT + 2 * 2**20 + 1)
-    faulty = declaration_part(a_declaration(to="moon", documents=[DOCUMENT | {"bytes": 1}]))
-    too_much = a_declaration(documents=[DOCUMENT | {"bytes": LIMIT + 1}])
+    faulty = declaration_part(new_declaration(to="moon", documents=[DOCUMENT | {"bytes": 1}]))
+    too_much = new_declaration(documents=[DOCUMENT | {"bytes": LIMIT + 1}])
     right = declaration_part(DECLARATION)
-    tries: list[tuple[dict[str, str], str, Any, int, str | None]] = [
+    attempts: list[tuple[dict[str, str], str, Any, int, str | None]] = [
         *(
             (given, "no-key", COMPLETE_FORM, status, code)
             for given, (status, code) in zip(headers, HEADERS, strict=True)
@@ -227,26 +236,32 @@ def test_one_exchange_is_judged_in_one_order(sender: Sender) -> None:
         (last, "no-key", COMPLETE_FORM, 404, "not-found"),
         (last, withdrawn, COMPLETE_FORM, 415, "media-type-not-accepted"),
         (chunked, withdrawn, iter([COMPLETE_FORM]), 411, "length-required"),
-        (taken, withdrawn, large, 413, "one-exchange-too-large"),
-        (taken, withdrawn, form(part("declaration", b"{")), 400, "malformed"),
+        (accepted, withdrawn, large, 413, "one-exchange-too-large"),
+        (accepted, withdrawn, form(part("declaration", b"{")), 400, "malformed"),
         (
-            taken,
+            accepted,
             withdrawn,
             form(declaration_part(too_much | {"type": "moon"})),
             413,
             "one-exchange-too-large",
         ),
-        (taken, withdrawn, form(faulty), 409, "withdrawn"),
-        (taken, opened, form(faulty), 409, "key-reused"),
-        (taken, key_of(done), form(declaration_part(done)), 200, None),
-        (taken, key_of(DECLARATION), form(declaration_part(DECLARATION | {"type": "moon"})), 422, "invalid"),
-        (taken, key_of(DECLARATION), form(right, LAST), 400, "digest-mismatch"),
-        (taken, key_of(DECLARATION), form(right, FIRST), 400, "malformed"),
-        (taken, key_of(DECLARATION), COMPLETE_FORM, 201, None),
+        (accepted, withdrawn, form(faulty), 409, "withdrawn"),
+        (accepted, opened, form(faulty), 409, "key-reused"),
+        (accepted, key_of(done), form(declaration_part(done)), 200, None),
+        (
+            accepted,
+            key_of(DECLARATION),
+            form(declaration_part(DECLARATION | {"type": "moon"})),
+            422,
+            "invalid",
+        ),
+        (accepted, key_of(DECLARATION), form(right, LAST), 400, "digest-mismatch"),
+        (accepted, key_of(DECLARATION), form(right, FIRST), 400, "malformed"),
+        (accepted, key_of(DECLARATION), COMPLETE_FORM, 201, None),
     ]
-    for given, key, body, status, code in tries:
-        answer = sender.send_form(DECLARATION, body, key=key, headers=given)
-        assert (answer.status, answer.code) == (status, code)
+    for given, key, body, status, code in attempts:
+        response = sender.send_form(DECLARATION, body, key=key, headers=given)
+        assert (response.status, response.code) == (status, code)
 
 
 HEADERS = [
@@ -261,22 +276,22 @@ HEADERS = [
     "follows",
     [[FIRST], [LAST, FIRST], [part("moon", b"anything")], [b"no part"], [document_part(bytes(2**20))]],
 )
-def test_what_had_been_received_is_answered_whatever_parts_follow(
+def test_a_received_submission_is_answered_with_its_receipt_whatever_parts_follow(
     follows: list[bytes], sender: Sender
 ) -> None:
-    answer = sender.send_form(DECLARATION, COMPLETE_FORM)
-    assert answer.status == 201
+    response = sender.send_form(DECLARATION, COMPLETE_FORM)
+    assert response.status == 201
     for end in ("--\r\n", "\r\n", ""):
         again = sender.send_form(DECLARATION, form(declaration_part(DECLARATION), *follows, end=end))
-        assert (again.status, again.body) == (200, answer.body)
+        assert (again.status, again.body) == (200, response.body)
 
 
-def test_what_had_been_received_is_answered_only_when_the_body_has_ended(sandbox: RunningSandbox) -> None:
+def test_a_received_submission_is_answered_only_when_the_body_has_ended(sandbox: RunningSandbox) -> None:
     assert Sender(sandbox.url).send_form(DECLARATION, COMPLETE_FORM).status == 201
-    answers = send_raw(
+    responses = send_raw(
         sandbox.url, raw_request(DECLARATION, COMPLETE_FORM[:-5], len(COMPLETE_FORM)), half_close=True
     )
-    assert [status for status, *_ in answers] in ([], [b"408"])
+    assert [status for status, *_ in responses] in ([], [b"408"])
 
 
 @pytest.mark.parametrize(
@@ -284,121 +299,129 @@ def test_what_had_been_received_is_answered_only_when_the_body_has_ended(sandbox
     [stricter_catalog(), catalog_without("destinations", "benefits"), catalog_without("types", "payslips")],
 )
 def test_a_received_submission_stays_received_in_one_exchange_too(tmp_path: Path, later: bytes) -> None:
-    with server.beside(tmp_path) as url:
+    with server.run_in_background(tmp_path) as url:
         receipt = Sender(url).send_form(DECLARATION, COMPLETE_FORM).body
-    with server.beside(tmp_path, offered=later) as url:
+    with server.run_in_background(tmp_path, catalog_bytes=later) as url:
         again = Sender(url).send_form(DECLARATION, COMPLETE_FORM)
         assert (again.status, again.body) == (200, receipt)
 
 
-def test_a_bad_token_is_refused_before_the_body_is_asked_for(sandbox: RunningSandbox) -> None:
-    more = f"Authorization: Bearer {NO_TOKEN}\r\nExpect: 100-continue\r\n"
+def test_an_unknown_token_is_refused_before_100_continue(sandbox: RunningSandbox) -> None:
+    more = f"Authorization: Bearer {UNKNOWN_TOKEN}\r\nExpect: 100-continue\r\n"
     ((status, _, body),) = send_raw(sandbox.url, raw_request(DECLARATION, b"", len(COMPLETE_FORM), more))
     assert status == b"401"
     assert b"sign-in-needed" in body
 
 
-# -- on a key that is open ---------------------------------------------------------------------------------
+# -- open submissions --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("there", [[], [CONTENT], [SECOND_CONTENT], [CONTENT, SECOND_CONTENT]])
-def test_it_completes_what_was_declared_before(
-    there: list[bytes], sandbox: RunningSandbox, sender: Sender
+@pytest.mark.parametrize("uploaded", [[], [CONTENT], [SECOND_CONTENT], [CONTENT, SECOND_CONTENT]])
+def test_one_exchange_completes_an_open_submission(
+    uploaded: list[bytes], sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    declaration = sender.opened(declaration_of_two())
-    for content in there:
+    declaration = sender.open_submission(declaration_of_two())
+    for content in uploaded:
         assert sender.put(declaration, content).status == 201
-    answer = sender.send_whole(declaration, CONTENT, SECOND_CONTENT)
-    assert answer.status == 201
-    assert sender.ask("send", key=key_of(declaration)).body == answer.body
+    response = sender.send_in_one_exchange(declaration, CONTENT, SECOND_CONTENT)
+    assert response.status == 201
+    assert sender.call("send", key=key_of(declaration)).body == response.body
     assert sender.put(declaration, CONTENT).status == 204
     assert sandbox.content(key_of(declaration)) == {"payslip.pdf": CONTENT, "scan.pdf": SECOND_CONTENT}
     assert len(list((sandbox.folder / "documents").iterdir())) == 2
 
 
-def test_refused_it_leaves_what_was_declared_before_as_it_was(
+def test_a_refused_exchange_does_not_change_an_open_submission(
     sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    declaration = sender.opened(declaration_of_two())
+    declaration = sender.open_submission(declaration_of_two())
     assert sender.put(declaration, CONTENT).status == 201
     key = key_of(declaration)
-    before = sender.ask("standing", key=key).json
+    before = sender.call("standing", key=key).json
     files = sorted((sandbox.folder / "documents").iterdir())
     for parts, (status, code) in PARTS.values():
-        answer = sender.send_form(declaration, form(declaration_part(declaration), *parts))
-        assert (answer.status, answer.code) == (status, code)
-    assert sender.ask("standing", key=key).json == before
+        response = sender.send_form(declaration, form(declaration_part(declaration), *parts))
+        assert (response.status, response.code) == (status, code)
+    assert sender.call("standing", key=key).json == before
     assert sorted((sandbox.folder / "documents").iterdir()) == files
     assert sender.put(declaration, SECOND_CONTENT).status == 201
-    assert sender.ask("send", key=key).status == 200
+    assert sender.call("send", key=key).status == 200
 
 
 # -- the personal service ----------------------------------------------------------------------------------
 
 
-def test_to_the_personal_service_it_needs_a_session_and_is_its_account_s_own(sender: Sender) -> None:
-    person, stranger = sender.signed_in(CLEAR), sender.signed_in(ASKED)
-    declaration = a_declaration(PERSONAL)
+def test_one_exchange_with_the_personal_service_needs_a_session_and_belongs_to_its_account(
+    sender: Sender,
+) -> None:
+    person, stranger = sender.as_account(CLEAR), sender.as_account(ASKED)
+    declaration = new_declaration(PERSONAL)
     key = person.key(declaration)
-    assert sender.send_whole(declaration, CONTENT, key=key).code == "sign-in-needed"
-    answer = person.send_whole(declaration, CONTENT)
-    assert answer.status == 201
-    assert person.send_whole(declaration, CONTENT).body == answer.body
+    assert sender.send_in_one_exchange(declaration, CONTENT, key=key).code == "sign-in-needed"
+    response = person.send_in_one_exchange(declaration, CONTENT)
+    assert response.status == 201
+    assert person.send_in_one_exchange(declaration, CONTENT).body == response.body
     for other in (sender, stranger):
-        assert other.ask("standing", key=key).code == "not-found"
-    # The same under the same key is the stranger's own submission.
-    theirs = stranger.send_whole(declaration, CONTENT, key=key)
-    assert (theirs.status, theirs.json["number"] == answer.json["number"]) == (201, False)
+        assert other.call("standing", key=key).code == "not-found"
+    # The same declaration under the same key becomes the stranger's own submission.
+    theirs = stranger.send_in_one_exchange(declaration, CONTENT, key=key)
+    assert (theirs.status, theirs.json["number"] == response.json["number"]) == (201, False)
 
 
-def test_it_answers_a_required_document_and_can_be_repeated_afterwards(
+def test_one_exchange_sends_a_required_document_and_can_be_repeated(
     sandbox: RunningSandbox, sender: Sender
 ) -> None:
-    person = sender.signed_in(ASKED)
-    other = a_declaration(ANSWERING, required=None)
-    assert person.send_whole(other, CONTENT).code == "required-documents-pending"
-    answering = a_declaration(ANSWERING)
-    answer = person.send_whole(answering, CONTENT)
-    assert answer.status == 201
-    assert [row["id"] for row in person.ask("required").json["required"]] == ["R-4712"]
-    assert person.send_whole(answering, CONTENT).status == 200
-    assert person.send_whole(other, CONTENT).status == 201
+    person = sender.as_account(ASKED)
+    other = new_declaration(ANSWERING, required=None)
+    assert person.send_in_one_exchange(other, CONTENT).code == "required-documents-pending"
+    answering = new_declaration(ANSWERING)
+    response = person.send_in_one_exchange(answering, CONTENT)
+    assert response.status == 201
+    assert [row["id"] for row in person.call("required").json["required"]] == ["R-4712"]
+    assert person.send_in_one_exchange(answering, CONTENT).status == 200
+    assert person.send_in_one_exchange(other, CONTENT).status == 201
 
 
-# -- at the same moment ------------------------------------------------------------------------------------
+# -- concurrent requests -----------------------------------------------------------------------------------
 
 
-def staged(sender: Sender, declaration: dict[str, Any]) -> bytes:
-    """Send it by the staged calls, whatever somebody else does with the same key."""
+def send_staged(sender: Sender, declaration: dict[str, Any]) -> bytes:
+    """Send a submission with the staged calls while others use the same key; return the receipt."""
     assert sender.declare(declaration).status in (200, 201)
     for content in (CONTENT, SECOND_CONTENT):
         assert sender.put(declaration, content).status in (201, 204)
-    answer = sender.ask("send", key=key_of(declaration))
-    assert answer.status == 200
-    return answer.body
+    response = sender.call("send", key=key_of(declaration))
+    assert response.status == 200
+    return response.body
 
 
-@pytest.mark.parametrize("share", [2, 0])
-def test_requests_with_the_same_key_at_the_same_moment_give_one_receipt(share: int, tmp_path: Path) -> None:
-    with server.beside(tmp_path) as one, server.beside(tmp_path) as two, ThreadPoolExecutor(8) as workers:
+@pytest.mark.parametrize("staged_count", [2, 0])
+def test_concurrent_requests_with_the_same_key_get_one_receipt(staged_count: int, tmp_path: Path) -> None:
+    with (
+        server.run_in_background(tmp_path) as first_url,
+        server.run_in_background(tmp_path) as second_url,
+        ThreadPoolExecutor(8) as workers,
+    ):
         for number in range(5):
             declaration = declaration_of_two(reference=f"at once {number}")
-            senders = [Sender(url) for url in (one, two, one, two)]
-            whole = [
-                workers.submit(each.send_whole, declaration, CONTENT, SECOND_CONTENT) for each in senders
+            senders = [Sender(url) for url in (first_url, second_url) * 2]
+            exchanges = [
+                workers.submit(sender.send_in_one_exchange, declaration, CONTENT, SECOND_CONTENT)
+                for sender in senders
             ]
-            parts = [workers.submit(staged, each, declaration) for each in senders[:share]]
-            answers = [each.result() for each in whole]
-            assert len({answer.body for answer in answers} | {each.result() for each in parts}) == 1
-            new = [answer.status for answer in answers].count(201)
-            assert new == 1 or (new == 0 and share)
-        sandbox = RunningSandbox(one, tmp_path)
+            staged = [workers.submit(send_staged, sender, declaration) for sender in senders[:staged_count]]
+            responses = [future.result() for future in exchanges]
+            receipts = {response.body for response in responses} | {future.result() for future in staged}
+            assert len(receipts) == 1
+            new = [response.status for response in responses].count(201)
+            assert new == 1 or (new == 0 and staged_count)
+        sandbox = RunningSandbox(first_url, tmp_path)
         assert sandbox.count() == 5
         assert len(sandbox.select("SELECT * FROM receipt")) == 5
         assert len(list((tmp_path / "documents").iterdir())) == 10
 
 
-# -- as a stream -------------------------------------------------------------------------------------------
+# -- memory and curl ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -407,8 +430,8 @@ def process(tmp_path: Path) -> Iterator[lab.Sandbox]:
         yield running
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's count of memory is read")
-def test_the_service_never_holds_a_whole_body(process: lab.Sandbox) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
+def test_the_service_never_buffers_a_complete_body(process: lab.Sandbox) -> None:
     def peak() -> int:
         status = Path(f"/proc/{process.process.pid}/status").read_text("ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
@@ -421,16 +444,16 @@ def test_the_service_never_holds_a_whole_body(process: lab.Sandbox) -> None:
         {"name": f"{n}.pdf", "bytes": len(content), "sha256": sha256(content).hexdigest()}
         for n, content in enumerate(contents)
     ]
-    assert sender.send_whole(a_declaration(documents=names), *contents).status == 201
+    assert sender.send_in_one_exchange(new_declaration(documents=names), *contents).status == 201
     assert peak() - before < LIMIT // 4
 
 
 @pytest.mark.needs("curl")
-def test_curl_sends_a_large_one_when_it_is_told_to_go_on(sandbox: RunningSandbox, tmp_path: Path) -> None:
+def test_curl_sends_a_large_form_after_100_continue(sandbox: RunningSandbox, tmp_path: Path) -> None:
     large = samples.write(tmp_path, "large.pdf", samples.pdf(size=3 * 2**20))
     content = large.read_bytes()
     document = {"name": "large.pdf", "bytes": len(content), "sha256": sha256(content).hexdigest()}
-    declaration = a_declaration(documents=[document])
+    declaration = new_declaration(documents=[document])
     (tmp_path / "declaration.json").write_text(json.dumps(declaration), "utf-8")
     command = ["curl", "-sv", "-X", "PUT", f"{sandbox.url}/v1/submissions/{key_of(declaration)}"]
     form_ = ["-F", "declaration=@declaration.json", "-F", "document=@large.pdf", "-H", "Expect: 100-continue"]
@@ -441,7 +464,7 @@ def test_curl_sends_a_large_one_when_it_is_told_to_go_on(sandbox: RunningSandbox
         assert "< HTTP/1.1 100 Continue" in done.stderr
         assert f"< HTTP/1.1 {status} " in done.stderr
         assert json.loads(done.stdout)["key"] == key_of(declaration)
-    # A refusal by the headers comes before a byte of the body has left.
+    # A refusal of the headers arrives before any byte of the body is sent.
     done = subprocess.run(
         [*command, *form_, "-H", "Host: web.example"],
         cwd=tmp_path, capture_output=True, check=True, timeout=30, encoding="utf-8",

@@ -1,4 +1,4 @@
-"""Signing in to the sandbox: wrong passwords, locks, tokens and sessions, and the invented accounts."""
+"""Signing in to the sandbox: wrong passwords, lockouts, tokens, sessions and the fictional accounts."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from contract_client import (
     LOCKED,
     PASSWORDS,
     PERSONAL,
-    Answer,
+    Response,
     Sender,
-    a_key,
+    new_key,
 )
 from docsend.sandbox import server
 from docsend.sandbox.accounts import FIXTURES, Accounts
@@ -60,7 +60,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 class Clock:
-    """A time that passes when told."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -75,16 +75,18 @@ def refusal(attempt: Callable[[], object]) -> Refusal:
     return caught.value
 
 
-def test_an_unknown_code_and_a_wrong_password_get_the_same_answer(callers: Callers) -> None:
-    answers = [callers["nobody"].sign_in(code, "a guess") for code in (CLEAR, "4999", CLEAR, "4999", "")]
-    assert callers["nobody"].sign_in(CLEAR, PASSWORDS[CLEAR]).status == 200  # no lock for those that follow
-    wrong, unknown, *_ = ({**vars(answer), "headers": without_date(answer)} for answer in answers)
+def test_an_unknown_code_and_a_wrong_password_get_the_same_response(callers: Callers) -> None:
+    responses = [callers["nobody"].sign_in(code, "a guess") for code in (CLEAR, "4999", CLEAR, "4999", "")]
+    assert (
+        callers["nobody"].sign_in(CLEAR, PASSWORDS[CLEAR]).status == 200
+    )  # avoids a lockout in the tests that follow
+    wrong, unknown, *_ = ({**vars(response), "headers": without_date(response)} for response in responses)
     assert wrong == unknown
-    assert [answer.status for answer in answers] == [401, 401, 401, 401, 400]
+    assert [response.status for response in responses] == [401, 401, 401, 401, 400]
 
 
-def without_date(answer: Answer) -> dict[str, str]:
-    return {name: value for name, value in answer.headers.items() if name not in ("date", "request-id")}
+def without_date(response: Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name not in ("date", "request-id")}
 
 
 def test_an_unknown_code_costs_the_work_of_a_wrong_password(
@@ -117,26 +119,26 @@ def test_an_unknown_code_costs_the_work_of_a_wrong_password(
 def test_five_wrong_passwords_lock_a_code_whether_it_exists_or_not(sandbox: RunningSandbox) -> None:
     sender = Sender(sandbox.url)
     attempts = ["a guess"] * 6 + [PASSWORDS[CLEAR]]
-    answers = {code: [sender.sign_in(code, password) for password in attempts] for code in (CLEAR, "4999")}
-    for of_a_code in answers.values():
-        assert [answer.status for answer in of_a_code] == [401] * 5 + [429] * 2
-        assert {answer.code for answer in of_a_code[5:]} == {"locked-out"}
-        assert all(890 <= int(answer.headers["retry-after"]) <= 901 for answer in of_a_code[5:])
-    known, unknown = ([answer.body for answer in of_a_code] for of_a_code in answers.values())
+    responses = {code: [sender.sign_in(code, password) for password in attempts] for code in (CLEAR, "4999")}
+    for of_a_code in responses.values():
+        assert [response.status for response in of_a_code] == [401] * 5 + [429] * 2
+        assert {response.code for response in of_a_code[5:]} == {"locked-out"}
+        assert all(890 <= int(response.headers["retry-after"]) <= 901 for response in of_a_code[5:])
+    known, unknown = ([response.body for response in of_a_code] for of_a_code in responses.values())
     assert known == unknown
     assert sandbox.select("SELECT count(*) FROM session") == [(0,)]
-    assert sender.sign_in(ASKED, PASSWORDS[ASKED]).status == 200  # another door than those
+    assert sender.sign_in(ASKED, PASSWORDS[ASKED]).status == 200  # another account is not affected
 
 
-def test_a_lock_ends_no_session(sandbox: RunningSandbox) -> None:
+def test_a_lockout_ends_no_session(sandbox: RunningSandbox) -> None:
     sender = Sender(sandbox.url)
-    person = sender.signed_in(CLEAR)
+    person = sender.as_account(CLEAR)
     assert [sender.sign_in(CLEAR, "a guess").status for _ in range(6)][-1] == 429
-    assert person.ask("required").status == 200
+    assert person.call("required").status == 200
 
 
 @pytest.mark.parametrize("code", [CLEAR, "4999"])
-def test_the_lock_ends_after_its_time_and_not_before(code: str, database: Database) -> None:
+def test_a_lockout_ends_after_its_time_and_not_before(code: str, database: Database) -> None:
     clock = Clock()
     accounts = Accounts(database, now=clock)
     for _ in range(5):
@@ -148,12 +150,12 @@ def test_the_lock_ends_after_its_time_and_not_before(code: str, database: Databa
     clock.now += 2
     if code == CLEAR:
         assert accounts.sign_in(code, PASSWORDS[CLEAR])
-    for _ in range(5):  # afterwards it is counted anew
+    for _ in range(5):  # the count starts again
         assert refusal(lambda: accounts.sign_in(code, "a guess")).status == 401
     assert refusal(lambda: accounts.sign_in(code, "a guess")).status == 429
 
 
-def test_the_right_password_starts_the_count_anew(database: Database) -> None:
+def test_the_right_password_resets_the_count(database: Database) -> None:
     accounts = Accounts(database)
     for _ in range(2):
         for _ in range(4):
@@ -161,7 +163,7 @@ def test_the_right_password_starts_the_count_anew(database: Database) -> None:
         assert accounts.sign_in(CLEAR, PASSWORDS[CLEAR])
 
 
-def test_guesses_at_the_same_moment_are_no_more_than_guesses_one_after_the_other(
+def test_concurrent_guesses_are_limited_like_sequential_ones(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scrypt, all_here = hashlib.scrypt, threading.Barrier(8)
@@ -173,100 +175,100 @@ def test_guesses_at_the_same_moment_are_no_more_than_guesses_one_after_the_other
 
     monkeypatch.setattr("docsend.sandbox.accounts.hashlib.scrypt", simultaneous)
     accounts = Accounts(database)
-    answers: list[int] = []
+    responses: list[int] = []
 
     def guess() -> None:
         try:
             accounts.sign_in(CLEAR, "a guess")
         except Refusal as refused:
-            answers.append(refused.status)
+            responses.append(refused.status)
 
     threads = [threading.Thread(target=guess) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(answers) == [401] * 5 + [429] * 3
+    assert sorted(responses) == [401] * 5 + [429] * 3
 
 
 def test_the_locked_account_is_locked_with_any_password(callers: Callers) -> None:
     for password in ("a guess", PASSWORDS[LOCKED]):
-        answer = callers["nobody"].sign_in(LOCKED, password)
-        assert (answer.code, answer.headers["retry-after"]) == ("locked-out", "901")
+        response = callers["nobody"].sign_in(LOCKED, password)
+        assert (response.code, response.headers["retry-after"]) == ("locked-out", "901")
 
 
 # -- sessions ----------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_good_until_it_expires(database: Database) -> None:
+def test_a_token_is_valid_until_it_expires(database: Database) -> None:
     clock = Clock()
-    accounts = Accounts(database, session_s=60, now=clock)
+    accounts = Accounts(database, session_lifetime_s=60, now=clock)
     token, expires_in = accounts.sign_in(CLEAR, PASSWORDS[CLEAR])
     assert expires_in == 60
     clock.now += 59
-    assert accounts.signed_in(token).code == CLEAR
+    assert accounts.authenticate(token).code == CLEAR
     clock.now += 1
-    assert refusal(lambda: accounts.signed_in(token)).code == "sign-in-needed"
+    assert refusal(lambda: accounts.authenticate(token)).code == "sign-in-needed"
 
 
-def test_a_sandbox_can_be_told_how_long_its_sessions_last(tmp_path: Path) -> None:
-    with server.beside(tmp_path, session_s=1) as url:
+def test_the_lifetime_of_sessions_can_be_set(tmp_path: Path) -> None:
+    with server.run_in_background(tmp_path, session_lifetime_s=1) as url:
         sender = Sender(url)
-        answer = sender.sign_in(CLEAR, PASSWORDS[CLEAR])
-        assert answer.json["expires_in"] == 1
-        person = sender.with_token(CLEAR, answer.json["token"])
-        assert person.ask("required").status == 200
+        response = sender.sign_in(CLEAR, PASSWORDS[CLEAR])
+        assert response.json["expires_in"] == 1
+        person = sender.with_token(CLEAR, response.json["token"])
+        assert person.call("required").status == 200
         time.sleep(1.05)
-        assert person.ask("required").code == "sign-in-needed"
-        assert person.ask("sign_out").code == "sign-in-needed"
+        assert person.call("required").code == "sign-in-needed"
+        assert person.call("sign_out").code == "sign-in-needed"
 
 
-def test_an_expired_token_and_one_that_never_was_get_the_same_answer(callers: Callers) -> None:
+def test_an_expired_token_and_an_unknown_one_get_the_same_response(callers: Callers) -> None:
     for name in ("required", "sign_out", "standing"):
-        answers = [callers[who].ask(name, key=a_key()) for who in ("expired", "garbage")]
-        assert len({(answer.status, answer.body) for answer in answers}) == 1
-        assert without_date(answers[0]) == without_date(answers[1])
+        responses = [callers[who].call(name, key=new_key()) for who in ("expired", "garbage")]
+        assert len({(response.status, response.body) for response in responses}) == 1
+        assert without_date(responses[0]) == without_date(responses[1])
 
 
 def test_signing_out_ends_this_session_and_no_other(callers: Callers) -> None:
     tokens = [callers["nobody"].sign_in(CLEAR, PASSWORDS[CLEAR]).json["token"] for _ in range(2)]
     first, second = (callers["nobody"].with_token(CLEAR, token) for token in tokens)
-    assert first.ask("sign_out").status == 204
-    assert (first.ask("required").status, second.ask("required").status) == (401, 200)
+    assert first.call("sign_out").status == 204
+    assert (first.call("required").status, second.call("required").status) == (401, 200)
 
 
-def test_a_bearer_without_a_token_is_no_good_token(callers: Callers) -> None:
+def test_an_empty_bearer_token_is_refused(callers: Callers) -> None:
     empty = callers["nobody"].with_token("", "")
     declaration = new_declaration(INSURED, new_document())
-    assert empty.ask("standing", key=a_key()).status == 401
+    assert empty.call("standing", key=new_key()).status == 401
     assert empty.declare(declaration).status == 401
 
 
-def test_neither_tokens_nor_passwords_are_on_the_disk(sandbox: RunningSandbox) -> None:
+def test_neither_tokens_nor_passwords_are_stored(sandbox: RunningSandbox) -> None:
     sender = Sender(sandbox.url)
-    answer = sender.sign_in(ASKED, PASSWORDS[ASKED])
-    person = sender.with_token(ASKED, answer.json["token"])
+    response = sender.sign_in(ASKED, PASSWORDS[ASKED])
+    person = sender.with_token(ASKED, response.json["token"])
     assert sender.sign_in(ASKED, "a canary among guesses").status == 401
     submit_documents(person, PERSONAL)
     ((hashed,),) = sandbox.select("SELECT token FROM session")
-    assert hashed == hashlib.sha256(answer.json["token"].encode()).hexdigest()
-    kept = b"".join(path.read_bytes() for path in sandbox.folder.rglob("*") if path.is_file())
-    assert hashed.encode() in kept
-    for secret in (answer.json["token"], PASSWORDS[ASKED], "a canary among guesses"):
-        assert secret.encode() not in kept
+    assert hashed == hashlib.sha256(response.json["token"].encode()).hexdigest()
+    stored = b"".join(path.read_bytes() for path in sandbox.folder.rglob("*") if path.is_file())
+    assert hashed.encode() in stored
+    for secret in (response.json["token"], PASSWORDS[ASKED], "a canary among guesses"):
+        assert secret.encode() not in stored
 
 
-def test_a_token_of_the_database_opens_nothing(sandbox: RunningSandbox) -> None:
+def test_a_token_from_the_database_cannot_be_used(sandbox: RunningSandbox) -> None:
     sender = Sender(sandbox.url)
     assert sender.sign_in(ASKED, PASSWORDS[ASKED]).status == 200
     ((hashed,),) = sandbox.select("SELECT token FROM session")
-    assert sender.with_token(ASKED, hashed).ask("required").status == 401
+    assert sender.with_token(ASKED, hashed).call("required").status == 401
 
 
-# -- the invented accounts ---------------------------------------------------------------------------------
+# -- the fictional accounts --------------------------------------------------------------------------------
 
 
-def test_the_fixtures_hold_no_password_but_scrypt_with_a_salt_for_each() -> None:
+def test_the_fixtures_contain_salted_scrypt_hashes_and_no_password() -> None:
     text = FIXTURES.read_text("utf-8")
     accounts = json.loads(text)["accounts"]
     assert not [password for password in PASSWORDS.values() if password in text]
@@ -280,8 +282,10 @@ def test_the_fixtures_hold_no_password_but_scrypt_with_a_salt_for_each() -> None
 
 @pytest.mark.parametrize("page", ["contract.md", "personal.md"])
 def test_the_pages_state_the_passwords_of_the_fixtures(page: str) -> None:
-    stated = re.findall(r"^\| `(\d{4})` \| `([a-z-]+)` \|", (DOCS / page).read_text("utf-8"), re.MULTILINE)
-    assert dict(stated) == PASSWORDS
+    documented = re.findall(
+        r"^\| `(\d{4})` \| `([a-z-]+)` \|", (DOCS / page).read_text("utf-8"), re.MULTILINE
+    )
+    assert dict(documented) == PASSWORDS
     assert set(PASSWORDS) == {
         account["code"] for account in json.loads(FIXTURES.read_text("utf-8"))["accounts"]
     }

@@ -1,4 +1,4 @@
-"""What provokes every answer that openapi.yaml documents: a table to which each module adds its scenarios."""
+"""Scenarios that provoke every response of openapi.yaml; each module adds its own to one table."""
 
 from __future__ import annotations
 

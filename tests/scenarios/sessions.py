@@ -1,126 +1,126 @@
-"""The catalog, sign-ins and required documents."""
+"""Scenarios for the catalog, for signing in and out, and for required documents."""
 
 from __future__ import annotations
 
-from contract_client import ASKED, CLEAR, LOCKED, NO_TOKEN, PASSWORDS, Answer, Sender, numbers
+from contract_client import ASKED, CLEAR, LOCKED, PASSWORDS, UNKNOWN_TOKEN, Response, Sender, numbers
 from scenarios.table import provokes
 
 
 @provokes("catalog", 200)
-def the_whole_catalog(sender: Sender) -> Answer:
-    return sender.ask("catalog")
+def the_whole_catalog(sender: Sender) -> Response:
+    return sender.call("catalog")
 
 
 @provokes("catalog", 304)
-def the_same_catalog(sender: Sender) -> Answer:
-    etag = sender.ask("catalog").headers["etag"]
-    return sender.ask("catalog", headers={"If-None-Match": etag})
+def the_catalog_that_the_sender_has(sender: Sender) -> Response:
+    etag = sender.call("catalog").headers["etag"]
+    return sender.call("catalog", headers={"If-None-Match": etag})
 
 
 @provokes("catalog", 200)
-def the_catalog_with_a_token_that_is_none(sender: Sender) -> Answer:
-    return sender.with_token(CLEAR, NO_TOKEN).ask("catalog")
+def the_catalog_with_an_unknown_token(sender: Sender) -> Response:
+    return sender.with_token(CLEAR, UNKNOWN_TOKEN).call("catalog")
 
 
 @provokes("catalog", 200)
-def another_catalog_than_the_sender_has(sender: Sender) -> Answer:
-    return sender.ask("catalog", headers={"If-None-Match": '"another"'})
+def a_catalog_that_differs_from_the_sender_s(sender: Sender) -> Response:
+    return sender.call("catalog", headers={"If-None-Match": '"another"'})
 
 
 @provokes("sign_in", 200)
-def signed_in(sender: Sender) -> Answer:
-    answer = sender.sign_in(CLEAR, PASSWORDS[CLEAR])
-    assert sender.with_token(CLEAR, answer.json["token"]).ask("required").status == 200
-    return answer
+def signed_in(sender: Sender) -> Response:
+    response = sender.sign_in(CLEAR, PASSWORDS[CLEAR])
+    assert sender.with_token(CLEAR, response.json["token"]).call("required").status == 200
+    return response
 
 
 @provokes("sign_in", 200)
-def signed_in_with_an_old_token_at_hand(sender: Sender) -> Answer:
-    return sender.with_token(CLEAR, NO_TOKEN).sign_in(CLEAR, PASSWORDS[CLEAR])
+def signed_in_while_sending_an_old_token(sender: Sender) -> Response:
+    return sender.with_token(CLEAR, UNKNOWN_TOKEN).sign_in(CLEAR, PASSWORDS[CLEAR])
 
 
 @provokes("sign_in", 400, "malformed")
-def signed_in_without_json(sender: Sender) -> Answer:
-    return sender.ask("sign_in", body=b"code=1002")
+def signed_in_without_json(sender: Sender) -> Response:
+    return sender.call("sign_in", body=b"code=1002")
 
 
 @provokes("sign_in", 400, "malformed")
-def signed_in_without_a_password(sender: Sender) -> Answer:
-    return sender.ask("sign_in", body=b'{"code": "1002"}')
+def signed_in_without_a_password(sender: Sender) -> Response:
+    return sender.call("sign_in", body=b'{"code": "1002"}')
 
 
 @provokes("sign_in", 400, "malformed")
-def signed_in_with_a_number_for_a_code(sender: Sender) -> Answer:
-    return sender.ask("sign_in", body=b'{"code": 1002, "password": "fictional-clear"}')
+def signed_in_with_a_number_for_a_code(sender: Sender) -> Response:
+    return sender.call("sign_in", body=b'{"code": 1002, "password": "fictional-clear"}')
 
 
 @provokes("sign_in", 400, "malformed")
-def signed_in_with_a_password_that_is_too_long(sender: Sender) -> Answer:
+def signed_in_with_a_password_that_is_too_long(sender: Sender) -> Response:
     return sender.sign_in(CLEAR, "x" * 201)
 
 
 @provokes("sign_in", 401, "sign-in-refused")
-def signed_in_with_a_wrong_password(sender: Sender) -> Answer:
-    answer = sender.sign_in(CLEAR, "a guess")
-    assert sender.sign_in(CLEAR, PASSWORDS[CLEAR]).status == 200  # so that guesses do not add up to a lock
-    return answer
+def signed_in_with_a_wrong_password(sender: Sender) -> Response:
+    response = sender.sign_in(CLEAR, "a guess")
+    assert sender.sign_in(CLEAR, PASSWORDS[CLEAR]).status == 200  # resets the count of failures
+    return response
 
 
 @provokes("sign_in", 401, "sign-in-refused")
-def signed_in_with_an_unknown_code(sender: Sender) -> Answer:
+def signed_in_with_an_unknown_code(sender: Sender) -> Response:
     return sender.sign_in(f"nobody {next(numbers)}", "a guess")
 
 
 @provokes("sign_in", 413, "declaration-too-large")
-def signed_in_at_length(sender: Sender) -> Answer:
+def signed_in_with_a_body_that_is_too_large(sender: Sender) -> Response:
     return sender.sign_in(CLEAR, "x" * 4096)
 
 
 @provokes("sign_in", 429, "locked-out")
-def signed_in_to_a_locked_account(sender: Sender) -> Answer:
+def signed_in_to_a_locked_account(sender: Sender) -> Response:
     return sender.sign_in(LOCKED, PASSWORDS[LOCKED])
 
 
 @provokes("sign_out", 204)
-def signed_out(sender: Sender) -> Answer:
+def signed_out(sender: Sender) -> Response:
     person = sender.with_token(CLEAR, sender.sign_in(CLEAR, PASSWORDS[CLEAR]).json["token"])
-    answer = person.ask("sign_out")
-    assert person.ask("required").status == 401
-    assert sender.signed_in(CLEAR).ask("required").status == 200  # another session stays
-    return answer
+    response = person.call("sign_out")
+    assert person.call("required").status == 401
+    assert sender.as_account(CLEAR).call("required").status == 200  # the other session remains
+    return response
 
 
 @provokes("sign_out", 401, "sign-in-needed")
-def signed_out_without_a_token(sender: Sender) -> Answer:
-    return sender.ask("sign_out")
+def signed_out_without_a_token(sender: Sender) -> Response:
+    return sender.call("sign_out")
 
 
 @provokes("sign_out", 401, "sign-in-needed")
-def signed_out_twice(sender: Sender) -> Answer:
+def signed_out_twice(sender: Sender) -> Response:
     person = sender.with_token(CLEAR, sender.sign_in(CLEAR, PASSWORDS[CLEAR]).json["token"])
-    assert person.ask("sign_out").status == 204
-    return person.ask("sign_out")
+    assert person.call("sign_out").status == 204
+    return person.call("sign_out")
 
 
 @provokes("required", 200)
-def the_required_documents(sender: Sender) -> Answer:
-    answer = sender.signed_in(ASKED).ask("required")
-    assert [document["id"] for document in answer.json["required"]] == ["R-4711", "R-4712"]
-    return answer
+def the_required_documents(sender: Sender) -> Response:
+    response = sender.as_account(ASKED).call("required")
+    assert [document["id"] for document in response.json["required"]] == ["R-4711", "R-4712"]
+    return response
 
 
 @provokes("required", 200)
-def no_required_documents(sender: Sender) -> Answer:
-    answer = sender.signed_in(CLEAR).ask("required")
-    assert answer.json == {"required": []}
-    return answer
+def no_required_documents(sender: Sender) -> Response:
+    response = sender.as_account(CLEAR).call("required")
+    assert response.json == {"required": []}
+    return response
 
 
 @provokes("required", 401, "sign-in-needed")
-def the_required_documents_without_a_token(sender: Sender) -> Answer:
-    return sender.ask("required")
+def the_required_documents_without_a_token(sender: Sender) -> Response:
+    return sender.call("required")
 
 
 @provokes("required", 401, "sign-in-needed")
-def the_required_documents_with_a_token_that_is_none(sender: Sender) -> Answer:
-    return sender.with_token(CLEAR, NO_TOKEN).ask("required")
+def the_required_documents_with_an_unknown_token(sender: Sender) -> Response:
+    return sender.with_token(CLEAR, UNKNOWN_TOKEN).call("required")

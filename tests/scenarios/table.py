@@ -1,4 +1,4 @@
-"""The table of scenarios: what is asked, and how the last call is answered."""
+"""The table of scenarios: the operation that is called last, and its expected response."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contract_client import Answer, Sender
+    from contract_client import Response, Sender
 
-    Scenario = Callable[["Sender"], "Answer"]
+    Scenario = Callable[["Sender"], "Response"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ CASES: list[Case] = []
 
 
 def provokes(name: str, status: int, code: str | None = None) -> Callable[[Scenario], Scenario]:
-    """Enter a scenario into the table: its last call is answered with this status and problem."""
+    """Add a scenario to the table; its last call must get this status and problem code."""
 
     def enter(scenario: Scenario) -> Scenario:
         CASES.append(Case(name, status, code, scenario))

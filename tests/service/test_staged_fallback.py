@@ -241,7 +241,9 @@ def test_a_limit_is_remembered_until_the_service_has_another_catalog(run, tmp_pa
     for version, refusal in enumerate((REFUSALS["405"], None)):
         offered["version"] = f"2030-01-0{version + 1}"
         with (
-            server.beside(tmp_path / "sandbox", offered=json.dumps(offered).encode()) as sandbox_url,
+            server.run_in_background(
+                tmp_path / "sandbox", catalog_bytes=json.dumps(offered).encode()
+            ) as sandbox_url,
             doubles.relay(sandbox_url, refuse_one_exchange(refusal) if refusal else lambda *_: None) as (
                 url,
                 requests,

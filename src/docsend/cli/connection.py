@@ -39,7 +39,7 @@ def open_service(
             server = import_sandbox_server()
             streams.say_once(NOT_THE_INSTITUTE)
             streams.say_detail(Message("sandbox folder: {folder}", folder=settings.sandbox_folder))
-            url = stack.enter_context(server.beside(settings.sandbox_folder))
+            url = stack.enter_context(server.run_in_background(settings.sandbox_folder))
         streams.say_detail(Message("service address: {url}", url=url))
         if endpoint.unparsed:
             streams.say_once(address.unparsed_warning(endpoint.unparsed))

@@ -61,4 +61,4 @@ def sandbox(
             )
         )
 
-    server.serve(folder, port, announce, session_s=session_seconds)
+    server.serve(folder, port, announce, session_lifetime_s=session_seconds)

@@ -1,5 +1,6 @@
-"""The sandbox: a whole service that keeps docsend's contract (openapi.yaml), for trying, testing and support.
+"""The sandbox: a complete service that implements docsend's contract (openapi.yaml).
 
-It is not the institute, and nothing sent to it reaches anybody. It takes the rules' numbers from the
-catalog and enforces them with code of its own: it imports neither `checks` nor `service`.
+It is meant for trials, tests and support. It is not the institute: nothing sent to it reaches anybody. It
+reads the limits from the catalog and enforces them with its own code, so it must not import `checks` or
+`service`.
 """

@@ -1,7 +1,7 @@
-"""The sandbox's HTTP face: the calls of openapi.yaml, one function each.
+"""The sandbox's HTTP API: one handler for each operation of openapi.yaml.
 
-Every call is judged in one order: `Host` and `Origin` (middleware.py), token, key, type and length of the
-body, what is known under the key, rules, and the document's bytes.
+Every request is checked in the same order: `Host` and `Origin` (middleware.py), token, key, type and length
+of the body, what is stored under the key, the rules, and the bytes of the document.
 """
 
 from __future__ import annotations
@@ -22,55 +22,68 @@ from starlette.routing import Route
 from docsend.model.canonical import canonicalize
 from docsend.model.catalog import Catalog
 from docsend.sandbox import arrival, declaration, form, residences
-from docsend.sandbox.body import DOCUMENT, JSON, MOST_DISCARDED, Body, discarded, gathered, time_allowed
+from docsend.sandbox.body import (
+    DOCUMENT,
+    JSON,
+    MAX_DISCARDED_BYTES,
+    Body,
+    discard_body,
+    read_all,
+    request_timeout,
+)
 from docsend.sandbox.form import Form
-from docsend.sandbox.middleware import RequestChecks, problem
-from docsend.sandbox.problems import Refusal, not_found, own_fault
-from docsend.sandbox.store import Place
+from docsend.sandbox.middleware import RequestChecks, problem_response
+from docsend.sandbox.problems import Refusal, internal_error, not_found
+from docsend.sandbox.store import SubmissionId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
-    _Call: TypeAlias = Callable[[Request, Body], Awaitable[Response]]
+    _Handler: TypeAlias = Callable[[Request, Body], Awaitable[Response]]
 
     from docsend.sandbox.accounts import Account, Accounts
-    from docsend.sandbox.store import Kept, Store
+    from docsend.sandbox.store import Store, StoredSubmission
 
-_KEY = re.compile(r"[A-Z2-7]{52}\Z")
-_MOST_DECLARATION = 2**20
-_MOST_CREDENTIALS = 4096
-_MOST_AROUND_DOCUMENTS = 2 * 2**20  # the declaration, and the headers of parts
+_KEY_PATTERN = re.compile(r"[A-Z2-7]{52}\Z")
+_MAX_DECLARATION_BYTES = 2**20
+_MAX_CREDENTIALS_BYTES = 4096
+_MAX_FORM_OVERHEAD_BYTES = 2 * 2**20  # for the declaration and the headers of the parts
 
 
 class Sandbox:
-    """The service: a catalog, a store, and what to answer."""
+    """The service: a catalog, a store, the accounts, and the handlers of all calls."""
 
     def __init__(
         self,
         store: Store,
         accounts: Accounts,
-        offered: bytes,
+        catalog_bytes: bytes,
         *,
-        time_allowed: Callable[[int], float] = time_allowed,
+        request_timeout: Callable[[int], float] = request_timeout,
     ) -> None:
-        """Serve a store under the catalog that is `offered`; `time_allowed` limits a request by its bytes."""
+        """Serve a store with the given catalog.
+
+        `request_timeout` returns the seconds that a request with a given number of body bytes may take.
+        """
         self._store = store
         self._accounts = accounts
-        self._catalog = Catalog(offered)
-        self._offered = offered
-        self._etag = f'"{hashlib.sha256(offered).hexdigest()[:32]}"'
-        self._largest = max(known.max_document_bytes for known in self._catalog.destinations.values())
-        self._time_allowed = time_allowed
+        self._catalog = Catalog(catalog_bytes)
+        self._catalog_bytes = catalog_bytes
+        self._etag = f'"{hashlib.sha256(catalog_bytes).hexdigest()[:32]}"'
+        destinations = self._catalog.destinations.values()
+        self._max_document_bytes = max(destination.max_document_bytes for destination in destinations)
+        self._request_timeout = request_timeout
 
     def app(self) -> RequestChecks:
+        """Return the ASGI application."""
         app = Starlette(
             routes=self.routes(),
-            exception_handlers={404: _no_such_path, 405: _no_such_method, 500: _own_fault},
+            exception_handlers={404: _path_not_found, 405: _method_not_allowed, 500: _server_error},
         )
-        app.router.redirect_slashes = False  # the contract knows no redirect
-        return RequestChecks(app)  # outermost, so that an own fault, too, repeats the Request-Id
+        app.router.redirect_slashes = False  # the contract has no redirects
+        return RequestChecks(app)  # outermost, so that an internal error also repeats the Request-Id
 
     def routes(self) -> list[Route]:
         submission = "/v1/submissions/{key}"
@@ -78,260 +91,273 @@ class Sandbox:
             self._route("/v1/catalog", GET=self.catalog),
             self._route("/v1/session", POST=self.sign_in, DELETE=self.sign_out),
             self._route("/v1/required", GET=self.required),
-            self._route(submission, PUT=self.declare, GET=self.standing, DELETE=self.withdraw),
-            self._route(f"{submission}/documents/{{sha256}}", PUT=self.put),
+            self._route(submission, PUT=self.declare, GET=self.status, DELETE=self.withdraw),
+            self._route(f"{submission}/documents/{{sha256}}", PUT=self.put_document),
             self._route(f"{submission}/send", POST=self.send),
         ]
 
-    # -- the calls ---------------------------------------------------------------------------------------
+    # -- handlers ----------------------------------------------------------------------------------------
 
     async def catalog(self, request: Request, body: Body) -> Response:
-        await body.refuse_any()
+        await body.skip_unused()
         headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
-        known = request.headers.get("if-none-match", "")
-        if known == "*" or self._etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
+        etags = request.headers.get("if-none-match", "")
+        if etags == "*" or self._etag in [tag.strip().removeprefix("W/") for tag in etags.split(",")]:
             return Response(status_code=304, headers=headers)
-        return Response(self._offered, media_type="application/json", headers=headers)
+        return Response(self._catalog_bytes, media_type="application/json", headers=headers)
 
     async def sign_in(self, _request: Request, body: Body) -> Response:
-        body.refuse_types_but(JSON)
-        code, password = _credentials(await body.whole(_MOST_CREDENTIALS))
+        body.require_media_type(JSON)
+        code, password = _parse_credentials(await body.read(_MAX_CREDENTIALS_BYTES))
         token, expires_in = await run_in_threadpool(self._accounts.sign_in, code, password)
-        return _json({"token": token, "expires_in": expires_in})
+        return _json_response({"token": token, "expires_in": expires_in})
 
     async def sign_out(self, request: Request, body: Body) -> Response:
-        await self._signed_in(request)
-        await body.refuse_any()
-        await run_in_threadpool(self._accounts.sign_out, _token(request) or "")
+        await self._require_account(request)
+        await body.skip_unused()
+        await run_in_threadpool(self._accounts.sign_out, _bearer_token(request) or "")
         return Response(status_code=204)
 
     async def required(self, request: Request, body: Body) -> Response:
-        account = await self._signed_in(request)
-        await body.refuse_any()
+        account = await self._require_account(request)
+        await body.skip_unused()
         pending = await run_in_threadpool(self._accounts.pending, account)
-        return _json({"required": [{**asked, "state": "pending"} for asked in pending]})
+        return _json_response({"required": [{**document, "state": "pending"} for document in pending]})
 
     async def declare(self, request: Request, body: Body) -> Response:
-        account = await self._identified(request)
-        key = _key(request)
+        account = await self._authenticate(request)
+        key = _submission_key(request)
         limit = self._catalog.one_exchange_bytes
         if body.media_type == form.MEDIA_TYPE and limit is not None:
-            return await self._receive_whole(body, account, key, limit)
-        body.refuse_types_but(JSON if limit is None else (*JSON, form.MEDIA_TYPE))
-        raw = declaration.parsed(await body.whole(_MOST_DECLARATION))
-        place = await self._place_of(raw, account, key)
-        kept = await run_in_threadpool(self._store.declared, place, canonicalize(raw))
-        if kept is not None and kept.state == "received":
-            return _json(kept.body())
+            return await self._receive_in_one_exchange(body, account, key, limit)
+        body.require_media_type(JSON if limit is None else (*JSON, form.MEDIA_TYPE))
+        raw = declaration.parse(await body.read(_MAX_DECLARATION_BYTES))
+        submission_id = await self._id_for_declaration(raw, account, key)
+        stored = await run_in_threadpool(self._store.find_declared, submission_id, canonicalize(raw))
+        if stored is not None and stored.state == "received":
+            return _json_response(stored.body())
         try:
-            read, branch = await self._judged(raw, account, is_known=kept is not None)
+            validated, branch = await self._validate(raw, account, is_declared=stored is not None)
         except Refusal:
-            if received := await self._received_meanwhile(place, raw):
-                return _json(received.body())
+            if received := await self._find_received(submission_id, raw):
+                return _json_response(received.body())
             raise
-        opened, is_new = await run_in_threadpool(self._store.declare, place, read, branch)
-        return _json(opened.body(), 201 if is_new else 200)
+        opened, is_new = await run_in_threadpool(self._store.declare, submission_id, validated, branch)
+        return _json_response(opened.body(), 201 if is_new else 200)
 
-    async def _receive_whole(self, body: Body, account: Account | None, key: str, limit: int) -> Response:
-        """Receive a submission in one exchange: its declaration, then its documents in the same order."""
-        too_large = Refusal(413, "one-exchange-too-large", f"documents of {limit} bytes are taken so")
-        if body.length() > limit + _MOST_AROUND_DOCUMENTS:
+    async def _receive_in_one_exchange(
+        self, body: Body, account: Account | None, key: str, limit: int
+    ) -> Response:
+        """Receive a submission in one exchange: the declaration, then its documents in the same order."""
+        detail = f"one exchange accepts documents of at most {limit} bytes in total"
+        too_large = Refusal(413, "one-exchange-too-large", detail)
+        if body.require_length() > limit + _MAX_FORM_OVERHEAD_BYTES:
             raise too_large
         parts = Form(body)
-        raw = declaration.parsed(await gathered(parts.part("declaration"), _MOST_DECLARATION))
-        place = await self._place_of(raw, account, key)
-        if declaration.stated_bytes(raw) > limit:
+        raw = declaration.parse(await read_all(parts.read_part("declaration"), _MAX_DECLARATION_BYTES))
+        submission_id = await self._id_for_declaration(raw, account, key)
+        if declaration.declared_bytes(raw) > limit:
             raise too_large
-        kept = await run_in_threadpool(self._store.declared, place, canonicalize(raw))
-        if kept is not None and kept.receipt is not None:
-            await body.read_to_end()
-            return _receipt(kept.receipt)
+        stored = await run_in_threadpool(self._store.find_declared, submission_id, canonicalize(raw))
+        if stored is not None and stored.receipt is not None:
+            await body.drain()
+            return _receipt_response(stored.receipt)
         try:
-            read, branch = await self._judged(raw, account, is_known=kept is not None)
+            validated, branch = await self._validate(raw, account, is_declared=stored is not None)
         except Refusal:
-            if (received := await self._received_meanwhile(place, raw)) and received.receipt:
-                await body.read_to_end()
-                return _receipt(received.receipt)
+            if (received := await self._find_received(submission_id, raw)) and received.receipt:
+                await body.drain()
+                return _receipt_response(received.receipt)
             raise
-        with self._store.incoming(len(read.documents)) as files:
-            for document, file in zip(read.documents, files, strict=True):
-                await arrival.write(parts.part("document"), document, file)
+        with self._store.incoming_files(len(validated.documents)) as files:
+            for document, file in zip(validated.documents, files, strict=True):
+                await arrival.receive_file(parts.read_part("document"), document, file)
             await parts.end()
-            handler = self._catalog.branches[branch]
-            receive = self._store.receive_whole
-            receipt, is_new = await run_in_threadpool(receive, place, read, handler, files)
-        return _receipt(receipt, 201 if is_new else 200)
+            receive = self._store.receive_in_one_exchange
+            receipt, is_new = await run_in_threadpool(
+                receive, submission_id, validated, self._catalog.branches[branch], files
+            )
+        return _receipt_response(receipt, 201 if is_new else 200)
 
-    async def standing(self, request: Request, body: Body) -> Response:
-        place = await self._place(request)
-        await body.refuse_any()
-        return _json((await run_in_threadpool(self._store.standing, place)).body())
+    async def status(self, request: Request, body: Body) -> Response:
+        submission_id = await self._id_for_request(request)
+        await body.skip_unused()
+        return _json_response((await run_in_threadpool(self._store.status, submission_id)).body())
 
-    async def put(self, request: Request, body: Body) -> Response:
-        place, sha256 = await self._place(request), request.path_params["sha256"]
+    async def put_document(self, request: Request, body: Body) -> Response:
+        submission_id, sha256 = await self._id_for_request(request), request.path_params["sha256"]
         if not declaration.SHA256.match(sha256):
             raise not_found()
-        body.refuse_types_but(DOCUMENT)
-        length = body.length()
-        if length > self._largest:
-            raise Refusal(413, "document-too-large", "larger than any document may be")
-        expected = await run_in_threadpool(self._store.expected, place, sha256)
+        body.require_media_type(DOCUMENT)
+        length = body.require_length()
+        if length > self._max_document_bytes:
+            raise Refusal(413, "document-too-large", "this is larger than any destination accepts")
+        expected = await run_in_threadpool(self._store.find_missing, submission_id, sha256)
         if expected is None:
-            await body.read_to_end()
+            await body.drain()
             return Response(status_code=204)
         if length != expected.size:
-            detail = f"{expected.size} bytes were declared, {length} are announced"
+            detail = f"the declaration has {expected.size} bytes, the Content-Length is {length}"
             raise Refusal(400, "digest-mismatch", detail)
-        with self._store.incoming() as (file,):
-            await arrival.write(body.pieces(), expected, file)
-            await run_in_threadpool(self._store.keep, place, sha256, file)
+        with self._store.incoming_files() as (file,):
+            await arrival.receive_file(body.iter_bytes(), expected, file)
+            await run_in_threadpool(self._store.store_document, submission_id, sha256, file)
         return Response(status_code=201)
 
     async def send(self, request: Request, body: Body) -> Response:
-        place = await self._place(request)
-        await body.refuse_any()
-        kept = await run_in_threadpool(self._store.standing, place)
-        receipt = kept.receipt
+        submission_id = await self._id_for_request(request)
+        await body.skip_unused()
+        stored = await run_in_threadpool(self._store.status, submission_id)
+        receipt = stored.receipt
         if receipt is None:
-            branch = self._catalog.branches[kept.branch or residences.ELSEWHERE]
-            receipt = await run_in_threadpool(self._store.receive, place, branch)
-        return _receipt(receipt)
+            branch = self._catalog.branches[stored.branch or residences.DEFAULT_BRANCH]
+            receipt = await run_in_threadpool(self._store.receive, submission_id, branch)
+        return _receipt_response(receipt)
 
     async def withdraw(self, request: Request, body: Body) -> Response:
-        place = await self._place(request)
-        await body.refuse_any()
-        return _json((await run_in_threadpool(self._store.withdraw, place)).body())
+        submission_id = await self._id_for_request(request)
+        await body.skip_unused()
+        return _json_response((await run_in_threadpool(self._store.withdraw, submission_id)).body())
 
-    # -- how ---------------------------------------------------------------------------------------------
+    # -- dispatch ----------------------------------------------------------------------------------------
 
-    def _route(self, path: str, **calls: _Call) -> Route:
-        """Return one address with the call that each of its methods makes."""
+    def _route(self, path: str, **handlers: _Handler) -> Route:
+        """Return the route of a path, with one handler for each method."""
 
-        async def answer(request: Request) -> Response:
-            call = calls["GET" if request.method == "HEAD" else request.method]
-            return await self._answer(call, request)
+        async def respond(request: Request) -> Response:
+            handler = handlers["GET" if request.method == "HEAD" else request.method]
+            return await self._respond(handler, request)
 
-        return Route(path, answer, methods=list(calls))
+        return Route(path, respond, methods=list(handlers))
 
-    async def _answer(self, call: _Call, request: Request) -> Response:
-        """Make a call's answer, within its time; a Refusal becomes its problem."""
+    async def _respond(self, handler: _Handler, request: Request) -> Response:
+        """Run a handler within the request's timeout; turn a Refusal into its problem response."""
         body = Body(request)
-        most = max(self._largest, self._catalog.one_exchange_bytes or 0) + MOST_DISCARDED
-        size = _MOST_DECLARATION if body.stated_size is None else min(body.stated_size, most)
+        max_size = max(self._max_document_bytes, self._catalog.one_exchange_bytes or 0) + MAX_DISCARDED_BYTES
+        size = _MAX_DECLARATION_BYTES if body.declared_size is None else min(body.declared_size, max_size)
         try:
-            async with asyncio.timeout(self._time_allowed(size)):
-                return await call(request, body)
+            async with asyncio.timeout(self._request_timeout(size)):
+                return await handler(request, body)
         except Refusal as refusal:
-            return problem(refusal, body)
+            return problem_response(refusal, body)
         except (TimeoutError, ClientDisconnect):
-            return problem(Refusal(408, "too-slow", "the request did not arrive in time"))
-        except (OSError, sqlite3.Error):  # the disk is full or broken: nothing was kept
-            return problem(own_fault())
-        except asyncio.CancelledError:  # the sandbox ends, and waits for this request no longer
-            return problem(own_fault())
+            return problem_response(Refusal(408, "too-slow", "the request did not arrive in time"))
+        except (OSError, sqlite3.Error):  # the disk is full or broken; nothing was stored
+            return problem_response(internal_error())
+        except asyncio.CancelledError:  # the sandbox is shutting down and no longer waits for this request
+            return problem_response(internal_error())
 
-    async def _identified(self, request: Request) -> Account | None:
-        """Return the account that the request's token stands for, None without one; refuse a bad token."""
-        token = _token(request)
-        return None if token is None else await run_in_threadpool(self._accounts.signed_in, token)
+    async def _authenticate(self, request: Request) -> Account | None:
+        """Return the account of the request's token, None without a token; refuse an invalid token."""
+        token = _bearer_token(request)
+        return None if token is None else await run_in_threadpool(self._accounts.authenticate, token)
 
-    async def _signed_in(self, request: Request) -> Account:
-        account = await self._identified(request)
+    async def _require_account(self, request: Request) -> Account:
+        account = await self._authenticate(request)
         if account is None:
             raise Refusal(401, "sign-in-needed", "this call needs a session")
         return account
 
-    async def _place(self, request: Request) -> Place:
-        """Return where the request's key is kept: with its account, or with what was sent without one.
+    async def _id_for_request(self, request: Request) -> SubmissionId:
+        """Return the id of the request's submission: the account's own, or one sent without an account.
 
         Another account's submission yields 404, as if it did not exist.
         """
-        account = await self._identified(request)
-        return await self._visible(account, _key(request))
+        account = await self._authenticate(request)
+        return await self._find_visible(account, _submission_key(request))
 
-    async def _visible(self, account: Account | None, key: str) -> Place:
+    async def _find_visible(self, account: Account | None, key: str) -> SubmissionId:
         if account is None:
-            return Place("", key)
-        own, open_ = Place(account.code, key), Place("", key)
-        is_open = not await run_in_threadpool(self._store.knows, own)
-        return open_ if is_open and await run_in_threadpool(self._store.knows, open_) else own
+            return SubmissionId("", key)
+        own, open_ = SubmissionId(account.code, key), SubmissionId("", key)
+        is_open = not await run_in_threadpool(self._store.exists, own)
+        return open_ if is_open and await run_in_threadpool(self._store.exists, open_) else own
 
-    async def _place_of(self, raw: dict[str, Any], account: Account | None, key: str) -> Place:
-        """Return where a declaration belongs; refuse with 401 a personal one without a session."""
-        destination = declaration.destination_of(raw, self._catalog)
-        if destination is None:  # it may have been one in an earlier catalog
-            return await self._visible(account, key)
+    async def _id_for_declaration(
+        self, raw: dict[str, Any], account: Account | None, key: str
+    ) -> SubmissionId:
+        """Return the id for storing a declaration; refuse a personal one without a session (401)."""
+        destination = declaration.find_destination(raw, self._catalog)
+        if destination is None:  # an earlier catalog may have had it
+            return await self._find_visible(account, key)
         if not destination.is_personal:
-            return Place("", key)
+            return SubmissionId("", key)
         if account is None:
             raise Refusal(401, "sign-in-needed", "the personal service needs a session")
-        return Place(account.code, key)
+        return SubmissionId(account.code, key)
 
-    async def _received_meanwhile(self, place: Place, raw: dict[str, Any]) -> Kept | None:
-        """Return what another try of the same has brought to its receipt since it was looked for.
+    async def _find_received(
+        self, submission_id: SubmissionId, raw: dict[str, Any]
+    ) -> StoredSubmission | None:
+        """Return the submission if a concurrent attempt has completed it in the meantime, else None.
 
-        That try may be what broke the rule: the required document that both answer is asked for no more.
+        That attempt may be the reason for a refusal: once it has sent the required document that both
+        attempts are for, the account is no longer asked for that document.
         """
-        kept = await run_in_threadpool(self._store.declared, place, canonicalize(raw))
-        return kept if kept is not None and kept.state == "received" else None
+        stored = await run_in_threadpool(self._store.find_declared, submission_id, canonicalize(raw))
+        return stored if stored is not None and stored.state == "received" else None
 
-    async def _judged(
-        self, raw: dict[str, Any], account: Account | None, *, is_known: bool
+    async def _validate(
+        self, raw: dict[str, Any], account: Account | None, *, is_declared: bool
     ) -> tuple[declaration.Declaration, str]:
-        """Hold a declaration against the rules; return it with the branch that handles it."""
-        read = declaration.read(raw, self._catalog)
-        if not read.is_personal or account is None:
-            return read, read.branch or residences.branch_of(read.resident)
-        if not is_known:
+        """Check a declaration against the rules; return it with the code of the branch that handles it.
+
+        `is_declared` is whether this declaration is stored already; it is then not checked again against the
+        account's required documents.
+        """
+        validated = declaration.validate(raw, self._catalog)
+        if not validated.is_personal or account is None:
+            return validated, validated.branch or residences.branch_of(validated.resident)
+        if not is_declared:
             pending = await run_in_threadpool(self._accounts.pending, account)
-            declaration.refuse_what_is_not_required(read, pending)
-        return read, account.residence
+            declaration.check_required(validated, pending)
+        return validated, account.residence
 
 
-def _token(request: Request) -> str | None:
-    """Give the token of `Authorization: Bearer ...` (RFC 6750, 2.1)."""
+def _bearer_token(request: Request) -> str | None:
+    """Return the token of `Authorization: Bearer ...` (RFC 6750, 2.1), or None if there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _credentials(body: bytes) -> tuple[str, str]:
+def _parse_credentials(body: bytes) -> tuple[str, str]:
     try:
         raw = json.loads(body.decode("utf-8"))
         texts = (raw["code"], raw["password"])
-        is_good = all(isinstance(text, str) and 0 < len(text.encode()) <= 200 for text in texts)
+        is_valid = all(isinstance(text, str) and 0 < len(text.encode()) <= 200 for text in texts)
     except (ValueError, KeyError, TypeError, RecursionError):
-        is_good, texts = False, ("", "")
-    if not is_good:
-        raise Refusal(400, "malformed", "the body is not {code, password}")
+        is_valid, texts = False, ("", "")
+    if not is_valid:
+        raise Refusal(400, "malformed", "the body must be a JSON object with code and password")
     return texts
 
 
-def _key(request: Request) -> str:
+def _submission_key(request: Request) -> str:
     key: str = request.path_params["key"]
-    if not _KEY.match(key):
+    if not _KEY_PATTERN.match(key):
         raise not_found()
     return key
 
 
-def _receipt(receipt: bytes, status: int = 200) -> Response:
+def _receipt_response(receipt: bytes, status: int = 200) -> Response:
     return Response(receipt, status, {"Cache-Control": "no-store"}, media_type="application/json")
 
 
-def _json(body: dict[str, Any], status: int = 200) -> Response:
+def _json_response(body: dict[str, Any], status: int = 200) -> Response:
     return JSONResponse(body, status_code=status, headers={"Cache-Control": "no-store"})
 
 
-async def _no_such_path(request: Request, _error: Exception) -> Response:
-    await discarded(request)
-    return problem(not_found())
+async def _path_not_found(request: Request, _error: Exception) -> Response:
+    await discard_body(request)
+    return problem_response(not_found())
 
 
-async def _no_such_method(request: Request, error: Exception) -> Response:
-    await discarded(request)
-    answer = problem(Refusal(405, "method-not-allowed", "this address takes other methods"))
+async def _method_not_allowed(request: Request, error: Exception) -> Response:
+    await discard_body(request)
+    answer = problem_response(Refusal(405, "method-not-allowed", "this address does not support this method"))
     answer.headers.update(getattr(error, "headers", None) or {})
     return answer
 
 
-async def _own_fault(_request: Request, _error: Exception) -> Response:
-    return problem(own_fault())
+async def _server_error(_request: Request, _error: Exception) -> Response:
+    return problem_response(internal_error())

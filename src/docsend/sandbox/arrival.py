@@ -1,4 +1,4 @@
-"""A document on its way to the disk."""
+"""Receiving one document: its bytes are checked against the declaration while they are written to a file."""
 
 from __future__ import annotations
 
@@ -7,34 +7,39 @@ import os
 from typing import TYPE_CHECKING
 
 from docsend.sandbox import content
-from docsend.sandbox.problems import Refusal, own_fault
+from docsend.sandbox.problems import Refusal, internal_error
 from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from docsend.sandbox.declaration import Declared
+    from docsend.sandbox.declaration import DeclaredDocument
 
 
-async def write(pieces: AsyncIterator[bytes], declared: Declared, file: Path) -> None:
-    """Write a document to a new file while it arrives; refuse other bytes than were declared."""
-    digest, arrived, start = hashlib.sha256(), 0, b""
-    # Buffered: a bare write may take less than it was given, and a disk that is nearly full does.
-    with files.create_private(file) as written:
-        async for piece in pieces:
-            arrived += len(piece)
-            if arrived > declared.size:
-                raise Refusal(400, "digest-mismatch", "more bytes than were declared")
-            if len(start) < content.LOOKS_AT:
-                start += piece[: content.LOOKS_AT]
-            digest.update(piece)
-            written.write(piece)
-        written.flush()
-        on_disk = os.fstat(written.fileno()).st_size
+async def receive_file(chunks: AsyncIterator[bytes], declared: DeclaredDocument, path: Path) -> None:
+    """Write the chunks of a document to a new file at `path`.
+
+    Raise Refusal with 400 if the length or the SHA-256 differs from the declaration, 415 if the content does
+    not match the extension, and 500 if the disk did not store every byte.
+    """
+    digest, size, start = hashlib.sha256(), 0, b""
+    # The file is buffered because an unbuffered write may store only part of its argument, as it does on a
+    # disk that is nearly full.
+    with files.create_private(path) as file:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > declared.size:
+                raise Refusal(400, "digest-mismatch", "the document has more bytes than declared")
+            if len(start) < content.SIGNATURE_BYTES:
+                start += chunk[: content.SIGNATURE_BYTES]
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        size_on_disk = os.fstat(file.fileno()).st_size
     if digest.hexdigest() != declared.sha256:
-        raise Refusal(400, "digest-mismatch", "other bytes than were declared")
-    if not content.is_what_it_says(declared.name, start[: content.LOOKS_AT]):
-        raise Refusal(415, "content-mismatch", "the content is not what the extension says")
-    if on_disk != declared.size:
-        raise own_fault()
+        raise Refusal(400, "digest-mismatch", "the document's bytes do not match the declared SHA-256")
+    if not content.matches_extension(declared.name, start[: content.SIGNATURE_BYTES]):
+        raise Refusal(415, "content-mismatch", "the content does not match the file extension")
+    if size_on_disk != declared.size:
+        raise internal_error()

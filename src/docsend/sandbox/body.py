@@ -1,7 +1,8 @@
-"""The body of a request: what its header says about it, and its bytes while they arrive.
+"""The body of a request: what its headers declare about it, and its bytes as they arrive.
 
-Limits hold while bytes arrive, not after. Before a success the body is read to its end; before a refusal it
-is read, up to a bound, and thrown away, because a sender that is still sending may lose an early answer.
+Limits are enforced while bytes arrive, not afterwards. Before a success the body is read to its end. After a
+refusal it is read up to a limit and discarded, because a sender that is still sending may lose an early
+response.
 """
 
 from __future__ import annotations
@@ -22,110 +23,119 @@ if TYPE_CHECKING:
 
 JSON = ("application/json",)
 DOCUMENT = ("application/octet-stream", "application/pdf", "image/*")
-MOST_DISCARDED = 16 * 2**20  # of a refused body; the rest may get lost together with the answer
-_MOST_UNWANTED = 4096  # of a body that a call has no use for
-GRACE_S = 60
-_SLOWEST_RATE = 16 * 1024  # bytes a second
+# Of a refused body. A sender with a larger one may lose the response together with the connection.
+MAX_DISCARDED_BYTES = 16 * 2**20
+_MAX_UNUSED_BYTES = 4096  # of the body of a call that does not use one
+BASE_TIMEOUT_S = 60
+_MIN_BYTES_PER_S = 16 * 1024
 
 
-def time_allowed(size: int) -> float:
-    """Return the seconds in which a request of so many bytes has to arrive and be answered."""
-    return GRACE_S + size / _SLOWEST_RATE
+def request_timeout(size: int) -> float:
+    """Return the seconds within which a request with `size` body bytes must arrive and be answered."""
+    return BASE_TIMEOUT_S + size / _MIN_BYTES_PER_S
 
 
 class Body:
-    """One request's body. It is read once, by whichever method is called first."""
+    """The body of one request. It can be read once, by whichever method is called first."""
 
     def __init__(self, request: Request) -> None:
         headers = request.headers
-        self._pieces = request.stream()
-        self._is_awaited = headers.get("expect", "").lower() == "100-continue"
+        self._stream = request.stream()
+        self._expects_continue = headers.get("expect", "").lower() == "100-continue"
         self._is_chunked = "transfer-encoding" in headers
         given = headers.get("content-length", "0")
-        self._stated = int(given) if given.isascii() and given.isdigit() else None
-        self._has_length = "content-length" in headers and self._stated is not None and not self._is_chunked
+        self._content_length = int(given) if given.isascii() and given.isdigit() else None
+        self._has_length = (
+            "content-length" in headers and self._content_length is not None and not self._is_chunked
+        )
         self.content_type = headers.get("content-type")
 
     @property
     def media_type(self) -> str | None:
-        """The media type that the header states, without its parameters."""
+        """The media type of the Content-Type header, in lower case and without parameters."""
         return self.content_type and self.content_type.partition(";")[0].strip().lower()
 
     @property
-    def stated_size(self) -> int | None:
-        """The length that the header states; 0 for no body, None for chunks."""
-        return None if self._is_chunked else self._stated
+    def declared_size(self) -> int | None:
+        """The length from the Content-Length header; 0 if there is no body, None if it is chunked."""
+        return None if self._is_chunked else self._content_length
 
-    def refuse_types_but(self, accepted: tuple[str, ...]) -> None:
-        """Refuse with 415 a body of another type; patterns may end in `*`. It need not state its type."""
-        is_empty = self.stated_size == 0
+    def require_media_type(self, accepted: tuple[str, ...]) -> None:
+        """Raise Refusal with 415 unless the media type matches one of `accepted`, or is not given.
+
+        A pattern may end in `*`. With no pattern at all, only an empty body may have a type.
+        """
+        is_empty = self.declared_size == 0
         if self.media_type is None or (is_empty and not accepted):
             return
         if not any(fnmatch.fnmatchcase(self.media_type, pattern) for pattern in accepted):
-            detail = f"this call takes {', '.join(accepted)}" if accepted else "this call takes no body"
+            detail = f"this call accepts {', '.join(accepted)}" if accepted else "this call accepts no body"
             raise Refusal(415, "media-type-not-accepted", detail)
 
-    def length(self) -> int:
-        """Return the stated length; refuse with 411 a body that does not state it."""
-        if not self._has_length or self._stated is None:
+    def require_length(self) -> int:
+        """Return the Content-Length; raise Refusal with 411 if there is none."""
+        if not self._has_length or self._content_length is None:
             raise Refusal(411, "length-required", "this call needs a Content-Length")
-        return self._stated
+        return self._content_length
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the bytes as they arrive; raise ClientDisconnect if they break off."""
-        self._is_awaited = False
-        async for piece in self._pieces:
-            yield piece
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Yield the bytes as they arrive; raise ClientDisconnect if the connection breaks."""
+        self._expects_continue = False
+        async for chunk in self._stream:
+            yield chunk
 
-    async def whole(self, at_most: int) -> bytes:
-        """Return all bytes; refuse with 413 more than so many, before reading them if the header says so."""
-        if (self.stated_size or 0) > at_most:
-            raise _too_large(at_most)
-        return await gathered(self.pieces(), at_most)
+    async def read(self, max_bytes: int) -> bytes:
+        """Return the complete body; raise Refusal with 413 if it is longer than `max_bytes`.
 
-    async def refuse_any(self) -> None:
-        """Read a body that the call has no use for to its end; refuse one that is large or has a type."""
-        self.refuse_types_but(())
-        await self.whole(_MOST_UNWANTED)
+        A body whose Content-Length is too large is refused before it is read.
+        """
+        if (self.declared_size or 0) > max_bytes:
+            raise _too_large_refusal(max_bytes)
+        return await read_all(self.iter_bytes(), max_bytes)
 
-    async def read_to_end(self) -> None:
-        """Read and throw away what is still coming."""
-        async for _ in self.pieces():
+    async def skip_unused(self) -> None:
+        """Read and ignore a body that the call does not use; refuse it if it is large or has a media type."""
+        self.require_media_type(())
+        await self.read(_MAX_UNUSED_BYTES)
+
+    async def drain(self) -> None:
+        """Read the rest of the body and discard it."""
+        async for _ in self.iter_bytes():
             pass
 
     async def discard(self) -> None:
-        """Read what is still coming of a refused body, up to a bound, so that the sender sees the answer.
+        """Read the rest of a refused body, up to MAX_DISCARDED_BYTES, so that the sender sees the response.
 
-        A sender that waits for `100 Continue` has not begun, and is not asked to.
+        A sender that is waiting for `100 Continue` has sent nothing, so nothing is read.
         """
-        if self._is_awaited:
+        if self._expects_continue:
             return
-        passed = 0
+        discarded_bytes = 0
         try:
-            async for piece in self._pieces:
-                passed += len(piece)
-                if passed > MOST_DISCARDED:
+            async for chunk in self._stream:
+                discarded_bytes += len(chunk)
+                if discarded_bytes > MAX_DISCARDED_BYTES:
                     return
-        except (RuntimeError, ClientDisconnect):  # it has been read already, or nobody is there any more
+        except (RuntimeError, ClientDisconnect):  # it has been read already, or the client has disconnected
             return
 
 
-async def gathered(pieces: AsyncIterator[bytes], at_most: int) -> bytes:
-    """Return all pieces as one; refuse with 413 more bytes than so many."""
-    whole = bytearray()
-    async for piece in pieces:
-        whole += piece
-        if len(whole) > at_most:
-            raise _too_large(at_most)
-    return bytes(whole)
+async def read_all(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
+    """Return the chunks joined; raise Refusal with 413 if they are longer than `max_bytes`."""
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > max_bytes:
+            raise _too_large_refusal(max_bytes)
+    return bytes(content)
 
 
-def _too_large(at_most: int) -> Refusal:
-    return Refusal(413, "declaration-too-large", f"at most {at_most} bytes are taken here")
+def _too_large_refusal(max_bytes: int) -> Refusal:
+    return Refusal(413, "declaration-too-large", f"this call accepts at most {max_bytes} bytes")
 
 
-async def discarded(request: Request) -> None:
-    """Read the body of a request that no call is made for, for as long as a small one may take."""
+async def discard_body(request: Request) -> None:
+    """Discard the body of a request that no handler reads; give up after BASE_TIMEOUT_S."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(GRACE_S):
+        async with asyncio.timeout(BASE_TIMEOUT_S):
             await Body(request).discard()

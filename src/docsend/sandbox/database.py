@@ -1,4 +1,4 @@
-"""The sandbox's one SQLite file: opened, kept at its version, and entered by one thread at a time."""
+"""The sandbox's SQLite file: its schema, its version, and transactions for one thread at a time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_VERSION = 2
-_BUSY_S = 30.0  # how long another process may hold the file
+_SCHEMA_VERSION = 2
+_BUSY_TIMEOUT_S = 30.0  # how long another process may lock the file
 _SCHEMA = """
 CREATE TABLE submission (
-    owner       TEXT NOT NULL,  -- the account's code; empty for what was sent without one
+    owner       TEXT NOT NULL,  -- the account's code; empty if it was sent without an account
     key         TEXT NOT NULL,
     state       TEXT NOT NULL CHECK (state IN ('open', 'received', 'withdrawn')),
     declaration BLOB,
@@ -51,12 +51,12 @@ CREATE TABLE fulfilled (
     PRIMARY KEY (owner, required)
 ) STRICT;
 CREATE TABLE session (
-    token      TEXT PRIMARY KEY,  -- SHA-256 of the token: who reads this file cannot use it
+    token      TEXT PRIMARY KEY,  -- SHA-256 of the token: a reader of this file cannot use it
     owner      TEXT NOT NULL,
     expires_at REAL NOT NULL      -- seconds since the epoch
 ) STRICT;
 CREATE TABLE attempt (
-    code         TEXT PRIMARY KEY,  -- SHA-256 of it; of an account or not, both are counted alike
+    code         TEXT PRIMARY KEY,  -- SHA-256 of the code; unknown codes are counted, too
     failures     INTEGER NOT NULL,
     locked_until REAL NOT NULL
 ) STRICT;
@@ -64,12 +64,12 @@ CREATE TABLE attempt (
 
 
 class Database:
-    """A connection that several threads, and through SQLite's locks several processes, share."""
+    """A connection shared by several threads; SQLite's locks share the file with other processes."""
 
     def __init__(self, file: Path) -> None:
-        """Open the file, or make it; raise sqlite3.Error if it is of another version."""
+        """Open or create the file; raise sqlite3.Error if it has another schema version."""
         self._lock = threading.Lock()
-        self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_S)
+        self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_TIMEOUT_S)
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._connection.close)
             self._prepare()
@@ -79,11 +79,11 @@ class Database:
         with self.transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if tables and version != _VERSION:
-                raise sqlite3.DatabaseError("it was made by another version of the sandbox")
+            if tables and version != _SCHEMA_VERSION:
+                raise sqlite3.DatabaseError("the database was created by another version of the sandbox")
             if not tables:
                 sqlite.execute_script(connection, _SCHEMA)
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
+                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def close(self) -> None:
         with self._lock:
@@ -91,6 +91,9 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Enter alone; what was done inside is on the disk at the end, or undone if an error leaves it."""
+        """Run the block as one transaction, without other threads.
+
+        On return its changes are on the disk; if the block raises, they are rolled back.
+        """
         with self._lock, sqlite.transaction(self._connection) as connection:
             yield connection

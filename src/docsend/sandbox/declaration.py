@@ -1,7 +1,7 @@
-"""Reading a declaration, and the sandbox's own enforcement of the institute's rules on it.
+"""Parsing declarations and enforcing the institute's rules on them.
 
-Written against openapi.yaml and the catalog's numbers, not against the client: where the two disagree, a
-test shows it.
+This is written from openapi.yaml and the catalog, independently of the client, so that a test shows where
+the two disagree.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _MEMBERS = {
     "occurrence",
     "documents",
 }
-_ABSENT = object()
-_MOST_DOCUMENTS = 10_000  # a bound on the work, where the institute states no number
+_MISSING = object()
+_MAX_DOCUMENTS = 10_000  # limits the work where the institute gives no number
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """One document that was announced: its name, its length in bytes, its digest."""
+class DeclaredDocument:
+    """One document of a declaration: its name, its size in bytes and its SHA-256 in hexadecimal."""
 
     name: str
     size: int
@@ -49,215 +49,241 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A declaration that may be opened; `about` is its subject, category and type.
+    """A declaration that follows the rules.
 
-    `canonical` is what makes two of them the same.
+    `classification` is its subject, category and type. `canonical` is its canonical JSON: two declarations
+    are the same if these bytes are equal.
     """
 
     is_personal: bool
     resident: str | None
     branch: str | None
     required: str | None
-    about: tuple[str | None, str, str]
-    documents: tuple[Declared, ...]
+    classification: tuple[str | None, str, str]
+    documents: tuple[DeclaredDocument, ...]
     canonical: bytes
 
 
 class _Errors:
-    """Everything that is wrong with one declaration, for one 422 answer."""
+    """The errors of one declaration, collected for one 422 response."""
 
     def __init__(self) -> None:
-        self.found: list[dict[str, str]] = []
+        self.items: list[dict[str, str]] = []
 
     def add(self, pointer: str, code: str, detail: str) -> None:
-        self.found.append({"pointer": pointer, "code": code, "detail": detail})
+        self.items.append({"pointer": pointer, "code": code, "detail": detail})
 
-    def members(self, pointer: str, raw: dict[str, Any], known: set[str], optional: set[str] = set()) -> None:  # noqa: B006 - never changed
-        """Hold an object's members against those it has to have: one content, one declaration, one key."""
-        for stray in sorted(raw.keys() - known):
-            escaped = stray[:40].replace("~", "~0").replace("/", "~1")  # RFC 6901, 3
-            self.add(f"{pointer}/{escaped}", "invalid", "is not known here")
-        for absent in sorted(known - optional - raw.keys()):
-            self.add(f"{pointer}/{absent}", "invalid", "is missing; null where there is nothing to say")
+    def check_members(
+        self, pointer: str, raw: dict[str, Any], allowed: set[str], optional: frozenset[str] = frozenset()
+    ) -> None:
+        """Report unknown and missing members of an object.
 
-    def text(self, raw: dict[str, Any], name: str, at_most: int, pointer: str = "") -> str | None:
-        """Give an optional text of at most so many characters."""
+        Optional values are null, not omitted, so that the same content always has the same key.
+        """
+        for member in sorted(raw.keys() - allowed):
+            escaped = member[:40].replace("~", "~0").replace("/", "~1")  # RFC 6901, 3
+            self.add(f"{pointer}/{escaped}", "invalid", "is an unknown member")
+        for member in sorted(allowed - optional - raw.keys()):
+            self.add(f"{pointer}/{member}", "invalid", "is missing; give null for no value")
+
+    def check_text(self, raw: dict[str, Any], name: str, max_length: int, pointer: str = "") -> str | None:
+        """Return an optional text; report it if it is not a text of at most `max_length` characters."""
         value = raw.get(name)
         if value is None:
             return None
-        if not isinstance(value, str) or not value.strip() or not _is_plain(value):
-            self.add(f"{pointer}/{name}", "invalid", "must be null or a text without control characters")
+        if not isinstance(value, str) or not value.strip() or not _is_printable(value):
+            self.add(
+                f"{pointer}/{name}", "invalid", "must be null or a non-blank text without control characters"
+            )
             return None
-        if len(value) > at_most:
+        if len(value) > max_length:
             self.add(
                 f"{pointer}/{name}",
                 f"{name.replace('_', '-')}-too-long",
-                f"has more than {at_most} characters",
+                f"has more than {max_length} characters",
             )
         return value
 
 
-def destination_of(raw: Mapping[str, Any], catalog: Catalog) -> Destination | None:
-    """Return the destination that a declaration names; None if the catalog has none such."""
+def find_destination(raw: Mapping[str, Any], catalog: Catalog) -> Destination | None:
+    """Return the destination that a declaration names, or None if the catalog does not have it."""
     return catalog.destinations.get(raw["to"]) if isinstance(raw.get("to"), str) else None
 
 
-def stated_bytes(raw: Mapping[str, Any]) -> int:
-    """Return how many bytes the documents of a declaration have together, as far as it says so."""
+def declared_bytes(raw: Mapping[str, Any]) -> int:
+    """Return the total size in bytes of the documents of a declaration; malformed sizes count as 0."""
     documents = raw.get("documents")
-    given = (
-        [each.get("bytes") for each in documents if isinstance(each, dict)]
+    sizes = (
+        [entry.get("bytes") for entry in documents if isinstance(entry, dict)]
         if isinstance(documents, list)
         else []
     )
-    return sum(size for size in given if isinstance(size, int) and _is_count(size))
+    return sum(size for size in sizes if isinstance(size, int) and _is_count(size))
 
 
-def read(raw: dict[str, Any], catalog: Catalog) -> Declaration:
-    """Hold a declaration against every rule; raise the Refusal that the contract names."""
+def validate(raw: dict[str, Any], catalog: Catalog) -> Declaration:
+    """Check a declaration against every rule; raise the Refusal that the contract defines.
+
+    Errors of single members are collected into one 422. Limits on documents (413, 415) follow, and then the
+    refusal of a type that is filed as an online form.
+    """
     errors = _Errors()
-    errors.members("", raw, _MEMBERS, optional={"identity"})  # which a personal declaration does not have
-    destination = destination_of(raw, catalog)
+    # A personal declaration has no identity.
+    errors.check_members("", raw, _MEMBERS, optional=frozenset({"identity"}))
+    destination = find_destination(raw, catalog)
     if destination is None:
-        errors.add("/to", "unknown-destination", "is no destination of the catalog")
-        raise _invalid(errors)
-    documents = _documents(raw.get("documents"), destination, errors)
-    resident = _IDENTITIES[destination.identity](raw.get("identity", _ABSENT), errors)
-    online = _subject_category_and_type(raw, destination, catalog, errors)
-    branch = errors.text(raw, "branch", 100)
+        errors.add("/to", "unknown-destination", "is not a destination of the catalog")
+        raise _invalid_refusal(errors)
+    documents = _check_documents(raw.get("documents"), destination, errors)
+    resident = _IDENTITY_CHECKS[destination.identity](raw.get("identity", _MISSING), errors)
+    online_refusal = _check_codes(raw, destination, catalog, errors)
+    branch = errors.check_text(raw, "branch", 100)
     if branch is not None and not destination.takes_branch:
-        errors.add("/branch", "not-taken", "the account's own branch handles it")
+        errors.add("/branch", "not-taken", "must be null: the account's branch handles it")
     elif branch is not None and branch not in catalog.branches:
-        errors.add("/branch", "unknown-branch", "is no branch of the catalog")
-    errors.text(raw, "remark", catalog.texts.remark)
-    errors.text(raw, "reference", catalog.texts.reference)
-    required = errors.text(raw, "required", 100)
+        errors.add("/branch", "unknown-branch", "is not a branch of the catalog")
+    errors.check_text(raw, "remark", catalog.texts.remark)
+    errors.check_text(raw, "reference", catalog.texts.reference)
+    required = errors.check_text(raw, "required", 100)
     if required is not None and not destination.is_personal:
-        errors.add("/required", "not-taken", "open destinations ask for no required documents")
+        errors.add("/required", "not-taken", "must be null: this destination has no required documents")
     occurrence = raw.get("occurrence")
     if not _is_count(occurrence):
         errors.add("/occurrence", "invalid", "must be a whole number from 1")
-    if errors.found:
-        raise _invalid(errors)
-    _documents_taken(documents, destination, catalog)
-    if online is not None:
-        raise online
-    about = (raw["subject"], raw["category"], raw["type"])
+    if errors.items:
+        raise _invalid_refusal(errors)
+    _check_limits(documents, destination, catalog)
+    if online_refusal is not None:
+        raise online_refusal
+    classification = (raw["subject"], raw["category"], raw["type"])
     return Declaration(
-        destination.is_personal, resident, branch, required, about, documents, canonicalize(raw)
+        destination.is_personal, resident, branch, required, classification, documents, canonicalize(raw)
     )
 
 
-def refuse_what_is_not_required(read: Declaration, pending: Sequence[Mapping[str, Any]]) -> None:
-    """Hold a personal submission against what the service asks for.
+def check_required(declaration: Declaration, pending: Sequence[Mapping[str, Any]]) -> None:
+    """Check a personal submission against the account's pending required documents.
 
-    Seed: "Si un document est requis par le système, il ne sera pas possible de télécharger d'autres documents
-    en ligne concernant le sujet pour lequel il existe une telle exigence."
+    The institute's rule: "Si un document est requis par le système, il ne sera pas possible de télécharger
+    d'autres documents en ligne concernant le sujet pour lequel il existe une telle exigence." (While the
+    system requires a document, no other documents can be uploaded on its subject.)
     """
-    asked = next((each for each in pending if each["id"] == read.required), None)
-    if read.required is not None:
-        if asked is None:
+    match = next((entry for entry in pending if entry["id"] == declaration.required), None)
+    if declaration.required is not None:
+        if match is None:
             error = {
                 "pointer": "/required",
                 "code": "unknown-required",
-                "detail": "nothing of the kind is asked for",
+                "detail": "is not a pending required document",
             }
             raise Refusal(422, "invalid", "no such required document", {"errors": [error]})
-        if (asked["subject"], asked["category"], asked["type"]) != read.about:
-            error = {"pointer": "/type", "code": "unknown-type", "detail": "another type was asked for"}
-            raise Refusal(422, "invalid", "not the required document", {"errors": [error]})
+        if (match["subject"], match["category"], match["type"]) != declaration.classification:
+            error = {
+                "pointer": "/type",
+                "code": "unknown-type",
+                "detail": "is not the type of the required document",
+            }
+            raise Refusal(422, "invalid", "this is not the required document", {"errors": [error]})
         return
-    waiting = [each["id"] for each in pending if each["subject"] == read.about[0]]
-    if waiting:
+    pending_ids = [entry["id"] for entry in pending if entry["subject"] == declaration.classification[0]]
+    if pending_ids:
         detail = "this subject takes its required documents only"
-        raise Refusal(422, "required-documents-pending", detail, {"required": waiting})
+        raise Refusal(422, "required-documents-pending", detail, {"required": pending_ids})
 
 
-def parsed(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a declaration, judged by its form only; refuse anything else with 400."""
+def parse(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a declaration; raise Refusal with 400 if the body is anything else.
+
+    Only the form is checked: UTF-8, no duplicate members, no fractions, no lone surrogates.
+    """
     try:
         raw = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_no_twins, parse_float=_no_float, parse_constant=_no_float
+            body.decode("utf-8"),
+            object_pairs_hook=_reject_duplicates,
+            parse_float=_reject_number,
+            parse_constant=_reject_number,
         )
-        canonicalize(raw)  # a lone surrogate is no text
+        canonicalize(raw)  # raises ValueError for a lone surrogate
     except (ValueError, RecursionError):
-        raise Refusal(400, "malformed", "the body is not the JSON object of a declaration") from None
+        raise Refusal(400, "malformed", "the body must be the JSON object of a declaration") from None
     if not isinstance(raw, dict):
-        raise Refusal(400, "malformed", "the body is not the JSON object of a declaration")
+        raise Refusal(400, "malformed", "the body must be the JSON object of a declaration")
     return raw
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
+        raise ValueError("duplicate member")
     return members
 
 
-def _no_float(_text: str) -> float:
-    raise ValueError("declarations have whole numbers only")
+def _reject_number(_text: str) -> float:
+    raise ValueError("not a whole number")
 
 
-def _invalid(errors: _Errors) -> Refusal:
-    return Refusal(422, "invalid", "the declaration breaks rules of the service", {"errors": errors.found})
+def _invalid_refusal(errors: _Errors) -> Refusal:
+    return Refusal(422, "invalid", "the declaration breaks rules of the service", {"errors": errors.items})
 
 
 def _is_count(value: object) -> bool:
-    """Tell a whole number from 1 that every JSON reader keeps exact."""
+    """Return whether a value is an integer from 1 to 2**53 - 1, which every JSON parser reads exactly."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**53
 
 
-def _is_plain(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     return not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
 
 
-# -- what it is about --------------------------------------------------------------------------------------
+# -- subject, category and type ----------------------------------------------------------------------------
 
 
-def _subject_category_and_type(
+def _check_codes(
     raw: dict[str, Any], destination: Destination, catalog: Catalog, errors: _Errors
 ) -> Refusal | None:
-    """Check the codes; give back the refusal of a type that is filed online, for its turn in the order."""
-    subject, category, type_code = (_code(raw.get(name)) for name in ("subject", "category", "type"))
+    """Check the codes of subject, category and type.
+
+    Return the refusal of a type that is filed as an online form, so that it can be raised after the others.
+    """
+    subject, category, type_code = (_code_or_empty(raw.get(name)) for name in ("subject", "category", "type"))
     if destination.needs_subject:
-        if subject not in {known.code for known in catalog.subjects_of(destination.code)}:
-            missing = subject is None
-            code = "subject-missing" if missing else "unknown-subject"
+        if subject not in {entry.code for entry in catalog.subjects_of(destination.code)}:
+            code = "subject-missing" if subject is None else "unknown-subject"
             errors.add("/subject", code, "must be a subject of the destination")
             return None
     elif subject is not None:
-        errors.add("/subject", "not-taken", "this destination has no subjects")
+        errors.add("/subject", "not-taken", "must be null: this destination has no subjects")
         return None
-    fitting = catalog.types_of(destination.code, subject)
-    if category not in {type_.category for type_ in fitting}:
+    types = catalog.types_of(destination.code, subject)
+    if category not in {type_.category for type_ in types}:
         code = "category-missing" if category is None else "unknown-category"
         errors.add("/category", code, "must be a category of the subject")
-    type_ = next((known for known in fitting if known.code == type_code), None)
+    type_ = next((entry for entry in types if entry.code == type_code), None)
     if type_ is None or type_.category != category:
         code = "type-missing" if type_code is None else "unknown-type"
         errors.add("/type", code, "must be a type of the category")
         return None
     if type_.online is None:
         return None
-    # Where no official page confirms that the online form takes the document's place, the client leaves
-    # the decision to the service; the sandbox decides to refuse.
+    # If no official page confirms that the online form replaces the document, the client leaves the decision
+    # to the service. The sandbox refuses.
     return Refusal(
         422,
         "online-form-required",
-        "this type is filed as an online form, not as a document",
+        "this type must be filed as an online form, not as a document",
         {"form": type_.online.number, "url": type_.online.url},
     )
 
 
-def _code(value: object) -> str | None:
-    """Give a code as a text that can be looked up; whatever is not a text is no code of anything."""
+def _code_or_empty(value: object) -> str | None:
+    """Return a code that can be looked up; "" stands for a value that is not a text."""
     return value if isinstance(value, str) or value is None else ""
 
 
-# -- whom it is about --------------------------------------------------------------------------------------
+# -- identity ----------------------------------------------------------------------------------------------
 
 
-def _insured(raw: object, errors: _Errors) -> str | None:
+def _check_insured(raw: object, errors: _Errors) -> str | None:
     number = raw.get("id_number") if isinstance(raw, dict) and raw.keys() == {"id_number"} else None
     if not isinstance(number, str) or not re.fullmatch(r"[0-9]{9}", number) or not _has_check_digit(number):
         errors.add("/identity/id_number", "id-number-invalid", "must be 9 digits with their check digit")
@@ -266,8 +292,8 @@ def _insured(raw: object, errors: _Errors) -> str | None:
 
 
 def _has_check_digit(number: str) -> bool:
-    """Weigh the digits 1, 2, 1, 2, ...; the sum of the products' digits ends in 0 (the Luhn check)."""
-    products = [int(digit) * (1 + place % 2) for place, digit in enumerate(number)]
+    """Return whether the Luhn checksum is valid: weights 1, 2, 1, 2, ...; the digit sum ends in 0."""
+    products = [int(digit) * (1 + position % 2) for position, digit in enumerate(number)]
     return number != "000000000" and sum(product // 10 + product % 10 for product in products) % 10 == 0
 
 
@@ -281,89 +307,106 @@ _EMPLOYER_PATTERNS = {
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+\Z")
 
 
-def _employer(raw: object, errors: _Errors) -> str | None:
+def _check_employer(raw: object, errors: _Errors) -> str | None:
     identity = raw if isinstance(raw, dict) else {}
-    errors.members("/identity", identity, {"employer_file", "email", *_EMPLOYER_PATTERNS})
+    errors.check_members("/identity", identity, {"employer_file", "email", *_EMPLOYER_PATTERNS})
     file = identity.get("employer_file")
     digits = r"[0-9]{9}" if identity.get("employer_kind") == "deduction" else r"[0-9]{1,20}"
     if not isinstance(file, str) or not re.fullmatch(digits, file):
-        errors.add("/identity/employer_file", "employer-file-invalid", "must be the digits of a file number")
+        errors.add(
+            "/identity/employer_file",
+            "employer-file-invalid",
+            "must be digits: 9 for a deduction file, else at most 20",
+        )
     for name, (code, pattern) in _EMPLOYER_PATTERNS.items():
         value = identity.get(name)
         if not isinstance(value, str) or not pattern.match(value):
-            errors.add(f"/identity/{name}", code, "is missing or has another form")
+            errors.add(f"/identity/{name}", code, "is missing or has the wrong format")
     email = identity.get("email")
-    if email is not None and not (isinstance(email, str) and _EMAIL.match(email) and _is_plain(email)):
-        errors.add("/identity/email", "email-invalid", "must be null or an address")
+    if email is not None and not (isinstance(email, str) and _EMAIL.match(email) and _is_printable(email)):
+        errors.add("/identity/email", "email-invalid", "must be null or an email address")
     return file if isinstance(file, str) else None
 
 
-def _account(raw: object, errors: _Errors) -> str | None:
-    if raw is not _ABSENT:
-        errors.add("/identity", "not-taken", "the session says who it is")
+def _check_account(raw: object, errors: _Errors) -> str | None:
+    if raw is not _MISSING:
+        errors.add("/identity", "not-taken", "must be omitted: the session identifies the person")
     return None
 
 
-_IDENTITIES: dict[str, Callable[[object, _Errors], str | None]] = {
-    "insured": _insured,
-    "employer": _employer,
-    "account": _account,
+_IDENTITY_CHECKS: dict[str, Callable[[object, _Errors], str | None]] = {
+    "insured": _check_insured,
+    "employer": _check_employer,
+    "account": _check_account,
 }
 
 
 # -- documents ---------------------------------------------------------------------------------------------
 
 
-def _documents(raw: object, destination: Destination, errors: _Errors) -> tuple[Declared, ...]:
-    if isinstance(raw, list) and len(raw) > _MOST_DOCUMENTS:
-        most = destination.max_documents or _MOST_DOCUMENTS
-        raise Refusal(413, "too-many-documents", f"at most {most} documents are taken", {"limit": most})
+def _check_documents(raw: object, destination: Destination, errors: _Errors) -> tuple[DeclaredDocument, ...]:
+    if isinstance(raw, list) and len(raw) > _MAX_DOCUMENTS:
+        limit = destination.max_documents or _MAX_DOCUMENTS
+        raise _too_many_refusal(limit)
     if not isinstance(raw, list) or not raw:
         errors.add("/documents", "documents-missing", "must be a list of at least one document")
         return ()
     declared = []
     for position, entry in enumerate(raw):
-        document = _document(entry)
+        document = _parse_document(entry)
         if document is None:
-            detail = "must be {name, bytes, sha256}, of a readable name, 1 byte or more, and 64 hex digits"
+            detail = (
+                "must have a printable file name, a size of 1 byte or more and a SHA-256 of 64 hex digits"
+            )
             errors.add(f"/documents/{position}", "invalid", detail)
         else:
             declared.append(document)
-    seen: set[str] = set()
+    digests: set[str] = set()
     for position, document in enumerate(declared):
-        if document.sha256 in seen:
-            errors.add(f"/documents/{position}", "duplicate-document", "stands twice in the declaration")
-        seen.add(document.sha256)
+        if document.sha256 in digests:
+            detail = "has the same SHA-256 as an earlier document"
+            errors.add(f"/documents/{position}", "duplicate-document", detail)
+        digests.add(document.sha256)
     return tuple(declared)
 
 
-def _document(raw: object) -> Declared | None:
+def _too_many_refusal(limit: int) -> Refusal:
+    detail = f"this destination accepts at most {limit} documents"
+    return Refusal(413, "too-many-documents", detail, {"limit": limit})
+
+
+def _parse_document(raw: object) -> DeclaredDocument | None:
     if not isinstance(raw, dict) or raw.keys() != {"name", "bytes", "sha256"}:
         return None
     name, size, digest = raw["name"], raw["bytes"], raw["sha256"]
-    is_name = (
+    is_valid_name = (
         isinstance(name, str)
         and len(name.encode()) > 0
-        and _is_plain(name)
+        and _is_printable(name)
         and not re.search(r"[/\\\n]", name)
     )
-    is_whole = is_name and _is_count(size) and isinstance(digest, str) and SHA256.match(digest)
-    return Declared(name, size, digest) if is_whole else None
+    is_valid = is_valid_name and _is_count(size) and isinstance(digest, str) and SHA256.match(digest)
+    return DeclaredDocument(name, size, digest) if is_valid else None
 
 
-def _documents_taken(documents: tuple[Declared, ...], destination: Destination, catalog: Catalog) -> None:
-    """Refuse by count and size (413) and by extension (415), before any document is sent."""
-    most = destination.max_documents
-    if most is not None and len(documents) > most:
-        raise Refusal(413, "too-many-documents", f"at most {most} documents are taken", {"limit": most})
-    largest = destination.max_document_bytes
+def _check_limits(
+    documents: tuple[DeclaredDocument, ...], destination: Destination, catalog: Catalog
+) -> None:
+    """Raise Refusal for too many or too large documents (413) or an extension that is not accepted (415).
+
+    This happens before any document is sent.
+    """
+    limit = destination.max_documents
+    if limit is not None and len(documents) > limit:
+        raise _too_many_refusal(limit)
+    size_limit = destination.max_document_bytes
     for position, document in enumerate(documents):
         pointer = f"/documents/{position}"
-        if document.size > largest:
-            detail = f"a document may have {largest} bytes"
-            raise Refusal(413, "document-too-large", detail, {"limit": largest, "pointer": pointer})
+        if document.size > size_limit:
+            detail = f"this destination accepts documents of at most {size_limit} bytes"
+            raise Refusal(413, "document-too-large", detail, {"limit": size_limit, "pointer": pointer})
         if content.extension(document.name) not in destination.formats:
-            detail = f"taken are {', '.join(destination.formats)}"
+            detail = f"this destination accepts {', '.join(destination.formats)}"
             raise Refusal(
                 415,
                 "format-not-accepted",
@@ -372,4 +415,4 @@ def _documents_taken(documents: tuple[Declared, ...], destination: Destination, 
             )
         if len(document.name.encode()) > catalog.texts.document_name:
             error = {"pointer": f"{pointer}/name", "code": "name-not-accepted", "detail": "is too long"}
-            raise Refusal(422, "invalid", "a name is too long", {"errors": [error]})
+            raise Refusal(422, "invalid", "a document name is too long", {"errors": [error]})

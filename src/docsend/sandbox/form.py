@@ -1,6 +1,7 @@
-"""A body of multipart/form-data (RFC 7578), part by part while it arrives (only user of multipart).
+"""Reading a multipart/form-data body (RFC 7578) part by part as it arrives.
 
-Only the names of parts are read. Their media types say nothing, and file names are never kept.
+Only the names of parts are used. Their media types are ignored, and their file names are never stored. No
+other module may import `multipart`.
 """
 
 from __future__ import annotations
@@ -18,89 +19,92 @@ if TYPE_CHECKING:
     from docsend.sandbox.body import Body
 
 MEDIA_TYPE = "multipart/form-data"
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}\Z")  # RFC 2046, 5.1.1; blanks are not taken
-_BOUNDARIES = re.compile(r";\s*boundary\s*=", re.IGNORECASE)
-_MOST_OF_A_HEADER_LINE = 1024
-_MOST_HEADERS = 8
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}\Z")  # RFC 2046, 5.1.1, without spaces
+_BOUNDARY_PARAMETER = re.compile(r";\s*boundary\s*=", re.IGNORECASE)
+_MAX_HEADER_LINE_BYTES = 1024
+_MAX_HEADERS = 8
 _LINE_END = b"\r\n"
 
 
 class Form:
-    """The parts of one body, in their order. Everything that is not as it should be is refused with 400."""
+    """The parts of one body, in order. Every method raises Refusal with 400 if the form is malformed."""
 
     def __init__(self, body: Body) -> None:
-        """Prepare to read; nothing is read yet. Refuses a Content-Type without a good boundary."""
-        self._body = body
-        given = body.content_type or ""
-        _, options = multipart.parse_options_header(given)
-        boundary = options.get("boundary", "")
-        if not _BOUNDARY.match(boundary) or len(_BOUNDARIES.findall(given)) != 1:
-            raise _malformed("the Content-Type needs one boundary")
-        self._boundary = boundary.encode("ascii")
-        self._events = self._parsed()
+        """Read the boundary from the Content-Type; nothing of the body is read yet.
 
-    async def part(self, name: str) -> AsyncIterator[bytes]:
-        """Yield the bytes of the next part, which has to have this name."""
+        Raise Refusal with 400 unless there is exactly one valid boundary.
+        """
+        self._body = body
+        content_type = body.content_type or ""
+        _, options = multipart.parse_options_header(content_type)
+        boundary = options.get("boundary", "")
+        if not _BOUNDARY.match(boundary) or len(_BOUNDARY_PARAMETER.findall(content_type)) != 1:
+            raise _malformed_refusal("the Content-Type must have one valid boundary")
+        self._boundary = boundary.encode("ascii")
+        self._events = self._parse()
+
+    async def read_part(self, name: str) -> AsyncIterator[bytes]:
+        """Yield the bytes of the next part, which must have this name."""
         part = await anext(self._events, None)
         if part is None or part.name != name:
-            raise _malformed(f"a part is missing, or is another one; {name} should be here")
+            raise _malformed_refusal(f"a part is missing or has the wrong name: expected {name}")
         async for event in self._events:
             if event is None:
                 return
             yield event
 
     async def end(self) -> None:
-        """Read to the end of the body; no other part may come, and the last boundary has to."""
+        """Read to the end of the body, which must have no further part and end with the closing boundary."""
         async for _ in self._events:
-            raise _malformed("there is a part more than the declaration has documents")
+            raise _malformed_refusal("the form has more parts than the declaration has documents")
 
-    async def _parsed(self) -> AsyncIterator[Any]:
-        """Yield each part, then its bytes, then None, as the parser finds them."""
+    async def _parse(self) -> AsyncIterator[Any]:
+        """Yield each part as the parser finds it, then its bytes, then None."""
         parser = multipart.PushMultipartParser(
-            self._boundary, max_header_size=_MOST_OF_A_HEADER_LINE, max_header_count=_MOST_HEADERS
+            self._boundary, max_header_size=_MAX_HEADER_LINE_BYTES, max_header_count=_MAX_HEADERS
         )
         try:
-            async for piece in self._to_the_last_boundary():
-                for event in parser.parse(piece):
+            async for chunk in self._check_epilogue():
+                for event in parser.parse(chunk):
                     yield event
             parser.close()
         except multipart.MultipartError:
-            raise _malformed("the body is no multipart/form-data that ends with its boundary") from None
+            raise _malformed_refusal("the body is not valid multipart/form-data") from None
 
-    async def _to_the_last_boundary(self) -> AsyncIterator[bytes]:
-        """Yield the body's bytes; behind the last boundary nothing may come but the end of its line.
+    async def _check_epilogue(self) -> AsyncIterator[bytes]:
+        """Yield the bytes of the body; refuse anything but a line end after the closing boundary.
 
-        The parser would pass over the rest, and with it a part that the declaration does not have.
+        The parser would ignore an epilogue, and so a part that the declaration does not have.
         """
         closing, tail = b"\r\n--" + self._boundary + b"--", b""
-        behind: bytes | None = None
-        async for piece in self._from_the_boundary():
-            if behind is not None:
-                behind += piece
+        epilogue: bytes | None = None
+        async for chunk in self._check_preamble():
+            if epilogue is not None:
+                epilogue += chunk
             else:
-                seen = tail + piece
-                at = seen.find(closing)
-                behind = None if at < 0 else seen[at + len(closing) :]
-                tail = seen[1 - len(closing) :]
-            if behind and not _LINE_END.startswith(behind):
-                raise _malformed("there is something behind the last boundary")
-            yield piece
+                window = tail + chunk
+                position = window.find(closing)
+                epilogue = None if position < 0 else window[position + len(closing) :]
+                tail = window[1 - len(closing) :]
+            if epilogue and not _LINE_END.startswith(epilogue):
+                raise _malformed_refusal("there is content after the closing boundary")
+            yield chunk
 
-    async def _from_the_boundary(self) -> AsyncIterator[bytes]:
-        """Yield the body's bytes; its first ones have to be the boundary: the parser would skip others."""
+    async def _check_preamble(self) -> AsyncIterator[bytes]:
+        """Yield the bytes of the body; refuse a preamble, which the parser would skip."""
         opening, start = b"--" + self._boundary, b""
-        async for piece in self._body.pieces():
+        async for chunk in self._body.iter_bytes():
             if len(start) >= len(opening):
-                yield piece
+                yield chunk
                 continue
-            start += piece
+            start += chunk
             if not (start.startswith(opening) or opening.startswith(start)):
-                raise _malformed("the body does not begin with its boundary")
+                raise _malformed_refusal("the body does not start with its boundary")
             if len(start) >= len(opening):
                 yield start
         if len(start) < len(opening):
-            raise _malformed("the body does not begin with its boundary")
+            raise _malformed_refusal("the body does not start with its boundary")
 
 
-def _malformed(detail: str) -> Refusal:
+def _malformed_refusal(detail: str) -> Refusal:
     return Refusal(400, "malformed", detail)

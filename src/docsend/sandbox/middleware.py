@@ -1,7 +1,7 @@
-"""The headers that every request is judged by before its call, and the `Request-Id` of every answer.
+"""Header checks that every request must pass before its handler, and the `Request-Id` of every response.
 
-A web page that a browser shows can send requests to this machine, and through a name of its own (DNS
-rebinding) even read the answers. Its requests carry its `Host` or its `Origin`, and are refused by them.
+A web page in a browser can send requests to this machine, and with DNS rebinding it can even read the
+responses. Such requests carry the page's `Host` or `Origin`, so both headers are checked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from docsend.sandbox.body import GRACE_S, discarded
+from docsend.sandbox.body import BASE_TIMEOUT_S, discard_body
 from docsend.sandbox.problems import Refusal
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ _ID_LINE = re.compile(rb"^request-id:[ \t]*(.*?)[ \t]*\r?$", re.IGNORECASE | re.
 _AUTHORITY = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z._-]+))(?::[0-9]*)?\Z")
 
 
-class _Problem(JSONResponse):
-    """The answer that tells a refusal, sent at once; what still comes of a body is read behind it.
+class _ProblemResponse(JSONResponse):
+    """The response to a refused request. It is sent at once; then the rest of the body is read and discarded.
 
-    So nobody waits for a body that nobody wants, and a sender that is still sending does not lose the answer
-    with its connection.
+    The response does not wait for a body that is not needed, and a sender that is still sending does not lose
+    the response to a connection reset.
     """
 
     def __init__(self, refusal: Refusal, body: Body | None) -> None:
@@ -44,28 +44,28 @@ class _Problem(JSONResponse):
             media_type="application/problem+json",
             headers={"Cache-Control": "no-store", **refusal.headers},
         )
-        self._refused = body
+        self._request_body = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._refused is None:
+        if self._request_body is None:
             await super().__call__(scope, receive, send)
             return
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(start)
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
-                await self._refused.discard()
+            async with asyncio.timeout(BASE_TIMEOUT_S):
+                await self._request_body.discard()
         await send({"type": "http.response.body", "body": b""})
 
 
-def problem(refusal: Refusal, body: Body | None = None) -> JSONResponse:
-    """Make the answer that tells a refusal; `body` is what may still be coming of the request."""
-    return _Problem(refusal, body)
+def problem_response(refusal: Refusal, body: Body | None = None) -> JSONResponse:
+    """Return the response for a refusal; `body` is the request's body if it may still be arriving."""
+    return _ProblemResponse(refusal, body)
 
 
 class RequestChecks:
-    """An ASGI application around another one, which only sees requests that were meant for it."""
+    """ASGI middleware that rejects requests with unacceptable headers and repeats the `Request-Id`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -74,55 +74,55 @@ class RequestChecks:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        echo = _echoed(_stated(scope, b"request-id"))
+        request_id_header = _request_id_header(_header_values(scope, b"request-id"))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *echo]}
+                message = {**message, "headers": [*message.get("headers", ()), *request_id_header]}
             await send(message)
 
         try:
-            _check(scope)
+            _check_headers(scope)
         except Refusal as refusal:
-            if refusal.status != 400:  # where a malformed request's body ends is not certain
-                await discarded(Request(scope, receive))
-            await problem(refusal)(scope, receive, send_with_id)
+            if refusal.status != 400:  # the end of a malformed request's body is uncertain
+                await discard_body(Request(scope, receive))
+            await problem_response(refusal)(scope, receive, send_with_id)
         else:
             await self._app(scope, receive, send_with_id)
 
 
-def _stated(scope: Scope, wanted: bytes) -> list[str]:
-    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+def _header_values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for header, value in scope["headers"] if header == name]
 
 
-def _echoed(given: list[str]) -> list[tuple[bytes, bytes]]:
-    """Return the header that repeats a request's id; none if it is not one token."""
-    is_plain = len(given) == 1 and _REQUEST_ID.match(given[0])
-    return [(b"request-id", given[0].encode("ascii"))] if is_plain else []
+def _request_id_header(values: list[str]) -> list[tuple[bytes, bytes]]:
+    """Return the header that repeats the request's id; empty unless there is one id that is a token."""
+    is_token = len(values) == 1 and _REQUEST_ID.match(values[0])
+    return [(b"request-id", values[0].encode("ascii"))] if is_token else []
 
 
-def _check(scope: Scope) -> None:
-    hosts = _stated(scope, b"host")
+def _check_headers(scope: Scope) -> None:
+    hosts = _header_values(scope, b"host")
     if len(hosts) != 1 or not _AUTHORITY.match(hosts[0]):
-        raise Refusal(400, "malformed", "a request names its host, once")
-    if not _is_served(hosts[0], scope["server"]):
-        raise Refusal(421, "host-not-served", "this service is not the host that the request names")
-    own = {f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https")}
-    if any(origin.lower() not in own for origin in _stated(scope, b"origin")):
+        raise Refusal(400, "malformed", "a request must have one valid Host")
+    if not _is_served_host(hosts[0], scope["server"]):
+        raise Refusal(421, "host-not-served", "this service does not serve the requested host")
+    own_origins = {f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https")}
+    if any(origin.lower() not in own_origins for origin in _header_values(scope, b"origin")):
         raise Refusal(403, "origin-not-allowed", "web pages of other origins may not call this service")
-    request_id = _stated(scope, b"request-id")
-    if len(request_id) > 1 or not all(map(_REQUEST_ID.match, request_id)):
-        raise Refusal(400, "malformed", "a Request-Id is one token of at most 64 characters")
-    if _stated(scope, b"content-length") and _stated(scope, b"transfer-encoding"):
-        raise Refusal(400, "malformed", "a body has a Content-Length or a Transfer-Encoding, not both")
-    if len(_stated(scope, b"content-type")) > 1:
-        raise Refusal(400, "malformed", "a body has one Content-Type")
+    request_ids = _header_values(scope, b"request-id")
+    if len(request_ids) > 1 or not all(map(_REQUEST_ID.match, request_ids)):
+        raise Refusal(400, "malformed", "the Request-Id must be one token of at most 64 characters")
+    if _header_values(scope, b"content-length") and _header_values(scope, b"transfer-encoding"):
+        raise Refusal(400, "malformed", "a request must not have both Content-Length and Transfer-Encoding")
+    if len(_header_values(scope, b"content-type")) > 1:
+        raise Refusal(400, "malformed", "a request must not have more than one Content-Type")
 
 
-def _is_served(authority: str, bound: tuple[str, int | None] | None) -> bool:
-    """Tell this machine's own names, and the address at which the request arrived, from others.
+def _is_served_host(authority: str, server: tuple[str, int | None] | None) -> bool:
+    """Return whether an authority names this machine, or the address at which the request arrived.
 
-    The port does not count: relays and `ssh -L` keep the one that the sender named.
+    The port is ignored, because relays and `ssh -L` pass on the port that the sender used.
     """
     match = _AUTHORITY.match(authority)
     host = (match["address"] or match["name"]).lower().removesuffix(".") if match else ""
@@ -132,46 +132,50 @@ def _is_served(authority: str, bound: tuple[str, int | None] | None) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    return address.is_loopback or (bound is not None and str(address) == bound[0])
+    return address.is_loopback or (server is not None and str(address) == server[0])
 
 
-class Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with the contract's answer to what cannot be read as a request.
+class HTTPProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 protocol, with the contract's response to input that cannot be parsed.
 
-    A request without a Host, or with two, is of this kind: h11 makes no request of it.
+    A request with no Host, or with two, belongs here: h11 rejects it while parsing.
     """
 
     _head = b""
     _last_cycle: object = None
 
     def data_received(self, data: bytes) -> None:
-        is_between = str(self.conn.their_state) == "IDLE"
-        if not is_between or self._last_cycle is not self.cycle:
+        is_idle = str(self.conn.their_state) == "IDLE"
+        if not is_idle or self._last_cycle is not self.cycle:
             self._head, self._last_cycle = b"", self.cycle
-        if is_between:
+        if is_idle:
             self._head += data
         super().data_received(data)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # None until a first request was read
-        in_hand = None if cycle is None or cycle.response_complete else cycle
-        if in_hand is not None and (in_hand.response_started or not in_hand.more_body):
-            # What stands behind a whole request changes nothing about its answer, and is not read.
-            in_hand.keep_alive = False
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's message is not used
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None until the first request has been read
+        current = None if cycle is None or cycle.response_complete else cycle
+        if current is not None and (current.response_started or not current.more_body):
+            # Bytes after a complete request do not change its response, and are not read.
+            current.keep_alive = False
             return
         if str(self.conn.our_state) not in ("IDLE", "SEND_RESPONSE"):
             self.transport.close()
             return
-        ids = self._echo() if in_hand is None else _echoed(_stated(dict(in_hand.scope), b"request-id"))
-        answer = problem(Refusal(400, "malformed", "this is no HTTP request with one Host"))
-        headers = [*answer.raw_headers, *ids, (b"connection", b"close")]
+        id_headers = (
+            self._unparsed_request_id()
+            if current is None
+            else _request_id_header(_header_values(dict(current.scope), b"request-id"))
+        )
+        response = problem_response(Refusal(400, "malformed", "this is not an HTTP request with one Host"))
+        headers = [*response.raw_headers, *id_headers, (b"connection", b"close")]
         lines = [b"HTTP/1.1 400 Bad Request", *(b"%b: %b" % header for header in headers), b"", b""]
-        self.transport.write(b"\r\n".join(lines) + bytes(answer.body))
+        self.transport.write(b"\r\n".join(lines) + bytes(response.body))
         self.transport.close()
 
-    def _echo(self) -> list[tuple[bytes, bytes]]:
-        """Return the Request-Id of what could not be read, if it is clear which one that is."""
-        if self.cycle is not self._last_cycle:  # a request was read since, and the id may be its own
+    def _unparsed_request_id(self) -> list[tuple[bytes, bytes]]:
+        """Return the Request-Id header of input that could not be parsed; empty if the id is ambiguous."""
+        if self.cycle is not self._last_cycle:  # a request was read since then, and the id may belong to it
             return []
         found = _ID_LINE.findall(self._head.partition(b"\r\n\r\n")[0])
-        return _echoed([one.decode("latin-1") for one in found])
+        return _request_id_header([one.decode("latin-1") for one in found])

@@ -1,4 +1,4 @@
-"""What the sandbox refuses, as RFC 9457 problems: the types are those of openapi.yaml."""
+"""The sandbox's refusals as RFC 9457 problems; their types are those of openapi.yaml."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ TYPE_PREFIX = "urn:docsend:problem:"
 
 
 class Refusal(Exception):
-    """One answer that is not a success: HTTP status, the problem's short name, and a sentence for people.
+    """Raised to send a problem response: an HTTP status, a problem code and a sentence for people.
 
-    The sentence names no identity and quotes nothing that was sent; `members` are the problem's own.
+    The sentence must not contain an identity or quote anything from the request. `members` are the problem's
+    additional JSON members.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Refusal(Exception):
         self.detail = detail
         self.members = members or {}
         self.headers = dict(headers or {})
-        if status == 401:  # RFC 9110, 15.5.2: a 401 names the way to sign in
+        if status == 401:  # RFC 9110, 15.5.2: a 401 response must name an authentication scheme
             self.headers["WWW-Authenticate"] = "Bearer"
 
     def body(self) -> dict[str, Any]:
@@ -44,13 +45,13 @@ class Refusal(Exception):
 
 
 def not_found() -> Refusal:
-    """Give the one answer for what does not exist and for what is not yours to see."""
-    return Refusal(404, "not-found", "there is nothing under this address")
+    """Return the refusal for a resource that does not exist or that the caller may not see."""
+    return Refusal(404, "not-found", "there is nothing at this address")
 
 
-def own_fault() -> Refusal:
-    return Refusal(500, "own-fault", "the sandbox failed; the same request may be repeated")
+def internal_error() -> Refusal:
+    return Refusal(500, "own-fault", "the sandbox failed; the request may be repeated")
 
 
 def withdrawn() -> Refusal:
-    return Refusal(409, "withdrawn", "this key was withdrawn; nothing can be received under it any more")
+    return Refusal(409, "withdrawn", "this key was withdrawn; nothing can be received under it")

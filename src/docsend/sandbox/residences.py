@@ -1,12 +1,13 @@
-"""Which branch handles whom, if the sender does not say: a small table of invented residences.
+"""The branch that handles a submission by default: a small table of fictional residences.
 
 The institute's rule: "par défaut, l'agence traitante qui apparaîtra sera celle de la zone de résidence de
-l'assuré". Who lives where is the institute's knowledge; the persons and employers here do not exist.
+l'assuré" (the default branch is that of the insured person's area of residence). Only the institute knows
+where people live; the persons and employers listed here do not exist.
 """
 
 from __future__ import annotations
 
-# Invented insured persons (right check digits, no such people) and employers' files.
+# Fictional insured persons (the check digits are valid, the people do not exist) and employer files.
 RESIDENCES = {
     "000000018": "haifa",
     "000000026": "beer-sheva",
@@ -16,9 +17,9 @@ RESIDENCES = {
     "900000019": "ashdod",
     "900000027": "karmiel",
 }
-ELSEWHERE = "tel-aviv"
+DEFAULT_BRANCH = "tel-aviv"
 
 
 def branch_of(resident: str | None) -> str:
-    """Give the code of the branch where an insured person or an employer is at home."""
-    return RESIDENCES.get(resident or "", ELSEWHERE)
+    """Return the code of the branch for the residence of an insured person or an employer."""
+    return RESIDENCES.get(resident or "", DEFAULT_BRANCH)

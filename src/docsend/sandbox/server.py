@@ -1,7 +1,7 @@
-"""Running the sandbox: in the foreground for others to use, or inside the process for one command.
+"""Running the sandbox: in the foreground for other processes, or inside this process for one command.
 
-A foreground sandbox holds a lock on its folder for as long as it lives and leaves its address in the same
-file; the kernel frees the lock however the process ends, so there is no stale address to believe in.
+A foreground sandbox locks a file in its folder while it runs, and writes its address to that file. The kernel
+releases the lock however the process ends, so nobody can mistake a stale address for a running sandbox.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from docsend import signals, threads
 from docsend.errors import LocalError, UsageError
 from docsend.i18n import Message
 from docsend.model import catalog
-from docsend.sandbox.accounts import SESSION_S, Accounts
+from docsend.sandbox.accounts import SESSION_LIFETIME_S, Accounts
 from docsend.sandbox.app import Sandbox
-from docsend.sandbox.body import time_allowed
-from docsend.sandbox.middleware import Protocol
+from docsend.sandbox.body import request_timeout
+from docsend.sandbox.middleware import HTTPProtocol
 from docsend.sandbox.store import Store
 from docsend.storage import files
 
@@ -36,27 +36,30 @@ else:
     import fcntl
 
 _LOOPBACK = "127.0.0.1"
-# Windows keeps others from reading what is locked, so the lock is on a byte far behind the address.
+# Windows does not let other processes read a locked range, so the locked byte is far beyond the address.
 _LOCKED_BYTE = 2**30
 
 
 @contextlib.contextmanager
-def beside(
+def run_in_background(
     folder: Path,
     *,
-    session_s: float = SESSION_S,
-    offered: bytes | None = None,
-    time_allowed: Callable[[int], float] = time_allowed,
+    session_lifetime_s: float = SESSION_LIFETIME_S,
+    catalog_bytes: bytes | None = None,
+    request_timeout: Callable[[int], float] = request_timeout,
 ) -> Iterator[str]:
-    """Give the address of a sandbox over this folder: the running one, or one inside this process.
+    """Yield the URL of a sandbox that serves this folder: the running one, or one inside this process.
 
-    The one inside may offer another catalog than docsend's, and allow a request another time for its bytes.
+    The other parameters apply to a sandbox inside this process only. `catalog_bytes` replaces the bundled
+    catalog, `request_timeout` the default timeouts. Raise LocalError if the folder cannot be used.
     """
-    running = running_at(folder)
+    running = find_running(folder)
     if running is not None:
         yield running
         return
-    with _opened(folder, 0, session_s, offered=offered, time_allowed=time_allowed) as (server, listener):
+    with _open_server(
+        folder, 0, session_lifetime_s, catalog_bytes=catalog_bytes, request_timeout=request_timeout
+    ) as (server, listener):
         thread = threads.start(server.run, [[listener]])
         try:
             _wait_until(lambda: server.started or not thread.is_alive())
@@ -66,100 +69,118 @@ def beside(
             thread.join(timeout=10)
 
 
-def serve(folder: Path, port: int, announce: Callable[[str], None], *, session_s: float = SESSION_S) -> None:
-    """Serve a folder in the foreground until a signal comes; `announce` is told the address."""
-    with _presence(folder) as note, _opened(folder, port, session_s) as (server, listener):
+def serve(
+    folder: Path,
+    port: int,
+    announce: Callable[[str], None],
+    *,
+    session_lifetime_s: float = SESSION_LIFETIME_S,
+) -> None:
+    """Serve a folder in the foreground until a signal arrives; call `announce` with the URL when ready.
+
+    Raise UsageError if the port is in use or another sandbox serves the folder, LocalError if the folder
+    cannot be used, and Interrupted after SIGINT or SIGTERM.
+    """
+    with (
+        _lock_folder(folder) as lock_file,
+        _open_server(folder, port, session_lifetime_s) as (server, listener),
+    ):
         address = _address(listener)
 
         def ready() -> None:
-            note.seek(0)
-            note.write(address.encode("ascii"))
-            note.flush()
+            lock_file.seek(0)
+            lock_file.write(address.encode("ascii"))
+            lock_file.flush()
             announce(address)
 
-        server.when_started = ready
-        _until_a_signal(server, listener)
+        server.on_started = ready
+        _serve_until_signal(server, listener)
 
 
-def running_at(folder: Path) -> str | None:
-    """Give the address of the foreground sandbox that serves this folder, if there is one.
+def find_running(folder: Path) -> str | None:
+    """Return the URL of the foreground sandbox that serves this folder, or None.
 
-    Those who look share a lock, so that they do not take one another for a sandbox.
+    Callers take a shared lock, so that they do not mistake one another for a sandbox. Raise LocalError if the
+    folder cannot be read.
     """
     try:
-        with (folder / "running").open("rb+") as note:
-            if _can_share(note):
+        with (folder / "running").open("rb+") as lock_file:
+            if _is_unlocked(lock_file):
                 return None
-            note.seek(0)
-            return note.read(200).decode("ascii") or None
+            lock_file.seek(0)
+            return lock_file.read(200).decode("ascii") or None
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise _unusable(folder, error) from error
+        raise _unusable_folder(folder, error) from error
 
 
-# -- how ---------------------------------------------------------------------------------------------------
+# -- helpers -----------------------------------------------------------------------------------------------
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it listens and its signal handlers are in place."""
+    """A server that calls `on_started` once it listens and its signal handlers are installed."""
 
-    when_started: Callable[[], None] = staticmethod(lambda: None)
+    on_started: Callable[[], None] = staticmethod(lambda: None)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.when_started()
+        self.on_started()
 
 
-def _until_a_signal(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, end in peace, and raise what the signal stands for only then.
+def _serve_until_signal(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, shut down, and only then raise the exception for the signal.
 
-    uvicorn gives a signal back from within its event loop, which is no place to raise in.
+    uvicorn raises the signal again inside its event loop, where raising an exception is not safe.
     """
 
     def stop() -> None:
         server.should_exit = True
 
-    with signals.stop_on_signal(stop) as came:
+    with signals.stop_on_signal(stop) as received:
         server.run(sockets=[listener])
-    if came:
-        raise signals.exception_for(came[0])
+    if received:
+        raise signals.exception_for(received[0])
 
 
 @contextlib.contextmanager
-def _opened(
+def _open_server(
     folder: Path,
     port: int,
-    session_s: float,
+    session_lifetime_s: float,
     *,
-    offered: bytes | None = None,
-    time_allowed: Callable[[int], float] = time_allowed,
+    catalog_bytes: bytes | None = None,
+    request_timeout: Callable[[int], float] = request_timeout,
 ) -> Iterator[tuple[_Server, socket.socket]]:
     try:
         store = Store(folder)
     except (OSError, sqlite3.Error) as error:
-        raise _unusable(folder, error) from error
-    # With the protocol named, asyncio turns Nagle's algorithm off, which would hold an answer back 40 ms.
+        raise _unusable_folder(folder, error) from error
+    # asyncio disables Nagle's algorithm only for a socket that names its protocol. The algorithm would delay
+    # responses by 40 ms.
     with (
         contextlib.closing(store),
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener,
     ):
-        accounts = Accounts(store.database, session_s=session_s)
-        if sys.platform != "win32":  # there it would let two programs share the port
+        accounts = Accounts(store.database, session_lifetime_s=session_lifetime_s)
+        if sys.platform != "win32":  # on Windows it would let two programs share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((_LOOPBACK, port))
-            listener.listen(128)  # before the address is told: whoever reads it may connect at once
+            listener.listen(128)  # before the address is announced, because a reader may connect at once
         except OSError as error:
             raise UsageError(
-                Message("port {port} cannot be used: {reason}", port=port, reason=files.reason(error)),
-                Message("--port 0 picks a free one"),
+                Message("cannot listen on port {port}: {reason}", port=port, reason=files.reason(error)),
+                Message("give --port 0 to use any free port"),
             ) from error
         config = uvicorn.Config(
             Sandbox(
-                store, accounts, offered or catalog.BUNDLED.read_bytes(), time_allowed=time_allowed
+                store,
+                accounts,
+                catalog_bytes or catalog.BUNDLED.read_bytes(),
+                request_timeout=request_timeout,
             ).app(),
-            http=Protocol,
+            http=HTTPProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -171,11 +192,11 @@ def _opened(
         yield _Server(config), listener
 
 
-def _unusable(folder: Path, error: Exception) -> LocalError:
+def _unusable_folder(folder: Path, error: Exception) -> LocalError:
     reason = files.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
     return LocalError(
-        Message("the sandbox's folder {folder} cannot be used: {reason}", folder=folder, reason=reason),
-        Message("name another with --data DIR"),
+        Message("cannot use sandbox folder {folder}: {reason}", folder=folder, reason=reason),
+        Message("give another folder with --data DIR"),
     )
 
 
@@ -192,32 +213,34 @@ def _wait_until(ready: Callable[[], bool]) -> None:
 
 
 @contextlib.contextmanager
-def _presence(folder: Path) -> Iterator[IO[bytes]]:
-    """Hold the folder's lock, which says that a foreground sandbox serves it."""
+def _lock_folder(folder: Path) -> Iterator[IO[bytes]]:
+    """Lock the folder for a foreground sandbox; yield the lock file, which takes its address."""
     try:
         files.make_private_folder(folder)
         files.make_private_file(folder / "running")
-        note = (folder / "running").open("rb+")
+        lock_file = (folder / "running").open("rb+")
     except OSError as error:
-        raise _unusable(folder, error) from error
-    with note:
-        # A client that looks whether anybody is here holds the lock for a moment.
+        raise _unusable_folder(folder, error) from error
+    with lock_file:
+        # A client in `find_running` may hold the lock for a moment.
         for _ in range(50):
-            if _lock(note):
+            if _lock(lock_file):
                 break
             time.sleep(0.02)
         else:
-            note.seek(0)
-            address = note.read(200).decode("ascii", "backslashreplace")
+            lock_file.seek(0)
+            address = lock_file.read(200).decode("ascii", "backslashreplace")
             raise UsageError(
-                Message("a sandbox serves {folder} already, at {address}", folder=folder, address=address),
-                Message("use it, or name another with --data DIR"),
+                Message(
+                    "folder {folder} is in use by the sandbox at {address}", folder=folder, address=address
+                ),
+                Message("use that sandbox, or give another folder with --data DIR"),
             )
-        note.truncate(0)  # an address of one that is gone must not be read
+        lock_file.truncate(0)  # the address of an earlier sandbox must not be read
         try:
-            yield note
+            yield lock_file
         finally:
-            note.truncate(0)
+            lock_file.truncate(0)
 
 
 if sys.platform == "win32":
@@ -230,8 +253,8 @@ if sys.platform == "win32":
             return False
         return True
 
-    def _can_share(file: IO[bytes]) -> bool:
-        # There are no shared locks here: whoever looks holds it for a moment, so look more than once.
+    def _is_unlocked(file: IO[bytes]) -> bool:
+        # Windows has no shared locks. Another caller may hold the lock for a moment, so retry.
         for _ in range(10):
             if _lock(file):
                 file.seek(_LOCKED_BYTE)
@@ -249,7 +272,7 @@ else:
             return False
         return True
 
-    def _can_share(file: IO[bytes]) -> bool:
+    def _is_unlocked(file: IO[bytes]) -> bool:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:

@@ -1,8 +1,8 @@
-"""What the sandbox keeps: submissions and receipts in SQLite, documents as files beside it.
+"""The sandbox's storage: submissions and receipts in SQLite, documents as files in the same folder.
 
-A document is whole and on the disk before its row says so; a receipt is on the disk before anybody sees
-it, and is the same bytes for ever. Several processes may share one folder: the row, not the process,
-decides, and `receipt.key` is unique. Nothing is removed but what was never finished and has expired.
+A document is complete and on the disk before its row records it. A receipt is on the disk before it is sent,
+and its bytes never change. Several processes may share one folder: the rows decide between them, and a key
+has at most one receipt. Only unfinished submissions that have expired are removed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from docsend.model.canonical import canonicalize
 from docsend.sandbox.database import Database
-from docsend.sandbox.declaration import Declared
+from docsend.sandbox.declaration import DeclaredDocument
 from docsend.sandbox.problems import Refusal, not_found, withdrawn
 from docsend.storage import files
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 State: TypeAlias = Literal["open", "received", "withdrawn"]
 ISSUER = "docsend sandbox (not the institute)"
-KEEPS_UNFINISHED = timedelta(hours=72)
+UNFINISHED_LIFETIME = timedelta(hours=72)
 
 
-class Place(NamedTuple):
-    """Where a submission is kept: whose it is (an account's code, or nobody's: "") and its key."""
+class SubmissionId(NamedTuple):
+    """Identifies a submission: the code of the account that owns it ("" for none) and its key."""
 
     owner: str
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A submission as the store has it: its state, the digests it lacks, its receipt."""
+class StoredSubmission:
+    """A submission in the store; `missing` has the SHA-256 of each document that has not arrived."""
 
     state: State
     missing: tuple[str, ...]
@@ -53,7 +53,7 @@ class Kept:
     required: str | None
 
     def body(self) -> dict[str, Any]:
-        """Give the JSON of openapi.yaml's `Standing`."""
+        """Return the JSON object that reports the submission's state (`Standing` in openapi.yaml)."""
         return {
             "state": self.state,
             "missing": list(self.missing),
@@ -64,133 +64,152 @@ class Kept:
 
 
 class Store:
-    """One folder of submissions. Its methods block on the disk; call them from a thread."""
+    """One folder of submissions. The methods block on the disk; call them from a thread."""
 
     def __init__(self, folder: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Open the folder, and make it, for its owner alone, if it is not there."""
+        """Open the folder, creating it with access for its owner only, and remove what has expired."""
         self._now = now
         self._documents = folder / "documents"
         files.make_private_folder(self._documents)
         self.database = Database(folder / "sandbox.sqlite3")
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self.database.close)
-            self._sweep()
+            self._remove_expired()
             on_failure.pop_all()
 
     def close(self) -> None:
         self.database.close()
 
-    # -- the calls of the contract -----------------------------------------------------------------------
+    # -- operations of the contract ----------------------------------------------------------------------
 
-    def declare(self, place: Place, declaration: Declaration, branch: str) -> tuple[Kept, bool]:
-        """Open a submission, or find it; say whether it is new. Refuses other content under the key."""
-        with self.database.transaction() as connection:
-            known = self._declared(connection, place, declaration.canonical)
-            if known is not None:
-                return known, False
-            self._open(connection, place, declaration, branch)
-            return self._kept(connection, place), True
+    def declare(
+        self, submission_id: SubmissionId, declaration: Declaration, branch: str
+    ) -> tuple[StoredSubmission, bool]:
+        """Return the submission of a declaration, opening it if necessary, and whether it is new.
 
-    def declared(self, place: Place, declaration: bytes) -> Kept | None:
-        """Return what is kept under this declaration's key, None if nothing is.
-
-        Refuses with 409 a key that was withdrawn or that another declaration has.
+        Raise Refusal with 409 if the key was withdrawn or belongs to another declaration.
         """
         with self.database.transaction() as connection:
-            return self._declared(connection, place, declaration)
+            stored = self._find_declared(connection, submission_id, declaration.canonical)
+            if stored is not None:
+                return stored, False
+            self._open_submission(connection, submission_id, declaration, branch)
+            return self._load(connection, submission_id), True
 
-    def knows(self, place: Place) -> bool:
-        with self.database.transaction() as connection:
-            found = connection.execute("SELECT 1 FROM submission WHERE owner = ? AND key = ?", place)
-            return found.fetchone() is not None
+    def find_declared(self, submission_id: SubmissionId, canonical: bytes) -> StoredSubmission | None:
+        """Return the submission of a declaration in canonical JSON, or None if it is not stored.
 
-    def standing(self, place: Place) -> Kept:
+        Raise Refusal with 409 if the key was withdrawn or belongs to another declaration.
+        """
         with self.database.transaction() as connection:
-            return self._kept(connection, place)
+            return self._find_declared(connection, submission_id, canonical)
 
-    def expected(self, place: Place, sha256: str) -> Declared | None:
-        """Return a document that is still missing; None if it is there. Refuses others."""
+    def exists(self, submission_id: SubmissionId) -> bool:
+        """Return whether the key is stored, in any state."""
         with self.database.transaction() as connection:
-            if self._kept(connection, place).state == "withdrawn":
+            rows = connection.execute("SELECT 1 FROM submission WHERE owner = ? AND key = ?", submission_id)
+            return rows.fetchone() is not None
+
+    def status(self, submission_id: SubmissionId) -> StoredSubmission:
+        """Return a submission; raise Refusal with 404 if it is not stored."""
+        with self.database.transaction() as connection:
+            return self._load(connection, submission_id)
+
+    def find_missing(self, submission_id: SubmissionId, sha256: str) -> DeclaredDocument | None:
+        """Return a document that is still missing, or None if it has arrived.
+
+        Raise Refusal with 404 if it was not declared, 409 if the submission was withdrawn.
+        """
+        with self.database.transaction() as connection:
+            if self._load(connection, submission_id).state == "withdrawn":
                 raise withdrawn()
             row = connection.execute(
                 "SELECT name, bytes, file FROM document WHERE owner = ? AND key = ? AND sha256 = ?",
-                (*place, sha256),
+                (*submission_id, sha256),
             ).fetchone()
             if row is None:
                 raise not_found()
             name, size, file = row
-            return None if file else Declared(name, size, sha256)
+            return None if file else DeclaredDocument(name, size, sha256)
 
     @contextlib.contextmanager
-    def incoming(self, count: int = 1) -> Iterator[list[Path]]:
-        """Give names for names that are about to arrive; at the end, remove those that were not kept.
+    def incoming_files(self, count: int = 1) -> Iterator[list[Path]]:
+        """Yield paths for documents that are about to arrive; on exit, remove those that were not stored.
 
-        Nothing of the sender's is in the names.
+        The names are random and contain nothing from the sender.
         """
-        names = [self._documents / f"{secrets.token_hex(16)}.part" for _ in range(count)]
+        paths = [self._documents / f"{secrets.token_hex(16)}.part" for _ in range(count)]
         try:
-            yield names
+            yield paths
         finally:
-            for file in names:
-                file.unlink(missing_ok=True)
+            for path in paths:
+                path.unlink(missing_ok=True)
 
-    def keep(self, place: Place, sha256: str, arrived: Path) -> None:
-        """Make an arrived document part of its submission: the file first, durably, then its row."""
-        file = arrived.stem
-        self._make_durable([arrived])
+    def store_document(self, submission_id: SubmissionId, sha256: str, path: Path) -> None:
+        """Add an arrived document to its submission: first the file is made durable, then its row is written.
+
+        Raise Refusal with 404 or 409 if the submission has expired or was withdrawn in the meantime.
+        """
+        file = path.stem
+        self._make_durable([path])
         with self.database.transaction() as connection:
-            is_kept = self._enter(connection, place, sha256, file)
-        if not is_kept:
-            # Another request was faster; or the key was withdrawn or has expired, and then this says so.
-            self._remove([file])
-            self.expected(place, sha256)
+            is_recorded = self._record_file(connection, submission_id, sha256, file)
+        if not is_recorded:
+            # Either another request was faster, or the key was withdrawn or has expired: find_missing raises.
+            self._remove_files([file])
+            self.find_missing(submission_id, sha256)
 
-    def receive(self, place: Place, branch: Branch) -> bytes:
-        """Give the receipt, and make it if all documents are here: one transaction, at most once a key."""
+    def receive(self, submission_id: SubmissionId, branch: Branch) -> bytes:
+        """Return the receipt, issuing it in one transaction if all documents have arrived.
+
+        Raise Refusal with 409 if documents are missing or the submission was withdrawn.
+        """
         with self.database.transaction() as connection:
-            return self._received(connection, place, branch)
+            return self._receive(connection, submission_id, branch)
 
-    def receive_whole(
-        self, place: Place, declaration: Declaration, branch: Branch, arrived: list[Path]
+    def receive_in_one_exchange(
+        self, submission_id: SubmissionId, declaration: Declaration, branch: Branch, paths: list[Path]
     ) -> tuple[bytes, bool]:
         """Return the receipt of a submission whose documents have all arrived, and whether it is new.
 
-        The names become durable first. One transaction then opens the submission, or finds it open, takes the
-        documents that it lacked, and makes the receipt. If it is refused, nothing is kept or changed.
+        The files become durable first. One transaction then opens the submission or finds it open, records
+        the documents that it lacked, and issues the receipt. If it is refused, nothing is stored or changed.
         """
-        names = [part.stem for part in arrived]
+        names = [path.stem for path in paths]
         surplus = set(names)
-        is_judged = False
+        is_decided = False
         try:
-            self._make_durable(arrived)
+            self._make_durable(paths)
             with self.database.transaction() as connection:
-                known = self._declared(connection, place, declaration.canonical)
-                if known is None:
-                    self._open(connection, place, declaration, branch.code)
-                is_new = known is None or known.receipt is None
+                stored = self._find_declared(connection, submission_id, declaration.canonical)
+                if stored is None:
+                    self._open_submission(connection, submission_id, declaration, branch.code)
+                is_new = stored is None or stored.receipt is None
                 if is_new:
                     surplus -= {
                         file
                         for document, file in zip(declaration.documents, names, strict=True)
-                        if self._enter(connection, place, document.sha256, file)
+                        if self._record_file(connection, submission_id, document.sha256, file)
                     }
-                receipt = self._received(connection, place, branch)
-                is_judged = True
+                receipt = self._receive(connection, submission_id, branch)
+                is_decided = True
         except Exception:
-            # In the commit itself nobody knows: a disk that fails in the sync behind it does not undo it.
-            # What is of no submission then, goes when it is old.
-            if not is_judged:
-                self._remove(names)
+            # If the commit itself fails, its outcome is unknown: a disk that fails in the final sync does not
+            # undo it. Files that belong to no submission are removed once they are old.
+            if not is_decided:
+                self._remove_files(names)
             raise
-        self._remove(surplus)
+        self._remove_files(surplus)
         return receipt, is_new
 
-    def withdraw(self, place: Place) -> Kept:
-        """Fence a key off, also one that is not known yet: a late request must not open it."""
+    def withdraw(self, submission_id: SubmissionId) -> StoredSubmission:
+        """Withdraw a key, even one that is not stored yet, so that a late request cannot open it.
+
+        Raise Refusal with 409 if the submission has been received.
+        """
         with self.database.transaction() as connection:
             receipt = connection.execute(
-                "SELECT body FROM receipt WHERE owner = ? AND key = ?", place
+                "SELECT body FROM receipt WHERE owner = ? AND key = ?", submission_id
             ).fetchone()
             if receipt is not None:
                 members = {"receipt": json.loads(receipt[0])}
@@ -198,114 +217,125 @@ class Store:
             connection.execute(
                 "INSERT INTO submission (owner, key, state) VALUES (?, ?, 'withdrawn') ON CONFLICT DO UPDATE"
                 " SET state = 'withdrawn', declaration = NULL, expires_at = NULL",
-                place,
+                submission_id,
             )
-            names = self._forget_documents(connection, place)
-            kept = self._kept(connection, place)
-        self._remove(names)
-        return kept
+            names = self._delete_documents(connection, submission_id)
+            stored = self._load(connection, submission_id)
+        self._remove_files(names)
+        return stored
 
-    # -- how ---------------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------
 
-    def _make_durable(self, arrived: list[Path]) -> None:
-        """Put arrived names on the disk for good; their names lose their ending."""
-        for part in arrived:
-            with part.open("rb+") as file:  # Windows syncs only what may be written
+    def _make_durable(self, paths: list[Path]) -> None:
+        """Sync arrived files to the disk and remove the `.part` suffix from their names."""
+        for path in paths:
+            with path.open("rb+") as file:  # Windows syncs only files that are open for writing
                 os.fsync(file.fileno())
-        for part in arrived:
-            part.replace(part.with_suffix(""))
+        for path in paths:
+            path.replace(path.with_suffix(""))
         files.sync_folder(self._documents)
 
-    def _enter(self, connection: sqlite3.Connection, place: Place, sha256: str, file: str) -> bool:
-        """Write down that a file is a document that an open submission lacked; tell whether it did."""
+    def _record_file(
+        self, connection: sqlite3.Connection, submission_id: SubmissionId, sha256: str, file: str
+    ) -> bool:
+        """Record the file of a document; return False unless an open submission still lacked it."""
         changed = connection.execute(
             "UPDATE document SET file = ? WHERE owner = ? AND key = ? AND sha256 = ? AND file IS NULL"
-            " AND EXISTS (SELECT * FROM submission AS whole WHERE whole.owner = document.owner"
-            " AND whole.key = document.key AND whole.state = 'open')",
-            (file, *place, sha256),
+            " AND EXISTS (SELECT * FROM submission AS parent WHERE parent.owner = document.owner"
+            " AND parent.key = document.key AND parent.state = 'open')",
+            (file, *submission_id, sha256),
         ).rowcount
         return changed > 0
 
-    def _received(self, connection: sqlite3.Connection, place: Place, branch: Branch) -> bytes:
-        kept = self._kept(connection, place)
-        if kept.state == "withdrawn":
+    def _receive(self, connection: sqlite3.Connection, submission_id: SubmissionId, branch: Branch) -> bytes:
+        stored = self._load(connection, submission_id)
+        if stored.state == "withdrawn":
             raise withdrawn()
-        if kept.receipt is not None:
-            return kept.receipt
-        if kept.missing:
+        if stored.receipt is not None:
+            return stored.receipt
+        if stored.missing:
             detail = "documents are missing"
-            raise Refusal(409, "incomplete", detail, {"missing": list(kept.missing)})
+            raise Refusal(409, "incomplete", detail, {"missing": list(stored.missing)})
         (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM receipt").fetchone()
-        body = canonicalize(self._receipt(connection, place, last + 1, branch))
+        body = canonicalize(self._build_receipt(connection, submission_id, last + 1, branch))
         connection.execute(
             "INSERT INTO receipt (number, owner, key, body) VALUES (?, ?, ?, ?)",
-            (last + 1, *place, body),
+            (last + 1, *submission_id, body),
         )
-        if kept.required is not None:
+        if stored.required is not None:
             connection.execute(
                 "INSERT OR IGNORE INTO fulfilled VALUES (?, ?, ?)",
-                (place.owner, kept.required, place.key),
+                (submission_id.owner, stored.required, submission_id.key),
             )
         connection.execute(
             "UPDATE submission SET state = 'received', expires_at = NULL WHERE owner = ? AND key = ?",
-            place,
+            submission_id,
         )
         return body
 
-    def _declared(self, connection: sqlite3.Connection, place: Place, declaration: bytes) -> Kept | None:
+    def _find_declared(
+        self, connection: sqlite3.Connection, submission_id: SubmissionId, canonical: bytes
+    ) -> StoredSubmission | None:
         row = connection.execute(
-            "SELECT state, declaration FROM submission WHERE owner = ? AND key = ?", place
+            "SELECT state, declaration FROM submission WHERE owner = ? AND key = ?", submission_id
         ).fetchone()
         if row is None:
             return None
-        state, declared = row
+        state, stored_declaration = row
         if state == "withdrawn":
             raise withdrawn()
-        if declared != declaration:
+        if stored_declaration != canonical:
             raise Refusal(409, "key-reused", "another declaration has this key")
-        return self._kept(connection, place)
+        return self._load(connection, submission_id)
 
-    def _open(
-        self, connection: sqlite3.Connection, place: Place, declaration: Declaration, branch: str
+    def _open_submission(
+        self,
+        connection: sqlite3.Connection,
+        submission_id: SubmissionId,
+        declaration: Declaration,
+        branch: str,
     ) -> None:
-        expires_at = _timestamp(self._now() + KEEPS_UNFINISHED)
+        expires_at = _timestamp(self._now() + UNFINISHED_LIFETIME)
         connection.execute(
             "INSERT INTO submission (owner, key, state, declaration, branch, expires_at)"
             " VALUES (?, ?, 'open', ?, ?, ?)",
-            (*place, declaration.canonical, branch, expires_at),
+            (*submission_id, declaration.canonical, branch, expires_at),
         )
         connection.executemany(
             "INSERT INTO document (owner, key, position, name, bytes, sha256) VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (*place, position, document.name, document.size, document.sha256)
+                (*submission_id, position, document.name, document.size, document.sha256)
                 for position, document in enumerate(declaration.documents)
             ],
         )
 
-    def _kept(self, connection: sqlite3.Connection, place: Place) -> Kept:
+    def _load(self, connection: sqlite3.Connection, submission_id: SubmissionId) -> StoredSubmission:
         row = connection.execute(
             "SELECT state, branch, expires_at, body, declaration"
             " FROM submission LEFT JOIN receipt USING (owner, key) WHERE owner = ? AND key = ?",
-            place,
+            submission_id,
         ).fetchone()
         if row is None:
             raise not_found()
         missing = connection.execute(
             "SELECT sha256 FROM document WHERE owner = ? AND key = ? AND file IS NULL ORDER BY position",
-            place,
+            submission_id,
         )
-        state, branch, expires_at, receipt, declared = row
-        required = json.loads(declared)["required"] if declared else None
-        return Kept(state, tuple(digest for (digest,) in missing), branch, expires_at, receipt, required)
+        state, branch, expires_at, receipt, declaration = row
+        required = json.loads(declaration)["required"] if declaration else None
+        return StoredSubmission(
+            state, tuple(digest for (digest,) in missing), branch, expires_at, receipt, required
+        )
 
-    def _receipt(
-        self, connection: sqlite3.Connection, place: Place, number: int, branch: Branch
+    def _build_receipt(
+        self, connection: sqlite3.Connection, submission_id: SubmissionId, number: int, branch: Branch
     ) -> dict[str, Any]:
         documents = connection.execute(
-            "SELECT name, bytes, sha256 FROM document WHERE owner = ? AND key = ? ORDER BY position", place
+            "SELECT name, bytes, sha256 FROM document WHERE owner = ? AND key = ? ORDER BY position",
+            submission_id,
         )
         return {
-            "key": place.key,
+            "key": submission_id.key,
             "number": f"SANDBOX-{number:06d}",
             "issuer": ISSUER,
             "received_at": _timestamp(self._now()),
@@ -315,43 +345,43 @@ class Store:
             ],
         }
 
-    def _sweep(self) -> None:
-        """Remove what was never finished and has expired; its key may then be opened again."""
+    def _remove_expired(self) -> None:
+        """Remove unfinished submissions that have expired, and abandoned files; their keys are free again."""
         with self.database.transaction() as connection:
             rows = connection.execute("SELECT file FROM document WHERE file IS NOT NULL")
-            kept = {name for (name,) in rows}
+            recorded = {name for (name,) in rows}
             names = [
                 file.name
                 for file in self._documents.iterdir()
-                if file.name not in kept and self._is_abandoned(file)
+                if file.name not in recorded and self._is_abandoned(file)
             ]
             expired = connection.execute(
                 "SELECT owner, key FROM submission WHERE state = 'open' AND expires_at < ?",
                 (_timestamp(self._now()),),
             ).fetchall()
-            for place in [Place(*row) for row in expired]:
-                names += self._forget_documents(connection, place)
-                connection.execute("DELETE FROM submission WHERE owner = ? AND key = ?", place)
-        self._remove(names)
+            for submission_id in [SubmissionId(*row) for row in expired]:
+                names += self._delete_documents(connection, submission_id)
+                connection.execute("DELETE FROM submission WHERE owner = ? AND key = ?", submission_id)
+        self._remove_files(names)
 
-    def _is_abandoned(self, part: Path) -> bool:
-        """Tell a file that a killed process left from one that is arriving at another process."""
+    def _is_abandoned(self, path: Path) -> bool:
+        """Return whether a file is too old to be a document that is still arriving at another process."""
         try:
-            return part.stat().st_mtime < (self._now() - KEEPS_UNFINISHED).timestamp()
+            return path.stat().st_mtime < (self._now() - UNFINISHED_LIFETIME).timestamp()
         except FileNotFoundError:
             return False
 
-    def _forget_documents(self, connection: sqlite3.Connection, place: Place) -> list[str]:
+    def _delete_documents(self, connection: sqlite3.Connection, submission_id: SubmissionId) -> list[str]:
         rows = connection.execute(
-            "DELETE FROM document WHERE owner = ? AND key = ? RETURNING file", place
+            "DELETE FROM document WHERE owner = ? AND key = ? RETURNING file", submission_id
         ).fetchall()
         return [file for (file,) in rows if file]
 
-    def _remove(self, names: Iterable[str]) -> None:
+    def _remove_files(self, names: Iterable[str]) -> None:
         for file in names:
             (self._documents / file).unlink(missing_ok=True)
 
 
 def _timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
+    """Return an RFC 3339 timestamp in UTC, with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -82,7 +82,7 @@ def checked_document(read: Document | UnreadDocument, rows: catalog.Catalog) -> 
     if detect.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
         yield "wrong", "what passed is of another format than its name says"
     try:
-        declaration.read(declaration.parsed(canonicalize(found.declaration())), rows)
+        declaration.validate(declaration.parse(canonicalize(found.declaration())), rows)
     except Refusal as refusal:
         yield "other", f"the check passes what the sandbox refuses: {refusal.code} {dict(refusal.members)!a}"
 
