@@ -183,7 +183,7 @@ def _unnamed(entry: LedgerEntry) -> Message:
 
 
 def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:
-    """Return a code with the label of the first of the rows that is not None, or else the code alone."""
+    """Return a code with its label from the first of the rows, or the code alone if there is no row."""
     row = next(iter(rows), None)
     if row is None:
         return Data(code)
