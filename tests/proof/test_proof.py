@@ -436,7 +436,7 @@ def test_a_submission_that_was_not_received_has_no_proof(run, shared_sandbox, pa
         connection.close()
         outcome = run("receipts", "export", sent["key"], "--format", "text")
         assert (outcome.code, outcome.out) == (2, "")
-        assert f"it is {state}" in outcome.err
+        assert f"the submission is {state}" in outcome.err
         assert hint in outcome.err
 
 
