@@ -227,7 +227,7 @@ def test_a_configuration_that_is_linked_to_stays_where_it_is(run, config, tmp_pa
     [
         (("add", "x"), 2, "either --id or --employer-file"),
         (("add", "x", "--id", PERSON, "--employer-file", EMPLOYER), 2, "either --id or --employer-file"),
-        (("add", "x", "--id", "123456789"), 3, "the id number is not one"),
+        (("add", "x", "--id", "123456789"), 3, "invalid id number"),
         (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "invalid mobile number"),
         (("add", "x" * 65, "--id", PERSON), 2, "cannot be the name of a sender"),
         (("add", "a\nb", "--id", PERSON), 2, "cannot be the name of a sender"),
