@@ -252,7 +252,7 @@ def test_a_manifest_has_limits(run, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(tables, "MAX_ROWS", 3)
     outcome = run("send", "--batch", save(tmp_path, table(tmp_path, 4)), "-n", "--json")
     assert (outcome.code, outcome.problems) == (3, ["manifest-too-large"])
-    monkeypatch.setattr(tables, "MOST_BYTES", 100)
+    monkeypatch.setattr(tables, "MAX_BYTES", 100)
     assert run("send", "--batch", tmp_path / "batch.csv", "-n", "--json").problems == ["manifest-too-large"]
 
 
