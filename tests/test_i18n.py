@@ -61,7 +61,7 @@ def script() -> Iterator[Callable[[str], ModuleType]]:
 
 
 @pytest.fixture(scope="module")
-def waiting(script) -> set[str]:
+def untranslated(script) -> set[str]:
     """Return the texts without a translation in some language, which are shown in English."""
     build = script("build")
     return {text for language in TRANSLATED for text in build.untranslated(build.read(language))}
@@ -194,18 +194,18 @@ def test_the_compiler_reads_valid_catalogs_and_rejects_others(script) -> None:
 @pytest.fixture
 def untranslatable(monkeypatch) -> list[str]:
     """Collect every rendered sentence that is not a Message or LocalizedName and so cannot be translated."""
-    found: list[str] = []
+    sentences: list[str] = []
     render = Translator.render
 
     def recording_render(self, text, **options: Any):
         if not isinstance(text, Message | LocalizedName) and re.search(
             r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", text
         ):
-            found.append(text)
+            sentences.append(text)
         return render(self, text, **options)
 
     monkeypatch.setattr(Translator, "render", recording_render)
-    return found
+    return sentences
 
 
 def test_every_message_about_bad_input_and_bad_manifests_can_be_translated(untranslatable) -> None:
@@ -262,7 +262,7 @@ def test_json_is_the_same_in_every_language(run, sandbox, payslip, tmp_path, lan
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_help_is_translated_except_for_missing_translations(run, command, waiting) -> None:
+def test_every_help_is_translated_except_for_missing_translations(run, command, untranslated) -> None:
     outcomes = {language: run(*command, "--help", "--lang", language) for language in i18n.LANGUAGES}
     assert {outcome.code for outcome in outcomes.values()} == {0}
     for one, other in itertools.combinations(outcomes.values(), 2):
@@ -270,7 +270,7 @@ def test_every_help_is_translated_except_for_missing_translations(run, command, 
             line.strip() for line in other.out.splitlines()
         }
         prose = [line for line in same if re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{2,}", line)]
-        prose = [line for line in prose if not any(line.split("  ")[-1] in text for text in waiting)]
+        prose = [line for line in prose if not any(line.split("  ")[-1] in text for text in untranslated)]
         assert [line for line in prose if not line.startswith(("docsend ", "--"))] == []
     assert HEBREW.search(outcomes["he"].out)
     for option in re.findall(r"^  (?:-\w, )?(--[\w-]+)", outcomes["en"].out, re.MULTILINE):
@@ -355,10 +355,12 @@ def test_plurals_and_numbers_follow_each_language() -> None:
 
 
 def test_labels_are_shown_in_the_selected_language(run) -> None:
-    found = {language: run("catalog", "unemployment", "--lang", language).out for language in i18n.LANGUAGES}
-    assert "Unemployment" in found["en"]
-    assert "Chômage" in found["fr"]
-    assert "אבטלה" in found["he"]
+    outputs = {
+        language: run("catalog", "unemployment", "--lang", language).out for language in i18n.LANGUAGES
+    }
+    assert "Unemployment" in outputs["en"]
+    assert "Chômage" in outputs["fr"]
+    assert "אבטלה" in outputs["he"]
 
 
 def test_a_value_is_never_interpreted_as_a_template_or_translated(run, tmp_path) -> None:

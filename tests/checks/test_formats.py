@@ -106,9 +106,9 @@ COMPLETE = {
 @pytest.mark.parametrize("name", COMPLETE)
 def test_a_complete_file_passes_whoever_made_it(name) -> None:
     content = COMPLETE[name]
-    found = detect.detect_format(content)
-    assert found in detect.FORMAT_OF_EXTENSION.values()
-    assert detect.find_defect(content, found) is None
+    format_ = detect.detect_format(content)
+    assert format_ in detect.FORMAT_OF_EXTENSION.values()
+    assert detect.find_defect(content, format_) is None
 
 
 @pytest.mark.parametrize("name", COMPLETE)
@@ -119,9 +119,9 @@ def test_a_file_truncated_anywhere_does_not_pass(name) -> None:
     chance = random.Random(name)
     for length in {chance.randrange(20, end) for _ in range(60)}:
         part = content[:length]
-        found = detect.detect_format(part)
-        is_accepted = found in detect.FORMAT_OF_EXTENSION.values()
-        assert not is_accepted or detect.find_defect(part, found) == "damaged", length
+        format_ = detect.detect_format(part)
+        is_accepted = format_ in detect.FORMAT_OF_EXTENSION.values()
+        assert not is_accepted or detect.find_defect(part, format_) == "damaged", length
 
 
 @pytest.mark.parametrize("streams", [pikepdf.ObjectStreamMode.disable, STREAMS])
@@ -138,9 +138,9 @@ def test_a_pdf_with_a_password_is_detected_however_it_is_encrypted(streams, revi
     "content", [b"%PDF-", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*\0\0\0\x08", b"BM"]
 )
 def test_a_file_that_ends_after_its_magic_bytes_is_damaged(content) -> None:
-    found = detect.detect_format(content)
-    assert found is not None
-    assert detect.find_defect(content, found) == "damaged"
+    format_ = detect.detect_format(content)
+    assert format_ is not None
+    assert detect.find_defect(content, format_) == "damaged"
 
 
 def test_no_corrupt_file_makes_the_check_fail() -> None:
@@ -150,9 +150,9 @@ def test_no_corrupt_file_makes_the_check_fail() -> None:
             broken = bytearray(content)
             for _ in range(8):
                 broken[chance.randrange(len(broken))] = chance.randrange(256)
-            found = detect.detect_format(bytes(broken))
-            if found in detect.FORMAT_OF_EXTENSION.values():
-                assert detect.find_defect(bytes(broken), found) in (None, "damaged", "encrypted"), name
+            format_ = detect.detect_format(bytes(broken))
+            if format_ in detect.FORMAT_OF_EXTENSION.values():
+                assert detect.find_defect(bytes(broken), format_) in (None, "damaged", "encrypted"), name
 
 
 def test_a_pdf_whose_last_revision_is_truncated_is_damaged() -> None:

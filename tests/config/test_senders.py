@@ -229,7 +229,7 @@ def test_a_symbolic_link_to_the_configuration_stays_a_link(run, config, tmp_path
     [
         (("add", "x"), 2, "either --id or --employer-file"),
         (("add", "x", "--id", PERSON, "--employer-file", EMPLOYER), 2, "either --id or --employer-file"),
-        (("add", "x", "--id", "123456789"), 3, "the id number is not one"),
+        (("add", "x", "--id", "123456789"), 3, "invalid id number"),
         (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "invalid mobile number"),
         (("add", "x" * 65, "--id", PERSON), 2, "invalid sender name"),
         (("add", "a\nb", "--id", PERSON), 2, "invalid sender name"),

@@ -159,8 +159,8 @@ class SubmissionFields:
 
 
 def _iter_fields() -> Iterator[Field]:
-    for each in dataclasses.fields(SubmissionFields):
-        yield Field(name=each.name, **{"member": each.name, **each.metadata})
+    for field in dataclasses.fields(SubmissionFields):
+        yield Field(name=field.name, **{"member": field.name, **field.metadata})
 
 
 FIELDS: tuple[Field, ...] = tuple(_iter_fields())

@@ -52,12 +52,14 @@ class Submission(SubmissionFields):
 
     def without_buffers(self) -> Submission:
         """Return a copy without the buffers of its documents, to free their memory."""
-        return self.with_documents(tuple(each.without_buffer() for each in self.documents))
+        return self.with_documents(tuple(document.without_buffer() for document in self.documents))
 
     @property
     def buffered_bytes(self) -> int:
         """Size in bytes of its documents that are in memory."""
-        return sum(len(each.buffer or b"") for each in self.documents if isinstance(each, Document))
+        return sum(
+            len(document.buffer or b"") for document in self.documents if isinstance(document, Document)
+        )
 
     def __repr__(self) -> str:
         """Return a representation without identities."""
@@ -146,7 +148,7 @@ class CheckedSubmission(SubmissionFields):
 
     def without_buffers(self) -> CheckedSubmission:
         """Return a copy without the buffers of its documents, to free their memory."""
-        documents = tuple(each.without_buffer() for each in self.documents)
+        documents = tuple(document.without_buffer() for document in self.documents)
         copy = replace(self, documents=documents, token=PASSED_ALL_RULES)
         for name in ("declaration_bytes", "key"):  # These cached values do not depend on the buffers.
             if name in vars(self):
@@ -159,14 +161,14 @@ class CheckedSubmission(SubmissionFields):
 
         It takes a quarter of the time of a key, and a batch compares all of its rows.
         """
-        documents = tuple([(each.name, each.size, each.sha256) for each in self.documents])
+        documents = tuple([(document.name, document.size, document.sha256) for document in self.documents])
         content = (_VALUES(self), self.party, self.account, documents)
         return hashlib.sha256(ascii(content).encode("ascii")).digest()
 
     @property
     def buffered_bytes(self) -> int:
         """Size in bytes of its documents that are in memory."""
-        return sum(len(each.buffer or b"") for each in self.documents)
+        return sum(len(document.buffer or b"") for document in self.documents)
 
     @property
     def total_bytes(self) -> int:
