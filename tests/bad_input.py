@@ -1,4 +1,4 @@
-"""A table of bad input and the problems it causes, checked by test_bad_input.py and shown in docs/bad-input.md.
+"""A table of bad input and the problems it causes, for test_bad_input.py and docs/bad-input.md.
 
 Each case has a description, the expected problem codes (all of them, in order) and the exit code. If the exit
 code is 0, the codes are warnings, and the input is only checked, not sent. `python tests/bad_input.py` runs
