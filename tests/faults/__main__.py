@@ -26,12 +26,12 @@ from faults import (
     hostile,
     kills,
     lab,
-    machine,
     network,
+    one_exchange,
     planted,
     power,
+    stateful,
     tampering,
-    whole,
 )
 
 if TYPE_CHECKING:
@@ -53,11 +53,14 @@ def _service_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
 
 
 def _one_exchange_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [whole.services(count, seed, scratch), whole.services(count, seed, scratch, errnos=True)]
+    return [
+        one_exchange.services(count, seed, scratch),
+        one_exchange.services(count, seed, scratch, errnos=True),
+    ]
 
 
 def _forms(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [whole.fuzz(count, seed, scratch)]
+    return [one_exchange.fuzz(count, seed, scratch)]
 
 
 def _client_errnos(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
@@ -77,7 +80,7 @@ def _catalogue(_count: int, _seed: int, scratch: Path) -> list[lab.Tally]:
 
 
 def _stories(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [machine.experiment(count, seed, scratch)]
+    return [stateful.experiment(count, seed, scratch)]
 
 
 def _fuzz(count: int, seed: int, scratch: Path) -> list[lab.Tally]:

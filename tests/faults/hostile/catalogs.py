@@ -17,14 +17,14 @@ from docsend.model.submission import CheckedSubmission, Submission
 from docsend.ui import to_json
 from docsend.ui.terminal import Streams
 from docsend.ui.views.catalog import CatalogRows
-from faults.hostile.door import environment_at, judged, rendered, through_the_door, unsafe
 from faults.hostile.inputs import Inputs, stated_submission
 from faults.hostile.json_values import changed_json
+from faults.hostile.program import environment_at, judged, rendered, through_the_door, unsafe
 
 if TYPE_CHECKING:
     import random
 
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 
 def _small_catalog() -> str:

@@ -16,7 +16,7 @@ from docsend.sandbox import declaration
 from docsend.sandbox.problems import Refusal
 from docsend.storage import catalogs
 from faults import lab
-from faults.hostile.door import UNSAFE, environment_at, judged, rendered, through_the_door, unsafe
+from faults.hostile.program import UNSAFE, environment_at, judged, rendered, through_the_door, unsafe
 
 if TYPE_CHECKING:
     import contextlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from docsend.model import catalog
     from docsend.model.document import Document, UnreadDocument
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 
 class Inputs:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from docsend.checks import documents
 from docsend.text import escape_for_terminal
 from faults import lab
-from faults.hostile.door import unsafe
 from faults.hostile.inputs import Inputs, checked_document
+from faults.hostile.program import unsafe
 from faults.hostile.texts import hostile_text
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 _ENDS = (".pdf",) * 6 + (".PDF", ".Pdf", ".jpg", ".docx", ".pdf ", ".pdf.", ".", "", "pdf", ".p\u0064f\u200b")
 

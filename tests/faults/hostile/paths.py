@@ -15,16 +15,16 @@ import samples
 from docsend.checks import documents
 from docsend.errors import InvalidSubmission
 from docsend.model.document import Document
-from faults.hostile.door import rendered, unsafe
 from faults.hostile.files import samples_of
 from faults.hostile.inputs import Inputs, checked_document
+from faults.hostile.program import rendered, unsafe
 from faults.hostile.texts import hostile_text
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 _SYSTEM = (
     *("/", "/..", "/proc/self/status", "/proc/self/maps", "/proc/self/environ", "/proc/self/mem"),

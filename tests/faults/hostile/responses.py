@@ -24,16 +24,16 @@ from docsend.storage import receipts
 from docsend.storage.ledger import LedgerEntry
 from docsend.text import escape_for_terminal
 from docsend.ui import to_json
-from faults.hostile.door import UNSAFE, environment_at, judged, rendered, through_the_door, unsafe
 from faults.hostile.inputs import Inputs, stated_submission
 from faults.hostile.json_values import changed_json
+from faults.hostile.program import UNSAFE, environment_at, judged, rendered, through_the_door, unsafe
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
     from docsend.codes import Code
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 _TYPES = (
     *("invalid", "withdrawn", "key-reused", "incomplete", "already-received", "not-found", "digest-mismatch"),

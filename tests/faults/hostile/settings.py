@@ -15,15 +15,15 @@ from docsend.config import settings
 from docsend.errors import UsageError
 from docsend.service import http
 from faults import lab
-from faults.hostile.door import environment_at, judged, rendered, through_the_door, unsafe
 from faults.hostile.files import mutated
 from faults.hostile.inputs import PERSONAL, Inputs
+from faults.hostile.program import environment_at, judged, rendered, through_the_door, unsafe
 from faults.hostile.texts import hostile_text
 
 if TYPE_CHECKING:
     import random
 
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 _HOSTS = (
     *(

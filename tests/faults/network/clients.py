@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faults import lab
-from faults.network.breaking import SHORT_LIMITS
+from faults.network.faults import SHORT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faults.network.answers import with_id
+from faults.network.responses import with_id
 
 if TYPE_CHECKING:
     import asyncio

@@ -12,9 +12,9 @@ from collections import Counter
 from pathlib import Path
 
 from faults import lab
+from faults.network.player import World
 from faults.network.proxy import proxied
 from faults.network.schedules import TALLIES, schedule, singles
-from faults.network.world import World
 
 _WORKERS = 2
 

@@ -15,9 +15,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from faults.network.answers import http_answer
-from faults.network.breaking import ON_THE_WIRE, declaration_of, key_in, untouched, whole_answer
 from faults.network.exchange import LOOPBACK, Asked, Exchange, reset_connection
+from faults.network.faults import ON_THE_WIRE, declaration_of, key_in, untouched, whole_answer
+from faults.network.responses import http_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from faults.network.answers import OF_THE_FORM, PAGES
-from faults.network.breaking import (
+from faults.network.exchange import CALLS, STAGED
+from faults.network.faults import (
     BREAKS,
     EARLY,
     FILTERED,
@@ -18,7 +18,7 @@ from faults.network.breaking import (
     SAYS,
     STRAYS,
 )
-from faults.network.exchange import CALLS, STAGED
+from faults.network.responses import OF_THE_FORM, PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from faults import lab
-from faults.power.cutting import Task, cut_all, dice_of, draw_tasks
+from faults.power.cuts import Task, cut_all, dice_of, draw_tasks
 from faults.power.disk import Disk, write_out
 from faults.power.processes import docsend_from, ledger_recordings, sandbox_recordings
 

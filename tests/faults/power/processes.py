@@ -11,8 +11,8 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from faults import lab, whole
-from faults.power.databases import (
+from faults import lab, one_exchange
+from faults.power.checks import (
     ledger_broken,
     ledger_opens,
     ledger_restarts,
@@ -228,10 +228,10 @@ class _Service:
         self, files: Sequence[Path], killed: tuple[str, ...] = (), staged: int | None = None
     ) -> None:
         """Serve one exchange, some of whose documents were `staged`, with a process that may be killed."""
-        sent = whole.Whole.of(files)
+        sent = one_exchange.Whole.of(files)
         with self.serving(killed) as served:
             if served.url:
-                sender = whole.Sender(served.url)
+                sender = one_exchange.Sender(served.url)
                 if staged is not None:
                     sender.stages(sent, staged)
                 sender.sends(sent)

@@ -6,11 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from faults import lab
-from faults.network.answers import WITHDRAWN
-from faults.network.breaking import FOREIGN
-from faults.network.clients import Client, forked_sandbox, run_all
-from faults.network.exchange import LOOPBACK
-from faults.network.rules import (
+from faults.network.checks import (
     after_clean_run,
     after_faults,
     as_planned,
@@ -19,6 +15,10 @@ from faults.network.rules import (
     once_more,
     receipts_of_each,
 )
+from faults.network.clients import Client, forked_sandbox, run_all
+from faults.network.exchange import LOOPBACK
+from faults.network.faults import FOREIGN
+from faults.network.responses import WITHDRAWN
 from faults.network.schedules import RUNS_THROUGH_FAULTS, Schedule
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from faults import lab
-from faults.network.answers import PAGES, REFUSES, WANTS_SIGN_IN
+from faults.network.responses import PAGES, REFUSES, WANTS_SIGN_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,7 +9,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from faults.network.answers import (
+from faults.network.exchange import LOOPBACK, Asked, Exchange, stated_length
+from faults.network.responses import (
     ANSWERS,
     LATER,
     WITHDRAWN,
@@ -18,7 +19,6 @@ from faults.network.answers import (
     problem_answer,
     with_id,
 )
-from faults.network.exchange import LOOPBACK, Asked, Exchange, stated_length
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
