@@ -326,7 +326,7 @@ def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
 
 def goes_staged(service: str) -> None:
     """Let what is sent to a service go staged: its catalog, as it was fetched, offers no other way."""
-    lab.offer(os.environ, service, None)
+    lab.store_catalog(os.environ, service, None)
 
 
 @pytest.fixture

@@ -342,7 +342,7 @@ def _spawned(
     under: Sequence[str] = (),
     begun: Callable[[subprocess.Popen[str]], object] = id,
 ) -> Seen:
-    command = [*under, *lab.docsend("send", here.payslip, *SEND, "--service", url, "--json")]
+    command = [*under, *lab.docsend_command("send", here.payslip, *SEND, "--service", url, "--json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         begun(process)
         out, err = process.communicate(timeout=60)

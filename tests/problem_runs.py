@@ -112,7 +112,7 @@ class World:
         """Give the sandbox behind a way that fails as told."""
         url, _ = self.stack.enter_context(doubles.relay(self.sandbox(), fate))
         if staged:
-            lab.offer(os.environ, url, None)
+            lab.store_catalog(os.environ, url, None)
         return url
 
     def port(self, serve: Callable[[socket.socket], object]) -> int:

@@ -1,4 +1,4 @@
-"""The program's public door, and what may never come out of it."""
+"""Run the program in this process, and check its output."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
     Violations = Iterable[tuple[str, str]]
 
-# No C0 but the line feed, no DEL, no C1, nothing that turns the reading direction, no raw surrogate.
-UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_CODES = frozenset({0, 2, 3, 4, 5, 6, 8})  # of errors.ExitCode, without a bug and without signals
-_RESULT = jsonschema.Draft202012Validator(
+# C0 except line feed, DEL, C1, characters that change the text direction, and surrogates.
+UNSAFE_CHARACTERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_EXIT_CODES = frozenset({0, 2, 3, 4, 5, 6, 8})  # errors.ExitCode without the codes for a bug and for signals
+_RESULT_SCHEMA = jsonschema.Draft202012Validator(
     json.loads(
         (Path(docsend.__file__).parent / "data" / "schemas" / "result-2.json").read_text(encoding="utf-8")
     )
 )
 
 
-def through_the_door(argv: Sequence[str], environment: Mapping[str, str]) -> lab.Ran:
-    """Run the program in this process with streams that keep what they get, and an environment."""
+def run_program(argv: Sequence[str], environment: Mapping[str, str]) -> lab.RunResult:
+    """Run the program in this process, in the given environment, and capture its output."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    kept = dict(os.environ)
+    saved = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)
     try:
@@ -48,38 +48,38 @@ def through_the_door(argv: Sequence[str], environment: Mapping[str, str]) -> lab
         code = stop.code if isinstance(stop.code, int) else 1
     finally:
         os.environ.clear()
-        os.environ.update(kept)
+        os.environ.update(saved)
     out.seek(0)
     err.seek(0)
-    return lab.Ran(code, out.read(), err.read())
+    return lab.RunResult(code, out.read(), err.read())
 
 
-def judged(ran: lab.Ran, *, as_json: bool) -> Violations:
-    """Hold what came out of the door against what always holds."""
-    if ran.code not in _CODES:
+def output_violations(ran: lab.RunResult, *, as_json: bool) -> Violations:
+    """Check the exit code and the output of a run against rules that always hold."""
+    if ran.code not in _EXIT_CODES:
         yield "other", f"exit code {ran.code}: {ran.err[:200]!a}"
-    yield from unsafe(ran.out, "on stdout")
-    yield from unsafe(ran.err, "on stderr")
+    yield from unsafe_text(ran.out, "on stdout")
+    yield from unsafe_text(ran.err, "on stderr")
     if as_json:
         try:
             value = json.loads(ran.out)
         except ValueError:
             yield "other", f"stdout is not JSON: {ran.out[:80]!a}"
             return
-        if value.get("schema") == "docsend.result/2" and not _RESULT.is_valid(value):
-            yield "other", "the JSON does not keep its schema"
+        if value.get("schema") == "docsend.result/2" and not _RESULT_SCHEMA.is_valid(value):
+            yield "other", "the JSON does not match its schema"
 
 
-def rendered(*messages: Message | None) -> str:
-    """Return messages as a terminal would get them."""
+def render(*messages: Message | None) -> str:
+    """Return messages as they are printed to a terminal."""
     return " ".join(i18n.ENGLISH.render(each, escape=escape_for_terminal) for each in messages if each)
 
 
-def unsafe(text: str, where: str) -> Violations:
-    if found := UNSAFE.search(text):
-        yield "seen", f"{found[0]!a} {where}, in {text[max(0, found.start() - 30) : found.end()]!a}"
-    yield from (("seen", f"{secret[:3]}... {where}") for secret in lab.SECRETS if secret in text)
+def unsafe_text(text: str, where: str) -> Violations:
+    if found := UNSAFE_CHARACTERS.search(text):
+        yield "leaked", f"{found[0]!a} {where}, in {text[max(0, found.start() - 30) : found.end()]!a}"
+    yield from (("leaked", f"{secret[:3]}... {where}") for secret in lab.SECRETS if secret in text)
 
 
-def environment_at(home: Path, **more: str) -> dict[str, str]:
+def program_environment(home: Path, **more: str) -> dict[str, str]:
     return {**lab.environment(home), "DOCSEND_PATIENCE": "0", **more}
