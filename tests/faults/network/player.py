@@ -76,7 +76,7 @@ class SchedulePlayer:
         again = self._proxy("take_observations")
         run_clients(others, self._proxy.url, folder / "elsewhere")
         elsewhere = self._proxy("take_observations")
-        elsewhere.document_bytes -= elsewhere.whole_bytes  # one exchange cannot check first
+        elsewhere.document_bytes -= elsewhere.one_exchange_bytes  # one exchange cannot check first
         triggered = {fault.rpartition(" at ")[0] for fault in faulty.triggered}
         violations = [
             *common_violations(folder / "sandbox", [*clients, *others, *([foreign] if foreign else [])]),

@@ -135,12 +135,12 @@ def _combined_schedules() -> list[Schedule]:
 
     pages = {("send", 1): "response lost", ("send", 2): "403", ("declare", 2): "413 HTML"}
     return [
-        make("a service that returns no ids", {}, 3, echoes=False, codes=(0,), transfers=1),
+        make("a service that returns no ids", {}, 3, echoes_ids=False, codes=(0,), transfers=1),
         make(
             "a service that returns no ids, in one exchange",
             {("whole", 1): "response lost"},
             3,
-            echoes=False,
+            echoes_ids=False,
             codes=(0,),
             transfers=2,
         ),
