@@ -235,26 +235,26 @@ def _report(results: list[Result]) -> str:
     experiments = [result for result in latest if not result.is_planted]
     planted_bugs = [result for result in latest if result.is_planted]
     rows = [
-        f"| {one.name} | {one.tried:,} | {one.triggered:,} |"
-        + "".join(f" {one.violations.get(kind, 0)} |" for kind in lab.VIOLATION_KINDS)
-        + f" {one.seconds:.0f} | {one.commit} | {one.note} |"
-        for one in experiments
+        f"| {result.name} | {result.tried:,} | {result.triggered:,} |"
+        + "".join(f" {result.violations.get(kind, 0)} |" for kind in lab.VIOLATION_KINDS)
+        + f" {result.seconds:.0f} | {result.commit} | {result.note} |"
+        for result in experiments
     ]
     bugs = [
-        f"| {one.name} | {one.note} | {one.tried:,} | {sum(one.violations.values()):,} | "
-        f"{'caught' if one.violations else '**not caught**'} |"
-        for one in planted_bugs
+        f"| {result.name} | {result.note} | {result.tried:,} | {sum(result.violations.values()):,} | "
+        f"{'caught' if result.violations else '**not caught**'} |"
+        for result in planted_bugs
     ]
     return _TEMPLATE.format(
         when=datetime.now(UTC).date().isoformat(),
         version=docsend.__version__,
-        seeds=", ".join(sorted({str(one.seed) for one in latest})),
-        minutes=sum(one.seconds for one in latest) / 60,
+        seeds=", ".join(sorted({str(result.seed) for result in latest})),
+        minutes=sum(result.seconds for result in latest) / 60,
         machine=f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, "
         f"CPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         rows="\n".join(rows),
         bugs="\n".join(bugs),
-        caught=sum(bool(one.violations) for one in planted_bugs),
+        caught=sum(bool(result.violations) for result in planted_bugs),
         planted=len(planted_bugs),
     )
 

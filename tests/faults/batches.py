@@ -69,7 +69,7 @@ def _write_manifest(manifest: Path, files: list[Path]) -> None:
         rows = csv.writer(file)
         rows.writerow(["to", "subject", "category", "type", "id", "reference", "documents"])
         about = ["benefits", "unemployment", "employer", "payslips", lab.ID_NUMBER]
-        rows.writerows([*about, f"row {n}", each.name] for n, each in enumerate(files))
+        rows.writerows([*about, f"row {n}", document.name] for n, document in enumerate(files))
 
 
 def _random_faults(rng: random.Random) -> doubles.Fate:

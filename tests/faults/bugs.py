@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     import httpx
-    from starlette.requests import Request as Received
-    from starlette.responses import Response as Answer
+    from starlette.requests import Request as StarletteRequest
+    from starlette.responses import Response as StarletteResponse
 
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
@@ -226,9 +226,9 @@ def _send_rest_only(
     original: Callable[..., Response], self: HttpClient, connection: _Connection, exchange: Exchange
 ) -> Response:
     request = exchange.request
-    whole = b"".join(request.body)
-    if whole.startswith(b"%PDF"):
-        exchange.request = request._replace(body=(whole[_bytes_sent[request.path] :],))
+    content = b"".join(request.body)
+    if content.startswith(b"%PDF"):
+        exchange.request = request._replace(body=(content[_bytes_sent[request.path] :],))
         _bytes_sent[request.path] += 1024
     return original(self, connection, exchange)
 
@@ -261,18 +261,21 @@ bug = Bug("the sandbox repeats a 5xx response to every later request", "service 
 
 @bug.replaces("docsend.sandbox.app:Sandbox._answer")
 async def _repeat_failure(
-    original: Callable[..., Awaitable[Answer]], self: Sandbox, call: object, request: Received
-) -> Answer:
+    original: Callable[..., Awaitable[StarletteResponse]],
+    self: Sandbox,
+    call: object,
+    request: StarletteRequest,
+) -> StarletteResponse:
     from docsend.sandbox.middleware import problem
     from docsend.sandbox.problems import own_fault
 
     marker = Path(os.environ["FAULTS_FOLDER"], request.url.path.replace("/", "_"))
     if marker.exists():
         return problem(own_fault())
-    answer = await original(self, call, request)
-    if answer.status_code >= 500:
+    response = await original(self, call, request)
+    if response.status_code >= 500:
         marker.touch()
-    return answer
+    return response
 
 
 bug = Bug("the sandbox does not verify the digest of a document", "tampering")
@@ -314,8 +317,8 @@ bug = Bug("a response with two lengths is trusted", "network")
 @bug.replaces("docsend.service.http:_read")
 def _keep_first_length(original: Callable[..., Response], received: httpx.Response, most: int) -> Response:
     raw = received.headers.raw
-    lengths = [one for one in raw if one[0].lower() in (b"content-length", b"transfer-encoding")]
-    others = [one for one in raw if one not in lengths]
+    lengths = [header for header in raw if header[0].lower() in (b"content-length", b"transfer-encoding")]
+    others = [header for header in raw if header not in lengths]
     received.headers = type(received.headers)([*others, *lengths[:1]])
     return original(received, most)
 
@@ -431,8 +434,11 @@ bug = Bug("a repeated send creates another receipt", "network")
 
 @bug.replaces("docsend.sandbox.app:Sandbox.send")
 async def _receive_again(
-    original: Callable[..., Awaitable[Answer]], self: Sandbox, request: Received, body: Body
-) -> Answer:
+    original: Callable[..., Awaitable[StarletteResponse]],
+    self: Sandbox,
+    request: StarletteRequest,
+    body: Body,
+) -> StarletteResponse:
     from starlette.concurrency import run_in_threadpool
 
     from docsend.sandbox import residences

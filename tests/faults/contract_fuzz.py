@@ -117,8 +117,8 @@ def _sign_in(url: str) -> str:
     request = urllib.request.Request(  # noqa: S310 - http to this machine
         f"{url}/v1/session", data=body, headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        return str(json.load(answer)["token"])
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        return str(json.load(response)["token"])
 
 
 # -- descriptions ------------------------------------------------------------------------------------------
@@ -134,7 +134,9 @@ def _without_content_length(description: dict[str, Any]) -> dict[str, Any]:
     The sandbox would then wait for that byte, as it has to. docsend's client sends the true length.
     """
     put = description["paths"]["/v1/submissions/{key}/documents/{sha256}"]["put"]
-    put["parameters"] = [each for each in put["parameters"] if each.get("name") != "Content-Length"]
+    put["parameters"] = [
+        parameter for parameter in put["parameters"] if parameter.get("name") != "Content-Length"
+    ]
     return description
 
 
@@ -173,7 +175,7 @@ def _narrow(description: dict[str, Any]) -> dict[str, Any]:
     submission["put"]["requestBody"]["content"]["application/json"].pop("examples")
     # A schema cannot express the order of parts; faults/one_exchange.py generates forms, valid and malformed.
     submission["put"]["requestBody"]["content"].pop("multipart/form-data")
-    (digest,) = (each for each in put["parameters"] if each.get("name") == "sha256")
+    (digest,) = (parameter for parameter in put["parameters"] if parameter.get("name") == "sha256")
     digest["schema"] = {"const": _DIGEST}
     put["put"]["requestBody"]["content"] = {
         "application/octet-stream": {"schema": {"type": "string", "enum": [_DOCUMENT]}}

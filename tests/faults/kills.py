@@ -349,8 +349,8 @@ def _inject(
     if "--again" in scenario.command and not _has_received_all(sandbox, scenario):
         # It was killed before it declared the submission: there is nothing to resume, so --again runs again.
         runs.append(lab.run(scenario.command, scenario.env))
-    if all(one.code != 0 for one in runs):
-        violations.append(("lost", f"no run succeeded: {[one.code for one in runs]} {runs[-1].err[-200:]}"))
+    if all(run.code != 0 for run in runs):
+        violations.append(("lost", f"no run succeeded: {[run.code for run in runs]} {runs[-1].err[-200:]}"))
     violations += lab.find_violations(
         sandbox.folder, [scenario.home], runs, expected=scenario.expected, submissions=scenario.submissions
     )

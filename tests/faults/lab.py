@@ -303,16 +303,16 @@ def find_violations(
     submissions_received = received_submissions(folder, expected)
     keys = receipt_keys(folder)
     tokens = token_digests(folder)
-    found = [found for one in runs for found in _run_violations(one, keys, tokens)]
-    found += [found for home in homes for found in _ledger_violations(home, keys)]
+    found = [violation for result in runs for violation in _run_violations(result, keys, tokens)]
+    found += [violation for home in homes for violation in _ledger_violations(home, keys)]
     if len(submissions_received) > submissions:
         found.append(("duplicated", f"{len(submissions_received)} receipts for {submissions} submissions"))
     if len(submissions_received) < submissions:
         found.append(("lost", f"{len(submissions_received)} receipts for {submissions} submissions"))
     found += [
         ("wrong", f"{name} has other bytes")
-        for one in submissions_received
-        for name, sha256 in one.documents
+        for submission in submissions_received
+        for name, sha256 in submission.documents
         if expected.get(name) != sha256
     ]
     return found

@@ -246,10 +246,12 @@ def _violations(
     if (last.status, last.body) != (200, again.body):
         found.append(("duplicated", f"once more: {last.status} {last.body[:200]!r}"))
     received = lab.received_submissions(folder)
-    if [one.key for one in received] != [submission.key]:
+    if [receipt.key for receipt in received] != [submission.key]:
         found.append(("duplicated" if received else "lost", f"{len(received)} receipts"))
     expected = tuple((file.name, lab.digest(file)) for file in submission.files)
-    found += [("wrong", "other documents are stored") for one in received if one.documents != expected]
+    found += [
+        ("wrong", "other documents are stored") for receipt in received if receipt.documents != expected
+    ]
     return found
 
 
@@ -273,7 +275,7 @@ class _MutatedRequest:
         """Whether its parts differ from the submission's in more than added headers; then it is not valid."""
         original, changed = self.submission.parts(), self.parts
         return len(original) != len(changed) or any(
-            not part.endswith(one) for part, one in zip(changed, original, strict=True)
+            not part.endswith(content) for part, content in zip(changed, original, strict=True)
         )
 
     @property
@@ -394,7 +396,7 @@ def fuzz(count: int, seed: int, scratch: Path) -> lab.Tally:
                 tally.add(f"{number}: {', '.join(mutations)}", [("other", "the sandbox died")])
                 break
         stored = sum(1 for _ in (sandbox.folder / "documents").iterdir())
-        expected = sum(len(one.documents) for one in lab.received_submissions(sandbox.folder))
+        expected = sum(len(receipt.documents) for receipt in lab.received_submissions(sandbox.folder))
         if not lab.wait_until(lambda: sum(1 for _ in (sandbox.folder / "documents").iterdir()) == expected):
             tally.add("all of them", [("other", f"{stored} files are stored, {expected} were received")])
     tally.note = f"{received} of them were still valid"

@@ -55,10 +55,12 @@ class Seam(NamedTuple):
             raise LookupError(f"{self.target} is not a function: {original!r}")
         _, *accepted = inspect.signature(self.replacement).parameters.values()
         expected = list(inspect.signature(original).parameters.values())
-        if any(one.kind in _VARIADIC for one in accepted):
-            accepted = [one for one in accepted if one.kind not in _VARIADIC]
+        if any(parameter.kind in _VARIADIC for parameter in accepted):
+            accepted = [parameter for parameter in accepted if parameter.kind not in _VARIADIC]
             expected = expected[: len(accepted)]
-        if [_declaration(one) for one in accepted] != [_declaration(one) for one in expected]:
+        if [_declaration(parameter) for parameter in accepted] != [
+            _declaration(parameter) for parameter in expected
+        ]:
             raise LookupError(f"{self.target} takes other parameters: {inspect.signature(original)}")
         if inspect.iscoroutinefunction(original) != inspect.iscoroutinefunction(self.replacement):
             raise LookupError(f"{self.target} and its replacement must both be async, or neither")

@@ -208,7 +208,7 @@ class SubmissionMachine(RuleBasedStateMachine):
 
     @rule(days=st.integers(0, 6))
     def let_time_pass(self, days: int) -> None:
-        """Let unfinished declarations expire after three days; receipts and withdrawals never expire.
+        """Advance the clock: unfinished declarations expire after three days, receipts and withdrawals never.
 
         A second store on the same folder, with a later clock, removes what has expired while the service
         runs.
@@ -227,10 +227,10 @@ class SubmissionMachine(RuleBasedStateMachine):
         """
         key = data.draw(st.sampled_from(sorted(self.receipts)))
         checked = next(
-            one.with_occurrence(n)
-            for one in self.checked
+            submission.with_occurrence(n)
+            for submission in self.checked
             for n in (1, 2)
-            if one.with_occurrence(n).key == key
+            if submission.with_occurrence(n).key == key
         )
         with self._ledger(ledger) as opened, self._client(None, one_exchange=one_exchange) as service:
             before = opened.find(self.name, key)
@@ -242,14 +242,16 @@ class SubmissionMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_receipt_and_withdrawal_is_permanent(self) -> None:
-        received = {one.key: one for one in lab.received_submissions(self.folder / "sandbox")}
+        received = {
+            submission.key: submission for submission in lab.received_submissions(self.folder / "sandbox")
+        }
         by_digest = {document.sha256 for checked in self.checked for document in checked.documents}
         for key, receipt in self.receipts.items():
             assert key in received, "lost"
             assert received[key].number == receipt.number
             assert all(sha256 in by_digest for _, sha256 in received[key].documents), "other bytes"
         assert not self.withdrawn & received.keys(), "received after it was withdrawn"
-        numbers = [one.number for one in received.values()]
+        numbers = [submission.number for submission in received.values()]
         assert len(numbers) == len(set(numbers))
 
     def teardown(self) -> None:

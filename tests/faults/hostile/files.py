@@ -100,8 +100,8 @@ def _bomb(rng: random.Random, kind: str) -> bytes:
     if kind == "tiff":
         fields, values = rng.randrange(1000, 6000), rng.randrange(10_000, 200_000)
         directory = struct.pack("<HHII", rng.choice((273, 279, 324)), rng.choice((3, 4)), values, 8) * fields
-        whole = b"II*\0" + struct.pack("<IH", 8, fields) + directory + bytes(4)
-        return whole + bytes(max(0, 4 * values + 16 - len(whole)))
+        head = b"II*\0" + struct.pack("<IH", 8, fields) + directory + bytes(4)
+        return head + bytes(max(0, 4 * values + 16 - len(head)))
     if kind == "png":
         return b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0abcd\0\0\0\0" * rng.randrange(50_000)
     if kind == "jpg":

@@ -72,7 +72,9 @@ def output_violations(ran: lab.RunResult, *, as_json: bool) -> Violations:
 
 def render(*messages: Message | None) -> str:
     """Return messages as they are printed to a terminal."""
-    return " ".join(i18n.ENGLISH.render(each, escape=escape_for_terminal) for each in messages if each)
+    return " ".join(
+        i18n.ENGLISH.render(message, escape=escape_for_terminal) for message in messages if message
+    )
 
 
 def unsafe_text(text: str, where: str) -> Violations:

@@ -140,8 +140,8 @@ class Responses(HostileInputs):
             "errors": [{"pointer": "/identity/id_number", "code": "id-number-invalid", "detail": "d"}] * 2,
         }
         self.bodies = [
-            json.dumps(each)
-            for each in (
+            json.dumps(body)
+            for body in (
                 *(receipt, receipt, opened),
                 {**opened, "state": "received", "missing": [], "expires_at": None, "receipt": receipt},
                 *(withdrawn, problem, problem),
@@ -217,9 +217,9 @@ class Responses(HostileInputs):
             if (got.state == "received") != (got.receipt is not None):
                 yield "wrong", f"{got.state} with the receipt {got.receipt is not None}"
             if got.receipt is not None:
-                yield from self._receipt_violations(got.receipt, whole=False)
+                yield from self._receipt_violations(got.receipt, checks_documents=False)
         elif isinstance(got, Receipt):
-            yield from self._receipt_violations(got, whole=True)
+            yield from self._receipt_violations(got, checks_documents=True)
         elif isinstance(got, float) and not 0 <= got < math.inf:
             yield "other", f"a wait of {got} seconds"
         elif name == "session":
@@ -233,12 +233,14 @@ class Responses(HostileInputs):
         if not 0 < seconds < math.inf:
             yield "other", f"a session of {seconds} seconds, which no JSON can tell"
 
-    def _receipt_violations(self, receipt: Receipt, *, whole: bool) -> Violations:
-        """Check that a receipt is for this key and, if `whole`, for these documents."""
+    def _receipt_violations(self, receipt: Receipt, *, checks_documents: bool) -> Violations:
+        """Check that a receipt is for this key and, if `checks_documents`, for these documents."""
         if receipt.key != self.checked.key:
             yield "wrong", "the receipt of another key"
-        named = [(each.name, each.size, each.sha256) for each in receipt.documents]
-        if whole and named != [(each.name, each.size, each.sha256) for each in self.checked.documents]:
+        named = [(document.name, document.size, document.sha256) for document in receipt.documents]
+        if checks_documents and named != [
+            (document.name, document.size, document.sha256) for document in self.checked.documents
+        ]:
             yield "wrong", "the receipt of other documents"
         yield from self._display_violations(receipt)
         for text in (receipt.number, receipt.issuer, receipt.branch_code, *receipt.branch_names.values()):

@@ -56,7 +56,7 @@ def receipt_violations(
     clients: Iterable[Client], received: Sequence[lab.ReceivedSubmission]
 ) -> Iterator[tuple[str, str]]:
     """Check that all clients of a submission have the same receipt, and that it is for their documents."""
-    documents = {one.number: {name for name, _ in one.documents} for one in received}
+    documents = {submission.number: {name for name, _ in submission.documents} for submission in received}
     numbers: dict[int, set[str]] = {}
     for client in clients:
         for run in client.runs:
@@ -87,9 +87,9 @@ def plan_violations(
     codes = tuple(ran.code for ran in runs)
     if plan.codes and codes != plan.codes:
         yield "other", f"the runs ended with {codes}, not with {plan.codes}: {_stderr(runs[0])}"
-    whole = sum(file.stat().st_size for file in files)
-    if plan.transfers is not None and document_bytes != plan.transfers * whole:
-        yield "resent", f"{document_bytes} bytes of documents were sent, of {whole}"
+    total = sum(file.stat().st_size for file in files)
+    if plan.transfers is not None and document_bytes != plan.transfers * total:
+        yield "resent", f"{document_bytes} bytes of documents were sent, of {total}"
 
 
 def wire_violations(phases: Sequence[Observations], *, submissions: int) -> Iterator[tuple[str, str]]:

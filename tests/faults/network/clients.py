@@ -48,7 +48,7 @@ def _fork(argv: Sequence[object], env: dict[str, str], out: int, err: int) -> in
         os.dup2(err, 2)
         # New stream objects: the worker's are set up for another kind of file.
         sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
-        code = _main([str(each) for each in argv])
+        code = _main([str(argument) for argument in argv])
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException:
@@ -188,10 +188,10 @@ def run_clients(
     running = [start(client) for client in clients]
     while running:
         time.sleep(0.002)
-        for one in list(running):
-            if not one.poll():
+        for process in list(running):
+            if not process.poll():
                 continue
-            running.remove(one)
-            if one.client.runs[-1].code != 0 and started[one.client.number] < max_runs:
-                started[one.client.number] += 1
-                running.append(start(one.client))
+            running.remove(process)
+            if process.client.runs[-1].code != 0 and started[process.client.number] < max_runs:
+                started[process.client.number] += 1
+                running.append(start(process.client))

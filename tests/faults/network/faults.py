@@ -37,8 +37,8 @@ SHORT_LIMITS = (1.5, 200_000.0)
 
 
 async def forward(exchange: Exchange) -> None:
-    answer = await exchange.forward()
-    await exchange.send(answer if exchange.proxy.echoes_ids else with_request_id(answer, None))
+    response = await exchange.forward()
+    await exchange.send(response if exchange.proxy.echoes_ids else with_request_id(response, None))
 
 
 async def _refuse(exchange: Exchange) -> None:
@@ -74,8 +74,8 @@ async def _filter_response(exchange: Exchange) -> None:
 
 
 async def _cut_response_in_head(exchange: Exchange) -> None:
-    answer = await exchange.forward()
-    await exchange.send(answer[: answer.index(b"\r\n\r\n") // 2])
+    response = await exchange.forward()
+    await exchange.send(response[: response.index(b"\r\n\r\n") // 2])
     exchange.close()
 
 
@@ -101,8 +101,8 @@ async def _stall(exchange: Exchange) -> None:
 async def _duplicate(exchange: Exchange) -> None:
     """Deliver the request twice at the same time, like a middlebox that retries."""
     request = exchange.request.head + await exchange.body()
-    answer, _ = await asyncio.gather(exchange.proxy.deliver(request), exchange.proxy.deliver(request))
-    await exchange.send(answer)
+    response, _ = await asyncio.gather(exchange.proxy.deliver(request), exchange.proxy.deliver(request))
+    await exchange.send(response)
 
 
 async def _delay(when: str, exchange: Exchange) -> None:
@@ -161,9 +161,9 @@ def _forged_receipt(exchange: Exchange, status: int = 200) -> bytes:
     return json_response(status, _shape_receipt(exchange.request, receipt))
 
 
-async def _replace_response(answer: Callable[[], bytes], exchange: Exchange) -> None:
+async def _replace_response(response: Callable[[], bytes], exchange: Exchange) -> None:
     await exchange.body()
-    await exchange.forge(answer())
+    await exchange.forge(response())
 
 
 async def _append_stray(stray: Callable[[Exchange], bytes], exchange: Exchange) -> None:
@@ -173,17 +173,17 @@ async def _append_stray(stray: Callable[[Exchange], bytes], exchange: Exchange) 
 
 async def _send_stray_later(exchange: Exchange) -> None:
     """Send 408 on the idle connection after the response, as servers do before they close it."""
-    answer = await exchange.forward()
-    await exchange.send(answer)
+    response = await exchange.forward()
+    await exchange.send(response)
     await asyncio.sleep(0.005)
     await exchange.send(http_response(408, Connection="close"))
     exchange.close()
 
 
-async def _forge_with_another_id(answer: Callable[[Exchange], bytes], exchange: Exchange) -> None:
+async def _forge_with_another_id(response: Callable[[Exchange], bytes], exchange: Exchange) -> None:
     """Respond with a forgery that has another request's id; no connection may trust it, new or reused."""
     await exchange.body()
-    await exchange.send(with_request_id(answer(exchange), b"0" * 32))
+    await exchange.send(with_request_id(response(exchange), b"0" * 32))
 
 
 async def _change_id(exchange: Exchange) -> None:
@@ -196,11 +196,11 @@ async def _repeat_previous(exchange: Exchange) -> None:
     await exchange.send(exchange.previous_response or with_request_id(_forged_receipt(exchange), b"0" * 32))
 
 
-async def _forge_without_id(answer: Callable[[Exchange], bytes], exchange: Exchange) -> None:
+async def _forge_without_id(response: Callable[[Exchange], bytes], exchange: Exchange) -> None:
     """Send a forgery without an id on a connection that has seen ids; on a new one, the real response."""
     if exchange.previous_response:
         await exchange.body()
-        await exchange.send(with_request_id(answer(exchange), None))
+        await exchange.send(with_request_id(response(exchange), None))
     else:
         await exchange.send(with_request_id(await exchange.forward(), None))
 
@@ -223,8 +223,8 @@ async def _respond_early(exchange: Exchange) -> None:
     }
     if exchange.request.call == "whole":
         exchange.proxy.observations.declared[key_in(exchange.request)] = declaration_of(part)
-    answers = {"put": lambda: http_response(204), "declare": lambda: json_response(201, opened)}
-    await exchange.forge(answers.get(exchange.request.call, lambda: _forged_receipt(exchange, 201))())
+    responses = {"put": lambda: http_response(204), "declare": lambda: json_response(201, opened)}
+    await exchange.forge(responses.get(exchange.request.call, lambda: _forged_receipt(exchange, 201))())
     with contextlib.suppress(OSError):  # the client may have been killed
         exchange.writer.write_eof()
     await asyncio.sleep(0.05)
@@ -335,7 +335,7 @@ _CONNECTION_FAULTS: dict[str, Fault] = {
     "two lengths": _send_two_lengths,
     RELAY: partial(_relay, lambda _: _RELAY_S),
 }
-_RESPONSE_FAULTS = {name: partial(_replace_response, answer) for name, answer in FORGED_RESPONSES.items()}
+_RESPONSE_FAULTS = {name: partial(_replace_response, response) for name, response in FORGED_RESPONSES.items()}
 CONNECTION_FAULTS, RESPONSE_FAULTS = list(_CONNECTION_FAULTS), list(_RESPONSE_FAULTS)
 FAULTS: dict[str, Fault] = {
     **_CONNECTION_FAULTS,

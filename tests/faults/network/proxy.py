@@ -29,7 +29,7 @@ _REFUSING_S = 0.12
 
 @dataclass
 class Observations:
-    """What the proxy observed of the clients, for the checks."""
+    """Requests and bytes that the proxy observed, for the checks."""
 
     triggered: list[str] = field(default_factory=list)
     document_bytes: int = 0
@@ -44,7 +44,7 @@ class Observations:
         if request.call == "whole":
             self._record_one_exchange(key_in(request), body)
         if request.call == "put" and hashlib.sha256(body).hexdigest() != request.path.rpartition("/")[2]:
-            self.mismatches.append(f"{len(body)} bytes that are not {request.path[-8:]}")
+            self.mismatches.append(f"{len(body)} bytes that do not match {request.path[-8:]}")
 
     def _record_one_exchange(self, key: str, body: bytes) -> None:
         """Record the documents of one exchange, and whether they match their declaration in order."""
@@ -53,10 +53,10 @@ class Observations:
         documents = [part.partition(b"\r\n\r\n")[2] for part in parts]
         self.one_exchange_bytes += sum(map(len, documents))
         self.document_bytes += sum(map(len, documents))
-        if [hashlib.sha256(each).hexdigest() for each in documents] != [
-            each["sha256"] for each in declared["documents"]
+        if [hashlib.sha256(document).hexdigest() for document in documents] != [
+            document["sha256"] for document in declared["documents"]
         ]:
-            self.mismatches.append(f"{len(documents)} documents that are not those of {key[-8:]}")
+            self.mismatches.append(f"{len(documents)} documents that do not match those of {key[-8:]}")
 
 
 class Proxy:

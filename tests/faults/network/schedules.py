@@ -213,7 +213,7 @@ def _one_exchange_schedules(make: Callable[..., Schedule]) -> list[Schedule]:
             for fault in ("response lost", "duplicate", "response cut in body")
         ),
         *(
-            make(f"one staged, one at once: {fault} at {call}", {(call, 1): fault}, **separate)
+            make(f"one client staged, one in one exchange: {fault} at {call}", {(call, 1): fault}, **separate)
             for call in CALLS
             for fault in (
                 "response lost",

@@ -93,7 +93,9 @@ def restart_client(home: Path, rerun: Sequence[str], _promises: Sequence[Promise
     if listed.code or sent.code or sent.receipt is None:
         return [("other", f"exit codes {listed.code}, {sent.code}: {listed.err[-200:]} {sent.err[-200:]}")]
     numbers = [
-        one.number for one in lab.received_submissions(Path(sandbox_folder)) if one.key == sent.result["key"]
+        submission.number
+        for submission in lab.received_submissions(Path(sandbox_folder))
+        if submission.key == sent.result["key"]
     ]
     if len(numbers) != 1:
         return [("duplicated", f"{numbers} for one submission")]
@@ -167,9 +169,11 @@ def restart_sandbox(root: Path, rerun: Sequence[str], promises: Sequence[Promise
     if sent.code or sent.receipt is None:
         return [("other", f"exit code {sent.code}: {sent.err[-300:]}")]
     key = sent.result["key"]
-    received = [one for one in lab.received_submissions(root / "sandbox") if one.key == key]
-    if [one.number for one in received] != [sent.receipt["number"]]:
-        return [("duplicated", f"{[one.number for one in received]} for one submission")]
+    received = [
+        submission for submission in lab.received_submissions(root / "sandbox") if submission.key == key
+    ]
+    if [submission.number for submission in received] != [sent.receipt["number"]]:
+        return [("duplicated", f"{[submission.number for submission in received]} for one submission")]
     declared = {document["sha256"] for document in sent.receipt["documents"]}
     if {sha256 for _, sha256 in received[0].documents} != declared:
         return [("wrong", f"{key[:12]}'s documents have other bytes")]

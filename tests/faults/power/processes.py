@@ -91,8 +91,10 @@ class _RecordedClient:
                 for (body,) in database.execute("SELECT body FROM receipt")
             }
         promises = [
-            Promise(one.kind, one.key, bodies[one.detail], one.since) if one.kind == "received" else one
-            for one in self._client.promises
+            Promise(promise.kind, promise.key, bodies[promise.detail], promise.since)
+            if promise.kind == "received"
+            else promise
+            for promise in self._client.promises
         ]
         rerun = [
             str(self._sandbox.folder), *map(str, _send(files)), "--service", self._sandbox.url, "--json"

@@ -129,8 +129,8 @@ class SandboxPromises:
     def _end_documents(self, key: str, position: int) -> None:
         """End the promises about a submission's documents when its withdrawal is requested."""
         self.promises = [
-            Promise(one.kind, one.key, one.detail, one.since, min(one.until, position))
-            if (one.kind, one.key) == ("stored", key)
-            else one
-            for one in self.promises
+            Promise(promise.kind, promise.key, promise.detail, promise.since, min(promise.until, position))
+            if (promise.kind, promise.key) == ("stored", key)
+            else promise
+            for promise in self.promises
         ]

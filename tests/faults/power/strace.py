@@ -64,8 +64,8 @@ class Call:
         """The bytes written, sent or received."""
         strings = _STRING.findall(self.arguments)
         assert not any(cut for _, cut in strings), "strace truncated a string: -s is too small"
-        whole = _unescape("".join(string for string, _ in strings))
-        return whole if self.result is None else whole[: self.result]
+        data = _unescape("".join(string for string, _ in strings))
+        return data if self.result is None else data[: self.result]
 
 
 def _unescape(escaped: str) -> bytes:
