@@ -326,7 +326,7 @@ def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
 
 def force_staged_upload(service: str) -> None:
     """Make submissions to a service go staged, by storing a catalog of it that offers no single exchange."""
-    lab.offer(os.environ, service, None)
+    lab.store_catalog(os.environ, service, None)
 
 
 @pytest.fixture

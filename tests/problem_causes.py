@@ -343,7 +343,7 @@ def _run_process(
     prefix: Sequence[str] = (),
     on_start: Callable[[subprocess.Popen[str]], object] = id,
 ) -> RunResult:
-    command = [*prefix, *lab.docsend("send", world.payslip, *SEND, "--service", url, "--json")]
+    command = [*prefix, *lab.docsend_command("send", world.payslip, *SEND, "--service", url, "--json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         on_start(process)
         out, err = process.communicate(timeout=60)

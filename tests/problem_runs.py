@@ -114,7 +114,7 @@ class World:
         """Start a sandbox behind a relay that fails as `fate` decides, and return the relay's URL."""
         url, _ = self.stack.enter_context(doubles.relay(self.start_sandbox(), fate))
         if staged:
-            lab.offer(os.environ, url, None)
+            lab.store_catalog(os.environ, url, None)
         return url
 
     def open_port(self, serve: Callable[[socket.socket], object]) -> int:

@@ -1,4 +1,4 @@
-"""A sample of the fault laboratory (the whole: `make faults`), and whether it still fits the program."""
+"""A sample of the fault experiments (`make faults` runs all), and checks of the planted bugs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from faults.seams import Seam
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Another month, other experiments; within a month the same, so that a failure can be looked into.
+# The seed changes every month, for new experiments; within a month a failure can be reproduced.
 SEED = int(datetime.now(UTC).strftime("%Y%m"))
 SAMPLED = [name for name, (_, _, sample) in EXPERIMENTS.items() if sample]
 
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """Give a folder in memory, where there is one: an experiment makes and removes thousands of files."""
+    """Yield a temporary folder, in memory if possible: an experiment creates thousands of files."""
     memory = Path("/dev/shm")  # noqa: S108
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
@@ -38,9 +38,9 @@ def test_a_sample_of_faults_loses_nothing_and_doubles_nothing(name, scratch) -> 
     experiment, _, count = EXPERIMENTS[name]
     tallies = experiment(count, SEED, scratch)
     for tally in tallies:
-        assert tally.survived, "\n".join(tally.examples)
-    # A few schedules may have none with eight clients.
-    assert sum(tally.struck for tally in tallies) > 0
+        assert tally.passed, "\n".join(tally.examples)
+    # Some tallies may be empty: a few network schedules may include none with eight clients.
+    assert sum(tally.triggered for tally in tallies) > 0
 
 
 @pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.name)
@@ -50,63 +50,65 @@ def test_a_planted_bug_fits_the_program_as_it_is(bug) -> None:
         seam.check()
 
 
-def _right(right, fd) -> None: ...
+def _replacement(original, fd) -> None: ...
 
 
-def _of_other_parameters(right, descriptor) -> None: ...
+def _with_other_parameters(original, descriptor) -> None: ...
 
 
-async def _awaited(right, fd) -> None: ...
+async def _async_replacement(original, fd) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("place", "wrong"),
+    ("target", "replacement"),
     [
-        ("docsend.no_such_module:name", _right),
-        ("docsend.storage.ledger:NoSuchClass.find", _right),
-        ("docsend.storage.ledger:Ledger.no_such_method", _right),
-        ("docsend.model.submission:CheckedSubmission.key", _right),
-        ("docsend.sandbox.store:os.fsync", _of_other_parameters),
-        ("docsend.sandbox.store:os.fsync", _awaited),
+        ("docsend.no_such_module:name", _replacement),
+        ("docsend.storage.ledger:NoSuchClass.find", _replacement),
+        ("docsend.storage.ledger:Ledger.no_such_method", _replacement),
+        ("docsend.model.submission:CheckedSubmission.key", _replacement),
+        ("docsend.sandbox.store:os.fsync", _with_other_parameters),
+        ("docsend.sandbox.store:os.fsync", _async_replacement),
     ],
 )
-def test_a_bug_that_does_not_fit_is_noticed(place, wrong) -> None:
-    Seam("docsend.sandbox.store:os.fsync", _right).check()
-    with pytest.raises(LookupError, match=place):
-        Seam(place, wrong).check()
+def test_a_bug_that_does_not_fit_is_noticed(target, replacement) -> None:
+    Seam("docsend.sandbox.store:os.fsync", _replacement).check()
+    with pytest.raises(LookupError, match=target):
+        Seam(target, replacement).check()
 
 
-_LOOKS = """
+_CHECK_SEAMS = """
 import os
 import docsend.ui.terminal, docsend.sandbox.store, docsend.text
-escapes = docsend.text.escape_for_terminal
-print(docsend.ui.terminal.escape_for_terminal is escapes, ascii(escapes("\x1b")))
+original = docsend.text.escape_for_terminal
+print(docsend.ui.terminal.escape_for_terminal is original, ascii(original("\x1b")))
 print(docsend.sandbox.store.os.fsync is os.fsync, docsend.storage.files.os is os)
 """
 
 
 @pytest.mark.parametrize(
-    ("name", "seen"),
+    ("name", "printed"),
     [
-        ("names of files reach the terminal as they are", "True '\\x1b'\nTrue True\n"),
+        ("file names reach the terminal unescaped", "True '\\x1b'\nTrue True\n"),
         (
-            "the sandbox does not wait for the disk before it says 201",
+            "the sandbox responds 201 without waiting for the disk",
             "True '\\\\x1b'\nFalse True\n",
         ),
         (None, "True '\\\\x1b'\nTrue True\n"),
     ],
-    ids=["a name that others import", "a module as one other sees it", "none"],
+    ids=["a name that others import", "a module as imported by one other module", "none"],
 )
-def test_a_bug_is_planted_where_it_belongs_and_only_if_asked_for(name, seen, tmp_path) -> None:
-    env = planted.environment(bugs.named(name or planted.BUGS[0].name), tmp_path)
+def test_a_bug_is_planted_where_it_belongs_and_only_if_asked_for(name, printed, tmp_path) -> None:
+    env = planted.environment(bugs.find_bug(name or planted.BUGS[0].name), tmp_path)
     if name is None:
         del env["FAULTS_BUG"]
-    done = subprocess.run([sys.executable, "-c", _LOOKS], env=env, capture_output=True, text=True, check=True)
-    assert done.stdout == seen
+    completed = subprocess.run(
+        [sys.executable, "-c", _CHECK_SEAMS], env=env, capture_output=True, text=True, check=True
+    )
+    assert completed.stdout == printed
 
 
 @pytest.mark.needs("strace")
 @pytest.mark.timeout(300)
 def test_the_laboratory_notices_a_planted_bug(scratch) -> None:
     bug = next(bug for bug in planted.BUGS if bug.probe == "personal kills")
-    assert planted.hunt(bug, SEED, scratch).broken["seen"] > 0
+    assert planted.run_probe(bug, SEED, scratch).violations["leaked"] > 0

@@ -1,4 +1,4 @@
-"""`make faults`: the whole laboratory, and docs/fault-report.md. `--sample` is the short one of `make test`.
+"""Run the fault experiments and write docs/fault-report.md.
 
 python -m faults [--sample] [--only NAME ...] [--seed N] [--write FILE]
 """
@@ -26,13 +26,14 @@ from faults import (
     hostile,
     kills,
     lab,
-    machine,
     network,
+    one_exchange,
     planted,
     power,
+    stateful,
     tampering,
-    whole,
 )
+from faults.former_names import FORMER_COLUMNS, FORMER_KINDS, FORMER_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,90 +42,93 @@ if TYPE_CHECKING:
 
 
 def _client_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [kills.clients(count, seed, scratch)]
+    return [kills.inject_into_clients(count, seed, scratch)]
 
 
 def _more_client_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [kills.clients(count, seed, scratch, only=kills.MORE)]
+    return [kills.inject_into_clients(count, seed, scratch, only=kills.BATCH_AND_SIGNED_IN)]
 
 
 def _service_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [kills.services(count, seed, scratch)]
+    return [kills.inject_into_sandboxes(count, seed, scratch)]
 
 
-def _one_exchange_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [whole.services(count, seed, scratch), whole.services(count, seed, scratch, errnos=True)]
+def _one_exchange_faults(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [
+        one_exchange.inject_into_sandboxes(count, seed, scratch),
+        one_exchange.inject_into_sandboxes(count, seed, scratch, errnos=True),
+    ]
 
 
-def _forms(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [whole.fuzz(count, seed, scratch)]
+def _malformed_forms(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [one_exchange.fuzz(count, seed, scratch)]
 
 
 def _client_errnos(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [kills.clients(count, seed, scratch, errnos=True)]
+    return [kills.inject_into_clients(count, seed, scratch, errnos=True)]
 
 
 def _service_errnos(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [kills.services(count, seed, scratch, errnos=True)]
+    return [kills.inject_into_sandboxes(count, seed, scratch, errnos=True)]
 
 
 def _personal_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [kills.clients(count, seed, scratch, only=("required upload",))]
+    return [kills.inject_into_clients(count, seed, scratch, only=("required upload",))]
 
 
-def _catalogue(_count: int, _seed: int, scratch: Path) -> list[lab.Tally]:
-    return [network.catalogue(scratch)]
+def _single_network_faults(_count: int, _seed: int, scratch: Path) -> list[lab.Tally]:
+    return [network.single_faults(scratch)]
 
 
-def _stories(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    return [machine.experiment(count, seed, scratch)]
+def _stateful_tests(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+    return [stateful.experiment(count, seed, scratch)]
 
 
 def _fuzz(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
     return [contract_fuzz.experiment(count, seed, scratch)]
 
 
-# name -> (experiment, how many in the whole gate, how many in the sample)
+# name -> (experiment, count in a full run, count in a sample)
 EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "client kills": (_client_kills, 1550, 12),
     "more client kills": (_more_client_kills, 1000, 4),
     "service kills": (_service_kills, 480, 4),
     "client errnos": (_client_errnos, 700, 8),
     "service errnos": (_service_errnos, 350, 4),
-    "one exchange": (_one_exchange_kills, 400, 4),
-    "forms": (_forms, 3000, 60),
+    "one exchange": (_one_exchange_faults, 400, 4),
+    "forms": (_malformed_forms, 3000, 60),
     "power": (power.experiment, 20_000, 600),
-    "single network faults": (_catalogue, 1, 0),
+    "single network faults": (_single_network_faults, 1, 0),
     "network": (network.experiment, 1000, 12),
     "tampering": (tampering.experiment, 60, 4),
     "batch": (batches.experiment, 5000, 0),
-    "stories": (_stories, 400, 8),
+    "stateful": (_stateful_tests, 400, 8),
     "hostile": (hostile.experiment, 50_000, 1200),
     "contract fuzz": (_fuzz, 60, 3),
 }
-# What a planted bug has to be noticed by: name -> (experiment, how many).
+# The experiments that have to detect planted bugs: name -> (experiment, count).
 PROBES: dict[str, tuple[Experiment, int]] = {
     "kills": (_client_kills, 30),
     "personal kills": (_personal_kills, 6),
     "service errnos": (_service_errnos, 30),
     "power": (power.experiment, 1500),
-    "network": (_catalogue, 1),
+    "network": (_single_network_faults, 1),
     "tampering": (tampering.experiment, 4),
-    "stories": (_stories, 60),
-    "forms": (_forms, 300),
+    "stateful": (_stateful_tests, 60),
+    "forms": (_malformed_forms, 300),
     "hostile": (hostile.experiment, 3000),
 }
 
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the record: what a tally came to, when, and of which commit."""
+    """One line of the record: the result of one experiment or of one planted bug, and its commit."""
 
     name: str
     is_planted: bool
     tried: int
-    struck: int
-    broken: dict[str, int]
+    triggered: int
+    violations: dict[str, int]
     seconds: float
     note: str
     seed: int
@@ -137,64 +141,86 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--only", action="append", metavar="NAME", choices=[*EXPERIMENTS, "planted"])
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument(
-        "--record", type=Path, metavar="FILE", help="add the results to this file (JSON Lines)"
+        "--record", type=Path, metavar="FILE", help="append the results to this file (JSON Lines)"
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the report of the record there")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write a report of the record to this file"
+    )
     parser.add_argument("--probe", choices=PROBES, help=argparse.SUPPRESS)
-    asked = parser.parse_args(argv)
-    memory = Path("/dev/shm")  # noqa: S108 - thousands of short lives; what has to survive is modelled
+    args = parser.parse_args(argv)
+    memory = Path("/dev/shm")  # noqa: S108 - thousands of short-lived files; power cuts are simulated
     with tempfile.TemporaryDirectory(prefix="faults-", dir=memory if memory.is_dir() else None) as folder:
-        if asked.probe:
-            experiment, count = PROBES[asked.probe]
-            for tally in experiment(count, asked.seed, Path(folder)):
-                print(json.dumps({"tried": tally.tried, "broken": tally.broken, "examples": tally.examples}))
+        if args.probe:
+            experiment, count = PROBES[args.probe]
+            for tally in experiment(count, args.seed, Path(folder)):
+                print(
+                    json.dumps(
+                        {"tried": tally.tried, "violations": tally.violations, "examples": tally.examples}
+                    )
+                )
             return 0
-        results = list(_run(asked, Path(folder)))
-    if asked.write:
-        recorded = [Result(**json.loads(line)) for line in asked.record.read_text("utf-8").splitlines()]
-        asked.write.write_text(_report(recorded), "utf-8")
-    return 0 if all(result.is_planted == bool(result.broken) for result in results) else 1
+        results = list(_run(args, Path(folder)))
+    if args.write:
+        recorded = [_read_result(line) for line in args.record.read_text("utf-8").splitlines()]
+        args.write.write_text(_report(recorded), "utf-8")
+    return 0 if all(result.is_planted == bool(result.violations) for result in results) else 1
 
 
-def _run(asked: argparse.Namespace, scratch: Path) -> Iterator[Result]:
-    for name, (experiment, gate, sample) in EXPERIMENTS.items():
-        count = sample if asked.sample else gate
-        if count and (not asked.only or name in asked.only):
-            began = time.monotonic()
-            tallies = experiment(count, asked.seed, scratch)
-            took = (time.monotonic() - began) / len(tallies)
+def _run(args: argparse.Namespace, scratch: Path) -> Iterator[Result]:
+    for name, (experiment, full, sample) in EXPERIMENTS.items():
+        count = sample if args.sample else full
+        if count and (not args.only or name in args.only):
+            started = time.monotonic()
+            tallies = experiment(count, args.seed, scratch)
+            seconds = (time.monotonic() - started) / len(tallies)
             for tally in tallies:
-                yield _recorded(asked, tally, took, is_planted=False)
-    if (not asked.only or "planted" in asked.only) and not asked.sample:
+                yield _record(args, tally, seconds, is_planted=False)
+    if (not args.only or "planted" in args.only) and not args.sample:
         for bug in planted.BUGS:
-            began = time.monotonic()
-            tally = planted.hunt(bug, asked.seed, scratch)
-            yield _recorded(asked, tally, time.monotonic() - began, is_planted=True)
+            started = time.monotonic()
+            tally = planted.run_probe(bug, args.seed, scratch)
+            yield _record(args, tally, time.monotonic() - started, is_planted=True)
 
 
-def _recorded(asked: argparse.Namespace, tally: lab.Tally, took: float, *, is_planted: bool) -> Result:
-    """Tell a result, and add it to the record: an hour's work should not be lost to its last minute."""
+def _record(args: argparse.Namespace, tally: lab.Tally, seconds: float, *, is_planted: bool) -> Result:
+    """Print a result and append it to the record at once, so that a later failure does not lose it."""
     result = Result(
         tally.name,
         is_planted,
         tally.tried,
-        tally.struck,
-        dict(tally.broken),
-        took,
+        tally.triggered,
+        dict(tally.violations),
+        seconds,
         tally.note,
-        asked.seed,
+        args.seed,
         _commit(),
     )
-    came = (
-        ("caught" if tally.broken else "NOT CAUGHT") if is_planted else dict(tally.broken) or "all survived"
+    outcome = (
+        ("caught" if tally.violations else "NOT CAUGHT")
+        if is_planted
+        else dict(tally.violations) or "no violations"
     )
-    print(f"{tally.name}: {tally.tried} tried, {came} ({took:.0f} s)", flush=True)
+    print(f"{tally.name}: {tally.tried} tried, {outcome} ({seconds:.0f} s)", flush=True)
     for example in () if is_planted else tally.examples:
         print(f"    {example}", flush=True)
-    if asked.record:
-        with asked.record.open("a", encoding="utf-8") as file:
+    if args.record:
+        with args.record.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(result)) + "\n")
     return result
+
+
+def _read_result(line: str) -> Result:
+    """Return the result on one line of a record, with the names that are in use today.
+
+    A record may have lines that were written before a column, a row or a planted bug got its present name.
+    """
+    values = json.loads(line)
+    for former, name in FORMER_COLUMNS.items():
+        if former in values:
+            values[name] = values.pop(former)
+    values["violations"] = {FORMER_KINDS.get(kind, kind): n for kind, n in values["violations"].items()}
+    values["name"] = FORMER_NAMES.get(values["name"], values["name"])
+    return Result(**values)
 
 
 def _commit() -> str:
@@ -204,62 +230,61 @@ def _commit() -> str:
     return done.stdout.strip() or "-"
 
 
-def _report(recorded: list[Result]) -> str:
-    latest = {result.name: result for result in recorded}.values()
-    tallies = [result for result in latest if not result.is_planted]
-    hunted = [result for result in latest if result.is_planted]
+def _report(results: list[Result]) -> str:
+    latest = {result.name: result for result in results}.values()
+    experiments = [result for result in latest if not result.is_planted]
+    planted_bugs = [result for result in latest if result.is_planted]
     rows = [
-        f"| {one.name} | {one.tried:,} | {one.struck:,} |"
-        + "".join(f" {one.broken.get(kind, 0)} |" for kind in lab.KINDS)
-        + f" {one.seconds:.0f} | {one.commit} | {one.note} |"
-        for one in tallies
+        f"| {result.name} | {result.tried:,} | {result.triggered:,} |"
+        + "".join(f" {result.violations.get(kind, 0)} |" for kind in lab.VIOLATION_KINDS)
+        + f" {result.seconds:.0f} | {result.commit} | {result.note} |"
+        for result in experiments
     ]
     bugs = [
-        f"| {one.name} | {one.note} | {one.tried:,} | {sum(one.broken.values()):,} | "
-        f"{'caught' if one.broken else '**not caught**'} |"
-        for one in hunted
+        f"| {result.name} | {result.note} | {result.tried:,} | {sum(result.violations.values()):,} | "
+        f"{'caught' if result.violations else '**not caught**'} |"
+        for result in planted_bugs
     ]
-    return _FRAME.format(
+    return _TEMPLATE.format(
         when=datetime.now(UTC).date().isoformat(),
         version=docsend.__version__,
-        seeds=", ".join(sorted({str(one.seed) for one in latest})),
-        minutes=sum(one.seconds for one in latest) / 60,
+        seeds=", ".join(sorted({str(result.seed) for result in latest})),
+        minutes=sum(result.seconds for result in latest) / 60,
         machine=f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, "
         f"CPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         rows="\n".join(rows),
         bugs="\n".join(bugs),
-        caught=sum(bool(one.broken) for one in hunted),
-        planted=len(hunted),
+        caught=sum(bool(result.violations) for result in planted_bugs),
+        planted=len(planted_bugs),
     )
 
 
-_FRAME = """# Fault report
+_TEMPLATE = """# Fault report
 
-Written by `make faults`; do not edit. What is tried, how, and what is compared stands at the beginning of
-each file of `tests/faults/`.
+Generated by `make faults`; do not edit. The docstring of each module in `tests/faults/` describes what its
+experiments inject and what they check.
 
-- {when}, docsend {version}, seed {seeds}, {minutes:.0f} minutes; the commit is named in each row
+- {when}, docsend {version}, seed {seeds}, {minutes:.0f} minutes; each row names its commit
 - {machine}
 
-"Struck" are the experiments in which the fault really happened (a process may end before the n-th call).
-After every fault the client's ledger and all that it printed are held against the sandbox's own tables and
-files.
+"Triggered" counts the experiments in which the fault really happened (a process may end before the n-th
+call). After each fault, the client's ledger and output are compared with the sandbox's tables and files.
 
-- **lost**: called received, and not there; or not received by the same command again
-- **twice**: two submissions of one
-- **wrong**: other bytes
-- **seen**: a secret in an output, a log or the ledger, or a character that steers a terminal
+- **lost**: reported as received but not stored, or not received when the same command ran again
+- **duplicated**: one submission was received twice
+- **wrong**: the stored bytes differ from the document, or invalid data was accepted
+- **leaked**: a secret in an output, a log or the ledger, or a control character on a terminal
 - **resent**: a later run sent bytes again
 - **other**: a bug, a hang, a damaged database, a wrong exit code
 
-| fault | tried | struck | lost | twice | wrong | seen | resent | other | seconds | commit | |
+| fault | tried | triggered | lost | duplicated | wrong | leaked | resent | other | seconds | commit | |
 |---|---|---|---|---|---|---|---|---|---|---|---|
 {rows}
 
 ## Planted bugs: {caught} of {planted} caught
 
-A laboratory that finds nothing may be blind. Each of these bugs was planted into the program, and
-the experiment named beside it had to notice; the number is how many violations it reported.
+These bugs were planted into the program one at a time, to check that the experiments can detect bugs. The
+last two numbers are how many cases the experiment tried and how many violations it reported.
 
 | planted bug | experiment | tried | violations | |
 |---|---|---|---|---|

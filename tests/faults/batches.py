@@ -1,4 +1,7 @@
-"""A batch that is killed again and again while the network fails: every row once, the report complete."""
+"""A batch whose process is killed repeatedly while requests fail.
+
+In the end each row must have been received exactly once, and the report must be complete.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = 20
-FAULTY = 0.05  # of all requests, half of them before the service acts and half after
+FAULT_RATE = 0.05  # share of requests that fail, half of them before the service acts and half after
 
 
 def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    """Send `count` rows with 8 workers, kill the process 20 times, and let the last run finish."""
+    """Send `count` rows with 8 workers, kill the process 20 times, and run it once more to its end."""
     tally = lab.Tally("a batch that is killed 20 times", seed)
-    chance = random.Random(seed)
-    with lab.world(scratch, "batch") as folder, lab.sandbox(folder / "sandbox") as sandbox:
-        files = lab.documents(folder / "in", count, seed, size=None, stem="row")
+    rng = random.Random(seed)
+    with lab.workspace(scratch, "batch") as folder, lab.sandbox(folder / "sandbox") as sandbox:
+        files = lab.make_documents(folder / "in", count, seed, size=None, stem="row")
         manifest, report = folder / "in" / "batch.csv", folder / "in" / "report.csv"
-        _write(manifest, files)
+        _write_manifest(manifest, files)
         env = lab.environment(folder / "home", DOCSEND_PATIENCE="120")
-        with doubles.relay(sandbox.url, _faults(chance)) as (url, _):
+        with doubles.relay(sandbox.url, _random_faults(rng)) as (url, _):
             argv = (
                 "send",
                 "--batch",
@@ -41,42 +44,48 @@ def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
                 "8",
                 "--quiet",
             )
-            kills = [_killed(argv, env, chance.uniform(1, 3)) for _ in range(KILLS)]
-            ran = lab.run(argv, env, timeout=900)
-        broken = lab.violations(
-            sandbox.folder, [folder / "home"], [ran], expected=lab.expected(files), submissions=count
+            kills = [_run_and_kill(argv, env, rng.uniform(1, 3)) for _ in range(KILLS)]
+            last_run = lab.run(argv, env, timeout=900)
+        violations = lab.find_violations(
+            sandbox.folder,
+            [folder / "home"],
+            [last_run],
+            expected=lab.digests_by_name(files),
+            submissions=count,
         )
-        if ran.code != 0:
-            broken.append(("lost", f"the last run ended with {ran.code}: {ran.err[-300:]}"))
-        broken += _report_violations(report, sandbox.folder, count)
-    tally.add(f"{count} rows", broken)
-    tally.tried, tally.struck = count, sum(kills)
-    tally.note = f"{sum(kills)} of {KILLS} runs were killed in the middle, {FAULTY:.0%} of requests failed"
+        if last_run.code != 0:
+            violations.append(("lost", f"the last run ended with {last_run.code}: {last_run.err[-300:]}"))
+        violations += _report_violations(report, sandbox.folder, count)
+    tally.add(f"{count} rows", violations)
+    tally.tried, tally.triggered = count, sum(kills)
+    tally.note = (
+        f"{sum(kills)} of {KILLS} runs were killed in the middle, {FAULT_RATE:.0%} of requests failed"
+    )
     return [tally]
 
 
-def _write(manifest: Path, files: list[Path]) -> None:
+def _write_manifest(manifest: Path, files: list[Path]) -> None:
     with manifest.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["to", "subject", "category", "type", "id", "reference", "documents"])
-        about = ["benefits", "unemployment", "employer", "payslips", lab.PERSON]
-        rows.writerows([*about, f"row {n}", each.name] for n, each in enumerate(files))
+        about = ["benefits", "unemployment", "employer", "payslips", lab.ID_NUMBER]
+        rows.writerows([*about, f"row {n}", document.name] for n, document in enumerate(files))
 
 
-def _faults(chance: random.Random) -> doubles.Interceptor:
+def _random_faults(rng: random.Random) -> doubles.Interceptor:
     def fate(_asked: doubles.ReceivedRequest, _count: int, now: str) -> doubles.Reply | None:
-        if chance.random() >= FAULTY / 2:
+        if rng.random() >= FAULT_RATE / 2:
             return None
         busy = doubles.Reply(503, headers={"Retry-After": "0"})
-        return doubles.Reply(cut=True) if now == "after" else chance.choice([busy, doubles.Reply(cut=True)])
+        return doubles.Reply(cut=True) if now == "after" else rng.choice([busy, doubles.Reply(cut=True)])
 
     return fate
 
 
-def _killed(argv: tuple[object, ...], env: dict[str, str], seconds: float) -> bool:
-    """Kill a run after so long; tell whether it was still at work."""
+def _run_and_kill(argv: tuple[object, ...], env: dict[str, str], seconds: float) -> bool:
+    """Start a run, kill it after this many seconds, and return whether it was still running."""
     with subprocess.Popen(
-        lab.docsend(*argv), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        lab.docsend_command(*argv), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         time.sleep(seconds)
         process.kill()
@@ -84,15 +93,17 @@ def _killed(argv: tuple[object, ...], env: dict[str, str], seconds: float) -> bo
 
 
 def _report_violations(report: Path, folder: Path, count: int) -> list[tuple[str, str]]:
-    """Hold the last report against the receipts that the sandbox has given."""
+    """Return how the last report differs from the receipts that the sandbox has stored."""
     rows = list(csv.DictReader(io.StringIO(report.read_text("utf-8-sig"), newline="")))
-    key_of = lab.receipts(folder)
-    broken = []
+    keys = lab.receipt_keys(folder)
+    violations = []
     if len(rows) != count:
-        broken.append(("other", f"the report has {len(rows)} rows of {count}"))
-    wrong = [row["row"] for row in rows if key_of.get(row["receipt"]) != row["key"]]
+        violations.append(("other", f"the report has {len(rows)} rows of {count}"))
+    wrong = [row["row"] for row in rows if keys.get(row["receipt"]) != row["key"]]
     if wrong:
-        broken.append(("lost", f"{len(wrong)} rows of the report have a receipt that the sandbox has not"))
+        violations.append(
+            ("lost", f"{len(wrong)} rows of the report have a receipt that the sandbox does not have")
+        )
     if len({row["receipt"] for row in rows}) != len(rows):
-        broken.append(("twice", "a receipt stands in two rows"))
-    return broken
+        violations.append(("duplicated", "two rows of the report have the same receipt"))
+    return violations

@@ -1,10 +1,10 @@
-"""Bugs that others made: the laboratory has to find each of them when it is planted.
+"""Planted bugs: each of them has to be detected by the experiment that it names.
 
-A bug is a wrong function for one or more named seams of the program (`seams.py`), and the experiment that
-must notice. A wrong function says as little as possible of the program again: it calls what is `right`.
-A test looks whether each still fits its seam, and mypy whether what it uses is there.
+A bug replaces one or more functions of the program at named seams (`seams.py`). A replacement repeats as
+little of the program as possible, and calls the `original` function instead. A test checks that each
+replacement still fits its seam, and mypy checks the names that it uses.
 
-They go into processes in which docsend has not begun, so they import it when they are called.
+The replacements run in processes that have not imported docsend yet, so they import it when they are called.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     import httpx
-    from starlette.requests import Request as Received
-    from starlette.responses import Response as Answer
+    from starlette.requests import Request as StarletteRequest
+    from starlette.responses import Response as StarletteResponse
 
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     from docsend.service.responses import OpenSubmission, Response, Sendable
     from docsend.storage.ledger import Ledger
 
-_Wrong = TypeVar("_Wrong", bound="Callable[..., object]")
+_Replacement = TypeVar("_Replacement", bound="Callable[..., object]")
 
 
 class Bug:
-    """A bug by its name, and what must notice it: a name of faults.__main__.PROBES."""
+    """A planted bug, and the experiment that has to detect it: a name in faults.__main__.PROBES."""
 
     def __init__(self, name: str, probe: str) -> None:
         self.name = name
@@ -60,20 +60,20 @@ class Bug:
         self.seams: list[Seam] = []
         BUGS.append(self)
 
-    def at(self, place: str) -> Callable[[_Wrong], _Wrong]:
-        """Say in which submission_id of the program a wrong function stands."""
+    def replaces(self, target: str) -> Callable[[_Replacement], _Replacement]:
+        """Return a decorator that registers the replacement of a function, "module:qualified.name"."""
 
-        def noted(wrong: _Wrong) -> _Wrong:
-            self.seams.append(Seam(place, wrong))
-            return wrong
+        def add_seam(replacement: _Replacement) -> _Replacement:
+            self.seams.append(Seam(target, replacement))
+            return replacement
 
-        return noted
+        return add_seam
 
 
 BUGS: list[Bug] = []
 
 
-def named(name: str) -> Bug:
+def find_bug(name: str) -> Bug:
     (found,) = [bug for bug in BUGS if bug.name == name]
     return found
 
@@ -81,100 +81,100 @@ def named(name: str) -> Bug:
 bug = Bug("a random key for every attempt", "kills")
 
 
-@bug.at("docsend.model.canonical:key_of_bytes")
-def _named_by_chance(right: Callable[[bytes], str], named: bytes) -> str:
-    return right(os.urandom(32))
+@bug.replaces("docsend.model.canonical:key_of_bytes")
+def _random_key(original: Callable[[bytes], str], named: bytes) -> str:
+    return original(os.urandom(32))
 
 
-bug = Bug("the plan is written after the first byte has left", "power")
+bug = Bug("the plan is stored after the first byte is sent", "power")
 
 
-@bug.at("docsend.delivery.deliver:record_plans")
-def _declared_first(
-    right: Callable[..., list[Delivery | DocsendError | Clearance]],
+@bug.replaces("docsend.delivery.deliver:record_plans")
+def _declare_before_recording(
+    original: Callable[..., list[Delivery | DocsendError | Clearance]],
     submissions: Sequence[CheckedSubmission],
     service: ServiceClient,
     ledger: Ledger,
 ) -> list[Delivery | DocsendError | Clearance]:
     for checked in submissions:
         service.declare(checked, may_be_received=True)
-    return right(submissions, service, ledger)
+    return original(submissions, service, ledger)
 
 
-bug = Bug("the receipt is printed before it is on the disk", "power")
-_put_off: list[tuple[str, str, Receipt]] = []
+bug = Bug("the receipt is printed before it is on disk", "power")
+_postponed_receipts: list[tuple[str, str, Receipt]] = []
 
 
-@bug.at("docsend.delivery.deliver:deliver")
-def _received_later(
-    right: Callable[..., DeliveredSubmission],
+@bug.replaces("docsend.delivery.deliver:deliver")
+def _postpone_receipt(
+    original: Callable[..., DeliveredSubmission],
     checked: CheckedSubmission,
     service: str,
     ledger: Ledger,
     *more: object,
     **named: object,
 ) -> DeliveredSubmission:
-    vars(ledger)["record_receipt"] = lambda *received: _put_off.append(received)
+    vars(ledger)["record_receipt"] = lambda *received: _postponed_receipts.append(received)
     try:
-        return right(checked, service, ledger, *more, **named)
+        return original(checked, service, ledger, *more, **named)
     finally:
         del vars(ledger)["record_receipt"]
 
 
-@bug.at("docsend.cli.send_one:_send")
-def _kept_after_all(
-    right: Callable[..., None],
+@bug.replaces("docsend.cli.send_one:_send")
+def _record_postponed_receipts(
+    original: Callable[..., None],
     context: CommandContext,
     checked: CheckedSubmission,
     account: Account | None,
     *,
     again: bool,
 ) -> None:
-    right(context, checked, account, again=again)
+    original(context, checked, account, again=again)
     with context.open_ledger() as late:
-        for service, key, receipt in _put_off:
+        for service, key, receipt in _postponed_receipts:
             late.record_receipt(service, key, receipt)
 
 
 bug = Bug("the ledger does not wait for the disk (synchronous = OFF)", "power")
 
 
-@bug.at("docsend.storage.ledger_schema:prepare")
-def _prepared_not_to_wait(
-    right: Callable[[sqlite3.Connection, Path], None], connection: sqlite3.Connection, file: Path
+@bug.replaces("docsend.storage.ledger_schema:prepare")
+def _turn_syncing_off(
+    original: Callable[[sqlite3.Connection, Path], None], connection: sqlite3.Connection, file: Path
 ) -> None:
     connection.execute("PRAGMA synchronous = OFF")
-    right(connection, file)
+    original(connection, file)
 
 
-bug = Bug("the sandbox does not wait for the disk before it says 201", "power")
+bug = Bug("the sandbox responds 201 without waiting for the disk", "power")
 
 
-@bug.at("docsend.sandbox.store:os.fsync")
-def _not_synced(right: Callable[[int], None], fd: int) -> None:
+@bug.replaces("docsend.sandbox.store:os.fsync")
+def _skip_sync(original: Callable[[int], None], fd: int) -> None:
     pass
 
 
-bug = Bug("a 404 on the way makes a new key", "network")
+bug = Bug("a 404 during an upload leads to a new key", "network")
 
 
-class _Forgotten(Exception):
-    """The service knows nothing of a key; nobody in the program catches it."""
+class _KeyForgotten(Exception):
+    """Raised when the service does not know a key; the program itself does not catch it."""
 
 
 @contextlib.contextmanager
-def _not_caught() -> Iterator[None]:
+def _raise_key_forgotten() -> Iterator[None]:
     from docsend.service.responses import UnknownSubmission
 
     try:
         yield
     except UnknownSubmission as unknown:
-        raise _Forgotten from unknown
+        raise _KeyForgotten from unknown
 
 
-@bug.at("docsend.service.client:ServiceClient.put_document")
-def _put_or_forgotten(
-    right: Callable[..., None],
+@bug.replaces("docsend.service.client:ServiceClient.put_document")
+def _put_or_raise(
+    original: Callable[..., None],
     self: ServiceClient,
     submission: Sendable,
     document: Document,
@@ -182,19 +182,19 @@ def _put_or_forgotten(
     *,
     may_be_received: bool,
 ) -> None:
-    with _not_caught():
-        right(self, submission, document, content, may_be_received=may_be_received)
+    with _raise_key_forgotten():
+        original(self, submission, document, content, may_be_received=may_be_received)
 
 
-@bug.at("docsend.service.client:ServiceClient.send")
-def _sent_or_forgotten(right: Callable[..., Receipt], self: ServiceClient, submission: Sendable) -> Receipt:
-    with _not_caught():
-        return right(self, submission)
+@bug.replaces("docsend.service.client:ServiceClient.send")
+def _send_or_raise(original: Callable[..., Receipt], self: ServiceClient, submission: Sendable) -> Receipt:
+    with _raise_key_forgotten():
+        return original(self, submission)
 
 
-@bug.at("docsend.delivery.deliver:_run_staged_calls")
-def _begun_under_a_new_key(
-    right: Callable[..., Delivery],
+@bug.replaces("docsend.delivery.deliver:_run_staged_calls")
+def _start_over_with_a_new_key(
+    original: Callable[..., Delivery],
     submission: CheckedSubmission,
     begin: OpenCall,
     cleared: Clearance,
@@ -209,36 +209,36 @@ def _begun_under_a_new_key(
 
     for _ in range(3):
         try:
-            return right(submission, begin, cleared, service, ledger)
-        except _Forgotten:
+            return original(submission, begin, cleared, service, ledger)
+        except _KeyForgotten:
             submission = submission.with_occurrence(submission.occurrence + 1)
             ledger.record_plan(service.name, submission)
             begin = declare
     raise Unfinished(Message("the service keeps losing the declaration"))
 
 
-bug = Bug("a further try sends the rest of the document only", "network")
-_already: Counter[str] = Counter()
+bug = Bug("a retry sends only the rest of the document", "network")
+_bytes_sent: Counter[str] = Counter()
 
 
-@bug.at("docsend.service.http:HttpClient._exchange_over")
-def _the_rest_only(
-    right: Callable[..., Response], self: HttpClient, connection: _Connection, exchange: Exchange
+@bug.replaces("docsend.service.http:HttpClient._exchange_over")
+def _send_rest_only(
+    original: Callable[..., Response], self: HttpClient, connection: _Connection, exchange: Exchange
 ) -> Response:
     request = exchange.request
-    whole = b"".join(request.body)
-    if whole.startswith(b"%PDF"):
-        exchange.request = request._replace(body=(whole[_already[request.path] :],))
-        _already[request.path] += 1024
-    return right(self, connection, exchange)
+    content = b"".join(request.body)
+    if content.startswith(b"%PDF"):
+        exchange.request = request._replace(body=(content[_bytes_sent[request.path] :],))
+        _bytes_sent[request.path] += 1024
+    return original(self, connection, exchange)
 
 
 bug = Bug("redirects are followed", "network")
 
 
-@bug.at("docsend.service.http:HttpClient.exchange")
-def _followed(
-    right: Callable[..., Response],
+@bug.replaces("docsend.service.http:HttpClient.exchange")
+def _follow_redirect(
+    original: Callable[..., Response],
     self: HttpClient,
     request: Request,
     sent: Callable[[int], None] | None = None,
@@ -248,37 +248,40 @@ def _followed(
     from docsend.config.address import Endpoint
     from docsend.service.http import HttpClient
 
-    response = right(self, request, sent)
+    response = original(self, request, sent)
     if 300 <= response.status < 400 and response.status != 304:
         there = urlsplit(response.headers["location"])
         url = f"{there.scheme}://{there.netloc}"
-        response = right(HttpClient(Endpoint(url), url), request)
+        response = original(HttpClient(Endpoint(url), url), request)
     return response
 
 
-bug = Bug("the sandbox keeps a 5xx as its answer", "service errnos")
+bug = Bug("the sandbox repeats a 5xx response to every later request", "service errnos")
 
 
-@bug.at("docsend.sandbox.app:Sandbox._respond")
-async def _failed_once_and_for_all(
-    right: Callable[..., Awaitable[Answer]], self: Sandbox, handler: object, request: Received
-) -> Answer:
+@bug.replaces("docsend.sandbox.app:Sandbox._respond")
+async def _repeat_failure(
+    original: Callable[..., Awaitable[StarletteResponse]],
+    self: Sandbox,
+    handler: object,
+    request: StarletteRequest,
+) -> StarletteResponse:
     from docsend.sandbox.middleware import problem_response
     from docsend.sandbox.problems import internal_error
 
-    kept = Path(os.environ["FAULTS_FOLDER"], request.url.path.replace("/", "_"))
-    if kept.exists():
+    marker = Path(os.environ["FAULTS_FOLDER"], request.url.path.replace("/", "_"))
+    if marker.exists():
         return problem_response(internal_error())
-    answer = await right(self, handler, request)
-    if answer.status_code >= 500:
-        kept.touch()
-    return answer
+    response = await original(self, handler, request)
+    if response.status_code >= 500:
+        marker.touch()
+    return response
 
 
-bug = Bug("the sandbox does not compare the digest of what arrived", "tampering")
+bug = Bug("the sandbox does not verify the digest of a document", "tampering")
 
 
-class _LikeAnything(str):
+class _EqualToAnything(str):
     __slots__ = ()
     __hash__ = str.__hash__
 
@@ -289,75 +292,77 @@ class _LikeAnything(str):
         return False
 
 
-@bug.at("docsend.sandbox.arrival:receive_file")
-async def _not_compared(
-    right: Callable[..., Awaitable[None]],
+@bug.replaces("docsend.sandbox.arrival:receive_file")
+async def _write_without_comparing(
+    original: Callable[..., Awaitable[None]],
     chunks: AsyncIterator[bytes],
     declared: DeclaredDocument,
     path: Path,
 ) -> None:
     from dataclasses import replace
 
-    await right(chunks, replace(declared, sha256=_LikeAnything(declared.sha256)), path)
+    await original(chunks, replace(declared, sha256=_EqualToAnything(declared.sha256)), path)
 
 
-bug = Bug("a response is believed without its request's id", "network")
+bug = Bug("a response is trusted without its request's id", "network")
 
 
-@bug.at("docsend.service.http:_Connection.check_request_id")
-def _always_trusted(
-    right: Callable[..., None], self: _Connection, echoed_id: str | None, asked_id: str
+@bug.replaces("docsend.service.http:_Connection.check_request_id")
+def _trust_always(
+    original: Callable[..., None], self: _Connection, echoed_id: str | None, asked_id: str
 ) -> None:
     self.is_trusted = True
 
 
-bug = Bug("a response with two lengths is believed", "network")
+bug = Bug("a response with two lengths is trusted", "network")
 
 
-@bug.at("docsend.service.http:_read_response")
-def _first_length_believed(right: Callable[..., Response], received: httpx.Response, most: int) -> Response:
+@bug.replaces("docsend.service.http:_read_response")
+def _keep_first_length(original: Callable[..., Response], received: httpx.Response, most: int) -> Response:
     raw = received.headers.raw
-    lengths = [one for one in raw if one[0].lower() in (b"content-length", b"transfer-encoding")]
-    others = [one for one in raw if one not in lengths]
+    lengths = [header for header in raw if header[0].lower() in (b"content-length", b"transfer-encoding")]
+    others = [header for header in raw if header not in lengths]
     received.headers = type(received.headers)([*others, *lengths[:1]])
-    return right(received, most)
+    return original(received, most)
 
 
-bug = Bug("patience cuts a try that runs", "network")
+bug = Bug("the retry time limit ends a running attempt", "network")
 
 
-@bug.at("docsend.service.client:ServiceClient._exchange")
-def _no_longer_than_patience(right: Callable[..., Response], self: ServiceClient, *rest: object) -> Response:
+@bug.replaces("docsend.service.client:ServiceClient._exchange")
+def _limit_attempt_to_retry_time(
+    original: Callable[..., Response], self: ServiceClient, *rest: object
+) -> Response:
     self._http._limits = self._http._limits._replace(grace_s=self._policy.total_s)
-    return right(self, *rest)
+    return original(self, *rest)
 
 
-bug = Bug("a page is a refusal whatever may have been received", "network")
+bug = Bug("a page counts as a refusal although the submission may have been received", "network")
 
 
-@bug.at("docsend.service.failures:Failure.as_error")
-def _refused_all_the_same(
-    right: Callable[..., Exception], self: Failure, url: str, *, is_refusal: bool = False
+@bug.replaces("docsend.service.failures:Failure.as_error")
+def _refuse_always(
+    original: Callable[..., Exception], self: Failure, url: str, *, is_refusal: bool = False
 ) -> Exception:
-    return right(self, url, is_refusal=self.is_lasting_refusal)
+    return original(self, url, is_refusal=self.is_lasting_refusal)
 
 
-bug = Bug("a personal submission leaves before it is on the disk that it may have", "power")
+bug = Bug("a personal submission is sent before its state `sending` is on disk", "power")
 
 
-@bug.at("docsend.storage.ledger:Ledger.record_sending")
-def _noted_only(
-    right: Callable[..., str], self: Ledger, service: str, key: str, *, is_durable: bool = False
+@bug.replaces("docsend.storage.ledger:Ledger.record_sending")
+def _record_without_syncing(
+    original: Callable[..., str], self: Ledger, service: str, key: str, *, is_durable: bool = False
 ) -> str:
-    return right(self, service, key)
+    return original(self, service, key)
 
 
-bug = Bug("staged after one exchange, it is forgotten that a try may have arrived", "network")
+bug = Bug("the staged fallback forgets that one exchange may have been received", "network")
 
 
-@bug.at("docsend.service.client:ServiceClient.send_in_one_exchange")
-def _forgotten_when_staged(
-    right: Callable[..., Delivery | StagedFallback],
+@bug.replaces("docsend.service.client:ServiceClient.send_in_one_exchange")
+def _forget_previous_attempt(
+    original: Callable[..., Delivery | StagedFallback],
     self: ServiceClient,
     checked: CheckedSubmission,
     contents: Sequence[bytes],
@@ -366,72 +371,77 @@ def _forgotten_when_staged(
 ) -> Delivery | StagedFallback:
     from docsend.service.one_exchange import StagedFallback
 
-    sent = right(self, checked, contents, may_be_received=may_be_received)
+    sent = original(self, checked, contents, may_be_received=may_be_received)
     return sent._replace(may_be_received=False) if isinstance(sent, StagedFallback) else sent
 
 
-bug = Bug("a receipt that somebody else got is called this sender's own", "kills")
+bug = Bug("a receipt of an earlier submission is reported as new", "kills")
 
 
-@bug.at("docsend.service.reading:read_one_exchange")
-def _always_new(
-    right: Callable[..., tuple[Receipt, bool]], response: Response, checked: CheckedSubmission
+@bug.replaces("docsend.service.reading:read_one_exchange")
+def _report_as_new(
+    original: Callable[..., tuple[Receipt, bool]], response: Response, checked: CheckedSubmission
 ) -> tuple[Receipt, bool]:
-    receipt, _ = right(response, checked)
+    receipt, _ = original(response, checked)
     return receipt, True
 
 
-bug = Bug("a foreign answer says that nothing has arrived", "network")
+bug = Bug("a response from elsewhere is taken to mean that nothing was received", "network")
 
 
-@bug.at("docsend.service.attempts:may_have_been_received")
-def _hides_nothing(right: Callable[..., bool], response: Response) -> bool:
+@bug.replaces("docsend.service.attempts:may_have_been_received")
+def _never_received(original: Callable[..., bool], response: Response) -> bool:
     return False
 
 
-bug = Bug("one exchange takes more parts than were declared", "forms")
+bug = Bug("the sandbox accepts more form parts than were declared", "forms")
 
 
-@bug.at("docsend.sandbox.form:Form.end")
-async def _whatever_comes(right: Callable[..., Awaitable[None]], self: Form) -> None:
+@bug.replaces("docsend.sandbox.form:Form.end")
+async def _read_all_parts(original: Callable[..., Awaitable[None]], self: Form) -> None:
     async for _ in self._events:
         pass
 
 
-bug = Bug("what one exchange was refused with stays on the disk", "forms")
-_never_ended: list[contextlib.AbstractContextManager[list[Path]]] = []
+bug = Bug("the files of a refused exchange stay on disk", "forms")
+_unfinished: list[contextlib.AbstractContextManager[list[Path]]] = []
 
 
-@bug.at("docsend.sandbox.store:Store.incoming_files")
+@bug.replaces("docsend.sandbox.store:Store.incoming_files")
 @contextlib.contextmanager
-def _never_removed(
-    right: Callable[..., contextlib.AbstractContextManager[list[Path]]], self: Store, count: int = 1
+def _leave_files(
+    original: Callable[..., contextlib.AbstractContextManager[list[Path]]], self: Store, count: int = 1
 ) -> Iterator[list[Path]]:
-    incoming = right(self, count)
-    _never_ended.append(incoming)  # it would end with its last reference
+    incoming = original(self, count)
+    _unfinished.append(incoming)  # without a reference, the context manager would end
     yield incoming.__enter__()
 
 
-bug = Bug("a receipt is believed without looking whose it is", "network")
+bug = Bug("a receipt is accepted without comparing its key", "network")
 
 
-@bug.at("docsend.service.reading:_check_receipt")
-def _of_anything(right: Callable[..., Receipt], submission: Sendable, receipt: Receipt) -> Receipt:
+@bug.replaces("docsend.service.reading:_check_receipt")
+def _accept_any_submission(
+    original: Callable[..., Receipt], submission: Sendable, receipt: Receipt
+) -> Receipt:
     return receipt
 
 
-@bug.at("docsend.service.reading:_check_key")
-def _of_any_key(right: Callable[..., Receipt], key: str, receipt: Receipt) -> Receipt:
+@bug.replaces("docsend.service.reading:_check_key")
+def _accept_any_key(original: Callable[..., Receipt], key: str, receipt: Receipt) -> Receipt:
     return receipt
 
 
-bug = Bug("a repeated send is not replayed but makes another receipt", "network")
+bug = Bug("a repeated send creates another receipt", "network")
 
 
-@bug.at("docsend.sandbox.app:Sandbox.send")
-async def _never_replayed(
-    right: Callable[..., Awaitable[Answer]], self: Sandbox, request: Received, body: Body
-) -> Answer:
+@bug.replaces("docsend.sandbox.app:Sandbox.send")
+async def _receive_again(
+    original: Callable[..., Awaitable[StarletteResponse]],
+    self: Sandbox,
+    request: StarletteRequest,
+    body: Body,
+) -> StarletteResponse:
     from starlette.concurrency import run_in_threadpool
 
     from docsend.sandbox import residences
@@ -439,43 +449,43 @@ async def _never_replayed(
 
     submission_id = await self._id_for_request(request)
     await body.skip_unused()
-    kept = await run_in_threadpool(self._store.status, submission_id)
-    branch = self._catalog.branches[kept.branch or residences.DEFAULT_BRANCH]
+    submission = await run_in_threadpool(self._store.status, submission_id)
+    branch = self._catalog.branches[submission.branch or residences.DEFAULT_BRANCH]
     return _receipt_response(await run_in_threadpool(self._store.receive, submission_id, branch))
 
 
-@bug.at("docsend.sandbox.store:Store._receive")
-def _received_anew(
-    right: Callable[..., bytes],
+@bug.replaces("docsend.sandbox.store:Store._receive")
+def _replace_receipt(
+    original: Callable[..., bytes],
     self: Store,
     connection: sqlite3.Connection,
     submission_id: SubmissionId,
     branch: Branch,
 ) -> bytes:
-    # The old receipt gives up its submission_id, and goes only when the new one has the next number.
+    # The old receipt is deleted last, so that the new one gets the next number.
     connection.execute("PRAGMA defer_foreign_keys = 1")
     connection.execute("UPDATE receipt SET key = '' WHERE owner = ? AND key = ?", submission_id)
-    receipt = right(self, connection, submission_id, branch)
+    receipt = original(self, connection, submission_id, branch)
     connection.execute("DELETE FROM receipt WHERE key = ''")
     return receipt
 
 
-bug = Bug("the session's token is written to the log", "personal kills")
+bug = Bug("the session token is written to the log", "personal kills")
 
 
-@bug.at("docsend.service.http:HttpClient._run")
-def _token_told(right: Callable[..., Response], self: HttpClient, exchange: Exchange) -> Response:
+@bug.replaces("docsend.service.http:HttpClient._run")
+def _write_token(original: Callable[..., Response], self: HttpClient, exchange: Exchange) -> Response:
     token = dict(exchange.request.headers).get(b"Authorization", b"")
     sys.stderr.write(f"{token.decode()}\n")
-    return right(self, exchange)
+    return original(self, exchange)
 
 
-bug = Bug("a key that was withdrawn may be opened again", "stories")
+bug = Bug("a withdrawn key can be declared again", "stateful")
 
 
-@bug.at("docsend.sandbox.store:Store._find_declared")
-def _withdrawn_for_a_while(
-    right: Callable[..., StoredSubmission | None],
+@bug.replaces("docsend.sandbox.store:Store._find_declared")
+def _forget_withdrawal(
+    original: Callable[..., StoredSubmission | None],
     self: Store,
     connection: sqlite3.Connection,
     submission_id: SubmissionId,
@@ -484,25 +494,25 @@ def _withdrawn_for_a_while(
     connection.execute(
         "DELETE FROM submission WHERE owner = ? AND key = ? AND state = 'withdrawn'", submission_id
     )
-    return right(self, connection, submission_id, canonical)
+    return original(self, connection, submission_id, canonical)
 
 
-bug = Bug("what was received expires like what was not", "stories")
+bug = Bug("received submissions expire like unfinished ones", "stateful")
 
 
-@bug.at("docsend.sandbox.store:Store._remove_expired")
-def _received_expires(right: Callable[[Store], None], self: Store) -> None:
+@bug.replaces("docsend.sandbox.store:Store._remove_expired")
+def _expire_receipts(original: Callable[[Store], None], self: Store) -> None:
     with self.database.transaction() as connection:
         connection.execute("DELETE FROM receipt")
         connection.execute(
             "UPDATE submission SET state = 'open', expires_at = '2000' WHERE state = 'received'"
         )
-    right(self)
+    original(self)
 
 
-bug = Bug("names of files reach the terminal as they are", "hostile")
+bug = Bug("file names reach the terminal unescaped", "hostile")
 
 
-@bug.at("docsend.text:escape_for_terminal")
-def _as_it_is(right: Callable[[object], str], text: object) -> str:
+@bug.replaces("docsend.text:escape_for_terminal")
+def _leave_unescaped(original: Callable[[object], str], text: object) -> str:
     return str(text)

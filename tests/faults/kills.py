@@ -1,7 +1,7 @@
-"""kill -9, and an errno, at every n-th call with which a process changes something outside itself.
+"""Kill a process, or inject an errno, at the n-th of the system calls that change something outside it.
 
-strace does it: it counts the calls of one kind and, at the n-th, kills the process before the call happens,
-or lets the call fail. Every point is a real process, killed once, and then the same command again.
+strace counts the calls of one kind and, at the n-th, kills the process before the call or makes the call
+fail. Each injection point is one real process, disturbed once; then the same command runs again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# Calls with which a process changes a file or a folder, or is heard or hears over a socket.
-CALLS = (
+# Calls that change a file or a folder, or that send or receive over a socket.
+CRASH_CALLS = (
     "write", "writev", "pwrite64", "sendto", "recvfrom", "fsync", "fdatasync", "ftruncate", "unlink",
     "rename", "mkdir", "connect", "shutdown",
 )  # fmt: skip
-_FEW = 20  # experiments
-# Where an errno can really come from; a test that no kernel can cause proves nothing.
-ERRNOS_OF = {
+_SMALL_SAMPLE = 20  # experiments
+# Only errnos that the kernel can return from each call: any other proves nothing about the program.
+ERRNOS = {
     "write": ("ENOSPC", "EIO", "EDQUOT", "EINTR"),
     "pwrite64": ("ENOSPC", "EIO", "EDQUOT", "EINTR", "EROFS"),
     "ftruncate": ("EIO", "EROFS", "EINTR", "EDQUOT"),
@@ -47,425 +47,439 @@ ERRNOS_OF = {
 
 
 @dataclass(frozen=True)
-class Point:
-    """At the n-th call of this kind, this happens: "signal=KILL" or "error=ENOSPC"."""
+class InjectionPoint:
+    """The n-th call of one kind, and the fault injected there, such as "signal=KILL" or "error=ENOSPC"."""
 
     call: str
     n: int
     fault: str = "signal=KILL"
 
-    def strace(self, ours: Iterable[Path] = ()) -> list[str]:
-        """Give the command that disturbs another one; of `openat` only that of our own files is disturbed."""
+    def strace(self, own_files: Iterable[Path] = ()) -> list[str]:
+        """Return the strace command line that injects the fault; `openat` only counts for `own_files`."""
         inject = f"inject={self.call}:{self.fault}:when={self.n}"
-        paths = [part for path in ours for part in ("-P", str(path))] if self.call == "openat" else []
+        paths = [part for path in own_files for part in ("-P", str(path))] if self.call == "openat" else []
         return ["strace", "-f", "-q", "-o", "/dev/null", *paths, "-e", f"trace={self.call}", "-e", inject]
 
     def __str__(self) -> str:
         return f"{self.call} {self.n}, {self.fault}"
 
 
-def counted(log: Path, ours: Iterable[Path] = ()) -> Counter[str]:
-    """How often a traced process made each call; of several threads the busiest counts, as in strace."""
-    names = [f'"{path}"' for path in ours]
+def count_calls(log: Path, own_files: Iterable[Path] = ()) -> Counter[str]:
+    """Return how often a traced process made each call, in its busiest thread: strace counts per thread."""
+    quoted_paths = [f'"{path}"' for path in own_files]
     by_thread: Counter[tuple[str, str]] = Counter(
         (found[1], found[2])
         for found in re.finditer(r"^(\d+) +(\w+)\((.*)", log.read_text("latin-1"), re.MULTILINE)
-        if found[2] != "openat" or any(name in found[3] for name in names)
+        if found[2] != "openat" or any(name in found[3] for name in quoted_paths)
     )
-    most: Counter[str] = Counter()
+    busiest: Counter[str] = Counter()
     for (_, call), count in by_thread.items():
-        most[call] = max(most[call], count)
-    return most
+        busiest[call] = max(busiest[call], count)
+    return busiest
 
 
-def tracing(log: Path, calls: Iterable[str] = CALLS) -> list[str]:
+def trace_command(log: Path, calls: Iterable[str] = CRASH_CALLS) -> list[str]:
     return ["strace", "-f", "-q", "-o", str(log), "-e", f"trace={','.join(calls)}"]
 
 
-# -- what the client does ----------------------------------------------------------------------------------
+# -- clients -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One thing that a client does, with all that has to be there before it.
+class Scenario:
+    """A client's command, in a prepared home.
 
-    `command` is killed; `again` is what a person would run then, until everything is received.
+    The fault is injected into `command`; `rerun` is what a user would run afterwards to finish.
     """
 
     command: list[object]
-    again: list[object]
+    rerun: list[object]
     env: dict[str, str]
     home: Path
     expected: dict[str, str]
     submissions: int = 1
 
-    def ours(self) -> list[Path]:
-        """The files and folders that the program opens for itself."""
+    def own_files(self) -> list[Path]:
+        """Return the files and folders that the program opens for its own purposes, and its arguments."""
         data = self.home / "docsend"
         files = [argument for argument in self.command if isinstance(argument, Path)]
         return [data, data / "ledger.sqlite3", data / "ledger.sqlite3-journal", data / "config.toml", *files]
 
 
 def _send(
-    folder: Path, url: str, seed: int, *, count: int = 1, size: int = 4000, more: Sequence[str] = ()
-) -> Scene:
-    files = lab.documents(folder / "files", count, seed, size, stem=f"d{seed}")
+    folder: Path, url: str, seed: int, *, count: int = 1, size: int = 4000, extra: Sequence[str] = ()
+) -> Scenario:
+    files = lab.make_documents(folder / "files", count, seed, size, stem=f"d{seed}")
     home = folder / "home"
-    argv = ["send", *files, *lab.ABOUT, "--id", lab.PERSON, "--service", url, "--json", *more]
-    return Scene(argv, argv, lab.environment(home), home, lab.expected(files))
+    argv = ["send", *files, *lab.CATALOG_OPTIONS, "--id", lab.ID_NUMBER, "--service", url, "--json", *extra]
+    return Scenario(argv, argv, lab.environment(home), home, lab.digests_by_name(files))
 
 
-def _staged(scene: Scene, url: str) -> Scene:
-    """Let a scene's client go staged."""
-    lab.offer(scene.env, url, None)
-    return scene
+def _stage(scenario: Scenario, url: str) -> Scenario:
+    """Make the scenario's client send staged."""
+    lab.store_catalog(scenario.env, url, None)
+    return scenario
 
 
-def _send_three(folder: Path, url: str, seed: int) -> Scene:
+def _send_three(folder: Path, url: str, seed: int) -> Scenario:
     return _send(folder, url, seed, count=3)
 
 
-def _send_one_staged(folder: Path, url: str, seed: int) -> Scene:
-    return _staged(_send(folder, url, seed), url)
+def _send_one_staged(folder: Path, url: str, seed: int) -> Scenario:
+    return _stage(_send(folder, url, seed), url)
 
 
-def _send_three_staged(folder: Path, url: str, seed: int) -> Scene:
-    return _staged(_send(folder, url, seed, count=3), url)
+def _send_three_staged(folder: Path, url: str, seed: int) -> Scenario:
+    return _stage(_send(folder, url, seed, count=3), url)
 
 
-def _send_too_much_at_once(folder: Path, url: str, seed: int) -> Scene:
-    """The client's catalog lets more go in one exchange than the service takes: then it is staged."""
-    scene = _send(folder, url, seed, count=2, size=4_500_000)
-    lab.offer(scene.env, url, 16 * 2**20)
-    return scene
+def _send_too_much_in_one_exchange(folder: Path, url: str, seed: int) -> Scenario:
+    """Send more in one exchange than the service accepts, so that the client falls back to staged calls."""
+    scenario = _send(folder, url, seed, count=2, size=4_500_000)
+    lab.store_catalog(scenario.env, url, 16 * 2**20)
+    return scenario
 
 
-def _send_large(folder: Path, url: str, seed: int) -> Scene:
+def _send_large(folder: Path, url: str, seed: int) -> Scenario:
     return _send(folder, url, seed, count=2, size=700_000)
 
 
-def _send_large_staged(folder: Path, url: str, seed: int) -> Scene:
-    return _staged(_send_large(folder, url, seed), url)
+def _send_large_staged(folder: Path, url: str, seed: int) -> Scenario:
+    return _stage(_send_large(folder, url, seed), url)
 
 
-def _send_fifteen(folder: Path, url: str, seed: int) -> Scene:
+def _send_fifteen(folder: Path, url: str, seed: int) -> Scenario:
     return _send(folder, url, seed, count=15)
 
 
-def _send_as_employer(folder: Path, url: str, seed: int) -> Scene:
-    files = lab.documents(folder / "files", 2, seed, stem=f"d{seed}")
+def _send_as_employer(folder: Path, url: str, seed: int) -> Scenario:
+    files = lab.make_documents(folder / "files", 2, seed, stem=f"d{seed}")
     home = folder / "home"
     about = ("--to", "employer-collection", "--category", "correspondence", "--type", "correction-letter")
     who = ("--employer-file", "900000019", "--booklet", lab.BOOKLET, "--mobile", "0501234567")
     argv = ["send", *files, *about, *who, "--service", url, "--json"]
-    return Scene(argv, argv, lab.environment(home), home, lab.expected(files))
+    return Scenario(argv, argv, lab.environment(home), home, lab.digests_by_name(files))
 
 
-def _into_an_old_ledger(folder: Path, url: str, seed: int) -> Scene:
-    """Another submission stands in the ledger already, so that no file has to be made."""
-    scene = _send(folder, url, seed, count=2)
+def _send_with_an_existing_ledger(folder: Path, url: str, seed: int) -> Scenario:
+    """The ledger already has another submission, so no file has to be created."""
+    scenario = _send(folder, url, seed, count=2)
     other = _send(folder / "other", url, seed + 500_000)
-    lab.run(other.command, scene.env)
-    return scene
+    lab.run(other.command, scenario.env)
+    return scenario
 
 
-def _again(folder: Path, url: str, seed: int) -> Scene:
-    """The same content once more, on purpose; running that again finishes it, and may not make a third."""
-    scene = _send(folder, url, seed, count=2)
-    lab.run(scene.command, scene.env)
-    command = [*scene.command, "--again"]
-    return Scene(command, ["receipts", "resume", "--json"], scene.env, scene.home, scene.expected, 2)
+def _send_again(folder: Path, url: str, seed: int) -> Scenario:
+    """Send the same content again on purpose; a later run finishes it and must not send it a third time."""
+    scenario = _send(folder, url, seed, count=2)
+    lab.run(scenario.command, scenario.env)
+    command = [*scenario.command, "--again"]
+    return Scenario(
+        command, ["receipts", "resume", "--json"], scenario.env, scenario.home, scenario.expected, 2
+    )
 
 
-def _resume(folder: Path, url: str, seed: int) -> Scene:
-    """`receipts resume` of what was killed when the first of three documents was on its way."""
-    scene = _send_three_staged(folder, url, seed)
-    lab.run(scene.command, scene.env, under=Point("sendto", 3).strace())
+def _resume(folder: Path, url: str, seed: int) -> Scenario:
+    """Run `receipts resume` after a kill during the upload of the first of three documents."""
+    scenario = _send_three_staged(folder, url, seed)
+    lab.run(scenario.command, scenario.env, under=InjectionPoint("sendto", 3).strace())
     resume: list[object] = ["receipts", "resume", "--json"]
-    return Scene(resume, scene.command, scene.env, scene.home, scene.expected)
+    return Scenario(resume, scenario.command, scenario.env, scenario.home, scenario.expected)
 
 
-def _continue(folder: Path, url: str, seed: int) -> Scene:
-    """The same command after a kill, and killed again."""
-    scene = _send_three_staged(folder, url, seed)
-    lab.run(scene.command, scene.env, under=Point("sendto", 5).strace())
-    return scene
+def _send_after_a_kill(folder: Path, url: str, seed: int) -> Scenario:
+    """Run the same command after a kill, and kill it again."""
+    scenario = _send_three_staged(folder, url, seed)
+    lab.run(scenario.command, scenario.env, under=InjectionPoint("sendto", 5).strace())
+    return scenario
 
 
-def _continue_what_arrived(folder: Path, url: str, seed: int) -> Scene:
-    """The same command after one exchange whose receipt came, and was not kept; and killed again."""
-    scene = _send(folder, url, seed, count=3)
-    lab.run(scene.command, scene.env, under=Point("recvfrom", 1).strace())
-    return scene
+def _send_after_a_lost_receipt(folder: Path, url: str, seed: int) -> Scenario:
+    """Run the same command after a kill that came before the receipt of one exchange was stored."""
+    scenario = _send(folder, url, seed, count=3)
+    lab.run(scenario.command, scenario.env, under=InjectionPoint("recvfrom", 1).strace())
+    return scenario
 
 
-def _upload_required(folder: Path, url: str, seed: int) -> Scene:
-    """A required document of the personal service; an account's requirement can be met only once."""
+def _upload_required(folder: Path, url: str, seed: int) -> Scenario:
+    """Upload a required document of the personal service, which an account can do only once."""
     home = folder / "home"
     home.mkdir(parents=True)
     password = home / "password"
     password.write_text(lab.PASSWORD)
     password.chmod(0o600)
     env = lab.environment(home, DOCSEND_CODE=lab.CODE, DOCSEND_PASSWORD_FILE=str(password))
-    (file,) = lab.documents(folder / "files", 1, seed, stem=f"d{seed}")
+    (file,) = lab.make_documents(folder / "files", 1, seed, stem=f"d{seed}")
     argv = ["required", "upload", "R-4711", file, "--service", url, "--json"]
-    return Scene(argv, argv, env, home, lab.expected([file]))
+    return Scenario(argv, argv, env, home, lab.digests_by_name([file]))
 
 
-def _send_seven(folder: Path, url: str, seed: int) -> Scene:
+def _send_seven(folder: Path, url: str, seed: int) -> Scenario:
     return _send(folder, url, seed, count=7)
 
 
-def _send_signed_in(folder: Path, url: str, seed: int) -> Scene:
-    """To the personal service, as an account that nothing is asked of."""
+def _send_signed_in(folder: Path, url: str, seed: int) -> Scenario:
+    """Send to the personal service, with an account that has no required documents."""
     home = folder / "home"
     home.mkdir(parents=True)
     password = home / "password"
     password.write_text("fictional-clear")
     password.chmod(0o600)
     env = lab.environment(home, DOCSEND_CODE="1002", DOCSEND_PASSWORD_FILE=str(password))
-    files = lab.documents(folder / "files", 3, seed, stem=f"d{seed}")
-    argv = ["send", *files, "--to", "personal", *lab.ABOUT[2:], "--service", url, "--json"]
-    return Scene(argv, argv, env, home, lab.expected(files))
+    files = lab.make_documents(folder / "files", 3, seed, stem=f"d{seed}")
+    argv = ["send", *files, "--to", "personal", *lab.CATALOG_OPTIONS[2:], "--service", url, "--json"]
+    return Scenario(argv, argv, env, home, lab.digests_by_name(files))
 
 
-def _send_a_batch(folder: Path, url: str, seed: int) -> Scene:
-    """Four rows with a document each, sent by two workers, with a report."""
+def _send_a_batch(folder: Path, url: str, seed: int) -> Scenario:
+    """Send four rows with one document each, with two workers and a report."""
     home = folder / "home"
-    files = lab.documents(folder / "files", 4, seed, stem=f"d{seed}")
-    about = f"benefits,unemployment,employer,payslips,{lab.PERSON}"
+    files = lab.make_documents(folder / "files", 4, seed, stem=f"d{seed}")
+    about = f"benefits,unemployment,employer,payslips,{lab.ID_NUMBER}"
     rows = [f"{about},row {n},{file.name}" for n, file in enumerate(files)]
     manifest = folder / "files" / "batch.csv"
     manifest.write_text("\n".join(["to,subject,category,type,id,reference,documents", *rows, ""]))
     report = folder / "files" / "report.csv"
     options = ["--jobs", "2", "--report", report, "--service", url, "--json"]
     argv = ["send", "--batch", manifest, *options]
-    return Scene(argv, argv, lab.environment(home), home, lab.expected(files), 4)
+    return Scenario(argv, argv, lab.environment(home), home, lab.digests_by_name(files), 4)
 
 
-# The fixture's requirement can be met once a sandbox, so this one has a sandbox a point.
-OF_ONE_SANDBOX: dict[str, Callable[[Path, str, int], Scene]] = {
+# These scenarios share one sandbox. A required document can be uploaded only once per sandbox, so that
+# scenario gets a sandbox for each injection point.
+SHARED_SANDBOX: dict[str, Callable[[Path, str, int], Scenario]] = {
     "send one document": _send,
     "send three documents": _send_three,
     "send two large documents": _send_large,
     "send fifteen documents": _send_fifteen,
     "send as an employer": _send_as_employer,
-    "send into an old ledger": _into_an_old_ledger,
-    "send --again": _again,
+    "send with an existing ledger": _send_with_an_existing_ledger,
+    "send --again": _send_again,
     "receipts resume": _resume,
-    "send what was killed before": _continue,
-    "send what had arrived": _continue_what_arrived,
+    "send after a kill": _send_after_a_kill,
+    "send after a lost receipt": _send_after_a_lost_receipt,
     "send one document staged": _send_one_staged,
     "send three documents staged": _send_three_staged,
     "send two large documents staged": _send_large_staged,
-    "send too much at once": _send_too_much_at_once,
+    "send too much at once": _send_too_much_in_one_exchange,
 }
-MORE = {
+BATCH_AND_SIGNED_IN = {
     "send seven documents": _send_seven,
     "send signed in": _send_signed_in,
     "send a batch": _send_a_batch,
 }
-OWN_SANDBOX: dict[str, Callable[[Path, str, int], Scene]] = {"required upload": _upload_required}
+OWN_SANDBOX: dict[str, Callable[[Path, str, int], Scenario]] = {"required upload": _upload_required}
 
 
-def _points_of(
-    stages: dict[str, Callable[[Path, str, int], Scene]], scratch: Path, calls: Sequence[str]
-) -> Iterator[tuple[str, Callable[[Path, str, int], Scene], str, int]]:
-    """Run each scene once, undisturbed, and give every call that it makes: (scene, call, n)."""
-    for number, (name, stage) in enumerate(stages.items()):
-        with lab.world(scratch, f"count {name}") as folder, lab.sandbox(folder / "sandbox") as sandbox:
-            scene = stage(folder, sandbox.url, 900_000 + number)
-            lab.run(scene.command, scene.env, under=tracing(folder / "log", calls))
-            counts = counted(folder / "log", scene.ours())
+def _injection_points(
+    factories: dict[str, Callable[[Path, str, int], Scenario]], scratch: Path, calls: Sequence[str]
+) -> Iterator[tuple[str, Callable[[Path, str, int], Scenario], str, int]]:
+    """Run each scenario once without faults and yield each call it makes: (name, factory, call, n)."""
+    for number, (name, factory) in enumerate(factories.items()):
+        with lab.workspace(scratch, f"count {name}") as folder, lab.sandbox(folder / "sandbox") as sandbox:
+            scenario = factory(folder, sandbox.url, 900_000 + number)
+            lab.run(scenario.command, scenario.env, under=trace_command(folder / "log", calls))
+            counts = count_calls(folder / "log", scenario.own_files())
         for call in calls:
             for n in range(1, counts[call] + 1):
-                yield name, stage, call, n
+                yield name, factory, call, n
 
 
-def clients(
+def inject_into_clients(
     count: int, seed: int, scratch: Path, *, errnos: bool = False, only: Iterable[str] = ()
 ) -> lab.Tally:
-    """Disturb a client at `count` points, chosen by chance among all that there are, and run it again."""
+    """Inject a fault into clients at `count` random points of all scenarios, and run each command again."""
     name = "an errno at a call of the client" if errnos else "kill -9 of the client"
-    tally = lab.Tally(f"{name}, batches and signed in" if set(only) == set(MORE) else name, seed)
-    calls = tuple(ERRNOS_OF) if errnos else CALLS
-    wanted = set(only) or {*OF_ONE_SANDBOX, *OWN_SANDBOX}
-    stages = {n: s for n, s in {**OF_ONE_SANDBOX, **MORE, **OWN_SANDBOX}.items() if n in wanted}
-    found = list(_points_of(_some(stages, count, seed), scratch, calls))
-    todo = [
-        (scene, stage, Point(call, n, fault))
-        for scene, stage, call, n in found
-        for fault in ([f"error={e}" for e in ERRNOS_OF[call]] if errnos else ["signal=KILL"])
+    tally = lab.Tally(
+        f"{name}, batches and signed in" if set(only) == set(BATCH_AND_SIGNED_IN) else name, seed
+    )
+    calls = tuple(ERRNOS) if errnos else CRASH_CALLS
+    wanted = set(only) or {*SHARED_SANDBOX, *OWN_SANDBOX}
+    factories = {
+        n: s for n, s in {**SHARED_SANDBOX, **BATCH_AND_SIGNED_IN, **OWN_SANDBOX}.items() if n in wanted
+    }
+    points = list(_injection_points(_sample_factories(factories, count, seed), scratch, calls))
+    planned = [
+        (scene, stage, InjectionPoint(call, n, fault))
+        for scene, stage, call, n in points
+        for fault in ([f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"])
     ]
-    todo = _spread(todo, count, seed)
-    tally.note = f"{len(todo)} of the points of {len({scene for scene, _, _ in todo})} commands"
-    # A sandbox of this experiment's own: names of documents count from 1 in each.
+    planned = _sample(planned, count, seed)
+    tally.note = f"{len(planned)} of the points of {len({scene for scene, _, _ in planned})} commands"
+    # This experiment needs its own sandbox, because the names of its documents count from 1.
     with (
-        lab.world(scratch, "shared") as folder,
+        lab.workspace(scratch, "shared") as folder,
         lab.sandbox(folder) as shared,
         ThreadPoolExecutor(2) as workers,
     ):
         seeds = itertools.count(1)
-        work = [(next(seeds), *one) for one in todo]
+        jobs = [(next(seeds), *run_job) for run_job in planned]
 
-        def one(job: tuple[int, str, Callable[[Path, str, int], Scene], Point]) -> None:
-            number, scene, stage, point = job
-            with lab.world(scratch, f"p{number}") as folder:
-                if scene in OWN_SANDBOX:
+        def run_job(job: tuple[int, str, Callable[[Path, str, int], Scenario], InjectionPoint]) -> None:
+            number, name, factory, point = job
+            with lab.workspace(scratch, f"p{number}") as folder:
+                if name in OWN_SANDBOX:
                     with lab.sandbox(folder / "sandbox") as own:
-                        struck, broken = _disturbed(stage(folder, own.url, number), point, own)
+                        triggered, violations = _inject(factory(folder, own.url, number), point, own)
                 else:
-                    struck, broken = _disturbed(stage(folder, shared.url, number), point, shared)
-            tally.add(f"{scene}: {point}", broken, struck=struck)
+                    triggered, violations = _inject(factory(folder, shared.url, number), point, shared)
+            tally.add(f"{name}: {point}", violations, triggered=triggered)
 
-        list(workers.map(one, work))
+        list(workers.map(run_job, jobs))
     return tally
 
 
-def _disturbed(scene: Scene, point: Point, sandbox: lab.Sandbox) -> tuple[bool, list[tuple[str, str]]]:
-    """Disturb one run, go on as a person would, and hold everything against the sandbox's tables."""
-    first = lab.run(scene.command, scene.env, under=point.strace(scene.ours()))
-    struck = first.code != 0 or "signal" not in point.fault
-    ran = [first]
-    broken: list[tuple[str, str]] = []
+def _inject(
+    scenario: Scenario, point: InjectionPoint, sandbox: lab.Sandbox
+) -> tuple[bool, list[tuple[str, str]]]:
+    """Inject a fault into one run, finish as a user would, and check everything against the sandbox's data.
+
+    Return whether the fault was triggered, and the violations.
+    """
+    first = lab.run(scenario.command, scenario.env, under=point.strace(scenario.own_files()))
+    triggered = first.code != 0 or "signal" not in point.fault
+    runs = [first]
+    violations: list[tuple[str, str]] = []
     if first.code == 1 or "Traceback" in first.err:
-        broken.append(("other", f"exit code {first.code}: {first.err[-300:]}"))
-    ran.append(lab.run(scene.again, scene.env))
-    if scene.again != scene.command and scene.submissions == 1:
-        # `resume` was killed, and the command itself finishes; or the other way round.
-        ran.append(lab.run(scene.command, scene.env))
-    if "--again" in scene.command and not _has(sandbox, scene):
-        # --again was killed before it was declared: nothing to resume, so it is said once more.
-        ran.append(lab.run(scene.command, scene.env))
-    if all(one.code != 0 for one in ran):
-        broken.append(("lost", f"no run came to an end: {[one.code for one in ran]} {ran[-1].err[-200:]}"))
-    broken += lab.violations(
-        sandbox.folder, [scene.home], ran, expected=scene.expected, submissions=scene.submissions
+        violations.append(("other", f"exit code {first.code}: {first.err[-300:]}"))
+    runs.append(lab.run(scenario.rerun, scenario.env))
+    if scenario.rerun != scenario.command and scenario.submissions == 1:
+        # `resume` was killed, and the command itself has to finish; or the other way round.
+        runs.append(lab.run(scenario.command, scenario.env))
+    if "--again" in scenario.command and not _has_received_all(sandbox, scenario):
+        # It was killed before it declared the submission: there is nothing to resume, so --again runs again.
+        runs.append(lab.run(scenario.command, scenario.env))
+    if all(run.code != 0 for run in runs):
+        violations.append(("lost", f"no run succeeded: {[run.code for run in runs]} {runs[-1].err[-200:]}"))
+    violations += lab.find_violations(
+        sandbox.folder, [scenario.home], runs, expected=scenario.expected, submissions=scenario.submissions
     )
-    broken += _run_once_more(scene, ran)
-    return struck, broken
+    violations += _resend_violations(scenario, runs)
+    return triggered, violations
 
 
-def _run_once_more(scene: Scene, ran: Sequence[lab.Ran]) -> list[tuple[str, str]]:
-    """Run it once more: nothing may be sent any more, neither with this ledger nor with none."""
-    broken: list[tuple[str, str]] = []
-    if "--batch" in scene.command:
-        last = lab.run(scene.command, scene.env)
-        if last.code != 0 or last.out.count('"repeated": true') != scene.submissions:
-            broken.append(("resent", f"another run: {last.code} {last.err[-200:]}"))
-    elif scene.submissions == 1 and scene.again[0] != "receipts" and scene.command[0] == "send":
-        elsewhere = lab.environment(scene.home.parent / "elsewhere", **_signed(scene))
-        for env in (scene.env, elsewhere):
-            last = lab.run(scene.command, env)
+def _resend_violations(scenario: Scenario, runs: Sequence[lab.RunResult]) -> list[tuple[str, str]]:
+    """Run the command once more, with the same ledger and with none, and check that nothing is sent again."""
+    violations: list[tuple[str, str]] = []
+    if "--batch" in scenario.command:
+        last = lab.run(scenario.command, scenario.env)
+        if last.code != 0 or last.out.count('"repeated": true') != scenario.submissions:
+            violations.append(("resent", f"another run: {last.code} {last.err[-200:]}"))
+    elif scenario.submissions == 1 and scenario.rerun[0] != "receipts" and scenario.command[0] == "send":
+        other_home = lab.environment(scenario.home.parent / "elsewhere", **_credentials(scenario))
+        for env in (scenario.env, other_home):
+            last = lab.run(scenario.command, env)
             if last.code != 0 or not last.result.get("repeated") or "sent " in last.err:
-                broken.append(("resent", f"another run: {last.code} {last.err[-200:]}"))
-            if last.receipt is None or any(r.receipt and r.receipt != last.receipt for r in ran):
-                broken.append(("lost", "another run shows another receipt"))
-    return broken
+                violations.append(("resent", f"another run: {last.code} {last.err[-200:]}"))
+            if last.receipt is None or any(r.receipt and r.receipt != last.receipt for r in runs):
+                violations.append(("lost", "another run shows another receipt"))
+    return violations
 
 
-def _has(sandbox: lab.Sandbox, scene: Scene) -> bool:
-    return len(lab.received(sandbox.folder, scene.expected)) >= scene.submissions
+def _has_received_all(sandbox: lab.Sandbox, scenario: Scenario) -> bool:
+    return len(lab.received_submissions(sandbox.folder, scenario.expected)) >= scenario.submissions
 
 
-def _some(
-    stages: dict[str, Callable[[Path, str, int], Scene]], count: int, seed: int
-) -> dict[str, Callable[[Path, str, int], Scene]]:
-    """Give all scenes, or two of them for a small sample: to count the calls of each takes its time."""
-    if count >= _FEW:
-        return stages
-    return dict(random.Random(seed).sample(sorted(stages.items()), min(2, len(stages))))
+def _sample_factories(
+    factories: dict[str, Callable[[Path, str, int], Scenario]], count: int, seed: int
+) -> dict[str, Callable[[Path, str, int], Scenario]]:
+    """Return all factories, or two of them for a small sample, because counting the calls of each is slow."""
+    if count >= _SMALL_SAMPLE:
+        return factories
+    return dict(random.Random(seed).sample(sorted(factories.items()), min(2, len(factories))))
 
 
-def _spread(todo: list[_T], count: int, seed: int) -> list[_T]:
-    """Choose `count` of them by chance, but the same ones for the same seed; all if there are no more."""
-    if len(todo) <= count:
-        return todo
-    return random.Random(seed).sample(todo, count)
+def _sample(items: list[_T], count: int, seed: int) -> list[_T]:
+    """Return `count` random items, always the same for a seed, or all of them if there are no more."""
+    if len(items) <= count:
+        return items
+    return random.Random(seed).sample(items, count)
 
 
-# -- what the service does ---------------------------------------------------------------------------------
+# -- sandboxes ---------------------------------------------------------------------------------------------
 
 
-def services(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> lab.Tally:
-    """Disturb the sandbox at its calls while a client sends; then start it again over the same folder."""
+def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> lab.Tally:
+    """Inject a fault into a sandbox while a client sends; then start it again over the same folder."""
     name = "an errno at a call of the sandbox" if errnos else "kill -9 of the sandbox"
     tally = lab.Tally(name, seed)
-    calls = tuple(ERRNOS_OF) if errnos else CALLS
-    points: list[tuple[str, Callable[[Path, str, int], Scene], Point]] = []
-    stages: dict[str, Callable[[Path, str, int], Scene]] = {
+    calls = tuple(ERRNOS) if errnos else CRASH_CALLS
+    points: list[tuple[str, Callable[[Path, str, int], Scenario], InjectionPoint]] = []
+    factories: dict[str, Callable[[Path, str, int], Scenario]] = {
         "send one document": _send,
         "send three documents": _send_three,
         "send two large documents": _send_large,
         "send fifteen documents": _send_fifteen,
         "send three documents staged": _send_three_staged,
         "send two large documents staged": _send_large_staged,
-        "send too much at once": _send_too_much_at_once,
+        "send too much at once": _send_too_much_in_one_exchange,
         "required upload": _upload_required,
     }
-    for number, (scene_name, stage) in enumerate(_some(stages, count, seed).items()):
-        with lab.world(scratch, f"count {number}") as folder:
-            under = tracing(folder / "log", calls)
-            with lab.sandbox(folder / "sandbox", under=under) as sandbox:
-                scene = stage(folder, sandbox.url, 800_000 + number)
-                lab.run(scene.command, scene.env)
+    for number, (scenario_name, factory) in enumerate(_sample_factories(factories, count, seed).items()):
+        with lab.workspace(scratch, f"count {number}") as folder:
+            strace = trace_command(folder / "log", calls)
+            with lab.sandbox(folder / "sandbox", under=strace) as sandbox:
+                scenario = factory(folder, sandbox.url, 800_000 + number)
+                lab.run(scenario.command, scenario.env)
                 sandbox.stop()
-            counts = counted(folder / "log", service_files(sandbox.folder))
+            counts = count_calls(folder / "log", service_files(sandbox.folder))
         for call in calls:
             for n in range(1, counts[call] + 1):
-                faults = [f"error={e}" for e in ERRNOS_OF[call]] if errnos else ["signal=KILL"]
-                points += [(scene_name, stage, Point(call, n, fault)) for fault in faults]
-    todo = _spread(points, count, seed)
-    tally.note = f"{len(todo)} of {len(points)} points of {len(stages)} sessions"
+                faults = [f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"]
+                points += [(scenario_name, factory, InjectionPoint(call, n, fault)) for fault in faults]
+    planned = _sample(points, count, seed)
+    tally.note = f"{len(planned)} of {len(points)} points of {len(factories)} sessions"
 
-    def one(job: tuple[int, tuple[str, Callable[[Path, str, int], Scene], Point]]) -> None:
-        number, (scene_name, stage, point) = job
-        with lab.world(scratch, f"s{number}") as folder:
-            struck, broken = _served_badly(folder, stage, number, point)
-        tally.add(f"{scene_name}: {point}", broken, struck=struck)
+    def run_job(job: tuple[int, tuple[str, Callable[[Path, str, int], Scenario], InjectionPoint]]) -> None:
+        number, (scenario_name, factory, point) = job
+        with lab.workspace(scratch, f"s{number}") as folder:
+            triggered, violations = _inject_into_sandbox(folder, factory, number, point)
+        tally.add(f"{scenario_name}: {point}", violations, triggered=triggered)
 
     with ThreadPoolExecutor(2) as workers:
-        list(workers.map(one, enumerate(todo, 1)))
+        list(workers.map(run_job, enumerate(planned, 1)))
     return tally
 
 
-def _served_badly(
-    folder: Path, stage: Callable[[Path, str, int], Scene], number: int, point: Point
+def _inject_into_sandbox(
+    folder: Path, factory: Callable[[Path, str, int], Scenario], number: int, point: InjectionPoint
 ) -> tuple[bool, list[tuple[str, str]]]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
-    scene = stage(folder, url, number)
-    impatient = {**scene.env, "DOCSEND_PATIENCE": "0.3"}
-    ran = []
-    under = point.strace(service_files(folder / "sandbox"))
-    with lab.sandbox(folder / "sandbox", under=under, port=port) as sandbox:
+    scenario = factory(folder, url, number)
+    impatient = {**scenario.env, "DOCSEND_PATIENCE": "0.3"}
+    runs = []
+    strace = point.strace(service_files(folder / "sandbox"))
+    with lab.sandbox(folder / "sandbox", under=strace, port=port) as sandbox:
         if sandbox.url:
-            ran.append(lab.run(scene.command, impatient))
-        struck = not sandbox.is_alive or "signal" not in point.fault
+            runs.append(lab.run(scenario.command, impatient))
+        triggered = not sandbox.is_alive or "signal" not in point.fault
         if sandbox.is_alive and not sandbox.stop():
             return True, [("other", "the sandbox does not end")]
     with lab.sandbox(folder / "sandbox", port=port) as sandbox:
         if not sandbox.url:
-            return struck, [("lost", "the sandbox does not start over what is left")]
-        ran.append(lab.run(scene.again, scene.env))
-        broken = []
-        if ran[-1].code != 0:
-            broken.append(("lost", f"the same command again: {ran[-1].code} {ran[-1].err[-200:]}"))
-        broken += lab.violations(sandbox.folder, [scene.home], ran, expected=scene.expected)
-        last = lab.run(scene.command, lab.environment(folder / "elsewhere", **_signed(scene)))
-        if scene.command[0] == "send" and (not last.result.get("repeated") or "sent " in last.err):
-            broken.append(("resent", f"another run: {last.code} {last.err[-200:]}"))
-    return struck, broken
+            return triggered, [("lost", "the sandbox does not start again on its folder")]
+        runs.append(lab.run(scenario.rerun, scenario.env))
+        violations = []
+        if runs[-1].code != 0:
+            violations.append(("lost", f"the same command again: {runs[-1].code} {runs[-1].err[-200:]}"))
+        violations += lab.find_violations(sandbox.folder, [scenario.home], runs, expected=scenario.expected)
+        last = lab.run(scenario.command, lab.environment(folder / "elsewhere", **_credentials(scenario)))
+        if scenario.command[0] == "send" and (not last.result.get("repeated") or "sent " in last.err):
+            violations.append(("resent", f"another run: {last.code} {last.err[-200:]}"))
+    return triggered, violations
 
 
 def service_files(folder: Path) -> list[Path]:
-    """The files and folders that the sandbox opens under names that are known before."""
+    """Return the files and folders of a sandbox that have fixed names."""
     names = ("", "documents", "running", "sandbox.sqlite3", "sandbox.sqlite3-journal")
     return [folder / name for name in names]
 
 
-def _signed(scene: Scene) -> dict[str, str]:
-    return {name: scene.env[name] for name in ("DOCSEND_CODE", "DOCSEND_PASSWORD_FILE") if name in scene.env}
+def _credentials(scenario: Scenario) -> dict[str, str]:
+    return {
+        name: scenario.env[name] for name in ("DOCSEND_CODE", "DOCSEND_PASSWORD_FILE") if name in scenario.env
+    }
 
 
 def _free_port() -> int:

@@ -1,7 +1,8 @@
-"""What the experiments of the fault laboratory share: real processes, a world of their own, the checker.
+"""Tools that all fault experiments share: real processes, workspaces, and the check of the results.
 
-A fault may cost an attempt. It may never cost a submission (lost), make two of one (twice), change a byte
-(wrong), show a secret (seen), or make a later run of the same command send bytes again (resent).
+A fault may make an attempt fail. It must never lose a submission (lost), create two receipts for one
+submission (duplicated), change a byte (wrong), reveal a secret (leaked), or make a later run of the same
+command send bytes again (resent).
 """
 
 from __future__ import annotations
@@ -29,53 +30,62 @@ from docsend.storage import files
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-PERSON = "000000018"  # fictional: a right check digit, nobody's number
+ID_NUMBER = "000000018"  # fictional: the check digit is right, but the number is not in use
 BOOKLET = "BOOKLET-7781"
 CODE, PASSWORD = "1001", "fictional-pending"  # an account of sandbox/accounts.json, with R-4711 pending
-# Nothing of these may ever be seen in an output, a log or a ledger.
-SECRETS = (PERSON, BOOKLET, PASSWORD)
-ABOUT = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
-# How a process ends that was killed: -signal.SIGKILL, which Windows does not know.
+# None of these may ever appear in an output, a log or a ledger.
+SECRETS = (ID_NUMBER, BOOKLET, PASSWORD)
+CATALOG_OPTIONS = (
+    "--to",
+    "benefits",
+    "--subject",
+    "unemployment",
+    "--category",
+    "employer",
+    "--type",
+    "payslips",
+)
+# Return code of a process that was killed: -signal.SIGKILL, which Windows does not define.
 KILLED = -9
-KINDS = ("lost", "twice", "wrong", "seen", "resent", "other")
+VIOLATION_KINDS = ("lost", "duplicated", "wrong", "leaked", "resent", "other")
 
 
 @dataclass
 class Tally:
-    """What one class of faults came to. `broken` counts violations by kind (KINDS), `examples` shows some."""
+    """Results for one class of faults: violations by kind (VIOLATION_KINDS), and up to 20 examples."""
 
     name: str
     seed: int
     tried: int = 0
-    struck: int = 0  # of them, those in which the fault really happened
-    broken: Counter[str] = field(default_factory=Counter)
+    triggered: int = 0  # experiments in which the fault really happened
+    violations: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     note: str = ""
 
-    def add(self, what: str, violations: Iterable[tuple[str, str]], *, struck: bool = True) -> None:
-        """Count one experiment: `what` was done, and these (kind, sentence) came of it."""
+    def add(self, experiment: str, found: Iterable[tuple[str, str]], *, triggered: bool = True) -> None:
+        """Count one experiment and its violations, which are (kind, sentence)."""
         self.tried += 1
-        self.struck += struck
-        for kind, sentence in violations:
-            assert kind in KINDS, kind
-            self.broken[kind] += 1
+        self.triggered += triggered
+        for kind, sentence in found:
+            assert kind in VIOLATION_KINDS, kind
+            self.violations[kind] += 1
             if len(self.examples) < 20:
-                self.examples.append(f"{what}: {kind}: {sentence}")
+                self.examples.append(f"{experiment}: {kind}: {sentence}")
 
     def merge(self, other: Tally) -> None:
         self.tried += other.tried
-        self.struck += other.struck
-        self.broken.update(other.broken)
+        self.triggered += other.triggered
+        self.violations.update(other.violations)
         self.examples = (self.examples + other.examples)[:20]
 
     @property
-    def survived(self) -> bool:
-        return not self.broken
+    def passed(self) -> bool:
+        return not self.violations
 
 
 @dataclass(frozen=True)
-class Ran:
-    """How one run of the program ended; `code` is negative if a signal ended it."""
+class RunResult:
+    """Result of one run of the program; `code` is negative if a signal ended it."""
 
     code: int
     out: str
@@ -83,7 +93,7 @@ class Ran:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The JSON on stdout, {} if there is none (a killed process prints nothing or a part)."""
+        """JSON object on stdout, or {} if there is none (a killed process prints nothing or only a part)."""
         lines = self.out.strip().splitlines()
         try:
             return dict(json.loads(lines[-1])) if lines else {}
@@ -96,14 +106,14 @@ class Ran:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """The environment of a client: a home of its own, no patience, nothing of the developer's."""
-    kept = {
+    """Return a client's environment: its own home, a retry time of 2 s, and no settings of the developer."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("DOCSEND_", "XDG_", "PYTHON_KEYRING")) and not name.lower().endswith("_proxy")
     }
     return {
-        **kept,
+        **inherited,
         "HOME": str(home),
         "DOCSEND_HOME": str(home / "docsend"),
         "DOCSEND_PATIENCE": "2",
@@ -116,46 +126,52 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def offer(env: Mapping[str, str], url: str, one_exchange_bytes: int | None) -> None:
-    """Give a client a service's catalog, as if fetched, that takes so much in one exchange; None: nothing.
+def store_catalog(env: Mapping[str, str], url: str, one_exchange_bytes: int | None) -> None:
+    """Store a catalog with this limit for one exchange in a client's home, as if fetched from the service.
 
-    With None everything goes staged; with more than the service takes it is asked in vain.
+    With None the client sends everything staged. With a limit above the service's own, the service refuses
+    what is too large for one exchange.
     """
     file = settings.resolve(service=url, environment=env).catalog_file
     assert file is not None
-    offered = json.loads(catalog.BUNDLED.read_bytes())
-    offered["one_exchange_bytes"] = one_exchange_bytes
-    files.replace_file(file, json.dumps(offered).encode())  # as a whole: others may read it
+    content = json.loads(catalog.BUNDLED.read_bytes())
+    content["one_exchange_bytes"] = one_exchange_bytes
+    files.replace_file(file, json.dumps(content).encode())  # atomically: other processes may read it
 
 
-def docsend(*argv: object) -> list[str]:
-    """The command line of a real process. No -I: planted bugs come in by PYTHONPATH."""
+def docsend_command(*argv: object) -> list[str]:
+    """Return the command line that runs docsend; without -I, because planted bugs come in by PYTHONPATH."""
     return [sys.executable, "-m", "docsend", *map(str, argv)]
 
 
 def run(
     argv: Sequence[object], env: dict[str, str], *, under: Sequence[str] = (), timeout: float = 60
-) -> Ran:
-    """Run docsend to its end, `under` another program (strace) if asked; a hang is an exception."""
-    done = subprocess.run(
-        [*under, *docsend(*argv)],
+) -> RunResult:
+    """Run docsend until it ends, as a child of the command line `under` (strace) if that is given.
+
+    Raise subprocess.TimeoutExpired if it takes longer than `timeout` seconds.
+    """
+    completed = subprocess.run(
+        [*under, *docsend_command(*argv)],
         env=env,
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=timeout,
         check=False,
     )
-    return Ran(
-        done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    return RunResult(
+        completed.returncode,
+        completed.stdout.decode("utf-8", "replace"),
+        completed.stderr.decode("utf-8", "replace"),
     )
 
 
 @contextlib.contextmanager
 def sandbox(folder: Path, *, under: Sequence[str] = (), port: int = 0) -> Iterator[Sandbox]:
-    """A sandbox in a process of its own over this folder; it may be killed at any time."""
+    """Run a sandbox over this folder in a separate process, which may be killed at any time."""
     if sys.platform == "win32":
         raise NotImplementedError
-    command = docsend("sandbox", "--data", folder, "--port", port, "--json")
+    command = docsend_command("sandbox", "--data", folder, "--port", port, "--json")
     with subprocess.Popen(
         [*under, *command],
         env=environment(folder / "home"),
@@ -176,7 +192,7 @@ def sandbox(folder: Path, *, under: Sequence[str] = (), port: int = 0) -> Iterat
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox. `url` is empty if it died before it could say where it is."""
+    """A running sandbox; `url` is empty if it died before it printed its address."""
 
     folder: Path
     url: str
@@ -187,7 +203,10 @@ class Sandbox:
         return self.process.poll() is None
 
     def stop(self) -> bool:
-        """End it by SIGTERM, also under strace, which would only let go of it; False if it does not end."""
+        """Send SIGTERM and return whether the sandbox ends within 20 s.
+
+        Under strace the signal goes to the traced process, because strace itself would only detach.
+        """
         traced = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text("ascii").split()
         for pid in map(int, traced or [str(self.process.pid)]):
             with contextlib.suppress(ProcessLookupError):
@@ -199,24 +218,24 @@ class Sandbox:
         return True
 
 
-# -- the checker -------------------------------------------------------------------------------------------
+# -- checks ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Kept:
-    """One received submission, as the sandbox's own tables and files have it."""
+class ReceivedSubmission:
+    """A received submission, as stored in the sandbox's tables and files."""
 
     owner: str
     key: str
     number: str
-    documents: tuple[tuple[str, str], ...]  # (name, SHA-256 of the bytes on its disk)
+    documents: tuple[tuple[str, str], ...]  # (name, SHA-256 of the stored bytes)
 
 
-def received(folder: Path, names: Container[str] | None = None) -> list[Kept]:
-    """Read what the sandbox has received, from its tables and its files, and not through its HTTP face.
+def received_submissions(folder: Path, names: Container[str] | None = None) -> list[ReceivedSubmission]:
+    """Return the submissions that the sandbox has received, read from its tables and files, not over HTTP.
 
-    With `names` only submissions that have a document of one of these names: many experiments share a
-    sandbox, and each gives its documents names of their own.
+    With `names`, return only submissions that have a document with one of these names: many experiments
+    share a sandbox, and each gives its documents unique names.
     """
     database = folder / "sandbox.sqlite3"
     if not database.exists():
@@ -225,7 +244,7 @@ def received(folder: Path, names: Container[str] | None = None) -> list[Kept]:
         try:
             receipts = connection.execute("SELECT owner, key, body FROM receipt ORDER BY number").fetchall()
         except sqlite3.OperationalError as error:
-            if "no such table" in str(error):  # killed before it had made them
+            if "no such table" in str(error):  # killed before it created them
                 return []
             raise
         found = []
@@ -237,12 +256,12 @@ def received(folder: Path, names: Container[str] | None = None) -> list[Kept]:
                 continue
             stored = [(name, folder / "documents" / (file or "nowhere")) for name, file in rows]
             documents = tuple((name, digest(file)) for name, file in stored)
-            found.append(Kept(owner, key, json.loads(body)["number"], documents))
+            found.append(ReceivedSubmission(owner, key, json.loads(body)["number"], documents))
     return found
 
 
-def receipts(folder: Path) -> dict[str, str]:
-    """Give the key that each receipt's number belongs to."""
+def receipt_keys(folder: Path) -> dict[str, str]:
+    """Return the submission key of each receipt, by receipt number."""
     database = folder / "sandbox.sqlite3"
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
         rows = connection.execute("SELECT key, body FROM receipt").fetchall()
@@ -254,7 +273,7 @@ def digest(file: Path) -> str:
 
 
 def ledger_rows(home: Path) -> dict[tuple[str, str], tuple[str, bytes | None]]:
-    """The ledger's (service, key) -> (state, receipt), read by plain SQLite."""
+    """Return the ledger's rows as (service, key) -> (state, receipt), read with plain SQLite."""
     file = home / "docsend" / "ledger.sqlite3"
     if not file.exists() or not file.stat().st_size:
         return {}
@@ -268,79 +287,81 @@ def ledger_rows(home: Path) -> dict[tuple[str, str], tuple[str, bytes | None]]:
         return {(service, key): (state, receipt) for service, key, state, receipt in rows}
 
 
-def violations(
+def find_violations(
     folder: Path,
     homes: Sequence[Path],
-    ran: Sequence[Ran],
+    runs: Sequence[RunResult],
     *,
     expected: dict[str, str],
     submissions: int = 1,
 ) -> list[tuple[str, str]]:
-    """Hold what clients printed and keep against what the sandbox has.
+    """Return the violations found by comparing the clients' output and ledgers with the sandbox's data.
 
-    `expected` is name -> SHA-256 of every document that was to arrive, `submissions` how many there should be
-    in the end (each of them holds documents of `expected`; no other experiment has documents of these names).
+    `expected` maps the name of each document that has to arrive to its SHA-256; no other experiment uses
+    these names. `submissions` is the number of submissions that the sandbox should have received in the end.
     """
-    kept = received(folder, expected)
-    key_of = receipts(folder)
-    tokens = sessions(folder)
-    broken = [found for one in ran for found in _of_a_run(one, key_of, tokens)]
-    broken += [found for home in homes for found in _of_a_ledger(home, key_of)]
-    if len(kept) > submissions:
-        broken.append(("twice", f"{len(kept)} receipts for {submissions} submissions"))
-    if len(kept) < submissions:
-        broken.append(("lost", f"{len(kept)} receipts for {submissions} submissions"))
-    broken += [
+    submissions_received = received_submissions(folder, expected)
+    keys = receipt_keys(folder)
+    tokens = token_digests(folder)
+    found = [violation for result in runs for violation in _run_violations(result, keys, tokens)]
+    found += [violation for home in homes for violation in _ledger_violations(home, keys)]
+    if len(submissions_received) > submissions:
+        found.append(("duplicated", f"{len(submissions_received)} receipts for {submissions} submissions"))
+    if len(submissions_received) < submissions:
+        found.append(("lost", f"{len(submissions_received)} receipts for {submissions} submissions"))
+    found += [
         ("wrong", f"{name} has other bytes")
-        for one in kept
-        for name, sha256 in one.documents
+        for submission in submissions_received
+        for name, sha256 in submission.documents
         if expected.get(name) != sha256
     ]
-    return broken
+    return found
 
 
-def _of_a_run(one: Ran, key_of: Mapping[str, str], tokens: set[str]) -> Iterator[tuple[str, str]]:
-    """What a run printed must be so, and may hold no secret."""
-    if one.code == 0 and one.receipt is None and "docsend.result/2" in one.out:
+def _run_violations(
+    run_result: RunResult, keys: Mapping[str, str], tokens: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Check that what a run printed is true, and that it contains no secret."""
+    if run_result.code == 0 and run_result.receipt is None and "docsend.result/2" in run_result.out:
         yield "lost", "exit code 0 without a receipt"
-    if one.receipt is not None and one.receipt["number"] not in key_of:
-        yield "lost", f"{one.receipt['number']} was printed, and the sandbox has none such"
-    shown = one.out + one.err
-    yield from (("seen", f"{secret[:3]}… in an output") for secret in SECRETS if secret in shown)
-    words = re.findall(r"[\w.~+/=-]{16,}", shown) if tokens else []
+    if run_result.receipt is not None and run_result.receipt["number"] not in keys:
+        yield "lost", f"{run_result.receipt['number']} was printed, but the sandbox has no such receipt"
+    output = run_result.out + run_result.err
+    yield from (("leaked", f"{secret[:3]}… in an output") for secret in SECRETS if secret in output)
+    words = re.findall(r"[\w.~+/=-]{16,}", output) if tokens else []
     if any(hashlib.sha256(word.encode()).hexdigest() in tokens for word in words):
-        yield "seen", "a session's token in an output"
-    if "Traceback" in one.err or '"code": "bug"' in one.out:
-        yield "other", f"a bug: {one.err[-300:]}"
+        yield "leaked", "a session token in an output"
+    if "Traceback" in run_result.err or '"code": "bug"' in run_result.out:
+        yield "other", f"a bug: {run_result.err[-300:]}"
 
 
-def _of_a_ledger(home: Path, key_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What a ledger holds as received must be so, and no secret may stand in it."""
+def _ledger_violations(home: Path, keys: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Check that what a ledger records as received is true, and that it contains no secret."""
     for (service, key), (state, receipt) in ledger_rows(home).items():
         number = json.loads(receipt or b"{}").get("number")
-        if state == "received" and key_of.get(number) != key:
-            yield "lost", f"the ledger has {number} at {service}, the sandbox has not"
+        if state == "received" and keys.get(number) != key:
+            yield "lost", f"the ledger has {number} at {service}, but the sandbox does not"
     for file in (home / "docsend").glob("ledger*"):
         content = file.read_bytes()
         yield from (
-            ("seen", f"{secret[:3]}… in {file.name}") for secret in SECRETS if secret.encode() in content
+            ("leaked", f"{secret[:3]}… in {file.name}") for secret in SECRETS if secret.encode() in content
         )
 
 
-def sessions(folder: Path) -> set[str]:
-    """Give the SHA-256 of every token that the sandbox has given out and not forgotten."""
+def token_digests(folder: Path) -> set[str]:
+    """Return the SHA-256 of the token of each session that the sandbox has stored."""
     database = folder / "sandbox.sqlite3"
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
         return {token for (token,) in connection.execute("SELECT token FROM session")}
 
 
-# -- worlds ------------------------------------------------------------------------------------------------
+# -- workspaces and documents ------------------------------------------------------------------------------
 
 
-def documents(
+def make_documents(
     folder: Path, count: int, seed: int, size: int | None = 4000, stem: str = "payslip"
 ) -> list[Path]:
-    """Real small PDFs that nobody has sent before."""
+    """Write `count` small, valid PDFs that differ for each seed, and return their paths."""
     import samples
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -349,13 +370,13 @@ def documents(
     ]
 
 
-def expected(documents: Iterable[Path]) -> dict[str, str]:
+def digests_by_name(documents: Iterable[Path]) -> dict[str, str]:
     return {file.name: digest(file) for file in documents}
 
 
 @contextlib.contextmanager
-def world(parent: Path, name: str) -> Iterator[Path]:
-    """A folder for one experiment, gone afterwards unless the experiment fails with an exception."""
+def workspace(parent: Path, name: str) -> Iterator[Path]:
+    """Create a folder for one experiment, and remove it at the end unless the experiment raises."""
     folder = parent / re.sub(r"[^\w.-]", "_", name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -363,9 +384,9 @@ def world(parent: Path, name: str) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(ready: Any, seconds: float = 10) -> bool:
+def wait_until(is_ready: Any, seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
-    while not ready():
+    while not is_ready():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.005)

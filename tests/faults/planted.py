@@ -1,7 +1,7 @@
-"""Bugs that others made (`bugs.py`), planted into running programs: the laboratory has to find each of them.
+"""Plant the bugs of `bugs.py` into running processes, to check that the experiments detect each of them.
 
-They are planted in every process of the experiment that must notice, and nowhere else: sitecustomize.py in
-`planting`, which only `hunt` puts on the path, does it for the bug that the environment names.
+A bug is planted in every process of its experiment and nowhere else: `run_probe` puts the folder `planting`
+on the path, and its sitecustomize.py plants the bug that the environment names.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from faults.bugs import BUGS
 if TYPE_CHECKING:
     from faults.bugs import Bug
 
-__all__ = ("BUGS", "environment", "hunt")
+__all__ = ("BUGS", "environment", "run_probe")
 
 _TESTS = Path(__file__).resolve().parent.parent
 
 
 def environment(bug: Bug, folder: Path) -> dict[str, str]:
-    """Give the environment of processes that have the bug; `folder` is one that it may leave things in."""
+    """Return the environment of processes with this bug, which may keep files of its own in `folder`."""
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(_TESTS / "faults" / "planting"), str(_TESTS)]),
@@ -34,13 +34,16 @@ def environment(bug: Bug, folder: Path) -> dict[str, str]:
     }
 
 
-def hunt(bug: Bug, seed: int, scratch: Path) -> lab.Tally:
-    """Run the experiment that must notice, with the bug planted. The tally is that experiment's."""
-    for seam in bug.seams:  # what does not fit would break the program, and that would be noticed, too
+def run_probe(bug: Bug, seed: int, scratch: Path) -> lab.Tally:
+    """Run the experiment that has to detect a bug, with the bug planted, and return its results.
+
+    Raise LookupError if the bug no longer fits the program, RuntimeError if the experiment prints no results.
+    """
+    for seam in bug.seams:  # a bug that does not fit would break the program, and count as detected
         seam.check()
-    with lab.world(scratch, "planted") as folder:
+    with lab.workspace(scratch, "planted") as folder:
         (folder / "lab").mkdir()
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "faults", "--probe", bug.probe, "--seed", str(seed)],
             cwd=_TESTS,
             env=environment(bug, folder / "lab"),
@@ -50,12 +53,12 @@ def hunt(bug: Bug, seed: int, scratch: Path) -> lab.Tally:
             timeout=600,
         )
     tally = lab.Tally(bug.name, seed, note=bug.probe)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    lines = [line for line in completed.stdout.splitlines() if line.startswith("{")]
     if not lines:
-        raise RuntimeError(f"{bug.name}: the probe said nothing: {done.stderr[-2000:]}")
+        raise RuntimeError(f"{bug.name}: the experiment printed no results: {completed.stderr[-2000:]}")
     for line in lines:
-        told = json.loads(line)
-        tally.tried += told["tried"]
-        tally.broken.update(told["broken"])
-        tally.examples += told["examples"][:2]
+        outcome = json.loads(line)
+        tally.tried += outcome["tried"]
+        tally.violations.update(outcome["violations"])
+        tally.examples += outcome["examples"][:2]
     return tally

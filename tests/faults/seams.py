@@ -1,16 +1,17 @@
-"""Seams: the named places of the program in which something else can stand, for bugs planted on purpose.
+"""Replace functions of docsend with faulty ones, at import time, to plant bugs on purpose.
 
-A seam is "module:qualified.name" of a function or method, such as
-"docsend.storage.ledger:Ledger.record_receipt". What takes its place has its parameters, behind one more: the
-function that stood there, as in
+A seam names a function or method as "module:qualified.name", for example
+"docsend.storage.ledger:Ledger.record_receipt". Its replacement takes the original function as an additional
+first parameter, followed by the original parameters:
 
-    def received(right: Callable[..., None], self: Ledger, service: str, key: str, receipt: Receipt) -> None:
+    def skip(original: Callable[..., None], self: Ledger, service: str, key: str, receipt: Receipt) -> None:
 
-It may leave further parameters to `*rest` and `**named`. A way through a module that the seam's own module
-uses means that use alone: "docsend.sandbox.store:os.fsync" is `os.fsync` as `docsend.sandbox.store` calls it.
+The replacement may collect the remaining parameters in `*rest` and `**named`. If the name leads through a
+module that the seam's module imports, only that use is replaced: "docsend.sandbox.store:os.fsync" is
+`os.fsync` as called by `docsend.sandbox.store`.
 
-It is put in its place as soon as its module has been executed, before any other module takes names from it.
-Nothing of docsend is imported here: it goes into processes in which docsend has not begun.
+The replacement is installed as soon as the module has been executed, before other modules import names from
+it. This module must not import docsend: it runs in processes before they import docsend.
 """
 
 from __future__ import annotations
@@ -30,58 +31,60 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Seam(NamedTuple):
-    """A place, "module:qualified.name", and the wrong function for it."""
+    """A function of docsend, named "module:qualified.name", and its faulty replacement."""
 
-    place: str
-    wrong: Callable[..., Any]
+    target: str
+    replacement: Callable[..., Any]
 
     @property
     def module(self) -> str:
-        return self.place.partition(":")[0]
+        return self.target.partition(":")[0]
 
     def check(self) -> None:
-        """Raise LookupError unless the place is there, and takes what the wrong function takes."""
+        """Raise LookupError unless the target exists and takes the same parameters as the replacement."""
         try:
             owner: Any = importlib.import_module(self.module)
-            *way, name = self.place.partition(":")[2].split(".")
-            for part in way:
+            *path, name = self.target.partition(":")[2].split(".")
+            for part in path:
                 owner = getattr(owner, part)
-            right = vars(owner)[name]
+            original = vars(owner)[name]
         except (ImportError, AttributeError, KeyError) as error:
-            raise LookupError(f"{self.place} is not there any more: {error}") from error
-        is_function = isinstance(right, (FunctionType, BuiltinFunctionType))
+            raise LookupError(f"{self.target} no longer exists: {error}") from error
+        is_function = isinstance(original, (FunctionType, BuiltinFunctionType))
         if not is_function:
-            raise LookupError(f"{self.place} is no function, but {right!r}")
-        _, *taken = inspect.signature(self.wrong).parameters.values()
-        given = list(inspect.signature(right).parameters.values())
-        if any(one.kind in _VARIADIC for one in taken):
-            taken = [one for one in taken if one.kind not in _VARIADIC]
-            given = given[: len(taken)]
-        if [_said(one) for one in taken] != [_said(one) for one in given]:
-            raise LookupError(f"{self.place} takes other parameters: {inspect.signature(right)}")
-        if inspect.iscoroutinefunction(right) != inspect.iscoroutinefunction(self.wrong):
-            raise LookupError(f"{self.place} is async, or is so no more")
+            raise LookupError(f"{self.target} is not a function: {original!r}")
+        _, *accepted = inspect.signature(self.replacement).parameters.values()
+        expected = list(inspect.signature(original).parameters.values())
+        if any(parameter.kind in _VARIADIC for parameter in accepted):
+            accepted = [parameter for parameter in accepted if parameter.kind not in _VARIADIC]
+            expected = expected[: len(accepted)]
+        if [_declaration(parameter) for parameter in accepted] != [
+            _declaration(parameter) for parameter in expected
+        ]:
+            raise LookupError(f"{self.target} takes other parameters: {inspect.signature(original)}")
+        if inspect.iscoroutinefunction(original) != inspect.iscoroutinefunction(self.replacement):
+            raise LookupError(f"{self.target} and its replacement must both be async, or neither")
 
     def plant(self, module: ModuleType) -> None:
-        """Let the wrong function stand in its place from now on."""
+        """Replace the target in a module that has been executed."""
         owner: Any = module
-        *way, name = self.place.partition(":")[2].split(".")
-        for part in way:
+        *path, name = self.target.partition(":")[2].split(".")
+        for part in path:
             inner = getattr(owner, part)
             if isinstance(inner, ModuleType):
-                inner = _as_one_sees_it(inner)
+                inner = _private_copy(inner)
                 setattr(owner, part, inner)
             owner = inner
-        setattr(owner, name, _instead(vars(owner)[name], self.wrong))
+        setattr(owner, name, _wrap(vars(owner)[name], self.replacement))
 
 
 def plant(seams: Iterable[Seam]) -> None:
-    """Plant each as soon as its module is imported, which must not have happened yet."""
+    """Plant each seam when its module is imported; none of the modules may have been imported before."""
     sys.meta_path.insert(0, _Finder(list(seams)))
 
 
 class _Finder:
-    """Finds the modules that have seams, and nothing else."""
+    """Import finder for the modules that have seams."""
 
     def __init__(self, seams: list[Seam]) -> None:
         self._seams = seams
@@ -93,12 +96,12 @@ class _Finder:
         spec = PathFinder.find_spec(name, path, target) if seams else None
         if spec is not None:
             assert isinstance(spec.loader, SourceFileLoader)
-            spec.loader = _Planting(spec.loader, seams)
+            spec.loader = _PlantingLoader(spec.loader, seams)
         return spec
 
 
-class _Planting(SourceFileLoader):
-    """Loads a module, and plants what belongs into it before anybody else sees it."""
+class _PlantingLoader(SourceFileLoader):
+    """Loader that plants the seams of a module right after executing it."""
 
     def __init__(self, loader: SourceFileLoader, seams: list[Seam]) -> None:
         super().__init__(loader.name, loader.path)
@@ -110,20 +113,20 @@ class _Planting(SourceFileLoader):
             seam.plant(module)
 
 
-def _instead(right: Callable[..., Any], wrong: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(right)
-    def instead(*given: Any, **named: Any) -> Any:
-        return wrong(right, *given, **named)
+def _wrap(original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return replacement(original, *args, **kwargs)
 
-    return instead
-
-
-def _as_one_sees_it(module: ModuleType) -> ModuleType:
-    """Give a copy of a module, so that what is changed in it is changed for one of its users only."""
-    seen = ModuleType(module.__name__)
-    vars(seen).update(vars(module))
-    return seen
+    return wrapper
 
 
-def _said(parameter: inspect.Parameter) -> tuple[Any, ...]:
+def _private_copy(module: ModuleType) -> ModuleType:
+    """Return a copy of a module, so that a replacement in it affects only one importing module."""
+    copy = ModuleType(module.__name__)
+    vars(copy).update(vars(module))
+    return copy
+
+
+def _declaration(parameter: inspect.Parameter) -> tuple[Any, ...]:
     return parameter.name, parameter.kind, parameter.default

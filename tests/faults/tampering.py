@@ -1,4 +1,7 @@
-"""A byte is changed on the way: the service must see it, and what is received must be what was checked."""
+"""A byte of a document is changed in transit.
+
+The service must detect it, and what it receives in the end must be what the client checked.
+"""
 
 from __future__ import annotations
 
@@ -13,44 +16,62 @@ if TYPE_CHECKING:
 
 
 def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    """Send `count` submissions, in one exchange and staged; of each first transfer one byte is changed.
+    """Send `count` submissions, half in one exchange and half staged; change a byte of each first transfer.
 
-    It is a byte of a document. What a declaration says nobody holds against its key but its sender's receipt.
+    The byte is always part of a document: the service does not compare a declaration with its key, so a
+    changed declaration shows only in the receipt.
     """
-    tally = lab.Tally("a byte changed on the way", seed)
-    chance = random.Random(seed)
-    with lab.world(scratch, "tampering") as folder, lab.sandbox(folder / "sandbox") as sandbox:
+    tally = lab.Tally("a byte changed in transit", seed)
+    rng = random.Random(seed)
+    with lab.workspace(scratch, "tampering") as folder, lab.sandbox(folder / "sandbox") as sandbox:
         for number in range(count):
-            files = lab.documents(folder / f"f{number}", 2, seed + number, stem=f"t{number}")
+            files = lab.make_documents(folder / f"f{number}", 2, seed + number, stem=f"t{number}")
             env = lab.environment(folder / f"home{number}", DOCSEND_PATIENCE="20")
             is_staged = number % 2 == 1
             contents = [file.read_bytes() for file in files]
-            changed: list[str] = []
+            changed_paths: list[str] = []
 
-            def change(
+            def flip_bit(
                 asked: doubles.ReceivedRequest,
                 times: int,
                 now: str,
-                changed: list[str] = changed,
+                changed: list[str] = changed_paths,
                 contents: list[bytes] = contents,
             ) -> doubles.Reply | None:
                 if (times, now) == (1, "before") and any(content in asked.body for content in contents):
-                    content = chance.choice([content for content in contents if content in asked.body])
+                    content = rng.choice([content for content in contents if content in asked.body])
                     body = bytearray(asked.body)
                     start = asked.body.index(content)
-                    body[start + chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+                    body[start + rng.randrange(len(content))] ^= 1 << rng.randrange(8)
                     asked.body = bytes(body)
                     changed.append(asked.path)
                 return None
 
-            with doubles.relay(sandbox.url, change) as (url, _):
+            with doubles.relay(sandbox.url, flip_bit) as (url, _):
                 if is_staged:
-                    lab.offer(env, url, None)
-                argv = ("send", *files, *lab.ABOUT, "--id", lab.PERSON, "--service", url, "--json")
-                ran = lab.run(argv, env)
+                    lab.store_catalog(env, url, None)
+                argv = (
+                    "send",
+                    *files,
+                    *lab.CATALOG_OPTIONS,
+                    "--id",
+                    lab.ID_NUMBER,
+                    "--service",
+                    url,
+                    "--json",
+                )
+                result = lab.run(argv, env)
             home = folder / f"home{number}"
-            broken = lab.violations(sandbox.folder, [home], [ran], expected=lab.expected(files))
-            if ran.code != 0:
-                broken.append(("lost", f"it was not sent again whole: {ran.code} {ran.err[-200:]}"))
-            tally.add(f"submission {number}", broken, struck=len(changed) == (len(files) if is_staged else 1))
+            violations = lab.find_violations(
+                sandbox.folder, [home], [result], expected=lab.digests_by_name(files)
+            )
+            if result.code != 0:
+                violations.append(
+                    ("lost", f"the unchanged document was not sent again: {result.code} {result.err[-200:]}")
+                )
+            tally.add(
+                f"submission {number}",
+                violations,
+                triggered=len(changed_paths) == (len(files) if is_staged else 1),
+            )
     return [tally]

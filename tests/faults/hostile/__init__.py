@@ -1,10 +1,11 @@
-"""Hostile input, generated: names, paths, documents, catalogs, responses, settings.
+"""Generated hostile input: file names, paths, documents, catalogs, responses and settings.
 
-Most of it goes to the nearest real function; one input in DOOR_EVERY goes through the program's public door,
-in this process, with captured streams. An input may be refused, in the module's own documented way. It may
-not crash, hang, put an unsafe character on a stream, show a secret, or pass as what it is not.
+Most inputs go directly to the function that reads them; one in PROGRAM_EVERY goes through the command line,
+in this process and with captured streams. The program may refuse an input with its documented errors. The
+input must not crash or hang the program, put an unsafe character on a stream, reveal a secret, or be accepted
+as something that it is not.
 
-Every input is made from the seed, its class and its number alone, so any of them can be made again.
+Each input depends only on the seed, its class and its number, so that it can be reproduced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`cd tests && python -m faults.hostile 2000 1 /tmp/hostile`: how many inputs, the seed, and a folder."""
+"""Run `cd tests && python -m faults.hostile COUNT SEED FOLDER`, for example with 2000 1 /tmp/hostile."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from pathlib import Path
 from faults.hostile import experiment
 
 if __name__ == "__main__":
-    for each in experiment(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])):
-        sys.stdout.write(f"{each.name}: {each.tried} tried, {dict(each.broken)}\n")
-        sys.stdout.writelines(f"  {ascii(example)[:400]}\n" for example in each.examples)
+    for tally in experiment(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])):
+        sys.stdout.write(f"{tally.name}: {tally.tried} tried, {dict(tally.violations)}\n")
+        sys.stdout.writelines(f"  {ascii(example)[:400]}\n" for example in tally.examples)

@@ -17,27 +17,27 @@ from docsend.model.submission import CheckedSubmission, Submission
 from docsend.ui import to_json
 from docsend.ui.terminal import Streams
 from docsend.ui.views.catalog import CatalogRows
-from faults.hostile.door import environment_at, judged, rendered, through_the_door, unsafe
-from faults.hostile.inputs import Inputs, stated_submission
-from faults.hostile.json_values import changed_json
+from faults.hostile.inputs import HostileInputs, make_submission
+from faults.hostile.json_values import mutate_json
+from faults.hostile.program import output_violations, program_environment, render, run_program, unsafe_text
 
 if TYPE_CHECKING:
     import random
 
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 
 def _small_catalog() -> str:
-    """Give the bundled catalog with few rows, but every kind of them."""
+    """Return the bundled catalog as JSON, with a few rows of each kind."""
     raw = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
-    kept = [row for row in raw["types"] if row["subject"] in ("unemployment", "*")][:12]
-    categories = {row["category"] for row in kept}
+    types = [row for row in raw["types"] if row["subject"] in ("unemployment", "*")][:12]
+    categories = {row["category"] for row in types}
     for row in [*raw["destinations"], *raw["subjects"]]:
         row.pop("sentences", None)
     return json.dumps(
         {
             **raw,
-            "types": kept,
+            "types": types,
             "categories": [row for row in raw["categories"] if row["code"] in categories],
             "subjects": [row for row in raw["subjects"] if row["code"] == "unemployment"]
             + raw["subjects"][:1],
@@ -47,29 +47,29 @@ def _small_catalog() -> str:
     )
 
 
-class Catalogs(Inputs):
+class Catalogs(HostileInputs):
     def prepare(self) -> None:
         self.text = _small_catalog()
         self.document = documents.read_all([self.pdf], max_bytes=10**7, buffer_up_to=0)[0]
         self.body = b""
         self.etag = '"x"'
-        self.url, _ = self.opened.enter_context(doubles.service(self._answer))
+        self.url, _ = self.resources.enter_context(doubles.service(self._respond))
 
-    def _answer(self, _: doubles.ReceivedRequest) -> doubles.Reply:
+    def _respond(self, _: doubles.ReceivedRequest) -> doubles.Reply:
         return doubles.Reply(200, self.body, {"Content-Type": "application/json", "ETag": self.etag})
 
     def near(self, rng: random.Random) -> Violations:
-        body = changed_json(rng, self.text)
+        body = mutate_json(rng, self.text)
         self.what = "a changed catalog"
         try:
             rows = catalog.Catalog(body)
         except catalog.MalformedCatalog:
             return
-        self.what = "a changed catalog that is read"
+        self.what = "a changed catalog that can be read"
         for stated in (
-            stated_submission(self.document),
+            make_submission(self.document),
             Submission(documents=(self.document,)),
-            stated_submission(self.document, to="personal", subject="unemploymnt", type="x"),
+            make_submission(self.document, to="personal", subject="unemploymnt", type="x"),
         ):
             submission_rules.max_document_bytes(stated, rows)
             found = submission_rules.check(stated, rows)
@@ -77,27 +77,27 @@ class Catalogs(Inputs):
                 canonicalize(found.declaration())
             else:
                 for problem in found.problems:
-                    yield from unsafe(rendered(problem.message, problem.hint), "in a problem")
+                    yield from unsafe_text(render(problem.message, problem.hint), "in a problem")
         listed = list(rows.rows())
         search.find("payslips 1500", listed)
         json.dumps([to_json.catalog_row(kind, row) for kind, row in listed])
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             CatalogRows(listed, "").show(Streams())
-        yield from unsafe(out.getvalue(), "in the list")
+        yield from unsafe_text(out.getvalue(), "in the list")
 
     def door(self, rng: random.Random) -> Violations:
-        """Let the program fetch the catalog and use it, or find it on the disk."""
-        self.body, self.what = changed_json(rng, self.text), "a changed catalog"
-        environment = environment_at(self.home, DOCSEND_SERVICE=self.url)
-        kept = self.home / "docsend" / "catalogs"
+        """Run the program with a catalog that it fetches or finds on disk."""
+        self.body, self.what = mutate_json(rng, self.text), "a changed catalog"
+        environment = program_environment(self.home, DOCSEND_SERVICE=self.url)
+        folder = self.home / "docsend" / "catalogs"
         name = hashlib.sha256(self.url.encode()).hexdigest()[:16]
-        kept.mkdir(parents=True, exist_ok=True)
-        for file in kept.iterdir():
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in folder.iterdir():
             file.unlink()
         if rng.random() < 0.5:
-            (kept / f"{name}.json").write_bytes(self.body)
-            (kept / f"{name}.etag").write_bytes(
+            (folder / f"{name}.json").write_bytes(self.body)
+            (folder / f"{name}.etag").write_bytes(
                 rng.choice((b'"x"', b"\xff", b"a\r\nb: c", b"", b"a" * 10000))
             )
         for argv in (
@@ -107,6 +107,6 @@ class Catalogs(Inputs):
             ("catalog", "--to", "benefits"),
         ):
             as_json = rng.random() < 0.5 and argv != ("catalog", "--update")
-            ran = through_the_door([*argv, *(["--json"] if as_json else [])], environment)
-            yield from judged(ran, as_json=as_json)
+            ran = run_program([*argv, *(["--json"] if as_json else [])], environment)
+            yield from output_violations(ran, as_json=as_json)
         yield from self.send(rng, self.pdf, "-n", DOCSEND_SERVICE=self.url)

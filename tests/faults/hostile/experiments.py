@@ -1,4 +1,4 @@
-"""The experiment: so many inputs of each class, and what became of each."""
+"""The experiment: generate inputs of each class, and check what the program does with each."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from faults import lab
 from faults.hostile.catalogs import Catalogs
 from faults.hostile.files import Documents
-from faults.hostile.limits import TooLong, alarms, timed
-from faults.hostile.names import Names
+from faults.hostile.limits import TimeLimitExceeded, install_timers, limit_time
+from faults.hostile.names import FileNames
 from faults.hostile.paths import Paths
 from faults.hostile.responses import Responses
 from faults.hostile.settings import Settings
 
 if TYPE_CHECKING:
-    from faults.hostile.inputs import Inputs
+    from faults.hostile.inputs import HostileInputs
 
-DOOR_EVERY = 20
+PROGRAM_EVERY = 20
 
 SHARES = {
     "hostile file names": 0.24,
@@ -33,35 +33,35 @@ SHARES = {
 
 
 def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    """Make `count` hostile inputs in all, and see what becomes of each; give a tally for each class."""
+    """Try about `count` hostile inputs, and return a tally for each class."""
     tallies = []
-    classes = (Names, Paths, Documents, Catalogs, Responses, Settings)
-    for (name, share), made in zip(SHARES.items(), classes, strict=True):
+    classes = (FileNames, Paths, Documents, Catalogs, Responses, Settings)
+    for (name, share), make_inputs in zip(SHARES.items(), classes, strict=True):
         tally = lab.Tally(name, seed)
-        with lab.world(scratch, name) as folder, alarms(), contextlib.ExitStack() as opened:
-            inputs = made(folder, opened)
+        with lab.workspace(scratch, name) as folder, install_timers(), contextlib.ExitStack() as opened:
+            inputs = make_inputs(folder, opened)
             for number in range(max(1, round(count * share))):
-                _try(tally, inputs, number)
+                _try_input(tally, inputs, number)
         tallies.append(tally)
     return tallies
 
 
-def _try(tally: lab.Tally, inputs: Inputs, number: int) -> None:
+def _try_input(tally: lab.Tally, inputs: HostileInputs, number: int) -> None:
     rng = random.Random(f"{tally.seed}:{tally.name}:{number}")
-    through_door = number % DOOR_EVERY == DOOR_EVERY - 1
-    inputs.what = ""
+    uses_program = number % PROGRAM_EVERY == PROGRAM_EVERY - 1
+    inputs.description = ""
     try:
-        with timed():
-            found = list(inputs.door(rng) if through_door else inputs.near(rng))
-    except TooLong as late:
-        found = [("other", f"it takes more than {late}")]
+        with limit_time():
+            violations = list(inputs.try_program(rng) if uses_program else inputs.try_function(rng))
+    except TimeLimitExceeded as limit:
+        violations = [("other", f"it takes more than {limit}")]
     except Exception as error:
-        found = [("other", f"{type(error).__name__} at {_place(error)}: {str(error)[:120]!a}")]
-    tally.add(f"input {number} ({inputs.what[:160]})", found)
+        violations = [("other", f"{type(error).__name__} at {_location(error)}: {str(error)[:120]!a}")]
+    tally.add(f"input {number} ({inputs.description[:160]})", violations)
 
 
-def _place(error: BaseException) -> str:
-    """Say where in docsend an error came from."""
+def _location(error: BaseException) -> str:
+    """Return the innermost file and line of docsend in an error's traceback, or "?"."""
     trace, place = error.__traceback__, "?"
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename

@@ -1,4 +1,4 @@
-"""Hostile documents: real ones, changed, cut and inflated."""
+"""Hostile documents: real documents that are mutated, truncated or inflated."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import samples
 from docsend.checks import documents
-from faults.hostile.inputs import Inputs, checked_document
+from faults.hostile.inputs import HostileInputs, document_violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
-_MADE: dict[str, list[bytes]] = {}
-_NUMBERS = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1)
+_SAMPLES: dict[str, list[bytes]] = {}
+_INTEGERS = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1)
 _TOKENS = (
     *(
         b"%PDF-",
@@ -53,9 +53,9 @@ _TOKENS = (
 )
 
 
-def samples_of(rng: random.Random, kind: str) -> bytes:
-    """Give one of a few real documents of a kind; they are made once."""
-    if kind not in _MADE:
+def sample_document(rng: random.Random, kind: str) -> bytes:
+    """Return one of four valid documents of a kind, which are generated once."""
+    if kind not in _SAMPLES:
         makers: dict[str, Callable[[int], bytes]] = {
             "pdf": lambda n: samples.pdf(n, streams=n == 1, password="fictional" if n == 2 else None),
             "jpg": samples.jpeg,
@@ -63,15 +63,15 @@ def samples_of(rng: random.Random, kind: str) -> bytes:
             "tiff": lambda n: samples.tiff(n, pages=n + 1),
             "bmp": samples.bmp,
         }
-        _MADE[kind] = [makers[kind](n) for n in range(4)]
-    return rng.choice(_MADE[kind])
+        _SAMPLES[kind] = [makers[kind](n) for n in range(4)]
+    return rng.choice(_SAMPLES[kind])
 
 
-def mutated(rng: random.Random, content: bytes, other: bytes) -> bytes:
+def mutate(rng: random.Random, content: bytes, other: bytes) -> bytes:
     changed = bytearray(content)
     for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
         at = rng.randrange(len(changed) + 1)
-        if rng.random() < 0.4:  # where the structure is
+        if rng.random() < 0.4:  # near the start or the end, where the structure is
             at = min(
                 len(changed), rng.choice((rng.randrange(64), max(0, len(changed) - rng.randrange(1, 200))))
             )
@@ -80,9 +80,9 @@ def mutated(rng: random.Random, content: bytes, other: bytes) -> bytes:
         if kind == 0 and at < len(changed):
             changed[at] ^= 1 << rng.randrange(8)
         elif kind == 1:
-            changed[at : at + 4] = struct.pack(rng.choice((">I", "<I")), rng.choice(_NUMBERS))
+            changed[at : at + 4] = struct.pack(rng.choice((">I", "<I")), rng.choice(_INTEGERS))
         elif kind == 2:
-            changed[at : at + 2] = struct.pack(rng.choice((">H", "<H")), rng.choice(_NUMBERS) & 0xFFFF)
+            changed[at : at + 2] = struct.pack(rng.choice((">H", "<H")), rng.choice(_INTEGERS) & 0xFFFF)
         elif kind == 3:
             del changed[at:end]
         elif kind == 4:
@@ -96,12 +96,12 @@ def mutated(rng: random.Random, content: bytes, other: bytes) -> bytes:
 
 
 def _bomb(rng: random.Random, kind: str) -> bytes:
-    """Make a small document that is much work for whoever believes what it says."""
+    """Return a small document that takes long to process for a parser that trusts its numbers."""
     if kind == "tiff":
         fields, values = rng.randrange(1000, 6000), rng.randrange(10_000, 200_000)
         directory = struct.pack("<HHII", rng.choice((273, 279, 324)), rng.choice((3, 4)), values, 8) * fields
-        whole = b"II*\0" + struct.pack("<IH", 8, fields) + directory + bytes(4)
-        return whole + bytes(max(0, 4 * values + 16 - len(whole)))
+        head = b"II*\0" + struct.pack("<IH", 8, fields) + directory + bytes(4)
+        return head + bytes(max(0, 4 * values + 16 - len(head)))
     if kind == "png":
         return b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0abcd\0\0\0\0" * rng.randrange(50_000)
     if kind == "jpg":
@@ -115,26 +115,26 @@ def _bomb(rng: random.Random, kind: str) -> bytes:
     return b"%PDF-1.7\n" + fill * rng.randrange(50_000) + b"\nstartxref\n9\n" + tail
 
 
-class Documents(Inputs):
+class Documents(HostileInputs):
     def prepare(self) -> None:
         for kind in ("pdf", "jpg", "png", "tiff", "bmp"):
-            samples_of(random.Random(0), kind)
+            sample_document(random.Random(0), kind)
 
     def document(self, rng: random.Random) -> Path:
         kind, other = (rng.choice(("pdf", "pdf", "jpg", "png", "tiff", "bmp")) for _ in range(2))
         if rng.random() < 0.005:
-            self.what, content = f"a {kind} that is much work", _bomb(rng, kind)
+            self.what, content = f"a {kind} that is slow to process", _bomb(rng, kind)
         elif rng.random() < 0.03:
             self.what, content = f"noise named .{kind}", rng.randbytes(rng.randrange(2000))
         else:
             self.what = f"a changed {kind}"
-            content = mutated(rng, samples_of(rng, kind), samples_of(rng, other))
+            content = mutate(rng, sample_document(rng, kind), sample_document(rng, other))
         return samples.write(self.folder, f"document.{kind}", content)
 
     def near(self, rng: random.Random) -> Violations:
         path = self.document(rng)
         read = documents.read_all([path], max_bytes=10 * 2**20, buffer_up_to=rng.choice((0, 10**8)))[0]
-        yield from checked_document(read, self.catalog)
+        yield from document_violations(read, self.catalog)
 
     def door(self, rng: random.Random) -> Violations:
         yield from self.send(rng, self.document(rng), "-n")

@@ -1,4 +1,4 @@
-"""A class of hostile input, and what holds of every submission that passes the check."""
+"""Base class of hostile inputs, and the check of each submission that docsend accepts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from docsend.sandbox import declaration
 from docsend.sandbox.problems import Refusal
 from docsend.storage import catalogs
 from faults import lab
-from faults.hostile.door import UNSAFE, environment_at, judged, rendered, through_the_door, unsafe
+from faults.hostile.program import (
+    UNSAFE_CHARACTERS,
+    output_violations,
+    program_environment,
+    render,
+    run_program,
+    unsafe_text,
+)
 
 if TYPE_CHECKING:
     import contextlib
@@ -24,17 +31,20 @@ if TYPE_CHECKING:
 
     from docsend.model import catalog
     from docsend.model.document import Document, UnreadDocument
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 
-class Inputs:
-    """One class of hostile input: `near` takes it to the nearest function, `door` through the program."""
+class HostileInputs:
+    """One class of hostile input.
 
-    what = ""  # the input at hand, for the report
+    `try_function` passes an input to the function that reads it, `try_program` to the command line.
+    """
+
+    description = ""  # of the current input, for the report
 
     def __init__(self, folder: Path, opened: contextlib.ExitStack) -> None:
         self.folder = folder
-        self.opened = opened
+        self.resources = opened
         self.home = folder / "home"
         self.home.mkdir()
         self.catalog = catalogs.load()
@@ -43,55 +53,62 @@ class Inputs:
 
     def prepare(self) -> None: ...
 
-    def near(self, rng: random.Random) -> Violations:
+    def try_function(self, rng: random.Random) -> Violations:
         raise NotImplementedError
 
-    def door(self, rng: random.Random) -> Violations:
+    def try_program(self, rng: random.Random) -> Violations:
         raise NotImplementedError
 
     def send(self, rng: random.Random, *argv: object, **environment: str) -> Violations:
-        """Run `send`, most often dry, with a known identity that must never be seen."""
+        """Run `send` with a known identity, which must not appear in the output."""
         as_json = rng.random() < 0.5
-        about = (*PERSONAL,) if "--required" in argv else (*lab.ABOUT, "--id", lab.PERSON)
+        about = (
+            (*PERSONAL_OPTIONS,) if "--required" in argv else (*lab.CATALOG_OPTIONS, "--id", lab.ID_NUMBER)
+        )
         given = ["send", *map(str, argv), *about, *(["--json"] if as_json else [])]
-        yield from judged(through_the_door(given, environment_at(self.home, **environment)), as_json=as_json)
+        yield from output_violations(
+            run_program(given, program_environment(self.home, **environment)), as_json=as_json
+        )
 
 
-def stated_submission(*read: Document | UnreadDocument, **more: str) -> Submission:
+def make_submission(*documents: Document | UnreadDocument, **more: str) -> Submission:
     names = ("to", "subject", "category", "type")
-    about = dict(zip(names, lab.ABOUT[1::2], strict=True))
-    return Submission(**{**about, "id": lab.PERSON, **more}, documents=read)
+    codes = dict(zip(names, lab.CATALOG_OPTIONS[1::2], strict=True))
+    return Submission(**{**codes, "id": lab.ID_NUMBER, **more}, documents=documents)
 
 
-def checked_document(read: Document | UnreadDocument, rows: catalog.Catalog) -> Violations:
-    """Check a submission of one document: findings can be shown, and what passes is what it says."""
-    found = submission_rules.check(stated_submission(read), rows)
-    if isinstance(found, submission_rules.FailedCheck):
-        if not found.problems:
-            yield "other", "faulty without a problem"
-        for problem in found.problems:
-            yield from unsafe(rendered(problem.message, problem.hint), "in a problem, made safe")
-            yield from unsafe(str(problem.code), "in a code")
+def document_violations(document_read: Document | UnreadDocument, rows: catalog.Catalog) -> Violations:
+    """Check a submission of one document.
+
+    Problems must be safe to print. An accepted document must have the stated name, size, digest and format.
+    """
+    result = submission_rules.check(make_submission(document_read), rows)
+    if isinstance(result, submission_rules.FailedCheck):
+        if not result.problems:
+            yield "other", "refused without a problem"
+        for problem in result.problems:
+            yield from unsafe_text(render(problem.message, problem.hint), "in an escaped problem")
+            yield from unsafe_text(str(problem.code), "in a code")
         return
-    (document,) = found.documents
-    yield from _fit_name(document.name)
+    (document,) = result.documents
+    yield from _name_violations(document.name)
     if document.size != Path(document.path).stat().st_size or document.sha256 != lab.digest(
         Path(document.path)
     ):
-        yield "wrong", "what passed has another size or digest than its file"
+        yield "wrong", "an accepted document has another size or digest than its file"
     if detect.FORMAT_OF_EXTENSION.get(document.name.rpartition(".")[2].lower()) != document.format:
-        yield "wrong", "what passed is of another format than its name says"
+        yield "wrong", "an accepted document has another format than its extension"
     try:
-        declaration.validate(declaration.parse(canonicalize(found.declaration())), rows)
+        declaration.validate(declaration.parse(canonicalize(result.declaration())), rows)
     except Refusal as refusal:
-        yield "other", f"the check passes what the sandbox refuses: {refusal.code} {dict(refusal.members)!a}"
+        yield "other", f"the check accepts what the sandbox refuses: {refusal.code} {dict(refusal.members)!a}"
 
 
-def _fit_name(name: str) -> Violations:
-    if UNSAFE.search(name) or "\n" in name or re.search(r"[/\\\u2028\u2029]", name):
-        yield "wrong", f"a name passed that should not: {name[:60]!a}"
+def _name_violations(name: str) -> Violations:
+    if UNSAFE_CHARACTERS.search(name) or "\n" in name or re.search(r"[/\\\u2028\u2029]", name):
+        yield "wrong", f"an invalid name was accepted: {name[:60]!a}"
     if len(name.encode("utf-8", "surrogatepass")) > 255 or name != unicodedata.normalize("NFC", name):
-        yield "wrong", f"a name passed that is too long or not in NFC: {name[:60]!a}"
+        yield "wrong", f"a name that is too long or not in NFC was accepted: {name[:60]!a}"
 
 
-PERSONAL = ("--to", "personal", *lab.ABOUT[2:])
+PERSONAL_OPTIONS = ("--to", "personal", *lab.CATALOG_OPTIONS[2:])

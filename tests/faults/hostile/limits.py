@@ -1,4 +1,4 @@
-"""The time that one input may take."""
+"""Time limits for one input."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-CPU_S, REAL_S = 3.0, 20.0  # what one input may take
+MAX_CPU_S, MAX_WALL_S = 3.0, 20.0  # for one input
 
 
-class TooLong(BaseException):
-    """An input takes too long; no part of the program may catch it."""
+class TimeLimitExceeded(BaseException):
+    """Raised when an input takes too long; a BaseException, so that the program does not catch it."""
 
 
 @contextlib.contextmanager
-def alarms() -> Iterator[None]:
-    """Let the timers raise, as long as this is the main thread, which alone may be interrupted."""
+def install_timers() -> Iterator[None]:
+    """Make expired timers raise TimeLimitExceeded; in another thread than the main one, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def on_cpu(*_: object) -> None:
-        raise TooLong(f"{CPU_S:.0f} s of the processor")
+        raise TimeLimitExceeded(f"{MAX_CPU_S:.0f} s of the processor")
 
     def on_clock(*_: object) -> None:
-        raise TooLong(f"{REAL_S:.0f} s")
+        raise TimeLimitExceeded(f"{MAX_WALL_S:.0f} s")
 
     if sys.platform == "win32":
         raise NotImplementedError
@@ -43,14 +43,14 @@ def alarms() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def timed() -> Iterator[None]:
+def limit_time() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     if sys.platform == "win32":
         raise NotImplementedError
-    signal.setitimer(signal.ITIMER_PROF, CPU_S)
-    signal.setitimer(signal.ITIMER_REAL, REAL_S)
+    signal.setitimer(signal.ITIMER_PROF, MAX_CPU_S)
+    signal.setitimer(signal.ITIMER_REAL, MAX_WALL_S)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Hostile paths: what is no file, and what changes while it is read."""
+"""Hostile paths: things that are not regular files, and files that change before they are sent."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import samples
 from docsend.checks import documents
 from docsend.errors import InvalidSubmission
 from docsend.model.document import Document
-from faults.hostile.door import rendered, unsafe
-from faults.hostile.files import samples_of
-from faults.hostile.inputs import Inputs, checked_document
+from faults.hostile.files import sample_document
+from faults.hostile.inputs import HostileInputs, document_violations
+from faults.hostile.program import render, unsafe_text
 from faults.hostile.texts import hostile_text
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
-_SYSTEM = (
+_SYSTEM_PATHS = (
     *("/", "/..", "/proc/self/status", "/proc/self/maps", "/proc/self/environ", "/proc/self/mem"),
     *(
         "/proc/version",
@@ -40,7 +40,7 @@ _SYSTEM = (
 )
 
 
-class Paths(Inputs):
+class Paths(HostileInputs):
     def prepare(self) -> None:
         at = self.at = self.folder / "tree"
         (at / "folder.pdf" / "below").mkdir(parents=True)
@@ -48,9 +48,9 @@ class Paths(Inputs):
         samples.named_pipe(at / "pipe.pdf")
         if sys.platform == "win32":
             raise NotImplementedError
-        listener = self.opened.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX)))
+        listener = self.resources.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX)))
         here = Path.cwd()
-        os.chdir(at)  # the address of a socket has to be short
+        os.chdir(at)  # a socket's path has to be short
         try:
             listener.bind("socket.pdf")
         finally:
@@ -71,7 +71,7 @@ class Paths(Inputs):
 
     def path(self, rng: random.Random) -> str:
         if rng.random() < 0.15:
-            return rng.choice(_SYSTEM)
+            return rng.choice(_SYSTEM_PATHS)
         parts = [
             str(self.at),
             *(rng.choice(("..", ".", "", "tree", hostile_text(rng))) for _ in range(rng.randrange(3))),
@@ -84,21 +84,21 @@ class Paths(Inputs):
 
     def near(self, rng: random.Random) -> Violations:
         if rng.random() < 0.5:
-            yield from self._swapped(rng)
+            yield from self._swap(rng)
             return
         path = Path(self.path(rng))
         self.what = ascii(str(path))
         read = documents.read_all([path], max_bytes=10**6, buffer_up_to=rng.choice((0, 10**7)))[0]
         if isinstance(read, Document):
             if not stat.S_ISREG(path.stat().st_mode):
-                yield "wrong", "what is no file was read as one"
+                yield "wrong", "something other than a regular file was read"
             if not str(path).startswith("/proc"):
-                yield from checked_document(read, self.catalog)
+                yield from document_violations(read, self.catalog)
 
-    def _swapped(self, rng: random.Random) -> Violations:
-        """Change what a path means between the check and the sending."""
+    def _swap(self, rng: random.Random) -> Violations:
+        """Replace a file between the check and the upload."""
         path = self.folder / "swapped.pdf"
-        content = samples_of(rng, "pdf")
+        content = sample_document(rng, "pdf")
         (self.folder / "first").write_bytes(content)
         (self.folder / "second").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         is_link = rng.random() < 0.5
@@ -108,15 +108,15 @@ class Paths(Inputs):
         else:
             path.write_bytes(content)
         read = documents.read_all([path], max_bytes=10**7, buffer_up_to=rng.choice((0, 0, 0, 10**7)))[0]
-        change, make = rng.choice(list(_swaps(path, content, rng).items()))
+        change, make = rng.choice(list(_replacements(path, content, rng).items()))
         self.what = f"{'a link' if is_link else 'a file'} of {len(content)} bytes, then {change}"
         try:
             make()
             sent = documents.read_content(read) if isinstance(read, Document) else b""
             if hashlib.sha256(sent).digest() != hashlib.sha256(content).digest():
-                yield "wrong", "other bytes are sent than were checked"
+                yield "wrong", "the bytes sent are not the bytes checked"
         except InvalidSubmission as refused:
-            yield from unsafe(rendered(refused.message), "in the message")
+            yield from unsafe_text(render(refused.message), "in the message")
         finally:
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
@@ -128,26 +128,26 @@ class Paths(Inputs):
         yield from self.send(rng, path, "-n")
 
 
-def _replaced(path: Path, make: Callable[[], object]) -> None:
+def _replace(path: Path, make: Callable[[], object]) -> None:
     path.unlink()
     make()
 
 
-def _swaps(path: Path, content: bytes, rng: random.Random) -> dict[str, Callable[[], object]]:
-    """Give what may become of a checked file before it is sent."""
+def _replacements(path: Path, content: bytes, rng: random.Random) -> dict[str, Callable[[], object]]:
+    """Return changes to a checked file, by description."""
     flipped = bytes([content[0] ^ (1 << rng.randrange(8))]) + content[1:]
     return {
         "nothing": lambda: None,
-        "another file of the same length": lambda: _replaced(path, lambda: path.symlink_to("second")),
-        "a dangling link": lambda: _replaced(path, lambda: path.symlink_to("nowhere")),
-        "a link to itself": lambda: _replaced(path, lambda: path.symlink_to(path.name)),
-        "a link to a device": lambda: _replaced(path, lambda: path.symlink_to("/dev/zero")),
-        "a pipe": lambda: _replaced(path, lambda: samples.named_pipe(path)),
-        "a folder": lambda: _replaced(path, path.mkdir),
+        "another file of the same length": lambda: _replace(path, lambda: path.symlink_to("second")),
+        "a dangling link": lambda: _replace(path, lambda: path.symlink_to("nowhere")),
+        "a link to itself": lambda: _replace(path, lambda: path.symlink_to(path.name)),
+        "a link to a device": lambda: _replace(path, lambda: path.symlink_to("/dev/zero")),
+        "a pipe": lambda: _replace(path, lambda: samples.named_pipe(path)),
+        "a folder": lambda: _replace(path, path.mkdir),
         "gone": path.unlink,
         "grown": lambda: path.write_bytes(content + b"\n"),
         "cut short": lambda: path.write_bytes(content[: rng.randrange(len(content))]),
         "sparse and huge": lambda: os.truncate(path, 2**33),
         "changed in one bit": lambda: path.write_bytes(flipped),
-        "written anew with the same bytes": lambda: path.write_bytes(content),
+        "rewritten with the same bytes": lambda: path.write_bytes(content),
     }

@@ -24,18 +24,25 @@ from docsend.storage import receipts
 from docsend.storage.ledger import LedgerEntry
 from docsend.text import escape_for_terminal
 from docsend.ui import to_json
-from faults.hostile.door import UNSAFE, environment_at, judged, rendered, through_the_door, unsafe
-from faults.hostile.inputs import Inputs, stated_submission
-from faults.hostile.json_values import changed_json
+from faults.hostile.inputs import HostileInputs, make_submission
+from faults.hostile.json_values import mutate_json
+from faults.hostile.program import (
+    UNSAFE_CHARACTERS,
+    output_violations,
+    program_environment,
+    render,
+    run_program,
+    unsafe_text,
+)
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
     from docsend.codes import Code
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
-_TYPES = (
+_PROBLEM_TYPES = (
     *("invalid", "withdrawn", "key-reused", "incomplete", "already-received", "not-found", "digest-mismatch"),
     *("sign-in-needed", "online-form-required", "\ud800", "", "\x1b[2J", "x" * 5000),
 )
@@ -53,9 +60,9 @@ _HEADERS = {
     ),
 }
 
-_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
-# A reader, its status, and the body (a place in _Responses.bodies) that it takes as it is.
-_TAKEN = (
+_TIMESTAMP = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
+# A reader, a status, and the index in Responses.bodies of a body that the reader accepts unchanged.
+_ACCEPTED = (
     *(("send", 200, 0), ("declare", 200, 2), ("declare", 201, 2), ("status", 200, 2), ("declare", 200, 3)),
     *(
         ("whole", 200, 0),
@@ -68,10 +75,10 @@ _TAKEN = (
 )
 
 
-def _contract() -> dict[str, jsonschema.Draft202012Validator]:
-    """Give the contract's own schemas of what a reader may take for good, by the type that it makes of it.
+def _contract_schemas() -> dict[str, jsonschema.Draft202012Validator]:
+    """Return validators for the contract's schemas of the responses that readers may accept, by schema name.
 
-    Members may be added to answers, and a sender passes over them: that is no breach.
+    They allow additional members, which a service may add and a client ignores.
     """
     file = Path(docsend.__file__).parent / "sandbox" / "openapi.yaml"
     schemas = yaml.safe_load(file.read_text(encoding="utf-8"))["components"]["schemas"]
@@ -85,21 +92,21 @@ def _contract() -> dict[str, jsonschema.Draft202012Validator]:
     }
 
 
-def _parsed_once(body: bytes) -> Any:
-    """Parse JSON in which no member stands twice; raise ValueError for any other."""
+def _parse_strict(body: bytes) -> Any:
+    """Parse JSON; raise ValueError if it is not valid or has a duplicate member."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):
-            raise ValueError("a member twice")
+            raise ValueError("duplicate member")
         return dict(pairs)
 
     return json.loads(body.decode("utf-8"), object_pairs_hook=once)
 
 
-class Responses(Inputs):
+class Responses(HostileInputs):
     def prepare(self) -> None:
         read = documents.read_all([self.pdf], max_bytes=10**7, buffer_up_to=10**7)[0]
-        checked = submission_rules.check(stated_submission(read), self.catalog)
+        checked = submission_rules.check(make_submission(read), self.catalog)
         assert isinstance(checked, CheckedSubmission)
         self.checked = checked
         (document,) = checked.documents
@@ -133,30 +140,30 @@ class Responses(Inputs):
             "errors": [{"pointer": "/identity/id_number", "code": "id-number-invalid", "detail": "d"}] * 2,
         }
         self.bodies = [
-            json.dumps(each)
-            for each in (
+            json.dumps(body)
+            for body in (
                 *(receipt, receipt, opened),
                 {**opened, "state": "received", "missing": [], "expires_at": None, "receipt": receipt},
                 *(withdrawn, problem, problem),
                 *({"required": [required] * 2}, {"token": "t", "expires_in": 3600}),
             )
         ]
-        self.contract = _contract()
-        for name, status, place in _TAKEN:  # readers that refuse everything would pass all that follows
+        self.schemas = _contract_schemas()
+        for name, status, place in _ACCEPTED:  # a reader that refuses everything would pass all checks
             self._readers()[name](responses.Response(status, {}, self.bodies[place].encode()))
         self.reply = doubles.Reply()
-        self.url, _ = self.opened.enter_context(doubles.service(lambda _: self.reply))
+        self.url, _ = self.resources.enter_context(doubles.service(lambda _: self.reply))
 
     def response(self, rng: random.Random) -> tuple[int, dict[str, str], bytes]:
         text = rng.choice(self.bodies)
         if rng.random() < 0.15:
             text = text.replace(
                 json.dumps(f"{responses.PROBLEM_TYPE}invalid"),
-                json.dumps(responses.PROBLEM_TYPE + rng.choice(_TYPES)),
+                json.dumps(responses.PROBLEM_TYPE + rng.choice(_PROBLEM_TYPES)),
             )
-        body = changed_json(rng, text) if rng.random() < 0.9 else text.encode()
+        body = mutate_json(rng, text) if rng.random() < 0.9 else text.encode()
         status = rng.choice((200, 200, 200, 201, 204, 304, 400, 401, 404, 409, 409, 415, 422, 422, 429, 503))
-        if rng.random() < 0.5:  # or a problem would hardly ever come with its own status
+        if rng.random() < 0.5:  # otherwise a problem would rarely have its own status
             body = body.replace(b'"status": 422', b'"status": %d' % status)
         chance = 0.9 if status >= 400 else 0.4
         headers = {name: rng.choice(values) for name, values in _HEADERS.items() if rng.random() < chance}
@@ -168,21 +175,21 @@ class Responses(Inputs):
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         response = responses.Response(status, http.combine_headers(encoded), body)
         if (code := response.problem_code) is not None:
-            yield from self._problem(code, response)
+            yield from self._problem_violations(code, response)
         for name, read in self._readers().items():
             try:
                 got = read(response)
             except (ContractViolation, responses.UnknownSubmission, responses.IncompleteSubmission):
                 continue
             except DocsendError as error:
-                yield from self._told(error)
+                yield from self._error_violations(error)
                 continue
-            found = [*self._got(name, got), *self._in_contract(name, got, body)]
+            found = [*self._value_violations(name, got), *self._contract_violations(name, got, body)]
             yield from ((kind, f"{name}: {sentence}") for kind, sentence in found)
         with contextlib.suppress(receipts.MalformedReceipt):
-            yield from self._shown(receipts.parse(body))
+            yield from self._display_violations(receipts.parse(body))
         with contextlib.suppress(LocalError):
-            receipts.stored_receipt(self._entry(body))
+            receipts.stored_receipt(self._ledger_entry(body))
 
     def _readers(self) -> dict[str, Callable[[responses.Response], Any]]:
         checked = self.checked
@@ -201,51 +208,53 @@ class Responses(Inputs):
             "retry-after": responses.retry_after,
         }
 
-    def _got(self, name: str, got: Any) -> Violations:
-        """Hold a value that a reader took for good against what the rest of the program needs of it."""
+    def _value_violations(self, name: str, got: Any) -> Violations:
+        """Check a value that a reader returned against what the rest of the program relies on."""
         if isinstance(got, responses.OpenSubmission):
             if not got.missing <= {document.sha256 for document in self.checked.documents}:
-                yield "wrong", "documents are missing that were not declared"
+                yield "wrong", "missing documents that were not declared"
         elif isinstance(got, responses.SubmissionStatus):
             if (got.state == "received") != (got.receipt is not None):
                 yield "wrong", f"{got.state} with the receipt {got.receipt is not None}"
             if got.receipt is not None:
-                yield from self._ours(got.receipt, whole=False)
+                yield from self._receipt_violations(got.receipt, checks_documents=False)
         elif isinstance(got, Receipt):
-            yield from self._ours(got, whole=True)
+            yield from self._receipt_violations(got, checks_documents=True)
         elif isinstance(got, float) and not 0 <= got < math.inf:
             yield "other", f"a wait of {got} seconds"
         elif name == "session":
-            yield from self._session(*got)
+            yield from self._session_violations(*got)
         elif name == "catalog" and got is not None and not re.fullmatch(r"[!-~]+", got[1]):
             yield "wrong", f"an ETag that no header may have: {got[1][:20]!a}"
 
-    def _session(self, token: str, seconds: float) -> Violations:
+    def _session_violations(self, token: str, seconds: float) -> Violations:
         if not re.fullmatch(r"[!-~]+", token):
             yield "wrong", "a token that no header may have"
         if not 0 < seconds < math.inf:
             yield "other", f"a session of {seconds} seconds, which no JSON can tell"
 
-    def _ours(self, receipt: Receipt, *, whole: bool) -> Violations:
-        """A receipt must be of this key, and at declare and send of these documents."""
+    def _receipt_violations(self, receipt: Receipt, *, checks_documents: bool) -> Violations:
+        """Check that a receipt is for this key and, if `checks_documents`, for these documents."""
         if receipt.key != self.checked.key:
             yield "wrong", "the receipt of another key"
-        named = [(each.name, each.size, each.sha256) for each in receipt.documents]
-        if whole and named != [(each.name, each.size, each.sha256) for each in self.checked.documents]:
+        named = [(document.name, document.size, document.sha256) for document in receipt.documents]
+        if checks_documents and named != [
+            (document.name, document.size, document.sha256) for document in self.checked.documents
+        ]:
             yield "wrong", "the receipt of other documents"
-        yield from self._shown(receipt)
+        yield from self._display_violations(receipt)
         for text in (receipt.number, receipt.issuer, receipt.branch_code, *receipt.branch_names.values()):
-            yield from unsafe(text, "in a receipt that was read")
+            yield from unsafe_text(text, "in a receipt that was read")
         if json.loads(receipt.body)["number"] != receipt.number or receipts.parse(receipt.body) != receipt:
-            yield "wrong", "what the ledger keeps is read as another receipt"
+            yield "wrong", "the stored receipt is read as another one"
 
-    def _shown(self, receipt: Receipt) -> Violations:
+    def _display_violations(self, receipt: Receipt) -> Violations:
         json.dumps(to_json.receipt(receipt))
         for text in (receipt.number, receipt.issuer, *receipt.branch_names.values()):
-            yield from unsafe(escape_for_terminal(text), "in a receipt")
+            yield from unsafe_text(escape_for_terminal(text), "in a receipt")
 
-    def _in_contract(self, name: str, got: Any, body: bytes) -> Violations:
-        """Hold the bytes of what a reader took for good against openapi.yaml, which no reader looks at."""
+    def _contract_violations(self, name: str, got: Any, body: bytes) -> Violations:
+        """Check an accepted body against openapi.yaml, which the readers do not use."""
         if name in ("retry-after", "put", "sign-out", "catalog", "look"):
             return
         schema = {
@@ -256,47 +265,50 @@ class Responses(Inputs):
             "declare": "Standing.open" if isinstance(got, responses.OpenSubmission) else "Standing",
         }.get(name, "Standing")
         try:
-            raw = _parsed_once(body)
+            raw = _parse_strict(body)
         except ValueError as error:
-            yield "wrong", f"it takes what is not JSON: {error}"
+            yield "wrong", f"accepts invalid JSON: {error}"
             return
         if name == "withdraw" and isinstance(raw, dict) and "type" in raw:  # a problem with its receipt
             raw, schema = raw.get("receipt"), "Receipt"
-        for fault in self.contract[schema].iter_errors(raw):
-            yield "wrong", f"it takes what openapi.yaml does not: {fault.json_path} {fault.message[:80]!a}"
-        for time in re.findall(rb'"(?:received_at|expires_at)": *("[^"]*")', body):
-            if not _TIME.fullmatch(json.loads(time)):
-                yield "wrong", f"it takes a time that is none: {time!a}"
-
-    def _problem(self, code: Code, response: responses.Response) -> Violations:
-        """A problem that is believed is whole, of the contract's closed list, and under its own status."""
-        raw = _parsed_once(response.body)
-        for error in self.contract["Problem"].iter_errors(raw):
+        for fault in self.schemas[schema].iter_errors(raw):
             yield (
                 "wrong",
-                f"a problem that openapi.yaml does not know: {error.json_path} {error.message[:80]!a}",
+                f"accepts what openapi.yaml does not allow: {fault.json_path} {fault.message[:80]!a}",
+            )
+        for time in re.findall(rb'"(?:received_at|expires_at)": *("[^"]*")', body):
+            if not _TIMESTAMP.fullmatch(json.loads(time)):
+                yield "wrong", f"accepts an invalid time: {time!a}"
+
+    def _problem_violations(self, code: Code, response: responses.Response) -> Violations:
+        """Check that an accepted problem is complete, known to the contract, and sent with its own status."""
+        raw = _parse_strict(response.body)
+        for error in self.schemas["Problem"].iter_errors(raw):
+            yield (
+                "wrong",
+                f"a problem that openapi.yaml does not allow: {error.json_path} {error.message[:80]!a}",
             )
         if raw["type"] != f"{responses.PROBLEM_TYPE}{code}" or raw["status"] != response.status:
             yield "wrong", f"{code} under {response.status}"
 
-    def _told(self, error: DocsendError) -> Violations:
-        yield from unsafe(rendered(error.message, error.hint), "in an error")
+    def _error_violations(self, error: DocsendError) -> Violations:
+        yield from unsafe_text(render(error.message, error.hint), "in an error")
         for problem in error.problems:
             try:
                 problem.code.value.encode()
             except UnicodeEncodeError:
-                yield "other", f"a code that no ledger can keep: {problem.code.value[:20]!a}"
+                yield "other", f"a code that cannot be encoded as UTF-8: {problem.code.value[:20]!a}"
 
-    def _entry(self, body: bytes) -> LedgerEntry:
+    def _ledger_entry(self, body: bytes) -> LedgerEntry:
         about = ("benefits", "unemployment", "employer", "payslips", None, None, 1, None)
         return LedgerEntry("sandbox", self.checked.key, "received", *about, body, "2026", "2026")
 
     def door(self, rng: random.Random) -> Violations:
         status, headers, body = self.response(rng)
-        sent = {name: value for name, value in headers.items() if not UNSAFE.search(value)}
+        sent = {name: value for name, value in headers.items() if not UNSAFE_CHARACTERS.search(value)}
         self.reply = doubles.Reply(status if status not in (204, 304) else 200, body, sent)
         yield from self.send(rng, self.pdf, "--service", self.url, "--reference", str(rng.random()))
-        ran = through_the_door(["catalog", "--update", "--service", self.url], environment_at(self.home))
-        yield from judged(ran, as_json=False)
-        ran = through_the_door(["receipts", "--json"], environment_at(self.home))
-        yield from judged(ran, as_json=True)
+        ran = run_program(["catalog", "--update", "--service", self.url], program_environment(self.home))
+        yield from output_violations(ran, as_json=False)
+        ran = run_program(["receipts", "--json"], program_environment(self.home))
+        yield from output_violations(ran, as_json=True)

@@ -1,4 +1,4 @@
-"""Hostile configuration and environment."""
+"""Hostile configuration files and environment variables."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from docsend.config import settings
 from docsend.errors import UsageError
 from docsend.service import http
 from faults import lab
-from faults.hostile.door import environment_at, judged, rendered, through_the_door, unsafe
-from faults.hostile.files import mutated
-from faults.hostile.inputs import PERSONAL, Inputs
+from faults.hostile.files import mutate
+from faults.hostile.inputs import PERSONAL_OPTIONS, HostileInputs
+from faults.hostile.program import output_violations, program_environment, render, run_program, unsafe_text
 from faults.hostile.texts import hostile_text
 
 if TYPE_CHECKING:
     import random
 
-    from faults.hostile.door import Violations
+    from faults.hostile.program import Violations
 
 _HOSTS = (
     *(
@@ -65,7 +65,7 @@ _HOSTS = (
 )
 
 
-def _address(rng: random.Random) -> str:
+def _service_url(rng: random.Random) -> str:
     scheme = rng.choice(
         ("https://",) * 4 + ("http://", "HTTPS://", "ftp://", "//", "", "https:/", "file:///", "x://")
     )
@@ -77,11 +77,11 @@ def _address(rng: random.Random) -> str:
     return scheme + who + rng.choice(_HOSTS) + port + path
 
 
-def _variable(rng: random.Random) -> str:
+def _variable_value(rng: random.Random) -> str:
     value = rng.choice(
         (
             lambda: hostile_text(rng),
-            lambda: _address(rng),
+            lambda: _service_url(rng),
             lambda: rng.choice(
                 ("0", "1", "300", "-1", "nan", "inf", "1e999", "1_0", " 5 ", "\u0665", "9" * 5000)
             ),
@@ -109,7 +109,7 @@ def _toml(rng: random.Random) -> bytes:
     def value() -> str:
         return rng.choice(
             (
-                lambda: json.dumps(_variable(rng)),
+                lambda: json.dumps(_variable_value(rng)),
                 lambda: rng.choice(
                     ("1", "-1", "nan", "inf", "1e999", "true", "1979-05-27", "9" * 5000, "0x" + "f" * 400)
                 ),
@@ -132,9 +132,13 @@ def _toml(rng: random.Random) -> bytes:
         for _ in range(rng.randrange(1, 5))
     ]
     if rng.random() < 0.4:
-        lines = [f"default_service = {json.dumps('a')}", "[services.a]", f"url = {json.dumps(_address(rng))}"]
+        lines = [
+            f"default_service = {json.dumps('a')}",
+            "[services.a]",
+            f"url = {json.dumps(_service_url(rng))}",
+        ]
     text = "\n".join(lines).encode("utf-8", "surrogateescape" if rng.random() < 0.5 else "replace")
-    return mutated(rng, text, text) if rng.random() < 0.15 and text else text
+    return mutate(rng, text, text) if rng.random() < 0.15 and text else text
 
 
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY", "no_proxy", "HTTP_PROXY")
@@ -151,10 +155,10 @@ _VARIABLES = (
 )
 
 
-class Settings(Inputs):
+class Settings(HostileInputs):
     def prepare(self) -> None:
         session, required = json.dumps({"token": "t", "expires_in": 3600}), json.dumps({"required": []})
-        self.url, _ = self.opened.enter_context(
+        self.url, _ = self.resources.enter_context(
             doubles.service(
                 lambda asked: doubles.Reply(200, (session if asked.method == "POST" else required).encode())
             )
@@ -163,7 +167,7 @@ class Settings(Inputs):
         self.password.chmod(0o600)
 
     def environment(self, rng: random.Random) -> dict[str, str]:
-        """Make an environment, and the configuration file that stands in it."""
+        """Return hostile environment variables, and write a configuration file in half of the cases."""
         home = self.home / "docsend"
         home.mkdir(exist_ok=True)
         (home / "config.toml").unlink(missing_ok=True)
@@ -171,66 +175,68 @@ class Settings(Inputs):
             (home / "config.toml").write_bytes(_toml(rng))
         chosen = rng.sample(_VARIABLES, rng.randrange(4)) + rng.sample(_PROXIES, rng.randrange(3))
         hostile = {
-            name: _address(rng).replace("\0", "")
+            name: _service_url(rng).replace("\0", "")
             if name in _PROXIES or rng.random() < 0.2
-            else _variable(rng)
+            else _variable_value(rng)
             for name in chosen
         }
         if rng.random() < 0.1:
-            hostile["DOCSEND_PASSWORD_FILE"] = str(self.folder / _variable(rng)[:200])
-        for name in hostile.keys() - {*_PROXIES, "DOCSEND_SERVICE"}:  # nobody writes a password there
+            hostile["DOCSEND_PASSWORD_FILE"] = str(self.folder / _variable_value(rng)[:200])
+        for name in hostile.keys() - {*_PROXIES, "DOCSEND_SERVICE"}:  # users put no passwords there
             hostile[name] = hostile[name].replace(lab.PASSWORD, "x")
         self.what = ascii(hostile)
         return hostile
 
     def near(self, rng: random.Random) -> Violations:
         environment = {"DOCSEND_HOME": str(self.home / "docsend"), **self.environment(rng)}
-        flag = _address(rng) if rng.random() < 0.4 else None
+        flag = _service_url(rng) if rng.random() < 0.4 else None
         self.what += f" --service {flag!a}"
         try:
             resolved = settings.resolve(service=flag, environment=environment)
-        except UsageError as fault:
-            yield from unsafe(rendered(fault.message, fault.hint), "in a fault")
+        except UsageError as error:
+            yield from unsafe_text(render(error.message, error.hint), "in an error")
             return
         if not math.isfinite(resolved.patience_s) or resolved.patience_s < 0:
-            yield "other", f"a patience of {resolved.patience_s}"
+            yield "other", f"a retry time of {resolved.patience_s}"
         endpoint = resolved.endpoint
         if endpoint is None or endpoint.url is None:
             return
-        yield from self._good(endpoint.url)
-        if (
-            not endpoint.url.startswith("https") or rng.random() < 0.1
-        ):  # the stores of certificates load slowly
+        yield from self._url_violations(endpoint.url)
+        if not endpoint.url.startswith("https") or rng.random() < 0.1:  # loading the certificates is slow
             with contextlib.suppress(UsageError):
                 http.HttpClient(endpoint, endpoint.url).close()
         elif endpoint.proxy is not None:
             with contextlib.suppress(UsageError):
                 http.HttpClient(endpoint, "http://127.0.0.1").close()
 
-    def _good(self, url: str) -> Violations:
+    def _url_violations(self, url: str) -> Violations:
         parts = urlsplit(url)
-        yield from unsafe(url, "in an address")
+        yield from unsafe_text(url, "in a URL")
         if parts.username is not None or parts.password is not None or not parts.hostname:
-            yield "wrong", f"an address with a name in it, or without a host: {url!a}"
+            yield "wrong", f"a URL with credentials or without a host: {url!a}"
         is_here = parts.hostname == "localhost" or re.fullmatch(
             r"127\.\d+\.\d+\.\d+|::1", parts.hostname or ""
         )
         if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
-            yield "wrong", f"a plain address of another machine: {url!a}"
+            yield "wrong", f"an http URL of another machine: {url!a}"
 
     def door(self, rng: random.Random) -> Violations:
-        environment = environment_at(self.home, **self.environment(rng))
+        environment = program_environment(self.home, **self.environment(rng))
         environment["DOCSEND_PATIENCE"] = self_patience = environment.get("DOCSEND_PATIENCE", "0")
         self.what += f" patience {self_patience[:20]!a}"
-        flag = ["--service", _address(rng).replace("\0", "")] if rng.random() < 0.3 else []
+        flag = ["--service", _service_url(rng).replace("\0", "")] if rng.random() < 0.3 else []
         as_json = rng.random() < 0.5
-        if "DOCSEND_CODE" in environment:  # the personal service, at an address that answers
+        if "DOCSEND_CODE" in environment:  # the personal service, at a URL that responds
             environment |= {"DOCSEND_SERVICE": self.url, "DOCSEND_PASSWORD_FILE": str(self.password)}
-            argv = rng.choice((["required"], ["login", "--status"], ["send", str(self.pdf), *PERSONAL]))
-            ran = through_the_door([*argv, *(["--json"] if as_json else [])], environment)
-            yield from judged(ran, as_json=as_json)
+            argv = rng.choice(
+                (["required"], ["login", "--status"], ["send", str(self.pdf), *PERSONAL_OPTIONS])
+            )
+            ran = run_program([*argv, *(["--json"] if as_json else [])], environment)
+            yield from output_violations(ran, as_json=as_json)
             return
         more = [*flag, *(["--json"] if as_json else []), *(["-v"] if rng.random() < 0.2 else [])]
-        argv = rng.choice((["receipts"], ["catalog", "payslips"], ["send", str(self.pdf), *lab.ABOUT, "-n"]))
-        who = ["--id", lab.PERSON] if argv[0] == "send" else []
-        yield from judged(through_the_door([*argv, *who, *more], environment), as_json=as_json)
+        argv = rng.choice(
+            (["receipts"], ["catalog", "payslips"], ["send", str(self.pdf), *lab.CATALOG_OPTIONS, "-n"])
+        )
+        who = ["--id", lab.ID_NUMBER] if argv[0] == "send" else []
+        yield from output_violations(run_program([*argv, *who, *more], environment), as_json=as_json)

@@ -1,4 +1,4 @@
-"""Hostile texts, made of pieces that steer, hide or overflow."""
+"""Hostile texts, composed of strings that control a terminal, hide text or exceed limits."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _PIECES = (
 )
 
 
-def hostile_text(rng: random.Random, most: int = 8) -> str:
-    """Text out of pieces that have done harm somewhere, and of any characters at all."""
+def hostile_text(rng: random.Random, max_pieces: int = 8) -> str:
+    """Return fewer than `max_pieces` pieces, each a known dangerous string or a random character."""
 
     def piece() -> str:
         if rng.random() < 0.65:
@@ -41,4 +41,4 @@ def hostile_text(rng: random.Random, most: int = 8) -> str:
         point = rng.choice((rng.randrange(0x20, 0x7F), rng.randrange(0x300), rng.randrange(0x110000)))
         return chr(point if not 0xD800 <= point < 0xE000 else 0xDC80 + point % 128)
 
-    return "".join(piece() for _ in range(rng.randrange(most)))
+    return "".join(piece() for _ in range(rng.randrange(max_pieces)))

@@ -1,4 +1,4 @@
-"""One exchange between a client and the sandbox, as the proxy has it in its hands."""
+"""One exchange between a client and the sandbox, as the proxy handles it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faults.network.answers import with_id
+from faults.network.responses import with_request_id
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from faults.network.proxy import Proxy
 
 STAGED = ("declare", "put", "send")
-CALLS = ("whole", *STAGED)  # the first is one exchange
+CALLS = ("whole", *STAGED)  # "whole" is one exchange
 LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The head of a request, and what the proxy has to know of it."""
+class Request:
+    """The head of a request, and the values that the proxy reads from it."""
 
     head: bytes
     path: str
@@ -31,7 +31,7 @@ class Asked:
     request_id: bytes
 
     @classmethod
-    def of(cls, head: bytes) -> Asked:
+    def from_head(cls, head: bytes) -> Request:
         path = head.split(b" ", 2)[1].decode("ascii")
         call = "put" if "/documents/" in path else "send" if path.endswith("/send") else "declare"
         if head.startswith(b"GET "):
@@ -49,42 +49,42 @@ def stated_length(head: bytes) -> int:
 
 @dataclass
 class Exchange:
-    """One request on its way, and the connection on which it came."""
+    """One request, and the connection on which it arrived."""
 
     proxy: Proxy
-    asked: Asked
+    request: Request
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    before: bytes = b""  # the answer to the request before this one, on the same connection
-    answer: bytes = b""  # the sandbox's, once it has come
+    previous_response: bytes = b""  # to the previous request on the same connection
+    response: bytes = b""  # the sandbox's, once it has arrived
 
     async def body(self) -> bytes:
-        """Read the whole body, and hold a document against its digest: that is its address."""
-        body = await self._read(self.asked.length)
-        self.proxy.seen_so_far.note(self.asked, body)
+        """Read the complete body, and record whether documents match their digests."""
+        body = await self._read(self.request.length)
+        self.proxy.observations.record(self.request, body)
         return body
 
     async def part_of_body(self, length: int) -> bytes:
-        return await self._read(min(length, self.asked.length))
+        return await self._read(min(length, self.request.length))
 
     async def _read(self, length: int) -> bytes:
         body = await self.reader.readexactly(length)
-        if self.asked.call == "put":
-            self.proxy.seen_so_far.document_bytes += length
+        if self.request.call == "put":
+            self.proxy.observations.document_bytes += length
         return body
 
-    async def passed_on(self) -> bytes:
-        """Give the sandbox's own answer to the request as it came."""
-        self.answer = await self.proxy.deliver(self.asked.head + await self.body())
-        return self.answer
+    async def forward(self) -> bytes:
+        """Forward the request unchanged and return the sandbox's response."""
+        self.response = await self.proxy.deliver(self.request.head + await self.body())
+        return self.response
 
-    async def say(self, answer: bytes) -> None:
-        self.writer.write(answer)
+    async def send(self, response: bytes) -> None:
+        self.writer.write(response)
         await self.writer.drain()
 
-    async def claim(self, answer: bytes) -> None:
-        """Say what the sandbox did not say, under the id of the request."""
-        await self.say(with_id(answer, self.asked.request_id))
+    async def forge(self, response: bytes) -> None:
+        """Send a forged response with the request's id."""
+        await self.send(with_request_id(response, self.request.request_id))
 
     def reset(self) -> None:
         reset_connection(self.writer)
@@ -94,6 +94,6 @@ class Exchange:
 
 
 def reset_connection(writer: asyncio.StreamWriter) -> None:
-    """End a connection by RST: with a linger of 0 nothing that is still under way is delivered."""
+    """Close a connection with RST: with a linger time of 0, data that is still buffered is discarded."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -1,4 +1,4 @@
-"""The experiments: random schedules, and each fault once at each call."""
+"""The network experiments: random schedules, and each fault once at each call."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from collections import Counter
 from pathlib import Path
 
 from faults import lab
-from faults.network.proxy import proxied
-from faults.network.schedules import TALLIES, schedule, singles
-from faults.network.world import World
+from faults.network.player import SchedulePlayer
+from faults.network.proxy import running_proxy
+from faults.network.schedules import TALLIES, random_schedule, single_fault_schedules
 
 _WORKERS = 2
 
-# What clients and sandboxes import in the course of a run, most of it late: forked, they have it already.
-_NEEDED = (
+# Modules that clients and sandboxes import during a run; the worker imports them once, before it forks.
+_PRELOADED = (
     "docsend.cli.app",
     "docsend.cli.sandbox",
     "docsend.cli.context",
@@ -41,32 +41,32 @@ _NEEDED = (
 def experiment(
     count: int, seed: int, scratch: Path, *, source: Path | None = None, first: int = 0
 ) -> list[lab.Tally]:
-    """Play random schedules from number `first` on; `source` is the folder of a patched docsend."""
+    """Run `count` random schedules from number `first` on; `source` is the folder of a patched docsend."""
     tallies = {name: lab.Tally(name, seed) for name in TALLIES}
-    for found in _worked(scratch, source, {"seed": seed, "first": first, "count": count}):
+    for found in _run_workers(scratch, source, {"seed": seed, "first": first, "count": count}):
         tallies[found.name].merge(found)
     return list(tallies.values())
 
 
-def catalogue(scratch: Path, *, source: Path | None = None) -> lab.Tally:
-    """Play each single fault at each call, once, with one client."""
-    whole = lab.Tally("network, each fault at each call", 0)
-    for found in _worked(scratch, source, {}):
-        whole.merge(found)
-    return whole
+def single_faults(scratch: Path, *, source: Path | None = None) -> lab.Tally:
+    """Run each single fault once at each call, with one client, and the combined schedules."""
+    tally = lab.Tally("network, each fault at each call", 0)
+    for found in _run_workers(scratch, source, {}):
+        tally.merge(found)
+    return tally
 
 
-def _worked(scratch: Path, source: Path | None, job: dict[str, int]) -> list[lab.Tally]:
-    """Let workers do a job together; each takes the schedules whose turn is its own."""
+def _run_workers(scratch: Path, source: Path | None, job: dict[str, int]) -> list[lab.Tally]:
+    """Run a job in two workers, which share its schedules, and return their tallies."""
     path = [str(source)] if source else []
     path += [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     workers = []
     for turn in range(_WORKERS):
         folder = scratch / f"network-{turn}"
         folder.mkdir(parents=True, exist_ok=True)
-        about = {"turn": turn, "scratch": str(folder), "source": source and str(source), **job}
+        arguments = {"turn": turn, "scratch": str(folder), "source": source and str(source), **job}
         worker = subprocess.Popen(
-            [sys.executable, "-c", "from faults import network; network.work()", json.dumps(about)],
+            [sys.executable, "-c", "from faults import network; network.run_worker()", json.dumps(arguments)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -76,33 +76,33 @@ def _worked(scratch: Path, source: Path | None, job: dict[str, int]) -> list[lab
     if any(worker.returncode for worker in workers):
         raise RuntimeError(f"a worker ended with {[worker.returncode for worker in workers]}")
     return [
-        lab.Tally(**{**raw, "broken": Counter(raw["broken"])})
+        lab.Tally(**{**raw, "violations": Counter(raw["violations"])})
         for output in outputs
         for raw in json.loads(output)
     ]
 
 
-def work() -> None:
-    """Do a worker's part of a job; it is in the arguments, what came of it goes to stdout."""
+def run_worker() -> None:
+    """Run a worker's share of the job in sys.argv[1] (JSON), and write the tallies to stdout as JSON."""
     job = json.loads(sys.argv[1])
-    _import_all(job["source"])
-    schedules = singles()
+    _preload(job["source"])
+    schedules = single_fault_schedules()
     if "count" in job:
-        schedules = [schedule(job["seed"], job["first"] + n) for n in range(job["count"])]
+        schedules = [random_schedule(job["seed"], job["first"] + n) for n in range(job["count"])]
     tallies: dict[str, lab.Tally] = {}
-    with proxied() as proxy:
-        world = World(Path(job["scratch"]), proxy)
+    with running_proxy() as proxy:
+        player = SchedulePlayer(Path(job["scratch"]), proxy)
         for plan in schedules[job["turn"] :: _WORKERS]:
-            broken, struck = world.play(plan)
+            violations, triggered = player.play(plan)
             tally = tallies.setdefault(plan.tally, lab.Tally(plan.tally, plan.seed))
-            tally.add(str(plan), broken, struck=struck)
+            tally.add(str(plan), violations, triggered=triggered)
     sys.stdout.write(json.dumps([vars(tally) for tally in tallies.values()]))
 
 
-def _import_all(source: str | None) -> None:
-    """Import what clients and sandboxes need before any is forked, and make sure that it is the one meant."""
-    for name in _NEEDED:
+def _preload(source: str | None) -> None:
+    """Import docsend's modules before forking, and check that they come from `source` if that is given."""
+    for name in _PRELOADED:
         importlib.import_module(name)
     found = Path(sys.modules["docsend"].__file__ or "")
     assert source is None or found.is_relative_to(source), found
-    gc.freeze()  # a fork that collected what it shares would copy it
+    gc.freeze()  # a garbage collection in a fork would copy the shared memory

@@ -1,4 +1,4 @@
-"""Python runs this first in every process that is to have a bug: it plants it (`planted.environment`)."""
+"""Plant the bug that FAULTS_BUG names; Python imports this module when a process starts."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import os
 if "FAULTS_BUG" in os.environ:
     from faults import bugs, seams
 
-    seams.plant(bugs.named(os.environ["FAULTS_BUG"]).seams)
+    seams.plant(bugs.find_bug(os.environ["FAULTS_BUG"]).seams)

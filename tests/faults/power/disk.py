@@ -1,4 +1,4 @@
-"""A model of a disk: what may be left of files and folders after a power cut."""
+"""A model of a disk, which derives what may remain of files and folders after a power cut."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-SECTOR = 512  # what a disk writes whole; SQLite counts on no more
+SECTOR = 512  # bytes that a disk writes atomically; SQLite does not rely on more
 
-# A folder as a value: what its names stand for.
+# The content of a folder: a file's bytes or a subfolder's image, by name.
 Image: TypeAlias = "dict[str, Image | bytes]"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Created:
     path: str
     is_folder: bool
 
@@ -48,18 +48,18 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A sync that has returned; it covers what had happened when it began, after `began` changes."""
+    """A sync that has returned; it covers the first `started` changes, those before the call started."""
 
     path: str
-    began: int
+    started: int
 
 
-Change: TypeAlias = Made | Written | Resized | Renamed | Removed | Synced
+Change: TypeAlias = Created | Written | Resized | Renamed | Removed | Synced
 
 
 @dataclass(eq=False, slots=True)
 class File:
-    """One file's bytes: `synced`, and the (number, change) since then, in order."""
+    """A file: the synced bytes, and the later changes as (number, change), in order."""
 
     synced: bytes = b""
     pending: list[tuple[int, Written | Resized]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class File:
 
     def write(self, number: int, change: Written) -> None:
         end = change.offset + len(change.data)
-        if end > self.size:  # a file system keeps the size elsewhere than the bytes: either may come first
+        if end > self.size:  # size and bytes are stored separately, so either may reach the disk first
             self.resize(number, Resized(change.path, end))
         self.pending.append((number, change))
 
@@ -75,149 +75,160 @@ class File:
         self.size = change.size
         self.pending.append((number, change))
 
-    def sync(self, began: int) -> None:
-        self.synced = _applied(self.synced, [change for number, change in self.pending if number < began])
-        self.pending = [(number, change) for number, change in self.pending if number >= began]
+    def sync(self, started: int) -> None:
+        self.synced = _apply_changes(
+            self.synced, [change for number, change in self.pending if number < started]
+        )
+        self.pending = [(number, change) for number, change in self.pending if number >= started]
 
-    def now(self) -> bytes:
-        return _applied(self.synced, [change for _, change in self.pending])
+    def current(self) -> bytes:
+        return _apply_changes(self.synced, [change for _, change in self.pending])
 
-    def after_a_cut(self, dice: random.Random) -> bytes:
+    def after_power_cut(self, rng: random.Random) -> bytes:
         changes = [change for _, change in self.pending]
-        match dice.randrange(4):
+        match rng.randrange(4):
             case 0:
-                kept: Iterable[Written | Resized] = changes
+                remaining: Iterable[Written | Resized] = changes
             case 1:
-                kept = []
-            case 2:  # in order, up to one that the cut tore
-                last = dice.randrange(len(changes) + 1)
-                torn = [part for change in changes[last : last + 1] for part in _sectors(change)]
-                kept = changes[:last] + [part for part in torn if dice.random() < 0.5]
-            case _:  # in any order, which is to say: any of them
-                chance = dice.random()
-                kept = [part for change in changes for part in _sectors(change) if dice.random() < chance]
-        return _applied(self.synced, kept)
+                remaining = []
+            case 2:  # in order, up to a change that is written only partly
+                last = rng.randrange(len(changes) + 1)
+                torn = [part for change in changes[last : last + 1] for part in _split_into_sectors(change)]
+                remaining = changes[:last] + [part for part in torn if rng.random() < 0.5]
+            case _:  # in any order, so any subset of the sectors
+                probability = rng.random()
+                remaining = [
+                    part
+                    for change in changes
+                    for part in _split_into_sectors(change)
+                    if rng.random() < probability
+                ]
+        return _apply_changes(self.synced, remaining)
 
 
 @dataclass(eq=False, slots=True)
-class Naming:
-    """A change of names in a folder: `old` is None for a new file, `new` is None for a removed one."""
+class NameChange:
+    """A change of a name in a folder: `old` is None for a new entry, `new` is None for a removed one."""
 
     number: int
     old: str | None
     new: str | None
-    what: File | Folder
+    entry: File | Folder
 
 
 @dataclass(eq=False, slots=True)
 class Folder:
-    """One folder's names: `synced`, what changed since then, and what a running program sees."""
+    """A folder: the synced names, the later changes, and the names that a running program sees."""
 
     synced: dict[str, File | Folder] = field(default_factory=dict)
-    pending: list[Naming] = field(default_factory=list)
+    pending: list[NameChange] = field(default_factory=list)
     names: dict[str, File | Folder] = field(default_factory=dict)
 
-    def change(self, naming: Naming) -> None:
-        self.pending.append(naming)
-        _rename(self.names, naming)
+    def change(self, change: NameChange) -> None:
+        self.pending.append(change)
+        _apply_name_change(self.names, change)
 
-    def sync(self, began: int) -> None:
+    def sync(self, started: int) -> None:
         for naming in self.pending:
-            if naming.number < began:
-                _rename(self.synced, naming)
-        self.pending = [naming for naming in self.pending if naming.number >= began]
+            if naming.number < started:
+                _apply_name_change(self.synced, naming)
+        self.pending = [naming for naming in self.pending if naming.number >= started]
 
-    def now(self) -> Image:
-        return {name: what.now() for name, what in self.names.items()}
+    def current(self) -> Image:
+        return {name: what.current() for name, what in self.names.items()}
 
-    def after_a_cut(self, dice: random.Random) -> Image:
+    def after_power_cut(self, rng: random.Random) -> Image:
         names = dict(self.synced)
-        if dice.random() < 0.5:  # a journal: what happened first is there first
-            for naming in self.pending[: dice.randrange(len(self.pending) + 1)]:
-                _rename(names, naming)
+        if rng.random() < 0.5:  # a journal stores changes in order
+            for naming in self.pending[: rng.randrange(len(self.pending) + 1)]:
+                _apply_name_change(names, naming)
         else:
-            chance = dice.random()
+            probability = rng.random()
             for naming in self.pending:
-                if dice.random() < chance:
+                if rng.random() < probability:
                     is_moved = naming.old is not None and naming.new is not None
-                    _rename(names, naming, has_both=is_moved and dice.random() < 0.5)
-        return {name: what.after_a_cut(dice) for name, what in names.items()}
+                    _apply_name_change(names, naming, has_both=is_moved and rng.random() < 0.5)
+        return {name: what.after_power_cut(rng) for name, what in names.items()}
 
 
 class Disk:
-    """What a folder on a disk has been through: what is safe, and what a power cut may still take."""
+    """A folder on a disk: what is synced, and what a power cut may still lose."""
 
     def __init__(self, before: Image) -> None:
-        """Begin with a folder of which everything has been safe for long."""
-        self._root = _long_safe(before)
+        """Start with a folder that is completely synced."""
+        self._root = _synced_folder(before)
 
-    def happen(self, number: int, change: Change) -> None:
-        """Let the change of this number happen; numbers rise."""
+    def apply(self, number: int, change: Change) -> None:
+        """Apply a change; numbers must increase."""
         match change:
-            case Made(path, is_folder):
-                what = Folder() if is_folder else File()
-                self._above(path).change(Naming(number, None, _name(path), what))
+            case Created(path, is_folder):
+                entry = Folder() if is_folder else File()
+                self._parent(path).change(NameChange(number, None, _base_name(path), entry))
             case Renamed(path, to):
-                folder = self._above(path)
-                assert folder is self._above(to), "the model knows no renames from folder to folder"
-                folder.change(Naming(number, _name(path), _name(to), folder.names[_name(path)]))
+                folder = self._parent(path)
+                assert folder is self._parent(to), "the model does not support renames between folders"
+                folder.change(
+                    NameChange(number, _base_name(path), _base_name(to), folder.names[_base_name(path)])
+                )
             case Removed(path):
-                folder = self._above(path)
-                folder.change(Naming(number, _name(path), None, folder.names[_name(path)]))
+                folder = self._parent(path)
+                folder.change(NameChange(number, _base_name(path), None, folder.names[_base_name(path)]))
             case Written(path):
                 self._file(path).write(number, change)
             case Resized(path):
                 self._file(path).resize(number, change)
             case Synced(path, began):
-                self._at(path).sync(began)
+                self._entry(path).sync(began)
 
-    def now(self) -> Image:
-        """Give what a running program sees."""
-        return self._root.now()
+    def current(self) -> Image:
+        """Return the content that a running program sees."""
+        return self._root.current()
 
-    def after_a_cut(self, dice: random.Random) -> Image:
-        """Give one of the things that may be left if the power fails now."""
-        return self._root.after_a_cut(dice)
+    def after_power_cut(self, rng: random.Random) -> Image:
+        """Return a random one of the contents that may remain if the power fails now."""
+        return self._root.after_power_cut(rng)
 
     def has(self, path: str) -> bool:
-        """Tell whether a running program sees something under this name."""
-        return _name(path) in self._above(path).names
+        """Return whether a running program sees this path."""
+        return _base_name(path) in self._parent(path).names
 
-    def _at(self, path: str) -> File | Folder:
-        what: File | Folder = self._root
+    def _entry(self, path: str) -> File | Folder:
+        entry: File | Folder = self._root
         for name in filter(None, path.split("/")):
-            assert isinstance(what, Folder), path
-            what = what.names[name]
-        return what
+            assert isinstance(entry, Folder), path
+            entry = entry.names[name]
+        return entry
 
-    def _above(self, path: str) -> Folder:
-        folder = self._at(path.rpartition("/")[0])
+    def _parent(self, path: str) -> Folder:
+        folder = self._entry(path.rpartition("/")[0])
         assert isinstance(folder, Folder), path
         return folder
 
     def _file(self, path: str) -> File:
-        file = self._at(path)
+        file = self._entry(path)
         assert isinstance(file, File), path
         return file
 
 
-def _long_safe(image: Image) -> Folder:
+def _synced_folder(image: Image) -> Folder:
     names = {
-        name: _long_safe(what) if isinstance(what, dict) else File(what, size=len(what))
+        name: _synced_folder(what) if isinstance(what, dict) else File(what, size=len(what))
         for name, what in image.items()
     }
     return Folder(synced=dict(names), names=names)
 
 
-def _rename(names: dict[str, File | Folder], naming: Naming, *, has_both: bool = False) -> None:
-    """Change the names so; an old name is given up only if it still stands for what was renamed."""
-    if naming.new is not None:
-        names[naming.new] = naming.what
-    if naming.old is not None and not has_both and names.get(naming.old) is naming.what:
-        del names[naming.old]
+def _apply_name_change(
+    names: dict[str, File | Folder], change: NameChange, *, has_both: bool = False
+) -> None:
+    """Apply a name change; remove the old name only if it still refers to the renamed entry."""
+    if change.new is not None:
+        names[change.new] = change.entry
+    if change.old is not None and not has_both and names.get(change.old) is change.entry:
+        del names[change.old]
 
 
-def _applied(content: bytes, changes: Iterable[Written | Resized]) -> bytes:
+def _apply_changes(content: bytes, changes: Iterable[Written | Resized]) -> bytes:
     changed = bytearray(content)
     for change in changes:
         if isinstance(change, Resized):
@@ -230,8 +241,8 @@ def _applied(content: bytes, changes: Iterable[Written | Resized]) -> bytes:
     return bytes(changed)
 
 
-def _sectors(change: Written | Resized) -> Iterator[Written | Resized]:
-    """Part a change where a disk may part it."""
+def _split_into_sectors(change: Written | Resized) -> Iterator[Written | Resized]:
+    """Split a change at the sector boundaries, where a power cut may tear it."""
     if isinstance(change, Resized):
         yield change
         return
@@ -242,20 +253,20 @@ def _sectors(change: Written | Resized) -> Iterator[Written | Resized]:
         start = stop
 
 
-def _name(path: str) -> str:
+def _base_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def write_out(image: Image, folder: Path) -> None:
+def write_image(image: Image, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, what in image.items():
         if isinstance(what, dict):
-            write_out(what, folder / name)
+            write_image(what, folder / name)
         else:
             (folder / name).write_bytes(what)
 
 
-def read_in(folder: Path) -> Image:
+def read_image(folder: Path) -> Image:
     return {
-        entry.name: read_in(entry) if entry.is_dir() else entry.read_bytes() for entry in folder.iterdir()
+        entry.name: read_image(entry) if entry.is_dir() else entry.read_bytes() for entry in folder.iterdir()
     }

@@ -1,4 +1,4 @@
-"""Clients and sandboxes, recorded and killed."""
+"""Record clients and sandboxes, some of which are killed."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from faults import lab, whole
-from faults.power.databases import (
-    ledger_broken,
-    ledger_opens,
-    ledger_restarts,
-    sandbox_broken,
-    sandbox_opens,
-    sandbox_restarts,
+from faults import lab, one_exchange
+from faults.power.checks import (
+    ledger_violations,
+    open_ledger,
+    open_sandbox,
+    restart_client,
+    restart_sandbox,
+    sandbox_violations,
 )
-from faults.power.promises import Client, FarSide, Promise
-from faults.power.recording import WHO, Recording
-from faults.power.strace import Watch
+from faults.power.promises import ClientPromises, Promise, SandboxPromises
+from faults.power.recording import IDENTITY_OPTIONS, Recording
+from faults.power.strace import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-# Two kills that are not tried one after the other: as the very first transaction syncs its database, and as
-# the next process syncs the truncation that undoes it. SQLite then takes the journal of an empty database for
-# a remnant and deletes it, so that a disk may hold the deletion and not the truncation, and no program opens
-# that. Nothing had been planned by then, and a file system with a journal keeps the two in order.
-_TOO_HARSH = (4, 2)
+# One pair of kills is excluded: while the first transaction syncs its database, and while the next process
+# syncs the truncation that rolls it back. SQLite then takes the journal of an empty database for a leftover
+# and deletes it, so a disk may have the deletion without the truncation, which no program can open. Nothing
+# is planned at that point, and a file system with a journal stores the two in order.
+_EXCLUDED_KILLS = (4, 2)
 
 
 @contextlib.contextmanager
-def docsend_from(source: Path | None) -> Iterator[None]:
-    """Let processes that start here import `docsend` from another folder."""
+def import_docsend_from(source: Path | None) -> Iterator[None]:
+    """Make processes that start in this context import `docsend` from another folder."""
     before = os.environ.get("PYTHONPATH")
     if source is not None:
         os.environ["PYTHONPATH"] = str(source)
@@ -51,139 +51,143 @@ def docsend_from(source: Path | None) -> Iterator[None]:
 
 
 def _kill_at(call: str, when: int) -> tuple[str, ...]:
-    """Give strace's options for a kill -9 in place of the n-th such call of a thread."""
+    """Return strace's options for a kill -9 instead of a thread's n-th call."""
     return ("-e", f"inject={call}:signal=KILL:when={when}")
 
 
-class _Sender:
-    """One home under watch, and the commands that are run in it, one after another."""
+class _RecordedClient:
+    """A client's home, and a recording of the commands that run in it, one after another."""
 
     def __init__(
-        self, world: Path, name: str, far_side: lab.Sandbox, *, is_staged: bool = False, **more: str
+        self, world: Path, name: str, sandbox: lab.Sandbox, *, is_staged: bool = False, **variables: str
     ) -> None:
         self.home = world / name / "home"
         self.home.mkdir(parents=True)
-        self._more = more
+        self._variables = variables
         if is_staged:
-            lab.offer(lab.environment(self.home), far_side.url, None)
+            lab.store_catalog(lab.environment(self.home), sandbox.url, None)
         self._logs = world / name
-        self._client = Client()
-        self._watch = Watch(self.home, self._client)
-        self._name, self._far_side = name, far_side
+        self._client = ClientPromises()
+        self._recorder = Recorder(self.home, self._client)
+        self._name, self._sandbox = name, sandbox
         self._runs = self._kills = 0
 
-    def run(self, *argv: object, killed: tuple[str, ...] = ()) -> lab.Ran:
+    def run(self, *argv: object, kill: tuple[str, ...] = ()) -> lab.RunResult:
         self._runs += 1
         log = self._logs / f"{self._runs}.log"
-        command = [*argv, "--service", self._far_side.url, "--json"]
-        env = lab.environment(self.home, **self._more)
-        ran = lab.run(command, env, under=self._watch.under(log, *killed))
-        self._kills += ran.code == lab.KILLED
-        self._watch.read(log)
+        command = [*argv, "--service", self._sandbox.url, "--json"]
+        env = lab.environment(self.home, **self._variables)
+        result = lab.run(command, env, under=self._recorder.strace_command(log, *kill))
+        self._kills += result.code == lab.KILLED
+        self._recorder.read(log)
         log.unlink()
-        return ran
+        return result
 
     def recording(self, files: Sequence[Path]) -> Recording:
-        """End the recording. Receipts are promised in the very bytes that the far side has."""
-        with contextlib.closing(sqlite3.connect(self._far_side.folder / "sandbox.sqlite3")) as database:
+        """Return the recording. The promised receipts have exactly the bytes that the sandbox has stored."""
+        with contextlib.closing(sqlite3.connect(self._sandbox.folder / "sandbox.sqlite3")) as database:
             bodies = {
                 json.loads(body)["number"].encode(): body
                 for (body,) in database.execute("SELECT body FROM receipt")
             }
         promises = [
-            Promise(one.what, one.key, bodies[one.detail], one.since) if one.what == "received" else one
-            for one in self._client.promises
+            Promise(promise.kind, promise.key, bodies[promise.detail], promise.since)
+            if promise.kind == "received"
+            else promise
+            for promise in self._client.promises
         ]
-        again = [
-            str(self._far_side.folder), *map(str, _send(files)), "--service", self._far_side.url, "--json"
+        rerun = [
+            str(self._sandbox.folder), *map(str, _send(files)), "--service", self._sandbox.url, "--json"
         ]  # fmt: skip
         return Recording(
             self._name,
-            self._watch.before,
-            self._watch.changes,
+            self._recorder.initial,
+            self._recorder.changes,
             promises,
-            ledger_broken,
-            ledger_opens,
-            ledger_restarts,
-            again,
+            ledger_violations,
+            open_ledger,
+            restart_client,
+            rerun,
             self._kills,
         )
 
 
 def _send(files: Iterable[Path]) -> list[object]:
-    return ["send", *files, *lab.ABOUT, *WHO]
+    return ["send", *files, *lab.CATALOG_OPTIONS, *IDENTITY_OPTIONS]
 
 
-def _send_signed(files: Iterable[Path]) -> list[object]:
-    return ["send", *files, "--to", "personal", *lab.ABOUT[2:]]
+def _send_signed_in(files: Iterable[Path]) -> list[object]:
+    return ["send", *files, "--to", "personal", *lab.CATALOG_OPTIONS[2:]]
 
 
-def ledger_recordings(world: Path, seed: int, far_side: lab.Sandbox) -> list[Recording]:
-    """Record clients: in peace, killed while they send, in a transaction, and as they make their folder."""
-    dice = random.Random(f"power/{seed}/clients")
-    files = lab.documents(world / "clients", 18, seed)
+def ledger_recordings(world: Path, seed: int, sandbox: lab.Sandbox) -> list[Recording]:
+    """Record clients: undisturbed, or killed while sending, in a transaction, or while creating a folder."""
+    rng = random.Random(f"power/{seed}/clients")
+    files = lab.make_documents(world / "clients", 18, seed)
 
-    peaceful = _Sender(world, "sent and sent again", far_side)
+    peaceful = _RecordedClient(world, "sent and sent again", sandbox)
     peaceful.run(*_send(files[:2]))
     peaceful.run(*_send(files[:2]), "--again")
     peaceful.run(*_send(files[:2]))
 
-    staged = _Sender(world, "sent staged and sent again", far_side, is_staged=True)
+    staged = _RecordedClient(world, "sent staged and sent again", sandbox, is_staged=True)
     staged.run(*_send(files[9:11]))
     staged.run(*_send(files[9:11]), "--again")
     staged.run(*_send(files[9:11]))
 
-    # One exchange is two calls, a head and a body: killed before either, before the answer, and gone on.
-    struck = _Sender(world, "killed in one exchange", far_side)
-    struck.run(*_send(files[11:13]), killed=_kill_at("sendto", dice.randint(1, 2)))
-    struck.run(*_send(files[11:13]))
-    struck.run(*_send(files[13:14]), killed=_kill_at("recvfrom", 1))
-    struck.run(*_send(files[13:14]))
+    # One exchange is two calls, for head and body: killed before either, or before the response, and rerun.
+    killed = _RecordedClient(world, "killed in one exchange", sandbox)
+    killed.run(*_send(files[11:13]), kill=_kill_at("sendto", rng.randint(1, 2)))
+    killed.run(*_send(files[11:13]))
+    killed.run(*_send(files[13:14]), kill=_kill_at("recvfrom", 1))
+    killed.run(*_send(files[13:14]))
 
-    # Signed in, each run signs in first, and has one commit more: `sending`, before anything leaves.
+    # Each of these runs signs in first, and has one more commit: `sending`, before it sends any document.
     password = world / "password"
     password.write_text("fictional-clear")
     password.chmod(0o600)
     account = {"DOCSEND_CODE": "1002", "DOCSEND_PASSWORD_FILE": str(password)}
-    signed = _Sender(world, "signed in, in one exchange", far_side, is_staged=False, **account)
-    signed.run(*_send_signed(files[14:16]))
-    signed.run(*_send_signed(files[16:17]), killed=_kill_at("recvfrom", 2))
-    signed.run(*_send_signed(files[16:17]))
+    signed = _RecordedClient(world, "signed in, in one exchange", sandbox, is_staged=False, **account)
+    signed.run(*_send_signed_in(files[14:16]))
+    signed.run(*_send_signed_in(files[16:17]), kill=_kill_at("recvfrom", 2))
+    signed.run(*_send_signed_in(files[16:17]))
 
-    resumed = _Sender(world, "killed while sending", far_side, is_staged=True)
-    resumed.run(*_send(files[2:4]), killed=_kill_at("sendto", dice.randint(2, 7)))
+    resumed = _RecordedClient(world, "killed while sending", sandbox, is_staged=True)
+    resumed.run(*_send(files[2:4]), kill=_kill_at("sendto", rng.randint(2, 7)))
     resumed.run(*_send(files[2:4]))
-    resumed.run(*_send(files[4:5]), killed=_kill_at("sendto", dice.randint(2, 4)))
+    resumed.run(*_send(files[4:5]), kill=_kill_at("sendto", rng.randint(2, 4)))
     unfinished = [
         key for (_, key), (state, _) in lab.ledger_rows(resumed.home).items() if state != "received"
     ]
     resumed.run("receipts", "withdraw", *unfinished)
 
-    # A transaction syncs five times, the fourth time the database itself; the first one makes the tables.
-    # What a kill leaves there is rolled back by the next process, which is killed in turn.
-    rolled_back = _Sender(world, "killed in transactions", far_side)
-    first, second = dice.choice([pair for pair in itertools.product((4, 9), (1, 2, 3)) if pair != _TOO_HARSH])
-    rolled_back.run(*_send(files[5:7]), killed=_kill_at("fdatasync", first))
-    rolled_back.run(*_send(files[5:7]), killed=_kill_at("fdatasync", second))
-    rolled_back.run(*_send(files[5:7]), killed=_kill_at("fdatasync", dice.randint(8, 15)))
+    # A transaction syncs five times, the fourth time the database itself; the first one creates the tables.
+    # The next process rolls back what a kill leaves, and is killed in turn.
+    rolled_back = _RecordedClient(world, "killed in transactions", sandbox)
+    first, second = rng.choice(
+        [pair for pair in itertools.product((4, 9), (1, 2, 3)) if pair != _EXCLUDED_KILLS]
+    )
+    rolled_back.run(*_send(files[5:7]), kill=_kill_at("fdatasync", first))
+    rolled_back.run(*_send(files[5:7]), kill=_kill_at("fdatasync", second))
+    rolled_back.run(*_send(files[5:7]), kill=_kill_at("fdatasync", rng.randint(8, 15)))
     rolled_back.run(*_send(files[5:7]))
 
-    # A commit is there for others once the journal is truncated, and safe once that is synced, in the
-    # fifth sync. Between the two comes the kill, and the next process prints the receipt that it finds: the
-    # first commit makes the tables, the second plans, the third keeps the receipt.
-    committing = _Sender(world, "killed before a commit was synced", far_side)
-    committing.run(*_send(files[7:8]), killed=_kill_at("fdatasync", 15))
+    # A commit is visible once the journal is truncated, and durable once the truncation is synced, by the
+    # fifth sync. The kill comes in between, and the next process prints the receipt that it finds: the first
+    # commit creates the tables, the second the plan, the third stores the receipt.
+    committing = _RecordedClient(world, "killed before a commit was synced", sandbox)
+    committing.run(*_send(files[7:8]), kill=_kill_at("fdatasync", 15))
     committing.run(*_send(files[7:8]))
 
-    new = _Sender(world, "killed before its folder was synced", far_side)
-    new.run(*_send(files[8:9]), killed=_kill_at("fsync", 1))
+    new = _RecordedClient(world, "killed before its folder was synced", sandbox)
+    new.run(*_send(files[8:9]), kill=_kill_at("fsync", 1))
     new.run(*_send(files[8:9]))
 
     return [
         peaceful.recording(files[:2]),
         staged.recording(files[9:11]),
-        struck.recording(files[11:13]),
-        signed.recording(files[:2]),  # who goes on after a cut has no account here
+        killed.recording(files[11:13]),
+        signed.recording(files[:2]),  # the rerun after a cut has no account
         resumed.recording(files[2:4]),
         rolled_back.recording(files[5:7]),
         committing.recording(files[7:8]),
@@ -191,56 +195,56 @@ def ledger_recordings(world: Path, seed: int, far_side: lab.Sandbox) -> list[Rec
     ]
 
 
-class _Service:
-    """One sandbox's folder under watch, and the processes that serve it, one after another."""
+class _RecordedSandbox:
+    """A sandbox's folder, and a recording of the processes that serve it, one after another."""
 
     def __init__(self, world: Path, name: str) -> None:
         self.folder = world / name / "root" / "sandbox"
         self.folder.parent.mkdir(parents=True)
         self._world, self._name = world / name, name
-        self._far_side = FarSide()
+        self._promises = SandboxPromises()
         self._kills = 0
-        self._watch = Watch(self.folder.parent, self._far_side)
+        self._recorder = Recorder(self.folder.parent, self._promises)
 
     @contextlib.contextmanager
-    def serving(self, killed: tuple[str, ...] = ()) -> Iterator[lab.Sandbox]:
+    def serve(self, kill: tuple[str, ...] = ()) -> Iterator[lab.Sandbox]:
         log = self._world / "service.log"
-        with lab.sandbox(self.folder, under=self._watch.under(log, *killed)) as served:
-            yield served
-            self._kills += bool(killed) and lab.wait_until(lambda: not served.is_alive, seconds=2)
-        self._watch.read(log)
+        with lab.sandbox(self.folder, under=self._recorder.strace_command(log, *kill)) as running:
+            yield running
+            self._kills += bool(kill) and lab.wait_until(lambda: not running.is_alive, seconds=2)
+        self._recorder.read(log)
         log.unlink()
 
-    def send(self, served: lab.Sandbox, home: str, files: Sequence[Path], **more: str) -> lab.Ran:
-        """Send as somebody with a home of this name does, staged if that begins so."""
-        env = lab.environment(self._world / home, **more)
+    def send(self, running: lab.Sandbox, home: str, files: Sequence[Path], **variables: str) -> lab.RunResult:
+        """Send from a client's home with this name; staged if the name starts with "staged"."""
+        env = lab.environment(self._world / home, **variables)
         if home.startswith("staged"):
-            lab.offer(env, served.url, None)
-        return lab.run([*_send(files), "--service", served.url, "--json"], env)
+            lab.store_catalog(env, running.url, None)
+        return lab.run([*_send(files), "--service", running.url, "--json"], env)
 
-    def send_under(self, files: Sequence[Path], killed: tuple[str, ...] = ()) -> None:
-        """Serve one client with a process that is killed, perhaps before it can say where it is."""
-        with self.serving(killed) as served:
-            if served.url:
-                self.send(served, "staged client", files, DOCSEND_PATIENCE="0.2")
+    def serve_client(self, files: Sequence[Path], kill: tuple[str, ...] = ()) -> None:
+        """Serve one client with a process that may be killed, even before it prints its address."""
+        with self.serve(kill) as running:
+            if running.url:
+                self.send(running, "staged client", files, DOCSEND_PATIENCE="0.2")
 
-    def exchange(
-        self, files: Sequence[Path], killed: tuple[str, ...] = (), staged: int | None = None
+    def serve_one_exchange(
+        self, files: Sequence[Path], kill: tuple[str, ...] = (), staged: int | None = None
     ) -> None:
-        """Serve one exchange, some of whose documents were `staged`, with a process that may be killed."""
-        sent = whole.Whole.of(files)
-        with self.serving(killed) as served:
-            if served.url:
-                sender = whole.Sender(served.url)
+        """Serve one exchange, after the upload of its first `staged` documents; the process may be killed."""
+        submission = one_exchange.FormSubmission.from_files(files)
+        with self.serve(kill) as running:
+            if running.url:
+                sender = one_exchange.Sender(running.url)
                 if staged is not None:
-                    sender.stages(sent, staged)
-                sender.sends(sent)
+                    sender.stage(submission, staged)
+                sender.send(submission)
 
-    def withdraw_unfinished(self, served: lab.Sandbox, home: str, files: Sequence[Path]) -> None:
-        """Send the first document and die before the second, then withdraw both."""
+    def leave_and_withdraw(self, running: lab.Sandbox, home: str, files: Sequence[Path]) -> None:
+        """Kill a client after its first document, then withdraw the unfinished submission."""
         env = lab.environment(self._world / home)
-        lab.offer(env, served.url, None)
-        service = ("--service", served.url, "--json")
+        lab.store_catalog(env, running.url, None)
+        service = ("--service", running.url, "--json")
         under = ("strace", "-f", "-o", "/dev/null", "-e", "trace=sendto", *_kill_at("sendto", 5))
         lab.run([*_send(files), *service], env, under=under)
         for _, key in lab.ledger_rows(self._world / home):
@@ -249,66 +253,66 @@ class _Service:
     def recording(self, files: Sequence[Path]) -> Recording:
         return Recording(
             self._name,
-            self._watch.before,
-            self._watch.changes,
-            self._far_side.promises,
-            sandbox_broken,
-            sandbox_opens,
-            sandbox_restarts,
+            self._recorder.initial,
+            self._recorder.changes,
+            self._promises.promises,
+            sandbox_violations,
+            open_sandbox,
+            restart_sandbox,
             [*map(str, _send(files)), "--json"],
             self._kills,
         )
 
 
 def sandbox_recordings(world: Path, seed: int) -> list[Recording]:
-    """Record sandboxes: clients in turn with a withdrawal, several at once, and kills."""
-    dice = random.Random(f"power/{seed}/sandboxes")
-    files = lab.documents(world / "senders", 18, seed + 50_000)
+    """Record sandboxes: with clients in turn and a withdrawal, with several clients at once, and killed."""
+    rng = random.Random(f"power/{seed}/sandboxes")
+    files = lab.make_documents(world / "senders", 18, seed + 50_000)
 
-    in_turn = _Service(world, "clients in turn and a withdrawal")
-    with in_turn.serving() as served:
+    in_turn = _RecordedSandbox(world, "clients in turn and a withdrawal")
+    with in_turn.serve() as served:
         in_turn.send(served, "staged one", files[:3])
-        in_turn.withdraw_unfinished(served, "two", files[3:5])
+        in_turn.leave_and_withdraw(served, "two", files[3:5])
         in_turn.send(served, "one", files[5:6])
 
-    at_once = _Service(world, "clients at once")
-    with at_once.serving() as served, ThreadPoolExecutor(3) as clients:
+    at_once = _RecordedSandbox(world, "clients at once")
+    with at_once.serve() as served, ThreadPoolExecutor(3) as clients:
         for number, home in ((6, "one"), (9, "staged nine"), (12, "staged twelve")):
             clients.submit(at_once.send, served, home, files[number : number + 3])
 
-    # Declaring, keeping and receiving one document take the serving thread five fdatasyncs each. The second
-    # kill hits the rollback of what the first one left, or what comes after it.
-    killed = _Service(world, "killed in transactions, the sandbox")
-    killed.send_under(files[15:16], _kill_at("fdatasync", dice.choice((9, 14))))
-    killed.send_under(files[15:16], _kill_at("fdatasync", dice.randint(1, 10)))
-    killed.send_under(files[15:16])
+    # Declaring, storing and receiving one document take five fdatasyncs each in the serving thread. The
+    # second kill hits the rollback after the first one, or a later call.
+    killed = _RecordedSandbox(world, "killed in transactions, the sandbox")
+    killed.serve_client(files[15:16], _kill_at("fdatasync", rng.choice((9, 14))))
+    killed.serve_client(files[15:16], _kill_at("fdatasync", rng.randint(1, 10)))
+    killed.serve_client(files[15:16])
 
-    # As with the clients: the kill comes after the truncation that commits, and before its sync.
-    committing = _Service(world, "killed before a commit was synced, the sandbox")
-    committing.send_under(files[16:17], _kill_at("fdatasync", 15))
-    committing.send_under(files[16:17])
+    # As with the clients, the kill comes after the truncation that commits and before its sync.
+    committing = _RecordedSandbox(world, "killed before a commit was synced, the sandbox")
+    committing.serve_client(files[16:17], _kill_at("fdatasync", 15))
+    committing.serve_client(files[16:17])
 
-    new = _Service(world, "killed before its folder was synced, the sandbox")
-    new.send_under(files[17:18], _kill_at("fsync", 1))
-    new.send_under(files[17:18])
+    new = _RecordedSandbox(world, "killed before its folder was synced, the sandbox")
+    new.serve_client(files[17:18], _kill_at("fsync", 1))
+    new.serve_client(files[17:18])
 
-    more = lab.documents(world / "exchanges", 8, seed + 60_000, stem="exchange")
-    exchanges = _Service(world, "one exchange, the sandbox")
-    exchanges.exchange(more[:1])
-    exchanges.exchange(more[1:4], staged=1)
-    exchanges.exchange(more[1:4])
+    more = lab.make_documents(world / "exchanges", 8, seed + 60_000, stem="exchange")
+    exchanges = _RecordedSandbox(world, "one exchange, the sandbox")
+    exchanges.serve_one_exchange(more[:1])
+    exchanges.serve_one_exchange(more[1:4], staged=1)
+    exchanges.serve_one_exchange(more[1:4])
 
-    # Of what one exchange syncs, its files and their folder come first, then its one transaction.
-    struck = _Service(world, "killed in one exchange, the sandbox")
-    struck.exchange(more[4:5])
-    struck.exchange(more[5:7], _kill_at("fsync", dice.randint(1, 3)))
+    # One exchange first syncs its files and their folder, then its only transaction.
+    killed_in_exchange = _RecordedSandbox(world, "killed in one exchange, the sandbox")
+    killed_in_exchange.serve_one_exchange(more[4:5])
+    killed_in_exchange.serve_one_exchange(more[5:7], _kill_at("fsync", rng.randint(1, 3)))
     for _ in range(2):
-        struck.exchange(more[5:7], _kill_at("fdatasync", dice.randint(1, 5)))
-    struck.exchange(more[5:7])
+        killed_in_exchange.serve_one_exchange(more[5:7], _kill_at("fdatasync", rng.randint(1, 5)))
+    killed_in_exchange.serve_one_exchange(more[5:7])
 
     return [
         exchanges.recording(more[1:4]),
-        struck.recording(more[5:7]),
+        killed_in_exchange.recording(more[5:7]),
         in_turn.recording(files[:3]),
         at_once.recording(files[6:9]),
         killed.recording(files[15:16]),

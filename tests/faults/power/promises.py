@@ -1,4 +1,4 @@
-"""What a client and a sandbox promise to the outside, read from what they say."""
+"""The promises that a client and a sandbox make to others, derived from what they send and print."""
 
 from __future__ import annotations
 
@@ -12,123 +12,125 @@ from docsend.model.canonical import canonicalize
 if TYPE_CHECKING:
     from faults.power.strace import Call
 
-_FOR_EVER = 2**62
-_ASKED = re.compile(
+_NO_END = 2**62
+_REQUEST = re.compile(
     rb"(GET|PUT|POST|DELETE) /v1/submissions/([A-Z2-7]{52})(?:/documents/([0-9a-f]{64})|(/send))? "
 )
 
-_WHOLE = re.compile(rb"\r\ncontent-type: *multipart/", re.IGNORECASE)
-_SIGNED = re.compile(rb"\r\nauthorization:", re.IGNORECASE)
+_ONE_EXCHANGE = re.compile(rb"\r\ncontent-type: *multipart/", re.IGNORECASE)
+_AUTHENTICATED = re.compile(rb"\r\nauthorization:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Something that holds after every cut from `since` changes on, up to `until`."""
+    """A fact that must hold after every cut at a position from `since` to `until`, counted in changes."""
 
-    what: str
+    kind: str
     key: str
     detail: bytes
     since: int
-    until: int = _FOR_EVER
+    until: int = _NO_END
 
 
-class Client:
-    """What a client promises: what it sends was planned, and what it prints is kept.
+class ClientPromises:
+    """The promises of a client: what it sends is recorded as planned, and what it prints is stored.
 
-    A personal submission that leaves in one exchange is `sending` before it does: it may meet what is
-    required of the account, and the next run must know that.
+    A personal submission in one exchange is recorded as `sending` before it is sent: it may satisfy a
+    requirement of the account, and the next run must know that.
     """
 
     def __init__(self) -> None:
         self.promises: list[Promise] = []
         self._printed = b""
 
-    def starts(self) -> None:
+    def start_process(self) -> None:
         self._printed = b""
 
-    def hears(self, call: Call, position: int) -> None:
-        """Take what leaves the process: at the moment at which the call begins, so not at its late end."""
+    def observe(self, call: Call, position: int) -> None:
+        """Derive promises from the data that leaves the process, as of the start of the call."""
         if call.is_resumed or call.name.startswith("recv"):
             return
         number, _ = call.descriptor
         if number == 1:
             self._printed += call.data
-            self._is_told(position)
-        elif call.name.startswith("send") and (asked := _ASKED.match(call.data)):
+            self._record_output(position)
+        elif call.name.startswith("send") and (asked := _REQUEST.match(call.data)):
             _, key, sha256, _ = asked.groups()
             self.promises.append(Promise("planned", key.decode(), sha256 or b"", position))
-            if _WHOLE.search(call.data) and _SIGNED.search(call.data):
+            if _ONE_EXCHANGE.search(call.data) and _AUTHENTICATED.search(call.data):
                 self.promises.append(Promise("sending", key.decode(), b"", position))
 
-    def _is_told(self, position: int) -> None:
+    def _record_output(self, position: int) -> None:
         try:
-            told = json.loads(self._printed)
+            output = json.loads(self._printed)
         except ValueError:  # the rest is still to come
             return
-        if told["schema"] == "docsend.result/2" and told["receipt"]:
-            number = told["receipt"]["number"].encode()
-            self.promises.append(Promise("received", told["key"], number, position))
-        elif told["schema"] == "docsend.receipts/1":
+        if output["schema"] == "docsend.result/2" and output["receipt"]:
+            number = output["receipt"]["number"].encode()
+            self.promises.append(Promise("received", output["key"], number, position))
+        elif output["schema"] == "docsend.receipts/1":
             self.promises += [
                 Promise("withdrawn", entry["key"], b"", position)
-                for entry in told["receipts"]
+                for entry in output["receipts"]
                 if entry["state"] == "withdrawn"
             ]
 
 
-class FarSide:
-    """What the sandbox promises by its answers: documents, receipts and withdrawals are there for good."""
+class SandboxPromises:
+    """The promises of a sandbox's responses: documents, receipts and withdrawals are stored permanently."""
 
     def __init__(self) -> None:
         self.promises: list[Promise] = []
-        self._asked: dict[int, tuple[str, str, bytes, bytes]] = {}  # connection -> method, key, digest, send
-        self._answers: dict[int, tuple[int, bytes]] = {}  # connection -> when it began, its bytes so far
+        self._requests: dict[
+            int, tuple[str, str, bytes, bytes]
+        ] = {}  # connection -> method, key, digest, send
+        self._responses: dict[int, tuple[int, bytes]] = {}  # connection -> start position, bytes so far
 
-    def starts(self) -> None:
-        self._asked.clear()
-        self._answers.clear()
+    def start_process(self) -> None:
+        self._requests.clear()
+        self._responses.clear()
 
-    def hears(self, call: Call, position: int) -> None:
-        """Take what was asked when the call is over, what is answered when it begins."""
+    def observe(self, call: Call, position: int) -> None:
+        """Derive promises from requests, as of the end of the call, and responses, as of its start."""
         connection, _ = call.descriptor
         if call.name.startswith("recv") and call.result is not None:
-            if asked := _ASKED.search(call.data):
+            if asked := _REQUEST.search(call.data):
                 method, key, sha256, send = asked.groups()
-                self._asked[connection] = (method.decode(), key.decode(), sha256 or b"", send or b"")
+                self._requests[connection] = (method.decode(), key.decode(), sha256 or b"", send or b"")
                 if method == b"DELETE":
-                    self._ends(key.decode(), position)
-        elif call.name.startswith("send") and not call.is_resumed and connection in self._asked:
-            began, before = self._answers.pop(connection, (position, b""))
+                    self._end_documents(key.decode(), position)
+        elif call.name.startswith("send") and not call.is_resumed and connection in self._requests:
+            started, before = self._responses.pop(connection, (position, b""))
             head, blank, body = (before + call.data).partition(b"\r\n\r\n")
             length = re.search(rb"content-length: (\d+)", head)
             if blank and (length is None or len(body) >= int(length[1])):
-                self._is_told(*self._asked.pop(connection), int(head.split()[1]), body, began)
+                self._record_response(*self._requests.pop(connection), int(head.split()[1]), body, started)
             else:
-                self._answers[connection] = (began, before + call.data)
+                self._responses[connection] = (started, before + call.data)
 
-    def _is_told(
+    def _record_response(
         self, method: str, key: str, sha256: bytes, send: bytes, status: int, body: bytes, position: int
     ) -> None:
         if status not in (200, 201, 204):
             return
         if sha256:
-            self.promises.append(Promise("kept", key, sha256, position))
+            self.promises.append(Promise("stored", key, sha256, position))
         elif send:
             self.promises.append(Promise("received", key, body, position))
         elif method == "DELETE":
             self.promises.append(Promise("withdrawn", key, b"", position))
         else:
             self.promises.append(Promise("declared", key, b"", position))
-            told = json.loads(body)
-            # A state, with the receipt if there is one; or, of one exchange, the receipt itself.
-            if receipt := told["receipt"] if "state" in told else told:
+            content = json.loads(body)
+            # The submission's status, which has the receipt if there is one; after one exchange, the receipt.
+            if receipt := content["receipt"] if "state" in content else content:
                 self.promises.append(Promise("received", key, canonicalize(receipt), position))
 
-    def _ends(self, key: str, position: int) -> None:
-        """Let the promises about a key's documents end: its withdrawal has been asked for."""
+    def _end_documents(self, key: str, position: int) -> None:
+        """End the promises about a submission's documents when its withdrawal is requested."""
         self.promises = [
-            Promise(one.what, one.key, one.detail, one.since, min(one.until, position))
-            if (one.what, one.key) == ("kept", key)
-            else one
-            for one in self.promises
+            Promise(promise.kind, promise.key, promise.detail, promise.since, min(promise.until, position))
+            if (promise.kind, promise.key) == ("stored", key)
+            else promise
+            for promise in self.promises
         ]

@@ -1,4 +1,4 @@
-"""A recording: what processes did to one folder, what they promised, and whether a folder keeps it."""
+"""A recording of the changes that processes made to one folder, and of their promises."""
 
 from __future__ import annotations
 
@@ -16,49 +16,50 @@ if TYPE_CHECKING:
     from faults.power.disk import Change, Image
     from faults.power.promises import Promise
 
-Broken: TypeAlias = list[tuple[str, str]]  # as lab.Tally.add takes it: (kind, sentence)
+Violations: TypeAlias = list[tuple[str, str]]  # (kind, sentence), as in lab.Tally.add
 
 LEDGER = Path("docsend") / "ledger.sqlite3"
-WHO = ("--id", lab.PERSON)
+IDENTITY_OPTIONS = ("--id", lab.ID_NUMBER)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What some processes did to one folder, what they promised, and a command to run again after a cut.
+    """The changes of some processes to one folder, their promises, and a command to run after a cut.
 
-    `check` holds a folder against promises; `open` opens it in this process; `restart` starts the program on
-    it and runs the command `again`. `kills` is how many of the recorded processes were killed.
+    `check` returns the promises that a folder violates. `open` opens the folder in this process. `restart`
+    starts the program on it and runs the command `rerun`. `kills` counts the recorded processes that were
+    killed.
     """
 
     name: str
-    before: Image
+    initial: Image
     changes: list[Change]
     promises: list[Promise]
-    check: Callable[[Path, Sequence[Promise]], Broken]
+    check: Callable[[Path, Sequence[Promise]], Violations]
     open: Callable[[Path], None]
-    restart: Callable[[Path, Sequence[str], Sequence[Promise]], Broken]
-    again: Sequence[str]
+    restart: Callable[[Path, Sequence[str], Sequence[Promise]], Violations]
+    rerun: Sequence[str]
     kills: int
 
-    def made_by(self, position: int) -> list[Promise]:
+    def promises_at(self, position: int) -> list[Promise]:
         return [promise for promise in self.promises if promise.since <= position <= promise.until]
 
     def violations(
         self, folder: Path, position: int, *, opens: bool = False, restarts: bool = False
-    ) -> Broken:
-        """Say which promises a folder breaks, and whether the program can go on from it."""
-        promises = self.made_by(position)
+    ) -> Violations:
+        """Return the promises that a folder violates and, if asked, whether the program can use it."""
+        promises = self.promises_at(position)
         try:
-            broken = self.check(folder, promises)
-            if opens and not broken:
+            found = self.check(folder, promises)
+            if opens and not found:
                 self.open(folder)
-                broken = self.check(folder, promises)
-            if restarts and not broken:
-                broken = self.restart(folder, self.again, promises)
+                found = self.check(folder, promises)
+            if restarts and not found:
+                found = self.restart(folder, self.rerun, promises)
         except (sqlite3.Error, OSError, LocalError, Damaged) as error:
             return [("other", f"{type(error).__name__}: {error}")]
-        return broken
+        return found
 
 
 class Damaged(Exception):
-    """SQLite's own check finds the database damaged."""
+    """Raised when SQLite's integrity check reports a damaged database."""

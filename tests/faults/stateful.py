@@ -1,8 +1,8 @@
-"""Random stories, told by Hypothesis: two ledgers, one service, and what people and networks do to them.
+"""Stateful tests with Hypothesis: random sequences of steps on two ledgers and one service.
 
-A story is a sequence of steps (send, withdraw, resume, lose a ledger, lose an answer, wait three days, start
-the service again). After each step, what was ever promised is held against the service's tables; a story that
-breaks a promise is shortened to the steps that matter, and printed.
+The steps are: send, withdraw, resume, lose a ledger, lose a response, wait up to six days, and restart the
+service. After each step, every receipt and withdrawal so far is compared with the service's tables.
+Hypothesis shrinks a failing sequence to the steps that matter.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ if TYPE_CHECKING:
 CATALOG = catalogs.load()
 SUBMISSIONS = st.integers(0, 2)
 LEDGERS = st.sampled_from(["here", "there"])
-# At which request of a run the network fails, and whether the service has acted by then.
+# The number of the request at which the network fails, and whether the service has acted by then.
 FAULTS = st.none() | st.tuples(st.integers(1, 6), st.booleans())
-# Without patience a call ends with its first failure; with some it is repeated in the same run.
+# Without retry time a call ends with its first failure; otherwise it is retried in the same run.
 NO_PATIENCE = RetryPolicy(0)
-WAYS = st.sampled_from([OneExchangePolicy(2**20, ""), NEVER])
+ONE_EXCHANGE_POLICIES = st.sampled_from([OneExchangePolicy(2**20, ""), NEVER])
 POLICIES = st.sampled_from([NO_PATIENCE, RetryPolicy(5, 0.001, 0.01)])
 
 
-def _delivered(checked: CheckedSubmission, service: ServiceClient, ledger: Ledger) -> Delivery:
-    """Deliver to a service that is open already."""
+def _deliver(checked: CheckedSubmission, service: ServiceClient, ledger: Ledger) -> Delivery:
+    """Deliver through a client that is already open."""
     sent = deliver.deliver(checked, service.name, ledger, lambda _: contextlib.nullcontext(service))
     assert sent.submission == checked
     return sent.delivery
 
 
-class Faulty(ServiceClient):
-    """The real client over the real socket; one of its requests fails, before or after the service acts."""
+class FaultyClient(ServiceClient):
+    """The real client, with a network failure at one request, before or after the service acts."""
 
     def __init__(
         self, *arguments: Any, fault: tuple[int, bool] | None, one_exchange: OneExchangePolicy = NEVER
@@ -83,27 +83,27 @@ class Faulty(ServiceClient):
         return response
 
 
-class Story(RuleBasedStateMachine):
-    """The promises so far: each receipt that was given, each key that was fenced off."""
+class SubmissionMachine(RuleBasedStateMachine):
+    """The state machine; it stores each receipt that was issued and each key that was withdrawn."""
 
     def __init__(self) -> None:
         super().__init__()
         self._resources = contextlib.ExitStack()
-        self.folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory(dir=_fast_folder())))
-        self.name = "http://127.0.0.1:1"  # what the ledgers call the service, whatever its port is today
+        self.folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory(dir=_memory_folder())))
+        self.name = "http://127.0.0.1:1"  # the service's name in the ledgers, whatever its port is
         self.receipts: dict[str, Receipt] = {}
         self.withdrawn: set[str] = set()
         self._server = contextlib.ExitStack()
         self._start()
-        files = lab.documents(self.folder / "files", 5, 1)
+        files = lab.make_documents(self.folder / "files", 5, 1)
         self.checked = [self._check(files[:1]), self._check(files[1:3]), self._check(files[3:])]
 
     def _check(self, files: list[Path]) -> CheckedSubmission:
-        stated = Submission(
-            to="benefits", subject="unemployment", category="employer", type="payslips", id=lab.PERSON
+        submission = Submission(
+            to="benefits", subject="unemployment", category="employer", type="payslips", id=lab.ID_NUMBER
         )
         checked = submission_rules.check(
-            stated.with_documents(documents.read_all(files, max_bytes=2**20)), CATALOG
+            submission.with_documents(documents.read_all(files, max_bytes=2**20)), CATALOG
         )
         assert isinstance(checked, CheckedSubmission)
         return checked
@@ -117,18 +117,18 @@ class Story(RuleBasedStateMachine):
         fault: tuple[int, bool] | None,
         policy: RetryPolicy = NO_PATIENCE,
         one_exchange: OneExchangePolicy = NEVER,
-    ) -> Faulty:
+    ) -> FaultyClient:
         arguments = Endpoint(self.name), self.url, policy, doubles.NoProgress()
-        return Faulty(*arguments, fault=fault, one_exchange=one_exchange)
+        return FaultyClient(*arguments, fault=fault, one_exchange=one_exchange)
 
     def _ledger(self, which: str) -> Ledger:
         return Ledger(self.folder / which / "ledger.sqlite3")
 
-    def _received(self, key: str, receipt: Receipt) -> None:
-        assert key not in self.withdrawn, "received what had been fenced off"
+    def _record_receipt(self, key: str, receipt: Receipt) -> None:
+        assert key not in self.withdrawn, "a withdrawn submission was received"
         assert self.receipts.setdefault(key, receipt).body == receipt.body, "another receipt for the same key"
 
-    # -- what happens --------------------------------------------------------------------------------------
+    # -- steps ---------------------------------------------------------------------------------------------
 
     @rule(
         which=SUBMISSIONS,
@@ -136,7 +136,7 @@ class Story(RuleBasedStateMachine):
         fault=FAULTS,
         policy=POLICIES,
         occurrence=st.integers(1, 2),
-        way=WAYS,
+        one_exchange=ONE_EXCHANGE_POLICIES,
     )
     def send(
         self,
@@ -145,31 +145,31 @@ class Story(RuleBasedStateMachine):
         fault: tuple[int, bool] | None,
         policy: RetryPolicy,
         occurrence: int,
-        way: OneExchangePolicy,
+        one_exchange: OneExchangePolicy,
     ) -> None:
         checked = self.checked[which].with_occurrence(occurrence)
-        with self._ledger(ledger) as kept, self._client(fault, policy, way) as service:
+        with self._ledger(ledger) as opened, self._client(fault, policy, one_exchange) as service:
             try:
-                delivery = _delivered(checked, service, kept)
+                delivery = _deliver(checked, service, opened)
             except Refused:
                 assert checked.key in self.withdrawn, "refused without a reason"
                 return
             except DocsendError:
-                assert fault is not None, "it failed although nothing was wrong"
-                assert not policy.total_s, "one failure was not repeated"
+                assert fault is not None, "it failed without a fault"
+                assert not policy.total_s, "a failed request was not retried"
                 return
-            self._received(checked.key, delivery.receipt)
-            entry = kept.find(self.name, checked.key)
+            self._record_receipt(checked.key, delivery.receipt)
+            entry = opened.find(self.name, checked.key)
             assert entry is not None
             assert entry.state == "received"
             assert entry.receipt == delivery.receipt.body
 
     @rule(ledger=LEDGERS, fault=FAULTS)
     def resume(self, ledger: str, fault: tuple[int, bool] | None) -> None:
-        with self._ledger(ledger) as kept, self._client(fault) as service:
-            for entry in kept.unfinished():
+        with self._ledger(ledger) as opened, self._client(fault) as service:
+            for entry in opened.unfinished():
                 try:
-                    delivery = deliver.resume(entry, service, kept)
+                    delivery = deliver.resume(entry, service, opened)
                 except Refused:
                     assert entry.key in self.withdrawn
                 except UnknownSubmission:
@@ -177,7 +177,7 @@ class Story(RuleBasedStateMachine):
                 except DocsendError:
                     assert fault is not None
                 else:
-                    self._received(entry.key, delivery.receipt)
+                    self._record_receipt(entry.key, delivery.receipt)
 
     @rule(which=SUBMISSIONS, fault=FAULTS)
     def withdraw(self, which: int, fault: tuple[int, bool] | None) -> None:
@@ -188,62 +188,70 @@ class Story(RuleBasedStateMachine):
             except DocsendError:
                 assert fault is not None
                 if fault == (1, True) and key not in self.receipts:
-                    self.withdrawn.add(key)  # it was done all the same; only the answer was lost
+                    self.withdrawn.add(key)  # the service has withdrawn it; only the response was lost
                 return
         if status.receipt is None:
-            assert key not in self.receipts, "what was received can be withdrawn"
+            assert key not in self.receipts, "a received submission was withdrawn"
             self.withdrawn.add(key)
         else:
-            self._received(key, status.receipt)
+            self._record_receipt(key, status.receipt)
 
     @rule(ledger=LEDGERS)
     def lose_the_ledger(self, ledger: str) -> None:
         (self.folder / ledger / "ledger.sqlite3").unlink(missing_ok=True)
 
     @rule(chance=st.integers(0, 7))
-    def start_the_service_again(self, chance: int) -> None:
-        if chance == 0:  # it takes a fifth of a second, which is long for a story
+    def restart_the_service(self, chance: int) -> None:
+        if chance == 0:  # a restart takes a fifth of a second, so it is rare
             self._server.close()
             self._start()
 
     @rule(days=st.integers(0, 6))
     def let_time_pass(self, days: int) -> None:
-        """Unfinished declarations expire after three days; receipts and withdrawals never.
+        """Advance the clock: unfinished declarations expire after three days, receipts and withdrawals never.
 
-        Another process over the same folder sweeps, while the service goes on.
+        A second store on the same folder, with a later clock, removes what has expired while the service
+        runs.
         """
         later = datetime.now(UTC) + UNFINISHED_LIFETIME * days / 3 + timedelta(seconds=days)
         Store(self.folder / "sandbox", now=lambda: later).close()
 
     @precondition(lambda self: self.receipts)
-    @rule(data=st.data(), ledger=LEDGERS, way=WAYS)
-    def send_again_what_was_received(self, data: st.DataObject, ledger: str, way: OneExchangePolicy) -> None:
-        """Whatever happened, the same command shows the same receipt; its own lost one is not repeated."""
+    @rule(data=st.data(), ledger=LEDGERS, one_exchange=ONE_EXCHANGE_POLICIES)
+    def send_a_received_submission_again(
+        self, data: st.DataObject, ledger: str, one_exchange: OneExchangePolicy
+    ) -> None:
+        """Check that the same command always shows the same receipt.
+
+        It is not reported as repeated if this ledger had recorded the submission without a receipt.
+        """
         key = data.draw(st.sampled_from(sorted(self.receipts)))
         checked = next(
-            one.with_occurrence(n)
-            for one in self.checked
+            submission.with_occurrence(n)
+            for submission in self.checked
             for n in (1, 2)
-            if one.with_occurrence(n).key == key
+            if submission.with_occurrence(n).key == key
         )
-        with self._ledger(ledger) as kept, self._client(None, one_exchange=way) as service:
-            before = kept.find(self.name, key)
-            delivery = _delivered(checked, service, kept)
+        with self._ledger(ledger) as opened, self._client(None, one_exchange=one_exchange) as service:
+            before = opened.find(self.name, key)
+            delivery = _deliver(checked, service, opened)
         assert delivery.is_repeated == (before is None or before.state == "received")
-        self._received(key, delivery.receipt)
+        self._record_receipt(key, delivery.receipt)
 
-    # -- what has to hold ----------------------------------------------------------------------------------
+    # -- invariants ----------------------------------------------------------------------------------------
 
     @invariant()
-    def every_promise_is_kept(self) -> None:
-        kept = {one.key: one for one in lab.received(self.folder / "sandbox")}
+    def every_receipt_and_withdrawal_is_permanent(self) -> None:
+        received = {
+            submission.key: submission for submission in lab.received_submissions(self.folder / "sandbox")
+        }
         by_digest = {document.sha256 for checked in self.checked for document in checked.documents}
         for key, receipt in self.receipts.items():
-            assert key in kept, "lost"
-            assert kept[key].number == receipt.number
-            assert all(sha256 in by_digest for _, sha256 in kept[key].documents), "other bytes"
-        assert not self.withdrawn & kept.keys(), "received after it was fenced off"
-        numbers = [one.number for one in kept.values()]
+            assert key in received, "lost"
+            assert received[key].number == receipt.number
+            assert all(sha256 in by_digest for _, sha256 in received[key].documents), "other bytes"
+        assert not self.withdrawn & received.keys(), "received after it was withdrawn"
+        numbers = [submission.number for submission in received.values()]
         assert len(numbers) == len(set(numbers))
 
     def teardown(self) -> None:
@@ -251,15 +259,15 @@ class Story(RuleBasedStateMachine):
         self._resources.close()
 
 
-def _fast_folder() -> str | None:
-    memory = Path("/dev/shm")  # noqa: S108 - a folder in memory, where there is one
+def _memory_folder() -> str | None:
+    memory = Path("/dev/shm")  # noqa: S108 - a folder in memory, if the system has one
     return str(memory) if memory.is_dir() else None
 
 
 def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> lab.Tally:
-    """Let Hypothesis tell so many stories; the shortest that breaks a promise is the tally's example."""
-    tally = lab.Tally("stories of two ledgers and one service (Hypothesis)", seed_)
-    told = settings(
+    """Run `examples` sequences of steps; the shortest that violates an invariant is the tally's example."""
+    tally = lab.Tally("stateful tests of two ledgers and one service (Hypothesis)", seed_)
+    profile = settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
@@ -269,10 +277,10 @@ def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> 
         print_blob=False,
     )
     try:
-        run_state_machine_as_test(seed(seed_)(Story), settings=told)
-    except Exception as broken:
-        notes = "\n".join(getattr(broken, "__notes__", []))
-        tally.add("a story", [("other", f"{type(broken).__name__}: {broken}\n{notes}")])
-    tally.tried = tally.struck = examples
+        run_state_machine_as_test(seed(seed_)(SubmissionMachine), settings=profile)
+    except Exception as error:
+        notes = "\n".join(getattr(error, "__notes__", []))
+        tally.add("a sequence", [("other", f"{type(error).__name__}: {error}\n{notes}")])
+    tally.tried = tally.triggered = examples
     tally.note = f"up to {steps} steps each"
     return tally
