@@ -82,7 +82,7 @@ bug = Bug("a random key for every attempt", "kills")
 
 
 @bug.replaces("docsend.model.canonical:key_of_bytes")
-def _random_key(original: Callable[[bytes], str], named: bytes) -> str:
+def _random_key(original: Callable[[bytes], str], canonical: bytes) -> str:
     return original(os.urandom(32))
 
 
@@ -196,8 +196,8 @@ def _send_or_raise(original: Callable[..., Receipt], self: ServiceClient, submis
 def _start_over_with_a_new_key(
     original: Callable[..., Delivery],
     submission: CheckedSubmission,
-    begin: OpenCall,
-    cleared: Clearance,
+    open_call: OpenCall,
+    clearance: Clearance,
     service: ServiceClient,
     ledger: Ledger,
 ) -> Delivery:
@@ -209,11 +209,11 @@ def _start_over_with_a_new_key(
 
     for _ in range(3):
         try:
-            return original(submission, begin, cleared, service, ledger)
+            return original(submission, open_call, clearance, service, ledger)
         except _KeyForgotten:
             submission = submission.with_occurrence(submission.occurrence + 1)
             ledger.record_plan(service.name, submission)
-            begin = declare
+            open_call = declare
     raise Unfinished(Message("the service keeps losing the declaration"))
 
 
@@ -241,14 +241,14 @@ def _follow_redirect(
     original: Callable[..., Response],
     self: HttpClient,
     request: Request,
-    sent: Callable[[int], None] | None = None,
+    on_sent: Callable[[int], None] | None = None,
 ) -> Response:
     from urllib.parse import urlsplit
 
     from docsend.config.address import Endpoint
     from docsend.service.http import HttpClient
 
-    response = original(self, request, sent)
+    response = original(self, request, on_sent)
     if 300 <= response.status < 400 and response.status != 304:
         there = urlsplit(response.headers["location"])
         url = f"{there.scheme}://{there.netloc}"
@@ -309,7 +309,7 @@ bug = Bug("a response is trusted without its request's id", "network")
 
 @bug.replaces("docsend.service.http:_Connection.check_request_id")
 def _trust_always(
-    original: Callable[..., None], self: _Connection, echoed_id: str | None, asked_id: str
+    original: Callable[..., None], self: _Connection, echoed_id: str | None, request_id: str
 ) -> None:
     self.is_trusted = True
 
@@ -318,12 +318,14 @@ bug = Bug("a response with two lengths is trusted", "network")
 
 
 @bug.replaces("docsend.service.http:_read_response")
-def _keep_first_length(original: Callable[..., Response], received: httpx.Response, most: int) -> Response:
-    raw = received.headers.raw
+def _keep_first_length(
+    original: Callable[..., Response], incoming: httpx.Response, max_bytes: int
+) -> Response:
+    raw = incoming.headers.raw
     lengths = [header for header in raw if header[0].lower() in (b"content-length", b"transfer-encoding")]
     others = [header for header in raw if header not in lengths]
-    received.headers = type(received.headers)([*others, *lengths[:1]])
-    return original(received, most)
+    incoming.headers = type(incoming.headers)([*others, *lengths[:1]])
+    return original(incoming, max_bytes)
 
 
 bug = Bug("the retry time limit ends a running attempt", "network")
