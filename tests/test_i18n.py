@@ -101,7 +101,7 @@ def test_the_check_fails_for_a_translation_that_lacks_or_renames_a_placeholder(
     _change(locale_build, NO_FILE + NO_FICHIER, NO_FILE + translation)
     assert _run_check(locale_build, monkeypatch) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("fr: other values than 'there is no file {name}'")
+    assert line.startswith("fr: other placeholders than 'there is no file {name}'")
 
 
 def test_the_check_lists_missing_translations_without_failing(locale_build, monkeypatch, capsys) -> None:
@@ -121,13 +121,13 @@ def test_a_fuzzy_translation_is_listed_and_preserved(locale_build, monkeypatch, 
     for _ in range(2):
         assert locale_build.main() == 0
         assert "'there is no file {name}'" in _listed(capsys.readouterr().out)["fr"]
-    assert NO_FILE + NO_FICHIER in locale_build.place("fr").read_text("utf-8")
+    assert NO_FILE + NO_FICHIER in locale_build.catalog_file("fr").read_text("utf-8")
 
 
 def test_the_check_fails_for_a_catalog_that_is_stale(locale_build, monkeypatch, capsys) -> None:
     _change(locale_build, 'msgid "there is no file {name}"', 'msgid "there is no such file {name}"')
     assert _run_check(locale_build, monkeypatch) == 1
-    assert "docsend.po is stale: run make docs" in capsys.readouterr().err
+    assert "docsend.po is out of date: run make docs" in capsys.readouterr().err
 
 
 def _listed(out: str) -> dict[str, set[str]]:
@@ -187,7 +187,7 @@ def test_the_compiler_reads_valid_catalogs_and_rejects_others(script) -> None:
         assert read.gettext(text) == text
     assert [read.ngettext("half", "halves", count) for count in (1, 2)] == ["half", "halves"]
     for broken in ('msgctxt "menu"\n', '"lost"\n', "msgid bare\n"):
-        with pytest.raises(ValueError, match="no line of a catalog"):
+        with pytest.raises(ValueError, match="unexpected line in a catalog"):
             compiled(f"{head}\n{broken}")
 
 
@@ -346,7 +346,7 @@ def test_french_groups_digits_and_names_units_like_the_institute(run, sandbox, t
 
 
 def test_plurals_and_numbers_follow_each_language() -> None:
-    counted = Message.plural("1 row: {told}", "{count:,} rows: {told}", 0, told="x")
+    counted = Message.plural("1 row: {outcomes}", "{count:,} rows: {outcomes}", 0, outcomes="x")
     assert Translator("fr").render(counted) == "0 ligne\u00a0: x"  # French uses the singular for 0 and 1.
     assert Translator("en").render(counted) == "0 rows: x"
     pause = Message("{reason}; trying again in {seconds:.1f} s", reason="x", seconds=1.5)
@@ -401,7 +401,7 @@ def test_a_message_can_be_pickled() -> None:
 def test_a_sandbox_that_cannot_start_says_so_in_french(run, sandbox, tmp_path) -> None:
     port = sandbox.url.rpartition(":")[2]
     taken = run("sandbox", "--port", port, "--data", tmp_path / "other", "--lang", "fr")
-    assert f"le port {port} ne peut pas être utilisé" in taken.err
+    assert f"impossible d'écouter sur le port {port}" in taken.err
     assert "--port 0 en choisit un libre" in taken.err
 
 
@@ -459,6 +459,6 @@ def test_the_state_of_a_submission_is_named_in_french(run, payslip, monkeypatch)
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.service(lambda _: doubles.Reply(503)) as (url, _):
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
-    assert "l'état est en cours d'envoi" in run("receipts", "export", key, "--lang", "fr").err.replace(
+    assert "l'état de l'envoi est en cours d'envoi" in run("receipts", "export", key, "--lang", "fr").err.replace(
         "\u00a0", " "
     )
