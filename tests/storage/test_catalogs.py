@@ -57,7 +57,7 @@ def test_a_catalog_that_is_none_is_not_put_in_force(run, another_catalog) -> Non
     url, _ = another_catalog(b'{"schema": "docsend.catalog/1", "destinations": []}')
     outcome = run("catalog", "--update", "--service", url)
     assert outcome.code == 6
-    assert "stays in force" in outcome.err
+    assert "stays in use" in outcome.err
     assert run("catalog", "unemployment", "--service", url).code == 0
 
 
