@@ -57,7 +57,7 @@ def test_an_invalid_catalog_does_not_replace_the_current_one(run, another_catalo
     url, _ = another_catalog(b'{"schema": "docsend.catalog/1", "destinations": []}')
     outcome = run("catalog", "--update", "--service", url)
     assert outcome.code == 6
-    assert "stays in force" in outcome.err
+    assert "stays in use" in outcome.err
     assert run("catalog", "unemployment", "--service", url).code == 0
 
 
