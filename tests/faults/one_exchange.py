@@ -139,7 +139,7 @@ class Sender:
             self.request("PUT", f"{submission.path}/documents/{lab.digest(file)}", file.read_bytes())
 
 
-# -- kills and errnos --------------------------------------------------------------------------------------
+# -- crashes and errnos ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
