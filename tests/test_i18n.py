@@ -459,6 +459,6 @@ def test_the_state_of_a_submission_is_named_in_french(run, payslip, monkeypatch)
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.service(lambda _: doubles.Reply(503)) as (url, _):
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
-    assert "l'état de l'envoi est en cours d'envoi" in run("receipts", "export", key, "--lang", "fr").err.replace(
-        "\u00a0", " "
-    )
+    assert "l'état de l'envoi est en cours d'envoi" in run(
+        "receipts", "export", key, "--lang", "fr"
+    ).err.replace("\u00a0", " ")

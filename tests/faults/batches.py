@@ -73,13 +73,13 @@ def _write_manifest(manifest: Path, files: list[Path]) -> None:
 
 
 def _random_faults(rng: random.Random) -> doubles.Interceptor:
-    def fate(_asked: doubles.ReceivedRequest, _count: int, now: str) -> doubles.Reply | None:
+    def decide(_asked: doubles.ReceivedRequest, _count: int, now: str) -> doubles.Reply | None:
         if rng.random() >= FAULT_RATE / 2:
             return None
         busy = doubles.Reply(503, headers={"Retry-After": "0"})
         return doubles.Reply(cut=True) if now == "after" else rng.choice([busy, doubles.Reply(cut=True)])
 
-    return fate
+    return decide
 
 
 def _run_and_kill(argv: tuple[object, ...], env: dict[str, str], seconds: float) -> bool:

@@ -193,6 +193,6 @@ def _narrow(description: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":  # PYTHONPATH=tests python tests/faults/contract_fuzz.py 30 1 /tmp/contract
-    made = experiment(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
-    sys.stdout.write(f"{made.note}; {dict(made.violations)}\n")
-    sys.stdout.writelines(f"  {example}\n" for example in made.examples)
+    result = experiment(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    sys.stdout.write(f"{result.note}; {dict(result.violations)}\n")
+    sys.stdout.writelines(f"  {example}\n" for example in result.examples)

@@ -300,12 +300,12 @@ def inject_into_clients(
     }
     points = list(_injection_points(_sample_factories(factories, count, seed), scratch, calls))
     planned = [
-        (scene, stage, InjectionPoint(call, n, fault))
-        for scene, stage, call, n in points
+        (name, factory, InjectionPoint(call, n, fault))
+        for name, factory, call, n in points
         for fault in ([f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"])
     ]
     planned = _sample(planned, count, seed)
-    tally.note = f"{len(planned)} of the points of {len({scene for scene, _, _ in planned})} commands"
+    tally.note = f"{len(planned)} of the points of {len({name for name, _, _ in planned})} commands"
     # This experiment needs its own sandbox, because the names of its documents count from 1.
     with (
         lab.workspace(scratch, "shared") as folder,

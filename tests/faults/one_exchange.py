@@ -139,7 +139,7 @@ class Sender:
             self.request("PUT", f"{submission.path}/documents/{lab.digest(file)}", file.read_bytes())
 
 
-# -- kills and errnos --------------------------------------------------------------------------------------
+# -- crashes and errnos ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -206,10 +206,10 @@ def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool 
     tally.note = f"{len(planned)} of {len(points)} points of {len(SCENARIOS)} exchanges"
 
     def run_job(job: tuple[int, tuple[str, kills.InjectionPoint]]) -> None:
-        number, (scene, point) = job
+        number, (scenario, point) = job
         with lab.workspace(scratch, f"w{number}") as folder:
-            triggered, violations = _inject(folder, SCENARIOS[scene](folder, number), point)
-        tally.add(f"{scene}: {point}", violations, triggered=triggered)
+            triggered, violations = _inject(folder, SCENARIOS[scenario](folder, number), point)
+        tally.add(f"{scenario}: {point}", violations, triggered=triggered)
 
     with ThreadPoolExecutor(2) as workers:
         list(workers.map(run_job, enumerate(planned, 1)))

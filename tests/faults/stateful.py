@@ -73,11 +73,11 @@ class FaultyClient(ServiceClient):
         self._fault = fault
         self._count = itertools.count(1)
 
-    def _exchange(self, *asked: Any) -> Any:
+    def _exchange(self, *args: Any) -> Any:
         number = next(self._count)
         if self._fault == (number, False):
             raise NoResponse(failures.connection_broken("connecting"), may_have_arrived=False)
-        response = super()._exchange(*asked)
+        response = super()._exchange(*args)
         if self._fault == (number, True):
             raise NoResponse(failures.connection_broken("waiting"), may_have_arrived=True)
         return response

@@ -32,19 +32,19 @@ def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
             changed_paths: list[str] = []
 
             def flip_bit(
-                asked: doubles.ReceivedRequest,
+                request: doubles.ReceivedRequest,
                 times: int,
                 now: str,
                 changed: list[str] = changed_paths,
                 contents: list[bytes] = contents,
             ) -> doubles.Reply | None:
-                if (times, now) == (1, "before") and any(content in asked.body for content in contents):
-                    content = rng.choice([content for content in contents if content in asked.body])
-                    body = bytearray(asked.body)
-                    start = asked.body.index(content)
+                if (times, now) == (1, "before") and any(content in request.body for content in contents):
+                    content = rng.choice([content for content in contents if content in request.body])
+                    body = bytearray(request.body)
+                    start = request.body.index(content)
                     body[start + rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-                    asked.body = bytes(body)
-                    changed.append(asked.path)
+                    request.body = bytes(body)
+                    changed.append(request.path)
                 return None
 
             with doubles.relay(sandbox.url, flip_bit) as (url, _):

@@ -58,14 +58,14 @@ class Catalogs(HostileInputs):
     def _respond(self, _: doubles.ReceivedRequest) -> doubles.Reply:
         return doubles.Reply(200, self.body, {"Content-Type": "application/json", "ETag": self.etag})
 
-    def near(self, rng: random.Random) -> Violations:
+    def try_function(self, rng: random.Random) -> Violations:
         body = mutate_json(rng, self.text)
-        self.what = "a changed catalog"
+        self.description = "a changed catalog"
         try:
             rows = catalog.Catalog(body)
         except catalog.MalformedCatalog:
             return
-        self.what = "a changed catalog that can be read"
+        self.description = "a changed catalog that can be read"
         for stated in (
             make_submission(self.document),
             Submission(documents=(self.document,)),
@@ -86,9 +86,9 @@ class Catalogs(HostileInputs):
             CatalogRows(listed, "").show(Streams())
         yield from unsafe_text(out.getvalue(), "in the list")
 
-    def door(self, rng: random.Random) -> Violations:
+    def try_program(self, rng: random.Random) -> Violations:
         """Run the program with a catalog that it fetches or finds on disk."""
-        self.body, self.what = mutate_json(rng, self.text), "a changed catalog"
+        self.body, self.description = mutate_json(rng, self.text), "a changed catalog"
         environment = program_environment(self.home, DOCSEND_SERVICE=self.url)
         folder = self.home / "docsend" / "catalogs"
         name = hashlib.sha256(self.url.encode()).hexdigest()[:16]

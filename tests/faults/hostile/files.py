@@ -123,18 +123,18 @@ class Documents(HostileInputs):
     def document(self, rng: random.Random) -> Path:
         kind, other = (rng.choice(("pdf", "pdf", "jpg", "png", "tiff", "bmp")) for _ in range(2))
         if rng.random() < 0.005:
-            self.what, content = f"a {kind} that is slow to process", _bomb(rng, kind)
+            self.description, content = f"a {kind} that is slow to process", _bomb(rng, kind)
         elif rng.random() < 0.03:
-            self.what, content = f"noise named .{kind}", rng.randbytes(rng.randrange(2000))
+            self.description, content = f"noise named .{kind}", rng.randbytes(rng.randrange(2000))
         else:
-            self.what = f"a changed {kind}"
+            self.description = f"a changed {kind}"
             content = mutate(rng, sample_document(rng, kind), sample_document(rng, other))
         return samples.write(self.folder, f"document.{kind}", content)
 
-    def near(self, rng: random.Random) -> Violations:
+    def try_function(self, rng: random.Random) -> Violations:
         path = self.document(rng)
         read = documents.read_all([path], max_bytes=10 * 2**20, buffer_up_to=rng.choice((0, 10**8)))[0]
         yield from document_violations(read, self.catalog)
 
-    def door(self, rng: random.Random) -> Violations:
+    def try_program(self, rng: random.Random) -> Violations:
         yield from self.send(rng, self.document(rng), "-n")

@@ -61,7 +61,7 @@ class FileNames(HostileInputs):
     @contextlib.contextmanager
     def make_file(self, rng: random.Random) -> Iterator[Path]:
         name = _name(rng)
-        self.what = ascii(name)
+        self.description = ascii(name)
         path = self.names / name
         with contextlib.suppress(OSError, ValueError):  # too long, NUL, "." or "..": the file is missing then
             os.link(self.pdf, path)
@@ -71,16 +71,16 @@ class FileNames(HostileInputs):
             with contextlib.suppress(OSError, ValueError):
                 path.unlink()
 
-    def near(self, rng: random.Random) -> Violations:
+    def try_function(self, rng: random.Random) -> Violations:
         with self.make_file(rng) as path:
             read = documents.read_all([path], max_bytes=10**7, buffer_up_to=10**7)[0]
             yield from document_violations(read, self.catalog)
             yield from unsafe_text(escape_for_terminal(path), "in an escaped path")
 
-    def door(self, rng: random.Random) -> Violations:
+    def try_program(self, rng: random.Random) -> Violations:
         with self.make_file(rng) as path:
             options = [
                 part for option in rng.sample(_OPTIONS, rng.choice((0, 0, 0, 1, 2))) for part in option(rng)
             ]
-            self.what += f" {options!a}"
+            self.description += f" {options!a}"
             yield from self.send(rng, path, "-n", *options)

@@ -82,12 +82,12 @@ class Paths(HostileInputs):
         )
         return "/".join([*parts, rng.choice(self.kinds)]) + end
 
-    def near(self, rng: random.Random) -> Violations:
+    def try_function(self, rng: random.Random) -> Violations:
         if rng.random() < 0.5:
             yield from self._swap(rng)
             return
         path = Path(self.path(rng))
-        self.what = ascii(str(path))
+        self.description = ascii(str(path))
         read = documents.read_all([path], max_bytes=10**6, buffer_up_to=rng.choice((0, 10**7)))[0]
         if isinstance(read, Document):
             if not stat.S_ISREG(path.stat().st_mode):
@@ -109,7 +109,7 @@ class Paths(HostileInputs):
             path.write_bytes(content)
         read = documents.read_all([path], max_bytes=10**7, buffer_up_to=rng.choice((0, 0, 0, 10**7)))[0]
         change, make = rng.choice(list(_replacements(path, content, rng).items()))
-        self.what = f"{'a link' if is_link else 'a file'} of {len(content)} bytes, then {change}"
+        self.description = f"{'a link' if is_link else 'a file'} of {len(content)} bytes, then {change}"
         try:
             make()
             sent = documents.read_content(read) if isinstance(read, Document) else b""
@@ -122,9 +122,9 @@ class Paths(HostileInputs):
                 path.rmdir()
             path.unlink(missing_ok=True)
 
-    def door(self, rng: random.Random) -> Violations:
+    def try_program(self, rng: random.Random) -> Violations:
         path = self.path(rng)
-        self.what = ascii(path)
+        self.description = ascii(path)
         yield from self.send(rng, path, "-n")
 
 

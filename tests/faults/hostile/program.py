@@ -54,17 +54,17 @@ def run_program(argv: Sequence[str], environment: Mapping[str, str]) -> lab.RunR
     return lab.RunResult(code, out.read(), err.read())
 
 
-def output_violations(ran: lab.RunResult, *, as_json: bool) -> Violations:
+def output_violations(result: lab.RunResult, *, as_json: bool) -> Violations:
     """Check the exit code and the output of a run against rules that always hold."""
-    if ran.code not in _EXIT_CODES:
-        yield "other", f"exit code {ran.code}: {ran.err[:200]!a}"
-    yield from unsafe_text(ran.out, "on stdout")
-    yield from unsafe_text(ran.err, "on stderr")
+    if result.code not in _EXIT_CODES:
+        yield "other", f"exit code {result.code}: {result.err[:200]!a}"
+    yield from unsafe_text(result.out, "on stdout")
+    yield from unsafe_text(result.err, "on stderr")
     if as_json:
         try:
-            value = json.loads(ran.out)
+            value = json.loads(result.out)
         except ValueError:
-            yield "other", f"stdout is not JSON: {ran.out[:80]!a}"
+            yield "other", f"stdout is not JSON: {result.out[:80]!a}"
             return
         if value.get("schema") == "docsend.result/2" and not _RESULT_SCHEMA.is_valid(value):
             yield "other", "the JSON does not match its schema"

@@ -167,10 +167,10 @@ class Responses(HostileInputs):
             body = body.replace(b'"status": 422', b'"status": %d' % status)
         chance = 0.9 if status >= 400 else 0.4
         headers = {name: rng.choice(values) for name, values in _HEADERS.items() if rng.random() < chance}
-        self.what = f"{status} {ascii(body)[:120]}"
+        self.description = f"{status} {ascii(body)[:120]}"
         return status, headers, body
 
-    def near(self, rng: random.Random) -> Violations:
+    def try_function(self, rng: random.Random) -> Violations:
         status, headers, body = self.response(rng)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         response = responses.Response(status, http.combine_headers(encoded), body)
@@ -303,12 +303,12 @@ class Responses(HostileInputs):
         about = ("benefits", "unemployment", "employer", "payslips", None, None, 1, None)
         return LedgerEntry("sandbox", self.checked.key, "received", *about, body, "2026", "2026")
 
-    def door(self, rng: random.Random) -> Violations:
+    def try_program(self, rng: random.Random) -> Violations:
         status, headers, body = self.response(rng)
         sent = {name: value for name, value in headers.items() if not UNSAFE_CHARACTERS.search(value)}
         self.reply = doubles.Reply(status if status not in (204, 304) else 200, body, sent)
         yield from self.send(rng, self.pdf, "--service", self.url, "--reference", str(rng.random()))
-        ran = run_program(["catalog", "--update", "--service", self.url], program_environment(self.home))
-        yield from output_violations(ran, as_json=False)
-        ran = run_program(["receipts", "--json"], program_environment(self.home))
-        yield from output_violations(ran, as_json=True)
+        result = run_program(["catalog", "--update", "--service", self.url], program_environment(self.home))
+        yield from output_violations(result, as_json=False)
+        result = run_program(["receipts", "--json"], program_environment(self.home))
+        yield from output_violations(result, as_json=True)

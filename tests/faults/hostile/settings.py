@@ -160,7 +160,9 @@ class Settings(HostileInputs):
         session, required = json.dumps({"token": "t", "expires_in": 3600}), json.dumps({"required": []})
         self.url, _ = self.resources.enter_context(
             doubles.service(
-                lambda asked: doubles.Reply(200, (session if asked.method == "POST" else required).encode())
+                lambda request: doubles.Reply(
+                    200, (session if request.method == "POST" else required).encode()
+                )
             )
         )
         self.password = samples.write(self.folder, "password", lab.PASSWORD.encode())
@@ -184,13 +186,13 @@ class Settings(HostileInputs):
             hostile["DOCSEND_PASSWORD_FILE"] = str(self.folder / _variable_value(rng)[:200])
         for name in hostile.keys() - {*_PROXIES, "DOCSEND_SERVICE"}:  # users put no passwords there
             hostile[name] = hostile[name].replace(lab.PASSWORD, "x")
-        self.what = ascii(hostile)
+        self.description = ascii(hostile)
         return hostile
 
-    def near(self, rng: random.Random) -> Violations:
+    def try_function(self, rng: random.Random) -> Violations:
         environment = {"DOCSEND_HOME": str(self.home / "docsend"), **self.environment(rng)}
         flag = _service_url(rng) if rng.random() < 0.4 else None
-        self.what += f" --service {flag!a}"
+        self.description += f" --service {flag!a}"
         try:
             resolved = settings.resolve(service=flag, environment=environment)
         except UsageError as error:
@@ -220,10 +222,10 @@ class Settings(HostileInputs):
         if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
             yield "wrong", f"an http URL of another machine: {url!a}"
 
-    def door(self, rng: random.Random) -> Violations:
+    def try_program(self, rng: random.Random) -> Violations:
         environment = program_environment(self.home, **self.environment(rng))
         environment["DOCSEND_PATIENCE"] = self_patience = environment.get("DOCSEND_PATIENCE", "0")
-        self.what += f" patience {self_patience[:20]!a}"
+        self.description += f" patience {self_patience[:20]!a}"
         flag = ["--service", _service_url(rng).replace("\0", "")] if rng.random() < 0.3 else []
         as_json = rng.random() < 0.5
         if "DOCSEND_CODE" in environment:  # the personal service, at a URL that responds
@@ -231,8 +233,8 @@ class Settings(HostileInputs):
             argv = rng.choice(
                 (["required"], ["login", "--status"], ["send", str(self.pdf), *PERSONAL_OPTIONS])
             )
-            ran = run_program([*argv, *(["--json"] if as_json else [])], environment)
-            yield from output_violations(ran, as_json=as_json)
+            result = run_program([*argv, *(["--json"] if as_json else [])], environment)
+            yield from output_violations(result, as_json=as_json)
             return
         more = [*flag, *(["--json"] if as_json else []), *(["-v"] if rng.random() < 0.2 else [])]
         argv = rng.choice(

@@ -21,7 +21,7 @@ def common_violations(sandbox: Path, clients: Sequence[Client]) -> Iterator[tupl
     yield from lab.find_violations(
         sandbox,
         list(dict.fromkeys(client.home for client in clients)),
-        [ran for client in clients for ran in client.runs],
+        [run for client in clients for run in client.runs],
         expected=lab.digests_by_name(file for client in clients for file in client.files),
         submissions=len({client.submission for client in clients}),
     )
@@ -84,7 +84,7 @@ def plan_violations(
     plan: Schedule, runs: Sequence[lab.RunResult], document_bytes: int, files: Sequence[Path]
 ) -> Iterator[tuple[str, str]]:
     """Check the exit codes and the number of transferred bytes, if the schedule determines them."""
-    codes = tuple(ran.code for ran in runs)
+    codes = tuple(run.code for run in runs)
     if plan.codes and codes != plan.codes:
         yield "other", f"the runs ended with {codes}, not with {plan.codes}: {_stderr(runs[0])}"
     total = sum(file.stat().st_size for file in files)

@@ -207,10 +207,10 @@ async def _forge_without_id(response: Callable[[Exchange], bytes], exchange: Exc
 
 async def _respond_early(exchange: Exchange) -> None:
     """Report success after a part of the body, and close the connection: the rest cannot have arrived."""
-    asked = exchange.request
+    request = exchange.request
     # `send` has no body, so no part can be missing. A small form may have been sent completely, and then the
     # client cannot recognize a forged receipt.
-    if asked.call == "send" or (asked.call == "whole" and asked.length < _MIN_UNBUFFERED_BYTES):
+    if request.call == "send" or (request.call == "whole" and request.length < _MIN_UNBUFFERED_BYTES):
         await exchange.send(await exchange.forward())
         return
     part = await exchange.part_of_body(min(_EARLY_BYTES, exchange.request.length // 2))

@@ -75,22 +75,22 @@ class SchedulePlayer:
         run_clients(clients, self._proxy.url, folder / "again")
         again = self._proxy("take_observations")
         run_clients(others, self._proxy.url, folder / "elsewhere")
-        elsewhere = self._proxy("take_observations")
-        elsewhere.document_bytes -= elsewhere.one_exchange_bytes  # one exchange cannot check first
+        from_others = self._proxy("take_observations")
+        from_others.document_bytes -= from_others.one_exchange_bytes  # one exchange cannot check first
         triggered = {fault.rpartition(" at ")[0] for fault in faulty.triggered}
         violations = [
             *common_violations(folder / "sandbox", [*clients, *others, *([foreign] if foreign else [])]),
             *receipt_violations([*clients, *others], lab.received_submissions(folder / "sandbox")),
             *repeat_violations([client.runs[-1] for client in clients], again),
-            *repeat_violations([client.runs[-1] for client in others], elsewhere),
-            *wire_violations([faulty, clean, again, elsewhere], submissions=len(files_by_submission)),
+            *repeat_violations([client.runs[-1] for client in others], from_others),
+            *wire_violations([faulty, clean, again, from_others], submissions=len(files_by_submission)),
             *plan_violations(plan, faulty_runs[0], faulty.document_bytes, clients[0].files),
         ]
-        for client, tried in zip(clients, faulty_runs, strict=True):
+        for client, runs in zip(clients, faulty_runs, strict=True):
             may_be_killed = client.number in {who for who, _ in plan.kills}
-            violations += faulty_run_violations(tried, triggered, may_be_killed=may_be_killed)
-            violations += clean_run_violations(client.runs[len(tried)])
-        was_killed = any(ran.code == lab.KILLED for tried in faulty_runs for ran in tried)
+            violations += faulty_run_violations(runs, triggered, may_be_killed=may_be_killed)
+            violations += clean_run_violations(client.runs[len(runs)])
+        was_killed = any(run.code == lab.KILLED for runs in faulty_runs for run in runs)
         return violations, bool(triggered) or was_killed or not plan.echoes_ids
 
     def _send_foreign(self, plan: Schedule, folder: Path, port: int) -> Client | None:

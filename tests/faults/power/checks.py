@@ -162,10 +162,10 @@ def open_sandbox(root: Path) -> None:
 
 def restart_sandbox(root: Path, rerun: Sequence[str], promises: Sequence[Promise]) -> Violations:
     """Start a sandbox on the folder, and send the recording's first documents again from a new client."""
-    with lab.sandbox(root / "sandbox") as served:
-        if not served.url:
+    with lab.sandbox(root / "sandbox") as running:
+        if not running.url:
             return [("other", "the sandbox does not start")]
-        sent = lab.run([*rerun, "--service", served.url], lab.environment(root / "new-home"))
+        sent = lab.run([*rerun, "--service", running.url], lab.environment(root / "new-home"))
     if sent.code or sent.receipt is None:
         return [("other", f"exit code {sent.code}: {sent.err[-300:]}")]
     key = sent.result["key"]

@@ -177,8 +177,8 @@ class Disk:
                 self._file(path).write(number, change)
             case Resized(path):
                 self._file(path).resize(number, change)
-            case Synced(path, began):
-                self._entry(path).sync(began)
+            case Synced(path, started):
+                self._entry(path).sync(started)
 
     def current(self) -> Image:
         """Return the content that a running program sees."""

@@ -270,15 +270,15 @@ def sandbox_recordings(world: Path, seed: int) -> list[Recording]:
     files = lab.make_documents(world / "senders", 18, seed + 50_000)
 
     in_turn = _RecordedSandbox(world, "clients in turn and a withdrawal")
-    with in_turn.serve() as served:
-        in_turn.send(served, "staged one", files[:3])
-        in_turn.leave_and_withdraw(served, "two", files[3:5])
-        in_turn.send(served, "one", files[5:6])
+    with in_turn.serve() as running:
+        in_turn.send(running, "staged one", files[:3])
+        in_turn.leave_and_withdraw(running, "two", files[3:5])
+        in_turn.send(running, "one", files[5:6])
 
     at_once = _RecordedSandbox(world, "clients at once")
-    with at_once.serve() as served, ThreadPoolExecutor(3) as clients:
+    with at_once.serve() as running, ThreadPoolExecutor(3) as clients:
         for number, home in ((6, "one"), (9, "staged nine"), (12, "staged twelve")):
-            clients.submit(at_once.send, served, home, files[number : number + 3])
+            clients.submit(at_once.send, running, home, files[number : number + 3])
 
     # Declaring, storing and receiving one document take five fdatasyncs each in the serving thread. The
     # second kill hits the rollback after the first one, or a later call.

@@ -54,8 +54,8 @@ class ClientPromises:
         if number == 1:
             self._printed += call.data
             self._record_output(position)
-        elif call.name.startswith("send") and (asked := _REQUEST.match(call.data)):
-            _, key, sha256, _ = asked.groups()
+        elif call.name.startswith("send") and (request := _REQUEST.match(call.data)):
+            _, key, sha256, _ = request.groups()
             self.promises.append(Promise("planned", key.decode(), sha256 or b"", position))
             if _ONE_EXCHANGE.search(call.data) and _AUTHENTICATED.search(call.data):
                 self.promises.append(Promise("sending", key.decode(), b"", position))
@@ -94,8 +94,8 @@ class SandboxPromises:
         """Derive promises from requests, as of the end of the call, and responses, as of its start."""
         connection, _ = call.descriptor
         if call.name.startswith("recv") and call.result is not None:
-            if asked := _REQUEST.search(call.data):
-                method, key, sha256, send = asked.groups()
+            if request := _REQUEST.search(call.data):
+                method, key, sha256, send = request.groups()
                 self._requests[connection] = (method.decode(), key.decode(), sha256 or b"", send or b"")
                 if method == b"DELETE":
                     self._end_documents(key.decode(), position)

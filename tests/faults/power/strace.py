@@ -74,7 +74,7 @@ def _unescape(escaped: str) -> bytes:
 
 def _read_calls(log: Path) -> Iterator[Call]:
     """Yield the calls of a log in order. A call that strace splits is yielded at its start and at its end."""
-    begun: dict[str, str] = {}
+    unfinished: dict[str, str] = {}
     with log.open() as lines:
         for line in lines:
             found = _LINE.match(line)
@@ -83,9 +83,9 @@ def _read_calls(log: Path) -> Iterator[Call]:
             thread, name, opening, arguments, result, rest = found.groups()
             is_resumed = opening != "("
             if is_resumed:
-                arguments = begun.pop(thread) + arguments
+                arguments = unfinished.pop(thread) + arguments
             if result is None:
-                begun[thread] = arguments
+                unfinished[thread] = arguments
             elif int(result) < 0:
                 continue
             yield Call(
