@@ -50,7 +50,7 @@ test-lowest: $(VENV)/.dev
 ## and ends slowly, or writes another file, are excluded
 UNMEASURED := --ignore tests/test_speed.py \
     --deselect tests/test_signals.py::test_a_signal_at_any_moment_of_a_run_shows_no_traceback \
-    --deselect "tests/test_faults.py::test_a_sample_of_faults_loses_nothing_and_doubles_nothing[client errnos]"
+    --deselect "tests/test_faults.py::test_a_sample_of_faults_loses_nothing_and_duplicates_nothing[client errnos]"
 COVERAGE := $(VENV)/coverage
 coverage: export COVERAGE_FILE := $(abspath $(COVERAGE))/data
 coverage: $(VENV)/.dev $(COMPILED)

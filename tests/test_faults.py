@@ -34,7 +34,7 @@ def scratch() -> Iterator[Path]:
 @pytest.mark.needs("strace")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SAMPLED)
-def test_a_sample_of_faults_loses_nothing_and_doubles_nothing(name, scratch) -> None:
+def test_a_sample_of_faults_loses_nothing_and_duplicates_nothing(name, scratch) -> None:
     experiment, _, count = EXPERIMENTS[name]
     tallies = experiment(count, SEED, scratch)
     for tally in tallies:

@@ -35,7 +35,7 @@ def test_the_guard_stays_when_a_test_undoes_its_own_patches(home: Path, monkeypa
     test_a_connection_to_another_machine_is_refused()
 
 
-def test_the_real_keyring_is_out_of_reach() -> None:
+def test_tests_cannot_reach_the_real_keyring() -> None:
     with pytest.raises(keyring.errors.NoKeyringError):
         keyring.get_password("docsend", "anybody")
 
@@ -45,7 +45,7 @@ def test_settings_of_the_machine_do_not_reach_a_test() -> None:
     assert not foreign
 
 
-def test_a_tool_that_a_test_does_not_name_is_out_of_its_reach() -> None:
+def test_a_test_cannot_use_a_tool_that_it_does_not_name() -> None:
     done = subprocess.run(["jq", "."], input=b"{}", capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (127, b"")
     assert b'needs("jq")' in done.stderr

@@ -110,7 +110,7 @@ def test_the_check_lists_missing_translations_without_failing(locale_build, monk
     _change(locale_build, NO_FILE + NO_FICHIER, NO_FILE + '""')
     assert (before, _run_check(locale_build, monkeypatch)) == (0, 0)
     out = capsys.readouterr().out
-    assert f"fr: {len(listed['fr']) + 1} without a translation, shown in English:\n" in out
+    assert f"fr: {len(listed['fr']) + 1} untranslated, shown in English:\n" in out
     expected = {**listed, "fr": listed["fr"] | {"'there is no file {name}'"}}
     assert _listed(out) == expected
 
@@ -124,7 +124,7 @@ def test_a_fuzzy_translation_is_listed_and_preserved(locale_build, monkeypatch, 
     assert NO_FILE + NO_FICHIER in locale_build.catalog_file("fr").read_text("utf-8")
 
 
-def test_the_check_fails_for_a_catalog_that_is_stale(locale_build, monkeypatch, capsys) -> None:
+def test_the_check_fails_for_a_catalog_that_is_out_of_date(locale_build, monkeypatch, capsys) -> None:
     _change(locale_build, 'msgid "there is no file {name}"', 'msgid "there is no such file {name}"')
     assert _run_check(locale_build, monkeypatch) == 1
     assert "docsend.po is out of date: run make docs" in capsys.readouterr().err
@@ -349,7 +349,7 @@ def test_plurals_and_numbers_follow_each_language() -> None:
     counted = Message.plural("1 row: {outcomes}", "{count:,} rows: {outcomes}", 0, outcomes="x")
     assert Translator("fr").render(counted) == "0 ligne\u00a0: x"  # French uses the singular for 0 and 1.
     assert Translator("en").render(counted) == "0 rows: x"
-    pause = Message("{reason}; trying again in {seconds:.1f} s", reason="x", seconds=1.5)
+    pause = Message("the keyring responded in {seconds:.1f} s", seconds=1.5)
     assert "1,5" in Translator("fr").render(pause)
     assert "1.5" in Translator("he").render(pause)
 
@@ -402,13 +402,13 @@ def test_a_sandbox_that_cannot_start_says_so_in_french(run, sandbox, tmp_path) -
     port = sandbox.url.rpartition(":")[2]
     taken = run("sandbox", "--port", port, "--data", tmp_path / "other", "--lang", "fr")
     assert f"impossible d'écouter sur le port {port}" in taken.err
-    assert "--port 0 en choisit un libre" in taken.err
+    assert "indiquez --port 0" in taken.err
 
 
 def test_a_malformed_catalog_is_described_in_french(run, payslip) -> None:
     with doubles.service(lambda _: doubles.Reply(body=b"{}", headers={"ETag": '"1"'})) as (url, _):
         fetched = run("catalog", "--update", "--service", url, "--lang", "fr")
-    assert "son « schema » manque" in fetched.err
+    assert "son «\u00a0schema\u00a0» manque" in fetched.err
     long = catalog.BUNDLED.read_bytes().replace(b'"fr": "', b'"fr": "' + b"e" * 500)
     with doubles.service(lambda _: doubles.Reply(body=long, headers={"ETag": '"2"'})) as (url, _):
         fetched = run("catalog", "--update", "--service", url, "--lang", "fr")

@@ -168,7 +168,7 @@ def stored_data(sandbox: RunningSandbox, owner: str) -> tuple[Any, ...]:
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("thing", OBJECTS)
 @pytest.mark.parametrize("who", CALLERS)
-def test_what_is_not_yours_answers_like_what_never_was_and_stays_as_it_is(
+def test_another_account_s_submission_looks_as_if_it_did_not_exist_and_is_not_changed(
     who: str, thing: str, name: str, callers: Callers, frozen_sandbox: RunningSandbox
 ) -> None:
     caller = callers[who]
@@ -196,9 +196,7 @@ def test_the_comparison_of_answers_finds_differences(name: str, callers: Callers
 
 
 @pytest.mark.parametrize("who", ["nobody", "stranger", "garbage", "expired"])
-def test_after_all_that_others_try_the_owner_goes_on_as_if_nothing_had_been(
-    who: str, callers: Callers
-) -> None:
+def test_the_owner_can_continue_after_all_attempts_of_others(who: str, callers: Callers) -> None:
     owner = callers["owner"]
     target = submit_documents(owner, PERSONAL)
     for name in (*CALLS, *CALLS):
@@ -214,7 +212,7 @@ def test_after_all_that_others_try_the_owner_goes_on_as_if_nothing_had_been(
     assert owner.call("send", key=target.key).body == receipt.body
 
 
-def test_a_stranger_who_declares_the_same_under_the_same_key_has_a_submission_of_the_strangers_own(
+def test_the_same_key_declared_by_another_account_is_a_separate_submission(
     callers: Callers, frozen_sandbox: RunningSandbox
 ) -> None:
     owner, stranger = callers["owner"], callers["stranger"]
@@ -231,7 +229,7 @@ def test_a_stranger_who_declares_the_same_under_the_same_key_has_a_submission_of
 
 
 @pytest.mark.parametrize("who", CALLERS)
-def test_a_document_of_another_submission_is_not_found_even_if_it_is_there(
+def test_a_document_of_another_submission_is_not_found_even_if_it_is_stored(
     who: str, callers: Callers
 ) -> None:
     elsewhere, unknown = new_document(), new_document()
@@ -248,14 +246,14 @@ def test_a_document_of_another_submission_is_not_found_even_if_it_is_there(
     assert comparable(answer, one, other) == comparable(call(caller, "put", other), other, other)
 
 
-def test_required_documents_are_listed_for_their_account_alone(callers: Callers) -> None:
+def test_required_documents_are_listed_only_for_their_account(callers: Callers) -> None:
     answers = {who: caller.call("required") for who, caller in callers.items()}
     assert [each["id"] for each in answers["owner"].json["required"]] == ["R-4711", "R-4712"]
     assert answers["stranger"].json == {"required": []}
     assert {answers[who].status for who in ("nobody", "garbage", "expired")} == {401}
 
 
-def test_a_required_document_means_nothing_to_another_account_before_and_after_it_was_sent(
+def test_a_required_document_is_unknown_to_another_account_before_and_after_it_was_sent(
     sandbox: RunningSandbox,
 ) -> None:
     sender = Sender(sandbox.url)
@@ -303,14 +301,14 @@ def test_two_accounts_may_be_asked_for_documents_of_the_same_id(tmp_path: Path, 
     assert pending == {ASKED: ["R-4712"], CLEAR: ["R-4711", "R-4712"]}
 
 
-def test_a_subject_of_another_account_is_free(callers: Callers) -> None:
+def test_a_pending_document_of_another_account_does_not_block_a_subject(callers: Callers) -> None:
     on_the_subject = ANSWERING | {"required": None}
     refused = callers["owner"].declare(new_declaration(on_the_subject, new_document()))
     assert refused.code == "required-documents-pending"
     assert callers["stranger"].declare(new_declaration(on_the_subject, new_document())).status == 201
 
 
-def test_fencing_a_key_with_a_token_fences_it_for_the_account_alone(callers: Callers) -> None:
+def test_withdrawing_a_key_with_a_token_withdraws_it_only_for_that_account(callers: Callers) -> None:
     document = new_document()
     declaration = new_declaration(PERSONAL, document)
     key = callers["owner"].key(declaration)

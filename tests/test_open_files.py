@@ -92,7 +92,7 @@ def fails(payslip: Path, tmp_path: Path) -> Callable[..., tuple[int, list[str], 
         pytest.param("required --service sandbox", 8, id="no keyring"),
     ],
 )
-def test_a_failure_on_this_side_leaves_nothing_open(fails, payslip, tmp_path, argv, code) -> None:
+def test_a_failure_of_the_client_leaves_nothing_open(fails, payslip, tmp_path, argv, code) -> None:
     samples.write(tmp_path, "damaged.pdf", payslip.read_bytes()[:100])
     (tmp_path / "rows.csv").write_text(
         f"to,subject,category,type,id,documents\n{','.join(SEND[1:10:2])},nowhere.pdf\n"
@@ -128,12 +128,12 @@ def test_a_service_that_fails_leaves_nothing_open(fails, tmp_path, answer, code,
     assert exit_code != 0
 
 
-def test_a_service_that_is_not_there_leaves_nothing_open(fails) -> None:
+def test_an_unreachable_service_leaves_nothing_open(fails) -> None:
     exit_code, before, after = fails("send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9")
     assert (exit_code, after) == (6, before)
 
 
-def test_a_certificate_that_proves_nothing_leaves_nothing_open(fails) -> None:
+def test_an_invalid_certificate_leaves_nothing_open(fails) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
     with doubles.service(lambda _: doubles.Reply(503), tls=tls) as (url, _):
@@ -161,16 +161,14 @@ def _unreadable(path: Path) -> None:
     ],
     ids=["ledger, receipts", "ledger, send", "config.toml"],
 )
-def test_a_file_of_docsend_s_own_that_is_damaged_leaves_nothing_open(
-    fails, home, damage, file, argv, code
-) -> None:
+def test_a_damaged_file_of_docsend_leaves_nothing_open(fails, home, damage, file, argv, code) -> None:
     (home / "docsend").mkdir()
     damage(home / "docsend" / file)
     exit_code, before, after = fails(*argv)
     assert (exit_code, after) == (code, before)
 
 
-def test_the_count_notices_what_is_left_open() -> None:
+def test_the_count_detects_an_open_file() -> None:
     leaky = COUNT.replace("return main(sys.argv[1:])", "os.open(os.devnull, os.O_RDONLY)")
     done = subprocess.run([sys.executable, "-c", leaky], capture_output=True, text=True, check=True)
     _, before, after = json.loads(done.stdout)

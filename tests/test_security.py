@@ -51,7 +51,7 @@ def test_every_test_that_the_page_names_exists() -> None:
         assert name in there, f"{file}::{name}"
 
 
-def test_every_item_of_the_page_has_its_proof_or_says_why_not() -> None:
+def test_every_item_of_the_page_names_a_test_or_says_why_not() -> None:
     rows = _rows()
     assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
     for number, item, guarantee, proof in rows:
@@ -87,13 +87,13 @@ def test_no_redirect_carries_a_token_elsewhere(run, monkeypatch, tmp_path, statu
 
 
 @pytest.mark.parametrize("token", ["t\r\nX-Evil: 1", "t\nHost: evil", "t t", "t\x00", "\u05d0", ""])
-def test_a_token_that_is_no_token_gets_into_no_header(run, monkeypatch, tmp_path, token) -> None:
+def test_an_invalid_token_is_never_put_into_a_header(run, monkeypatch, tmp_path, token) -> None:
     outcome, asked = _ask_for_required(run, doubles.Reply(200), monkeypatch, tmp_path, token)
     assert outcome.code == 6
     assert [request.method for request in asked] == ["POST"]
 
 
-def test_a_token_of_any_usual_length_is_carried_whole(run, monkeypatch, tmp_path) -> None:
+def test_long_tokens_are_sent_unchanged(run, monkeypatch, tmp_path) -> None:
     answer = doubles.Reply(200, b'{"required": []}', JSON)
     outcome, asked = _ask_for_required(run, answer, monkeypatch, tmp_path, "t" * 3000)
     assert (outcome.code, asked[-1].headers["authorization"]) == (0, f"Bearer {'t' * 3000}")
@@ -111,7 +111,7 @@ def test_netrc_is_never_read(run, payslip, home, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("way", ["in one exchange", "staged"])
-def test_a_file_s_name_and_the_identity_are_in_no_address_and_no_header(run, sandbox, tmp_path, way) -> None:
+def test_file_names_and_identities_are_never_in_urls_or_headers(run, sandbox, tmp_path, way) -> None:
     file = samples.write(tmp_path, "canary; filename=x.pdf", samples.pdf(5))
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         if way == "staged":
@@ -134,9 +134,7 @@ def authority() -> trustme.CA:
 
 
 @pytest.mark.everywhere
-def test_no_keys_of_a_session_are_written_whatever_the_environment_asks(
-    run, payslip, authority, tmp_path, monkeypatch
-) -> None:
+def test_tls_session_keys_are_never_written(run, payslip, authority, tmp_path, monkeypatch) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
@@ -147,7 +145,7 @@ def test_no_keys_of_a_session_are_written_whatever_the_environment_asks(
 
 
 @pytest.mark.everywhere
-def test_nothing_in_the_environment_switches_the_look_at_certificates_off(
+def test_no_environment_variable_disables_certificate_checks(
     run, payslip, authority, tmp_path, monkeypatch
 ) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -199,9 +197,7 @@ def _versions_offered(hello: bytes) -> set[int]:
 
 @pytest.mark.everywhere
 @pytest.mark.usefixtures("_offers_all_that_openssl_has")
-def test_tls_below_1_2_is_not_offered_whatever_the_system_s_python_would_offer(
-    run, payslip, monkeypatch
-) -> None:
+def test_tls_below_1_2_is_never_offered(run, payslip, monkeypatch) -> None:
     received: list[bytes] = []
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with tcp_server(lambda connection: received.append(connection.recv(16384))) as port:
@@ -214,7 +210,7 @@ def test_tls_below_1_2_is_not_offered_whatever_the_system_s_python_would_offer(
 @pytest.mark.everywhere
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
 @pytest.mark.usefixtures("_offers_all_that_openssl_has")
-def test_a_server_that_speaks_tls_1_1_alone_is_sent_nothing(
+def test_nothing_is_sent_to_a_server_that_supports_only_tls_1_1(
     run, payslip, authority, tmp_path, monkeypatch
 ) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -229,7 +225,7 @@ def test_a_server_that_speaks_tls_1_1_alone_is_sent_nothing(
 
 
 @pytest.mark.parametrize("what", ["a body", "a header", "many headers"])
-def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) -> None:
+def test_a_response_that_is_too_large_is_rejected(run, payslip, monkeypatch, what) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     start = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     responses = {
@@ -252,9 +248,7 @@ def test_an_answer_larger_than_any_is_given_up(run, payslip, monkeypatch, what) 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 @pytest.mark.parametrize("umask", [0, 0o177], ids=oct)
-def test_what_is_kept_is_for_its_owner_alone_whatever_the_umask(
-    spawn, payslip, home, tmp_path, umask
-) -> None:
+def test_stored_files_are_private_whatever_the_umask(spawn, payslip, home, tmp_path, umask) -> None:
     manifest, made = tmp_path / "rows.csv", tmp_path / "made"
     manifest.write_text(f"id,documents\n{PERSON},{payslip}\n")
     made.mkdir(mode=0o700)
@@ -309,7 +303,7 @@ def test_no_option_takes_a_password(run) -> None:
     assert "canary" not in run("login", "--password", "canary").err
 
 
-def test_what_a_service_says_becomes_no_path(run, home, tmp_path) -> None:
+def test_text_from_a_service_never_becomes_a_path(run, home, tmp_path) -> None:
     raw = json.loads(catalog.BUNDLED.read_text(encoding="utf-8"))
     raw["version"] = "../../../canary"
     reply = doubles.Reply(200, json.dumps(raw).encode(), {**JSON, "ETag": '"../../canary"'})
@@ -322,7 +316,7 @@ def test_what_a_service_says_becomes_no_path(run, home, tmp_path) -> None:
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_a_link_is_sent_as_the_file_that_it_leads_to(run, sandbox, payslip, tmp_path) -> None:
+def test_a_symbolic_link_is_sent_as_its_target(run, sandbox, payslip, tmp_path) -> None:
     link = tmp_path / "link.pdf"
     link.symlink_to(payslip)
     result = run("send", link, *SEND, "--service", sandbox.url, "--json").json
@@ -380,7 +374,7 @@ def _declare(url: str, payslip: Path) -> str:
         ("X-Nothing: 1", 0, 411),
     ],
 )
-def test_a_length_that_lies_stores_nothing(payslip, tmp_path, headers, cut, status) -> None:
+def test_a_body_with_a_false_length_is_not_stored(payslip, tmp_path, headers, cut, status) -> None:
     folder = tmp_path / "hurried"
     # The short time limit applies to announced bytes that do not arrive.
     with server.run_in_background(folder, request_timeout=lambda _: 0.3) as url:
@@ -402,13 +396,13 @@ def _check_nothing_is_stored(
     assert sandbox.select("SELECT file FROM document") == [(None,)]
 
 
-def test_documents_lie_under_names_of_the_sandbox_s_own(run, sandbox, payslip) -> None:
+def test_the_sandbox_chooses_the_file_names_of_documents(run, sandbox, payslip) -> None:
     assert run("send", payslip, *SEND, "--service", sandbox.url).code == 0
     names = [path.name for path in (sandbox.folder / "documents").iterdir()]
     assert [bool(re.fullmatch("[0-9a-f]{32}", name)) for name in names] == [True]
 
 
-def test_the_sandbox_listens_on_this_machine_alone(run, sandbox) -> None:
+def test_the_sandbox_listens_only_on_this_machine(run, sandbox) -> None:
     port = int(sandbox.url.rpartition(":")[2])
     assert sandbox.url.startswith("http://127.0.0.1:")
     if sys.platform == "linux":  # On Linux all of 127.0.0.0/8 is this machine.
@@ -417,9 +411,7 @@ def test_the_sandbox_listens_on_this_machine_alone(run, sandbox) -> None:
     assert run("sandbox", "--host", "0.0.0.0").code == 2  # noqa: S104 - the option must not exist
 
 
-def test_an_answer_of_the_sandbox_names_no_place_and_no_statement(
-    sandbox, payslip, declared, monkeypatch
-) -> None:
+def test_responses_of_the_sandbox_reveal_no_paths_and_no_sql(sandbox, payslip, declared, monkeypatch) -> None:
     (sandbox.folder / "documents").rmdir()
     content = payslip.read_bytes()
     head = f"PUT {declared} {HTTP}Content-Length: {len(content)}\r\n\r\n"

@@ -22,7 +22,7 @@ SEND = (*ABOUT, *WHO)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None:
+def test_a_second_signal_ends_the_run_at_once(sandbox, payslip, number, code) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
     def fate(asked, _count, now):
@@ -59,7 +59,7 @@ def test_a_second_signal_ends_it_at_once(sandbox, payslip, number, code) -> None
     assert outcome in ('[["open"]]', '[["received"]]')
 
 
-def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(sandbox, payslip) -> None:
+def test_a_second_ctrl_c_restores_the_cursor_that_a_bar_had_hidden(sandbox, payslip) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
     def fate(asked, _count, now):
@@ -97,7 +97,7 @@ def test_a_second_ctrl_c_at_a_terminal_leaves_the_cursor_that_a_bar_had_hidden(s
     assert "Traceback" not in terminal.raw
 
 
-def test_what_a_shell_runs_in_the_background_is_not_ended_by_its_ctrl_c(sandbox, payslip) -> None:
+def test_a_background_job_of_a_shell_ignores_ctrl_c(sandbox, payslip) -> None:
     def fate(asked, _count, now):
         if now == "before" and asked.method == "PUT":
             client.send_signal(signal.SIGINT)
@@ -113,7 +113,7 @@ def test_what_a_shell_runs_in_the_background_is_not_ended_by_its_ctrl_c(sandbox,
 
 
 @pytest.mark.parametrize(("count", "code"), [(1, 0), (2, 143)])
-def test_a_signal_while_the_result_is_shown_changes_nothing_and_a_second_one_ends_it(
+def test_a_signal_while_the_result_is_shown_changes_nothing_and_a_second_one_ends_the_run(
     payslip, count, code
 ) -> None:
     script = (
@@ -207,7 +207,7 @@ def test_a_signal_that_comes_before_the_command_line_is_reported_in_its_language
     assert json.loads(done.stdout)["problems"][0]["code"] in ("interrupted", "terminated")
 
 
-def test_a_second_signal_before_the_command_line_ends_it_at_once(payslip) -> None:
+def test_a_second_signal_before_the_command_line_ends_the_run_at_once(payslip) -> None:
     argv = ["send", str(payslip), *SEND, "--service", "sandbox", "--json"]
     done = subprocess.run(
         [sys.executable, "-c", _BEFORE_THE_COMMAND_LINE, "2", *argv],
@@ -222,7 +222,7 @@ def test_a_second_signal_before_the_command_line_ends_it_at_once(payslip) -> Non
 @pytest.mark.parametrize(
     ("number", "raises"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
 )
-def test_a_signal_that_python_swallows_in_a_destructor_comes_again(capsys, number, raises) -> None:
+def test_a_signal_swallowed_in_a_destructor_is_raised_again(capsys, number, raises) -> None:
     class Interrupted:
         def __del__(self) -> None:
             signal.raise_signal(number)

@@ -46,7 +46,7 @@ def sources(dist, tmp_path) -> Path:
     return Path(tmp_path, archive.name.removesuffix(".tar.gz"))
 
 
-def test_the_wheel_holds_the_program_and_its_data_and_nothing_else(wheel) -> None:
+def test_the_wheel_contains_the_program_and_its_data_and_nothing_else(wheel) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"docsend"}
     for needed in (

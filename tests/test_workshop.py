@@ -34,7 +34,7 @@ def empty_path(tmp_path: Path) -> Path:
     ],
     ids=["here", "in CI"],
 )
-def test_without_a_tool_its_tests_are_left_out_or_fail_in_ci_and_the_last_line_says_so(
+def test_without_a_tool_its_tests_are_skipped_or_fail_in_ci_and_the_last_line_says_so(
     empty_path, processes, ci, code, outcome, closing
 ) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", processes, *NEEDS_JQ]
@@ -80,7 +80,7 @@ def _without_its_python(environment: Path) -> None:
 
 @pytest.mark.needs("make")
 @pytest.mark.parametrize("damage", [_without_pip, _without_its_python])
-def test_an_environment_that_is_half_made_is_made_again(tmp_path, damage) -> None:
+def test_an_incomplete_environment_is_recreated(tmp_path, damage) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     damage(tmp_path / ".venv")
     (tmp_path / ".venv" / ".run").touch()  # The stamp of a complete installation.

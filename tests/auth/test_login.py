@@ -66,7 +66,7 @@ def test_invisible_characters_in_a_password_cause_a_warning(
 
 
 @pytest.mark.parametrize("name", ["keyring.backends.null.Keyring", "keyrings.alt.file.PlaintextKeyring"])
-def test_a_keyring_that_keeps_no_secret_is_refused_unless_chosen_by_name(spawn, sandbox, name) -> None:
+def test_an_unencrypted_keyring_is_refused_unless_chosen_by_name(spawn, sandbox, name) -> None:
     environment = {"PYTHON_KEYRING_BACKEND": name}
     outcome = spawn("login", "--code", "1002", "--password-stdin", "--service", sandbox.url, env=environment)
     assert outcome.code == 8
@@ -74,7 +74,7 @@ def test_a_keyring_that_keeps_no_secret_is_refused_unless_chosen_by_name(spawn, 
     assert sandbox.select("SELECT count(*) FROM session") == [(0,)], "no session was started"
 
 
-def test_what_was_written_is_read_back(run, sandbox, monkeypatch) -> None:
+def test_written_secrets_are_read_back(run, sandbox, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_KEYRING", "keyring.backends.null.Keyring")
     outcome = log_in(run, sandbox.url, monkeypatch)
     assert (outcome.code, "did not store it" in outcome.err) == (8, True)

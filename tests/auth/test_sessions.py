@@ -130,7 +130,7 @@ def test_forget_works_without_the_service(run, sandbox, monkeypatch, kept_in_a_f
     assert not run("login", "--status", "--service", url, "--json").json["signed_in"]
 
 
-def test_a_token_goes_to_the_service_that_it_came_from_and_to_no_other(
+def test_a_token_is_sent_only_to_the_service_that_issued_it(
     run, payslip, monkeypatch, kept_in_a_file, tmp_path
 ) -> None:
     with (

@@ -67,7 +67,7 @@ def test_a_number_that_was_given_in_the_wrong_option_is_not_shown(option, code) 
     assert "0018" not in outcome.err + str(outcome.json)
 
 
-def test_the_readme_shows_the_results_of_bad_input() -> None:
+def test_the_page_shows_the_results_of_bad_input() -> None:
     assert bad_input.PART.current_text() == bad_input.table(), "run python tests/bad_input.py"
 
 

@@ -104,7 +104,7 @@ COMPLETE = {
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-def test_a_complete_file_passes_whoever_made_it(name) -> None:
+def test_a_complete_file_passes_whichever_program_wrote_it(name) -> None:
     content = COMPLETE[name]
     format_ = detect.detect_format(content)
     assert format_ in detect.FORMAT_OF_EXTENSION.values()

@@ -49,7 +49,7 @@ def test_a_row_is_found_by_words_of_any_language_codes_and_form_numbers(run, wor
     assert (kind, code) in [(row["kind"], row["code"]) for row in outcome.json["rows"]][:6]
 
 
-def test_words_that_match_nothing_give_an_empty_answer_and_say_so(run) -> None:
+def test_words_that_match_nothing_print_an_empty_result_and_a_message(run) -> None:
     outcome = run("catalog", "zzzzqqq")
     assert (outcome.code, outcome.out) == (0, "")
     assert "nothing in the catalog matches" in outcome.err
@@ -63,7 +63,7 @@ def test_with_a_destination_only_its_rows_are_listed(run) -> None:
     assert not [row for row in rows if row["kind"] == "subject"]
 
 
-def test_an_unknown_destination_is_a_usage_fault_with_the_nearest_one(run) -> None:
+def test_an_unknown_destination_is_a_usage_error_with_the_nearest_one(run) -> None:
     outcome = run("catalog", "--to", "benefit")
     assert outcome.code == 2
     assert "did you mean benefits?" in outcome.err
@@ -80,7 +80,7 @@ def test_the_whole_catalog_is_listed_with_status_and_source(run) -> None:
     assert all(row["status"] and row["source"] for row in rows)
 
 
-def test_the_branches_are_listed_as_the_hint_of_an_unknown_one_says(run, payslip) -> None:
+def test_the_hint_for_an_unknown_branch_lists_the_branches(run, payslip) -> None:
     about = ("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips")
     outcome = run("send", payslip, *about, "--id", "000000018", "--branch", "qqqq", "--json")
     assert outcome.problems == ["unknown-branch"]

@@ -125,7 +125,7 @@ def test_over_tls_protocol_issuer_and_expiry_are_reported(run, monkeypatch, tmp_
     assert network["facts"]["tls"]["issuer"] == "Fictional Authority"
 
 
-def test_no_secret_and_no_identity_is_told(run, spawn, sandbox, payslip, home, monkeypatch) -> None:
+def test_no_secret_and_no_identity_is_printed(run, spawn, sandbox, payslip, home, monkeypatch) -> None:
     password = home / "password.txt"
     password.write_text("fictional-clear")
     password.chmod(0o600)

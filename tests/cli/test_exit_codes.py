@@ -54,7 +54,7 @@ def test_1_a_bug_is_reported_without_personal_data(run, payslip, monkeypatch) ->
     assert "Traceback" not in outcome.err
 
 
-def test_a_bug_s_trace_has_places_and_no_texts(run, payslip, monkeypatch) -> None:
+def test_the_traceback_of_a_bug_has_locations_but_no_values(run, payslip, monkeypatch) -> None:
     def broken(*_: object) -> None:
         try:
             _ = dict[str, tuple[()]]()[PERSON]
@@ -233,7 +233,7 @@ def test_json_is_also_printed_on_every_failure(run, payslip) -> None:
         assert len(outcome.out.splitlines()) == 1
 
 
-def test_a_wrong_answer_is_not_blamed_on_the_sender(run, payslip) -> None:
+def test_a_faulty_response_is_not_reported_as_the_sender_s_error(run, payslip) -> None:
     with doubles.service(lambda _: doubles.Reply(403, b"{}", {"Content-Type": "application/json"})) as (
         url,
         _,

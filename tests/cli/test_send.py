@@ -89,9 +89,7 @@ def test_the_second_run_reports_an_earlier_receipt_without_contacting_the_servic
     assert sandbox.count() == 1
 
 
-def test_a_lost_ledger_changes_nothing_the_service_gives_the_same_receipt(
-    run, sandbox, payslip, home
-) -> None:
+def test_without_its_ledger_a_client_gets_the_same_receipt(run, sandbox, payslip, home) -> None:
     first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
     shutil.rmtree(home / "docsend")
     second = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
@@ -99,7 +97,7 @@ def test_a_lost_ledger_changes_nothing_the_service_gives_the_same_receipt(
     assert sandbox.count() == 1
 
 
-def test_the_order_and_the_folder_of_the_files_make_no_other_submission(run, sandbox, tmp_path) -> None:
+def test_the_order_and_the_folder_of_the_files_do_not_change_the_key(run, sandbox, tmp_path) -> None:
     one = samples.write(tmp_path, "a.pdf", samples.pdf(1))
     two = samples.write(tmp_path, "b.jpg", samples.jpeg(2))
     first = run("send", one, two, *SEND, "--service", sandbox.url, "--json").json
@@ -117,14 +115,14 @@ def test_again_sends_the_same_content_once_more_and_only_then(run, sandbox, pays
     assert sandbox.count() == 3
 
 
-def test_again_without_a_first_time_is_the_first_time(run, sandbox, payslip) -> None:
+def test_again_without_an_earlier_sending_sends_the_first_one(run, sandbox, payslip) -> None:
     arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
     first = run(*arguments, "--again").json
     assert run(*arguments).json["key"] == first["key"]
     assert sandbox.count() == 1
 
 
-def test_again_sends_once_more_what_another_machine_had_sent(run, sandbox, payslip, home) -> None:
+def test_again_sends_once_more_what_another_machine_has_sent(run, sandbox, payslip, home) -> None:
     arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
     first = run(*arguments).json
     shutil.rmtree(home / "docsend")
@@ -170,7 +168,7 @@ def test_again_and_an_occurrence_cannot_be_combined(run, sandbox, payslip) -> No
 
 
 @pytest.mark.parametrize(("number", "code"), [(2**53 - 1, 0), (2**53, 3)])
-def test_an_occurrence_is_a_number_that_every_json_reader_keeps(run, payslip, number, code) -> None:
+def test_an_occurrence_is_a_number_that_every_json_parser_preserves(run, payslip, number, code) -> None:
     outcome = run("send", payslip, *SEND, "--occurrence", str(number), "--dry-run", "--json")
     assert outcome.code == code
     assert outcome.json["occurrence"] == (number if code == 0 else None)
@@ -182,7 +180,7 @@ def test_the_branch_is_that_of_the_residence_and_can_be_changed(run, shared_sand
     assert run(*arguments, "--branch", "eilat").json["receipt"]["branch"]["code"] == "eilat"
 
 
-def test_an_unsure_online_form_is_the_service_s_to_decide(run, sandbox, payslip) -> None:
+def test_the_service_decides_about_an_uncertain_online_form(run, sandbox, payslip) -> None:
     about = ("--to", "benefits", "--subject", "long-term-care", "--category", "claim")
     type_ = ("--type", "long-term-care-reassessment")
     outcome = run("send", payslip, *about, *type_, *WHO, "--service", sandbox.url, "--json")
@@ -230,7 +228,7 @@ def test_a_dry_run_sends_nothing_and_stores_nothing(run, payslip, home) -> None:
     assert not (home / "docsend").exists()
 
 
-def test_a_dry_run_names_the_key_that_the_sending_will_have(run, shared_sandbox, payslip) -> None:
+def test_a_dry_run_shows_the_key_of_the_submission(run, shared_sandbox, payslip) -> None:
     checked = run("send", payslip, *SEND, "--dry-run", "--json").json
     sent = run("send", payslip, *SEND, "--service", shared_sandbox.url, "--json").json
     assert checked["key"] == sent["key"]
@@ -306,7 +304,7 @@ def test_service_sandbox_uses_a_sandbox_that_is_already_running(spawn, run, pays
         assert running.wait(timeout=10) == 143
 
 
-def test_two_files_of_one_name_have_a_verdict_each(run, tmp_path) -> None:
+def test_two_files_with_the_same_name_have_separate_verdicts(run, tmp_path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     good = samples.write(tmp_path / "a", "payslip.pdf", samples.pdf(1))
@@ -316,7 +314,7 @@ def test_two_files_of_one_name_have_a_verdict_each(run, tmp_path) -> None:
     assert (outcome.code, verdicts) == (3, ["ok", "damaged-document"])
 
 
-def test_a_file_name_that_is_empty_is_a_usage_fault(run, payslip) -> None:
+def test_an_empty_file_name_is_a_usage_error(run, payslip) -> None:
     outcome = run("send", payslip, "", *SEND)
     assert outcome.code == 2
     assert "empty file name" in outcome.err

@@ -233,7 +233,7 @@ def test_a_symbolic_link_to_the_configuration_stays_a_link(run, config, tmp_path
         (("add", "x", "--employer-file", EMPLOYER, "--mobile", "1"), 3, "invalid mobile number"),
         (("add", "x" * 65, "--id", PERSON), 2, "invalid sender name"),
         (("add", "a\nb", "--id", PERSON), 2, "invalid sender name"),
-        (("add", "x", "--id", PERSON, "--mobile", "0501234567"), 2, "are for employers"),
+        (("add", "x", "--id", PERSON, "--mobile", "0501234567"), 2, "are only for employers"),
         (("add", "-x", "--id", PERSON), 2, "no such option"),
         (("remove", "nobody"), 2, "unknown sender: 'nobody'"),
     ],

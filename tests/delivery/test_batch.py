@@ -60,7 +60,7 @@ def test_nothing_is_sent_if_a_row_is_faulty_unless_only_valid_is_given(run, sand
     )
 
 
-def test_a_row_that_is_refused_stops_no_other(run, sandbox, tmp_path) -> None:
+def test_a_refused_row_does_not_stop_others(run, sandbox, tmp_path) -> None:
     rows = make_rows(tmp_path, 6)
 
     def fate(asked, _count, now):

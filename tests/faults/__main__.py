@@ -33,7 +33,6 @@ from faults import (
     stateful,
     tampering,
 )
-from faults.former_names import FORMER_COLUMNS, FORMER_KINDS, FORMER_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,7 +160,7 @@ def main(argv: list[str]) -> int:
             return 0
         results = list(_run(args, Path(folder)))
     if args.write:
-        recorded = [_read_result(line) for line in args.record.read_text("utf-8").splitlines()]
+        recorded = [Result(**json.loads(line)) for line in args.record.read_text("utf-8").splitlines()]
         args.write.write_text(_report(recorded), "utf-8")
     return 0 if all(result.is_planted == bool(result.violations) for result in results) else 1
 
@@ -207,20 +206,6 @@ def _record(args: argparse.Namespace, tally: lab.Tally, seconds: float, *, is_pl
         with args.record.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(result)) + "\n")
     return result
-
-
-def _read_result(line: str) -> Result:
-    """Return the result on one line of a record, with the names that are in use today.
-
-    A record may have lines that were written before a column, a row or a planted bug got its present name.
-    """
-    values = json.loads(line)
-    for former, name in FORMER_COLUMNS.items():
-        if former in values:
-            values[name] = values.pop(former)
-    values["violations"] = {FORMER_KINDS.get(kind, kind): n for kind, n in values["violations"].items()}
-    values["name"] = FORMER_NAMES.get(values["name"], values["name"])
-    return Result(**values)
 
 
 def _commit() -> str:

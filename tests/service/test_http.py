@@ -51,7 +51,7 @@ def exchange(request: pytest.FixtureRequest) -> Callable[..., object]:
     return exchange_in(request.param)
 
 
-def test_bytes_behind_a_response_are_never_the_next_one(exchange) -> None:
+def test_bytes_after_a_response_are_never_read_as_the_next_one(exchange) -> None:
     forged = b"HTTP/1.1 409 Conflict\r\nContent-Length: 6\r\n\r\nforged"
     heads: list[bytes] = []
 
@@ -150,7 +150,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("what", AMBIGUOUS)
-def test_a_response_that_two_readers_could_read_in_two_ways_is_none(exchange, what) -> None:
+def test_an_ambiguous_response_is_rejected(exchange, what) -> None:
     def serve(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(AMBIGUOUS[what])

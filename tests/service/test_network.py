@@ -62,7 +62,7 @@ def test_a_certificate_of_the_system_s_store_is_accepted(
         ("not valid yet", "certificate-date", "is not valid yet"),
     ],
 )
-def test_a_certificate_that_proves_nothing_ends_it_at_once_before_a_byte_is_sent(
+def test_an_invalid_certificate_ends_the_run_before_anything_is_sent(
     run, payslip, authority, tmp_path, monkeypatch, defect, code, text
 ) -> None:
     trusted_ca = trustme.CA() if defect == "an unknown authority" else authority
@@ -86,7 +86,7 @@ def test_a_certificate_that_proves_nothing_ends_it_at_once_before_a_byte_is_sent
     assert service["facts"]["cause"] == code
 
 
-def test_an_authority_of_one_s_own_is_trusted_for_the_service_that_names_it(
+def test_a_ca_file_is_trusted_only_for_the_service_that_names_it(
     run, payslip, authority, tmp_path, home
 ) -> None:
     (home / "docsend").mkdir()
@@ -337,7 +337,7 @@ def test_a_socks_proxy_carries_a_submission(
 @pytest.mark.parametrize(
     "proxy", ["socks4://127.0.0.1:9", "http://u:secret@", "http://a..b:1", "127.0.0.1:secret", "u:secret@://"]
 )
-def test_a_proxy_that_cannot_be_used_is_a_usage_fault_that_does_not_show_it(
+def test_an_unusable_proxy_is_a_usage_error_that_does_not_show_its_address(
     run, payslip, monkeypatch, proxy
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -416,7 +416,7 @@ def test_a_failed_write_on_an_open_connection_does_not_wait_for_the_deadline(san
 # -- responses that are not believed -----------------------------------------------------------------------
 
 
-def test_an_answer_that_calls_itself_compressed_is_not_read(run, sandbox, payslip, monkeypatch) -> None:
+def test_a_compressed_response_is_rejected(run, sandbox, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
 
     with doubles.relay(sandbox.url, lambda *_: None, extra_headers={"Content-Encoding": "br"}) as (url, _):
@@ -426,7 +426,7 @@ def test_an_answer_that_calls_itself_compressed_is_not_read(run, sandbox, paysli
 
 
 @pytest.mark.parametrize("change", ["name", "bytes", "sha256"])
-def test_a_receipt_for_other_documents_is_not_believed(run, sandbox, payslip, monkeypatch, change) -> None:
+def test_a_receipt_for_other_documents_is_rejected(run, sandbox, payslip, monkeypatch, change) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     real = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
     (body,) = sandbox.select("SELECT body FROM receipt WHERE key = ?", real["key"])[0]

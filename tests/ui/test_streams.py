@@ -309,7 +309,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_a_name_steers_no_terminal_no_log_and_no_markup(run, tmp_path, name) -> None:
+def test_a_file_name_cannot_control_a_terminal_a_log_or_markup(run, tmp_path, name) -> None:
     file = samples.write(tmp_path, name, samples.pdf())
     plain = run("send", file, *SEND, "-n")
     shown = plain.out + plain.err
