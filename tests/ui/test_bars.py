@@ -21,7 +21,7 @@ def test_the_bar_shows_the_last_of_many_quick_rows(monkeypatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     with bars.row_bar(progress.SENT_TEXTS, 24, Translator("en")) as rows:
         for done in range(1, 9):
-            rows.count(done)
+            rows.update(done)
         time.sleep(0.3)  # the bar is redrawn ten times per second
         shown = drawn.getvalue()
     assert "8/24 rows" in shown, shown

@@ -92,7 +92,7 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
     context.streams.say(manifest.description)
     batch = Batch(manifest, context.catalog(), _parse_shard(options.shard), options.allow_outside)
     with context.output.row_progress(CHECKED_TEXTS, None) as progress:
-        plan = run_preflight(batch, progress.count)
+        plan = run_preflight(batch, progress.update)
     say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
     counts, error = OutcomeCounts(), None
@@ -178,7 +178,7 @@ def _send(
     with (
         context.open_ledger() as ledger,
         context.output.row_progress(SENT_TEXTS, plan.good_rows) as progress,
-        _open_runner(context, batch, plan, ledger, account, jobs, progress.waiting) as (runner, stages),
+        _open_runner(context, batch, plan, ledger, account, jobs, progress.on_pause) as (runner, stages),
     ):
         for row in batch.read_rows() if plan.faulty else ():
             if row.number in plan.faulty:
@@ -191,7 +191,7 @@ def _send(
         ):
             for outcome in outcomes:
                 counts.add(outcome)
-                progress.count(counts.finished, counts.finished - counts.received)
+                progress.update(counts.finished, counts.finished - counts.received)
                 try:
                     _report_outcome(context, outcome, report)
                 except LocalError as failure:

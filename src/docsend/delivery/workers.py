@@ -371,20 +371,20 @@ class BatchProgress:
         self._runner = runner
         self._show_pause = show_pause
 
-    def declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - the signature of a ProgressListener
+    def on_declared(self, missing_bytes: int) -> None:  # noqa: ARG002 - the signature of a ProgressListener
         self._runner.check_stop()
 
-    def sent(self, document: Document, sent_bytes: int) -> None:
+    def on_sent(self, document: Document, sent_bytes: int) -> None:
         if sent_bytes < document.size:  # otherwise the response may be under way, and is waited for
             self._runner.check_stop()
 
-    def arrived(self, document: Document) -> None:  # noqa: ARG002
+    def on_document_stored(self, document: Document) -> None:  # noqa: ARG002
         self._runner.check_stop()
 
-    def received(self, documents: Sequence[Document]) -> None:
+    def on_received(self, documents: Sequence[Document]) -> None:
         """Do not stop here: the receipt has arrived and must be stored."""
 
-    def waiting(self, pause: Pause) -> None:
+    def on_pause(self, pause: Pause) -> None:
         """Show a pause that is long enough to be noticed."""
         self._runner.check_stop()
         if pause.seconds >= _MIN_SHOWN_PAUSE_S:

@@ -188,9 +188,9 @@ class ServiceClient:
         request = Request(
             "PUT", f"{_submission_path(submission.key)}/documents/{document.sha256}", body=(content,)
         )
-        on_sent = partial(self._listener.sent, document)
+        on_sent = partial(self._listener.on_sent, document)
         self._call(_Call(request, on_sent, submission.is_signed, may_be_received), reading.read_put_document)
-        self._listener.arrived(document)
+        self._listener.on_document_stored(document)
 
     def send(self, submission: Sendable) -> Receipt:
         """Complete a staged submission and return its receipt.
@@ -215,7 +215,7 @@ class ServiceClient:
         """
         body = one_exchange.build_body(checked, contents)
         request = Request("PUT", _submission_path(checked.key), one_exchange.build_headers(checked), body)
-        on_sent = BodyProgress(checked.documents, body, self._listener.sent)
+        on_sent = BodyProgress(checked.documents, body, self._listener.on_sent)
         call = _Call(request, on_sent, checked.is_signed, may_be_received, checked)
         attempts = Attempts(self._policy.total_s, self._clock.now)
 
@@ -235,7 +235,7 @@ class ServiceClient:
             raise
         self.one_exchange.record_success()
         if not delivery.is_repeated:
-            self._listener.received(checked.documents)
+            self._listener.on_received(checked.documents)
         return delivery
 
     def fetch_status(self, key: str, *, with_token: bool) -> SubmissionStatus:
@@ -257,7 +257,7 @@ class ServiceClient:
             missing = [
                 document.size for document in submission.documents if document.sha256 in result.missing
             ]
-            self._listener.declared(sum(missing))
+            self._listener.on_declared(sum(missing))
 
     # -- attempts and retries ----------------------------------------------------------------------------
 
@@ -332,7 +332,7 @@ class ServiceClient:
             if pause_s < _MIN_PAUSE_S:
                 return
             reason = attempts.last_failure.message if attempts.last_failure else self._breaker.reason
-            self._listener.waiting(Pause(reason, pause_s, attempts.remaining_s))
+            self._listener.on_pause(Pause(reason, pause_s, attempts.remaining_s))
             self._clock.sleep(pause_s)
             pause_s = 0.0
 

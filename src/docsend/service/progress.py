@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 class ProgressListener(Protocol):
     """Listener for the progress of calls. Its methods may be called in another thread."""
 
-    def declared(self, missing_bytes: int) -> None:
+    def on_declared(self, missing_bytes: int) -> None:
         """Report that the service has the declaration and lacks documents of `missing_bytes` in total."""
 
-    def sent(self, document: Document, sent_bytes: int) -> None:
+    def on_sent(self, document: Document, sent_bytes: int) -> None:
         """Report that `sent_bytes` of the document have been sent; a retry starts again at 0."""
 
-    def arrived(self, document: Document) -> None:
+    def on_document_stored(self, document: Document) -> None:
         """Report that the service has a complete document of a staged submission."""
 
-    def received(self, documents: Sequence[Document]) -> None:
+    def on_received(self, documents: Sequence[Document]) -> None:
         """Report that the service has received a submission of these documents in one exchange."""
 
-    def waiting(self, pause: Pause) -> None:
+    def on_pause(self, pause: Pause) -> None:
         """Report that the next attempt starts after this pause."""
 
 

@@ -44,7 +44,7 @@ class _PausingProgress(Progress):
     _pause: Pause | None = None
     _pause_ends_at = 0.0
 
-    def waiting(self, pause: Pause) -> None:
+    def on_pause(self, pause: Pause) -> None:
         self._pause, self._pause_ends_at = pause, time.monotonic() + pause.seconds
 
     def get_renderables(self) -> Iterable[RenderableType]:
@@ -69,24 +69,24 @@ class _DocumentBar:
         self._task = progress.add_task(translator.render(Message("declaring")), total=total)
         self._sent_bytes = dict.fromkeys((document.sha256 for document in documents), 0)
         self._documents = documents
-        self.waiting = progress.waiting
+        self.on_pause = progress.on_pause
 
-    def declared(self, missing_bytes: int) -> None:
+    def on_declared(self, missing_bytes: int) -> None:
         self._sent_bytes = dict.fromkeys(self._sent_bytes, 0)
         self._progress.update(self._task, total=missing_bytes, completed=0)
 
-    def sent(self, document: Document, sent_bytes: int) -> None:
+    def on_sent(self, document: Document, sent_bytes: int) -> None:
         self._sent_bytes[document.sha256] = sent_bytes
         description = _truncate(escape_for_terminal(document.name))
         self._progress.update(self._task, description=description, completed=sum(self._sent_bytes.values()))
 
-    def arrived(self, document: Document) -> None:
+    def on_document_stored(self, document: Document) -> None:
         self._sent_bytes[document.sha256] = document.size
         self._print(arrival_message(document, self._documents))
 
-    def received(self, documents: Sequence[Document]) -> None:
+    def on_received(self, documents: Sequence[Document]) -> None:
         for document in documents:
-            self.arrived(document)
+            self.on_document_stored(document)
 
     def _print(self, line: Message) -> None:
         self._progress.console.print(
@@ -124,9 +124,9 @@ class _RowBar:
         self._total = total
         self._drawn_at = 0.0
         self._task = progress.add_task(translator.render(texts.heading), total=total, counts="")
-        self.waiting = progress.waiting
+        self.on_pause = progress.on_pause
 
-    def count(self, done: int, failed: int = 0) -> None:
+    def update(self, done: int, failed: int = 0) -> None:
         now = time.monotonic()
         if self._total is None and now - self._drawn_at < _REDRAW_INTERVAL_S:
             return

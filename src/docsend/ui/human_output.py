@@ -53,8 +53,8 @@ class HumanOutput:
             return
         from docsend.ui.bars import document_bar
 
-        with document_bar(documents, self._streams.translator) as watcher:
-            yield watcher
+        with document_bar(documents, self._streams.translator) as listener:
+            yield listener
 
     @contextlib.contextmanager
     def row_progress(self, texts: ProgressTexts, total: int | None) -> Iterator[RowProgress]:

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 class RowProgress(Protocol):
     """Listener that shows how many rows of a batch are done, and pauses. Several threads may call it."""
 
-    def count(self, done: int, failed: int = 0) -> None: ...
+    def update(self, done: int, failed: int = 0) -> None: ...
 
-    def waiting(self, pause: Pause) -> None: ...
+    def on_pause(self, pause: Pause) -> None: ...
 
 
 class NoRowProgress:
     """Row progress that shows nothing."""
 
-    def count(self, done: int, failed: int = 0) -> None:
+    def update(self, done: int, failed: int = 0) -> None:
         pass
 
-    def waiting(self, pause: Pause) -> None:
+    def on_pause(self, pause: Pause) -> None:
         pass
 
 
@@ -75,10 +75,10 @@ class RowProgressLines:
         self._started_at = self._printed_at = time.monotonic()
         self._pauses = _PauseLines(streams)
 
-    def waiting(self, pause: Pause) -> None:
-        self._pauses.waiting(pause)
+    def on_pause(self, pause: Pause) -> None:
+        self._pauses.on_pause(pause)
 
-    def count(self, done: int, failed: int = 0) -> None:
+    def update(self, done: int, failed: int = 0) -> None:
         now = time.monotonic()
         if now - self._printed_at < self.INTERVAL_S:
             return
@@ -103,7 +103,7 @@ class _PauseLines:
         self._lock = threading.Lock()
         self._silent_until = 0.0
 
-    def waiting(self, pause: Pause) -> None:
+    def on_pause(self, pause: Pause) -> None:
         with self._lock:
             now = time.monotonic()
             is_due = now >= self._silent_until
@@ -119,20 +119,20 @@ class LineProgress:
     def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
         self._streams = streams
         self._documents = documents
-        self.waiting = _PauseLines(streams).waiting
+        self.on_pause = _PauseLines(streams).on_pause
 
-    def declared(self, missing_bytes: int) -> None:
+    def on_declared(self, missing_bytes: int) -> None:
         pass
 
-    def sent(self, document: Document, sent_bytes: int) -> None:
+    def on_sent(self, document: Document, sent_bytes: int) -> None:
         pass
 
-    def arrived(self, document: Document) -> None:
+    def on_document_stored(self, document: Document) -> None:
         self._streams.say(arrival_message(document, self._documents))
 
-    def received(self, documents: Sequence[Document]) -> None:
+    def on_received(self, documents: Sequence[Document]) -> None:
         for document in documents:
-            self.arrived(document)
+            self.on_document_stored(document)
 
 
 class ForwardingListener:
@@ -141,20 +141,20 @@ class ForwardingListener:
     def __init__(self, target: ProgressListener) -> None:
         self.target = target
 
-    def declared(self, missing_bytes: int) -> None:
-        self.target.declared(missing_bytes)
+    def on_declared(self, missing_bytes: int) -> None:
+        self.target.on_declared(missing_bytes)
 
-    def sent(self, document: Document, sent_bytes: int) -> None:
-        self.target.sent(document, sent_bytes)
+    def on_sent(self, document: Document, sent_bytes: int) -> None:
+        self.target.on_sent(document, sent_bytes)
 
-    def arrived(self, document: Document) -> None:
-        self.target.arrived(document)
+    def on_document_stored(self, document: Document) -> None:
+        self.target.on_document_stored(document)
 
-    def received(self, documents: Sequence[Document]) -> None:
-        self.target.received(documents)
+    def on_received(self, documents: Sequence[Document]) -> None:
+        self.target.on_received(documents)
 
-    def waiting(self, pause: Pause) -> None:
-        self.target.waiting(pause)
+    def on_pause(self, pause: Pause) -> None:
+        self.target.on_pause(pause)
 
 
 def arrival_message(document: Document, documents: Sequence[Document]) -> Message:
