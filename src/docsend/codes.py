@@ -1,9 +1,9 @@
 """Problem codes: the kind, the field and the meaning of each.
 
 Scripts and support identify a problem by its code, so a code is never translated and never changes. The
-`kind` of a code determines the exit code, whether the guided send asks for the value, and what a batch leaves
-out; nothing is derived from the spelling of the code. docs/problems.md is generated from this table and from
-real runs (tests/provoked.py).
+`kind` of a code determines its severity, whether the guided send asks for the value, and what a batch leaves
+out; the exception that reports a problem determines the exit code. Nothing is derived from the spelling of a
+code. docs/problems.md is generated from this table and from real runs (tests/provoked.py).
 """
 
 from __future__ import annotations
