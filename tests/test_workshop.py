@@ -14,7 +14,7 @@ import system
 
 ROOT = Path(__file__).parent.parent
 # These are six tests, and each needs jq.
-NEEDS_JQ = ("tests/model/test_key.py", "-k", "test_other_tools_make_the_same_key")
+NEEDS_JQ = ("tests/model/test_key.py", "-k", "test_other_tools_compute_the_same_key")
 
 
 @pytest.fixture
