@@ -1,11 +1,11 @@
 """The installed command.
 
-It answers --version and completions with few imports, and otherwise starts the command line.
+It answers --version and shell completions with few imports, and starts the command line for everything else.
 """
 
-# The signal handlers are set before anything that takes time, so that Ctrl-C has its message and exit code
-# from here on. Both modules are built in or already loaded; importing `signal`, which wraps `_signal`, would
-# add a sixth to the time of --version.
+# Set the signal handlers before anything slow, so that Ctrl-C prints its message and exits with its code from
+# the start. Both modules are built in or already loaded. Importing `signal`, the wrapper around `_signal`,
+# would make --version take a sixth longer.
 import _signal  # type: ignore[import-not-found]
 import os
 
@@ -40,27 +40,27 @@ _pending_signals: list[int] = []
 
 
 def _record_signal(number: int, _frame: object) -> None:
-    """Record a signal for the command line, which reports it; exit at once on the second."""
+    """Record the first signal, for the command line to report; exit at once on the second."""
     _pending_signals.append(number)
     if len(_pending_signals) > 1:
         os._exit(128 + number)
 
 
 def run() -> None:
-    """Run `docsend` with the arguments of the process, and exit with its exit code."""
+    """Run `docsend` with the process's arguments, and exit with its exit code."""
     code = _run(sys.argv[1:])
     _handle_signals(_exit_now)
     failure = _flush(sys.stdout)
-    # A broken pipe means only that the reader has closed standard output.
+    # A broken pipe is no error: the reader has closed its end of standard output.
     if failure is not None and not isinstance(failure, BrokenPipeError):
         from docsend.errors import ExitCode
 
         code = code or ExitCode.LOCAL
     _flush(sys.stderr)  # A failure here does not change the exit code: only messages are lost.
-    # The result has been reported, so a signal must not change the exit code any more. Python would restore
-    # the default handlers at exit.
+    # The result has been reported, so a signal must no longer change the exit code. It is ignored, because at
+    # exit Python replaces every other handler with the default one.
     _handle_signals(_signal.SIG_IGN)
-    # Skip the garbage collection of modules at exit, which takes a fifth of a short run.
+    # Do not garbage-collect the modules at exit: that would take a fifth of a short run's time.
     gc.freeze()
     sys.exit(code)
 
@@ -68,7 +68,7 @@ def run() -> None:
 def _flush(stream: "TextIO | None") -> OSError | None:
     """Flush a stream and return the error, if any.
 
-    After an error the stream writes to the null device, so that Python does not flush it again at exit.
+    After an error, redirect the stream to the null device, so that Python's own flush at exit does not fail.
     """
     if stream is None:
         return None
@@ -95,8 +95,8 @@ def _run(argv: list[str]) -> int:
 
         return complete.main(argv[1:])
     _handle_signals(_record_signal)
-    # After its imports a run creates few reference cycles, and collecting garbage among the modules would
-    # take a tenth of its time.
+    # Once everything is imported, a run creates few reference cycles, and searching the modules for garbage
+    # would take a tenth of its time.
     gc.set_threshold(100_000)
     from docsend.cli.app import main
 

@@ -1,9 +1,10 @@
-"""Problem codes: the kind, the field and the meaning of each.
+"""Problem codes, each with its kind, field and meaning.
 
-Scripts and support identify a problem by its code, so a code is never translated and never changes. The
-`kind` of a code determines its severity, whether the guided send asks for the value, and what a batch leaves
-out; the exception that reports a problem determines the exit code. Nothing is derived from the spelling of a
-code. docs/problems.md is generated from this table and from real runs (tests/provoked.py).
+Scripts and support identify a problem by its code, so a code is never translated and never changes. Its
+`kind` determines its severity and whether the guided mode asks for the value. A batch omits problems of the
+kind MISSING for cells that could not be read. The exit code depends on the exception that reports the
+problem. Nothing is derived from the spelling of a code. docs/problems.md is generated from this table and
+from real runs (tests/provoked.py).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Kind(Enum):
 
 
 class Code(Enum):
-    """A problem code: its name in JSON, its kind, the field concerned (if any) and its meaning."""
+    """A problem code: its name in JSON, its kind, the field that it concerns (if any) and its meaning."""
 
     kind: Kind
     field: str | None
@@ -148,14 +149,14 @@ class Code(Enum):
     MANIFEST_MALFORMED = "manifest-malformed", Kind.INVALID, None, "the workbook cannot be read"
     MANIFEST_TOO_LARGE = "manifest-too-large", Kind.INVALID, None, "the manifest has too many bytes or rows"
     NO_COLUMNS = "no-columns", Kind.INVALID, None, "the first row contains no column names"
-    MISSING_COLUMN = "missing-column", Kind.INVALID, None, "the column of the documents is missing"
+    MISSING_COLUMN = "missing-column", Kind.INVALID, None, "the column for the documents is missing"
     UNKNOWN_COLUMN = "unknown-column", Kind.INVALID, None, "the column is unknown"
     DUPLICATE_COLUMN = "duplicate-column", Kind.INVALID, None, "a column occurs twice"
     ROW_MALFORMED = "row-malformed", Kind.INVALID, None, "the row cannot be parsed"
     NUMBER_ROUNDED = "number-rounded", Kind.INVALID, None, "a spreadsheet rounded a number"
-    PATH_OUTSIDE = "path-outside", Kind.INVALID, "documents", "a file is outside the folder of the manifest"
+    PATH_OUTSIDE = "path-outside", Kind.INVALID, "documents", "a file is outside the manifest's folder"
     DUPLICATE_ROW = "duplicate-row", Kind.INVALID, None, "two rows have the same content"
-    KEY_CHANGED = "key-changed", Kind.INVALID, None, "a received row of a report was changed"
+    KEY_CHANGED = "key-changed", Kind.INVALID, None, "a row that was already received has changed"
 
     # -- warnings ----------------------------------------------------------------------------------------
 
@@ -168,7 +169,7 @@ class Code(Enum):
     )  # fmt: skip
     EMPLOYER_FILE_UNUSUAL = (
         "employer-file-unusual", Kind.WARNING, "employer_file",
-        "the number is not like known deduction file numbers",
+        "the number does not resemble known deduction file numbers",
     )  # fmt: skip
     DOCUMENT_IN_TWO_ROWS = (
         "document-in-two-rows", Kind.WARNING, "documents", "another row has the same document",
@@ -179,8 +180,8 @@ class Code(Enum):
 
     # -- refused by the service --------------------------------------------------------------------------
 
-    INVALID = "invalid", Kind.REFUSED, None, "the declaration violates rules of the service"
-    KEY_REUSED = "key-reused", Kind.REFUSED, None, "the key was used for another declaration"
+    INVALID = "invalid", Kind.REFUSED, None, "the submission violates the service's rules"
+    KEY_REUSED = "key-reused", Kind.REFUSED, None, "the key was already used for a different declaration"
     WITHDRAWN = "withdrawn", Kind.REFUSED, None, "the submission was withdrawn"
     ALREADY_RECEIVED = "already-received", Kind.REFUSED, None, "a received submission cannot be withdrawn"
     ONE_EXCHANGE_TOO_LARGE = (
@@ -197,7 +198,7 @@ class Code(Enum):
 
     # -- unfinished --------------------------------------------------------------------------------------
 
-    NAME_UNKNOWN = "name-unknown", Kind.UNFINISHED, None, "the host name of the service cannot be resolved"
+    NAME_UNKNOWN = "name-unknown", Kind.UNFINISHED, None, "the service's host name cannot be resolved"
     CONNECTION_REFUSED = (
         "connection-refused", Kind.UNFINISHED, None, "the connection to the service was refused",
     )  # fmt: skip
@@ -211,12 +212,12 @@ class Code(Enum):
         "the service redirects to another address, which is not followed",
     )  # fmt: skip
     PAGE_INSTEAD = "page-instead", Kind.UNFINISHED, None, "the response is a web page"
-    CONTRACT_BROKEN = "contract-broken", Kind.UNFINISHED, None, "the response violates the contract"
+    CONTRACT_BROKEN = "contract-broken", Kind.UNFINISHED, None, "the service sent an invalid response"
     SERVICE_BUSY = "service-busy", Kind.UNFINISHED, None, "the service is busy"
     OWN_FAULT = "own-fault", Kind.UNFINISHED, None, "an internal error of the service"
     TOO_SLOW = "too-slow", Kind.UNFINISHED, None, "the request arrived too slowly"
     NOT_FOUND = "not-found", Kind.UNFINISHED, None, "the service does not know the resource"
-    INCOMPLETE = "incomplete", Kind.UNFINISHED, None, "documents of the submission are missing at the service"
+    INCOMPLETE = "incomplete", Kind.UNFINISHED, None, "the service lacks documents of the submission"
     DIGEST_MISMATCH = "digest-mismatch", Kind.UNFINISHED, None, "the document was altered in transit"
     MALFORMED = "malformed", Kind.UNFINISHED, None, "the service cannot parse the request"
     LENGTH_REQUIRED = "length-required", Kind.UNFINISHED, None, "the service requires a Content-Length"
@@ -236,7 +237,7 @@ class Code(Enum):
 
     CERTIFICATE_AUTHORITY = (
         "certificate-authority", Kind.USAGE, None,
-        "the authority of the certificate is not trusted on this machine",
+        "this machine does not trust the authority that issued the certificate",
     )  # fmt: skip
     CERTIFICATE_NAME = "certificate-name", Kind.USAGE, None, "the certificate is for another host name"
     CERTIFICATE_DATE = "certificate-date", Kind.USAGE, None, "the certificate is not valid now"
@@ -253,7 +254,7 @@ class Code(Enum):
     REFUSED = "refused", Kind.REFUSED, None, "the service refused"
     NOT_TRIED = "not-tried", Kind.UNFINISHED, None, "the batch ended before this row was sent"
     UNFINISHED = (
-        "unfinished", Kind.UNFINISHED, None, "nothing is lost: running the same command again finishes it",
+        "unfinished", Kind.UNFINISHED, None, "nothing is lost: run the same command again to continue",
     )  # fmt: skip
     LOCAL_FAILURE = "local-failure", Kind.LOCAL, None, "the ledger, the keyring or the disk failed"
     BUG = "bug", Kind.BUG, None, "a bug in docsend"
@@ -262,7 +263,7 @@ class Code(Enum):
 
 
 class ForeignCode(NamedTuple):
-    """A code of a service that this version does not know; it is treated as a refusal."""
+    """A service's problem code that this version of docsend does not know. It is treated as a refusal."""
 
     value: str
     kind: Kind = Kind.REFUSED
@@ -280,10 +281,10 @@ _BY_NAME = {code.value: code for code in Code}
 
 
 def from_service(name: str) -> AnyCode:
-    """Return the code with which a service refused a declaration.
+    """Return the code for a name that a service gave as its reason to refuse a declaration.
 
-    A service may use the codes of docsend's own checks. Any other code of docsend describes an event on the
-    client, or a warning, and is returned as `Code.INVALID`; an unknown code is returned as a ForeignCode.
+    A service may use the codes of docsend's own checks. docsend's other codes describe warnings or events on
+    the client, so they are returned as `Code.INVALID`. An unknown name is returned as a ForeignCode.
     """
     code = _BY_NAME.get(name)
     if code is None:

@@ -1,7 +1,6 @@
-"""Diagnosis of everything that docsend depends on, with a severity and a hint for each part.
+"""Checks of everything that docsend depends on, with a severity and a hint for each part.
 
-Every check returns a finding, whatever the state of its part: a part that cannot be checked is also a
-finding. Findings contain no secrets.
+A check always returns a finding, even if it cannot check its part. Findings contain no secrets.
 """
 
 from __future__ import annotations
@@ -52,8 +51,8 @@ _MIN_FREE_BYTES = 100 * 2**20
 class Finding:
     """Result of one check.
 
-    `part` is a stable name. `exit_code` is the exit code of the command if the severity is "error". `facts`
-    are for programs: names and plain values that do not depend on the language.
+    `part` is a name that never changes. `exit_code` is the command's exit code if the severity is "error".
+    `facts` are for programs: names and plain values that do not depend on the language.
     """
 
     part: str
@@ -67,9 +66,9 @@ class Finding:
 def diagnose(
     settings: Settings, open_store: Callable[[], CredentialStore], open_service: OpenService
 ) -> Iterator[Finding]:
-    """Check one part after the other, and yield the findings.
+    """Check one part after another, and yield the findings.
 
-    `open_store` opens the keyring entries of the chosen service, `open_service` the service itself.
+    `open_store` opens the chosen service's keyring entries, and `open_service` a client for that service.
     """
     yield _version()
     yield from _configuration_and_data(settings)
@@ -93,14 +92,14 @@ def _version() -> Finding:
 
 def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
     file = settings.config_file
-    is_there = os.path.exists(file)  # Path.exists raises for a folder that may not be entered
+    is_there = os.path.exists(file)  # Path.exists raises if a parent folder may not be entered
     facts: dict[str, Any] = {"config_file": str(file), "exists": is_there}
     message = Message("{file}", file=file) if is_there else Message("{file} (does not exist)", file=file)
     errors = settings.errors
     if (error := _read_error(file)) is not None:
         yield Finding("configuration", "error", error.message, error.hint, facts, error.code)
     elif "configuration" in errors:
-        # Without the error itself, which could contain a name.
+        # The error itself is left out, because it could contain a person's name.
         hint = Message(
             "run any other command to see the error; docs/configuration.md lists the valid settings"
         )
@@ -122,10 +121,10 @@ def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
 
 
 def _permission_hint(file: Path) -> Message:
-    """Return the hint to deny others access to a file, which only its owner can do."""
+    """Return the hint for denying others access to a file. Only the file's owner can do that."""
     owner = files.other_owner(file)
     if owner is None:
-        return Message("chmod 600 {file}", file=file)
+        return Message("run `chmod 600 {file}`", file=file)
     return files.foreign_owner_hint(owner)
 
 
@@ -157,9 +156,7 @@ def _data_folder(folder: Path) -> Finding:
         )
         return Finding("data", "error", Message("cannot write to {folder}", folder=folder), hint, facts)
     if free < _MIN_FREE_BYTES:
-        return Finding(
-            "data", "warning", message, Message("free some disk space: the ledger needs it"), facts
-        )
+        return Finding("data", "warning", message, Message("free some disk space for the ledger"), facts)
     return Finding("data", "ok", message, facts=facts)
 
 
@@ -191,7 +188,7 @@ def _catalog(settings: Settings) -> Finding:
         else Message("bundled with docsend, version {version}", version=version)
     )
     if age is not None and age > _MAX_CATALOG_AGE_DAYS:
-        hint = Message("run `docsend catalog --update` to get a newer one")
+        hint = Message("run `docsend catalog --update` to get a newer catalog")
         return Finding("catalog", "warning", message, hint, facts)
     return Finding("catalog", "ok", message, facts=facts)
 
@@ -207,11 +204,13 @@ def _days_since(version: str) -> int | None:
 def _ledger(file: Path) -> Finding:
     """Check the ledger without creating or changing anything."""
     if not os.path.exists(file):
-        message = Message("{file} (created by the first send)", file=file)
+        message = Message(
+            "{file} (does not exist yet; it is created when you first send documents)", file=file
+        )
         return Finding("ledger", "ok", message, facts={"file": str(file), "exists": False})
     facts: dict[str, Any] = {"file": str(file), "exists": True, "bytes": file.stat().st_size}
     if not os.access(file, os.R_OK | os.W_OK):
-        message = Message("cannot read and write {file}", file=file)
+        message = Message("no permission to read and write {file}", file=file)
         return Finding("ledger", "error", message, files.hint(file, PermissionError()), facts)
     if not stat.S_ISREG(file.stat().st_mode):
         message = Message(
@@ -223,7 +222,8 @@ def _ledger(file: Path) -> Finding:
     journal = file.with_name(f"{file.name}-journal")
     if journal.exists() and journal.stat().st_size:
         message = Message(
-            "{file} has an unfinished write: another docsend is using it, or was stopped while writing",
+            "{file} has an unfinished write: another docsend process is writing to it, or was stopped while "
+            "writing",
             file=file,
         )
         return Finding(
@@ -235,7 +235,8 @@ def _ledger(file: Path) -> Finding:
 def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
     """Check the integrity of a ledger that is not being written, and count its submissions by state."""
     restore = Message(
-        "keep the file, and restore it from a backup; without it, documents could be sent twice"
+        "keep this file, and restore the ledger from a backup; without the ledger, a submission could be "
+        "sent twice"
     )
     try:
         health, counts = ledger_queries.health(file)
@@ -245,7 +246,7 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
             "ledger",
             "warning",
             message,
-            Message("another docsend may be using it: run `docsend doctor` again"),
+            Message("another docsend process may be using it: run `docsend doctor` again"),
             facts,
         )
     except (sqlite3.Error, OSError) as error:
@@ -270,7 +271,8 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
             "warning",
             message,
             Message(
-                "run `docsend receipts resume` to finish those that the service knows and to list the rest"
+                "run `docsend receipts resume`: it finishes the submissions that the service already knows, "
+                "and lists the others"
             ),
             facts,
         )
@@ -278,7 +280,7 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
 
 
 def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> Finding:
-    """Check how long the keyring takes to respond, and whether somebody is signed in, but not who."""
+    """Check how long the keyring takes to respond, and whether (but not as whom) the user is signed in."""
     if settings.password_file is not None:
         return _password_file(settings.password_file, has_code=settings.code is not None)
     started_at = time.monotonic()
@@ -287,7 +289,8 @@ def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> F
         is_signed_in = open_store().credentials() is not None if settings.endpoint else None
     except DocsendError as error:
         hint = Message(
-            "a keyring is needed only for the personal service and for employers' booklet numbers: {hint}",
+            "a keyring is needed only for the personal service and for employers' booklet numbers; "
+            "for these, {hint}",
             hint=error.hint or "",
         )
         message = error.message
@@ -317,7 +320,7 @@ def _password_file(file: Path, *, has_code: bool) -> Finding:
     """Check that the password file is readable by its owner only, without reporting its content."""
     facts = {"used": False}
     if not has_code:
-        message = Message("DOCSEND_CODE and DOCSEND_PASSWORD_FILE go together")
+        message = Message("DOCSEND_PASSWORD_FILE is set, but DOCSEND_CODE is not")
         return Finding("keyring", "error", message, Message("set both, or neither"), facts, ExitCode.USAGE)
     try:
         read_password_file(file)
@@ -370,7 +373,7 @@ def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]
         yield Finding("service", "error", message, invalid.hint, {"address": None}, invalid.code)
         return
     if endpoint is None and "configuration" in settings.errors:
-        message = Message("cannot determine which service is chosen")
+        message = Message("cannot determine which service to use")
         hint = Message("correct the configuration error reported above")
         yield Finding("service", "warning", message, hint, {"address": None})
         return
@@ -422,7 +425,7 @@ def _network(url: str, proxy: str | None, tls: Tls | None) -> Finding:
 
 
 def _clock(date_header: str | None) -> Finding:
-    """Compare this machine's clock with the Date of the service (RFC 9110, 6.6.1), in whole seconds."""
+    """Compare this machine's clock with the service's Date field (RFC 9110, 6.6.1), in whole seconds."""
     try:
         service_time = parsedate_to_datetime(date_header or "")
     except ValueError:

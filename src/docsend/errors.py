@@ -1,4 +1,4 @@
-"""The exceptions of docsend and its exit codes, divided by what the caller should do next.
+"""docsend's exceptions and exit codes, grouped by what the caller should do next.
 
     DocsendError
     ├── UsageError         2  the command line or the settings are invalid
@@ -6,11 +6,11 @@
     ├── SignInRequired     4  sign-in required or refused
     ├── Refused            5  the service refused permanently
     ├── Unfinished         6  nothing is lost, run the same command again
-    ├── LocalError         8  an error of the ledger, the keyring or the disk
+    ├── LocalError         8  the ledger, the keyring or the disk failed
     └── Interrupted  130/143  stopped by a signal
 
-A message starts with a small letter, has no full stop and says what happened; the hint says what to do next.
-Only the commands (`docsend.cli`) turn these exceptions into text and exit codes.
+A message says what happened, in lower case and without a full stop. The hint says what to do next. Only the
+commands (`docsend.cli`) turn these exceptions into text and exit codes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the commands; each command's help lists its own with their meanings."""
+    """Exit codes of the commands. Each command's help lists the codes that it uses and what they mean."""
 
     RECEIVED = 0
     BUG = 1
@@ -60,16 +60,16 @@ EXIT_MEANINGS: dict[ExitCode, Message] = {
 
 
 class DocsendError(Exception):
-    """Base class of all errors of docsend.
+    """Base class of all docsend errors.
 
     message: what happened.
     hint: what to do next, or None.
-    problems: the single problems, if the message summarizes several.
+    problems: the individual problems, if the message summarizes several.
     cause: the problem code, if it is more specific than the class (see `service.failures`).
-    submission: the submission that failed, if it is a later occurrence than the one asked for.
+    submission: the submission that failed, if it is a later occurrence than the requested one.
     affects_all: whether every other submission would fail now, too.
-    nothing_arrived: whether nothing of the submission can have reached the service.
-    is_lasting_refusal: whether the service has refused the submission permanently, provided that nothing of
+    nothing_arrived: true if no part of the submission can have reached the service.
+    is_lasting_refusal: whether the error is a permanent refusal of the submission, provided that no part of
         it can have arrived.
     """
 
@@ -99,7 +99,7 @@ class DocsendError(Exception):
         return self.exit_code
 
     def as_problem(self) -> Problem:
-        """Return the error as a problem with the code of its cause, or else the code of its exit code."""
+        """Return the error as a problem. Its code is `cause`, or else the general code for the exit code."""
         from docsend.codes import Code
         from docsend.model.problem import Problem
 
@@ -131,7 +131,7 @@ class InvalidSubmission(DocsendError):
 
     @classmethod
     def from_problems(cls, problems: Iterable[Problem]) -> InvalidSubmission:
-        """Return the error for the problems of one submission; the message counts those that are errors."""
+        """Return the error for one submission's problems. The message counts the errors, not the warnings."""
         problems = tuple(problems)
         errors = sum(problem.is_error for problem in problems)
         message = Message.plural("1 problem, nothing was sent", "{count} problems, nothing was sent", errors)
@@ -139,7 +139,7 @@ class InvalidSubmission(DocsendError):
 
     @classmethod
     def from_manifest_problems(cls, problems: Iterable[Problem]) -> InvalidSubmission:
-        """Return the error for problems that affect the complete manifest."""
+        """Return the error for problems with the manifest itself."""
         problems = tuple(problems)
         message = Message.plural(
             "1 problem in the manifest, nothing was sent",
@@ -176,11 +176,14 @@ class LocalError(DocsendError):
 
 
 class Terminated(KeyboardInterrupt):
-    """Raised on SIGTERM; a KeyboardInterrupt, so that the run ends as on Ctrl-C and reports its state."""
+    """Raised on SIGTERM.
+
+    It is a KeyboardInterrupt, so that the run ends as it does after Ctrl-C, and reports how far it got.
+    """
 
 
 class Interrupted(DocsendError):
-    """Raised when a signal stopped the run; the exit code is 130 for SIGINT and 143 for SIGTERM."""
+    """Raised when a signal has stopped the run. The exit code is 130 for SIGINT and 143 for SIGTERM."""
 
     exit_code = ExitCode.INTERRUPTED
 
@@ -188,7 +191,7 @@ class Interrupted(DocsendError):
     def from_signal(
         cls, stop: KeyboardInterrupt, message: Message | None = None, hint: Message | None = None
     ) -> Interrupted:
-        """Return the error for the exception that a signal raised."""
+        """Return the error for `stop`, the exception that the signal raised."""
         return cls(message or Message("interrupted"), hint, terminated=isinstance(stop, Terminated))
 
     def __init__(self, message: Message, hint: Message | None = None, *, terminated: bool = False) -> None:

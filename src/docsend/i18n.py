@@ -1,9 +1,9 @@
 """Messages for people, and their translation.
 
-A `Message` is an English template with values. It is not a `str`: a `Translator` renders it where output is
-written (console, help, prompts, proofs), and always in English where JSON is written. No other code needs to
-know the language. Functions that take a text for people take a `Message`, so that the type checker detects
-texts that would not be translated. What programs read (codes, JSON, the ledger) is always English.
+A `Message` is an English template with values. It is not a `str`. Where text for people is written (console,
+help, prompts, proofs), a `Translator` renders it in the user's language. No other code needs to know the
+language. Functions that take a text for people take a `Message`, so that the type checker finds texts that
+would not be translated. Whatever programs read (codes, JSON, the ledger) is always in English.
 
 The translations are gettext catalogs, `locale/*/LC_MESSAGES/docsend.po`, maintained by
 `tools/locale/build.py`.
@@ -31,8 +31,8 @@ _RIGHT_TO_LEFT = ("he",)
 # Unicode isolates (UAX 9): the text inside has its own direction and does not affect the text around it.
 _LTR_ISOLATE, _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2066", "\u2068", "\u2069"
 # These parts of a right-to-left sentence are read from left to right: code in backquotes, and sequences of
-# ASCII words with the values attached to them, as in `--to {code}` or [services.{name}]. Here, each value is
-# represented by a private use character, which no escaped text contains.
+# ASCII words with the values attached to them, as in `--to {code}` or [services.{name}]. While they are
+# matched, a private use character stands for each value; escaped text contains no such character.
 _SIGN = r"[A-Za-z0-9_./~+\-=@%#&*<>|\[\]$\ue000-\uf8ff]"
 _WORD = rf"(?=[^ \u0590-\u05ff]*[A-Za-z0-9\-.\[]){_SIGN}+(?:[:,]{_SIGN}+)*(?<!\.)"
 _RUN = rf"`[^`\u0590-\u05ff]+`|{_WORD}(?: {_WORD})*|[\ue000-\uf8ff]"
@@ -42,10 +42,9 @@ _FIRST_PLACEHOLDER = 0xE000
 class Message:
     """A text for people: an English template with values for its placeholders, such as `{name}`.
 
-    It is not a `str` and cannot be converted to one: only a `Translator` renders it, in its language. Values
-    that are messages or localized names are translated too; all others are inserted as they are. A
-    placeholder can have a format specification as in `str.format`: `{size:,}` groups digits as the language
-    does.
+    It is not a `str` and cannot be converted to one: only a `Translator` can render it. Values that are
+    messages or localized names are translated too; all others are inserted unchanged. A placeholder can have
+    a format specification, as in `str.format`: `{size:,}` groups digits with the language's separator.
     """
 
     __slots__ = ("count", "one", "template", "values")
@@ -59,25 +58,25 @@ class Message:
 
     @classmethod
     def plural(cls, one: str, many: str, /, count: int, **values: object) -> Message:
-        """Return a message with the template `one` for a count of 1, else `many`; `{count}` is the number."""
+        """Return a message that uses `one` for a count of 1, else `many`; `{count}` inserts the number."""
         message = cls.__new__(cls)
         _set_fields(message, many, {"count": count, **values}, one, count)
         return message
 
     @classmethod
     def verbatim(cls, text: object) -> Message:
-        """Return a message with a text that is never translated, such as one from a service."""
+        """Return a message whose text is never translated, for example because it comes from a service."""
         return cls("{text}", text=text)
 
     def replace_values(self, **values: object) -> Message:
-        """Return a message with the same template and these values. It replaces all values."""
+        """Return a message with the same template and only these values; the old values are dropped."""
         return Message(self.template, **values)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"cannot change {name} of a Message")
 
     def __str__(self) -> NoReturn:
-        """Raise TypeError, because a conversion, as in an f-string, would lose the translation."""
+        """Raise TypeError: conversion to a `str`, as in an f-string, would lose the translation."""
         raise TypeError("a Message is rendered by a Translator")
 
     def __repr__(self) -> str:
@@ -113,7 +112,7 @@ def _unpickle_message(template: str, values: dict[str, object], one: str | None,
 
 
 class LocalizedName:
-    """A name with one text per language, such as that of a branch. Like a Message, it is not a `str`."""
+    """A name in several languages, such as a branch's name. Like a Message, it is not a `str`."""
 
     __slots__ = ("names",)
     names: Mapping[str, str]
@@ -129,7 +128,7 @@ class LocalizedName:
         raise AttributeError(f"cannot change {name} of a LocalizedName")
 
     def __str__(self) -> NoReturn:
-        """Raise TypeError, because a conversion, as in an f-string, would lose the translation."""
+        """Raise TypeError: conversion to a `str`, as in an f-string, would lose the translation."""
         raise TypeError("a LocalizedName is rendered by a Translator")
 
     def __repr__(self) -> str:
@@ -152,7 +151,7 @@ Displayable: TypeAlias = Message | LocalizedName | Data
 
 
 def join(parts: Sequence[Displayable], separator: str = ", ") -> Message:
-    """Return one message that consists of several texts, each of which is translated separately."""
+    """Return one message that joins several texts. Each text is translated separately."""
     values = {f"_{index}": part for index, part in enumerate(parts)}
     return Message(separator.join(f"{{{name}}}" for name in values), **values)
 
@@ -163,7 +162,7 @@ def format_time(rfc3339: str) -> str:
 
 
 def choose_language(flag: str | None, environment: Mapping[str, str]) -> Language:
-    """Return the language: that of the flag, else of DOCSEND_LANG, else of the locale, else English.
+    """Return the language from the flag, else from DOCSEND_LANG, else from the locale, else English.
 
     Raise ValueError if the flag or DOCSEND_LANG names an unknown language.
     """
@@ -194,9 +193,9 @@ class Translator:
     ) -> str:
         """Return the text in this language; data is not translated.
 
-        `escape` is applied to data and to the values of a message, because they may come from outside. With
-        `isolate`, numbers, names and paths in a right-to-left language are enclosed in isolates, so that they
-        do not change the direction of the text around them.
+        `escape` is applied to data and to a message's values, because they may come from outside docsend. In
+        a right-to-left language, `isolate` encloses numbers, names and paths in Unicode isolates, so that
+        they do not change the direction of the text around them.
         """
         isolate = isolate and self.is_right_to_left
         if isinstance(text, LocalizedName):
@@ -219,7 +218,7 @@ class Translator:
 
         formatter = Formatter()
         parts: list[str] = []
-        texts: list[str] = []  # of the values
+        texts: list[str] = []  # the rendered values
         source = template if values else _escape_braces(template)
         for literal, name, spec, conversion in formatter.parse(source):
             parts.append(literal)
@@ -238,7 +237,7 @@ class Translator:
         return re.sub(_RUN, lambda run: _isolate_run(run[0], texts), joined) if isolate else joined
 
     def _localize_number(self, text: str, spec: str) -> str:
-        """Return a number that was formatted in English with the separators of this language."""
+        """Return a number in English format with its separators replaced by this language's."""
         if "," in spec:
             return text.replace(",", _DIGIT_SEPARATORS[self.language])
         return text.replace(".", _DECIMAL_POINTS[self.language]) if spec[-1] in "fg" else text
@@ -259,7 +258,7 @@ def _render_in_english(message: Message) -> str:
 
 
 def _isolate_run(run: str, texts: Sequence[str]) -> str:
-    """Insert the values into a left-to-right run and isolate it; a single value is isolated already."""
+    """Insert the values into a left-to-right run and isolate it. A lone value is already isolated."""
     values = {chr(_FIRST_PLACEHOLDER + index): text for index, text in enumerate(texts)}
     text = "".join(values.get(character, character) for character in run)
     return text if len(run) == 1 and text != run else f"{_LTR_ISOLATE}{text}{_POP_ISOLATE}"

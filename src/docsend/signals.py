@@ -1,6 +1,6 @@
-"""Handling of SIGINT and SIGTERM: the first ends the run in an orderly way, the second exits at once.
+"""Handling of SIGINT and SIGTERM: the first signal ends the run cleanly, the next one exits at once.
 
-Exiting at once is safe, because everything that was confirmed to a user or a service is already on disk.
+Exiting at once is safe: whatever docsend has confirmed to a user or a service is already on disk.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def interrupt_on_signal(pending: list[int] | None = None) -> Iterator[None]:
     """Raise KeyboardInterrupt for SIGINT and Terminated for SIGTERM in the main thread.
 
-    `pending` lists signals received earlier: the first of them is raised on entry. Signals received inside
-    the block are appended to it.
+    `pending` lists the signals that were received earlier. If there are any, the exception for the first one
+    is raised on entry. A signal received inside the block is appended to the list.
     """
     _state.is_disarmed = False
 
@@ -43,7 +43,10 @@ def interrupt_on_signal(pending: list[int] | None = None) -> Iterator[None]:
 
 
 class _State:
-    """Whether the first signal is ignored because the result is being shown."""
+    """State of `interrupt_on_signal`.
+
+    While `is_disarmed` is true, the first signal is ignored, because the result is being shown.
+    """
 
     is_disarmed = False
 
@@ -54,14 +57,14 @@ _state = _State()
 def ignore_next_signal() -> None:
     """Ignore the next signal, because the result is about to be shown and must not change.
 
-    A second signal still exits at once, for example if nobody reads the output.
+    A second signal still exits at once, for example if the output is blocked because nobody reads it.
     """
     _state.is_disarmed = True
 
 
 @contextmanager
 def stop_on_signal(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Call `stop` on the first signal instead of raising; yield the list of signals received so far."""
+    """Call `stop` on the first signal instead of raising. Yield a list that collects the signals."""
     received: list[int] = []
 
     def on_first_signal(number: int) -> None:
@@ -91,7 +94,7 @@ def _install_handler(on_first_signal: Callable[[int], None]) -> Iterator[None]:
     def unraisable_hook(unraisable: sys.UnraisableHookArgs) -> None:
         """Send the signal again if its exception was raised where Python cannot propagate it.
 
-        That happens in destructors and in callbacks of weak references, such as importlib's.
+        This happens in destructors and in weak reference callbacks, such as importlib's.
         """
         nonlocal count
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
@@ -104,8 +107,8 @@ def _install_handler(on_first_signal: Callable[[int], None]) -> Iterator[None]:
     previous_hook, sys.unraisablehook = sys.unraisablehook, unraisable_hook
     previous_handlers: dict[int, Any] = {}
     for signal_number in (signal.SIGINT, signal.SIGTERM):
-        # Handlers can be set in the main thread only. Signals that a shell's background job ignores stay
-        # ignored.
+        # Handlers can only be set in the main thread. A signal that is already ignored, as in a shell's
+        # background job, stays ignored.
         with suppress(ValueError):
             if signal.getsignal(signal_number) is not signal.SIG_IGN:
                 previous_handlers[signal_number] = signal.signal(signal_number, handle)

@@ -1,4 +1,4 @@
-"""Masks secrets, and escapes text from outside before it reaches a terminal or a log."""
+"""Functions that mask secrets, and that escape untrusted text before it reaches a terminal or a log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u
 
 
 def mask(secret: str) -> str:
-    """Return six dots and the last characters of a secret: up to three, and at most a third of its length."""
+    """Return six dots and the end of the secret: at most three characters, and at most a third of it."""
     shown = min(3, len(secret) // 3)
     return "••••••" + secret[len(secret) - shown :]
 
@@ -26,7 +26,7 @@ def has_control_characters(text: str) -> bool:
     These are control characters (Cc), lone surrogates (Cs), bidirectional embeddings, overrides and isolates,
     and the line and paragraph separators.
     """
-    if text.isascii():  # In ASCII, the characters that are not printable are exactly those of category Cc.
+    if text.isascii():  # In ASCII, exactly the characters of category Cc are not printable.
         return not text.isprintable()
     return any(
         unicodedata.category(character) in ("Cc", "Cs") or character in _BIDIRECTIONAL for character in text
@@ -34,7 +34,7 @@ def has_control_characters(text: str) -> bool:
 
 
 def escape_for_terminal(text: object) -> str:
-    r"""Return the text with characters that could control a terminal or a log escaped, as \x1b or \u202e."""
+    r"""Escape the characters that could control a terminal or a log, for example as \x1b or \u202e."""
     return "".join(
         character if unicodedata.category(character) not in _UNSAFE_CATEGORIES else _escape(character)
         for character in str(text)

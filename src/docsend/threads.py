@@ -1,4 +1,4 @@
-"""Starts threads, and reports it in a message for the user if the machine cannot start another one."""
+"""Starting threads, with an error message for the user if the machine cannot start another one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def start(
         thread.start()
     except (RuntimeError, MemoryError) as error:
         raise LocalError(
-            Message("cannot start another thread"),
+            Message("this machine is out of resources: docsend cannot start another thread"),
             Message("close other programs, or raise the process and memory limits (ulimit -u, ulimit -v)"),
         ) from error
     return thread

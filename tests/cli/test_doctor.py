@@ -166,7 +166,7 @@ def test_an_invalid_configuration_is_an_error_and_the_other_parts_are_still_repo
     found = findings(outcome)["configuration"]
     assert (found["severity"], "is not a valid configuration" in found["message"]) == ("error", True)
     assert "run any other command" in found["hint"]
-    assert findings(outcome)["service"]["message"] == "cannot determine which service is chosen"
+    assert findings(outcome)["service"]["message"] == "cannot determine which service to use"
     assert "cannot determine" in run("doctor", "--service", "office").out
     assert "cohen" not in run("doctor", "-v").out
     elsewhere = run("receipts")

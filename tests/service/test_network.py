@@ -290,7 +290,9 @@ def test_an_untrusted_certificate_is_reported_as_the_proxy_s_or_the_service_s_wi
     assert (outcome.code, outcome.problems, requests) == (2, ["certificate-authority"], [])
     message = outcome.json["problems"][0]["message"]
     start = (
-        "the proxy: the certificate of 127.0.0.1" if side == "the proxy's" else "the certificate of documents"
+        "cannot connect through the proxy: the certificate of 127.0.0.1"
+        if side == "the proxy's"
+        else "the certificate of documents"
     )
     assert message.startswith(start), message
     assert "was issued by Somebody Else" in message
@@ -301,7 +303,7 @@ def test_an_unreachable_proxy_is_reported_as_the_proxy(run, payslip, monkeypatch
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     outcome = run("send", payslip, *SEND, "--service", "https://documents.example", "--json")
     assert (outcome.code, outcome.problems) == (6, ["connection-refused"])
-    assert "the proxy: 127.0.0.1 refuses connections" in outcome.err
+    assert "cannot connect through the proxy: 127.0.0.1 refused the connection" in outcome.err
 
 
 @pytest.mark.parametrize("credentials", ["", "somebody:secret@"])

@@ -1,1 +1,1 @@
-"""Client side of the service's contract: calls, responses, the HTTP client below them, and retries."""
+"""Client side of the service's contract: calls, responses, retries, and the HTTP client they use."""

@@ -1,4 +1,4 @@
-"""Attempts of one call: how they failed, and whether one of them may have arrived at the service."""
+"""The attempts at one call: how they failed, and whether the service may have received one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from docsend.service.responses import Response
 
 _MAX_NAME_LOOKUPS = 2
-# After this number of attempts in one exchange that were cut off, or altered, the submission is sent staged.
+# After this number of attempts in one exchange without a response, or with an altered body, the submission is
+# sent staged.
 _MAX_LOST_ATTEMPTS = 2
 _NOT_FORWARDED = frozenset({407, 413})
 
@@ -32,7 +33,7 @@ class AttemptFailed(Exception):
 
 
 class Attempts:
-    """Attempts of one call so far, and the time within which another one may start."""
+    """The attempts at one call so far, and the deadline for starting another one."""
 
     def __init__(self, total_s: float, now: Callable[[], float]) -> None:
         self._now = now
@@ -51,7 +52,7 @@ class Attempts:
         self._failed_lookups = self._failed_lookups + 1 if failure.code == Code.NAME_UNKNOWN else 0
 
     def raise_for_fallback(self) -> None:
-        """Raise OneExchangeRefused if smaller requests are more likely to arrive, and to arrive unaltered."""
+        """Raise OneExchangeRefused if smaller requests are more likely to arrive intact."""
         if self.altered_bodies >= _MAX_LOST_ATTEMPTS:
             raise OneExchangeRefused(0)
         if self.was_too_slow or self.lost_responses >= _MAX_LOST_ATTEMPTS:
@@ -63,15 +64,15 @@ class Attempts:
 
     @property
     def is_name_unknown(self) -> bool:
-        """Whether the host name could not be resolved in two attempts in a row."""
+        """Whether two attempts in a row could not resolve the host name."""
         return self._failed_lookups >= _MAX_NAME_LOOKUPS
 
 
 def may_have_been_received(response: Response) -> bool:
-    """Return whether the service may have received a request that an intermediary responded to.
+    """Return whether the service may have received a request that an intermediary answered.
 
-    An intermediary may filter the service's responses, or may have timed out waiting for one. It has not
-    forwarded a request that it refused for its size (413) or for lack of proxy credentials (407).
+    The intermediary may have replaced the service's response, or timed out while waiting for it. It did not
+    forward a request that it refused for its size (413) or for missing proxy credentials (407).
     """
     is_contract_problem = response.problem_code is not None
     return response.is_request_complete and not is_contract_problem and response.status not in _NOT_FORWARDED

@@ -1,4 +1,4 @@
-"""Trusted certificates, and what a server's certificate contains: its issuer and its expiry date."""
+"""The certificates that docsend trusts, and the issuer and expiry date of a server's certificate."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Tls(NamedTuple):
 def describe_tls(connection: Any) -> Tls | None:
     """Return the TLS details of a verified connection, or None if its certificate has no expiry date.
 
-    ssl describes only verified certificates.
+    The ssl module describes only certificates that it has verified.
     """
     certificate: dict[str, Any] = connection.getpeercert() or {}
     if "notAfter" not in certificate:
@@ -46,8 +46,8 @@ def describe_tls(connection: Any) -> Tls | None:
 def read_issuer(certificate: bytes) -> str | None:
     """Return the issuer of a certificate in DER (RFC 5280, 4.1): its organization, else its common name.
 
-    Return None if the certificate cannot be parsed. ssl describes only verified certificates; this function
-    is for one that could not be verified.
+    Return None if the certificate cannot be parsed. This function is for certificates that could not be
+    verified, which the ssl module does not describe.
     """
     try:
         ((_, outer),) = _iter_elements(certificate)
@@ -90,7 +90,7 @@ def trust_store(ca_file: Path | None) -> ssl.SSLContext:
     import truststore
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Debian's OpenSSL sets no minimum version, so its Python would accept TLS 1.0.
+    # Debian's OpenSSL sets no minimum version, so Python on Debian would accept TLS 1.0.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
         try:
@@ -104,7 +104,7 @@ def trust_store(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _read(ca_file: Path) -> str:
-    """Return the text of a CA file; raise UsageError if it cannot be read, or is a directory or a pipe."""
+    """Return a CA file's text; raise UsageError if it cannot be read, or is a directory or a pipe."""
     try:
         return files.read_limited(ca_file, max_bytes=_MAX_CA_FILE_BYTES).decode("ascii", "ignore")
     except OSError as error:

@@ -1,10 +1,11 @@
-"""Client of the service: one method for each call of the contract (docs/contract.md).
+"""Client for the service, with one method for each call in the contract (docs/contract.md).
 
 - A retry repeats the same request under the same key, and no call can duplicate a submission.
 - A response that violates the contract is a failure, never a success.
 - Every exchange has a deadline, and the retry policy limits how long a call is retried.
 
-This module does not know the console: it reports progress to a `ProgressListener`. Sockets belong to `http`.
+This module never writes to the console: it reports progress to a `ProgressListener`. Sockets are handled by
+`http`.
 """
 
 from __future__ import annotations
@@ -61,22 +62,25 @@ _NOT_RETRIED_HINT = Message("nothing is lost: try again")
 
 
 class _Call(NamedTuple):
-    """A request, identical in every attempt, and what the client needs to know about it."""
+    """A request, which is the same in every attempt, and what the client needs to know about it."""
 
     request: Request
     on_sent: Callable[[int], None] | None = None
     needs_token: bool = False
     may_be_received: bool = True
-    submission: CheckedSubmission | None = None  # the submission that is sent in one exchange
+    submission: CheckedSubmission | None = None  # set if it is sent in one exchange
 
     @property
     def is_one_exchange(self) -> bool:
-        """Whether the submission is sent in one exchange, so that a lost response may hide its receipt."""
+        """Whether a submission is sent in one exchange, so that a lost response may contain its receipt."""
         return self.submission is not None
 
 
 class ServiceClient:
-    """Client of one service at one address. Use it as a context manager: its calls reuse connections."""
+    """Client for one service at one address.
+
+    Calls reuse connections, so use the client as a context manager, which closes them.
+    """
 
     def __init__(
         self,
@@ -90,10 +94,10 @@ class ServiceClient:
         jobs: int = 1,
         clock: Clock = CLOCK,
     ) -> None:
-        """Create the client of the service at `url`: the endpoint's URL, or that of the in-process sandbox.
+        """Create a client for the service at `url`: the endpoint's URL, or the in-process sandbox's.
 
-        Calls that concern the personal service carry the token of `account`, which belongs to this endpoint
-        alone. Up to `jobs` threads may make calls at the same time.
+        Calls that concern the personal service carry a token of `account`, an account for this endpoint only.
+        Up to `jobs` threads may make calls at the same time.
         """
         self.name = endpoint.name
         self.one_exchange = one_exchange
@@ -122,7 +126,7 @@ class ServiceClient:
 
     @property
     def tls(self) -> Tls | None:
-        """TLS details of the most recent connection, or None if it is not encrypted."""
+        """TLS details of the most recent encrypted connection, or None if there was none."""
         return self._http.tls
 
     # -- calls -------------------------------------------------------------------------------------------
@@ -134,33 +138,33 @@ class ServiceClient:
         return self._call(_Call(request), reading.read_catalog)
 
     def fetch_info(self) -> ServiceInfo:
-        """Return the service's catalog version and its clock, to check that the service is reachable."""
+        """Return the service's catalog version and its time, to check that the service is reachable."""
         return self._call(_Call(Request("GET", "/v1/catalog", max_bytes=MAX_BYTES)), reading.read_info)
 
     def sign_in(self, credentials: Credentials) -> tuple[str, float]:
         """Return a token and its lifetime in seconds.
 
         Raise SignInRequired if the service refuses the credentials. An attempt that may have reached the
-        service is not repeated, because each failure counts towards a lock.
+        service is not repeated, because each failed sign-in counts toward a lockout.
         """
         body = canonicalize({"code": credentials.code, "password": credentials.password})
         request = Request("POST", "/v1/session", _JSON, (body,), is_repeatable=False)
         return self._call(_Call(request), reading.read_session)
 
     def sign_out(self, token: str) -> None:
-        """End the session of a token. A session that the service no longer knows counts as ended."""
+        """End a token's session. A session that the service no longer knows counts as ended."""
         request = Request("DELETE", "/v1/session", (_bearer(token),))
         self._call(_Call(request), reading.read_sign_out)
 
     def fetch_required(self) -> tuple[RequiredDocument, ...]:
-        """Return the documents that the service requires from the account that is signed in."""
+        """Return the documents that the service requires from the signed-in account."""
         return self._call(_Call(Request("GET", "/v1/required"), needs_token=True), reading.read_required)
 
     def declare(self, checked: CheckedSubmission, *, may_be_received: bool) -> OpenSubmission | Receipt:
-        """Declare a submission, before its documents are sent. Return its receipt if it already has one.
+        """Declare a submission before its documents are sent. Return its receipt if it already has one.
 
-        `may_be_received` means that an earlier attempt may have been received. In that case the response of
-        an intermediary never counts as a refusal of the submission.
+        `may_be_received` is true if the service may have received an earlier attempt. An intermediary's
+        response then never counts as a refusal of the submission.
         """
         request = Request("PUT", _submission_path(checked.key), _JSON, (checked.declaration_bytes,))
         call = _Call(request, needs_token=checked.is_signed, may_be_received=may_be_received)
@@ -181,7 +185,7 @@ class ServiceClient:
     def put_document(
         self, submission: Sendable, document: Document, content: bytes, *, may_be_received: bool
     ) -> None:
-        """Send one document under its digest.
+        """Send one document, identified by its digest.
 
         Raise UnknownSubmission if the service no longer has the declaration.
         """
@@ -208,10 +212,11 @@ class ServiceClient:
     ) -> Delivery | StagedFallback:
         """Send a submission in one exchange.
 
-        Return its delivery, or a `StagedFallback` if the service does not accept one exchange or the request
-        does not get through: then the submission has to be sent staged. A receipt of an earlier request
-        belongs to this sender if an earlier attempt may have arrived. The errors that this method raises
-        report, as `nothing_arrived`, that no attempt can have arrived.
+        Return its delivery. If the service does not accept one exchange, or the request does not get through,
+        return a `StagedFallback`: the submission then has to be sent staged. If the service already had a
+        receipt, the delivery is marked as repeated unless an earlier attempt may have led to that receipt.
+        In the errors that this method raises, `nothing_arrived` is true if none of its attempts can have
+        arrived.
         """
         body = one_exchange.build_body(checked, contents)
         request = Request("PUT", _submission_path(checked.key), one_exchange.build_headers(checked), body)
@@ -239,7 +244,7 @@ class ServiceClient:
         return delivery
 
     def fetch_status(self, key: str, *, with_token: bool) -> SubmissionStatus:
-        """Return the state of a key; raise UnknownSubmission if the service does not know it."""
+        """Return a key's state at the service; raise UnknownSubmission if the service does not know it."""
         call = _Call(Request("GET", _submission_path(key)), needs_token=with_token)
         return self._call(call, lambda response: reading.read_status(response, key))
 
@@ -262,11 +267,12 @@ class ServiceClient:
     # -- attempts and retries ----------------------------------------------------------------------------
 
     def _call(self, call: _Call, read: Callable[[Response], _T], attempts: Attempts | None = None) -> _T:
-        """Make one call and retry it as long as the retry policy allows; then raise Unfinished.
+        """Make one call, and retry it for as long as the retry policy allows; then raise Unfinished.
 
-        Invariant 4: a repeated request is the same request, byte for byte, and no call can duplicate a
-        submission, because the service identifies it by its key. A caller that needs the record of the
-        attempts passes its own `attempts`.
+        A failure that a retry cannot fix is raised at once (see `Failure.as_error`). Invariant 4: a retry
+        sends the same request, byte for byte, and no call can duplicate a submission, because the service
+        identifies a submission by its key. A caller that needs to know how the attempts went passes its own
+        `attempts`.
         """
         attempts = attempts or Attempts(self._policy.total_s, self._clock.now)
         pause_s = 0.0
@@ -317,10 +323,10 @@ class ServiceClient:
         raise AttemptFailed(failures.busy(response.status), responses.retry_after(response))
 
     def _await_turn(self, attempts: Attempts, pause_s: float) -> None:
-        """Wait for this call's own pause, for one that the service asked for, and for the circuit breaker.
+        """Wait for this call's own pause, a pause that the service asked for, and the circuit breaker.
 
-        A pause is cut short when the policy's time is over, and the last attempt starts then. A pause that
-        the service asked for is never cut short: if it is too long, the call ends with Unfinished.
+        When the policy's time is up, the pause ends early and the last attempt starts. A pause that the
+        service asked for never ends early: if it would exceed the policy's time, raise Unfinished.
         """
         while True:
             retry_after_s = self._concurrency.wait_s()
@@ -337,7 +343,7 @@ class ServiceClient:
             pause_s = 0.0
 
     def _retries_exhausted(self, attempts: Attempts, retry_after_s: float | None) -> Unfinished:
-        """Return the error of a call that may not start another attempt within the policy's time."""
+        """Return the error for a call that may not start another attempt within the policy's time."""
         reason = attempts.last_failure.message if attempts.last_failure else self._breaker.reason
         hint = Message("nothing is lost: run the same command again")
         if retry_after_s:
@@ -349,7 +355,7 @@ class ServiceClient:
         return Unfinished(Message("{trouble}: {url}", trouble=reason, url=self._url), hint, cause=cause)
 
     def _read(self, response: Response, read: Callable[[Response], _T]) -> _T:
-        """Read a response. One that keeps the contract, even a refusal, shows that the service works."""
+        """Read a response. Any valid response, even a refusal, shows that the service works."""
         try:
             result = read(response)
         except ContractViolation:
@@ -362,9 +368,9 @@ class ServiceClient:
         return result
 
     def _authenticated_exchange(self, call: _Call, request: Request, attempts: Attempts) -> Response:
-        """Send a request with the account's token, and after a 401 once more with a new one.
+        """Send a request with the account's token; after a 401, send it once more with a new token.
 
-        A second 401 ends the session for all calls of this run.
+        After a second 401, all other calls of this run that need the account fail as well.
         """
         if self._account is None:
             raise SignInRequired(
@@ -385,7 +391,7 @@ class ServiceClient:
         return response
 
     def _exchange(self, call: _Call, request: Request, attempts: Attempts) -> Response:
-        """Send one request and return its response, within the limit of concurrent calls."""
+        """Send one request and return its response. Wait first if too many calls are running."""
         with self._concurrency:
             response = self._http.exchange(request, call.on_sent)
         attempts.may_have_arrived |= call.is_one_exchange and response.may_have_arrived_before

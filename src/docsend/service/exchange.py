@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 Header: TypeAlias = "tuple[bytes, bytes]"
 
 _MAX_BLOCK_BYTES = 256 * 1024
-_MIN_BLOCK_BYTES = 16 * 1024  # copying a smaller part costs less than sending it by itself
-# How long to wait, after a failed write, for a refusal that the service may have sent early.
+_MIN_BLOCK_BYTES = 16 * 1024  # copying a smaller part is cheaper than sending it separately
+# How long to wait, after a failed write, for a refusal that the service may have sent before it had read the
+# complete request.
 _EARLY_RESPONSE_S = 5.0
 _POLL_S = 0.2  # how often a waiting thread checks for a deadline
 
 
 class TimeLimits(NamedTuple):
-    """Time limits. An exchange may take `grace_s` plus the time that its bytes need at the minimum speed."""
+    """Time limits. An exchange may take `grace_s`, plus the time to send its body at the minimum speed."""
 
     connect_s: float = 10.0  # for each address of a host name
     grace_s: float = 60.0
@@ -122,7 +123,7 @@ class Exchange:
             self._connection.shut_down()
 
     def timeouts(self, connect_s: float) -> dict[str, float]:
-        """Return httpx's timeouts in seconds. Connecting has its own; all others last until the deadline."""
+        """Return httpx's timeouts in seconds: up to `connect_s` to connect, else until the deadline."""
         rest = max(self._deadline - time.monotonic(), 0.001)
         return {"connect": min(connect_s, rest), "read": rest, "write": rest, "pool": rest}
 
@@ -136,7 +137,7 @@ class Exchange:
         self.is_request_complete = True
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Follow the events of httpx's trace extension, such as "http11.send_request_body.started"."""
+        """Process an event of httpx's trace extension, such as "http11.send_request_body.started"."""
         step, _, moment = event.rpartition(".")
         name = step.rpartition(".")[2]
         if name == "connect_tcp" and moment == "complete" and self._connection is not None:
@@ -146,12 +147,12 @@ class Exchange:
                 self._connection.shut_down()
         elif name == "start_tls" and moment == "complete" and self._connection is not None:
             self._connection.on_encrypted(info["return_value"].get_extra_info("ssl_object"))
-        if moment == "started":  # only these events name their request
+        if moment == "started":  # only these events include their request
             self._is_proxy_request = getattr(info.get("request"), "method", b"") == b"CONNECT"
             self.may_have_arrived |= name == "send_request_headers" and not self._is_proxy_request
         elif moment == "failed" and name in ("send_request_headers", "send_request_body"):
-            # httpx reads a response even after a failed write, while the service may wait for the rest of the
-            # request for as long as this client waits for the response.
+            # After a failed write, httpx still tries to read a response. The service may still be waiting for
+            # the rest of the request, so without a shorter deadline both sides would wait for each other.
             self._deadline = min(self._deadline, time.monotonic() + _EARLY_RESPONSE_S)
         if self.is_aborted:  # the events that follow only clean up
             return
@@ -184,7 +185,7 @@ def _iter_blocks(parts: Sequence[bytes]) -> Iterator[bytes]:
 class Watchdog:
     """A thread that aborts the exchanges of other threads at their deadlines.
 
-    The first exchange starts the thread.
+    The thread starts with the first exchange, unless `start` has been called before.
     """
 
     def __init__(self) -> None:
@@ -232,8 +233,9 @@ class Watchdog:
 class Worker:
     """A thread that runs the main thread's exchanges, so that the main thread reacts to Ctrl-C at once.
 
-    Windows interrupts no blocked call, and no system interrupts the resolution of a host name. An exchange
-    that does not end when it is aborted is abandoned: the thread is a daemon.
+    On Windows, Ctrl-C does not interrupt a blocked call; on no system does it interrupt the resolution of a
+    host name. An exchange that does not end when it is aborted is abandoned. Its thread is a daemon, so it
+    does not keep the process alive.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Failures of a request: a fixed set, each with a code, a message and a hint.
+"""The ways in which a request can fail, each with a code, a message and a hint.
 
 The codes appear in the JSON output of a failed run, in `docsend doctor` and with `--verbose`.
 """
@@ -51,8 +51,8 @@ _EXPIRED = 10
 class Failure(NamedTuple):
     """One failure of a request.
 
-    A retry cannot help if the failure `is_lasting`. No other request to this service can succeed now if it
-    `affects_all`.
+    If `is_lasting` is true, a retry cannot help. If `affects_all` is true, no other request to this service
+    can succeed now either.
     """
 
     code: Code
@@ -60,12 +60,13 @@ class Failure(NamedTuple):
     hint: Message = _RETRY_HINT
     is_lasting: bool = False
     affects_all: bool = False
-    is_lasting_refusal: bool = False  # refuses the submission, provided that no attempt may have arrived
+    is_lasting_refusal: bool = False  # counts as a refusal of the submission if no attempt can have arrived
 
     def as_error(self, url: str, *, is_refusal: bool = False) -> DocsendError:
         """Return the error that a call to `url` ends with: UsageError, Refused or Unfinished.
 
-        The class tells the caller what to do next: change the settings, give up, or run the command again.
+        The error's class tells the caller what to do next: change the settings, give up, or run the command
+        again.
         """
         kind = UsageError if self.code.kind is Kind.USAGE else Refused if is_refusal else Unfinished
         message = Message("{trouble}: {url}", trouble=self.message, url=url)
@@ -76,7 +77,7 @@ class Failure(NamedTuple):
 
 
 class NoResponse(Exception):
-    """Raised when a request gets no response. `may_have_arrived` is false only if none of it was sent."""
+    """Raised when a request gets no response. `may_have_arrived` is false if no part of it was sent."""
 
     def __init__(self, failure: Failure, *, may_have_arrived: bool) -> None:
         super().__init__(failure.code)
@@ -90,7 +91,7 @@ class ContractViolation(Exception):
     def __init__(self, reason: Message) -> None:
         super().__init__(ENGLISH.render(reason))
         self.failure = Failure(
-            Code.CONTRACT_BROKEN, Message("the response violates the contract ({reason})", reason=reason)
+            Code.CONTRACT_BROKEN, Message("the service sent an invalid response ({reason})", reason=reason)
         )
 
 
@@ -113,15 +114,15 @@ def connection_broken(step: Step) -> Failure:
 
 
 def busy(status: int) -> Failure:
-    """Return the failure for a response whose status asks for a retry."""
+    """Return the failure for a response whose status calls for a retry."""
     return Failure(Code.SERVICE_BUSY, Message("the service answered {status}", status=status))
 
 
 def from_exception(error: Exception, step: Step, url: str, *, proxy: str | None) -> Failure:
-    """Return the failure for an exception of httpx, from the system error that caused it.
+    """Return the failure for an httpx exception, based on the system error that caused it.
 
-    `proxy` is the proxy's address as long as the proxy has not let the connection through: until then the
-    failure is the proxy's.
+    `proxy` is the proxy's address, or None once the proxy has connected to the service: until then, the
+    failure is attributed to the proxy.
     """
     failure = _from_causes(error, step, urlsplit(proxy or url).hostname or "?", proxy)
     if proxy is None or failure.code in _PROXY_CODES:
@@ -130,8 +131,8 @@ def from_exception(error: Exception, step: Step, url: str, *, proxy: str | None)
 
 
 def proxy_failure(message: Message) -> Message:
-    """Return the message of a failure that is the proxy's."""
-    return Message("the proxy: {message}", message=message)
+    """Return the message for a failure to connect to or through the proxy."""
+    return Message("cannot connect through the proxy: {message}", message=message)
 
 
 def _from_causes(error: Exception, step: Step, host: str, proxy: str | None) -> Failure:
@@ -160,7 +161,7 @@ def _from_os_error(error: BaseException, host: str) -> Failure | None:
             affects_all=True,
         )
     if isinstance(error, ConnectionRefusedError):
-        return Failure(Code.CONNECTION_REFUSED, Message("{host} refuses connections", host=host))
+        return Failure(Code.CONNECTION_REFUSED, Message("{host} refused the connection", host=host))
     if isinstance(error, OSError) and error.errno in _NO_ROUTE:
         return Failure(Code.NO_ROUTE, Message("no route to {host}", host=host))
     return None
@@ -175,7 +176,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _from_certificate_error(error: ssl.SSLCertVerificationError, host: str) -> Failure:
     """Return the failure for a certificate.
 
-    The run exits with 2, because only other settings, or another service, can help.
+    The run exits with 2, because only a change of settings, or a different service, can help.
     """
     verify_code = getattr(error, "verify_code", None)
     if verify_code in _NAME_MISMATCHES:
@@ -215,8 +216,8 @@ def unknown_authority(host: str, issuer: str | None = None) -> Failure:
             issuer=issuer,
         )
     hint = Message(
-        "if your organization inspects connections, set ca_file in config.toml to the certificate of its "
-        "authority, or add the certificate to the system's trust store"
+        "if your organization inspects encrypted connections, set ca_file in config.toml to its CA "
+        "certificate, or add that certificate to the system's trust store"
     )
     return Failure(
         Code.CERTIFICATE_AUTHORITY,
@@ -228,7 +229,7 @@ def unknown_authority(host: str, issuer: str | None = None) -> Failure:
 
 
 def _from_proxy_error(text: str, scheme: str) -> Failure:
-    """Return the failure for a proxy that made no connection. Of its text only the status is shown."""
+    """Return the failure for a proxy that did not connect. Only the status in its response is shown."""
     status = text[:3]
     if status == "407" or "authentication" in text.lower():
         return Failure(

@@ -1,17 +1,20 @@
 """HTTP client: send one request to one service and return its response before a deadline.
 
 This is the only module that uses httpx. httpx limits single reads and writes, not a complete exchange, and it
-trusts whatever a connection carries. This module adds what invariants 5 and 6 require, through httpx's public
-interface alone:
+trusts whatever arrives on a connection. This module adds what invariants 5 and 6 require, using only httpx's
+public interface:
 
-- a deadline for the complete exchange: a watchdog shuts the socket down even while the service sends bytes;
-- an id in each request that its response has to repeat: bytes after a response are never read as the next;
-- responses of limited size, without compression, and with exactly one length;
-- whether a request may have arrived, for each kind of failure;
-- Ctrl-C: an exchange of the main thread runs in a worker thread and is abandoned if it does not end.
+- a deadline for the complete exchange: a watchdog shuts down the socket, even while bytes are arriving;
+- an id in each request, which its response repeats, so that leftover bytes are never taken for the next
+  response;
+- a check that a response is not too large, not compressed, and has exactly one length;
+- for each kind of failure, whether the request may have arrived;
+- a quick reaction to Ctrl-C: an exchange of the main thread runs in a worker thread, and is abandoned if it
+  does not end.
 
-It uses httpx's transport and not `httpx.Client`, which takes a third more processor time for each request and
-whose redirects, cookies, environment and decoders would have to be turned off (docs/decisions.md).
+It uses httpx's transport, not `httpx.Client`. The client takes a third more processor time for each request,
+and its redirects, cookies, environment variables and decoders would have to be turned off
+(docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -47,7 +50,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def _hide_click() -> Iterator[None]:
-    """Hide click from httpx, which would import its command line and rich, and double the start-up time."""
+    """Hide click while httpx is imported.
+
+    If httpx finds click, it imports its own command line and rich, which doubles the start-up time.
+    """
     click = sys.modules.get("click")
     sys.modules["click"] = None  # type: ignore[assignment]  # makes the import fail
     try:
@@ -61,7 +67,7 @@ def _hide_click() -> Iterator[None]:
 with _hide_click():
     import httpx
 
-# httpx does not wrap the errors that socksio raises for a response that is not SOCKS.
+# httpx does not wrap the errors that socksio raises for a response that does not follow the SOCKS protocol.
 _SOCKS_ERRORS = (socksio.ProtocolError,)
 
 
@@ -75,12 +81,12 @@ _STATUSES_WITHOUT_CONTENT = (204, 304)
 
 
 class HttpClient:
-    """HTTP client of one service. Any number of threads may use it; each has its own connection."""
+    """HTTP client for one service. Any number of threads may use it; each has its own connection."""
 
     def __init__(self, endpoint: Endpoint, url: str, limits: TimeLimits = TIME_LIMITS) -> None:
         """Prepare requests to `url` without connecting.
 
-        Raise UsageError if the URL or the address of the proxy is invalid.
+        Raise UsageError if the URL or the proxy's address is invalid.
         """
         self._url = url
         self._endpoint = endpoint
@@ -114,10 +120,10 @@ class HttpClient:
     def exchange(self, request: Request, on_sent: Callable[[int], None] | None = None) -> Response:
         """Send one request and return its response, before a deadline that depends on the request's size.
 
-        `on_sent` is called after each block, perhaps in another thread, with the number of bytes of the body
-        that have been sent. A reused connection may have become stale: then the request is sent once more
-        over a new connection. Raise NoResponse if there is no response, and ContractViolation for a response
-        that HTTP or the contract does not allow.
+        After each block, `on_sent` is called with the number of body bytes sent so far, perhaps in another
+        thread. If a reused connection turns out to be stale, a repeatable request is sent once more over a
+        new connection. Raise NoResponse if there is no response, and ContractViolation for a response that
+        violates HTTP or the contract.
         """
         if self._is_closed:
             raise NoResponse(failures.connection_broken("connecting"), may_have_arrived=False)
@@ -189,14 +195,14 @@ class HttpClient:
         exchange.check_deadline()
         connection.check_request_id(response.headers.get("request-id"), request_id)
         if 200 <= response.status < 300 and not exchange.is_request_complete:
-            # The contract allows only refusals before the service has read the complete request.
+            # Until the service has read the complete request, the contract only allows it to refuse.
             raise NoResponse(failures.connection_broken(exchange.step), may_have_arrived=True)
         return response if exchange.is_request_complete else response._replace(is_request_complete=False)
 
     def _to_exception(self, error: Exception, exchange: Exchange) -> Exception:
-        """Return the exception to raise for an error of httpx.
+        """Return the exception to raise for an httpx error.
 
-        It is _StaleConnection if the exchange reused a connection and got no response: the request may then
+        It is _StaleConnection if the exchange reused a connection and got no response. The request may then
         be sent again at once.
         """
         if exchange.is_aborted:
@@ -237,7 +243,7 @@ class HttpClient:
     def _transport(
         self, trust: ssl.SSLContext | None = None, proxy_trust: ssl.SSLContext | None = None
     ) -> httpx.HTTPTransport:
-        """Return a transport with its own SSL context, because truststore locks a context in handshakes."""
+        """Return a transport. It has its own SSL context, because truststore locks one during handshakes."""
         is_https = self._url.startswith("https:")
         trust = trust or (
             trust_store(self._endpoint.ca_file) if is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -270,7 +276,7 @@ class HttpClient:
         This makes a TLS handshake without verification, and sends no request.
         """
         issuers: list[str | None] = []
-        # A proxy that is reached over TLS makes the first of two handshakes.
+        # If the proxy is reached over TLS, the first of two handshakes is with the proxy.
         is_proxy_https = (self._endpoint.proxy or "").startswith("https:")
         handshakes = 1 if at_proxy or not is_proxy_https else 2
         no_verification = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -308,11 +314,11 @@ class HttpClient:
 
 
 class _CertificateSeen(Exception):
-    """Raised to end a connection when its certificate has been read, before a request is sent."""
+    """Raised to end a connection once its certificate has been read, before a request is sent."""
 
 
 class _StaleConnection(Exception):
-    """Raised when a reused connection brings no response, or a response that may belong to another request.
+    """Raised if a reused connection returns no response, or one that may belong to another request.
 
     The request can be sent again over a new connection. If it must not be repeated, raise `error` instead.
     """
@@ -336,7 +342,7 @@ class _Connection:
         self._lock = threading.Lock()
 
     def on_connected(self, stream: Any) -> None:
-        """Record a new connection. The duplicated socket can be shut down while TLS wraps the original."""
+        """Record a new connection. Its socket is duplicated, to shut it down while TLS wraps the original."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
@@ -349,20 +355,21 @@ class _Connection:
     def check_request_id(self, echoed_id: str | None, request_id: str) -> None:
         """Check that a response belongs to its request.
 
-        Raise ContractViolation for a response with another id. A response without an id is accepted if it is
-        the first of a connection, which is then closed: no earlier bytes can be mistaken for it. This covers
-        services that do not repeat the id, at the price of a new connection for each request, and the pages
-        of intermediaries in front of a service that does. After a trusted response, raise _StaleConnection.
+        Raise ContractViolation if the response has another id. If it has no id, but the response before it on
+        this connection had the right one, raise _StaleConnection, because it may consist of leftover bytes.
+        A connection's first response is accepted without an id, and the connection is closed afterwards.
+        Such responses come from services that do not repeat the id, which costs a new connection for each
+        request, and from intermediaries in front of services that do.
         """
         was_trusted, self.is_trusted = self.is_trusted, echoed_id == request_id
         if not self.is_trusted and (was_trusted or echoed_id is not None):
-            violation = ContractViolation(Message("the response to another request"))
+            violation = ContractViolation(Message("it belongs to another request"))
             raise _StaleConnection(violation, may_have_arrived=True) if echoed_id is None else violation
 
     def shut_down(self) -> None:
-        """Shut the connection down from another thread, so that the thread that waits for it gets an error.
+        """Shut down the connection from another thread, so that the thread that is using it gets an error.
 
-        This uses the plain socket below TLS: after SSLSocket.shutdown a sender would continue in plain text.
+        This uses the plain socket under TLS: after SSLSocket.shutdown, a sender would continue in plain text.
         """
         with self._lock, contextlib.suppress(OSError):
             if self._socket is not None:
@@ -386,20 +393,20 @@ def _read_response(incoming: httpx.Response, max_bytes: int) -> Response:
     headers = combine_headers(raw)
     lengths = sum(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in raw)
     if status < 200 or (lengths != 1 and not (lengths == 0 and status in _STATUSES_WITHOUT_CONTENT)):
-        # RFC 9112, 6.3: with both fields, or with neither, two readers may disagree where the response ends.
-        raise ContractViolation(Message("the length of the response is ambiguous"))
+        # RFC 9112, 6.3: with both fields, or neither, two readers may disagree about where the response ends.
+        raise ContractViolation(Message("its length is ambiguous"))
     if headers.get("content-encoding", "identity") != "identity":
-        raise ContractViolation(Message("compressed, although no compression was requested"))
+        raise ContractViolation(Message("it is compressed, although docsend asked for no compression"))
     body = bytearray()
     for piece in incoming.iter_raw():
         body += piece
         if len(body) > max_bytes:
-            raise ContractViolation(Message("larger than {limit:,} bytes", limit=max_bytes))
+            raise ContractViolation(Message("it is larger than {limit:,} bytes", limit=max_bytes))
     return Response(status, headers, bytes(body))
 
 
 def combine_headers(raw: Sequence[Header]) -> dict[str, str]:
-    """Return header fields by lower-cased name; repeated fields are joined with commas (RFC 9110, 5.3)."""
+    """Return header fields keyed by lower-case name. Repeated fields are joined by commas (RFC 9110, 5.3)."""
     headers: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")

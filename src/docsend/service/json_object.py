@@ -1,7 +1,7 @@
-"""Strict reader for the JSON objects of responses.
+"""Strict reader for the JSON objects in responses.
 
-Every member that is read is required. One that is missing, null, of another type or malformed makes the
-response a `ContractViolation`, which names the member. Members that the contract does not define are ignored.
+Every member that is read is required. If it is missing, null, malformed or of the wrong type, reading it
+raises a `ContractViolation` that names it. Members that the contract does not define are ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from docsend.service.failures import ContractViolation
 
 KEY = re.compile(r"[A-Z2-7]{52}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-# RFC 3339 in UTC, in seconds or milliseconds, as the contract defines it.
+# RFC 3339 in UTC, with or without milliseconds, as the contract defines it.
 _TIME = re.compile(r"(2[0-9]{3}-[0-9]{2}-[0-9]{2})T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{3})?Z")
 # No control characters, no characters that change the text direction, no surrogates.
 _TEXT = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -29,7 +29,7 @@ MAX_CODE_LENGTH, MAX_LABEL_LENGTH = 100, 500
 class JsonObject(NamedTuple):
     """The members of a JSON object, and its path in the response.
 
-    Its methods return the value of one member, and raise ContractViolation unless it has the expected form.
+    Each method returns one member's value, and raises ContractViolation unless the value is as expected.
     """
 
     values: dict[str, Any]
@@ -48,7 +48,7 @@ class JsonObject(NamedTuple):
         raise self.violation(name)
 
     def display_text(self, name: str) -> str:
-        """Return a text that is not empty. It may have control characters, which are escaped on output."""
+        """Return a non-empty text. It may contain control characters, which are escaped on output."""
         value = self.values.get(name)
         if isinstance(value, str) and value:
             return value
@@ -68,7 +68,7 @@ class JsonObject(NamedTuple):
         raise self.violation(name)
 
     def code(self, name: str) -> str:
-        """Return a code of the catalog, at most 100 characters."""
+        """Return a catalog code, of at most 100 characters."""
         return self.text(name, MAX_CODE_LENGTH)
 
     def time(self, name: str) -> str:
@@ -94,7 +94,7 @@ class JsonObject(NamedTuple):
             raise self.violation(name)
 
     def labels(self, name: str) -> dict[str, str]:
-        """Return a name in English, French and Hebrew, by language code."""
+        """Return a name in English, French and Hebrew, keyed by language code."""
         labels = self.child(name)
         return {language: labels.text(language, MAX_LABEL_LENGTH) for language in LABELS}
 
@@ -105,7 +105,7 @@ class JsonObject(NamedTuple):
         raise self.violation(name)
 
     def children(self, name: str, min_items: int, max_items: int) -> list[JsonObject]:
-        """Return the objects of an array of `min_items` to `max_items` objects."""
+        """Return the objects in an array that has between `min_items` and `max_items` of them."""
         entries = self.array(name, min_items, max_items)
         if all(isinstance(entry, dict) for entry in entries):
             return [JsonObject(entry, f"{self._path_to(name)}[{n}]") for n, entry in enumerate(entries)]
@@ -118,7 +118,7 @@ class JsonObject(NamedTuple):
         raise self.violation(name)
 
     def digests(self, name: str, max_items: int) -> frozenset[str]:
-        """Return the SHA-256 digests of an array without duplicates."""
+        """Return the SHA-256 digests in an array, which must not contain duplicates."""
         value = self.array(name, 0, max_items)
         if all(isinstance(digest, str) and SHA256.fullmatch(digest) for digest in value):
             digests = frozenset(value)
@@ -152,9 +152,9 @@ def read(body: bytes) -> JsonObject:
             body.decode("utf-8"), object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant
         )
     except (ValueError, RecursionError):
-        raise ContractViolation(Message("invalid JSON, or a duplicate member")) from None
+        raise ContractViolation(Message("it is not valid JSON, or repeats a member")) from None
     if not isinstance(value, dict):
-        raise ContractViolation(Message("not a JSON object"))
+        raise ContractViolation(Message("it is not a JSON object"))
     return JsonObject(value)
 
 

@@ -1,7 +1,8 @@
-"""One exchange: a complete, small submission in one request (docs/contract.md, "One exchange").
+"""One exchange: a small submission, sent completely in one request (docs/contract.md, "One exchange").
 
-This module builds the request, recognizes the responses that refuse this form of request rather than the
-submission, and remembers which services refuse it. Their submissions are sent staged, without a message.
+This module builds the request. It also recognizes responses that reject sending in one exchange, rather than
+the submission itself, and remembers which services reject it. Submissions to those services are sent staged,
+without telling the user.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from docsend.service.exchange import Header
     from docsend.service.responses import Response
 
-# Problems of the contract that concern the form of the request. Staged requests have another form.
+# Problem codes that reject how the request is built. Staged requests are built differently.
 _FORM_CODES = frozenset(
     {
         Code.DECLARATION_TOO_LARGE,
@@ -38,20 +39,20 @@ _FORM_CODES = frozenset(
     }
 )
 _NOT_IMPLEMENTED, _TOO_LARGE = 501, 413
-# These statuses refuse neither the form nor the submission: authentication at the service (401) or at a proxy
-# (407), timeout (408), too early (425), too many requests (429).
+# These statuses reject neither one exchange nor the submission: authentication at the service (401) or at a
+# proxy (407), timeout (408), too early (425), too many requests (429).
 _UNDECIDED_STATUSES = frozenset({401, 407, 408, 425, 429})
 _MAX_FILE_BYTES = 4096
-# After this number of submissions in a row that did not get through, all others of the run are sent staged.
+# After this number of submissions in a row that did not get through, the run sends all others staged.
 _MAX_LOST_IN_A_ROW = 2
 
 
 class StagedFallback(NamedTuple):
-    """Result of a submission that has to be sent staged, and its consequences for others.
+    """Result of one exchange after which the submission has to be sent staged.
 
-    `fewer_than` is the new limit: submissions with fewer bytes of documents may still be sent in one
-    exchange, none if it is 0. It is None if nothing follows for other submissions. The submission
-    `may_be_received` by one of the attempts; it `is_lost` if the attempts did not get through.
+    `fewer_than` is a new limit for other submissions: only those with fewer bytes of documents may still be
+    sent in one exchange, so 0 allows none. If it is None, the limit does not change. `may_be_received` is
+    true if the service may have received one of the attempts, `is_lost` if they did not get through.
     """
 
     fewer_than: int | None = None
@@ -60,7 +61,7 @@ class StagedFallback(NamedTuple):
 
 
 class OneExchangeRefused(Exception):
-    """Raised when one exchange is refused for its form, or does not get through."""
+    """Raised when a response rejects sending in one exchange, or when no attempt gets through."""
 
     def __init__(self, fewer_than: int | None = None, *, is_lost: bool = False) -> None:
         super().__init__()
@@ -69,16 +70,16 @@ class OneExchangeRefused(Exception):
 
 
 class OneExchangePolicy:
-    """Policy on which submissions are sent to a service in one exchange. Several threads may share it.
+    """Policy that decides which submissions are sent in one exchange. Several threads may share it.
 
-    A limit learned from a refusal is stored in a file next to the service's catalog. It applies as long as
-    the service has that catalog.
+    A limit learned from a rejection is stored in a file next to the service's catalog. It applies until the
+    catalog changes.
     """
 
     def __init__(self, max_bytes: int | None, etag: str, file: Path | None = None) -> None:
-        """Accept submissions of up to `max_bytes` of documents, or none if it is None.
+        """Accept submissions with up to `max_bytes` of documents, or none if `max_bytes` is None.
 
-        `etag` identifies the catalog that states this limit.
+        `etag` identifies the catalog that sets this limit.
         """
         self._fewer_than = 0 if max_bytes is None else max_bytes + 1
         self._etag = etag
@@ -90,9 +91,9 @@ class OneExchangePolicy:
 
     @classmethod
     def from_catalog(cls, catalog: Catalog, file: Path) -> OneExchangePolicy:
-        """Return the policy for the catalog in force.
+        """Return the policy for the catalog in use.
 
-        `file` is where the service's own catalog is stored, if it has been fetched.
+        `file` is where the service's own catalog is stored if it has been fetched.
         """
         try:
             etag = files.read_limited(file.with_suffix(".etag"), max_bytes=_MAX_FILE_BYTES).decode(
@@ -108,19 +109,19 @@ class OneExchangePolicy:
         return max(self._fewer_than - 1, 0)
 
     def accepts(self, checked: CheckedSubmission) -> bool:
-        """Return whether a submission is small enough for one exchange and has all documents in memory."""
+        """Return whether a submission is small enough for one exchange, with all its documents in memory."""
         is_buffered = all(document.buffer is not None for document in checked.documents)
         return is_buffered and checked.total_bytes < self._fewer_than
 
     def record_fallback(self, fallback: StagedFallback) -> None:
-        """Remember a refusal of one exchange.
+        """Remember that one exchange was rejected or did not get through.
 
-        Call this after the receipt of the staged submission: only then is it certain that the form was
-        refused.
+        Call this after the staged submission has a receipt. Only that proves that the problem was sending in
+        one exchange, and not the submission.
         """
         with self._lock:
             self._lost_in_a_row = self._lost_in_a_row + 1 if fallback.is_lost else 0
-            if self._lost_in_a_row >= _MAX_LOST_IN_A_ROW:  # an intermediary drops them, perhaps temporarily
+            if self._lost_in_a_row >= _MAX_LOST_IN_A_ROW:  # an intermediary drops these requests for now
                 self._fewer_than = 0
             if fallback.fewer_than is None or fallback.fewer_than >= self._fewer_than:
                 return
@@ -135,7 +136,7 @@ class OneExchangePolicy:
         self._lost_in_a_row = 0
 
     def _read_limit(self, file: Path) -> int:
-        """Return the stored limit, or the catalog's if the file cannot be read or is for another catalog."""
+        """Return the stored limit, or the catalog's if the file is unreadable or is for another catalog."""
         with contextlib.suppress(OSError, ValueError, RecursionError):
             content = json.loads(files.read_limited(file, max_bytes=_MAX_FILE_BYTES))
             if isinstance(content, dict) and content.get("catalog") == self._etag:
@@ -156,8 +157,8 @@ def build_headers(checked: CheckedSubmission) -> tuple[Header, ...]:
 def build_body(checked: CheckedSubmission, contents: Sequence[bytes]) -> list[bytes]:
     """Return a multipart body (RFC 7578) as a list of parts, the same for every attempt.
 
-    The boundary is the key. No document can contain it, because the key is a digest that covers the
-    document's own digest. File names are numbers.
+    The boundary is the submission's key. No document can contain it, because the key is computed from the
+    digests of the documents. File names are numbers.
     """
     boundary = checked.key
     body = [_part_head(boundary, 'name="declaration"', "application/json"), checked.declaration_bytes]
@@ -174,13 +175,14 @@ def _part_head(boundary: str, parameters: str, media_type: str) -> bytes:
 
 
 class BodyProgress:
-    """Progress of each document, from the number of bytes of the complete body that have been sent."""
+    """Callback that turns the number of body bytes sent into each document's progress."""
 
     def __init__(
         self, documents: Sequence[Document], body: Sequence[bytes], report: Callable[[Document, int], None]
     ) -> None:
         self._documents = documents
-        # The first three parts are two part heads and the declaration; every second one is a document.
+        # The body starts with a part head, the declaration and another part head. After these three, every
+        # second part is a document.
         self._starts = list(accumulate(map(len, body), initial=0))[3::2]
         self._reported = [0] * len(documents)
         self._report = report
@@ -194,10 +196,10 @@ class BodyProgress:
 
 
 def form_refusal(response: Response, checked: CheckedSubmission) -> OneExchangeRefused | None:
-    """Return the refusal of one exchange that a response means, or None for any other response.
+    """Return OneExchangeRefused if a response rejects sending in one exchange, else None.
 
-    A page or another 4xx that is not a problem of the contract comes from an intermediary, which may forward
-    staged requests. The page of a captive portal, or a 5xx other than 501, does not refuse the form.
+    A 4xx without a problem code of the contract, such as an error page, comes from an intermediary, which may
+    still let staged requests through. A captive portal's page, or a 5xx other than 501, is no such rejection.
     """
     if response.status == _NOT_IMPLEMENTED:
         return OneExchangeRefused(0)

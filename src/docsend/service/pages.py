@@ -1,4 +1,4 @@
-"""Web pages and redirects that an intermediary or another server returns in place of the service."""
+"""Web pages and redirects that an intermediary or another server returns instead of the service."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def page_failure(response: Response) -> Failure | None:
         )
     if status == _FORBIDDEN:
         hint = Message(
-            "a proxy or firewall forbids the request: ask whoever runs it, and quote the title of its page"
+            "a proxy or firewall blocks this request: ask whoever runs it, and quote the title of its page"
         )
         return Failure(Code.PAGE_INSTEAD, message, hint, is_lasting=True, is_lasting_refusal=True)
     hint = Message("check the service's base address")
@@ -67,7 +67,7 @@ def page_failure(response: Response) -> Failure | None:
 
 
 def _describe(response: Response) -> str:
-    """Return a page's title, its Server field and its status. The title and the field are shortened."""
+    """Return a page's title and Server field, both shortened, and its status."""
     import html
 
     match = _TITLE.search(response.body[:65536])

@@ -15,7 +15,7 @@ class ProgressListener(Protocol):
     """Listener for the progress of calls. Its methods may be called in another thread."""
 
     def on_declared(self, missing_bytes: int) -> None:
-        """Report that the service has the declaration and lacks documents of `missing_bytes` in total."""
+        """Report that the service has the declaration, and still needs `missing_bytes` of documents."""
 
     def on_sent(self, document: Document, sent_bytes: int) -> None:
         """Report that `sent_bytes` of the document have been sent; a retry starts again at 0."""
@@ -31,7 +31,7 @@ class ProgressListener(Protocol):
 
 
 class Pause(NamedTuple):
-    """Pause before an attempt: its reason, its length, and the seconds left in which an attempt may start."""
+    """Pause before an attempt: its reason, its length, and how long new attempts may still start."""
 
     reason: Message
     seconds: float

@@ -1,7 +1,7 @@
-"""Parsers of the service's responses: one function for each call, which returns a value or raises an error.
+"""Parsers for the service's responses: each call has a function that returns a value or raises an error.
 
-Invariant 6: a response of which any member violates the contract is a failure (`ContractViolation`), whatever
-its status. This module makes no requests.
+Invariant 6: if any member that is read violates the contract, the response is a failure
+(`ContractViolation`), whatever its status. This module makes no requests.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def read_info(response: Response) -> ServiceInfo:
 
 
 def read_session(response: Response) -> tuple[str, float]:
-    """Return a token and its lifetime in seconds; raise SignInRequired if the service refuses to sign in."""
+    """Return a token and its lifetime in seconds; raise SignInRequired if the service refuses the sign-in."""
     if response.status == 401:
         raise _sign_in_error(
             Code.SIGN_IN_REFUSED,
@@ -116,15 +116,15 @@ def read_required(response: Response) -> tuple[RequiredDocument, ...]:
 
 
 def _expect_status(response: Response, expected: int) -> None:
-    """Raise the error of a response with another status than `expected`.
+    """Raise the exception for a response unless its status is `expected`.
 
-    This is for calls without a key: there a `not-found` problem means that the address is wrong.
+    This is for calls without a key, for which a `not-found` problem means that the address is wrong.
     """
     if response.status == expected:
         return
     if response.problem_code == Code.NOT_FOUND:
         raise Unfinished(
-            Message("the server at this address does not know this call"),
+            Message("the server at this address does not support this request"),
             Message("check the service's base address"),
         )
     raise unexpected_response(response)
@@ -144,7 +144,7 @@ def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmissi
 
 
 def read_submission(response: Response, submission: Sendable) -> OpenSubmission | Receipt:
-    """Return the missing documents of a submission, or its receipt; check that they are its own.
+    """Return a submission's missing documents or its receipt; check that they belong to the submission.
 
     Raise Refused if the submission was withdrawn.
     """
@@ -157,7 +157,7 @@ def read_submission(response: Response, submission: Sendable) -> OpenSubmission 
         )
         raise Refused(problem.message, problem.hint, [problem])
     if status.missing - {document.sha256 for document in submission.documents}:
-        raise ContractViolation(Message("the service requests documents that were not declared"))
+        raise ContractViolation(Message("it asks for documents that are not part of the submission"))
     return OpenSubmission(status.missing)
 
 
@@ -185,7 +185,7 @@ def read_send(response: Response, submission: Sendable) -> Receipt:
 
 
 def read_status(response: Response, key: str) -> SubmissionStatus:
-    """Return the state of a key; check the members of each of its three states."""
+    """Return a key's state. Each of the three states requires its own members, which are checked."""
     if response.status not in (200, 201):
         raise unexpected_response(response)
     status = response.json()
@@ -243,19 +243,19 @@ def read_receipt(receipt: JsonObject) -> Receipt:
 
 
 def _canonical_body(receipt: JsonObject) -> bytes:
-    """Return a receipt in the form in which it is stored.
+    """Return a receipt as canonical JSON, in which it is stored.
 
-    Members that the contract does not define may have values, such as surrogates, that cannot be stored.
+    Members that the contract does not define may contain values that cannot be stored, such as surrogates.
     """
     try:
         return canonicalize(receipt.values)
     except (ValueError, RecursionError):
-        raise ContractViolation(Message("the receipt cannot be stored")) from None
+        raise ContractViolation(Message("the receipt contains values that cannot be stored")) from None
 
 
 def _check_key(key: str, receipt: Receipt) -> Receipt:
     if receipt.key != key:
-        raise ContractViolation(Message("the receipt of another submission"))
+        raise ContractViolation(Message("the receipt is for another submission"))
     return receipt
 
 
@@ -264,5 +264,5 @@ def _check_receipt(submission: Sendable, receipt: Receipt) -> Receipt:
     sent = [(document.name, document.size, document.sha256) for document in submission.documents]
     received = [(document.name, document.size, document.sha256) for document in receipt.documents]
     if sent != received:
-        raise ContractViolation(Message("the receipt of another submission"))
+        raise ContractViolation(Message("the receipt is for another submission"))
     return _check_key(submission.key, receipt)

@@ -1,4 +1,4 @@
-"""Errors for the responses that are not a success: each refusal of the contract as an exception."""
+"""Exceptions for unsuccessful responses, including all refusals that the contract defines."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _SHORT_NAME = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _MAX_ERRORS_READ = 10_000
-# Limits on the service's texts that are shown.
+# Limits on how much of the service's texts is shown.
 _MAX_DETAIL_LENGTH, _MAX_FIELD_LENGTH, _MAX_ERRORS = 300, 40, 20
-# Problems of the request itself. The service checks these before the submission, so they do not show whether
-# the submission was received.
+# Problems of the request itself. The service checks for them before it looks at the submission, so they do
+# not show whether the submission was received.
 _REQUEST_CODES = frozenset(
     {
         Code.MALFORMED,
@@ -35,21 +35,19 @@ _REQUEST_CODES = frozenset(
         Code.ORIGIN_NOT_ALLOWED,
     }
 )
-# Problems of single calls, whose parsers handle them before they call unexpected_response.
+# Problems that only a particular call can cause, and that are handled before unexpected_response is called.
 _OTHER_CALLS_CODES = frozenset({Code.ALREADY_RECEIVED, Code.INCOMPLETE, Code.ONE_EXCHANGE_TOO_LARGE})
 
 
 def unexpected_response(response: Response) -> Exception:
-    """Return the error of a response that is not a success.
+    """Return the exception for an unsuccessful response.
 
-    It is ContractViolation if the response is not a problem that the contract defines for this call.
+    It is ContractViolation unless the response is a problem that the contract defines for this call.
     """
     code = response.problem_code
     if code is None or code in _OTHER_CALLS_CODES:
         return ContractViolation(
-            Message(
-                "status {status} without problem details that are valid for this call", status=response.status
-            )
+            Message("status {status} without a valid error description", status=response.status)
         )
     if response.status == 401:
         return SignInRequired(Message("the service requires sign-in"), Message("run `docsend login`"))
@@ -61,11 +59,14 @@ def unexpected_response(response: Response) -> Exception:
 
 
 def _refusal(response: Response, code: Code) -> DocsendError:
-    """Return the error of a problem that refuses the host, the request itself, or the submission."""
+    """Return the error for a problem that refuses the host name, the request itself, or the submission."""
     if code == Code.HOST_NOT_SERVED:
         return UsageError(
             Message("the service does not serve the host name of this address"),
-            Message("check the address; a relay must lead to a service that serves this host name"),
+            Message(
+                "check the address; if a relay is used, ask whoever runs it whether the service accepts this "
+                "host name"
+            ),
             cause=code,
         )
     if code in _REQUEST_CODES:
@@ -89,7 +90,7 @@ HINTS = {
 
 
 def _problems(response: Response, code: Code) -> list[Problem]:
-    """Return the problems of a refusal: one, or one for each of the first 20 entries of `errors`."""
+    """Return a refusal's problems: a single one, or one for each of the first 20 entries of `errors`."""
     problem = response.json()
     url = problem.values.get("url")
     hint = HINTS.get(code) or (_service_text(url) if isinstance(url, str) else None)
@@ -112,7 +113,7 @@ def _problems(response: Response, code: Code) -> list[Problem]:
 
 
 def _service_text(text: str) -> Message:
-    """Return a text of the service as a message, shortened to 300 characters."""
+    """Return a text from the service as a message, shortened to 300 characters."""
     return Message.verbatim(text if len(text) <= _MAX_DETAIL_LENGTH else text[:_MAX_DETAIL_LENGTH] + "…")
 
 

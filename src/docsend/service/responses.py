@@ -1,4 +1,4 @@
-"""Responses of the service: the problems of the contract, and the values that responses are parsed into."""
+"""The service's responses: the problems that the contract defines, and the values parsed from responses."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from docsend.service.failures import ContractViolation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from docsend.i18n import Message
     from docsend.model.receipt import Receipt
     from docsend.model.submission import CheckedSubmission, PlannedSubmission
     from docsend.service.json_object import JsonObject
 
-    # Only these can be sent: `submission_rules.check` creates the first, the ledger stores it as the second.
+    # Only these can be sent. `submission_rules.check` creates a CheckedSubmission, and the ledger returns it
+    # as a PlannedSubmission.
     Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
 
 PROBLEM_TYPE = "urn:docsend:problem:"
-# The contract's closed table of problems (docs/contract.md), each with its status.
+# All problems that the contract defines (docs/contract.md), each with its status.
 PROBLEMS: dict[Code, int] = {
     Code.ALREADY_RECEIVED: 409,
     Code.CONTENT_MISMATCH: 415,
@@ -52,10 +54,11 @@ _CODES = {f"{PROBLEM_TYPE}{code}": code for code in PROBLEMS}
 
 
 class Response(NamedTuple):
-    """An HTTP response: status, header fields by lower-cased name, and body.
+    """An HTTP response: status, header fields keyed by lower-case name, and body.
 
-    `may_have_arrived_before` is true if the request was also sent over an earlier connection that was lost,
-    and `is_request_complete` is true if all of the request was sent before the response arrived.
+    `may_have_arrived_before` is true if the request may already have arrived over an earlier connection,
+    which was lost. `is_request_complete` is true if the request was sent completely before the response
+    arrived.
     """
 
     status: int
@@ -70,7 +73,10 @@ class Response(NamedTuple):
 
     @property
     def problem_code(self) -> Code | None:
-        """Code of the RFC 9457 problem, or None unless it is complete and has the contract's status."""
+        """Code of the problem in the body (RFC 9457), or None.
+
+        It is None unless the problem is complete and has the status that the contract assigns to it.
+        """
         if self.headers.get("content-type", "").partition(";")[0].strip() != "application/problem+json":
             return None
         try:
@@ -87,13 +93,16 @@ class Response(NamedTuple):
 
 
 class OpenSubmission(NamedTuple):
-    """A submission that is declared and not received. `missing` are the digests that the service lacks."""
+    """A submission that was declared but not received yet.
+
+    `missing` contains the digests of the documents that the service lacks.
+    """
 
     missing: frozenset[str]
 
 
 class SubmissionStatus(NamedTuple):
-    """State of a key at the service: "open", "received" or "withdrawn"."""
+    """A key's state at the service: "open", "received" or "withdrawn"."""
 
     state: str
     missing: frozenset[str]
@@ -115,18 +124,23 @@ class UnknownSubmission(Exception):
 
 
 class IncompleteSubmission(Exception):
-    """Raised when the service lacks documents of a submission that it was asked to receive."""
+    """Raised when the service is asked to receive a submission of which it lacks documents."""
 
 
 class BodyAltered(ContractViolation):
-    """Raised when the service received other bytes than were sent."""
+    """Raised when the service did not receive the same bytes that were sent."""
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__(reason)
+        # The response itself is valid.
+        self.failure = self.failure._replace(message=reason)
 
 
 _MAX_RETRY_AFTER_S = 10 * 365 * 24 * 3600
 
 
 def retry_after(response: Response) -> float | None:
-    """Return the seconds that the Retry-After field (RFC 9110, 10.2.3) asks to wait, or None without one.
+    """Return how many seconds to wait according to Retry-After (RFC 9110, 10.2.3), or None if it is invalid.
 
     A date is compared with the response's own Date field, so that it does not depend on this machine's clock.
     """

@@ -1,8 +1,9 @@
-"""Retry policy of one call, and limits that all calls of a process share.
+"""Retry policy for one call, and limits that all calls of a client share.
 
-`RetryPolicy` limits one call by time alone, with growing pauses and full jitter, so that many clients do not
-retry at the same moment. After ten failures in a row, `CircuitBreaker` lets a single call try for all, so
-that thousands of rows do not call a service that is down. `ConcurrencyLimit` obeys 429 and `Retry-After`.
+`RetryPolicy` limits how long a call is retried, but not how often. Its pauses grow and have full jitter, so
+that many clients do not retry at the same moment. After ten failures in a row, `CircuitBreaker` lets only
+single calls through, so that the thousands of rows in a batch do not all call a service that is down.
+`ConcurrencyLimit` obeys 429 and `Retry-After`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CLOCK = Clock()
 
 
 class RetryPolicy(NamedTuple):
-    """Retry policy of one call.
+    """Retry policy for one call.
 
     An attempt may start within `total_s` after the call started; a running attempt is not interrupted. The
     number of attempts is not limited. Pauses are random, between 0 and a maximum that doubles from
@@ -42,18 +43,17 @@ class RetryPolicy(NamedTuple):
     max_pause_s: float = 30.0
 
     def pause_s(self, failures: int) -> float:
-        """Return a random pause in seconds after a number of failures in a row, counted from 1."""
-        # The exponent is limited because a week of attempts would overflow a float.
+        """Return a random pause in seconds, given the number of failures so far (at least 1)."""
+        # The exponent is limited, because a week of attempts would overflow a float.
         maximum = min(self.max_pause_s, self.first_pause_s * 2 ** min(failures - 1, 16))
         return random.uniform(0, maximum)  # noqa: S311 - jitter is not cryptographic
 
 
 class CircuitBreaker:
-    """Circuit breaker: after ten failures in a row it pauses all calls but one every half minute.
+    """Circuit breaker: after ten failures in a row, it lets only one call through every half minute.
 
-    It never ends a call. With `has_failed_for` a new call can give up at once on a service
-    that has failed for as long as a call is retried, so that the rows of a batch do not wait one after
-    another.
+    It never ends a call. `has_failed_for` shows whether the service has already failed for as long as a call
+    is retried. A new call can then give up at once, so that a batch does not wait again for each of its rows.
     """
 
     FAILURES = 10
@@ -69,7 +69,7 @@ class CircuitBreaker:
         self.reason, self.cause = Message("the service does not answer"), Code.SERVICE_BUSY
 
     def wait_s(self) -> float:
-        """Return the seconds to wait before the next request. 0 lets the caller try, while others wait."""
+        """Return the seconds to wait before the next request; 0 means that this caller may send it now."""
         if self._failures < self.FAILURES:
             return 0.0
         with self._lock:
@@ -87,7 +87,7 @@ class CircuitBreaker:
             return self._failures >= self.FAILURES and self._now() - self._failing_since >= seconds
 
     def record_success(self) -> None:
-        """Record that the service responded as the contract requires, even if it refused."""
+        """Record a response that follows the contract. It may be a refusal."""
         if self._failures:
             with self._lock:
                 self._failures = 0
@@ -131,7 +131,7 @@ class ConcurrencyLimit:
             self._slot_freed.notify()
 
     def wait_s(self) -> float:
-        """Return the seconds left of the pause that the service asked for, or 0."""
+        """Return how many seconds of the pause that the service asked for are left, or 0."""
         return max(0.0, self._not_before - self._now()) if self._not_before else 0.0
 
     def pause_all(self, seconds: float) -> None:
@@ -145,7 +145,7 @@ class ConcurrencyLimit:
             self._limit = max(1.0, self._limit / 2)
 
     def record_success(self) -> None:
-        """Raise the limit a little: by one call after as many successes as calls may run."""
+        """Raise the limit a little: it grows by one after about as many successes as it has slots."""
         if self._limit >= self._max:
             return
         with self._slot_freed:
