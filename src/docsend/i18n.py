@@ -68,7 +68,7 @@ class Message:
         """Return a message whose text is never translated, for example because it comes from a service."""
         return cls("{text}", text=text)
 
-    def replace_values(self, **values: object) -> Message:
+    def with_values(self, **values: object) -> Message:
         """Return a message with the same template and only these values; the old values are dropped."""
         return Message(self.template, **values)
 

@@ -219,7 +219,7 @@ def _unread_problem(document: UnreadDocument, destination: Destination | None, c
         return _too_large_problem(document, destination, catalog)
     code, message, hint = _UNREAD_PROBLEMS[document.reason]
     return Problem(
-        code, message.replace_values(name=document.name), hint, field="documents", document=document.name
+        code, message.with_values(name=document.name), hint, field="documents", document=document.name
     )
 
 

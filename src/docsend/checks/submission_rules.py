@@ -373,4 +373,4 @@ def _unknown_code(kind: str, given: str, entries: Iterable[CatalogEntry]) -> Pro
             "run `docsend catalog {kind}` to list the codes, or `docsend catalog WORDS` to search", kind=kind
         )
     code, message = _UNKNOWN_CODES[kind]
-    return Problem(code, message.replace_values(given=redact(given)), hint)
+    return Problem(code, message.with_values(given=redact(given)), hint)

@@ -79,12 +79,12 @@ def _message_from_typer(error: typer.TyperException) -> Message:
                 if _is_flag(error)
                 else Message("{option} requires a value")
             )
-            return message.replace_values(option=option)
+            return message.with_values(option=option)
         case BadParameter(param=typer.core.TyperOption(type=IntRange(min=least, max=most))):
             message = Message("{name} must be a whole number from {least} to {most}")
             if most is None:
                 message = Message("{name} must be a whole number, {least} or more")
-            return message.replace_values(name=_parameter_name(error), least=least, most=most)
+            return message.with_values(name=_parameter_name(error), least=least, most=most)
     text = error.format_message() if hasattr(error, "format_message") else str(error)
     return Message.verbatim(text[:1].lower() + text[1:].rstrip("."))
 

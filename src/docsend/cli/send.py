@@ -170,4 +170,4 @@ def _send_one(
 def _reject_options(given: Mapping[str, bool], message: Message, hint: Message) -> None:
     for option, is_given in given.items():
         if is_given:
-            raise UsageError(message.replace_values(option=option), hint)
+            raise UsageError(message.with_values(option=option), hint)

@@ -138,7 +138,7 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
         for key, value in table.items():
             if key == "booklet_kept" and not isinstance(value, bool):
                 message = Message("{where}: {key} must be true or false, without quotation marks")
-                raise _InvalidConfig(message.replace_values(where=where, key=key))
+                raise _InvalidConfig(message.with_values(where=where, key=key))
             if key != "booklet_kept" and not isinstance(value, str):
                 raise _InvalidConfig(
                     Message("{where}: {key} must be a string in quotation marks", where=where, key=key)

@@ -133,7 +133,7 @@ class _RowBar:
         self._drawn_at = now
         elapsed = self._progress.tasks[0].elapsed or 0
         so_far = Message("{done:,} rows") if self._total is None else Message("{done:,}/{total:,} rows")
-        parts: list[Message] = [so_far.replace_values(done=done, total=self._total)]
+        parts: list[Message] = [so_far.with_values(done=done, total=self._total)]
         if failed:
             parts.append(Message("{count:,} not received", count=failed))
         if elapsed > 1:

@@ -47,9 +47,9 @@ class ProgressTexts(NamedTuple):
     def message(self, done: int, total: int | None) -> Message:
         """Return the text for `done` rows of `total`, which is None if unknown."""
         return (
-            self.without_total.replace_values(done=done)
+            self.without_total.with_values(done=done)
             if total is None
-            else self.with_total.replace_values(done=done, total=total)
+            else self.with_total.with_values(done=done, total=total)
         )
 
 

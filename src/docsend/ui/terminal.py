@@ -207,7 +207,7 @@ def _problem_line(problem: Problem) -> Message:
         template = Message("{severity}: {message} [{code}]")
     else:
         template = Message("{severity}: row {row}: {message} [{code}]")
-    return template.replace_values(
+    return template.with_values(
         severity=SEVERITY_NAMES[problem.severity], row=problem.row, message=problem.message, code=problem.code
     )
 

@@ -78,4 +78,4 @@ class SignedOut(NamedTuple):
         done = Message("nothing was stored for {service}")
         if self.was_there:
             done = Message("removed code, password and session for {service}")
-        streams.print_line(done.replace_values(service=self.service))
+        streams.print_line(done.with_values(service=self.service))

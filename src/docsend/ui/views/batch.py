@@ -148,7 +148,7 @@ class BatchSent(NamedTuple):
             (tally.counts["unfinished"], Message("{count:,} unfinished")),
             (tally.counts["not tried"], Message("{count:,} not tried")),
         )
-        outcomes = join([phrase.replace_values(count=count) for count, phrase in counts if count])
+        outcomes = join([phrase.with_values(count=count) for count, phrase in counts if count])
         streams.print_line(_row_summary(plan.rows, outcomes))
 
 
