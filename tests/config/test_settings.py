@@ -324,12 +324,12 @@ def test_the_hint_for_a_configuration_of_another_user_does_not_suggest_a_change(
     assert (own.code, f"chmod u+rw {config}" in output) == (2, True), own
     output = foreign.out + foreign.err
     assert foreign.code == 2
-    assert "it belongs to nobody, who alone can change it" in output
+    assert "only its owner, nobody, can change it" in output
     assert not re.search("remove|mend|correct the permissions|chmod", output)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
-@pytest.mark.parametrize(("owner", "hint"), [(0, "chmod 600 "), (65534, "it belongs to nobody, who alone")])
+@pytest.mark.parametrize(("owner", "hint"), [(0, "chmod 600 "), (65534, "only its owner, nobody, can")])
 def test_doctor_names_who_can_restrict_access_to_a_configuration(run, home, owner, hint) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
@@ -348,7 +348,7 @@ def test_doctor_names_who_can_restrict_access_to_a_configuration(run, home, owne
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
 @pytest.mark.parametrize(
     ("owner", "code", "hint"),
-    [(None, 8, "chmod u+rwx {folder}"), (65534, 2, "it belongs to nobody, who alone can change it")],
+    [(None, 8, "chmod u+rwx {folder}"), (65534, 2, "only its owner, nobody, can change it")],
 )
 def test_a_folder_that_cannot_be_written_is_named_with_its_owner(
     run, sandbox, payslip, home, owner, code, hint

@@ -214,7 +214,7 @@ def _start_over_with_a_new_key(
             submission = submission.with_occurrence(submission.occurrence + 1)
             ledger.record_plan(service.name, submission)
             open_call = declare
-    raise Unfinished(Message("the service keeps losing the declaration"))
+    raise Unfinished(Message("the service keeps losing track of this submission"))
 
 
 bug = Bug("a retry sends only the rest of the document", "network")

@@ -31,7 +31,7 @@ def check(
     catalog: Catalog,
     problems: list[Problem],
 ) -> tuple[Document, ...]:
-    """Check documents against every rule and append what is wrong to `problems`.
+    """Check documents against every rule and append each violation to `problems`.
 
     Return the documents that could be read, sorted by name.
 
@@ -71,7 +71,7 @@ def _document_problems(
 
 
 def _find_duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
-    """Yield a problem for each document whose content was given before.
+    """Yield a problem for each document with the same content as an earlier one in `documents`.
 
     Source: "jusqu'à 15 documents différents" (up to 15 different documents).
     """
@@ -98,9 +98,9 @@ def _find_duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterat
 
 
 def _check_name(document: Document | UnreadDocument, max_bytes: int) -> Problem | None:
-    """Check that a clerk can read the name and a file system can store it.
+    """Check that the name has no separators or control characters and is not too long.
 
-    The name is sent as text and never as a path.
+    A clerk has to read it and a file system has to store it. It is sent as text, never as a path.
     """
     name = document.name
     size = len(name.encode("utf-8", "surrogatepass"))
@@ -122,7 +122,7 @@ def _check_name(document: Document | UnreadDocument, max_bytes: int) -> Problem 
 def _check_format(
     document: Document | UnreadDocument, destination: Destination, catalog: Catalog
 ) -> Problem | None:
-    """Check the extension, in upper or lower case, against the formats of the destination.
+    """Check that the destination accepts the extension, in upper or lower case.
 
     Source: "Les formats de fichiers suivants peuvent être téléchargés : JPEG, JPG, TIFF, TIF, PNG, BMP, PDF."
     (The following file formats can be uploaded.) For the personal service: "Vous pouvez télécharger les
@@ -168,7 +168,8 @@ def _format_hint(
     others = [other.code for other in catalog.destinations.values() if extension in other.formats]
     if others:
         return Message(
-            "convert it to a format that {code} accepts ({accepted}); `--to {other}` accepts {extension}",
+            "convert it to a format that {code} accepts ({accepted}); the destination {other} accepts "
+            "{extension}",
             code=destination.code,
             accepted=accepted,
             other=others[0],
@@ -180,7 +181,7 @@ def _format_hint(
 
 
 def _extension(name: str) -> str:
-    """Return the lower-cased extension, or "" if there is none or only the dot at the start precedes it."""
+    """Return the extension in lower case, or "" if there is none, as in "README" or ".profile"."""
     stem, dot, extension = name.rpartition(".")
     return extension.lower() if dot and stem else ""
 
@@ -226,7 +227,7 @@ def _unread_problem(document: UnreadDocument, destination: Destination | None, c
 def _too_large_problem(
     document: UnreadDocument, destination: Destination | None, catalog: Catalog
 ) -> Problem:
-    """Return the problem of a document that is larger than the destination accepts.
+    """Return the problem for a document that is larger than the destination accepts.
 
     Source: "chaque fichier ayant une taille maximale de 10 Mo" (each file of at most 10 MB). For the personal
     service: "La taille maximale du fichier est de 5 Mo." (The maximum file size is 5 MB.)
@@ -247,8 +248,8 @@ def _too_large_problem(
     hint = Message("scan it at a lower resolution (300 dpi, black and white) or in two parts")
     if size <= largest.max_document_bytes:
         hint = Message(
-            "scan it at a lower resolution; {where} accepts at most {limit_in_words}, "
-            "`--to {code}` accepts {more}",
+            "scan it at a lower resolution; {where} accepts at most {limit_in_words}, but {code} accepts "
+            "{more}",
             where=where,
             limit_in_words=format_limit(limit),
             code=largest.code,
@@ -258,7 +259,7 @@ def _too_large_problem(
 
 
 def _check_near_limit(document: Document, destination: Destination | None) -> Problem | None:
-    """Warn if the document fits only if the institute counts a megabyte as 2**20 bytes."""
+    """Return a warning if the document is accepted only if a megabyte means 2**20 bytes."""
     if destination is None or document.size <= destination.near_document_bytes:
         return None
     message = Message(
@@ -295,7 +296,7 @@ _FORMAT_NAMES = {
 
 
 def _check_content(document: Document) -> Problem | None:
-    """Check that the content matches the extension, is complete, and opens without a password."""
+    """Check that the content matches the extension, is complete and needs no password."""
     expected = FORMAT_OF_EXTENSION.get(_extension(document.name))
     if expected is not None and expected != document.format:
         message = Message(
@@ -329,5 +330,5 @@ def _check_content(document: Document) -> Problem | None:
 
 
 def format_limit(limit: int) -> Message:
-    """Return a limit in bytes as a message in megabytes of 2**20 bytes, such as "10 MB"."""
+    """Return a limit, given in bytes, as a message in megabytes of 2**20 bytes, such as "10 MB"."""
     return Message("{size:g} MB", size=limit / 2**20)

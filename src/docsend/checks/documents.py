@@ -1,7 +1,7 @@
 """Read documents: hash a file, detect its format and check it, all from one buffer.
 
 The buffers of small submissions stay in memory until they are sent. Larger documents are read again before
-they are sent, and `read_content` returns the bytes only if they are still those that were checked.
+they are sent, and `read_content` returns their bytes only if these have not changed since the check.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from docsend.model.document import UnreadReason
 
-# Total size of one submission's documents that stay in memory between the check and the upload.
+# Limit for the documents of one submission that stay in memory between the check and the upload.
 BUFFER_BYTES = 16 * 2**20
 _MIN_BYTES_FOR_THREADS = 2 * 2**20  # Below this, starting threads costs more than it saves.
 _SEPARATORS = f"{os.sep}{os.altsep or ''}"
@@ -88,7 +88,7 @@ def _file_size(path: str) -> int:
 
 
 def _read_document(path: str, *, max_bytes: int, budget: _BufferBudget) -> Document | UnreadDocument:
-    """Read a file once, hash, detect and check that buffer, and keep it if the budget allows."""
+    """Read a file once and check its content, which stays in memory if the budget allows."""
     name = os.path.basename(path.rstrip(_SEPARATORS))
     if name in ("", os.curdir):
         name = Path(path).name or path
@@ -113,7 +113,7 @@ def within_limit(document: Document | UnreadDocument, max_bytes: int) -> Documen
 def read_contents(documents: Sequence[Document]) -> Iterator[tuple[Document, bytes]]:
     """Yield each document with the bytes that were checked, in order.
 
-    While the caller sends one document, a thread reads the next and compares its digest. Raise
+    While the caller sends one document, a thread reads the next and compares its digest. Raises
     InvalidSubmission as `read_content` does.
     """
     if len(documents) < 2 or all(document.buffer is not None for document in documents):
@@ -134,7 +134,7 @@ def read_contents(documents: Sequence[Document]) -> Iterator[tuple[Document, byt
 
 
 def read_content(document: Document) -> bytes:
-    """Return the bytes that were checked; raise InvalidSubmission if the file has changed since the check."""
+    """Return the bytes that were checked. Raises InvalidSubmission if the file has changed since then."""
     if document.buffer is not None:
         return document.buffer
     content = _read_file(document.path, document.size)
@@ -144,8 +144,8 @@ def read_content(document: Document) -> bytes:
         Code.DOCUMENT_CHANGED,
         Message("{name} was changed, moved or removed while it was being sent", name=document.name),
         Message(
-            "run the same command again: nothing of this submission was received, and the documents will be "
-            "checked again"
+            "run the same command again: the service has not received this submission, and the documents "
+            "will be checked again"
         ),
         document=document.name,
     )

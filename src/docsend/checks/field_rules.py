@@ -1,7 +1,7 @@
 """Rules for single fields.
 
 A rule is a function that appends a `Problem` for each violation and returns the field's value in normal form.
-The comparison, the problem code, the message and the hint stand together in that function. `RULES` maps field
+Each function keeps the comparison, the problem code, the message and the hint together. `RULES` maps field
 names to rules. Rules that need the catalog's codes are in `submission_rules`.
 """
 
@@ -78,7 +78,7 @@ def _check_employer_kind(
 
 
 def _check_booklet(submission: Submission, _catalog: Catalog, problems: Problems) -> str:
-    """Check the booklet number, which works as a password: messages never contain it.
+    """Check the booklet number, which serves as a password, so messages never contain it.
 
     Source: "le numéro d'identification du livret (figurant sur le livret)" (the booklet's identification
     number, which is printed on the booklet). Its format is not public; docs/contract.md allows 1 to 32
@@ -87,11 +87,11 @@ def _check_booklet(submission: Submission, _catalog: Catalog, problems: Problems
     booklet = (submission.booklet or "").strip()
     if not booklet:
         message = Message("no booklet number given")
-        hint = Message("give --booklet NUMBER (it is printed on the booklet's vouchers)")
+        hint = Message("give --booklet NUMBER, as printed on the booklet")
         problems.append(Problem(Code.BOOKLET_MISSING, message, hint))
     elif not re.fullmatch(r"[0-9A-Za-z/-]{1,32}", booklet):
         message = Message("invalid booklet number: expected 1 to 32 digits, letters, hyphens or slashes")
-        hint = Message("copy it from the booklet's vouchers, without spaces")
+        hint = Message("copy it from the booklet, without spaces")
         problems.append(Problem(Code.BOOKLET_INVALID, message, hint))
     return booklet
 
@@ -114,8 +114,8 @@ def _check_employer_file(submission: Submission, _catalog: Catalog, problems: Pr
     """Check the employer's file number.
 
     Source: "le numéro de dossier de déductions de l'entreprise" (the company's deduction file number). It has
-    nine digits; known ones start with 9 and end with a check digit. No format is public for the other kinds
-    of file, so any number of at most 20 digits passes.
+    nine digits; known ones start with 9 and end with a check digit. The format of the other kinds of file
+    number is not public, so any number of at most 20 digits is accepted.
     """
     number, kind = _without_separators(submission.employer_file or ""), _find_employer_kind(submission)
     if not number:
@@ -141,7 +141,7 @@ def _is_usual_deduction_file(number: str) -> bool:
 
 
 def _check_mobile(submission: Submission, _catalog: Catalog, problems: Problems) -> str:
-    """Check the mobile number: 05 and eight digits, which may be written with the prefix +972 or 00972.
+    """Check the mobile number: 05 and eight digits. It may also be given with the prefix +972 or 00972.
 
     Source: "le numéro de téléphone portable" (the mobile phone number).
     """
@@ -202,7 +202,7 @@ _MAX_OCCURRENCE = 2**53 - 1
 def _check_occurrence(submission: Submission, _catalog: Catalog, problems: Problems) -> int:
     """Check the occurrence: a whole number from 1 to 2**53 - 1; return 1 if none is given.
 
-    RFC 8259, section 6: JSON readers agree exactly on integers up to 2**53 - 1.
+    RFC 8259, section 6: JSON implementations agree exactly on integers up to 2**53 - 1.
     """
     given = submission.occurrence
     if given is None:

@@ -1,10 +1,10 @@
 """The institute's rules for a submission, checked before anything is sent.
 
 `check` applies every rule and reports all problems together. The numbers are in the catalog, next to the
-sentences of the institute's page that they come from ("sentences"). Docstrings quote that page in French,
-with the English meaning. A rule is a function in which the comparison, the problem code, the message and the
-hint stand together. This module has the rules about catalog codes, `field_rules` those of single fields,
-`document_rules` those of documents.
+sentences of the institute's page that they come from ("sentences"). Docstrings quote that page in French and
+translate it. A rule is a function that keeps the comparison, the problem code, the message and the hint
+together. The rules about catalog codes are in this module, those for single fields in `field_rules`, and
+those for documents in `document_rules`.
 """
 
 from __future__ import annotations
@@ -82,15 +82,15 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Faile
 
 
 def _party_of(destination: Destination) -> Party | None:
-    """Return whose identity fields a destination requires, or None if the account identifies the person."""
+    """Return the party whose identity fields a destination requires, or None if the account identifies it."""
     return None if destination.identity == "account" else destination.identity
 
 
 def pending_requirement(checked: CheckedSubmission, required: Sequence[RequiredDocument]) -> Problem | None:
     """Check a personal submission against the documents that the service currently requires.
 
-    Return a problem if the submission answers a requirement that is not in `required`, or if it answers none
-    while documents are required for its subject.
+    Return a problem if the submission names a requirement that is not in `required`, or if it names none
+    although documents are required for its subject. Otherwise return None.
 
     Source: "Si un document est requis par le système, il ne sera pas possible de télécharger d'autres
     documents en ligne concernant le sujet pour lequel il existe une telle exigence." (If the system requires
@@ -116,7 +116,8 @@ def pending_requirement(checked: CheckedSubmission, required: Sequence[RequiredD
         ]
     )
     message = Message(
-        "required documents are pending: the service accepts nothing else about {subject} before {documents}",
+        "required documents are pending: the service accepts nothing else about {subject} until it has "
+        "received {documents}",
         subject=checked.subject,
         documents=documents,
     )
@@ -127,7 +128,7 @@ def pending_requirement(checked: CheckedSubmission, required: Sequence[RequiredD
 def identity_problems(party: Party, values: Mapping[str, str], catalog: Catalog) -> list[Problem]:
     """Return the errors in the identity fields of a saved sender.
 
-    Missing values are no errors, because they can be given with each send.
+    Missing values are not errors, because they can be given each time something is sent.
     """
     problems: Problems = []
     submission_values: dict[str, Any] = {**values}
@@ -137,7 +138,7 @@ def identity_problems(party: Party, values: Mapping[str, str], catalog: Catalog)
 
 
 def max_document_bytes(submission: Submission, catalog: Catalog) -> int:
-    """Return the size limit of a document in bytes; if the destination is unknown, the largest limit."""
+    """Return the size limit for a document in bytes; if the destination is unknown, the largest limit."""
     destination = catalog.destinations.get(submission.to or "")
     if destination is not None:
         return destination.max_document_bytes
@@ -154,7 +155,8 @@ def _failed_check(problems: Problems) -> FailedCheck:
 class _Context(NamedTuple):
     """Catalog entries for the codes of a submission, and the problems with those codes.
 
-    `unaccepted` are the fields that the destination does not accept; `rules` are the field rules that apply.
+    `unaccepted` contains the fields that the destination does not accept, and `rules` the field rules that
+    apply.
     """
 
     destination: Destination | None = None
@@ -195,7 +197,7 @@ def _context(
 
 
 def _check_destination(submission: Submission, catalog: Catalog, problems: Problems) -> Destination | None:
-    """Check the destination, which is one of the four without a sign-in, or the personal service.
+    """Check the destination: one of the four that need no sign-in, or the personal service.
 
     Source: "choisissez l'une des quatre options ci-dessous" (choose one of the four options below).
     """
@@ -220,7 +222,7 @@ def _unaccepted_fields(destination: Destination) -> tuple[Field, ...]:
 
 
 def _refuse_unaccepted_fields(submission: Submission, context: _Context, problems: Problems) -> None:
-    """Report values that the destination does not accept, rather than drop them silently."""
+    """Report values that the destination does not accept, instead of ignoring them silently."""
     for field in context.unaccepted:
         if getattr(submission, field.name):
             values = {"code": submission.to, "option": field.option}
@@ -275,7 +277,7 @@ def _check_category_and_type(
         )
         problems.append(Problem(Code.TYPE_MISSING, Message("no document type given"), hint))
     if destination.needs_subject and subject is None:
-        return None  # The valid categories and types depend on the subject.
+        return None  # Which categories and types are valid depends on the subject.
     category = _check_category(submission, catalog.categories_of(destination.code, subject), problems)
     types = catalog.types_of(destination.code, subject)
     type_ = next((entry for entry in types if entry.code == submission.type), None)
@@ -288,7 +290,7 @@ def _check_category_and_type(
         message = Message(
             "document type {code} is not in category {category}", code=type_.code, category=category
         )
-        hint = Message("give --category {category}", category=type_.category)
+        hint = Message("change the category to {category}", category=type_.category)
         problems.append(Problem(Code.UNKNOWN_TYPE, message, hint))
     _check_online_form(type_, problems)
     return type_
@@ -311,7 +313,7 @@ def _check_online_form(type_: DocumentType, problems: Problems) -> None:
     Source: "le système ne permettra pas l'envoi du document" (the system will not allow the document to be
     sent) if the category and type are those of an application that can be filed as an online form.
 
-    It is an error only if an official page confirms the online form. Otherwise it is a warning, and the
+    If an official page confirms the online form, the problem is an error. Otherwise it is a warning, and the
     service decides.
     """
     if type_.online is None:
@@ -325,14 +327,14 @@ def _check_online_form(type_: DocumentType, problems: Problems) -> None:
     )
     if type_.online.is_confirmed:
         message = Message(
-            "{code} must be filed online ({form}): the service does not accept it as a document",
+            "{code} must be filed online as {form}: the service does not accept it as a document",
             code=type_.code,
             form=form,
         )
         problems.append(Problem(Code.ONLINE_FORM_REQUIRED, message, hint))
     else:
         message = Message(
-            "{code} may have to be filed online ({form}); the service decides", code=type_.code, form=form
+            "{code} may have to be filed online as {form}: the service decides", code=type_.code, form=form
         )
         problems.append(Problem(Code.ONLINE_FORM_POSSIBLE, message, hint))
 

@@ -1,7 +1,7 @@
 """Batches: a manifest, the checks of its rows, and the outcome of each row.
 
 The first pass (`preflight`) checks every row before anything is sent; the second (`workers`) sends them.
-Between the passes only the problems of faulty rows stay in memory, so that it hardly grows with the batch.
+Between the passes only the problems of faulty rows stay in memory, so memory use hardly grows with the batch.
 The second pass reads and checks each row again, and sends the buffers that it has just checked. Running the
 same batch again finishes it and sends nothing twice.
 """
@@ -18,6 +18,7 @@ from docsend.codes import Code, Kind
 from docsend.delivery.clearance import Clearance
 from docsend.errors import InvalidSubmission, LocalError, Refused
 from docsend.i18n import Message
+from docsend.model import fields
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
 
@@ -39,7 +40,7 @@ class CheckedRow(NamedTuple):
     """A row that was read and checked, with its problems.
 
     `submission` is a CheckedSubmission only if the row has no errors. `clearance` is what the ledger knew of
-    it when it was planned.
+    the submission when it was planned.
     """
 
     row: Row
@@ -60,11 +61,11 @@ class CheckedRow(NamedTuple):
         return self.submission.buffered_bytes
 
     def as_outcome(self, status: RowStatus) -> Outcome:
-        """Return an outcome with a status and the problems of the check."""
+        """Return an outcome with this status and the problems found by the check."""
         return Outcome(self.row, status, self.submission.without_buffers(), problems=self.problems)
 
     def as_failed(self, error: DocsendError) -> Outcome:
-        """Return the outcome of a row that failed with an error, without the buffers of its documents."""
+        """Return the outcome of a row that failed with `error`, without its documents' buffers."""
         problems = error.problems or (error.as_problem(),)
         numbered = tuple(replace(problem, row=self.row.number) for problem in problems)
         submission = self.submission.without_buffers()
@@ -89,7 +90,7 @@ class Outcome(NamedTuple):
     """How one row ended.
 
     `is_repeated` is true if an earlier run, or another client, had already delivered it. `is_stored` is true
-    if its receipt is in the ledger: before that the row must not be reported as received.
+    if its receipt is in the ledger; until then, the row must not be reported as received.
     """
 
     row: Row
@@ -126,7 +127,7 @@ def _failure_status(error: DocsendError) -> RowStatus:
 class Share(NamedTuple):
     """One of `total` disjoint shares of the rows, numbered from 1.
 
-    The content of a row alone decides its share, so that machines need not coordinate.
+    A row's content alone decides its share, so machines do not have to coordinate.
     """
 
     number: int
@@ -138,7 +139,7 @@ class Share(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A manifest with everything that the check of its rows needs."""
+    """A manifest, and everything needed to check its rows."""
 
     manifest: Manifest
     catalog: Catalog
@@ -152,7 +153,7 @@ class Batch(NamedTuple):
         return rows if self.share is None else filter(self.share.includes, rows)
 
     def read_row(self, row: Row, *, buffer: bool) -> Row:
-        """Return a row with its documents read. With `buffer`, keep their content in memory to send it."""
+        """Return a row with its documents read. With `buffer`, their content stays in memory to be sent."""
         if row.problems and not row.is_readable:
             return row
         paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
@@ -166,7 +167,7 @@ class Batch(NamedTuple):
         return row._replace(submission=submission)
 
     def check_row(self, row: Row, without_documents: Row | None = None) -> CheckedRow:
-        """Check a row that was read against every rule.
+        """Check a row against every rule, after its documents were read.
 
         `without_documents` is the same row without its documents, if the caller already has it.
         """
@@ -197,8 +198,8 @@ class Batch(NamedTuple):
     def check_lines(self, lines: Sequence[Line]) -> list[CheckedRow]:
         """Parse lines and check the rows of this share, without keeping documents in memory.
 
-        Each stage processes all rows before the next stage begins. Row by row would take half as long again,
-        because every stage would find the processor's caches filled by another one.
+        Each stage processes all rows before the next stage starts. Processing one row at a time would take
+        50% longer, because each stage would find the processor's caches filled with another stage's data.
         """
         rows = [self.manifest.row(line) for line in lines]
         if self.share is not None:
@@ -212,14 +213,25 @@ def _row_problems(row: Row, violations: Iterable[Problem]) -> tuple[Problem, ...
     problems = row.problems
     unreadable = {problem.field for problem in problems if problem.is_error}
     problems += tuple(p for p in violations if not (p.code.kind is Kind.MISSING and p.field in unreadable))
-    return tuple(replace(problem, row=row.number) for problem in problems)
+    return tuple(replace(_with_row_hint(problem), row=row.number) for problem in problems)
+
+
+def _with_row_hint(problem: Problem) -> Problem:
+    """Return a problem whose hint names a column if its option could identify the wrong person.
+
+    An identity option applies to every row that has no value of its own.
+    """
+    field = fields.BY_NAME.get(problem.field or "")
+    if field is None or field.party is None or problem.code.kind is not Kind.MISSING:
+        return problem
+    return replace(problem, hint=Message("fill in the column {column}", column=field.name))
 
 
 def _key_change_problem(row: Row, checked: CheckedSubmission) -> Problem | None:
     """Return a problem if a row of a report no longer has the key under which it was received.
 
-    A spreadsheet that removed a zero, or different options on the command line, would turn the row into
-    another submission and send it a second time.
+    If a spreadsheet removed a zero, or the command line has different options, the row would become another
+    submission and be sent a second time.
     """
     if not checked.has_key or checked.key == row.reported_key:
         return None
@@ -227,7 +239,8 @@ def _key_change_problem(row: Row, checked: CheckedSubmission) -> Problem | None:
         Code.KEY_CHANGED,
         Message("the report lists this row as received, but its content has changed since"),
         Message(
-            "use the original report with the same options, or clear status and key to send a new submission"
+            "use the original report with the same options, or clear the row's status and key to send it as "
+            "a new submission"
         ),
         row=row.number,
     )

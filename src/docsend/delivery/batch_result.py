@@ -1,4 +1,4 @@
-"""The result of a batch: how many rows ended how, and the exit code."""
+"""The result of a batch: the number of rows with each outcome, and the exit code."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MAX_SHOWN_FAILURES = 20
 class OutcomeCounts:
     """Counts of the outcomes of a batch.
 
-    `failed` contains the first outcomes that were not received, `repeated` counts the received rows that had
-    been received before. `fatal_exit_code` is set if an error affected more than its own row.
+    `failed` contains the first rows that were tried but not received. `repeated` counts the rows that had
+    already been received before. `fatal_exit_code` is set if an error affected more than its own row.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class BatchResult(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of rows by outcome, under the member names of the schema docsend.batch/1."""
+        """Number of rows by outcome, keyed by the member names of docsend.batch/1."""
         counts: Counter[str] = Counter(
             {"checked": self.preflight.good_rows} if self.outcomes is None else self.outcomes.counts
         )
@@ -92,7 +92,7 @@ class BatchResult(NamedTuple):
 
     @property
     def repeat_helps(self) -> bool:
-        """Whether running the same command again, with nothing changed, can deliver more rows."""
+        """Whether running the same command again, unchanged, can deliver more rows."""
         if (
             self.outcomes is None
             or self.outcomes.fatal_exit_code is not None

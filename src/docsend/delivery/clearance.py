@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Clearance(NamedTuple):
-    """Permission to send a planned submission.
+    """Permission to send a planned submission, with what the ledger knew of it.
 
-    `may_be_received` is false only if no earlier attempt can have led to a receipt. `may_be_declared` is
-    false only if, as far as the ledger knows, the service has no declaration of the submission.
+    If `may_be_received` is false, no earlier attempt can have led to a receipt. If `may_be_declared` is
+    false, the ledger knows of no declaration at the service. Both default to true, the cautious assumption.
     """
 
     may_be_received: bool = True

@@ -1,15 +1,16 @@
 """Delivery of one checked submission: plan it in the ledger, send it, store the receipt.
 
-A small submission is sent in one exchange. A larger one, one that an earlier run began, and one that the
-service does not accept in one exchange are sent in stages: declare, put the missing documents, send.
+A small submission is sent in one exchange. It is sent in stages if it is larger, if an earlier run already
+started it, or if the service does not accept it in one exchange: declare it, upload the missing documents,
+send it.
 
-Invariants, which hold at every instant. "Invariant N" marks the code that ensures one:
+These invariants hold at every instant. "Invariant N" marks the code that ensures one:
 1. Nothing is sent before its plan is durable in the ledger, and nothing is reported as received before its
    receipt is durable.
 2. The bytes that are sent are the bytes that were checked.
 3. Running the same command again recovers from every failure and sends nothing twice: the key is derived from
    the content, and both the ledger and the service recognize it.
-4. A request is retried only if it cannot create a duplicate, and only as the same request under the same key
+4. A request is retried only if that cannot create a duplicate, and only unchanged, with the same key
    (`service.client`).
 5. Redirects are never followed, HTTPS is required except on this machine, and certificates are verified
    (`service.http`, `config.address`).
@@ -45,17 +46,17 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import Ledger, LedgerEntry
 
     class OpenCall(Protocol):
-        """Call that opens a submission at the service: it declares it, or asks for its status."""
+        """Call that declares a submission to the service, or asks for its status."""
 
         def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
 
 
-# The service may forget an unfinished declaration, which expires, even between two calls.
+# Unfinished declarations expire, so the service may forget one even between two calls.
 _MAX_ROUNDS = 3
 
 
 class DeliveredSubmission(NamedTuple):
-    """A submission and its delivery. Its occurrence may be later than the one that was given."""
+    """A submission and its delivery. The occurrence may be later than the one that was given."""
 
     submission: CheckedSubmission
     delivery: Delivery
@@ -69,13 +70,13 @@ def deliver(
     *,
     again: bool = False,
 ) -> DeliveredSubmission:
-    """Deliver a submission, continuing from wherever an earlier run left it, and store its receipt.
+    """Deliver a submission, continuing where an earlier run left off, and store its receipt.
 
-    `service` is the name of the service in the ledger, and `open_service` connects to it; a submission whose
-    receipt is in the ledger needs no connection. With `again`, send the first occurrence that is neither
-    received nor withdrawn. Raises Refused, Unfinished, SignInRequired, LocalError, Interrupted, or
-    InvalidSubmission if a file has changed or a requirement forbids the submission. The error's `submission`
-    is the one that was attempted.
+    `service` is the service's name in the ledger. `open_service` connects to the service; it is not called if
+    the receipt is already in the ledger. With `again`, send the first occurrence that is neither received nor
+    withdrawn. Raises Refused, Unfinished, SignInRequired, LocalError, Interrupted, or InvalidSubmission if a
+    file has changed or a requirement forbids the submission. The error's `submission` is the one that was
+    attempted.
     """
     try:
         entry = ledger.find(service, checked.key)
@@ -127,9 +128,10 @@ def _interruption_messages(
     entry = ledger.find(service, checked.key)
     messages = {
         None: Message("interrupted: nothing was sent"),
-        "planned": Message("interrupted: nothing was received; the submission may have been declared"),
+        "planned": Message("interrupted: nothing was received; the service may already know the submission"),
         "open": Message(
-            "interrupted: nothing was received; the submission was declared, and documents may have been sent"
+            "interrupted: nothing was received; the service knows the submission and may have some of its "
+            "documents"
         ),
         "sending": Message(
             "interrupted: everything may have been sent, and the submission may have been received"
@@ -144,9 +146,9 @@ def record_plans(
 ) -> list[Delivery | DocsendError | Clearance]:
     """Record submissions in the ledger in one commit, before they are sent.
 
-    Returns for each submission its clearance, its delivery if it was received before, or the error that
-    forbids sending it. Raises LocalError if nothing could be written. Personal submissions are not planned
-    here but in `upload`, because whether they may be sent depends on the submissions before them.
+    Returns one result per submission: its clearance, its delivery if it was already received, or the error
+    that forbids sending it. Raises LocalError if nothing could be written. Personal submissions are planned
+    in `upload` instead, because whether one may be sent depends on those before it.
     """
     # Invariant 1: the plans are durable before anything is sent.
     unsigned = [submission for submission in submissions if not submission.is_signed]
@@ -164,7 +166,7 @@ def _ledger_result(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
         problem = Problem(
             Code.WITHDRAWN,
             Message("this submission was permanently withdrawn"),
-            Message("give --again to send it as a new submission"),
+            Message("to send it as a new submission, give --again (in a manifest: another occurrence)"),
         )
         return Refused(problem.message, problem.hint, [problem])
     return Clearance(may_be_received=not entry.is_newly_planned, may_be_declared=entry.state != "planned")
@@ -233,7 +235,7 @@ def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delive
     """Finish a submission that an earlier run declared, and store its receipt.
 
     It cannot be declared again, because the ledger does not store the identity. Raises UnknownSubmission if
-    the service has no declaration, or no longer has it, and otherwise what `deliver` raises, except
+    the service never had the declaration or has forgotten it. Otherwise raises what `deliver` raises, except
     Interrupted.
     """
     planned = entry.as_planned_submission()
@@ -256,13 +258,14 @@ def _check_requirement(
 ) -> None:
     """Raise InvalidSubmission if the service would refuse the submission because of a requirement.
 
-    The service accepts no other documents about a subject before the required ones. A submission that was
-    already declared is not checked: it may itself have met the requirement, which is then gone.
+    Until the service has received the documents that it requires about a subject, it accepts no others. A
+    submission that was already declared is not checked: it may itself have met the requirement, which the
+    service then no longer lists.
     """
     if _is_declared(entry):
         return
     problem = required.find_problem(checked)
-    # Query the ledger again before refusing: another process may have declared it meanwhile.
+    # Query the ledger again before refusing: another process may have declared it in the meantime.
     if problem is not None and not _is_declared(ledger.find(service.name, checked.key)):
         raise InvalidSubmission.from_problems([problem])
 
@@ -338,7 +341,7 @@ def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Ite
         codes = [problem.code for problem in refusal.problems] or [refusal.cause or Code.REFUSED]
         if Code.WITHDRAWN in codes:
             ledger.record_withdrawn(service.name, key)
-        elif refusal.cause is not None:  # not a response of the service, but of an intermediary
+        elif refusal.cause is not None:  # the response came from an intermediary, not from the service
             if not ledger.record_refused_by_intermediary(service.name, key, refusal.cause.value):
                 raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
         else:
@@ -349,7 +352,7 @@ def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Ite
 def _run_staged_calls(
     submission: Sendable, open_call: OpenCall, clearance: Clearance, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
-    """Declare a submission, put its missing documents, send it and return its delivery."""
+    """Declare a submission, upload its missing documents, send it and return its delivery."""
     may_be_received = clearance.may_be_received
     for _ in range(_MAX_ROUNDS):
         status = open_call(may_be_received=may_be_received)
@@ -362,10 +365,10 @@ def _run_staged_calls(
                 return Delivery(service.send(submission), is_repeated=False)
         except (UnknownSubmission, IncompleteSubmission):
             continue
-        # A receipt that an earlier attempt of this sender may have led to is not a repetition.
+        # If an earlier attempt by this sender may have led to the receipt, it is not a repetition.
         return Delivery(status, is_repeated=not may_be_received)
     raise Unfinished(
-        Message("the service keeps losing the declaration"),
+        Message("the service keeps losing track of this submission"),
         Message("nothing is lost: run the same command again later"),
     )
 

@@ -1,4 +1,4 @@
-"""A pool of worker processes that map a function over items, and the code that runs in each worker."""
+"""A pool of worker processes that apply a function to items, and the code that runs in each worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _ITEMS_AHEAD = 16  # items per process that may be read before the oldest result is yielded
-_SUBMITTED_PER_WORKER = 2  # one item in progress, and one that the worker need not wait for
+_SUBMITTED_PER_WORKER = 2  # one item in progress, and the next one ready
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -32,7 +32,7 @@ class _Task(Generic[_Item, _Result]):
     def __init__(self, item: _Item) -> None:
         self._item = item
         self._future: Future[tuple[int, _Result]] | None = None
-        self.worker: int | None = None  # id of the process that did it
+        self.worker: int | None = None  # id of the process that ran the function
         self._results: list[_Result] = []
 
     @property
@@ -44,7 +44,7 @@ class _Task(Generic[_Item, _Result]):
         return bool(self._results) or (self._future is not None and self._future.done())
 
     def submit(self, executor: ProcessPoolExecutor, pickled: bytes | None) -> None:
-        """Submit it to the workers. Raises OSError or RuntimeError if no worker can be started."""
+        """Submit the item to the workers. Raises OSError or RuntimeError if no worker can be started."""
         with _blocked_signals():  # submitting may start a worker
             self._future = executor.submit(_run_in_worker, pickled, self._item)
 
@@ -65,10 +65,10 @@ class _Task(Generic[_Item, _Result]):
 
 
 class Pool(Generic[_Item, _Result]):
-    """Worker processes, and the items that they process.
+    """Worker processes that apply a function to items.
 
-    A worker receives the function with its first items, not as an argument when it starts: start-up arguments
-    are written to a pipe by this thread, which would block forever if the worker died before it read them.
+    A worker receives the function with its first items, not as an argument when it starts. This thread would
+    write such an argument to a pipe, and block forever if the worker died before reading it.
     """
 
     def __init__(self, function: Callable[[_Item], _Result], workers: int) -> None:
@@ -86,7 +86,7 @@ class Pool(Generic[_Item, _Result]):
             self._executor.shutdown(cancel_futures=True)
 
     def results(self, items: Iterator[_Item]) -> Iterator[_Result]:
-        """Yield the result of each item, in order."""
+        """Yield the result for each item, in order."""
         tasks: deque[_Task[_Item, _Result]] = deque()
         while True:
             while len(tasks) < _ITEMS_AHEAD * (self._workers + 1) and (item := next(items, None)) is not None:
@@ -143,7 +143,7 @@ def _create_executor(workers: int) -> ProcessPoolExecutor | None:
 
 @contextlib.contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """Block signals: a worker inherits the mask, and unblocks them once its handlers are installed."""
+    """Block signals while a worker starts. It inherits the mask, installs its handlers and unblocks them."""
     if sys.platform == "win32":
         yield
         return
@@ -178,7 +178,7 @@ def _end_with_parent() -> None:
 def _run_in_worker(pickled: bytes | None, item: Any) -> tuple[int, Any]:
     """Return the process id and the result for an item.
 
-    `pickled` is the function. It is needed only for the first item of a worker.
+    `pickled` is the function, which is needed only with a worker's first item.
     """
     global _function  # noqa: PLW0603 - the only state that the calls in one worker can share
     if _function is None:

@@ -1,6 +1,6 @@
-"""The first pass over a batch: it checks every row, and looks for duplicates. It sends nothing.
+"""The first pass over a batch: check every row and look for duplicates, without sending anything.
 
-All problems are reported before anything is sent. No document stays in memory, and of a good row only the
+All problems are reported before anything is sent. No document stays in memory; a good row leaves only the
 digests that detect duplicates.
 """
 
@@ -38,7 +38,10 @@ class PreflightResult:
         self.warning_count = 0
 
     def record(self, row: int, problems: Iterable[Problem]) -> None:
-        """Record all errors of a row, and the first warnings: a manifest may have one in every row."""
+        """Record all errors of a row, but only the first 1,000 warnings of the batch.
+
+        A manifest may have a warning in every row.
+        """
         errors = []
         for problem in problems:
             if problem.is_error:
@@ -77,9 +80,9 @@ def run_preflight(batch: Batch, on_progress: Callable[[int], None] = lambda _row
 
 
 class _RowSummary(NamedTuple):
-    """What the first pass records of one row. A faulty row has no fingerprint and no documents.
+    """What the first pass records about one row. A faulty row has no fingerprint and no documents.
 
-    `documents` are pairs of a digest and a name.
+    `documents` contains (digest, name) pairs.
     """
 
     row: int
@@ -112,7 +115,7 @@ class _DuplicateDetector:
         self._rows_of_documents: dict[bytes, int] = {}
 
     def find_problems(self, summary: _RowSummary) -> Sequence[Problem]:
-        """Record a row, and return the problems of repeating an earlier row or its documents."""
+        """Record a row, and return a problem for each earlier row or document that it repeats."""
         if summary.fingerprint is None:
             return ()
         row = summary.row

@@ -1,7 +1,8 @@
-"""Parallel map over several processes, with a pool of the standard library.
+"""Parallel map over several processes, using the standard library's process pool.
 
 Workers are started with `spawn` rather than forked, so that they inherit no locks or connections. Each
-worker receives the function once, pickled. This process works as well while the workers start or are busy.
+worker receives the function once, pickled. This process does part of the work itself while the workers start
+or are busy.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ _MAX_PROCESSES = 8
 def map_in_order(
     items: Iterator[_Item], function: Callable[[_Item], _Result], *, in_process: bool = False
 ) -> Generator[_Result, None, None]:
-    """Yield the result of each item in order. If it takes long, worker processes help.
+    """Yield the result for each item, in order. If that takes long, worker processes help.
 
     The function, the items and the results must be picklable unless `in_process` is true, which keeps all
-    work in this process. A worker that dies, or whose function raises, costs only time: this process then
-    does its work.
+    work in this process. If a worker dies or its function raises, this process repeats the work.
     """
     started = time.monotonic()
     for item in items:

@@ -1,7 +1,7 @@
 """The report of a batch: the columns of the manifest and the outcome of each row. It is itself a manifest.
 
-Each row is durable before the next is written, so that the report is correct however the run ends. A report
-contains what its manifest contains, including identities, and is readable by its owner only.
+Each row is durable before the next is written, so the report is correct however the run ends. A report
+contains what its manifest contains, including identities, and only its owner can read it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Cells that a spreadsheet would run as formulas (CWE-1236).
 _FORMULA_START = re.compile(r"[=+\-@\t\r]")
-# Cells that a spreadsheet would turn into numbers or dates, and shorten.
+# Cells that a spreadsheet would convert to numbers or dates, losing characters.
 _NUMBER_OR_DATE = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}")
 _PART_SUFFIX = ".part"
 _MAX_BYTES = 200 * 2**20  # four times the limit of a manifest
@@ -41,8 +41,8 @@ _BOOLEANS = ("false", "true")
 class Report:
     """An open report, in CSV or JSON Lines depending on its name. Use it as a context manager.
 
-    It is written to a file with the suffix `.part`, and renamed when it is complete. A file without the
-    suffix is therefore never the partial report of a killed run, and an older report remains until then.
+    It is written to a file with the suffix `.part`, which is renamed when the report is complete. A file
+    without the suffix is therefore always complete, and an older report stays in place until the new one is.
     """
 
     def __init__(self, file: Path, manifest: Manifest) -> None:
@@ -73,7 +73,7 @@ class Report:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # an error of a write was raised at that write
+        with contextlib.suppress(OSError):  # a failed write has already raised its error
             self._output.close()
 
     def finish(self) -> None:
@@ -137,11 +137,11 @@ def _rank(row: Mapping[str, str]) -> tuple[int, bool]:
 
 
 def merge(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """Merge reports of one manifest or of its shares, with one row for each distinct content.
+    """Merge reports of one manifest, or of its shares, into one row for each distinct content.
 
-    If several reports contain a row, the most informative status wins, and the last of equal ones. Returns
-    the columns and the rows; document paths are relative to the current folder. Raises UsageError if a file
-    is not a report or cannot be read.
+    If several reports contain a row, the one with the most informative status is used; among equals, the
+    last. Returns the columns and the rows; document paths are relative to the current folder. Raises
+    UsageError if a file is not a report or cannot be read.
     """
     best: dict[tuple[str, ...], dict[str, str]] = {}
     columns: dict[str, None] = {}
@@ -210,7 +210,7 @@ def _relocate(to_folder: Path, from_folder: Path, documents: str) -> str:
     paths = [path for path in map(str.strip, documents.split(";")) if path]
     try:
         return ";".join(os.path.relpath(Path(old, path), new) for path in paths)
-    except ValueError:  # on another drive of Windows
+    except ValueError:  # on another Windows drive
         return ";".join(str(Path(old, path)) for path in paths)
 
 
@@ -246,18 +246,21 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
 
 
 def is_json(file: Path) -> bool:
-    """Return whether a report is JSON Lines, not CSV. Raises UsageError if its name ends in neither."""
+    """Return whether a report is JSON Lines rather than CSV, by its name.
+
+    Raises UsageError if the name ends in neither .jsonl nor .csv.
+    """
     suffix = Path(file.name.removesuffix(_PART_SUFFIX)).suffix.lower()
     if suffix not in (".csv", ".jsonl"):
         raise UsageError(
             Message("invalid report name: {name!r} (must end in .csv or .jsonl)", name=file.name),
-            Message("for example --report result.csv"),
+            Message("give a name such as --report result.csv"),
         )
     return suffix == ".jsonl"
 
 
 def _format_row(columns: Sequence[str], cells: Mapping[str, str], *, as_json: bool) -> str:
-    """Return a row as a line of JSON or CSV. Columns without a cell are empty."""
+    """Return a row as a line of JSON or CSV. Columns that `cells` lacks are empty."""
     values = [cells.get(name, "") for name in columns]
     if as_json:
         return json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n"
@@ -271,8 +274,8 @@ def _format_csv_line(values: Sequence[str]) -> str:
 
 
 def _escape_cell(cell: str) -> str:
-    """Return a cell that a spreadsheet neither runs as a formula nor changes as a number or a date.
+    """Escape a cell that a spreadsheet would run as a formula or convert to a number or date (invariant 7).
 
-    Invariant 7. The escape is a leading apostrophe, which `clean_cell` removes when the report is read.
+    The escape is a leading apostrophe, which `clean_cell` removes when the report is read.
     """
     return f"'{cell}" if _FORMULA_START.match(cell) or _NUMBER_OR_DATE.fullmatch(cell) else cell

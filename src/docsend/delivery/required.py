@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class RequiredDocuments:
-    """The requirements of a signed-in person, cached.
+    """The documents that the service requires of a signed-in person, cached.
 
     They are fetched once, and fetched again before a submission is refused because of them.
     """
@@ -54,16 +54,17 @@ def submission_for(
     ledger: Ledger,
     open_service: Callable[[], AbstractContextManager[ServiceClient]],
 ) -> Submission:
-    """Return the submission for a requirement, without documents, from the ledger or from the service.
+    """Return the submission that meets a requirement, without its documents.
 
-    The service no longer lists a requirement once it is met. The ledger is asked first, so that a run whose
-    response was lost can be repeated. Raises InvalidSubmission if neither knows the requirement.
+    Once a requirement is met, the service no longer lists it. The ledger is therefore queried first, so that
+    a run whose response was lost can be repeated. Raises InvalidSubmission if neither the ledger nor the
+    service knows the requirement.
     """
     match: LedgerEntry | RequiredDocument | None = ledger.find_by_requirement(service, required)
     if match is None:
         with open_service() as client:
             match = next((document for document in client.fetch_required() if document.id == required), None)
-        # Another process may have met it meanwhile.
+        # Another process may have met it in the meantime.
         match = match or ledger.find_by_requirement(service, required)
     if match is None:
         message = Message(

@@ -1,11 +1,12 @@
-"""The second pass over a batch: rows are checked again, planned, sent by workers, and their receipts stored.
+"""The second pass over a batch: check rows again, plan and send them, and store their receipts.
 
     planner ── queue ──> workers ── queue ──> main thread
-    checks, plans        declare, put, send   stores receipts, yields outcomes
+    checks, plans        send                 stores receipts, yields outcomes
 
-Threads that wait for the disk do not delay threads that can use the network. Plans and receipts are written
-several to a commit of the ledger, because each commit waits for the disk several times and a batch has
-thousands of rows. Rows end in any order, and a row that fails stops no other.
+Threads that wait for the disk do not delay threads that use the network. Each commit to the ledger writes
+several plans or receipts, because a commit waits for the disk several times and a batch can have thousands of
+rows. Rows finish in any order. A row that fails does not stop the others, unless they would meet the same
+error.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from docsend.model.document import Document
     from docsend.service.progress import Pause
 
-# Receipts that arrive within this time share a commit. Only the display waits for it: workers go on with
-# their next rows, and the service still has the receipts that a power failure would lose here.
+# Receipts that arrive within this time share a commit. Only the display waits for it: workers continue with
+# their next rows. If a power failure loses receipts here, the service still has them.
 _COMMIT_WINDOW_S = 0.02
-# For this long after a stop, an exchange that is under way may still bring its receipt.
+# How long after a stop a pending exchange may still return its receipt.
 _GRACE_S = 5.0
 _POLL_S = 0.2  # how soon the main thread notices a stop if no row ends
 _MIN_SHOWN_PAUSE_S = 3.0
@@ -45,9 +46,9 @@ _MIN_THREADS = 2  # the planner and one worker
 
 
 class DeliveryCalls(NamedTuple):
-    """The functions of `deliver`, bound to a service and a ledger, that deliver a row in this order.
+    """The functions of `deliver` for one row, in calling order, bound to a service and a ledger.
 
-    `abort` ends all exchanges that are under way, so that no worker waits for them.
+    `abort` is separate: it ends all exchanges under way, so that no worker waits for them.
     """
 
     record_plans: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | Clearance]]
@@ -57,14 +58,14 @@ class DeliveryCalls(NamedTuple):
 
 
 class StopRequested(Exception):
-    """Raised in a worker to end its row after the batch was asked to stop."""
+    """Raised in a worker to abandon its row after the batch was asked to stop."""
 
 
 _OutcomeOrEnd: TypeAlias = "Outcome | None"  # None: a thread has ended
 
 
 class BatchRunner:
-    """Delivers the good rows of a batch with a planner thread and worker threads."""
+    """Delivery of a batch's good rows, with a planner thread and worker threads."""
 
     def __init__(self, batch: Batch, preflight: PreflightResult, *, jobs: int) -> None:
         """Prepare at most `jobs` workers. Nothing starts before `outcomes` is iterated."""
@@ -72,9 +73,9 @@ class BatchRunner:
         self.jobs = max(1, min(jobs, preflight.good_rows or 1))
         self._rows = (row for row in batch.read_rows() if row.number not in preflight.faulty)
         self._planned = _PlannedQueue(self.jobs)
-        # Bounded: a slow report slows the workers down instead of filling the memory.
+        # Bounded, so that a slow report slows the workers down instead of filling memory.
         self._outcomes: queue.Queue[_OutcomeOrEnd] = queue.Queue(maxsize=max(64, 4 * self.jobs))
-        self._running = 0  # threads whose end the main thread has not seen yet
+        self._running = 0  # threads that have not yet reported their end to the main thread
         self._is_stopped = False
         self._aborts_at: float | None = None
         self._fatal_error: DocsendError | None = None  # an error that every other row would meet as well
@@ -83,7 +84,7 @@ class BatchRunner:
         self._ledger_error: LocalError | None = None
 
     def stop(self) -> None:
-        """Start no more rows, and end those that are under way at their next step.
+        """Start no more rows, and abandon those under way at their next step.
 
         A signal handler may call this at any point of the main thread, so it takes no lock. The main thread
         wakes sleeping workers as soon as it notices the stop.
@@ -109,8 +110,8 @@ class BatchRunner:
         """Deliver the good rows and yield the outcome of each as it ends.
 
         After a stop, the remaining rows are yielded as not tried. Closing the generator early stops the
-        workers, waits for them and stores the receipts that they still bring. A bug in a thread ends the
-        batch and is raised here.
+        workers, waits for them and stores any receipts that still arrive. A bug in a thread ends the batch
+        and is raised here.
         """
         try:
             self._start_threads(calls)
@@ -137,13 +138,13 @@ class BatchRunner:
     # -- the main thread -----------------------------------------------------------------------------------
 
     def _collect_outcomes(self, calls: DeliveryCalls) -> list[Outcome]:
-        """Wait until a row or a thread ends, and briefly for more. Return the outcomes."""
+        """Wait until a row or a thread ends, then briefly for more, and return the rows' outcomes."""
         while True:
             if self._is_stopped:
                 self._wake()
                 self._abort_after_grace(calls)
             with contextlib.suppress(queue.Empty):
-                # With a timeout: otherwise Windows would not see Ctrl-C, and a stop would go unnoticed.
+                # Without a timeout, Windows would not see Ctrl-C, and a stop would go unnoticed.
                 collected = [self._outcomes.get(timeout=_POLL_S)]
                 break
         if self._running > 1:
@@ -181,7 +182,7 @@ class BatchRunner:
         return dict.fromkeys((receipt.key for receipt in receipts), self._ledger_error)
 
     def _join_threads(self, calls: DeliveryCalls) -> None:
-        """Stop, wait for all threads, and store the receipts that they still bring."""
+        """Stop, wait for all threads, and store any receipts that still arrive."""
         self.stop()
         self._wake()
         late_outcomes: list[Outcome] = []
@@ -198,7 +199,7 @@ class BatchRunner:
         self._try_store_receipts(late_outcomes, calls)
 
     def _abort_after_grace(self, calls: DeliveryCalls) -> None:
-        """Abort the exchanges under way once the grace period after a stop is over."""
+        """Abort the exchanges under way if the grace period after the stop is over."""
         now = time.monotonic()
         self._aborts_at = self._aborts_at or now + _GRACE_S
         if now >= self._aborts_at:
@@ -222,7 +223,7 @@ class BatchRunner:
                 self._planned.close()
 
     def _check_next_rows(self) -> list[CheckedRow]:
-        """Check as many rows as there are workers, or fewer if they are large. Return [] after the last."""
+        """Check as many rows as there are workers, or fewer if they are large. Return [] if none are left."""
         rows: list[Row] = []
         checked_rows: list[CheckedRow] = []
         try:
@@ -365,7 +366,7 @@ class _PlannedQueue:
 
 
 class BatchProgress:
-    """Progress listener of all workers. It ends rows after a stop, and shows only long pauses."""
+    """Progress listener shared by all workers. It abandons rows after a stop, and shows only long pauses."""
 
     def __init__(self, runner: BatchRunner, show_pause: Callable[[Pause], None]) -> None:
         self._runner = runner
@@ -375,14 +376,14 @@ class BatchProgress:
         self._runner.check_stop()
 
     def on_sent(self, document: Document, sent_bytes: int) -> None:
-        if sent_bytes < document.size:  # otherwise the response may be under way, and is waited for
+        if sent_bytes < document.size:  # after the last byte, a response may be on its way: wait for it
             self._runner.check_stop()
 
     def on_document_stored(self, document: Document) -> None:  # noqa: ARG002
         self._runner.check_stop()
 
     def on_received(self, documents: Sequence[Document]) -> None:
-        """Do not stop here: the receipt has arrived and must be stored."""
+        """Do nothing, not even stop: the receipt has arrived and must be stored."""
 
     def on_pause(self, pause: Pause) -> None:
         """Show a pause that is long enough to be noticed."""

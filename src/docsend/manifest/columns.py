@@ -27,9 +27,9 @@ _ALIASES = {
 
 
 def column_names(row: int, header: Sequence[str] | Problem) -> list[str]:
-    """Return the column names of a header, which is in row number `row`.
+    """Return the column names in a header. `row` is the header's row number.
 
-    Raises InvalidSubmission with all problems of the header.
+    Raises InvalidSubmission with all of the header's problems, if it has any.
     """
     problems: list[Problem] = []
     names: list[str] = []
@@ -49,7 +49,7 @@ def column_names(row: int, header: Sequence[str] | Problem) -> list[str]:
             problems.append(duplicate_column_problem(name, row))
         names.append(name)
     if "documents" not in names:
-        hint = Message("add it, with the paths separated by ;")
+        hint = Message("add this column, with the paths separated by ;")
         problems.append(Problem(Code.MISSING_COLUMN, Message("missing column: documents"), hint, row=row))
     if problems:
         raise InvalidSubmission.from_manifest_problems(problems)
@@ -57,7 +57,7 @@ def column_names(row: int, header: Sequence[str] | Problem) -> list[str]:
 
 
 def unknown_column_problem(name: str, row: int) -> Problem:
-    """Return the problem of an unknown column, with the closest known one as a hint."""
+    """Return the problem for an unknown column, with the closest known column as a hint."""
     from docsend.model.search import nearest
 
     close = nearest(column_name(name).replace("_", "-"), [column.replace("_", "-") for column in COLUMNS])
@@ -75,7 +75,7 @@ def unknown_column_problem(name: str, row: int) -> Problem:
 
 
 def duplicate_column_problem(name: str, row: int) -> Problem:
-    """Return the problem of a column that occurs twice."""
+    """Return the problem for a column that occurs twice."""
     return Problem(
         Code.DUPLICATE_COLUMN,
         Message("duplicate column: {name}", name=name),
@@ -85,12 +85,12 @@ def duplicate_column_problem(name: str, row: int) -> Problem:
 
 
 def recognized_columns(cells: Iterable[str]) -> list[str]:
-    """Return the known columns that the cells of a header name, and ignore all other cells."""
+    """Return the known columns among the cells of a header. Other cells are ignored."""
     return [name for name in map(column_name, cells) if name in COLUMNS]
 
 
 def column_name(cell: str) -> str:
-    """Return the column that a header cell names: `Employer file` becomes `employer_file`.
+    """Return the name of the column with this header: `Employer file` becomes `employer_file`.
 
     Aliases are replaced by the column they stand for.
     """

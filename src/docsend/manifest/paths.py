@@ -1,4 +1,4 @@
-"""Document paths of a manifest: the files that they name, and whether these are inside its folder.
+"""Resolve a manifest's document paths to files, and check that these are inside the manifest's folder.
 
 A manifest from somebody else must not be able to send ~/.ssh/id_rsa. Paths that lead out of the manifest's
 folder, directly or through a symbolic link, are therefore refused unless the user allows them.
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class ManifestFolder:
-    """The folder that the paths of a manifest are relative to, accessed when the first path is resolved."""
+    """The folder that a manifest's paths are relative to. It is accessed when the first path is resolved."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def resolve(self, pattern: str, *, allow_outside: bool) -> list[str] | None:
-        """Return the paths, joined to the folder, of the files that a path or pattern names.
+        """Return the paths of the files that match a path or pattern, joined to the folder.
 
-        Returns None if one of them is outside the folder and `allow_outside` is false. A path that names no
-        file is returned as it is: reading it reports the error.
+        Returns None if one of them is outside the folder and `allow_outside` is false. If nothing matches,
+        the pattern itself is returned as a path: reading it reports the error.
         """
-        if _is_plain_path(self._real_path, pattern):  # it exists, and so it is not a pattern
+        if _is_plain_path(self._real_path, pattern):  # it exists, so it is not a pattern
             return [self._prefix + pattern]
         matches = _find_matches(self._real_path, pattern)
         if not allow_outside and not all(_is_inside(self._real_path, name) for name in matches):
@@ -43,12 +43,12 @@ class ManifestFolder:
 
     @cached_property
     def _prefix(self) -> str:
-        """The text in front of a name in this folder."""
+        """Text that turns a name in this folder into a path."""
         return str(self.path / "x")[:-1]
 
 
 def _find_matches(folder: str, pattern: str) -> list[str]:
-    """Return the files that a path or pattern names, whatever Unicode form their names have on the disk."""
+    """Return the files that match a path or pattern, whatever the Unicode form of their names on the disk."""
     forms = (pattern, *(unicodedata.normalize(form, pattern) for form in ("NFC", "NFD")))
     for form in dict.fromkeys(forms):
         if os.path.lexists(os.path.join(folder, form)):
@@ -59,7 +59,7 @@ def _find_matches(folder: str, pattern: str) -> list[str]:
 
 
 def _is_inside(folder: str, name: str) -> bool:
-    """Return whether a name leads to a file inside the folder after symbolic links are resolved."""
+    """Return whether a path is inside the folder once symbolic links are resolved."""
     if _is_plain_path(folder, name):
         return True
     try:
@@ -70,7 +70,7 @@ def _is_inside(folder: str, name: str) -> bool:
 
 
 def _is_plain_path(folder: str, name: str) -> bool:
-    """Return whether a name exists below the folder without `..` and symbolic links, as nearly all do."""
+    """Return whether a path below the folder exists and has neither `..` nor symbolic links. Most do."""
     parts = name.split("/")
     if sys.platform == "win32" or name.startswith("/") or os.pardir in parts:
         return False  # Windows has more ways to leave a folder: drives, junctions, backslashes

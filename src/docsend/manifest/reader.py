@@ -1,8 +1,8 @@
-"""Parsing of manifests, tables (`tables`) or JSON Lines, into rows with submissions.
+"""Parse manifests, which are tables (see `tables`) or JSON Lines, into rows with submissions.
 
-Rows are independent: nothing carries over from one row to the next. The problems of a row are stored in the
-row, so that a bad row affects only itself; only a file that cannot be read at all raises an exception.
-docs/manifest.md is the reference for users.
+Rows are independent: nothing carries over from one row to the next. A row's problems are stored in the row,
+so a bad row affects only itself. Only a file that cannot be read, or whose header is invalid, raises an
+exception. docs/manifest.md is the reference for users.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Row(NamedTuple):
     """One row of a manifest: its number as a spreadsheet shows it, its cells, submission and problems.
 
     `cells` includes the values of command line options for columns that the row leaves empty. `documents`
-    are the paths or patterns as written; `submission` contains the documents themselves once they are read.
-    `reported_key` is the key under which a report lists the row as received.
+    contains the paths or patterns as written; `submission` contains the documents themselves once they are
+    read. If the manifest is a report that lists the row as received, `reported_key` is the key given there.
     """
 
     number: int
@@ -85,15 +85,15 @@ class Row(NamedTuple):
 
     @property
     def content_number(self) -> int:
-        """A 64-bit number derived from the content of the row, independent of its position."""
+        """A 64-bit number that depends on the row's content but not on its position."""
         content = sorted((name, value) for name, value in self.cells.items() if value and name in COLUMNS)
         return int.from_bytes(hashlib.sha256(ascii(content).encode("ascii")).digest()[:8], "big")
 
 
 class Defaults(NamedTuple):
-    """Command line options that apply to all rows, and the sender of rows that do not name one.
+    """Command line options that apply to all rows, and the sender for rows that name none.
 
-    `values` are the given fields of `submission`, by name.
+    `values` contains the fields of `submission` that were given, by name.
     """
 
     submission: Submission
@@ -102,15 +102,15 @@ class Defaults(NamedTuple):
     sender: str | None = None
 
     def __repr__(self) -> str:
-        """Leave out `values` and the sender, which contain personal data."""
+        """Return a representation without `values` and the sender, which contain personal data."""
         return f"Defaults({self.submission!r})"
 
 
 class Manifest:
     """A batch file that can be iterated repeatedly. Each iteration parses its rows again.
 
-    Iterating over `lines` takes a fifth of the time of `rows()`, and `row` parses a single line. A pickled
-    manifest in another process can parse lines, but has no `lines` itself.
+    `lines()` yields unparsed lines in a fifth of the time of `rows()`, and `row` parses one of them. A
+    manifest that was unpickled in another process has no `lines`, but can parse those of the original.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Manifest:
         return map(self.row, self.lines())
 
     def paths(self, row: Row, *, allow_outside: bool) -> tuple[list[str], list[Problem]]:
-        """Return the paths of the files that a row names, and the problems of those outside the folder."""
+        """Return the paths of a row's files, and a problem for each path or pattern outside the folder."""
         paths: list[str] = []
         problems: list[Problem] = []
         for pattern in row.documents:
@@ -166,15 +166,15 @@ def read(
 ) -> Manifest:
     """Read a manifest. The name `-` is standard input.
 
-    Document paths are relative to the folder of the manifest, or to the working folder for standard input and
-    pipes. Rows may name one of `senders`; `sender` applies to the rows without a sender and an identity.
+    Document paths are relative to the manifest's folder, or to the working folder for standard input and
+    pipes. Rows may name one of `senders`; `sender` applies to rows with neither a sender nor an identity.
 
     Raises UsageError if the file cannot be read, and InvalidSubmission if its format or header is invalid.
     """
     options = Defaults(defaults, defaults.given_values(), senders, sender)
     path = Path(name)
     content = standard_input() if name == "-" else tables.read_content(path)
-    is_pipe = path.is_fifo()  # such as `<(…)`, which is in no folder of the user
+    is_pipe = path.is_fifo()  # such as `<(…)`, which is not in a folder with documents
     folder = Path() if name == "-" or is_pipe else path.parent
     label = Message("standard input") if name == "-" else Message.verbatim(path.name)
     if len(content) > tables.MAX_BYTES:
@@ -207,7 +207,7 @@ def read(
 
 
 def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...]:
-    """Return the columns, and those of command line options, so that a report includes them."""
+    """Return the columns, including those of command line options, which a report also contains."""
     from_options = set(defaults.values)
     if defaults.sender:
         from_options.add("sender")
@@ -283,7 +283,7 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
     except (ValueError, RecursionError) as error:
         message = Message("the row is not JSON")
         if isinstance(error, _DuplicateMember):
-            message = Message("the row has a duplicate member")
+            message = Message("the row names a member twice")
         return _malformed_row(number, message, Message("write one JSON object per line"))
     if not isinstance(raw, dict):
         return _malformed_row(
@@ -349,7 +349,7 @@ def _malformed_row(number: int, message: Message, hint: Message) -> Row:
 def _create_row(
     number: int, cells_by_column: dict[str, str], defaults: Defaults, problems: list[Problem]
 ) -> Row:
-    """Create a row from its cells. Command line options replace empty cells."""
+    """Create a row from its cells. Command line options fill empty cells."""
     cells = {name: value for name, value in cells_by_column.items() if name in _KNOWN_COLUMNS}
     text = "".join(cells.values())
     if not text.isprintable():

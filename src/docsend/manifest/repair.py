@@ -1,4 +1,4 @@
-"""Cleaning of cells: removes the marks that copying leaves, and repairs what spreadsheets damage."""
+"""Clean cells: remove the marks that copying leaves, and repair what spreadsheets damage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def value_to_text(value: object) -> str:
 def clean_cell(cell: str) -> str:
     """Return a cell without the blanks and marks that copying between programs adds around it.
 
-    Also removes a leading apostrophe, with which a spreadsheet treats a number or a formula as text.
+    Also removes the leading apostrophe that makes a spreadsheet treat a number or a formula as text.
     """
     text = cell.strip().strip("\u200e\u200f\ufeff\u00a0")
     return text[1:] if text[:1] == "'" and text[1:2] in "=+-@\t\r0123456789" and text[1:2] else text
@@ -41,7 +41,8 @@ def clean_cell(cell: str) -> str:
 def repair_number(name: str, value: str, row: int, problems: list[Problem]) -> str:
     """Return a number as it was before a spreadsheet changed it, if that can be determined.
 
-    Adds a warning to `problems` for restored zeros. For a rounded number, adds an error and returns "".
+    If zeros are restored, a warning is added to `problems`. If the number was rounded, an error is added and
+    "" is returned.
     """
     if value.isdecimal() and len(value) == _EXPECTED_DIGITS.get(name, len(value)):
         return value

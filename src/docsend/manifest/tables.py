@@ -1,6 +1,6 @@
-"""Parsing of CSV and Excel files into rows of cells, including detection of encoding and separator.
+"""Parse CSV and Excel files into rows of cells, and detect the encoding and the separator.
 
-This module knows nothing of what the columns mean, except their names in a header.
+This module recognizes column names in a header, but does not know what the columns mean.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_BYTES = 50 * 2**20
 MAX_ROWS = 100_000
 SEPARATORS = {",": Message("commas"), ";": Message("semicolons"), "\t": Message("tabs")}
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
-# A Hebrew letter inside a Latin word: the text has another Windows encoding than Windows-1255.
+# A Hebrew letter inside a Latin word shows that the Windows encoding is not Windows-1255.
 _WRONG_CODE_PAGE = re.compile("[a-z][א-ת][a-z]")
 # A row number, and its cells or the problem that prevents reading them.
 TableRow: TypeAlias = "tuple[int, list[str] | Problem]"
@@ -42,7 +42,7 @@ _REASONS = {
 
 
 def read_content(path: Path) -> bytes:
-    """Return the content of a manifest file, but at most one byte more than MAX_BYTES.
+    """Return the content of a manifest file, up to one byte more than MAX_BYTES.
 
     Raises UsageError if it cannot be read.
     """
@@ -58,9 +58,9 @@ def read_content(path: Path) -> bytes:
 
 
 def decode(content: bytes, label: Message) -> tuple[str, str]:
-    """Return the text and the name of its encoding.
+    """Return the text and the name of its encoding: UTF-8, UTF-16 or Windows-1255.
 
-    `label` names the file in messages. Hebrew Excel writes "CSV" in Windows-1255, whose Hebrew letters are
+    `label` names the file in messages. Hebrew Excel saves "CSV" as Windows-1255, whose Hebrew letters are
     never valid UTF-8, so the two cannot be confused. Raises InvalidSubmission for any other encoding.
     """
     marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -80,7 +80,7 @@ def decode(content: bytes, label: Message) -> tuple[str, str]:
 
 
 def read_csv(text: str, separator: str) -> Iterator[TableRow]:
-    """Yield the rows, up to one that cannot be parsed: the start of the next one is then unknown."""
+    """Yield the rows. Stop after one that cannot be parsed, because the next row's start is then unknown."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number = 0
     while True:
@@ -91,7 +91,7 @@ def read_csv(text: str, separator: str) -> Iterator[TableRow]:
             return
         except csv.Error as error:
             message = Message(
-                "cannot parse the row: {error}; the rows after it are not read",
+                "cannot parse the row: {error}; the rows after it were not read",
                 error=_REASONS.get(str(error), Message.verbatim(error)),
             )
             hint = Message("check for an unclosed quotation mark or a missing separator")
@@ -148,7 +148,7 @@ def _strip_empty_end(values: Sequence[object]) -> Sequence[object]:
 def detect_separator(text: str) -> str:
     """Return the separator that yields the most known columns in the header.
 
-    A first line such as `sep=;`, which Excel understands, takes precedence.
+    If the first line is `sep=;` or similar, as Excel allows, return the separator that it names.
     """
     lines = (line for line in io.StringIO(text) if line.strip(" \t\r\n,;"))
     first = next(lines, "")
@@ -161,7 +161,7 @@ def detect_separator(text: str) -> str:
 
 
 def check_row_count(count: int) -> None:
-    """Raise InvalidSubmission if a manifest with `count` rows may not have another one."""
+    """Raise InvalidSubmission if a manifest that already has `count` rows may not have another one."""
     if count >= MAX_ROWS:
         message = Message("the manifest has more than {limit:,} rows", limit=MAX_ROWS)
         raise InvalidSubmission.from_manifest_problems(

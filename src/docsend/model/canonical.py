@@ -16,10 +16,10 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | boo
 def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
     """Return the key of a submission: the SHA-256 of its canonical JSON in base32 (RFC 4648, no padding).
 
-    The key has 52 characters, A-Z and 2-7, and depends on the content only (invariant 3): the same submission
-    from another machine, path, day or version of docsend has the same key, so it cannot be received twice.
-    For a personal submission, the code of the account is added as one more member, because the declaration
-    does not identify the person.
+    The key has 52 characters, A-Z and 2-7. It depends only on the content (invariant 3): the same submission
+    sent from another machine or path, on another day or by another version of docsend has the same key, so it
+    cannot be received twice. For a personal submission, the account's code is added as another member,
+    because the declaration does not identify the person.
     """
     keyed = declaration if account is None else {**declaration, "account": account}
     return key_of_bytes(canonicalize(keyed))
@@ -34,9 +34,9 @@ _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",
 
 
 def canonicalize(value: Json) -> bytes:
-    """Return the canonical JSON (RFC 8785, JCS) of a value with ASCII member names and integers only.
+    """Return the canonical JSON (RFC 8785, JCS) of a value whose member names are ASCII, without floats.
 
     For such values, Python's encoder writes what the RFC requires: sorted names, no whitespace, the shortest
-    escapes, UTF-8. Raise UnicodeEncodeError if a string contains a lone surrogate.
+    escapes, UTF-8. Raises UnicodeEncodeError if a string contains a lone surrogate.
     """
     return _CANONICAL.encode(value).encode("utf-8")

@@ -1,8 +1,8 @@
 """The catalog: destinations with their limits, subjects, categories, document types, branches and forms.
 
 The catalog is read from data/catalog.json, or from the copy that a service provided (`docsend catalog
---update`), which replaces the bundled one including its limits. Every number of a rule is stored once, in
-that file. This module knows its structure but not its content.
+--update`), which replaces the bundled catalog and its limits. The numbers in the rules are stored only in
+the catalog. This module knows the catalog's structure but not its content.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ IdentityKind: TypeAlias = Literal["insured", "employer", "account"]
 
 SCHEMA = "docsend.catalog/1"
 MAX_BYTES = 8 * 2**20
-# Limits that keep another service's catalog from blocking a terminal for minutes: characters of a code, a
-# label and any other text, and rows of each kind.
+# Limits that keep another service's catalog from blocking a terminal for minutes: characters in a code, in a
+# label and in any other text, and rows of each kind.
 MAX_CODE_LENGTH, MAX_LABEL_LENGTH, MAX_TEXT_LENGTH, MAX_ROWS = 100, 500, 2_000, 10_000
-# Number of destinations, because messages list them, and of codes in one entry, such as its file formats.
+# Limit of destinations, because messages list them, and of codes in one entry, such as its file formats.
 MAX_CHOICES = 200
 BUNDLED = Path(__file__).parent.parent / "data" / "catalog.json"
 _ANY = "*"
@@ -41,8 +41,8 @@ class MalformedCatalog(ValueError):
 class CatalogEntry(Protocol):
     """An entry of the catalog, with a code, a label in each language, and its source.
 
-    The classes below repeat these four fields instead of inheriting them, because creating a NamedTuple takes
-    a tenth of the time.
+    The classes below are NamedTuples, because these take a tenth of the time to create. Each class repeats
+    these four fields, because a NamedTuple cannot inherit fields.
     """
 
     @property
@@ -73,7 +73,7 @@ class Destination(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A subject; `to` are the codes of the destinations that accept it."""
+    """A subject; `to` contains the codes of the destinations that accept it."""
 
     code: str
     labels: Mapping[str, str]
@@ -92,7 +92,7 @@ class Category(NamedTuple):
 
 
 class OnlineForm(NamedTuple):
-    """The online form that replaces a document type; `is_confirmed` if an official page names it."""
+    """The online form that replaces a document type. `is_confirmed` is true if an official page names it."""
 
     number: str | None
     url: str | None
@@ -138,7 +138,7 @@ class Form(NamedTuple):
 
 
 class TextLimits(NamedTuple):
-    """Limits of docsend's own contract: characters of a remark and a reference, bytes of a document name."""
+    """Limits set by docsend itself: characters in a remark and a reference, bytes in a document name."""
 
     remark: int
     reference: int
@@ -189,7 +189,7 @@ class Catalog:
         return tuple(subject for subject in self.subjects.values() if to in subject.to)
 
     def types_of(self, to: str, subject: str | None = None) -> tuple[DocumentType, ...]:
-        """Return the types for a destination and subject, those for every subject last."""
+        """Return the types for a destination and subject, or for every subject, in file order."""
         return tuple(type_ for type_ in self.types if type_.fits(to, subject))
 
     def categories_of(self, to: str, subject: str | None = None) -> tuple[Category, ...]:
@@ -198,7 +198,7 @@ class Catalog:
         return tuple(self.categories[code] for code in codes)
 
     def rows(self, to: str | None = None) -> Iterator[tuple[str, CatalogEntry]]:
-        """Yield kind and entry for every entry, in file order; with `to`, only for that destination."""
+        """Yield the kind of each entry and the entry, in file order; with `to`, only for that destination."""
         for destination in self.destinations.values():
             if to in (None, destination.code):
                 yield "destination", destination

@@ -1,11 +1,11 @@
-"""The table of a submission's fields.
+"""The fields of a submission, in one table: `SubmissionFields`.
 
-`SubmissionFields` is the table. A field has the same name in JSON, manifests and config.toml. Other modules
-derive from it: the options of `send` and `senders add` (`cli.options`), the columns of manifests
-(`manifest.columns`), the keys of a sender (`config.senders`), what the guided send asks and masks
-(`ui.interactive`), what completions offer (`tools/cli`), the members of a declaration (`submission`), and the
-meaning of a service's JSON pointers (`service.refusals`). CONTRIBUTING.md describes how to add a field: here,
-with a rule in `field_rules.RULES`, with its texts, and by hand in the contract.
+A field has the same name in JSON, manifests and config.toml. Other modules derive the following from the
+table: the options of `send` and `senders add` (`cli.options`), the columns of manifests (`manifest.columns`),
+the keys of a sender (`config.senders`), what the guided send asks and masks (`ui.interactive`), what
+completions offer (`tools/cli`), the members of a declaration (`submission`), and the meaning of a service's
+JSON pointers (`service.refusals`). CONTRIBUTING.md describes how to add a field: here, with a rule in
+`field_rules.RULES`, with its texts, and by hand in the contract.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Display: TypeAlias = Literal["whole", "masked", "never"]
 class Field(NamedTuple):
     """Description of one field.
 
-    `metavar` and `help` belong to its option. `question` is the prompt of the guided send, and `label` the
-    name shown next to its value. `member` is its name in a declaration. `party` is the kind of person whose
-    identity it belongs to. `display` limits how much of its value is shown. `is_number` marks values that a
-    spreadsheet would mistake for a number and damage. `completion` is the kind of values that a completion
-    offers. `aliases` are further names for its column.
+    `metavar` and `help` belong to its option. `question` is the guided send's prompt, and `label` the name
+    shown next to its value. `member` is its name in a declaration. `party` is the kind of person whose
+    identity it belongs to. `display` limits how much of its value is shown. `is_number` is true if a
+    spreadsheet would treat its value as a number and damage it. `completion` is the kind of values that
+    completions offer. `aliases` are other names for its column.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Field(NamedTuple):
 
 
 def _field(metavar: str, help_: str, question: Message | None = None, **more: Any) -> Any:
-    """Return a dataclass field; `more` are further attributes of its `Field`."""
+    """Return a dataclass field; `more` contains other attributes of its `Field`."""
     metadata = {"metavar": metavar, "help": help_, "question": question, **more}
     return dataclasses.field(default=None, metadata=metadata)
 
@@ -144,11 +144,11 @@ class SubmissionFields:
     )
     reference: str | None = _field("TEXT", "Your own reference (optional).", label=Message("reference"))
     required: str | None = _field(
-        "ID", "Id of the required document that this submission answers.", label=Message("required document")
+        "ID", "Id of the required document that this submission provides.", label=Message("required document")
     )
     occurrence: str | int | None = _field(
         "N",
-        "Number of the sending, if the same content is sent more than once (default: 1).",
+        "Send the same content for the Nth time (default: 1).",
         label=Message("occurrence"),
     )
 
@@ -172,5 +172,5 @@ CONTENT_FIELDS = tuple(field for field in FIELDS if not field.party)
 
 
 def fields_of(party: Party) -> tuple[Field, ...]:
-    """Return the identity fields of a party; the first is its number."""
+    """Return the identity fields of a party. The first is the party's identity number."""
     return tuple(field for field in IDENTITY_FIELDS if field.party == party)

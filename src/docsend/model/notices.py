@@ -1,4 +1,4 @@
-"""Notices that accompany every receipt: one line for the terminal, the full text for the proof."""
+"""Notices shown with every receipt: one line in the terminal, the full text in the proof."""
 
 from __future__ import annotations
 

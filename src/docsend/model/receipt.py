@@ -33,7 +33,7 @@ class Receipt(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A receipt and where it came from.
+    """A receipt, and whether it is a repetition.
 
     `is_repeated` is true if the service had issued it before, to an earlier run or another sender.
     `is_stored` is true if the ledger already has it.

@@ -29,7 +29,7 @@ _KIND_WORDS = {
     "branch": "branch branches agence agences סניף סניפים",
     "form": "form forms formulaire formulaires טופס טפסים",
 }
-# Words without meaning for a search; ignored unless a query has no others.
+# Words that are ignored in a search, unless the query has no others.
 _STOP_WORDS = frozenset(
     word
     for words in (
@@ -70,8 +70,8 @@ class Match:
 def find(words: str, rows: Iterable[tuple[str, CatalogEntry]]) -> list[Match]:
     """Return the entries that contain every word, best match first; equal matches keep their order.
 
-    Typos are tolerated only if the exact words match nothing, because `1514` or `payslip` is usually meant
-    literally. If there is still no match, entries that contain half of the words are returned.
+    Typos are tolerated only if the exact words match nothing, because words such as `1514` or `payslip` are
+    usually meant literally. If there is still no match, entries that contain half of the words are returned.
     """
     all_words, candidates = _words(words), list(rows)
     wanted = [word for word in all_words if word not in _STOP_WORDS] or all_words
@@ -104,7 +104,7 @@ def _words(text: str) -> list[str]:
 
 
 def _score(wanted: list[str], kind: str, entry: CatalogEntry, *, fuzzy: bool, min_share: float) -> float:
-    """Return the sum of the similarities of the wanted words, or 0 if less than `min_share` of them match."""
+    """Return the sum of the wanted words' similarities, or 0 if too few of the words match."""
     texts = [entry.code, _KIND_WORDS[kind], *entry.labels.values()]
     number = (
         entry.form if isinstance(entry, DocumentType) else entry.code if isinstance(entry, Form) else None

@@ -1,7 +1,7 @@
 """States of submissions and rows, and their names in each language.
 
-JSON, reports, the ledger and tables show the states themselves, because people quote them to support.
-Sentences use `STATE_NAMES`.
+JSON, reports, the ledger and tables contain the untranslated states, because people quote them to support.
+Sentences use the translated `STATE_NAMES`.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from docsend.model.problem import Problem
 
 _VALUES = attrgetter(*fields.NAMES)
-# Token that a CheckedSubmission requires. Only `submission_rules.check` may create one from a Submission.
+# Token required to create a CheckedSubmission. Only `submission_rules.check` may use it on a Submission.
 PASSED_ALL_RULES = object()
 
 
@@ -46,7 +46,7 @@ class Submission(SubmissionFields):
         return Submission(**values, documents=documents)
 
     def with_values(self, values: Mapping[str, str | None]) -> Submission:
-        """Return a copy with other values for some fields, by field name."""
+        """Return a copy with new values for some fields, by field name."""
         changed: dict[str, Any] = {**values}
         return replace(self, **changed)
 
@@ -56,7 +56,7 @@ class Submission(SubmissionFields):
 
     @property
     def buffered_bytes(self) -> int:
-        """Size in bytes of its documents that are in memory."""
+        """Total size in bytes of the documents that are in memory."""
         return sum(
             len(document.buffer or b"") for document in self.documents if isinstance(document, Document)
         )
@@ -71,7 +71,7 @@ class CheckedSubmission(SubmissionFields):
     """A submission that passed every rule, with normalized fields; created by `submission_rules.check`.
 
     Documents are sorted by name, so that the same files in another order make the same submission. `party` is
-    the kind of person whose identity it has, or None for an account. `key` identifies the content (see
+    the kind of person whose identity it contains, or None for an account. `key` identifies the content (see
     `key_of`). An `occurrence` above 1 means that the sender wants to send the same content again.
     """
 
@@ -107,7 +107,7 @@ class CheckedSubmission(SubmissionFields):
 
     @property
     def has_key(self) -> bool:
-        """Whether the person is known. Otherwise the service will compute a different key."""
+        """Whether the person is known. If not, the service will compute a different key."""
         return self.party is not None or self.account is not None
 
     @property
@@ -139,7 +139,7 @@ class CheckedSubmission(SubmissionFields):
         return declared
 
     def with_occurrence(self, occurrence: int) -> CheckedSubmission:
-        """Return a copy with another occurrence, and so another key, to be received again."""
+        """Return a copy with another occurrence, and so another key, so that it can be received again."""
         return replace(self, occurrence=occurrence, token=PASSED_ALL_RULES)
 
     def with_account(self, code: str) -> CheckedSubmission:
@@ -159,7 +159,7 @@ class CheckedSubmission(SubmissionFields):
     def fingerprint(self) -> bytes:
         """Digest of 32 bytes, equal for two submissions if and only if their keys are equal.
 
-        It takes a quarter of the time of a key, and a batch compares all of its rows.
+        Computing it takes a quarter of the time that a key takes, and a batch compares all of its rows.
         """
         documents = tuple([(document.name, document.size, document.sha256) for document in self.documents])
         content = (_VALUES(self), self.party, self.account, documents)
@@ -167,7 +167,7 @@ class CheckedSubmission(SubmissionFields):
 
     @property
     def buffered_bytes(self) -> int:
-        """Size in bytes of its documents that are in memory."""
+        """Total size in bytes of the documents that are in memory."""
         return sum(len(document.buffer or b"") for document in self.documents)
 
     @property
@@ -178,8 +178,8 @@ class CheckedSubmission(SubmissionFields):
 class PlannedSubmission(NamedTuple):
     """A submission that an earlier run checked and planned, as stored in the ledger.
 
-    The ledger does not store the declaration, because it contains identities. So only a submission that was
-    already declared to the service can be finished from it.
+    The ledger does not store the declaration, because it contains identities. So a submission can be finished
+    from the ledger only if the service already has its declaration.
     """
 
     key: str

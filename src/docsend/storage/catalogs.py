@@ -21,9 +21,9 @@ def load(path: Path | None = None) -> Catalog:
 
 
 def current_file(stored: Path | None) -> Path:
-    """Return the path of the catalog in force: the stored one if it exists, else the bundled one.
+    """Return the path of the catalog in use: the stored one if it exists, else the bundled one.
 
-    A stored catalog that cannot be accessed is returned as well: reading it reports the reason.
+    If the stored one cannot be accessed, it is returned all the same, because reading it reports the reason.
     """
     if stored is None:
         return catalog.BUNDLED

@@ -1,6 +1,6 @@
 """Durable, private writes, and reads that never block on special files.
 
-Files are created readable by their owner only. Nothing in here knows what the files contain.
+New files can be read by their owner only. Nothing here depends on what the files contain.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ READ_FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
-# The usual texts of strerror, by errno, so that they can be translated.
+# Messages by errno, mostly the usual texts of strerror, so that they can be translated.
 _REASONS = {
     errno.EACCES: Message("Permission denied"),
     errno.EADDRINUSE: Message("Address already in use"),
@@ -41,18 +41,18 @@ _REASONS = {
     errno.EFBIG: Message("File too large"),
     errno.EINVAL: Message("Invalid argument"),
     errno.EIO: Message("Input/output error"),
-    errno.EISDIR: Message("Is a directory"),
+    errno.EISDIR: Message("it is a folder, not a file"),
     errno.ELOOP: Message("Too many levels of symbolic links"),
     errno.EMFILE: Message("Too many open files"),
     errno.ENAMETOOLONG: Message("File name too long"),
     errno.ENOENT: Message("No such file or directory"),
     errno.ENOSPC: Message("No space left on device"),
-    errno.ENOTDIR: Message("Not a directory"),
+    errno.ENOTDIR: Message("part of the path is a file, not a folder"),
     errno.ENXIO: Message("No such device or address"),
     errno.EPERM: Message("Operation not permitted"),
     errno.EROFS: Message("Read-only file system"),
 }
-# Systems that cannot check access for the effective user id check it for the real one.
+# Where os.access cannot use the effective user id, it uses the real one.
 _CAN_CHECK_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 
@@ -65,7 +65,7 @@ class UnsuitableFile(OSError):
 
 
 def reason(error: OSError) -> Message:
-    """Return the reason for an error of the system or of this module, as a message."""
+    """Return the reason for an OSError, from the system or from this module, as a message."""
     if isinstance(error, UnsuitableFile):
         return error.reason
     translatable = None if error.errno is None else _REASONS.get(error.errno)
@@ -112,15 +112,17 @@ def hint(file: Path, error: OSError | None = None) -> Message:
         return foreign_owner_hint(owner)
     if isinstance(error, PermissionError):
         if existing != file:
-            return Message("chmod u+rwx {folder}", folder=existing)
-        return Message("chmod u+rw {file}", file=file)
+            return Message(
+                "make {folder} readable and writable for you: run `chmod u+rwx {folder}`", folder=existing
+            )
+        return Message("make {file} readable and writable for you: run `chmod u+rw {file}`", file=file)
     return Message("check the file and the free disk space")
 
 
 def foreign_owner_hint(owner: str) -> Message:
     """Return what to do about a file that another user owns."""
     return Message(
-        "it belongs to {owner}, who alone can change it: set HOME or DOCSEND_HOME to a folder of your own",
+        "only its owner, {owner}, can change it: set HOME or DOCSEND_HOME to a folder of your own",
         owner=owner,
     )
 
@@ -135,7 +137,7 @@ def _nearest_existing(file: Path) -> Path:
 
 
 def _blocking_owner(path: Path) -> str | None:
-    """Return the other user whose file or folder we may not write, or None."""
+    """Return the owner if it is another user and we may not write the file or folder, else None."""
     return None if _may_write(path) else other_owner(path)
 
 
@@ -200,8 +202,8 @@ def make_private_file(file: Path) -> None:
 def sync_journal(database: Path) -> None:
     """Sync the rollback journal of a SQLite file, so that commits of a killed process are durable.
 
-    SQLite commits by truncating the journal. A process that is killed between the truncation and the sync
-    leaves a commit that every reader sees and that a power failure would undo.
+    SQLite commits by truncating the journal. If a process is killed between the truncation and the sync,
+    readers see the commit, but a power failure would undo it.
     """
     journal = database.with_name(f"{database.name}-journal")
     with contextlib.suppress(FileNotFoundError):

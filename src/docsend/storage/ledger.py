@@ -1,18 +1,20 @@
 """The ledger: a SQLite file of planned submissions, their states and their receipts.
 
-Guarantees, on which the invariants of `delivery.deliver` build:
+The invariants of `delivery.deliver` rely on these guarantees:
 - A plan, a receipt and a final state are durable when the call that writes them returns
   (`synchronous=FULL`). A batch writes many of them in one commit.
-- `open` and `sending` are written with the next commit. A process that is killed before that loses them,
-  and the next run asks the service, which knows better. Only the `sending` of a personal submission is
-  written durably at once, because its requirement is gone once the service has received it.
-- States follow `planned -> open -> sending -> received`, without `open` in one exchange, or end in `refused`
+- `open` and `sending` are written with the next commit. If the process is killed before that, they are lost,
+  and the next run asks the service for the state. Only the `sending` of a personal submission is written
+  durably at once, because the service no longer lists its requirement after receiving it.
+- States follow `planned -> open -> sending -> received`, skipping `open` in one exchange, or end in `refused`
   or `withdrawn`. A trigger prevents changes of `received` and `withdrawn`. A `refused` submission may be
   planned again: the service stores nothing of what it refused, and the cause may be gone. A `sending` one
-  returns to `planned` if the service does not accept one exchange: it is then sent in stages.
+  returns to `planned` if the service cannot have received it, for example because the service does not accept
+  one exchange.
 - Several processes may share the file (`BEGIN IMMEDIATE` and a rollback journal; WAL had a corruption bug
   with several writers until SQLite 3.51.3).
-- It contains keys, paths, digests, sizes, codes and receipts, but no identity, booklet number or remark.
+- It contains keys, paths, digests, sizes, codes, references and receipts, but no identity, booklet number or
+  remark.
 """
 
 from __future__ import annotations
@@ -77,10 +79,10 @@ class LedgerDocument(NamedTuple):
 
 
 class LedgerEntry(NamedTuple):
-    """A submission as the ledger stores it. Times are RFC 3339 in UTC; `receipt` is the service's bytes.
+    """A submission as the ledger stores it. Times are RFC 3339 in UTC; `receipt` is canonical JSON.
 
-    `is_newly_planned` is true if the call that returned the entry has just planned it: no earlier run can
-    have sent it without being refused.
+    `is_newly_planned` is true if the call that returned this entry has just planned it, for the first time or
+    again after a refusal. No earlier attempt can have been received.
     """
 
     service: str
@@ -101,7 +103,7 @@ class LedgerEntry(NamedTuple):
     is_newly_planned: bool = False
 
     def as_planned_submission(self) -> PlannedSubmission:
-        """Return the submission with what `resume` needs to finish it if the service has its declaration."""
+        """Return what `resume` needs to finish the submission, if the service has its declaration."""
         documents = tuple(
             Document(document.path, document.name, document.size, document.sha256, format=None)
             for document in self.documents
@@ -123,9 +125,9 @@ class _Transition(NamedTuple):
     sending_since: str | None = None  # apply only if no other process has asked for the receipt since
 
     def apply(self, connection: sqlite3.Connection) -> bool:
-        """Change the state and return True. Return False if the stored state does not allow it.
+        """Change the state and return True, or return False if the stored state does not allow it.
 
-        The latter happens if another process has changed the state meanwhile.
+        Another process may have changed the stored state in the meantime.
         """
         allowed = tuple(
             state for state in _ALLOWED_FROM[self.state] if state != "sending" or not self.only_before_sending
@@ -174,16 +176,16 @@ class Ledger:
     # -- queries ---------------------------------------------------------------------------------------
 
     def find(self, service: str, key: str) -> LedgerEntry | None:
-        """Return the entry of a key with its documents, or None."""
+        """Return the entry with this key, including its documents, or None."""
         self._flush_pending()
         with self._local_errors(), self._lock:
             rows = self._select("WHERE service = ? AND key = ?", service, key)
             return self._with_documents(rows[0]) if rows else None
 
     def find_by_prefix(self, prefix: str) -> list[LedgerEntry]:
-        """Return all entries whose key begins with a prefix, with their documents, whatever their service.
+        """Return the entries of all services whose key starts with `prefix`, with their documents.
 
-        The case of the prefix does not matter.
+        The prefix may be in upper or lower case.
         """
         start = prefix.upper()
         with self._local_errors(), self._lock:
@@ -213,8 +215,8 @@ class Ledger:
     def entries(self, *, limit: int | None = None) -> Iterator[LedgerEntry]:
         """Yield up to `limit` entries, newest first, without their documents.
 
-        Reads one page at a time and leaves the file unlocked in between, so that a slow reader does not
-        block writers.
+        Entries are read one page at a time. The file is unlocked between pages, so that a slow reader does
+        not block writers.
         """
         remaining = sys.maxsize if limit is None else limit
         where = ""
@@ -239,7 +241,7 @@ class Ledger:
     def record_plan(self, service: str, checked: CheckedSubmission) -> LedgerEntry:
         """Record a submission durably before any of it is sent, and return its entry.
 
-        A received or withdrawn submission is left unchanged, which costs no disk write. The returned entry
+        A received or withdrawn submission is left unchanged, without writing to the disk. The returned entry
         has no documents, because the caller has them.
         """
         return self.record_plans(service, [checked])[0]
@@ -263,10 +265,10 @@ class Ledger:
         self._pending[service, key] = _Transition(service, key, "open", self._timestamp())
 
     def record_sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
-        """Record that the next request may bring the receipt, and return the timestamp of the change.
+        """Record that the next response may be the receipt, and return the timestamp of the change.
 
         At this point the service has every document, or the next request sends everything in one exchange.
-        The change is written with the next commit, or at once if `is_durable`.
+        The change is written with the next commit, or at once if `is_durable` is true.
         """
         transition = _Transition(service, key, "sending", self._timestamp())
         if is_durable:
@@ -276,18 +278,18 @@ class Ledger:
         return transition.changed_at
 
     def revert_sending(self, service: str, key: str, since: str) -> None:
-        """Change `sending` back to `planned`, because the service stored nothing of the refused request.
+        """Change `sending` back to `planned`, because the service stored nothing of the last request.
 
-        `since` is what `record_sending` returned. Nothing changes if another process has asked for the
-        receipt of the same key after that.
+        `since` is what `record_sending` returned. Nothing changes if another process has recorded `sending`
+        for the same key since then.
         """
         self._apply([_Transition(service, key, "planned", self._timestamp(), sending_since=since)])
 
     def record_receipt(self, service: str, key: str, receipt: Receipt) -> None:
         """Store a receipt durably. A submission may be reported as received only after this returns.
 
-        Raises LocalError if the ledger does not contain the receipt afterwards, even if another process has
-        changed the entry meanwhile.
+        Raises LocalError if the ledger does not contain the receipt afterwards, for example because another
+        process has changed the entry.
         """
         for failure in self.record_receipts(service, {key: receipt}).values():
             raise failure
@@ -327,8 +329,8 @@ class Ledger:
     def record_refused_by_intermediary(self, service: str, key: str, problem: str) -> bool:
         """Record durably that an intermediary refused a submission, and return True.
 
-        Returns False and changes nothing if the submission may have been received: another process may have
-        asked for the receipt of the same key meanwhile.
+        Returns False and changes nothing if the submission may have been received, for example because
+        another process has sent it in the meantime.
         """
         transition = _Transition(service, key, "refused", self._timestamp(), problem=problem)
         return not self._apply([transition._replace(only_before_sending=True)])
@@ -389,7 +391,7 @@ class Ledger:
         return entry
 
     def _apply(self, transitions: Sequence[_Transition]) -> list[str]:
-        """Apply transitions durably. Return the keys of those that do not follow from the stored state."""
+        """Apply transitions durably. Return the keys of those that the stored state does not allow."""
         for transition in transitions:
             self._pending.pop((transition.service, transition.key), None)  # superseded
         return self._write(
@@ -442,7 +444,8 @@ class Ledger:
                     "the ledger {file} cannot be used: {reason}", file=self._file, reason=sqlite.reason(error)
                 ),
                 Message(
-                    "a submission could be sent twice without it: {hint}; then run the same command again",
+                    "{hint}, then run the same command again; without the ledger, a submission could be sent "
+                    "twice",
                     hint=files.hint(self._file, error if isinstance(error, OSError) else None),
                 ),
             ) from error
@@ -452,5 +455,5 @@ class Ledger:
 
 
 def _as_utf8(path: str) -> str:
-    """Return a path as valid UTF-8. A path that is not UTF-8 is escaped: readable, but not usable to open."""
+    """Return a path as valid UTF-8. Other bytes are escaped, so people can read the path but not open it."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")

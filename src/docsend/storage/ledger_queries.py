@@ -1,6 +1,6 @@
 """Read-only queries on a ledger file.
 
-They create and change nothing, and wait for another process that writes for 2 s at most.
+They create and change nothing. If another process is writing to the file, they wait at most 2 s.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LatestKey(NamedTuple):
-    """The key of a submission, and what distinguishes it for a reader. `planned_at` is RFC 3339 in UTC."""
+    """A submission's key, and what helps people recognize it. `planned_at` is RFC 3339 in UTC."""
 
     key: str
     state: State
@@ -42,7 +42,7 @@ def latest_keys(file: Path, *, limit: int) -> list[LatestKey]:
 
 
 def health(file: Path) -> tuple[str, Mapping[State, int]]:
-    """Return the result of SQLite's own check, "ok" or an error, and the number of submissions by state.
+    """Return the result of SQLite's own check ("ok" or an error) and the number of submissions by state.
 
     Raises sqlite3.Error, for example if the file is not a ledger or another process is writing to it.
     """

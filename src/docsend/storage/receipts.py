@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class MalformedReceipt(ValueError):
-    """Raised when bytes are not a receipt as the contract defines it."""
+    """Raised when bytes are not a valid receipt."""
 
 
 def parse(body: bytes) -> Receipt:
-    """Parse a receipt as the ledger stores it. Raises MalformedReceipt if anything is missing.
+    """Parse a receipt from the ledger. Raises MalformedReceipt if a member is missing or has a wrong type.
 
-    Receipts from a service are parsed more strictly (`service.reading`), because ledgers also contain
-    receipts of older versions.
+    This is more lenient than `service.reading`, which parses responses, because ledgers also contain receipts
+    that older versions stored.
     """
     try:
         raw = json.loads(body)
@@ -34,7 +34,7 @@ def parse(body: bytes) -> Receipt:
             issuer=_text(raw["issuer"]),
             received_at=_text(raw["received_at"]),
             branch_code=_text(raw["branch"]["code"]),
-            # Names in other languages are unknown members, and are ignored.
+            # Names in other languages are ignored, like any unknown member.
             branch_names={
                 language: _text(name)
                 for language, name in raw["branch"]["name"].items()

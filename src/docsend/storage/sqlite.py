@@ -1,4 +1,4 @@
-"""SQLite files: durable connections, transactions, and the reasons of errors."""
+"""SQLite files: durable connections, transactions, and reasons for errors."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _REASONS = (
 
 
 def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
-    """Open a database durably, or create it readable by its owner only.
+    """Open a database whose commits are durable. If it does not exist, create it for its owner only.
 
-    A statement waits up to `busy_timeout_s` seconds while another process holds the file. Threads may share
-    the connection if only one of them uses it at a time. Raises sqlite3.Error or OSError.
+    A statement waits up to `busy_timeout_s` seconds while another process has locked the file. Threads may
+    share the connection if only one of them uses it at a time. Raises sqlite3.Error or OSError.
     """
     files.make_private_file(file)
     files.sync_journal(file)
@@ -47,7 +47,7 @@ def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Run the block as one transaction: durable at the end, or rolled back if an exception leaves it."""
-    # IMMEDIATE: a deferred transaction that reads first and then writes fails instead of waiting its turn.
+    # A deferred transaction that reads before it writes can fail at once instead of waiting for the lock.
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
@@ -67,7 +67,7 @@ def read_only(file: Path, *, busy_timeout_s: float) -> Iterator[sqlite3.Connecti
 
 
 def execute_script(connection: sqlite3.Connection, script: str) -> None:
-    """Execute statements inside a transaction. `executescript` would commit it first."""
+    """Execute statements inside a transaction, which `executescript` would commit first."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

@@ -1,1 +1,1 @@
-"""Detection of document formats, and a check for defects for each format that a destination accepts."""
+"""Detection of document formats, and of defects in files whose format a destination accepts."""

@@ -1,7 +1,7 @@
 """Detect the format of a file from its magic bytes, and find defects in its structure.
 
-Nothing is decoded, rendered or decompressed. The checks only find out whether the file has the format that a
-viewer expects, and whether it is complete.
+Nothing is decoded, rendered or decompressed. The checks only determine whether the file has the structure
+that a viewer expects, and whether it is complete.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 _STARTXREF = re.compile(rb"startxref\s+(\d+)\b")
 _LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
 _ENCRYPT = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
-# The bounds keep the search linear: a long run of digits or blanks is not scanned again from each position.
+# Without the bounds, a long run of digits or blanks would be scanned again from each position in it.
 _OBJECT = re.compile(rb"(?<!\d)\d{1,10}\s{1,16}\d{1,5}\s{1,16}obj\b")
-_MAX_TRAILING_BYTES = 8192  # Downloads may append bytes after the end of the PDF.
+_MAX_TRAILING_BYTES = 8192  # A download may have extra bytes after the end of the PDF.
 _PADDING = b"\0\t\n\f\r "
 _TAIL_BYTES = 64 * 1024
 
@@ -21,13 +21,13 @@ _TAIL_BYTES = 64 * 1024
 def find_defect(content: bytes) -> Defect | None:
     """Return "damaged" if the PDF is truncated, "encrypted" if it is encrypted, else None.
 
-    A complete PDF ends with `startxref` and an offset; the trailer at that offset names the encryption. Some
-    producers write a wrong offset or omit `%%EOF`, and viewers open such files. Only a truncated file lacks
-    the `startxref` itself.
+    A complete PDF ends with `startxref` and an offset. The trailer at that offset has an /Encrypt entry if
+    the file is encrypted. Some producers write a wrong offset or omit `%%EOF`, but viewers open such files.
+    Only a truncated file lacks `startxref` itself.
     """
     end = _padding_start(content)
     ending = _find_startxref(content, max(0, end - _MAX_TRAILING_BYTES))
-    # A linearized file also has a `startxref` near its start, where it states its own length (annex F).
+    # A linearized file also has a `startxref` near its start, and gives its own length there (annex F).
     start = content[:1024]
     linearized = _LINEARIZED.search(start) if b"/Linearized" in start else None
     if ending is None or (linearized and int(linearized[1]) > len(content)):
@@ -58,7 +58,10 @@ def _padding_start(content: bytes) -> int:
 
 
 def _find_trailer(content: bytes, offset: int) -> bytes | None:
-    """Return the last trailer, or the dictionary of the last cross-reference stream, or None."""
+    """Return the trailer, or the cross-reference stream's dictionary, at `offset`, or None.
+
+    If there is neither at `offset`, return the last one in the file.
+    """
     header = content.find(b"%PDF-", 0, 1024)
     for start in (header + offset, offset):
         table = content[start : start + 64].lstrip()

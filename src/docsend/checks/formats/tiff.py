@@ -17,7 +17,7 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _ROWS_PER_STRIP, _PLANES = 277, 278, 284
 _SIZES = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS_PER_STRIP, _PLANES)
 _MAX_PAGES = 10_000
-# Of all pages together. Directories may overlap, so that the same bytes are read many times.
+# Limit for all pages together. Directories may overlap, so the same bytes could be read many times.
 _MAX_FIELDS = 400_000
 
 
@@ -52,9 +52,9 @@ def find_defect(content: bytes) -> Defect | None:
 def _required_lengths(fields: dict[int, tuple[int, ...]], count: int) -> tuple[int, ...]:
     """Return how many bytes each strip or tile of a page must have.
 
-    For uncompressed strips, the lengths are both given and computed, and the smaller one counts: some writers
-    give the length of a full strip for a last strip with fewer rows, and old writers omit the lengths. If
-    neither is known, each strip or tile must at least start inside the file.
+    The length of an uncompressed strip can be computed, and the smaller of the given and the computed length
+    is used: some writers give the length of a full strip for a last strip with fewer rows. Old writers omit
+    the lengths. If neither length is known, each strip or tile must at least start inside the file.
     """
     given = next((fields[tag] for tag in _LENGTHS if tag in fields), None)
     computed = _uncompressed_strip_lengths(fields, count)
@@ -84,7 +84,7 @@ def _uncompressed_strip_lengths(fields: dict[int, tuple[int, ...]], count: int) 
 def _read_fields(
     content: bytes, order: str, position: int, count: int
 ) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield tag and values of the fields that describe strips and tiles; skip other fields."""
+    """Yield the tag and the values of each field that describes strips or tiles. Skip other fields."""
     for entry in range(position, position + 12 * count, 12):
         tag, kind, values = struct.unpack_from(order + "HHI", content, entry)
         if tag not in _OFFSETS + _LENGTHS + _SIZES or values == 0:
