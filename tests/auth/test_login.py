@@ -77,7 +77,7 @@ def test_an_unencrypted_keyring_is_refused_unless_chosen_by_name(spawn, sandbox,
 def test_written_secrets_are_read_back(run, sandbox, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_KEYRING", "keyring.backends.null.Keyring")
     outcome = log_in(run, sandbox.url, monkeypatch)
-    assert (outcome.code, "did not store it" in outcome.err) == (8, True)
+    assert (outcome.code, "did not store the password" in outcome.err) == (8, True)
 
 
 def test_an_unknown_backend_is_reported(run, monkeypatch) -> None:

@@ -141,7 +141,7 @@ def test_an_employer_without_a_stored_booklet_number_takes_it_from_the_option(
     run, sandbox, payslip, keyring
 ) -> None:
     added = run("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
-    assert "give --booklet with each send" in added.err
+    assert "give --booklet NUMBER each time you send" in added.err
     without = run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url)
     assert (without.code, "--booklet" in without.err) == (2, True)
     given = run("send", payslip, *LETTER, "--sender", "bakery", "--booklet", "7", "--service", sandbox.url)
@@ -153,7 +153,7 @@ def test_a_booklet_number_is_never_sent_for_another_employer_with_the_same_name(
 ) -> None:
     assert add_employer(spawn).code == 0
     other = ("--employer-file", "900000027", "--mobile", "0501234567")
-    assert "give --booklet with each send" in run("senders", "add", "bakery", *other).err
+    assert "give --booklet NUMBER each time you send" in run("senders", "add", "bakery", *other).err
     checked = run("send", payslip, *LETTER, "--sender", "bakery", "--dry-run", "--json")
     assert checked.problems == ["booklet-missing"]
     stored = [

@@ -96,7 +96,7 @@ def test_an_invalid_patience_is_a_usage_error(run, payslip, monkeypatch, patienc
         ("patience = true", "patience must be a number"),
         ("patience = 'long'", "patience must be a number"),
         ("default_servise = 'x'", "did you mean default_service?"),
-        ("[services.office]\nurl = 3", "has no url"),
+        ("[services.office]\nurl = 3", 'needs the line url = "https://..."'),
         ("[services.office]\nurl = 'https://x.example'\nproxy = 'x'", "unknown key 'proxy'"),
         ("[services.sandbox]\nurl = 'https://x.example'", "reserved for the sandbox"),
         ("default_service = 'elsewhere'", "unknown service: 'elsewhere'"),

@@ -204,7 +204,7 @@ def test_a_long_wait_is_reported_in_a_few_lines(run, payslip, monkeypatch) -> No
     lines = [line for line in outcome.err.splitlines() if "retrying" in line]
     assert len(requests) > 3
     assert len(lines) == 1, "one line, and another one only after twenty seconds"
-    assert re.fullmatch(r"the service answered 503; retrying in \d+ s \(for up to \d s\)", lines[0])
+    assert re.fullmatch(r"the service answered 503; retrying in \d+ s \(giving up in \d s\)", lines[0])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal")
@@ -216,7 +216,7 @@ def test_a_terminal_counts_down_with_the_reason(payslip, tmp_path, monkeypatch, 
     busy = doubles.Reply(503, headers={"Retry-After": "5"})
     with doubles.service(lambda _: busy) as (url, _):
         terminal = Terminal(*words, "--no-input", "--service", url)
-        seen = terminal.read_until("the service answered 503; retrying in 5 s (for up to 5 min)")
+        seen = terminal.read_until("the service answered 503; retrying in 5 s (giving up in 5 min)")
         assert "retrying in 5 s" in seen, seen
         seen = terminal.read_until("retrying in 3 s")
         assert seen.count("retrying") == 1, seen

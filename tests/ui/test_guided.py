@@ -47,7 +47,7 @@ def test_a_send_prompts_for_missing_fields_shows_a_summary_and_prints_the_comman
     terminal.answer("remark", "as agreed" + ENTER)
     summary = terminal.read_until("send it?")
     terminal.type(ENTER)  # a surplus Enter is not an answer
-    assert "an answer is required" in terminal.read_until("an answer is required")
+    assert "answer y or n" in terminal.read_until("answer y or n")
     assert sandbox.count() == 0
     for shown in ("Unemployment (unemployment)", "payslip.pdf, 618 bytes", "as agreed", "••••••018"):
         assert shown in summary, summary

@@ -1,7 +1,7 @@
-"""The signed-in account: credentials are exchanged for a token when needed, and again after it expires.
+"""The signed-in account, which exchanges its credentials for a token whenever it needs a new one.
 
-A password is tried once. After the service has refused it, nothing in this process tries it again, however
-many submissions are waiting: a batch of thousands of rows must not lock an account.
+Once the service has refused a password, this process never tries it again, however many submissions are
+waiting: a batch of thousands of rows must not lock an account.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from docsend.auth.keyring_store import Credentials, CredentialStore
 
-# A token with less time left is not used for a new request.
+# A token that expires sooner than this is not used for a new request.
 _EXPIRY_MARGIN_S = 5.0
 
 
@@ -29,7 +29,7 @@ class SignIn(Protocol):
     """Exchanges credentials for a token at the service."""
 
     def __call__(self, credentials: Credentials) -> tuple[str, float]:
-        """Return a token and its lifetime in seconds; raise SignInRequired if the service refuses."""
+        """Return a token and its lifetime in seconds; raise SignInRequired if the service refuses them."""
 
 
 class Account:
@@ -38,9 +38,9 @@ class Account:
     def __init__(
         self, credentials: Credentials, store: CredentialStore | None, *, now: Callable[[], float] = time.time
     ) -> None:
-        """Create the account of these credentials.
+        """Create the account for these credentials.
 
-        Its token is stored in `store`, if given. `now` returns seconds since the epoch.
+        Its token is stored in `store`, if one is given. `now` returns seconds since the epoch.
         """
         self.code = credentials.code
         self.masked_code = credentials.masked_code
@@ -53,9 +53,10 @@ class Account:
         self._refusal: SignInRequired | None = None
 
     def token(self, sign_in: SignIn, *, instead_of: str | None = None) -> str:
-        """Return the current token, or a new one if it expired or is `instead_of`, which the service refused.
+        """Return the current token, or sign in and return a new one if it has expired or was refused.
 
-        Raises SignInRequired if the service refuses the credentials, or has refused them before.
+        `instead_of` is the token that the service refused, if any. Raises SignInRequired if the service
+        refuses the credentials, or has refused them before.
         """
         with self._lock:
             if self._refusal is not None:
@@ -74,7 +75,7 @@ class Account:
     def store_token(self, token: str, expires_in: float) -> None:
         """Use this token, which lasts `expires_in` seconds, and store it for the next process.
 
-        If the keyring cannot store it, the only cost is another sign-in by the next process.
+        If the keyring cannot store it, the next process has to sign in again, but nothing else is lost.
         """
         self._token = Token(token, self._now() + expires_in)
         if self._store is not None:
@@ -84,13 +85,13 @@ class Account:
                 self._store = None
 
     def record_refusal(self, refusal: SignInRequired) -> SignInRequired:
-        """Record that the service refuses this account, for every later request; return the refusal."""
+        """Record a refusal of this account, so that later requests fail without a sign-in; return it."""
         with self._lock:
             self._refusal = refusal
         return refusal
 
     def expires_in(self) -> float | None:
-        """Return how many seconds the current session still lasts, or None without one."""
+        """Return the seconds left in the current session, or None if there is no session."""
         token = self._valid_token()
         return None if token is None else token.expires_at - self._now()
 
@@ -104,7 +105,7 @@ class Account:
 
 
 def _with_environment_hint(refusal: SignInRequired) -> SignInRequired:
-    """Return a refusal with a hint for credentials from the environment; `docsend login` would not help."""
+    """Return a refusal with a hint to check the environment, because `docsend login` would not help."""
     if [problem.code for problem in refusal.problems] != [Code.SIGN_IN_REFUSED]:
         return refusal
     hint = Message("check DOCSEND_CODE and the file named by DOCSEND_PASSWORD_FILE")

@@ -1,12 +1,15 @@
-"""Credentials, tokens and booklet numbers in the operating system's keyring. The only user of keyring.
+"""Credentials, tokens and booklet numbers in the operating system's keyring.
+
+Only this module uses the `keyring` package.
 
 Guarantees:
-- No call to a keyring takes longer than KEYRING_TIMEOUT_S. One that hangs (a locked collection whose prompt
-  nobody sees, a dead D-Bus) is abandoned, and the hint names three alternatives.
-- Only the keyrings of the operating systems are used, unless another is selected by name: `null` and `fail`
-  store nothing, and plaintext files protect nothing.
-- Secrets are read back after writing, because some backends accept a password and store nothing.
-- Secrets have a masked repr and appear in no message.
+- No call to a keyring takes longer than KEYRING_TIMEOUT_S. A call that hangs (because of a locked collection
+  whose prompt nobody sees, or a dead D-Bus) is abandoned, and the hint names three alternatives.
+- Only the operating systems' own keyrings are used, unless the user selects another by name. The `null` and
+  `fail` backends store nothing, and plaintext files protect nothing.
+- Passwords and booklet numbers are read back after writing, because some backends accept a password and
+  store nothing.
+- Secrets appear in no repr and in no message.
 """
 
 from __future__ import annotations
@@ -60,13 +63,13 @@ class Credentials:
 
     @property
     def masked_code(self) -> str:
-        """The code with all but its last two characters masked; a code shorter than eight is masked fully."""
+        """Six bullets and the last two characters of the code; only bullets if it has fewer than eight."""
         return "••••••" + (self.code[-2:] if len(self.code) >= _MIN_SUFFIXED_CODE else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Token of a session, and when it expires by this machine's clock (seconds since the epoch)."""
+    """Token of a session; `expires_at` is in seconds since the epoch, by this machine's clock."""
 
     text: str = field(repr=False)
     expires_at: float
@@ -88,7 +91,7 @@ class CredentialStore:
         """Return the stored credentials, or None; raise LocalError if the keyring fails."""
         raw = self._entries.read("account") or {}
         code, password = raw.get("code"), raw.get("password")
-        # An entry of another form is not from docsend and counts as missing.
+        # docsend did not write an entry in any other form, so it counts as missing.
         return Credentials(code, password) if isinstance(code, str) and isinstance(password, str) else None
 
     def token(self) -> Token | None:
@@ -100,7 +103,7 @@ class CredentialStore:
         return Token(token, float(expires_at))
 
     def save_credentials(self, credentials: Credentials) -> None:
-        """Store and read back; raise LocalError if the keyring fails or returns something else."""
+        """Store the credentials; raise LocalError if they cannot be stored or do not read back."""
         self._entries.save("account", {"code": credentials.code, "password": credentials.password})
 
     def save_token(self, token: Token) -> None:
@@ -127,14 +130,14 @@ class BookletStore:
     def read(self, sender: str, employer_file: str) -> str | None:
         """Return the booklet number of a sender, or None if there is none for this employer file.
 
-        Another employer may have had the same sender name before.
+        The file number is compared because another employer may have had the same sender name before.
         """
         stored = self._entries.read(sender) or {}
         booklet = stored.get("booklet") if stored.get("employer_file") == employer_file else None
         return booklet if isinstance(booklet, str) else None
 
     def save(self, sender: str, employer_file: str, booklet: str) -> None:
-        """Store and read back; raise LocalError if the keyring fails or returns something else."""
+        """Store a booklet number; raise LocalError if it cannot be stored or does not read back."""
         self._entries.save(sender, {"employer_file": employer_file, "booklet": booklet})
 
     def forget(self, sender: str) -> bool:
@@ -169,7 +172,10 @@ class _KeyringEntries:
         """Write and read back, because some backends accept a password and store nothing."""
         self.write(entry, raw)
         if self.read(entry) != raw:
-            raise LocalError(Message("the keyring accepted the secret but did not store it"), KEYRING_HINT)
+            raise LocalError(
+                Message("the keyring reported no error, but did not store the password or booklet number"),
+                KEYRING_HINT,
+            )
 
     def remove(self, entry: str) -> bool:
         def delete(ring: Any) -> bool:
@@ -181,7 +187,7 @@ class _KeyringEntries:
         return self._call(delete)
 
     def _call(self, call: Callable[[Any], _T]) -> _T:
-        """Call the keyring in a separate thread, and abandon the thread if the call does not return in time.
+        """Call the keyring in a separate thread, which is abandoned if the call does not return in time.
 
         Raises LocalError if the call times out or fails.
         """
@@ -204,7 +210,7 @@ class _KeyringEntries:
         if isinstance(error, LocalError):
             raise error
         if error is not None:
-            # Only the name of the error: its text is not under our control and could contain a secret.
+            # Report only the error's type: the backend writes its text, which could contain a secret.
             name = type(error).__name__
             message = Message("the keyring failed: {error}", error=name)
             is_locked = name == "KeyringLocked"
@@ -215,7 +221,7 @@ class _KeyringEntries:
 
 
 def _load_keyring(override: str | None) -> Any:
-    """Return the keyring backend to use; raise LocalError if there is none that protects a secret."""
+    """Return the keyring backend to use; raise LocalError if none of them protects secrets."""
     import keyring.core
 
     if override is not None:
@@ -260,8 +266,8 @@ def _backend_name(ring: Any) -> str:
 def read_password_file(file: Path) -> str:
     """Return the password on the first line of a file.
 
-    Raises UsageError if the file cannot be read, is not UTF-8 or has an empty first line, and, on POSIX
-    systems, if anybody but the owner has access to it.
+    Raises UsageError if the file cannot be read, is not UTF-8 or has an empty first line. On POSIX systems,
+    also raises it if anybody but the owner has access to the file.
     """
     try:
         with files.open_regular(file, allow_pipe=True) as opened:
@@ -279,9 +285,10 @@ def read_password_file(file: Path) -> str:
         ) from error
     except UnicodeDecodeError:
         raise UsageError(
-            Message("the password file is not UTF-8"), Message("write the password on its first line")
+            Message("the password file is not UTF-8"),
+            Message("save it as UTF-8, with the password on the first line"),
         ) from None
-    return _first_line(text)
+    return _first_line(text, hint=Message("write it on the first line of the file"))
 
 
 def _permission_hint(file: Path, owner: str | None) -> Message:
@@ -296,16 +303,15 @@ def _permission_hint(file: Path, owner: str | None) -> Message:
 def read_standard_input(empty_message: Message | None = None) -> str:
     """Return the password or other secret on the first line of standard input.
 
-    Raises UsageError, with `empty_message` if given, if the line is empty.
+    Raises UsageError if the line is empty; `empty_message` replaces the message about a password.
     """
-    return _first_line(sys.stdin.readline(_MAX_LINE_LENGTH) if sys.stdin else "", empty_message)
+    line = sys.stdin.readline(_MAX_LINE_LENGTH) if sys.stdin else ""
+    return _first_line(line, empty_message, hint=Message("write it on the first line of standard input"))
 
 
-def _first_line(text: str, empty_message: Message | None = None) -> str:
+def _first_line(text: str, empty_message: Message | None = None, *, hint: Message) -> str:
     """Return the first line of a text; raise UsageError if it is empty."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
-        raise UsageError(
-            empty_message or Message("the password is empty"), Message("write it on the first line")
-        )
+        raise UsageError(empty_message or Message("the password is empty"), hint)
     return password

@@ -1,4 +1,4 @@
-"""Address of a service and how to reach it: proxy of the environment, and certificate authorities."""
+"""A service's address, and how to reach it: the proxy, if any, and the trusted certificate authorities."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SANDBOX = "sandbox"
 _HTTPS_PORT = 443
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-# ASCII letters, digits, "_" and "-", and anything that is not ASCII, which IDNA checks on connecting. The
-# class is negated because a set of a million characters takes milliseconds to compile.
+# ASCII letters, digits, "_" and "-", and all non-ASCII characters, which IDNA checks when docsend connects.
+# The class is negated because a set of a million characters takes milliseconds to compile.
 _LABEL_CHARACTER = r"[^\x00-,./:-^`{-\x7f]"
 _LABEL = re.compile(_LABEL_CHARACTER + "{1,63}")
 _HAS_CREDENTIALS = (
@@ -33,7 +33,7 @@ _INVALID_ADDRESS = (
 
 
 class ConfiguredService(NamedTuple):
-    """Service in config.toml: its address as written, and the file of its certificate authorities."""
+    """Service in config.toml: its address as written, and a file of additional certificate authorities."""
 
     url: str
     ca_file: Path | None = None
@@ -42,8 +42,8 @@ class ConfiguredService(NamedTuple):
 class Endpoint(NamedTuple):
     """Service to connect to: its address without a final slash, or None for the built-in sandbox.
 
-    `ca_file` contains certificate authorities that are trusted in addition to the system's. `unparsed` are
-    the invalid entries of NO_PROXY, if a proxy is used.
+    `ca_file` contains certificate authorities that are trusted in addition to the system's. If a proxy is
+    used, `unparsed` contains the invalid entries of NO_PROXY.
     """
 
     url: str | None
@@ -66,8 +66,8 @@ def resolve_endpoint(
 ) -> Endpoint:
     """Return the service with this name or address.
 
-    Raises UsageError if it is neither, if the address is invalid, or if the proxy of the environment is. The
-    proxy applies to https addresses other than this machine's, unless NO_PROXY lists the host.
+    Raises UsageError if the name is unknown, or if the address or the proxy's address is invalid. The proxy
+    from the environment is used for https addresses except this machine's, unless NO_PROXY lists the host.
     """
     if chosen == SANDBOX:
         return Endpoint(None)
@@ -83,7 +83,7 @@ def resolve_endpoint(
         )
     parts = _service_parts(address)
     url = _normalize(parts)
-    if configured is None:  # the address of a configured service gets its ca_file
+    if configured is None:  # a configured service's ca_file also applies if its address is given
         configured = next((service for service in services.values() if _has_url(service.url, url)), None)
     ca_file = configured.ca_file if configured else None
     host = parts.hostname or ""
@@ -105,7 +105,7 @@ def _service_parts(address: str) -> SplitResult:
     host = parts.hostname or ""
     if parts.scheme == "http" and not is_loopback(host):
         raise UsageError(
-            Message("http to {host} is not allowed: others could read it in transit", host=host),
+            Message("http to {host} is not allowed: others could read the data in transit", host=host),
             Message("use https; http is allowed only for this machine"),
         )
     return parts
@@ -121,7 +121,7 @@ def _has_url(address: str, url: str) -> bool:
 
 
 def _split(address: str) -> SplitResult | None:
-    """Split an address; return None if its host or port is invalid."""
+    """Split an address; return None if it is invalid, for example because of its host or port."""
     from urllib.parse import urlsplit
 
     if not address.isprintable() or " " in address or "\\" in address:
@@ -154,14 +154,14 @@ def _parse_ip(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _variable(environment: Mapping[str, str], name: str) -> str:
-    """Return a variable by its lowercase name, or else its uppercase name, as curl does."""
+    """Return the variable with the lowercase name or, if it is not set, the uppercase name, as curl does."""
     return environment.get(name) or environment.get(name.upper()) or ""
 
 
 def _proxy(environment: Mapping[str, str]) -> str | None:
     """Return the proxy for https addresses (HTTPS_PROXY, or else ALL_PROXY), or None.
 
-    Raises UsageError if it is not the address of a proxy.
+    Raises UsageError if the variable does not contain a valid proxy address.
     """
     name = "https_proxy" if _variable(environment, "https_proxy") else "all_proxy"
     proxy = _variable(environment, name)
@@ -182,7 +182,7 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
 
 
 class _NoProxyEntry(NamedTuple):
-    """One entry of NO_PROXY: a domain or network, and its port (None for any port)."""
+    """One entry of NO_PROXY: a domain or network, and its port, or None for all ports."""
 
     domain: str
     includes_domain: bool
@@ -222,7 +222,7 @@ class NoProxy(NamedTuple):
         return self.is_wildcard or any(exception.covers(host, port) for exception in self.entries)
 
 
-# A domain may start with a dot, or with "*." for its subdomains only. An IPv6 address may be in brackets.
+# A domain may start with a dot, or with "*." to cover only its subdomains. IPv6 addresses may be in brackets.
 _DOMAIN = re.compile(rf"(?P<star>\*)?\.?(?P<name>{_LABEL_CHARACTER}+(?:\.{_LABEL_CHARACTER}+)*)\.?")
 _WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
 
@@ -256,7 +256,8 @@ def without_password(proxy: str) -> str:
 
 
 def unparsed_warning(entries: Iterable[str]) -> Message:
-    """Return the warning that NO_PROXY has invalid entries, which do not bypass the proxy."""
+    """Return the warning about invalid entries of NO_PROXY, which are ignored."""
     return Message(
-        "invalid entries in NO_PROXY (docsend uses the proxy for them): {entries}", entries=", ".join(entries)
+        "ignoring invalid entries in NO_PROXY: {entries} (docsend uses the proxy for these hosts)",
+        entries=", ".join(entries),
     )

@@ -1,4 +1,4 @@
-"""Reading and writing config.toml. Nothing else does either."""
+"""Reading and writing config.toml. No other module reads or writes it."""
 
 from __future__ import annotations
 
@@ -31,16 +31,13 @@ class _InvalidConfig(Exception):
 
 
 def unreadable_error(file: Path, error: OSError) -> UsageError:
-    """Return the error for a configuration that cannot be read, without any of its content."""
+    """Return the error for a config.toml that cannot be read."""
     message = Message("{file} cannot be read: {reason}", file=file, reason=files.reason(error))
     return UsageError(message, files.hint(file, error))
 
 
 class ConfigFile(NamedTuple):
-    """Validated content of config.toml.
-
-    `patience` is in seconds.
-    """
+    """Validated content of config.toml; `patience` is in seconds."""
 
     services: Mapping[str, ConfiguredService]
     default_service: str | None = None
@@ -49,13 +46,14 @@ class ConfigFile(NamedTuple):
 
     @classmethod
     def read(cls, file: Path) -> ConfigFile:
-        """Return the content of a file; a missing file is an empty configuration.
+        """Return the validated content of a file; a missing file is an empty configuration.
 
         Raises UsageError if the file cannot be read, or contains a syntax error or an invalid setting.
         """
         try:
             text = files.read_limited(file, max_bytes=MAX_BYTES).decode("utf-8-sig")
-        except (FileNotFoundError, NotADirectoryError):  # the ledger reports a folder that is a file
+        except (FileNotFoundError, NotADirectoryError):
+            # NotADirectoryError: the folder is a file. Opening the ledger reports that.
             return cls({})
         except (OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError):
@@ -100,7 +98,12 @@ class ConfigFile(NamedTuple):
 def _service(name: str, table: object, folder: Path) -> ConfiguredService:
     """Return one service; a relative `ca_file` is resolved against the folder of config.toml."""
     if not isinstance(table, dict) or not isinstance(table.get("url"), str):
-        raise _InvalidConfig(Message("[services.{name}] has no url", name=redact(name)))
+        raise _InvalidConfig(
+            Message(
+                '[services.{name}] needs the line url = "https://...", with quotation marks',
+                name=redact(name),
+            )
+        )
     where = f"[services.{redact(name)}]"
     _reject_unknown_keys(table, {"url", "ca_file"}, where)
     if name == SANDBOX:
@@ -166,7 +169,7 @@ def _reject_unknown_keys(table: Mapping[str, Any], known: set[str], where: Messa
                 meant = close.replace("-", "_")
                 raise _InvalidConfig(
                     Message(
-                        "unknown key {name!r} in {where}, did you mean {meant}?",
+                        "unknown key {name!r} in {where}; did you mean {meant}?",
                         name=redact(name),
                         where=where,
                         meant=meant,
@@ -180,7 +183,7 @@ def _is_number(value: object) -> bool:
 
 
 def is_valid_patience(seconds: float) -> bool:
-    """Return whether a number of seconds is between 0 and one week, which excludes `nan` and `inf`."""
+    """Return whether a number of seconds is between 0 and one week; `nan` and `inf` are not."""
     return 0 <= seconds <= 7 * 24 * 3600
 
 
@@ -191,7 +194,8 @@ def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
     """Write a sender to config.toml, or remove it if `sender` is None; everything else stays unchanged.
 
     Comments stay, except those inside a removed table. Afterwards only the owner can read the file. Raises
-    LocalError if the file cannot be written, and UsageError if its senders cannot be edited in their form.
+    LocalError if the file cannot be written, and UsageError if the senders are written in a form that docsend
+    cannot edit.
     """
     # If config.toml is a symbolic link, the file that it points to is replaced, not the link.
     file = Path(os.path.realpath(config_file))

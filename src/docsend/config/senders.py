@@ -1,7 +1,7 @@
-"""Senders: identities that documents are sent for, stored under names that the user chooses.
+"""Senders: the people and employers that documents are sent for, stored under names that the user chooses.
 
 config.toml stores everything that is not secret, under [senders.NAME]. An employer's booklet number works as
-a password and is stored in the operating system's keyring. `file` reads and writes config.toml.
+a password, so it is stored in the operating system's keyring. `config.file` reads and writes config.toml.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docsend.model.submission import Submission
 
 _MAX_NAME_LENGTH = 64
-# Fields of a sender in config.toml: those of its identity, except the one that works as a password.
+# Fields of a sender in config.toml: all identity fields except the booklet number, which works as a password.
 _CONFIG_FIELDS = tuple(field.name for field in fields.IDENTITY_FIELDS if field.display != "never")
 KEYS = frozenset({*_CONFIG_FIELDS, "booklet_kept"})
 
@@ -29,15 +29,15 @@ KEYS = frozenset({*_CONFIG_FIELDS, "booklet_kept"})
 class Sender(NamedTuple):
     """An insured person or an employer, as stored in config.toml, without the booklet number.
 
-    `values` are the values of the identity fields, by field name. `has_stored_booklet` is whether the keyring
-    has the booklet number.
+    `values` contains the identity, keyed by field name. `has_stored_booklet` is true if the keyring has the
+    booklet number.
     """
 
     values: Mapping[str, str]
     has_stored_booklet: bool = False
 
     def __repr__(self) -> str:
-        """Return a repr without any identity."""
+        """Return a repr that does not reveal the identity."""
         return f"Sender({self.party!r})"
 
     @property
@@ -46,12 +46,12 @@ class Sender(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Kind as shown in lists: "insured", or the kind of the employer file."""
+        """Kind as shown in lists: the kind of employer if it is given, else "insured" or "employer"."""
         return self.values.get("employer_kind") or self.party
 
     @property
     def number(self) -> str:
-        """Identifying number: the id number, or the employer file number."""
+        """Number that identifies the sender: the ID number, or the employer file number."""
         number, *_ = fields.fields_of(self.party)
         return self.values.get(number.name, "")
 
@@ -60,22 +60,22 @@ class Sender(NamedTuple):
         return mask(self.number)
 
     def as_table(self) -> Mapping[str, Any]:
-        """Return the keys and values for config.toml."""
+        """Return the table for config.toml."""
         table = {name: self.values[name] for name in _CONFIG_FIELDS if self.values.get(name)}
         return {**table, "booklet_kept": True} if self.has_stored_booklet else table
 
 
 def from_table(members: Mapping[str, Any]) -> Sender:
-    """Return the sender of a table in config.toml; other keys than `KEYS` are ignored."""
+    """Return the sender that a table in config.toml describes; keys that are not in `KEYS` are ignored."""
     values = {name: value for name, value in members.items() if name in _CONFIG_FIELDS and value}
     return Sender(values, has_stored_booklet=bool(members.get("booklet_kept")))
 
 
 class Senders:
-    """Senders of one configuration. Each booklet number is read from the keyring at most once."""
+    """The senders in one config.toml. Each booklet number is read from the keyring at most once."""
 
     def __init__(self, senders: Mapping[str, Sender], booklets: Callable[[], BookletStore]) -> None:
-        """Create from senders by name; `booklets` opens the keyring, and is called only when needed."""
+        """Create from senders keyed by name; `booklets` opens the keyring and is called only when needed."""
         self._known = senders
         self._booklets = booklets
         self._read: dict[str, str | None] = {}
@@ -86,18 +86,18 @@ class Senders:
 
     @property
     def needs_keyring(self) -> bool:
-        """Whether the keyring has the booklet number of any sender."""
+        """Whether the keyring has the booklet number of at least one sender."""
         return any(sender.has_stored_booklet for sender in self._known.values())
 
     def of_party(self, party: str) -> dict[str, Sender]:
-        """Return the senders that are "insured" or "employer", by name."""
+        """Return the senders of a party ("insured" or "employer"), keyed by name."""
         return {name: sender for name, sender in self._known.items() if sender.party == party}
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
 
     def apply(self, name: str, submission: Submission) -> Submission:
-        """Return the submission with its empty identity fields filled in from a sender.
+        """Return the submission with its empty identity fields filled in from the sender with this name.
 
         Raises LocalError if the booklet number is needed and the keyring fails.
         """
@@ -110,7 +110,7 @@ class Senders:
         )
 
     def without_identity(self, submission: Submission) -> Submission:
-        """Return the submission without identity: a sender in a row replaces that of the command line."""
+        """Return the submission without identity, for a row whose own sender replaces the command line's."""
         return submission.with_values({field.name: None for field in fields.IDENTITY_FIELDS})
 
     def require(self, name: str) -> None:
@@ -119,7 +119,7 @@ class Senders:
             raise UsageError(*self.unknown_message(name))
 
     def unknown_message(self, name: str) -> tuple[Message, Message]:
-        """Return message and hint for an unknown sender."""
+        """Return the message and the hint for an unknown sender."""
         from docsend.model.search import nearest
 
         message = Message("unknown sender: {name!r}", name=redact(name[:_MAX_NAME_LENGTH]))
@@ -134,7 +134,7 @@ class Senders:
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError for a name that is empty, too long, like an option, or not printable on one line."""
+    """Raise UsageError if the name is empty, too long or not printable, or if it starts with "-"."""
     if not name or len(name) > _MAX_NAME_LENGTH or name.startswith("-") or not name.isprintable():
         raise UsageError(
             Message(

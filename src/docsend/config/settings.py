@@ -1,7 +1,7 @@
 """Settings and paths of a run, resolved once: option > environment > config.toml > default.
 
-The only module that reads the environment and uses platformdirs, except `cli.app`, which also reads the
-environment for the language of help texts and of errors before the settings exist. `file` reads config.toml.
+Only this module uses platformdirs. Only this module reads the environment, except that `cli.app` reads the
+language for help texts and for errors that occur before there are settings. `config.file` reads config.toml.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _Read = TypeVar("_Read")
 class Settings(NamedTuple):
     """Settings of one run: everything except the submission itself.
 
-    `errors` are the errors that `resolve` tolerated, by part. `service_flag` is the value of --service.
+    `errors` contains the errors that `resolve` tolerated; see there for its keys. `service_flag` is the value
+    of --service.
     """
 
     endpoint: Endpoint | None
@@ -92,9 +93,9 @@ class Settings(NamedTuple):
             raise UsageError(
                 Message("no service is chosen"),
                 Message(
-                    "the institute publishes no programming interface, so docsend has no default: "
-                    "try it with `--service sandbox`, or name an address with --service, DOCSEND_SERVICE or "
-                    "default_service in {config_file}",
+                    "the institute publishes no programming interface, so docsend has no default service: "
+                    "give `--service sandbox` to try docsend, or set an address with --service, "
+                    "DOCSEND_SERVICE or default_service in {config_file}",
                     config_file=self.config_file,
                 ),
             )
@@ -117,10 +118,11 @@ def resolve(
     environment: Mapping[str, str] | None = None,
     tolerate_errors: bool = False,
 ) -> Settings:
-    """Return the settings from options, environment and config.toml; raise UsageError for an invalid one.
+    """Return the settings from options, environment and config.toml; raise UsageError if one is invalid.
 
-    With `tolerate_errors`, an invalid setting has its default instead, and its error is in `Settings.errors`:
-    under "configuration" (config.toml), "environment", or "service" (its address, or that of its proxy).
+    With `tolerate_errors`, an invalid setting is replaced by its default, and `Settings.errors` contains the
+    first error of each part: "configuration" (config.toml), "environment", or "service" (the address of the
+    service or of the proxy).
     """
     environment = os.environ if environment is None else environment
     config_folder, data = _folders(environment)
@@ -178,7 +180,7 @@ def resolve(
 
 
 def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
-    """Return the folders of configuration and data; DOCSEND_HOME is both."""
+    """Return the folder of the configuration and that of the data. DOCSEND_HOME, if set, is both."""
     if home := environment.get("DOCSEND_HOME"):
         return Path(home), Path(home)
     import platformdirs
@@ -226,5 +228,5 @@ def _language(flag: str | None, environment: Mapping[str, str]) -> Language:
         requested = error.args[0]
         raise UsageError(
             Message("unsupported language: {language!r}", language=requested),
-            Message("one of: {choices}", choices=", ".join(i18n.LANGUAGES)),
+            Message("choose one of: {choices}", choices=", ".join(i18n.LANGUAGES)),
         ) from None

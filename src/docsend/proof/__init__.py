@@ -1,1 +1,1 @@
-"""The proof of sending: its content, and its page as PDF."""
+"""The proof of sending: its content, and its PDF."""

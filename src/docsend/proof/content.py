@@ -1,8 +1,8 @@
 """Content of a proof of sending: what was sent, when, on whose behalf, and what the service confirmed.
 
-The content is sections of rows and a list of documents, independent of the format: `as_text` writes plain
-text, `pdf` a PDF, and `ui.to_json.proof` JSON. Everything comes from the receipt and the ledger, except on
-whose behalf the submission was sent (`--for`), which neither of them stores.
+The content does not depend on the format. It consists of sections and a list of documents, which `as_text`
+writes as plain text and `pdf` as a PDF; `ui.to_json.proof` writes a proof as JSON. The data comes from the
+receipt and the ledger, and the labels from the catalog. Only the name given with `--for` is stored nowhere.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ORIGIN_REMARK = Message(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One row of a section. `is_code` marks a value that readers compare character by character."""
+    """One row of a section. `is_code` is true for a value that readers compare character by character."""
 
     label: Message
     value: Displayable
@@ -58,7 +58,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Content of the page. Its data came from outside and must be escaped before it is shown."""
+    """Content of a proof. Its values come from outside and must be escaped before they are shown."""
 
     number: str
     received_at: datetime
@@ -111,7 +111,7 @@ def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behal
 
 
 def is_from_sandbox(entry: LedgerEntry, receipt: Receipt) -> bool:
-    """Return whether a sandbox issued the receipt, so that it proves nothing to the institute."""
+    """Return whether a sandbox issued the receipt, which then proves nothing about the institute."""
     return entry.service == _SANDBOX or receipt.issuer.startswith(_SANDBOX_ISSUER)
 
 
@@ -124,7 +124,7 @@ def file_name(receipt: Receipt) -> str:
 
 
 def as_text(proof: Proof, render: Callable[[Displayable], str]) -> str:
-    """Return the page as plain text; `render` returns a text escaped and in the reader's language."""
+    """Return the proof as plain text; `render` translates a value and escapes it."""
     return "\n".join(_lines(proof, render)) + "\n"
 
 
@@ -174,7 +174,7 @@ def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | N
 
 
 def _unnamed(entry: LedgerEntry) -> Message:
-    """Return the value of the row "For" if no name was given: the ledger does not store identities."""
+    """Return what the row "For" shows if no name was given, because the ledger stores no identities."""
     if entry.to == "personal":
         return Message("the account signed in at the time (docsend does not store identities)")
     if entry.reference:
@@ -183,7 +183,7 @@ def _unnamed(entry: LedgerEntry) -> Message:
 
 
 def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:
-    """Return a code with its label from the first of the rows, or the code alone if there is no row."""
+    """Return a code with the label of the first row, or the code alone if there is none."""
     row = next(iter(rows), None)
     if row is None:
         return Data(code)

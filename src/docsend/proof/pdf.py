@@ -1,12 +1,13 @@
-r"""A proof of sending as PDF. The only user of fpdf2, imported only when a PDF is requested.
+r"""A proof of sending as PDF. Only this module uses fpdf2; it is imported only when a PDF is requested.
 
 This module lays out the page line by line, because fpdf2 reorders Hebrew only together with a shaping library
-(uharfbuzz), which neither Latin nor Hebrew letters need. It breaks each text into lines, puts the characters
-into visual order (fpdf2's own bidirectional algorithm, UAX 9), and places the line at the side where the
-language starts. On a Hebrew page that is the right side, for labels and columns as well.
+(uharfbuzz), which neither Latin nor Hebrew letters need. It breaks each text into lines and puts their
+characters into visual order, using fpdf2's implementation of the bidirectional algorithm (UAX 9). Each line
+is aligned with the side where the language starts. On a Hebrew page, that is the right side, and the labels
+and columns also start there.
 
 The same proof in the same language yields the same bytes: dates come from the receipt, and nothing is random.
-Characters that the embedded fonts lack (Chinese, Arabic, an emoji in a file name) become escapes: \u4e2d.
+Characters that the embedded fonts lack, such as Chinese, Arabic or emoji, become escapes such as \u4e2d.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _CONTENT_WIDTH = _WIDTH - 2 * _MARGIN
 _LABEL_WIDTH, _NUMBER_WIDTH, _SIZE_WIDTH, _GAP = 40.0, 9.0, 28.0, 4.0
 _MM_PER_POINT = 25.4 / 72
 
-_MAX_SCALED_DOCUMENTS = 15  # up to this number of documents, the type is scaled down to fit one page
+_MAX_SCALED_DOCUMENTS = 15  # with more documents, the type is not scaled down to fit one page
 _SCALES = (1.0, 0.92, 0.84, 0.77, 0.7, 0.65)
 _MAX_TEXT_LENGTH = 1000  # in characters, so that no row is taller than a page
 
@@ -81,7 +82,7 @@ _WARNING = _Style("sans", "B", 9, _RED)
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A part of the page that is not split; `height` is in mm, and `draw` takes the top in mm."""
+    """A part of the page that is never split. `draw` takes the y position of its top; both are in mm."""
 
     height: float
     draw: Callable[[float], None]
@@ -90,7 +91,7 @@ class _Block:
 
 
 def write(proof: Proof, translator: Translator, escape: Callable[[object], str]) -> bytes:
-    """Return the PDF: up to 15 documents fit one page, in smaller type if necessary.
+    """Return the PDF. Up to 15 documents are put on one page, in smaller type if necessary.
 
     More documents, or very long texts, take several numbered pages.
     """
@@ -109,7 +110,10 @@ def write(proof: Proof, translator: Translator, escape: Callable[[object], str])
 
 @contextlib.contextmanager
 def _open_pdf() -> Iterator[FPDF]:
-    """Yield a PDF with fonts and no pages; close the font files afterwards, which fpdf2 leaves open."""
+    """Yield a PDF without pages, with its fonts added.
+
+    Afterwards close the font files, because fpdf2 leaves them open.
+    """
     pdf = FPDF(unit="mm", format="A4")
     try:
         pdf.set_auto_page_break(auto=False)
@@ -150,7 +154,7 @@ class _Sheet:
     # -- layout ----------------------------------------------------------------------------------------
 
     def pages(self) -> list[list[tuple[float, _Block]]]:
-        """Return the blocks of each page with their tops in mm."""
+        """Return the pages, each as a list of blocks with the y positions of their tops in mm."""
         blocks = list(self._blocks())
         header = self._table_header()
         pages: list[list[tuple[float, _Block]]] = [[]]
@@ -313,9 +317,9 @@ class _Sheet:
         return 1.38 * style.points * self._scale * _MM_PER_POINT
 
     def _put(self, line: str, style: _Style, start: float, top: float, *, end: float | None = None) -> None:
-        """Draw a line in visual order, starting at `start` or ending at `end`.
+        """Draw a line, already in visual order, that starts at `start` or ends at `end`.
 
-        Both are in mm from the side where the language starts.
+        Both are distances in mm from the margin where the language starts: on a Hebrew page, the right one.
         """
         width = sum(self._width(character, style) for character in line)
         if end is not None:
@@ -335,7 +339,7 @@ class _Sheet:
         return _MARGIN + start
 
     def _lines(self, value: Displayable, style: _Style, width: float = _CONTENT_WIDTH) -> list[str]:
-        """Return a text in the reader's language as lines of at most `width` mm, each in visual order."""
+        """Return a value, translated and broken into lines of at most `width` mm, each in visual order."""
         text = self._translator.render(value, escape=lambda part: self._printable(part, style), isolate=True)
         if not isinstance(value, Message) and not text.startswith(_FIRST_STRONG_ISOLATE):
             # Isolate it, so that a Hebrew name gets its own direction on a French page.
@@ -357,8 +361,8 @@ class _Sheet:
     ) -> Iterator[list[BidiCharacter]]:
         """Yield lines of at most `width` mm.
 
-        Lines break after a space, or after punctuation if the last space is in the first half of the line; a
-        word without either is split.
+        A line breaks after its last space. If that is in the first half of the line, it breaks after its last
+        punctuation mark instead. A word that contains neither is split.
         """
         rest = characters
         while rest:
@@ -388,7 +392,7 @@ class _Sheet:
         return self._widths[key] * style.points * self._scale
 
     def _printable(self, text: object, style: _Style) -> str:
-        """Return outside text with control characters and glyphs that the font lacks escaped."""
+        """Return text from outside, escaping control characters and those that the font lacks."""
         glyphs = self._glyphs[style.family + style.weight]
         clean = self._escape(unicodedata.normalize("NFC", str(text)))
         if len(clean) > _MAX_TEXT_LENGTH:

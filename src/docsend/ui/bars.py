@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from docsend.ui.progress import ProgressTexts, RowProgress
 
 
-# Redrawing for every row would take longer than checking it.
+# Redrawing after every row would take longer than checking the row.
 _REDRAW_INTERVAL_S = 0.1
 
 
 class _PausingProgress(Progress):
-    """Progress with a line below the bar that counts down a pause and disappears when it is over."""
+    """Progress bar with a line below it that counts down a pause, and disappears when the pause ends."""
 
     translator: Translator
     _pause: Pause | None = None
@@ -58,7 +58,7 @@ class _PausingProgress(Progress):
 
 
 class _DocumentBar:
-    """Progress listener that draws the bytes sent of one submission."""
+    """Progress listener that shows how many bytes of a submission have been sent."""
 
     def __init__(
         self, progress: _PausingProgress, documents: Sequence[Document], translator: Translator
@@ -66,7 +66,7 @@ class _DocumentBar:
         self._progress = progress
         self._translator = translator
         total = sum(document.size for document in documents)
-        self._task = progress.add_task(translator.render(Message("declaring")), total=total)
+        self._task = progress.add_task(translator.render(Message("contacting the service")), total=total)
         self._sent_bytes = dict.fromkeys((document.sha256 for document in documents), 0)
         self._documents = documents
         self.on_pause = progress.on_pause
@@ -106,7 +106,7 @@ def document_bar(documents: Sequence[Document], translator: Translator) -> Itera
         console=Console(stderr=True, highlight=False, emoji=False, markup=False),
         transient=True,
         expand=True,
-        redirect_stdout=False,  # results must reach stdout unchanged, which may be a file
+        redirect_stdout=False,  # stdout may be a file, where results must arrive unchanged
     )
     progress.translator = translator
     with progress:
@@ -114,7 +114,7 @@ def document_bar(documents: Sequence[Document], translator: Translator) -> Itera
 
 
 class _RowBar:
-    """Row progress as a bar. Without a total, the bar is redrawn only when a count arrives."""
+    """Row progress as a bar. If the total is unknown, only `update` redraws the bar."""
 
     def __init__(
         self, progress: _PausingProgress, texts: ProgressTexts, total: int | None, translator: Translator
@@ -144,9 +144,9 @@ class _RowBar:
 
 @contextlib.contextmanager
 def row_bar(texts: ProgressTexts, total: int | None, translator: Translator) -> Iterator[RowProgress]:
-    """Draw how many rows of a batch are done while the block runs; yield the listener to notify.
+    """While the block runs, show how many rows of a batch are done; yield the listener to notify.
 
-    Without a total, the bar is redrawn only when a count arrives.
+    If the total is unknown, the bar is redrawn only when the listener is called.
     """
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
@@ -156,7 +156,7 @@ def row_bar(texts: ProgressTexts, total: int | None, translator: Translator) -> 
         console=Console(stderr=True, highlight=False, emoji=False, markup=False),
         transient=True,
         expand=True,
-        redirect_stdout=False,  # results must reach stdout unchanged, which may be a file
+        redirect_stdout=False,  # stdout may be a file, where results must arrive unchanged
         auto_refresh=total is not None,
     )
     progress.translator = translator

@@ -1,4 +1,4 @@
-"""Tables and cards for a terminal, drawn with rich from texts that are already escaped and translated."""
+"""Tables and cards for a terminal, drawn with rich. All texts are already escaped and translated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Sequence[bool]) -> str:
-    """Return a table as wide as the terminal; cells of `unbroken` columns are not wrapped."""
+    """Return a table that fits the terminal; cells of `unbroken` columns are not wrapped."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for title, is_unbroken in zip(titles, unbroken, strict=True):
         drawn.add_column(Text(title), overflow="fold", no_wrap=is_unbroken)
@@ -28,7 +28,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Sequen
 
 
 def card(heading: str, rows: Sequence[tuple[str, str]], footnote: str | None) -> str:
-    """Return a panel with labels, their values and the footnote."""
+    """Return a panel with a heading, labels with their values, and an optional footnote."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""Output for people: tables, cards and bars on a terminal, plain lines elsewhere."""
+"""Output for people: tables, cards and progress bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The guided send: prompts for missing fields, in the order of the institute's page.
 
-This module decides what to ask and which answers are valid, from the catalog and the rules. A `Prompter`
-decides how questions look. Nothing is sent from here.
+This module uses the catalog and the rules to decide what to ask and which answers are valid. A `Prompter`
+decides how to ask it. This module sends nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Validate = Callable[[str], "Message | None"]
 
-# Questions by field; those of the fields come from the table of fields.
+# Questions, keyed by field name. Most of them come from the table in `model.fields`.
 _QUESTIONS = {
     **{field.name: field.question for field in fields.FIELDS if field.question},
     "sender": Message("sender"),
@@ -45,7 +45,7 @@ _EMPLOYER_KIND_LABELS = {
     "building-committee": Message("building committee"),
 }
 _HIDDEN = "…"
-# The order of the institute's page: destination, identity, content.
+# The documents come first; the rest is in the order of the institute's page: destination, identity, content.
 _FIELD_ORDER = (
     "documents",
     "to",
@@ -56,9 +56,9 @@ _FIELD_ORDER = (
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer to a question: the code that is used, and the label that the person reads.
+    """A possible answer to a question: its code, and the label that the person reads.
 
-    `entry` is the catalog entry with its kind, which can be found by words of any language.
+    `entry` is the kind and the catalog entry, so that the choice can be found by words in any language.
     """
 
     code: str
@@ -70,18 +70,18 @@ class Prompter(Protocol):
     """Asks a person questions. Every method raises KeyboardInterrupt if the person cancels."""
 
     def ask_choice(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
-        """Ask for one of the choices; return its code. An empty answer means `default`, if there is one."""
+        """Ask for one of the choices; return its code. An empty answer selects `default`, if it is given."""
 
     def ask_text(
         self, question: Message, validate: Validate, *, optional: bool = False, secret: bool = False
     ) -> str | None:
-        """Ask for a text until `validate` returns no error; return None if an optional answer is empty.
+        """Ask for a text until `validate` returns None; return None if an optional answer is empty.
 
         A secret is not echoed.
         """
 
     def ask_files(self, question: Message) -> list[str]:
-        """Ask for an existing file; return its path as the only item."""
+        """Ask for an existing file; return a list that contains only its path."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def fill_in(
 ) -> GuidedSubmission:
     """Ask for all missing fields, then for the optional ones; return the completed submission.
 
-    `read` reads documents. `on_destination` is called as soon as the destination is known and may raise, so
-    that nobody answers ten questions before learning that a sign-in is required.
+    `read` reads documents. `on_destination` is called as soon as the destination is known. It may raise, so
+    that nobody answers ten questions only to learn that a sign-in is required.
     """
     sender: str | None = None
     if submission.to in catalog.destinations:
@@ -137,9 +137,9 @@ def fill_in(
 def _ask_sender(
     submission: Submission, catalog: Catalog, prompter: Prompter, senders: Senders
 ) -> tuple[str, Submission]:
-    """Ask for a stored sender of the right kind, if there are any, or else for the numbers.
+    """Ask for a stored sender of the right party or, if there is none, for the identifying number.
 
-    The name is "" if no stored sender was chosen.
+    The returned name is "" if no stored sender was chosen.
     """
     kind = catalog.destinations[submission.to or ""].identity
     stored = senders.of_party(kind)
@@ -164,7 +164,7 @@ def _ask_field(field: str, submission: Submission, catalog: Catalog, prompter: P
         "to": lambda: _offered_destinations(submission, catalog),
         "subject": lambda: catalog.subjects_of(to),
         "category": lambda: catalog.categories_of(to, subject),
-        # Types that are filed online are included: choosing one shows the address to file it at.
+        # Types that must be filed online are included, because choosing one shows the form's address.
         "type": lambda: [
             type_ for type_ in catalog.types_of(to, subject) if submission.category in (None, type_.category)
         ],
@@ -179,9 +179,9 @@ def _ask_field(field: str, submission: Submission, catalog: Catalog, prompter: P
 
 
 def _offered_destinations(submission: Submission, catalog: Catalog) -> Sequence[CatalogEntry]:
-    """Return the destinations that accept the fields given so far, or all if none does.
+    """Return the destinations that accept the fields given so far, or all of them if none does.
 
-    In the second case the rules report why the chosen destination does not accept them.
+    If none does, the rules report why the chosen destination does not accept the fields.
     """
     destinations = tuple(catalog.destinations.values())
     accepting = [
@@ -193,7 +193,7 @@ def _offered_destinations(submission: Submission, catalog: Catalog) -> Sequence[
 
 
 def _ask_optional_fields(submission: Submission, catalog: Catalog, prompter: Prompter) -> Submission:
-    """Ask for the optional fields: the branch, and those of the content, such as a remark."""
+    """Ask for the optional fields: the branch, and content fields such as a remark."""
     if submission.branch is None and catalog.destinations[submission.to or ""].takes_branch:
         by_residence = Choice("-", Message("chosen by the service, according to the place of residence"))
         choices = [by_residence, *_choices("branch", tuple(catalog.branches.values()))]
@@ -246,9 +246,9 @@ def command_line(
 ) -> str:
     """Return the command that sends the same submission without prompts.
 
-    `sender_values` are the values that the stored sender provides, by the field names of `Submission`; only
-    values that differ from them become options. Numbers are masked. A placeholder replaces the booklet
-    number, which works as a password.
+    `sender_values` contains the stored sender's values, keyed by field name; values that are equal to these
+    do not become options. Numbers are masked. A placeholder replaces the booklet number, which works as a
+    password.
     """
     submission = guided.submission
     values = {
@@ -282,7 +282,7 @@ def _displayed_value(field: Field, value: str) -> str:
 
 
 def _quote_words(words: Sequence[str]) -> str:
-    """Quote words for the shell of this system; unprintable characters become escapes."""
+    """Quote words for this system's shell. Except on Windows, unprintable characters become escapes."""
     if sys.platform == "win32":
         return subprocess.list2cmdline(words)
     return " ".join(shlex.quote(word) if word.isprintable() else _ansi_c_quote(word) for word in words)

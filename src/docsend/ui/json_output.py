@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from docsend.ui.send_result import SendResult
     from docsend.ui.terminal import Streams
 
-# For a long list: bytes buffered in memory before a temporary file is used, and characters per write.
+# For long lists: bytes kept in memory before a temporary file is used, and characters per write to stdout.
 _MAX_MEMORY_BYTES, _CHUNK_SIZE = 8 * 2**20, 2**20
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -74,7 +74,7 @@ class JsonOutput:
         self._streams.write(_dumps(value) + "\n")
 
     def _write_list(self, value: JsonList) -> None:
-        """Write the complete list or, if producing an item raises, nothing."""
+        """Write the complete list, or nothing if producing an item raises."""
         from tempfile import SpooledTemporaryFile
 
         with SpooledTemporaryFile(_MAX_MEMORY_BYTES, "w+", encoding="utf-8", newline="") as text:
@@ -93,5 +93,5 @@ def _dumps(value: Mapping[str, Any]) -> str:
     plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
     # Lone surrogates (from file names that are not UTF-8) can only be written as escapes.
     text = json.dumps(value, ensure_ascii=plain)
-    # In JSON these characters occur only inside strings, where an escape means the same character.
+    # In JSON, these characters occur only inside strings, where an escape means the same as the character.
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

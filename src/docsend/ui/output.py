@@ -1,4 +1,4 @@
-"""Interfaces of the output of a command: for people (`human_output`), or JSON for scripts (`json_output`).
+"""Interfaces for a command's output, either for people (`human_output`) or as JSON (`json_output`).
 
 A result is a view: a value that can be shown to people and converted to JSON. A view does not know which of
 the two was requested.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class JsonList(NamedTuple):
-    """JSON object whose last member, `name`, is a list of any length."""
+    """JSON object with the members of `head`, followed by `name`, a list of any length."""
 
     head: Mapping[str, Any]
     name: str
@@ -43,7 +43,7 @@ class Output(Protocol):
 
     @property
     def is_paged(self) -> bool:
-        """Whether results go to a person at a terminal, so that long lists should be cut."""
+        """Whether results go to a terminal, where long lists should be shortened."""
 
     @property
     def shows_rows(self) -> bool:
@@ -53,20 +53,20 @@ class Output(Protocol):
         """Show one result; raise LocalError if it cannot be written."""
 
     def show_final(self, view: View) -> None:
-        """Show the outcome of the run. From then on no signal changes its exit code."""
+        """Show the outcome of the run; from then on, no signal changes its exit code."""
 
     def fail(self, error: DocsendError, result: SendResult) -> None:
-        """Report that the run failed: on stderr in any case, and as a result where the output has one."""
+        """Report that the run failed: on stderr and, if the output is JSON, also as a result."""
 
     def document_progress(self, documents: Sequence[Document]) -> AbstractContextManager[ProgressListener]:
-        """Show the upload of documents while the block runs; yield the listener to notify."""
+        """While the block runs, show the upload of documents; yield the listener to notify."""
 
     def row_progress(self, texts: ProgressTexts, total: int | None) -> AbstractContextManager[RowProgress]:
-        """Show how many rows are done while the block runs; `total` is None if it is unknown."""
+        """While the block runs, show how many rows are done; `total` is None if unknown."""
 
 
 class HumanOnly(NamedTuple):
-    """View without its JSON."""
+    """A view that produces no JSON: only people see it."""
 
     view: View
 

@@ -1,4 +1,4 @@
-"""Choice of the output of a run: for people, or JSON."""
+"""Choice between output for people and JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def output_for(streams: Streams, *, as_json: bool) -> Output:
-    """Return the JSON output if `as_json` is set (`--json`), or else the output for people."""
+    """Return the JSON output if `as_json` is true (`--json`), else the output for people."""
     if as_json:
         from docsend.ui.json_output import JsonOutput
 

@@ -1,6 +1,6 @@
-"""Progress as plain lines: one per document, and one every few seconds for a batch or a pause.
+"""Progress as plain lines: one for each document, and occasional ones for a batch or a pause.
 
-These listeners are used where no terminal can draw a bar; `bars` has the bars.
+These listeners are used where there is no terminal to draw a bar; see `bars` for those.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RowProgress(Protocol):
-    """Listener that shows how many rows of a batch are done, and pauses. Several threads may call it."""
+    """Listener that shows pauses, and how many rows of a batch are done. Several threads may call it."""
 
     def update(self, done: int, failed: int = 0) -> None: ...
 
@@ -38,7 +38,7 @@ class NoRowProgress:
 
 
 class ProgressTexts(NamedTuple):
-    """Texts for the progress of a batch, with and without a known total."""
+    """Texts that show the progress of a batch: with and without a known total, and as a heading."""
 
     heading: Message
     with_total: Message
@@ -64,7 +64,7 @@ SENT_TEXTS = ProgressTexts(
 
 
 class RowProgressLines:
-    """Row progress without a terminal: a plain line every few seconds, so none for a short batch."""
+    """Row progress without a terminal: a line every few seconds, so a short batch prints none."""
 
     INTERVAL_S = 5.0
 
@@ -94,7 +94,7 @@ class RowProgressLines:
 
 
 class _PauseLines:
-    """Prints why a run waits: immediately, and then at most every 20 seconds while pauses continue."""
+    """Prints why the run is waiting: at once for the first pause, then at most every 20 seconds."""
 
     INTERVAL_S = 20.0
 
@@ -158,10 +158,10 @@ class ForwardingListener:
 
 
 def arrival_message(document: Document, documents: Sequence[Document]) -> Message:
-    """Return the message that a document has arrived, with its number among `documents`.
+    """Return the message that a document has arrived, with its position in `documents`.
 
-    The number is the position in the list, not a count of uploads: the service may already have some of the
-    documents from an earlier run.
+    The message does not count uploads, because the service may already have some of the documents from an
+    earlier run.
     """
     digests = [each.sha256 for each in documents]
     return Message(
@@ -174,9 +174,12 @@ def arrival_message(document: Document, documents: Sequence[Document]) -> Messag
 
 
 def retry_message(pause: Pause, seconds: float) -> Message:
-    """Return the message for a pause with `seconds` left: its reason, and how long retries may start."""
+    """Return the message for a pause with `seconds` left.
+
+    It contains the reason, and for how long new attempts may still start.
+    """
     return Message(
-        "{reason}; retrying in {seconds:.0f} s (for up to {left})",
+        "{reason}; retrying in {seconds:.0f} s (giving up in {left})",
         reason=pause.reason,
         seconds=max(seconds, 1),
         left=format_duration(max(pause.patience_left_s, 1)),
@@ -184,7 +187,7 @@ def retry_message(pause: Pause, seconds: float) -> Message:
 
 
 def format_duration(seconds: float) -> Message:
-    """Return a duration in hours from 2 h, in minutes from 2 min, or else in seconds."""
+    """Return a duration in hours if it is at least 2 h, in minutes if at least 2 min, else in seconds."""
     if seconds >= 2 * 3600:
         return Message("{hours:.0f} h", hours=seconds / 3600)
     if seconds >= 120:

@@ -1,6 +1,6 @@
-"""Prompts on a terminal. The only user of prompt_toolkit, imported only when there is something to ask.
+"""Prompts on a terminal. Only this module uses prompt_toolkit; it is imported only to ask something.
 
-Questions go to stderr, so that `docsend send FILE > receipt.txt` can also prompt.
+Questions go to stderr, so that `docsend send FILE > receipt.txt` can still prompt.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ _TEXT_TOOLBAR = Message("Enter: confirm, Ctrl-C: cancel")
 _OPTIONAL_TOOLBAR = Message("Enter: confirm or skip, Ctrl-C: cancel")
 _NO_CHOICE = Message("no choice matches these words")
 _NO_ANSWER = Message("an answer is required")
+_NEITHER_YES_NOR_NO = Message("answer y or n")
 
 
 _YES = frozenset({"y", "yes", "o", "oui", "כ", "כן"})
@@ -58,10 +59,10 @@ _NO = frozenset({"n", "no", "non", "ל", "לא"})
 
 
 class TerminalPrompter:
-    """A `Prompter` on the terminal of stdin and stderr."""
+    """A `Prompter` for a terminal: it reads answers from stdin and writes questions to stderr."""
 
     def __init__(self, render: Render) -> None:
-        """Create a prompter; `render` returns a message in the reader's language."""
+        """Create a prompter; `render` translates a text into the reader's language."""
         self._render = render
 
     def ask_choice(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
@@ -122,7 +123,7 @@ class TerminalPrompter:
         """
 
         def validate(text: str) -> Message | None:
-            return None if text.strip().casefold() in _YES | _NO else _NO_ANSWER
+            return None if text.strip().casefold() in _YES | _NO else _NEITHER_YES_NOR_NO
 
         return self._ask(self._session(), question, _TEXT_TOOLBAR, validate).strip().casefold() in _YES
 
@@ -206,7 +207,7 @@ class _Menu(Completer):
             )
 
     def best_match(self, text: str) -> Choice | None:
-        """Return the choice with this code, or else the best match for the words; None if there is none."""
+        """Return the choice with this code, else the best match for these words, else None."""
         return next(iter(self._matches(text)), None) if text.strip() else None
 
     def _matches(self, text: str) -> Sequence[Choice]:

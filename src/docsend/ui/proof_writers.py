@@ -1,4 +1,4 @@
-"""Writers of a proof of sending: PDF, text and JSON."""
+"""Functions that write a proof of sending as PDF, text or JSON."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def write_pdf(
                 "PDF output requires the extra `pdf`: the module {name} is not installed", name=error.name
             ),
             Message(
-                "run pip install '.[pdf]' in the folder that docsend was installed from, or give --format "
-                "text"
+                "run `pip install '.[pdf]'` in the folder that docsend was installed from, or give "
+                "`--format text`"
             ),
         ) from error
     page = build_proof(entry, receipt, catalog, on_behalf_of)

@@ -1,4 +1,4 @@
-"""Outcome of sending one submission, as a value and as JSON (docsend.result/2)."""
+"""Outcome of sending one submission, and its JSON (docsend.result/2)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def from_error(
     service: str | None = None,
     warnings: tuple[Problem, ...] = (),
 ) -> SendResult:
-    """Return the result of a command that failed; the warnings follow the problems of the error."""
+    """Return the result of a command that failed: the error's problems, followed by the warnings."""
     return SendResult(
         status=_STATUS_OF_EXIT.get(error.code, "failed"),
         service=service,

@@ -1,9 +1,9 @@
-"""Writing to the two streams: results (text, tables, cards, JSON) to stdout, messages to stderr.
+"""Output to two streams: results (text, tables, cards, JSON) go to stdout, messages to stderr.
 
 Rules:
-- Every string from outside is escaped before it reaches a terminal or a log (invariant 7).
+- Every string from outside is escaped before it reaches a terminal or a log.
 - Panels, bars and colors appear only on a terminal that can draw them, decided for each stream separately.
-  Everywhere else the output is plain lines, which a script or a log can store.
+  Everywhere else, the output consists of plain lines, for scripts and logs.
 - `--quiet` suppresses everything except errors and the result.
 - A stream that is closed, or whose encoding lacks a character, never stops a command.
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from docsend.i18n import Displayable, Language
     from docsend.model.problem import Problem
 
-# Width in columns from which a table keeps the columns below on one line.
+# On terminals of at least this width, the table columns listed below are not wrapped.
 _WIDE_TERMINAL = 80
 _UNBROKEN_COLUMNS = ("code", "key", "state", "receipt", "time", "due")
-# Titles of table columns, by their names in the code.
+# Titles of table columns, keyed by their names in the code.
 _COLUMN_TITLES = {
     "document": Message("document"),
     "format": Message("format"),
@@ -67,7 +67,7 @@ class Streams:
     """stdout and stderr of one run, with its verbosity and language."""
 
     def __init__(self, settings: Settings | None = None, *, language: Language = "en") -> None:
-        """Create the streams; `settings` is None for a run that failed before it could read them."""
+        """Create the streams; `settings` is None for a run that failed before it had read its settings."""
         self.is_quiet = settings.quiet if settings else False
         self.is_verbose = settings.verbose if settings else False
         self.translator = Translator(settings.language if settings else language)
@@ -80,13 +80,13 @@ class Streams:
             self.say_always(message)
 
     def say_once(self, message: Message) -> None:
-        """Print a message to stderr the first time only, unless the run is quiet."""
+        """Print a message to stderr, unless it has been printed by this method or the run is quiet."""
         if message not in self._printed:
             self._printed.add(message)
             self.say(message)
 
     def say_command(self, heading: Message, command: str) -> None:
-        """Print a command for copying, on one line whatever the width of the terminal, unless quiet."""
+        """Unless the run is quiet, print a command for copying, on one line whatever the terminal's width."""
         if not self.is_quiet:
             self.say_always(heading)
             _write(sys.stderr, f"  {escape_for_terminal(command)}\n")
@@ -111,15 +111,15 @@ class Streams:
                     self.say_always(problem.hint, indent=4)
 
     def render(self, value: Displayable) -> str:
-        """Return a text for stderr, escaped and in the reader's language."""
+        """Return a text for stderr, translated and escaped."""
         return self.translator.render(
             value, escape=escape_for_terminal, isolate=self.is_interactive(sys.stderr)
         )
 
     def print_table(self, columns: Sequence[str], rows: Sequence[Sequence[Displayable]]) -> None:
-        """Print a table to stdout: fitted to the width of a terminal, elsewhere as plain aligned columns.
+        """Print a table to stdout: fitted to the terminal's width or, elsewhere, as plain aligned columns.
 
-        `columns` are keys of the table of column titles.
+        `columns` contains keys of `_COLUMN_TITLES`.
         """
         titles = [self.render_result(_COLUMN_TITLES[head]) for head in columns]
         cells = [[self.render_result(cell) for cell in row] for row in rows]
@@ -162,7 +162,7 @@ class Streams:
         self.write(drawing.card(self.render_result(heading), rendered, note))
 
     def render_result(self, value: Displayable) -> str:
-        """Return a text for stdout, escaped and in the reader's language."""
+        """Return a text for stdout, translated and escaped."""
         return self.translator.render(
             value, escape=escape_for_terminal, isolate=self.is_interactive(sys.stdout)
         )
@@ -175,12 +175,12 @@ class Streams:
     def write(text: str | bytes, *, encoding: str | None = None) -> None:
         """Write a part of the result to stdout; raise LocalError if that fails (for example, disk full).
 
-        A given `encoding` replaces the stream's own: output redirected to a file may need another one.
+        If `encoding` is given, it replaces the stream's own: a file may need a different one from a terminal.
         """
         if (failure := _write(sys.stdout, text, encoding)) is not None:
             raise LocalError(
                 Message("the result cannot be written: {reason}", reason=files.reason(failure)),
-                Message("check where the output is redirected"),
+                Message("check the file or device that the output is redirected to"),
             )
 
     def say_always(self, message: Message, *, indent: int = 0) -> None:
@@ -202,7 +202,7 @@ class Streams:
 
 
 def _problem_line(problem: Problem) -> Message:
-    """Return severity, message and code of a problem as one line."""
+    """Return one line with the severity, message and code of a problem."""
     if problem.row is None:
         template = Message("{severity}: {message} [{code}]")
     else:
@@ -215,8 +215,8 @@ def _problem_line(problem: Problem) -> Message:
 def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = None) -> OSError | None:
     """Write to a stream that may be closed (`>&-`), have no reader (`| head`) or use a legacy encoding.
 
-    A broken pipe is not an error: nobody reads the output anymore, but the command goes on, and its exit code
-    reports the outcome. Any other OSError is returned.
+    A broken pipe is not an error: nobody reads the output anymore, but the command continues, and its exit
+    code reports the outcome. Any other OSError is returned.
     """
     if stream is None:
         return None
@@ -231,7 +231,7 @@ def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = Non
             stream.write(text.decode("utf-8", "replace"))
         stream.flush()
     except OSError as failure:
-        # Python flushes the stream again at exit; the rest of the buffer must not fail a second time.
+        # Python flushes the stream again at exit, and writing the rest of the buffer would fail again.
         with contextlib.suppress(OSError):
             _redirect_to_devnull(stream)
         return None if isinstance(failure, BrokenPipeError) else failure

@@ -1,4 +1,4 @@
-"""JSON objects of `--json`, one function for each shape (docs/json.md). Member names never change."""
+"""JSON objects for `--json`: one function for each object in docs/json.md. Member names never change."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def result(
 
 
 def receipt(received: Receipt) -> dict[str, Any]:
-    """Return a receipt. The branch name is in English in every language."""
+    """Return a receipt. The branch name is in English, whatever the reader's language."""
     return {
         "number": received.number,
         "received_at": received.received_at,
@@ -87,7 +87,7 @@ def submission(submission: CheckedSubmission | Submission) -> dict[str, Any]:
 
 
 def _redacted(code: str | None) -> str | None:
-    """Return a code as given, with numbers masked: an identity number may have been given in its place."""
+    """Return a code with numbers masked, because an ID number may have been given instead of a code."""
     return None if code is None else redact(code)
 
 
@@ -101,7 +101,7 @@ def _document(document: Document | UnreadDocument) -> dict[str, Any]:
 
 
 def sent_submission(entry: LedgerEntry, received: Receipt | None) -> dict[str, Any]:
-    """Return one submission of docsend.receipts/1."""
+    """Return one item of the list in docsend.receipts/1."""
     return {
         "key": entry.key,
         "service": entry.service,
@@ -160,7 +160,7 @@ def proof(
 
 
 def exported_proof(file: Path, form: str, key: str, content: bytes) -> dict[str, Any]:
-    """Return docsend.export/1: the file of a proof of sending, with the size and digest of its content."""
+    """Return docsend.export/1: the path, size and digest of an exported proof of sending."""
     return {
         "schema": "docsend.export/1",
         "key": key,
@@ -198,7 +198,7 @@ def sign_in(
 
 
 def sender(name: str, sender_: Sender) -> dict[str, Any]:
-    """Return one sender of docsend.senders/1: its number masked, without the booklet number."""
+    """Return one sender of docsend.senders/1, with its number masked and without the booklet number."""
     return {"name": name, "kind": sender_.kind, "number": sender_.masked_number}
 
 

@@ -1,1 +1,1 @@
-"""Views: the results of commands, each with its text for people and its JSON."""
+"""Views: the results of commands, each as text for people and as JSON."""

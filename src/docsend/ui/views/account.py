@@ -1,4 +1,4 @@
-"""Views of the sign-in. The code is shown only masked."""
+"""Views of the sign-in, with the code always masked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SignedIn(NamedTuple):
 
 
 class SignInStatus(NamedTuple):
-    """Status of the sign-in: the masked account, where its password is stored, and the seconds left."""
+    """Status of the sign-in. `source` is where the password is stored; `expires_in` is in seconds."""
 
     service: str
     source: Displayable | None
@@ -66,7 +66,7 @@ class SignInStatus(NamedTuple):
 
 
 class SignedOut(NamedTuple):
-    """Result of removing the stored credentials; `was_there` is whether there were any."""
+    """Result of removing the stored credentials; `was_there` is true if there were any."""
 
     service: str
     was_there: bool

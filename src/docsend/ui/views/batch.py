@@ -1,4 +1,4 @@
-"""Views of a batch: the result of its check, each row, and the summary."""
+"""Views of a batch: the result of the check, each row, and the summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_WARNINGS = 10
 _RETRY_HINT = Message("nothing is lost: run the same command again to finish the rest; nothing is sent twice")
-# Problems that JSON reports for rows that have none of their own but were not received.
+# Problems that JSON reports for rows that were not received although they have no problems of their own.
 _IMPLIED_PROBLEMS: Mapping[str, tuple[Problem, ...]] = {
     "not tried": (
         Problem(Code.NOT_TRIED, Message("the batch ended before this row was tried"), _RETRY_HINT),
@@ -33,7 +33,10 @@ _STATUS = {"not tried": "unfinished"}
 
 
 def say_problems(streams: Streams, plan: PreflightResult) -> None:
-    """Print every error of the rows and up to ten warnings, all of those collected with `--verbose`."""
+    """Print every error of the rows, and up to ten warnings.
+
+    With `--verbose`, print all warnings that were collected.
+    """
     for problems in plan.faulty.values():
         for problem in problems:
             streams.say_always(_row_problem(problem))
@@ -46,7 +49,7 @@ def say_problems(streams: Streams, plan: PreflightResult) -> None:
 
 
 def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
-    """Print the rows that failed, one line each with the first error."""
+    """Print one line for each row that failed, with its first error."""
     for outcome in tally.failed:
         problem = next((p for p in outcome.problems if p.is_error), None)
         why = (
@@ -83,7 +86,7 @@ class BatchChecked(NamedTuple):
     plan: PreflightResult
 
     def as_json(self) -> None:
-        """Return None: the rows and the summary contain it."""
+        """Return None: the JSON of the rows and the summary contains the result."""
 
     def show(self, streams: Streams) -> None:
         plan = self.plan
@@ -130,13 +133,13 @@ class BatchRow(NamedTuple):
 
 
 class BatchSent(NamedTuple):
-    """Number of rows by outcome, for people; scripts get `BatchSummaryLine`."""
+    """Number of rows by outcome, for people. Scripts get `BatchSummaryLine` instead."""
 
     plan: PreflightResult
     tally: OutcomeCounts
 
     def as_json(self) -> None:
-        """Return None: the summary contains it."""
+        """Return None: `BatchSummaryLine` contains the numbers."""
 
     def show(self, streams: Streams) -> None:
         plan, tally = self
@@ -153,7 +156,7 @@ class BatchSent(NamedTuple):
 
 
 class BatchSummaryLine(NamedTuple):
-    """Last line of a batch's JSON, for scripts only; `seconds` counts from opening the manifest."""
+    """Last line of a batch's JSON, for scripts only. `seconds` is the time since the manifest was opened."""
 
     rows: int
     counts: Mapping[str, int]
@@ -178,7 +181,7 @@ class BatchSummaryLine(NamedTuple):
 
 
 def say_merge_summary(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
-    """Print how many rows of a merged report have which status."""
+    """Print the number of rows of a merged report by status."""
     counts = Counter(row["status"] for row in rows)
     outcomes = join(
         [
@@ -194,7 +197,7 @@ def _row_summary(count: int, outcomes: Message) -> Message:
 
 
 def _row_problem(problem: Problem) -> Message:
-    """Return one line for a problem of a batch: severity, row, column, message, code, hint."""
+    """Return one line for a problem in a batch: severity, row, column, message, code, hint."""
     where = Message("row {row}", row=problem.row)
     if problem.field:
         where = Message("row {row}, {field}", row=problem.row, field=problem.field)

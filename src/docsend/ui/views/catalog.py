@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CatalogRows(NamedTuple):
-    """Catalog entries with their kinds that match `words`; labels are in the reader's language."""
+    """Catalog entries that match `words`, with their kinds. Labels are shown in the reader's language."""
 
     rows: Sequence[tuple[str, CatalogEntry]]
     words: str
@@ -39,7 +39,10 @@ class CatalogRows(NamedTuple):
 
 
 class CatalogUpdate(NamedTuple):
-    """Result of `catalog --update`. If it is not `alone`, rows follow, and JSON contains only those."""
+    """Result of `catalog --update`.
+
+    Unless `alone`, the catalog rows are shown after it, and the JSON consists of them alone.
+    """
 
     version: str
     is_new: bool
@@ -86,7 +89,7 @@ class RequiredList(NamedTuple):
 
 
 def _parent(row: CatalogEntry) -> Message:
-    """Return the parents of an entry: its subject or destinations, then its category."""
+    """Return what an entry belongs to: its subject or destinations, then its category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
     top = subject or " ".join(getattr(row, "to", ()))
     parts = [Message("any") if part == "*" else Data(part) for part in (top, category) if part]

@@ -1,4 +1,4 @@
-"""Report of a failed run, on stderr even if stdout cannot be written."""
+"""Report of a failed run. It goes to stderr, so that it is seen even if stdout cannot be written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def say_failure(streams: Streams, error: DocsendError, problems: Iterable[Problem]) -> None:
-    """Print an error with its hint, or with its problems instead of the hint, and any warnings."""
+    """Print an error, with its hint unless it has problems.
+
+    Then print its cause (with --verbose), its problems if any, and the warnings.
+    """
     streams.say_error(error.message, None if error.problems else error.hint)
     if error.cause is not None:
         streams.say_detail(Message("cause: {code}", code=error.cause))

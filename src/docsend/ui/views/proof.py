@@ -1,4 +1,4 @@
-"""View of an exported proof: only its path on stdout, so that a script can read it."""
+"""View of an exported proof. It prints only the path to stdout, so that a script can read it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ProofFile(NamedTuple):
-    """File of a proof of sending. `form` is pdf, text or json; `content` is what was written."""
+    """File with a proof of sending. `form` is "pdf", "text" or "json"; `content` is what it contains."""
 
     file: Path
     form: str

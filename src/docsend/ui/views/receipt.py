@@ -1,4 +1,4 @@
-"""Rows of a card that show a receipt."""
+"""Rows of a card that shows a receipt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def receipt_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
-    """Return labels and values of a receipt, without its documents."""
+    """Return the labels and values of a receipt, without its documents."""
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
     return [
         (Message("receipt"), Data(receipt.number)),
@@ -24,7 +24,7 @@ def receipt_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
 
 
 def document_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
-    """Return labels and values for the number of received documents, and for each document."""
+    """Return rows with labels and values: one for all received documents, then one for each."""
     total = sum(document.size for document in receipt.documents)
     count = len(receipt.documents)
     return [

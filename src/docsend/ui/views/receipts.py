@@ -1,4 +1,4 @@
-"""Views of the ledger: one submission, a list, and the result of `receipts resume`."""
+"""Views of submissions in the ledger: one, a list, and the result of `receipts resume`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import LedgerEntry
     from docsend.ui.terminal import Streams
 
-_FULL_TABLE_WIDTH = 150  # columns of the terminal from which all table columns are shown
+_FULL_TABLE_WIDTH = 150  # terminal width from which all columns of the table are shown
 
 
 class EntryDetails(NamedTuple):
-    """One submission of the ledger in full."""
+    """All details of one submission in the ledger."""
 
     entry: LedgerEntry
     receipt: Receipt | None
@@ -60,7 +60,7 @@ class EntryDetails(NamedTuple):
 
 
 class EntryList(NamedTuple):
-    """Submissions of the ledger, latest first."""
+    """Submissions in the ledger, latest first."""
 
     entries: Iterable[tuple[LedgerEntry, Receipt | None]]
 
@@ -88,7 +88,7 @@ class EntryList(NamedTuple):
                 )
             )
             return
-        # The other columns are in `receipts show`.
+        # `receipts show` shows the values that are left out.
         narrow = ("key", "state", "receipt", "time", "reference")
         is_narrow = (
             streams.is_interactive(sys.stdout) and shutil.get_terminal_size().columns < _FULL_TABLE_WIDTH
@@ -98,7 +98,7 @@ class EntryList(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """One submission after an attempt to finish it: its ledger entry, and the error that prevented it."""
+    """One submission after an attempt to finish it. `error` is the reason if the attempt failed."""
 
     entry: LedgerEntry
     receipt: Receipt | None
@@ -110,7 +110,7 @@ class Resumed(NamedTuple):
 
 
 class ResumedList(NamedTuple):
-    """Result of `receipts resume`: each submission that it tried to finish."""
+    """Result of `receipts resume`: all submissions that it tried to finish."""
 
     results: Sequence[Resumed]
 

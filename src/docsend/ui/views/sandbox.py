@@ -1,4 +1,4 @@
-"""View of a started sandbox: only its address on stdout, so that a script can read it."""
+"""View of a started sandbox. It prints only the address to stdout, so that a script can read it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SandboxAddress(NamedTuple):
-    """Address of a running sandbox, and the folder of its data."""
+    """Address of a running sandbox, and the folder with its data."""
 
     address: str
     folder: Path

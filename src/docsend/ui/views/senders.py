@@ -1,4 +1,4 @@
-"""Views of the stored senders. Their numbers are shown only masked."""
+"""Views of the stored senders, with their numbers always masked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SenderList(NamedTuple):
-    """All stored senders, by name."""
+    """All stored senders, keyed by name."""
 
     senders: Mapping[str, Sender]
 
@@ -34,7 +34,7 @@ class SenderList(NamedTuple):
 
 
 class SenderAdded(NamedTuple):
-    """Result of `senders add`; `has_booklet` is whether the booklet number was stored in the keyring."""
+    """Result of `senders add`; `has_booklet` is true if the booklet number was stored in the keyring."""
 
     name: str
     sender: Sender
@@ -50,7 +50,7 @@ class SenderAdded(NamedTuple):
         if self.has_booklet:
             streams.say(Message("the booklet number is stored in the keyring"))
         elif self.sender.party == "employer":
-            streams.say(Message("no booklet number is stored: give --booklet with each send"))
+            streams.say(Message("no booklet number is stored: give --booklet NUMBER each time you send"))
 
 
 class SenderRemoved(NamedTuple):

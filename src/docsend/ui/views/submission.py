@@ -1,4 +1,4 @@
-"""Views of one submission: the result of its check, the summary before sending, and its receipt."""
+"""Views of one submission: the result of the check, the summary before sending, and the receipt."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Checked(NamedTuple):
 
 
 class DocumentFindings(NamedTuple):
-    """Table of the documents with format, size, digest and problems, for people only.
+    """Table that shows people the format, size, digest and problems of each document.
 
     `limit` is the maximum size of a document in bytes, if known.
     """
@@ -76,7 +76,7 @@ class DocumentFindings(NamedTuple):
     limit: int | None
 
     def as_json(self) -> None:
-        """Return None: the result contains the problems."""
+        """Return None: the JSON of the result contains the problems."""
 
     def show(self, streams: Streams) -> None:
         rows = [
@@ -135,7 +135,7 @@ def _on_behalf_of(checked: CheckedSubmission) -> Data | Message:
 
 
 def _free_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displayable]]:
-    """Yield the fields whose values are not catalog codes, except an occurrence of 1."""
+    """Yield the content fields that are not catalog codes, as label and value; omit an occurrence of 1."""
     for field in fields.CONTENT_FIELDS:
         value = getattr(checked, field.name)
         if value and not field.is_catalog_code and (field.name, value) != ("occurrence", 1):
