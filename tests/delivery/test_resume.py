@@ -212,7 +212,7 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
             client.send_signal(signal.SIGINT)
             out, err = client.communicate(timeout=20)
     assert client.returncode == 130
-    assert b"interrupted after 1 of 3" in err
+    assert b"interrupted (unfinished submissions tried: 1 of 3)" in err
     _, *rows = out.decode().splitlines()
     assert [row.split()[:2] for row in rows] == [[keys[0][:12], "received"]]
 
@@ -260,7 +260,7 @@ def test_an_interrupted_resume_never_reports_that_nothing_is_unfinished(run, san
             client.send_signal(signal.SIGINT)
             out, err = client.communicate(timeout=20)
     assert (client.returncode, out) == (130, "")
-    assert "interrupted after 0 of 1" in err
+    assert "interrupted (unfinished submissions tried: 0 of 1)" in err
     assert "no unfinished submissions" not in err
 
 

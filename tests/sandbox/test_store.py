@@ -149,10 +149,14 @@ def test_a_sandbox_that_has_ended_leaves_no_address(tmp_path) -> None:
 def test_an_unusable_folder_is_reported_by_sandbox_and_send(run, payslip, tmp_path, home) -> None:
     file = samples.write(tmp_path, "file", b"")
     served = run("sandbox", "--data", file / "below", "--port", "0")
-    assert (served.code, f"cannot use sandbox folder {file / 'below'}" in served.err) == (8, True)
+    assert (served.code, f"cannot use the sandbox folder {file / 'below'}" in served.err) == (8, True)
     (home / "docsend" / "sandbox" / "running").mkdir(parents=True)
     sent = run("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json")
-    assert (sent.code, sent.problems, "cannot use sandbox folder" in sent.err) == (8, ["local-failure"], True)
+    assert (sent.code, sent.problems, "cannot use the sandbox folder" in sent.err) == (
+        8,
+        ["local-failure"],
+        True,
+    )
 
 
 def test_a_folder_that_another_program_has_locked_is_reported(run, payslip, home) -> None:
@@ -164,5 +168,9 @@ def test_a_folder_that_another_program_has_locked_is_reported(run, payslip, home
         locked.flush()
         sent = run("send", payslip, *ABOUT, *WHO, "--service", "sandbox", "--json")
         served = run("sandbox", "--port", "0")
-    assert (sent.code, sent.problems, "cannot use sandbox folder" in sent.err) == (8, ["local-failure"], True)
+    assert (sent.code, sent.problems, "cannot use the sandbox folder" in sent.err) == (
+        8,
+        ["local-failure"],
+        True,
+    )
     assert (served.code, f"folder {folder} is in use" in served.err) == (2, True)

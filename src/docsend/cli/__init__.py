@@ -1,1 +1,1 @@
-"""The command line: each command reads its options, makes one call and shows the result."""
+"""The command-line interface: commands read their options, call the other packages and show the result."""

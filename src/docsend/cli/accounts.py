@@ -1,4 +1,4 @@
-"""The account and the keyring entries that the settings of a run select."""
+"""The account and the keyring entries that a run's settings select."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def credential_store(settings: "Settings") -> CredentialStore:
-    """Return the keyring entries of the chosen service."""
+    """Return the store for the chosen service's keyring entries."""
     return CredentialStore(settings.chosen_endpoint().name, backend=settings.keyring_backend)
 
 
@@ -36,5 +36,5 @@ def account(settings: "Settings") -> Account | None:
 
 
 def booklet_store(settings: "Settings") -> BookletStore:
-    """Return the keyring entries with the booklet numbers of senders."""
+    """Return the store for senders' booklet numbers in the keyring."""
     return BookletStore(backend=settings.keyring_backend)

@@ -18,14 +18,15 @@ from docsend.cli.options import Group, usage_error, with_common_options
 from docsend.errors import ExitCode
 from docsend.i18n import Language, Message, Translator, choose_language
 
-# Command names with their short help, in the order of the help. Each is a module with a `register(app)`.
+# Command names with their short help, in the order in which the help lists them. For each, `docsend.cli` has
+# a module of that name with a function `register(app)`.
 COMMANDS = {
     "send": "Check documents, send them exactly once, print the receipt.",
     "login": "Sign in to the personal service, show the sign-in, or sign out.",
     "required": "List required documents, or send one of them.",
     "catalog": "Search destinations, subjects, categories, types, branches, forms.",
     "receipts": "List submissions; show, export, resume, withdraw, merge.",
-    "senders": "Store whom documents are for: add, list, remove.",
+    "senders": "Store the people and employers you send for: add, list, remove.",
     "doctor": "Check version, paths, service, keyring, ledger, clock, terminal.",
     "sandbox": "Run a complete service on this machine, for testing.",
 }
@@ -68,7 +69,7 @@ def _root(context: typer.Context, _common: dict[str, Any], *, version: bool) -> 
 
 
 class _Root(Group):
-    """The commands in the order of the help; each is a stub with a short help until it is called."""
+    """Root group that lists commands in order. Each is a stub with a short help until it is called."""
 
     translator: Translator | None = None
 
@@ -89,7 +90,7 @@ def build_command_tree() -> Any:
 
 
 def _make_root(translator: Translator | None = None) -> Any:
-    """Return the root group with stubs of the commands, for its help and for options before a command."""
+    """Return the root group with stub commands, for its own help and for options before a command."""
     app = typer.Typer(cls=_Root, **_APP_OPTIONS)
     epilog = "`docsend COMMAND --help` lists the exit codes of each command."
     app.callback(epilog=epilog, invoke_without_command=True)(with_common_options(_root, [_VERSION]))
@@ -106,7 +107,7 @@ def _load_command(name: str, translator: Translator | None = None) -> Any:
     app = typer.Typer(**_APP_OPTIONS)
     importlib.import_module(f"docsend.cli.{name}").register(app)
     command: Any = typer.main.get_command(app)
-    if command.name != name:  # Typer nests a group in another one.
+    if command.name != name:  # Typer wraps a group in another group.
         command = command.commands[name]
     command.short_help = COMMANDS[name]
     command.context_settings = _APP_OPTIONS["context_settings"]
@@ -122,9 +123,9 @@ def _translate(root: Any, translator: Translator | None) -> Any:
 
 
 def main(argv: Sequence[str], pending_signals: list[int] | None = None) -> int:
-    """Run one command line and return its exit code (see `docsend.errors`). Raise nothing.
+    """Run one command line and return its exit code (see `docsend.errors`). Never raise.
 
-    `pending_signals` are the signals received so far, as in `signals.interrupt_on_signal`.
+    `pending_signals` lists the signals received so far, as in `signals.interrupt_on_signal`.
     """
     _escape_unencodable_output()
     language = _language_from_argv(argv)
@@ -148,28 +149,28 @@ def _run(argv: Sequence[str], language: Language) -> int:
     else:
         command, path, words = _make_root(translator), "docsend", list(argv)
     try:
-        # Typer's own main would lose which signal was received, and treat every broken pipe as a reader that
-        # closed standard output.
+        # Typer's own main would not report which signal was received, and would assume at every broken pipe
+        # that the reader of standard output has gone.
         with command.make_context(path, words) as context:
             command.invoke(context)
     except typer.Exit as exit_:
         return int(exit_.exit_code)
     except BrokenPipeError:
-        # Typer writes help and version itself; all other output goes through `ui.terminal`.
+        # Typer writes only the help and the version itself; all other output goes through `ui.terminal`.
         if _TYPER_OUTPUT_OPTIONS.isdisjoint(argv):
             raise
     return ExitCode.RECEIVED
 
 
 def _escape_unencodable_output() -> None:
-    """Make stdout and stderr write characters that their encoding lacks as backslash escapes."""
+    """Make stdout and stderr replace characters that they cannot encode with backslash escapes."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _language_from_argv(argv: Sequence[str]) -> Language:
-    """Return the language for messages before the options are parsed, or if they cannot be parsed."""
+    """Return the language for messages, even if the options cannot be parsed."""
     words = list(argv)[: list(argv).index("--")] if "--" in argv else list(argv)
     flag: str | None = None
     for index, word in enumerate(words):

@@ -67,17 +67,17 @@ def print_template(context: "CommandContext", format_: str) -> None:
 
 
 def run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
-    """Check every row, then send them.
+    """Check every row, then send the rows.
 
-    Nothing is sent in a dry run, or if a row is faulty and `only_valid` is not set. Always raise typer.Exit
-    with the exit code of the batch. Raise UsageError for a manifest, report, sender or share that cannot be
-    used.
+    In a dry run nothing is sent. Unless `only_valid` is set, a single faulty row also prevents sending. Raise
+    UsageError if the manifest, the report, the sender or the share cannot be used. Otherwise raise typer.Exit
+    with the batch's exit code, even on success.
     """
     started_at = time.monotonic()
     if options.report:
         refuse_to_overwrite(options.report, options.manifest)
     if not options.dry_run:
-        # Raises if no service is chosen, before anything is checked or written.
+        # Fail early if no service is chosen, before anything is checked or written.
         context.settings.chosen_endpoint()
     senders = context.senders()
     if options.sender is not None:
@@ -137,8 +137,8 @@ def _parse_shard(given: str | None) -> "Share | None":
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", given)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(
-            Message("invalid --shard value: {stated!r} is not K/N", stated=given),
-            Message("give, for example, --shard 2/8, with K from 1 to N"),
+            Message("invalid --shard value: {stated!r}", stated=given),
+            Message("give K/N with K from 1 to N, for example --shard 2/8"),
         )
     return Share(int(match[1]), int(match[2]))
 
@@ -146,10 +146,10 @@ def _parse_shard(given: str | None) -> "Share | None":
 def _report_preflight(
     context: "CommandContext", batch: "Batch", plan: "PreflightResult", report: "Report | None"
 ) -> None:
-    """Report the result of the preflight for each row. Nothing is sent."""
+    """Report the preflight result of each row. Nothing is sent."""
     shows_rows = report is not None or context.output.shows_rows
     for lines in batch.line_chunks() if shows_rows else ():
-        # The preflight does not store its findings on good rows: a second check costs less than the memory.
+        # The preflight stores no findings for good rows, because checking them again costs less than memory.
         for row, checked, warnings, _ in batch.check_lines(lines):
             errors = plan.faulty.get(row.number, ())
             submission = row.submission if errors else checked
@@ -170,7 +170,7 @@ def _send(
 ) -> None:
     """Send the good rows and add their outcomes to `counts`.
 
-    Raise Interrupted if a signal was received, and LocalError if a row could not be reported.
+    Raise Interrupted if a signal was received, and LocalError if the report of a row could not be written.
     """
     account = context.require_account() if plan.needs_account else None
     batch = batch._replace(account=account.code if account else None)
@@ -195,7 +195,7 @@ def _send(
                 try:
                     _report_outcome(context, outcome, report)
                 except LocalError as failure:
-                    # Rows in progress are still recorded in the ledger; no worker starts another row.
+                    # Finish the rows in progress, so that the ledger records them, but start no others.
                     report_error = report_error or failure
                     runner.stop()
     say_failed_rows(context.streams, counts)

@@ -1,4 +1,4 @@
-"""`docsend catalog`: search for what can be sent to which destination, and under which codes."""
+"""`docsend catalog`: search the codes for everything that the destinations accept."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,7 +36,7 @@ def catalog(
         list[str] | None,
         typer.Argument(
             metavar="[WORDS]",
-            help="Words to search for in Hebrew, English or French, a code, or a form number.",
+            help="Words to search for (Hebrew, English or French), a code or a form number.",
         ),
     ] = None,
     *,
@@ -84,7 +84,7 @@ def _update(context: "CommandContext") -> tuple[str, bool]:
     """
     file = context.settings.catalog_file_for(context.settings.chosen_endpoint())
     etag_file = file.with_suffix(".etag")
-    # An unreadable copy is downloaded again, even if it has the current ETag.
+    # Without a usable copy, no ETag is sent, so that the service always sends the catalog.
     etag = _read_etag(etag_file) if _is_usable(file) else None
     with context.open_service(context.retry_listener()) as service:
         fetched = service.fetch_catalog(etag)
@@ -123,7 +123,10 @@ def _is_usable(file: Path) -> bool:
 
 
 def _read_etag(file: Path) -> str | None:
-    """Return the stored ETag, or None if it is missing or unusable, which costs one extra download."""
+    """Return the stored ETag, or None if it is missing or unusable.
+
+    Without an ETag, the catalog is downloaded even if it has not changed.
+    """
     try:
         etag = files.read_limited(file, max_bytes=_MAX_ETAG_BYTES).decode("ascii")
     except (OSError, UnicodeDecodeError):

@@ -38,7 +38,7 @@ class Candidate(NamedTuple):
 
 
 class Files(NamedTuple):
-    """Files with these extensions, or any files if there are none."""
+    """Files with these extensions, or any files if no extensions are given."""
 
     extensions: tuple[str, ...] = ()
 
@@ -73,7 +73,7 @@ def main(words: Sequence[str]) -> int:
 def candidates(words: Sequence[str]) -> Iterator[Candidate | Files]:
     """Yield the candidates for the last of these words.
 
-    Errors of the configuration, the catalog and the ledger are raised; `main` ignores them.
+    Errors in the configuration, the catalog or the ledger are raised; `main` ignores them.
     """
     *before, current = words
     root: dict[str, Any] = json.loads(COMMANDS.read_text("utf-8"))
@@ -94,7 +94,7 @@ def candidates(words: Sequence[str]) -> Iterator[Candidate | Files]:
 
 
 def _parse(root: Mapping[str, Any], before: Sequence[str]) -> tuple[_CommandLine, str | None]:
-    """Parse the words before the last one; return also the option that still needs its value, if any."""
+    """Parse the words before the last one; also return the option that expects the last word, or None."""
     command = root
     options: dict[str, str] = {}
     arguments: list[str] = []
@@ -146,7 +146,7 @@ def _settings(line: _CommandLine) -> Settings:
 
 
 def _catalog(line: _CommandLine) -> tuple[Catalog, Settings]:
-    """Return the catalog in use, which is the service's own if it was downloaded, and the settings."""
+    """Return the catalog in use (the service's own, if it was downloaded) and the settings."""
     from docsend.storage import catalogs
 
     settings_ = _settings(line)
@@ -192,7 +192,7 @@ def _branches(line: _CommandLine) -> Iterator[Candidate]:
 
 
 def _senders(_: _CommandLine) -> Iterator[Candidate]:
-    """Yield the senders by name, without their numbers, which others could read on the screen."""
+    """Yield the senders' names, but not their numbers, because others might see the screen."""
     yield from (Candidate(name, sender.party) for name, sender in settings.resolve().senders.items())
 
 
@@ -245,7 +245,7 @@ def _arguments(line: _CommandLine) -> Iterator[Candidate | Files]:
 
 
 def _documents(line: _CommandLine) -> Iterator[Files]:
-    """Yield the file formats of the destination, or those of all destinations if none is given yet."""
+    """Yield the destination's file formats, or those of all destinations if none is given yet."""
     catalog, _ = _catalog(line)
     to = "personal" if line.command["path"].startswith("required") else line.options.get("--to", "")
     destinations = [catalog.destinations[to]] if to in catalog.destinations else catalog.destinations.values()
@@ -253,7 +253,7 @@ def _documents(line: _CommandLine) -> Iterator[Files]:
 
 
 def _keys(_: _CommandLine) -> Iterator[Candidate]:
-    """Yield the latest keys of the ledger, without waiting for a process that is writing to it."""
+    """Yield the latest keys in the ledger, without waiting for another process that is writing to it."""
     file = settings.resolve().ledger_file
     if not file.exists():
         return

@@ -1,4 +1,4 @@
-"""Opens the chosen service for one run: a service at a URL, or the sandbox inside this process."""
+"""Opens the service chosen for a run: a service at a URL, or the sandbox inside this process."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -67,6 +67,6 @@ def import_sandbox_server() -> Any:
     except ModuleNotFoundError as error:
         raise UsageError(
             Message("the sandbox is not installed: {name} is missing", name=error.name),
-            Message("run pip install '.[sandbox]' in the folder that docsend was installed from"),
+            Message("run `pip install '.[sandbox]'` in the folder that docsend was installed from"),
         ) from error
     return server

@@ -1,4 +1,4 @@
-"""The context of one run of a command: its settings, its streams, and what it opens."""
+"""The context in which a command runs: its settings, streams, ledger, service and keyring."""
 
 import contextlib
 import sys
@@ -30,7 +30,10 @@ _MIN_KEY_PREFIX = 8
 
 
 class CommandContext:
-    """Settings, streams and output of one run of a command; opens the ledger, the service and the keyring."""
+    """Settings, streams and output for one run of a command.
+
+    Its methods open the ledger, the service and the keyring.
+    """
 
     def __init__(self, settings: Settings, streams: Streams) -> None:
         self.settings = settings
@@ -64,7 +67,7 @@ class CommandContext:
 
     @property
     def can_prompt(self) -> bool:
-        """Whether questions can be asked: on a terminal that can show more than plain lines."""
+        """Whether docsend may ask questions: on a terminal that is not dumb, without --no-input or --json."""
         settings = self.settings
         has_terminal = sys.stdin is not None and sys.stdin.isatty()
         return (
@@ -84,9 +87,9 @@ class CommandContext:
         return CommandContext(self.settings.for_service(service), self.streams)
 
     def catalog(self) -> "Catalog":
-        """Return the catalog downloaded from the chosen service, or else the bundled one. It is read once.
+        """Return the catalog downloaded from the chosen service, or the bundled one.
 
-        Raise LocalError if the catalog cannot be read.
+        The file is read only once. Raise LocalError if it cannot be read.
         """
         if self._catalog is None:
             self._catalog = self._read_catalog()
@@ -117,8 +120,8 @@ class CommandContext:
     def find_entry(self, ledger: "Ledger", key: str) -> "LedgerEntry":
         """Return the ledger entry whose key starts with `key`.
 
-        If several services have such an entry, return that of the chosen service. Raise UsageError if the
-        prefix is shorter than 8 characters, unknown or ambiguous.
+        If entries of several services match, return the chosen service's. Raise UsageError if the prefix is
+        shorter than 8 characters, unknown or ambiguous.
         """
         if len(key) < _MIN_KEY_PREFIX:
             raise UsageError(
@@ -140,7 +143,7 @@ class CommandContext:
             )
         candidates = ", ".join(f"{entry.key[:12]} ({entry.service})" for entry in entries[:5])
         message = Message(
-            "ambiguous key prefix {key!r} matches {count} submissions: {several}",
+            "key prefix {key!r} is ambiguous; it matches {count} submissions: {several}",
             count=len(entries),
             key=key[:60],
             several=candidates,
@@ -148,19 +151,19 @@ class CommandContext:
         raise UsageError(message, Message("give more characters of the key, or the service with --service"))
 
     def credential_store(self) -> "CredentialStore":
-        """Return the keyring entries of the chosen service."""
+        """Return the store for the chosen service's keyring entries."""
         from docsend.cli import accounts
 
         return accounts.credential_store(self.settings)
 
     def account(self) -> "Account | None":
-        """Return the account to sign in with, from the environment or the keyring, or None."""
+        """Return the account from the environment or the keyring, or None if neither has one."""
         from docsend.cli import accounts
 
         return accounts.account(self.settings)
 
     def senders(self) -> "Senders":
-        """Return the senders of config.toml, whose booklet numbers are in the keyring."""
+        """Return the senders in config.toml. Their booklet numbers are read from the keyring when needed."""
 
         def booklets() -> "BookletStore":
             from docsend.cli import accounts
@@ -177,13 +180,13 @@ class CommandContext:
         return account
 
     def account_source(self) -> "Displayable":
-        """Return where code and password are stored, for display: a file or the name of the keyring."""
+        """Return where the password is stored, for display: a file, or the name of the keyring."""
         if self.settings.password_file is not None:
             return Message("the file {file}", file=self.settings.password_file)
         return Data(self.credential_store().backend)
 
     def retry_listener(self) -> "ProgressListener":
-        """Return a progress listener that only reports retries."""
+        """Return a progress listener that reports nothing but retries."""
         return LineProgress(self.streams, ())
 
     @contextlib.contextmanager
@@ -198,9 +201,9 @@ class CommandContext:
     ) -> Iterator["ServiceClient"]:
         """Open the chosen service, and close it on leaving.
 
-        `sandbox` is a sandbox that is already running, or else one started inside this process. If `catalog`
-        allows it, a submission is sent in one exchange. Up to `jobs` threads may use the client at the same
-        time, and they wait by calling `sleep` with seconds.
+        The service `sandbox` is the one that is already running, or else one started inside this process. If
+        `catalog` allows it, a submission is sent in one exchange. Up to `jobs` threads may use the client at
+        the same time; before a retry, they call `sleep` with the seconds to wait.
         """
         from docsend.cli.connection import open_service
 

@@ -1,6 +1,7 @@
 """Reports the error that ended a run.
 
-Errors of Typer become docsend's own messages. A bug is reported without values, which could be personal data.
+Typer's errors become docsend's own messages. The report of a bug contains no values, because they could be
+personal data.
 """
 
 import errno
@@ -22,7 +23,7 @@ from docsend.ui import send_result
 from docsend.ui.outputs import output_for
 from docsend.ui.terminal import Streams
 
-# Failures of the disk, which any write may meet. They are no bugs of docsend.
+# Disk errors that any write can raise. They are not bugs in docsend.
 _DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 
 
@@ -48,7 +49,7 @@ def _as_docsend_error(error: Exception | KeyboardInterrupt, *, is_verbose: bool)
     if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
         return LocalError(
             Message("disk error: {reason}", reason=files.reason(error)),
-            Message("check the free space and the state of the disk"),
+            Message("check the disk's free space and condition"),
         )
     if isinstance(error, MemoryError):
         return LocalError(
@@ -102,9 +103,9 @@ def _is_flag(error: BadOptionUsage) -> bool:
 
 
 def _report_bug(error: Exception, *, with_trace: bool) -> _Bug:
-    """Return an error with the place of the bug; `with_trace` also writes the traceback to stderr.
+    """Return an error that locates a bug. If `with_trace` is true, also write the traceback to stderr.
 
-    It has no values and no exception texts, because they could identify a person.
+    Neither contains values or exception messages, because they could identify a person.
     """
     if with_trace:
         import traceback
@@ -125,7 +126,7 @@ def _report_bug(error: Exception, *, with_trace: bool) -> _Bug:
             where=where,
         ),
         Message(
-            "please report it with the output of --verbose; nothing is lost, the ledger has all progress"
+            "please report it with the output of --verbose; nothing is lost: the ledger records all progress"
         ),
     )
 

@@ -1,4 +1,4 @@
-"""`docsend receipts export`: write a proof of sending, a page for the records."""
+"""`docsend receipts export`: write a one-page proof of sending for your records."""
 
 import sys
 from pathlib import Path
@@ -83,12 +83,13 @@ def _no_receipt_error(entry: "LedgerEntry") -> UsageError:
     """Return the error for a submission that was not received.
 
     Its exit code is 2, as for a key that is not in the ledger, because the proof does not exist. Codes 5 and
-    6 report the answer of a service; this command contacts none, and running it again changes nothing.
+    6 report a service's response, but this command contacts no service, and running it again changes nothing.
     """
     hint = Message("run `docsend receipts resume {key}` to finish it", key=entry.key[:12])
     if entry.state == "refused":
         hint = Message(
-            "run `docsend receipts show {key}` to see why, fix it and send it again", key=entry.key[:12]
+            "run `docsend receipts show {key}` to see why, fix the cause, then send it again",
+            key=entry.key[:12],
         )
     elif entry.state == "withdrawn":
         hint = Message("a withdrawal is final; use `docsend send --again` to send the same content again")
@@ -114,8 +115,8 @@ def _check_stdout_accepts(context: "CommandContext", format_: str) -> None:
 def _write_new_file(file: Path, content: bytes) -> None:
     """Write a file atomically, unless it already exists with the same content.
 
-    Raise UsageError if it exists with different content, is not a regular file or has no folder, and
-    LocalError if it cannot be written.
+    Raise UsageError if it exists with different content, is not a regular file or its folder does not
+    exist, and LocalError if it cannot be written.
     """
     try:
         if file.is_file():
@@ -130,12 +131,13 @@ def _write_new_file(file: Path, content: bytes) -> None:
             )
         if file.exists():
             raise UsageError(
-                Message("{file} is not a regular file", file=file), Message("choose a file with --output")
+                Message("{file} is not a regular file", file=file),
+                Message("choose another file with --output"),
             )
         if not file.parent.is_dir():
             raise UsageError(
                 Message("no such folder: {folder}", folder=file.parent),
-                Message("create it, or choose another one"),
+                Message("create it, or choose another folder"),
             )
         files.replace_file(file, content)
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""Translates the help of commands.
+"""Translates the commands' help.
 
-The code has the English texts. This module replaces them in the finished Typer commands before anything is
-shown; `tools/locale/build.py` collects the texts to translate in the same way.
+The code contains the English texts. This module replaces them in the finished Typer commands before any help
+is shown. `tools/locale/build.py` calls `collect_texts` for the texts to translate.
 """
 
 import re
@@ -73,8 +73,8 @@ def _translate_line(line: str, translator: Translator) -> str:
 def _context_class(translator: Translator) -> type[typer.Context]:
     base: Any = typer.Context.formatter_class
 
-    class Formatter(base):  # type: ignore[misc]  # Typer names it nowhere else
-        """A help formatter that translates the texts of Typer itself."""
+    class Formatter(base):  # type: ignore[misc]  # Typer exports no name for it
+        """A help formatter that translates Typer's own texts."""
 
         def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
             super().write_usage(prog, args, prefix or translator.render(_TYPER_HEADINGS["Usage: "]) + " ")

@@ -43,13 +43,16 @@ def login(
             "--status", help="Show who is signed in, where the password is stored, and when the session ends."
         ),
     ] = False,
-    forget: Annotated[bool, typer.Option("--forget", help="Remove code, password and session.")] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Remove the code, the password and the session.")
+    ] = False,
 ) -> None:
-    """Sign in to the personal service, and store code and password in the operating system's keyring.
+    """Sign in to the personal service, and store the code and the password in the operating system's keyring.
 
-    docsend asks for code and password without echo, and verifies them with the service before storing them.
-    There is no option for the password, because other users of the machine could read it. Machines without
-    a keyring use DOCSEND_CODE and DOCSEND_PASSWORD_FILE, and need no login (docs/personal.md).
+    docsend asks for the code and the password without showing them, and verifies them with the service before
+    storing them. There is no option for the password, because other users of the machine could read it. On a
+    machine without a keyring, set DOCSEND_CODE and DOCSEND_PASSWORD_FILE; no login is needed
+    (docs/personal.md).
     """
     if status and forget:
         raise UsageError(
@@ -66,7 +69,7 @@ def login(
 def _sign_in(
     context: "CommandContext", store: "CredentialStore", code: str | None, *, password_stdin: bool
 ) -> None:
-    # Raises if there is no keyring, before the user is asked for anything.
+    # Fail early if there is no keyring, before the user is asked for anything.
     backend = store.backend
     credentials = _read_credentials(context, code, password_stdin=password_stdin)
     with context.open_service(context.retry_listener()) as service:
@@ -77,9 +80,9 @@ def _sign_in(
 
 
 def _read_credentials(context: "CommandContext", code: str | None, *, password_stdin: bool) -> "Credentials":
-    """Read code and password from the options, the environment or standard input, or else prompt for them.
+    """Read the code and password from options, environment or standard input, or else prompt for them.
 
-    Raise UsageError if one is missing and there is no terminal for a prompt.
+    Raise UsageError if one is missing and docsend cannot prompt for it.
     """
     settings = context.settings
     code = code or settings.code
@@ -89,7 +92,8 @@ def _read_credentials(context: "CommandContext", code: str | None, *, password_s
             password = read_standard_input()
         except UnicodeDecodeError:
             raise UsageError(
-                Message("the password is not UTF-8"), Message("give it in UTF-8, as the first line")
+                Message("the password is not UTF-8"),
+                Message("encode it in UTF-8, on the first line of standard input"),
             ) from None
     elif settings.password_file is not None:
         password = read_password_file(settings.password_file)
@@ -98,16 +102,16 @@ def _read_credentials(context: "CommandContext", code: str | None, *, password_s
     if missing and not can_ask:
         raise UsageError(
             Message("missing: {options}", options=", ".join(missing)),
-            Message(
-                "there is no terminal for a prompt: give --code CODE, and the password on standard input"
-            ),
+            Message("docsend cannot prompt here: give --code CODE, and the password with --password-stdin"),
         )
     code = code or _prompt(context, "code")
     password = password or _prompt(context, "password")
     try:
         (code + password).encode()
     except UnicodeEncodeError:
-        raise UsageError(Message("the code or the password is not UTF-8"), Message("type it again")) from None
+        raise UsageError(
+            Message("the code or the password is not UTF-8"), Message("type them again")
+        ) from None
     if any(not character.isprintable() for character in code + password):
         context.streams.say(Message("warning: the code or the password contains invisible characters"))
     return Credentials(code, password)
@@ -144,7 +148,7 @@ def _show_status(context: "CommandContext") -> None:
 
 
 def _sign_out(context: "CommandContext", store: "CredentialStore") -> None:
-    """Remove everything from the keyring, and end the session at the service if it can be reached."""
+    """Remove the service's keyring entries, and end the session if the service can be reached."""
     token = store.token()
     was_signed_in = store.forget()
     if token is not None:
@@ -154,7 +158,7 @@ def _sign_out(context: "CommandContext", store: "CredentialStore") -> None:
         except DocsendError as error:
             context.streams.say(
                 Message(
-                    "could not end the session at the service ({message}); it expires by itself",
+                    "could not end the session at the service ({message}); it will expire on its own",
                     message=error.message,
                 )
             )

@@ -1,4 +1,4 @@
-"""`docsend receipts merge`: merge the batch reports of several machines or several runs into one."""
+"""`docsend receipts merge`: merge batch reports from several machines or runs into one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ def merge(
 ) -> None:
     """Merge the reports of several shares or several runs of one batch, and print the result as CSV.
 
-    Each row appears once, with the furthest progress of all reports. The output is also a valid manifest.
+    Each row appears once, with the best status found in any report. The output is also a valid manifest.
     With --json, it is JSON Lines. Exit code 7 means that some rows were not received.
     """
     from docsend.delivery import report

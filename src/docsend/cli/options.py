@@ -1,4 +1,4 @@
-"""Registers functions as commands, with the common options, and an example and exit codes in the help."""
+"""Registers functions as commands that take the common options and explain their exit codes in the help."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "as_json": (
-        Annotated[bool, typer.Option("--json", help="Print the result as JSON, also on failure.")],
+        Annotated[bool, typer.Option("--json", help="Print the result as JSON, even on failure.")],
         False,
     ),
     "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")], False),
@@ -51,9 +51,9 @@ _COMMON: dict[str, tuple[Any, Any]] = {
 
 
 class _RejectsConflictingValues:
-    """Mixin for commands and groups that rejects an option given twice with different values.
+    """Mixin for commands and groups, to reject an option that is given twice with different values.
 
-    Click would silently use the last one: of `--batch a.csv --batch b.csv`, only b.csv would be sent.
+    Click would silently use the last one. With `--batch a.csv --batch b.csv`, only b.csv would be sent.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -105,7 +105,7 @@ class Group(_RejectsConflictingValues, typer.core.TyperGroup):
 
 
 def usage_error(message: Message, path: str) -> UsageError:
-    """Return the error for a wrong command line; `path` is the command's full name, as `docsend send`."""
+    """Return the error for an invalid command line; `path` is the command's full name ("docsend send")."""
     return UsageError(message, Message("run `{path} --help` for usage", path=path))
 
 
@@ -150,11 +150,11 @@ def command(
     The command takes the common options and calls the function with a CommandContext. Its help shows
     `example` and the meaning of the exit codes in `exits`.
 
-    name: the command's name, or None for what a group does when no subcommand is given.
+    name: the command's name, or None to register what a group does without a subcommand.
     success: the meaning of exit code 0.
     omitted_options: names of common options that the command does not take.
-    fields: fields of a submission that become options. The function's parameter `given` receives a mapping
-        of field names to the values that were given.
+    fields: fields of a submission that become options. The function's parameter `given` receives the values
+        that the user gave, keyed by field name.
     tolerate_errors: whether the command runs even if the settings have errors.
     typer_options: further arguments for Typer's decorator.
     """
@@ -175,7 +175,7 @@ def command(
             function(CommandContext.create(**common, tolerate_errors=tolerate_errors), **values)
 
         run.__doc__ = function.__doc__
-        # English, like all texts that Typer gets; `cli.help` translates them.
+        # In English, like all text passed to Typer; `cli.help` translates it.
         meanings = {
             code: ENGLISH.render(meaning)
             for code, meaning in {**EXIT_MEANINGS, ExitCode.RECEIVED: success}.items()
@@ -209,11 +209,11 @@ def _option(field: "Field") -> inspect.Parameter:
 def with_common_options(
     function: Callable[..., None], parameters: Sequence[inspect.Parameter], without: tuple[str, ...] = ()
 ) -> Callable[..., None]:
-    """Return `function(context, common, **values)` with a signature of these parameters and common options.
+    """Wrap `function(context, common, **values)`, so that it takes `parameters` and the common options.
 
     Common options may follow any part of a command line: `docsend --json receipts show KEY` and `docsend
-    receipts show KEY --json` are equivalent. `common` maps the common options to their values so far.
-    `without` names common options to leave out.
+    receipts show KEY --json` are equivalent. `common` maps the common options to the values
+    parsed so far. `without` names common options to leave out.
     """
     context_ = inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)
     parameters = [
@@ -227,13 +227,13 @@ def with_common_options(
     ]
 
     def run(*, context: typer.Context, **values: Any) -> None:
-        # All parts of a command line share one `meta`.
+        # The contexts of a group and its subcommand share one `meta`.
         common = context.meta.setdefault(
             __name__, {option: default for option, (_, default) in _COMMON.items()}
         )
         for option, (_, default) in _COMMON.items():
             if (value := values.pop(option, default)) != default:
-                if common[option] not in (default, value):  # Given after an earlier part, too.
+                if common[option] not in (default, value):  # Also given earlier.
                     raise conflicting_values_error(f"--{option}")
                 common[option] = value
         function(context, common, **values)

@@ -67,9 +67,11 @@ def show(
     context: "CommandContext",
     key: Key,
     *,
-    ask: Annotated[bool, typer.Option("--ask", help="Also ask the service for its status.")] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Also ask the service for the submission's status.")
+    ] = False,
 ) -> None:
-    """Show everything that the ledger has about one submission."""
+    """Show everything that the ledger stores about one submission."""
     with context.open_ledger() as ledger:
         entry = context.find_entry(ledger, key)
     if ask:
@@ -80,8 +82,8 @@ def show(
 def withdraw(context: "CommandContext", key: Key) -> None:
     """Withdraw a submission that has not been received, so that it cannot be received later.
 
-    An interrupted submission may have been received nevertheless. In that case the receipt is stored, and
-    the exit code is 5.
+    An interrupted submission may already have been received. In that case the receipt is stored, and the exit
+    code is 5.
     """
     if len(key) != _KEY_LENGTH:
         raise UsageError(
@@ -105,7 +107,7 @@ def withdraw(context: "CommandContext", key: Key) -> None:
 
 
 def _open_service(context: "CommandContext", entry: "LedgerEntry") -> "AbstractContextManager[ServiceClient]":
-    """Open the service that a submission was sent to, signed in for the personal destination."""
+    """Open the service that a submission was sent to, signed in if its destination is personal."""
     context = context.for_service(entry.service)
     account = context.require_account() if entry.to == "personal" else None
     return context.open_service(context.retry_listener(), account)

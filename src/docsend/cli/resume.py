@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
     from docsend.storage.ledger import Ledger, LedgerEntry
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
-# If submissions end with different codes, the first of these is the exit code: the most urgent for the user.
+# If submissions fail with different codes, the exit code is the first of these: the most urgent for the user.
 _EXIT_PRIORITY = (ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 EXAMPLE = "docsend receipts resume\ndocsend receipts resume --service sandbox --json"
 
@@ -35,7 +35,9 @@ def resume(
     context: "CommandContext",
     keys: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY...]", help="Finish only these, given by the start of their keys."),
+        typer.Argument(
+            metavar="[KEY...]", help="Finish only submissions whose keys start with one of these."
+        ),
     ] = None,
 ) -> None:
     """Finish interrupted submissions: of one service with --service, otherwise of all services.
@@ -51,10 +53,10 @@ def resume(
             resumed.extend(_finish_all(context, entries, ledger))
         except KeyboardInterrupt as stop:
             if resumed:
-                context.output.show(HumanOnly(ResumedList(resumed)))  # JSON output is only the error.
+                context.output.show(HumanOnly(ResumedList(resumed)))  # In JSON, only the error is shown.
                 say_resume_errors(context.streams, resumed)
             message = Message(
-                "interrupted after {count} of {total} unfinished submissions",
+                "interrupted (unfinished submissions tried: {count} of {total})",
                 count=len(resumed),
                 total=len(entries),
             )
@@ -125,9 +127,9 @@ def _finish_for_service(
 
 
 def _rerun_hint(context: "CommandContext", entry: "LedgerEntry") -> Message:
-    """Return a hint with the command that sends it again, as far as the ledger knows it.
+    """Return a hint with the command that sends the submission again.
 
-    The ledger stores neither the identity nor the remark.
+    The user has to complete it, because the ledger stores neither the identity nor the remark.
     """
     options = {
         "to": entry.to,
@@ -146,4 +148,4 @@ def _rerun_hint(context: "CommandContext", entry: "LedgerEntry") -> Message:
     # Not --again: it selects the next occurrence that is not finished, which may be a different one.
     occurrence = f" --occurrence {entry.occurrence}" if entry.occurrence > 1 else ""
     identity = identity_options.get(destination.identity, "") if destination else ""
-    return Message("run it again with the same options: {command}", command=command + identity + occurrence)
+    return Message("send it again with the same options: {command}", command=command + identity + occurrence)

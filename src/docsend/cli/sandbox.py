@@ -43,8 +43,8 @@ def sandbox(
 ) -> None:
     """Run the sandbox in the foreground and print its address; Ctrl-C stops it.
 
-    The sandbox implements all of docsend's service contract, on 127.0.0.1 only. Nothing sent to it reaches
-    the institute.
+    The sandbox implements all of docsend's service contract and listens only on 127.0.0.1. Nothing sent to it
+    reaches the institute.
     """
     from docsend.cli.connection import import_sandbox_server
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
     from docsend.model.submission import Submission
 
-# `docsend required upload` has the same exit codes; a batch has SOME_ROWS in addition.
+# `docsend required upload` has the same exit codes; a batch adds SOME_ROWS.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 
@@ -52,7 +52,7 @@ def send(
         typer.Option("--dry-run", "-n", help="Check everything and show the findings, but send nothing."),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Send the same content again although it was already received.")
+        bool, typer.Option("--again", help="Send the same content again, even if it was already received.")
     ] = False,
     batch: Annotated[
         str | None,
@@ -83,7 +83,9 @@ def send(
     shard: Annotated[
         str | None,
         typer.Option(
-            "--shard", metavar="K/N", help="Send only share K of N of the rows, for work on several machines."
+            "--shard",
+            metavar="K/N",
+            help="Send only share K of N of the rows, to split a batch among machines.",
         ),
     ] = None,
     batch_template: Annotated[
@@ -97,13 +99,13 @@ def send(
     interrupted submission and sends nothing twice. Use `docsend catalog` to find the codes. On a terminal,
     docsend asks for missing values.
 
-    With --batch, each row of a manifest is a submission (docs/manifest.md). The other options are defaults
-    for rows that leave them out.
+    With --batch, each row of a manifest is a submission (docs/manifest.md). Options for fields, such as --to,
+    are defaults for rows that leave the field empty.
     """
     if again and "occurrence" in given:
         raise UsageError(
             Message("--again and --occurrence cannot be combined"),
-            Message("use --occurrence for a certain occurrence, or --again for the next one"),
+            Message("use --occurrence for a particular occurrence, or --again for the next one"),
         )
     if batch_template is not None:
         from docsend.cli.batch import print_template
@@ -132,7 +134,7 @@ def send(
     _reject_options(
         single_options,
         Message("{option} cannot be combined with --batch"),
-        Message("name the documents in the manifest; use --again for a single submission"),
+        Message("name the documents in the manifest; --again works only for a single submission"),
     )
     from docsend.cli import batch as batches
 

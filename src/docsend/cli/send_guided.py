@@ -30,14 +30,14 @@ def run(
     dry_run: bool,
     again: bool,
 ) -> None:
-    """Ask for missing values, then send; if none is missing, send as without a terminal.
+    """Ask for missing values, then send. If none is missing, send without any questions.
 
-    Raise Interrupted, with nothing sent, if the user presses Ctrl-C at a question or declines.
+    Raise Interrupted before anything is sent if the user presses Ctrl-C at a question or declines to send.
     """
     submission = send_one.read_documents(context, submission, paths)
     if interactive.missing_fields(submission, context.catalog()):
         if not dry_run:
-            # Raises if no service is chosen, before the user has answered all questions.
+            # Fail early if no service is chosen, before the user answers any questions.
             context.settings.chosen_endpoint()
         guided, paths = _ask_for_missing(context, submission, paths, dry_run=dry_run)
         _send(context, replace(guided, sender=guided.sender or sender), paths, dry_run=dry_run, again=again)
@@ -64,7 +64,7 @@ def _send(
             _confirm(context)
         send_one.show_or_send(context, submission, checked, dry_run=dry_run, again=again)
     finally:
-        # Also after a failure or a refusal to send, so that the user need not answer the questions again.
+        # Also shown if sending failed or the user declined, so that no question must be answered twice.
         command = interactive.command_line(
             guided, paths, sender_values=of_sender, service=context.settings.service_flag, again=again
         )
@@ -72,7 +72,7 @@ def _send(
 
 
 def _enforce_size_limit(submission: Submission, catalog: "Catalog") -> Submission:
-    """Apply the destination's size limit to the documents, which were read before it was known."""
+    """Apply the destination's size limit to documents that were read before the destination was known."""
     max_bytes = submission_rules.max_document_bytes(submission, catalog)
     return submission.with_documents(
         tuple(documents.within_limit(document, max_bytes) for document in submission.documents)

@@ -33,8 +33,8 @@ def run(
 ) -> None:
     """Read the documents, check the submission, and send it, or show the findings in a dry run.
 
-    Without `account`, the one of the settings is used if the destination needs one. Raise typer.Exit with
-    the exit code if the check or the sending fails; the error has been shown by then.
+    If the destination needs an account and `account` is None, use the account that the settings select. If
+    the check or the sending fails, show the error and raise typer.Exit with its exit code.
     """
     submission = read_documents(context, submission, paths)
     checked = check_or_exit(context, submission, dry_run=dry_run)
@@ -98,7 +98,7 @@ def show_or_send(
 
 
 def _max_document_bytes(context: "CommandContext", submission: "Submission") -> int | None:
-    """Return the destination's limit for one document in bytes, or None if the destination is unknown."""
+    """Return the destination's size limit for a document in bytes, or None if the destination is unknown."""
     destination = context.catalog().destinations.get(submission.to or "")
     return destination.max_document_bytes if destination else None
 
@@ -106,7 +106,7 @@ def _max_document_bytes(context: "CommandContext", submission: "Submission") -> 
 def expand_files(given: Sequence[str]) -> list[Path]:
     """Return the paths of these files, with patterns expanded.
 
-    Windows shells do not expand patterns, and neither do other shells if the pattern is quoted. Raise
+    Windows shells never expand patterns, and other shells do not expand quoted ones. Raise
     UsageError for an empty name.
     """
     paths: list[Path] = []
@@ -116,7 +116,7 @@ def expand_files(given: Sequence[str]) -> list[Path]:
                 Message("empty file name"), Message("check for an empty variable in your script")
             )
         path = Path(name)
-        # Not Path.exists, which raises if a folder may not be entered.
+        # Unlike this function, Path.exists raises if a folder may not be entered.
         is_pattern = glob.has_magic(name) and not os.path.exists(name)
         matches = sorted(glob.glob(name)) if is_pattern else []
         paths += map(Path, matches) if matches else [path]

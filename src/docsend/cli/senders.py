@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(context: "CommandContext") -> None:
-    """List the stored senders: people and employers whose numbers you need not type each time.
+    """List the stored senders: people and employers whose numbers you do not have to type each time.
 
     Use one with `docsend send --sender NAME`, or in the column `sender` of a manifest.
     """
@@ -57,9 +57,10 @@ def add(
 ) -> None:
     """Store an insured person or an employer under a name, replacing any sender with the same name.
 
-    The numbers are stored in config.toml, which only you can then read. The booklet number works as a
-    password, so it is stored in the operating system's keyring. On a terminal, docsend asks for it without
-    echo. If you leave it empty, it is not stored, and each send needs --booklet.
+    The numbers are stored in config.toml, which docsend makes readable only for you. The booklet number works
+    as a password, so it is stored in the operating system's keyring. On a terminal, docsend asks for it
+    without showing it. If you leave it empty, it is not stored, and you must give --booklet each time you
+    send.
     """
     from docsend.checks import submission_rules
 
@@ -104,7 +105,7 @@ def remove(context: "CommandContext", name: Name) -> None:
 
 
 def _forget_booklet(context: "CommandContext", name: str) -> None:
-    """Remove the booklet number of an earlier sender with this name, so that it is not used for another."""
+    """Remove the booklet number stored for this name, so that no later sender of this name uses it."""
     previous = context.settings.senders.get(name)
     if previous is not None and previous.has_stored_booklet:
         BookletStore(backend=context.settings.keyring_backend).forget(name)
@@ -120,7 +121,8 @@ def _read_booklet(context: "CommandContext", *, from_stdin: bool) -> str | None:
             return read_standard_input(Message("empty booklet number"))
         except UnicodeDecodeError:
             raise UsageError(
-                Message("the booklet number is not UTF-8"), Message("give it in UTF-8, as the first line")
+                Message("the booklet number is not UTF-8"),
+                Message("encode it in UTF-8, on the first line of standard input"),
             ) from None
     if context.settings.no_input or sys.stdin is None or not sys.stdin.isatty():
         return None

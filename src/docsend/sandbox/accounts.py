@@ -1,7 +1,7 @@
 """Sign-in to the personal service: fictional accounts, sessions that expire, and a lockout.
 
-An unknown code and a wrong password get the same response, take the same work and count alike, so that a
-caller cannot find out which codes exist.
+An unknown code and a wrong password get the same response after the same amount of work, and both count as a
+failure, so that a caller cannot find out which codes exist.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A fictional person: the code of their branch, and the documents that the service requires from them."""
+    """A fictional person's account.
+
+    `code` is the sign-in code, `residence` the code of the person's branch, and `required` the documents that
+    the service requires of them.
+    """
 
     code: str
     salt: bytes
@@ -41,7 +45,7 @@ class Account:
     required: tuple[Mapping[str, Any], ...]
 
 
-# Checked in place of an account that does not exist, so that the check takes as long.
+# Checked if the account does not exist, so that the check takes equally long.
 _DUMMY_ACCOUNT = Account("", bytes(16), bytes(32), "", is_locked=False, required=())
 
 
@@ -109,7 +113,7 @@ class Accounts:
     # -- lockout -----------------------------------------------------------------------------------------
 
     def _count_attempt(self, code: str) -> None:
-        """Count a sign-in attempt that is about to be checked; raise Refusal with 429 if it is locked out."""
+        """Count a sign-in attempt before it is checked; raise Refusal with 429 if the code is locked out."""
         is_locked = code in self._accounts and self._accounts[code].is_locked
         with self._database.transaction() as connection:
             row = connection.execute(
@@ -141,5 +145,8 @@ def _parse_account(row: Mapping[str, Any]) -> Account:
 
 
 def _hash(text: str) -> str:
-    """Return the hash that is stored instead of a token or a code: a password may be typed as the code."""
+    """Return the hash to store instead of a token or a code.
+
+    Codes are hashed, too, because users may type their password as the code.
+    """
     return hashlib.sha256(text.encode()).hexdigest()

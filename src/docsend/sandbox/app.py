@@ -1,7 +1,7 @@
 """The sandbox's HTTP API: one handler for each operation of openapi.yaml.
 
-Every request is checked in the same order: `Host` and `Origin` (middleware.py), token, key, type and length
-of the body, what is stored under the key, the rules, and the bytes of the document.
+Every request is checked in the same order: `Host` and `Origin` (middleware.py), the token, the key, the type
+and length of the body, the submission stored with this key, the rules, and the document's bytes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _MAX_FORM_OVERHEAD_BYTES = 2 * 2**20  # for the declaration and the headers of t
 
 
 class Sandbox:
-    """The service: a catalog, a store, the accounts, and the handlers of all calls."""
+    """The service: a catalog, a store, the accounts, and a handler for each call."""
 
     def __init__(
         self,
@@ -65,7 +65,8 @@ class Sandbox:
     ) -> None:
         """Serve a store with the given catalog.
 
-        `request_timeout` returns the seconds that a request with a given number of body bytes may take.
+        `request_timeout` takes the size of a request's body in bytes and returns how many seconds the request
+        may take.
         """
         self._store = store
         self._accounts = accounts
@@ -148,7 +149,7 @@ class Sandbox:
     async def _receive_in_one_exchange(
         self, body: Body, account: Account | None, key: str, limit: int
     ) -> Response:
-        """Receive a submission in one exchange: the declaration, then its documents in the same order."""
+        """Receive a submission in one exchange: the declaration, then its documents in order."""
         detail = f"one exchange accepts documents of at most {limit} bytes in total"
         too_large = Refusal(413, "one-exchange-too-large", detail)
         if body.require_length() > limit + _MAX_FORM_OVERHEAD_BYTES:
@@ -191,13 +192,15 @@ class Sandbox:
         body.require_media_type(DOCUMENT)
         length = body.require_length()
         if length > self._max_document_bytes:
-            raise Refusal(413, "document-too-large", "this is larger than any destination accepts")
+            raise Refusal(413, "document-too-large", "the document is larger than any destination accepts")
         expected = await run_in_threadpool(self._store.find_missing, submission_id, sha256)
         if expected is None:
             await body.drain()
             return Response(status_code=204)
         if length != expected.size:
-            detail = f"the declaration has {expected.size} bytes, the Content-Length is {length}"
+            detail = (
+                f"the document was declared with {expected.size} bytes, but the Content-Length is {length}"
+            )
             raise Refusal(400, "digest-mismatch", detail)
         with self._store.incoming_files() as (file,):
             await arrival.receive_file(body.iter_bytes(), expected, file)
@@ -222,7 +225,7 @@ class Sandbox:
     # -- dispatch ----------------------------------------------------------------------------------------
 
     def _route(self, path: str, **handlers: _Handler) -> Route:
-        """Return the route of a path, with one handler for each method."""
+        """Return the route for a path, with one handler for each method."""
 
         async def respond(request: Request) -> Response:
             handler = handlers["GET" if request.method == "HEAD" else request.method]
@@ -248,7 +251,10 @@ class Sandbox:
             return problem_response(internal_error())
 
     async def _authenticate(self, request: Request) -> Account | None:
-        """Return the account of the request's token, None without a token; refuse an invalid token."""
+        """Return the account for the request's token, or None without a token.
+
+        Raise Refusal with 401 if the token is invalid.
+        """
         token = _bearer_token(request)
         return None if token is None else await run_in_threadpool(self._accounts.authenticate, token)
 
@@ -261,7 +267,7 @@ class Sandbox:
     async def _id_for_request(self, request: Request) -> SubmissionId:
         """Return the id of the request's submission: the account's own, or one sent without an account.
 
-        Another account's submission yields 404, as if it did not exist.
+        Another account's submission is never found: the call ends with a 404, as if it did not exist.
         """
         account = await self._authenticate(request)
         return await self._find_visible(account, _submission_key(request))
@@ -276,7 +282,7 @@ class Sandbox:
     async def _id_for_declaration(
         self, raw: dict[str, Any], account: Account | None, key: str
     ) -> SubmissionId:
-        """Return the id for storing a declaration; refuse a personal one without a session (401)."""
+        """Return the id to store a declaration with; raise Refusal with 401 if it needs a session."""
         destination = declaration.find_destination(raw, self._catalog)
         if destination is None:  # an earlier catalog may have had it
             return await self._find_visible(account, key)
@@ -291,8 +297,8 @@ class Sandbox:
     ) -> StoredSubmission | None:
         """Return the submission if a concurrent attempt has completed it in the meantime, else None.
 
-        That attempt may be the reason for a refusal: once it has sent the required document that both
-        attempts are for, the account is no longer asked for that document.
+        The other attempt may be why this one is refused: once it has delivered a required document, the
+        account no longer has to send that document.
         """
         stored = await run_in_threadpool(self._store.find_declared, submission_id, canonicalize(raw))
         return stored if stored is not None and stored.state == "received" else None
@@ -302,8 +308,8 @@ class Sandbox:
     ) -> tuple[declaration.Declaration, str]:
         """Check a declaration against the rules; return it with the code of the branch that handles it.
 
-        `is_declared` is whether this declaration is stored already; it is then not checked again against the
-        account's required documents.
+        If `is_declared` is true, the declaration is already stored, and is not checked against the account's
+        required documents again.
         """
         validated = declaration.validate(raw, self._catalog)
         if not validated.is_personal or account is None:

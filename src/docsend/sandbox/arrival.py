@@ -24,8 +24,8 @@ async def receive_file(chunks: AsyncIterator[bytes], declared: DeclaredDocument,
     not match the extension, and 500 if the disk did not store every byte.
     """
     digest, size, start = hashlib.sha256(), 0, b""
-    # The file is buffered because an unbuffered write may store only part of its argument, as it does on a
-    # disk that is nearly full.
+    # The file is buffered because an unbuffered write may store only part of its data, for example when the
+    # disk is almost full.
     with files.create_private(path) as file:
         async for chunk in chunks:
             size += len(chunk)

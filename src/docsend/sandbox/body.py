@@ -1,8 +1,8 @@
 """The body of a request: what its headers declare about it, and its bytes as they arrive.
 
-Limits are enforced while bytes arrive, not afterwards. Before a success the body is read to its end. After a
-refusal it is read up to a limit and discarded, because a sender that is still sending may lose an early
-response.
+Limits are enforced while bytes arrive, not afterwards. A successful response is sent only after the complete
+body was read. After a refusal, the rest of the body is read up to a limit and discarded, because a sender
+that is still sending may lose an early response.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 JSON = ("application/json",)
 DOCUMENT = ("application/octet-stream", "application/pdf", "image/*")
-# Of a refused body. A sender with a larger one may lose the response together with the connection.
+# Limit for a refused body. If the body is larger, the sender may lose the connection before the response.
 MAX_DISCARDED_BYTES = 16 * 2**20
-_MAX_UNUSED_BYTES = 4096  # of the body of a call that does not use one
+_MAX_UNUSED_BYTES = 4096  # limit for the body of a call that uses none
 BASE_TIMEOUT_S = 60
 _MIN_BYTES_PER_S = 16 * 1024
 
@@ -63,7 +63,8 @@ class Body:
     def require_media_type(self, accepted: tuple[str, ...]) -> None:
         """Raise Refusal with 415 unless the media type matches one of `accepted`, or is not given.
 
-        A pattern may end in `*`. With no pattern at all, only an empty body may have a type.
+        `accepted` may contain patterns that end in `*`. If `accepted` is empty, only an empty body may have a
+        media type.
         """
         is_empty = self.declared_size == 0
         if self.media_type is None or (is_empty and not accepted):
@@ -94,7 +95,7 @@ class Body:
         return await read_all(self.iter_bytes(), max_bytes)
 
     async def skip_unused(self) -> None:
-        """Read and ignore a body that the call does not use; refuse it if it is large or has a media type."""
+        """Read and ignore a body that the call does not use; refuse one that is large or has a media type."""
         self.require_media_type(())
         await self.read(_MAX_UNUSED_BYTES)
 

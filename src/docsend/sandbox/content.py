@@ -1,6 +1,6 @@
 """Checking that the first bytes of a document match its file extension.
 
-This does not share code with the client, because the service of the real institute would not either.
+It shares no code with the client, because the real institute's service would not either.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SIGNATURE_BYTES = 1024
 
 
 def extension(name: str) -> str:
-    """Return the lower-case extension, or "" if there is none or the name starts with its only dot."""
+    """Return the extension in lower case, or "" if there is none, as in "README" or ".profile"."""
     stem, _, suffix = name.rpartition(".")
     return suffix.lower() if stem else ""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SCHEMA_VERSION = 2
-_BUSY_TIMEOUT_S = 30.0  # how long another process may lock the file
+_BUSY_TIMEOUT_S = 30.0  # how long to wait for a lock of another process
 _SCHEMA = """
 CREATE TABLE submission (
     owner       TEXT NOT NULL,  -- the account's code; empty if it was sent without an account
@@ -64,7 +64,7 @@ CREATE TABLE attempt (
 
 
 class Database:
-    """A connection shared by several threads; SQLite's locks share the file with other processes."""
+    """A connection that several threads share. SQLite's locks let other processes use the file, too."""
 
     def __init__(self, file: Path) -> None:
         """Open or create the file; raise sqlite3.Error if it has another schema version."""
@@ -91,9 +91,9 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run the block as one transaction, without other threads.
+        """Run the block as one transaction; other threads wait until it ends.
 
-        On return its changes are on the disk; if the block raises, they are rolled back.
+        Then the block's changes are on the disk, or are rolled back if the block raised.
         """
         with self._lock, sqlite.transaction(self._connection) as connection:
             yield connection

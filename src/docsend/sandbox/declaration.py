@@ -1,6 +1,6 @@
 """Parsing declarations and enforcing the institute's rules on them.
 
-This is written from openapi.yaml and the catalog, independently of the client, so that a test shows where
+The code is written from openapi.yaml and the catalog, independently of the client, so that tests show where
 the two disagree.
 """
 
@@ -35,7 +35,7 @@ _MEMBERS = {
     "documents",
 }
 _MISSING = object()
-_MAX_DOCUMENTS = 10_000  # limits the work where the institute gives no number
+_MAX_DOCUMENTS = 10_000  # limits the work if the institute gives no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class _Errors:
             self.add(f"{pointer}/{member}", "invalid", "is missing; give null for no value")
 
     def check_text(self, raw: dict[str, Any], name: str, max_length: int, pointer: str = "") -> str | None:
-        """Return an optional text; report it if it is not a text of at most `max_length` characters."""
+        """Return an optional text; report it if it is invalid or longer than `max_length` characters."""
         value = raw.get(name)
         if value is None:
             return None
@@ -111,7 +111,7 @@ def find_destination(raw: Mapping[str, Any], catalog: Catalog) -> Destination | 
 
 
 def declared_bytes(raw: Mapping[str, Any]) -> int:
-    """Return the total size in bytes of the documents of a declaration; malformed sizes count as 0."""
+    """Return the total size of a declaration's documents in bytes; malformed sizes count as 0."""
     documents = raw.get("documents")
     sizes = (
         [entry.get("bytes") for entry in documents if isinstance(entry, dict)]
@@ -124,8 +124,8 @@ def declared_bytes(raw: Mapping[str, Any]) -> int:
 def validate(raw: dict[str, Any], catalog: Catalog) -> Declaration:
     """Check a declaration against every rule; raise the Refusal that the contract defines.
 
-    Errors of single members are collected into one 422. Limits on documents (413, 415) follow, and then the
-    refusal of a type that is filed as an online form.
+    Errors in members are collected into one 422 response. The limits on documents are checked next, and a
+    type that must be filed as an online form is refused last.
     """
     errors = _Errors()
     # A personal declaration has no identity.
@@ -166,7 +166,7 @@ def check_required(declaration: Declaration, pending: Sequence[Mapping[str, Any]
 
     The institute's rule: "Si un document est requis par le système, il ne sera pas possible de télécharger
     d'autres documents en ligne concernant le sujet pour lequel il existe une telle exigence." (While the
-    system requires a document, no other documents can be uploaded on its subject.)
+    system requires a document, no other documents can be uploaded for its subject.)
     """
     match = next((entry for entry in pending if entry["id"] == declaration.required), None)
     if declaration.required is not None:
@@ -194,7 +194,7 @@ def check_required(declaration: Declaration, pending: Sequence[Mapping[str, Any]
 def parse(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a declaration; raise Refusal with 400 if the body is anything else.
 
-    Only the form is checked: UTF-8, no duplicate members, no fractions, no lone surrogates.
+    Only the syntax is checked: UTF-8, no duplicate members, no fractions, no lone surrogates.
     """
     try:
         raw = json.loads(
@@ -243,7 +243,7 @@ def _check_codes(
 ) -> Refusal | None:
     """Check the codes of subject, category and type.
 
-    Return the refusal of a type that is filed as an online form, so that it can be raised after the others.
+    If the type must be filed as an online form, return the refusal, so that it can be raised last.
     """
     subject, category, type_code = (_code_or_empty(raw.get(name)) for name in ("subject", "category", "type"))
     if destination.needs_subject:
@@ -276,7 +276,7 @@ def _check_codes(
 
 
 def _code_or_empty(value: object) -> str | None:
-    """Return a code that can be looked up; "" stands for a value that is not a text."""
+    """Return a code to look up: a text or null unchanged, "" for any other value."""
     return value if isinstance(value, str) or value is None else ""
 
 
@@ -292,7 +292,7 @@ def _check_insured(raw: object, errors: _Errors) -> str | None:
 
 
 def _has_check_digit(number: str) -> bool:
-    """Return whether the Luhn checksum is valid: weights 1, 2, 1, 2, ...; the digit sum ends in 0."""
+    """Return whether the Luhn checksum is valid, with weights 1, 2, 1, 2, ...; all zeros are invalid."""
     products = [int(digit) * (1 + position % 2) for position, digit in enumerate(number)]
     return number != "000000000" and sum(product // 10 + product % 10 for product in products) % 10 == 0
 
@@ -392,9 +392,10 @@ def _parse_document(raw: object) -> DeclaredDocument | None:
 def _check_limits(
     documents: tuple[DeclaredDocument, ...], destination: Destination, catalog: Catalog
 ) -> None:
-    """Raise Refusal for too many or too large documents (413) or an extension that is not accepted (415).
+    """Raise Refusal for documents that the destination does not accept, before any of them is sent.
 
-    This happens before any document is sent.
+    There may be too many, or one may be too large (413), have another extension (415) or too long a name
+    (422).
     """
     limit = destination.max_documents
     if limit is not None and len(documents) > limit:

@@ -30,7 +30,7 @@ class Form:
     """The parts of one body, in order. Every method raises Refusal with 400 if the form is malformed."""
 
     def __init__(self, body: Body) -> None:
-        """Read the boundary from the Content-Type; nothing of the body is read yet.
+        """Read the boundary from the Content-Type; none of the body is read yet.
 
         Raise Refusal with 400 unless there is exactly one valid boundary.
         """
@@ -54,7 +54,7 @@ class Form:
             yield event
 
     async def end(self) -> None:
-        """Read to the end of the body, which must have no further part and end with the closing boundary."""
+        """Read to the end of the body; there must be no further part before the closing boundary."""
         async for _ in self._events:
             raise _malformed_refusal("the form has more parts than the declaration has documents")
 
@@ -74,7 +74,7 @@ class Form:
     async def _check_epilogue(self) -> AsyncIterator[bytes]:
         """Yield the bytes of the body; refuse anything but a line end after the closing boundary.
 
-        The parser would ignore an epilogue, and so a part that the declaration does not have.
+        The parser would ignore the epilogue, even if it contained another part.
         """
         closing, tail = b"\r\n--" + self._boundary + b"--", b""
         epilogue: bytes | None = None

@@ -33,8 +33,8 @@ _AUTHORITY = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z
 class _ProblemResponse(JSONResponse):
     """The response to a refused request. It is sent at once; then the rest of the body is read and discarded.
 
-    The response does not wait for a body that is not needed, and a sender that is still sending does not lose
-    the response to a connection reset.
+    The sender does not have to finish sending first, and no connection reset destroys the response while it
+    is still sending.
     """
 
     def __init__(self, refusal: Refusal, body: Body | None) -> None:
@@ -96,7 +96,7 @@ def _header_values(scope: Scope, name: bytes) -> list[str]:
 
 
 def _request_id_header(values: list[str]) -> list[tuple[bytes, bytes]]:
-    """Return the header that repeats the request's id; empty unless there is one id that is a token."""
+    """Return the header that repeats the request's id, or [] unless there is exactly one valid id."""
     is_token = len(values) == 1 and _REQUEST_ID.match(values[0])
     return [(b"request-id", values[0].encode("ascii"))] if is_token else []
 
@@ -138,7 +138,7 @@ def _is_served_host(authority: str, server: tuple[str, int | None] | None) -> bo
 class HTTPProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 protocol, with the contract's response to input that cannot be parsed.
 
-    A request with no Host, or with two, belongs here: h11 rejects it while parsing.
+    This includes requests with no Host or two, because h11 rejects them while parsing.
     """
 
     _head = b""
@@ -174,8 +174,8 @@ class HTTPProtocol(H11Protocol):
         self.transport.close()
 
     def _unparsed_request_id(self) -> list[tuple[bytes, bytes]]:
-        """Return the Request-Id header of input that could not be parsed; empty if the id is ambiguous."""
-        if self.cycle is not self._last_cycle:  # a request was read since then, and the id may belong to it
+        """Return the Request-Id header of input that could not be parsed, or [] if the id is uncertain."""
+        if self.cycle is not self._last_cycle:  # `_head` may contain the id of a request that was read since
             return []
         found = _ID_LINE.findall(self._head.partition(b"\r\n\r\n")[0])
         return _request_id_header([one.decode("latin-1") for one in found])

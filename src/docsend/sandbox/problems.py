@@ -1,4 +1,4 @@
-"""The sandbox's refusals as RFC 9457 problems; their types are those of openapi.yaml."""
+"""The sandbox's refusals as RFC 9457 problems, with the types that openapi.yaml defines."""
 
 from __future__ import annotations
 

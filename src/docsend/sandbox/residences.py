@@ -1,4 +1,4 @@
-"""The branch that handles a submission by default: a small table of fictional residences.
+"""The default branch for a submission, from a small table of fictional residences.
 
 The institute's rule: "par défaut, l'agence traitante qui apparaîtra sera celle de la zone de résidence de
 l'assuré" (the default branch is that of the insured person's area of residence). Only the institute knows
@@ -21,5 +21,5 @@ DEFAULT_BRANCH = "tel-aviv"
 
 
 def branch_of(resident: str | None) -> str:
-    """Return the code of the branch for the residence of an insured person or an employer."""
+    """Return the code of the branch that serves the residence of an insured person or an employer."""
     return RESIDENCES.get(resident or "", DEFAULT_BRANCH)

@@ -50,7 +50,7 @@ def run_in_background(
 ) -> Iterator[str]:
     """Yield the URL of a sandbox that serves this folder: the running one, or one inside this process.
 
-    The other parameters apply to a sandbox inside this process only. `catalog_bytes` replaces the bundled
+    The other parameters apply only to a sandbox inside this process. `catalog_bytes` replaces the bundled
     catalog, `request_timeout` the default timeouts. Raise LocalError if the folder cannot be used.
     """
     running = find_running(folder)
@@ -100,8 +100,8 @@ def serve(
 def find_running(folder: Path) -> str | None:
     """Return the URL of the foreground sandbox that serves this folder, or None.
 
-    Callers take a shared lock, so that they do not mistake one another for a sandbox. Raise LocalError if the
-    folder cannot be read.
+    Callers test the lock with a shared one, so that none of them takes another caller for a sandbox. Raise
+    LocalError if the folder cannot be read.
     """
     try:
         with (folder / "running").open("rb+") as lock_file:
@@ -195,8 +195,8 @@ def _open_server(
 def _unusable_folder(folder: Path, error: Exception) -> LocalError:
     reason = files.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
     return LocalError(
-        Message("cannot use sandbox folder {folder}: {reason}", folder=folder, reason=reason),
-        Message("give another folder with --data DIR"),
+        Message("cannot use the sandbox folder {folder}: {reason}", folder=folder, reason=reason),
+        Message("check its permissions, or run `docsend sandbox --data DIR` with another folder"),
     )
 
 
@@ -214,7 +214,7 @@ def _wait_until(ready: Callable[[], bool]) -> None:
 
 @contextlib.contextmanager
 def _lock_folder(folder: Path) -> Iterator[IO[bytes]]:
-    """Lock the folder for a foreground sandbox; yield the lock file, which takes its address."""
+    """Lock the folder for a foreground sandbox; yield the lock file, to which its address is written."""
     try:
         files.make_private_folder(folder)
         files.make_private_file(folder / "running")

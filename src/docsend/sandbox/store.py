@@ -1,8 +1,8 @@
 """The sandbox's storage: submissions and receipts in SQLite, documents as files in the same folder.
 
 A document is complete and on the disk before its row records it. A receipt is on the disk before it is sent,
-and its bytes never change. Several processes may share one folder: the rows decide between them, and a key
-has at most one receipt. Only unfinished submissions that have expired are removed.
+and its bytes never change. Several processes may share one folder: transactions decide between them, so that
+a key has at most one receipt. Only unfinished submissions that have expired are removed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ class Store:
     """One folder of submissions. The methods block on the disk; call them from a thread."""
 
     def __init__(self, folder: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Open the folder, creating it with access for its owner only, and remove what has expired."""
+        """Open the folder and remove expired submissions.
+
+        A new folder is created so that only its owner has access.
+        """
         self._now = now
         self._documents = folder / "documents"
         files.make_private_folder(self._documents)
@@ -85,7 +88,7 @@ class Store:
     def declare(
         self, submission_id: SubmissionId, declaration: Declaration, branch: str
     ) -> tuple[StoredSubmission, bool]:
-        """Return the submission of a declaration, opening it if necessary, and whether it is new.
+        """Return the submission for a declaration, opening it if necessary, and whether it is new.
 
         Raise Refusal with 409 if the key was withdrawn or belongs to another declaration.
         """
@@ -97,7 +100,7 @@ class Store:
             return self._load(connection, submission_id), True
 
     def find_declared(self, submission_id: SubmissionId, canonical: bytes) -> StoredSubmission | None:
-        """Return the submission of a declaration in canonical JSON, or None if it is not stored.
+        """Return the submission for a declaration in canonical JSON, or None if it is not stored.
 
         Raise Refusal with 409 if the key was withdrawn or belongs to another declaration.
         """
@@ -146,7 +149,7 @@ class Store:
                 path.unlink(missing_ok=True)
 
     def store_document(self, submission_id: SubmissionId, sha256: str, path: Path) -> None:
-        """Add an arrived document to its submission: first the file is made durable, then its row is written.
+        """Make the file of an arrived document durable, then record it in the database.
 
         Raise Refusal with 404 or 409 if the submission has expired or was withdrawn in the meantime.
         """
@@ -155,7 +158,7 @@ class Store:
         with self.database.transaction() as connection:
             is_recorded = self._record_file(connection, submission_id, sha256, file)
         if not is_recorded:
-            # Either another request was faster, or the key was withdrawn or has expired: find_missing raises.
+            # Another request was faster, or else find_missing raises: the key was withdrawn or has expired.
             self._remove_files([file])
             self.find_missing(submission_id, sha256)
 
@@ -194,8 +197,8 @@ class Store:
                 receipt = self._receive(connection, submission_id, branch)
                 is_decided = True
         except Exception:
-            # If the commit itself fails, its outcome is unknown: a disk that fails in the final sync does not
-            # undo it. Files that belong to no submission are removed once they are old.
+            # If the commit itself fails, its outcome is unknown, because a failed sync does not undo it. The
+            # files then stay; those that belong to no submission are removed once they are old.
             if not is_decided:
                 self._remove_files(names)
             raise
@@ -238,7 +241,7 @@ class Store:
     def _record_file(
         self, connection: sqlite3.Connection, submission_id: SubmissionId, sha256: str, file: str
     ) -> bool:
-        """Record the file of a document; return False unless an open submission still lacked it."""
+        """Record a document's file; return whether an open submission still lacked it."""
         changed = connection.execute(
             "UPDATE document SET file = ? WHERE owner = ? AND key = ? AND sha256 = ? AND file IS NULL"
             " AND EXISTS (SELECT * FROM submission AS parent WHERE parent.owner = document.owner"
@@ -346,7 +349,7 @@ class Store:
         }
 
     def _remove_expired(self) -> None:
-        """Remove unfinished submissions that have expired, and abandoned files; their keys are free again."""
+        """Remove abandoned files, and unfinished submissions that have expired; their keys are free again."""
         with self.database.transaction() as connection:
             rows = connection.execute("SELECT file FROM document WHERE file IS NOT NULL")
             recorded = {name for (name,) in rows}
