@@ -191,7 +191,10 @@ def test_a_sandbox_that_cannot_be_opened_is_closed_again(tmp_path, kind) -> None
         _UNUSABLE_LEDGERS[kind](tmp_path / "sandbox.sqlite3")
     gc.collect()
     before = _open_file_count()
-    with pytest.raises(LocalError, match="cannot use sandbox folder") as failure, server.run_in_background(tmp_path):
+    with (
+        pytest.raises(LocalError, match="cannot use sandbox folder") as failure,
+        server.run_in_background(tmp_path),
+    ):
         pass
     assert _open_file_count() == before
     assert str(failure.value)
