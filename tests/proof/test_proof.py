@@ -499,6 +499,6 @@ def test_without_the_extra_the_hint_names_it_and_text_still_works(run, key, monk
     outcome = run("receipts", "export", key)
     assert outcome.code == 2
     assert "requires the extra `pdf`: the module fpdf is not installed" in outcome.err
-    assert "pip install '.[pdf]'" in outcome.err
+    assert 'pip install ".[pdf]"' in outcome.err
     assert run("receipts", "export", key, "--format", "text").code == 0
     assert run("receipts", "export", key, "--format", "docx").code == 2

@@ -76,7 +76,7 @@ def test_a_ledger_that_stays_locked_for_too_long_stops_before_anything_is_sent(
         other.execute("ROLLBACK")
     other.close()
     assert outcome.code == 8
-    assert "database is locked" in outcome.err
+    assert "another process is using the file" in outcome.err
     assert sandbox.select("SELECT * FROM submission") == []
     assert run("send", payslip, *SEND, "--service", sandbox.url).code == 0
 

@@ -55,7 +55,7 @@ class Account:
     def token(self, sign_in: SignIn, *, instead_of: str | None = None) -> str:
         """Return the current token, or sign in and return a new one if it has expired or was refused.
 
-        `instead_of` is the token that the service refused, if any. Raises SignInRequired if the service
+        `instead_of` is the token that the service refused, if any. Raise SignInRequired if the service
         refuses the credentials, or has refused them before.
         """
         with self._lock:

@@ -116,7 +116,7 @@ class CredentialStore:
 
 
 class BookletStore:
-    """Keyring entries of the senders: their booklet numbers, which work as passwords."""
+    """The senders' booklet numbers, stored in the keyring because they serve as passwords."""
 
     def __init__(self, *, backend: str | None = None) -> None:
         """Create the store; `backend` selects a keyring by name, as `module.Class`."""
@@ -189,7 +189,7 @@ class _KeyringEntries:
     def _call(self, call: Callable[[Any], _T]) -> _T:
         """Call the keyring in a separate thread, which is abandoned if the call does not return in time.
 
-        Raises LocalError if the call times out or fails.
+        Raise LocalError if the call times out or fails.
         """
         results: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
 
@@ -266,7 +266,7 @@ def _backend_name(ring: Any) -> str:
 def read_password_file(file: Path) -> str:
     """Return the password on the first line of a file.
 
-    Raises UsageError if the file cannot be read, is not UTF-8 or has an empty first line. On POSIX systems,
+    Raise UsageError if the file cannot be read, is not UTF-8 or has an empty first line. On POSIX systems,
     also raises it if anybody but the owner has access to the file.
     """
     try:
@@ -303,7 +303,7 @@ def _permission_hint(file: Path, owner: str | None) -> Message:
 def read_standard_input(empty_message: Message | None = None) -> str:
     """Return the password or other secret on the first line of standard input.
 
-    Raises UsageError if the line is empty; `empty_message` replaces the message about a password.
+    Raise UsageError if the line is empty; `empty_message` replaces the message about a password.
     """
     line = sys.stdin.readline(_MAX_LINE_LENGTH) if sys.stdin else ""
     return _first_line(line, empty_message, hint=Message("write it on the first line of standard input"))

@@ -134,7 +134,7 @@ def read_contents(documents: Sequence[Document]) -> Iterator[tuple[Document, byt
 
 
 def read_content(document: Document) -> bytes:
-    """Return the bytes that were checked. Raises InvalidSubmission if the file has changed since then."""
+    """Return the bytes that were checked. Raise InvalidSubmission if the file has changed since then."""
     if document.buffer is not None:
         return document.buffer
     content = _read_file(document.path, document.size)

@@ -189,7 +189,7 @@ def _text_rule(name: str, too_long: Code, max_length: Callable[[Catalog], int]) 
                 "direction",
                 field=name,
             )
-            hint = Message("retype it as plain text")
+            hint = Message("delete it and type it again, without pasting")
             problems.append(Problem(Code.TEXT_NOT_ACCEPTED, message, hint, field=name))
         return text or None
 

@@ -211,7 +211,9 @@ def _send(
 
 def _stop(context: "CommandContext", runner: "BatchRunner") -> None:
     runner.stop()
-    context.streams.say(Message("finishing the rows in progress; press Ctrl-C again to stop at once"))
+    context.streams.say(
+        Message("stopping: waiting up to 5 s for responses; press Ctrl-C again to stop at once")
+    )
 
 
 @contextlib.contextmanager

@@ -67,6 +67,6 @@ def import_sandbox_server() -> Any:
     except ModuleNotFoundError as error:
         raise UsageError(
             Message("the sandbox is not installed: {name} is missing", name=error.name),
-            Message("run `pip install '.[sandbox]'` in the folder that docsend was installed from"),
+            Message('run `pip install ".[sandbox]"` in the folder that docsend was installed from'),
         ) from error
     return server

@@ -102,7 +102,7 @@ def _no_receipt_error(entry: "LedgerEntry") -> UsageError:
 def _check_stdout_accepts(context: "CommandContext", format_: str) -> None:
     if context.settings.as_json and format_ != "json":
         raise UsageError(
-            Message("cannot write the proof to standard output with --json"),
+            Message("with --json, the proof can only be printed in the format json"),
             Message("write it to a file with --output FILE, or print it with `--format json`"),
         )
     if format_ == "pdf" and sys.stdout is not None and sys.stdout.isatty():

@@ -66,7 +66,7 @@ def resolve_endpoint(
 ) -> Endpoint:
     """Return the service with this name or address.
 
-    Raises UsageError if the name is unknown, or if the address or the proxy's address is invalid. The proxy
+    Raise UsageError if the name is unknown, or if the address or the proxy's address is invalid. The proxy
     from the environment is used for https addresses except this machine's, unless NO_PROXY lists the host.
     """
     if chosen == SANDBOX:
@@ -161,7 +161,7 @@ def _variable(environment: Mapping[str, str], name: str) -> str:
 def _proxy(environment: Mapping[str, str]) -> str | None:
     """Return the proxy for https addresses (HTTPS_PROXY, or else ALL_PROXY), or None.
 
-    Raises UsageError if the variable does not contain a valid proxy address.
+    Raise UsageError if the variable does not contain a valid proxy address.
     """
     name = "https_proxy" if _variable(environment, "https_proxy") else "all_proxy"
     proxy = _variable(environment, name)

@@ -48,7 +48,7 @@ class ConfigFile(NamedTuple):
     def read(cls, file: Path) -> ConfigFile:
         """Return the validated content of a file; a missing file is an empty configuration.
 
-        Raises UsageError if the file cannot be read, or contains a syntax error or an invalid setting.
+        Raise UsageError if the file cannot be read, or contains a syntax error or an invalid setting.
         """
         try:
             text = files.read_limited(file, max_bytes=MAX_BYTES).decode("utf-8-sig")

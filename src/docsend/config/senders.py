@@ -99,7 +99,7 @@ class Senders:
     def apply(self, name: str, submission: Submission) -> Submission:
         """Return the submission with its empty identity fields filled in from the sender with this name.
 
-        Raises LocalError if the booklet number is needed and the keyring fails.
+        Raise LocalError if the booklet number is needed and the keyring fails.
         """
         sender = self._known[name]
         values = dict(sender.values)

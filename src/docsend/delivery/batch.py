@@ -50,7 +50,7 @@ class CheckedRow(NamedTuple):
 
     @property
     def sendable(self) -> CheckedSubmission:
-        """The checked submission. Raises TypeError for a faulty row."""
+        """The checked submission. Raise TypeError for a faulty row."""
         if isinstance(self.submission, CheckedSubmission):
             return self.submission
         raise TypeError("a faulty row cannot be sent")

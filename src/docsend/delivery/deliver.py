@@ -74,7 +74,7 @@ def deliver(
 
     `service` is the service's name in the ledger. `open_service` connects to the service; it is not called if
     the receipt is already in the ledger. With `again`, send the first occurrence that is neither received nor
-    withdrawn. Raises Refused, Unfinished, SignInRequired, LocalError, Interrupted, or InvalidSubmission if a
+    withdrawn. Raise Refused, Unfinished, SignInRequired, LocalError, Interrupted, or InvalidSubmission if a
     file has changed or a requirement forbids the submission. The error's `submission` is the one that was
     attempted.
     """
@@ -147,7 +147,7 @@ def record_plans(
     """Record submissions in the ledger in one commit, before they are sent.
 
     Returns one result per submission: its clearance, its delivery if it was already received, or the error
-    that forbids sending it. Raises LocalError if nothing could be written. Personal submissions are planned
+    that forbids sending it. Raise LocalError if nothing could be written. Personal submissions are planned
     in `upload` instead, because whether one may be sent depends on those before it.
     """
     # Invariant 1: the plans are durable before anything is sent.
@@ -225,7 +225,7 @@ def record_receipts(
 ) -> Mapping[str, LocalError]:
     """Store receipts in one commit. Return the errors, by key, of those that were not stored.
 
-    Raises LocalError if none could be written.
+    Raise LocalError if none could be written.
     """
     # Invariant 1: the receipts are durable before anything is reported as received.
     return ledger.record_receipts(service.name, {receipt.key: receipt for receipt in receipts})
@@ -234,7 +234,7 @@ def record_receipts(
 def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delivery:
     """Finish a submission that an earlier run declared, and store its receipt.
 
-    It cannot be declared again, because the ledger does not store the identity. Raises UnknownSubmission if
+    It cannot be declared again, because the ledger does not store the identity. Raise UnknownSubmission if
     the service never had the declaration or has forgotten it. Otherwise raises what `deliver` raises, except
     Interrupted.
     """
@@ -310,9 +310,9 @@ def _send_in_one_exchange(
 
 
 def _is_unknown_to_service(checked: CheckedSubmission, service: ServiceClient) -> bool:
-    """Return whether the service reports that it does not know a submission.
+    """Return whether the service says that it does not know a submission; False if it cannot be asked.
 
-    An intermediary that forbids sending often lets status requests pass.
+    An intermediary that blocks sending usually still lets status requests through.
     """
     try:
         service.fetch_status(checked.key, with_token=checked.is_signed)

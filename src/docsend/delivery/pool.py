@@ -44,7 +44,7 @@ class _Task(Generic[_Item, _Result]):
         return bool(self._results) or (self._future is not None and self._future.done())
 
     def submit(self, executor: ProcessPoolExecutor, pickled: bytes | None) -> None:
-        """Submit the item to the workers. Raises OSError or RuntimeError if no worker can be started."""
+        """Submit the item to the workers. Raise OSError or RuntimeError if no worker can be started."""
         with _blocked_signals():  # submitting may start a worker
             self._future = executor.submit(_run_in_worker, pickled, self._item)
 

@@ -48,7 +48,7 @@ class Report:
     def __init__(self, file: Path, manifest: Manifest) -> None:
         """Create the file and write the header.
 
-        Raises UsageError if the name ends in neither .csv nor .jsonl, and LocalError if the file cannot be
+        Raise UsageError if the name ends in neither .csv nor .jsonl, and LocalError if the file cannot be
         written.
         """
         self._file = file
@@ -77,7 +77,7 @@ class Report:
             self._output.close()
 
     def finish(self) -> None:
-        """Rename the complete report to its final name. Raises LocalError if that fails.
+        """Rename the complete report to its final name. Raise LocalError if that fails.
 
         A report that could not be written remains a `.part` file.
         """
@@ -90,7 +90,7 @@ class Report:
             raise self._write_error(error) from error
 
     def add(self, outcome: Outcome) -> None:
-        """Write one row durably. Raises LocalError if that fails; later rows are then ignored."""
+        """Write one row durably. Raise LocalError if that fails; later rows are then ignored."""
         if self._has_failed:
             return
         row, receipt = outcome.row, outcome.receipt
@@ -248,7 +248,7 @@ def refuse_to_overwrite(file: Path, manifest: str) -> None:
 def is_json(file: Path) -> bool:
     """Return whether a report is JSON Lines rather than CSV, by its name.
 
-    Raises UsageError if the name ends in neither .jsonl nor .csv.
+    Raise UsageError if the name ends in neither .jsonl nor .csv.
     """
     suffix = Path(file.name.removesuffix(_PART_SUFFIX)).suffix.lower()
     if suffix not in (".csv", ".jsonl"):

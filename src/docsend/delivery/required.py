@@ -57,7 +57,7 @@ def submission_for(
     """Return the submission that meets a requirement, without its documents.
 
     Once a requirement is met, the service no longer lists it. The ledger is therefore queried first, so that
-    a run whose response was lost can be repeated. Raises InvalidSubmission if neither the ledger nor the
+    a run whose response was lost can be repeated. Raise InvalidSubmission if neither the ledger nor the
     service knows the requirement.
     """
     match: LedgerEntry | RequiredDocument | None = ledger.find_by_requirement(service, required)

@@ -383,10 +383,10 @@ class BatchProgress:
         self._runner.check_stop()
 
     def on_received(self, documents: Sequence[Document]) -> None:
-        """Do nothing, not even stop: the receipt has arrived and must be stored."""
+        """Do nothing. This callback does not check for a stop: the receipt has arrived and must be stored."""
 
     def on_pause(self, pause: Pause) -> None:
-        """Show a pause that is long enough to be noticed."""
+        """Check for a stop, then report the pause if it is long enough to be noticed."""
         self._runner.check_stop()
         if pause.seconds >= _MIN_SHOWN_PAUSE_S:
             self._show_pause(pause)

@@ -29,7 +29,7 @@ _ALIASES = {
 def column_names(row: int, header: Sequence[str] | Problem) -> list[str]:
     """Return the column names in a header. `row` is the header's row number.
 
-    Raises InvalidSubmission with all of the header's problems, if it has any.
+    Raise InvalidSubmission with all of the header's problems, if it has any.
     """
     problems: list[Problem] = []
     names: list[str] = []

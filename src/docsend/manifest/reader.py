@@ -169,7 +169,7 @@ def read(
     Document paths are relative to the manifest's folder, or to the working folder for standard input and
     pipes. Rows may name one of `senders`; `sender` applies to rows with neither a sender nor an identity.
 
-    Raises UsageError if the file cannot be read, and InvalidSubmission if its format or header is invalid.
+    Raise UsageError if the file cannot be read, and InvalidSubmission if its format or header is invalid.
     """
     options = Defaults(defaults, defaults.given_values(), senders, sender)
     path = Path(name)

@@ -67,7 +67,7 @@ def repair_number(name: str, value: str, row: int, problems: list[Problem]) -> s
 
 def non_text_problems(row: int, cells: Mapping[str, str]) -> list[Problem]:
     """Return a problem for each cell with a NUL or a lone surrogate, which JSON allows but files do not."""
-    hint = Message("retype it as plain text")
+    hint = Message("delete it and type it again, without pasting")
     return [
         Problem(
             Code.ROW_MALFORMED,

@@ -44,7 +44,7 @@ _REASONS = {
 def read_content(path: Path) -> bytes:
     """Return the content of a manifest file, up to one byte more than MAX_BYTES.
 
-    Raises UsageError if it cannot be read.
+    Raise UsageError if it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -61,7 +61,7 @@ def decode(content: bytes, label: Message) -> tuple[str, str]:
     """Return the text and the name of its encoding: UTF-8, UTF-16 or Windows-1255.
 
     `label` names the file in messages. Hebrew Excel saves "CSV" as Windows-1255, whose Hebrew letters are
-    never valid UTF-8, so the two cannot be confused. Raises InvalidSubmission for any other encoding.
+    never valid UTF-8, so the two cannot be confused. Raise InvalidSubmission for any other encoding.
     """
     marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
     declared = [encoding for mark, encoding in marks if content.startswith(mark)]
@@ -104,7 +104,7 @@ def read_csv(text: str, separator: str) -> Iterator[TableRow]:
 def excel_reader(content: bytes) -> Callable[[], Iterator[TableRow]]:
     """Return a function that yields the rows of the first sheet of a workbook.
 
-    Raises UsageError if the extra `excel` is not installed. The function raises InvalidSubmission if the
+    Raise UsageError if the extra `excel` is not installed. The function raises InvalidSubmission if the
     workbook is damaged.
     """
     try:
@@ -113,7 +113,8 @@ def excel_reader(content: bytes) -> Callable[[], Iterator[TableRow]]:
         raise UsageError(
             Message("reading an Excel workbook requires the extra `excel`"),
             Message(
-                "run `pip install '.[excel]'` in the folder docsend was installed from, or save it as CSV"
+                'save the workbook as CSV, or run `pip install ".[excel]"` in the folder '
+                "that docsend was installed from"
             ),
         ) from error
 

@@ -37,6 +37,6 @@ def canonicalize(value: Json) -> bytes:
     """Return the canonical JSON (RFC 8785, JCS) of a value whose member names are ASCII, without floats.
 
     For such values, Python's encoder writes what the RFC requires: sorted names, no whitespace, the shortest
-    escapes, UTF-8. Raises UnicodeEncodeError if a string contains a lone surrogate.
+    escapes, UTF-8. Raise UnicodeEncodeError if a string contains a lone surrogate.
     """
     return _CANONICAL.encode(value).encode("utf-8")

@@ -33,10 +33,10 @@ class Receipt(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A receipt, and whether it is a repetition.
+    """A receipt, and whether it is new.
 
-    `is_repeated` is true if the service had issued it before, to an earlier run or another sender.
-    `is_stored` is true if the ledger already has it.
+    `is_repeated` is true if the service had already issued the receipt, to an earlier run or another sender.
+    `is_stored` is true if the receipt is already in the ledger.
     """
 
     receipt: Receipt

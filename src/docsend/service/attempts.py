@@ -69,10 +69,11 @@ class Attempts:
 
 
 def may_have_been_received(response: Response) -> bool:
-    """Return whether the service may have received a request that an intermediary answered.
+    """Return whether the service may have received the request, although an intermediary answered it.
 
-    The intermediary may have replaced the service's response, or timed out while waiting for it. It did not
-    forward a request that it refused for its size (413) or for missing proxy credentials (407).
+    If the request was sent completely, the intermediary may have forwarded it and then replaced the service's
+    response, or timed out waiting for one. A 413 (request too large) and a 407 (proxy credentials missing)
+    mean that it was not forwarded.
     """
     is_contract_problem = response.problem_code is not None
     return response.is_request_complete and not is_contract_problem and response.status not in _NOT_FORWARDED

@@ -72,7 +72,10 @@ class _Call(NamedTuple):
 
     @property
     def is_one_exchange(self) -> bool:
-        """Whether a submission is sent in one exchange, so that a lost response may contain its receipt."""
+        """Whether this call sends a whole submission in one exchange.
+
+        If so, a lost response may have contained the receipt.
+        """
         return self.submission is not None
 
 

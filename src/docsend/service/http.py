@@ -355,11 +355,11 @@ class _Connection:
     def check_request_id(self, echoed_id: str | None, request_id: str) -> None:
         """Check that a response belongs to its request.
 
-        Raise ContractViolation if the response has another id. If it has no id, but the response before it on
-        this connection had the right one, raise _StaleConnection, because it may consist of leftover bytes.
-        A connection's first response is accepted without an id, and the connection is closed afterwards.
-        Such responses come from services that do not repeat the id, which costs a new connection for each
-        request, and from intermediaries in front of services that do.
+        Raise ContractViolation if the response has a different id. If it has no id although the previous
+        response on this connection had the right one, raise _StaleConnection: it may be left over from
+        another request. If the first response on a connection has no id, accept it and close the connection
+        afterwards. It may come from a service that never repeats the id, which then needs a new connection
+        for each request, or from an intermediary in front of a service that does.
         """
         was_trusted, self.is_trusted = self.is_trusted, echoed_id == request_id
         if not self.is_trusted and (was_trusted or echoed_id is not None):

@@ -152,7 +152,7 @@ def read(body: bytes) -> JsonObject:
             body.decode("utf-8"), object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant
         )
     except (ValueError, RecursionError):
-        raise ContractViolation(Message("it is not valid JSON, or repeats a member")) from None
+        raise ContractViolation(Message("it is not valid JSON, or contains the same name twice")) from None
     if not isinstance(value, dict):
         raise ContractViolation(Message("it is not a JSON object"))
     return JsonObject(value)

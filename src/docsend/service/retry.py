@@ -1,9 +1,9 @@
 """Retry policy for one call, and limits that all calls of a client share.
 
 `RetryPolicy` limits how long a call is retried, but not how often. Its pauses grow and have full jitter, so
-that many clients do not retry at the same moment. After ten failures in a row, `CircuitBreaker` lets only
-single calls through, so that the thousands of rows in a batch do not all call a service that is down.
-`ConcurrencyLimit` obeys 429 and `Retry-After`.
+that many clients do not retry at the same moment. After ten failures in a row, `CircuitBreaker` lets only one
+call through every half minute, so that the thousands of rows in a batch do not all call a service that is
+down. `ConcurrencyLimit` obeys 429 and `Retry-After`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def load(path: Path | None = None) -> Catalog:
     """Read a catalog file, or the bundled catalog if no path is given.
 
-    Raises MalformedCatalog if the content is not a catalog, and OSError if the file cannot be read.
+    Raise MalformedCatalog if the content is not a catalog, and OSError if the file cannot be read.
     """
     return Catalog(files.read_limited(path or catalog.BUNDLED, max_bytes=MAX_BYTES))
 

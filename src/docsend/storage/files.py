@@ -76,7 +76,7 @@ def open_regular(file: Path, *, allow_pipe: bool = False) -> IO[bytes]:
     """Open a regular file for reading in binary mode.
 
     With `allow_pipe`, accept a pipe as well, as in `<(pass show docsend)`. A pipe without a writer reads as
-    empty. Raises OSError if the file cannot be opened, and UnsuitableFile, an OSError, for a device or a
+    empty. Raise OSError if the file cannot be opened, and UnsuitableFile, an OSError, for a device or a
     socket.
     """
     descriptor = os.open(file, READ_FLAGS)
@@ -95,7 +95,7 @@ def open_regular(file: Path, *, allow_pipe: bool = False) -> IO[bytes]:
 def read_limited(path: Path, *, max_bytes: int) -> bytes:
     """Return the content of a regular file.
 
-    Raises OSError if it cannot be read, and UnsuitableFile, an OSError, if it is larger than `max_bytes`.
+    Raise OSError if it cannot be read, and UnsuitableFile, an OSError, if it is larger than `max_bytes`.
     """
     with open_regular(path) as opened:
         content = opened.read(max_bytes + 1)
@@ -165,7 +165,7 @@ def _may_write(path: Path) -> bool:
 
 
 def create_private(file: Path) -> IO[bytes]:
-    """Create and open a file that only its owner can read or write. Raises FileExistsError if it exists."""
+    """Create and open a file that only its owner can read or write. Raise FileExistsError if it exists."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(file, flags, 0o600), "wb")
 

@@ -288,7 +288,7 @@ class Ledger:
     def record_receipt(self, service: str, key: str, receipt: Receipt) -> None:
         """Store a receipt durably. A submission may be reported as received only after this returns.
 
-        Raises LocalError if the ledger does not contain the receipt afterwards, for example because another
+        Raise LocalError if the ledger does not contain the receipt afterwards, for example because another
         process has changed the entry.
         """
         for failure in self.record_receipts(service, {key: receipt}).values():
@@ -297,7 +297,7 @@ class Ledger:
     def record_receipts(self, service: str, receipts_by_key: Mapping[str, Receipt]) -> dict[str, LocalError]:
         """Store receipts durably in one commit. Return the errors, by key, of those that were not stored.
 
-        Raises LocalError if none could be written.
+        Raise LocalError if none could be written.
         """
         if not receipts_by_key:
             return {}
@@ -406,7 +406,10 @@ class Ledger:
             self._write(lambda _: None)
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run a change and the pending transitions in one durable transaction, and return its result."""
+        """Apply the pending transitions and call `write` in one durable transaction.
+
+        Return the result of `write`.
+        """
         with self._local_errors(), self._lock:
             pending = self._pending.copy()
             with sqlite.transaction(self._connection) as connection:

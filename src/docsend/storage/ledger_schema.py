@@ -65,7 +65,7 @@ PRAGMA user_version = {_VERSION};
 def prepare(connection: sqlite3.Connection, file: Path) -> None:
     """Create the tables in a new file, or upgrade an older ledger.
 
-    Raises LocalError if a newer or an unreleased docsend wrote the file.
+    Raise LocalError if a newer or an unreleased docsend wrote the file.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:

@@ -20,7 +20,7 @@ class MalformedReceipt(ValueError):
 
 
 def parse(body: bytes) -> Receipt:
-    """Parse a receipt from the ledger. Raises MalformedReceipt if a member is missing or has a wrong type.
+    """Parse a receipt from the ledger. Raise MalformedReceipt if a member is missing or has a wrong type.
 
     This is more lenient than `service.reading`, which parses responses, because ledgers also contain receipts
     that older versions stored.
@@ -58,7 +58,7 @@ def parse(body: bytes) -> Receipt:
 def stored_receipt(entry: LedgerEntry) -> Receipt | None:
     """Return the stored receipt of a submission, or None if it has none.
 
-    Raises LocalError if the stored bytes are not a receipt.
+    Raise LocalError if the stored bytes are not a receipt.
     """
     if entry.receipt is None:
         return None
@@ -74,7 +74,7 @@ def stored_receipt(entry: LedgerEntry) -> Receipt | None:
 def earlier_delivery(entry: LedgerEntry) -> Delivery | None:
     """Return the delivery of an earlier run, or None if there is no receipt.
 
-    Raises LocalError if the stored bytes are not a receipt.
+    Raise LocalError if the stored bytes are not a receipt.
     """
     receipt = stored_receipt(entry)
     return Delivery(receipt, is_repeated=True, is_stored=True) if receipt else None

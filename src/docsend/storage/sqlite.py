@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 _PRAGMAS = ("journal_mode = TRUNCATE", "synchronous = FULL", "fullfsync = 1", "foreign_keys = 1")
 # SQLite's own error texts, so that they can be translated.
-_REASONS = (
-    Message("attempt to write a readonly database"),
-    Message("database disk image is malformed"),
-    Message("database is locked"),
-    Message("database or disk is full"),
-    Message("disk I/O error"),
-    Message("file is not a database"),
-    Message("unable to open database file"),
-)
+_REASONS = {
+    "attempt to write a readonly database": Message("the file is read-only"),
+    "database disk image is malformed": Message("the file is damaged"),
+    "database is locked": Message("another process is using the file"),
+    "database or disk is full": Message("the disk is full"),
+    "disk I/O error": Message("the disk reports an error"),
+    "file is not a database": Message("the file is not a database"),
+    "unable to open database file": Message("the file cannot be opened"),
+}
 
 
 def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
@@ -80,4 +80,4 @@ def reason(error: sqlite3.Error | OSError) -> Message:
     """Return the reason for an error of SQLite or of the file system, as a message."""
     if isinstance(error, OSError):
         return files.reason(error)
-    return next((message for message in _REASONS if message.template == str(error)), Message.verbatim(error))
+    return _REASONS.get(str(error)) or Message.verbatim(error)

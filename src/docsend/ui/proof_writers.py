@@ -34,7 +34,7 @@ def write_pdf(
                 "PDF output requires the extra `pdf`: the module {name} is not installed", name=error.name
             ),
             Message(
-                "run `pip install '.[pdf]'` in the folder that docsend was installed from, or give "
+                'run `pip install ".[pdf]"` in the folder that docsend was installed from, or give '
                 "`--format text`"
             ),
         ) from error
