@@ -1,10 +1,10 @@
-# bash completion for docsend. Needs nothing but bash 4; docsend itself knows what can stand where.
-# What `docsend _complete` prints: VALUE<Tab>LABEL lines, and `!files EXTENSIONS` where files are meant.
+# bash completion for docsend. Requires bash 4 and nothing else; `docsend _complete` computes the candidates.
+# `docsend _complete` prints VALUE<Tab>LABEL lines, or `!files EXTENSIONS` where a file is expected.
 
 _docsend() {
     local current=${COMP_WORDS[COMP_CWORD]} line value label
     local -a words=("${COMP_WORDS[@]:1:COMP_CWORD-1}") values=() labels=()
-    # bash takes `--to=x` apart at the =; docsend wants it whole.
+    # bash splits `--to=x` at the `=`; join the parts again.
     local joined=() word prefix=
     for word in "${words[@]}" "$current"; do
         if [[ ${#joined[@]} -gt 0 && ( $word == = || ${joined[-1]} == --*= ) ]]; then
@@ -30,7 +30,7 @@ _docsend() {
         return
     fi
     for i in "${!values[@]}"; do
-        # Several: with their labels, which bash shows and does not insert.
+        # Several candidates: show them with their labels, which bash does not insert.
         COMPREPLY+=("${values[i]}${labels[i]:+  (${labels[i]})}")
     done
 }

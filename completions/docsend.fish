@@ -1,5 +1,5 @@
-# fish completion for docsend; docsend itself knows what can stand where.
-# What `docsend _complete` prints: VALUE<Tab>LABEL lines, and `!files EXTENSIONS` where files are meant.
+# fish completion for docsend; `docsend _complete` computes the candidates.
+# `docsend _complete` prints VALUE<Tab>LABEL lines, or `!files EXTENSIONS` where a file is expected.
 
 function __docsend_complete
     set -l words (commandline -opc)[2..] (commandline -ct)
@@ -10,7 +10,7 @@ function __docsend_complete
                 __fish_complete_path (commandline -ct)
             else
                 for extension in $extensions
-                    # Each path once; folders come along with every suffix.
+                    # List each path once: folders are returned for every suffix.
                     __fish_complete_suffix .$extension
                 end | string match -r '.*(?:/|\.(?:'(string join '|' -- $extensions)'))(?:\t.*)?$' | sort -u
             end

@@ -1,11 +1,11 @@
-# PowerShell completion for docsend; docsend itself knows what can stand where. Dot-source it in your $PROFILE.
-# What `docsend _complete` prints: VALUE<Tab>LABEL lines, and `!files EXTENSIONS` where files are meant.
+# PowerShell completion for docsend; `docsend _complete` computes the candidates. Dot-source it in your $PROFILE.
+# `docsend _complete` prints VALUE<Tab>LABEL lines, or `!files EXTENSIONS` where a file is expected.
 
 Register-ArgumentCompleter -Native -CommandName docsend -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $words = @($commandAst.CommandElements | Select-Object -Skip 1 |
         Where-Object { $_.Extent.EndOffset -lt $cursorPosition } | ForEach-Object { $_.ToString().Trim("'`"") })
-    # An empty word would be lost on the way to a native program; a quoted one arrives.
+    # PowerShell drops empty arguments of native programs, so pass a quoted one.
     $current = if ($wordToComplete) { $wordToComplete } else { '""' }
     foreach ($line in @(docsend _complete @words $current 2>$null)) {
         if ($line -like '!files*') {

@@ -2,7 +2,7 @@
 
 Each case has a description, the expected problem codes (all of them, in order) and the exit code. If the exit
 code is 0, the codes are warnings, and the input is only checked, not sent. `python tests/bad_input.py` runs
-all cases and writes the docs/bad-input.md's table from the results.
+all cases and writes the table in docs/bad-input.md from the results.
 """
 
 from __future__ import annotations
@@ -424,7 +424,7 @@ def without_root_override() -> Iterator[None]:
 
 
 def table() -> str:
-    """Return the README's table: the input, the message and hint of the first problem, and the exit code."""
+    """Return the table of docs/bad-input.md: the input, the message and hint of the first problem, and the exit code."""
     lines = ["| input | message | exit |", "|---|---|---|"]
     for case in CASES:
         outcome = run_case(case)

@@ -1,7 +1,7 @@
-"""Python runs this first in every process that a test starts: what docsend drops unclosed is written down.
+"""Record resources that docsend did not close. Python imports this module in every process of a test.
 
-The test reads it when it is over (conftest.py). Standard error would not do: tests read it, too, or close it.
-Programs of others (pip, schemathesis) may be untidy.
+The warnings go to a file, which conftest.py reads after the test; standard error is unsuitable because tests
+read or close it. Other programs (pip, schemathesis) are not checked.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import os
 import sys
 
 
-def _write_down(unraisable: sys.UnraisableHookArgs) -> None:
+def _record_unclosed(unraisable: sys.UnraisableHookArgs) -> None:
     if not isinstance(unraisable.exc_value, ResourceWarning):
         sys.__unraisablehook__(unraisable)
         return
-    dropped = str(unraisable.exc_value)
-    # A signal in the middle of an import leaves a module's file to the garbage collector.
-    is_import = dropped.endswith((".py'>", ".pyc'>"))
-    noted = os.environ.get("TESTS_LEFT_OPEN")
-    if noted and "docsend" in sys.modules and not is_import:
-        line = f"{' '.join(sys.orig_argv)}: {dropped}\n"
-        # One write to the end of the file: several processes may do it at once.
-        file = os.open(noted, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    warning = str(unraisable.exc_value)
+    # If a signal interrupts an import, the garbage collector closes the module's file.
+    is_import = warning.endswith((".py'>", ".pyc'>"))
+    warnings_file = os.environ.get("TESTS_LEFT_OPEN")
+    if warnings_file and "docsend" in sys.modules and not is_import:
+        line = f"{' '.join(sys.orig_argv)}: {warning}\n"
+        # A single append, because several processes may write at the same time.
+        file = os.open(warnings_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(file, line.encode("utf-8", "backslashreplace"))
         os.close(file)
 
 
-sys.unraisablehook = _write_down
+sys.unraisablehook = _record_unclosed
