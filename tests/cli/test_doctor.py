@@ -227,7 +227,7 @@ def test_a_configuration_with_numbers_that_others_can_read_is_a_warning(run, hom
     run("senders", "add", "client-1", "--id", PERSON)
     (home / "docsend" / "config.toml").chmod(0o644)
     found = findings(run("doctor", "--json"))["configuration"]
-    assert (found["severity"], found["hint"].split()[0]) == ("warning", "chmod")
+    assert (found["severity"], found["hint"][:14]) == ("warning", "run `chmod 600")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
