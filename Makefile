@@ -104,7 +104,7 @@ docs: $(VENV)/.dev
 pictures: $(VENV)/.dev
 	cd tests && $(abspath $(BIN))/python pictures.py
 
-## bench: compare with the budgets and other programs, about 25 minutes; writes docs/benchmarks.md
+## bench: compare with the budgets and other programs, about 20 minutes; writes docs/benchmarks.md
 bench: $(VENV)/.dev
 	$(BIN)/python bench/run.py --write
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clock import Peak, Timing, show_progress, timed, timed_with_peak
+from clock import Peak, Timing, show_progress, time_command, time_command_with_peak
 from report import Budget, Section, table
 from servers import Load, stand_in
 from submissions import Rows, Submissions
@@ -15,7 +15,7 @@ DOCUMENT = 2000
 _GROWTH = 1.0
 # For (jobs, latency in ms): the minimum ratio of docsend's rows per second to those of curl with three
 # requests, to those of curl with one request, and the goal for the first ratio.
-_LEAST = {(8, 20): (2.5, 0.85, None), (32, 20): (1.0, None, 1.2), (32, 100): (2.6, 0.85, None)}
+_MIN_RATIOS = {(8, 20): (2.5, 0.85, None), (32, 20): (1.0, None, 1.2), (32, 100): (2.6, 0.85, None)}
 _CPU_AT, _CPU_MS, _CPU_GOAL = (32, 20), 2.0, 1.5
 
 
@@ -49,7 +49,7 @@ _GROWING_QUICK = (_Plan(500, 8, 0, 1), _Plan(3000, 8, 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Measurements:
     """Measurements of one batch: docsend, the older commit, and curl with three requests and with one."""
 
     plan: _Plan
@@ -71,7 +71,7 @@ class _Found:
         return statistics.median(run.wall for run in self.ours) / self.plan.rows
 
 
-def _faster(runs: Sequence[Timing], than: Sequence[Timing]) -> float | None:
+def _throughput_ratio(runs: Sequence[Timing], than: Sequence[Timing]) -> float | None:
     """Return the ratio of the two throughputs (median over the rounds), or None without runs."""
     if not runs:
         return None
@@ -84,9 +84,9 @@ def section(
     """Measure batches of one small document a row against the stand-in server."""
     plans, growing = (_QUICK, _GROWING_QUICK) if quick else (_FULL, _GROWING)
     rows = Submissions(folder / "rows").rows(max(plan.rows for plan in (*plans, *growing)), DOCUMENT)
-    old = _Old(before, {**environment, "DOCSEND_HOME": str(folder / "before")}) if before else None
-    found = [_measured(docsend, old, rows, plan, environment) for plan in plans]
-    grown = [_measured(docsend, None, rows, plan, environment) for plan in growing]
+    old = _OlderCommit(before, {**environment, "DOCSEND_HOME": str(folder / "before")}) if before else None
+    found = [_measure(docsend, old, rows, plan, environment) for plan in plans]
+    grown = [_measure(docsend, None, rows, plan, environment) for plan in growing]
     less, more = grown
     growth = (more.peak.mib - less.peak.mib) * 1024 / (more.plan.rows - less.plan.rows)
     budgets = [budget for each in found if each.plan.rounds > 1 for budget in _budgets(each)]
@@ -95,16 +95,16 @@ def section(
 
 
 @dataclass(frozen=True, slots=True)
-class _Old:
+class _OlderCommit:
     """The program of the older commit, with its own ledger."""
 
     docsend: str
     environment: Mapping[str, str]
 
 
-def _measured(
-    docsend: str, old: _Old | None, rows: Rows, plan: _Plan, environment: Mapping[str, str]
-) -> _Found:
+def _measure(
+    docsend: str, old: _OlderCommit | None, rows: Rows, plan: _Plan, environment: Mapping[str, str]
+) -> _Measurements:
     ours, before, peaks = [], [], []
     by_three: list[Timing] = []
     by_one: list[Timing] = []
@@ -117,25 +117,25 @@ def _measured(
 
         for number in range(1, plan.rounds + 1):
             command = sends(docsend)
-            with load.during():
-                timing, peak = timed_with_peak(command, environment)
+            with load.measure():
+                timing, peak = time_command_with_peak(command, environment)
             ours.append(timing)
             peaks.append(peak)
             if old is not None:
-                before.append(timed(sends(old.docsend), old.environment))
+                before.append(time_command(sends(old.docsend), old.environment))
             for runs, at_once in ((by_three, False), (by_one, True)):
-                curl = rows.by_curl(plan.rows, server.address, plan.jobs, at_once=at_once)
-                runs.append(timed(curl, environment))
+                curl = rows.curl_command(plan.rows, server.address, plan.jobs, at_once=at_once)
+                runs.append(time_command(curl, environment))
             progress = f"{plan.rows} rows, {plan.jobs} jobs, {plan.latency_ms} ms: {number} of {plan.rounds}"
             show_progress(progress, is_last=number == plan.rounds)
     peak = max(peaks, key=lambda peak: peak.mib)
-    return _Found(plan, ours, before, by_three, by_one, peak, load)
+    return _Measurements(plan, ours, before, by_three, by_one, peak, load)
 
 
-def _budgets(found: _Found) -> Iterator[Budget]:
+def _budgets(found: _Measurements) -> Iterator[Budget]:
     at = found.plan.jobs, found.plan.latency_ms
     work = f"batch of {found.plan.rows:,} rows, {found.plan.jobs} jobs, {found.plan.latency_ms} ms"
-    three, one, goal = _LEAST.get(at, (None, None, None))
+    three, one, goal = _MIN_RATIOS.get(at, (None, None, None))
     for least, curl, curls, aim in (
         (three, "three requests", found.by_three, goal),
         (one, "one exchange", found.by_one, None),
@@ -144,11 +144,11 @@ def _budgets(found: _Found) -> Iterator[Budget]:
             yield Budget(
                 work,
                 least,
-                _faster(found.ours, curls) or 0,
+                _throughput_ratio(found.ours, curls) or 0,
                 f"× curl --parallel, {curl}",
                 at_least=True,
                 goal=aim,
-                before=_faster(found.before, curls),
+                before=_throughput_ratio(found.before, curls),
             )
     if at == _CPU_AT:
         before = found.cpu_ms_a_row(found.before) if found.before else None
@@ -157,7 +157,7 @@ def _budgets(found: _Found) -> Iterator[Budget]:
         )
 
 
-def _throughput(found: Sequence[_Found]) -> str:
+def _throughput(found: Sequence[_Measurements]) -> str:
     rows = [
         (
             *("rows", "jobs", "latency ms", "rounds"),
@@ -175,8 +175,8 @@ def _throughput(found: Sequence[_Found]) -> str:
             f"{each.per_second(each.before):.0f}" if each.before else "",
             f"{each.per_second(each.by_three):.0f}",
             f"{each.per_second(each.by_one):.0f}",
-            f"{_faster(each.ours, each.by_three):.2f}",
-            f"{_faster(each.ours, each.by_one):.2f}",
+            f"{_throughput_ratio(each.ours, each.by_three):.2f}",
+            f"{_throughput_ratio(each.ours, each.by_one):.2f}",
             f"{each.cpu_ms_a_row(each.ours):.2f}",
             f"{each.cpu_ms_a_row(each.before):.2f}" if each.before else "",
             f"{each.peak.mib:.1f}",
@@ -187,7 +187,7 @@ def _throughput(found: Sequence[_Found]) -> str:
     return table(rows)
 
 
-def _growth(grown: Sequence[_Found]) -> str:
+def _growth(grown: Sequence[_Measurements]) -> str:
     rows = [("rows, 8 jobs, no latency", "ms a row", "CPU ms a row", "peak MiB")]
     rows += [
         (

@@ -48,7 +48,7 @@ class Timing:
 Timings = Mapping[str, Sequence[Timing]]
 
 
-def measured(
+def measure(
     base: Contender,
     contenders: Sequence[Contender],
     environment: Mapping[str, str],
@@ -114,7 +114,7 @@ def _runs(contender: Contender, environment: Mapping[str, str]) -> bool:
 
 
 def _run(contender: Contender, environment: Mapping[str, str]) -> Timing:
-    return timed(contender.command(), {**environment, **contender.extra})
+    return time_command(contender.command(), {**environment, **contender.extra})
 
 
 def warm_up(command: Sequence[str], environment: Mapping[str, str]) -> str:
@@ -127,13 +127,13 @@ def warm_up(command: Sequence[str], environment: Mapping[str, str]) -> str:
     return ended.stdout
 
 
-def timed(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
+def time_command(command: Sequence[str], environment: Mapping[str, str]) -> Timing:
     """Run a command once. The CPU time includes its children that have ended."""
     began = time.perf_counter()
     process = os.posix_spawn(command[0], list(command), environment, file_actions=_SILENT)
     _, status, used = os.wait4(process, 0)
     wall = time.perf_counter() - began
-    _ended_well(command, status)
+    _check_exit_status(command, status)
     return Timing(wall * 1000, (used.ru_utime + used.ru_stime) * 1000)
 
 
@@ -148,7 +148,7 @@ class Peak:
     by: str
 
 
-def timed_with_peak(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Timing, Peak]:
+def time_command_with_peak(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Timing, Peak]:
     """Run a command once and measure its peak memory, too.
 
     `wait4` of this process cannot be used: `ru_maxrss` survives exec, so the child's value would include this
@@ -157,9 +157,9 @@ def timed_with_peak(command: Sequence[str], environment: Mapping[str, str]) -> t
     """
     program = _gnu_time()
     if program is None:
-        return _timed_by_proc(command, environment)
+        return _time_command_by_proc(command, environment)
     with tempfile.NamedTemporaryFile("r", encoding="ascii") as answer:
-        timing = timed([program, "--format=%M", f"--output={answer.name}", *command], environment)
+        timing = time_command([program, "--format=%M", f"--output={answer.name}", *command], environment)
         return timing, Peak(int(answer.read()) / 1024, "GNU time")
 
 
@@ -171,7 +171,7 @@ def _gnu_time() -> str | None:
     return program if "GNU" in told.stdout + told.stderr else None
 
 
-def _timed_by_proc(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Timing, Peak]:
+def _time_command_by_proc(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Timing, Peak]:
     most = 0
     began = time.perf_counter()
     process = os.posix_spawn(command[0], list(command), environment, file_actions=_SILENT)
@@ -183,11 +183,11 @@ def _timed_by_proc(command: Sequence[str], environment: Mapping[str, str]) -> tu
         most = max([most, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))])
         time.sleep(0.001)
     wall = time.perf_counter() - began
-    _ended_well(command, status)
+    _check_exit_status(command, status)
     timing = Timing(wall * 1000, (used.ru_utime + used.ru_stime) * 1000)
     return timing, Peak(most / 1024, "VmHWM of /proc/PID/status, read every millisecond")
 
 
-def _ended_well(command: Sequence[str], status: int) -> None:
+def _check_exit_status(command: Sequence[str], status: int) -> None:
     if code := os.waitstatus_to_exitcode(status):
         raise SystemExit(f"{' '.join(command[:8])}: exit code {code}")

@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from batches import DOCUMENT
-from clock import Contender, measured, ratio
+from clock import Contender, measure, ratio
 from report import Budget, Section, times_table
 from sends import LARGE
-from submissions import Submissions, found, sending
+from submissions import Submissions, find_program, send_command
 from venvs import BEFORE
 
 _ROWS, _MOST_DOCUMENTS = 10_000, 15
@@ -41,22 +41,23 @@ def section(
     large = Submissions(folder / "checked").pdfs(_MOST_DOCUMENTS, LARGE)
     plain, checked = "plain Python reads and hashes", f"--batch --dry-run, {count:,} rows"
     programs = {checked: docsend} | ({f"{checked}, {BEFORE}": before} if before else {})
-    small_files = measured(
+    small_files = measure(
         Contender(plain, lambda: [python, "-I", "-c", _PLAIN, manifest]),
         [Contender(name, partial(_dry_run, program, manifest)) for name, program in programs.items()],
         environment,
         rounds,
     )
     openssl = "openssl dgst -sha256, 15 × 10 MB"
-    large_files = measured(
-        Contender(openssl, lambda: [found("openssl"), "dgst", "-sha256", *map(str, large)]),
+    large_files = measure(
+        Contender(openssl, lambda: [find_program("openssl"), "dgst", "-sha256", *map(str, large)]),
         [
             Contender(
-                "docsend send --dry-run, 15 × 10 MB", lambda: sending(docsend, "sandbox", large, "--dry-run")
+                "docsend send --dry-run, 15 × 10 MB",
+                lambda: send_command(docsend, "sandbox", large, "--dry-run"),
             ),
             Contender(
                 "docsend send --dry-run, one of 1 KB",
-                lambda: sending(docsend, "sandbox", [_one(folder)], "--dry-run"),
+                lambda: send_command(docsend, "sandbox", [_write_tiny_document(folder)], "--dry-run"),
             ),
         ],
         environment,
@@ -72,7 +73,7 @@ def _dry_run(docsend: str, manifest: str) -> list[str]:
     return [docsend, "send", "--batch", manifest, "--dry-run", "--quiet"]
 
 
-def _one(folder: Path) -> Path:
+def _write_tiny_document(folder: Path) -> Path:
     """Return a tiny document, so that start-up can be compared with hashing."""
     own = folder / "checked-one"
     return next(own.iterdir()) if own.exists() else Submissions(own).pdf(1000)

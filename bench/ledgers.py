@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from batches import DOCUMENT
-from clock import Contender, measured, median_wall, ratio, ratios, timed_with_peak, warm_up
+from clock import Contender, measure, median_wall, ratio, ratios, time_command_with_peak, warm_up
 from report import Section, table
 from servers import Server
 from submissions import Rows, Submissions
@@ -61,7 +61,7 @@ def _durability(
     if _MEMORY_DISK.is_dir():
         with TemporaryDirectory(dir=_MEMORY_DISK, prefix="docsend-bench-") as memory:
             on_disk, in_memory = "ledger on the disk", "ledger in memory"
-            timings = measured(
+            timings = measure(
                 Contender(in_memory, _batch(docsend, server, rows), {"DOCSEND_HOME": memory}),
                 [Contender(on_disk, _batch(docsend, server, rows), {"DOCSEND_HOME": str(folder / "home")})],
                 environment,
@@ -97,7 +97,7 @@ def _syncs(
         yield "fsyncs", "not counted: no strace here"
         return
     home = {**environment, "DOCSEND_HOME": str(folder / "home")}
-    one = documents.by_docsend(docsend, server.address, DOCUMENT)
+    one = documents.docsend_sends(docsend, server.address, DOCUMENT)
     warm_up(one(), home)
     yield "fsyncs of one submission, whole process", str(_counted(strace, one(), home, folder))
     batch = _counted(strace, _batch(docsend, server, rows)(), home, folder)
@@ -138,7 +138,7 @@ def _large(
     small, large = _ledgers(docsend, server, documents, folder, environment, receipts)
     rows = [("what", "ms, 1 receipt", f"ms, {receipts:,} receipts", "×", "min–max")]
     for name, command in _commands(docsend, server, documents).items():
-        timings = measured(
+        timings = measure(
             Contender("small", command(small), small.environment),
             [Contender("large", command(large), large.environment)],
             environment,
@@ -156,7 +156,7 @@ def _large(
         )
     listed = min(_LISTED, receipts)
     listing = [docsend, "receipts", "--json", "--most", str(listed)]
-    timing, peak = timed_with_peak(listing, {**environment, **large.environment})
+    timing, peak = time_command_with_peak(listing, {**environment, **large.environment})
     size = (large.home / _FILE).stat().st_size / receipts
     whole = [
         ("many at once", "seconds", "peak MiB", "bytes a receipt in the file"),
@@ -174,7 +174,7 @@ def _commands(
     docsend: str, server: Server, documents: Submissions
 ) -> Mapping[str, Callable[[_Home], Callable[[], Sequence[str]]]]:
     """Return the commands that read or write the ledger; each takes a home folder."""
-    send = documents.by_docsend(docsend, server.address, DOCUMENT)
+    send = documents.docsend_sends(docsend, server.address, DOCUMENT)
     return {
         "docsend receipts --most 50": lambda _home: lambda: [docsend, "receipts", "--most", "50"],
         "docsend receipts show KEY": lambda home: lambda: [docsend, "receipts", "show", home.key],
@@ -187,7 +187,7 @@ def _commands(
             ]
         ),
         "docsend receipts resume, nothing to do": lambda _home: lambda: [docsend, "receipts", "resume"],
-        "a Tab after `receipts show`": lambda _home: lambda: [docsend, "_complete", "receipts", "show", ""],
+        "completion of `receipts show`": lambda _home: lambda: [docsend, "_complete", "receipts", "show", ""],
         "docsend send, 2 KB PDF": lambda _home: send,
     }
 
@@ -203,7 +203,8 @@ def _ledgers(
     """Create a small ledger by sending once, and a large one by copying its receipt under other keys."""
     small, large = folder / "home-small", folder / "home-large"
     warm_up(
-        documents.by_docsend(docsend, server.address, DOCUMENT)(), {**environment, "DOCSEND_HOME": str(small)}
+        documents.docsend_sends(docsend, server.address, DOCUMENT)(),
+        {**environment, "DOCSEND_HOME": str(small)},
     )
     shutil.copytree(small, large)
     with sqlite3.connect(small / _FILE) as kept:

@@ -16,7 +16,7 @@ from venvs import Environment, for_peer
 _NAME, _VERSION = "benchdocument", "1.0"
 
 
-def _noise(folder: Path, size: int) -> Path:
+def _write_random_file(folder: Path, size: int) -> Path:
     """Write a file of incompressible bytes, like a scan."""
     path = folder / f"scan-{size}.bin"
     path.write_bytes(os.urandom(size))
@@ -32,7 +32,7 @@ class Peer:
     sends: Callable[[str, Path], Sequence[str]]
     does: str
     settings: Callable[[str, Path], Mapping[str, str]] = lambda _address, _folder: {}
-    makes: Callable[[Path, int], Path] = _noise
+    makes: Callable[[Path, int], Path] = _write_random_file
     has_help: bool = True
 
     @property
@@ -58,7 +58,7 @@ class Installed:
         return self.environment.versions([self.peer.package])[self.peer.package]
 
 
-def installed() -> list[Installed]:
+def install_peers() -> list[Installed]:
     """Install each peer from the package index into its own environment."""
     return [Installed(peer, for_peer(peer.package)) for peer in _PEERS]
 

@@ -24,7 +24,7 @@ import venvs
 import ways
 from clock import warm_up
 from report import Section
-from submissions import Submissions, found
+from submissions import Submissions, find_program
 
 _FEWEST_ROUNDS = 3
 _ROUNDS, _QUICK_ROUNDS = 9, 3
@@ -75,7 +75,7 @@ class _Bench:
 
     def heading(self) -> str:
         programs = [
-            " ".join(warm_up([found(name), option], self.environment).split()[:2])
+            " ".join(warm_up([find_program(name), option], self.environment).split()[:2])
             for name, option in (("curl", "--version"), ("openssl", "version"))
         ]
         versions = {each.peer.package: each.version for each in self.peers}
@@ -84,7 +84,7 @@ class _Bench:
 
     @cached_property
     def installed(self) -> venvs.Venvs:
-        return venvs.prepared()
+        return venvs.prepare_environments()
 
     @property
     def before(self) -> str | None:
@@ -93,7 +93,7 @@ class _Bench:
 
     @cached_property
     def peers(self) -> list[peers.Installed]:
-        return peers.installed()
+        return peers.install_peers()
 
     @cached_property
     def environment(self) -> dict[str, str]:

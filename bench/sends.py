@@ -7,11 +7,11 @@ from pathlib import Path
 from shlex import join
 from typing import TypeAlias
 
-from clock import Contender, Timings, measured, median_cpu, median_wall, ratio, ratios, timed_with_peak
+from clock import Contender, Timings, measure, median_cpu, median_wall, ratio, ratios, time_command_with_peak
 from peers import Installed
 from report import Budget, Section, table
 from servers import Load, Server
-from submissions import Submissions, found, uploads_by_curl
+from submissions import Submissions, curl_uploads, find_program
 from venvs import BEFORE, Venvs
 
 SMALL, LARGE = 100_000, 10_000_000
@@ -51,39 +51,39 @@ def one_document(
             f"curl --upload-file, {called}": "one PUT, nothing else",
         }
         makers: list[Callable[[], Sequence[str]]] = [
-            documents.by_docsend(docsend, stand_in.address, size),
-            documents.by_docsend(docsend, sandbox.address, size),
-            documents.by_docsend(beside_sandbox, sandbox.address, size),
-            documents.by_curl(stand_in.address, size),
-            documents.by_curl(sandbox.address, size),
-            _fixed(uploads_by_curl(stand_in.address, [documents.pdf(size)])),
+            documents.docsend_sends(docsend, stand_in.address, size),
+            documents.docsend_sends(docsend, sandbox.address, size),
+            documents.docsend_sends(beside_sandbox, sandbox.address, size),
+            documents.curl_sends(stand_in.address, size),
+            documents.curl_sends(sandbox.address, size),
+            _fixed(curl_uploads(stand_in.address, [documents.pdf(size)])),
         ]
         contenders = [Contender(name, make) for name, make in zip(list(does)[1:], makers, strict=True)]
         if size == SMALL:  # more than 8 MiB is sent staged
             at_once = f"curl, one exchange, {called}, sandbox"
-            contenders.append(Contender(at_once, documents.by_curl_at_once(sandbox.address, size)))
+            contenders.append(Contender(at_once, documents.curl_sends_in_one_exchange(sandbox.address, size)))
             does[at_once] = ready
         of_before = f"{to_sandbox}, {BEFORE}"
         if before:
-            make = documents.by_docsend(before.docsend, sandbox.address, size)
+            make = documents.docsend_sends(before.docsend, sandbox.address, size)
             contenders.insert(3, Contender(of_before, make, extra=old_home))
             does[of_before] = "checks, ledger, three requests over sockets of its own, receipt"
         for each in peers:
             name = f"{each.peer.label}, {called}"
             does[name] = each.peer.does
             contenders.append(_of_peer(each, name, stand_in, folder, size))
-        timings = measured(base, contenders, environment, rounds)
+        timings = measure(base, contenders, environment, rounds)
         text.append(_one_table(timings, ours, does))
         if size == SMALL:
             found = ratio(timings, to_sandbox, _BARE)
             found_before = ratio(timings, of_before, _BARE) if before else None
             name = "docsend send, 100 KB PDF, sandbox running"
             budgets.append(Budget(name, _SENT, found, "× bare Python", before=found_before))
-    _, most = timed_with_peak(documents.by_docsend(docsend, stand_in.address, LARGE)(), environment)
+    _, most = time_command_with_peak(documents.docsend_sends(docsend, stand_in.address, LARGE)(), environment)
     old_most = None
     if before:
-        sent = documents.by_docsend(before.docsend, stand_in.address, LARGE)()
-        old_most = timed_with_peak(sent, {**environment, **old_home})[1].mib
+        sent = documents.docsend_sends(before.docsend, stand_in.address, LARGE)()
+        old_most = time_command_with_peak(sent, {**environment, **old_home})[1].mib
     name = "memory of docsend send, 10 MB PDF"
     budgets.append(Budget(name, _MEMORY, most.mib, f"MiB ({most.by})", before=old_most))
     return Section("One document", "\n".join(text), budgets)
@@ -133,7 +133,7 @@ def many_documents(
     documents = Submissions(folder / "many")
     large, small = documents.pdfs(_MOST_DOCUMENTS, LARGE), documents.pdfs(1, _ONE)
     rows = [
-        ("what", "median ms", "CPU ms", "transfer ms", "× openssl + curl", "transfer only", "far side busy")
+        ("what", "median ms", "CPU ms", "transfer ms", "× openssl + curl", "transfer only", "server load")
     ]
     budgets = []
     for server, named in ((plain, ""), (over_tls, " over TLS")):
@@ -145,7 +145,7 @@ def many_documents(
             *(Contender(name, make(large), extra) for name, (make, extra) in senders.items()),
             *(Contender(least[name], make(small), extra) for name, (make, extra) in senders.items()),
         ]
-        timings = measured(base, others, environment, rounds, {docsends: load.during})
+        timings = measure(base, others, environment, rounds, {docsends: load.measure})
         transfers = {name: _transfer_ratio(timings, name, yardstick, least) for name in senders}
         rows += [
             (
@@ -171,7 +171,7 @@ def many_documents(
         )
     text = table(rows)
     if nginx is not None:
-        text += f"\n{_is_no_limit(plain, nginx, large, environment, rounds)}"
+        text += f"\n{_compare_with_nginx(plain, nginx, large, environment, rounds)}"
     return Section("15 documents of 10 MB", text, budgets)
 
 
@@ -186,7 +186,7 @@ def _senders(
     verified = {"SSL_CERT_FILE": str(server.certificates)} if server.certificates else {}
 
     def by_docsend(docsend: str) -> _Make:
-        return partial(documents.again_by_docsend, docsend, server.address)
+        return partial(documents.docsend_resends, docsend, server.address)
 
     senders: dict[str, tuple[_Make, Mapping[str, str]]] = {
         f"openssl dgst + curl -T{named}": (
@@ -195,7 +195,7 @@ def _senders(
         ),
         f"docsend send{named}": (by_docsend(installed.plain.docsend), verified),
         f"curl, the same requests, hashed before{named}": (
-            lambda files: documents.again_by_curl(server.address, files, *tls),
+            lambda files: documents.curl_resends(server.address, files, *tls),
             {},
         ),
     }
@@ -217,24 +217,24 @@ def _transfer_ratio(timings: Timings, one: str, other: str, least: Mapping[str, 
 
 def _hash_and_upload(server: Server, documents: Sequence[Path], tls: Sequence[str]) -> list[str]:
     """Return a script that hashes with openssl and then uploads with curl on one connection."""
-    hashed = [found("openssl"), "dgst", "-sha256", *map(str, documents)]
+    hashed = [find_program("openssl"), "dgst", "-sha256", *map(str, documents)]
     # The stand-in ignores the content of requests below /documents/.
-    put = uploads_by_curl(f"{server.address}/v1/submissions/none/documents", documents, *tls)
-    return [found("sh"), "-c", f"{join(hashed)} && exec {join(put)}"]
+    put = curl_uploads(f"{server.address}/v1/submissions/none/documents", documents, *tls)
+    return [find_program("sh"), "-c", f"{join(hashed)} && exec {join(put)}"]
 
 
-def _is_no_limit(
+def _compare_with_nginx(
     server: Server, nginx: Server, documents: Sequence[Path], environment: Mapping[str, str], rounds: int
 ) -> str:
     """Compare the stand-in with nginx, using the same curl command."""
     names = "curl -T to nginx", "curl -T to the stand-in"
-    timings = measured(
-        Contender(names[0], _fixed(uploads_by_curl(nginx.address, documents))),
-        [Contender(names[1], _fixed(uploads_by_curl(server.address, documents)))],
+    timings = measure(
+        Contender(names[0], _fixed(curl_uploads(nginx.address, documents))),
+        [Contender(names[1], _fixed(curl_uploads(server.address, documents)))],
         environment,
         rounds,
     )
-    rows = [("is the far side the limit?", "median ms", f"× {names[0]}", "min–max")]
+    rows = [("is the server the limit?", "median ms", f"× {names[0]}", "min–max")]
     for name, own in timings.items():
         found_ratios = ratios(own, timings[names[0]])
         rows.append(

@@ -60,7 +60,7 @@ class Load:
         self._wall_s = 0.0
 
     @contextlib.contextmanager
-    def during(self) -> Iterator[None]:
+    def measure(self) -> Iterator[None]:
         """Measure the block."""
         cpu, began = self._server.cpu_s(), time.perf_counter()
         yield
@@ -76,7 +76,7 @@ class Load:
 @contextlib.contextmanager
 def sandbox(docsend: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
     """Run docsend's sandbox with its data in a folder."""
-    with _listening([docsend, "sandbox", "--port", "0", "--data", str(folder)], environment) as server:
+    with _run_server([docsend, "sandbox", "--port", "0", "--data", str(folder)], environment) as server:
         yield server
 
 
@@ -92,7 +92,7 @@ def stand_in(latency_ms: float = 0, tls_in: Path | None = None) -> Iterator[Serv
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(identity))
         authority.cert_pem.write_to_path(str(certificates))
         command += ["--identity", str(identity)]
-    with _listening(command, os.environ) as server:
+    with _run_server(command, os.environ) as server:
         yield Server(server.address, server.process, certificates)
 
 
@@ -121,7 +121,7 @@ def nginx(folder: Path) -> Iterator[Server | None]:
 
 
 @contextlib.contextmanager
-def _listening(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Server]:
+def _run_server(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Server]:
     """Run a command that prints its address once it listens."""
     with (
         tempfile.TemporaryFile() as talk,

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clock import Contender, measured, ratio
+from clock import Contender, measure, ratio
 from peers import Installed
 from report import Budget, Section, times_table
-from submissions import found_curl, sending
+from submissions import find_curl, send_command
 from venvs import BEFORE
 
 _BASE = "bare Python"
@@ -29,12 +29,12 @@ def section(
     ours = _commands(docsend, document)
     limits = dict(zip(ours, (_VERSION, _HELP, _HELP, _TABBED, _TABBED), strict=False))
     olds = {f"{name}, {BEFORE}": command for name, command in _commands(before, document).items()}
-    theirs = [("curl --version", [found_curl(), "--version"])]
+    theirs = [("curl --version", [find_curl(), "--version"])]
     for each in peers:
         theirs.append((f"{each.peer.label} --version", each.command("--version")))
         if each.peer.has_help:
             theirs.append((f"{each.peer.label} --help", each.command("--help")))
-    timings = measured(
+    timings = measure(
         Contender(_BASE, lambda: [python, "-I", "-c", "pass"]),
         [
             *(_fixed(name, command) for name, command in {**ours, **olds}.items()),
@@ -63,9 +63,9 @@ def _commands(docsend: str | None, document: Path) -> dict[str, Sequence[str]]:
         "docsend --version": [docsend, "--version"],
         "docsend --help": [docsend, "--help"],
         "docsend send --help": [docsend, "send", "--help"],
-        "docsend, a Tab: options of send": [docsend, "_complete", "send", "--"],
-        "docsend, a Tab: subjects of the catalog": [docsend, "_complete", *_TAB],
-        _DRY_RUN: sending(docsend, "sandbox", [document], "--dry-run"),
+        "docsend, completion: options of send": [docsend, "_complete", "send", "--"],
+        "docsend, completion: subjects of catalog": [docsend, "_complete", *_TAB],
+        _DRY_RUN: send_command(docsend, "sandbox", [document], "--dry-run"),
     }
 
 

@@ -53,27 +53,27 @@ class Submissions:
             made.append(path)
         return Rows(made)
 
-    def by_docsend(self, docsend: str, address: str, size: int, *more: str) -> Callable[[], list[str]]:
+    def docsend_sends(self, docsend: str, address: str, size: int, *more: str) -> Callable[[], list[str]]:
         """Return a function that creates `docsend send` commands, each with a new document."""
-        return lambda: sending(docsend, address, [self.pdf(size)], *more)
+        return lambda: send_command(docsend, address, [self.pdf(size)], *more)
 
-    def by_curl(self, address: str, size: int) -> Callable[[], list[str]]:
+    def curl_sends(self, address: str, size: int) -> Callable[[], list[str]]:
         """Return a function that creates curl commands with three requests, each with a new document."""
-        return lambda: requests_by_curl(address, [self.pdf(size)])
+        return lambda: curl_requests(address, [self.pdf(size)])
 
-    def by_curl_at_once(self, address: str, size: int) -> Callable[[], list[str]]:
+    def curl_sends_in_one_exchange(self, address: str, size: int) -> Callable[[], list[str]]:
         """Return a function that creates curl commands that send a new document in one exchange."""
-        return lambda: exchange_by_curl(address, [self.pdf(size)])
+        return lambda: curl_exchange(address, [self.pdf(size)])
 
-    def again_by_docsend(
+    def docsend_resends(
         self, docsend: str, address: str, documents: Sequence[Path], *more: str
     ) -> Callable[[], list[str]]:
         """Return a function that creates commands of the same documents, each with a new reference."""
-        return lambda: sending(docsend, address, documents, "--reference", self._reference(), *more)
+        return lambda: send_command(docsend, address, documents, "--reference", self._reference(), *more)
 
-    def again_by_curl(self, address: str, documents: Sequence[Path], *more: str) -> Callable[[], list[str]]:
+    def curl_resends(self, address: str, documents: Sequence[Path], *more: str) -> Callable[[], list[str]]:
         """Return a function that creates the curl commands equivalent to `again_by_docsend`."""
-        return lambda: requests_by_curl(address, documents, self._reference(), more)
+        return lambda: curl_requests(address, documents, self._reference(), more)
 
     def _reference(self) -> str:
         self._count += 1
@@ -105,7 +105,7 @@ class Rows:
             )
         return manifest
 
-    def by_curl(self, count: int, address: str, jobs: int, *, at_once: bool) -> list[str]:
+    def curl_command(self, count: int, address: str, jobs: int, *, at_once: bool) -> list[str]:
         """Return one curl command with the requests of each row of the last manifest, `jobs` at a time.
 
         Each row is one exchange if `at_once`, otherwise three requests (declare, put, send). curl does not
@@ -129,19 +129,19 @@ class Rows:
                 lines += [*options, "output = /dev/null", "next"]
         config = self._documents[0].parent / f"batch-{self._manifests}.curl"
         config.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
-        return [found_curl(), "--silent", "--parallel", "--parallel-max", str(jobs), "--config", str(config)]
+        return [find_curl(), "--silent", "--parallel", "--parallel-max", str(jobs), "--config", str(config)]
 
     def _reference(self, number: int) -> str:
         return f"batch {self._manifests} row {number}"
 
 
-def sending(docsend: str, address: str, documents: Sequence[Path], *more: str) -> list[str]:
+def send_command(docsend: str, address: str, documents: Sequence[Path], *more: str) -> list[str]:
     """Return a `docsend send` command for these documents."""
     options = [part for name, value in STATED.items() for part in (f"--{name}", value)]
     return [docsend, "send", *map(str, documents), *options, "--service", address, *more]
 
 
-def requests_by_curl(
+def curl_requests(
     address: str, documents: Sequence[Path], reference: str | None = None, more: Sequence[str] = ()
 ) -> list[str]:
     """Return a curl command with three requests on one connection; `more` are options of each."""
@@ -157,14 +157,14 @@ def requests_by_curl(
         for part in ("--next", *curl, "--upload-file", str(document), f"{submission}/documents/{digest}")
     ]
     return [
-        found_curl(),
+        find_curl(),
         *(*curl, "--request", "PUT", "--header", _JSON, "--data-binary", declaration.decode(), submission),
         *puts,
         *("--next", *curl, "--request", "POST", "--data-binary", "", f"{submission}/send"),
     ]
 
 
-def exchange_by_curl(address: str, documents: Sequence[Path], reference: str | None = None) -> list[str]:
+def curl_exchange(address: str, documents: Sequence[Path], reference: str | None = None) -> list[str]:
     """Return a curl command that sends a submission in one exchange."""
     ordered = sorted(documents)
     stated = [
@@ -177,24 +177,24 @@ def exchange_by_curl(address: str, documents: Sequence[Path], reference: str | N
         for part in ("--form", f"document=@{document};filename={number}")
     ]
     return [
-        *(found_curl(), "--silent", "--show-error", "--fail", "--request", "PUT"),
+        *(find_curl(), "--silent", "--show-error", "--fail", "--request", "PUT"),
         *("--form-string", f"declaration={declaration.decode()}", *parts),
         f"{address}/v1/submissions/{_key(declaration)}",
     ]
 
 
-def uploads_by_curl(address: str, documents: Sequence[Path], *more: str) -> list[str]:
+def curl_uploads(address: str, documents: Sequence[Path], *more: str) -> list[str]:
     """Return a curl command that only puts the documents, one after another on one connection."""
     put = [part for each in documents for part in ("--upload-file", str(each), f"{address}/{each.name}")]
-    return [found_curl(), "--silent", "--show-error", "--fail", *more, *put]
+    return [find_curl(), "--silent", "--show-error", "--fail", *more, *put]
 
 
-def found_curl() -> str:
+def find_curl() -> str:
     """Return the path of curl, which every benchmark needs."""
-    return found("curl")
+    return find_program("curl")
 
 
-def found(program: str) -> str:
+def find_program(program: str) -> str:
     """Return the path of a program, or raise SystemExit if it is not installed."""
     path = shutil.which(program)
     if path is None:

@@ -76,14 +76,14 @@ def user_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not _OTHERS.match(name)}
 
 
-def prepared() -> Venvs:
+def prepare_environments() -> Venvs:
     """Return the environments, and rebuild those that are out of date."""
     stamp_file, stamp = _CACHE / "stamp", _stamp()
     if not stamp_file.exists() or stamp_file.read_text("ascii") != stamp:
         _build()
         stamp_file.write_text(stamp, "ascii")
     plain, with_sandbox = Environment(_CACHE / "plain"), Environment(_CACHE / "with-sandbox")
-    found = Venvs(plain, with_sandbox, _before(), _pip_version())
+    found = Venvs(plain, with_sandbox, _older_environment(), _pip_version())
     if "click" in found.plain.versions():
         raise SystemExit("the plain environment has click in it: httpx would be slower than for users")
     return found
@@ -99,7 +99,7 @@ def for_peer(package: str) -> Environment:
     return Environment(folder)
 
 
-def _before() -> Environment | None:
+def _older_environment() -> Environment | None:
     """Return the environment of the older commit."""
     folder = _CACHE / f"before-{BEFORE}"
     if not _is_stale(folder):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from clock import Contender, measured, median_wall
+from clock import Contender, measure, median_wall
 from report import Section, table
 from servers import Server, stand_in
 from submissions import Submissions
@@ -32,8 +32,8 @@ def section(
                 for way, most in (("whole", _MOST), ("staged", None))
             }
             for shape in shapes:
-                make = documents.again_by_docsend(docsend, server.address, files[shape])
-                timings = measured(
+                make = documents.docsend_resends(docsend, server.address, files[shape])
+                timings = measure(
                     Contender("staged", make, {"DOCSEND_HOME": homes["staged"]}),
                     [Contender("whole", make, {"DOCSEND_HOME": homes["whole"]})],
                     environment,

@@ -424,7 +424,7 @@ def without_root_override() -> Iterator[None]:
 
 
 def table() -> str:
-    """Return the table of docs/bad-input.md: the input, the message and hint of the first problem, and the exit code."""
+    """Return the table of docs/bad-input.md: input, first problem with its hint, exit code."""
     lines = ["| input | message | exit |", "|---|---|---|"]
     for case in CASES:
         outcome = run_case(case)

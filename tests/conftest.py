@@ -206,7 +206,7 @@ def tool_refusals(tmp_path_factory: pytest.TempPathFactory) -> Callable[[frozens
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_open(tmp_path: Path, guard: pytest.MonkeyPatch) -> Iterator[None]:
+def _check_open_resources(tmp_path: Path, guard: pytest.MonkeyPatch) -> Iterator[None]:
     """Fail a test if a process that it started does not close a resource.
 
     Python only warns on stderr, so tests/processes/sitecustomize.py writes the warnings to a file.
@@ -350,6 +350,6 @@ def signed_in_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[s
 
 
 @pytest.fixture
-def kept_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def plaintext_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use a keyring that works everywhere: a plaintext file."""
     monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")

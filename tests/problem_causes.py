@@ -82,12 +82,12 @@ def change_while_sending(world: World) -> RunResult:
     # No buffer is kept, as for large documents.
     world.patch(documents.read_all, "__kwdefaults__", {"buffer_up_to": 0})
 
-    def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
+    def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         if asked.method == "PUT" and now == "after":
             file.write_bytes(samples.pdf(2))
         return None
 
-    return world.send_to(world.start_relay(fate))
+    return world.send_to(world.start_relay(intercept))
 
 
 def manifest_with_too_many_rows(world: World) -> RunResult:
@@ -135,11 +135,11 @@ def refuse_call(
         world.set_environment(DOCSEND_PATIENCE="5" if times == 1 else "0")
         left = [doubles.problem(responses.PROBLEMS[code], code.value, **members)] * times
 
-        def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
+        def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
             matches = now == "before" and kind in f"{asked.method} {asked.path}"
             return left.pop() if matches and left else None
 
-        result = world.send_to(world.start_relay(fate, staged=staged))
+        result = world.send_to(world.start_relay(intercept, staged=staged))
         assert len(left) < times, "the call was never made"
         return result
 
@@ -149,10 +149,10 @@ def refuse_call(
 def send_after_withdrawal(world: World) -> RunResult:
     is_down = [True]
 
-    def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
+    def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if is_down and asked.method == "PUT" and now == "before" else None
 
-    url = world.start_relay(fate)
+    url = world.start_relay(intercept)
     assert world.send_to(url).exit_code == ExitCode.UNFINISHED
     is_down.clear()
     withdrawal = world.run("receipts", "withdraw", ledger_key(world))
@@ -163,10 +163,10 @@ def send_after_withdrawal(world: World) -> RunResult:
 def withdraw_after_lost_response(world: World) -> RunResult:
     """Withdraw a submission whose receipt was lost: the service refuses and returns the receipt."""
 
-    def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
+    def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         return doubles.Reply(cut=True) if asked.method == "PUT" and now == "after" else None
 
-    assert world.send_to(world.start_relay(fate)).exit_code == ExitCode.UNFINISHED
+    assert world.send_to(world.start_relay(intercept)).exit_code == ExitCode.UNFINISHED
     return world.run("receipts", "withdraw", ledger_key(world))
 
 
@@ -193,11 +193,11 @@ def html_page(status: int, title: str) -> Reply:
 def firewall_refuses_put(world: World) -> RunResult:
     """Send through a firewall that refuses PUT requests only."""
 
-    def fate(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
+    def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
         is_put = asked.method == "PUT" and now == "before"
         return html_page(403, "Access denied") if is_put else None
 
-    return world.send_to(world.start_relay(fate))
+    return world.send_to(world.start_relay(intercept))
 
 
 # -- sign-in -----------------------------------------------------------------------------------------------

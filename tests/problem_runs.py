@@ -110,9 +110,9 @@ class World:
         """Send to a service that sends the same reply to every request."""
         return self.send_to(self.start_service(lambda _: reply))
 
-    def start_relay(self, fate: Interceptor, *, staged: bool = False) -> str:
-        """Start a sandbox behind a relay that fails as `fate` decides, and return the relay's URL."""
-        url, _ = self.stack.enter_context(doubles.relay(self.start_sandbox(), fate))
+    def start_relay(self, intercept: Interceptor, *, staged: bool = False) -> str:
+        """Start a sandbox behind a relay that fails as `intercept` decides, and return the relay's URL."""
+        url, _ = self.stack.enter_context(doubles.relay(self.start_sandbox(), intercept))
         if staged:
             lab.store_catalog(os.environ, url, None)
         return url

@@ -110,7 +110,7 @@ OBJECTS = {
         callers_submission_with_anothers_document,
     )
 }
-CALLS = ("standing", "declare", "put", "send", "withdraw")
+CALLS = ("status", "declare", "put", "send", "withdraw")
 CALLERS = ("nobody", "owner", "stranger", "garbage", "expired")
 
 # Callers that may see each object. For all others it does not exist.
@@ -201,7 +201,7 @@ def test_the_owner_can_continue_after_all_attempts_of_others(who: str, callers: 
     target = submit_documents(owner, PERSONAL)
     for name in (*CALLS, *CALLS):
         call(callers[who], name, target)
-    assert owner.call("standing", key=target.key).json["missing"] == [target.document.sha256]
+    assert owner.call("status", key=target.key).json["missing"] == [target.document.sha256]
     assert owner.put(target.declaration, target.document.content).status == 201
     receipt = owner.call("send", key=target.key)
     assert [each["sha256"] for each in receipt.json["documents"]] == [

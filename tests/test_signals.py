@@ -25,7 +25,7 @@ SEND = (*ABOUT, *WHO)
 def test_a_second_signal_ends_the_run_at_once(sandbox, payslip, number, code) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if "/documents/" in asked.path and now == "before":
             reached.set()
             go_on.wait(20)
@@ -38,7 +38,7 @@ def test_a_second_signal_ends_the_run_at_once(sandbox, payslip, number, code) ->
         "Ledger.__exit__ = slow\n"
         "sys.exit(main(sys.argv[1:]))"
     )
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         command = [sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as client:
@@ -62,7 +62,7 @@ def test_a_second_signal_ends_the_run_at_once(sandbox, payslip, number, code) ->
 def test_a_second_ctrl_c_restores_the_cursor_that_a_bar_had_hidden(sandbox, payslip) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if "/documents/" in asked.path and now == "before":
             reached.set()
             go_on.wait(20)
@@ -79,7 +79,7 @@ def test_a_second_ctrl_c_restores_the_cursor_that_a_bar_had_hidden(sandbox, pays
         "deliver._upload_planned = slow\n"
         "run()"
     )
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         terminal = Terminal.from_command(
             sys.executable, "-c", script, "send", str(payslip), *SEND, "--service", url
@@ -98,11 +98,11 @@ def test_a_second_ctrl_c_restores_the_cursor_that_a_bar_had_hidden(sandbox, pays
 
 
 def test_a_background_job_of_a_shell_ignores_ctrl_c(sandbox, payslip) -> None:
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if now == "before" and asked.method == "PUT":
             client.send_signal(signal.SIGINT)
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, asked):
         words = ["send", str(payslip), *SEND, "--service", url, "--json"]
         # A shell without job control starts background jobs in this way.
         command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "docsend", *words]

@@ -12,13 +12,13 @@ import doubles
 from accounts import CLEAR, log_in
 
 
-def test_without_a_terminal_login_names_what_is_missing(run, kept_in_a_file) -> None:
+def test_without_a_terminal_login_names_what_is_missing(run, plaintext_keyring) -> None:
     outcome = run("login", "--service", "sandbox")
     assert (outcome.code, "missing: --code, --password-stdin" in outcome.err) == (2, True)
 
 
 def test_status_and_forget_together_are_refused_and_nothing_is_removed(
-    run, sandbox, monkeypatch, kept_in_a_file
+    run, sandbox, monkeypatch, plaintext_keyring
 ) -> None:
     assert log_in(run, sandbox.url, monkeypatch).code == 0
     refused = run("login", "--status", "--forget", "--service", sandbox.url)
@@ -27,7 +27,7 @@ def test_status_and_forget_together_are_refused_and_nothing_is_removed(
 
 
 def test_login_reads_code_and_password_from_the_environment(
-    run, sandbox, monkeypatch, signed_in_as, kept_in_a_file
+    run, sandbox, monkeypatch, signed_in_as, plaintext_keyring
 ) -> None:
     signed_in_as(*CLEAR)
     assert run("login", "--service", sandbox.url).code == 0
@@ -40,7 +40,7 @@ def test_login_reads_code_and_password_from_the_environment(
 # In the locale C.UTF-8, Python decodes invalid UTF-8 as surrogates; in others it raises an error.
 @pytest.mark.parametrize("errors", ["surrogateescape", "strict"])
 def test_a_password_on_standard_input_that_is_not_utf_8_is_refused_and_never_sent(
-    spawn, sandbox, kept_in_a_file, errors
+    spawn, sandbox, plaintext_keyring, errors
 ) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
         outcome = spawn(
@@ -55,7 +55,7 @@ def test_a_password_on_standard_input_that_is_not_utf_8_is_refused_and_never_sen
 
 @pytest.mark.parametrize(("password", "is_warned"), [("fictional\u200b", True), ("fictional é", False)])
 def test_invisible_characters_in_a_password_cause_a_warning(
-    run, sandbox, monkeypatch, kept_in_a_file, password, is_warned
+    run, sandbox, monkeypatch, plaintext_keyring, password, is_warned
 ) -> None:
     outcome = log_in(run, sandbox.url, monkeypatch, password=password)
     assert (outcome.code, "warning: the code or the password contains invisible" in outcome.err) == (

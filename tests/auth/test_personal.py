@@ -117,10 +117,10 @@ def test_the_service_refuses_a_client_with_a_stale_list(run, sandbox, signed_in_
     signed_in_as(*PENDING)
     nothing = doubles.Reply(200, b'{"required": []}', {"Content-Type": "application/json"})
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         return nothing if (asked.path, now) == ("/v1/required", "before") else None
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, asked):
         arguments = ("send", payslip, *PENDING_SUBJECT, "--type", "termination-letter", "--json")
         outcome = run(*arguments, "--service", url)
         assert not [request for request in asked if "/documents/" in request.path]
@@ -147,13 +147,13 @@ def test_an_upload_whose_response_was_lost_is_finished_by_the_same_command(
     signed_in_as(*PENDING)
     gone: list[bool] = []
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if now == "after" and asked.path.startswith("/v1/submissions/") and not gone:
             gone.append(True)
             return doubles.Reply(503, headers={"Retry-After": "999"})
         return None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         upload = ("required", "upload", "R-4711", payslip, "--service", url, "--json")
         assert run(*upload).code == 6
         outcome = run(*upload)
@@ -169,12 +169,12 @@ def test_an_upload_made_by_another_process_meanwhile_yields_the_same_receipt(
     begun: list[str] = []
     faster: list[int] = []
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if asked.path == "/v1/required" and now == "before" and not begun:
             begun.append(asked.path)
             faster.append(spawn(*upload, "--service", url, "--json").code)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run(*upload, "--service", url, "--json")
     assert (faster, outcome.code, outcome.json["repeated"]) == ([0], 0, True), outcome.err
     assert sandbox.count() == 1

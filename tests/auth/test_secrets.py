@@ -15,7 +15,7 @@ from docsend.service.client import ServiceClient
 
 
 def test_no_secret_is_in_any_output_trace_ledger_or_file(
-    run, sandbox, payslip, home, monkeypatch, kept_in_a_file
+    run, sandbox, payslip, home, monkeypatch, plaintext_keyring
 ) -> None:
     output = ""
     for options in ([], ["--json"], ["--verbose"]):

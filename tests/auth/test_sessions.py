@@ -24,7 +24,7 @@ def count(asked, path: str) -> int:
 
 
 def test_one_session_serves_many_commands_until_it_expires(
-    run, tmp_path, payslip, monkeypatch, kept_in_a_file
+    run, tmp_path, payslip, monkeypatch, plaintext_keyring
 ) -> None:
     with (
         server.run_in_background(tmp_path / "short", session_lifetime_s=7) as short,
@@ -40,7 +40,7 @@ def test_one_session_serves_many_commands_until_it_expires(
 
 
 def test_a_session_that_the_service_ended_is_renewed_once(
-    run, sandbox, payslip, monkeypatch, kept_in_a_file
+    run, sandbox, payslip, monkeypatch, plaintext_keyring
 ) -> None:
     assert log_in(run, sandbox.url, monkeypatch).code == 0
     connection = sqlite3.connect(sandbox.folder / "sandbox.sqlite3")
@@ -51,7 +51,7 @@ def test_a_session_that_the_service_ended_is_renewed_once(
 
 
 def test_a_second_401_ends_the_command_with_exit_4(
-    run, sandbox, payslip, monkeypatch, kept_in_a_file
+    run, sandbox, payslip, monkeypatch, plaintext_keyring
 ) -> None:
     refused = doubles.Reply(
         401,
@@ -59,10 +59,10 @@ def test_a_second_401_ends_the_command_with_exit_4(
         {"Content-Type": "application/problem+json"},
     )
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         return refused if now == "before" and asked.path != "/v1/session" else None
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, asked):
         assert log_in(run, url, monkeypatch).code == 0
         outcome = run("send", payslip, *ABOUT, "--service", url, "--json")
         assert (outcome.code, outcome.json["status"]) == (4, "failed")
@@ -84,30 +84,32 @@ def test_a_refused_password_is_tried_only_once(sandbox) -> None:
         assert len(asked) == 1
 
 
-def test_a_wrong_password_is_exit_4_and_stores_nothing(run, sandbox, monkeypatch, kept_in_a_file) -> None:
+def test_a_wrong_password_is_exit_4_and_stores_nothing(run, sandbox, monkeypatch, plaintext_keyring) -> None:
     outcome = log_in(run, sandbox.url, monkeypatch, password="wrong")
     assert (outcome.code, outcome.problems) == (4, ["sign-in-refused"])
     status = run("login", "--status", "--service", sandbox.url, "--json").json
     assert (status["signed_in"], status["stored_in"]) == (False, None)
 
 
-def test_a_locked_account_says_when_to_try_again(run, sandbox, monkeypatch, kept_in_a_file) -> None:
+def test_a_locked_account_says_when_to_try_again(run, sandbox, monkeypatch, plaintext_keyring) -> None:
     outcome = log_in(run, sandbox.url, monkeypatch, "1003", "fictional-locked")
     assert outcome.code == 4
     assert re.search(r"try again in \d+ s", outcome.err)
 
 
-def test_a_sign_in_whose_response_is_lost_is_not_repeated(run, sandbox, monkeypatch, kept_in_a_file) -> None:
-    def fate(asked, _count, now):
+def test_a_sign_in_whose_response_is_lost_is_not_repeated(
+    run, sandbox, monkeypatch, plaintext_keyring
+) -> None:
+    def intercept(asked, _count, now):
         return doubles.Reply(cut=True) if (asked.path, now) == ("/v1/session", "after") else None
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, asked):
         assert log_in(run, url, monkeypatch).code == 6
         assert len(asked) == 1
 
 
 def test_forget_ends_the_session_and_removes_everything(
-    run, sandbox, home, monkeypatch, kept_in_a_file
+    run, sandbox, home, monkeypatch, plaintext_keyring
 ) -> None:
     assert log_in(run, sandbox.url, monkeypatch).code == 0
     assert sandbox.select("SELECT count(*) FROM session") == [(1,)]
@@ -121,7 +123,7 @@ def test_forget_ends_the_session_and_removes_everything(
     assert (again.code, "nothing was stored" in again.out) == (0, True)
 
 
-def test_forget_works_without_the_service(run, sandbox, monkeypatch, kept_in_a_file) -> None:
+def test_forget_works_without_the_service(run, sandbox, monkeypatch, plaintext_keyring) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.relay(sandbox.url, lambda *_: None) as (url, _):
         assert log_in(run, url, monkeypatch).code == 0
@@ -131,7 +133,7 @@ def test_forget_works_without_the_service(run, sandbox, monkeypatch, kept_in_a_f
 
 
 def test_a_token_is_sent_only_to_the_service_that_issued_it(
-    run, payslip, monkeypatch, kept_in_a_file, tmp_path
+    run, payslip, monkeypatch, plaintext_keyring, tmp_path
 ) -> None:
     with (
         server.run_in_background(tmp_path / "one") as one,

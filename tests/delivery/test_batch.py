@@ -63,13 +63,13 @@ def test_nothing_is_sent_if_a_row_is_faulty_unless_only_valid_is_given(run, sand
 def test_a_refused_row_does_not_stop_others(run, sandbox, tmp_path) -> None:
     rows = make_rows(tmp_path, 6)
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if asked.method == "PUT" and b'"reference":"client 2"' in asked.body and now == "before":
             errors = [{"pointer": "/type", "code": "unknown-type", "detail": "not this one"}]
             return doubles.problem(422, "invalid", errors=errors)
         return None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run("send", "--batch", save_manifest(tmp_path, rows), "--service", url, "--jobs", "3")
     assert (outcome.code, outcome.out) == (7, "6 rows: 5 received, 1 refused\n")
     assert "row 4: refused: not this one [unknown-type]" in outcome.err
@@ -118,7 +118,7 @@ def test_one_retry_after_delays_all_workers(run, sandbox, tmp_path, monkeypatch)
     limited_at: list[float] = []
     times: list[float] = []
 
-    def fate(_asked, _count, now):
+    def intercept(_asked, _count, now):
         if now == "before":
             times.append(time.monotonic())
             if not limited_at and len(times) == 5:
@@ -126,7 +126,7 @@ def test_one_retry_after_delays_all_workers(run, sandbox, tmp_path, monkeypatch)
                 return doubles.Reply(429, headers={"Retry-After": "2"})
         return None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         file = save_manifest(tmp_path, make_rows(tmp_path, 12))
         assert run("send", "--batch", file, "--service", url, "--jobs", "4").code == 0
     # Requests that were under way go on; none starts until the pause is over.
@@ -187,11 +187,11 @@ def test_a_document_that_changes_between_check_and_sending_is_not_sent(run, sand
     rows = make_rows(tmp_path, 3)
     changed = tmp_path / "payslip-2.pdf"
 
-    def fate(_asked, _count, now):
+    def intercept(_asked, _count, now):
         if now == "before":
             changed.write_bytes(b"")
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run("send", "--batch", save_manifest(tmp_path, rows), "--service", url, "--jobs", "1")
     assert (outcome.code, outcome.out) == (7, "3 rows: 2 received, 1 faulty\n")
     assert sandbox.count() == 2
@@ -245,7 +245,7 @@ def test_a_batch_that_is_killed_again_and_again_sends_each_row_once(
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 120)), tmp_path / "r.jsonl"
     chance = random.Random(3)
 
-    def fate(_asked, _count, now):
+    def intercept(_asked, _count, now):
         if chance.random() < 0.05:
             return (
                 doubles.Reply(cut=True)
@@ -254,7 +254,7 @@ def test_a_batch_that_is_killed_again_and_again_sends_each_row_once(
             )
         return None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         for _ in range(4):
             with start_batch(file, url, "--report", report, "--jobs", 4) as batch:
                 time.sleep(chance.uniform(0.4, 1.2))

@@ -50,11 +50,11 @@ def test_a_receipt_that_the_ledger_cannot_store_does_not_affect_others(
     )
     barrier, sends = threading.Barrier(8), itertools.count()
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if now == "after" and asked.method == "PUT" and next(sends) < 8:
             barrier.wait(30)  # the first eight receipts arrive at the same time
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run("send", "--batch", file, "--service", url, "--jobs", "8", "--report", report)
     assert outcome.code == 8
     assert "that is withdrawn in this ledger" in outcome.err

@@ -26,12 +26,12 @@ def test_the_first_signal_ends_a_batch_in_order_with_a_complete_report(
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 60)), tmp_path / "r.csv"
     reached = threading.Event()
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         time.sleep(0.02)
         if len(requests) > 30 and now == "before":
             reached.set()
 
-    with doubles.relay(sandbox.url, fate) as (url, requests):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         with start_batch(file, url, "--report", report, "--jobs", 4) as batch:
             assert reached.wait(30)
             batch.send_signal(number)

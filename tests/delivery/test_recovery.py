@@ -33,10 +33,10 @@ def choose_exchange(url: str, call: str) -> None:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_lost_request_or_response_is_retried_and_received_once(run, sandbox, payslip, call, moment) -> None:
-    def fate(asked, count, now):
+    def intercept(asked, count, now):
         return doubles.Reply(cut=True) if (call_name(asked), count, now) == (call, 1, moment) else None
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, asked):
         choose_exchange(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert outcome.code == 0, outcome.err
@@ -50,11 +50,11 @@ def test_a_lost_request_or_response_is_retried_and_received_once(run, sandbox, p
 def test_a_temporary_failure_is_retried_and_never_taken_for_a_response(
     run, sandbox, payslip, call, status
 ) -> None:
-    def fate(asked, count, now):
+    def intercept(asked, count, now):
         hit = (call_name(asked), now) == (call, "before") and count <= 2
         return doubles.Reply(status, b"<html>busy</html>", {"Retry-After": "0"}) if hit else None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         choose_exchange(url, call)
         assert run("send", payslip, *SEND, "--service", url).code == 0
     assert sandbox.count() == 1
@@ -90,10 +90,10 @@ def test_a_response_that_violates_the_contract_is_never_a_success(
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0.2")
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         return CONTRACT_VIOLATIONS[name] if (call_name(asked), now) == (call, "before") else None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         choose_exchange(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["status"]) == (6, "unfinished")
@@ -111,10 +111,10 @@ def test_the_receipt_of_another_submission_is_not_accepted(run, sandbox, tmp_pat
     foreign = run("send", one, *SEND, "--service", sandbox.url, "--json").json
     (receipt,) = sandbox.select("SELECT body FROM receipt WHERE key = ?", foreign["key"])[0]
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         return doubles.Reply(200, receipt, JSON) if (call_name(asked), now) == (call, "before") else None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         choose_exchange(url, call)
         outcome = run("send", two, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["receipt"]) == (6, None)
@@ -134,14 +134,14 @@ def test_a_redirect_is_not_followed(run, payslip, status) -> None:
 def test_a_service_that_forgot_the_declaration_receives_it_again_under_the_same_key(
     run, sandbox, payslip
 ) -> None:
-    def fate(asked, count, now):
+    def intercept(asked, count, now):
         return (
             doubles.problem(404, "not-found")
             if (call_name(asked), count, now) == ("put", 1, "before")
             else None
         )
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, asked):
         force_staged_upload(url)
         assert run("send", payslip, *SEND, "--service", url).code == 0
     assert len({request.path.split("/")[3] for request in asked}) == 1
@@ -210,14 +210,14 @@ def test_a_retry_after_beyond_the_retry_time_is_reported_and_not_waited_for(run,
 
 
 def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandbox, payslip) -> None:
-    def fate(asked, count, now):
+    def intercept(asked, count, now):
         if (call_name(asked), count, now) != ("whole", 1, "before"):
             return None
         # The service's clock is years off; the requested delay is one second.
         dates = {"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Sat, 01 Jan 2000 00:00:01 GMT"}
         return doubles.Reply(503, headers=dates)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         began = time.monotonic()
         outcome = run("send", payslip, *SEND, "--service", url)
     assert outcome.code == 0
@@ -236,7 +236,7 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(3)]
     holding = tmp_path / "holding"
 
-    def fate(asked, count, now):
+    def intercept(asked, count, now):
         # The client is killed while the second document is sent: its put gets no response.
         if (
             call_name(asked) == "put"
@@ -249,7 +249,7 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
             return doubles.Reply(cut=True)
         return None
 
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, asked):
         force_staged_upload(url)
         command = [
             sys.executable,
@@ -286,12 +286,12 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
 def test_a_signal_ends_the_run_with_its_code_and_reports_the_progress(sandbox, payslip, number, code) -> None:
     reached: list[bool] = []
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if (call_name(asked), now) == ("put", "before"):
             reached.append(True)
             time.sleep(2)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         command = [sys.executable, "-m", "docsend", "send", str(payslip), *SEND, "--service", url, "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
@@ -310,12 +310,12 @@ def test_a_document_that_changes_before_it_is_sent_is_not_sent(run, sandbox, tmp
     # More than fits in the buffers, so the later ones are read again before they are sent.
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n, size=9 * 2**20)) for n in range(3)]
 
-    def fate(asked, count, now):
+    def intercept(asked, count, now):
         if (call_name(asked), count, now) == ("declare", 1, "after"):
             files[2].write_bytes(samples.pdf(7, size=9 * 2**20))
 
     arguments = ("send", *files, *SEND, "--json")
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run(*arguments, "--service", url)
         assert (outcome.code, outcome.problems) == (3, ["document-changed"])
         assert sandbox.count() == 0

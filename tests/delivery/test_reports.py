@@ -102,12 +102,12 @@ def test_a_report_has_its_final_name_only_when_it_is_complete(run, sandbox, tmp_
     part = tmp_path / "r.csv.part"
     reached = threading.Event()
 
-    def fate(_asked, _count, _now):
+    def intercept(_asked, _count, _now):
         time.sleep(0.01)
         if len(requests) > 30:
             reached.set()
 
-    with doubles.relay(sandbox.url, fate) as (url, requests):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         with start_batch(file, url, "--report", report) as batch:
             assert reached.wait(30)
             batch.kill()

@@ -23,7 +23,7 @@ SEND = (*ABOUT, *WHO)
 
 @dataclass
 class Busy:
-    """A fate for a relay: while it is on, the service is busy for one call, before or after it acts."""
+    """A intercept for a relay: while it is on, the service is busy for one call, before or after it acts."""
 
     call: str
     moment: str
@@ -38,12 +38,12 @@ class Busy:
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("call", ["put", "send"])
 def test_a_declared_submission_is_finished_without_its_options(run, sandbox, payslip, call, moment) -> None:
-    fate = Busy(call, moment)
-    with doubles.relay(sandbox.url, fate) as (url, asked):
+    intercept = Busy(call, moment)
+    with doubles.relay(sandbox.url, intercept) as (url, asked):
         force_staged_upload(url)
         begun = run("send", payslip, *SEND, "--service", url, "--json")
         assert begun.code == 6
-        fate.on = False
+        intercept.on = False
         (resumed,) = run("receipts", "resume", "--json").json["receipts"]
         assert (resumed["key"], resumed["state"], resumed["problems"]) == (begun.json["key"], "received", [])
         asked.clear()
@@ -61,11 +61,11 @@ def test_a_submission_unknown_to_the_service_is_reported_with_the_command_that_s
     run, sandbox, tmp_path, moment
 ) -> None:
     file = samples.write(tmp_path, "pay slip's.pdf", samples.pdf(3))
-    fate = Busy("declare", moment)
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    intercept = Busy("declare", moment)
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         assert run("send", file, *SEND, "--service", url, "--reference", "client 7").code == 6
-        fate.on = False
+        intercept.on = False
         outcome = run("receipts", "resume")
         if moment == "after":  # the service had received the declaration
             assert outcome.code == 0
@@ -82,12 +82,12 @@ def test_a_submission_unknown_to_the_service_is_reported_with_the_command_that_s
 
 
 def test_the_suggested_command_includes_the_occurrence(run, sandbox, payslip) -> None:
-    fate = Busy("declare", "before")
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    intercept = Busy("declare", "before")
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         left = run("send", payslip, *SEND, "--service", url, "--occurrence", "3", "--json")
         assert left.code == 6
-        fate.on = False
+        intercept.on = False
         err = run("receipts", "resume").err
         line = next(line for line in err.splitlines() if "docsend send" in line)
         command = shlex.split(line.split(": ", 1)[1].replace("…", WHO[1]))
@@ -98,11 +98,11 @@ def test_the_suggested_command_includes_the_occurrence(run, sandbox, payslip) ->
 
 
 def test_a_document_that_has_changed_is_not_sent_by_resume(run, sandbox, payslip) -> None:
-    fate = Busy("put", "before")
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    intercept = Busy("put", "before")
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
-        fate.on = False
+        intercept.on = False
         payslip.write_bytes(samples.pdf(99))
         outcome = run("receipts", "resume", "--json")
     (left,) = outcome.json["receipts"]
@@ -114,11 +114,11 @@ def test_a_document_that_has_changed_is_not_sent_by_resume(run, sandbox, payslip
 def test_a_submission_withdrawn_meanwhile_is_reported_and_stays_withdrawn(
     run, sandbox, payslip, home, monkeypatch
 ) -> None:
-    fate = Busy("put", "before")
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    intercept = Busy("put", "before")
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
-        fate.on = False
+        intercept.on = False
         ledger = home / "docsend" / "ledger.sqlite3"
         before = ledger.read_bytes()
         assert run("receipts", "withdraw", key).code == 0
@@ -132,15 +132,18 @@ def test_a_submission_withdrawn_meanwhile_is_reported_and_stays_withdrawn(
 
 
 def test_resume_can_be_limited_to_one_service_or_to_some_keys(run, sandbox, tmp_path) -> None:
-    fate = Busy("put", "before")
-    with doubles.relay(sandbox.url, fate) as (url, _), doubles.relay(sandbox.url, fate) as (other, _):
+    intercept = Busy("put", "before")
+    with (
+        doubles.relay(sandbox.url, intercept) as (url, _),
+        doubles.relay(sandbox.url, intercept) as (other, _),
+    ):
         force_staged_upload(url)
         force_staged_upload(other)
         keys = []
         for n, service in enumerate((url, url, other)):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
             keys.append(run("send", file, *SEND, "--service", service, "--json").json["key"])
-        fate.on = False
+        intercept.on = False
         one = run("receipts", "resume", keys[1][:10], "--json").json["receipts"]
         assert [entry["key"] for entry in one] == [keys[1]]
         elsewhere = run("receipts", "resume", "--service", other, "--json").json["receipts"]
@@ -158,11 +161,11 @@ def test_a_personal_submission_is_resumed_under_its_account(
     password.chmod(0o600)
     monkeypatch.setenv("DOCSEND_CODE", "1002")
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
-    fate = Busy("put", "before")
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    intercept = Busy("put", "before")
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         assert run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url).code == 6
-        fate.on = False
+        intercept.on = False
         monkeypatch.delenv("DOCSEND_CODE")
         monkeypatch.delenv("DOCSEND_PASSWORD_FILE")
         monkeypatch.setenv("DOCSEND_KEYRING", "keyrings.alt.file.PlaintextKeyring")
@@ -194,13 +197,13 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
     busy = Busy("put", "before")
     reached, keys = threading.Event(), list[str]()
 
-    def fate(asked, count, now):
+    def intercept(asked, count, now):
         if not busy.on and len(keys) == 3 and keys[1] in asked.path and now == "before":
             reached.set()
             time.sleep(5)
         return busy(asked, count, now)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         for n in range(3):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
@@ -222,14 +225,14 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
     is_on, puts = True, 0
     files = [samples.write(tmp_path, f"part-{n}.pdf", samples.pdf(n)) for n in range(1, 6)]
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         nonlocal puts
         if is_on and "/documents/" in asked.path and now == "before":
             puts += 1
             return doubles.Reply(503) if puts > 2 else None
         return None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         begun = run("send", *files, *SEND, "--service", url)
         assert begun.code == 6
@@ -244,13 +247,13 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
 def test_an_interrupted_resume_never_reports_that_nothing_is_unfinished(run, sandbox, payslip) -> None:
     busy, reached = Busy("put", "before"), threading.Event()
 
-    def fate(asked, count, now):
+    def intercept(asked, count, now):
         if not busy.on:
             reached.set()
             time.sleep(5)
         return busy(asked, count, now)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         run("send", payslip, *SEND, "--service", url)
         busy.on = False
@@ -265,11 +268,11 @@ def test_an_interrupted_resume_never_reports_that_nothing_is_unfinished(run, san
 
 
 def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -> None:
-    fate = Busy("put", "before")
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    intercept = Busy("put", "before")
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         run("send", payslip, *SEND, "--service", url)
-        fate.on = False
+        intercept.on = False
         terminal = Terminal("receipts", "resume", columns=100, lines=20)
         assert terminal.finish() == 0
     assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.shown

@@ -184,7 +184,7 @@ def _narrow(description: dict[str, Any]) -> dict[str, Any]:
     declared, uploaded = submission["put"]["responses"]["201"], put["put"]["responses"]["201"]
     declared["links"] = {
         "put": {**_LINK, "operationId": "put", "requestBody": _DOCUMENT},
-        "standing": {**_LINK, "operationId": "standing"},
+        "status": {**_LINK, "operationId": "status"},
         "withdraw": {**_LINK, "operationId": "withdraw"},
     }
     declared["links"]["put"]["parameters"] = {**_LINK["parameters"], "sha256": _DIGEST}

@@ -267,7 +267,7 @@ class _MutatedRequest:
     parts: list[bytes]
     closing: bytes = b"--\r\n"
     body: bytes = b""
-    stated_length: int = 0
+    content_length: int = 0
     has_stated_length: bool = True  # whether the body is as long as Content-Length says
 
     @property
@@ -281,7 +281,7 @@ class _MutatedRequest:
     @property
     def has_trailing_data(self) -> bool:
         """Whether anything but a line end follows its closing boundary."""
-        _, closing, trailing = self.body[: self.stated_length].partition(
+        _, closing, trailing = self.body[: self.content_length].partition(
             f"\r\n--{self.submission.key}--".encode()
         )
         return bool(closing) and not b"\r\n".startswith(trailing)
@@ -365,12 +365,12 @@ BODY_MUTATIONS = (_truncate, _flip_bit, _copy_slice, _add_preamble, _use_unix_ne
 
 
 def _understate_length(request: _MutatedRequest) -> None:
-    request.stated_length = request.rng.randrange(max(1, request.stated_length))
+    request.content_length = request.rng.randrange(max(1, request.content_length))
     request.has_stated_length = False
 
 
 def _overstate_length(request: _MutatedRequest) -> None:
-    request.stated_length += request.rng.choice([1, 100, 100_000, 10**9])
+    request.content_length += request.rng.choice([1, 100, 100_000, 10**9])
     request.has_stated_length = False
 
 
@@ -417,7 +417,7 @@ def _mutate(submission: FormSubmission, rng: random.Random) -> tuple[_MutatedReq
         apply_one(PART_MUTATIONS, 0.5)
         request.body = submission.form(request.parts, request.closing)
         apply_one(BODY_MUTATIONS, 0.4)
-        request.stated_length = len(request.body)
+        request.content_length = len(request.body)
         apply_one(LENGTH_MUTATIONS, 0.15)
     return request, mutations
 
@@ -428,7 +428,7 @@ def _send_raw(url: str, request: _MutatedRequest, rng: random.Random) -> Respons
         f"PUT {request.submission.path} HTTP/1.1\r\n"
         "Host: localhost\r\nConnection: close\r\nRequest-Id: fuzz\r\n"
         f"Content-Type: multipart/form-data; boundary={request.submission.key}\r\n"
-        f"Content-Length: {request.stated_length}\r\n\r\n"
+        f"Content-Length: {request.content_length}\r\n\r\n"
     ).encode()
     received = b""
     try:
@@ -439,7 +439,7 @@ def _send_raw(url: str, request: _MutatedRequest, rng: random.Random) -> Respons
                 size = rng.choice([1, 17, 300, 65536])
                 connection.sendall(packet[start : start + size])
                 start += size
-            if request.stated_length > len(request.body):  # without the missing bytes, the service would wait
+            if request.content_length > len(request.body):  # the service would wait
                 connection.shutdown(socket.SHUT_WR)
             while chunk := connection.recv(65536):
                 received += chunk

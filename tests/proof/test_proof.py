@@ -419,11 +419,11 @@ def test_a_receipt_number_cannot_change_the_folder_of_the_file(number, name) -> 
 
 
 def test_a_submission_that_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) -> None:
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         gone = now == "before" and "/documents/" in asked.path
         return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
 
-    with doubles.relay(shared_sandbox.url, fate) as (url, _):
+    with doubles.relay(shared_sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         sent = run("send", payslip, *SEND, "--reference", "unsent", "--service", url, "--json").json
     outcome = run("receipts", "export", sent["key"], "--json")

@@ -49,7 +49,7 @@ EVERYWHERE: list[tuple[dict[str, Any], int, str]] = [
     ({"headers": {"Content-Type": "text/html"}, "body": b"<p>"}, 415, "media-type-not-accepted"),
     ({"headers": {"Host": "web.example"}}, 421, "host-not-served"),
 ]
-WITHOUT_A_BODY = ("catalog", "sign_out", "required", "standing", "withdraw", "send")
+WITHOUT_A_BODY = ("catalog", "sign_out", "required", "status", "withdraw", "send")
 
 
 @pytest.mark.parametrize(("options", "status", "code"), EVERYWHERE)
@@ -153,7 +153,7 @@ def test_the_timeout_of_a_request_depends_on_its_content_length(tmp_path: Path) 
         sender.call(
             "declare", key=new_key(), body=iter([b"{", b"}"]), headers={"Transfer-Encoding": "chunked"}
         )
-        sender.call("standing", key=new_key())
+        sender.call("status", key=new_key())
     assert sizes == [len(CONTENT), 2**20, 0]
 
 
@@ -179,5 +179,5 @@ def test_a_document_that_did_not_arrive_in_time_can_be_put_again(
     timeout.seconds = 0.05
     assert timed_sender.call("put", key=key, digest=digest, withheld=len(CONTENT)).status == 408
     timeout.seconds = 60
-    assert timed_sender.call("standing", key=key).json["missing"] == [digest]
+    assert timed_sender.call("status", key=key).json["missing"] == [digest]
     assert timed_sender.put(declaration, CONTENT).status == 201

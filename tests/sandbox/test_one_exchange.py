@@ -337,12 +337,12 @@ def test_a_refused_exchange_does_not_change_an_open_submission(
     declaration = sender.open_submission(declaration_of_two())
     assert sender.put(declaration, CONTENT).status == 201
     key = key_of(declaration)
-    before = sender.call("standing", key=key).json
+    before = sender.call("status", key=key).json
     files = sorted((sandbox.folder / "documents").iterdir())
     for parts, (status, code) in PARTS.values():
         response = sender.send_form(declaration, form(declaration_part(declaration), *parts))
         assert (response.status, response.code) == (status, code)
-    assert sender.call("standing", key=key).json == before
+    assert sender.call("status", key=key).json == before
     assert sorted((sandbox.folder / "documents").iterdir()) == files
     assert sender.put(declaration, SECOND_CONTENT).status == 201
     assert sender.call("send", key=key).status == 200
@@ -362,7 +362,7 @@ def test_one_exchange_with_the_personal_service_needs_a_session_and_belongs_to_i
     assert response.status == 201
     assert person.send_in_one_exchange(declaration, CONTENT).body == response.body
     for other in (sender, stranger):
-        assert other.call("standing", key=key).code == "not-found"
+        assert other.call("status", key=key).code == "not-found"
     # The same declaration under the same key becomes the stranger's own submission.
     theirs = stranger.send_in_one_exchange(declaration, CONTENT, key=key)
     assert (theirs.status, theirs.json["number"] == response.json["number"]) == (201, False)

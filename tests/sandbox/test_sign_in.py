@@ -224,7 +224,7 @@ def test_the_lifetime_of_sessions_can_be_set(tmp_path: Path) -> None:
 
 
 def test_an_expired_token_and_an_unknown_one_get_the_same_response(callers: Callers) -> None:
-    for name in ("required", "sign_out", "standing"):
+    for name in ("required", "sign_out", "status"):
         responses = [callers[who].call(name, key=new_key()) for who in ("expired", "garbage")]
         assert len({(response.status, response.body) for response in responses}) == 1
         assert without_date(responses[0]) == without_date(responses[1])
@@ -240,7 +240,7 @@ def test_signing_out_ends_this_session_and_no_other(callers: Callers) -> None:
 def test_an_empty_bearer_token_is_refused(callers: Callers) -> None:
     empty = callers["nobody"].with_token("", "")
     declaration = new_declaration(INSURED, new_document())
-    assert empty.call("standing", key=new_key()).status == 401
+    assert empty.call("status", key=new_key()).status == 401
     assert empty.declare(declaration).status == 401
 
 

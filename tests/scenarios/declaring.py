@@ -85,7 +85,7 @@ def declared_with_a_required_document(sender: Sender) -> Response:
 def declared_to_an_open_destination_while_signed_in(sender: Sender) -> Response:
     declaration = new_declaration()
     response = sender.as_account(CLEAR).declare(declaration)
-    assert sender.call("standing", key=key_of(declaration)).json == response.json
+    assert sender.call("status", key=key_of(declaration)).json == response.json
     return response
 
 

@@ -19,42 +19,42 @@ from docsend.model.canonical import key_of
 from scenarios.table import provokes
 
 
-@provokes("standing", 200)
+@provokes("status", 200)
 def status_of_an_open_submission(sender: Sender) -> Response:
-    response = sender.call("standing", key=key_of(sender.open_submission()))
+    response = sender.call("status", key=key_of(sender.open_submission()))
     assert (response.json["state"], response.json["missing"]) == ("open", [DIGEST])
     return response
 
 
-@provokes("standing", 200)
+@provokes("status", 200)
 def status_of_a_received_submission(sender: Sender) -> Response:
     key = key_of(sender.complete_submission())
-    response = sender.call("standing", key=key)
+    response = sender.call("status", key=key)
     assert response.json["receipt"] == sender.call("send", key=key).json
     return response
 
 
-@provokes("standing", 200)
+@provokes("status", 200)
 def status_of_a_withdrawn_submission(sender: Sender) -> Response:
-    response = sender.call("standing", key=key_of(sender.withdraw_submission()))
+    response = sender.call("status", key=key_of(sender.withdraw_submission()))
     assert response.json["state"] == "withdrawn"
     return response
 
 
-@provokes("standing", 401, "sign-in-needed")
+@provokes("status", 401, "sign-in-needed")
 def status_with_an_unknown_token(sender: Sender) -> Response:
     key = key_of(sender.open_submission())
-    return sender.with_token(CLEAR, UNKNOWN_TOKEN).call("standing", key=key)
+    return sender.with_token(CLEAR, UNKNOWN_TOKEN).call("status", key=key)
 
 
-@provokes("standing", 404, "not-found")
+@provokes("status", 404, "not-found")
 def status_of_an_unknown_submission(sender: Sender) -> Response:
-    return sender.call("standing", key=new_key())
+    return sender.call("status", key=new_key())
 
 
-@provokes("standing", 404, "not-found")
+@provokes("status", 404, "not-found")
 def status_of_a_key_in_lower_case(sender: Sender) -> Response:
-    return sender.call("standing", key=key_of(sender.open_submission()).lower())
+    return sender.call("status", key=key_of(sender.open_submission()).lower())
 
 
 @provokes("withdraw", 200)

@@ -170,11 +170,11 @@ def test_unusual_file_names_are_stored_unchanged(run, shared_sandbox, tmp_path) 
 def interrupted(run, sandbox, payslip):
     """Declare a submission at the sandbox without sending it, and yield its key and the service's URL."""
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         is_busy = now == "before" and "/documents/" in asked.path
         return doubles.Reply(503, headers={"Retry-After": "999"}) if is_busy else None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
         assert outcome.code == 6
@@ -206,13 +206,13 @@ def test_a_received_submission_cannot_be_withdrawn(run, sent) -> None:
 def test_a_withdrawal_that_comes_too_late_stores_the_receipt(run, sandbox, payslip) -> None:
     lost: list[bool] = []
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if now == "after" and asked.method == "PUT":
             lost.append(True)
             return doubles.Reply(503, headers={"Retry-After": "999"})
         return None
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
         assert lost
         assert run("receipts", "show", key, "--json").json["receipts"][0]["state"] == "sending"

@@ -44,13 +44,13 @@ def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_pa
     files = [samples.write(tmp_path, f"scan-{n}.pdf", samples.pdf(n, size=300_000)) for n in range(2)]
     go_on = tmp_path / "go-on"
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if now == "before" and files[1].read_bytes() in asked.body:
             deadline = time.monotonic() + 10
             while not go_on.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         if way == "staged":
             force_staged_upload(url)
         terminal = Terminal("send", *files, *SEND, "--service", url)
@@ -365,13 +365,13 @@ def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(s
     file = write_batch(tmp_path, 30)
     go_on = tmp_path / "go-on"
 
-    def fate(asked, _count, now):
+    def intercept(asked, _count, now):
         if b'"client 20"' in asked.body and now == "before":
             deadline = time.monotonic() + 10
             while not go_on.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
 
-    with doubles.relay(sandbox.url, fate) as (url, _):
+    with doubles.relay(sandbox.url, intercept) as (url, _):
         terminal = Terminal("send", "--batch", file, "--service", url, "--jobs", "1", columns=80)
         during = terminal.read_until("20/30 rows")
         go_on.touch()

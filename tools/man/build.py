@@ -21,7 +21,7 @@ _DATE = "November 23, 2026"
 _SHARED = ("--service", "--lang", "--json", "--quiet", "--verbose", "--no-input", "--help")
 # Manifest columns that are not fields of a submission.
 _OTHER_COLUMNS = {
-    "sender": "Who it is for, as `docsend senders` knows them.",
+    "sender": "Name of a sender stored with `docsend senders`.",
     "documents": "The paths of the documents, separated by semicolons.",
 }
 _INDENT = ".Bl -tag -width Ds"

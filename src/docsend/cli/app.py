@@ -26,7 +26,7 @@ COMMANDS = {
     "required": "List required documents, or send one of them.",
     "catalog": "Search destinations, subjects, categories, types, branches, forms.",
     "receipts": "List submissions; show, export, resume, withdraw, merge.",
-    "senders": "Store the people and employers you send for: add, list, remove.",
+    "senders": "Store the people and employers you send for.",
     "doctor": "Check version, paths, service, keyring, ledger, clock, terminal.",
     "sandbox": "Run a complete service on this machine, for testing.",
 }

@@ -39,10 +39,26 @@ def register(app: typer.Typer) -> None:
         invoke_without_command=True,
     )(list_)
     command(group, "show", exits=SERVICE_EXITS, example="docsend receipts show 7QH2XKZL --ask")(show)
-    command(group, "resume", exits=resume.EXITS, example=resume.EXAMPLE)(resume.resume)
-    command(group, "merge", exits=merge.EXITS, example=merge.EXAMPLE)(merge.merge)
-    command(group, "export", exits=export.EXITS, example=export.EXAMPLE)(export.export)
-    command(group, "withdraw", exits=SERVICE_EXITS, example='docsend receipts withdraw "$KEY"')(withdraw)
+    command(
+        group,
+        "resume",
+        exits=resume.EXITS,
+        example=resume.EXAMPLE,
+        short_help="Finish interrupted submissions.",
+    )(resume.resume)
+    command(
+        group, "merge", exits=merge.EXITS, example=merge.EXAMPLE, short_help="Merge the reports of a batch."
+    )(merge.merge)
+    command(
+        group, "export", exits=export.EXITS, example=export.EXAMPLE, short_help="Write a proof of sending."
+    )(export.export)
+    command(
+        group,
+        "withdraw",
+        exits=SERVICE_EXITS,
+        example='docsend receipts withdraw "$KEY"',
+        short_help="Withdraw a submission that was not received.",
+    )(withdraw)
     app.add_typer(group, name="receipts")
 
 

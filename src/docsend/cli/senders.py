@@ -33,8 +33,15 @@ def register(app: typer.Typer) -> None:
         example="docsend senders add client-4711 --id 000000018\n"
         "docsend senders add bakery --employer-file 900000019 --mobile 0501234567",
         fields=[field for field in fields.IDENTITY_FIELDS if field.display != "never"],
+        short_help="Store a person or an employer under a name.",
     )(add)
-    command(group, "remove", exits=EXITS, example="docsend senders remove client-4711")(remove)
+    command(
+        group,
+        "remove",
+        exits=EXITS,
+        example="docsend senders remove client-4711",
+        short_help="Remove a sender.",
+    )(remove)
     app.add_typer(group, name="senders")
 
 

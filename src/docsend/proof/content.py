@@ -151,7 +151,7 @@ def _lines(proof: Proof, render: Callable[[Displayable], str]) -> Iterator[str]:
 
 
 def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | None) -> Iterator[Field]:
-    yield Field(Message("For"), Data(on_behalf_of) if on_behalf_of else _unnamed(entry))
+    yield Field(Message("For"), Data(on_behalf_of) if on_behalf_of else _text_without_name(entry))
     if entry.reference:
         yield Field(Message("Reference"), Data(entry.reference))
     yield Field(Message("Destination"), _label_and_code(entry.to, [catalog.destinations.get(entry.to)]))
@@ -173,7 +173,7 @@ def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | N
         )
 
 
-def _unnamed(entry: LedgerEntry) -> Message:
+def _text_without_name(entry: LedgerEntry) -> Message:
     """Return what the row "For" shows if no name was given, because the ledger stores no identities."""
     if entry.to == "personal":
         return Message("the account signed in at the time (docsend does not store identities)")

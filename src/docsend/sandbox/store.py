@@ -53,7 +53,7 @@ class StoredSubmission:
     required: str | None
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON object that reports the submission's state (`Standing` in openapi.yaml)."""
+        """Return the JSON object that reports the submission's state (`SubmissionStatus` in openapi.yaml)."""
         return {
             "state": self.state,
             "missing": list(self.missing),

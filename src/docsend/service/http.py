@@ -295,7 +295,7 @@ class HttpClient:
                 issuers.append(read_issuer(certificate or b""))
                 if len(issuers) == handshakes:
                     stream.close()
-                    raise _CertificateSeen
+                    raise _StopAfterCertificate
 
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.connect_s)
         probe = httpx.Request("GET", self._url, extensions={"trace": trace, "timeout": timeouts})
@@ -305,7 +305,7 @@ class HttpClient:
         timer.start()
         try:
             connection.transport.handle_request(probe)
-        except (_CertificateSeen, httpx.HTTPError, OSError, *_SOCKS_ERRORS):
+        except (_StopAfterCertificate, httpx.HTTPError, OSError, *_SOCKS_ERRORS):
             pass
         finally:
             timer.cancel()
@@ -313,7 +313,7 @@ class HttpClient:
         return issuers[-1] if len(issuers) == handshakes else None
 
 
-class _CertificateSeen(Exception):
+class _StopAfterCertificate(Exception):
     """Raised to end a connection once its certificate has been read, before a request is sent."""
 
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from docsend.i18n import Message, join
 from docsend.text import escape_for_terminal
-from docsend.ui.progress import arrival_message, retry_message
+from docsend.ui.progress import document_sent_message, retry_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -82,7 +82,7 @@ class _DocumentBar:
 
     def on_document_stored(self, document: Document) -> None:
         self._sent_bytes[document.sha256] = document.size
-        self._print(arrival_message(document, self._documents))
+        self._print(document_sent_message(document, self._documents))
 
     def on_received(self, documents: Sequence[Document]) -> None:
         for document in documents:

@@ -128,7 +128,7 @@ class LineProgress:
         pass
 
     def on_document_stored(self, document: Document) -> None:
-        self._streams.say(arrival_message(document, self._documents))
+        self._streams.say(document_sent_message(document, self._documents))
 
     def on_received(self, documents: Sequence[Document]) -> None:
         for document in documents:
@@ -157,7 +157,7 @@ class ForwardingListener:
         self.target.on_pause(pause)
 
 
-def arrival_message(document: Document, documents: Sequence[Document]) -> Message:
+def document_sent_message(document: Document, documents: Sequence[Document]) -> Message:
     """Return the message that a document has arrived, with its position in `documents`.
 
     The message does not count uploads, because the service may already have some of the documents from an

@@ -88,7 +88,7 @@ def _contract_schemas() -> dict[str, jsonschema.Draft202012Validator]:
             {"components": {"schemas": schemas}, "$ref": f"#/components/schemas/{name}"},
             format_checker=jsonschema.FormatChecker(["date"]),
         )
-        for name in ("Receipt", "Standing", "Standing.open", "Session", "Required", "Problem")
+        for name in ("Receipt", "SubmissionStatus", "SubmissionStatus.open", "Session", "Required", "Problem")
     }
 
 
@@ -262,8 +262,10 @@ class Responses(HostileInputs):
             "required": "Required",
             "send": "Receipt",
             "whole": "Receipt",
-            "declare": "Standing.open" if isinstance(got, responses.OpenSubmission) else "Standing",
-        }.get(name, "Standing")
+            "declare": "SubmissionStatus.open"
+            if isinstance(got, responses.OpenSubmission)
+            else "SubmissionStatus",
+        }.get(name, "SubmissionStatus")
         try:
             raw = _parse_strict(body)
         except ValueError as error:

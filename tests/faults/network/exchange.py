@@ -39,10 +39,10 @@ class Request:
         if re.search(rb"\r\ncontent-type: *multipart/", head, re.IGNORECASE):
             call = "whole"
         found = re.search(rb"\r\nrequest-id: *([^\r\n]*)", head, re.IGNORECASE)
-        return cls(head, path, call, stated_length(head), found[1] if found else b"")
+        return cls(head, path, call, content_length(head), found[1] if found else b"")
 
 
-def stated_length(head: bytes) -> int:
+def content_length(head: bytes) -> int:
     stated = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
     return int(stated[1]) if stated else 0
 

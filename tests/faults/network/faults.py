@@ -9,7 +9,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from faults.network.exchange import LOOPBACK, Exchange, Request, stated_length
+from faults.network.exchange import LOOPBACK, Exchange, Request, content_length
 from faults.network.responses import (
     FORGED_RESPONSES,
     LATER,
@@ -265,7 +265,7 @@ def _share_of_short_limit(share: float, exchange: Exchange) -> float:
 
 async def read_response(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
-    return head + await reader.readexactly(stated_length(head))
+    return head + await reader.readexactly(content_length(head))
 
 
 def _forged_withdrawal(_: Exchange) -> bytes:
