@@ -115,48 +115,49 @@ def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
 
 # -- the pool of workers ------------------------------------------------------------------------------------
 
-# Maps a function over items and prints each item with the id of the process that did it. WORKER_ACTION is what
-# happens to a worker. The function is larger than a pipe buffer: starting a worker must not block until it is read.
+# Maps a function over items and prints each item with the id of the process that did it. The first argument is
+# what happens to a worker. The function is larger than a pipe buffer: starting a worker must not block until it
+# is read.
 _SCRIPT = """
 import functools, os, signal, sys, time
 from docsend.delivery import processes
 
-def work(item, intercept, parent, ballast):
+def work(item, action, parent, ballast):
     time.sleep(0.02)
     if os.getpid() != parent and item > 20:
-        if intercept == "killed":
+        if action == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        elif intercept == "raises":
+        elif action == "raises":
             raise ValueError
-        elif intercept == "cannot pickle its result":
+        elif action == "cannot pickle its result":
             return item, os.getpid(), lambda: None
-        elif intercept == "is slow":
+        elif action == "is slow":
             time.sleep(3600)
     return item, os.getpid()
 
 def main():
-    intercept, parent = sys.argv[1], os.getpid()
-    if intercept == "lacks resources":
+    action, parent = sys.argv[1], os.getpid()
+    if action == "lacks resources":
         import resource
         resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
-    elif intercept == "is not waited for":
+    elif action == "is not waited for":
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    elif intercept == "is interrupted at its start":
+    elif action == "is interrupted at its start":
         import multiprocessing.process as process
         original = process.BaseProcess.start
         process.BaseProcess.start = lambda self: (os.kill(os.getpid(), signal.SIGINT), original(self))
-    elif intercept in ("cannot be started", "ends at once"):
+    elif action in ("cannot be started", "ends at once"):
         import multiprocessing
         from multiprocessing import resource_tracker
         resource_tracker.ensure_running()  # so that only the workers fail
-        multiprocessing.set_executable({"ends at once": "/bin/true"}.get(intercept, "/no/such/python"))
-    elif intercept == "is one of three":
+        multiprocessing.set_executable({"ends at once": "/bin/true"}.get(action, "/no/such/python"))
+    elif action == "is one of three":
         processes._cores = lambda: 4  # on every machine
-    function = functools.partial(work, intercept=intercept, parent=parent, ballast=os.urandom(500_000))
-    if intercept == "cannot be pickled":
-        function = lambda item: work(item, intercept, parent, b"")
+    function = functools.partial(work, action=action, parent=parent, ballast=os.urandom(500_000))
+    if action == "cannot be pickled":
+        function = lambda item: work(item, action, parent, b"")
     items = iter(range(int(sys.argv[2])))
-    for result in processes.map_in_order(items, function, in_process=intercept == "in process"):
+    for result in processes.map_in_order(items, function, in_process=action == "in process"):
         print(*result[:2], flush=True)
 
 if __name__ == "__main__":
@@ -169,8 +170,8 @@ def start_work(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Return a function that starts the script in another process."""
     script = samples.write(tmp_path, "work.py", _SCRIPT.encode())
 
-    def start(intercept: str, items: int = 40) -> subprocess.Popen[str]:
-        words = [sys.executable, str(script), intercept, str(items)]
+    def start(action: str, items: int = 40) -> subprocess.Popen[str]:
+        words = [sys.executable, str(script), action, str(items)]
         return subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -194,7 +195,7 @@ def are_gone(group: int) -> bool:
 
 @needs_cores
 @pytest.mark.parametrize(
-    "intercept",
+    "action",
     [
         "lives",
         "is one of three",
@@ -209,13 +210,13 @@ def are_gone(group: int) -> bool:
         "ends at once",
     ],
 )
-def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_work, intercept) -> None:
-    process = start_work(intercept)
+def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_work, action) -> None:
+    process = start_work(action)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     results = [line.split() for line in out.splitlines()]
     assert [int(item) for item, _ in results] == list(range(40))
-    is_in_process = intercept not in (
+    is_in_process = action not in (
         "lives",
         "is one of three",
         "killed",
@@ -229,10 +230,10 @@ def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_
 
 
 @needs_cores
-@pytest.mark.parametrize("intercept", ["lives", "is one of three"])
+@pytest.mark.parametrize("action", ["lives", "is one of three"])
 @pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_no_worker_outlives_its_parent(start_work, sign, intercept) -> None:
-    process = start_work(intercept, 100_000)
+def test_no_worker_outlives_its_parent(start_work, sign, action) -> None:
+    process = start_work(action, 100_000)
     assert process.stdout is not None
     while process.stdout.readline().split()[1] == str(process.pid):
         pass  # until the first result of a worker
