@@ -116,8 +116,8 @@ def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
 # -- the pool of workers ------------------------------------------------------------------------------------
 
 # Maps a function over items and prints each item with the id of the process that did it. The first argument
-# is what happens to a worker. The function is larger than a pipe buffer: starting a worker must not block until
-# it is read.
+# is what happens to a worker. The function is larger than a pipe buffer: starting a worker must not block
+# until it is read.
 _SCRIPT = """
 import functools, os, signal, sys, time
 from docsend.delivery import processes
