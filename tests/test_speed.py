@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from conftest import RunningSandbox
 
 _RUNS = 5
-_ROWS = 300
+_ROWS = 60  # one chunk: with more rows, a slow machine would start worker processes
 # Large modules that no command needs which answers at once or sends from a script.
 _NEVER = frozenset({"asyncio", "importlib.metadata", "keyring", "pydantic", "rich", "unittest"})
 _NETWORK = frozenset({"anyio", "h11", "httpcore", "httpx", "ssl", "truststore"})

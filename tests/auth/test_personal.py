@@ -35,8 +35,8 @@ def test_each_format_of_the_personal_service_is_received(
     ("name", "make", "code", "hint"),
     [
         ("a.jpeg", samples.jpeg, "format-not-accepted", "rename it to end in .jpg"),
-        ("a.bmp", samples.bmp, "format-not-accepted", "`--to benefits` accepts bmp"),
-        ("a.pdf", lambda: samples.pdf(size=7 * 2**20), "document-too-large", "`--to benefits` accepts 10 MB"),
+        ("a.bmp", samples.bmp, "format-not-accepted", "the destination benefits accepts bmp"),
+        ("a.pdf", lambda: samples.pdf(size=7 * 2**20), "document-too-large", "but benefits accepts 10 MB"),
         ("a.pdf", lambda: samples.pdf(size=5 * 2**20) + b"\n", "document-too-large", "5 MB"),
     ],
 )

@@ -211,7 +211,7 @@ def test_an_invalid_variable_is_an_error_and_the_other_parts_are_still_reported(
     [
         ("office", "unknown service: 'office'"),
         ("office-123456782", "unknown service: 'office-••••••'"),
-        ("http://documents.example", "others could read it in transit"),
+        ("http://documents.example", "others could read the data in transit"),
         ("https://me:secret@documents.example", "contains a user name or a password"),
     ],
 )

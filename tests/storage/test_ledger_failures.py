@@ -192,7 +192,7 @@ def test_a_sandbox_that_cannot_be_opened_is_closed_again(tmp_path, kind) -> None
     gc.collect()
     before = _open_file_count()
     with (
-        pytest.raises(LocalError, match="cannot use sandbox folder") as failure,
+        pytest.raises(LocalError, match="cannot use the sandbox folder") as failure,
         server.run_in_background(tmp_path),
     ):
         pass

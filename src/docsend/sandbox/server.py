@@ -24,7 +24,7 @@ from docsend.sandbox.app import Sandbox
 from docsend.sandbox.body import request_timeout
 from docsend.sandbox.middleware import HTTPProtocol
 from docsend.sandbox.store import Store
-from docsend.storage import files
+from docsend.storage import files, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -193,7 +193,7 @@ def _open_server(
 
 
 def _unusable_folder(folder: Path, error: Exception) -> LocalError:
-    reason = files.reason(error) if isinstance(error, OSError) else Message.verbatim(error)
+    reason = sqlite.reason(error) if isinstance(error, OSError | sqlite3.Error) else Message.verbatim(error)
     return LocalError(
         Message("cannot use the sandbox folder {folder}: {reason}", folder=folder, reason=reason),
         Message("check its permissions, or run `docsend sandbox --data DIR` with another folder"),
