@@ -71,7 +71,7 @@ COMMANDS = {
     ),
     "a check of a batch": Command(
         ("send", "--batch", "MANIFEST", "--dry-run", "--quiet"),
-        12.5,
+        10.5,
         _NEVER | _NETWORK | {"platformdirs", "sqlite3", "stdnum"},
     ),
     # Each run has a new reference, because a repeated submission is only looked up in the ledger.
