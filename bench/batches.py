@@ -9,7 +9,7 @@ from clock import Peak, Timing, show_progress, time_command, time_command_with_p
 from report import Budget, Section, table
 from servers import Load, stand_in
 from submissions import Rows, Submissions
-from venvs import BEFORE
+from venvs import OLDER_COMMIT
 
 DOCUMENT = 2000
 _GROWTH = 1.0
@@ -54,7 +54,7 @@ class _Measurements:
 
     plan: _Plan
     ours: Sequence[Timing]
-    before: Sequence[Timing]
+    older: Sequence[Timing]
     by_three: Sequence[Timing]
     by_one: Sequence[Timing]
     peak: Peak
@@ -79,12 +79,12 @@ def _throughput_ratio(runs: Sequence[Timing], than: Sequence[Timing]) -> float |
 
 
 def section(
-    docsend: str, before: str | None, folder: Path, environment: Mapping[str, str], *, quick: bool
+    docsend: str, older: str | None, folder: Path, environment: Mapping[str, str], *, quick: bool
 ) -> Section:
     """Measure batches of one small document a row against the stand-in server."""
     plans, growing = (_QUICK, _GROWING_QUICK) if quick else (_FULL, _GROWING)
     rows = Submissions(folder / "rows").rows(max(plan.rows for plan in (*plans, *growing)), DOCUMENT)
-    old = _OlderCommit(before, {**environment, "DOCSEND_HOME": str(folder / "before")}) if before else None
+    old = _OlderCommit(older, {**environment, "DOCSEND_HOME": str(folder / "older")}) if older else None
     found = [_measure(docsend, old, rows, plan, environment) for plan in plans]
     grown = [_measure(docsend, None, rows, plan, environment) for plan in growing]
     less, more = grown
@@ -105,7 +105,7 @@ class _OlderCommit:
 def _measure(
     docsend: str, old: _OlderCommit | None, rows: Rows, plan: _Plan, environment: Mapping[str, str]
 ) -> _Measurements:
-    ours, before, peaks = [], [], []
+    ours, older, peaks = [], [], []
     by_three: list[Timing] = []
     by_one: list[Timing] = []
     with stand_in(plan.latency_ms) as server:
@@ -122,14 +122,14 @@ def _measure(
             ours.append(timing)
             peaks.append(peak)
             if old is not None:
-                before.append(time_command(sends(old.docsend), old.environment))
+                older.append(time_command(sends(old.docsend), old.environment))
             for runs, at_once in ((by_three, False), (by_one, True)):
                 curl = rows.curl_command(plan.rows, server.address, plan.jobs, at_once=at_once)
                 runs.append(time_command(curl, environment))
             progress = f"{plan.rows} rows, {plan.jobs} jobs, {plan.latency_ms} ms: {number} of {plan.rounds}"
             show_progress(progress, is_last=number == plan.rounds)
     peak = max(peaks, key=lambda peak: peak.mib)
-    return _Measurements(plan, ours, before, by_three, by_one, peak, load)
+    return _Measurements(plan, ours, older, by_three, by_one, peak, load)
 
 
 def _budgets(found: _Measurements) -> Iterator[Budget]:
@@ -148,12 +148,12 @@ def _budgets(found: _Measurements) -> Iterator[Budget]:
                 f"× curl --parallel, {curl}",
                 at_least=True,
                 goal=aim,
-                before=_throughput_ratio(found.before, curls),
+                older=_throughput_ratio(found.older, curls),
             )
     if at == _CPU_AT:
-        before = found.cpu_ms_a_row(found.before) if found.before else None
+        older = found.cpu_ms_a_row(found.older) if found.older else None
         yield Budget(
-            work, _CPU_MS, found.cpu_ms_a_row(found.ours), "ms of CPU a row", goal=_CPU_GOAL, before=before
+            work, _CPU_MS, found.cpu_ms_a_row(found.ours), "ms of CPU a row", goal=_CPU_GOAL, older=older
         )
 
 
@@ -161,8 +161,15 @@ def _throughput(found: Sequence[_Measurements]) -> str:
     rows = [
         (
             *("rows", "jobs", "latency ms", "rounds"),
-            *("rows/s", f"{BEFORE} rows/s", "curl × 3 rows/s", "curl × 1 rows/s"),
-            *("× curl × 3", "× curl × 1", "CPU ms a row", f"{BEFORE} CPU ms", "peak MiB", "server load"),
+            *("rows/s", f"{OLDER_COMMIT} rows/s", "curl × 3 rows/s", "curl × 1 rows/s"),
+            *(
+                "× curl × 3",
+                "× curl × 1",
+                "CPU ms a row",
+                f"{OLDER_COMMIT} CPU ms",
+                "peak MiB",
+                "server load",
+            ),
         )
     ]
     rows += [
@@ -172,13 +179,13 @@ def _throughput(found: Sequence[_Measurements]) -> str:
             str(each.plan.latency_ms),
             str(each.plan.rounds),
             f"{each.per_second(each.ours):.0f}",
-            f"{each.per_second(each.before):.0f}" if each.before else "",
+            f"{each.per_second(each.older):.0f}" if each.older else "",
             f"{each.per_second(each.by_three):.0f}",
             f"{each.per_second(each.by_one):.0f}",
             f"{_throughput_ratio(each.ours, each.by_three):.2f}",
             f"{_throughput_ratio(each.ours, each.by_one):.2f}",
             f"{each.cpu_ms_a_row(each.ours):.2f}",
-            f"{each.cpu_ms_a_row(each.before):.2f}" if each.before else "",
+            f"{each.cpu_ms_a_row(each.older):.2f}" if each.older else "",
             f"{each.peak.mib:.1f}",
             str(each.load),
         )

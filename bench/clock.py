@@ -167,8 +167,8 @@ def _gnu_time() -> str | None:
     program = shutil.which("time")
     if program is None:
         return None
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    return program if "GNU" in told.stdout + told.stderr else None
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return program if "GNU" in version.stdout + version.stderr else None
 
 
 def _time_command_by_proc(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Timing, Peak]:

@@ -9,7 +9,7 @@ from clock import Contender, measure, ratio
 from report import Budget, Section, times_table
 from sends import LARGE
 from submissions import Submissions, find_program, send_command
-from venvs import BEFORE
+from venvs import OLDER_COMMIT
 
 _ROWS, _MOST_DOCUMENTS = 10_000, 15
 _LIMIT = 3.3  # with a process pool; 3 with forked processes
@@ -27,7 +27,7 @@ with open(sys.argv[1], newline="") as manifest:
 
 def section(
     docsend: str,
-    before: str | None,
+    older: str | None,
     python: str,
     folder: Path,
     environment: Mapping[str, str],
@@ -40,7 +40,7 @@ def section(
     manifest = str(Submissions(folder / "checked-rows").rows(count, DOCUMENT).manifest(count))
     large = Submissions(folder / "checked").pdfs(_MOST_DOCUMENTS, LARGE)
     plain, checked = "plain Python reads and hashes", f"--batch --dry-run, {count:,} rows"
-    programs = {checked: docsend} | ({f"{checked}, {BEFORE}": before} if before else {})
+    programs = {checked: docsend} | ({f"{checked}, {OLDER_COMMIT}": older} if older else {})
     small_files = measure(
         Contender(plain, lambda: [python, "-I", "-c", _PLAIN, manifest]),
         [Contender(name, partial(_dry_run, program, manifest)) for name, program in programs.items()],
@@ -64,8 +64,8 @@ def section(
         rounds,
     )
     text = f"{times_table(plain, small_files)}\n{times_table(openssl, large_files)}"
-    found_before = ratio(small_files, f"{checked}, {BEFORE}", plain) if before else None
-    budget = Budget(checked, _LIMIT, ratio(small_files, checked, plain), f"× {plain}", before=found_before)
+    found_older = ratio(small_files, f"{checked}, {OLDER_COMMIT}", plain) if older else None
+    budget = Budget(checked, _LIMIT, ratio(small_files, checked, plain), f"× {plain}", older=found_older)
     return Section("Checks", text, [budget])
 
 

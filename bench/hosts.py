@@ -20,13 +20,13 @@ def answer(address: str, method: str, path: str, body: bytes) -> bytes:
     if split.path.endswith("/info/lfs/objects/batch"):
         return _large_files(address, body)
     if split.path.startswith("/metadata/"):
-        return in_json(200, {})
+        return json_response(200, {})
     if split.path.startswith("/bucket/"):
         return _s3(method, split.path, split.query)
     return response(200)
 
 
-def in_json(status: int, value: object) -> bytes:
+def json_response(status: int, value: object) -> bytes:
     return response(status, json.dumps(value).encode(), "application/json")
 
 
@@ -39,16 +39,16 @@ def response(status: int, body: bytes = b"", kind: str = "text/plain", *more: st
 def _hugging_face(address: str, path: str, body: bytes) -> bytes:
     """Respond as the API of the Hugging Face Hub does if every file is large and goes to Git LFS."""
     if path == "/api/repos/create":
-        return in_json(200, {"url": f"{address}/bench/documents"})
+        return json_response(200, {"url": f"{address}/bench/documents"})
     if "/preupload/" in path:
         files = json.loads(body)["files"]
         modes = [{"path": each["path"], "uploadMode": "lfs", "shouldIgnore": False} for each in files]
-        return in_json(200, {"files": modes})
+        return json_response(200, {"files": modes})
     if "/commit/" in path:
-        return in_json(
+        return json_response(
             200, {"commitUrl": f"{address}/bench/documents/commit/{_COMMIT}", "commitOid": _COMMIT}
         )
-    return in_json(200, {})
+    return json_response(200, {})
 
 
 def _large_files(address: str, body: bytes) -> bytes:
@@ -61,19 +61,19 @@ def _large_files(address: str, body: bytes) -> bytes:
         }
         for each in json.loads(body)["objects"]
     ]
-    return in_json(200, {"transfer": "basic", "objects": objects})
+    return json_response(200, {"transfer": "basic", "objects": objects})
 
 
 def _s3(method: str, path: str, query: str) -> bytes:
     """Respond to the PUT of an object, or to the three steps of a multipart upload."""
-    asked = parse_qs(query, keep_blank_values=True)
+    arguments = parse_qs(query, keep_blank_values=True)
     key = re.sub(r"^/bucket/", "", path)
     if method == "PUT":
         return response(200, b"", "application/xml", 'ETag: "0"')
-    named = f"<Bucket>bucket</Bucket><Key>{key}</Key>"
-    if "uploads" in asked:
+    names = f"<Bucket>bucket</Bucket><Key>{key}</Key>"
+    if "uploads" in arguments:
         name, more = "InitiateMultipartUploadResult", "<UploadId>1</UploadId>"
     else:
         name, more = "CompleteMultipartUploadResult", '<ETag>"0"</ETag>'
-    body = f'<{name} xmlns="{_S3}">{named}{more}</{name}>'
+    body = f'<{name} xmlns="{_S3}">{names}{more}</{name}>'
     return response(200, body.encode(), "application/xml")

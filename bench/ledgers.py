@@ -35,7 +35,7 @@ def section(
     quick: bool,
 ) -> Section:
     """Measure the cost of durability (ledger on disk and in memory), then a large ledger."""
-    documents = Submissions(folder / "kept")
+    documents = Submissions(folder / "documents")
     receipts = _RECEIPTS // 20 if quick else _RECEIPTS
     parts = [
         _durability(docsend, server, documents, folder, environment, rounds),
@@ -57,7 +57,7 @@ def _durability(
 ) -> str:
     rows = documents.rows(_BATCH, DOCUMENT)
     heading = ("durability", "found")
-    told = [heading, *_syncs(docsend, server, documents, rows, folder, environment)]
+    found = [heading, *_syncs(docsend, server, documents, rows, folder, environment)]
     if _MEMORY_DISK.is_dir():
         with TemporaryDirectory(dir=_MEMORY_DISK, prefix="docsend-bench-") as memory:
             on_disk, in_memory = "ledger on the disk", "ledger in memory"
@@ -71,10 +71,10 @@ def _durability(
             (disk.wall - ram.wall) / _BATCH
             for disk, ram in zip(timings[on_disk], timings[in_memory], strict=True)
         )
-        told.append(("ms a row, ledger on the disk", f"{median_wall(timings[on_disk]) / _BATCH:.2f}"))
-        told.append(("ms a row, ledger in memory", f"{median_wall(timings[in_memory]) / _BATCH:.2f}"))
-        told.append(("of which the disk is, in ms a row", f"{costs:.2f}"))
-    return table(told)
+        found.append(("ms a row, ledger on the disk", f"{median_wall(timings[on_disk]) / _BATCH:.2f}"))
+        found.append(("ms a row, ledger in memory", f"{median_wall(timings[in_memory]) / _BATCH:.2f}"))
+        found.append(("of which the disk is, in ms a row", f"{costs:.2f}"))
+    return table(found)
 
 
 def _batch(docsend: str, server: Server, rows: Rows) -> Callable[[], Sequence[str]]:
@@ -99,12 +99,12 @@ def _syncs(
     home = {**environment, "DOCSEND_HOME": str(folder / "home")}
     one = documents.docsend_sends(docsend, server.address, DOCUMENT)
     warm_up(one(), home)
-    yield "fsyncs of one submission, whole process", str(_counted(strace, one(), home, folder))
-    batch = _counted(strace, _batch(docsend, server, rows)(), home, folder)
+    yield "fsyncs of one submission, whole process", str(_count_syncs(strace, one(), home, folder))
+    batch = _count_syncs(strace, _batch(docsend, server, rows)(), home, folder)
     yield f"fsyncs a row, batch of {_BATCH}", f"{batch / _BATCH:.2f}"
 
 
-def _counted(strace: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
+def _count_syncs(strace: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
     counts = folder / "syncs"
     traced = [strace, "-f", "-qq", "-c", "-e", "trace=fsync,fdatasync", "-o", str(counts), *command]
     warm_up(traced, environment)
@@ -207,8 +207,8 @@ def _ledgers(
         {**environment, "DOCSEND_HOME": str(small)},
     )
     shutil.copytree(small, large)
-    with sqlite3.connect(small / _FILE) as kept:
-        (first,) = kept.execute("SELECT key FROM submission").fetchone()
+    with sqlite3.connect(small / _FILE) as ledger:
+        (first,) = ledger.execute("SELECT key FROM submission").fetchone()
     return _Home(small, first), _Home(large, _multiply(large / _FILE, first, receipts))
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clock import Timings, median_cpu, median_wall, ratios
-from venvs import BEFORE, ROOT, Venvs
+from venvs import OLDER_COMMIT, ROOT, Venvs
 
 _DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
@@ -23,7 +23,7 @@ _BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 class Budget:
     """A budget and the measured value. `at_least` means that larger is better.
 
-    `before` is the value of the older commit in the same run; `goal` is the target beyond the budget.
+    `older` is the value of the older commit in the same run; `goal` is the target beyond the budget.
     """
 
     work: str
@@ -32,7 +32,7 @@ class Budget:
     unit: str
     at_least: bool = False
     goal: float | None = None
-    before: float | None = None
+    older: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -53,12 +53,12 @@ class Section:
 
 def budgets_table(budgets: Sequence[Budget]) -> str:
     """Return a table with a line for each budget."""
-    rows = [("work", "budget", BEFORE, "found", "of", "", "goal")]
+    rows = [("work", "budget", OLDER_COMMIT, "found", "of", "", "goal")]
     rows += [
         (
             each.work,
             f"{'≥' if each.at_least else '≤'} {each.limit:g}",
-            "" if each.before is None else f"{each.before:.2f}",
+            "" if each.older is None else f"{each.older:.2f}",
             f"{each.found:.2f}",
             each.unit,
             each.verdict,
@@ -86,7 +86,7 @@ def times_table(base: str, timings: Timings) -> str:
     return table(rows)
 
 
-def circumstances(installed: Venvs, peers: Mapping[str, str], programs: Sequence[str], asked: str) -> str:
+def circumstances(installed: Venvs, peers: Mapping[str, str], programs: Sequence[str], options: str) -> str:
     """Describe the date, the machine and the versions, without names or paths of this machine."""
     if sys.platform == "win32":
         raise SystemExit("the benchmarks need POSIX")
@@ -95,15 +95,15 @@ def circumstances(installed: Venvs, peers: Mapping[str, str], programs: Sequence
     machine = f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     lines = [
-        f"{day}, {asked}",
+        f"{day}, {options}",
         f"{machine}; {_system()}; one fsync of 4 KiB takes {_fsync_ms():.2f} ms",
-        ", ".join([python, f"pip {installed.pip}", *_named(versions)]),
-        ", ".join([*_named(peers), *programs]),
+        ", ".join([python, f"pip {installed.pip}", *_names_with_versions(versions)]),
+        ", ".join([*_names_with_versions(peers), *programs]),
     ]
     return "".join(f"- {line}\n" for line in lines)
 
 
-def _named(versions: Mapping[str, str]) -> list[str]:
+def _names_with_versions(versions: Mapping[str, str]) -> list[str]:
     return [f"{name} {version}" for name, version in versions.items()]
 
 

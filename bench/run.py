@@ -20,8 +20,8 @@ import report
 import sends
 import servers
 import startups
+import submission_forms
 import venvs
-import ways
 from clock import warm_up
 from report import Section
 from submissions import Submissions, find_program
@@ -32,21 +32,21 @@ _MORE = 3  # more rounds for what takes about 50 ms, where each round matters
 
 
 def main() -> None:
-    asked = _arguments()
+    options = _arguments()
     began = time.monotonic()
     with TemporaryDirectory(prefix="docsend-bench-") as folder, ExitStack() as open_servers:
-        bench = _Bench(Path(folder), asked.rounds, asked.quick, open_servers)
+        bench = _Bench(Path(folder), options.rounds, options.quick, open_servers)
         heading = bench.heading()
         sections = []
-        for name in asked.only or _SECTIONS:
+        for name in options.only or _SECTIONS:
             sections.append(_SECTIONS[name](bench))
-            print(_shown(sections[-1]), flush=True)
+            print(_section_text(sections[-1]), flush=True)
     budgets = report.budgets_table([budget for section in sections for budget in section.budgets])
     minutes = (time.monotonic() - began) / 60
     heading += f"- the whole run took {minutes:.0f} minutes\n"
     print(f"{heading}\n{budgets}")
-    if asked.write:
-        report.write("\n".join([heading, f"### The budgets\n\n{budgets}", *map(_shown, sections)]))
+    if options.write:
+        report.write("\n".join([heading, f"### The budgets\n\n{budgets}", *map(_section_text, sections)]))
 
 
 def _arguments() -> argparse.Namespace:
@@ -55,13 +55,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer rounds and rows, to see that it works")
     parser.add_argument("--only", action="append", choices=_SECTIONS, help="this part alone (repeatable)")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
-    asked = parser.parse_args()
-    asked.rounds = asked.rounds or (_QUICK_ROUNDS if asked.quick else _ROUNDS)
-    if asked.rounds < _FEWEST_ROUNDS:
+    options = parser.parse_args()
+    options.rounds = options.rounds or (_QUICK_ROUNDS if options.quick else _ROUNDS)
+    if options.rounds < _FEWEST_ROUNDS:
         parser.error(f"a median needs at least {_FEWEST_ROUNDS} rounds")
-    if asked.write and (asked.only or asked.quick):
+    if options.write and (options.only or options.quick):
         parser.error("docs/benchmarks.md tells of whole runs only")
-    return asked
+    return options
 
 
 @dataclass
@@ -79,17 +79,17 @@ class _Bench:
             for name, option in (("curl", "--version"), ("openssl", "version"))
         ]
         versions = {each.peer.package: each.version for each in self.peers}
-        asked = f"{self.rounds} rounds{', quick' if self.is_quick else ''}"
-        return report.circumstances(self.installed, versions, programs, asked)
+        options = f"{self.rounds} rounds{', quick' if self.is_quick else ''}"
+        return report.circumstances(self.installed, versions, programs, options)
 
     @cached_property
     def installed(self) -> venvs.Venvs:
         return venvs.prepare_environments()
 
     @property
-    def before(self) -> str | None:
+    def older(self) -> str | None:
         """The program of the older commit, or None if this clone does not have that commit."""
-        return self.installed.before.docsend if self.installed.before else None
+        return self.installed.older.docsend if self.installed.older else None
 
     @cached_property
     def peers(self) -> list[peers.Installed]:
@@ -126,7 +126,7 @@ def _startups(bench: _Bench) -> Section:
     plain = bench.installed.plain
     return startups.section(
         plain.docsend,
-        bench.before,
+        bench.older,
         plain.python,
         bench.peers,
         document,
@@ -161,7 +161,7 @@ def _many_documents(bench: _Bench) -> Section:
 
 def _batches(bench: _Bench) -> Section:
     return batches.section(
-        bench.installed.plain.docsend, bench.before, bench.folder, bench.environment, quick=bench.is_quick
+        bench.installed.plain.docsend, bench.older, bench.folder, bench.environment, quick=bench.is_quick
     )
 
 
@@ -169,7 +169,7 @@ def _checks(bench: _Bench) -> Section:
     plain = bench.installed.plain
     return dry_runs.section(
         plain.docsend,
-        bench.before,
+        bench.older,
         plain.python,
         bench.folder,
         bench.environment,
@@ -189,9 +189,9 @@ def _ledger(bench: _Bench) -> Section:
     )
 
 
-def _ways(bench: _Bench) -> Section:
+def _submission_forms(bench: _Bench) -> Section:
     catalog = venvs.ROOT / "src" / "docsend" / "data" / "catalog.json"
-    return ways.section(
+    return submission_forms.section(
         bench.installed.plain.docsend,
         catalog,
         bench.folder,
@@ -205,14 +205,14 @@ _SECTIONS: dict[str, Callable[[_Bench], Section]] = {
     "startup": _startups,
     "one": _one_document,
     "many": _many_documents,
-    "ways": _ways,
+    "forms": _submission_forms,
     "batches": _batches,
     "checks": _checks,
     "ledger": _ledger,
 }
 
 
-def _shown(section: Section) -> str:
+def _section_text(section: Section) -> str:
     return f"### {section.title}\n\n{section.text}"
 
 

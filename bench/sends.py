@@ -12,7 +12,7 @@ from peers import Installed
 from report import Budget, Section, table
 from servers import Load, Server
 from submissions import Submissions, curl_uploads, find_program
-from venvs import BEFORE, Venvs
+from venvs import OLDER_COMMIT, Venvs
 
 SMALL, LARGE = 100_000, 10_000_000
 _MOST_DOCUMENTS = 15
@@ -32,8 +32,8 @@ def one_document(
 ) -> Section:
     """Measure sending one document, as a whole process."""
     docsend, beside_sandbox = installed.plain.docsend, installed.with_sandbox.docsend
-    before, python = installed.before, installed.plain.python
-    old_home = {"DOCSEND_HOME": str(folder / "before")}
+    older, python = installed.older, installed.plain.python
+    old_home = {"DOCSEND_HOME": str(folder / "older")}
     documents = Submissions(folder / "one")
     base = Contender(_BARE, lambda: [python, "-I", "-c", "pass"])
     text, budgets = [], []
@@ -63,11 +63,11 @@ def one_document(
             at_once = f"curl, one exchange, {called}, sandbox"
             contenders.append(Contender(at_once, documents.curl_sends_in_one_exchange(sandbox.address, size)))
             does[at_once] = ready
-        of_before = f"{to_sandbox}, {BEFORE}"
-        if before:
-            make = documents.docsend_sends(before.docsend, sandbox.address, size)
-            contenders.insert(3, Contender(of_before, make, extra=old_home))
-            does[of_before] = "checks, ledger, three requests over sockets of its own, receipt"
+        older_name = f"{to_sandbox}, {OLDER_COMMIT}"
+        if older:
+            make = documents.docsend_sends(older.docsend, sandbox.address, size)
+            contenders.insert(3, Contender(older_name, make, extra=old_home))
+            does[older_name] = "checks, ledger, three requests over sockets of its own, receipt"
         for each in peers:
             name = f"{each.peer.label}, {called}"
             does[name] = each.peer.does
@@ -76,16 +76,16 @@ def one_document(
         text.append(_one_table(timings, ours, does))
         if size == SMALL:
             found = ratio(timings, to_sandbox, _BARE)
-            found_before = ratio(timings, of_before, _BARE) if before else None
+            found_older = ratio(timings, older_name, _BARE) if older else None
             name = "docsend send, 100 KB PDF, sandbox running"
-            budgets.append(Budget(name, _SENT, found, "× bare Python", before=found_before))
+            budgets.append(Budget(name, _SENT, found, "× bare Python", older=found_older))
     _, most = time_command_with_peak(documents.docsend_sends(docsend, stand_in.address, LARGE)(), environment)
     old_most = None
-    if before:
-        sent = documents.docsend_sends(before.docsend, stand_in.address, LARGE)()
+    if older:
+        sent = documents.docsend_sends(older.docsend, stand_in.address, LARGE)()
         old_most = time_command_with_peak(sent, {**environment, **old_home})[1].mib
     name = "memory of docsend send, 10 MB PDF"
-    budgets.append(Budget(name, _MEMORY, most.mib, f"MiB ({most.by})", before=old_most))
+    budgets.append(Budget(name, _MEMORY, most.mib, f"MiB ({most.by})", older=old_most))
     return Section("One document", "\n".join(text), budgets)
 
 
@@ -166,7 +166,7 @@ def many_documents(
                 transfers[docsends],
                 "× (openssl + curl -T)",
                 goal=_TRANSFER_GOAL,
-                before=transfers.get(f"{docsends}, {BEFORE}"),
+                older=transfers.get(f"{docsends}, {OLDER_COMMIT}"),
             )
         )
     text = table(rows)
@@ -199,9 +199,9 @@ def _senders(
             {},
         ),
     }
-    if installed.before:
-        old = {**verified, "DOCSEND_HOME": str(folder / "before")}
-        senders[f"docsend send{named}, {BEFORE}"] = (by_docsend(installed.before.docsend), old)
+    if installed.older:
+        old = {**verified, "DOCSEND_HOME": str(folder / "older")}
+        senders[f"docsend send{named}, {OLDER_COMMIT}"] = (by_docsend(installed.older.docsend), old)
     return senders
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import hosts
 
 _BUFFER = 512 * 1024
-_KEPT = 64 * 1024  # of a body; the rest is documents, whose content does not matter
+_MAX_BODY = 64 * 1024  # of a body; the rest is documents, whose content does not matter
 _SUBMISSIONS = "/v1/submissions/"
 
 
@@ -56,7 +56,7 @@ class _Connection:
         self._socket = connected
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
-        self._held = 0
+        self._end = 0
 
     def requests(self) -> Iterator[tuple[_Head, bytes]]:
         """Yield each request with its body; of a long body, only the beginning."""
@@ -71,31 +71,31 @@ class _Connection:
         self._socket.sendall(answer)
 
     def _head_end(self) -> int | None:
-        while (end := self._buffer.find(b"\r\n\r\n", 0, self._held)) < 0:
-            if not self._arrived():
+        while (end := self._buffer.find(b"\r\n\r\n", 0, self._end)) < 0:
+            if not self._receive():
                 return None
         return end
 
     def _body(self, length: int) -> bytes:
-        looked_at = min(length, _KEPT)
-        while self._held < looked_at and self._arrived():
+        wanted = min(length, _MAX_BODY)
+        while self._end < wanted and self._receive():
             pass
-        body = bytes(self._view[:looked_at])
-        here = min(length, self._held)
+        body = bytes(self._view[:wanted])
+        here = min(length, self._end)
         self._drop(here)
         left = length - here
         while left and (count := self._socket.recv_into(self._view, min(left, _BUFFER))):
             left -= count
         return body
 
-    def _arrived(self) -> int:
-        count = self._socket.recv_into(self._view[self._held :])
-        self._held += count
+    def _receive(self) -> int:
+        count = self._socket.recv_into(self._view[self._end :])
+        self._end += count
         return count
 
     def _drop(self, count: int) -> None:
-        self._buffer[: self._held - count] = self._buffer[count : self._held]
-        self._held -= count
+        self._buffer[: self._end - count] = self._buffer[count : self._end]
+        self._end -= count
 
 
 class _StandIn:
@@ -136,11 +136,11 @@ class _StandIn:
             return hosts.response(201)
         if head.is_form:
             declaration, _, _ = body.partition(b"\r\n\r\n")[2].partition(b"\r\n--")
-            return hosts.in_json(201, _receipt(key, json.loads(declaration)["documents"]))
+            return hosts.json_response(201, _receipt(key, json.loads(declaration)["documents"]))
         if head.method == "PUT":
             self._declared[key] = documents = json.loads(body)["documents"]
-            return hosts.in_json(201, _open([each["sha256"] for each in documents]))
-        return hosts.in_json(200, _receipt(key, self._declared.pop(key, [])))
+            return hosts.json_response(201, _open([each["sha256"] for each in documents]))
+        return hosts.json_response(200, _receipt(key, self._declared.pop(key, [])))
 
 
 def _with_id(request_id: str | None, answer: bytes) -> bytes:
@@ -176,8 +176,8 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description="Response as the contract says, and do nothing else.")
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds before each answer")
     parser.add_argument("--identity", help="a PEM file with a key and its certificates: speak TLS")
-    asked = parser.parse_args()
-    _StandIn(asked.latency / 1000, asked.identity).listen()
+    options = parser.parse_args()
+    _StandIn(options.latency / 1000, options.identity).listen()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from clock import Contender, measure, ratio
 from peers import Installed
 from report import Budget, Section, times_table
 from submissions import find_curl, send_command
-from venvs import BEFORE
+from venvs import OLDER_COMMIT
 
 _BASE = "bare Python"
 _VERSION, _HELP, _TABBED = 1.5, 5.2, 4.0
@@ -18,7 +18,7 @@ _TAB = ["send", "--to", "benefits", "--subject", ""]
 
 def section(
     docsend: str,
-    before: str | None,
+    older: str | None,
     python: str,
     peers: Sequence[Installed],
     document: Path,
@@ -28,7 +28,7 @@ def section(
     """Measure start-up times in one run; `document` is the PDF of the dry run."""
     ours = _commands(docsend, document)
     limits = dict(zip(ours, (_VERSION, _HELP, _HELP, _TABBED, _TABBED), strict=False))
-    olds = {f"{name}, {BEFORE}": command for name, command in _commands(before, document).items()}
+    olds = {f"{name}, {OLDER_COMMIT}": command for name, command in _commands(older, document).items()}
     theirs = [("curl --version", [find_curl(), "--version"])]
     for each in peers:
         theirs.append((f"{each.peer.label} --version", each.command("--version")))
@@ -49,7 +49,7 @@ def section(
             limit,
             ratio(timings, name, _BASE),
             _OF,
-            before=ratio(timings, f"{name}, {BEFORE}", _BASE) if before else None,
+            older=ratio(timings, f"{name}, {OLDER_COMMIT}", _BASE) if older else None,
         )
         for name, limit in limits.items()
     ]

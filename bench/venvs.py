@@ -24,7 +24,7 @@ _CACHE = ROOT / "bench" / ".cache"
 _INTERPRETER = f"{sys.version} {sys.base_prefix}"
 _OTHERS = re.compile(r"PYTHON|DOCSEND_|XDG_|TWINE_|HF_|AWS_|IA_|.*_proxy$|SSL_CERT", re.IGNORECASE)
 # The last commit that used its own sockets and three requests for each submission.
-BEFORE = "b3c59d7"
+OLDER_COMMIT = "b3c59d7"
 _PACKAGES = ("docsend", "typer", "httpx", "h11", "anyio", "starlette", "uvicorn", "click")
 
 
@@ -59,12 +59,12 @@ class Environment:
 class Venvs:
     """`plain` is the wheel without extras, `with_sandbox` the wheel with the extra `sandbox`.
 
-    `before` is the wheel of the older commit, or None if git does not have it.
+    `older` is the wheel of the older commit, or None if git does not have it.
     """
 
     plain: Environment
     with_sandbox: Environment
-    before: Environment | None
+    older: Environment | None
     pip: str
 
 
@@ -101,14 +101,14 @@ def for_peer(package: str) -> Environment:
 
 def _older_environment() -> Environment | None:
     """Return the environment of the older commit."""
-    folder = _CACHE / f"before-{BEFORE}"
+    folder = _CACHE / f"older-{OLDER_COMMIT}"
     if not _is_stale(folder):
         return Environment(folder)
-    archive = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=False)
+    archive = subprocess.run(["git", "archive", OLDER_COMMIT], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
-        print(f"left out: docsend of {BEFORE}, which this clone does not have", file=sys.stderr)
+        print(f"left out: docsend of {OLDER_COMMIT}, which this clone does not have", file=sys.stderr)
         return None
-    with tempfile.TemporaryDirectory(prefix="docsend-before-") as source:
+    with tempfile.TemporaryDirectory(prefix="docsend-older-") as source:
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
             packed.extractall(source, filter="data")
         _run_pip("wheel", "--no-deps", "--wheel-dir", str(folder), source)

@@ -136,9 +136,9 @@ def relay(
 
 
 def call_name(request: ReceivedRequest) -> str:
-    """Return the call of a request that submits: "whole" (one exchange), "declare", "put" or "send"."""
+    """Return the call of a request that submits: "submit" (one exchange), "declare", "put" or "send"."""
     if request.headers.get("content-type", "").startswith("multipart/"):
-        return "whole"
+        return "submit"
     if "/documents/" in request.path:
         return "put"
     return "send" if request.path.endswith("/send") else "declare"

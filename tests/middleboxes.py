@@ -30,7 +30,7 @@ def refuse_one_exchange(reply: doubles.Reply, *, times: int = 10**9) -> Callable
     remaining = [times]
 
     def intercept(request: doubles.ReceivedRequest, _count: int, phase: str) -> doubles.Reply | None:
-        if call_name(request) != "whole" or phase != "before" or not remaining[0]:
+        if call_name(request) != "submit" or phase != "before" or not remaining[0]:
             return None
         remaining[0] -= 1
         return reply

@@ -59,7 +59,7 @@ def _send_picture(home: Path) -> list[Line]:
     about = "--to benefits --subject unemployment --category employer --type payslips"
     command = f"send {' '.join(names)} {about} --id {PERSON} --reference client-4711"
     terminal = Terminal(*command.split(), columns=COLUMNS, lines=24)
-    assert terminal.finish() == 0, terminal.shown
+    assert terminal.finish() == 0, terminal.text
     typed = f"$ docsend send {' '.join(names)} --to benefits --subject unemployment \\"
     more = f"      --category employer --type payslips --id {PERSON} --reference client-4711"
     return [*_command_lines(typed), *_command_lines(more), *_lines(terminal)]
@@ -72,7 +72,7 @@ def _guided_picture(home: Path, language: str) -> list[Line]:
     words = {"en": "payslips", "fr": "fiches de paie", "he": "תלושי שכר"}[language]
     terminal = Terminal("send", name, columns=COLUMNS, lines=44, DOCSEND_LANG=language)
     terminal.answer("health-funds", "benefits" + ENTER)
-    terminal.read_until("(benefits)" if "(benefits)" in terminal.shown else ":")
+    terminal.read_until("(benefits)" if "(benefits)" in terminal.text else ":")
     _answer_next(terminal, PERSON)
     _answer_next(terminal, {"en": "unemployment", "fr": "chômage", "he": "אבטלה"}[language])
     _answer_next(terminal, "employer")
@@ -83,7 +83,7 @@ def _guided_picture(home: Path, language: str) -> list[Line]:
     terminal.type(ENTER)
     for answer in ("", "", "y"):
         _answer_next(terminal, answer)
-    assert terminal.finish() == 0, terminal.shown
+    assert terminal.finish() == 0, terminal.text
     quoted = f"'{name}'" if " " in name else name
     lang = "" if language == "en" else f" --lang {language}"
     return [
@@ -97,8 +97,8 @@ def _guided_picture(home: Path, language: str) -> list[Line]:
 def _answer_next(terminal: Terminal, answer: str) -> None:
     """Wait until the screen no longer changes, then answer its question."""
     before = ""
-    while before != terminal.shown or not before:
-        before = terminal.shown
+    while before != terminal.text or not before:
+        before = terminal.text
         terminal.settle()
     terminal.type(answer + ENTER)
 

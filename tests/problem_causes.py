@@ -82,8 +82,8 @@ def change_while_sending(world: World) -> RunResult:
     # No buffer is kept, as for large documents.
     world.patch(documents.read_all, "__kwdefaults__", {"buffer_up_to": 0})
 
-    def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
-        if asked.method == "PUT" and now == "after":
+    def intercept(request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
+        if request.method == "PUT" and phase == "after":
             file.write_bytes(samples.pdf(2))
         return None
 
@@ -135,8 +135,8 @@ def refuse_call(
         world.set_environment(DOCSEND_PATIENCE="5" if times == 1 else "0")
         left = [doubles.problem(responses.PROBLEMS[code], code.value, **members)] * times
 
-        def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
-            matches = now == "before" and kind in f"{asked.method} {asked.path}"
+        def intercept(request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
+            matches = phase == "before" and kind in f"{request.method} {request.path}"
             return left.pop() if matches and left else None
 
         result = world.send_to(world.start_relay(intercept, staged=staged))
@@ -149,8 +149,8 @@ def refuse_call(
 def send_after_withdrawal(world: World) -> RunResult:
     is_down = [True]
 
-    def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
-        return doubles.Reply(cut=True) if is_down and asked.method == "PUT" and now == "before" else None
+    def intercept(request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
+        return doubles.Reply(cut=True) if is_down and request.method == "PUT" and phase == "before" else None
 
     url = world.start_relay(intercept)
     assert world.send_to(url).exit_code == ExitCode.UNFINISHED
@@ -163,8 +163,8 @@ def send_after_withdrawal(world: World) -> RunResult:
 def withdraw_after_lost_response(world: World) -> RunResult:
     """Withdraw a submission whose receipt was lost: the service refuses and returns the receipt."""
 
-    def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
-        return doubles.Reply(cut=True) if asked.method == "PUT" and now == "after" else None
+    def intercept(request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
+        return doubles.Reply(cut=True) if request.method == "PUT" and phase == "after" else None
 
     assert world.send_to(world.start_relay(intercept)).exit_code == ExitCode.UNFINISHED
     return world.run("receipts", "withdraw", ledger_key(world))
@@ -193,8 +193,8 @@ def html_page(status: int, title: str) -> Reply:
 def firewall_refuses_put(world: World) -> RunResult:
     """Send through a firewall that refuses PUT requests only."""
 
-    def intercept(asked: ReceivedRequest, _count: int, now: str) -> Reply | None:
-        is_put = asked.method == "PUT" and now == "before"
+    def intercept(request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
+        is_put = request.method == "PUT" and phase == "before"
         return html_page(403, "Access denied") if is_put else None
 
     return world.send_to(world.start_relay(intercept))
@@ -327,11 +327,11 @@ def signal_while_waiting(number: int) -> Callable[[World], RunResult]:
                 running[0].wait(20)
             return doubles.Reply(cut=True)
 
-        def begun(process: subprocess.Popen[str]) -> None:
+        def remember_process(process: subprocess.Popen[str]) -> None:
             running.append(process)
             started.set()
 
-        return _run_process(world, world.start_service(answer), on_start=begun)
+        return _run_process(world, world.start_service(answer), on_start=remember_process)
 
     return run
 

@@ -105,16 +105,16 @@ class Terminal:
     def read_until(self, text: str) -> str:
         """Wait up to 20 seconds for a text on the screen; return the screen as text."""
         deadline = time.monotonic() + 20
-        while text not in self.shown and time.monotonic() < deadline:
+        while text not in self.text and time.monotonic() < deadline:
             self._feed()
-        return self.shown
+        return self.text
 
     def type(self, keys: str) -> None:
         self._child.send(keys)
 
     def answer(self, question: str, keys: str) -> None:
         """Wait for a question, then type keys."""
-        assert question in self.read_until(question), self.shown
+        assert question in self.read_until(question), self.text
         self.type(keys)
 
     def settle(self) -> None:
@@ -130,7 +130,7 @@ class Terminal:
         return self._child.exitstatus
 
     @property
-    def shown(self) -> str:
+    def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
     def _feed(self) -> bool:

@@ -36,11 +36,11 @@ def scratch() -> Iterator[Path]:
 @pytest.mark.parametrize("name", SAMPLED)
 def test_a_sample_of_faults_loses_nothing_and_duplicates_nothing(name, scratch) -> None:
     experiment, _, count = EXPERIMENTS[name]
-    tallies = experiment(count, SEED, scratch)
-    for tally in tallies:
-        assert tally.passed, "\n".join(tally.examples)
-    # Some tallies may be empty: a few network schedules may include none with eight clients.
-    assert sum(tally.triggered for tally in tallies) > 0
+    summaries = experiment(count, SEED, scratch)
+    for summary in summaries:
+        assert summary.passed, "\n".join(summary.examples)
+    # Some summaries may be empty: a few network schedules may include none with eight clients.
+    assert sum(summary.triggered for summary in summaries) > 0
 
 
 @pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.name)

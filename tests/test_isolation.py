@@ -290,8 +290,8 @@ def test_a_required_document_that_was_received_is_as_unknown_as_one_that_never_e
 
 def test_two_accounts_may_be_asked_for_documents_of_the_same_id(tmp_path: Path, database: Database) -> None:
     fixtures = json.loads(FIXTURES.read_text("utf-8"))
-    asked, clear, _ = fixtures["accounts"]
-    clear["required"] = asked["required"]
+    requests, clear, _ = fixtures["accounts"]
+    clear["required"] = requests["required"]
     file = tmp_path / "accounts.json"
     file.write_text(json.dumps(fixtures), "utf-8")
     accounts = Accounts(database, fixtures=file)

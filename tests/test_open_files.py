@@ -52,13 +52,13 @@ def problem_answer(status: int, code: str) -> Callable[[doubles.ReceivedRequest]
 
 
 @pytest.fixture
-def fails(payslip: Path, tmp_path: Path) -> Callable[..., tuple[int, list[str], list[str]]]:
+def run_in_one_process(payslip: Path, tmp_path: Path) -> Callable[..., tuple[int, list[str], list[str]]]:
     """Return a function that runs a command line several times in one process.
 
     It returns the exit code, and the open files before and after.
     """
 
-    def fails_(*argv: object, **environment: str) -> tuple[int, list[str], list[str]]:
+    def run_repeatedly(*argv: object, **environment: str) -> tuple[int, list[str], list[str]]:
         done = subprocess.run(
             [sys.executable, "-c", COUNT, *map(str, argv)],
             env={**os.environ, "DOCSEND_PATIENCE": "0", **environment},
@@ -73,7 +73,7 @@ def fails(payslip: Path, tmp_path: Path) -> Callable[..., tuple[int, list[str], 
         assert len(set(codes)) == 1, codes
         return codes[0], before, after
 
-    return fails_
+    return run_repeatedly
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,14 @@ def fails(payslip: Path, tmp_path: Path) -> Callable[..., tuple[int, list[str], 
         pytest.param("required --service sandbox", 8, id="no keyring"),
     ],
 )
-def test_a_failure_of_the_client_leaves_nothing_open(fails, payslip, tmp_path, argv, code) -> None:
+def test_a_failure_of_the_client_leaves_nothing_open(
+    run_in_one_process, payslip, tmp_path, argv, code
+) -> None:
     samples.write(tmp_path, "damaged.pdf", payslip.read_bytes()[:100])
     (tmp_path / "rows.csv").write_text(
         f"to,subject,category,type,id,documents\n{','.join(SEND[1:10:2])},nowhere.pdf\n"
     )
-    exit_code, before, after = fails(*argv.split())
+    exit_code, before, after = run_in_one_process(*argv.split())
     assert (exit_code, after) == (code, before)
 
 
@@ -116,20 +118,22 @@ def test_a_failure_of_the_client_leaves_nothing_open(fails, payslip, tmp_path, a
     ],
 )
 @pytest.mark.parametrize("form", ["one", "batch"])
-def test_a_service_that_fails_leaves_nothing_open(fails, tmp_path, answer, code, form) -> None:
+def test_a_service_that_fails_leaves_nothing_open(run_in_one_process, tmp_path, answer, code, form) -> None:
     (tmp_path / "rows.csv").write_text(
         f"to,subject,category,type,id,documents\n{','.join(SEND[1:10:2])},payslip.pdf\n"
     )
     what = ["payslip.pdf", *SEND] if form == "one" else ["--batch", "rows.csv", "--jobs", "2"]
-    with doubles.service(answer) as (url, asked):
-        exit_code, before, after = fails("send", *what, "--service", url)
-        assert asked
+    with doubles.service(answer) as (url, requests):
+        exit_code, before, after = run_in_one_process("send", *what, "--service", url)
+        assert requests
     assert (exit_code, after) == (code if form == "one" else exit_code, before)
     assert exit_code != 0
 
 
 def test_an_unreachable_service_leaves_nothing_open(fails) -> None:
-    exit_code, before, after = fails("send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9")
+    exit_code, before, after = run_in_one_process(
+        "send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9"
+    )
     assert (exit_code, after) == (6, before)
 
 
@@ -137,7 +141,7 @@ def test_an_invalid_certificate_leaves_nothing_open(fails) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
     with doubles.service(lambda _: doubles.Reply(503), tls=tls) as (url, _):
-        exit_code, before, after = fails(
+        exit_code, before, after = run_in_one_process(
             "send", "payslip.pdf", *SEND, "--service", url.replace("http", "https")
         )
     assert (exit_code, after) == (2, before)
@@ -161,10 +165,12 @@ def _unreadable(path: Path) -> None:
     ],
     ids=["ledger, receipts", "ledger, send", "config.toml"],
 )
-def test_a_damaged_file_of_docsend_leaves_nothing_open(fails, home, damage, file, argv, code) -> None:
+def test_a_damaged_file_of_docsend_leaves_nothing_open(
+    run_in_one_process, home, damage, file, argv, code
+) -> None:
     (home / "docsend").mkdir()
     damage(home / "docsend" / file)
-    exit_code, before, after = fails(*argv)
+    exit_code, before, after = run_in_one_process(*argv)
     assert (exit_code, after) == (code, before)
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import docsend
+import problem_cases
 import problem_causes
 import problem_runs
-import provoked
 from docsend.codes import Code, Kind
 from docsend.errors import ExitCode
 
@@ -42,16 +42,16 @@ def case_id(case: ProblemCase) -> str:
 
 
 def test_each_code_has_a_case_or_is_never_reported() -> None:
-    codes = {case.code for case in provoked.all_cases()}
-    assert codes | set(provoked.NEVER_REPORTED) == set(Code)
-    assert not codes & set(provoked.NEVER_REPORTED)
+    codes = {case.code for case in problem_cases.all_cases()}
+    assert codes | set(problem_cases.NEVER_REPORTED) == set(Code)
+    assert not codes & set(problem_cases.NEVER_REPORTED)
 
 
 def test_each_kind_has_its_exit_code() -> None:
     assert set(problem_runs.EXIT_OF_KIND) == set(Kind)
 
 
-@pytest.mark.parametrize("case", provoked.all_cases(), ids=case_id)
+@pytest.mark.parametrize("case", problem_cases.all_cases(), ids=case_id)
 def test_each_case_produces_its_code_with_severity_field_hint_and_exit_code(
     case: ProblemCase,
 ) -> None:
@@ -72,7 +72,7 @@ def test_each_case_produces_its_code_with_severity_field_hint_and_exit_code(
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in provoked.HANDLED_CASES if case.run_persistent], ids=case_id
+    "case", [case for case in problem_cases.HANDLED_CASES if case.run_persistent], ids=case_id
 )
 def test_a_handled_problem_that_persists_ends_with_another_code(case: ProblemCase) -> None:
     assert case.run_persistent is not None
@@ -83,11 +83,11 @@ def test_a_handled_problem_that_persists_ends_with_another_code(case: ProblemCas
 
 
 def test_a_document_in_two_rows_is_reported_on_stderr() -> None:
-    (case,) = [case for case in provoked.HANDLED_CASES if case.code is Code.DOCUMENT_IN_TWO_ROWS]
+    (case,) = [case for case in problem_cases.HANDLED_CASES if case.code is Code.DOCUMENT_IN_TWO_ROWS]
     assert "[document-in-two-rows]" in run_cached(case.run).err
 
 
-@pytest.mark.parametrize("code", sorted(provoked.SHARED_WITH_SERVICES, key=str), ids=str)
+@pytest.mark.parametrize("code", sorted(problem_cases.SHARED_WITH_SERVICES, key=str), ids=str)
 def test_a_code_of_a_local_check_is_a_refusal_if_the_service_responds_with_it(code: Code) -> None:
     with problem_runs.new_world() as world:
         result = world.send_to_reply(problem_causes.refusal_with_code(code))
@@ -96,11 +96,13 @@ def test_a_code_of_a_local_check_is_a_refusal_if_the_service_responds_with_it(co
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert provoked.PART.current_text() == provoked.page(run_cached), "run python tests/provoked.py"
+    assert problem_cases.PART.current_text() == problem_cases.page(run_cached), (
+        "run python tests/problem_cases.py"
+    )
 
 
 def test_the_page_contains_no_numbers_of_people_and_no_paths_of_this_machine() -> None:
-    page = provoked.PART.page.read_text("utf-8")
+    page = problem_cases.PART.page.read_text("utf-8")
     assert not re.search(r"[0-9]{9}|127\.0\.0\.1:|/tmp/|/home/", page)
 
 
@@ -108,12 +110,12 @@ def test_the_page_contains_no_numbers_of_people_and_no_paths_of_this_machine() -
 
 
 def test_all_codes_of_the_contract_are_known() -> None:
-    problems, errors = provoked.contract_codes()
+    problems, errors = problem_cases.contract_codes()
     assert problems | errors <= set(problem_causes.BY_NAME)
 
 
 def test_the_sandbox_uses_exactly_the_codes_of_the_contract() -> None:
-    problems, errors = provoked.contract_codes()
+    problems, errors = problem_cases.contract_codes()
     given_problems, given_errors = sandbox_codes()
     assert given_problems == problems - ONLY_OTHER_SERVICES
     assert given_errors == errors - ONLY_OTHER_SERVICES

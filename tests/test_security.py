@@ -74,29 +74,29 @@ def _ask_for_required(
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(file))
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     session = doubles.Reply(200, json.dumps({"token": token, "expires_in": 60}).encode(), JSON)
-    with doubles.service(lambda asked: session if asked.method == "POST" else answer) as (url, asked):
-        return run("required", "--service", url), asked
+    with doubles.service(lambda request: session if request.method == "POST" else answer) as (url, requests):
+        return run("required", "--service", url), requests
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_carries_a_token_elsewhere(run, monkeypatch, tmp_path, status) -> None:
-    with doubles.service(lambda _: doubles.Reply(200, b'{"required": []}', JSON)) as (elsewhere, asked):
+    with doubles.service(lambda _: doubles.Reply(200, b'{"required": []}', JSON)) as (elsewhere, requests):
         answer = doubles.Reply(status, headers={"Location": f"{elsewhere}/v1/required"})
         outcome, _ = _ask_for_required(run, answer, monkeypatch, tmp_path)
-    assert (outcome.code, asked) == (6, [])
+    assert (outcome.code, requests) == (6, [])
 
 
 @pytest.mark.parametrize("token", ["t\r\nX-Evil: 1", "t\nHost: evil", "t t", "t\x00", "\u05d0", ""])
 def test_an_invalid_token_is_never_put_into_a_header(run, monkeypatch, tmp_path, token) -> None:
-    outcome, asked = _ask_for_required(run, doubles.Reply(200), monkeypatch, tmp_path, token)
+    outcome, requests = _ask_for_required(run, doubles.Reply(200), monkeypatch, tmp_path, token)
     assert outcome.code == 6
-    assert [request.method for request in asked] == ["POST"]
+    assert [request.method for request in requests] == ["POST"]
 
 
 def test_long_tokens_are_sent_unchanged(run, monkeypatch, tmp_path) -> None:
     answer = doubles.Reply(200, b'{"required": []}', JSON)
-    outcome, asked = _ask_for_required(run, answer, monkeypatch, tmp_path, "t" * 3000)
-    assert (outcome.code, asked[-1].headers["authorization"]) == (0, f"Bearer {'t' * 3000}")
+    outcome, requests = _ask_for_required(run, answer, monkeypatch, tmp_path, "t" * 3000)
+    assert (outcome.code, requests[-1].headers["authorization"]) == (0, f"Bearer {'t' * 3000}")
 
 
 def test_netrc_is_never_read(run, payslip, home, monkeypatch) -> None:
@@ -104,24 +104,24 @@ def test_netrc_is_never_read(run, payslip, home, monkeypatch) -> None:
         samples.write(home, name, b"machine 127.0.0.1 login canary password canary\n").chmod(0o600)
     monkeypatch.setenv("NETRC", str(home / ".netrc"))
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with doubles.service(lambda _: doubles.Reply(500)) as (url, asked):
+    with doubles.service(lambda _: doubles.Reply(500)) as (url, requests):
         run("send", payslip, *SEND, "--service", url)
-    assert asked
-    assert not [request for request in asked if "authorization" in request.headers]
+    assert requests
+    assert not [request for request in requests if "authorization" in request.headers]
 
 
 @pytest.mark.parametrize("way", ["in one exchange", "staged"])
 def test_file_names_and_identities_are_never_in_urls_or_headers(run, sandbox, tmp_path, way) -> None:
     file = samples.write(tmp_path, "canary; filename=x.pdf", samples.pdf(5))
-    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         if way == "staged":
             force_staged_upload(url)
         assert run("send", file, *SEND, "--service", url).code == 0
-    sent = " ".join(f"{request.path} {request.headers}" for request in asked)
+    sent = " ".join(f"{request.path} {request.headers}" for request in requests)
     if way == "staged":
-        assert len(asked) == 3
+        assert len(requests) == 3
     else:
-        (whole,) = asked
+        (whole,) = requests
         _, declaration, document = whole.body.split(b"--" + whole.path[-52:].encode())[:3]
         assert b"canary" in declaration
         sent += document.replace(file.read_bytes(), b"").replace(b'filename="1"', b"").decode()
@@ -138,9 +138,9 @@ def test_tls_session_keys_are_never_written(run, payslip, authority, tmp_path, m
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    with tls_service(authority.issue_cert("127.0.0.1")) as (url, asked):
+    with tls_service(authority.issue_cert("127.0.0.1")) as (url, requests):
         run("send", payslip, *SEND, "--service", url)
-    assert len(asked) == 1
+    assert len(requests) == 1
     assert not (tmp_path / "keys").exists()
 
 
@@ -158,9 +158,9 @@ def test_no_environment_variable_disables_certificate_checks(
     ):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with tls_service(authority.issue_cert("127.0.0.1")) as (url, asked):
+    with tls_service(authority.issue_cert("127.0.0.1")) as (url, requests):
         outcome = run("send", payslip, *SEND, "--service", url)
-    assert (outcome.code, asked) == (2, [])
+    assert (outcome.code, requests) == (2, [])
     assert "which this machine does not trust" in outcome.err
 
 
@@ -219,9 +219,9 @@ def test_nothing_is_sent_to_a_server_that_supports_only_tls_1_1(
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(old)
     old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with doubles.service(lambda _: doubles.Reply(503), tls=old) as (url, asked):
+    with doubles.service(lambda _: doubles.Reply(503), tls=old) as (url, requests):
         outcome = run("send", payslip, *SEND, "--service", url.replace("http://", "https://"))
-    assert (outcome.code, asked) == (6, [])
+    assert (outcome.code, requests) == (6, [])
 
 
 @pytest.mark.parametrize("what", ["a body", "a header", "many headers"])

@@ -25,8 +25,8 @@ SEND = (*ABOUT, *WHO)
 def test_a_second_signal_ends_the_run_at_once(sandbox, payslip, number, code) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
-    def intercept(asked, _count, now):
-        if "/documents/" in asked.path and now == "before":
+    def intercept(request, _count, phase):
+        if "/documents/" in request.path and phase == "before":
             reached.set()
             go_on.wait(20)
 
@@ -62,8 +62,8 @@ def test_a_second_signal_ends_the_run_at_once(sandbox, payslip, number, code) ->
 def test_a_second_ctrl_c_restores_the_cursor_that_a_bar_had_hidden(sandbox, payslip) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
-    def intercept(asked, _count, now):
-        if "/documents/" in asked.path and now == "before":
+    def intercept(request, _count, phase):
+        if "/documents/" in request.path and phase == "before":
             reached.set()
             go_on.wait(20)
             return doubles.Reply(cut=True)
@@ -98,17 +98,17 @@ def test_a_second_ctrl_c_restores_the_cursor_that_a_bar_had_hidden(sandbox, pays
 
 
 def test_a_background_job_of_a_shell_ignores_ctrl_c(sandbox, payslip) -> None:
-    def intercept(asked, _count, now):
-        if now == "before" and asked.method == "PUT":
+    def intercept(request, _count, phase):
+        if phase == "before" and request.method == "PUT":
             client.send_signal(signal.SIGINT)
 
-    with doubles.relay(sandbox.url, intercept) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         words = ["send", str(payslip), *SEND, "--service", url, "--json"]
         # A shell without job control starts background jobs in this way.
         command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "docsend", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
             out, err = client.communicate(timeout=30)
-        assert "PUT" in [request.method for request in asked]
+        assert "PUT" in [request.method for request in requests]
     assert (client.returncode, json.loads(out)["status"]) == (0, "received"), err
 
 

@@ -4,7 +4,7 @@ Scripts and support identify a problem by its code, so a code is never translate
 `kind` determines its severity and whether the guided mode asks for the value. A batch omits problems of the
 kind MISSING for cells that could not be read. The exit code depends on the exception that reports the
 problem. Nothing is derived from the spelling of a code. docs/problems.md is generated from this table and
-from real runs (tests/provoked.py).
+from real runs (tests/problem_cases.py).
 """
 
 from __future__ import annotations

@@ -303,7 +303,7 @@ def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> F
         "signed_in": is_signed_in,
     }
     message = Message(
-        "{backend}, responded in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
+        "{backend}, answered in {milliseconds} ms", backend=backend, milliseconds=facts["milliseconds"]
     )
     if elapsed > _SLOW_KEYRING_S:
         return Finding(
@@ -400,7 +400,7 @@ def _service(settings: Settings, open_service: OpenService) -> Iterator[Finding]
     facts["milliseconds"] = round((time.monotonic() - started_at) * 1000)
     facts["catalog"] = info.catalog_version
     message = Message(
-        "{address} responded in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
+        "{address} answered in {milliseconds} ms", address=endpoint.name, milliseconds=facts["milliseconds"]
     )
     yield Finding("service", "ok", message, facts=facts)
     yield _network(endpoint.url, proxy, service.tls)

@@ -42,7 +42,7 @@ def test_login_reads_code_and_password_from_the_environment(
 def test_a_password_on_standard_input_that_is_not_utf_8_is_refused_and_never_sent(
     spawn, sandbox, plaintext_keyring, errors
 ) -> None:
-    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         outcome = spawn(
             *("login", "--code", "1002", "--password-stdin", "--service", url),
             env={"PYTHONIOENCODING": f"utf-8:{errors}"},
@@ -50,7 +50,7 @@ def test_a_password_on_standard_input_that_is_not_utf_8_is_refused_and_never_sen
             input="contraseña".encode("latin-1"),
         )
         assert (outcome.code, "is not UTF-8" in outcome.err) == (2, True), outcome.err
-        assert asked == []
+        assert requests == []
 
 
 @pytest.mark.parametrize(("password", "is_warned"), [("fictional\u200b", True), ("fictional é", False)])

@@ -103,9 +103,9 @@ def test_a_subject_with_a_pending_document_refuses_others_before_any_upload(
 ) -> None:
     signed_in_as(*PENDING)
     arguments = ("send", payslip, *PENDING_SUBJECT, "--type", "termination-letter", "--json")
-    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         outcome = run(*arguments, "--service", url)
-        calls = [(request.method, request.path.split("/")[2]) for request in asked]
+        calls = [(request.method, request.path.split("/")[2]) for request in requests]
     assert (outcome.code, outcome.problems) == (3, ["required-documents-pending"])
     assert calls == [("POST", "session"), ("GET", "required")]
     assert "docsend required upload R-4711 FILE" in outcome.err
@@ -117,13 +117,13 @@ def test_the_service_refuses_a_client_with_a_stale_list(run, sandbox, signed_in_
     signed_in_as(*PENDING)
     nothing = doubles.Reply(200, b'{"required": []}', {"Content-Type": "application/json"})
 
-    def intercept(asked, _count, now):
-        return nothing if (asked.path, now) == ("/v1/required", "before") else None
+    def intercept(request, _count, phase):
+        return nothing if (request.path, phase) == ("/v1/required", "before") else None
 
-    with doubles.relay(sandbox.url, intercept) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         arguments = ("send", payslip, *PENDING_SUBJECT, "--type", "termination-letter", "--json")
         outcome = run(*arguments, "--service", url)
-        assert not [request for request in asked if "/documents/" in request.path]
+        assert not [request for request in requests if "/documents/" in request.path]
     assert (outcome.code, outcome.problems) == (5, ["required-documents-pending"])
 
 
@@ -147,8 +147,8 @@ def test_an_upload_whose_response_was_lost_is_finished_by_the_same_command(
     signed_in_as(*PENDING)
     gone: list[bool] = []
 
-    def intercept(asked, _count, now):
-        if now == "after" and asked.path.startswith("/v1/submissions/") and not gone:
+    def intercept(request, _count, phase):
+        if phase == "after" and request.path.startswith("/v1/submissions/") and not gone:
             gone.append(True)
             return doubles.Reply(503, headers={"Retry-After": "999"})
         return None
@@ -166,12 +166,12 @@ def test_an_upload_made_by_another_process_meanwhile_yields_the_same_receipt(
 ) -> None:
     signed_in_as(*PENDING)
     upload = ("required", "upload", "R-4711", payslip)
-    begun: list[str] = []
+    first_calls: list[str] = []
     faster: list[int] = []
 
-    def intercept(asked, _count, now):
-        if asked.path == "/v1/required" and now == "before" and not begun:
-            begun.append(asked.path)
+    def intercept(request, _count, phase):
+        if request.path == "/v1/required" and phase == "before" and not first_calls:
+            first_calls.append(request.path)
             faster.append(spawn(*upload, "--service", url, "--json").code)
 
     with doubles.relay(sandbox.url, intercept) as (url, _):

@@ -19,8 +19,8 @@ from docsend.service.client import ServiceClient
 from docsend.service.retry import RetryPolicy
 
 
-def count(asked, path: str) -> int:
-    return sum(request.path == path for request in asked)
+def count(requests, path: str) -> int:
+    return sum(request.path == path for request in requests)
 
 
 def test_one_session_serves_many_commands_until_it_expires(
@@ -28,15 +28,15 @@ def test_one_session_serves_many_commands_until_it_expires(
 ) -> None:
     with (
         server.run_in_background(tmp_path / "short", session_lifetime_s=7) as short,
-        doubles.relay(short, lambda *_: None) as (url, asked),
+        doubles.relay(short, lambda *_: None) as (url, requests),
     ):
         assert log_in(run, url, monkeypatch).code == 0
         for reference in ("1", "2", "3"):
             assert run("send", payslip, *ABOUT, "--reference", reference, "--service", url).code == 0
-        assert count(asked, "/v1/session") == 1
+        assert count(requests, "/v1/session") == 1
         time.sleep(2.5)  # with less than 5 s left, the session is not used anymore
         assert run("required", "--service", url).code == 0
-        assert count(asked, "/v1/session") == 2
+        assert count(requests, "/v1/session") == 2
 
 
 def test_a_session_that_the_service_ended_is_renewed_once(
@@ -59,14 +59,14 @@ def test_a_second_401_ends_the_command_with_exit_4(
         {"Content-Type": "application/problem+json"},
     )
 
-    def intercept(asked, _count, now):
-        return refused if now == "before" and asked.path != "/v1/session" else None
+    def intercept(request, _count, phase):
+        return refused if phase == "before" and request.path != "/v1/session" else None
 
-    with doubles.relay(sandbox.url, intercept) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         assert log_in(run, url, monkeypatch).code == 0
         outcome = run("send", payslip, *ABOUT, "--service", url, "--json")
         assert (outcome.code, outcome.json["status"]) == (4, "failed")
-        assert [request.path for request in asked] == [
+        assert [request.path for request in requests] == [
             "/v1/session",
             "/v1/required",
             "/v1/session",
@@ -75,13 +75,13 @@ def test_a_second_401_ends_the_command_with_exit_4(
 
 
 def test_a_refused_password_is_tried_only_once(sandbox) -> None:
-    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         account = Account(Credentials("1002", "wrong"), None)
         with ServiceClient(Endpoint(url), url, RetryPolicy(5), doubles.NoProgress(), account) as service:
             for _ in range(5000):
                 with pytest.raises(SignInRequired):
                     service.fetch_required()
-        assert len(asked) == 1
+        assert len(requests) == 1
 
 
 def test_a_wrong_password_is_exit_4_and_stores_nothing(run, sandbox, monkeypatch, plaintext_keyring) -> None:
@@ -100,12 +100,12 @@ def test_a_locked_account_says_when_to_try_again(run, sandbox, monkeypatch, plai
 def test_a_sign_in_whose_response_is_lost_is_not_repeated(
     run, sandbox, monkeypatch, plaintext_keyring
 ) -> None:
-    def intercept(asked, _count, now):
-        return doubles.Reply(cut=True) if (asked.path, now) == ("/v1/session", "after") else None
+    def intercept(request, _count, phase):
+        return doubles.Reply(cut=True) if (request.path, phase) == ("/v1/session", "after") else None
 
-    with doubles.relay(sandbox.url, intercept) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         assert log_in(run, url, monkeypatch).code == 6
-        assert len(asked) == 1
+        assert len(requests) == 1
 
 
 def test_forget_ends_the_session_and_removes_everything(
@@ -138,9 +138,9 @@ def test_a_token_is_sent_only_to_the_service_that_issued_it(
     with (
         server.run_in_background(tmp_path / "one") as one,
         server.run_in_background(tmp_path / "two") as two,
-        doubles.relay(two, lambda *_: None) as (url, asked),
+        doubles.relay(two, lambda *_: None) as (url, requests),
     ):
         assert log_in(run, one, monkeypatch).code == 0
         assert run("send", payslip, *ABOUT, "--service", url).code == 4
         assert run("required", "--service", url).code == 4
-        assert asked == []
+        assert requests == []

@@ -173,14 +173,14 @@ class Shell:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._read(0.5)
-            if seen and seen in self.shown:
+            if seen and seen in self.screen:
                 break
             if not seen:
                 break
-        return self.shown
+        return self.screen
 
     @property
-    def shown(self) -> str:
+    def screen(self) -> str:
         return "\n".join(line.rstrip() for line in self._screen.display).strip()
 
     def clear(self) -> None:
@@ -224,13 +224,13 @@ def test_a_shell_inserts_the_only_candidate(shell) -> None:
 
 def test_a_shell_shows_several_candidates_with_their_labels(shell) -> None:
     line = f"docsend send {' '.join(EMPLOYER)} --type \t\t"
-    shown = shell.type(line, seen="Termination letter")
+    screen = shell.type(line, seen="Termination letter")
     for expected in ("certificate-1514", "termination-letter", "payslips", "Termination letter"):
-        assert expected in shown
+        assert expected in screen
 
 
 def test_a_shell_offers_only_files_that_the_destination_takes(shell) -> None:
-    shown = shell.type("docsend send --to benefits \t\t", seen="payslip.pdf")
-    assert "payslip.pdf" in shown
-    assert "scans" in shown
-    assert "notes.txt" not in shown
+    screen = shell.type("docsend send --to benefits \t\t", seen="payslip.pdf")
+    assert "payslip.pdf" in screen
+    assert "scans" in screen
+    assert "notes.txt" not in screen

@@ -99,7 +99,7 @@ def test_unfinished_submissions_are_counted(run, sandbox, payslip, home) -> None
     ],
 )
 def test_a_clock_that_differs_from_the_service_s_is_reported(run, date, verdict) -> None:
-    def answer(_asked):
+    def answer(_request):
         headers = {"Content-Type": "application/json", "ETag": '"1"', **({"Date": date} if date else {})}
         return doubles.Reply(200, BUNDLED.read_bytes(), headers)
 
@@ -115,7 +115,7 @@ def test_over_tls_protocol_issuer_and_expiry_are_reported(run, monkeypatch, tmp_
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
 
-    def answer(_asked):
+    def answer(_request):
         return doubles.Reply(200, BUNDLED.read_bytes(), {"Content-Type": "application/json"})
 
     with doubles.service(answer, tls=context) as (plain, _):
@@ -314,7 +314,7 @@ def test_a_slow_keyring_is_reported_with_its_time(run, monkeypatch) -> None:
 def test_the_message_says_whether_the_clock_is_ahead_or_behind(run, ahead, word) -> None:
     date = format_datetime(datetime.now(UTC) - timedelta(seconds=ahead), usegmt=True)
 
-    def answer(_asked):
+    def answer(_request):
         headers = {"Content-Type": "application/json", "ETag": '"1"', "Date": date}
         return doubles.Reply(200, BUNDLED.read_bytes(), headers)
 

@@ -153,7 +153,7 @@ def test_the_summary_of_a_batch_counts_its_rows_and_says_whether_a_repeat_helps(
     (tmp_path / "rows.csv").write_text("documents,id\n0.pdf,\n1.pdf,\n2.pdf,000000019\n")
     batch = ("send", "--batch", "rows.csv", *SEND, "--json")
 
-    def counted(*more: str, code: int) -> tuple[dict[str, int], bool]:
+    def summary_of(*more: str, code: int) -> tuple[dict[str, int], bool]:
         outcome = run(*batch, *more)
         assert outcome.code == code, outcome
         summary = outcome.summary
@@ -161,12 +161,12 @@ def test_the_summary_of_a_batch_counts_its_rows_and_says_whether_a_repeat_helps(
         assert summary["rows"] == sum(counts.values()) - counts.get("repeated", 0) == len(outcome.rows) == 3
         return counts, summary["repeat_helps"]
 
-    assert counted("-n", code=3) == ({"checked": 2, "faulty": 1}, False)
-    assert counted("--service", sandbox.url, code=3) == ({"checked": 2, "faulty": 1}, False)
+    assert summary_of("-n", code=3) == ({"checked": 2, "faulty": 1}, False)
+    assert summary_of("--service", sandbox.url, code=3) == ({"checked": 2, "faulty": 1}, False)
     dead = ("--only-valid", "--service", "http://127.0.0.1:9")
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    assert counted(*dead, code=7) == ({"unfinished": 2, "faulty": 1}, True)
+    assert summary_of(*dead, code=7) == ({"unfinished": 2, "faulty": 1}, True)
     alive = ("--only-valid", "--service", sandbox.url, "--report", "result.csv")
-    assert counted(*alive, code=7) == ({"received": 2, "faulty": 1}, False)
-    assert counted(*alive, code=7) == ({"received": 2, "repeated": 2, "faulty": 1}, False)
+    assert summary_of(*alive, code=7) == ({"received": 2, "faulty": 1}, False)
+    assert summary_of(*alive, code=7) == ({"received": 2, "repeated": 2, "faulty": 1}, False)
     assert run(*batch, *alive).summary["report"] == "result.csv"

@@ -1,4 +1,4 @@
-"""Every exit code, provoked by a real run; the help of every command lists its exit codes."""
+"""Every exit code, caused by a real run; the help of every command lists its exit codes."""
 
 from __future__ import annotations
 
@@ -160,19 +160,19 @@ def test_a_signal_has_its_exit_code_from_the_start_of_a_run(home, place, number,
 
 
 def test_a_broken_pipe_that_is_not_stdout_is_a_bug(run, monkeypatch) -> None:
-    def breaks(*_: object, **__: object) -> None:
+    def raise_broken_pipe(*_: object, **__: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr(Ledger, "entries", breaks)
+    monkeypatch.setattr(Ledger, "entries", raise_broken_pipe)
     outcome = run("receipts")
     assert (outcome.code, "a bug in docsend" in outcome.err) == (1, True), outcome
 
 
 def test_a_lack_of_memory_is_not_a_bug(run, monkeypatch) -> None:
-    def takes_all(*_: object, **__: object) -> None:
+    def raise_memory_error(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Ledger, "entries", takes_all)
+    monkeypatch.setattr(Ledger, "entries", raise_memory_error)
     outcome = run("receipts")
     assert (outcome.code, "out of memory" in outcome.err) == (8, True), outcome
 

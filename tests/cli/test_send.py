@@ -151,12 +151,12 @@ def test_the_receipt_shows_an_occurrence_that_is_not_the_first(run, sandbox, pay
 
 
 def test_the_same_occurrence_again_is_not_sent_to_the_service(run, sandbox, payslip) -> None:
-    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         arguments = ("send", payslip, *SEND, "--service", url, "--json")
         first = run(*arguments, "--occurrence", "2").json
-        asked.clear()
+        requests.clear()
         second = run(*arguments, "--occurrence", "2").json
-        assert (second["key"], second["repeated"], asked) == (first["key"], True, [])
+        assert (second["key"], second["repeated"], requests) == (first["key"], True, [])
         assert run(*arguments, "--occurrence", "1").json["key"] == run(*arguments).json["key"]
     assert sandbox.count() == 2
 

@@ -80,7 +80,7 @@ def test_on_a_terminal_the_booklet_number_is_asked_for_and_never_echoed(
     terminal = Terminal("senders", "add", "bakery", "--employer-file", EMPLOYER, "--mobile", "0501234567")
     terminal.answer("(leave empty to store none):", f"{BOOKLET}\r")
     assert terminal.finish() == 0
-    assert "stored: bakery" in terminal.shown
+    assert "stored: bakery" in terminal.text
     assert BOOKLET not in terminal.raw
     assert run("send", payslip, *LETTER, "--sender", "bakery", "--service", sandbox.url).code == 0
     (declared,) = sandbox.select("SELECT declaration FROM submission")[0]

@@ -22,18 +22,18 @@ pytestmark = pytest.mark.everywhere
 def test_a_batch_is_sent_and_reported_and_a_second_run_makes_no_requests(run, sandbox, tmp_path) -> None:
     file = save_manifest(tmp_path, make_rows(tmp_path, 12))
     report = tmp_path / "result.csv"
-    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         argv = ("send", "--batch", file, "--service", url, "--report", report)
         first = run(*argv)
         assert (first.code, first.out) == (0, "12 rows: 12 received\n")
-        asked.clear()
+        requests.clear()
         second = run(*argv)
-        assert (second.code, second.out, asked) == (0, "12 rows: 12 received before\n", [])
+        assert (second.code, second.out, requests) == (0, "12 rows: 12 received before\n", [])
         reported = read_report(report)
         assert Counter(row["status"] for row in reported) == {"received": 12}
         # The report is a manifest, too.
         third = run("send", "--batch", report, "--service", url, "--report", tmp_path / "again.jsonl")
-        assert (third.code, third.out, asked) == (0, "12 rows: 12 received before\n", [])
+        assert (third.code, third.out, requests) == (0, "12 rows: 12 received before\n", [])
     again = read_report(tmp_path / "again.jsonl")
     assert {row["receipt"] for row in again} == {row["receipt"] for row in reported}
     assert sandbox.count() == 12
@@ -63,8 +63,8 @@ def test_nothing_is_sent_if_a_row_is_faulty_unless_only_valid_is_given(run, sand
 def test_a_refused_row_does_not_stop_others(run, sandbox, tmp_path) -> None:
     rows = make_rows(tmp_path, 6)
 
-    def intercept(asked, _count, now):
-        if asked.method == "PUT" and b'"reference":"client 2"' in asked.body and now == "before":
+    def intercept(request, _count, phase):
+        if request.method == "PUT" and b'"reference":"client 2"' in request.body and phase == "before":
             errors = [{"pointer": "/type", "code": "unknown-type", "detail": "not this one"}]
             return doubles.problem(422, "invalid", errors=errors)
         return None
@@ -79,10 +79,10 @@ def test_a_refused_row_does_not_stop_others(run, sandbox, tmp_path) -> None:
 def test_a_dead_service_leaves_every_row_unfinished(run, sandbox, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     file = save_manifest(tmp_path, make_rows(tmp_path, 30))
-    with doubles.service(lambda _: doubles.Reply(503)) as (url, asked):
+    with doubles.service(lambda _: doubles.Reply(503)) as (url, requests):
         outcome = run("send", "--batch", file, "--service", url, "--report", tmp_path / "r.csv")
     assert (outcome.code, outcome.out) == (7, "30 rows: 30 unfinished\n")
-    assert len(asked) < 20, "after ten failures no more requests are made"
+    assert len(requests) < 20, "after ten failures no more requests are made"
     assert "and 10 more rows" in outcome.err
     assert "nothing is lost" in outcome.err
     sent = run("send", "--batch", tmp_path / "r.csv", "--service", sandbox.url)
@@ -118,8 +118,8 @@ def test_one_retry_after_delays_all_workers(run, sandbox, tmp_path, monkeypatch)
     limited_at: list[float] = []
     times: list[float] = []
 
-    def intercept(_asked, _count, now):
-        if now == "before":
+    def intercept(_request, _count, phase):
+        if phase == "before":
             times.append(time.monotonic())
             if not limited_at and len(times) == 5:
                 limited_at.append(times[-1])
@@ -146,14 +146,14 @@ def test_a_personal_batch_signs_in_once_and_a_refused_sign_in_ends_it(
     password.chmod(0o600)
     monkeypatch.setenv("DOCSEND_CODE", "1002")
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
-    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         outcome = run("send", "--batch", file, "--service", url, "--jobs", "8")
         assert outcome.code == 4
-        assert [request.path for request in asked] == ["/v1/session"], "one failed sign-in for all rows"
+        assert [request.path for request in requests] == ["/v1/session"], "one failed sign-in for all rows"
         password.write_bytes(b"fictional-clear\n")
-        asked.clear()
+        requests.clear()
         assert run("send", "--batch", file, "--service", url, "--jobs", "8").code == 0
-        paths = Counter(request.path for request in asked)
+        paths = Counter(request.path for request in requests)
         assert (paths["/v1/session"], paths["/v1/required"]) == (1, 1)
     assert sandbox.count() == 40
 
@@ -187,8 +187,8 @@ def test_a_document_that_changes_between_check_and_sending_is_not_sent(run, sand
     rows = make_rows(tmp_path, 3)
     changed = tmp_path / "payslip-2.pdf"
 
-    def intercept(_asked, _count, now):
-        if now == "before":
+    def intercept(_request, _count, phase):
+        if phase == "before":
             changed.write_bytes(b"")
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
@@ -245,11 +245,11 @@ def test_a_batch_that_is_killed_again_and_again_sends_each_row_once(
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 120)), tmp_path / "r.jsonl"
     chance = random.Random(3)
 
-    def intercept(_asked, _count, now):
+    def intercept(_request, _count, phase):
         if chance.random() < 0.05:
             return (
                 doubles.Reply(cut=True)
-                if now == "after"
+                if phase == "after"
                 else doubles.Reply(503, headers={"Retry-After": "0"})
             )
         return None

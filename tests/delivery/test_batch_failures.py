@@ -50,8 +50,8 @@ def test_a_receipt_that_the_ledger_cannot_store_does_not_affect_others(
     )
     barrier, sends = threading.Barrier(8), itertools.count()
 
-    def intercept(asked, _count, now):
-        if now == "after" and asked.method == "PUT" and next(sends) < 8:
+    def intercept(request, _count, phase):
+        if phase == "after" and request.method == "PUT" and next(sends) < 8:
             barrier.wait(30)  # the first eight receipts arrive at the same time
 
     with doubles.relay(sandbox.url, intercept) as (url, _):

@@ -26,9 +26,9 @@ def test_the_first_signal_ends_a_batch_in_order_with_a_complete_report(
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 60)), tmp_path / "r.csv"
     reached = threading.Event()
 
-    def intercept(asked, _count, now):
+    def intercept(request, _count, phase):
         time.sleep(0.02)
-        if len(requests) > 30 and now == "before":
+        if len(requests) > 30 and phase == "before":
             reached.set()
 
     with doubles.relay(sandbox.url, intercept) as (url, requests):

@@ -179,7 +179,7 @@ def start_work(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     return start
 
 
-def are_gone(group: int) -> bool:
+def wait_until_gone(group: int) -> bool:
     """Wait up to 10 s for all processes of a group to end, and return whether they have."""
     if sys.platform == "win32":
         raise NotImplementedError
@@ -225,7 +225,7 @@ def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_
         "is not waited for",
     )
     assert (len({process_id for _, process_id in results}) > 1) != is_in_process
-    assert are_gone(process.pid)
+    assert wait_until_gone(process.pid)
     assert not err
 
 
@@ -240,7 +240,7 @@ def test_no_worker_outlives_its_parent(start_work, sign, action) -> None:
     process.send_signal(signal.Signals[sign])
     process.communicate(timeout=30)
     assert process.returncode != 0
-    assert are_gone(process.pid)
+    assert wait_until_gone(process.pid)
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_ctrl_c_does_not_wait_for_a_worker_that_hangs(hanging) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     process.communicate(timeout=10)
     assert process.returncode != 0
-    assert are_gone(process.pid)
+    assert wait_until_gone(process.pid)
 
 
 @needs_cores
@@ -268,7 +268,7 @@ def test_an_interruption_while_workers_start_leaves_none(start_work) -> None:
     process = start_work("is interrupted at its start")
     process.communicate(timeout=10)
     assert process.returncode != 0
-    assert are_gone(process.pid)
+    assert wait_until_gone(process.pid)
 
 
 @needs_cores
@@ -279,4 +279,4 @@ def test_the_workers_of_a_killed_process_keep_no_pipe_open(hanging) -> None:
     process.kill()
     process.communicate(timeout=5)  # until its output is closed
     os.killpg(process.pid, signal.SIGKILL)
-    assert are_gone(process.pid)
+    assert wait_until_gone(process.pid)

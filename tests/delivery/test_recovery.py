@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
 
 STAGED = ["declare", "put", "send"]
-CALLS = ["whole", *STAGED]
+CALLS = ["submit", *STAGED]
 
 
 def choose_exchange(url: str, call: str) -> None:
@@ -33,15 +33,15 @@ def choose_exchange(url: str, call: str) -> None:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_lost_request_or_response_is_retried_and_received_once(run, sandbox, payslip, call, moment) -> None:
-    def intercept(asked, count, now):
-        return doubles.Reply(cut=True) if (call_name(asked), count, now) == (call, 1, moment) else None
+    def intercept(request, count, phase):
+        return doubles.Reply(cut=True) if (call_name(request), count, phase) == (call, 1, moment) else None
 
-    with doubles.relay(sandbox.url, intercept) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         choose_exchange(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["repeated"] is False
-    assert [call_name(request) for request in asked].count(call) == 2
+    assert [call_name(request) for request in requests].count(call) == 2
     assert sandbox.count() == 1
 
 
@@ -50,8 +50,8 @@ def test_a_lost_request_or_response_is_retried_and_received_once(run, sandbox, p
 def test_a_temporary_failure_is_retried_and_never_taken_for_a_response(
     run, sandbox, payslip, call, status
 ) -> None:
-    def intercept(asked, count, now):
-        hit = (call_name(asked), now) == (call, "before") and count <= 2
+    def intercept(request, count, phase):
+        hit = (call_name(request), phase) == (call, "before") and count <= 2
         return doubles.Reply(status, b"<html>busy</html>", {"Retry-After": "0"}) if hit else None
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
@@ -82,7 +82,7 @@ CONTRACT_VIOLATIONS = {
         for call in CALLS
         for name, reply in CONTRACT_VIOLATIONS.items()
         # The response to a put is its status alone, such as 201. After 4xx one exchange becomes staged.
-        if not (call == "put" and reply.status == 201) and not (call == "whole" and reply.status >= 400)
+        if not (call == "put" and reply.status == 201) and not (call == "submit" and reply.status >= 400)
     ],
 )
 def test_a_response_that_violates_the_contract_is_never_a_success(
@@ -90,20 +90,20 @@ def test_a_response_that_violates_the_contract_is_never_a_success(
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0.2")
 
-    def intercept(asked, _count, now):
-        return CONTRACT_VIOLATIONS[name] if (call_name(asked), now) == (call, "before") else None
+    def intercept(request, _count, phase):
+        return CONTRACT_VIOLATIONS[name] if (call_name(request), phase) == (call, "before") else None
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
         choose_exchange(url, call)
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["status"]) == (6, "unfinished")
     assert sandbox.count() == 0
-    expected = {"whole": "sending", "declare": "planned", "put": "open", "send": "sending"}[call]
+    expected = {"submit": "sending", "declare": "planned", "put": "open", "send": "sending"}[call]
     with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
         assert [entry.state for entry in ledger.entries()] == [expected]
 
 
-@pytest.mark.parametrize("call", ["whole", "send"])
+@pytest.mark.parametrize("call", ["submit", "send"])
 def test_the_receipt_of_another_submission_is_not_accepted(run, sandbox, tmp_path, call) -> None:
     one, two = (
         samples.write(tmp_path, name, samples.pdf(seed)) for seed, name in enumerate(("a.pdf", "b.pdf"))
@@ -111,8 +111,8 @@ def test_the_receipt_of_another_submission_is_not_accepted(run, sandbox, tmp_pat
     foreign = run("send", one, *SEND, "--service", sandbox.url, "--json").json
     (receipt,) = sandbox.select("SELECT body FROM receipt WHERE key = ?", foreign["key"])[0]
 
-    def intercept(asked, _count, now):
-        return doubles.Reply(200, receipt, JSON) if (call_name(asked), now) == (call, "before") else None
+    def intercept(request, _count, phase):
+        return doubles.Reply(200, receipt, JSON) if (call_name(request), phase) == (call, "before") else None
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
         choose_exchange(url, call)
@@ -124,27 +124,27 @@ def test_the_receipt_of_another_submission_is_not_accepted(run, sandbox, tmp_pat
 def test_a_redirect_is_not_followed(run, payslip, status) -> None:
     with doubles.service(lambda _: doubles.Reply(200)) as (elsewhere, asked_elsewhere):
         headers = {"Location": f"{elsewhere}/v1/catalog"}
-        with doubles.service(lambda _: doubles.Reply(status, headers=headers)) as (url, asked):
+        with doubles.service(lambda _: doubles.Reply(status, headers=headers)) as (url, requests):
             outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert outcome.code == 6
     assert "redirects are not followed" in outcome.err
-    assert (len(asked), asked_elsewhere) == (1, [])
+    assert (len(requests), asked_elsewhere) == (1, [])
 
 
 def test_a_service_that_forgot_the_declaration_receives_it_again_under_the_same_key(
     run, sandbox, payslip
 ) -> None:
-    def intercept(asked, count, now):
+    def intercept(request, count, phase):
         return (
             doubles.problem(404, "not-found")
-            if (call_name(asked), count, now) == ("put", 1, "before")
+            if (call_name(request), count, phase) == ("put", 1, "before")
             else None
         )
 
-    with doubles.relay(sandbox.url, intercept) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         force_staged_upload(url)
         assert run("send", payslip, *SEND, "--service", url).code == 0
-    assert len({request.path.split("/")[3] for request in asked}) == 1
+    assert len({request.path.split("/")[3] for request in requests}) == 1
     assert sandbox.count() == 1
 
 
@@ -160,10 +160,10 @@ def test_a_service_that_forgot_the_declaration_receives_it_again_under_the_same_
 )
 def test_a_refused_submission_is_not_retried(run, payslip, status, code) -> None:
     errors = [{"pointer": "/type", "code": code, "detail": "no"}]
-    with doubles.service(lambda _: doubles.problem(status, code, errors=errors)) as (url, asked):
+    with doubles.service(lambda _: doubles.problem(status, code, errors=errors)) as (url, requests):
         outcome = run("send", payslip, *SEND, "--service", url, "--json")
     assert (outcome.code, outcome.json["status"], outcome.problems) == (5, "refused", [code])
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 def test_every_error_of_a_refusal_is_reported_with_its_field(run, payslip) -> None:
@@ -203,15 +203,15 @@ def test_a_dead_service_is_given_up_when_the_retry_time_is_over_and_nothing_is_l
 
 def test_a_retry_after_beyond_the_retry_time_is_reported_and_not_waited_for(run, payslip) -> None:
     busy = doubles.Reply(503, headers={"Retry-After": "3600"})
-    with doubles.service(lambda _: busy) as (url, asked):
+    with doubles.service(lambda _: busy) as (url, requests):
         outcome = run("send", payslip, *SEND, "--service", url)
-    assert (outcome.code, len(asked)) == (6, 1)
+    assert (outcome.code, len(requests)) == (6, 1)
     assert "in 3600 s, as the service asks" in outcome.err
 
 
 def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandbox, payslip) -> None:
-    def intercept(asked, count, now):
-        if (call_name(asked), count, now) != ("whole", 1, "before"):
+    def intercept(request, count, phase):
+        if (call_name(request), count, phase) != ("submit", 1, "before"):
             return None
         # The service's clock is years off; the requested delay is one second.
         dates = {"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Sat, 01 Jan 2000 00:00:01 GMT"}
@@ -236,12 +236,12 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(3)]
     holding = tmp_path / "holding"
 
-    def intercept(asked, count, now):
+    def intercept(request, count, phase):
         # The client is killed while the second document is sent: its put gets no response.
         if (
-            call_name(asked) == "put"
-            and now == "before"
-            and asked.body == files[1].read_bytes()
+            call_name(request) == "put"
+            and phase == "before"
+            and request.body == files[1].read_bytes()
             and count == 1
         ):
             holding.touch()
@@ -249,7 +249,7 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
             return doubles.Reply(cut=True)
         return None
 
-    with doubles.relay(sandbox.url, intercept) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         force_staged_upload(url)
         command = [
             sys.executable,
@@ -273,10 +273,10 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
         with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
             # `open` is written with the next commit, so the kill loses it. The service knows.
             assert [entry.state for entry in ledger.entries()] == ["planned"]
-        asked.clear()
+        requests.clear()
         outcome = spawn("send", *files, *SEND, "--service", url, "--json")
     assert outcome.code == 0, outcome.err
-    resent = [request.body for request in asked if call_name(request) == "put"]
+    resent = [request.body for request in requests if call_name(request) == "put"]
     assert files[0].read_bytes() not in resent, "what had arrived is not sent again"
     assert sandbox.count() == 1
     assert sandbox.content(outcome.json["key"]) == {file.name: file.read_bytes() for file in files}
@@ -286,8 +286,8 @@ def test_kill_9_during_an_upload_and_the_same_command_again_make_one_submission(
 def test_a_signal_ends_the_run_with_its_code_and_reports_the_progress(sandbox, payslip, number, code) -> None:
     reached: list[bool] = []
 
-    def intercept(asked, _count, now):
-        if (call_name(asked), now) == ("put", "before"):
+    def intercept(request, _count, phase):
+        if (call_name(request), phase) == ("put", "before"):
             reached.append(True)
             time.sleep(2)
 
@@ -310,8 +310,8 @@ def test_a_document_that_changes_before_it_is_sent_is_not_sent(run, sandbox, tmp
     # More than fits in the buffers, so the later ones are read again before they are sent.
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n, size=9 * 2**20)) for n in range(3)]
 
-    def intercept(asked, count, now):
-        if (call_name(asked), count, now) == ("declare", 1, "after"):
+    def intercept(request, count, phase):
+        if (call_name(request), count, phase) == ("declare", 1, "after"):
             files[2].write_bytes(samples.pdf(7, size=9 * 2**20))
 
     arguments = ("send", *files, *SEND, "--json")

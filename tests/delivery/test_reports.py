@@ -102,7 +102,7 @@ def test_a_report_has_its_final_name_only_when_it_is_complete(run, sandbox, tmp_
     part = tmp_path / "r.csv.part"
     reached = threading.Event()
 
-    def intercept(_asked, _count, _now):
+    def intercept(_request, _count, _phase):
         time.sleep(0.01)
         if len(requests) > 30:
             reached.set()

@@ -29,29 +29,39 @@ class Busy:
     moment: str
     on: bool = True
 
-    def __call__(self, asked: doubles.ReceivedRequest, _count: int, now: str) -> doubles.Reply | None:
-        kind = "put" if "/documents/" in asked.path else "send" if asked.path.endswith("/send") else "declare"
+    def __call__(self, request: doubles.ReceivedRequest, _count: int, phase: str) -> doubles.Reply | None:
+        kind = (
+            "put"
+            if "/documents/" in request.path
+            else "send"
+            if request.path.endswith("/send")
+            else "declare"
+        )
         busy = doubles.Reply(503, headers={"Retry-After": "999"})
-        return busy if (kind, now) == (self.call, self.moment) and self.on else None
+        return busy if (kind, phase) == (self.call, self.moment) and self.on else None
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("call", ["put", "send"])
 def test_a_declared_submission_is_finished_without_its_options(run, sandbox, payslip, call, moment) -> None:
     intercept = Busy(call, moment)
-    with doubles.relay(sandbox.url, intercept) as (url, asked):
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
         force_staged_upload(url)
-        begun = run("send", payslip, *SEND, "--service", url, "--json")
-        assert begun.code == 6
+        interrupted = run("send", payslip, *SEND, "--service", url, "--json")
+        assert interrupted.code == 6
         intercept.on = False
         (resumed,) = run("receipts", "resume", "--json").json["receipts"]
-        assert (resumed["key"], resumed["state"], resumed["problems"]) == (begun.json["key"], "received", [])
-        asked.clear()
+        assert (resumed["key"], resumed["state"], resumed["problems"]) == (
+            interrupted.json["key"],
+            "received",
+            [],
+        )
+        requests.clear()
         again = run("send", payslip, *SEND, "--service", url, "--json")
-        assert (again.code, again.json["repeated"], asked) == (0, True, [])
+        assert (again.code, again.json["repeated"], requests) == (0, True, [])
         assert again.json["receipt"] == resumed["receipt"]
         nothing = run("receipts", "resume")
-        assert (nothing.code, nothing.out, asked) == (0, "", [])
+        assert (nothing.code, nothing.out, requests) == (0, "", [])
         assert "no unfinished submissions" in nothing.err
     assert sandbox.count() == 1
 
@@ -182,13 +192,13 @@ def test_a_dead_service_does_not_get_a_request_for_every_unfinished_submission(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    with doubles.service(lambda _: doubles.Reply(503)) as (url, asked):
+    with doubles.service(lambda _: doubles.Reply(503)) as (url, requests):
         for n in range(15):
             file = samples.write(tmp_path, f"{n}.pdf", samples.pdf(n))
             assert run("send", file, *SEND, "--service", url).code == 6
-        asked.clear()
+        requests.clear()
         outcome = run("receipts", "resume", "--json")
-    assert (outcome.code, len(asked)) == (6, CircuitBreaker.FAILURES)
+    assert (outcome.code, len(requests)) == (6, CircuitBreaker.FAILURES)
     codes = [entry["problems"][0]["code"] for entry in outcome.json["receipts"]]
     assert codes == ["service-busy"] * 15
 
@@ -197,11 +207,11 @@ def test_an_interrupted_resume_shows_what_it_finished(sandbox, tmp_path, run) ->
     busy = Busy("put", "before")
     reached, keys = threading.Event(), list[str]()
 
-    def intercept(asked, count, now):
-        if not busy.on and len(keys) == 3 and keys[1] in asked.path and now == "before":
+    def intercept(request, count, phase):
+        if not busy.on and len(keys) == 3 and keys[1] in request.path and phase == "before":
             reached.set()
             time.sleep(5)
-        return busy(asked, count, now)
+        return busy(request, count, phase)
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
@@ -225,18 +235,18 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
     is_on, puts = True, 0
     files = [samples.write(tmp_path, f"part-{n}.pdf", samples.pdf(n)) for n in range(1, 6)]
 
-    def intercept(asked, _count, now):
+    def intercept(request, _count, phase):
         nonlocal puts
-        if is_on and "/documents/" in asked.path and now == "before":
+        if is_on and "/documents/" in request.path and phase == "before":
             puts += 1
             return doubles.Reply(503) if puts > 2 else None
         return None
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
-        begun = run("send", *files, *SEND, "--service", url)
-        assert begun.code == 6
-        assert "sent part-2.pdf, " in begun.err
+        interrupted = run("send", *files, *SEND, "--service", url)
+        assert interrupted.code == 6
+        assert "sent part-2.pdf, " in interrupted.err
         is_on = False
         resumed = run("receipts", "resume")
     assert resumed.code == 0
@@ -247,11 +257,11 @@ def test_a_resume_counts_documents_as_their_submission_has_them(run, sandbox, tm
 def test_an_interrupted_resume_never_reports_that_nothing_is_unfinished(run, sandbox, payslip) -> None:
     busy, reached = Busy("put", "before"), threading.Event()
 
-    def intercept(asked, count, now):
+    def intercept(request, count, phase):
         if not busy.on:
             reached.set()
             time.sleep(5)
-        return busy(asked, count, now)
+        return busy(request, count, phase)
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
         force_staged_upload(url)
@@ -275,5 +285,5 @@ def test_a_resume_on_a_terminal_draws_the_bar_of_a_send(run, sandbox, payslip) -
         intercept.on = False
         terminal = Terminal("receipts", "resume", columns=100, lines=20)
         assert terminal.finish() == 0
-    assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.shown
+    assert "sent payslip.pdf, 618 bytes (1 of 1)" in terminal.text
     assert "\u2501" in terminal.raw  # the character that the bar consists of

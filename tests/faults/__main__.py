@@ -37,53 +37,53 @@ from faults import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Experiment = Callable[[int, int, Path], list[lab.Tally]]
+    Experiment = Callable[[int, int, Path], list[lab.FaultSummary]]
 
 
-def _client_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _client_kills(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [kills.inject_into_clients(count, seed, scratch)]
 
 
-def _more_client_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _more_client_kills(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [kills.inject_into_clients(count, seed, scratch, only=kills.BATCH_AND_SIGNED_IN)]
 
 
-def _service_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _service_kills(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [kills.inject_into_sandboxes(count, seed, scratch)]
 
 
-def _one_exchange_faults(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _one_exchange_faults(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [
         one_exchange.inject_into_sandboxes(count, seed, scratch),
         one_exchange.inject_into_sandboxes(count, seed, scratch, errnos=True),
     ]
 
 
-def _malformed_forms(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _malformed_forms(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [one_exchange.fuzz(count, seed, scratch)]
 
 
-def _client_errnos(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _client_errnos(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [kills.inject_into_clients(count, seed, scratch, errnos=True)]
 
 
-def _service_errnos(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _service_errnos(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [kills.inject_into_sandboxes(count, seed, scratch, errnos=True)]
 
 
-def _personal_kills(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _personal_kills(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [kills.inject_into_clients(count, seed, scratch, only=("required upload",))]
 
 
-def _single_network_faults(_count: int, _seed: int, scratch: Path) -> list[lab.Tally]:
+def _single_network_faults(_count: int, _seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [network.single_faults(scratch)]
 
 
-def _stateful_tests(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _stateful_tests(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [stateful.experiment(count, seed, scratch)]
 
 
-def _fuzz(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def _fuzz(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [contract_fuzz.experiment(count, seed, scratch)]
 
 
@@ -151,10 +151,14 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="faults-", dir=memory if memory.is_dir() else None) as folder:
         if args.probe:
             experiment, count = PROBES[args.probe]
-            for tally in experiment(count, args.seed, Path(folder)):
+            for summary in experiment(count, args.seed, Path(folder)):
                 print(
                     json.dumps(
-                        {"tried": tally.tried, "violations": tally.violations, "examples": tally.examples}
+                        {
+                            "tried": summary.tried,
+                            "violations": summary.violations,
+                            "examples": summary.examples,
+                        }
                     )
                 )
             return 0
@@ -170,37 +174,39 @@ def _run(args: argparse.Namespace, scratch: Path) -> Iterator[Result]:
         count = sample if args.sample else full
         if count and (not args.only or name in args.only):
             started = time.monotonic()
-            tallies = experiment(count, args.seed, scratch)
-            seconds = (time.monotonic() - started) / len(tallies)
-            for tally in tallies:
-                yield _record(args, tally, seconds, is_planted=False)
+            summaries = experiment(count, args.seed, scratch)
+            seconds = (time.monotonic() - started) / len(summaries)
+            for summary in summaries:
+                yield _record(args, summary, seconds, is_planted=False)
     if (not args.only or "planted" in args.only) and not args.sample:
         for bug in planted.BUGS:
             started = time.monotonic()
-            tally = planted.run_probe(bug, args.seed, scratch)
-            yield _record(args, tally, time.monotonic() - started, is_planted=True)
+            summary = planted.run_probe(bug, args.seed, scratch)
+            yield _record(args, summary, time.monotonic() - started, is_planted=True)
 
 
-def _record(args: argparse.Namespace, tally: lab.Tally, seconds: float, *, is_planted: bool) -> Result:
+def _record(
+    args: argparse.Namespace, summary: lab.FaultSummary, seconds: float, *, is_planted: bool
+) -> Result:
     """Print a result and append it to the record at once, so that a later failure does not lose it."""
     result = Result(
-        tally.name,
+        summary.name,
         is_planted,
-        tally.tried,
-        tally.triggered,
-        dict(tally.violations),
+        summary.tried,
+        summary.triggered,
+        dict(summary.violations),
         seconds,
-        tally.note,
+        summary.note,
         args.seed,
         _commit(),
     )
     outcome = (
-        ("caught" if tally.violations else "NOT CAUGHT")
+        ("caught" if summary.violations else "NOT CAUGHT")
         if is_planted
-        else dict(tally.violations) or "no violations"
+        else dict(summary.violations) or "no violations"
     )
-    print(f"{tally.name}: {tally.tried} tried, {outcome} ({seconds:.0f} s)", flush=True)
-    for example in () if is_planted else tally.examples:
+    print(f"{summary.name}: {summary.tried} tried, {outcome} ({seconds:.0f} s)", flush=True)
+    for example in () if is_planted else summary.examples:
         print(f"    {example}", flush=True)
     if args.record:
         with args.record.open("a", encoding="utf-8") as file:

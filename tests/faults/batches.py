@@ -22,9 +22,9 @@ KILLS = 20
 FAULT_RATE = 0.05  # share of requests that fail, half of them before the service acts and half after
 
 
-def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def experiment(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     """Send `count` rows with 8 workers, kill the process 20 times, and run it once more to its end."""
-    tally = lab.Tally("a batch that is killed 20 times", seed)
+    summary = lab.FaultSummary("a batch that is killed 20 times", seed)
     rng = random.Random(seed)
     with lab.workspace(scratch, "batch") as folder, lab.sandbox(folder / "sandbox") as sandbox:
         files = lab.make_documents(folder / "in", count, seed, size=None, stem="row")
@@ -56,12 +56,12 @@ def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
         if last_run.code != 0:
             violations.append(("lost", f"the last run ended with {last_run.code}: {last_run.err[-300:]}"))
         violations += _report_violations(report, sandbox.folder, count)
-    tally.add(f"{count} rows", violations)
-    tally.tried, tally.triggered = count, sum(kills)
-    tally.note = (
+    summary.add(f"{count} rows", violations)
+    summary.tried, summary.triggered = count, sum(kills)
+    summary.note = (
         f"{sum(kills)} of {KILLS} runs were killed in the middle, {FAULT_RATE:.0%} of requests failed"
     )
-    return [tally]
+    return [summary]
 
 
 def _write_manifest(manifest: Path, files: list[Path]) -> None:
@@ -73,11 +73,11 @@ def _write_manifest(manifest: Path, files: list[Path]) -> None:
 
 
 def _random_faults(rng: random.Random) -> doubles.Interceptor:
-    def decide(_asked: doubles.ReceivedRequest, _count: int, now: str) -> doubles.Reply | None:
+    def decide(_request: doubles.ReceivedRequest, _count: int, phase: str) -> doubles.Reply | None:
         if rng.random() >= FAULT_RATE / 2:
             return None
         busy = doubles.Reply(503, headers={"Retry-After": "0"})
-        return doubles.Reply(cut=True) if now == "after" else rng.choice([busy, doubles.Reply(cut=True)])
+        return doubles.Reply(cut=True) if phase == "after" else rng.choice([busy, doubles.Reply(cut=True)])
 
     return decide
 

@@ -292,7 +292,7 @@ class _EqualToAnything(str):
         return False
 
 
-@bug.replaces("docsend.sandbox.arrival:receive_file")
+@bug.replaces("docsend.sandbox.upload:receive_file")
 async def _write_without_comparing(
     original: Callable[..., Awaitable[None]],
     chunks: AsyncIterator[bytes],

@@ -36,9 +36,9 @@ _CONFIG = "[phases.stateful.inference]\nalgorithms = []\n"
 _DIGEST = hashlib.sha256(_DOCUMENT.encode()).hexdigest()
 
 
-def experiment(examples: int, seed: int, scratch: Path) -> lab.Tally:
+def experiment(examples: int, seed: int, scratch: Path) -> lab.FaultSummary:
     """Run schemathesis with at most `examples` examples per call and phase, and count its failures."""
-    tally = lab.Tally("contract fuzzing", seed)
+    summary = lab.FaultSummary("contract fuzzing", seed)
     with lab.workspace(scratch, "contract") as folder, lab.sandbox(folder / "sandbox") as running:
         (folder / "schemathesis.toml").write_text(_CONFIG, encoding="utf-8")
         descriptions = {"unchanged": _without_content_length(_openapi()), "narrowed": _narrow(_openapi())}
@@ -50,14 +50,14 @@ def experiment(examples: int, seed: int, scratch: Path) -> lab.Tally:
                 report = _run_schemathesis(
                     file, running.url, token, examples, seed, is_narrowed=name == "narrowed"
                 )
-                _add_results(tally, f"{name}, {access}", report)
+                _add_results(summary, f"{name}, {access}", report)
         if not running.is_alive:
-            tally.add("the sandbox", [("other", "it died")])
+            summary.add("the sandbox", [("other", "it died")])
         received = len(lab.received_submissions(folder / "sandbox"))
         if not received:  # otherwise the runs did not cover the calls that matter
-            tally.add("the stateful phase", [("other", "it never received a submission")])
-        tally.note = f"{tally.tried} requests checked; {received} submissions received"
-    return tally
+            summary.add("the stateful phase", [("other", "it never received a submission")])
+        summary.note = f"{summary.tried} requests checked; {received} submissions received"
+    return summary
 
 
 def _run_schemathesis(
@@ -97,19 +97,19 @@ def _run_schemathesis(
     return {**result, "output": completed.stdout}
 
 
-def _add_results(tally: lab.Tally, run_name: str, report: dict[str, Any]) -> None:
-    """Add one run's requests and failures to the tally, each failure with the calls that reproduce it."""
+def _add_results(summary: lab.FaultSummary, run_name: str, report: dict[str, Any]) -> None:
+    """Add one run's requests and failures to the summary, each failure with the calls that reproduce it."""
     untested = report["operations"]["selected"] - report["operations"]["tested"]
     if untested:
-        tally.violations["other"] += untested
-        tally.examples.append(f"{run_name}: {untested} calls were not tested")
-    tally.tried += report["test_cases"]["generated"]
-    tally.triggered += report["test_cases"]["generated"]
+        summary.violations["other"] += untested
+        summary.examples.append(f"{run_name}: {untested} calls were not tested")
+    summary.tried += report["test_cases"]["generated"]
+    summary.triggered += report["test_cases"]["generated"]
     for failure in [*report["failures"], *report["errors"]]:
-        tally.violations["other"] += failure["count"]
+        summary.violations["other"] += failure["count"]
         where = ", ".join(failure.get("operations", ()))
         details = report["output"].partition(failure["title"])[2][:600]
-        tally.examples.append(f"{run_name}: {failure['title']} {where}: {details}")
+        summary.examples.append(f"{run_name}: {failure['title']} {where}: {details}")
 
 
 def _sign_in(url: str) -> str:

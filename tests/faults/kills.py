@@ -287,10 +287,10 @@ def _injection_points(
 
 def inject_into_clients(
     count: int, seed: int, scratch: Path, *, errnos: bool = False, only: Iterable[str] = ()
-) -> lab.Tally:
+) -> lab.FaultSummary:
     """Inject a fault into clients at `count` random points of all scenarios, and run each command again."""
     name = "an errno at a call of the client" if errnos else "kill -9 of the client"
-    tally = lab.Tally(
+    summary = lab.FaultSummary(
         f"{name}, batches and signed in" if set(only) == set(BATCH_AND_SIGNED_IN) else name, seed
     )
     calls = tuple(ERRNOS) if errnos else CRASH_CALLS
@@ -305,7 +305,7 @@ def inject_into_clients(
         for fault in ([f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"])
     ]
     planned = _sample(planned, count, seed)
-    tally.note = f"{len(planned)} of the points of {len({name for name, _, _ in planned})} commands"
+    summary.note = f"{len(planned)} of the points of {len({name for name, _, _ in planned})} commands"
     # This experiment needs its own sandbox, because the names of its documents count from 1.
     with (
         lab.workspace(scratch, "shared") as folder,
@@ -323,10 +323,10 @@ def inject_into_clients(
                         triggered, violations = _inject(factory(folder, own.url, number), point, own)
                 else:
                     triggered, violations = _inject(factory(folder, shared.url, number), point, shared)
-            tally.add(f"{name}: {point}", violations, triggered=triggered)
+            summary.add(f"{name}: {point}", violations, triggered=triggered)
 
         list(workers.map(run_job, jobs))
-    return tally
+    return summary
 
 
 def _inject(
@@ -399,10 +399,10 @@ def _sample(items: list[_T], count: int, seed: int) -> list[_T]:
 # -- sandboxes ---------------------------------------------------------------------------------------------
 
 
-def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> lab.Tally:
+def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> lab.FaultSummary:
     """Inject a fault into a sandbox while a client sends; then start it again over the same folder."""
     name = "an errno at a call of the sandbox" if errnos else "kill -9 of the sandbox"
-    tally = lab.Tally(name, seed)
+    summary = lab.FaultSummary(name, seed)
     calls = tuple(ERRNOS) if errnos else CRASH_CALLS
     points: list[tuple[str, Callable[[Path, str, int], Scenario], InjectionPoint]] = []
     factories: dict[str, Callable[[Path, str, int], Scenario]] = {
@@ -428,17 +428,17 @@ def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool 
                 faults = [f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"]
                 points += [(scenario_name, factory, InjectionPoint(call, n, fault)) for fault in faults]
     planned = _sample(points, count, seed)
-    tally.note = f"{len(planned)} of {len(points)} points of {len(factories)} sessions"
+    summary.note = f"{len(planned)} of {len(points)} points of {len(factories)} sessions"
 
     def run_job(job: tuple[int, tuple[str, Callable[[Path, str, int], Scenario], InjectionPoint]]) -> None:
         number, (scenario_name, factory, point) = job
         with lab.workspace(scratch, f"s{number}") as folder:
             triggered, violations = _inject_into_sandbox(folder, factory, number, point)
-        tally.add(f"{scenario_name}: {point}", violations, triggered=triggered)
+        summary.add(f"{scenario_name}: {point}", violations, triggered=triggered)
 
     with ThreadPoolExecutor(2) as workers:
         list(workers.map(run_job, enumerate(planned, 1)))
-    return tally
+    return summary
 
 
 def _inject_into_sandbox(

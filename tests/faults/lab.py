@@ -51,7 +51,7 @@ VIOLATION_KINDS = ("lost", "duplicated", "wrong", "leaked", "resent", "other")
 
 
 @dataclass
-class Tally:
+class FaultSummary:
     """Results for one class of faults: violations by kind (VIOLATION_KINDS), and up to 20 examples."""
 
     name: str
@@ -72,7 +72,7 @@ class Tally:
             if len(self.examples) < 20:
                 self.examples.append(f"{experiment}: {kind}: {sentence}")
 
-    def merge(self, other: Tally) -> None:
+    def merge(self, other: FaultSummary) -> None:
         self.tried += other.tried
         self.triggered += other.triggered
         self.violations.update(other.violations)

@@ -182,10 +182,10 @@ SCENARIOS: dict[str, Callable[[Path, int], Scenario]] = {
 }
 
 
-def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> lab.Tally:
+def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool = False) -> lab.FaultSummary:
     """Inject a fault into a sandbox during one exchange; then start it again, and send the same again."""
     name = "an errno at a call" if errnos else "kill -9"
-    tally = lab.Tally(f"{name} of the sandbox in one exchange", seed)
+    summary = lab.FaultSummary(f"{name} of the sandbox in one exchange", seed)
     calls = tuple(kills.ERRNOS) if errnos else kills.CRASH_CALLS
     points: list[tuple[str, kills.InjectionPoint]] = []
     for number, (scenario, factory) in enumerate(SCENARIOS.items()):
@@ -203,17 +203,17 @@ def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool 
                 for fault in faults
             ]
     planned = points if count >= len(points) else random.Random(seed).sample(points, count)
-    tally.note = f"{len(planned)} of {len(points)} points of {len(SCENARIOS)} exchanges"
+    summary.note = f"{len(planned)} of {len(points)} points of {len(SCENARIOS)} exchanges"
 
     def run_job(job: tuple[int, tuple[str, kills.InjectionPoint]]) -> None:
         number, (scenario, point) = job
         with lab.workspace(scratch, f"w{number}") as folder:
             triggered, violations = _inject(folder, SCENARIOS[scenario](folder, number), point)
-        tally.add(f"{scenario}: {point}", violations, triggered=triggered)
+        summary.add(f"{scenario}: {point}", violations, triggered=triggered)
 
     with ThreadPoolExecutor(2) as workers:
         list(workers.map(run_job, enumerate(planned, 1)))
-    return tally
+    return summary
 
 
 def _inject(
@@ -377,9 +377,9 @@ def _overstate_length(request: _MutatedRequest) -> None:
 LENGTH_MUTATIONS = (_understate_length, _overstate_length)
 
 
-def fuzz(count: int, seed: int, scratch: Path) -> lab.Tally:
+def fuzz(count: int, seed: int, scratch: Path) -> lab.FaultSummary:
     """Send `count` mutated forms, each with its own key and each followed by the correct form."""
-    tally = lab.Tally("malformed forms", seed)
+    summary = lab.FaultSummary("malformed forms", seed)
     rng = random.Random(seed)
     received = 0
     with lab.workspace(scratch, "forms") as folder, lab.sandbox(folder / "sandbox") as sandbox:
@@ -390,17 +390,17 @@ def fuzz(count: int, seed: int, scratch: Path) -> lab.Tally:
             request, mutations = _mutate(submission, rng)
             response = _send_raw(sandbox.url, request, rng)
             violations = _response_violations(sandbox.folder, sender, request, response)
-            tally.add(f"{number}: {', '.join(mutations)}", violations)
+            summary.add(f"{number}: {', '.join(mutations)}", violations)
             received += response.status == 201
             if not sandbox.is_alive:
-                tally.add(f"{number}: {', '.join(mutations)}", [("other", "the sandbox died")])
+                summary.add(f"{number}: {', '.join(mutations)}", [("other", "the sandbox died")])
                 break
         stored = sum(1 for _ in (sandbox.folder / "documents").iterdir())
         expected = sum(len(receipt.documents) for receipt in lab.received_submissions(sandbox.folder))
         if not lab.wait_until(lambda: sum(1 for _ in (sandbox.folder / "documents").iterdir()) == expected):
-            tally.add("all of them", [("other", f"{stored} files are stored, {expected} were received")])
-    tally.note = f"{received} of them were still valid"
-    return tally
+            summary.add("all of them", [("other", f"{stored} files are stored, {expected} were received")])
+    summary.note = f"{received} of them were still valid"
+    return summary
 
 
 def _mutate(submission: FormSubmission, rng: random.Random) -> tuple[_MutatedRequest, list[str]]:

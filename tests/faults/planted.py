@@ -34,7 +34,7 @@ def environment(bug: Bug, folder: Path) -> dict[str, str]:
     }
 
 
-def run_probe(bug: Bug, seed: int, scratch: Path) -> lab.Tally:
+def run_probe(bug: Bug, seed: int, scratch: Path) -> lab.FaultSummary:
     """Run the experiment that has to detect a bug, with the bug planted, and return its results.
 
     Raise LookupError if the bug no longer fits the program, RuntimeError if the experiment prints no results.
@@ -52,13 +52,13 @@ def run_probe(bug: Bug, seed: int, scratch: Path) -> lab.Tally:
             check=False,
             timeout=600,
         )
-    tally = lab.Tally(bug.name, seed, note=bug.probe)
+    summary = lab.FaultSummary(bug.name, seed, note=bug.probe)
     lines = [line for line in completed.stdout.splitlines() if line.startswith("{")]
     if not lines:
         raise RuntimeError(f"{bug.name}: the experiment printed no results: {completed.stderr[-2000:]}")
     for line in lines:
         outcome = json.loads(line)
-        tally.tried += outcome["tried"]
-        tally.violations.update(outcome["violations"])
-        tally.examples += outcome["examples"][:2]
-    return tally
+        summary.tried += outcome["tried"]
+        summary.violations.update(outcome["violations"])
+        summary.examples += outcome["examples"][:2]
+    return summary

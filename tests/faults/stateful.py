@@ -264,9 +264,9 @@ def _memory_folder() -> str | None:
     return str(memory) if memory.is_dir() else None
 
 
-def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> lab.Tally:
-    """Run `examples` sequences of steps; the shortest that violates an invariant is the tally's example."""
-    tally = lab.Tally("stateful tests of two ledgers and one service (Hypothesis)", seed_)
+def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> lab.FaultSummary:
+    """Run `examples` sequences of steps; the shortest that violates an invariant is the summary's example."""
+    summary = lab.FaultSummary("stateful tests of two ledgers and one service (Hypothesis)", seed_)
     profile = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -280,7 +280,7 @@ def experiment(examples: int, seed_: int, scratch: Path, *, steps: int = 30) -> 
         run_state_machine_as_test(seed(seed_)(SubmissionMachine), settings=profile)
     except Exception as error:
         notes = "\n".join(getattr(error, "__notes__", []))
-        tally.add("a sequence", [("other", f"{type(error).__name__}: {error}\n{notes}")])
-    tally.tried = tally.triggered = examples
-    tally.note = f"up to {steps} steps each"
-    return tally
+        summary.add("a sequence", [("other", f"{type(error).__name__}: {error}\n{notes}")])
+    summary.tried = summary.triggered = examples
+    summary.note = f"up to {steps} steps each"
+    return summary

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
+def experiment(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     """Send `count` submissions, half in one exchange and half staged; change a byte of each first transfer.
 
     The byte is always part of a document: the service does not compare a declaration with its key, so a
     changed declaration shows only in the receipt.
     """
-    tally = lab.Tally("a byte changed in transit", seed)
+    summary = lab.FaultSummary("a byte changed in transit", seed)
     rng = random.Random(seed)
     with lab.workspace(scratch, "tampering") as folder, lab.sandbox(folder / "sandbox") as sandbox:
         for number in range(count):
@@ -69,9 +69,9 @@ def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
                 violations.append(
                     ("lost", f"the unchanged document was not sent again: {result.code} {result.err[-200:]}")
                 )
-            tally.add(
+            summary.add(
                 f"submission {number}",
                 violations,
                 triggered=len(changed_paths) == (len(files) if is_staged else 1),
             )
-    return [tally]
+    return [summary]

@@ -83,7 +83,7 @@ def test_json_lines_and_excel_give_the_same_rows_as_csv(run, sandbox, tmp_path) 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "xlsx"])
 def test_rows_that_differ_only_in_their_occurrence_are_each_sent_once(run, sandbox, tmp_path, form) -> None:
     file, report = save_occurrences(tmp_path, form, None, 2, 7), tmp_path / "report.csv"
-    with doubles.relay(sandbox.url, lambda *_: None) as (url, asked):
+    with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         argv = ("send", "--batch", file, "--service", url, "--report", report)
         first = run(*argv, "--json")
         assert (first.code, sorted(line["occurrence"] for line in json_rows(first))) == (0, [1, 2, 7]), (
@@ -92,10 +92,10 @@ def test_rows_that_differ_only_in_their_occurrence_are_each_sent_once(run, sandb
         declared = sandbox.select("SELECT key, declaration FROM submission WHERE state = 'received'")
         by_key = {key: json.loads(declaration)["occurrence"] for key, declaration in declared}
         assert by_key == {line["key"]: line["occurrence"] for line in json_rows(first)}
-        asked.clear()
+        requests.clear()
         assert run(*argv).out == "3 rows: 3 received before\n"
         assert run("send", "--batch", report, "--service", url).out == "3 rows: 3 received before\n"
-        assert asked == []
+        assert requests == []
 
 
 def test_a_row_is_a_duplicate_of_one_that_states_the_same_occurrence_in_another_way(run, tmp_path) -> None:

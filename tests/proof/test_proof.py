@@ -419,8 +419,8 @@ def test_a_receipt_number_cannot_change_the_folder_of_the_file(number, name) -> 
 
 
 def test_a_submission_that_was_not_received_has_no_proof(run, shared_sandbox, payslip, home) -> None:
-    def intercept(asked, _count, now):
-        gone = now == "before" and "/documents/" in asked.path
+    def intercept(request, _count, phase):
+        gone = phase == "before" and "/documents/" in request.path
         return doubles.Reply(503, headers={"Retry-After": "999"}) if gone else None
 
     with doubles.relay(shared_sandbox.url, intercept) as (url, _):

@@ -1,4 +1,4 @@
-"""Every response that openapi.yaml documents is provoked, and the sandbox sends no other."""
+"""Every response that openapi.yaml documents is produced, and the sandbox sends no other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _no_service_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the service's thread from logging tracebacks of the errors that are provoked here.
+    """Keep the service's thread from logging tracebacks of the errors that are caused here.
 
     Python 3.11 parses source code to format a traceback. If two threads do so at the same time, here the
     service's and pytest's, it fails with "AST constructor recursion depth mismatch".
@@ -88,7 +88,7 @@ class FakeTimeout:
 
     def __call__(self, size: int) -> float:
         if self.is_broken:
-            raise RuntimeError("an error that a test provokes")
+            raise RuntimeError("an error that a test causes")
         return self.seconds
 
 
@@ -157,16 +157,16 @@ def test_the_timeout_of_a_request_depends_on_its_content_length(tmp_path: Path) 
     assert sizes == [len(CONTENT), 2**20, 0]
 
 
-def test_every_documented_response_is_provoked_and_no_other() -> None:
-    provoked = {(case.name, case.status, case.code) for case in CASES}
-    provoked |= {(name, status, code) for name in OPERATIONS for _, status, code in EVERYWHERE}
-    provoked |= {(name, 413, "declaration-too-large") for name in WITHOUT_A_BODY}
-    provoked |= {(name, 408, "too-slow") for name in OPERATIONS}
-    provoked |= {(name, 500, "own-fault") for name in OPERATIONS}
-    assert provoked == set(documented_responses())
+def test_every_documented_response_is_produced_and_no_other() -> None:
+    produced = {(case.name, case.status, case.code) for case in CASES}
+    produced |= {(name, status, code) for name in OPERATIONS for _, status, code in EVERYWHERE}
+    produced |= {(name, 413, "declaration-too-large") for name in WITHOUT_A_BODY}
+    produced |= {(name, 408, "too-slow") for name in OPERATIONS}
+    produced |= {(name, 500, "own-fault") for name in OPERATIONS}
+    assert produced == set(documented_responses())
     elsewhere = {"method-not-allowed"}  # tested in test_contract.py
     types = CONTRACT["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
-    assert {code for _, _, code in provoked if code} | elsewhere == {
+    assert {code for _, _, code in produced if code} | elsewhere == {
         type_.removeprefix(PREFIX) for type_ in types
     }
 

@@ -133,7 +133,7 @@ def test_an_error_in_a_declaration_is_reported_with_its_pointer(
     assert (pointer, code) in [(error["pointer"], error["code"]) for error in response.json["errors"]]
 
 
-def test_every_error_code_is_provoked() -> None:
+def test_the_table_has_every_error_code() -> None:
     codes = CONTRACT["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
     assert {code for *_, code in ERRORS} == set(codes)
 

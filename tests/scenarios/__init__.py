@@ -1,4 +1,4 @@
-"""Scenarios that provoke every response of openapi.yaml; each module adds its own to one table."""
+"""Scenarios that produce every response of openapi.yaml; each module adds its own to one table."""
 
 from __future__ import annotations
 

@@ -16,17 +16,17 @@ from contract_client import (
     new_key,
 )
 from docsend.model.canonical import key_of
-from scenarios.table import provokes
+from scenarios.table import produces
 
 
-@provokes("status", 200)
+@produces("status", 200)
 def status_of_an_open_submission(sender: Sender) -> Response:
     response = sender.call("status", key=key_of(sender.open_submission()))
     assert (response.json["state"], response.json["missing"]) == ("open", [DIGEST])
     return response
 
 
-@provokes("status", 200)
+@produces("status", 200)
 def status_of_a_received_submission(sender: Sender) -> Response:
     key = key_of(sender.complete_submission())
     response = sender.call("status", key=key)
@@ -34,56 +34,56 @@ def status_of_a_received_submission(sender: Sender) -> Response:
     return response
 
 
-@provokes("status", 200)
+@produces("status", 200)
 def status_of_a_withdrawn_submission(sender: Sender) -> Response:
     response = sender.call("status", key=key_of(sender.withdraw_submission()))
     assert response.json["state"] == "withdrawn"
     return response
 
 
-@provokes("status", 401, "sign-in-needed")
+@produces("status", 401, "sign-in-needed")
 def status_with_an_unknown_token(sender: Sender) -> Response:
     key = key_of(sender.open_submission())
     return sender.with_token(CLEAR, UNKNOWN_TOKEN).call("status", key=key)
 
 
-@provokes("status", 404, "not-found")
+@produces("status", 404, "not-found")
 def status_of_an_unknown_submission(sender: Sender) -> Response:
     return sender.call("status", key=new_key())
 
 
-@provokes("status", 404, "not-found")
+@produces("status", 404, "not-found")
 def status_of_a_key_in_lower_case(sender: Sender) -> Response:
     return sender.call("status", key=key_of(sender.open_submission()).lower())
 
 
-@provokes("withdraw", 200)
+@produces("withdraw", 200)
 def withdrawn_while_open(sender: Sender) -> Response:
     return sender.call("withdraw", key=key_of(sender.open_submission()))
 
 
-@provokes("withdraw", 200)
+@produces("withdraw", 200)
 def withdrawn_before_it_was_declared(sender: Sender) -> Response:
     return sender.call("withdraw", key=new_key())
 
 
-@provokes("withdraw", 200)
+@produces("withdraw", 200)
 def withdrawn_again(sender: Sender) -> Response:
     return sender.call("withdraw", key=key_of(sender.withdraw_submission()))
 
 
-@provokes("withdraw", 401, "sign-in-needed")
+@produces("withdraw", 401, "sign-in-needed")
 def withdrawn_with_an_unknown_token(sender: Sender) -> Response:
     key = key_of(sender.open_submission())
     return sender.with_token(CLEAR, UNKNOWN_TOKEN).call("withdraw", key=key)
 
 
-@provokes("withdraw", 404, "not-found")
+@produces("withdraw", 404, "not-found")
 def withdrawn_with_an_invalid_key(sender: Sender) -> Response:
     return sender.call("withdraw", key="no-key")
 
 
-@provokes("withdraw", 409, "already-received")
+@produces("withdraw", 409, "already-received")
 def withdrawn_after_it_was_received(sender: Sender) -> Response:
     key = key_of(sender.complete_submission())
     response = sender.call("withdraw", key=key)
@@ -91,65 +91,65 @@ def withdrawn_after_it_was_received(sender: Sender) -> Response:
     return response
 
 
-@provokes("put", 201)
+@produces("put", 201)
 def put_once(sender: Sender) -> Response:
     return sender.put(sender.open_submission(), CONTENT)
 
 
-@provokes("put", 204)
+@produces("put", 204)
 def put_twice(sender: Sender) -> Response:
     declaration = sender.open_submission()
     assert sender.put(declaration, CONTENT).status == 201
     return sender.put(declaration, CONTENT)
 
 
-@provokes("put", 204)
+@produces("put", 204)
 def put_after_it_was_received(sender: Sender) -> Response:
     return sender.put(sender.complete_submission(), CONTENT)
 
 
-@provokes("put", 400, "digest-mismatch")
+@produces("put", 400, "digest-mismatch")
 def put_with_other_bytes(sender: Sender) -> Response:
     return sender.put(sender.open_submission(), CONTENT.swapcase(), DIGEST)
 
 
-@provokes("put", 400, "digest-mismatch")
+@produces("put", 400, "digest-mismatch")
 def put_with_fewer_bytes(sender: Sender) -> Response:
     return sender.put(sender.open_submission(), CONTENT[:-1], DIGEST)
 
 
-@provokes("put", 400, "digest-mismatch")
+@produces("put", 400, "digest-mismatch")
 def put_with_no_bytes(sender: Sender) -> Response:
     return sender.put(sender.open_submission(), b"", DIGEST)
 
 
-@provokes("put", 401, "sign-in-needed")
+@produces("put", 401, "sign-in-needed")
 def put_with_an_unknown_token(sender: Sender) -> Response:
     key = key_of(sender.open_submission())
     return sender.with_token(CLEAR, UNKNOWN_TOKEN).call("put", key=key, digest=DIGEST, body=CONTENT)
 
 
-@provokes("put", 404, "not-found")
+@produces("put", 404, "not-found")
 def put_without_being_declared(sender: Sender) -> Response:
     return sender.put(sender.open_submission(), b"%PDF-1.4 another")
 
 
-@provokes("put", 404, "not-found")
+@produces("put", 404, "not-found")
 def put_under_an_unknown_key(sender: Sender) -> Response:
     return sender.put(new_declaration(), CONTENT)
 
 
-@provokes("put", 404, "not-found")
+@produces("put", 404, "not-found")
 def put_under_an_invalid_digest(sender: Sender) -> Response:
     return sender.put(sender.open_submission(), CONTENT, "no-digest")
 
 
-@provokes("put", 409, "withdrawn")
+@produces("put", 409, "withdrawn")
 def put_after_it_was_withdrawn(sender: Sender) -> Response:
     return sender.put(sender.withdraw_submission(), CONTENT)
 
 
-@provokes("put", 411, "length-required")
+@produces("put", 411, "length-required")
 def put_in_chunks(sender: Sender) -> Response:
     declaration = sender.open_submission()
     chunks = iter([CONTENT[:4], CONTENT[4:]])
@@ -158,19 +158,19 @@ def put_in_chunks(sender: Sender) -> Response:
     return sender.call("put", key=key, digest=digest, body=chunks, headers=headers)
 
 
-@provokes("put", 413, "document-too-large")
+@produces("put", 413, "document-too-large")
 def put_with_a_document_that_is_too_large(sender: Sender) -> Response:
     return sender.put(sender.open_submission(), bytes(LARGEST + 1), DIGEST)
 
 
-@provokes("put", 415, "content-mismatch")
+@produces("put", 415, "content-mismatch")
 def put_with_content_that_does_not_match_the_name(sender: Sender) -> Response:
     content = b"\x89PNG\r\n\x1a\n"
     document = {"name": "scan.pdf", "bytes": len(content), "sha256": sha256(content).hexdigest()}
     return sender.put(sender.open_submission(new_declaration(documents=[document])), content)
 
 
-@provokes("send", 200)
+@produces("send", 200)
 def sent_when_complete(sender: Sender) -> Response:
     declaration = sender.open_submission()
     assert sender.put(declaration, CONTENT).status == 201
@@ -180,7 +180,7 @@ def sent_when_complete(sender: Sender) -> Response:
     return response
 
 
-@provokes("send", 200)
+@produces("send", 200)
 def sent_again(sender: Sender) -> Response:
     key = key_of(sender.complete_submission())
     once, again = sender.call("send", key=key), sender.call("send", key=key)
@@ -188,24 +188,24 @@ def sent_again(sender: Sender) -> Response:
     return again
 
 
-@provokes("send", 401, "sign-in-needed")
+@produces("send", 401, "sign-in-needed")
 def sent_with_an_unknown_token(sender: Sender) -> Response:
     key = key_of(sender.open_submission())
     return sender.with_token(CLEAR, UNKNOWN_TOKEN).call("send", key=key)
 
 
-@provokes("send", 404, "not-found")
+@produces("send", 404, "not-found")
 def sent_under_an_unknown_key(sender: Sender) -> Response:
     return sender.call("send", key=new_key())
 
 
-@provokes("send", 409, "incomplete")
+@produces("send", 409, "incomplete")
 def sent_while_incomplete(sender: Sender) -> Response:
     response = sender.call("send", key=key_of(sender.open_submission()))
     assert response.json["missing"] == [DIGEST]
     return response
 
 
-@provokes("send", 409, "withdrawn")
+@produces("send", 409, "withdrawn")
 def sent_after_it_was_withdrawn(sender: Sender) -> Response:
     return sender.call("send", key=key_of(sender.withdraw_submission()))

@@ -27,7 +27,7 @@ class Case:
 CASES: list[Case] = []
 
 
-def provokes(name: str, status: int, code: str | None = None) -> Callable[[Scenario], Scenario]:
+def produces(name: str, status: int, code: str | None = None) -> Callable[[Scenario], Scenario]:
     """Add a scenario to the table; its last call must get this status and problem code."""
 
     def enter(scenario: Scenario) -> Scenario:

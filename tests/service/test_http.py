@@ -190,10 +190,10 @@ def test_a_response_without_content_needs_no_length(exchange, status) -> None:
     ],
 )
 def test_a_connection_error_has_a_code_and_nothing_has_arrived(exchange, monkeypatch, error, code) -> None:
-    def fails(*_: object, **__: object) -> None:
+    def raise_error(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(socket, "create_connection", fails)
+    monkeypatch.setattr(socket, "create_connection", raise_error)
     with http_client(9) as client, pytest.raises(NoResponse) as failed:
         exchange(client)
     assert (failed.value.failure.code.value, failed.value.may_have_arrived) == (code, False)

@@ -42,7 +42,7 @@ def test_a_receipt_that_was_lost_in_transit_belongs_to_the_sender(
     lost = iter([doubles.Reply(cut=True)] * (2 if then == "staged" else 1))
 
     def intercept(request, _count, phase):
-        return next(lost, None) if call_name(request) == "whole" and phase == "after" else None
+        return next(lost, None) if call_name(request) == "submit" and phase == "after" else None
 
     with doubles.relay(sandbox.url, intercept) as (url, requests):
         if when == "in an earlier run":
@@ -106,7 +106,7 @@ def test_a_personal_submission_is_recorded_as_sending_before_it_is_sent(
     states: list[str] = []
 
     def intercept(request, _count, phase):
-        if call_name(request) == "whole" and phase == "before":
+        if call_name(request) == "submit" and phase == "before":
             with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as ledger:
                 states.extend(ledger.execute("SELECT state FROM submission").fetchone())
             ledger.close()
@@ -137,7 +137,7 @@ def test_an_expired_token_is_renewed_and_the_same_bytes_are_sent(
     with doubles.relay(sandbox.url, refused) as (url, requests):
         outcome = run("send", payslip, "--to", "personal", *ABOUT[2:], "--service", url, "--json")
     assert outcome.code == 0, outcome.err
-    first, second = [request for request in requests if call_name(request) == "whole"]
+    first, second = [request for request in requests if call_name(request) == "submit"]
     assert first.body == second.body
     assert first.headers["authorization"] != second.headers["authorization"]
 
@@ -149,7 +149,7 @@ def test_the_same_command_after_kill_9_during_one_exchange_makes_one_submission(
         reached, go_on = threading.Event(), threading.Event()
 
         def intercept(request, _count, phase, moment=moment, reached=reached, go_on=go_on):
-            if call_name(request) == "whole" and phase == moment and not reached.is_set():
+            if call_name(request) == "submit" and phase == moment and not reached.is_set():
                 reached.set()
                 go_on.wait(20)
 
@@ -173,11 +173,11 @@ def test_a_resume_finishes_one_exchange_that_arrived_and_names_the_command_for_o
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
 
     def intercept(request, _count, phase):
-        return doubles.Reply(503) if call_name(request) == "whole" and phase == moment else None
+        return doubles.Reply(503) if call_name(request) == "submit" and phase == moment else None
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
-        begun = run("send", payslip, *SEND, "--service", url, "--json")
-        assert begun.code == 6
+        interrupted = run("send", payslip, *SEND, "--service", url, "--json")
+        assert interrupted.code == 6
         resumed = run("receipts", "resume", "--json")
         (entry,) = resumed.json["receipts"]
         if moment == "after":
@@ -212,7 +212,7 @@ def test_a_stopped_batch_waits_for_the_receipt_of_one_exchange_that_was_sent(san
     reached = threading.Event()
 
     def intercept(request, _count, phase):
-        if call_name(request) == "whole" and phase == "before":
+        if call_name(request) == "submit" and phase == "before":
             reached.set()
             time.sleep(1)
 
@@ -253,7 +253,7 @@ def replace_response(
 
 
 def is_first_exchange(request: doubles.ReceivedRequest, count: int) -> bool:
-    return call_name(request) == "whole" and count == 1
+    return call_name(request) == "submit" and count == 1
 
 
 @pytest.mark.parametrize("reply", FOREIGN_RESPONSES.values(), ids=FOREIGN_RESPONSES)
@@ -314,7 +314,7 @@ def test_the_receipt_of_a_required_document_hidden_by_an_intermediary_is_recover
 
     def is_one_of_first_two(request: doubles.ReceivedRequest, count: int) -> bool:
         return (
-            call_name(request) == "whole" and count <= 2
+            call_name(request) == "submit" and count <= 2
         )  # over the connection of the sign-in and over a new one
 
     with doubles.relay(sandbox.url, replace_response(page(200), is_one_of_first_two)) as (url, _):

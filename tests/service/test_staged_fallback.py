@@ -60,7 +60,7 @@ def test_a_small_submission_is_one_request_and_every_attempt_sends_the_same_byte
 def test_one_exchange_is_used_up_to_the_catalog_s_limit(run, sandbox, tmp_path) -> None:
     whole, rest = LIMIT // 2, LIMIT - LIMIT // 2
     with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
-        for more, expected in ((0, ["whole"]), (1, ["declare", "put", "put", "send"])):
+        for more, expected in ((0, ["submit"]), (1, ["declare", "put", "put", "send"])):
             files = [
                 samples.write(tmp_path, f"{more}-{seed}.pdf", samples.pdf(seed, size=size))
                 for seed, size in enumerate((whole, rest + more))
@@ -104,7 +104,11 @@ def test_a_refusal_of_one_exchange_is_remembered_and_the_submission_is_sent_stag
     files = [samples.write(tmp_path, f"{n}.pdf", samples.pdf(n)) for n in range(2)]
     with doubles.relay(sandbox.url, refuse_one_exchange(REFUSALS[refusal])) as (url, requests):
         first = run("send", files[0], *SEND, "--service", url, "--json")
-        assert (first.code, first.json["repeated"], take_calls(requests)) == (0, False, ["whole", *STAGED])
+        assert (first.code, first.json["repeated"], take_calls(requests)) == (
+            0,
+            False,
+            ["submit", *STAGED],
+        )
         assert first.err == "sent 0.pdf, 618 bytes (1 of 1)\n", "no message about the fallback"
         assert run("receipts", "--json").json["receipts"][0]["state"] == "received"
         second = run("send", files[1], *SEND, "--service", url)
@@ -121,13 +125,13 @@ def test_a_refusal_as_too_large_does_not_affect_other_submissions(run, sandbox, 
     with doubles.relay(sandbox.url, too_large) as (url, requests):
         for file in files:
             assert run("send", file, *SEND, "--service", url).code == 0
-            assert take_calls(requests) == ["whole", *STAGED]
+            assert take_calls(requests) == ["submit", *STAGED]
 
 
 def test_a_413_page_is_remembered_as_a_size_limit(run, sandbox, tmp_path) -> None:
     def intercept(request, _count, phase):
         is_large = len(request.body) > 100_000
-        return page(413) if call_name(request) == "whole" and is_large and phase == "before" else None
+        return page(413) if call_name(request) == "submit" and is_large and phase == "before" else None
 
     sizes = (200_000, 300_000, 150_000, 200_000, 90_000, 199_999, 150_000, 149_999)
     with doubles.relay(sandbox.url, intercept) as (url, requests):
@@ -136,7 +140,16 @@ def test_a_413_page_is_remembered_as_a_size_limit(run, sandbox, tmp_path) -> Non
             file = samples.write(tmp_path, f"{number}.pdf", samples.pdf(number, size=size))
             assert run("send", file, *SEND, "--service", url).code == 0
             first_calls.append(take_calls(requests)[0])
-    assert first_calls == ["whole", "declare", "whole", "declare", "whole", "declare", "declare", "whole"]
+    assert first_calls == [
+        "submit",
+        "declare",
+        "submit",
+        "declare",
+        "submit",
+        "declare",
+        "declare",
+        "submit",
+    ]
 
 
 @pytest.mark.parametrize("status", [100, 102])
@@ -152,9 +165,9 @@ def test_a_firewall_that_alters_multipart_is_remembered_after_two_attempts(
         assert run("send", files[1], *SEND, "--service", url).code == 0
         second = take_calls(requests)
     if times == 1:  # a single alteration may be an accident
-        assert (first, second) == (["whole", "whole"], ["whole"])
+        assert (first, second) == (["submit", "submit"], ["submit"])
     else:
-        assert (first, second) == (["whole", "whole", *STAGED], STAGED)
+        assert (first, second) == (["submit", "submit", *STAGED], STAGED)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +186,7 @@ def test_a_lost_exchange_is_sent_staged_and_the_next_submission_uses_one_exchang
         for file in files:
             outcome = run("send", file, *SEND, "--service", url, "--json")
             assert (outcome.code, outcome.json["repeated"]) == (0, False)
-            assert take_calls(requests) == ["whole"] * attempts + STAGED
+            assert take_calls(requests) == ["submit"] * attempts + STAGED
 
 
 @pytest.mark.parametrize(
@@ -185,10 +198,10 @@ def test_a_captive_portal_and_a_5xx_do_not_turn_one_exchange_off(
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     with doubles.relay(sandbox.url, refuse_one_exchange(reply, times=1)) as (url, requests):
         assert run("send", payslip, *SEND, "--service", url).code == 6
-        assert take_calls(requests) == ["whole"]
+        assert take_calls(requests) == ["submit"]
         other = ("--reference", "another")
         assert run("send", payslip, *SEND, *other, "--service", url).code == 0
-        assert take_calls(requests) == ["whole"]
+        assert take_calls(requests) == ["submit"]
 
 
 def test_nothing_is_remembered_before_the_staged_submission_has_its_receipt(run, sandbox, payslip) -> None:
@@ -199,7 +212,7 @@ def test_nothing_is_remembered_before_the_staged_submission_has_its_receipt(run,
 
     with doubles.relay(sandbox.url, intercept) as (url, requests):
         assert run("send", payslip, *SEND, "--service", url).code == 6
-        assert take_calls(requests) == ["whole", "declare"]
+        assert take_calls(requests) == ["submit", "declare"]
         # The intermediary may have forwarded the request: from now on the client asks for the key first.
         assert run("receipts", "--json").json["receipts"][0]["state"] == "sending"
         closed.clear()
@@ -231,7 +244,7 @@ def test_a_limit_file_that_cannot_be_read_costs_one_request(run, sandbox, tmp_pa
         else:
             file.write_bytes(content)
         assert run("send", files[1], *SEND, "--service", url).code == 0
-        assert take_calls(requests) == ["whole", *STAGED]
+        assert take_calls(requests) == ["submit", *STAGED]
 
 
 def test_a_limit_is_remembered_until_the_service_has_another_catalog(run, tmp_path, payslip) -> None:
@@ -263,7 +276,7 @@ def test_a_limit_is_remembered_until_the_service_has_another_catalog(run, tmp_pa
             assert run("catalog", "--update", "--service", url).code == 0
             take_calls(requests)
             assert run("send", files[version], *SEND, "--service", url).code == 0
-            assert take_calls(requests) == (["whole"] if version else ["whole", *STAGED])
+            assert take_calls(requests) == (["submit"] if version else ["submit", *STAGED])
 
 
 def test_a_batch_finds_out_once_that_a_service_has_no_one_exchange(run, sandbox, tmp_path) -> None:
@@ -273,7 +286,7 @@ def test_a_batch_finds_out_once_that_a_service_has_no_one_exchange(run, sandbox,
     manifest.write_text("files\n" + "".join(f"{number}.pdf\n" for number in range(30)))
     with doubles.relay(sandbox.url, refuse_one_exchange(REFUSALS["400 malformed"])) as (url, requests):
         assert run("send", "--batch", manifest, *SEND, "--jobs", "2", "--service", url).code == 0
-    assert take_calls(requests).count("whole") <= 2, "once for each worker"
+    assert take_calls(requests).count("submit") <= 2, "once for each worker"
     assert sandbox.count() == 30
 
 
@@ -287,6 +300,6 @@ def test_a_firewall_that_cuts_every_multipart_is_detected_after_two_submissions(
     with doubles.relay(sandbox.url, refuse_one_exchange(doubles.Reply(cut=True))) as (url, requests):
         assert run("send", "--batch", manifest, *SEND, "--jobs", "1", "--service", url).code == 0
         # Each attempt is sent twice, over a reused and over a new connection; a submission has two attempts.
-        assert take_calls(requests).count("whole") <= 8
+        assert take_calls(requests).count("submit") <= 8
         assert not limit_file(url).exists(), "the firewall may be gone tomorrow"
     assert sandbox.count() == 12

@@ -22,8 +22,8 @@ def another_catalog():
     with contextlib.ExitStack() as stack:
 
         def serve(body: bytes) -> tuple[str, list[doubles.ReceivedRequest]]:
-            def answer(asked: doubles.ReceivedRequest) -> doubles.Reply:
-                if asked.headers.get("if-none-match") == '"one"':
+            def answer(request: doubles.ReceivedRequest) -> doubles.Reply:
+                if request.headers.get("if-none-match") == '"one"':
                     return doubles.Reply(304, headers={"ETag": '"one"'})
                 return doubles.Reply(200, body, {"ETag": '"one"', "Content-Type": "application/json"})
 

@@ -170,8 +170,8 @@ def test_unusual_file_names_are_stored_unchanged(run, shared_sandbox, tmp_path) 
 def interrupted(run, sandbox, payslip):
     """Declare a submission at the sandbox without sending it, and yield its key and the service's URL."""
 
-    def intercept(asked, _count, now):
-        is_busy = now == "before" and "/documents/" in asked.path
+    def intercept(request, _count, phase):
+        is_busy = phase == "before" and "/documents/" in request.path
         return doubles.Reply(503, headers={"Retry-After": "999"}) if is_busy else None
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
@@ -206,8 +206,8 @@ def test_a_received_submission_cannot_be_withdrawn(run, sent) -> None:
 def test_a_withdrawal_that_comes_too_late_stores_the_receipt(run, sandbox, payslip) -> None:
     lost: list[bool] = []
 
-    def intercept(asked, _count, now):
-        if now == "after" and asked.method == "PUT":
+    def intercept(request, _count, phase):
+        if phase == "after" and request.method == "PUT":
             lost.append(True)
             return doubles.Reply(503, headers={"Retry-After": "999"})
         return None
@@ -216,8 +216,8 @@ def test_a_withdrawal_that_comes_too_late_stores_the_receipt(run, sandbox, paysl
         key = run("send", payslip, *SEND, "--service", url, "--json").json["key"]
         assert lost
         assert run("receipts", "show", key, "--json").json["receipts"][0]["state"] == "sending"
-        asked = run("receipts", "show", key, "--ask")
-        assert "status at the service: received" in asked.err
+        requests = run("receipts", "show", key, "--ask")
+        assert "status at the service: received" in requests.err
         outcome = run("receipts", "withdraw", key)
     assert outcome.code == 5
     shown = run("receipts", "show", key, "--json").json["receipts"][0]

@@ -54,10 +54,10 @@ def test_a_send_prompts_for_missing_fields_shows_a_summary_and_prints_the_comman
     terminal.type("y" + ENTER)
     assert terminal.finish() == 0
     assert sandbox.count() == 1
-    command = terminal.shown.splitlines()[-1]
+    command = terminal.text.splitlines()[-1]
     for option in ("--to benefits", "--subject unemployment", "--type payslips", "--id '••••••018'"):
-        assert option in terminal.shown.replace("\n", ""), command
-    assert PERSON not in terminal.shown.split("send it?")[1]
+        assert option in terminal.text.replace("\n", ""), command
+    assert PERSON not in terminal.text.split("send it?")[1]
     again = run("send", payslip, *ABOUT, *WHO, "--remark", "as agreed", "--service", sandbox.url, "--json")
     assert (again.code, again.json["repeated"]) == (0, True)
 
@@ -84,7 +84,7 @@ def test_every_given_field_is_in_the_summary_and_in_the_printed_command(guided, 
 def test_nothing_is_asked_when_nothing_is_missing(guided, sandbox, payslip) -> None:
     terminal = guided(payslip, *ABOUT, *WHO)
     assert terminal.finish() == 0
-    assert "send it?" not in terminal.shown
+    assert "send it?" not in terminal.text
     assert sandbox.count() == 1
 
 
@@ -103,7 +103,7 @@ def test_the_arrow_keys_select_a_choice(guided, sandbox, payslip) -> None:
     terminal.read_until("Collection from insured persons")
     terminal.type(ENTER)
     assert "id number of the insured person" in terminal.read_until("id number")
-    assert "insured-collection" in terminal.shown
+    assert "insured-collection" in terminal.text
     terminal.type(CTRL_C)
     assert terminal.finish() == 130
 
@@ -140,7 +140,7 @@ def test_canceling_a_prompt_sends_nothing(guided, sandbox, payslip, key, questio
         terminal.answer("id number", PERSON + ENTER)
     terminal.answer(question, key)
     assert terminal.finish() == 130
-    assert "nothing was sent" in terminal.shown
+    assert "nothing was sent" in terminal.text
     assert sandbox.select("SELECT * FROM submission") == []
 
 
@@ -164,16 +164,16 @@ def test_errors_that_no_answer_can_fix_are_reported_before_any_question(guided, 
     broken = samples.write(tmp_path, "payslip.pdf", b"no PDF at all")
     terminal = guided(broken)
     assert terminal.finish() == 2
-    assert "[content-mismatch]" in terminal.shown
-    assert "destination:" not in terminal.shown.replace("--to", "").split("[")[0]
+    assert "[content-mismatch]" in terminal.text
+    assert "destination:" not in terminal.text.replace("--to", "").split("[")[0]
 
 
 def test_a_dry_run_prompts_and_sends_nothing(guided, sandbox, payslip) -> None:
     terminal = guided(payslip, *ABOUT, "--branch", "haifa", "--remark", "x", "--dry-run")
     terminal.answer("id number", PERSON + ENTER)
     assert terminal.finish() == 0
-    assert "no errors found; nothing was sent" in terminal.shown
-    assert "without questions:" in terminal.shown
+    assert "no errors found; nothing was sent" in terminal.text
+    assert "without questions:" in terminal.text
     assert sandbox.select("SELECT * FROM submission") == []
 
 
@@ -201,8 +201,8 @@ def test_the_command_is_printed_even_if_the_document_is_too_large_for_the_chosen
     terminal.answer("destination", "personal" + ENTER)
     terminal.answer("remark", "x" + ENTER)
     assert terminal.finish() == 3
-    assert "document-too-large" in terminal.shown
-    assert "without questions:" in terminal.shown
+    assert "document-too-large" in terminal.text
+    assert "without questions:" in terminal.text
 
 
 def test_an_employer_is_asked_for_and_the_booklet_number_is_not_echoed(guided, sandbox, payslip) -> None:
@@ -228,7 +228,7 @@ def test_a_stored_sender_can_be_chosen(guided, sandbox, payslip, run) -> None:
     terminal.answer("send it?", "y" + ENTER)
     assert terminal.finish() == 0
     assert sandbox.count() == 1
-    assert "--sender client-4711" in terminal.shown.replace("\n", "")
+    assert "--sender client-4711" in terminal.text.replace("\n", "")
     assert PERSON not in terminal.raw
 
 
@@ -241,7 +241,7 @@ def test_somebody_other_than_the_stored_senders_can_be_chosen(guided, sandbox, p
     assert terminal.finish() == 0
     (declared,) = sandbox.select("SELECT declaration FROM submission")[0]
     assert json.loads(declared)["identity"] == {"id_number": PERSON}
-    assert "--sender" not in terminal.shown
+    assert "--sender" not in terminal.text
 
 
 def test_a_given_kind_of_employer_file_is_not_asked_for(guided, payslip) -> None:
@@ -271,7 +271,7 @@ def test_only_the_result_goes_to_stdout(guided, sandbox, payslip, tmp_path) -> N
 def test_without_prompts_the_missing_options_are_named(guided, payslip, more) -> None:
     terminal = guided(payslip, *more)
     assert terminal.finish() == 2
-    assert "--to" in terminal.shown
+    assert "--to" in terminal.text
 
 
 def test_without_a_terminal_the_missing_options_are_named(run, payslip, sandbox) -> None:
@@ -283,20 +283,20 @@ def test_without_a_terminal_the_missing_options_are_named(run, payslip, sandbox)
 def test_a_missing_service_is_reported_before_any_question(payslip) -> None:
     terminal = Terminal("send", payslip)
     assert terminal.finish() == 2
-    assert "no service is chosen" in terminal.shown
-    assert "health-funds" not in terminal.shown
+    assert "no service is chosen" in terminal.text
+    assert "health-funds" not in terminal.text
 
 
 def test_a_missing_sign_in_is_reported_before_further_questions(guided, payslip) -> None:
     terminal = guided(payslip)
     terminal.answer("health-funds", "personal" + ENTER)
     assert terminal.finish() == 8  # the test has no keyring with credentials
-    assert "subject:" not in terminal.shown
+    assert "subject:" not in terminal.text
 
 
 def printed_command(terminal: Terminal) -> list[str]:
     """Return the printed command as words, split by a shell."""
-    quoted = terminal.shown.split("without questions:\n")[1].split("\n")[0]
+    quoted = terminal.text.split("without questions:\n")[1].split("\n")[0]
     command = f"for word in {quoted}; do printf '%s\\0' \"$word\"; done"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, text=True)
     return done.stdout.split("\0")[:-1]
@@ -382,10 +382,10 @@ def test_the_printed_command_has_the_booklet_option_only_if_it_was_given_with_th
 def test_a_type_that_is_filed_online_can_be_chosen_and_shows_its_address(guided, payslip) -> None:
     terminal = guided(payslip, "--to", "benefits", "--subject", "unemployment", *WHO)
     terminal.answer("category:", "claim" + ENTER)
-    terminal.answer("document type", ENTER if "document type [" in terminal.shown else "claim" + ENTER)
+    terminal.answer("document type", ENTER if "document type [" in terminal.text else "claim" + ENTER)
     assert terminal.finish() == 3
-    assert "[online-form-required]" in terminal.shown
-    assert "https://" in terminal.shown
+    assert "[online-form-required]" in terminal.text
+    assert "https://" in terminal.text
 
 
 def test_only_destinations_that_accept_the_given_fields_are_offered(guided, payslip, run) -> None:

@@ -44,8 +44,8 @@ def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_pa
     files = [samples.write(tmp_path, f"scan-{n}.pdf", samples.pdf(n, size=300_000)) for n in range(2)]
     go_on = tmp_path / "go-on"
 
-    def intercept(asked, _count, now):
-        if now == "before" and files[1].read_bytes() in asked.body:
+    def intercept(request, _count, phase):
+        if phase == "before" and files[1].read_bytes() in request.body:
             deadline = time.monotonic() + 10
             while not go_on.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -61,7 +61,7 @@ def test_a_terminal_shows_a_bar_a_line_for_each_document_and_the_receipt_as_a_pa
     bar = next(line for line in during.splitlines() if line.startswith("scan-1.pdf"))
     assert "━" in bar
     assert re.search(r"\d/\S*600\.0 kB", bar)
-    after = terminal.shown
+    after = terminal.text
     assert "╭─  received  ─" in after
     assert "│ receipt      SANDBOX-000001" in after
     assert "does not mean approved" in after
@@ -77,7 +77,7 @@ def test_forty_columns_are_enough_in_every_language(shared_sandbox, argv, spoken
     )
     assert terminal.finish() in (0, 2)
     assert "Traceback" not in terminal.raw
-    assert terminal.shown
+    assert terminal.text
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])
@@ -179,7 +179,7 @@ def test_a_terminal_with_a_legacy_encoding_still_shows_the_receipt(shared_sandbo
     )
     assert terminal.finish() == 0
     assert "Traceback" not in terminal.raw
-    assert "SANDBOX-" in terminal.shown
+    assert "SANDBOX-" in terminal.text
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "| head -1", "2>&1 | head -1", "| true"])
@@ -329,11 +329,11 @@ def test_the_list_of_receipts_fits_80_columns_and_shows_the_latest_50(run, sandb
         assert run("send", payslip, *SEND, "--service", sandbox.url, *reference).code == 0
     terminal = Terminal("receipts", columns=80, lines=70)
     assert terminal.finish() == 0
-    rows = [line for line in terminal.shown.splitlines() if "SANDBOX-" in line]
+    rows = [line for line in terminal.text.splitlines() if "SANDBOX-" in line]
     assert len(rows) == 50, "one line each"
     assert rows[0].split()[1:3] == ["received", "SANDBOX-000052"]
     assert rows[0].endswith("client 51")
-    assert "showing the latest 50; use --most N to show more" in terminal.shown
+    assert "showing the latest 50; use --most N to show more" in terminal.text
     assert len(run("receipts").out.splitlines()) == 1 + 52, "a pipe gets all"
 
 
@@ -341,7 +341,7 @@ def test_the_list_of_receipts_fits_80_columns_and_shows_the_latest_50(run, sandb
 def test_the_meaning_of_received_is_shown_in_full_on_narrow_terminals(sandbox, payslip, columns) -> None:
     terminal = Terminal("send", payslip, *SEND, "--service", sandbox.url, columns=columns)
     assert terminal.finish() == 0
-    shown = " ".join(terminal.shown.replace("│", " ").split())
+    shown = " ".join(terminal.text.replace("│", " ").split())
     assert "it does not mean approved" in shown
 
 
@@ -365,8 +365,8 @@ def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(s
     file = write_batch(tmp_path, 30)
     go_on = tmp_path / "go-on"
 
-    def intercept(asked, _count, now):
-        if b'"client 20"' in asked.body and now == "before":
+    def intercept(request, _count, phase):
+        if b'"client 20"' in request.body and phase == "before":
             deadline = time.monotonic() + 10
             while not go_on.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -379,8 +379,8 @@ def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(s
     bar = next(line for line in during.splitlines() if "20/30 rows" in line)
     assert bar.startswith("sent")
     assert "━" in bar
-    assert terminal.shown.splitlines()[-1] == "30 rows: 30 received"
-    assert "━" not in terminal.shown
+    assert terminal.text.splitlines()[-1] == "30 rows: 30 received"
+    assert "━" not in terminal.text
 
 
 def test_without_a_terminal_a_batch_prints_its_progress_every_few_seconds(

@@ -137,7 +137,7 @@ def _parse_shard(given: str | None) -> "Share | None":
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", given)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(
-            Message("invalid --shard value: {stated!r}", stated=given),
+            Message("invalid --shard value: {value!r}", value=given),
             Message("give K/N with K from 1 to N, for example --shard 2/8"),
         )
     return Share(int(match[1]), int(match[2]))

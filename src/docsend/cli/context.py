@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from docsend.service.progress import ProgressListener
     from docsend.storage.ledger import Ledger, LedgerEntry
 
-_SHORT_PATIENCE_S = 5.0
+_SHORT_RETRY_TIME_S = 5.0
 _MIN_KEY_PREFIX = 8
 
 
@@ -77,9 +77,9 @@ class CommandContext:
             and not settings.as_json
         )
 
-    def with_short_patience(self) -> "CommandContext":
+    def with_short_retry_time(self) -> "CommandContext":
         """Return a copy with the retry time capped at 5 s, for interactive commands."""
-        patience_s = min(self.settings.patience_s, _SHORT_PATIENCE_S)
+        patience_s = min(self.settings.patience_s, _SHORT_RETRY_TIME_S)
         return CommandContext(self.settings._replace(patience_s=patience_s), self.streams)
 
     def for_service(self, service: str) -> "CommandContext":

@@ -34,7 +34,7 @@ def doctor(context: "CommandContext") -> None:
     """
     from docsend import diagnostics
 
-    short = context.with_short_patience()
+    short = context.with_short_retry_time()
     findings = list(
         diagnostics.diagnose(
             short.settings, short.credential_store, lambda: short.open_service(short.retry_listener())

@@ -82,7 +82,7 @@ def _enforce_size_limit(submission: Submission, catalog: "Catalog") -> Submissio
 def _confirm(context: "CommandContext") -> None:
     """Ask whether to send what is shown; raise Interrupted if the user declines or presses Ctrl-C."""
     try:
-        is_confirmed = _prompter(context).confirm(Message("send it? y sends it, n cancels"))
+        is_confirmed = _prompter(context).confirm(Message("send it? (y to send, n to cancel)"))
     except KeyboardInterrupt as stop:
         raise Interrupted.from_signal(stop, Message("interrupted: nothing was sent")) from None
     if not is_confirmed:

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from docsend.model.canonical import canonicalize
 from docsend.model.catalog import Catalog
-from docsend.sandbox import arrival, declaration, form, residences
+from docsend.sandbox import declaration, form, residences, upload
 from docsend.sandbox.body import (
     DOCUMENT,
     JSON,
@@ -172,7 +172,7 @@ class Sandbox:
             raise
         with self._store.incoming_files(len(validated.documents)) as files:
             for document, file in zip(validated.documents, files, strict=True):
-                await arrival.receive_file(parts.read_part("document"), document, file)
+                await upload.receive_file(parts.read_part("document"), document, file)
             await parts.end()
             receive = self._store.receive_in_one_exchange
             receipt, is_new = await run_in_threadpool(
@@ -203,7 +203,7 @@ class Sandbox:
             )
             raise Refusal(400, "digest-mismatch", detail)
         with self._store.incoming_files() as (file,):
-            await arrival.receive_file(body.iter_bytes(), expected, file)
+            await upload.receive_file(body.iter_bytes(), expected, file)
             await run_in_threadpool(self._store.store_document, submission_id, sha256, file)
         return Response(status_code=201)
 

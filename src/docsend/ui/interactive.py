@@ -119,8 +119,8 @@ def fill_in(
     sender: str | None = None
     if submission.to in catalog.destinations:
         on_destination(catalog.destinations[submission.to])
-    while unanswered := missing_fields(submission, catalog):
-        field = unanswered[0]
+    while missing := missing_fields(submission, catalog):
+        field = missing[0]
         if field == "documents":
             submission = submission.with_documents(read(prompter.ask_files(_QUESTIONS[field]), submission))
         elif field in ("id", "employer_file") and sender is None and not submission.employer_file:

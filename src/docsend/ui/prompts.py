@@ -82,9 +82,9 @@ class TerminalPrompter:
             completer=menu, complete_while_typing=True, reserve_space_for_menu=_MENU_LINES
         )
         typed = self._ask(session, question, _CHOICE_TOOLBAR, validate, opens_menu=True)
-        while (answered := menu.best_match(typed) or chosen) is None:
+        while (answer := menu.best_match(typed) or chosen) is None:
             typed = self._ask(session, question, _CHOICE_TOOLBAR, validate, opens_menu=True)
-        chosen = answered
+        chosen = answer
         if typed.strip() and chosen.label:
             confirmation = Message("{label} ({code})", label=chosen.label, code=chosen.code)
             self._print(f"  {self._render(confirmation if typed.strip() != chosen.code else chosen.label)}")

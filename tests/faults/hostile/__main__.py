@@ -8,6 +8,6 @@ from pathlib import Path
 from faults.hostile import experiment
 
 if __name__ == "__main__":
-    for tally in experiment(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])):
-        sys.stdout.write(f"{tally.name}: {tally.tried} tried, {dict(tally.violations)}\n")
-        sys.stdout.writelines(f"  {ascii(example)[:400]}\n" for example in tally.examples)
+    for summary in experiment(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])):
+        sys.stdout.write(f"{summary.name}: {summary.tried} tried, {dict(summary.violations)}\n")
+        sys.stdout.writelines(f"  {ascii(example)[:400]}\n" for example in summary.examples)

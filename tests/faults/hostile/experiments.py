@@ -32,22 +32,22 @@ SHARES = {
 }
 
 
-def experiment(count: int, seed: int, scratch: Path) -> list[lab.Tally]:
-    """Try about `count` hostile inputs, and return a tally for each class."""
-    tallies = []
+def experiment(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
+    """Try about `count` hostile inputs, and return a summary for each class."""
+    summaries = []
     classes = (FileNames, Paths, Documents, Catalogs, Responses, Settings)
     for (name, share), make_inputs in zip(SHARES.items(), classes, strict=True):
-        tally = lab.Tally(name, seed)
+        summary = lab.FaultSummary(name, seed)
         with lab.workspace(scratch, name) as folder, install_timers(), contextlib.ExitStack() as opened:
             inputs = make_inputs(folder, opened)
             for number in range(max(1, round(count * share))):
-                _try_input(tally, inputs, number)
-        tallies.append(tally)
-    return tallies
+                _try_input(summary, inputs, number)
+        summaries.append(summary)
+    return summaries
 
 
-def _try_input(tally: lab.Tally, inputs: HostileInputs, number: int) -> None:
-    rng = random.Random(f"{tally.seed}:{tally.name}:{number}")
+def _try_input(summary: lab.FaultSummary, inputs: HostileInputs, number: int) -> None:
+    rng = random.Random(f"{summary.seed}:{summary.name}:{number}")
     uses_program = number % PROGRAM_EVERY == PROGRAM_EVERY - 1
     inputs.description = ""
     try:
@@ -57,7 +57,7 @@ def _try_input(tally: lab.Tally, inputs: HostileInputs, number: int) -> None:
         violations = [("other", f"it takes more than {limit}")]
     except Exception as error:
         violations = [("other", f"{type(error).__name__} at {_location(error)}: {str(error)[:120]!a}")]
-    tally.add(f"input {number} ({inputs.description[:160]})", violations)
+    summary.add(f"input {number} ({inputs.description[:160]})", violations)
 
 
 def _location(error: BaseException) -> str:

@@ -65,8 +65,8 @@ _TIMESTAMP = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 _ACCEPTED = (
     *(("send", 200, 0), ("declare", 200, 2), ("declare", 201, 2), ("status", 200, 2), ("declare", 200, 3)),
     *(
-        ("whole", 200, 0),
-        ("whole", 201, 0),
+        ("submit", 200, 0),
+        ("submit", 201, 0),
         ("status", 200, 3),
         ("withdraw", 200, 4),
         ("required", 200, 7),
@@ -202,7 +202,7 @@ class Responses(HostileInputs):
             "declare": lambda response: reading.read_declare(response, checked),
             "put": reading.read_put_document,
             "send": lambda response: reading.read_send(response, checked),
-            "whole": lambda response: reading.read_one_exchange(response, checked)[0],
+            "submit": lambda response: reading.read_one_exchange(response, checked)[0],
             "status": lambda response: reading.read_status(response, checked.key),
             "withdraw": lambda response: reading.read_withdraw(response, checked.key),
             "retry-after": responses.retry_after,
@@ -261,7 +261,7 @@ class Responses(HostileInputs):
             "session": "Session",
             "required": "Required",
             "send": "Receipt",
-            "whole": "Receipt",
+            "submit": "Receipt",
             "declare": "SubmissionStatus.open"
             if isinstance(got, responses.OpenSubmission)
             else "SubmissionStatus",

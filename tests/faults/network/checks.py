@@ -92,7 +92,7 @@ def plan_violations(
         yield "resent", f"{document_bytes} bytes of documents were sent, of {total}"
 
 
-def wire_violations(phases: Sequence[Observations], *, submissions: int) -> Iterator[tuple[str, str]]:
+def exchange_violations(phases: Sequence[Observations], *, submissions: int) -> Iterator[tuple[str, str]]:
     if (keys := len(phases[-1].declared)) > submissions:
         yield "duplicated", f"{keys} keys were declared for {submissions} submissions"
     for observations in phases:

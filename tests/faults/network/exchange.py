@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from faults.network.proxy import Proxy
 
 STAGED = ("declare", "put", "send")
-CALLS = ("whole", *STAGED)  # "whole" is one exchange
+CALLS = ("submit", *STAGED)  # "submit" is one exchange
 LOOPBACK = "127.0.0.1"
 
 
@@ -37,7 +37,7 @@ class Request:
         if head.startswith(b"GET "):
             call = "look"
         if re.search(rb"\r\ncontent-type: *multipart/", head, re.IGNORECASE):
-            call = "whole"
+            call = "submit"
         found = re.search(rb"\r\nrequest-id: *([^\r\n]*)", head, re.IGNORECASE)
         return cls(head, path, call, content_length(head), found[1] if found else b"")
 

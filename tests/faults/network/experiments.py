@@ -14,7 +14,7 @@ from pathlib import Path
 from faults import lab
 from faults.network.player import SchedulePlayer
 from faults.network.proxy import running_proxy
-from faults.network.schedules import TALLIES, random_schedule, single_fault_schedules
+from faults.network.schedules import SUMMARIES, random_schedule, single_fault_schedules
 
 _WORKERS = 2
 
@@ -40,24 +40,24 @@ _PRELOADED = (
 
 def experiment(
     count: int, seed: int, scratch: Path, *, source: Path | None = None, first: int = 0
-) -> list[lab.Tally]:
+) -> list[lab.FaultSummary]:
     """Run `count` random schedules from number `first` on; `source` is the folder of a patched docsend."""
-    tallies = {name: lab.Tally(name, seed) for name in TALLIES}
+    summaries = {name: lab.FaultSummary(name, seed) for name in SUMMARIES}
     for found in _run_workers(scratch, source, {"seed": seed, "first": first, "count": count}):
-        tallies[found.name].merge(found)
-    return list(tallies.values())
+        summaries[found.name].merge(found)
+    return list(summaries.values())
 
 
-def single_faults(scratch: Path, *, source: Path | None = None) -> lab.Tally:
+def single_faults(scratch: Path, *, source: Path | None = None) -> lab.FaultSummary:
     """Run each single fault once at each call, with one client, and the combined schedules."""
-    tally = lab.Tally("network, each fault at each call", 0)
+    summary = lab.FaultSummary("network, each fault at each call", 0)
     for found in _run_workers(scratch, source, {}):
-        tally.merge(found)
-    return tally
+        summary.merge(found)
+    return summary
 
 
-def _run_workers(scratch: Path, source: Path | None, job: dict[str, int]) -> list[lab.Tally]:
-    """Run a job in two workers, which share its schedules, and return their tallies."""
+def _run_workers(scratch: Path, source: Path | None, job: dict[str, int]) -> list[lab.FaultSummary]:
+    """Run a job in two workers, which share its schedules, and return their summaries."""
     path = [str(source)] if source else []
     path += [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     workers = []
@@ -76,27 +76,27 @@ def _run_workers(scratch: Path, source: Path | None, job: dict[str, int]) -> lis
     if any(worker.returncode for worker in workers):
         raise RuntimeError(f"a worker ended with {[worker.returncode for worker in workers]}")
     return [
-        lab.Tally(**{**raw, "violations": Counter(raw["violations"])})
+        lab.FaultSummary(**{**raw, "violations": Counter(raw["violations"])})
         for output in outputs
         for raw in json.loads(output)
     ]
 
 
 def run_worker() -> None:
-    """Run a worker's share of the job in sys.argv[1] (JSON), and write the tallies to stdout as JSON."""
+    """Run a worker's share of the job in sys.argv[1] (JSON), and write the summaries to stdout as JSON."""
     job = json.loads(sys.argv[1])
     _preload(job["source"])
     schedules = single_fault_schedules()
     if "count" in job:
         schedules = [random_schedule(job["seed"], job["first"] + n) for n in range(job["count"])]
-    tallies: dict[str, lab.Tally] = {}
+    summaries: dict[str, lab.FaultSummary] = {}
     with running_proxy() as proxy:
         player = SchedulePlayer(Path(job["scratch"]), proxy)
         for plan in schedules[job["turn"] :: _WORKERS]:
             violations, triggered = player.play(plan)
-            tally = tallies.setdefault(plan.tally, lab.Tally(plan.tally, plan.seed))
-            tally.add(str(plan), violations, triggered=triggered)
-    sys.stdout.write(json.dumps([vars(tally) for tally in tallies.values()]))
+            summary = summaries.setdefault(plan.summary, lab.FaultSummary(plan.summary, plan.seed))
+            summary.add(str(plan), violations, triggered=triggered)
+    sys.stdout.write(json.dumps([vars(summary) for summary in summaries.values()]))
 
 
 def _preload(source: str | None) -> None:

@@ -210,7 +210,7 @@ async def _respond_early(exchange: Exchange) -> None:
     request = exchange.request
     # `send` has no body, so no part can be missing. A small form may have been sent completely, and then the
     # client cannot recognize a forged receipt.
-    if request.call == "send" or (request.call == "whole" and request.length < _MIN_UNBUFFERED_BYTES):
+    if request.call == "send" or (request.call == "submit" and request.length < _MIN_UNBUFFERED_BYTES):
         await exchange.send(await exchange.forward())
         return
     part = await exchange.part_of_body(min(_EARLY_BYTES, exchange.request.length // 2))
@@ -221,7 +221,7 @@ async def _respond_early(exchange: Exchange) -> None:
         "expires_at": LATER,
         "receipt": None,
     }
-    if exchange.request.call == "whole":
+    if exchange.request.call == "submit":
         exchange.proxy.observations.declared[key_in(exchange.request)] = declaration_of(part)
     responses = {"put": lambda: http_response(204), "declare": lambda: json_response(201, opened)}
     await exchange.forge(responses.get(exchange.request.call, lambda: _forged_receipt(exchange, 201))())

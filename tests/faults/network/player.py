@@ -9,11 +9,11 @@ from faults import lab
 from faults.network.checks import (
     clean_run_violations,
     common_violations,
+    exchange_violations,
     faulty_run_violations,
     plan_violations,
     receipt_violations,
     repeat_violations,
-    wire_violations,
 )
 from faults.network.clients import Client, forked_sandbox, run_clients
 from faults.network.exchange import LOOPBACK
@@ -83,7 +83,7 @@ class SchedulePlayer:
             *receipt_violations([*clients, *others], lab.received_submissions(folder / "sandbox")),
             *repeat_violations([client.runs[-1] for client in clients], again),
             *repeat_violations([client.runs[-1] for client in others], from_others),
-            *wire_violations([faulty, clean, again, from_others], submissions=len(files_by_submission)),
+            *exchange_violations([faulty, clean, again, from_others], submissions=len(files_by_submission)),
             *plan_violations(plan, faulty_runs[0], faulty.document_bytes, clients[0].files),
         ]
         for client, runs in zip(clients, faulty_runs, strict=True):

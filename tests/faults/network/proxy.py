@@ -41,7 +41,7 @@ class Observations:
     def record(self, request: Request, body: bytes) -> None:
         if request.call == "declare":
             self.declared[key_in(request)] = json.loads(body)
-        if request.call == "whole":
+        if request.call == "submit":
             self._record_one_exchange(key_in(request), body)
         if request.call == "put" and hashlib.sha256(body).hexdigest() != request.path.rpartition("/")[2]:
             self.mismatches.append(f"{len(body)} bytes that do not match {request.path[-8:]}")

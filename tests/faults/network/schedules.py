@@ -23,7 +23,7 @@ from faults.network.responses import BLOCKED, FORM_REFUSALS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TALLIES = ("network, one client", "network, two clients", "network, eight clients")
+SUMMARIES = ("network, one client", "network, two clients", "network, eight clients")
 
 MAX_FAULTY_RUNS = 3
 
@@ -52,8 +52,8 @@ class Schedule:
         return bool({RELAY_IN_TIME, RELAY_TOO_LATE} & set(self.plan.values()))
 
     @property
-    def tally(self) -> str:
-        return TALLIES[(len(self.senders) > 1) + (len(self.senders) > 2)]
+    def summary(self) -> str:
+        return SUMMARIES[(len(self.senders) > 1) + (len(self.senders) > 2)]
 
     def __str__(self) -> str:
         plan = ", ".join(f"{fault!r} at {call} {n}" for (call, n), fault in sorted(self.plan.items()))
@@ -79,7 +79,7 @@ def random_schedule(seed: int, number: int) -> Schedule:
     requests = len(staged) * (documents + 2) + clients - len(staged)
     places = [("any", n) for n in rng.sample(range(1, requests + faults + 1), faults)]
     # Most requests upload documents, so a third of the faults targets the calls that are the worst to lose.
-    costly = ("send",) * bool(staged) + ("whole",) * (len(staged) < clients)
+    costly = ("send",) * bool(staged) + ("submit",) * (len(staged) < clients)
     places = [(rng.choice(costly), rng.randint(1, 3)) if rng.random() < 1 / 3 else place for place in places]
     kills = {
         (rng.randrange(clients), rng.randrange(MAX_FAULTY_RUNS)): rng.uniform(0, 0.15)
@@ -119,7 +119,7 @@ def single_fault_schedules() -> list[Schedule]:
 
 def _expected_codes(fault: str, call: str) -> tuple[int, ...]:
     """Return the exit codes of the runs if the fault determines them, or () if not."""
-    if call == "whole" and fault in FORM_REFUSALS:
+    if call == "submit" and fault in FORM_REFUSALS:
         return (0,)
     if fault in BLOCKED:  # after `send`, the submission may have been received, so it is not a refusal
         return (6, 0) if call == "send" else (5, 0)
@@ -129,7 +129,7 @@ def _expected_codes(fault: str, call: str) -> tuple[int, ...]:
 
 def _combined_schedules() -> list[Schedule]:
     def make(name: str, plan: dict[tuple[str, int], str], documents: int = 2, **overrides: Any) -> Schedule:
-        is_staged = not any(call == "whole" for call, _ in plan)
+        is_staged = not any(call == "submit" for call, _ in plan)
         defaults: dict[str, Any] = {"senders": (0,), "shares_home": True, "staged": (0,) * is_staged}
         return Schedule(name, 0, documents=documents, plan=plan, **{**defaults, **overrides})
 
@@ -138,7 +138,7 @@ def _combined_schedules() -> list[Schedule]:
         make("a service that returns no ids", {}, 3, echoes_ids=False, codes=(0,), transfers=1),
         make(
             "a service that returns no ids, in one exchange",
-            {("whole", 1): "response lost"},
+            {("submit", 1): "response lost"},
             3,
             echoes_ids=False,
             codes=(0,),
@@ -163,51 +163,56 @@ def _combined_schedules() -> list[Schedule]:
 
 def _one_exchange_schedules(make: Callable[..., Schedule]) -> list[Schedule]:
     """Return schedules in which one exchange is lost or refused, and the client goes on staged."""
-    lost = {("whole", 1): "response lost"}
+    lost = {("submit", 1): "response lost"}
     separate = {"senders": (0, 0), "shares_home": False, "staged": (1,)}
     return [
         make(
             "pages after one lost exchange",
-            {**lost, ("whole", 2): "403", ("declare", 1): "413 HTML"},
+            {**lost, ("submit", 2): "403", ("declare", 1): "413 HTML"},
             codes=(6, 0),
         ),
         make(
             "pages in response to one exchange and to the staged calls",
-            {("whole", 1): "403", ("declare", 1): "403"},
+            {("submit", 1): "403", ("declare", 1): "403"},
             codes=(5, 0),
         ),
         make(
             "a page instead of the response to one exchange, and to the staged calls",
-            {("whole", 1): FILTERED, ("declare", 1): "403"},
+            {("submit", 1): FILTERED, ("declare", 1): "403"},
             codes=(6, 0),
         ),
         make(
             "one exchange broken off twice",
-            {("whole", 1): "reset in body", ("whole", 2): "reset after body"},
+            {("submit", 1): "reset in body", ("submit", 2): "reset after body"},
             codes=(0,),
         ),
-        make("one exchange lost twice", {**lost, ("whole", 2): "response lost"}, codes=(0,), transfers=2),
+        make("one exchange lost twice", {**lost, ("submit", 2): "response lost"}, codes=(0,), transfers=2),
         make(
             "one exchange altered twice",
-            {("whole", 1): "400 digest-mismatch", ("whole", 2): "400 digest-mismatch"},
+            {("submit", 1): "400 digest-mismatch", ("submit", 2): "400 digest-mismatch"},
             codes=(0,),
         ),
         make(
             "one exchange delivered during the staged calls",
-            {("whole", 1): "delayed until the clients end", ("whole", 2): "delayed until the next request"},
+            {
+                ("submit", 1): "delayed until the clients end",
+                ("submit", 2): "delayed until the next request",
+            },
             codes=(0,),
         ),
         make(
             "one exchange delivered after the receipt",
             {
-                ("whole", 1): "delayed until after the receipt",
-                ("whole", 2): "delayed until after the receipt",
+                ("submit", 1): "delayed until after the receipt",
+                ("submit", 2): "delayed until after the receipt",
             },
             codes=(0,),
         ),
         *(
             make(
-                f"a form refused, then {fault} at {call}", {("whole", 1): "405", (call, 1): fault}, codes=(0,)
+                f"a form refused, then {fault} at {call}",
+                {("submit", 1): "405", (call, 1): fault},
+                codes=(0,),
             )
             for call in STAGED
             for fault in ("response lost", "duplicate", "response cut in body")
@@ -223,5 +228,5 @@ def _one_exchange_schedules(make: Callable[..., Schedule]) -> list[Schedule]:
                 "byte by byte",
             )
         ),
-        make("a large document at once", {("whole", 1): EARLY}, 1, pool="middling", codes=(0,)),
+        make("a large document at once", {("submit", 1): EARLY}, 1, pool="middling", codes=(0,)),
     ]

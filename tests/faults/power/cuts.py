@@ -69,10 +69,10 @@ def cut_rng(recording: Recording, position: int, seed: int) -> random.Random:
     return random.Random(f"{recording.name}/{position}/{seed}")
 
 
-def make_cuts(task: Task) -> lab.Tally:
+def make_cuts(task: Task) -> lab.FaultSummary:
     """Simulate the cuts of a task in the order of their positions, so that each change is applied once."""
     recording, cuts = task
-    tally = lab.Tally(recording.name, 0)
+    summary = lab.FaultSummary(recording.name, 0)
     disk, applied = Disk(recording.initial), 0
     memory = Path("/dev/shm")  # noqa: S108 - in memory, because nothing has to survive
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as scratch:
@@ -85,6 +85,6 @@ def make_cuts(task: Task) -> lab.Tally:
             write_image(remaining, folder)
             violations = recording.violations(folder, cut.position, opens=cut.opens, restarts=cut.restarts)
             what = f"{recording.name}, position {cut.position}, seed {cut.seed}"
-            tally.add(what, violations, triggered=remaining != disk.current())
+            summary.add(what, violations, triggered=remaining != disk.current())
             shutil.rmtree(folder)
-    return tally
+    return summary

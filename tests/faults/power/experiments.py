@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from faults.power.recording import Recording, Violations
 
 
-def experiment(count: int, seed: int, scratch: Path, source: Path | None = None) -> list[lab.Tally]:
+def experiment(count: int, seed: int, scratch: Path, source: Path | None = None) -> list[lab.FaultSummary]:
     """Simulate `count` power cuts, half of them of clients and half of sandboxes.
 
     `source` is a folder from which the recorded processes import `docsend`, for planted bugs.
@@ -38,7 +38,11 @@ def experiment(count: int, seed: int, scratch: Path, source: Path | None = None)
         with multiprocessing.get_context("fork").Pool(2) as workers:
             ledger_tally, sandbox_tally = (
                 _make_all_cuts(
-                    lab.Tally(name, seed), recordings, draw_tasks(recordings, share, seed), workers, scratch
+                    lab.FaultSummary(name, seed),
+                    recordings,
+                    draw_tasks(recordings, share, seed),
+                    workers,
+                    scratch,
                 )
                 for name, recordings, share in (
                     ("power cut, ledger", ledgers.result(), count - count // 2),
@@ -51,17 +55,21 @@ def experiment(count: int, seed: int, scratch: Path, source: Path | None = None)
 
 
 def _make_all_cuts(
-    tally: lab.Tally, recordings: Sequence[Recording], tasks: Sequence[Task], workers: Pool, scratch: Path
-) -> lab.Tally:
-    """Simulate all cuts of one tally in the workers, and store the recordings with violations."""
+    summary: lab.FaultSummary,
+    recordings: Sequence[Recording],
+    tasks: Sequence[Task],
+    workers: Pool,
+    scratch: Path,
+) -> lab.FaultSummary:
+    """Simulate all cuts of one summary in the workers, and store the recordings with violations."""
     for (recording, _), done in zip(tasks, workers.imap(make_cuts, tasks), strict=True):
-        tally.merge(done)
+        summary.merge(done)
         if done.violations:
             name = re.sub(r"\W+", "-", recording.name)
-            (scratch / f"power-{tally.seed}-{name}.pickle").write_bytes(pickle.dumps(recording))
+            (scratch / f"power-{summary.seed}-{name}.pickle").write_bytes(pickle.dumps(recording))
     kills = sum(recording.kills for recording in recordings)
-    tally.note = f"{len(recordings)} recordings, in which {kills} processes were killed"
-    return tally
+    summary.note = f"{len(recordings)} recordings, in which {kills} processes were killed"
+    return summary
 
 
 def repeat(recording: Path, position: int, seed: int, folder: Path) -> Violations:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from faults.power.disk import Change, Image
     from faults.power.promises import Promise
 
-Violations: TypeAlias = list[tuple[str, str]]  # (kind, sentence), as in lab.Tally.add
+Violations: TypeAlias = list[tuple[str, str]]  # (kind, sentence), as in lab.FaultSummary.add
 
 LEDGER = Path("docsend") / "ledger.sqlite3"
 IDENTITY_OPTIONS = ("--id", lab.ID_NUMBER)

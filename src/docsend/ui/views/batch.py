@@ -48,9 +48,9 @@ def say_problems(streams: Streams, plan: PreflightResult) -> None:
         streams.say(Message("and {count:,} more warnings; give --verbose to see more of them", count=more))
 
 
-def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
+def say_failed_rows(streams: Streams, outcomes: OutcomeCounts) -> None:
     """Print one line for each row that failed, with its first error."""
-    for outcome in tally.failed:
+    for outcome in outcomes.failed:
         problem = next((p for p in outcome.problems if p.is_error), None)
         why = (
             Message("{message} [{code}]", message=problem.message, code=problem.code)
@@ -61,22 +61,23 @@ def say_failed_rows(streams: Streams, tally: OutcomeCounts) -> None:
         streams.say_always(
             Message("row {row}: {status}: {why}", row=outcome.row.number, status=status, why=why)
         )
-    failed = sum(tally.counts[status] for status in ("faulty", "refused", "unfinished"))
-    if failed > len(tally.failed):
-        more = failed - len(tally.failed)
+    failed = sum(outcomes.counts[status] for status in ("faulty", "refused", "unfinished"))
+    if failed > len(outcomes.failed):
+        more = failed - len(outcomes.failed)
         streams.say_always(
             Message("and {count:,} more rows; give --report FILE to list them all", count=more)
         )
 
 
-def say_next_steps(streams: Streams, tally: OutcomeCounts) -> None:
+def say_next_steps(streams: Streams, outcomes: OutcomeCounts) -> None:
     """Print what to do about the rows that were not received."""
-    if tally.fatal_exit_code is not None:
+    if outcomes.fatal_exit_code is not None:
         hint = next(
-            (o.error.hint for o in tally.failed if o.error and o.error.code == tally.fatal_exit_code), None
+            (o.error.hint for o in outcomes.failed if o.error and o.error.code == outcomes.fatal_exit_code),
+            None,
         )
         streams.say(hint or Message("see above"))
-    elif tally.counts["unfinished"] or tally.counts["not tried"]:
+    elif outcomes.counts["unfinished"] or outcomes.counts["not tried"]:
         streams.say(_RETRY_HINT)
 
 
@@ -136,23 +137,23 @@ class BatchSent(NamedTuple):
     """Number of rows by outcome, for people. Scripts get `BatchSummaryLine` instead."""
 
     plan: PreflightResult
-    tally: OutcomeCounts
+    outcomes: OutcomeCounts
 
     def as_json(self) -> None:
         """Return None: `BatchSummaryLine` contains the numbers."""
 
     def show(self, streams: Streams) -> None:
-        plan, tally = self
+        plan, outcomes = self
         counts = (
-            (tally.received - tally.repeated, Message("{count:,} received")),
-            (tally.repeated, Message("{count:,} received before")),
-            (len(plan.faulty) + tally.counts["faulty"], Message("{count:,} faulty")),
-            (tally.counts["refused"], Message("{count:,} refused")),
-            (tally.counts["unfinished"], Message("{count:,} unfinished")),
-            (tally.counts["not tried"], Message("{count:,} not tried")),
+            (outcomes.received - outcomes.repeated, Message("{count:,} received")),
+            (outcomes.repeated, Message("{count:,} received before")),
+            (len(plan.faulty) + outcomes.counts["faulty"], Message("{count:,} faulty")),
+            (outcomes.counts["refused"], Message("{count:,} refused")),
+            (outcomes.counts["unfinished"], Message("{count:,} unfinished")),
+            (outcomes.counts["not tried"], Message("{count:,} not tried")),
         )
-        outcomes = join([phrase.with_values(count=count) for count, phrase in counts if count])
-        streams.print_line(_row_summary(plan.rows, outcomes))
+        numbers = join([phrase.with_values(count=count) for count, phrase in counts if count])
+        streams.print_line(_row_summary(plan.rows, numbers))
 
 
 class BatchSummaryLine(NamedTuple):
@@ -183,13 +184,13 @@ class BatchSummaryLine(NamedTuple):
 def say_merge_summary(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
     """Print the number of rows of a merged report by status."""
     counts = Counter(row["status"] for row in rows)
-    outcomes = join(
+    numbers = join(
         [
             Message("{count:,} {status}", count=count, status=STATE_NAMES[status])
             for status, count in counts.most_common()
         ]
     )
-    streams.say(_row_summary(len(rows), outcomes) if rows else Message("the reports have no rows"))
+    streams.say(_row_summary(len(rows), numbers) if rows else Message("the reports have no rows"))
 
 
 def _row_summary(count: int, outcomes: Message) -> Message:

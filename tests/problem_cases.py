@@ -2,7 +2,7 @@
 
 Each case describes a situation and has a function that produces it through the command line, against a real
 socket or a resource that is really broken. Cases of bad_input.py and bad_manifests.py are reused. `python
-tests/provoked.py` runs all cases and writes docs/problems.md.
+tests/problem_cases.py` runs all cases and writes docs/problems.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PART = pages.GeneratedSection(
     Path(__file__).parent.parent / "docs" / "problems.md",
-    "<!-- problems: made by tests/provoked.py -->",
+    "<!-- problems: made by tests/problem_cases.py -->",
     "<!-- end of problems -->",
 )
 
@@ -387,7 +387,7 @@ def _hint_cell(case: ProblemCase, result: RunResult) -> str:
     if case.handling:
         return case.handling
     problems = result.with_code(case.code)
-    assert problems, f"{case.code} was not provoked: {result.problems} {result.err}"
+    assert problems, f"{case.code} was not reported: {result.problems} {result.err}"
     hint = problems[0]["hint"]
     return f"*{hint}*" if hint else "—"
 

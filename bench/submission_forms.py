@@ -1,4 +1,4 @@
-"""One exchange compared with the staged way, by size, number of documents and latency."""
+"""One exchange compared with the staged form, by size, number of documents and latency."""
 
 import hashlib
 import json
@@ -20,35 +20,35 @@ _MOST = 15 * 2**20
 def section(
     docsend: str, catalog: Path, folder: Path, environment: Mapping[str, str], rounds: int, *, quick: bool
 ) -> Section:
-    """Measure each case in both ways; a stored catalog determines which way the client uses."""
+    """Measure each case in both forms; a stored catalog determines which of them the client uses."""
     shapes = _SHAPES[:2] if quick else _SHAPES
-    documents = Submissions(folder / "ways")
+    documents = Submissions(folder / "documents")
     files = {shape: documents.pdfs(*shape) for shape in shapes}
     rows = [("documents", "MB together", "latency ms", "one exchange ms", "staged ms", "saved ms", "saved")]
     for latency in _LATENCIES_MS:
         with stand_in(latency) as server:
             homes = {
-                way: _home(folder / f"{way}-{latency}", catalog, server, most)
-                for way, most in (("whole", _MOST), ("staged", None))
+                form: _home(folder / f"{form}-{latency}", catalog, server, most)
+                for form, most in (("one exchange", _MOST), ("staged", None))
             }
             for shape in shapes:
                 make = documents.docsend_resends(docsend, server.address, files[shape])
                 timings = measure(
                     Contender("staged", make, {"DOCSEND_HOME": homes["staged"]}),
-                    [Contender("whole", make, {"DOCSEND_HOME": homes["whole"]})],
+                    [Contender("one exchange", make, {"DOCSEND_HOME": homes["one exchange"]})],
                     environment,
                     rounds,
                 )
-                whole, staged = median_wall(timings["whole"]), median_wall(timings["staged"])
+                one_exchange, staged = median_wall(timings["one exchange"]), median_wall(timings["staged"])
                 rows.append(
                     (
                         str(shape[0]),
                         f"{shape[0] * shape[1] / _MB:g}",
                         str(latency),
-                        f"{whole:.0f}",
+                        f"{one_exchange:.0f}",
                         f"{staged:.0f}",
-                        f"{staged - whole:.0f}",
-                        f"{1 - whole / staged:.0%}",
+                        f"{staged - one_exchange:.0f}",
+                        f"{1 - one_exchange / staged:.0%}",
                     )
                 )
     return Section("One exchange or staged", table(rows))
