@@ -254,8 +254,8 @@ def test_an_invalid_sender_is_refused_and_nothing_is_stored(run, config, argv, c
         ("patience = " + "9" * 5000 + "\n", "a number is too long"),
         ('[senders.a]\nid = "1"\nbooklet = "7"\n', "a booklet number works as a password"),
         ('[senders.a]\nid = "1"\nmobil = "7"\n', "did you mean mobile?"),
-        ("senders = 3\n", "senders must be a table"),
-        ("[senders]\na = 3\n", "senders must be a table"),
+        ("senders = 3\n", "senders must consist of tables"),
+        ("[senders]\na = 3\n", "senders must consist of tables"),
     ],
 )
 def test_invalid_senders_in_config_toml_are_reported(run, config, text, message) -> None:

@@ -101,7 +101,7 @@ def test_an_invalid_patience_is_a_usage_error(run, payslip, monkeypatch, patienc
         ("[services.sandbox]\nurl = 'https://x.example'", "reserved for the sandbox"),
         ("default_service = 'elsewhere'", "unknown service: 'elsewhere'"),
         ("default_service = ''", "unknown service: ''"),
-        ("services = 1", "services must be a table"),
+        ("services = 1", "services must consist of tables"),
         ("not toml", "config.toml"),
     ],
 )

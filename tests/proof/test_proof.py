@@ -203,7 +203,7 @@ def test_the_json_is_english_whatever_the_language(run, key, home, language) -> 
 @pytest.mark.needs("pdftotext")
 def test_without_a_name_the_proof_contains_no_identity_and_says_why(run, key) -> None:
     outcome = run("receipts", "export", key, "--format", "text")
-    assert "not given: docsend does not store identities, only the reference below" in outcome.out
+    assert "docsend does not store identity numbers, only the reference below" in outcome.out
     run("receipts", "export", key, "--output", "proof.pdf")
     assert run("receipts", "export", key, "--format", "json").json["for"] is None
     with pikepdf.open("proof.pdf") as opened:

@@ -47,10 +47,8 @@ _MAX_LINE_LENGTH = 4096
 _MIN_SUFFIXED_CODE = 8
 
 KEYRING_HINT = Message(
-    "unlock or install the keyring (on Debian: gnome-keyring, in a desktop session or under "
-    "dbus-run-session); or write the password to a file that only you can read, set "
-    "DOCSEND_PASSWORD_FILE to its path and DOCSEND_CODE to the code; or set DOCSEND_KEYRING to "
-    "the name of another keyring backend"
+    "unlock the keyring, or install one (on Debian: gnome-keyring). Without a keyring, set DOCSEND_CODE to "
+    "the code, and DOCSEND_PASSWORD_FILE to a file that contains the password and that only you can read"
 )
 
 

@@ -130,12 +130,9 @@ def send(
         )
         _send_one(context, submission, files or (), sender=sender, dry_run=dry_run, again=again)
         return
-    single_options = {"FILE": bool(files), "--again": again}
-    _reject_options(
-        single_options,
-        Message("{option} cannot be combined with --batch"),
-        Message("name the documents in the manifest; --again works only for a single submission"),
-    )
+    conflict = Message("{option} cannot be combined with --batch")
+    _reject_options({"FILE": bool(files)}, conflict, Message("list the documents in the manifest"))
+    _reject_options({"--again": again}, conflict, Message("leave out --again"))
     from docsend.cli import batch as batches
 
     options = batches.BatchOptions(

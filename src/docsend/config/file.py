@@ -128,7 +128,9 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
     for name, table in tables.items():
         where = f"[senders.{redact(name)}]"
         if not isinstance(table, dict):
-            raise _InvalidConfig(Message("{name} must be a table: [{name}.NAME]", name="senders"))
+            raise _InvalidConfig(
+                Message("{name} must consist of tables such as [{name}.NAME]", name="senders")
+            )
         if "booklet" in table:
             raise _InvalidConfig(
                 Message(
@@ -155,7 +157,7 @@ def _senders(raw: dict[str, Any]) -> dict[str, Sender]:
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
     table = raw.get(name, {})
     if not isinstance(table, dict):
-        raise _InvalidConfig(Message("{name} must be a table: [{name}.NAME]", name=name))
+        raise _InvalidConfig(Message("{name} must consist of tables such as [{name}.NAME]", name=name))
     return table
 
 

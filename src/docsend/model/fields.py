@@ -148,7 +148,7 @@ class SubmissionFields:
     )
     occurrence: str | int | None = _field(
         "N",
-        "Send the same content for the Nth time (default: 1).",
+        "Which sending of this content it is: 2 sends the same content a second time (default: 1).",
         label=Message("occurrence"),
     )
 

@@ -176,10 +176,10 @@ def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | N
 def _text_without_name(entry: LedgerEntry) -> Message:
     """Return what the row "For" shows if no name was given, because the ledger stores no identities."""
     if entry.to == "personal":
-        return Message("the account signed in at the time (docsend does not store identities)")
+        return Message("the account signed in at the time (docsend does not store identity numbers)")
     if entry.reference:
-        return Message("not given: docsend does not store identities, only the reference below")
-    return Message("not given: docsend does not store identities")
+        return Message("docsend does not store identity numbers, only the reference below")
+    return Message("docsend does not store identity numbers")
 
 
 def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:

@@ -25,7 +25,7 @@ def redirect_failure(status: int) -> Failure:
     return Failure(
         Code.REDIRECTED,
         Message("the address redirects ({status}), and redirects are not followed", status=status),
-        Message("check the address; a network's sign-in page may respond like this, too"),
+        Message("check the address; on a public network, its sign-in page may have answered instead"),
         is_lasting=True,
         affects_all=True,
     )
@@ -53,7 +53,10 @@ def page_failure(response: Response) -> Failure | None:
         return Failure(
             Code.PAGE_INSTEAD,
             message,
-            Message("check the service's base address; a network's sign-in page may respond like this, too"),
+            Message(
+                "check the service's base address; on a public network, its sign-in page may have answered "
+                "instead"
+            ),
             is_lasting=True,
             affects_all=True,
         )

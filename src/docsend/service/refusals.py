@@ -62,7 +62,7 @@ def _refusal(response: Response, code: Code) -> DocsendError:
     """Return the error for a problem that refuses the host name, the request itself, or the submission."""
     if code == Code.HOST_NOT_SERVED:
         return UsageError(
-            Message("the service does not serve the host name of this address"),
+            Message("the service does not recognize the host name in its address"),
             Message(
                 "check the address; if a relay is used, ask whoever runs it whether the service accepts this "
                 "host name"
@@ -84,7 +84,7 @@ def _refusal(response: Response, code: Code) -> DocsendError:
 HINTS = {
     Code.WITHDRAWN: Message("give --again to send it as a new submission"),
     Code.KEY_REUSED: Message(
-        "this is a bug in docsend or in the service: nothing was received, please report it"
+        "the service received nothing; please report this: it is a bug in docsend or in the service"
     ),
 }
 
