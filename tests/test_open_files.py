@@ -130,14 +130,14 @@ def test_a_service_that_fails_leaves_nothing_open(run_in_one_process, tmp_path, 
     assert exit_code != 0
 
 
-def test_an_unreachable_service_leaves_nothing_open(fails) -> None:
+def test_an_unreachable_service_leaves_nothing_open(run_in_one_process) -> None:
     exit_code, before, after = run_in_one_process(
         "send", "payslip.pdf", *SEND, "--service", "http://127.0.0.1:9"
     )
     assert (exit_code, after) == (6, before)
 
 
-def test_an_invalid_certificate_leaves_nothing_open(fails) -> None:
+def test_an_invalid_certificate_leaves_nothing_open(run_in_one_process) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
     with doubles.service(lambda _: doubles.Reply(503), tls=tls) as (url, _):
