@@ -56,7 +56,7 @@ class Submission(SubmissionFields):
 
     @property
     def buffered_bytes(self) -> int:
-        """Total size in bytes of the documents that are in memory."""
+        """Total size in bytes of this submission's documents that are in memory."""
         return sum(
             len(document.buffer or b"") for document in self.documents if isinstance(document, Document)
         )
@@ -71,9 +71,10 @@ class CheckedSubmission(SubmissionFields):
     """A submission that passed every rule, with normalized fields. Only `submission_rules.check` creates one.
 
     Documents are sorted by name, so that the same files in another order make the same submission. `party` is
-    the kind of person whose identity the submission contains. It is None for a personal submission, which
-    belongs to an account instead; `account` is that account's code. `key` identifies the content (see
-    `key_of`). An `occurrence` above 1 means that the sender wants to send the same content again.
+    the kind of person whose identity the submission contains, or None for a personal submission. A personal
+    submission belongs to the account with the code `account`, which is None until the account is known. `key`
+    identifies the content (see `key_of`). An `occurrence` above 1 means that the sender wants to send the
+    same content again.
     """
 
     to: str
