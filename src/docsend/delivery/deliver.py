@@ -80,9 +80,9 @@ def deliver(
     the receipt is already in the ledger. With `again`, send the first occurrence that is neither received nor
     withdrawn.
 
-    Raise InvalidSubmission if a file has changed or if a document that the service requires must be sent
-    first. Raise Refused, Unfinished, SignInRequired, UsageError, LocalError or Interrupted for other
-    failures. The error's `submission` is the one that was attempted.
+    Raise InvalidSubmission if a file has changed, or if the service would refuse the submission because of a
+    document that it requires. Raise Refused, Unfinished, SignInRequired, UsageError, LocalError or
+    Interrupted for other failures. The error's `submission` is the one that was attempted.
     """
     try:
         entry = ledger.find(service, checked.key)
