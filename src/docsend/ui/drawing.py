@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Sequence[bool]) -> str:
-    """Return a table that fits the terminal; cells of `unbroken` columns are not wrapped."""
+    """Return a table that fits the terminal. `unbroken` is true for each column whose cells stay unwrapped."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for title, is_unbroken in zip(titles, unbroken, strict=True):
         drawn.add_column(Text(title), overflow="fold", no_wrap=is_unbroken)
