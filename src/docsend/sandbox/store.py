@@ -174,7 +174,7 @@ class Store:
     def receive_in_one_exchange(
         self, submission_id: SubmissionId, declaration: Declaration, branch: Branch, paths: list[Path]
     ) -> tuple[bytes, bool]:
-        """Return the receipt of a submission whose documents have all arrived, and whether it is new.
+        """Return the receipt of a submission whose documents have arrived, and whether the receipt is new.
 
         The files become durable first. One transaction then stores the submission unless it is stored
         already, records the documents that it lacked, and issues the receipt. A receipt that was issued
