@@ -42,9 +42,10 @@ _FIRST_PLACEHOLDER = 0xE000
 class Message:
     """A text for people: an English template with values for its placeholders, such as `{name}`.
 
-    It is not a `str` and cannot be converted to one: only a `Translator` can render it. Values that are
-    messages or localized names are translated too; all others are inserted unchanged. A placeholder can have
-    a format specification, as in `str.format`: `{size:,}` groups digits with the language's separator.
+    A message is not a `str` and cannot be converted to one. Only a `Translator` can render it. Values that
+    are messages or localized names are translated too. All other values are inserted unchanged. A placeholder
+    can have a format specification, as in `str.format`: `{size:,}` groups digits with the language's
+    separator.
     """
 
     __slots__ = ("count", "one", "template", "values")

@@ -76,7 +76,7 @@ class Account:
             return text
 
     def store_token(self, token: str, expires_in: float) -> None:
-        """Use this token, which lasts `expires_in` seconds, and store it for the next process.
+        """Use this token for `expires_in` seconds, and store it for the next process.
 
         If the keyring cannot store the token, the next process has to sign in again. Nothing else is lost.
         """

@@ -206,9 +206,9 @@ class _NoProxyEntry(NamedTuple):
 
 
 class NoProxy(NamedTuple):
-    """NO_PROXY as curl and Go read it. The proxy is not used for the hosts that it lists.
+    """NO_PROXY, the list of hosts that are reached without the proxy, as curl and Go read it.
 
-    An entry is `*`, an address, a network, or a domain with its subdomains, each with an optional port.
+    An entry is `*`, or an address, a network or a domain with its subdomains, each with an optional port.
     """
 
     is_wildcard: bool

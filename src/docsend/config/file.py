@@ -194,8 +194,8 @@ def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
     """Write a sender to config.toml, or remove the sender with this name if `sender` is None.
 
     Everything else stays unchanged. Comments stay, except those inside a removed table. Afterwards only the
-    owner can read the file. Raise LocalError if the file cannot be written, and UsageError if it contains
-    senders in a form that docsend cannot edit.
+    owner can read the file. Raise LocalError if the file cannot be written, and UsageError if its senders are
+    written in a form that docsend cannot edit.
     """
     # If config.toml is a symbolic link, the file that it points to is replaced, not the link.
     file = Path(os.path.realpath(config_file))

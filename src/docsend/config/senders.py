@@ -112,7 +112,7 @@ class Senders:
     def without_identity(self, submission: Submission) -> Submission:
         """Return the submission without its identity fields.
 
-        This is for a row of a manifest that names its own sender, which replaces the command line's.
+        This is for a row of a manifest that names a sender. That sender replaces the command line's identity.
         """
         return submission.with_values({field.name: None for field in fields.IDENTITY_FIELDS})
 

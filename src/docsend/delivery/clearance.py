@@ -1,4 +1,4 @@
-"""What the ledger knew of a submission when its plan was recorded. Passing it on saves a second query."""
+"""What the ledger knew of a submission when its plan was recorded. Passing this on saves a second query."""
 
 from __future__ import annotations
 

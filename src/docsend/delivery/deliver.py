@@ -58,8 +58,9 @@ _MAX_ROUNDS = 3
 class DeliveredSubmission(NamedTuple):
     """A submission and its delivery.
 
-    `submission.occurrence` numbers the times that the same content is sent. It may be higher than the one
-    given to `deliver`, because `again` skips occurrences that have already been received or withdrawn.
+    `submission.occurrence` is 1 the first time that this content is sent, 2 the second time, and so on. It
+    may be higher than in the submission given to `deliver`, because `again` skips occurrences that have
+    already been received or withdrawn.
     """
 
     submission: CheckedSubmission
@@ -321,7 +322,7 @@ def _send_in_one_exchange(
 
 
 def _is_unknown_to_service(checked: CheckedSubmission, service: ServiceClient) -> bool:
-    """Return whether the service says that it does not know a submission. Return False if it does not answer.
+    """Return whether the service says that it does not know a submission. Return False if asking it fails.
 
     An intermediary that blocks sending usually still lets status requests through.
     """
@@ -368,8 +369,9 @@ def _run_staged_calls(
 ) -> Delivery:
     """Declare a submission, upload its missing documents, send it and return its delivery.
 
-    `open_call` declares the submission or, if an earlier run has declared it, asks for its status. If the
-    service forgets the submission or documents in between, start again, up to three times in all.
+    `open_call` declares the submission or, if an earlier run has declared it, asks for the submission's
+    status. If the service loses the submission or some of its documents in between, start again. Raise
+    Unfinished after three rounds.
     """
     may_be_received = clearance.may_be_received
     for _ in range(_MAX_ROUNDS):

@@ -29,7 +29,7 @@ _MAX_WARNINGS = 1000
 class PreflightResult:
     """Result of the first pass: the number of rows and bytes, the errors by row number, and the warnings.
 
-    `needs_account` is true if a row is a personal submission, which an account has to send.
+    `needs_account` is true if a row without errors is a personal submission. Only an account can send one.
     """
 
     def __init__(self) -> None:

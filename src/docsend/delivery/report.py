@@ -138,7 +138,7 @@ def _rank(row: Mapping[str, str]) -> tuple[int, bool]:
 
 
 def merge(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """Merge the reports of several runs of one manifest, or of shares of it. Return the columns and the rows.
+    """Merge the reports of several runs, or several shares, of one batch. Return the columns and the rows.
 
     Rows with the same content become one row: the one with the most informative status, or the last of those
     with that status. In the result, document paths are relative to the current folder. Raise UsageError if a

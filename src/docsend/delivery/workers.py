@@ -228,7 +228,7 @@ class BatchRunner:
     def _check_next_rows(self) -> list[CheckedRow]:
         """Check the next rows and return the good ones. Return [] if no rows are left.
 
-        The number of rows is that of the workers, or less if the documents are large.
+        Check as many rows as there are workers, or fewer if their documents are large.
         """
         rows: list[Row] = []
         checked_rows: list[CheckedRow] = []
@@ -324,7 +324,7 @@ class BatchRunner:
 class _PlannedQueue:
     """Queue of rows that are recorded in the ledger and wait for a worker.
 
-    The planner keeps it just full enough that no worker has to wait.
+    The planner keeps the queue just full enough that no worker has to wait.
     """
 
     def __init__(self, jobs: int) -> None:

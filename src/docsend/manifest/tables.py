@@ -152,7 +152,7 @@ def _strip_empty_end(values: Sequence[object]) -> Sequence[object]:
 def detect_separator(text: str) -> str:
     """Return the separator that splits the header into the most known column names.
 
-    If the first line names a separator, such as `sep=;`, which Excel allows, return that separator.
+    If the first line is `sep=;` or similar, return the separator that it names. Excel allows such a line.
     """
     lines = (line for line in io.StringIO(text) if line.strip(" \t\r\n,;"))
     first = next(lines, "")

@@ -32,7 +32,7 @@ _ANY = "*"
 
 
 class MalformedCatalog(ValueError):
-    """Raised when a file is not a catalog that this version can read; `reason` is the message for users."""
+    """Raised when a file is not a catalog that this version can read. `reason` is the message for users."""
 
     def __init__(self, reason: Message) -> None:
         super().__init__(ENGLISH.render(reason))
@@ -131,7 +131,7 @@ class Branch(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A form of the institute. Its code is the printed number; `online` is "yes", "no" or "unknown"."""
+    """A form of the institute. Its code is the printed number. `online` is "yes", "no" or "unknown"."""
 
     code: str
     labels: Mapping[str, str]

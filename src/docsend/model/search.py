@@ -68,7 +68,7 @@ class Match:
 
 
 def find(words: str, rows: Iterable[tuple[str, CatalogEntry]]) -> list[Match]:
-    """Return the entries that contain every word, best match first; equal matches keep their order.
+    """Return the entries that contain every word, best match first. Equal matches keep their order.
 
     Typos are tolerated only if the exact words match nothing, because words such as `1514` or `payslip` are
     usually meant literally. If there is still no match, entries that contain half of the words are returned.

@@ -184,7 +184,7 @@ def _text_without_name(entry: LedgerEntry) -> Message:
 
 
 def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:
-    """Return a code with the label of the first catalog entry in `rows`, or the code alone if it is None."""
+    """Return a code with the label of the first catalog entry in `rows`, or the code if there is none."""
     row = next(iter(rows), None)
     if row is None:
         return Data(code)

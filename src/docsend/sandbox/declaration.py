@@ -169,8 +169,8 @@ def validate(raw: dict[str, Any], catalog: Catalog) -> Declaration:
 def check_required(declaration: Declaration, pending: Sequence[Mapping[str, Any]]) -> None:
     """Check a personal submission against the required documents that its account still has to send.
 
-    Raise Refusal with 422 if the submission names none of them, although one is required for its subject, or
-    if it does not match the document that it names.
+    Raise Refusal with 422 if the submission names a document that is not among them, or one with another
+    subject, category or type. Raise it also if the submission names none although its subject has one.
 
     The institute's rule: "Si un document est requis par le système, il ne sera pas possible de télécharger
     d'autres documents en ligne concernant le sujet pour lequel il existe une telle exigence." (While the

@@ -77,7 +77,7 @@ class Failure(NamedTuple):
 
 
 class NoResponse(Exception):
-    """Raised when a request gets no response. `may_have_arrived` is false if none of it was sent."""
+    """Raised when a request gets no response. `may_have_arrived` is false if no part of it was sent."""
 
     def __init__(self, failure: Failure, *, may_have_arrived: bool) -> None:
         super().__init__(failure.code)

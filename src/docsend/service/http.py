@@ -12,8 +12,8 @@ public interface:
 - a quick reaction to Ctrl-C: an exchange of the main thread runs in a worker thread, and is abandoned if
   it does not end when it is aborted.
 
-It uses httpx's transport, not `httpx.Client`. The client takes a third more processor time for each request,
-and its redirects, cookies, environment variables and decoders would have to be turned off
+This module uses httpx's transport, not `httpx.Client`. That client takes a third more processor time for each
+request, and its redirects, cookies, environment variables and decoders would have to be turned off
 (docs/decisions.md).
 """
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission, PlannedSubmission
     from docsend.service.json_object import JsonObject
 
-    # Only these can be sent. `submission_rules.check` creates a CheckedSubmission. Once it is recorded, the
-    # ledger returns it as a PlannedSubmission.
+    # Only these can be sent. `submission_rules.check` creates a CheckedSubmission. Once a submission is
+    # recorded, the ledger returns it as a PlannedSubmission.
     Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
 
 PROBLEM_TYPE = "urn:docsend:problem:"
@@ -56,9 +56,8 @@ _CODES = {f"{PROBLEM_TYPE}{code}": code for code in PROBLEMS}
 class Response(NamedTuple):
     """An HTTP response: status, header fields keyed by lower-case name, and body.
 
-    `may_have_arrived_before` is true if the request may already have arrived over an earlier connection,
-    which was lost. `is_request_complete` is true if the request was sent completely before the response
-    arrived.
+    `may_have_arrived_before` is true if the request may already have arrived over an earlier connection that
+    was lost. `is_request_complete` is true if the request was sent completely before the response arrived.
     """
 
     status: int

@@ -1,8 +1,8 @@
 """The ledger: a SQLite file of submissions, their states and their receipts.
 
 The invariants of `delivery.deliver` rely on these guarantees:
-- A plan, a receipt and a final state are durable when the call that writes them returns
-  (`synchronous=FULL`). A batch writes many of them in one commit.
+- A plan (the entry made before a submission is sent), a receipt and a final state are durable when the call
+  that writes them returns (`synchronous=FULL`). A batch writes many of them in one commit.
 - The states `open` and `sending` are written with the next commit. If the process is killed before that, they
   are lost, and the next run asks the service for the state. Only the `sending` of a personal submission is
   written durably at once. Such a submission may meet a requirement of the service, and once the service has
