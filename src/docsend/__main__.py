@@ -1,6 +1,6 @@
 """The installed command.
 
-It answers --version and shell completions with few imports, and starts the command line for everything else.
+It answers --version and shell completions with few imports. For everything else, it starts the command line.
 """
 
 # Set the signal handlers before anything slow, so that Ctrl-C prints its message and exits with its code from
@@ -40,7 +40,7 @@ _pending_signals: list[int] = []
 
 
 def _record_signal(number: int, _frame: object) -> None:
-    """Record the first signal, for the command line to report; exit at once on the second."""
+    """Record the first signal, so that the command line reports it. Exit at once on the second."""
     _pending_signals.append(number)
     if len(_pending_signals) > 1:
         os._exit(128 + number)

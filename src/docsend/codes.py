@@ -1,7 +1,7 @@
 """Problem codes, each with its kind, field and meaning.
 
-Scripts and support identify a problem by its code, so a code is never translated and never changes. Its
-`kind` determines its severity and whether the guided mode asks for the value. A batch omits problems of the
+Scripts and support identify a problem by its code, so a code is never translated and never changes. A code's
+`kind` determines the severity and whether the guided mode asks for the value. A batch omits problems of the
 kind MISSING for cells that could not be read. The exit code depends on the exception that reports the
 problem. Nothing is derived from the spelling of a code. docs/problems.md is generated from this table and
 from real runs (tests/problem_cases.py).
@@ -16,7 +16,7 @@ Severity: TypeAlias = Literal["error", "warning"]
 
 
 class Kind(Enum):
-    """Kind of a problem; the value describes it and what to do about it."""
+    """Kind of a problem. The value describes the kind and what to do about it."""
 
     MISSING = "a required value is missing: give it"
     INVALID = "a check before sending failed: correct the submission"
@@ -284,7 +284,7 @@ def from_service(name: str) -> AnyCode:
     """Return the code for a name that a service gave as its reason to refuse a declaration.
 
     A service may use the codes of docsend's own checks. docsend's other codes describe warnings or events on
-    the client, so they are returned as `Code.INVALID`. An unknown name is returned as a ForeignCode.
+    the client. For the name of such a code, return `Code.INVALID`. For an unknown name, return a ForeignCode.
     """
     code = _BY_NAME.get(name)
     if code is None:

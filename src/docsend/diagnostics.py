@@ -1,6 +1,6 @@
-"""Checks of everything that docsend depends on, with a severity and a hint for each part.
+"""Checks of everything that docsend depends on. Each check returns a finding with a severity and a hint.
 
-A check always returns a finding, even if it cannot check its part. Findings contain no secrets.
+A check returns a finding even if the part cannot be checked. Findings contain no secrets.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ _MIN_FREE_BYTES = 100 * 2**20
 class Finding:
     """Result of one check.
 
-    `part` is a name that never changes. `exit_code` is the command's exit code if the severity is "error".
-    `facts` are for programs: names and plain values that do not depend on the language.
+    `part` names what was checked. The name never changes. `exit_code` is the command's exit code if the
+    severity is "error". `facts` are for programs: names and plain values that do not depend on the language.
     """
 
     part: str
@@ -121,7 +121,7 @@ def _configuration_and_data(settings: Settings) -> Iterator[Finding]:
 
 
 def _permission_hint(file: Path) -> Message:
-    """Return the hint for denying others access to a file. Only the file's owner can do that."""
+    """Return the hint on how to deny others access to a file. Only the file's owner can do that."""
     owner = files.other_owner(file)
     if owner is None:
         return Message("run `chmod 600 {file}`", file=file)
@@ -280,7 +280,7 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
 
 
 def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> Finding:
-    """Check how long the keyring takes to respond, and whether (but not as whom) the user is signed in."""
+    """Check how long the keyring takes to respond, and whether the user is signed in, but not as whom."""
     if settings.password_file is not None:
         return _password_file(settings.password_file, has_code=settings.code is not None)
     started_at = time.monotonic()

@@ -65,12 +65,13 @@ class DocsendError(Exception):
     message: what happened.
     hint: what to do next, or None.
     problems: the individual problems, if the message summarizes several.
-    cause: the problem code, if it is more specific than the class (see `service.failures`).
-    submission: the submission that failed, if it is a later occurrence than the requested one.
+    cause: the problem code, if it is more specific than the class (see `service.failures`), or None.
+    submission: the submission that `deliver` attempted, or None. It may be a later occurrence than the
+        requested one.
     affects_all: whether every other submission would fail now, too.
-    nothing_arrived: true if no part of the submission can have reached the service.
-    is_lasting_refusal: whether the error is a permanent refusal of the submission, provided that no part of
-        it can have arrived.
+    nothing_arrived: whether it is certain that no part of the submission has reached the service.
+    is_lasting_refusal: whether the error permanently refuses the submission if no part of the submission can
+        have arrived.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
@@ -99,7 +100,7 @@ class DocsendError(Exception):
         return self.exit_code
 
     def as_problem(self) -> Problem:
-        """Return the error as a problem. Its code is `cause`, or else the general code for the exit code."""
+        """Return the error as a problem. The problem's code is `cause`, or else that of the exit code."""
         from docsend.codes import Code
         from docsend.model.problem import Problem
 
@@ -125,7 +126,7 @@ class UsageError(DocsendError):
 
 
 class InvalidSubmission(DocsendError):
-    """Raised when a submission or a manifest fails its checks; nothing was received."""
+    """Raised when a submission or a manifest fails its checks. Nothing was received."""
 
     exit_code = ExitCode.FAULTY
 
@@ -150,7 +151,7 @@ class InvalidSubmission(DocsendError):
 
 
 class SignInRequired(DocsendError):
-    """Raised when a sign-in is required, or when the service refuses it."""
+    """Raised when a sign-in is required, or when the service refuses a sign-in."""
 
     exit_code = ExitCode.SIGN_IN
     affects_all = True
@@ -163,7 +164,7 @@ class Refused(DocsendError):
 
 
 class Unfinished(DocsendError):
-    """Raised when the work could not be finished; running the same command again continues it."""
+    """Raised when the work could not be finished. Running the same command again continues it."""
 
     exit_code = ExitCode.UNFINISHED
 
@@ -178,7 +179,7 @@ class LocalError(DocsendError):
 class Terminated(KeyboardInterrupt):
     """Raised on SIGTERM.
 
-    It is a KeyboardInterrupt, so that the run ends as it does after Ctrl-C, and reports how far it got.
+    This is a KeyboardInterrupt, so that the run ends as it does after Ctrl-C, and reports how far it got.
     """
 
 
@@ -200,5 +201,5 @@ class Interrupted(DocsendError):
 
     @property
     def code(self) -> ExitCode:
-        """130 for SIGINT, 143 for SIGTERM."""
+        """Exit code of the run: 130 for SIGINT, 143 for SIGTERM."""
         return ExitCode.TERMINATED if self.terminated else ExitCode.INTERRUPTED

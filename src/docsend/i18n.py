@@ -42,9 +42,10 @@ _FIRST_PLACEHOLDER = 0xE000
 class Message:
     """A text for people: an English template with values for its placeholders, such as `{name}`.
 
-    It is not a `str` and cannot be converted to one: only a `Translator` can render it. Values that are
-    messages or localized names are translated too; all others are inserted unchanged. A placeholder can have
-    a format specification, as in `str.format`: `{size:,}` groups digits with the language's separator.
+    A message is not a `str` and cannot be converted to one. Only a `Translator` can render it. Values that
+    are messages or localized names are translated too. All other values are inserted unchanged. A placeholder
+    can have a format specification, as in `str.format`: `{size:,}` groups digits with the language's
+    separator.
     """
 
     __slots__ = ("count", "one", "template", "values")
@@ -58,7 +59,7 @@ class Message:
 
     @classmethod
     def plural(cls, one: str, many: str, /, count: int, **values: object) -> Message:
-        """Return a message that uses `one` for a count of 1, else `many`; `{count}` inserts the number."""
+        """Return a message that uses `one` for a count of 1, else `many`. `{count}` inserts the number."""
         message = cls.__new__(cls)
         _set_fields(message, many, {"count": count, **values}, one, count)
         return message
@@ -69,14 +70,14 @@ class Message:
         return cls("{text}", text=text)
 
     def with_values(self, **values: object) -> Message:
-        """Return a message with the same template and only these values; the old values are dropped."""
+        """Return a message with the same template and only these values. The old values are dropped."""
         return Message(self.template, **values)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"cannot change {name} of a Message")
 
     def __str__(self) -> NoReturn:
-        """Raise TypeError: conversion to a `str`, as in an f-string, would lose the translation."""
+        """Raise TypeError, because conversion to a `str`, as in an f-string, would lose the translation."""
         raise TypeError("a Message is rendered by a Translator")
 
     def __repr__(self) -> str:
@@ -128,7 +129,7 @@ class LocalizedName:
         raise AttributeError(f"cannot change {name} of a LocalizedName")
 
     def __str__(self) -> NoReturn:
-        """Raise TypeError: conversion to a `str`, as in an f-string, would lose the translation."""
+        """Raise TypeError, because conversion to a `str`, as in an f-string, would lose the translation."""
         raise TypeError("a LocalizedName is rendered by a Translator")
 
     def __repr__(self) -> str:
@@ -191,7 +192,7 @@ class Translator:
     def render(
         self, text: Displayable, *, escape: Callable[[object], str] = str, isolate: bool = False
     ) -> str:
-        """Return the text in this language; data is not translated.
+        """Return the text in this language. Data is not translated.
 
         `escape` is applied to data and to a message's values, because they may come from outside docsend. In
         a right-to-left language, `isolate` encloses numbers, names and paths in Unicode isolates, so that
@@ -237,7 +238,7 @@ class Translator:
         return re.sub(_RUN, lambda run: _isolate_run(run[0], texts), joined) if isolate else joined
 
     def _localize_number(self, text: str, spec: str) -> str:
-        """Return a number in English format with its separators replaced by this language's."""
+        """Return a number in English format with the separators of this language instead."""
         if "," in spec:
             return text.replace(",", _DIGIT_SEPARATORS[self.language])
         return text.replace(".", _DECIMAL_POINTS[self.language]) if spec[-1] in "fg" else text
@@ -258,7 +259,10 @@ def _render_in_english(message: Message) -> str:
 
 
 def _isolate_run(run: str, texts: Sequence[str]) -> str:
-    """Insert the values into a left-to-right run and isolate it. A lone value is already isolated."""
+    """Insert the values into a left-to-right run of characters, and isolate the run.
+
+    A run that is a single value stays as it is, because the value is already isolated.
+    """
     values = {chr(_FIRST_PLACEHOLDER + index): text for index, text in enumerate(texts)}
     text = "".join(values.get(character, character) for character in run)
     return text if len(run) == 1 and text != run else f"{_LTR_ISOLATE}{text}{_POP_ISOLATE}"

@@ -1,6 +1,6 @@
 """Handling of SIGINT and SIGTERM: the first signal ends the run cleanly, the next one exits at once.
 
-Exiting at once is safe: whatever docsend has confirmed to a user or a service is already on disk.
+Exiting at once is safe, because whatever docsend has confirmed to a user or a service is already on disk.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def interrupt_on_signal(pending: list[int] | None = None) -> Iterator[None]:
     """Raise KeyboardInterrupt for SIGINT and Terminated for SIGTERM in the main thread.
 
-    `pending` lists the signals that were received earlier. If there are any, the exception for the first one
-    is raised on entry. A signal received inside the block is appended to the list.
+    `pending` lists the signals that were received before the block. If there are any, the exception for the
+    first one is raised on entry. A signal received inside the block is appended to the list.
     """
     _state.is_disarmed = False
 

@@ -10,7 +10,7 @@ _BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u
 
 
 def mask(secret: str) -> str:
-    """Return six dots and the end of the secret: at most three characters, and at most a third of it."""
+    """Return six dots and the last characters of a secret: at most three, and at most a third of them all."""
     shown = min(3, len(secret) // 3)
     return "••••••" + secret[len(secret) - shown :]
 
@@ -23,8 +23,8 @@ def redact(text: str) -> str:
 def has_control_characters(text: str) -> bool:
     """Return whether a text contains characters that could control a terminal.
 
-    These are control characters (Cc), lone surrogates (Cs), bidirectional embeddings, overrides and isolates,
-    and the line and paragraph separators.
+    Such characters are control characters (Cc), lone surrogates (Cs), the line and paragraph separators, and
+    bidirectional embeddings, overrides and isolates.
     """
     if text.isascii():  # In ASCII, exactly the characters of category Cc are not printable.
         return not text.isprintable()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def start(
     target: Callable[..., object], args: Sequence[object] = (), *, name: str | None = None
 ) -> threading.Thread:
-    """Start a daemon thread and return it; raise LocalError if the machine cannot start another one."""
+    """Start a daemon thread and return it. Raise LocalError if the machine cannot start another one."""
     try:
         thread = threading.Thread(target=target, args=tuple(args), name=name, daemon=True)
         thread.start()

@@ -1,7 +1,7 @@
 """The signed-in account, which exchanges its credentials for a token whenever it needs a new one.
 
-Once the service has refused a password, this process never tries it again, however many submissions are
-waiting: a batch of thousands of rows must not lock an account.
+Once the service has refused a password, this process never tries the password again, however many
+submissions are waiting. A batch of thousands of rows must not lock an account.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class SignIn(Protocol):
     """Exchanges credentials for a token at the service."""
 
     def __call__(self, credentials: Credentials) -> tuple[str, float]:
-        """Return a token and its lifetime in seconds; raise SignInRequired if the service refuses them."""
+        """Return a token and its lifetime in seconds.
+
+        Raise SignInRequired if the service refuses the credentials.
+        """
 
 
 class Account:
@@ -73,9 +76,9 @@ class Account:
             return text
 
     def store_token(self, token: str, expires_in: float) -> None:
-        """Use this token, which lasts `expires_in` seconds, and store it for the next process.
+        """Use this token for `expires_in` seconds, and store it for the next process.
 
-        If the keyring cannot store it, the next process has to sign in again, but nothing else is lost.
+        If the keyring cannot store the token, the next process has to sign in again. Nothing else is lost.
         """
         self._token = Token(token, self._now() + expires_in)
         if self._store is not None:
@@ -85,7 +88,7 @@ class Account:
                 self._store = None
 
     def record_refusal(self, refusal: SignInRequired) -> SignInRequired:
-        """Record a refusal of this account, so that later requests fail without a sign-in; return it."""
+        """Record a refusal of this account and return it. Later requests then fail without a sign-in."""
         with self._lock:
             self._refusal = refusal
         return refusal

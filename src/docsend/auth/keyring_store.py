@@ -3,10 +3,10 @@
 Only this module uses the `keyring` package.
 
 Guarantees:
-- No call to a keyring takes longer than KEYRING_TIMEOUT_S. A call that hangs (because of a locked collection
-  whose prompt nobody sees, or a dead D-Bus) is abandoned, and the hint names three alternatives.
-- Only the operating systems' own keyrings are used, unless the user selects another by name. The `null` and
-  `fail` backends store nothing, and plaintext files protect nothing.
+- No call to a keyring takes longer than KEYRING_TIMEOUT_S. A call that hangs is abandoned, and the hint names
+  three alternatives. The cause may be a locked collection whose prompt nobody sees, or a dead D-Bus.
+- Only the operating systems' own keyrings are used, unless the user selects another by name. Of the others,
+  the `null` and `fail` backends store nothing, and plaintext files protect nothing.
 - Passwords and booklet numbers are read back after writing, because some backends accept a password and
   store nothing.
 - Secrets appear in no repr and in no message.
@@ -61,13 +61,13 @@ class Credentials:
 
     @property
     def masked_code(self) -> str:
-        """Six bullets and the last two characters of the code; only bullets if it has fewer than eight."""
+        """Six bullets and the last two characters of the code, or only bullets for fewer than eight."""
         return "••••••" + (self.code[-2:] if len(self.code) >= _MIN_SUFFIXED_CODE else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Token of a session; `expires_at` is in seconds since the epoch, by this machine's clock."""
+    """Token of a session. `expires_at` is in seconds since the epoch, by this machine's clock."""
 
     text: str = field(repr=False)
     expires_at: float
@@ -77,23 +77,23 @@ class CredentialStore:
     """Keyring entries of one service: the credentials, and the token of the last session."""
 
     def __init__(self, service: str, *, backend: str | None = None) -> None:
-        """Create the store of a service; `backend` selects a keyring by name, as `module.Class`."""
+        """Create the store of a service. `backend` selects a keyring by name, as `module.Class`."""
         self._entries = _KeyringEntries(f"docsend {service}", backend)
 
     @property
     def backend(self) -> str:
-        """Name of the keyring backend in use; raises LocalError if there is no trusted one."""
+        """Name of the keyring backend in use. Raise LocalError if there is no trusted one."""
         return self._entries.backend
 
     def credentials(self) -> Credentials | None:
-        """Return the stored credentials, or None; raise LocalError if the keyring fails."""
+        """Return the stored credentials, or None. Raise LocalError if the keyring fails."""
         raw = self._entries.read("account") or {}
         code, password = raw.get("code"), raw.get("password")
         # docsend did not write an entry in any other form, so it counts as missing.
         return Credentials(code, password) if isinstance(code, str) and isinstance(password, str) else None
 
     def token(self) -> Token | None:
-        """Return the stored token, which may have expired, or None; raise LocalError if the keyring fails."""
+        """Return the stored token, which may have expired, or None. Raise LocalError if the keyring fails."""
         raw = self._entries.read("session") or {}
         token, expires_at = raw.get("token"), raw.get("expires_at")
         if not isinstance(token, str) or not isinstance(expires_at, int | float):
@@ -101,15 +101,15 @@ class CredentialStore:
         return Token(token, float(expires_at))
 
     def save_credentials(self, credentials: Credentials) -> None:
-        """Store the credentials; raise LocalError if they cannot be stored or do not read back."""
+        """Store the credentials. Raise LocalError if they cannot be stored or do not read back."""
         self._entries.save("account", {"code": credentials.code, "password": credentials.password})
 
     def save_token(self, token: Token) -> None:
-        """Store the token of a session; raise LocalError if the keyring fails."""
+        """Store the token of a session. Raise LocalError if the keyring fails."""
         self._entries.write("session", {"token": token.text, "expires_at": token.expires_at})
 
     def forget(self) -> bool:
-        """Remove the credentials and the token; return whether there were any."""
+        """Remove the credentials and the token. Return whether there were any."""
         return any([self._entries.remove("account"), self._entries.remove("session")])
 
 
@@ -117,12 +117,12 @@ class BookletStore:
     """The senders' booklet numbers, stored in the keyring because they serve as passwords."""
 
     def __init__(self, *, backend: str | None = None) -> None:
-        """Create the store; `backend` selects a keyring by name, as `module.Class`."""
+        """Create the store. `backend` selects a keyring by name, as `module.Class`."""
         self._entries = _KeyringEntries("docsend senders", backend)
 
     @property
     def backend(self) -> str:
-        """Name of the keyring backend in use; raises LocalError if there is no trusted one."""
+        """Name of the keyring backend in use. Raise LocalError if there is no trusted one."""
         return self._entries.backend
 
     def read(self, sender: str, employer_file: str) -> str | None:
@@ -135,16 +135,16 @@ class BookletStore:
         return booklet if isinstance(booklet, str) else None
 
     def save(self, sender: str, employer_file: str, booklet: str) -> None:
-        """Store a booklet number; raise LocalError if it cannot be stored or does not read back."""
+        """Store a booklet number. Raise LocalError if it cannot be stored or does not read back."""
         self._entries.save(sender, {"employer_file": employer_file, "booklet": booklet})
 
     def forget(self, sender: str) -> bool:
-        """Remove the booklet number of a sender; return whether there was one."""
+        """Remove the booklet number of a sender. Return whether there was one."""
         return self._entries.remove(sender)
 
 
 class _KeyringEntries:
-    """JSON objects in the keyring under one service name; no call takes longer than KEYRING_TIMEOUT_S."""
+    """JSON objects in the keyring under one service name. No call takes longer than KEYRING_TIMEOUT_S."""
 
     def __init__(self, name: str, backend: str | None) -> None:
         self._name = name
@@ -167,7 +167,10 @@ class _KeyringEntries:
         self._call(lambda ring: ring.set_password(self._name, entry, json.dumps(raw)))
 
     def save(self, entry: str, raw: dict[str, Any]) -> None:
-        """Write and read back, because some backends accept a password and store nothing."""
+        """Write an entry and read it back, because some backends accept a password and store nothing.
+
+        Raise LocalError if the entry that was read is different.
+        """
         self.write(entry, raw)
         if self.read(entry) != raw:
             raise LocalError(
@@ -185,9 +188,10 @@ class _KeyringEntries:
         return self._call(delete)
 
     def _call(self, call: Callable[[Any], _T]) -> _T:
-        """Call the keyring in a separate thread, which is abandoned if the call does not return in time.
+        """Call the keyring in a separate thread and return the result.
 
-        Raise LocalError if the call times out or fails.
+        If the call does not return in time, abandon the thread. Raise LocalError if the call times out or
+        fails.
         """
         results: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue()
 
@@ -219,7 +223,7 @@ class _KeyringEntries:
 
 
 def _load_keyring(override: str | None) -> Any:
-    """Return the keyring backend to use; raise LocalError if none of them protects secrets."""
+    """Return the keyring backend to use. Raise LocalError if none of them protects secrets."""
     import keyring.core
 
     if override is not None:
@@ -265,7 +269,7 @@ def read_password_file(file: Path) -> str:
     """Return the password on the first line of a file.
 
     Raise UsageError if the file cannot be read, is not UTF-8 or has an empty first line. On POSIX systems,
-    also raises it if anybody but the owner has access to the file.
+    also raise it if anybody but the owner has access to the file.
     """
     try:
         with files.open_regular(file, allow_pipe=True) as opened:
@@ -301,14 +305,14 @@ def _permission_hint(file: Path, owner: str | None) -> Message:
 def read_standard_input(empty_message: Message | None = None) -> str:
     """Return the password or other secret on the first line of standard input.
 
-    Raise UsageError if the line is empty; `empty_message` replaces the message about a password.
+    Raise UsageError if the line is empty. `empty_message` replaces the message about a password.
     """
     line = sys.stdin.readline(_MAX_LINE_LENGTH) if sys.stdin else ""
     return _first_line(line, empty_message, hint=Message("write it on the first line of standard input"))
 
 
 def _first_line(text: str, empty_message: Message | None = None, *, hint: Message) -> str:
-    """Return the first line of a text; raise UsageError if it is empty."""
+    """Return the first line of a text. Raise UsageError if it is empty."""
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
         raise UsageError(empty_message or Message("the password is empty"), hint)

@@ -1,6 +1,6 @@
 """The root of the command line.
 
-It lists the commands, and `main` turns every exception into a message and an exit code.
+This module lists the commands. `main` turns every exception into a message and an exit code.
 """
 
 import importlib
@@ -18,8 +18,8 @@ from docsend.cli.options import Group, usage_error, with_common_options
 from docsend.errors import ExitCode
 from docsend.i18n import Language, Message, Translator, choose_language
 
-# Command names with their short help, in the order in which the help lists them. For each, `docsend.cli` has
-# a module of that name with a function `register(app)`.
+# Command names with their short help, in the order in which the help lists them. For each command,
+# `docsend.cli` has a module of that name with a function `register(app)`.
 COMMANDS = {
     "send": "Check documents, send them exactly once, print the receipt.",
     "login": "Sign in to the personal service, show the sign-in, or sign out.",
@@ -69,7 +69,7 @@ def _root(context: typer.Context, _common: dict[str, Any], *, version: bool) -> 
 
 
 class _Root(Group):
-    """Root group that lists commands in order. Each is a stub with a short help until it is called."""
+    """Root group that lists commands in order. A command is a stub with a short help until it is called."""
 
     translator: Translator | None = None
 
@@ -90,7 +90,10 @@ def build_command_tree() -> Any:
 
 
 def _make_root(translator: Translator | None = None) -> Any:
-    """Return the root group with stub commands, for its own help and for options before a command."""
+    """Return the root group with stubs of the commands.
+
+    It is needed for the help of `docsend` itself, and for options before a command.
+    """
     app = typer.Typer(cls=_Root, **_APP_OPTIONS)
     epilog = "`docsend COMMAND --help` lists the exit codes of each command."
     app.callback(epilog=epilog, invoke_without_command=True)(with_common_options(_root, [_VERSION]))

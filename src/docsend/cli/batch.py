@@ -58,7 +58,7 @@ class BatchOptions(NamedTuple):
 
 
 def print_template(context: "CommandContext", format_: str) -> None:
-    """Print an example manifest; raise UsageError unless `format_` is "csv" or "jsonl"."""
+    """Print an example manifest. Raise UsageError unless `format_` is "csv" or "jsonl"."""
     if format_ not in ("csv", "jsonl"):
         raise UsageError(
             Message("unknown template format: {form!r}", form=format_), Message("use csv or jsonl")
@@ -69,9 +69,10 @@ def print_template(context: "CommandContext", format_: str) -> None:
 def run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
     """Check every row, then send the rows.
 
-    In a dry run nothing is sent. Unless `only_valid` is set, a single faulty row also prevents sending. Raise
-    UsageError if the manifest, the report, the sender or the share cannot be used. Otherwise raise typer.Exit
-    with the batch's exit code, even on success.
+    In a dry run, nothing is sent. Unless `only_valid` is set, a single faulty row also prevents sending.
+
+    Raise UsageError if the manifest, the report, the sender or the value of --shard cannot be used. Otherwise
+    raise typer.Exit with the batch's exit code, even on success.
     """
     started_at = time.monotonic()
     if options.report:
@@ -146,10 +147,10 @@ def _parse_shard(given: str | None) -> "Share | None":
 def _report_preflight(
     context: "CommandContext", batch: "Batch", plan: "PreflightResult", report: "Report | None"
 ) -> None:
-    """Report the preflight result of each row. Nothing is sent."""
+    """Report whether each row is faulty or valid, without sending anything."""
     shows_rows = report is not None or context.output.shows_rows
     for lines in batch.line_chunks() if shows_rows else ():
-        # The preflight stores no findings for good rows, because checking them again costs less than memory.
+        # The first pass keeps no findings for good rows, because checking them again costs less than memory.
         for row, checked, warnings, _ in batch.check_lines(lines):
             errors = plan.faulty.get(row.number, ())
             submission = row.submission if errors else checked
@@ -226,7 +227,10 @@ def _open_runner(
     jobs: int,
     show_pause: "Callable[[Pause], None]",
 ) -> "Iterator[tuple[BatchRunner, DeliveryCalls]]":
-    """Open the service once for all workers, so that one Retry-After delays all of them."""
+    """Yield the runner of a batch, and the calls with which it sends the rows.
+
+    The service is opened once for all workers, so that one Retry-After delays all of them.
+    """
     from docsend.delivery import deliver, workers
     from docsend.delivery.required import RequiredDocuments
 

@@ -79,8 +79,8 @@ def catalog(
 def _update(context: "CommandContext") -> tuple[str, bool]:
     """Download the service's catalog and store it, unless the stored copy is current.
 
-    Return the version now in use, and whether a catalog was downloaded. Raise Unfinished if the service's
-    catalog is malformed, and LocalError if it cannot be stored.
+    Return the version now in use, and whether a new catalog was stored. Raise Unfinished if the service's
+    catalog is malformed, and LocalError if the catalog cannot be stored.
     """
     file = context.settings.catalog_file_for(context.settings.chosen_endpoint())
     etag_file = file.with_suffix(".etag")

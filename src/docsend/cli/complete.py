@@ -1,9 +1,9 @@
 """Shell completion: `docsend _complete WORD...` prints candidates for the last word.
 
-Each candidate is a line `VALUE<Tab>LABEL`; the line `!files pdf,jpg` makes the shell offer files with these
-extensions. The scripts in completions/ call this command. It reads `data/commands.json`, the catalog,
-config.toml and the ledger. It never contacts a service, does not import Typer, and prints nothing if
-something fails, because an error message would garble the command line that is being typed.
+Each candidate is a line `VALUE<Tab>LABEL`. The line `!files pdf,jpg` makes the shell offer files with these
+extensions. The scripts in completions/ call this command. The command reads `data/commands.json`, the
+catalog, config.toml and the ledger. It never contacts a service and does not import Typer. If something
+fails, it prints nothing, because an error message would garble the command line that is being typed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Files(NamedTuple):
 
 
 class _CommandLine(NamedTuple):
-    """The words before the last one: the command, the values of its options, and its arguments."""
+    """The parsed words before the last one: the command, its arguments, and the values of its options."""
 
     command: Mapping[str, Any]
     options: Mapping[str, str]
@@ -73,7 +73,7 @@ def main(words: Sequence[str]) -> int:
 def candidates(words: Sequence[str]) -> Iterator[Candidate | Files]:
     """Yield the candidates for the last of these words.
 
-    Errors in the configuration, the catalog or the ledger are raised; `main` ignores them.
+    Errors in the configuration, the catalog or the ledger are raised here. `main` ignores them.
     """
     *before, current = words
     root: dict[str, Any] = json.loads(COMMANDS.read_text("utf-8"))
@@ -94,7 +94,10 @@ def candidates(words: Sequence[str]) -> Iterator[Candidate | Files]:
 
 
 def _parse(root: Mapping[str, Any], before: Sequence[str]) -> tuple[_CommandLine, str | None]:
-    """Parse the words before the last one; also return the option that expects the last word, or None."""
+    """Parse the words before the last one.
+
+    Return the result, and the option whose value the last word is, or None.
+    """
     command = root
     options: dict[str, str] = {}
     arguments: list[str] = []

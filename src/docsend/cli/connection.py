@@ -31,7 +31,7 @@ def open_service(
     jobs: int,
     sleep: Callable[[float], None],
 ) -> Iterator[ServiceClient]:
-    """Open the service that the settings choose; see `CommandContext.open_service`."""
+    """Open the service that the settings choose, as `CommandContext.open_service` describes."""
     endpoint = settings.chosen_endpoint()
     with contextlib.ExitStack() as stack:
         url = endpoint.url
@@ -61,7 +61,10 @@ def open_service(
 
 
 def import_sandbox_server() -> Any:
-    """Return the module that runs the sandbox; raise UsageError if the `sandbox` extra is not installed."""
+    """Return the module that runs the sandbox.
+
+    Raise UsageError if the extra `sandbox` is not installed.
+    """
     try:
         from docsend.sandbox import server
     except ModuleNotFoundError as error:

@@ -53,7 +53,7 @@ class CommandContext:
         no_input: bool,
         tolerate_errors: bool = False,
     ) -> "CommandContext":
-        """Return a context for these common options; `tolerate_errors` is as in `settings.resolve`."""
+        """Return a context for these common options. `tolerate_errors` is as in `settings.resolve`."""
         settings = resolve(
             service=service,
             language=lang,
@@ -87,7 +87,7 @@ class CommandContext:
         return CommandContext(self.settings.for_service(service), self.streams)
 
     def catalog(self) -> "Catalog":
-        """Return the catalog downloaded from the chosen service, or the bundled one.
+        """Return the catalog downloaded from the chosen service, or the bundled catalog if there is none.
 
         The file is read only once. Raise LocalError if it cannot be read.
         """
@@ -120,8 +120,8 @@ class CommandContext:
     def find_entry(self, ledger: "Ledger", key: str) -> "LedgerEntry":
         """Return the ledger entry whose key starts with `key`.
 
-        If entries of several services match, return the chosen service's. Raise UsageError if the prefix is
-        shorter than 8 characters, unknown or ambiguous.
+        If several entries match, return the one of the chosen service. Raise UsageError if `key` is shorter
+        than 8 characters, or if it matches no entry or still several.
         """
         if len(key) < _MIN_KEY_PREFIX:
             raise UsageError(
@@ -173,7 +173,7 @@ class CommandContext:
         return Senders(self.settings.senders, booklets)
 
     def require_account(self) -> "Account":
-        """Return the account to sign in with; raise SignInRequired if there is none."""
+        """Return the account to sign in with. Raise SignInRequired if there is none."""
         account = self.account()
         if account is None:
             raise SignInRequired(Message("not signed in"), Message("run `docsend login`"))
@@ -201,9 +201,9 @@ class CommandContext:
     ) -> Iterator["ServiceClient"]:
         """Open the chosen service, and close it on leaving.
 
-        The service `sandbox` is the one that is already running, or else one started inside this process. If
-        `catalog` allows it, a submission is sent in one exchange. Up to `jobs` threads may use the client at
-        the same time; before a retry, they call `sleep` with the seconds to wait.
+        For the service `sandbox`, open the sandbox that is already running, or else start one inside this
+        process. If `catalog` allows it, the client sends a submission in one exchange. Up to `jobs` threads
+        may use the client at the same time. Before a retry, they call `sleep` with the seconds to wait.
         """
         from docsend.cli.connection import open_service
 

@@ -32,7 +32,7 @@ class _Bug(DocsendError):
 
 
 def report(error: Exception | KeyboardInterrupt, argv: Sequence[str], language: Language) -> int:
-    """Report the error that ended a run, as JSON if --json was given, and return the exit code."""
+    """Report the error that ended a run, also as JSON if --json was given, and return the exit code."""
     docsend_error = _as_docsend_error(error, is_verbose="-v" in argv or "--verbose" in argv)
     output = output_for(Streams(language=language), as_json=_wants_json(argv))
     output.fail(docsend_error, send_result.from_error(docsend_error))

@@ -82,8 +82,9 @@ def export(
 def _no_receipt_error(entry: "LedgerEntry") -> UsageError:
     """Return the error for a submission that was not received.
 
-    Its exit code is 2, as for a key that is not in the ledger, because the proof does not exist. Codes 5 and
-    6 report a service's response, but this command contacts no service, and running it again changes nothing.
+    The exit code is 2, as for a key that is not in the ledger, because the proof does not exist. Codes 5 and
+    6 would be wrong. They report a service's response, but this command contacts no service, and running it
+    again changes nothing.
     """
     hint = Message("run `docsend receipts resume {key}` to finish it", key=entry.key[:12])
     if entry.state == "refused":
@@ -115,8 +116,8 @@ def _check_stdout_accepts(context: "CommandContext", format_: str) -> None:
 def _write_new_file(file: Path, content: bytes) -> None:
     """Write a file atomically, unless it already exists with the same content.
 
-    Raise UsageError if it exists with different content, is not a regular file or its folder does not
-    exist, and LocalError if it cannot be written.
+    Raise UsageError if the file exists with different content, if it is not a regular file, or if its folder
+    does not exist. Raise LocalError if the file cannot be written.
     """
     try:
         if file.is_file():

@@ -124,7 +124,7 @@ _PROMPTS = {
 
 
 def _prompt(context: "CommandContext", what: str) -> str:
-    """Prompt for the code or the password without echo; raise UsageError if the answer is empty."""
+    """Prompt for the code or the password without echo. Raise UsageError if the answer is empty."""
     question, empty = _PROMPTS[what]
     try:
         answer = getpass.getpass(context.streams.render(Message("{question}: ", question=question)))

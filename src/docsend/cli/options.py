@@ -51,9 +51,9 @@ _COMMON: dict[str, tuple[Any, Any]] = {
 
 
 class _RejectsConflictingValues:
-    """Mixin for commands and groups, to reject an option that is given twice with different values.
+    """Mixin for commands and groups that rejects an option that is given twice with different values.
 
-    Click would silently use the last one. With `--batch a.csv --batch b.csv`, only b.csv would be sent.
+    Click would silently use the last value. With `--batch a.csv --batch b.csv`, only b.csv would be sent.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -105,7 +105,7 @@ class Group(_RejectsConflictingValues, typer.core.TyperGroup):
 
 
 def usage_error(message: Message, path: str) -> UsageError:
-    """Return the error for an invalid command line; `path` is the command's full name ("docsend send")."""
+    """Return the error for an invalid command line. `path` is the command's full name ("docsend send")."""
     return UsageError(message, Message("run `{path} --help` for usage", path=path))
 
 
@@ -193,7 +193,7 @@ def command(
 def _parameters(
     function: Callable[..., None], fields: "Sequence[Field]"
 ) -> tuple[list[inspect.Parameter], list[str]]:
-    """Return the command's parameters without its context, and the names of those that are fields."""
+    """Return a command's parameters without the context, and the names of the parameters that are fields."""
     parameters: list[inspect.Parameter] = []
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         parameters += map(_option, fields) if parameter.name == "given" else [parameter]
@@ -244,7 +244,10 @@ def with_common_options(
 
 
 def _reject_group_options(context: typer.Context, values: Mapping[str, Any]) -> None:
-    """Raise UsageError if a group's own option was given along with a subcommand, which would ignore it."""
+    """Raise UsageError if a group's own option was given before a subcommand.
+
+    The subcommand would ignore the option.
+    """
     for parameter, value in values.items():
         if value is not None and value is not False:  # None and False mean that it was not given.
             command_ = context.invoked_subcommand

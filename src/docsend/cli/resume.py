@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
     from docsend.storage.ledger import Ledger, LedgerEntry
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
-# If submissions fail with different codes, the exit code is the first of these: the most urgent for the user.
+# If submissions fail with different codes, the exit code is the first of these, the most urgent for the user.
 _EXIT_PRIORITY = (ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 EXAMPLE = "docsend receipts resume\ndocsend receipts resume --service sandbox --json"
 

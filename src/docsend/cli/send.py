@@ -150,7 +150,7 @@ def _send_one(
     dry_run: bool,
     again: bool,
 ) -> None:
-    """Send one submission; on a terminal, first ask for values that were not given."""
+    """Send one submission. On a terminal, first ask for values that were not given."""
     from docsend.cli import send_one
 
     paths = send_one.expand_files(files)

@@ -80,7 +80,7 @@ def _enforce_size_limit(submission: Submission, catalog: "Catalog") -> Submissio
 
 
 def _confirm(context: "CommandContext") -> None:
-    """Ask whether to send what is shown; raise Interrupted if the user declines or presses Ctrl-C."""
+    """Ask whether to send what is shown. Raise Interrupted if the user declines or presses Ctrl-C."""
     try:
         is_confirmed = _prompter(context).confirm(Message("send it? (y to send, n to cancel)"))
     except KeyboardInterrupt as stop:
@@ -92,7 +92,7 @@ def _confirm(context: "CommandContext") -> None:
 def _ask_for_missing(
     context: "CommandContext", submission: Submission, paths: Sequence[Path], *, dry_run: bool
 ) -> "tuple[GuidedSubmission, Sequence[Path]]":
-    """Ask for all missing values; return the answers and the paths of the documents.
+    """Ask for all missing values. Return the completed submission and the paths of its documents.
 
     Raise Interrupted if the user presses Ctrl-C.
     """

@@ -31,10 +31,10 @@ def run(
     dry_run: bool,
     again: bool = False,
 ) -> None:
-    """Read the documents, check the submission, and send it, or show the findings in a dry run.
+    """Read the documents and check the submission. Then send it or, in a dry run, show the findings.
 
     If the destination needs an account and `account` is None, use the account that the settings select. If
-    the check or the sending fails, show the error and raise typer.Exit with its exit code.
+    the check or the sending fails, show the error and raise typer.Exit with the error's exit code.
     """
     submission = read_documents(context, submission, paths)
     checked = check_or_exit(context, submission, dry_run=dry_run)
@@ -78,7 +78,10 @@ def show_or_send(
     dry_run: bool,
     again: bool = False,
 ) -> None:
-    """Show the findings of a dry run; otherwise send, and show the receipt or the error."""
+    """Show the findings in a dry run. Otherwise send the submission, and show the receipt or the error.
+
+    If sending fails, raise typer.Exit with the error's exit code.
+    """
     if context.catalog().destinations[checked.to].is_personal and not dry_run:
         account = account or context.require_account()
     if account is not None:

@@ -1,4 +1,4 @@
-"""A service's address, and how to reach it: the proxy, if any, and the trusted certificate authorities."""
+"""A service's address, and how to reach the service: the proxy, if any, and the trusted authorities."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Endpoint(NamedTuple):
     unparsed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return a repr without the proxy, whose address may contain a password."""
+        """Return a representation without the proxy, whose address may contain a password."""
         return f"Endpoint({self.url!r})"
 
     @property
@@ -66,8 +66,9 @@ def resolve_endpoint(
 ) -> Endpoint:
     """Return the service with this name or address.
 
-    Raise UsageError if the name is unknown, or if the address or the proxy's address is invalid. The proxy
-    from the environment is used for https addresses except this machine's, unless NO_PROXY lists the host.
+    The proxy from the environment is used for https addresses, except for this machine's addresses and for
+    hosts that NO_PROXY lists. Raise UsageError if the name is unknown, or if the service's address or the
+    proxy's address is invalid.
     """
     if chosen == SANDBOX:
         return Endpoint(None)
@@ -121,7 +122,7 @@ def _has_url(address: str, url: str) -> bool:
 
 
 def _split(address: str) -> SplitResult | None:
-    """Split an address; return None if it is invalid, for example because of its host or port."""
+    """Split an address into its parts. Return None if it is invalid, for example because of its host."""
     from urllib.parse import urlsplit
 
     if not address.isprintable() or " " in address or "\\" in address:
@@ -154,7 +155,10 @@ def _parse_ip(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _variable(environment: Mapping[str, str], name: str) -> str:
-    """Return the variable with the lowercase name or, if it is not set, the uppercase name, as curl does."""
+    """Return the variable with the lowercase name or, if that is not set, the uppercase name, as curl does.
+
+    Return "" if neither is set.
+    """
     return environment.get(name) or environment.get(name.upper()) or ""
 
 
@@ -182,7 +186,10 @@ def _proxy(environment: Mapping[str, str]) -> str | None:
 
 
 class _NoProxyEntry(NamedTuple):
-    """One entry of NO_PROXY: a domain or network, and its port, or None for all ports."""
+    """One entry of NO_PROXY: a domain or a network. It covers one port, or all ports if `port` is None.
+
+    `includes_domain` is false if the entry covers only the domain's subdomains.
+    """
 
     domain: str
     includes_domain: bool
@@ -199,7 +206,10 @@ class _NoProxyEntry(NamedTuple):
 
 
 class NoProxy(NamedTuple):
-    """NO_PROXY as curl and Go read it: `*`, domains with their subdomains, addresses, networks, ports."""
+    """NO_PROXY, the list of hosts that are reached without the proxy, as curl and Go read it.
+
+    An entry is `*`, or an address, a network or a domain with its subdomains, each with an optional port.
+    """
 
     is_wildcard: bool
     entries: tuple[_NoProxyEntry, ...]
@@ -207,7 +217,7 @@ class NoProxy(NamedTuple):
 
     @classmethod
     def parse(cls, given: str) -> NoProxy:
-        """Parse a list separated by commas or spaces; invalid entries are collected in `unparsed`."""
+        """Parse a list separated by commas or spaces. Collect invalid entries in `unparsed`."""
         words = [entry.lower() for entry in given.replace(",", " ").split()]
         parsed = {entry: _parse_entry(entry) for entry in words if entry != "*"}
         return cls(
@@ -256,7 +266,7 @@ def without_password(proxy: str) -> str:
 
 
 def unparsed_warning(entries: Iterable[str]) -> Message:
-    """Return the warning about invalid entries of NO_PROXY, which are ignored."""
+    """Return the warning that invalid entries of NO_PROXY are ignored."""
     return Message(
         "ignoring invalid entries in NO_PROXY: {entries} (docsend uses the proxy for these hosts)",
         entries=", ".join(entries),

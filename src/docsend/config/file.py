@@ -37,7 +37,7 @@ def unreadable_error(file: Path, error: OSError) -> UsageError:
 
 
 class ConfigFile(NamedTuple):
-    """Validated content of config.toml; `patience` is in seconds."""
+    """Validated content of config.toml. `patience` is in seconds."""
 
     services: Mapping[str, ConfiguredService]
     default_service: str | None = None
@@ -46,7 +46,7 @@ class ConfigFile(NamedTuple):
 
     @classmethod
     def read(cls, file: Path) -> ConfigFile:
-        """Return the validated content of a file; a missing file is an empty configuration.
+        """Return the validated content of a file. A missing file is an empty configuration.
 
         Raise UsageError if the file cannot be read, or contains a syntax error or an invalid setting.
         """
@@ -96,7 +96,7 @@ class ConfigFile(NamedTuple):
 
 
 def _service(name: str, table: object, folder: Path) -> ConfiguredService:
-    """Return one service; a relative `ca_file` is resolved against the folder of config.toml."""
+    """Return the service that a table describes. `folder` is the base of a relative `ca_file`."""
     if not isinstance(table, dict) or not isinstance(table.get("url"), str):
         raise _InvalidConfig(
             Message(
@@ -185,7 +185,7 @@ def _is_number(value: object) -> bool:
 
 
 def is_valid_patience(seconds: float) -> bool:
-    """Return whether a number of seconds is between 0 and one week; `nan` and `inf` are not."""
+    """Return whether a number of seconds is between 0 and one week. Return False for `nan` and `inf`."""
     return 0 <= seconds <= 7 * 24 * 3600
 
 
@@ -193,11 +193,11 @@ def is_valid_patience(seconds: float) -> bool:
 
 
 def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
-    """Write a sender to config.toml, or remove it if `sender` is None; everything else stays unchanged.
+    """Write a sender to config.toml, or remove the sender with this name if `sender` is None.
 
-    Comments stay, except those inside a removed table. Afterwards only the owner can read the file. Raises
-    LocalError if the file cannot be written, and UsageError if the senders are written in a form that docsend
-    cannot edit.
+    Everything else stays unchanged. Comments stay, except those inside a removed table. Afterwards only the
+    owner can read the file. Raise LocalError if the file cannot be written, and UsageError if its senders are
+    written in a form that docsend cannot edit.
     """
     # If config.toml is a symbolic link, the file that it points to is replaced, not the link.
     file = Path(os.path.realpath(config_file))
@@ -214,7 +214,10 @@ def write_sender(config_file: Path, name: str, sender: Sender | None) -> None:
 
 
 def _edit(text: str, name: str, sender: Sender | None, config_file: Path) -> str:
-    """Return the edited configuration; raise UsageError unless it parses to exactly the intended content."""
+    """Return the edited text of config.toml.
+
+    Raise UsageError unless the edited text parses to exactly the intended content.
+    """
     import tomllib
 
     import tomlkit

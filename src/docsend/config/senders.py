@@ -37,7 +37,7 @@ class Sender(NamedTuple):
     has_stored_booklet: bool = False
 
     def __repr__(self) -> str:
-        """Return a repr that does not reveal the identity."""
+        """Return a representation that does not reveal the identity."""
         return f"Sender({self.party!r})"
 
     @property
@@ -46,7 +46,7 @@ class Sender(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Kind as shown in lists: the kind of employer if it is given, else "insured" or "employer"."""
+        """Kind as shown in lists: the kind of employer file if it is given, else "insured" or "employer"."""
         return self.values.get("employer_kind") or self.party
 
     @property
@@ -60,13 +60,13 @@ class Sender(NamedTuple):
         return mask(self.number)
 
     def as_table(self) -> Mapping[str, Any]:
-        """Return the table for config.toml."""
+        """Return the sender's table for config.toml."""
         table = {name: self.values[name] for name in _CONFIG_FIELDS if self.values.get(name)}
         return {**table, "booklet_kept": True} if self.has_stored_booklet else table
 
 
 def from_table(members: Mapping[str, Any]) -> Sender:
-    """Return the sender that a table in config.toml describes; keys that are not in `KEYS` are ignored."""
+    """Return the sender that a table in config.toml describes. Ignore keys that are not in `KEYS`."""
     values = {name: value for name, value in members.items() if name in _CONFIG_FIELDS and value}
     return Sender(values, has_stored_booklet=bool(members.get("booklet_kept")))
 
@@ -75,7 +75,7 @@ class Senders:
     """The senders in one config.toml. Each booklet number is read from the keyring at most once."""
 
     def __init__(self, senders: Mapping[str, Sender], booklets: Callable[[], BookletStore]) -> None:
-        """Create from senders keyed by name; `booklets` opens the keyring and is called only when needed."""
+        """Create from senders keyed by name. `booklets` opens the keyring. It is called only when needed."""
         self._known = senders
         self._booklets = booklets
         self._read: dict[str, str | None] = {}
@@ -110,7 +110,10 @@ class Senders:
         )
 
     def without_identity(self, submission: Submission) -> Submission:
-        """Return the submission without identity, for a row whose own sender replaces the command line's."""
+        """Return the submission without its identity fields.
+
+        This is for a row of a manifest that names a sender. That sender replaces the command line's identity.
+        """
         return submission.with_values({field.name: None for field in fields.IDENTITY_FIELDS})
 
     def require(self, name: str) -> None:

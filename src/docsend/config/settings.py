@@ -1,7 +1,8 @@
 """Settings and paths of a run, resolved once: option > environment > config.toml > default.
 
-Only this module uses platformdirs. Only this module reads the environment, except that `cli.app` reads the
-language for help texts and for errors that occur before there are settings. `config.file` reads config.toml.
+Only this module uses platformdirs, and only this module reads the environment. There is one exception:
+`cli.app` reads the language for help texts and for errors that occur before there are settings. `config.file`
+reads config.toml.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _Read = TypeVar("_Read")
 class Settings(NamedTuple):
     """Settings of one run: everything except the submission itself.
 
-    `errors` contains the errors that `resolve` tolerated; see there for its keys. `service_flag` is the value
-    of --service.
+    `errors` contains the errors that `resolve` tolerated, by the keys that `resolve` describes.
+    `service_flag` is the value of --service.
     """
 
     endpoint: Endpoint | None
@@ -55,7 +56,7 @@ class Settings(NamedTuple):
     environment: Mapping[str, str] = EMPTY
 
     def __repr__(self) -> str:
-        """Return a repr without the code and the senders."""
+        """Return a representation without the account's code and the senders."""
         return f"Settings(config_file={str(self.config_file)!r})"
 
     @property
@@ -73,7 +74,7 @@ class Settings(NamedTuple):
         return None if self.endpoint is None else self.catalog_file_for(self.endpoint)
 
     def catalog_file_for(self, endpoint: Endpoint) -> Path:
-        """Return the path of the catalog of a service, whether or not it exists."""
+        """Return the path of the catalog of a service, whether or not the file exists."""
         import hashlib
 
         name = hashlib.sha256(endpoint.name.encode()).hexdigest()[:16]
@@ -84,11 +85,11 @@ class Settings(NamedTuple):
         return self.data_folder / SANDBOX
 
     def for_service(self, service: str) -> Settings:
-        """Return the settings with another service; raise UsageError if its name or address is invalid."""
+        """Return the settings with another service. Raise UsageError if its name or address is invalid."""
         return self._replace(endpoint=address.resolve_endpoint(service, self.services, self.environment))
 
     def chosen_endpoint(self) -> Endpoint:
-        """Return the chosen service; raise UsageError if there is none."""
+        """Return the chosen service. Raise UsageError if there is none."""
         if self.endpoint is None:
             raise UsageError(
                 Message("no service is chosen"),
@@ -103,7 +104,7 @@ class Settings(NamedTuple):
 
 
 def language_of(flag: str | None) -> Language:
-    """Return the language from --lang or the environment; raise UsageError if it is not supported."""
+    """Return the language from --lang or the environment. Raise UsageError if it is not supported."""
     return _language(flag, os.environ)
 
 
@@ -118,7 +119,7 @@ def resolve(
     environment: Mapping[str, str] | None = None,
     tolerate_errors: bool = False,
 ) -> Settings:
-    """Return the settings from options, environment and config.toml; raise UsageError if one is invalid.
+    """Return the settings from options, environment and config.toml. Raise UsageError if one is invalid.
 
     With `tolerate_errors`, an invalid setting is replaced by its default, and `Settings.errors` contains the
     first error of each part: "configuration" (config.toml), "environment", or "service" (the address of the
@@ -180,7 +181,7 @@ def resolve(
 
 
 def _folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
-    """Return the folder of the configuration and that of the data. DOCSEND_HOME, if set, is both."""
+    """Return the configuration folder and the data folder. DOCSEND_HOME, if set, is both."""
     if home := environment.get("DOCSEND_HOME"):
         return Path(home), Path(home)
     import platformdirs

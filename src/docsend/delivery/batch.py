@@ -1,7 +1,8 @@
 """Batches: a manifest, the checks of its rows, and the outcome of each row.
 
-The first pass (`preflight`) checks every row before anything is sent; the second (`workers`) sends them.
-Between the passes only the problems of faulty rows stay in memory, so memory use hardly grows with the batch.
+The first pass (`preflight`) checks every row before anything is sent. The second pass (`workers`) sends the
+rows. Between the passes only the problems of faulty rows stay in memory, so memory use hardly grows with the
+batch.
 The second pass reads and checks each row again, and sends the buffers that it has just checked. Running the
 same batch again finishes it and sends nothing twice.
 """
@@ -40,7 +41,7 @@ class CheckedRow(NamedTuple):
     """A row that was read and checked, with its problems.
 
     `submission` is a CheckedSubmission only if the row has no errors. `clearance` is what the ledger knew of
-    the submission when it was planned.
+    the submission when its plan was recorded.
     """
 
     row: Row
@@ -57,7 +58,7 @@ class CheckedRow(NamedTuple):
 
     @property
     def buffered_bytes(self) -> int:
-        """Number of bytes of its documents that are in memory."""
+        """Total size in bytes of the row's documents that are in memory."""
         return self.submission.buffered_bytes
 
     def as_outcome(self, status: RowStatus) -> Outcome:
@@ -89,8 +90,8 @@ class CheckedRow(NamedTuple):
 class Outcome(NamedTuple):
     """How one row ended.
 
-    `is_repeated` is true if an earlier run, or another client, had already delivered it. `is_stored` is true
-    if its receipt is in the ledger; until then, the row must not be reported as received.
+    `is_repeated` is true if an earlier run, or another client, had already delivered the submission.
+    `is_stored` is true if the receipt is in the ledger. Until then, the row must not be reported as received.
     """
 
     row: Row
@@ -104,7 +105,7 @@ class Outcome(NamedTuple):
 
     @property
     def key(self) -> str | None:
-        """Key of the submission, or None if the row is faulty or its account is not known yet."""
+        """Key of the submission, or None if the row is faulty or the account is not known yet."""
         submission = self.submission
         return submission.key if isinstance(submission, CheckedSubmission) and submission.has_key else None
 
@@ -125,9 +126,10 @@ def _failure_status(error: DocsendError) -> RowStatus:
 
 
 class Share(NamedTuple):
-    """One of `total` disjoint shares of the rows, numbered from 1.
+    """One of `total` disjoint parts of a batch, so that each of several machines can send one part.
 
-    A row's content alone decides its share, so machines do not have to coordinate.
+    `number` counts from 1. A row's content alone decides which share the row is in, so the machines do not
+    have to coordinate.
     """
 
     number: int
@@ -139,7 +141,7 @@ class Share(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A manifest, and everything needed to check its rows."""
+    """A manifest, and everything needed to check its rows. If `share` is None, the batch is all rows."""
 
     manifest: Manifest
     catalog: Catalog
@@ -148,12 +150,16 @@ class Batch(NamedTuple):
     account: str | None = None
 
     def read_rows(self) -> Iterator[Row]:
-        """Return the rows of this share, without the content of their documents."""
+        """Return the rows of the batch's share, without their documents."""
         rows = self.manifest.rows()
         return rows if self.share is None else filter(self.share.includes, rows)
 
     def read_row(self, row: Row, *, buffer: bool) -> Row:
-        """Return a row with its documents read. With `buffer`, their content stays in memory to be sent."""
+        """Read a row's documents and return the row with them.
+
+        With `buffer`, keep the content of the documents in memory, so that it can be sent. If the row's cells
+        could not be parsed, return the row unchanged.
+        """
         if row.problems and not row.is_readable:
             return row
         paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
@@ -167,7 +173,7 @@ class Batch(NamedTuple):
         return row._replace(submission=submission)
 
     def check_row(self, row: Row, without_documents: Row | None = None) -> CheckedRow:
-        """Check a row against every rule, after its documents were read.
+        """Check a row, whose documents have been read, against every rule.
 
         `without_documents` is the same row without its documents, if the caller already has it.
         """
@@ -190,16 +196,17 @@ class Batch(NamedTuple):
         return CheckedRow(bare_row, checked, problems)
 
     def line_chunks(self) -> Iterator[Sequence[Line]]:
-        """Yield the lines of the manifest in chunks, for `check_lines`."""
+        """Yield the manifest's unparsed lines in chunks of up to 64, for `check_lines`."""
         lines = self.manifest.lines()
         while chunk := list(itertools.islice(lines, _LINES_PER_CHUNK)):
             yield chunk
 
     def check_lines(self, lines: Sequence[Line]) -> list[CheckedRow]:
-        """Parse lines and check the rows of this share, without keeping documents in memory.
+        """Parse lines and check those rows that belong to the batch's share (see `Share`).
 
-        Each stage processes all rows before the next stage starts. Processing one row at a time would take
-        50% longer, because each stage would find the processor's caches filled with another stage's data.
+        No document stays in memory. Each stage processes all rows before the next stage starts. Processing
+        one row at a time would take 50% longer, because each stage would find the processor's caches filled
+        with another stage's data.
         """
         rows = [self.manifest.row(line) for line in lines]
         if self.share is not None:
@@ -209,7 +216,10 @@ class Batch(NamedTuple):
 
 
 def _row_problems(row: Row, violations: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return all problems of a row. A field whose cell could not be read is not also reported as missing."""
+    """Return all problems of a row, with its number.
+
+    A field whose cell could not be read is not also reported as missing.
+    """
     problems = row.problems
     unreadable = {problem.field for problem in problems if problem.is_error}
     problems += tuple(p for p in violations if not (p.code.kind is Kind.MISSING and p.field in unreadable))
@@ -217,9 +227,10 @@ def _row_problems(row: Row, violations: Iterable[Problem]) -> tuple[Problem, ...
 
 
 def _with_row_hint(problem: Problem) -> Problem:
-    """Return a problem whose hint names a column if its option could identify the wrong person.
+    """Return a problem, with a hint that names the column if a value that identifies the person is missing.
 
-    An identity option applies to every row that has no value of its own.
+    The usual hint names the option. An option applies to every row without a value of its own, so it could
+    identify the wrong person.
     """
     field = fields.BY_NAME.get(problem.field or "")
     if field is None or field.party is None or problem.code.kind is not Kind.MISSING:

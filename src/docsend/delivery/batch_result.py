@@ -19,8 +19,9 @@ _MAX_SHOWN_FAILURES = 20
 class OutcomeCounts:
     """Counts of the outcomes of a batch.
 
-    `failed` contains the first rows that were tried but not received. `repeated` counts the rows that had
-    already been received before. `fatal_exit_code` is set if an error affected more than its own row.
+    `failed` contains the first 20 rows that were tried but not received. `repeated` counts the rows that had
+    already been received before. `fatal_exit_code` is the exit code of an error that affected more than its
+    own row, or None.
     """
 
     def __init__(self) -> None:
@@ -47,12 +48,15 @@ class OutcomeCounts:
 
     @property
     def finished(self) -> int:
-        """Number of rows that have ended."""
+        """Number of rows that have an outcome."""
         return self.counts.total()
 
 
 class BatchResult(NamedTuple):
-    """Result of a batch: its preflight, its outcomes if rows were sent, and the error that ended it early."""
+    """Result of a batch: that of the first pass, the outcomes if rows were sent, and the error that ended it.
+
+    `error` is None unless the batch ended early.
+    """
 
     preflight: PreflightResult
     outcomes: OutcomeCounts | None

@@ -1,10 +1,10 @@
 """Delivery of one checked submission: plan it in the ledger, send it, store the receipt.
 
-A small submission is sent in one exchange. It is sent in stages if it is larger, if an earlier run already
-started it, or if the service does not accept it in one exchange: declare it, upload the missing documents,
-send it.
+A small submission is sent in one exchange. A larger one is sent in stages: declare it, upload the missing
+documents, send it. A small one is also sent in stages if an earlier run already declared it, or if the
+service does not accept it in one exchange.
 
-These invariants hold at every instant. "Invariant N" marks the code that ensures one:
+These invariants hold at every instant. In the code, "Invariant N" marks the place that ensures invariant N:
 1. Nothing is sent before its plan is durable in the ledger, and nothing is reported as received before its
    receipt is durable.
 2. The bytes that are sent are the bytes that were checked.
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import Ledger, LedgerEntry
 
     class OpenCall(Protocol):
-        """Call that declares a submission to the service, or asks for its status."""
+        """Call that declares a submission to the service, or asks for the submission's status."""
 
         def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
 
@@ -56,7 +56,12 @@ _MAX_ROUNDS = 3
 
 
 class DeliveredSubmission(NamedTuple):
-    """A submission and its delivery. The occurrence may be later than the one that was given."""
+    """A submission and its delivery.
+
+    `submission.occurrence` is 1 the first time that this content is sent, 2 the second time, and so on. It
+    may be higher than in the submission given to `deliver`, because `again` skips occurrences that have
+    already been received or withdrawn.
+    """
 
     submission: CheckedSubmission
     delivery: Delivery
@@ -72,11 +77,13 @@ def deliver(
 ) -> DeliveredSubmission:
     """Deliver a submission, continuing where an earlier run left off, and store its receipt.
 
-    `service` is the service's name in the ledger. `open_service` connects to the service; it is not called if
+    `service` is the service's name in the ledger. `open_service` connects to the service. It is not called if
     the receipt is already in the ledger. With `again`, send the first occurrence that is neither received nor
-    withdrawn. Raise Refused, Unfinished, SignInRequired, LocalError, Interrupted, or InvalidSubmission if a
-    file has changed or a requirement forbids the submission. The error's `submission` is the one that was
-    attempted.
+    withdrawn.
+
+    Raise InvalidSubmission if a file has changed, or if the service would refuse the submission because of a
+    document that it requires. Raise Refused, Unfinished, SignInRequired, UsageError, LocalError or
+    Interrupted for other failures. The error's `submission` is the one that was attempted.
     """
     try:
         entry = ledger.find(service, checked.key)
@@ -146,9 +153,11 @@ def record_plans(
 ) -> list[Delivery | DocsendError | Clearance]:
     """Record submissions in the ledger in one commit, before they are sent.
 
-    Returns one result per submission: its clearance, its delivery if it was already received, or the error
-    that forbids sending it. Raise LocalError if nothing could be written. Personal submissions are planned
-    in `upload` instead, because whether one may be sent depends on those before it.
+    Return one result for each submission: its clearance, its delivery if it was already received, or the
+    error that forbids sending it. Raise LocalError if nothing could be written.
+
+    A personal submission is recorded in `upload` instead, because whether it may be sent depends on the
+    submissions before it.
     """
     # Invariant 1: the plans are durable before anything is sent.
     unsigned = [submission for submission in submissions if not submission.is_signed]
@@ -179,10 +188,10 @@ def upload(
     ledger: Ledger,
     required: RequiredDocuments,
 ) -> Delivery:
-    """Send a planned submission and return its delivery.
+    """Send a submission that `record_plans` has cleared, and return its delivery.
 
-    The delivery must not be reported before its receipt is stored (`record_receipts`). Raises what `deliver`
-    raises, except Interrupted.
+    The delivery must not be reported before its receipt is stored (`record_receipts`). Raise the same errors
+    as `deliver`, except Interrupted.
     """
     if checked.is_signed:
         entry = ledger.find(service.name, checked.key)
@@ -197,7 +206,7 @@ def _upload_signed(
     ledger: Ledger,
     required: RequiredDocuments,
 ) -> Delivery:
-    """Check the requirements of a personal submission, plan it and send it."""
+    """Check a personal submission against the service's requirements, record it in the ledger and send it."""
     _check_requirement(checked, entry, service, ledger, required)
     planned = _ledger_result(ledger.record_plan(service.name, checked))  # Invariant 1
     return _upload_planned(checked, planned, service, ledger)
@@ -209,7 +218,10 @@ def _upload_planned(
     service: ServiceClient,
     ledger: Ledger,
 ) -> Delivery:
-    """Send a submission, unless the ledger has its receipt or a reason not to send it."""
+    """Send a submission, unless the ledger has its receipt or a reason not to send it.
+
+    `planned` is the result of recording the submission in the ledger.
+    """
     if isinstance(planned, Delivery):
         return planned
     if isinstance(planned, DocsendError):
@@ -223,9 +235,9 @@ def _upload_planned(
 def record_receipts(
     receipts: Sequence[Receipt], service: ServiceClient, ledger: Ledger
 ) -> Mapping[str, LocalError]:
-    """Store receipts in one commit. Return the errors, by key, of those that were not stored.
+    """Store receipts in one commit. Return an error for each receipt that was not stored, by key.
 
-    Raise LocalError if none could be written.
+    Raise LocalError if the commit fails.
     """
     # Invariant 1: the receipts are durable before anything is reported as received.
     return ledger.record_receipts(service.name, {receipt.key: receipt for receipt in receipts})
@@ -234,9 +246,9 @@ def record_receipts(
 def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delivery:
     """Finish a submission that an earlier run declared, and store its receipt.
 
-    It cannot be declared again, because the ledger does not store the identity. Raise UnknownSubmission if
-    the service never had the declaration or has forgotten it. Otherwise raises what `deliver` raises, except
-    Interrupted.
+    The submission cannot be declared again, because the ledger does not store the identity. Raise
+    UnknownSubmission if the service never had the declaration or has forgotten it. Raise the same errors as
+    `deliver` for other failures, except Interrupted.
     """
     planned = entry.as_planned_submission()
 
@@ -259,13 +271,13 @@ def _check_requirement(
     """Raise InvalidSubmission if the service would refuse the submission because of a requirement.
 
     Until the service has received the documents that it requires about a subject, it accepts no others. A
-    submission that was already declared is not checked: it may itself have met the requirement, which the
-    service then no longer lists.
+    submission that was already declared is not checked, because it may itself have met a requirement. The
+    service no longer lists a requirement that was met.
     """
     if _is_declared(entry):
         return
     problem = required.find_problem(checked)
-    # Query the ledger again before refusing: another process may have declared it in the meantime.
+    # Query the ledger again first: another process may have declared the submission in the meantime.
     if problem is not None and not _is_declared(ledger.find(service.name, checked.key)):
         raise InvalidSubmission.from_problems([problem])
 
@@ -310,7 +322,7 @@ def _send_in_one_exchange(
 
 
 def _is_unknown_to_service(checked: CheckedSubmission, service: ServiceClient) -> bool:
-    """Return whether the service says that it does not know a submission; False if it cannot be asked.
+    """Return whether the service says that it does not know a submission. Return False if asking it fails.
 
     An intermediary that blocks sending usually still lets status requests through.
     """
@@ -334,7 +346,10 @@ def _send_staged(
 
 @contextlib.contextmanager
 def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
-    """Record a final refusal in the ledger before it is reported."""
+    """Record a final refusal in the ledger before it is reported.
+
+    If an intermediary refused the submission, but it may have been received, raise Unfinished instead.
+    """
     try:
         yield
     except Refused as refusal:
@@ -352,7 +367,12 @@ def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Ite
 def _run_staged_calls(
     submission: Sendable, open_call: OpenCall, clearance: Clearance, service: ServiceClient, ledger: Ledger
 ) -> Delivery:
-    """Declare a submission, upload its missing documents, send it and return its delivery."""
+    """Declare a submission, upload its missing documents, send it and return its delivery.
+
+    `open_call` declares the submission or, if an earlier run has declared it, asks for the submission's
+    status. If the service loses the submission or some of its documents in between, start again. Raise
+    Unfinished after three rounds.
+    """
     may_be_received = clearance.may_be_received
     for _ in range(_MAX_ROUNDS):
         status = open_call(may_be_received=may_be_received)

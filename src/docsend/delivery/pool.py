@@ -143,7 +143,10 @@ def _create_executor(workers: int) -> ProcessPoolExecutor | None:
 
 @contextlib.contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """Block signals while a worker starts. It inherits the mask, installs its handlers and unblocks them."""
+    """Block signals while a worker starts.
+
+    The worker inherits the mask, installs its own signal handlers and then unblocks the signals.
+    """
     if sys.platform == "win32":
         yield
         return
@@ -178,7 +181,7 @@ def _end_with_parent() -> None:
 def _run_in_worker(pickled: bytes | None, item: Any) -> tuple[int, Any]:
     """Return the process id and the result for an item.
 
-    `pickled` is the function, which is needed only with a worker's first item.
+    `pickled` is the pickled function. It may be None once this worker has received the function.
     """
     global _function  # noqa: PLW0603 - the only state that the calls in one worker can share
     if _function is None:

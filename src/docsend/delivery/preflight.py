@@ -1,7 +1,7 @@
 """The first pass over a batch: check every row and look for duplicates, without sending anything.
 
-All problems are reported before anything is sent. No document stays in memory; a good row leaves only the
-digests that detect duplicates.
+All problems are reported before anything is sent. No document stays in memory. Of a row without problems,
+only the digests that detect duplicates stay.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _MAX_WARNINGS = 1000
 
 
 class PreflightResult:
-    """Result of the first pass: the number of rows and bytes, the errors by row number, and the warnings."""
+    """Result of the first pass: the number of rows and bytes, the errors by row number, and the warnings.
+
+    `needs_account` is true if a row without errors is a personal submission. Only an account can send one.
+    """
 
     def __init__(self) -> None:
         self.rows = 0
@@ -38,9 +41,9 @@ class PreflightResult:
         self.warning_count = 0
 
     def record(self, row: int, problems: Iterable[Problem]) -> None:
-        """Record all errors of a row, but only the first 1,000 warnings of the batch.
+        """Record all errors of a row, but only the first 1,000 warnings of the whole batch.
 
-        A manifest may have a warning in every row.
+        Warnings are limited because a manifest may have one in every row.
         """
         errors = []
         for problem in problems:

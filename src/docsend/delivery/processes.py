@@ -1,4 +1,4 @@
-"""Parallel map over several processes, using the standard library's process pool.
+"""Apply a function to items in several processes, using the standard library's process pool.
 
 Workers are started with `spawn` rather than forked, so that they inherit no locks or connections. Each
 worker receives the function once, pickled. This process does part of the work itself while the workers start
@@ -27,10 +27,10 @@ _MAX_PROCESSES = 8
 def map_in_order(
     items: Iterator[_Item], function: Callable[[_Item], _Result], *, in_process: bool = False
 ) -> Generator[_Result, None, None]:
-    """Yield the result for each item, in order. If that takes long, worker processes help.
+    """Yield the result of `function` for each item, in order. If that takes long, worker processes help.
 
-    The function, the items and the results must be picklable unless `in_process` is true, which keeps all
-    work in this process. If a worker dies or its function raises, this process repeats the work.
+    `in_process` keeps all work in this process. Otherwise the function, the items and the results must be
+    picklable. If a worker dies or the function raises in a worker, this process repeats the work.
     """
     started = time.monotonic()
     for item in items:

@@ -1,4 +1,4 @@
-"""The report of a batch: the columns of the manifest and the outcome of each row. It is itself a manifest.
+"""The report of a batch: the manifest's rows, each with its outcome. A report is itself a manifest.
 
 Each row is durable before the next is written, so the report is correct however the run ends. A report
 contains what its manifest contains, including identities, and only its owner can read it.
@@ -41,8 +41,9 @@ _BOOLEANS = ("false", "true")
 class Report:
     """An open report, in CSV or JSON Lines depending on its name. Use it as a context manager.
 
-    It is written to a file with the suffix `.part`, which is renamed when the report is complete. A file
-    without the suffix is therefore always complete, and an older report stays in place until the new one is.
+    The report is written to a file with the suffix `.part`. The file is renamed when the report is complete.
+    A file without the suffix is therefore always complete, and an older report stays in place until the new
+    one is complete.
     """
 
     def __init__(self, file: Path, manifest: Manifest) -> None:
@@ -79,7 +80,7 @@ class Report:
     def finish(self) -> None:
         """Rename the complete report to its final name. Raise LocalError if that fails.
 
-        A report that could not be written remains a `.part` file.
+        If a row could not be written, the report keeps the suffix `.part`.
         """
         if self._has_failed:
             return
@@ -90,7 +91,7 @@ class Report:
             raise self._write_error(error) from error
 
     def add(self, outcome: Outcome) -> None:
-        """Write one row durably. Raise LocalError if that fails; later rows are then ignored."""
+        """Write one row durably. Raise LocalError if that fails. Later calls then do nothing."""
         if self._has_failed:
             return
         row, receipt = outcome.row, outcome.receipt
@@ -137,11 +138,11 @@ def _rank(row: Mapping[str, str]) -> tuple[int, bool]:
 
 
 def merge(reports: Sequence[Path]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """Merge reports of one manifest, or of its shares, into one row for each distinct content.
+    """Merge the reports of several runs, or several shares, of one batch. Return the columns and the rows.
 
-    If several reports contain a row, the one with the most informative status is used; among equals, the
-    last. Returns the columns and the rows; document paths are relative to the current folder. Raises
-    UsageError if a file is not a report or cannot be read.
+    Rows with the same content become one row: the one with the most informative status, or the last of those
+    with that status. In the result, document paths are relative to the current folder. Raise UsageError if a
+    file is not a report or cannot be read.
     """
     best: dict[tuple[str, ...], dict[str, str]] = {}
     columns: dict[str, None] = {}

@@ -1,4 +1,7 @@
-"""The documents that the service requires of a signed-in person, and the submissions that fulfill them."""
+"""The documents that the service requires of a signed-in person, and the submissions that provide them.
+
+In this module, a requirement is one such document.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,9 @@ class RequiredDocuments:
         self._requirements: tuple[RequiredDocument, ...] | None = None
 
     def find_problem(self, checked: CheckedSubmission) -> Problem | None:
-        """Return why the service would refuse a submission because of a requirement, or None.
+        """Return a problem if the service would refuse a submission because of a requirement, else None.
 
-        Threads may call this at the same time. Raises what `ServiceClient.fetch_required` raises.
+        Threads may call this at the same time. Raise the same errors as `ServiceClient.fetch_required`.
         """
         with self._lock:
             if (
@@ -56,9 +59,10 @@ def submission_for(
 ) -> Submission:
     """Return the submission that meets a requirement, without its documents.
 
-    Once a requirement is met, the service no longer lists it. The ledger is therefore queried first, so that
-    a run whose response was lost can be repeated. Raise InvalidSubmission if neither the ledger nor the
-    service knows the requirement.
+    `required` is the id of the requirement, and `service` the service's name in the ledger. Once a
+    requirement is met, the service no longer lists it. The ledger is therefore queried first, so that a run
+    whose response was lost can be repeated. Raise InvalidSubmission if neither the ledger nor the service
+    knows the requirement.
     """
     match: LedgerEntry | RequiredDocument | None = ledger.find_by_requirement(service, required)
     if match is None:

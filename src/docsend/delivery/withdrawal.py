@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 def withdraw(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> LedgerEntry:
     """Withdraw a submission at its service and return its updated ledger entry.
 
-    If the service has already received it, the receipt is stored instead and the entry is `received`. Raises
-    what `ServiceClient.withdraw` raises, and LocalError if the ledger cannot be written.
+    If the service has already received the submission, store its receipt instead. The entry's state is then
+    `received`. Raise the same errors as `ServiceClient.withdraw`, and LocalError if the ledger cannot be
+    written.
     """
     status = service.withdraw(entry.key, with_token=entry.to == "personal")
     if status.receipt is None:

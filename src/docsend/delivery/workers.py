@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from docsend.model.document import Document
     from docsend.service.progress import Pause
 
-# Receipts that arrive within this time share a commit. Only the display waits for it: workers continue with
-# their next rows. If a power failure loses receipts here, the service still has them.
+# Receipts that arrive within this time share a commit. Only the display waits that long, because workers
+# continue with their next rows. If a power failure loses receipts here, the service still has them.
 _COMMIT_WINDOW_S = 0.02
 # How long after a stop a pending exchange may still return its receipt.
 _GRACE_S = 5.0
@@ -84,7 +84,7 @@ class BatchRunner:
         self._ledger_error: LocalError | None = None
 
     def stop(self) -> None:
-        """Start no more rows, and abandon those under way at their next step.
+        """Start no more rows, and abandon the rows under way at their next step.
 
         A signal handler may call this at any point of the main thread, so it takes no lock. The main thread
         wakes sleeping workers as soon as it notices the stop.
@@ -107,11 +107,11 @@ class BatchRunner:
         self.check_stop()
 
     def outcomes(self, calls: DeliveryCalls) -> Generator[Outcome, None, None]:
-        """Deliver the good rows and yield the outcome of each as it ends.
+        """Deliver the good rows and yield the outcome of each row when the row ends.
 
-        After a stop, the remaining rows are yielded as not tried. Closing the generator early stops the
-        workers, waits for them and stores any receipts that still arrive. A bug in a thread ends the batch
-        and is raised here.
+        After a stop, yield the outcome "not tried" for the remaining rows. Closing the generator early stops
+        the workers, waits for them and stores any receipts that still arrive. An unexpected exception in a
+        thread ends the batch and is raised here.
         """
         try:
             self._start_threads(calls)
@@ -138,7 +138,10 @@ class BatchRunner:
     # -- the main thread -----------------------------------------------------------------------------------
 
     def _collect_outcomes(self, calls: DeliveryCalls) -> list[Outcome]:
-        """Wait until a row or a thread ends, then briefly for more, and return the rows' outcomes."""
+        """Return the outcomes of rows that have ended. Wait for the first, then briefly for more.
+
+        Return also if a thread ends, perhaps without any outcomes.
+        """
         while True:
             if self._is_stopped:
                 self._wake()
@@ -165,7 +168,7 @@ class BatchRunner:
     def _try_store_receipts(
         self, outcomes: Sequence[Outcome], calls: DeliveryCalls
     ) -> Mapping[str, LocalError]:
-        """Store receipts and return the errors, by key, of those that were not stored.
+        """Store receipts. Return an error for each receipt that was not stored, by key.
 
         After the ledger has failed once, it is not tried again.
         """
@@ -223,7 +226,10 @@ class BatchRunner:
                 self._planned.close()
 
     def _check_next_rows(self) -> list[CheckedRow]:
-        """Check as many rows as there are workers, or fewer if they are large. Return [] if none are left."""
+        """Check the next rows and return the good ones. Return [] if no rows are left.
+
+        Check as many rows as there are workers, or fewer if their documents are large.
+        """
         rows: list[Row] = []
         checked_rows: list[CheckedRow] = []
         try:
@@ -250,7 +256,7 @@ class BatchRunner:
         return bool(rows)
 
     def _plan_rows(self, checked_rows: Sequence[CheckedRow], calls: DeliveryCalls) -> list[CheckedRow]:
-        """Plan rows in one commit. Return those to send, and report the outcomes of the others."""
+        """Record rows in the ledger in one commit. Return those to send, and report the others' outcomes."""
         results: Sequence[Delivery | DocsendError | Clearance]
         try:
             results = calls.record_plans([checked.sendable for checked in checked_rows])
@@ -316,7 +322,10 @@ class BatchRunner:
 
 
 class _PlannedQueue:
-    """Queue of planned rows, filled just enough that no worker has to wait."""
+    """Queue of rows that are recorded in the ledger and wait for a worker.
+
+    The planner keeps the queue just full enough that no worker has to wait.
+    """
 
     def __init__(self, jobs: int) -> None:
         self._low_mark = jobs
@@ -366,7 +375,7 @@ class _PlannedQueue:
 
 
 class BatchProgress:
-    """Progress listener shared by all workers. It abandons rows after a stop, and shows only long pauses."""
+    """Progress listener of all workers. After a stop, it abandons rows. It shows only long pauses."""
 
     def __init__(self, runner: BatchRunner, show_pause: Callable[[Pause], None]) -> None:
         self._runner = runner

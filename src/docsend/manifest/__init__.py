@@ -1,1 +1,1 @@
-"""Parsing of batch files (manifests) into submissions with row numbers."""
+"""Parsers that turn batch files (manifests) into submissions with row numbers."""

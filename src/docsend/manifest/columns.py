@@ -57,7 +57,7 @@ def column_names(row: int, header: Sequence[str] | Problem) -> list[str]:
 
 
 def unknown_column_problem(name: str, row: int) -> Problem:
-    """Return the problem for an unknown column, with the closest known column as a hint."""
+    """Return the problem for an unknown column. The hint names the most similar column, if there is one."""
     from docsend.model.search import nearest
 
     close = nearest(column_name(name).replace("_", "-"), [column.replace("_", "-") for column in COLUMNS])
@@ -90,9 +90,9 @@ def recognized_columns(cells: Iterable[str]) -> list[str]:
 
 
 def column_name(cell: str) -> str:
-    """Return the name of the column with this header: `Employer file` becomes `employer_file`.
+    """Return the name of the column with this header. `Employer file` becomes `employer_file`.
 
-    Aliases are replaced by the column they stand for.
+    An alias is replaced by the name that it stands for.
     """
     name = re.sub(r"[\s-]+", "_", cell.strip().strip('"').removeprefix("\ufeff").lower())
     return _ALIASES.get(name, name)

@@ -1,4 +1,4 @@
-"""Resolve a manifest's document paths to files, and check that these are inside the manifest's folder.
+"""Resolve a manifest's document paths to files, and check that the files are in the manifest's folder.
 
 A manifest from somebody else must not be able to send ~/.ssh/id_rsa. Paths that lead out of the manifest's
 folder, directly or through a symbolic link, are therefore refused unless the user allows them.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ManifestFolder:
-    """The folder that a manifest's paths are relative to. It is accessed when the first path is resolved."""
+    """The folder that a manifest's paths are relative to. It is not accessed before a path is resolved."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,8 +27,8 @@ class ManifestFolder:
     def resolve(self, pattern: str, *, allow_outside: bool) -> list[str] | None:
         """Return the paths of the files that match a path or pattern, joined to the folder.
 
-        Returns None if one of them is outside the folder and `allow_outside` is false. If nothing matches,
-        the pattern itself is returned as a path: reading it reports the error.
+        Return None if one of the files is outside the folder and `allow_outside` is false. If nothing
+        matches, return the pattern itself as a path. Reading that path then reports the error.
         """
         if _is_plain_path(self._real_path, pattern):  # it exists, so it is not a pattern
             return [self._prefix + pattern]
@@ -70,7 +70,7 @@ def _is_inside(folder: str, name: str) -> bool:
 
 
 def _is_plain_path(folder: str, name: str) -> bool:
-    """Return whether a path below the folder exists and has neither `..` nor symbolic links. Most do."""
+    """Return whether a path below the folder exists and has neither `..` nor symbolic links, as most do."""
     parts = name.split("/")
     if sys.platform == "win32" or name.startswith("/") or os.pardir in parts:
         return False  # Windows has more ways to leave a folder: drives, junctions, backslashes

@@ -55,7 +55,7 @@ class Row(NamedTuple):
     """One row of a manifest: its number as a spreadsheet shows it, its cells, submission and problems.
 
     `cells` includes the values of command line options for columns that the row leaves empty. `documents`
-    contains the paths or patterns as written; `submission` contains the documents themselves once they are
+    contains the paths or patterns as written. `submission` contains the documents themselves once they are
     read. If the manifest is a report that lists the row as received, `reported_key` is the key given there.
     """
 
@@ -67,12 +67,12 @@ class Row(NamedTuple):
     reported_key: str | None = None
 
     def __repr__(self) -> str:
-        """Return the number only: the cells may contain personal data."""
+        """Return a representation with only the number, because the cells may contain personal data."""
         return f"Row({self.number})"
 
     @property
     def is_readable(self) -> bool:
-        """Whether its cells could be parsed. If not, their values are unreliable."""
+        """Whether the row's cells could be parsed. If not, their values are unreliable."""
         return not any(problem.code == Code.ROW_MALFORMED for problem in self.problems)
 
     def without_documents(self) -> Row:
@@ -109,8 +109,9 @@ class Defaults(NamedTuple):
 class Manifest:
     """A batch file that can be iterated repeatedly. Each iteration parses its rows again.
 
-    `lines()` yields unparsed lines in a fifth of the time of `rows()`, and `row` parses one of them. A
-    manifest that was unpickled in another process has no `lines`, but can parse those of the original.
+    `lines()` yields unparsed lines in a fifth of the time of `rows()`. `row` parses one of these lines. A
+    manifest that was unpickled in another process has no `lines`, but its `row` can parse lines of the
+    original.
     """
 
     def __init__(
@@ -167,7 +168,7 @@ def read(
     """Read a manifest. The name `-` is standard input.
 
     Document paths are relative to the manifest's folder, or to the working folder for standard input and
-    pipes. Rows may name one of `senders`; `sender` applies to rows with neither a sender nor an identity.
+    pipes. A row may name one of `senders`. `sender` applies to rows with neither a sender nor an identity.
 
     Raise UsageError if the file cannot be read, and InvalidSubmission if its format or header is invalid.
     """
@@ -207,7 +208,7 @@ def read(
 
 
 def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...]:
-    """Return the columns, including those of command line options, which a report also contains."""
+    """Return the manifest's columns and those of the command line options. A report contains all of them."""
     from_options = set(defaults.values)
     if defaults.sender:
         from_options.add("sender")
@@ -349,7 +350,7 @@ def _malformed_row(number: int, message: Message, hint: Message) -> Row:
 def _create_row(
     number: int, cells_by_column: dict[str, str], defaults: Defaults, problems: list[Problem]
 ) -> Row:
-    """Create a row from its cells. Command line options fill empty cells."""
+    """Return a row with the submission that its cells describe. Command line options fill empty cells."""
     cells = {name: value for name, value in cells_by_column.items() if name in _KNOWN_COLUMNS}
     text = "".join(cells.values())
     if not text.isprintable():

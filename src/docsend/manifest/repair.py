@@ -32,7 +32,7 @@ def value_to_text(value: object) -> str:
 def clean_cell(cell: str) -> str:
     """Return a cell without the blanks and marks that copying between programs adds around it.
 
-    Also removes the leading apostrophe that makes a spreadsheet treat a number or a formula as text.
+    Also remove the leading apostrophe that makes a spreadsheet treat a number or a formula as text.
     """
     text = cell.strip().strip("\u200e\u200f\ufeff\u00a0")
     return text[1:] if text[:1] == "'" and text[1:2] in "=+-@\t\r0123456789" and text[1:2] else text

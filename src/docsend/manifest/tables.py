@@ -44,7 +44,7 @@ _REASONS = {
 def read_content(path: Path) -> bytes:
     """Return the content of a manifest file, up to one byte more than MAX_BYTES.
 
-    Raise UsageError if it cannot be read.
+    Raise UsageError if the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -60,8 +60,8 @@ def read_content(path: Path) -> bytes:
 def decode(content: bytes, label: Message) -> tuple[str, str]:
     """Return the text and the name of its encoding: UTF-8, UTF-16 or Windows-1255.
 
-    `label` names the file in messages. Hebrew Excel saves "CSV" as Windows-1255, whose Hebrew letters are
-    never valid UTF-8, so the two cannot be confused. Raise InvalidSubmission for any other encoding.
+    `label` names the file in messages. Hebrew Excel saves "CSV" as Windows-1255. Its Hebrew letters are never
+    valid UTF-8, so the two encodings cannot be confused. Raise InvalidSubmission for any other encoding.
     """
     marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
     declared = [encoding for mark, encoding in marks if content.startswith(mark)]
@@ -80,7 +80,10 @@ def decode(content: bytes, label: Message) -> tuple[str, str]:
 
 
 def read_csv(text: str, separator: str) -> Iterator[TableRow]:
-    """Yield the rows. Stop after one that cannot be parsed, because the next row's start is then unknown."""
+    """Yield the rows of a CSV text.
+
+    Stop after a row that cannot be parsed, because it is then unknown where the next row starts.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number = 0
     while True:
@@ -147,9 +150,9 @@ def _strip_empty_end(values: Sequence[object]) -> Sequence[object]:
 
 
 def detect_separator(text: str) -> str:
-    """Return the separator that yields the most known columns in the header.
+    """Return the separator that splits the header into the most known column names.
 
-    If the first line is `sep=;` or similar, as Excel allows, return the separator that it names.
+    If the first line is `sep=;` or similar, return the separator that it names. Excel allows such a line.
     """
     lines = (line for line in io.StringIO(text) if line.strip(" \t\r\n,;"))
     first = next(lines, "")

@@ -14,19 +14,21 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | boo
 
 
 def key_of(declaration: Mapping[str, Json], account: str | None = None) -> str:
-    """Return the key of a submission: the SHA-256 of its canonical JSON in base32 (RFC 4648, no padding).
+    """Return the key that identifies a submission: the SHA-256 of its declaration as canonical JSON.
 
-    The key has 52 characters, A-Z and 2-7. It depends only on the content (invariant 3): the same submission
-    sent from another machine or path, on another day or by another version of docsend has the same key, so it
-    cannot be received twice. For a personal submission, the account's code is added as another member,
-    because the declaration does not identify the person.
+    The key is in base32 (RFC 4648, no padding): 52 characters, A-Z and 2-7. It depends only on the content
+    (invariant 3 of `delivery.deliver`). The same submission has the same key when it is sent from another
+    machine or path, on another day or by another version of docsend. It therefore cannot be received twice.
+
+    The declaration of a personal submission does not identify the person. The code of the person's account is
+    therefore added to it as another member.
     """
     keyed = declaration if account is None else {**declaration, "account": account}
     return key_of_bytes(canonicalize(keyed))
 
 
 def key_of_bytes(canonical: bytes) -> str:
-    """Return the key for JSON that is already in canonical form."""
+    """Return the key for a declaration that is already canonical JSON."""
     return base64.b32encode(hashlib.sha256(canonical).digest()).decode("ascii").rstrip("=")
 
 
@@ -34,7 +36,7 @@ _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",
 
 
 def canonicalize(value: Json) -> bytes:
-    """Return the canonical JSON (RFC 8785, JCS) of a value whose member names are ASCII, without floats.
+    """Return the canonical JSON (RFC 8785, JCS) of a value with ASCII member names and without floats.
 
     For such values, Python's encoder writes what the RFC requires: sorted names, no whitespace, the shortest
     escapes, UTF-8. Raise UnicodeEncodeError if a string contains a lone surrogate.

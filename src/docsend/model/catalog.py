@@ -1,8 +1,8 @@
 """The catalog: destinations with their limits, subjects, categories, document types, branches and forms.
 
-The catalog is read from data/catalog.json, or from the copy that a service provided (`docsend catalog
---update`), which replaces the bundled catalog and its limits. The numbers in the rules are stored only in
-the catalog. This module knows the catalog's structure but not its content.
+The catalog is read from data/catalog.json. A catalog that was downloaded from the service (`docsend catalog
+--update`) replaces it, including its limits. The numbers that the rules use are stored only in the catalog.
+This module knows the catalog's structure but not its content.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ MAX_BYTES = 8 * 2**20
 # Limits that keep another service's catalog from blocking a terminal for minutes: characters in a code, in a
 # label and in any other text, and rows of each kind.
 MAX_CODE_LENGTH, MAX_LABEL_LENGTH, MAX_TEXT_LENGTH, MAX_ROWS = 100, 500, 2_000, 10_000
-# Limit of destinations, because messages list them, and of codes in one entry, such as its file formats.
+# Limit for the number of destinations, because messages list them all, and for the number of codes in one
+# entry, such as its file formats.
 MAX_CHOICES = 200
 BUNDLED = Path(__file__).parent.parent / "data" / "catalog.json"
 _ANY = "*"
 
 
 class MalformedCatalog(ValueError):
-    """Raised when a file is not a catalog that this version can read; `reason` is the message for users."""
+    """Raised when a file is not a catalog that this version can read. `reason` is the message for users."""
 
     def __init__(self, reason: Message) -> None:
         super().__init__(ENGLISH.render(reason))
@@ -39,10 +40,10 @@ class MalformedCatalog(ValueError):
 
 
 class CatalogEntry(Protocol):
-    """An entry of the catalog, with a code, a label in each language, and its source.
+    """An entry of the catalog, with its code, its label in each language, its status and its source.
 
-    The classes below are NamedTuples, because these take a tenth of the time to create. Each class repeats
-    these four fields, because a NamedTuple cannot inherit fields.
+    The classes below are NamedTuples, because defining one takes a tenth of the time that a dataclass takes.
+    Each class repeats these four fields, because a NamedTuple cannot inherit fields.
     """
 
     @property
@@ -56,7 +57,11 @@ class CatalogEntry(Protocol):
 
 
 class Destination(NamedTuple):
-    """One of the five destinations. Sizes are in bytes; `max_documents` is None if there is no limit."""
+    """A destination, with the limits for its submissions. Sizes are in bytes.
+
+    `max_documents` is None if there is no limit. A document of more than `near_document_bytes` is accepted
+    with a warning.
+    """
 
     code: str
     labels: Mapping[str, str]
@@ -73,7 +78,7 @@ class Destination(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A subject; `to` contains the codes of the destinations that accept it."""
+    """A subject. `to` contains the codes of the destinations that accept it."""
 
     code: str
     labels: Mapping[str, str]
@@ -100,7 +105,7 @@ class OnlineForm(NamedTuple):
 
 
 class DocumentType(NamedTuple):
-    """A type of document. `to` and `subject` may be "*", which matches every destination or subject."""
+    """A type of document. A "*" in `to` matches every destination, and a "*" as `subject` every subject."""
 
     code: str
     labels: Mapping[str, str]
@@ -126,7 +131,7 @@ class Branch(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A form of the institute. Its code is the printed number; `online` is "yes", "no" or "unknown"."""
+    """A form of the institute. Its code is the printed number. `online` is "yes", "no" or "unknown"."""
 
     code: str
     labels: Mapping[str, str]
@@ -146,10 +151,10 @@ class TextLimits(NamedTuple):
 
 
 class Catalog:
-    """The entries of one catalog file, by code."""
+    """The entries and limits of one catalog file."""
 
     def __init__(self, text: bytes) -> None:
-        """Parse a catalog file; raise MalformedCatalog if it is not a valid catalog."""
+        """Parse a catalog file. Raise MalformedCatalog if it is not a valid catalog."""
         try:
             raw = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -189,16 +194,22 @@ class Catalog:
         return tuple(subject for subject in self.subjects.values() if to in subject.to)
 
     def types_of(self, to: str, subject: str | None = None) -> tuple[DocumentType, ...]:
-        """Return the types for a destination and subject, or for every subject, in file order."""
+        """Return the document types that fit a destination and subject, in file order.
+
+        Without a subject, return only the types that do not belong to a particular subject.
+        """
         return tuple(type_ for type_ in self.types if type_.fits(to, subject))
 
     def categories_of(self, to: str, subject: str | None = None) -> tuple[Category, ...]:
-        """Return the categories of the types for a destination and subject."""
+        """Return the categories of the document types that fit a destination and subject."""
         codes = dict.fromkeys(type_.category for type_ in self.types_of(to, subject))
         return tuple(self.categories[code] for code in codes)
 
     def rows(self, to: str | None = None) -> Iterator[tuple[str, CatalogEntry]]:
-        """Yield the kind of each entry and the entry, in file order; with `to`, only for that destination."""
+        """Yield (kind, entry) pairs, kind by kind in file order.
+
+        With `to`, yield only the entries that can be used for that destination.
+        """
         for destination in self.destinations.values():
             if to in (None, destination.code):
                 yield "destination", destination
@@ -216,7 +227,10 @@ class Catalog:
 
 
 def _text(value: object, max_length: int = MAX_TEXT_LENGTH) -> str:
-    """Return a printable text of at most `max_length` characters, or raise TypeError or MalformedCatalog."""
+    """Return `value` if it is a printable text of at most `max_length` characters.
+
+    Raise TypeError if it is not a text, and MalformedCatalog if it is too long or not printable.
+    """
     if not isinstance(value, str):
         raise TypeError("not a text")
     if len(value) > max_length:
@@ -257,14 +271,14 @@ def _optional(value: object) -> str | None:
 
 
 def _url(value: object) -> str | None:
-    """Return the https URL of a form, or None."""
+    """Return the https URL of a form, or None. Raise MalformedCatalog for any other URL."""
     if value is not None and not _text(value).startswith("https://"):
         raise MalformedCatalog(Message("one of its URLs does not start with https://"))
     return _optional(value)
 
 
 def _limit(value: object) -> int:
-    """Return a limit in bytes, characters or documents; raise ValueError if it is not between 1 and 2**53."""
+    """Return a limit in bytes, characters or documents. Raise ValueError if it is not from 1 to 2**53."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 2**53:
         raise ValueError("not a limit")
     return value

@@ -13,9 +13,9 @@ UnreadReason: TypeAlias = Literal["not-found", "directory", "not-regular", "unre
 class Document:
     """A file that was read.
 
-    `size` is in bytes and `sha256` in hexadecimal. `format` is detected from the content: a name such as
-    `pdf`, or `html`, which no destination accepts; None if unknown. `buffer` is the content that was hashed
-    and checked, or None if it is not in memory.
+    `size` is in bytes and `sha256` in hexadecimal. `format` is the format that was detected in the content,
+    such as `pdf`, or None if it is unknown. It may be `html`, although no destination accepts that. `buffer`
+    is the content that was hashed and checked, or None if the content is not in memory.
     """
 
     path: str

@@ -4,8 +4,7 @@ A field has the same name in JSON, manifests and config.toml. Other modules deri
 table: the options of `send` and `senders add` (`cli.options`), the columns of manifests (`manifest.columns`),
 the keys of a sender (`config.senders`), what the guided send asks and masks (`ui.interactive`), what
 completions offer (`tools/cli`), the members of a declaration (`submission`), and the meaning of a service's
-JSON pointers (`service.refusals`). CONTRIBUTING.md describes how to add a field: here, with a rule in
-`field_rules.RULES`, with its texts, and by hand in the contract.
+JSON pointers (`service.refusals`). CONTRIBUTING.md describes how to add a field.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ Display: TypeAlias = Literal["whole", "masked", "never"]
 class Field(NamedTuple):
     """Description of one field.
 
-    `metavar` and `help` belong to its option. `question` is the guided send's prompt, and `label` the name
-    shown next to its value. `member` is its name in a declaration. `party` is the kind of person whose
-    identity it belongs to. `display` limits how much of its value is shown. `is_number` is true if a
-    spreadsheet would treat its value as a number and damage it. `completion` is the kind of values that
-    completions offer. `aliases` are other names for its column.
+    `metavar` and `help` belong to the field's option. `question` is the guided send's prompt, and `label` the
+    name shown next to the value. `member` is the field's name in a declaration. `party` is the kind of person
+    whose identity the field belongs to. `display` limits how much of the value is shown. `is_number` is true
+    if a spreadsheet would treat the value as a number and damage it. `completion` is the kind of values that
+    completions offer. `aliases` are other names for the field's column in manifests.
     """
 
     name: str
@@ -65,14 +64,14 @@ class Field(NamedTuple):
 
 
 def _field(metavar: str, help_: str, question: Message | None = None, **more: Any) -> Any:
-    """Return a dataclass field; `more` contains other attributes of its `Field`."""
+    """Return a dataclass field. `more` contains further attributes of the `Field` that describes it."""
     metadata = {"metavar": metavar, "help": help_, "question": question, **more}
     return dataclasses.field(default=None, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
 class SubmissionFields:
-    """Base class of submissions: every field except the documents. It is never instantiated itself."""
+    """Base class of submissions, with every field except the documents. It is never instantiated itself."""
 
     to: str | None = _field(
         "CODE",

@@ -1,4 +1,4 @@
-"""Receipts, which a service returns for submissions."""
+"""The receipts that a service returns for submissions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Receipt(NamedTuple):
     """The service's confirmation that it has every document. It means "received", never "approved".
 
     `issuer` is the name that the service gives itself. `received_at` is an RFC 3339 time as the service wrote
-    it. `branch_names` has one name per language. `body` is the complete receipt as canonical JSON, which the
-    ledger stores.
+    it. `branch_names` has one name per language. `body` is the complete receipt as canonical JSON. The ledger
+    stores it in this form.
     """
 
     key: str

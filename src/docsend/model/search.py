@@ -68,7 +68,7 @@ class Match:
 
 
 def find(words: str, rows: Iterable[tuple[str, CatalogEntry]]) -> list[Match]:
-    """Return the entries that contain every word, best match first; equal matches keep their order.
+    """Return the entries that contain every word, best match first. Equal matches keep their order.
 
     Typos are tolerated only if the exact words match nothing, because words such as `1514` or `payslip` are
     usually meant literally. If there is still no match, entries that contain half of the words are returned.
@@ -93,7 +93,7 @@ def nearest(word: str, codes: Iterable[str]) -> str | None:
 
 
 def normalize(text: str) -> str:
-    """Return the text without case, accents, niqqud and Hebrew final letters."""
+    """Return the text in lower case, without accents and niqqud, and with Hebrew final letters replaced."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_FINAL_LETTERS)
 
@@ -104,7 +104,10 @@ def _words(text: str) -> list[str]:
 
 
 def _score(wanted: list[str], kind: str, entry: CatalogEntry, *, fuzzy: bool, min_share: float) -> float:
-    """Return the sum of the wanted words' similarities, or 0 if too few of the words match."""
+    """Return the sum of the wanted words' similarities, or 0 if too few of the words match.
+
+    `min_share` is the proportion of the wanted words that must match, from 0 to 1.
+    """
     texts = [entry.code, _KIND_WORDS[kind], *entry.labels.values()]
     number = (
         entry.form if isinstance(entry, DocumentType) else entry.code if isinstance(entry, Form) else None

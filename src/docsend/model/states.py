@@ -10,7 +10,9 @@ from typing import Literal, TypeAlias, get_args
 
 from docsend.i18n import Message
 
-# States of a submission in the ledger.
+# States of a submission in the ledger: recorded before it is sent (planned), declared to the service (open),
+# possibly received (sending), confirmed by a receipt (received), refused (refused), or withdrawn, so that it
+# can never be received (withdrawn).
 State: TypeAlias = Literal["planned", "open", "sending", "received", "refused", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
 # Status of a row in the report of a batch.

@@ -46,7 +46,7 @@ class Submission(SubmissionFields):
         return Submission(**values, documents=documents)
 
     def with_values(self, values: Mapping[str, str | None]) -> Submission:
-        """Return a copy with new values for some fields, by field name."""
+        """Return a copy in which the fields named in `values` have new values."""
         changed: dict[str, Any] = {**values}
         return replace(self, **changed)
 
@@ -56,7 +56,7 @@ class Submission(SubmissionFields):
 
     @property
     def buffered_bytes(self) -> int:
-        """Total size in bytes of the documents that are in memory."""
+        """Total size in bytes of this submission's documents that are in memory."""
         return sum(
             len(document.buffer or b"") for document in self.documents if isinstance(document, Document)
         )
@@ -68,11 +68,13 @@ class Submission(SubmissionFields):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CheckedSubmission(SubmissionFields):
-    """A submission that passed every rule, with normalized fields; created by `submission_rules.check`.
+    """A submission that passed every rule, with normalized fields. Only `submission_rules.check` creates one.
 
     Documents are sorted by name, so that the same files in another order make the same submission. `party` is
-    the kind of person whose identity it contains, or None for an account. `key` identifies the content (see
-    `key_of`). An `occurrence` above 1 means that the sender wants to send the same content again.
+    the kind of person whose identity the submission contains, or None for a personal submission. A personal
+    submission belongs to the account with the code `account`, which is None until the account is known. `key`
+    identifies the content (see `key_of`). An `occurrence` above 1 means that the sender wants to send the
+    same content again.
     """
 
     to: str
@@ -100,24 +102,24 @@ class CheckedSubmission(SubmissionFields):
 
     @cached_property
     def key(self) -> str:
-        """Key of the content (see `key_of`). It is cached because a delivery reads it about a dozen times."""
+        """Key of the content (see `key_of`), cached because a delivery reads it about a dozen times."""
         if self.account is None:
             return key_of_bytes(self.declaration_bytes)
         return key_of(self.declaration(), self.account)
 
     @property
     def has_key(self) -> bool:
-        """Whether the person is known. If not, the service will compute a different key."""
+        """Whether the person is known. If not, `key` differs from the key that the service will compute."""
         return self.party is not None or self.account is not None
 
     @property
     def is_signed(self) -> bool:
-        """Whether it is sent with the token of an account."""
+        """Whether the submission is sent with the token of an account."""
         return self.account is not None
 
     @property
     def masked_identity(self) -> str | None:
-        """Masked number of the insured person or employer; None for an account."""
+        """Masked number of the insured person or employer, or None for a personal submission."""
         if self.party is None:
             return None
         number, *_ = fields.fields_of(self.party)
@@ -139,7 +141,7 @@ class CheckedSubmission(SubmissionFields):
         return declared
 
     def with_occurrence(self, occurrence: int) -> CheckedSubmission:
-        """Return a copy with another occurrence, and so another key, so that it can be received again."""
+        """Return a copy with another occurrence. The copy has another key, so it can be received as well."""
         return replace(self, occurrence=occurrence, token=PASSED_ALL_RULES)
 
     def with_account(self, code: str) -> CheckedSubmission:
@@ -159,7 +161,8 @@ class CheckedSubmission(SubmissionFields):
     def fingerprint(self) -> bytes:
         """Digest of 32 bytes, equal for two submissions if and only if their keys are equal.
 
-        Computing it takes a quarter of the time that a key takes, and a batch compares all of its rows.
+        A batch compares all of its rows. It uses the fingerprint, because computing a key takes four times as
+        long.
         """
         documents = tuple([(document.name, document.size, document.sha256) for document in self.documents])
         content = (_VALUES(self), self.party, self.account, documents)
@@ -167,7 +170,7 @@ class CheckedSubmission(SubmissionFields):
 
     @property
     def buffered_bytes(self) -> int:
-        """Total size in bytes of the documents that are in memory."""
+        """Total size in bytes of this submission's documents that are in memory."""
         return sum(len(document.buffer or b"") for document in self.documents)
 
     @property
@@ -176,10 +179,10 @@ class CheckedSubmission(SubmissionFields):
 
 
 class PlannedSubmission(NamedTuple):
-    """A submission that an earlier run checked and planned, as stored in the ledger.
+    """A submission that an earlier run checked and recorded in the ledger.
 
-    The ledger does not store the declaration, because it contains identities. So a submission can be finished
-    from the ledger only if the service already has its declaration.
+    The ledger does not store the declaration, because a declaration contains identities. A submission can
+    therefore be finished from the ledger only if the service already has its declaration.
     """
 
     key: str

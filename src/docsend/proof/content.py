@@ -1,8 +1,9 @@
 """Content of a proof of sending: what was sent, when, on whose behalf, and what the service confirmed.
 
-The content does not depend on the format. It consists of sections and a list of documents, which `as_text`
-writes as plain text and `pdf` as a PDF; `ui.to_json.proof` writes a proof as JSON. The data comes from the
-receipt and the ledger, and the labels from the catalog. Only the name given with `--for` is stored nowhere.
+The content does not depend on the format. It consists of sections and a list of documents. `as_text` writes
+it as plain text, and `pdf` as a PDF. `ui.to_json.proof` writes a proof as JSON from the same data. The data
+comes from the receipt and the ledger, and the labels from the catalog. Only the name given with `--for` is
+stored nowhere.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _ORIGIN_REMARK = Message(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One row of a section. `is_code` is true for a value that readers compare character by character."""
+    """A label with its value. `is_code` is true for a value that readers compare character by character."""
 
     label: Message
     value: Displayable
@@ -58,7 +59,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Content of a proof. Its values come from outside and must be escaped before they are shown."""
+    """Content of a proof. Values may come from outside and must be escaped before they are shown."""
 
     number: str
     received_at: datetime
@@ -87,7 +88,7 @@ class Proof:
 def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behalf_of: str | None) -> Proof:
     """Return the proof of a received submission.
 
-    `on_behalf_of` is the name given with `--for`, which is not verified.
+    `on_behalf_of` is the name given with `--for`, or None. The name is not verified.
     """
     branch = Message("{name} ({code})", name=LocalizedName(receipt.branch_names), code=receipt.branch_code)
     receipt_rows = [
@@ -111,12 +112,12 @@ def build_proof(entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behal
 
 
 def is_from_sandbox(entry: LedgerEntry, receipt: Receipt) -> bool:
-    """Return whether a sandbox issued the receipt, which then proves nothing about the institute."""
+    """Return whether a sandbox issued the receipt. Such a receipt proves nothing about the institute."""
     return entry.service == _SANDBOX or receipt.issuer.startswith(_SANDBOX_ISSUER)
 
 
 def file_name(receipt: Receipt) -> str:
-    """Return the name of the PDF file: the receipt number with unsafe characters replaced by "_"."""
+    """Return the PDF's file name: "receipt-" and the receipt number, with unsafe characters as "_"."""
     number = "".join(
         char if char.isascii() and (char.isalnum() or char in "-_.") else "_" for char in receipt.number
     )
@@ -124,7 +125,7 @@ def file_name(receipt: Receipt) -> str:
 
 
 def as_text(proof: Proof, render: Callable[[Displayable], str]) -> str:
-    """Return the proof as plain text; `render` translates a value and escapes it."""
+    """Return the proof as plain text. `render` translates a value and escapes it."""
     return "\n".join(_lines(proof, render)) + "\n"
 
 
@@ -174,7 +175,7 @@ def _submission_rows(entry: LedgerEntry, catalog: Catalog, on_behalf_of: str | N
 
 
 def _text_without_name(entry: LedgerEntry) -> Message:
-    """Return what the row "For" shows if no name was given, because the ledger stores no identities."""
+    """Return the text of the row "For" if no name was given. The ledger stores no identities."""
     if entry.to == "personal":
         return Message("the account signed in at the time (docsend does not store identity numbers)")
     if entry.reference:
@@ -183,7 +184,7 @@ def _text_without_name(entry: LedgerEntry) -> Message:
 
 
 def _label_and_code(code: str, rows: Iterable[Row | None]) -> Displayable:
-    """Return a code with the label of the first row, or the code alone if there is none."""
+    """Return a code with the label of the first catalog entry in `rows`, or the code if there is none."""
     row = next(iter(rows), None)
     if row is None:
         return Data(code)

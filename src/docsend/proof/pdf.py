@@ -1,13 +1,14 @@
-r"""A proof of sending as PDF. Only this module uses fpdf2; it is imported only when a PDF is requested.
+r"""A proof of sending as PDF. Only this module uses fpdf2. It is imported only when a PDF is requested.
 
-This module lays out the page line by line, because fpdf2 reorders Hebrew only together with a shaping library
-(uharfbuzz), which neither Latin nor Hebrew letters need. It breaks each text into lines and puts their
-characters into visual order, using fpdf2's implementation of the bidirectional algorithm (UAX 9). Each line
-is aligned with the side where the language starts. On a Hebrew page, that is the right side, and the labels
-and columns also start there.
+This module lays out the page line by line. fpdf2 would reorder Hebrew only together with a shaping library
+(uharfbuzz), although neither Latin nor Hebrew letters need shaping. The module breaks each text into lines
+and puts their characters into visual order, using fpdf2's implementation of the bidirectional algorithm
+(UAX 9). Each line is aligned with the side where the language starts. On a Hebrew page, that is the right
+side, and the labels and columns also start there.
 
-The same proof in the same language yields the same bytes: dates come from the receipt, and nothing is random.
-Characters that the embedded fonts lack, such as Chinese, Arabic or emoji, become escapes such as \u4e2d.
+The same proof in the same language yields the same bytes, because dates come from the receipt and nothing is
+random. Characters that the embedded fonts lack, such as Chinese, Arabic or emoji, become escapes such as
+\u4e2d.
 """
 
 from __future__ import annotations
@@ -82,7 +83,10 @@ _WARNING = _Style("sans", "B", 9, _RED)
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A part of the page that is never split. `draw` takes the y position of its top; both are in mm."""
+    """A part of the page that is never split. `height` is in mm.
+
+    `draw` draws the block and takes the y position of the block's top in mm.
+    """
 
     height: float
     draw: Callable[[float], None]
@@ -91,9 +95,10 @@ class _Block:
 
 
 def write(proof: Proof, translator: Translator, escape: Callable[[object], str]) -> bytes:
-    """Return the PDF. Up to 15 documents are put on one page, in smaller type if necessary.
+    """Return the PDF of a proof.
 
-    More documents, or very long texts, take several numbered pages.
+    A proof with up to 15 documents is put on one page, in smaller type if necessary. More documents, or very
+    long texts, take several numbered pages.
     """
     with _open_pdf() as pdf:
         scales = _SCALES if len(proof.documents) <= _MAX_SCALED_DOCUMENTS else _SCALES[:1]
@@ -110,9 +115,9 @@ def write(proof: Proof, translator: Translator, escape: Callable[[object], str])
 
 @contextlib.contextmanager
 def _open_pdf() -> Iterator[FPDF]:
-    """Yield a PDF without pages, with its fonts added.
+    """Yield a PDF that has its fonts but no pages yet.
 
-    Afterwards close the font files, because fpdf2 leaves them open.
+    Close the font files at the end of the block, because fpdf2 leaves them open.
     """
     pdf = FPDF(unit="mm", format="A4")
     try:
@@ -339,7 +344,7 @@ class _Sheet:
         return _MARGIN + start
 
     def _lines(self, value: Displayable, style: _Style, width: float = _CONTENT_WIDTH) -> list[str]:
-        """Return a value, translated and broken into lines of at most `width` mm, each in visual order."""
+        """Translate a value and break it into lines of at most `width` mm, each in visual order."""
         text = self._translator.render(value, escape=lambda part: self._printable(part, style), isolate=True)
         if not isinstance(value, Message) and not text.startswith(_FIRST_STRONG_ISOLATE):
             # Isolate it, so that a Hebrew name gets its own direction on a French page.
@@ -361,8 +366,9 @@ class _Sheet:
     ) -> Iterator[list[BidiCharacter]]:
         """Yield lines of at most `width` mm.
 
-        A line breaks after its last space. If that is in the first half of the line, it breaks after its last
-        punctuation mark instead. A word that contains neither is split.
+        A line breaks after its last space. If that space is in the first half of the line, the line breaks
+        after its last punctuation mark instead. A line without a space or a punctuation mark is split at the
+        width.
         """
         rest = characters
         while rest:
@@ -392,7 +398,11 @@ class _Sheet:
         return self._widths[key] * style.points * self._scale
 
     def _printable(self, text: object, style: _Style) -> str:
-        """Return text from outside, escaping control characters and those that the font lacks."""
+        """Return a text from outside in a printable form.
+
+        Control characters and characters that the font lacks become escapes. A text of more than 1,000
+        characters is shortened.
+        """
         glyphs = self._glyphs[style.family + style.weight]
         clean = self._escape(unicodedata.normalize("NFC", str(text)))
         if len(clean) > _MAX_TEXT_LENGTH:

@@ -33,8 +33,9 @@ _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 class Account:
     """A fictional person's account.
 
-    `code` is the sign-in code, `residence` the code of the person's branch, and `required` the documents that
-    the service requires of them.
+    `code` is the sign-in code, `residence` the code of the branch that serves the person's residence, and
+    `required` the documents that the service requires of the person. `is_locked` is true for an account whose
+    sign-in is always locked out.
     """
 
     code: str
@@ -94,7 +95,10 @@ class Accounts:
             connection.execute("DELETE FROM session WHERE token = ?", (_hash(token),))
 
     def authenticate(self, token: str) -> Account:
-        """Return the account that a token belongs to; raise Refusal with 401 if it is unknown or expired."""
+        """Return the account that a token belongs to.
+
+        Raise Refusal with 401 if the token is unknown or has expired.
+        """
         with self._database.transaction() as connection:
             row = connection.execute(
                 "SELECT owner FROM session WHERE token = ? AND expires_at > ?", (_hash(token), self._now())
@@ -113,7 +117,10 @@ class Accounts:
     # -- lockout -----------------------------------------------------------------------------------------
 
     def _count_attempt(self, code: str) -> None:
-        """Count a sign-in attempt before it is checked; raise Refusal with 429 if the code is locked out."""
+        """Count a sign-in attempt before the password is checked.
+
+        Raise Refusal with 429 if the code is locked out.
+        """
         is_locked = code in self._accounts and self._accounts[code].is_locked
         with self._database.transaction() as connection:
             row = connection.execute(

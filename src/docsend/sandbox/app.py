@@ -53,7 +53,7 @@ _MAX_FORM_OVERHEAD_BYTES = 2 * 2**20  # for the declaration and the headers of t
 
 
 class Sandbox:
-    """The service: a catalog, a store, the accounts, and a handler for each call."""
+    """The service: a catalog, a store of submissions, the accounts, and a handler for each call."""
 
     def __init__(
         self,
@@ -234,7 +234,10 @@ class Sandbox:
         return Route(path, respond, methods=list(handlers))
 
     async def _respond(self, handler: _Handler, request: Request) -> Response:
-        """Run a handler within the request's timeout; turn a Refusal into its problem response."""
+        """Run a handler within the request's timeout, and return its response.
+
+        Turn a Refusal, a timeout or a failure of the disk into a problem response.
+        """
         body = Body(request)
         max_size = max(self._max_document_bytes, self._catalog.one_exchange_bytes or 0) + MAX_DISCARDED_BYTES
         size = _MAX_DECLARATION_BYTES if body.declared_size is None else min(body.declared_size, max_size)
@@ -265,9 +268,10 @@ class Sandbox:
         return account
 
     async def _id_for_request(self, request: Request) -> SubmissionId:
-        """Return the id of the request's submission: the account's own, or one sent without an account.
+        """Return the id of the submission that the request names.
 
-        Another account's submission is never found: the call ends with a 404, as if it did not exist.
+        It is the account's own submission, or one that was sent without an account. Another account's
+        submission is never found. The call then ends with a 404, as if the submission did not exist.
         """
         account = await self._authenticate(request)
         return await self._find_visible(account, _submission_key(request))
@@ -282,7 +286,10 @@ class Sandbox:
     async def _id_for_declaration(
         self, raw: dict[str, Any], account: Account | None, key: str
     ) -> SubmissionId:
-        """Return the id to store a declaration with; raise Refusal with 401 if it needs a session."""
+        """Return the id to store a declaration with.
+
+        Raise Refusal with 401 if the declaration needs a session and the request has none.
+        """
         destination = declaration.find_destination(raw, self._catalog)
         if destination is None:  # an earlier catalog may have had it
             return await self._find_visible(account, key)
@@ -297,8 +304,8 @@ class Sandbox:
     ) -> StoredSubmission | None:
         """Return the submission if a concurrent attempt has completed it in the meantime, else None.
 
-        The other attempt may be why this one is refused: once it has delivered a required document, the
-        account no longer has to send that document.
+        The other attempt may be the reason why this one is refused. If the other attempt has delivered a
+        required document, the account no longer has to send that document.
         """
         stored = await run_in_threadpool(self._store.find_declared, submission_id, canonicalize(raw))
         return stored if stored is not None and stored.state == "received" else None
@@ -306,10 +313,10 @@ class Sandbox:
     async def _validate(
         self, raw: dict[str, Any], account: Account | None, *, is_declared: bool
     ) -> tuple[declaration.Declaration, str]:
-        """Check a declaration against the rules; return it with the code of the branch that handles it.
+        """Check a declaration against the rules. Return it with the code of the branch that handles it.
 
-        If `is_declared` is true, the declaration is already stored, and is not checked against the account's
-        required documents again.
+        If `is_declared` is true, the declaration is already stored. It is then not checked against the
+        account's required documents again.
         """
         validated = declaration.validate(raw, self._catalog)
         if not validated.is_personal or account is None:

@@ -1,4 +1,4 @@
-"""The body of a request: what its headers declare about it, and its bytes as they arrive.
+"""The body of a request: what the headers declare about the body, and its bytes as they arrive.
 
 Limits are enforced while bytes arrive, not afterwards. A successful response is sent only after the complete
 body was read. After a refusal, the rest of the body is read up to a limit and discarded, because a sender
@@ -57,7 +57,10 @@ class Body:
 
     @property
     def declared_size(self) -> int | None:
-        """The length from the Content-Length header; 0 if there is no body, None if it is chunked."""
+        """The length from the Content-Length header, or 0 without that header.
+
+        None if the body is chunked or the header is invalid.
+        """
         return None if self._is_chunked else self._content_length
 
     def require_media_type(self, accepted: tuple[str, ...]) -> None:
@@ -74,19 +77,19 @@ class Body:
             raise Refusal(415, "media-type-not-accepted", detail)
 
     def require_length(self) -> int:
-        """Return the Content-Length; raise Refusal with 411 if there is none."""
+        """Return the Content-Length. Raise Refusal with 411 if there is none or it is invalid."""
         if not self._has_length or self._content_length is None:
             raise Refusal(411, "length-required", "this call needs a Content-Length")
         return self._content_length
 
     async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """Yield the bytes as they arrive; raise ClientDisconnect if the connection breaks."""
+        """Yield the bytes as they arrive. Raise ClientDisconnect if the connection breaks."""
         self._expects_continue = False
         async for chunk in self._stream:
             yield chunk
 
     async def read(self, max_bytes: int) -> bytes:
-        """Return the complete body; raise Refusal with 413 if it is longer than `max_bytes`.
+        """Return the complete body. Raise Refusal with 413 if it is longer than `max_bytes`.
 
         A body whose Content-Length is too large is refused before it is read.
         """
@@ -95,7 +98,10 @@ class Body:
         return await read_all(self.iter_bytes(), max_bytes)
 
     async def skip_unused(self) -> None:
-        """Read and ignore a body that the call does not use; refuse one that is large or has a media type."""
+        """Read and ignore the body of a call that uses none.
+
+        Raise Refusal with 413 if the body is large, and with 415 if it has a media type.
+        """
         self.require_media_type(())
         await self.read(_MAX_UNUSED_BYTES)
 
@@ -122,7 +128,7 @@ class Body:
 
 
 async def read_all(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
-    """Return the chunks joined; raise Refusal with 413 if they are longer than `max_bytes`."""
+    """Return the joined chunks. Raise Refusal with 413 if they are longer than `max_bytes` in total."""
     content = bytearray()
     async for chunk in chunks:
         content += chunk
@@ -136,7 +142,7 @@ def _too_large_refusal(max_bytes: int) -> Refusal:
 
 
 async def discard_body(request: Request) -> None:
-    """Discard the body of a request that no handler reads; give up after BASE_TIMEOUT_S."""
+    """Discard the body of a request that no handler reads. Give up after BASE_TIMEOUT_S."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(BASE_TIMEOUT_S):
             await Body(request).discard()

@@ -1,6 +1,6 @@
-"""Checking that the first bytes of a document match its file extension.
+"""The check that the first bytes of a document match its file extension.
 
-It shares no code with the client, because the real institute's service would not either.
+This module shares no code with the client, because the real institute's service would not either.
 """
 
 from __future__ import annotations

@@ -64,10 +64,10 @@ CREATE TABLE attempt (
 
 
 class Database:
-    """A connection that several threads share. SQLite's locks let other processes use the file, too."""
+    """A connection that several threads share. Other processes can use the file at the same time."""
 
     def __init__(self, file: Path) -> None:
-        """Open or create the file; raise sqlite3.Error if it has another schema version."""
+        """Open or create the file. Raise sqlite3.Error if it has another schema version."""
         self._lock = threading.Lock()
         self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_TIMEOUT_S)
         with contextlib.ExitStack() as on_failure:
@@ -91,9 +91,9 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run the block as one transaction; other threads wait until it ends.
+        """Run the block as one transaction. Other threads wait until it ends.
 
-        Then the block's changes are on the disk, or are rolled back if the block raised.
+        At the end, the block's changes are on the disk. If the block raised an exception, they are undone.
         """
         with self._lock, sqlite.transaction(self._connection) as connection:
             yield connection

@@ -1,7 +1,7 @@
-"""Parsing declarations and enforcing the institute's rules on them.
+"""Parse declarations and enforce the institute's rules on them.
 
 The code is written from openapi.yaml and the catalog, independently of the client, so that tests show where
-the two disagree.
+the sandbox and the client disagree.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class DeclaredDocument:
 class Declaration:
     """A declaration that follows the rules.
 
-    `classification` is its subject, category and type. `canonical` is its canonical JSON: two declarations
-    are the same if these bytes are equal.
+    `resident` is the number of the insured person or employer, or None for a personal submission.
+    `classification` is the subject, category and type. `canonical` is the declaration as canonical JSON. Two
+    declarations are the same if these bytes are equal.
     """
 
     is_personal: bool
@@ -76,9 +77,10 @@ class _Errors:
     def check_members(
         self, pointer: str, raw: dict[str, Any], allowed: set[str], optional: frozenset[str] = frozenset()
     ) -> None:
-        """Report unknown and missing members of an object.
+        """Report unknown and missing members of an object. `pointer` is the JSON pointer to the object.
 
-        Optional values are null, not omitted, so that the same content always has the same key.
+        Only the members in `optional` may be omitted. Any other member without a value must be null, so that
+        the same content always has the same key.
         """
         for member in sorted(raw.keys() - allowed):
             escaped = member[:40].replace("~", "~0").replace("/", "~1")  # RFC 6901, 3
@@ -87,7 +89,10 @@ class _Errors:
             self.add(f"{pointer}/{member}", "invalid", "is missing; give null for no value")
 
     def check_text(self, raw: dict[str, Any], name: str, max_length: int, pointer: str = "") -> str | None:
-        """Return an optional text; report it if it is invalid or longer than `max_length` characters."""
+        """Return a text, or None if it is null. Report a text that is invalid or too long.
+
+        `max_length` is in characters.
+        """
         value = raw.get(name)
         if value is None:
             return None
@@ -111,7 +116,7 @@ def find_destination(raw: Mapping[str, Any], catalog: Catalog) -> Destination | 
 
 
 def declared_bytes(raw: Mapping[str, Any]) -> int:
-    """Return the total size of a declaration's documents in bytes; malformed sizes count as 0."""
+    """Return the total size of a declaration's documents in bytes. A malformed size counts as 0."""
     documents = raw.get("documents")
     sizes = (
         [entry.get("bytes") for entry in documents if isinstance(entry, dict)]
@@ -122,10 +127,10 @@ def declared_bytes(raw: Mapping[str, Any]) -> int:
 
 
 def validate(raw: dict[str, Any], catalog: Catalog) -> Declaration:
-    """Check a declaration against every rule; raise the Refusal that the contract defines.
+    """Return a declaration that follows every rule. Otherwise raise the Refusal that the contract defines.
 
-    Errors in members are collected into one 422 response. The limits on documents are checked next, and a
-    type that must be filed as an online form is refused last.
+    Errors in JSON members are collected into one 422 response. The limits on documents are checked next. A
+    document type that must be filed as an online form is refused last.
     """
     errors = _Errors()
     # A personal declaration has no identity.
@@ -162,7 +167,10 @@ def validate(raw: dict[str, Any], catalog: Catalog) -> Declaration:
 
 
 def check_required(declaration: Declaration, pending: Sequence[Mapping[str, Any]]) -> None:
-    """Check a personal submission against the account's pending required documents.
+    """Check a personal submission against the required documents that its account still has to send.
+
+    Raise Refusal with 422 if the submission names a document that is not among them, or one with another
+    subject, category or type. Raise it also if the submission names none although its subject has one.
 
     The institute's rule: "Si un document est requis par le système, il ne sera pas possible de télécharger
     d'autres documents en ligne concernant le sujet pour lequel il existe une telle exigence." (While the
@@ -192,7 +200,7 @@ def check_required(declaration: Declaration, pending: Sequence[Mapping[str, Any]
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a declaration; raise Refusal with 400 if the body is anything else.
+    """Return the JSON object of a declaration. Raise Refusal with 400 if the body is anything else.
 
     Only the syntax is checked: UTF-8, no duplicate members, no fractions, no lone surrogates.
     """
@@ -243,7 +251,7 @@ def _check_codes(
 ) -> Refusal | None:
     """Check the codes of subject, category and type.
 
-    If the type must be filed as an online form, return the refusal, so that it can be raised last.
+    If the type must be filed as an online form, return that refusal, so that the caller can raise it last.
     """
     subject, category, type_code = (_code_or_empty(raw.get(name)) for name in ("subject", "category", "type"))
     if destination.needs_subject:
@@ -276,7 +284,7 @@ def _check_codes(
 
 
 def _code_or_empty(value: object) -> str | None:
-    """Return a code to look up: a text or null unchanged, "" for any other value."""
+    """Return a code to look up. A text or null stays unchanged, and any other value becomes ""."""
     return value if isinstance(value, str) or value is None else ""
 
 
@@ -292,7 +300,7 @@ def _check_insured(raw: object, errors: _Errors) -> str | None:
 
 
 def _has_check_digit(number: str) -> bool:
-    """Return whether the Luhn checksum is valid, with weights 1, 2, 1, 2, ...; all zeros are invalid."""
+    """Return whether the Luhn checksum is valid, with weights 1, 2, 1, 2, ... Return False for all zeros."""
     products = [int(digit) * (1 + position % 2) for position, digit in enumerate(number)]
     return number != "000000000" and sum(product // 10 + product % 10 for product in products) % 10 == 0
 
@@ -394,8 +402,8 @@ def _check_limits(
 ) -> None:
     """Raise Refusal for documents that the destination does not accept, before any of them is sent.
 
-    There may be too many, or one may be too large (413), have another extension (415) or too long a name
-    (422).
+    Raise it with 413 if there are too many documents or one is too large, 415 if one has an extension that is
+    not accepted, and 422 if one has too long a name.
     """
     limit = destination.max_documents
     if limit is not None and len(documents) > limit:

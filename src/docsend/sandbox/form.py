@@ -1,4 +1,4 @@
-"""Reading a multipart/form-data body (RFC 7578) part by part as it arrives.
+"""Read a multipart/form-data body (RFC 7578) part by part as it arrives.
 
 Only the names of parts are used. Their media types are ignored, and their file names are never stored. No
 other module may import `multipart`.
@@ -30,7 +30,7 @@ class Form:
     """The parts of one body, in order. Every method raises Refusal with 400 if the form is malformed."""
 
     def __init__(self, body: Body) -> None:
-        """Read the boundary from the Content-Type; none of the body is read yet.
+        """Read the boundary from the Content-Type. None of the body is read yet.
 
         Raise Refusal with 400 unless there is exactly one valid boundary.
         """
@@ -54,12 +54,12 @@ class Form:
             yield event
 
     async def end(self) -> None:
-        """Read to the end of the body; there must be no further part before the closing boundary."""
+        """Read to the end of the body. There must be no further part before the closing boundary."""
         async for _ in self._events:
             raise _malformed_refusal("the form has more parts than the declaration has documents")
 
     async def _parse(self) -> AsyncIterator[Any]:
-        """Yield each part as the parser finds it, then its bytes, then None."""
+        """Yield each part in the order of the body: the part itself, then its bytes, then None."""
         parser = multipart.PushMultipartParser(
             self._boundary, max_header_size=_MAX_HEADER_LINE_BYTES, max_header_count=_MAX_HEADERS
         )
@@ -72,7 +72,7 @@ class Form:
             raise _malformed_refusal("the body is not valid multipart/form-data") from None
 
     async def _check_epilogue(self) -> AsyncIterator[bytes]:
-        """Yield the bytes of the body; refuse anything but a line end after the closing boundary.
+        """Yield the bytes of the body. Refuse anything but a line end after the closing boundary.
 
         The parser would ignore the epilogue, even if it contained another part.
         """
@@ -91,7 +91,10 @@ class Form:
             yield chunk
 
     async def _check_preamble(self) -> AsyncIterator[bytes]:
-        """Yield the bytes of the body; refuse a preamble, which the parser would skip."""
+        """Yield the bytes of the body. Refuse bytes before the first boundary.
+
+        The parser would skip them.
+        """
         opening, start = b"--" + self._boundary, b""
         async for chunk in self._body.iter_bytes():
             if len(start) >= len(opening):

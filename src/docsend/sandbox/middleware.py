@@ -1,4 +1,4 @@
-"""Header checks that every request must pass before its handler, and the `Request-Id` of every response.
+"""The header checks that every request must pass first, and the `Request-Id` header of every response.
 
 A web page in a browser can send requests to this machine, and with DNS rebinding it can even read the
 responses. Such requests carry the page's `Host` or `Origin`, so both headers are checked.
@@ -31,10 +31,10 @@ _AUTHORITY = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z
 
 
 class _ProblemResponse(JSONResponse):
-    """The response to a refused request. It is sent at once; then the rest of the body is read and discarded.
+    """The response to a refused request, sent at once. The rest of the request's body is then discarded.
 
-    The sender does not have to finish sending first, and no connection reset destroys the response while it
-    is still sending.
+    The sender gets the response without having to finish the request. Because the rest is still read, no
+    connection reset destroys the response while the sender is still sending.
     """
 
     def __init__(self, refusal: Refusal, body: Body | None) -> None:
@@ -60,7 +60,7 @@ class _ProblemResponse(JSONResponse):
 
 
 def problem_response(refusal: Refusal, body: Body | None = None) -> JSONResponse:
-    """Return the response for a refusal; `body` is the request's body if it may still be arriving."""
+    """Return the response for a refusal. `body` is the request's body if it may still be arriving."""
     return _ProblemResponse(refusal, body)
 
 
@@ -138,7 +138,7 @@ def _is_served_host(authority: str, server: tuple[str, int | None] | None) -> bo
 class HTTPProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 protocol, with the contract's response to input that cannot be parsed.
 
-    This includes requests with no Host or two, because h11 rejects them while parsing.
+    Such input includes requests without a Host header, or with two, because h11 rejects them while parsing.
     """
 
     _head = b""

@@ -2,7 +2,7 @@
 
 The institute's rule: "par défaut, l'agence traitante qui apparaîtra sera celle de la zone de résidence de
 l'assuré" (the default branch is that of the insured person's area of residence). Only the institute knows
-where people live; the persons and employers listed here do not exist.
+where people live. The persons and employers listed here do not exist.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Running the sandbox: in the foreground for other processes, or inside this process for one command.
+"""Run the sandbox: in the foreground for other processes, or inside this process for one command.
 
 A foreground sandbox locks a file in its folder while it runs, and writes its address to that file. The kernel
-releases the lock however the process ends, so nobody can mistake a stale address for a running sandbox.
+releases the lock however the process ends. So an address that was left behind is never taken for that of a
+running sandbox.
 """
 
 from __future__ import annotations
@@ -48,10 +49,11 @@ def run_in_background(
     catalog_bytes: bytes | None = None,
     request_timeout: Callable[[int], float] = request_timeout,
 ) -> Iterator[str]:
-    """Yield the URL of a sandbox that serves this folder: the running one, or one inside this process.
+    """Yield the URL of a sandbox that serves this folder.
 
-    The other parameters apply only to a sandbox inside this process. `catalog_bytes` replaces the bundled
-    catalog, `request_timeout` the default timeouts. Raise LocalError if the folder cannot be used.
+    If no foreground sandbox serves the folder, run one inside this process. The other parameters apply only
+    to that one. `catalog_bytes` replaces the bundled catalog, and `request_timeout` the default timeouts.
+    Raise LocalError if the folder cannot be used.
     """
     running = find_running(folder)
     if running is not None:
@@ -76,10 +78,10 @@ def serve(
     *,
     session_lifetime_s: float = SESSION_LIFETIME_S,
 ) -> None:
-    """Serve a folder in the foreground until a signal arrives; call `announce` with the URL when ready.
+    """Serve a folder in the foreground until a signal arrives. Call `announce` with the URL when ready.
 
     Raise UsageError if the port is in use or another sandbox serves the folder, LocalError if the folder
-    cannot be used, and Interrupted after SIGINT or SIGTERM.
+    cannot be used, KeyboardInterrupt after SIGINT, and Terminated after SIGTERM.
     """
     with (
         _lock_folder(folder) as lock_file,
@@ -100,8 +102,8 @@ def serve(
 def find_running(folder: Path) -> str | None:
     """Return the URL of the foreground sandbox that serves this folder, or None.
 
-    Callers test the lock with a shared one, so that none of them takes another caller for a sandbox. Raise
-    LocalError if the folder cannot be read.
+    The lock is tested with a shared lock. So two callers at the same time do not take each other for a
+    sandbox. Raise LocalError if the folder cannot be read.
     """
     try:
         with (folder / "running").open("rb+") as lock_file:
@@ -214,7 +216,7 @@ def _wait_until(ready: Callable[[], bool]) -> None:
 
 @contextlib.contextmanager
 def _lock_folder(folder: Path) -> Iterator[IO[bytes]]:
-    """Lock the folder for a foreground sandbox; yield the lock file, to which its address is written."""
+    """Lock the folder for a foreground sandbox. Yield the lock file, so that the address can be written."""
     try:
         files.make_private_folder(folder)
         files.make_private_file(folder / "running")

@@ -1,8 +1,9 @@
 """The sandbox's storage: submissions and receipts in SQLite, documents as files in the same folder.
 
-A document is complete and on the disk before its row records it. A receipt is on the disk before it is sent,
-and its bytes never change. Several processes may share one folder: transactions decide between them, so that
-a key has at most one receipt. Only unfinished submissions that have expired are removed.
+A document is complete and on the disk before its row in the database records it. A receipt is on the disk
+before it is sent, and its bytes never change. Several processes may share one folder. Transactions decide
+between them, so that a key has at most one receipt. Only unfinished submissions that have expired are
+removed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ UNFINISHED_LIFETIME = timedelta(hours=72)
 
 
 class SubmissionId(NamedTuple):
-    """Identifies a submission: the code of the account that owns it ("" for none) and its key."""
+    """Identifies a submission by its key and its owner, the code of an account or "" for no account."""
 
     owner: str
     key: str
@@ -43,7 +44,7 @@ class SubmissionId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredSubmission:
-    """A submission in the store; `missing` has the SHA-256 of each document that has not arrived."""
+    """A submission in the store. `missing` has the SHA-256 of each document that has not arrived."""
 
     state: State
     missing: tuple[str, ...]
@@ -64,7 +65,7 @@ class StoredSubmission:
 
 
 class Store:
-    """One folder of submissions. The methods block on the disk; call them from a thread."""
+    """One folder of submissions. The methods wait for the disk, so call them outside the event loop."""
 
     def __init__(self, folder: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Open the folder and remove expired submissions.
@@ -88,7 +89,7 @@ class Store:
     def declare(
         self, submission_id: SubmissionId, declaration: Declaration, branch: str
     ) -> tuple[StoredSubmission, bool]:
-        """Return the submission for a declaration, opening it if necessary, and whether it is new.
+        """Return the submission for a declaration, and whether it is new. Store it as open if it is new.
 
         Raise Refusal with 409 if the key was withdrawn or belongs to another declaration.
         """
@@ -100,7 +101,7 @@ class Store:
             return self._load(connection, submission_id), True
 
     def find_declared(self, submission_id: SubmissionId, canonical: bytes) -> StoredSubmission | None:
-        """Return the submission for a declaration in canonical JSON, or None if it is not stored.
+        """Return the submission for a declaration in canonical JSON, or None if its key is not stored.
 
         Raise Refusal with 409 if the key was withdrawn or belongs to another declaration.
         """
@@ -114,14 +115,14 @@ class Store:
             return rows.fetchone() is not None
 
     def status(self, submission_id: SubmissionId) -> StoredSubmission:
-        """Return a submission; raise Refusal with 404 if it is not stored."""
+        """Return a submission. Raise Refusal with 404 if it is not stored."""
         with self.database.transaction() as connection:
             return self._load(connection, submission_id)
 
     def find_missing(self, submission_id: SubmissionId, sha256: str) -> DeclaredDocument | None:
         """Return a document that is still missing, or None if it has arrived.
 
-        Raise Refusal with 404 if it was not declared, 409 if the submission was withdrawn.
+        Raise Refusal with 404 if the document was not declared, and with 409 if the submission was withdrawn.
         """
         with self.database.transaction() as connection:
             if self._load(connection, submission_id).state == "withdrawn":
@@ -137,7 +138,7 @@ class Store:
 
     @contextlib.contextmanager
     def incoming_files(self, count: int = 1) -> Iterator[list[Path]]:
-        """Yield paths for documents that are about to arrive; on exit, remove those that were not stored.
+        """Yield paths for documents that are about to arrive. On exit, remove files that were not stored.
 
         The names are random and contain nothing from the sender.
         """
@@ -163,7 +164,7 @@ class Store:
             self.find_missing(submission_id, sha256)
 
     def receive(self, submission_id: SubmissionId, branch: Branch) -> bytes:
-        """Return the receipt, issuing it in one transaction if all documents have arrived.
+        """Return the receipt of a submission. If there is none yet, issue it in one transaction.
 
         Raise Refusal with 409 if documents are missing or the submission was withdrawn.
         """
@@ -173,10 +174,14 @@ class Store:
     def receive_in_one_exchange(
         self, submission_id: SubmissionId, declaration: Declaration, branch: Branch, paths: list[Path]
     ) -> tuple[bytes, bool]:
-        """Return the receipt of a submission whose documents have all arrived, and whether it is new.
+        """Return the receipt of a submission whose documents have arrived, and whether the receipt is new.
 
-        The files become durable first. One transaction then opens the submission or finds it open, records
-        the documents that it lacked, and issues the receipt. If it is refused, nothing is stored or changed.
+        The files become durable first. One transaction then stores the submission unless it is stored
+        already, records the documents that it lacked, and issues the receipt. A receipt that was issued
+        earlier is returned unchanged.
+
+        Raise Refusal with 409 if the key was withdrawn or belongs to another declaration. The database then
+        stays unchanged, and the files are removed.
         """
         names = [path.stem for path in paths]
         surplus = set(names)
@@ -206,9 +211,9 @@ class Store:
         return receipt, is_new
 
     def withdraw(self, submission_id: SubmissionId) -> StoredSubmission:
-        """Withdraw a key, even one that is not stored yet, so that a late request cannot open it.
+        """Withdraw a submission, and return it. Raise Refusal with 409 if it has been received.
 
-        Raise Refusal with 409 if the submission has been received.
+        A key that is not stored yet can be withdrawn, too, so that no late request can declare it.
         """
         with self.database.transaction() as connection:
             receipt = connection.execute(
@@ -241,7 +246,7 @@ class Store:
     def _record_file(
         self, connection: sqlite3.Connection, submission_id: SubmissionId, sha256: str, file: str
     ) -> bool:
-        """Record a document's file; return whether an open submission still lacked it."""
+        """Record a document's file. Return whether an open submission still lacked the document."""
         changed = connection.execute(
             "UPDATE document SET file = ? WHERE owner = ? AND key = ? AND sha256 = ? AND file IS NULL"
             " AND EXISTS (SELECT * FROM submission AS parent WHERE parent.owner = document.owner"
@@ -349,7 +354,7 @@ class Store:
         }
 
     def _remove_expired(self) -> None:
-        """Remove abandoned files, and unfinished submissions that have expired; their keys are free again."""
+        """Remove abandoned files, and unfinished submissions that have expired. Their keys are free again."""
         with self.database.transaction() as connection:
             rows = connection.execute("SELECT file FROM document WHERE file IS NOT NULL")
             recorded = {name for (name,) in rows}
@@ -368,7 +373,7 @@ class Store:
         self._remove_files(names)
 
     def _is_abandoned(self, path: Path) -> bool:
-        """Return whether a file is too old to be a document that is still arriving at another process."""
+        """Return whether a file is so old that no other process can still be receiving the document."""
         try:
             return path.stat().st_mtime < (self._now() - UNFINISHED_LIFETIME).timestamp()
         except FileNotFoundError:

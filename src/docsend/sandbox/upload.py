@@ -1,4 +1,4 @@
-"""Receiving one document: its bytes are checked against the declaration while they are written to a file."""
+"""Receive one document: check its bytes against the declaration while writing them to a file."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def read_issuer(certificate: bytes) -> str | None:
     """Return the issuer of a certificate in DER (RFC 5280, 4.1): its organization, else its common name.
 
     Return None if the certificate cannot be parsed. This function is for certificates that could not be
-    verified, which the ssl module does not describe.
+    verified. The ssl module does not describe these.
     """
     try:
         ((_, outer),) = _iter_elements(certificate)
@@ -67,7 +67,7 @@ def _iter_names(issuer: bytes) -> Iterator[tuple[bytes, str]]:
 
 
 def _iter_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the tag and content of each DER element; raise ValueError or IndexError if one is truncated."""
+    """Yield the tag and content of each DER element. Raise ValueError or IndexError if one is truncated."""
     position = 0
     while position < len(data):
         tag, size = data[position], data[position + 1]
@@ -104,7 +104,7 @@ def trust_store(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _read(ca_file: Path) -> str:
-    """Return a CA file's text; raise UsageError if it cannot be read, or is a directory or a pipe."""
+    """Return a CA file's text. Raise UsageError if it cannot be read, or is a directory or a pipe."""
     try:
         return files.read_limited(ca_file, max_bytes=_MAX_CA_FILE_BYTES).decode("ascii", "ignore")
     except OSError as error:

@@ -4,8 +4,8 @@
 - A response that violates the contract is a failure, never a success.
 - Every exchange has a deadline, and the retry policy limits how long a call is retried.
 
-This module never writes to the console: it reports progress to a `ProgressListener`. Sockets are handled by
-`http`.
+This module never writes to the console. It reports progress to a `ProgressListener`. The module `http`
+handles the sockets.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ _NOT_RETRIED_HINT = Message("nothing is lost: try again")
 
 
 class _Call(NamedTuple):
-    """A request, which is the same in every attempt, and what the client needs to know about it."""
+    """A request and what the client needs to know about it. The request is the same in every attempt."""
 
     request: Request
     on_sent: Callable[[int], None] | None = None
     needs_token: bool = False
     may_be_received: bool = True
-    submission: CheckedSubmission | None = None  # set if it is sent in one exchange
+    submission: CheckedSubmission | None = None  # set if this call sends it in one exchange
 
     @property
     def is_one_exchange(self) -> bool:
@@ -82,7 +82,7 @@ class _Call(NamedTuple):
 class ServiceClient:
     """Client for one service at one address.
 
-    Calls reuse connections, so use the client as a context manager, which closes them.
+    Calls reuse connections. Use the client as a context manager, so that the connections are closed.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ServiceClient:
         jobs: int = 1,
         clock: Clock = CLOCK,
     ) -> None:
-        """Create a client for the service at `url`: the endpoint's URL, or the in-process sandbox's.
+        """Create a client for the service at `url`, the endpoint's URL or that of the in-process sandbox.
 
         Calls that concern the personal service carry a token of `account`, an account for this endpoint only.
         Up to `jobs` threads may make calls at the same time.
@@ -135,13 +135,13 @@ class ServiceClient:
     # -- calls -------------------------------------------------------------------------------------------
 
     def fetch_catalog(self, etag: str | None) -> tuple[bytes, str] | None:
-        """Return the service's catalog (JSON) and its ETag, or None if it still has the given `etag`."""
+        """Return the service's catalog (JSON) and ETag, or None if the catalog still has this `etag`."""
         headers = ((b"If-None-Match", etag.encode("ascii")),) if etag else ()
         request = Request("GET", "/v1/catalog", headers, max_bytes=MAX_BYTES)
         return self._call(_Call(request), reading.read_catalog)
 
     def fetch_info(self) -> ServiceInfo:
-        """Return the service's catalog version and its time, to check that the service is reachable."""
+        """Return the service's catalog version and time, to check that the service is reachable."""
         return self._call(_Call(Request("GET", "/v1/catalog", max_bytes=MAX_BYTES)), reading.read_info)
 
     def sign_in(self, credentials: Credentials) -> tuple[str, float]:
@@ -164,10 +164,11 @@ class ServiceClient:
         return self._call(_Call(Request("GET", "/v1/required"), needs_token=True), reading.read_required)
 
     def declare(self, checked: CheckedSubmission, *, may_be_received: bool) -> OpenSubmission | Receipt:
-        """Declare a submission before its documents are sent. Return its receipt if it already has one.
+        """Declare a submission before its documents are sent.
 
-        `may_be_received` is true if the service may have received an earlier attempt. An intermediary's
-        response then never counts as a refusal of the submission.
+        Return the documents that the service lacks, or the receipt if the submission has already been
+        received. `may_be_received` is true if the service may have received an earlier attempt. An
+        intermediary's response then never counts as a refusal of the submission.
         """
         request = Request("PUT", _submission_path(checked.key), _JSON, (checked.declaration_bytes,))
         call = _Call(request, needs_token=checked.is_signed, may_be_received=may_be_received)
@@ -176,9 +177,10 @@ class ServiceClient:
         return result
 
     def reopen(self, planned: PlannedSubmission) -> OpenSubmission | Receipt:
-        """Return the missing documents of a submission that an earlier run declared, or its receipt.
+        """Return the documents that the service lacks of a submission that an earlier run declared.
 
-        Raise UnknownSubmission if the service does not know its key.
+        Return the receipt if the submission has already been received. Raise UnknownSubmission if the service
+        does not know the submission's key.
         """
         call = _Call(Request("GET", _submission_path(planned.key)), needs_token=planned.is_signed)
         result = self._call(call, lambda response: reading.read_submission(response, planned))
@@ -213,13 +215,12 @@ class ServiceClient:
     def send_in_one_exchange(
         self, checked: CheckedSubmission, contents: Sequence[bytes], *, may_be_received: bool
     ) -> Delivery | StagedFallback:
-        """Send a submission in one exchange.
+        """Send a submission in one exchange and return its delivery.
 
-        Return its delivery. If the service does not accept one exchange, or the request does not get through,
-        return a `StagedFallback`: the submission then has to be sent staged. If the service already had a
-        receipt, the delivery is marked as repeated unless an earlier attempt may have led to that receipt.
-        In the errors that this method raises, `nothing_arrived` is true if none of its attempts can have
-        arrived.
+        If the service does not accept one exchange, or the request does not get through, return a
+        `StagedFallback`. The submission then has to be sent staged. If the service already had a receipt, the
+        delivery is marked as repeated unless an earlier attempt may have led to that receipt. In the errors
+        that this method raises, `nothing_arrived` is true if no attempt of this call can have arrived.
         """
         body = one_exchange.build_body(checked, contents)
         request = Request("PUT", _submission_path(checked.key), one_exchange.build_headers(checked), body)
@@ -247,12 +248,15 @@ class ServiceClient:
         return delivery
 
     def fetch_status(self, key: str, *, with_token: bool) -> SubmissionStatus:
-        """Return a key's state at the service; raise UnknownSubmission if the service does not know it."""
+        """Return the state of the submission with this key at the service.
+
+        Raise UnknownSubmission if the service does not know the key.
+        """
         call = _Call(Request("GET", _submission_path(key)), needs_token=with_token)
         return self._call(call, lambda response: reading.read_status(response, key))
 
     def withdraw(self, key: str, *, with_token: bool) -> SubmissionStatus:
-        """Withdraw a key and return its state.
+        """Withdraw the submission with this key, and return its state at the service.
 
         Nothing can be received under a withdrawn key. A submission that has been received stays received.
         """
@@ -270,12 +274,13 @@ class ServiceClient:
     # -- attempts and retries ----------------------------------------------------------------------------
 
     def _call(self, call: _Call, read: Callable[[Response], _T], attempts: Attempts | None = None) -> _T:
-        """Make one call, and retry it for as long as the retry policy allows; then raise Unfinished.
+        """Make one call, and retry it for as long as the retry policy allows. Raise Unfinished after that.
 
-        A failure that a retry cannot fix is raised at once (see `Failure.as_error`). Invariant 4: a retry
-        sends the same request, byte for byte, and no call can duplicate a submission, because the service
-        identifies a submission by its key. A caller that needs to know how the attempts went passes its own
-        `attempts`.
+        A failure that a retry cannot fix is raised at once (see `Failure.as_error`). A caller that needs to
+        know how the attempts went passes its own `attempts`.
+
+        Invariant 4: a retry sends the same request, byte for byte. No call can duplicate a submission,
+        because the service identifies a submission by its key.
         """
         attempts = attempts or Attempts(self._policy.total_s, self._clock.now)
         pause_s = 0.0
@@ -301,7 +306,7 @@ class ServiceClient:
             pause_s = 0.0 if retry_after_s else self._policy.pause_s(attempts.failures)
 
     def _attempt(self, call: _Call, attempts: Attempts, read: Callable[[Response], _T]) -> _T:
-        """Make one attempt of a call; raise AttemptFailed if another attempt may succeed."""
+        """Make one attempt of a call. Raise AttemptFailed if another attempt may succeed."""
         try:
             exchange = self._authenticated_exchange if call.needs_token else self._exchange
             response = exchange(call, call.request, attempts)
@@ -346,7 +351,7 @@ class ServiceClient:
             pause_s = 0.0
 
     def _retries_exhausted(self, attempts: Attempts, retry_after_s: float | None) -> Unfinished:
-        """Return the error for a call that may not start another attempt within the policy's time."""
+        """Return the error for a call whose next attempt could only start after the policy's time is up."""
         reason = attempts.last_failure.message if attempts.last_failure else self._breaker.reason
         hint = Message("nothing is lost: run the same command again")
         if retry_after_s:
@@ -371,7 +376,7 @@ class ServiceClient:
         return result
 
     def _authenticated_exchange(self, call: _Call, request: Request, attempts: Attempts) -> Response:
-        """Send a request with the account's token; after a 401, send it once more with a new token.
+        """Send a request with the account's token. After a 401, send it once more with a new token.
 
         After a second 401, all other calls of this run that need the account fail as well.
         """

@@ -1,4 +1,4 @@
-"""Exchanges: a request, its deadline, its progress, and the threads that abort it at its deadline.
+"""Exchanges, that is, requests with their deadlines and progress, and the threads that enforce deadlines.
 
 A `Watchdog` aborts the exchanges of other threads at their deadlines. A `Worker` runs the exchanges of the
 main thread, so that the main thread reacts to Ctrl-C at once.
@@ -32,7 +32,7 @@ _POLL_S = 0.2  # how often a waiting thread checks for a deadline
 
 
 class TimeLimits(NamedTuple):
-    """Time limits. An exchange may take `grace_s`, plus the time to send its body at the minimum speed."""
+    """Time limits in seconds. An exchange may take `grace_s` and the time for its body at minimum speed."""
 
     connect_s: float = 10.0  # for each address of a host name
     grace_s: float = 60.0
@@ -48,7 +48,7 @@ TIME_LIMITS = TimeLimits()
 class Request(NamedTuple):
     """One request. `body` is a sequence of parts that are sent one after another.
 
-    `max_bytes` is the maximum size of the response's content.
+    `max_bytes` is the maximum size of the response's body.
     """
 
     method: str
@@ -195,7 +195,7 @@ class Watchdog:
         self._is_started = False
 
     def start(self) -> None:
-        """Start the thread unless it is running; raise LocalError if the system cannot start one."""
+        """Start the thread unless it is running. Raise LocalError if the system cannot start one."""
         with self._lock:
             if not (self._is_started or self._stopped.is_set()):
                 threads.start(self._run, name="docsend-watchdog")
@@ -215,7 +215,7 @@ class Watchdog:
                 self._watched.discard(exchange)
 
     def stop(self) -> None:
-        """Abort all watched exchanges. One that is still connecting ends as soon as it is connected."""
+        """Abort all watched exchanges. An exchange that is still connecting ends once it is connected."""
         with self._lock:
             self._stopped.set()
             exchanges = tuple(self._watched)
@@ -233,9 +233,9 @@ class Watchdog:
 class Worker:
     """A thread that runs the main thread's exchanges, so that the main thread reacts to Ctrl-C at once.
 
-    On Windows, Ctrl-C does not interrupt a blocked call; on no system does it interrupt the resolution of a
-    host name. An exchange that does not end when it is aborted is abandoned. Its thread is a daemon, so it
-    does not keep the process alive.
+    On Windows, Ctrl-C does not interrupt a blocked call. On no system does it interrupt the resolution of a
+    host name. An exchange that does not end when it is aborted is abandoned. Its thread is a daemon, so the
+    thread does not keep the process alive.
     """
 
     def __init__(self) -> None:

@@ -121,7 +121,7 @@ def busy(status: int) -> Failure:
 def from_exception(error: Exception, step: Step, url: str, *, proxy: str | None) -> Failure:
     """Return the failure for an httpx exception, based on the system error that caused it.
 
-    `proxy` is the proxy's address, or None once the proxy has connected to the service: until then, the
+    `proxy` is the proxy's address, or None once the proxy has connected to the service. If it is given, the
     failure is attributed to the proxy.
     """
     failure = _from_causes(error, step, urlsplit(proxy or url).hostname or "?", proxy)
@@ -174,9 +174,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _from_certificate_error(error: ssl.SSLCertVerificationError, host: str) -> Failure:
-    """Return the failure for a certificate.
+    """Return the failure for a certificate that could not be verified.
 
-    The run exits with 2, because only a change of settings, or a different service, can help.
+    A run that fails this way exits with 2, because only other settings or another service can help.
     """
     verify_code = getattr(error, "verify_code", None)
     if verify_code in _NAME_MISMATCHES:
@@ -229,7 +229,7 @@ def unknown_authority(host: str, issuer: str | None = None) -> Failure:
 
 
 def _from_proxy_error(text: str, scheme: str) -> Failure:
-    """Return the failure for a proxy that did not connect. Only the status in its response is shown."""
+    """Return the failure for a proxy that did not connect. Of the proxy's response, show only the status."""
     status = text[:3]
     if status == "407" or "authentication" in text.lower():
         return Failure(

@@ -9,11 +9,11 @@ public interface:
   response;
 - a check that a response is not too large, not compressed, and has exactly one length;
 - for each kind of failure, whether the request may have arrived;
-- a quick reaction to Ctrl-C: an exchange of the main thread runs in a worker thread, and is abandoned if it
-  does not end.
+- a quick reaction to Ctrl-C: an exchange of the main thread runs in a worker thread, and is abandoned if
+  it does not end when it is aborted.
 
-It uses httpx's transport, not `httpx.Client`. The client takes a third more processor time for each request,
-and its redirects, cookies, environment variables and decoders would have to be turned off
+This module uses httpx's transport, not `httpx.Client`. That client takes a third more processor time for each
+request, and its redirects, cookies, environment variables and decoders would have to be turned off
 (docs/decisions.md).
 """
 
@@ -81,7 +81,7 @@ _STATUSES_WITHOUT_CONTENT = (204, 304)
 
 
 class HttpClient:
-    """HTTP client for one service. Any number of threads may use it; each has its own connection."""
+    """HTTP client for one service. Any number of threads may use it. Each has its own connection."""
 
     def __init__(self, endpoint: Endpoint, url: str, limits: TimeLimits = TIME_LIMITS) -> None:
         """Prepare requests to `url` without connecting.
@@ -200,9 +200,9 @@ class HttpClient:
         return response if exchange.is_request_complete else response._replace(is_request_complete=False)
 
     def _to_exception(self, error: Exception, exchange: Exchange) -> Exception:
-        """Return the exception to raise for an httpx error.
+        """Return the exception to raise for an httpx error: NoResponse or _StaleConnection.
 
-        It is _StaleConnection if the exchange reused a connection and got no response. The request may then
+        Return _StaleConnection if the exchange reused a connection and got no response. The request may then
         be sent again at once.
         """
         if exchange.is_aborted:
@@ -243,7 +243,7 @@ class HttpClient:
     def _transport(
         self, trust: ssl.SSLContext | None = None, proxy_trust: ssl.SSLContext | None = None
     ) -> httpx.HTTPTransport:
-        """Return a transport. It has its own SSL context, because truststore locks one during handshakes."""
+        """Return a transport with its own SSL context: truststore locks a context during a handshake."""
         is_https = self._url.startswith("https:")
         trust = trust or (
             trust_store(self._endpoint.ca_file) if is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -271,7 +271,7 @@ class HttpClient:
             ) from None
 
     def _fetch_issuer(self, *, at_proxy: bool) -> str | None:
-        """Return the issuer of an untrusted certificate, or None if it cannot be read.
+        """Return the issuer of the untrusted certificate, or None if the certificate cannot be read.
 
         This makes a TLS handshake without verification, and sends no request.
         """
@@ -342,7 +342,7 @@ class _Connection:
         self._lock = threading.Lock()
 
     def on_connected(self, stream: Any) -> None:
-        """Record a new connection. Its socket is duplicated, to shut it down while TLS wraps the original."""
+        """Record a new connection. Duplicate its socket, to shut it down while TLS wraps the original."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
@@ -355,11 +355,13 @@ class _Connection:
     def check_request_id(self, echoed_id: str | None, request_id: str) -> None:
         """Check that a response belongs to its request.
 
-        Raise ContractViolation if the response has a different id. If it has no id although the previous
-        response on this connection had the right one, raise _StaleConnection: it may be left over from
-        another request. If the first response on a connection has no id, accept it and close the connection
-        afterwards. It may come from a service that never repeats the id, which then needs a new connection
-        for each request, or from an intermediary in front of a service that does.
+        Raise ContractViolation if the response has a different id. Raise _StaleConnection if the response has
+        no id although the previous one on this connection had the right id, because it may be left over from
+        another request.
+
+        If the first response on a connection has no id, accept it and close the connection afterwards. The
+        service may never repeat the id, or the response may come from an intermediary in front of the
+        service. A service that never repeats the id therefore needs a new connection for each request.
         """
         was_trusted, self.is_trusted = self.is_trusted, echoed_id == request_id
         if not self.is_trusted and (was_trusted or echoed_id is not None):
@@ -388,7 +390,10 @@ class _Connection:
 
 
 def _read_response(incoming: httpx.Response, max_bytes: int) -> Response:
-    """Read a response of at most `max_bytes`; raise ContractViolation if it is larger or ambiguous."""
+    """Return a response of at most `max_bytes`.
+
+    Raise ContractViolation if the response is larger or compressed, or if its length is ambiguous.
+    """
     status, raw = incoming.status_code, incoming.headers.raw
     headers = combine_headers(raw)
     lengths = sum(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in raw)

@@ -1,7 +1,7 @@
 """Strict reader for the JSON objects in responses.
 
-Every member that is read is required. If it is missing, null, malformed or of the wrong type, reading it
-raises a `ContractViolation` that names it. Members that the contract does not define are ignored.
+Every member that is read is required. If a member is missing, null, malformed or of the wrong type, reading
+it raises a `ContractViolation` that names the member. Members that the contract does not define are ignored.
 """
 
 from __future__ import annotations

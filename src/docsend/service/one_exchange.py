@@ -1,8 +1,8 @@
 """One exchange: a small submission, sent completely in one request (docs/contract.md, "One exchange").
 
-This module builds the request. It also recognizes responses that reject sending in one exchange, rather than
-the submission itself, and remembers which services reject it. Submissions to those services are sent staged,
-without telling the user.
+This module builds the request. It also recognizes responses that reject this way of sending, but not the
+submission itself. It remembers the services that sent such a response. Submissions to these services are
+sent staged, without telling the user.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class StagedFallback(NamedTuple):
     """Result of one exchange after which the submission has to be sent staged.
 
     `fewer_than` is a new limit for other submissions: only those with fewer bytes of documents may still be
-    sent in one exchange, so 0 allows none. If it is None, the limit does not change. `may_be_received` is
-    true if the service may have received one of the attempts, `is_lost` if they did not get through.
+    sent in one exchange. 0 allows none, and None leaves the limit unchanged. `may_be_received` is true if the
+    service may have received one of the attempts. `is_lost` is true if the attempts did not get through.
     """
 
     fewer_than: int | None = None
@@ -105,11 +105,11 @@ class OneExchangePolicy:
 
     @property
     def max_bytes(self) -> int:
-        """Maximum total size in bytes of the documents in one exchange, or 0 if it is not accepted."""
+        """Maximum total size in bytes of the documents in one exchange, or 0 if none is accepted."""
         return max(self._fewer_than - 1, 0)
 
     def accepts(self, checked: CheckedSubmission) -> bool:
-        """Return whether a submission is small enough for one exchange, with all its documents in memory."""
+        """Return whether a submission is small enough for one exchange and its documents are in memory."""
         is_buffered = all(document.buffer is not None for document in checked.documents)
         return is_buffered and checked.total_bytes < self._fewer_than
 
@@ -136,7 +136,10 @@ class OneExchangePolicy:
         self._lost_in_a_row = 0
 
     def _read_limit(self, file: Path) -> int:
-        """Return the stored limit, or the catalog's if the file is unreadable or is for another catalog."""
+        """Return the stored `fewer_than` limit.
+
+        Return the catalog's limit if the file cannot be read or is for another catalog.
+        """
         with contextlib.suppress(OSError, ValueError, RecursionError):
             content = json.loads(files.read_limited(file, max_bytes=_MAX_FILE_BYTES))
             if isinstance(content, dict) and content.get("catalog") == self._etag:
@@ -150,12 +153,12 @@ NEVER = OneExchangePolicy(None, "")
 
 
 def build_headers(checked: CheckedSubmission) -> tuple[Header, ...]:
-    """Return the Content-Type field of a submission in one exchange; the boundary is its key."""
+    """Return the Content-Type field of a submission in one exchange. The boundary is the submission's key."""
     return ((b"Content-Type", b"multipart/form-data; boundary=" + checked.key.encode("ascii")),)
 
 
 def build_body(checked: CheckedSubmission, contents: Sequence[bytes]) -> list[bytes]:
-    """Return a multipart body (RFC 7578) as a list of parts, the same for every attempt.
+    """Return a multipart body (RFC 7578) as a list of parts. It is the same for every attempt.
 
     The boundary is the submission's key. No document can contain it, because the key is computed from the
     digests of the documents. File names are numbers.
@@ -198,8 +201,9 @@ class BodyProgress:
 def form_refusal(response: Response, checked: CheckedSubmission) -> OneExchangeRefused | None:
     """Return OneExchangeRefused if a response rejects sending in one exchange, else None.
 
-    A 4xx without a problem code of the contract, such as an error page, comes from an intermediary, which may
-    still let staged requests through. A captive portal's page, or a 5xx other than 501, is no such rejection.
+    A 4xx without a problem code of the contract, such as an error page, comes from an intermediary. It counts
+    as a rejection, because the intermediary may still let staged requests through. A captive portal's page,
+    or a 5xx other than 501, does not count.
     """
     if response.status == _NOT_IMPLEMENTED:
         return OneExchangeRefused(0)

@@ -70,7 +70,7 @@ def page_failure(response: Response) -> Failure | None:
 
 
 def _describe(response: Response) -> str:
-    """Return a page's title and Server field, both shortened, and its status."""
+    """Return one text with a page's title and Server field, both shortened, and the response's status."""
     import html
 
     match = _TITLE.search(response.body[:65536])

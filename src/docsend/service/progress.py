@@ -18,7 +18,7 @@ class ProgressListener(Protocol):
         """Report that the service has the declaration, and still needs `missing_bytes` of documents."""
 
     def on_sent(self, document: Document, sent_bytes: int) -> None:
-        """Report that `sent_bytes` of the document have been sent; a retry starts again at 0."""
+        """Report that `sent_bytes` of the document have been sent. A retry starts again at 0."""
 
     def on_document_stored(self, document: Document) -> None:
         """Report that the service has a complete document of a staged submission."""
@@ -31,7 +31,10 @@ class ProgressListener(Protocol):
 
 
 class Pause(NamedTuple):
-    """Pause before an attempt: its reason, its length, and how long new attempts may still start."""
+    """Pause before an attempt, with its reason and its length in seconds.
+
+    `patience_left_s` is the time in seconds during which new attempts may still start.
+    """
 
     reason: Message
     seconds: float

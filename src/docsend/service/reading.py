@@ -1,4 +1,4 @@
-"""Parsers for the service's responses: each call has a function that returns a value or raises an error.
+"""Parsers for the service's responses. Each call has a function that returns a value or raises an error.
 
 Invariant 6: if any member that is read violates the contract, the response is a failure
 (`ContractViolation`), whatever its status. This module makes no requests.
@@ -61,7 +61,7 @@ def read_info(response: Response) -> ServiceInfo:
 
 
 def read_session(response: Response) -> tuple[str, float]:
-    """Return a token and its lifetime in seconds; raise SignInRequired if the service refuses the sign-in."""
+    """Return a token and its lifetime in seconds. Raise SignInRequired if the service refuses the sign-in."""
     if response.status == 401:
         raise _sign_in_error(
             Code.SIGN_IN_REFUSED,
@@ -134,7 +134,7 @@ def _expect_status(response: Response, expected: int) -> None:
 
 
 def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmission | Receipt:
-    """Return the missing documents of a declared submission, or its receipt."""
+    """Return the documents that the service lacks of a declared submission, or its receipt."""
     if response.problem_code == Code.NOT_FOUND:
         raise Unfinished(
             Message("the server at this address does not accept submissions"),
@@ -144,9 +144,10 @@ def read_declare(response: Response, checked: CheckedSubmission) -> OpenSubmissi
 
 
 def read_submission(response: Response, submission: Sendable) -> OpenSubmission | Receipt:
-    """Return a submission's missing documents or its receipt; check that they belong to the submission.
+    """Return the documents that the service lacks of a submission, or the submission's receipt.
 
-    Raise Refused if the submission was withdrawn.
+    Raise ContractViolation if the documents or the receipt do not belong to the submission. Raise Refused if
+    the submission was withdrawn.
     """
     status = read_status(response, submission.key)
     if status.receipt is not None:
@@ -175,7 +176,7 @@ def read_one_exchange(response: Response, checked: CheckedSubmission) -> tuple[R
 
 
 def read_send(response: Response, submission: Sendable) -> Receipt:
-    """Return the receipt; raise IncompleteSubmission if the service lacks documents."""
+    """Return the receipt. Raise IncompleteSubmission if the service lacks documents."""
     if response.problem_code == Code.INCOMPLETE:
         response.json().digests("missing", _MAX_DOCUMENTS)
         raise IncompleteSubmission
@@ -185,7 +186,10 @@ def read_send(response: Response, submission: Sendable) -> Receipt:
 
 
 def read_status(response: Response, key: str) -> SubmissionStatus:
-    """Return a key's state. Each of the three states requires its own members, which are checked."""
+    """Return the state of the submission with this key: "open", "received" or "withdrawn".
+
+    Raise ContractViolation unless the response has the JSON members that its state requires.
+    """
     if response.status not in (200, 201):
         raise unexpected_response(response)
     status = response.json()
@@ -210,9 +214,10 @@ def read_status(response: Response, key: str) -> SubmissionStatus:
 
 
 def read_withdraw(response: Response, key: str) -> SubmissionStatus:
-    """Return the state after a withdrawal.
+    """Return the state of the submission with this key after a withdrawal.
 
-    If the submission has already been received, the problem `already-received` carries its receipt.
+    If the submission has already been received, the response is the problem `already-received`. That problem
+    contains the receipt.
     """
     if response.problem_code != Code.ALREADY_RECEIVED:
         return read_status(response, key)
@@ -221,7 +226,7 @@ def read_withdraw(response: Response, key: str) -> SubmissionStatus:
 
 
 def read_receipt(receipt: JsonObject) -> Receipt:
-    """Return a receipt; raise ContractViolation if it is malformed."""
+    """Return a receipt. Raise ContractViolation if it is malformed."""
     branch = receipt.child("branch")
     return Receipt(
         key=receipt.matching("key", json_object.KEY),
@@ -243,9 +248,10 @@ def read_receipt(receipt: JsonObject) -> Receipt:
 
 
 def _canonical_body(receipt: JsonObject) -> bytes:
-    """Return a receipt as canonical JSON, in which it is stored.
+    """Return a receipt as canonical JSON, the form in which it is stored.
 
-    Members that the contract does not define may contain values that cannot be stored, such as surrogates.
+    Raise ContractViolation if a value cannot be stored, such as a lone surrogate. Only members that the
+    contract does not define can contain such values, because the others have been checked.
     """
     try:
         return canonicalize(receipt.values)
@@ -260,7 +266,7 @@ def _check_key(key: str, receipt: Receipt) -> Receipt:
 
 
 def _check_receipt(submission: Sendable, receipt: Receipt) -> Receipt:
-    """Return the receipt; raise ContractViolation unless it is for this key and these documents."""
+    """Return the receipt. Raise ContractViolation unless it is for this submission's key and documents."""
     sent = [(document.name, document.size, document.sha256) for document in submission.documents]
     received = [(document.name, document.size, document.sha256) for document in receipt.documents]
     if sent != received:

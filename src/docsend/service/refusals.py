@@ -118,7 +118,11 @@ def _service_text(text: str) -> Message:
 
 
 def _field_name(pointer: object) -> str | None:
-    """Return the field for a JSON pointer (RFC 6901) into the declaration, such as "/documents/0/name"."""
+    """Return the name of the field that a JSON pointer (RFC 6901) into the declaration refers to.
+
+    A pointer to no known field, such as "/documents/0/name", gives its first part, "documents". Return None
+    for a value that is not a pointer.
+    """
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         return None
     if field := fields.BY_POINTER.get(pointer):

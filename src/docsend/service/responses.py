@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission, PlannedSubmission
     from docsend.service.json_object import JsonObject
 
-    # Only these can be sent. `submission_rules.check` creates a CheckedSubmission, and the ledger returns it
-    # as a PlannedSubmission.
+    # Only these can be sent. `submission_rules.check` creates a CheckedSubmission. Once a submission is
+    # recorded, the ledger returns it as a PlannedSubmission.
     Sendable: TypeAlias = CheckedSubmission | PlannedSubmission
 
 PROBLEM_TYPE = "urn:docsend:problem:"
@@ -56,9 +56,8 @@ _CODES = {f"{PROBLEM_TYPE}{code}": code for code in PROBLEMS}
 class Response(NamedTuple):
     """An HTTP response: status, header fields keyed by lower-case name, and body.
 
-    `may_have_arrived_before` is true if the request may already have arrived over an earlier connection,
-    which was lost. `is_request_complete` is true if the request was sent completely before the response
-    arrived.
+    `may_have_arrived_before` is true if the request may already have arrived over an earlier connection that
+    was lost. `is_request_complete` is true if the request was sent completely before the response arrived.
     """
 
     status: int
@@ -68,7 +67,7 @@ class Response(NamedTuple):
     is_request_complete: bool = True
 
     def json(self) -> JsonObject:
-        """Return the JSON object in the body; raise ContractViolation if there is none."""
+        """Return the JSON object in the body. Raise ContractViolation if there is none."""
         return json_object.read(self.body)
 
     @property
@@ -102,7 +101,10 @@ class OpenSubmission(NamedTuple):
 
 
 class SubmissionStatus(NamedTuple):
-    """A key's state at the service: "open", "received" or "withdrawn"."""
+    """The state of one submission at the service: "open", "received" or "withdrawn".
+
+    `missing` contains the digests of the documents that the service lacks.
+    """
 
     state: str
     missing: frozenset[str]
@@ -110,7 +112,7 @@ class SubmissionStatus(NamedTuple):
 
 
 class ServiceInfo(NamedTuple):
-    """Version of a service's catalog, and the unparsed Date field of its response."""
+    """Version of a service's catalog, and the unparsed Date field of the response."""
 
     catalog_version: str
     date: str | None
@@ -140,9 +142,10 @@ _MAX_RETRY_AFTER_S = 10 * 365 * 24 * 3600
 
 
 def retry_after(response: Response) -> float | None:
-    """Return how many seconds to wait according to Retry-After (RFC 9110, 10.2.3), or None if it is invalid.
+    """Return the seconds to wait according to Retry-After (RFC 9110, 10.2.3).
 
-    A date is compared with the response's own Date field, so that it does not depend on this machine's clock.
+    Return None if the field is missing or invalid. A date is compared with the response's own Date field, so
+    that the result does not depend on this machine's clock.
     """
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():

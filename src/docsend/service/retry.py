@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Clock(NamedTuple):
-    """Monotonic clock and sleep function, in seconds; tests replace them."""
+    """Monotonic clock and sleep function, in seconds. Tests replace them."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -33,9 +33,9 @@ CLOCK = Clock()
 class RetryPolicy(NamedTuple):
     """Retry policy for one call.
 
-    An attempt may start within `total_s` after the call started; a running attempt is not interrupted. The
-    number of attempts is not limited. Pauses are random, between 0 and a maximum that doubles from
-    `first_pause_s` up to `max_pause_s`.
+    An attempt may start within `total_s` seconds after the call started. A running attempt is not
+    interrupted. The number of attempts is not limited. Pauses are random, between 0 and a maximum that
+    doubles from `first_pause_s` up to `max_pause_s`.
     """
 
     total_s: float
@@ -50,10 +50,11 @@ class RetryPolicy(NamedTuple):
 
 
 class CircuitBreaker:
-    """Circuit breaker: after ten failures in a row, it lets only one call through every half minute.
+    """Circuit breaker that lets only one call through every half minute after ten failures in a row.
 
-    It never ends a call. `has_failed_for` shows whether the service has already failed for as long as a call
-    is retried. A new call can then give up at once, so that a batch does not wait again for each of its rows.
+    It never ends a call itself. `has_failed_for` shows whether the service has already failed for as long as
+    a call is retried. A new call can then give up at once, so that a batch does not wait again for each of
+    its rows.
     """
 
     FAILURES = 10
@@ -69,7 +70,7 @@ class CircuitBreaker:
         self.reason, self.cause = Message("the service does not answer"), Code.SERVICE_BUSY
 
     def wait_s(self) -> float:
-        """Return the seconds to wait before the next request; 0 means that this caller may send it now."""
+        """Return the seconds to wait before the next request. 0 means that this caller may send it now."""
         if self._failures < self.FAILURES:
             return 0.0
         with self._lock:
@@ -82,7 +83,7 @@ class CircuitBreaker:
             return 0.0
 
     def has_failed_for(self, seconds: float) -> bool:
-        """Return whether the breaker is open and no request has succeeded for this number of seconds."""
+        """Return whether calls are held back and no request has succeeded for this number of seconds."""
         with self._lock:
             return self._failures >= self.FAILURES and self._now() - self._failing_since >= seconds
 
@@ -140,12 +141,15 @@ class ConcurrencyLimit:
             self._not_before = max(self._not_before, self._now() + seconds)
 
     def record_too_many(self) -> None:
-        """Halve the limit after a 429."""
+        """Halve the number of calls that may run at the same time, after a 429 (too many requests)."""
         with self._slot_freed:
             self._limit = max(1.0, self._limit / 2)
 
     def record_success(self) -> None:
-        """Raise the limit a little: it grows by one after about as many successes as it has slots."""
+        """Raise the number of calls that may run at the same time a little, but not above the maximum.
+
+        If N calls may run, N successes raise that number by about one.
+        """
         if self._limit >= self._max:
             return
         with self._slot_freed:

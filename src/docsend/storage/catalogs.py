@@ -21,9 +21,10 @@ def load(path: Path | None = None) -> Catalog:
 
 
 def current_file(stored: Path | None) -> Path:
-    """Return the path of the catalog in use: the stored one if it exists, else the bundled one.
+    """Return the path of the catalog in use: `stored` if that file exists, else the bundled catalog.
 
-    If the stored one cannot be accessed, it is returned all the same, because reading it reports the reason.
+    If the stored file cannot be accessed, return its path all the same, because reading it reports the
+    reason.
     """
     if stored is None:
         return catalog.BUNDLED

@@ -1,4 +1,4 @@
-"""Durable, private writes, and reads that never block on special files.
+"""Durable and private writes, and reads that never block on special files.
 
 New files can be read by their owner only. Nothing here depends on what the files contain.
 """
@@ -105,7 +105,7 @@ def read_limited(path: Path, *, max_bytes: int) -> bytes:
 
 
 def hint(file: Path, error: OSError | None = None) -> Message:
-    """Return what to do about a file that cannot be read or written, such as one owned by another user."""
+    """Return a message that tells what to do about a file that cannot be read or written."""
     existing = _nearest_existing(file)
     owner = _blocking_owner(existing)
     if owner is not None:
@@ -120,7 +120,7 @@ def hint(file: Path, error: OSError | None = None) -> Message:
 
 
 def foreign_owner_hint(owner: str) -> Message:
-    """Return what to do about a file that another user owns."""
+    """Return a message that tells what to do about a file that another user owns."""
     return Message(
         "only its owner, {owner}, can change it: set HOME or DOCSEND_HOME to a folder of your own",
         owner=owner,
@@ -137,14 +137,14 @@ def _nearest_existing(file: Path) -> Path:
 
 
 def _blocking_owner(path: Path) -> str | None:
-    """Return the owner if it is another user and we may not write the file or folder, else None."""
+    """Return the owner of a file or folder if another user owns it and we may not write it, else None."""
     return None if _may_write(path) else other_owner(path)
 
 
 def other_owner(path: Path) -> str | None:
-    """Return the name of the other user who owns a file, or the user id if it has no name.
+    """Return the name of the other user who owns a file, or the user id if that user has no name.
 
-    Returns None if the file is ours, if we are root and may write it, and on Windows.
+    Return None if the file is ours, if we are root and may write it, or if this is Windows.
     """
     if sys.platform == "win32":
         return None
@@ -190,9 +190,9 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(file: Path) -> None:
-    """Create an empty private file durably, unless it exists.
+    """Create an empty file durably for its owner only, unless it exists.
 
-    Libraries such as SQLite would create it with wider permissions.
+    Libraries such as SQLite would create the file with wider permissions.
     """
     with contextlib.suppress(FileExistsError):
         create_private(file).close()
@@ -248,7 +248,7 @@ def lock(file: Path) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Windows has no such call: NTFS journals names itself."""
+    """Make the names in a folder durable. Do nothing on Windows, where NTFS journals the names itself."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,18 +1,19 @@
-"""The ledger: a SQLite file of planned submissions, their states and their receipts.
+"""The ledger: a SQLite file of submissions, their states and their receipts.
 
 The invariants of `delivery.deliver` rely on these guarantees:
-- A plan, a receipt and a final state are durable when the call that writes them returns
-  (`synchronous=FULL`). A batch writes many of them in one commit.
-- `open` and `sending` are written with the next commit. If the process is killed before that, they are lost,
-  and the next run asks the service for the state. Only the `sending` of a personal submission is written
-  durably at once, because the service no longer lists its requirement after receiving it.
-- States follow `planned -> open -> sending -> received`, skipping `open` in one exchange, or end in `refused`
-  or `withdrawn`. A trigger prevents changes of `received` and `withdrawn`. A `refused` submission may be
-  planned again: the service stores nothing of what it refused, and the cause may be gone. A `sending` one
-  returns to `planned` if the service cannot have received it, for example because the service does not accept
-  one exchange.
-- Several processes may share the file (`BEGIN IMMEDIATE` and a rollback journal; WAL had a corruption bug
-  with several writers until SQLite 3.51.3).
+- A plan (the entry made before a submission is sent), a receipt and a final state are durable when the call
+  that writes them returns (`synchronous=FULL`). A batch writes many of them in one commit.
+- The states `open` and `sending` are written with the next commit. If the process is killed before that, they
+  are lost, and the next run asks the service for the state. Only the `sending` of a personal submission is
+  written durably at once. Such a submission may meet a requirement of the service, and once the service has
+  received it, the service no longer lists that requirement.
+- States follow `planned -> open -> sending -> received`, or end in `refused` or `withdrawn`. One exchange
+  skips `open`. A trigger prevents changes of `received` and `withdrawn`. A `refused` submission may become
+  `planned` again, because the service stores nothing of what it refused, and the cause may be gone. A
+  `sending` submission returns to `planned` if the service cannot have received it, for example because the
+  service does not accept one exchange.
+- Several processes may share the file. It uses `BEGIN IMMEDIATE` and a rollback journal, because WAL had a
+  corruption bug with several writers until SQLite 3.51.3.
 - It contains keys, paths, digests, sizes, codes, references and receipts, but no identity, booklet number or
   remark.
 """
@@ -79,10 +80,12 @@ class LedgerDocument(NamedTuple):
 
 
 class LedgerEntry(NamedTuple):
-    """A submission as the ledger stores it. Times are RFC 3339 in UTC; `receipt` is canonical JSON.
+    """A submission as the ledger stores it. Times are RFC 3339 in UTC. `receipt` is canonical JSON.
 
-    `is_newly_planned` is true if the call that returned this entry has just planned it, for the first time or
-    again after a refusal. No earlier attempt can have been received.
+    `required` is the id of the required document that the submission provides. `problem` is the code of the
+    reason for a refusal. `is_newly_planned` is true if the call that returned this entry has just set its
+    state to `planned`, for the first time or again after a refusal. In that case, no earlier attempt can have
+    been received.
     """
 
     service: str
@@ -103,7 +106,7 @@ class LedgerEntry(NamedTuple):
     is_newly_planned: bool = False
 
     def as_planned_submission(self) -> PlannedSubmission:
-        """Return what `resume` needs to finish the submission, if the service has its declaration."""
+        """Return what `resume` needs to finish the submission, once the service has its declaration."""
         documents = tuple(
             Document(document.path, document.name, document.size, document.sha256, format=None)
             for document in self.documents
@@ -145,10 +148,10 @@ class _Transition(NamedTuple):
 
 
 class Ledger:
-    """An open ledger file, which threads may share. Methods raise LocalError if the file cannot be used."""
+    """An open ledger file. Threads may share it. Its methods raise LocalError if the file cannot be used."""
 
     def __init__(self, file: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Open the ledger, or create it readable by its owner only. `now` is the clock for all timestamps."""
+        """Open the ledger file, or create it for its owner only. `now` is the clock for all timestamps."""
         self._file = file
         self._now = now
         self._lock = threading.Lock()  # serializes the use of the connection
@@ -183,7 +186,7 @@ class Ledger:
             return self._with_documents(rows[0]) if rows else None
 
     def find_by_prefix(self, prefix: str) -> list[LedgerEntry]:
-        """Return the entries of all services whose key starts with `prefix`, with their documents.
+        """Return the entries whose key starts with `prefix`, with their documents, for all services.
 
         The prefix may be in upper or lower case.
         """
@@ -198,7 +201,10 @@ class Ledger:
             ]
 
     def find_by_requirement(self, service: str, required: str) -> LedgerEntry | None:
-        """Return the latest entry that was planned for a requirement of the service, or None."""
+        """Return the latest submission that provides a document that the service requires, or None.
+
+        `required` is the id of the required document.
+        """
         with self._local_errors(), self._lock:
             entries = self._select(
                 "WHERE service = ? AND required = ? ORDER BY planned_at DESC LIMIT 1", service, required
@@ -206,7 +212,7 @@ class Ledger:
             return entries[0] if entries else None
 
     def unfinished(self) -> list[LedgerEntry]:
-        """Return the entries that are planned, open or sending, oldest first, with their documents."""
+        """Return the entries in state `planned`, `open` or `sending`, oldest first, with their documents."""
         self._flush_pending()
         with self._local_errors(), self._lock:
             entries = self._select("WHERE state IN ('planned', 'open', 'sending') ORDER BY planned_at, key")
@@ -241,8 +247,9 @@ class Ledger:
     def record_plan(self, service: str, checked: CheckedSubmission) -> LedgerEntry:
         """Record a submission durably before any of it is sent, and return its entry.
 
-        A received or withdrawn submission is left unchanged, without writing to the disk. The returned entry
-        has no documents, because the caller has them.
+        A new or refused submission gets the state `planned`. A received or withdrawn submission stays as it
+        is, and nothing is written to the disk. The returned entry has no documents, because the caller has
+        them.
         """
         return self.record_plans(service, [checked])[0]
 
@@ -261,7 +268,7 @@ class Ledger:
         )
 
     def record_open(self, service: str, key: str) -> None:
-        """Record, with the next commit, that the service has the declaration."""
+        """Record that the service has the declaration. The change is written with the next commit."""
         self._pending[service, key] = _Transition(service, key, "open", self._timestamp())
 
     def record_sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
@@ -278,7 +285,7 @@ class Ledger:
         return transition.changed_at
 
     def revert_sending(self, service: str, key: str, since: str) -> None:
-        """Change `sending` back to `planned`, because the service stored nothing of the last request.
+        """Change the state `sending` back to `planned` after a request of which the service stored nothing.
 
         `since` is what `record_sending` returned. Nothing changes if another process has recorded `sending`
         for the same key since then.
@@ -295,9 +302,9 @@ class Ledger:
             raise failure
 
     def record_receipts(self, service: str, receipts_by_key: Mapping[str, Receipt]) -> dict[str, LocalError]:
-        """Store receipts durably in one commit. Return the errors, by key, of those that were not stored.
+        """Store receipts durably in one commit. Return an error for each receipt that was not stored, by key.
 
-        Raise LocalError if none could be written.
+        Raise LocalError if the commit fails.
         """
         if not receipts_by_key:
             return {}
@@ -323,14 +330,14 @@ class Ledger:
         }
 
     def record_refused(self, service: str, key: str, problem: str) -> None:
-        """Record durably that the service refused a submission. `problem` is the code of the reason."""
+        """Record durably that the service refused a submission. `problem` is the code of its reason."""
         self._apply([_Transition(service, key, "refused", self._timestamp(), problem=problem)])
 
     def record_refused_by_intermediary(self, service: str, key: str, problem: str) -> bool:
-        """Record durably that an intermediary refused a submission, and return True.
+        """Record durably that an intermediary, such as a firewall, refused a submission, and return True.
 
-        Returns False and changes nothing if the submission may have been received, for example because
-        another process has sent it in the meantime.
+        Return False and change nothing if the submission may have been received, for example because another
+        process has sent it in the meantime.
         """
         transition = _Transition(service, key, "refused", self._timestamp(), problem=problem)
         return not self._apply([transition._replace(only_before_sending=True)])
@@ -344,7 +351,11 @@ class Ledger:
     def _insert_plan(
         self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
     ) -> LedgerEntry:
-        """Insert a submission as planned, plan a refused one again, or return any other as it is."""
+        """Record a new or refused submission as `planned`, and return its entry.
+
+        A submission in another state keeps that state. Unless it is received or withdrawn, the paths of its
+        documents are updated.
+        """
         description = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
         planned = connection.execute(
             "INSERT INTO submission (service, key, state, destination, subject, category, type,"
@@ -391,7 +402,7 @@ class Ledger:
         return entry
 
     def _apply(self, transitions: Sequence[_Transition]) -> list[str]:
-        """Apply transitions durably. Return the keys of those that the stored state does not allow."""
+        """Apply transitions durably. Return the keys of the submissions whose stored state forbids them."""
         for transition in transitions:
             self._pending.pop((transition.service, transition.key), None)  # superseded
         return self._write(
@@ -458,5 +469,5 @@ class Ledger:
 
 
 def _as_utf8(path: str) -> str:
-    """Return a path as valid UTF-8. Other bytes are escaped, so people can read the path but not open it."""
+    """Return a path as valid UTF-8. If bytes had to be escaped, the path is readable but does not open."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")

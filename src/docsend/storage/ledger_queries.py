@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LatestKey(NamedTuple):
-    """A submission's key, and what helps people recognize it. `planned_at` is RFC 3339 in UTC."""
+    """A submission's key, and what helps people recognize the submission. `planned_at` is RFC 3339 in UTC."""
 
     key: str
     state: State
@@ -28,9 +28,9 @@ class LatestKey(NamedTuple):
 
 
 def latest_keys(file: Path, *, limit: int) -> list[LatestKey]:
-    """Return up to `limit` submissions, the most recently planned first.
+    """Return the keys of the `limit` submissions that were recorded last in a ledger file, newest first.
 
-    Returns an empty list if the file cannot be read within 50 ms.
+    Return an empty list if the file cannot be read, or if another process locks it for more than 50 ms.
     """
     with contextlib.suppress(sqlite3.Error), sqlite.read_only(file, busy_timeout_s=0.05) as connection:
         rows = connection.execute(
@@ -44,7 +44,8 @@ def latest_keys(file: Path, *, limit: int) -> list[LatestKey]:
 def health(file: Path) -> tuple[str, Mapping[State, int]]:
     """Return the result of SQLite's own check ("ok" or an error) and the number of submissions by state.
 
-    Raises sqlite3.Error, for example if the file is not a ledger or another process is writing to it.
+    Raise sqlite3.Error if the file cannot be read, for example because it is not a ledger or because another
+    process is writing to it.
     """
     with sqlite.read_only(file, busy_timeout_s=2) as connection:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()

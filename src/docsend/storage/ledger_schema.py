@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _APPLICATION_ID = 0x646F6373  # "docs"
 _VERSION = 3
-# Few submissions are unfinished or required. With these indexes, a query need not scan all the others.
+# Few submissions are unfinished, and few provide a required document. With these indexes, a query need not
+# scan all the others.
 _PARTIAL_INDEXES = """
 CREATE INDEX submission_unfinished ON submission (planned_at, key)
     WHERE state IN ('planned', 'open', 'sending');

@@ -22,8 +22,8 @@ class MalformedReceipt(ValueError):
 def parse(body: bytes) -> Receipt:
     """Parse a receipt from the ledger. Raise MalformedReceipt if a member is missing or has a wrong type.
 
-    This is more lenient than `service.reading`, which parses responses, because ledgers also contain receipts
-    that older versions stored.
+    This parser is more lenient than the parser of responses (`service.reading`), because ledgers also contain
+    receipts that older versions stored.
     """
     try:
         raw = json.loads(body)
@@ -72,7 +72,7 @@ def stored_receipt(entry: LedgerEntry) -> Receipt | None:
 
 
 def earlier_delivery(entry: LedgerEntry) -> Delivery | None:
-    """Return the delivery of an earlier run, or None if there is no receipt.
+    """Return the delivery by an earlier run, with the stored receipt, or None if there is no receipt.
 
     Raise LocalError if the stored bytes are not a receipt.
     """

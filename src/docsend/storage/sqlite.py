@@ -27,10 +27,11 @@ _REASONS = {
 
 
 def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
-    """Open a database whose commits are durable. If it does not exist, create it for its owner only.
+    """Open a database whose commits are durable. If the file does not exist, create it for its owner only.
 
     A statement waits up to `busy_timeout_s` seconds while another process has locked the file. Threads may
-    share the connection if only one of them uses it at a time. Raises sqlite3.Error or OSError.
+    share the connection if only one of them uses it at a time. Raise sqlite3.Error or OSError if the file
+    cannot be opened or created.
     """
     files.make_private_file(file)
     files.sync_journal(file)
@@ -46,7 +47,7 @@ def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Run the block as one transaction: durable at the end, or rolled back if an exception leaves it."""
+    """Run the block as one transaction. Commit it durably at the end, or roll it back after an exception."""
     # A deferred transaction that reads before it writes can fail at once instead of waiting for the lock.
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -60,14 +61,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 @contextlib.contextmanager
 def read_only(file: Path, *, busy_timeout_s: float) -> Iterator[sqlite3.Connection]:
-    """Open an existing database for reading only."""
+    """Open an existing database for reading only. Close it at the end of the block."""
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=busy_timeout_s)
     with contextlib.closing(connection):
         yield connection
 
 
 def execute_script(connection: sqlite3.Connection, script: str) -> None:
-    """Execute statements inside a transaction, which `executescript` would commit first."""
+    """Execute a script's statements without ending the open transaction.
+
+    `executescript` would commit the transaction before running them.
+    """
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

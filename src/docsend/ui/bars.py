@@ -96,7 +96,7 @@ class _DocumentBar:
 
 @contextlib.contextmanager
 def document_bar(documents: Sequence[Document], translator: Translator) -> Iterator[_DocumentBar]:
-    """Draw a bar on stderr while the block runs; yield the listener that moves it."""
+    """Draw a bar on stderr while the block runs. Yield the listener that moves the bar."""
     progress = _PausingProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
@@ -114,7 +114,7 @@ def document_bar(documents: Sequence[Document], translator: Translator) -> Itera
 
 
 class _RowBar:
-    """Row progress as a bar. If the total is unknown, only `update` redraws the bar."""
+    """`RowProgress` that draws a bar. If the total is unknown, only `update` redraws the bar."""
 
     def __init__(
         self, progress: _PausingProgress, texts: ProgressTexts, total: int | None, translator: Translator
@@ -144,7 +144,7 @@ class _RowBar:
 
 @contextlib.contextmanager
 def row_bar(texts: ProgressTexts, total: int | None, translator: Translator) -> Iterator[RowProgress]:
-    """While the block runs, show how many rows of a batch are done; yield the listener to notify.
+    """Show how many rows of a batch are done while the block runs. Yield the listener that moves the bar.
 
     If the total is unknown, the bar is redrawn only when the listener is called.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Sequence[bool]) -> str:
-    """Return a table that fits the terminal; cells of `unbroken` columns are not wrapped."""
+    """Return a table that fits the terminal. Each column with a true `unbroken` has its cells on one line."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for title, is_unbroken in zip(titles, unbroken, strict=True):
         drawn.add_column(Text(title), overflow="fold", no_wrap=is_unbroken)

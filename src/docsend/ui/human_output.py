@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class HumanOutput:
-    """Output for people; see `Output`."""
+    """The `Output` for people."""
 
     shows_rows = False
 

@@ -1,7 +1,7 @@
 """The guided send: prompts for missing fields, in the order of the institute's page.
 
 This module uses the catalog and the rules to decide what to ask and which answers are valid. A `Prompter`
-decides how to ask it. This module sends nothing.
+decides how to ask. This module sends nothing.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _FIELD_ORDER = (
 class Choice:
     """A possible answer to a question: its code, and the label that the person reads.
 
-    `entry` is the kind and the catalog entry, so that the choice can be found by words in any language.
+    `entry` is the catalog entry with its kind, so that words in any language find the choice.
     """
 
     code: str
@@ -70,18 +70,18 @@ class Prompter(Protocol):
     """Asks a person questions. Every method raises KeyboardInterrupt if the person cancels."""
 
     def ask_choice(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
-        """Ask for one of the choices; return its code. An empty answer selects `default`, if it is given."""
+        """Ask for one of the choices and return its code. An empty answer selects `default`, if given."""
 
     def ask_text(
         self, question: Message, validate: Validate, *, optional: bool = False, secret: bool = False
     ) -> str | None:
-        """Ask for a text until `validate` returns None; return None if an optional answer is empty.
+        """Ask for a text until `validate` returns None for it, and return the text.
 
-        A secret is not echoed.
+        Return None if the answer is optional and empty. A secret is not echoed.
         """
 
     def ask_files(self, question: Message) -> list[str]:
-        """Ask for an existing file; return a list that contains only its path."""
+        """Ask for an existing file. Return a list that contains only its path."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,11 @@ def fill_in(
     read: Callable[[list[str], Submission], tuple[Document | UnreadDocument, ...]],
     on_destination: Callable[[Destination], None],
 ) -> GuidedSubmission:
-    """Ask for all missing fields, then for the optional ones; return the completed submission.
+    """Ask for all missing fields, then for the optional ones. Return the completed submission.
 
-    `read` reads documents. `on_destination` is called as soon as the destination is known. It may raise, so
-    that nobody answers ten questions only to learn that a sign-in is required.
+    `read` takes the paths of documents and the submission so far, and returns the documents. `on_destination`
+    is called as soon as the destination is known. It may raise an exception to end the questions early, for
+    example because a sign-in is required.
     """
     sender: str | None = None
     if submission.to in catalog.destinations:
@@ -137,9 +138,10 @@ def fill_in(
 def _ask_sender(
     submission: Submission, catalog: Catalog, prompter: Prompter, senders: Senders
 ) -> tuple[str, Submission]:
-    """Ask for a stored sender of the right party or, if there is none, for the identifying number.
+    """Ask for the person or employer, and return the sender's name and the submission with the identity.
 
-    The returned name is "" if no stored sender was chosen.
+    Offer the stored senders of the kind that the destination expects. If none is chosen, ask for the number
+    that identifies the person or employer, and return the name "".
     """
     kind = catalog.destinations[submission.to or ""].identity
     stored = senders.of_party(kind)
@@ -179,9 +181,9 @@ def _ask_field(field: str, submission: Submission, catalog: Catalog, prompter: P
 
 
 def _offered_destinations(submission: Submission, catalog: Catalog) -> Sequence[CatalogEntry]:
-    """Return the destinations that accept the fields given so far, or all of them if none does.
+    """Return the destinations that accept the fields given so far, or all destinations if none does.
 
-    If none does, the rules report why the chosen destination does not accept the fields.
+    In the latter case, the rules report why the chosen destination does not accept the fields.
     """
     destinations = tuple(catalog.destinations.values())
     accepting = [
@@ -246,7 +248,7 @@ def command_line(
 ) -> str:
     """Return the command that sends the same submission without prompts.
 
-    `sender_values` contains the stored sender's values, keyed by field name; values that are equal to these
+    `sender_values` contains the stored sender's values, keyed by field name. Values that are equal to these
     do not become options. Numbers are masked. A placeholder replaces the booklet number, which works as a
     password.
     """

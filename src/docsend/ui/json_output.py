@@ -31,7 +31,7 @@ _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud8
 
 
 class JsonOutput:
-    """Output for scripts; see `Output`."""
+    """The `Output` for scripts."""
 
     is_paged = False
     shows_rows = True

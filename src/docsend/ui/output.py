@@ -1,7 +1,7 @@
 """Interfaces for a command's output, either for people (`human_output`) or as JSON (`json_output`).
 
-A result is a view: a value that can be shown to people and converted to JSON. A view does not know which of
-the two was requested.
+Each result is a view, a value that can be shown to people and converted to JSON. A view does not know whether
+text or JSON was requested.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class JsonList(NamedTuple):
-    """JSON object with the members of `head`, followed by `name`, a list of any length."""
+    """JSON object with the members of `head`, followed by a member called `name`, the list of `items`.
+
+    The list may be of any length, because its items are written one at a time.
+    """
 
     head: Mapping[str, Any]
     name: str
@@ -50,28 +53,31 @@ class Output(Protocol):
         """Whether each row of a batch is shown as a result."""
 
     def show(self, view: View) -> None:
-        """Show one result; raise LocalError if it cannot be written."""
+        """Show one result. Raise LocalError if it cannot be written."""
 
     def show_final(self, view: View) -> None:
-        """Show the outcome of the run; from then on, no signal changes its exit code."""
+        """Show the outcome of the run. From then on, the first signal no longer changes the exit code."""
 
     def fail(self, error: DocsendError, result: SendResult) -> None:
         """Report that the run failed: on stderr and, if the output is JSON, also as a result."""
 
     def document_progress(self, documents: Sequence[Document]) -> AbstractContextManager[ProgressListener]:
-        """While the block runs, show the upload of documents; yield the listener to notify."""
+        """Show the upload of documents while the block runs. Yield the listener to notify."""
 
     def row_progress(self, texts: ProgressTexts, total: int | None) -> AbstractContextManager[RowProgress]:
-        """While the block runs, show how many rows are done; `total` is None if unknown."""
+        """Show how many rows are done while the block runs. Yield the listener to notify.
+
+        `total` is the number of all rows, or None if it is unknown.
+        """
 
 
 class HumanOnly(NamedTuple):
-    """A view that produces no JSON: only people see it."""
+    """A view that only people see. It has no JSON."""
 
     view: View
 
     def as_json(self) -> None:
-        """Return None: scripts get nothing."""
+        """Return None, because scripts get nothing."""
 
     def show(self, streams: Streams) -> None:
         self.view.show(streams)

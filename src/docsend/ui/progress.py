@@ -1,6 +1,6 @@
 """Progress as plain lines: one for each document, and occasional ones for a batch or a pause.
 
-These listeners are used where there is no terminal to draw a bar; see `bars` for those.
+These listeners are used where there is no terminal. The module `bars` draws bars on a terminal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RowProgress(Protocol):
 
 
 class NoRowProgress:
-    """Row progress that shows nothing."""
+    """`RowProgress` that shows nothing."""
 
     def update(self, done: int, failed: int = 0) -> None:
         pass
@@ -38,7 +38,7 @@ class NoRowProgress:
 
 
 class ProgressTexts(NamedTuple):
-    """Texts that show the progress of a batch: with and without a known total, and as a heading."""
+    """Texts that show the progress of a batch: a heading, a text with the total, and one without it."""
 
     heading: Message
     with_total: Message
@@ -64,7 +64,7 @@ SENT_TEXTS = ProgressTexts(
 
 
 class RowProgressLines:
-    """Row progress without a terminal: a line every few seconds, so a short batch prints none."""
+    """`RowProgress` that prints a line every five seconds. A short batch prints none."""
 
     INTERVAL_S = 5.0
 
@@ -114,7 +114,7 @@ class _PauseLines:
 
 
 class LineProgress:
-    """Document progress without a terminal: a line for each document that has arrived."""
+    """`ProgressListener` that prints a line for each document that has arrived."""
 
     def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
         self._streams = streams
@@ -158,7 +158,7 @@ class ForwardingListener:
 
 
 def document_sent_message(document: Document, documents: Sequence[Document]) -> Message:
-    """Return the message that a document has arrived, with its position in `documents`.
+    """Return the message that a document has arrived, with the document's position in `documents`.
 
     The message does not count uploads, because the service may already have some of the documents from an
     earlier run.

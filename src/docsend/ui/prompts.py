@@ -1,4 +1,4 @@
-"""Prompts on a terminal. Only this module uses prompt_toolkit; it is imported only to ask something.
+"""Prompts on a terminal. Only this module uses prompt_toolkit. It is imported only to ask a question.
 
 Questions go to stderr, so that `docsend send FILE > receipt.txt` can still prompt.
 """
@@ -62,7 +62,7 @@ class TerminalPrompter:
     """A `Prompter` for a terminal: it reads answers from stdin and writes questions to stderr."""
 
     def __init__(self, render: Render) -> None:
-        """Create a prompter; `render` translates a text into the reader's language."""
+        """Create a prompter. `render` translates a text into the reader's language."""
         self._render = render
 
     def ask_choice(self, question: Message, choices: Sequence[Choice], default: str | None = None) -> str:
@@ -117,7 +117,7 @@ class TerminalPrompter:
         return [str(_path(self._ask(session, question, _TEXT_TOOLBAR, validate)))]
 
     def confirm(self, question: Message) -> bool:
-        """Ask for the final confirmation; return whether the answer was yes.
+        """Ask for the final confirmation. Return whether the answer was yes.
 
         Enter alone is not accepted, because it may be left over from the previous question.
         """
@@ -153,7 +153,10 @@ class TerminalPrompter:
         *,
         opens_menu: bool = False,
     ) -> str:
-        """Ask one question until `validate` accepts the answer; Ctrl-C and Ctrl-D raise KeyboardInterrupt."""
+        """Ask one question until `validate` accepts the answer, and return the answer.
+
+        Ctrl-C and Ctrl-D raise KeyboardInterrupt.
+        """
         buffer = session.default_buffer
 
         def open_menu(_: object = None) -> None:
@@ -207,11 +210,11 @@ class _Menu(Completer):
             )
 
     def best_match(self, text: str) -> Choice | None:
-        """Return the choice with this code, else the best match for these words, else None."""
+        """Return the choice whose code is `text`, else the best match for its words, else None."""
         return next(iter(self._matches(text)), None) if text.strip() else None
 
     def _matches(self, text: str) -> Sequence[Choice]:
-        """Return the matching choices, best first; all choices for an empty text."""
+        """Return the matching choices, best first. Return all choices for an empty text."""
         typed = text.strip()
         if not typed:
             return self._choices

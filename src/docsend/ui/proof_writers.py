@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def write_pdf(
     entry: LedgerEntry, receipt: Receipt, catalog: Catalog, on_behalf_of: str | None, language: Language
 ) -> bytes:
-    """Return the proof as PDF; raise UsageError if the extra `pdf` is not installed."""
+    """Return the proof as PDF. Raise UsageError if the extra `pdf` is not installed."""
     try:
         from docsend.proof import pdf
     except ModuleNotFoundError as error:

@@ -50,7 +50,7 @@ def from_error(
     service: str | None = None,
     warnings: tuple[Problem, ...] = (),
 ) -> SendResult:
-    """Return the result of a command that failed: the error's problems, followed by the warnings."""
+    """Return the result of a command that failed, with the error's problems followed by the warnings."""
     return SendResult(
         status=_STATUS_OF_EXIT.get(error.code, "failed"),
         service=service,

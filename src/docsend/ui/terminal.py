@@ -2,7 +2,7 @@
 
 Rules:
 - Every string from outside is escaped before it reaches a terminal or a log.
-- Panels, bars and colors appear only on a terminal that can draw them, decided for each stream separately.
+- Panels, bars and colors appear only on a terminal that can draw them. Each stream is checked separately.
   Everywhere else, the output consists of plain lines, for scripts and logs.
 - `--quiet` suppresses everything except errors and the result.
 - A stream that is closed, or whose encoding lacks a character, never stops a command.
@@ -67,7 +67,7 @@ class Streams:
     """stdout and stderr of one run, with its verbosity and language."""
 
     def __init__(self, settings: Settings | None = None, *, language: Language = "en") -> None:
-        """Create the streams; `settings` is None for a run that failed before it had read its settings."""
+        """Create the streams. `settings` is None for a run that failed before it had read its settings."""
         self.is_quiet = settings.quiet if settings else False
         self.is_verbose = settings.verbose if settings else False
         self.translator = Translator(settings.language if settings else language)
@@ -86,7 +86,7 @@ class Streams:
             self.say(message)
 
     def say_command(self, heading: Message, command: str) -> None:
-        """Unless the run is quiet, print a command for copying, on one line whatever the terminal's width."""
+        """Print a command for copying to stderr, on one line whatever the width, unless the run is quiet."""
         if not self.is_quiet:
             self.say_always(heading)
             _write(sys.stderr, f"  {escape_for_terminal(command)}\n")
@@ -103,7 +103,7 @@ class Streams:
             self.say_always(hint, indent=2)
 
     def say_problems(self, problems: Iterable[Problem]) -> None:
-        """Print problems to stderr, each with its code and hint; with `--quiet`, only the errors."""
+        """Print problems to stderr, each with its code and hint. With `--quiet`, print only the errors."""
         for problem in problems:
             if problem.is_error or not self.is_quiet:
                 self.say_always(_problem_line(problem), indent=2)
@@ -117,7 +117,7 @@ class Streams:
         )
 
     def print_table(self, columns: Sequence[str], rows: Sequence[Sequence[Displayable]]) -> None:
-        """Print a table to stdout: fitted to the terminal's width or, elsewhere, as plain aligned columns.
+        """Print a table to stdout, fitted to the terminal's width. Elsewhere, print plain aligned columns.
 
         `columns` contains keys of `_COLUMN_TITLES`.
         """
@@ -173,9 +173,9 @@ class Streams:
 
     @staticmethod
     def write(text: str | bytes, *, encoding: str | None = None) -> None:
-        """Write a part of the result to stdout; raise LocalError if that fails (for example, disk full).
+        """Write a part of the result to stdout. Raise LocalError if that fails, as on a full disk.
 
-        If `encoding` is given, it replaces the stream's own: a file may need a different one from a terminal.
+        `encoding` replaces the stream's own encoding, because a file may need another one than a terminal.
         """
         if (failure := _write(sys.stdout, text, encoding)) is not None:
             raise LocalError(
@@ -215,8 +215,8 @@ def _problem_line(problem: Problem) -> Message:
 def _write(stream: IO[str] | None, text: str | bytes, encoding: str | None = None) -> OSError | None:
     """Write to a stream that may be closed (`>&-`), have no reader (`| head`) or use a legacy encoding.
 
-    A broken pipe is not an error: nobody reads the output anymore, but the command continues, and its exit
-    code reports the outcome. Any other OSError is returned.
+    Return None, or the OSError if writing fails. A broken pipe is not an error, because nobody reads the
+    output anymore. The command continues, and its exit code reports the outcome.
     """
     if stream is None:
         return None

@@ -36,7 +36,10 @@ def result(
     problems: Iterable[Problem],
     row: int | None = None,
 ) -> dict[str, Any]:
-    """Return docsend.result/2, the outcome of one submission; `row` is its row number in a batch."""
+    """Return the outcome of one submission in the `docsend.result/2` format.
+
+    `row` is the submission's row number in a batch, or None.
+    """
     checked = given if isinstance(given, CheckedSubmission) else None
     return {
         "schema": "docsend.result/2",
@@ -55,7 +58,7 @@ def result(
 
 
 def receipt(received: Receipt) -> dict[str, Any]:
-    """Return a receipt. The branch name is in English, whatever the reader's language."""
+    """Convert a receipt to its JSON form. The branch name is in English, whatever the reader's language."""
     return {
         "number": received.number,
         "received_at": received.received_at,
@@ -101,7 +104,7 @@ def _document(document: Document | UnreadDocument) -> dict[str, Any]:
 
 
 def sent_submission(entry: LedgerEntry, received: Receipt | None) -> dict[str, Any]:
-    """Return one item of the list in docsend.receipts/1."""
+    """Convert one submission in the ledger to its JSON form in the `docsend.receipts/1` format."""
     return {
         "key": entry.key,
         "service": entry.service,
@@ -136,7 +139,7 @@ def proof(
     is_sandbox: bool,
     notes: Sequence[Message],
 ) -> dict[str, Any]:
-    """Return docsend.proof/1, a proof of sending; the notes are rendered in English."""
+    """Return a proof of sending in the `docsend.proof/1` format. The notes are in English."""
     return {
         "schema": "docsend.proof/1",
         "status": "received",
@@ -160,7 +163,7 @@ def proof(
 
 
 def exported_proof(file: Path, form: str, key: str, content: bytes) -> dict[str, Any]:
-    """Return docsend.export/1: the path, size and digest of an exported proof of sending."""
+    """Return the path, size and digest of an exported proof of sending in the `docsend.export/1` format."""
     return {
         "schema": "docsend.export/1",
         "key": key,
@@ -186,7 +189,10 @@ def required(requirement: RequiredDocument) -> dict[str, Any]:
 def sign_in(
     service: str, stored_in: Displayable | None, account: str | None, expires_in: float | None
 ) -> dict[str, Any]:
-    """Return docsend.login/2; `expires_in` is in seconds, and `account` is None if nobody is signed in."""
+    """Return the state of a sign-in in the `docsend.login/2` format.
+
+    `expires_in` is in seconds. `account` is None if nobody is signed in.
+    """
     return {
         "schema": "docsend.login/2",
         "service": service,
@@ -198,12 +204,15 @@ def sign_in(
 
 
 def sender(name: str, sender_: Sender) -> dict[str, Any]:
-    """Return one sender of docsend.senders/1, with its number masked and without the booklet number."""
+    """Convert one sender to its JSON form in the `docsend.senders/1` format.
+
+    The sender's number is masked, and the booklet number is omitted.
+    """
     return {"name": name, "kind": sender_.kind, "number": sender_.masked_number}
 
 
 def finding(found: Finding) -> dict[str, Any]:
-    """Return one finding of docsend.doctor/2."""
+    """Convert one finding to its JSON form in the `docsend.doctor/2` format."""
     return {
         "part": found.part,
         "severity": found.severity,

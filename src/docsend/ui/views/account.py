@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SignedIn(NamedTuple):
-    """Result of a sign-in, without the code. `expires_in` is in seconds."""
+    """Result of a sign-in. `backend` names the keyring, and `expires_in` is in seconds."""
 
     service: str
     backend: str
@@ -35,7 +35,7 @@ class SignedIn(NamedTuple):
 
 
 class SignInStatus(NamedTuple):
-    """Status of the sign-in. `source` is where the password is stored; `expires_in` is in seconds."""
+    """Status of the sign-in. `source` is where the password is stored. `expires_in` is in seconds."""
 
     service: str
     source: Displayable | None
@@ -66,7 +66,7 @@ class SignInStatus(NamedTuple):
 
 
 class SignedOut(NamedTuple):
-    """Result of removing the stored credentials; `was_there` is true if there were any."""
+    """Result of removing the stored credentials. `was_there` is true if there were any."""
 
     service: str
     was_there: bool

@@ -49,7 +49,10 @@ def say_problems(streams: Streams, plan: PreflightResult) -> None:
 
 
 def say_failed_rows(streams: Streams, outcomes: OutcomeCounts) -> None:
-    """Print one line for each row that failed, with its first error."""
+    """Print one line with the first error of each failed row that is kept in `outcomes.failed`.
+
+    Then print how many more rows failed.
+    """
     for outcome in outcomes.failed:
         problem = next((p for p in outcome.problems if p.is_error), None)
         why = (
@@ -87,7 +90,7 @@ class BatchChecked(NamedTuple):
     plan: PreflightResult
 
     def as_json(self) -> None:
-        """Return None: the JSON of the rows and the summary contains the result."""
+        """Return None, because the result is already in the JSON of the rows and of the summary."""
 
     def show(self, streams: Streams) -> None:
         plan = self.plan
@@ -112,7 +115,7 @@ class BatchChecked(NamedTuple):
 
 
 class BatchRow(NamedTuple):
-    """Outcome of one row, for scripts only: people see the progress and the failed rows."""
+    """Outcome of one row, for scripts only. People see the progress and the failed rows instead."""
 
     outcome: Outcome
     service: str | None
@@ -140,7 +143,7 @@ class BatchSent(NamedTuple):
     outcomes: OutcomeCounts
 
     def as_json(self) -> None:
-        """Return None: `BatchSummaryLine` contains the numbers."""
+        """Return None, because the numbers are already in the JSON of `BatchSummaryLine`."""
 
     def show(self, streams: Streams) -> None:
         plan, outcomes = self

@@ -41,7 +41,7 @@ class CatalogRows(NamedTuple):
 class CatalogUpdate(NamedTuple):
     """Result of `catalog --update`.
 
-    Unless `alone`, the catalog rows are shown after it, and the JSON consists of them alone.
+    If `alone` is false, catalog entries are shown after this view, and the JSON contains only them.
     """
 
     version: str
@@ -61,7 +61,7 @@ class CatalogUpdate(NamedTuple):
 
 
 class RequiredList(NamedTuple):
-    """Documents that the service requires of the account."""
+    """Documents that the service requires of the signed-in account."""
 
     documents: Sequence[RequiredDocument]
 
@@ -89,7 +89,7 @@ class RequiredList(NamedTuple):
 
 
 def _parent(row: CatalogEntry) -> Message:
-    """Return what an entry belongs to: its subject or destinations, then its category."""
+    """Return what an entry belongs to: its subject, or else its destinations, followed by its category."""
     subject, category = getattr(row, "subject", None), getattr(row, "category", None)
     top = subject or " ".join(getattr(row, "to", ()))
     parts = [Message("any") if part == "*" else Data(part) for part in (top, category) if part]

@@ -1,4 +1,4 @@
-"""View of `docsend doctor`: one line per part, with the hint below a warning or an error."""
+"""View of `docsend doctor`: one line for each part that was checked, with its hint below."""
 
 from __future__ import annotations
 

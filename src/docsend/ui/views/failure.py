@@ -1,4 +1,4 @@
-"""Report of a failed run. It goes to stderr, so that it is seen even if stdout cannot be written."""
+"""Report of a failed run. It goes to stderr, so that people see it even if stdout cannot be written."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def say_failure(streams: Streams, error: DocsendError, problems: Iterable[Problem]) -> None:
-    """Print an error, with its hint unless it has problems.
+    """Print an error with its hint, or without it if each of the error's problems has its own hint.
 
-    Then print its cause (with --verbose), its problems if any, and the warnings.
+    Then print the error's cause (with --verbose), the error's problems, if any, and the warnings.
     """
     streams.say_error(error.message, None if error.problems else error.hint)
     if error.cause is not None:

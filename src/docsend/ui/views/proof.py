@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ProofFile(NamedTuple):
-    """File with a proof of sending. `form` is "pdf", "text" or "json"; `content` is what it contains."""
+    """File with a proof of sending. `form` is "pdf", "text" or "json". `content` is the file's content."""
 
     file: Path
     form: str

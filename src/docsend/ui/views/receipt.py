@@ -24,7 +24,7 @@ def receipt_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
 
 
 def document_rows(receipt: Receipt) -> list[tuple[Displayable, Displayable]]:
-    """Return rows with labels and values: one for all received documents, then one for each."""
+    """Return rows (label, value): one row for all received documents, then one for each document."""
     total = sum(document.size for document in receipt.documents)
     count = len(receipt.documents)
     return [

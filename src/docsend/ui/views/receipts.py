@@ -1,4 +1,4 @@
-"""Views of submissions in the ledger: one, a list, and the result of `receipts resume`."""
+"""Views of submissions in the ledger: one submission, a list, and the result of `receipts resume`."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class EntryList(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """One submission after an attempt to finish it. `error` is the reason if the attempt failed."""
+    """One submission after an attempt to finish it. `error` is the reason why the attempt failed, or None."""
 
     entry: LedgerEntry
     receipt: Receipt | None

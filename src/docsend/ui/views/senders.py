@@ -34,7 +34,7 @@ class SenderList(NamedTuple):
 
 
 class SenderAdded(NamedTuple):
-    """Result of `senders add`; `has_booklet` is true if the booklet number was stored in the keyring."""
+    """Result of `senders add`. `has_booklet` is true if the booklet number was stored in the keyring."""
 
     name: str
     sender: Sender

@@ -76,7 +76,7 @@ class DocumentFindings(NamedTuple):
     limit: int | None
 
     def as_json(self) -> None:
-        """Return None: the JSON of the result contains the problems."""
+        """Return None, because the problems are already in the JSON of the result."""
 
     def show(self, streams: Streams) -> None:
         rows = [
@@ -135,7 +135,7 @@ def _on_behalf_of(checked: CheckedSubmission) -> Data | Message:
 
 
 def _free_fields(checked: CheckedSubmission) -> Iterator[tuple[Message, Displayable]]:
-    """Yield the content fields that are not catalog codes, as label and value; omit an occurrence of 1."""
+    """Yield (label, value) for each content field that is not a catalog code. Omit an occurrence of 1."""
     for field in fields.CONTENT_FIELDS:
         value = getattr(checked, field.name)
         if value and not field.is_catalog_code and (field.name, value) != ("occurrence", 1):
