@@ -280,7 +280,7 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
 
 
 def _keyring(settings: Settings, open_store: Callable[[], CredentialStore]) -> Finding:
-    """Check how long the keyring takes to respond, and whether the user is signed in, but not as whom."""
+    """Check how long the keyring takes, and whether the user is signed in. Never report the account."""
     if settings.password_file is not None:
         return _password_file(settings.password_file, has_code=settings.code is not None)
     started_at = time.monotonic()
@@ -429,7 +429,12 @@ def _clock(date_header: str | None) -> Finding:
     try:
         service_time = parsedate_to_datetime(date_header or "")
     except ValueError:
-        return Finding("clock", "ok", Message("the service does not report its time"), facts={"skew_s": None})
+        return Finding(
+            "clock",
+            "ok",
+            Message("the service does not report the time of its clock"),
+            facts={"skew_s": None},
+        )
     service_time = service_time if service_time.tzinfo else service_time.replace(tzinfo=UTC)
     skew = (datetime.now(UTC) - service_time).total_seconds()
     facts = {"skew_s": round(skew)}

@@ -228,7 +228,7 @@ def test_a_proof_of_the_personal_service_names_the_required_document_but_no_acco
     sent = run("required", "upload", "R-4711", payslip, "--service", sandbox.url, "--json")
     text = run("receipts", "export", sent.json["key"], "--format", "text").out
     assert rows(text)["Required document"] == "R-4711"
-    assert rows(text)["For"] == "the account signed in at the time (docsend does not store identities)"
+    assert rows(text)["For"] == "the account signed in at the time (docsend does not store identity numbers)"
     assert rows(text)["Destination"].endswith("(personal)")
 
 

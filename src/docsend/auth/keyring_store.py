@@ -48,7 +48,8 @@ _MIN_SUFFIXED_CODE = 8
 
 KEYRING_HINT = Message(
     "unlock the keyring, or install one (on Debian: gnome-keyring). Without a keyring, set DOCSEND_CODE to "
-    "the code, and DOCSEND_PASSWORD_FILE to a file that contains the password and that only you can read"
+    "the code, and DOCSEND_PASSWORD_FILE to a file that contains the password and that only you can read. "
+    "To use another keyring backend, set DOCSEND_KEYRING to its name"
 )
 
 

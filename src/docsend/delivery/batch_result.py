@@ -75,7 +75,7 @@ class BatchResult(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of rows by outcome, keyed by the member names of docsend.batch/1."""
+        """Number of rows by outcome, under the names that the JSON schema docsend.batch/1 gives them."""
         counts: Counter[str] = Counter(
             {"checked": self.preflight.good_rows} if self.outcomes is None else self.outcomes.counts
         )

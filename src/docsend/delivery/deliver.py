@@ -135,9 +135,9 @@ def _interruption_messages(
     entry = ledger.find(service, checked.key)
     messages = {
         None: Message("interrupted: nothing was sent"),
-        "planned": Message("interrupted: nothing was received; the service may already know the submission"),
+        "planned": Message("interrupted: the submission was not received; the service may already expect it"),
         "open": Message(
-            "interrupted: nothing was received; the service knows the submission and may have some of its "
+            "interrupted: the submission was not received; the service expects it and may have some of its "
             "documents"
         ),
         "sending": Message(

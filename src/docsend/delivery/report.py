@@ -133,7 +133,7 @@ _RANK = ("", "not tried", "checked", "unfinished", "faulty", "refused", "receive
 
 
 def _rank(row: Mapping[str, str]) -> tuple[int, bool]:
-    """Return a sort key: a received row that was not repeated ranks highest."""
+    """Return a sort key, which is highest for a row received in the run that its report is about."""
     return _RANK.index(row["status"]), row.get("repeated") != "true"
 
 

@@ -93,7 +93,7 @@ class Row(NamedTuple):
 class Defaults(NamedTuple):
     """Command line options that apply to all rows, and the sender for rows that name none.
 
-    `values` contains the fields of `submission` that were given, by name.
+    `values` maps the name of each field that was given as an option to its value.
     """
 
     submission: Submission

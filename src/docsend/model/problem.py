@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 class Problem:
     """One problem: what is wrong (`message`) and what to do about it (`hint`).
 
-    `field` is the name of the field concerned, by default the field of the code. `document` is the name of
-    the file concerned, `path` the file's path as given, and `row` the number of the manifest's row, if any.
+    `field` is the name of the field concerned, by default the one that `codes.py` gives for `code`.
+    `document` is the name of the file concerned, `path` the file's path as given, and `row` the number of the
+    manifest's row, if any.
     """
 
     code: AnyCode

@@ -398,7 +398,7 @@ class _Sheet:
         return self._widths[key] * style.points * self._scale
 
     def _printable(self, text: object, style: _Style) -> str:
-        """Return a text from outside in a printable form.
+        """Return text that docsend did not write in a printable form.
 
         Control characters and characters that the font lacks become escapes. A text of more than 1,000
         characters is shortened.

@@ -96,7 +96,7 @@ class ContractViolation(Exception):
 
 
 class UnexpectedPage(ContractViolation):
-    """Raised for a web page or a redirect, from an intermediary or from another server at the address."""
+    """Raised for a web page or a redirect: an intermediary answered, or another server has the address."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)

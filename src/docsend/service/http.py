@@ -342,7 +342,7 @@ class _Connection:
         self._lock = threading.Lock()
 
     def on_connected(self, stream: Any) -> None:
-        """Record a new connection. Duplicate its socket, to shut it down while TLS wraps the original."""
+        """Record a new connection. Its socket is duplicated, since TLS takes over the original."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()

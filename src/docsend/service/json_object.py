@@ -48,14 +48,14 @@ class JsonObject(NamedTuple):
         raise self.violation(name)
 
     def display_text(self, name: str) -> str:
-        """Return a non-empty text. It may contain control characters, which are escaped on output."""
+        """Return a string that is not empty. Control characters in it are escaped on output."""
         value = self.values.get(name)
         if isinstance(value, str) and value:
             return value
         raise self.violation(name)
 
     def printable(self, name: str, max_length: int) -> str:
-        """Return a text of 1 to `max_length` printable characters without surrounding whitespace."""
+        """Return a string of 1 to `max_length` printable characters, with no blanks around them."""
         value = self.text(name, max_length)
         if value.isprintable() and value == value.strip():
             return value

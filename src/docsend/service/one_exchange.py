@@ -109,7 +109,7 @@ class OneExchangePolicy:
         return max(self._fewer_than - 1, 0)
 
     def accepts(self, checked: CheckedSubmission) -> bool:
-        """Return whether a submission is small enough for one exchange and its documents are in memory."""
+        """Return whether one exchange can send a submission: it is small, and all documents are in memory."""
         is_buffered = all(document.buffer is not None for document in checked.documents)
         return is_buffered and checked.total_bytes < self._fewer_than
 

@@ -71,7 +71,7 @@ def _refusal(response: Response, code: Code) -> DocsendError:
         )
     if code in _REQUEST_CODES:
         return Unfinished(
-            Message("the service rejected the request itself: {code}", code=code),
+            Message("the service rejected the request as invalid: {code}", code=code),
             Message("docsend and the service are incompatible: please report it"),
             cause=code,
         )

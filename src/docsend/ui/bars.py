@@ -38,7 +38,7 @@ _REDRAW_INTERVAL_S = 0.1
 
 
 class _PausingProgress(Progress):
-    """Progress bar with a line below it that counts down a pause, and disappears when the pause ends."""
+    """Progress bar that counts down a pause on a line below it. The line disappears when the pause ends."""
 
     translator: Translator
     _pause: Pause | None = None

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class JsonList(NamedTuple):
-    """JSON object with the members of `head`, followed by a member called `name`, the list of `items`.
+    """JSON object with the members of `head` and one more: its name is `name`, and its value is a list.
 
-    The list may be of any length, because its items are written one at a time.
+    The list contains `items`. It may be of any length, because they are written one at a time.
     """
 
     head: Mapping[str, Any]

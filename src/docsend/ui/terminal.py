@@ -86,7 +86,7 @@ class Streams:
             self.say(message)
 
     def say_command(self, heading: Message, command: str) -> None:
-        """Print a command for copying to stderr, on one line whatever the width, unless the run is quiet."""
+        """Print a command that the user can copy, on one line of stderr, unless the run is quiet."""
         if not self.is_quiet:
             self.say_always(heading)
             _write(sys.stderr, f"  {escape_for_terminal(command)}\n")

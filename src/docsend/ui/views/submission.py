@@ -47,7 +47,7 @@ class Received(NamedTuple):
         ]
         if is_repeated:
             streams.say(Message("this submission had already been received; it was not received again"))
-        streams.print_card(Message("received before") if is_repeated else Message("received"), rows)
+        streams.print_card(Message("already received") if is_repeated else Message("received"), rows)
 
 
 class Checked(NamedTuple):
