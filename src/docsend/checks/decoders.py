@@ -1,0 +1,272 @@
+"""Decode documents completely, with real decoders (pikepdf, Pillow), in a child process.
+
+Decoders are large programs in C that read whatever somebody sends. One that crashes, hangs or needs all
+memory does so in the child, which holds no credentials and no other document.
+
+The child (`decoder_process`) starts with the first document and decodes all later ones, one at a time. A
+document reaches it through a pipe, never through a file, an argument or the environment. When this process
+ends, however it ends, the pipe closes, and the child ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Outcome = Literal["opens", "damaged", "needs-password", "unsupported", "gave-up"]
+
+# A page of A4 with 600 dots per inch takes less than half a second, and after three seconds the child starts
+# no further page. Only a page that is itself extreme takes longer.
+_DOCUMENT_LIMIT_S = 5.0
+# Starting Python and importing a decoder takes 0.1 to 0.2 s, and some seconds from a cold or a network disk.
+_START_LIMIT_S = 10.0
+_MAX_FAILED_STARTS = 3  # An installation that does not work costs no more than this many attempts.
+_MAX_DOCUMENTS = (
+    500  # Decoders may leak memory. A start every 500 documents takes half a millisecond of each.
+)
+_END_LIMIT_S = 1.0
+_MODULE = "docsend.checks.decoder_process"
+# In a process group of its own, or on a console of its own, the child does not receive the terminal's Ctrl-C.
+if sys.platform == "win32":
+    _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW
+    _PROCESS_GROUP = None
+else:
+    _CREATION_FLAGS = 0
+    _PROCESS_GROUP = 0
+
+
+class Decoded(NamedTuple):
+    """What decoding a document showed.
+
+    `outcome` is "opens" if every page that was tried decodes; "damaged" if the decoder found the data corrupt
+    or incomplete; "needs-password"; "unsupported" if the decoder does not know this variant of the format,
+    which says nothing about damage; "gave-up" if a limit of time, memory or pixels was reached or the decoder
+    does not work, which says nothing about the document.
+    """
+
+    outcome: Outcome
+    is_repaired: bool = (
+        False  # It opens, but the decoder had to repair its structure or to skip a part of it.
+    )
+    is_encrypted: bool = False  # A PDF that is encrypted and opens without a password.
+    forbidden: tuple[str, ...] = ()  # What the owner of a PDF forbids, of FORBIDDEN.
+
+
+FORBIDDEN = ("printing", "changing", "copying", "commenting")
+_GAVE_UP = Decoded("gave-up")
+
+
+@functools.cache
+def are_installed() -> bool:
+    """Return whether pikepdf and Pillow are installed. They are looked for, not imported."""
+    try:
+        return all(importlib.util.find_spec(name) for name in ("pikepdf", "PIL"))
+    except (ImportError, ValueError):  # ValueError: a module in sys.modules without a spec
+        return False
+
+
+def decode(content: bytes, format_name: str) -> Decoded:
+    """Decode a document in the child process, which is started if there is none.
+
+    `format_name` is "pdf", "jpeg", "png", "tiff", "bigtiff" or "bmp". The call takes at most five seconds,
+    and up to ten more if a decoder has to be started; calls from several threads wait for each other. No
+    error is raised: if the decoder fails, for whatever reason, the outcome is "gave-up".
+    """
+    return _decoders.decode(content, format_name)
+
+
+def close() -> None:
+    """End the child process, if there is one. The next document starts another one."""
+    _decoders.close()
+
+
+class _Child:
+    """A running child process and the pipes to it."""
+
+    def __init__(self) -> None:
+        """Start the process. Raise OSError if this is not possible."""
+        # -P: a module in the current folder must not replace one of the standard library. -I would also
+        # ignore PYTHONPATH and the user's packages, from which docsend itself may have been imported.
+        isolation = "-I" if sys.flags.isolated else "-P"
+        self.process = subprocess.Popen(  # noqa: S603 - a fixed command
+            [sys.executable, isolation, "-m", _MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            close_fds=True,
+            env={name: value for name, value in os.environ.items() if not _may_be_secret(name)},
+            creationflags=_CREATION_FLAGS,
+            process_group=_PROCESS_GROUP,
+        )
+        self._loaded: set[str] = set()
+        self._documents = 0
+
+    @property
+    def is_usable(self) -> bool:
+        return self._documents < _MAX_DOCUMENTS and self.process.poll() is None
+
+    def load(self, format_name: str) -> bool:
+        """Make the child import the decoder of a format, and return whether it could."""
+        if format_name not in self._loaded and self._ask(b"", format_name, _START_LIMIT_S) is not None:
+            self._loaded.add(format_name)
+        return format_name in self._loaded
+
+    def decode(self, content: bytes, format_name: str) -> Decoded:
+        self._documents += 1
+        return self._ask(content, format_name, _DOCUMENT_LIMIT_S) or _GAVE_UP
+
+    def _ask(self, content: bytes, format_name: str, limit_s: float) -> Decoded | None:
+        """Return the child's reply, or None if it died, sent anything else, or was killed after `limit_s`."""
+        try:
+            with self._killed_after(limit_s):
+                self._write(f"{format_name} {len(content)}\n".encode("ascii"))
+                self._write(content)
+                return _parse_reply(self._read_line())
+        except (OSError, RuntimeError):  # RuntimeError: no thread can start
+            return None
+
+    @contextlib.contextmanager
+    def _killed_after(self, limit_s: float) -> Iterator[None]:
+        """Kill the child when the time is up, which ends a blocked read or write on any platform."""
+        timer = threading.Timer(limit_s, self.process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _write(self, content: bytes) -> None:
+        assert self.process.stdin is not None  # noqa: S101 - for mypy
+        rest = memoryview(content)
+        while rest:
+            rest = rest[self.process.stdin.write(rest) :]
+
+    def _read_line(self) -> bytes:
+        """Return a line, or less than a line if the child ended."""
+        assert self.process.stdout is not None  # noqa: S101 - for mypy
+        line = b""
+        while not line.endswith(b"\n") and (piece := os.read(self.process.stdout.fileno(), 4096)):
+            line += piece
+        return line
+
+    def close_pipes(self) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def end(self) -> None:
+        """Let an idle child end by itself; kill one that does not."""
+        self.close_pipes()
+        try:
+            self.process.wait(_END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class _Decoders:
+    """The child of this process: started when it is needed, and replaced when it has ended."""
+
+    def __init__(self) -> None:
+        self._child: _Child | None = None
+        self._lock = threading.Lock()
+        self._failed_starts = Counter[str]()  # by format, since one decoder may work and the other not
+
+    def decode(self, content: bytes, format_name: str) -> Decoded:
+        with self._lock:
+            try:
+                child = self._start(format_name)
+                decoded = _GAVE_UP if child is None else child.decode(content, format_name)
+            except BaseException:
+                # An interruption leaves half a document or a reply to it in the pipes.
+                self._discard()
+                raise
+            if decoded.outcome == "gave-up":
+                self._discard()
+            return decoded
+
+    def _start(self, format_name: str) -> _Child | None:
+        """Return a child that has imported the decoder, or None if none can be started."""
+        if self._failed_starts[format_name] >= _MAX_FAILED_STARTS:
+            return None
+        if self._child is not None and not self._child.is_usable:
+            self._end()
+        try:
+            self._child = self._child or _Child()
+        except OSError:
+            is_loaded = False
+        else:
+            is_loaded = self._child.load(format_name)
+        self._failed_starts[format_name] = 0 if is_loaded else self._failed_starts[format_name] + 1
+        return self._child if is_loaded else None
+
+    def _discard(self) -> None:
+        """Kill the child, whatever it is doing."""
+        if self._child is not None:
+            self._child.kill()
+            self._end()
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def close(self) -> None:
+        child = self._child
+        if self._lock.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._lock.release()
+        elif child is not None:  # Another thread is decoding; it sees that the child has ended.
+            child.kill()
+
+    def forget(self) -> None:
+        """In a forked copy of this process: leave the child, which is the original's, to the original."""
+        if self._child is not None:
+            # Otherwise the child would not notice the end of the original as long as the copy lives.
+            self._child.close_pipes()
+            self._child.process.returncode = (
+                0  # Otherwise Popen would wait for a process that is not its own.
+            )
+        self._child = None
+        self._lock = threading.Lock()  # Another thread of the original may hold it.
+
+
+def _may_be_secret(name: str) -> bool:
+    """Return whether an environment variable may hold a password, which a decoder has no use for."""
+    return name.upper().startswith("DOCSEND_") or name.upper().endswith("_PROXY")
+
+
+def _parse_reply(line: bytes) -> Decoded | None:
+    """Return the child's reply, or None if it is none. A document may have taken over the decoder."""
+    try:
+        outcome, is_repaired, is_encrypted, forbidden = json.loads(line)
+        if outcome in get_args(Outcome) and all(word in FORBIDDEN for word in forbidden):
+            return Decoded(outcome, bool(is_repaired), bool(is_encrypted), tuple(forbidden))
+    except (ValueError, TypeError):
+        pass
+    return None
+
+
+_decoders = _Decoders()
+atexit.register(close)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_decoders.forget)
