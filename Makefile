@@ -114,7 +114,7 @@ faults: $(VENV)/.dev
 	cd tests && $(abspath $(BIN))/python -m faults --record $(abspath $(VENV))/faults.jsonl \
 	    --write ../docs/fault-report.md
 
-## corpus: have docsend and other programs judge 9,000 documents, about 15 minutes; writes docs/corpus-report.md.
+## corpus: have docsend and other programs judge 9,000 documents, about 10 minutes; writes docs/corpus-report.md.
 ## requirements/corpus.txt lists the system packages that it needs
 corpus: $(VENV)/.dev $(COMPILED)
 	cd tests && PYTHONPATH=../bench $(abspath $(BIN))/python -m corpus --write ../docs/corpus-report.md

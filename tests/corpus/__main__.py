@@ -120,7 +120,7 @@ def _judge_accidents(
             manifest = judging.write_manifest(folder, names)
             verdicts = [judging.ask(edition, manifest, len(names)) for edition in asked]
         for number, look, *said in zip(happened, after, *verdicts, strict=True):
-            is_whole = bool(look) and look == before[number]
+            is_whole = oracles.is_same(before[number], look)
             yield Accident(accident, format_name, is_whole, said)
 
 

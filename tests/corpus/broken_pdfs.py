@@ -174,7 +174,6 @@ RECIPES = [
             ("a catalog nowhere", _root_nowhere),
             ("a catalog without pages", _by_hand(1, b"<< /Type /Catalog >>")),
             ("pages nowhere", _pages_lost),
-            ("a page tree that leads nowhere", _kids_nowhere),
             ("a trailer only", _trailer_only),
             ("a head only", _head_only),
             ("zeros behind the head", _zeros_behind_head),
@@ -207,6 +206,7 @@ RECIPES = [
         "pdf",
         "spoiled",
         [
+            ("a page tree that leads nowhere", _kids_nowhere),
             ("cut", _cut),
             ("cut, a web page behind it", _cut_and_page),
             ("linearized, bytes lost inside", _linearized_with_a_gap),

@@ -23,29 +23,38 @@ if TYPE_CHECKING:
 
 Opinion = Literal["good", "bad", "unsure"]
 _TIMEOUT = 30.0
+_MAJORITY = 2  # of three
 _SIDE = 48  # pixels of the small copies that are compared
 _MAGICK = ("convert-im6.q16", "magick")
+# Answers each path with a digest of what it shows: of the first page, or of all pages after "all".
 _PDFIUM = """
+import hashlib
 import sys
 import pypdfium2
 for line in sys.stdin:
+    wanted, path = line.rstrip("\\n").split(" ", 1)
+    shown = hashlib.sha256()
     try:
-        document = pypdfium2.PdfDocument(line.rstrip("\\n"))
-        page = document[0]
-        page.render(scale=0.3)
-        answer = "shown"
+        document = pypdfium2.PdfDocument(path)
+        for number in range(len(document) if wanted == "all" else 1):
+            shown.update(bytes(document[number].render(scale=0.3).buffer))
+        answer = shown.hexdigest()
     except Exception as error:
-        answer = "not shown: " + type(error).__name__
+        answer = ""
     print(answer, flush=True)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """A program, and whether it shows a file."""
+    """A program that shows documents.
+
+    `show` returns a small picture of a file, or something else that differs if the picture does: of the first
+    page, and nothing if the program complains; or of all pages, whatever it says.
+    """
 
     name: str
-    shows: Callable[[Path], bool]
+    show: Callable[[Path, bool], bytes]
 
 
 def _run(command: Sequence[object], *, whatever: bool = False) -> bytes:
@@ -64,14 +73,15 @@ def _run(command: Sequence[object], *, whatever: bool = False) -> bytes:
     return done.stdout if whatever or done.returncode == 0 else b""
 
 
-def _poppler(path: Path) -> bool:
-    return _run(["pdftoppm", "-r", "20", "-f", "1", "-l", "1", "-gray", path]).startswith(b"P5")
+def _poppler(path: Path, whole: bool) -> bytes:  # noqa: FBT001 - see Oracle
+    first = [] if whole else ["-f", "1", "-l", "1"]
+    return _run(["pdftoppm", "-r", "20", *first, "-gray", path], whatever=whole)
 
 
-def _mupdf(path: Path) -> bool:
-    return _run(
-        ["mutool", "draw", "-q", "-r", "20", "-c", "gray", "-F", "pgm", "-o", "-", path, "1"]
-    ).startswith(b"P5")
+def _mupdf(path: Path, whole: bool) -> bytes:  # noqa: FBT001
+    first = [] if whole else ["1"]
+    options = ["-q", "-r", "20", "-c", "gray", "-F", "pgm", "-o", "-"]
+    return _run(["mutool", "draw", *options, path, *first], whatever=whole)
 
 
 def magick() -> str:
@@ -79,28 +89,31 @@ def magick() -> str:
     return next(filter(shutil.which, _MAGICK), _MAGICK[-1])
 
 
-def _small(program: Sequence[str], path: Path, *, whatever: bool = False) -> bytes:
-    command = [*program, path, "-resize", f"{_SIDE}x{_SIDE}!", "-depth", "8", "gray:-"]
-    return _run(command, whatever=whatever)
+def _small(program: Sequence[str], path: Path, *, whole: bool) -> bytes:
+    first = path if whole else f"{path}[0]"
+    size = f"{_SIDE}x{_SIDE}!"
+    return _run([*program, first, "-resize", size, "-depth", "8", "gray:-"], whatever=whole)
 
 
-def _imagemagick(path: Path) -> bool:
-    return bool(_small([magick()], path))
+def _imagemagick(path: Path, whole: bool) -> bytes:  # noqa: FBT001
+    return _small([magick()], path, whole=whole)
 
 
-def _graphicsmagick(path: Path) -> bool:
-    return bool(_small(["gm", "convert"], path))
+def _graphicsmagick(path: Path, whole: bool) -> bytes:  # noqa: FBT001
+    return _small(["gm", "convert"], path, whole=whole)
 
 
-def _vips(path: Path) -> bool:
-    return bool(_run(["vips", "avg", f"{path}[fail-on=error]"]))
+def _vips(path: Path, whole: bool) -> bytes:  # noqa: FBT001
+    """Return the average of all pixels of the first page."""
+    strictness = "none" if whole else "error"
+    return _run(["vips", "avg", f"{path}[fail-on={strictness}]"])
 
 
-def _gdk_pixbuf(path: Path) -> bool:
+def _gdk_pixbuf(path: Path, whole: bool) -> bytes:  # noqa: FBT001
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "small.png"
-        _run(["gdk-pixbuf-thumbnailer", "-s", str(_SIDE), path, out])
-        return out.exists()
+        _run(["gdk-pixbuf-thumbnailer", "-s", _SIDE, path, out])
+        return _run([magick(), out, "-depth", "8", "gray:-"]) if out.exists() else b""
 
 
 class Pdfium:
@@ -111,7 +124,7 @@ class Pdfium:
         self._own = threading.local()
         self._started: list[subprocess.Popen[str]] = []
 
-    def shows(self, path: Path) -> bool:
+    def show(self, path: Path, whole: bool) -> bytes:  # noqa: FBT001
         process: subprocess.Popen[str] | None = getattr(self._own, "process", None)
         if process is None or process.poll() is not None:
             process = subprocess.Popen(
@@ -128,11 +141,11 @@ class Pdfium:
         alarm = threading.Timer(_TIMEOUT, process.kill)
         alarm.start()
         try:
-            process.stdin.write(f"{path}\n")
+            process.stdin.write(f"{'all' if whole else 'first'} {path}\n")
             process.stdin.flush()
-            return process.stdout.readline().strip() == "shown"
+            return process.stdout.readline().strip().encode()
         except BrokenPipeError:
-            return False
+            return b""
         finally:
             alarm.cancel()
 
@@ -148,11 +161,8 @@ class Oracles:
     def __init__(self, pdfium_python: str) -> None:
         self._pdfium = Pdfium(pdfium_python)
         pictures = [Oracle("ImageMagick", _imagemagick), Oracle("GraphicsMagick", _graphicsmagick)]
-        self._pdf = [
-            Oracle("poppler", _poppler),
-            Oracle("MuPDF", _mupdf),
-            Oracle("PDFium", self._pdfium.shows),
-        ]
+        self._pdf = [Oracle("poppler", _poppler), Oracle("MuPDF", _mupdf)]
+        self._pdf += [Oracle("PDFium", self._pdfium.show)]
         self._bmp = [*pictures, Oracle("gdk-pixbuf", _gdk_pixbuf)]
         self._pictures = [*pictures, Oracle("libvips", _vips)]
         self._pool = ThreadPoolExecutor(os.cpu_count() or 2)
@@ -161,26 +171,30 @@ class Oracles:
         self._pool.shutdown()
         self._pdfium.close()
 
-    def opinions(self, paths: Iterable[tuple[str, Path]]) -> list[tuple[Opinion, tuple[str, ...]]]:
+    def opinions(self, files: Iterable[tuple[str, Path]]) -> list[tuple[Opinion, tuple[str, ...]]]:
         """Return for each format and file: whether it is good, and the names of the oracles that show it."""
-        return list(self._pool.map(self._opinion, paths))
+        return list(self._pool.map(self._opinion, files))
 
     def _opinion(self, file: tuple[str, Path]) -> tuple[Opinion, tuple[str, ...]]:
         format_name, path = file
-        asked = {"pdf": self._pdf, "bmp": self._bmp}.get(format_name, self._pictures)
-        shown = tuple(oracle.name for oracle in asked if oracle.shows(path))
-        return ("good" if len(shown) > 1 else "unsure" if shown else "bad"), shown
+        shown = tuple(oracle.name for oracle in self._asked(format_name) if oracle.show(path, False))
+        return ("good" if len(shown) >= _MAJORITY else "unsure" if shown else "bad"), shown
 
-    def looks(self, paths: Iterable[tuple[str, Path]]) -> list[bytes]:
-        """Return small pictures of all pages of each file, to compare the file with another."""
-        return list(self._pool.map(_look, paths))
+    def looks(self, files: Iterable[tuple[str, Path]]) -> list[tuple[bytes, ...]]:
+        """Return what each oracle shows of all pages of each file."""
+        return list(self._pool.map(self._look, files))
+
+    def _look(self, file: tuple[str, Path]) -> tuple[bytes, ...]:
+        format_name, path = file
+        return tuple(oracle.show(path, True) for oracle in self._asked(format_name))
+
+    def _asked(self, format_name: str) -> list[Oracle]:
+        return {"pdf": self._pdf, "bmp": self._bmp}.get(format_name, self._pictures)
 
 
-def _look(file: tuple[str, Path]) -> bytes:
-    format_name, path = file
-    if format_name == "pdf":
-        return _run(["pdftoppm", "-r", "20", "-gray", path], whatever=True)
-    return _small([magick()], path, whatever=True)
+def is_same(before: tuple[bytes, ...], after: tuple[bytes, ...]) -> bool:
+    """Return whether two oracles show the same of both files."""
+    return sum(bool(one) and one == other for one, other in zip(before, after, strict=True)) >= _MAJORITY
 
 
 def versions(pdfium: str) -> list[str]:
