@@ -266,6 +266,6 @@ Limits: at most 0.2 % of good documents refused; at most 5 % of bad ones taken w
 {limits}
 """
 _ACCIDENTS = """The same whole documents of each format, after one accident each. "5+3 of 9 (**1 silent**)":
-of nine that no longer look the same in two of three oracles, five were refused, three taken with a warning, one
-taken without a word. "same 4": four look the same, so they may be taken.
+of nine that no longer look the same in two of three oracles, five were refused, three taken with a warning,
+one taken without a word. "same 4": four look the same, so they may be taken.
 """
