@@ -195,7 +195,7 @@ GOOD = table(
         ("a comment", _with_segment(_COM, lambda rng: contents.text(rng, 60).encode())),
         (
             "an XMP segment",
-            _with_segment(_APP1, lambda rng: b"http://ns.adobe.com/xap/1.0/\0" + rng.randbytes(900)),
+            _with_segment(_APP1, lambda rng: _XMP + rng.randbytes(900)),
         ),
         ("a maker's segment", _with_segment(0xEC, lambda rng: rng.randbytes(60_000))),
         ("no JFIF segment", _without(_APP0)),
