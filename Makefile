@@ -15,7 +15,7 @@ EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-
 CATALOGS := $(wildcard src/docsend/locale/*/LC_MESSAGES/docsend.po)
 COMPILED := $(CATALOGS:.po=.mo)
 
-.PHONY: demo test test-pythons test-lowest coverage setup format lint types docs pictures bench faults lock clean
+.PHONY: demo test test-pythons test-lowest coverage setup format lint types docs pictures bench faults corpus lock clean
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run $(COMPILED)
@@ -114,6 +114,11 @@ faults: $(VENV)/.dev
 	rm -f $(VENV)/faults.jsonl
 	cd tests && $(abspath $(BIN))/python -m faults --record $(abspath $(VENV))/faults.jsonl \
 	    --write ../docs/fault-report.md
+
+## corpus: have docsend and other programs judge 9,000 documents, about 10 minutes; writes docs/corpus-report.md.
+## requirements/corpus.txt lists the system packages that it needs
+corpus: $(VENV)/.dev $(COMPILED)
+	cd tests && PYTHONPATH=../bench $(abspath $(BIN))/python -m corpus --write ../docs/corpus-report.md
 
 ## lock: compile the locked requirements (uv resolves for all platforms at once)
 lock: $(VENV)/.dev

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import batches
+import documents
 import dry_runs
 import ledgers
 import peers
@@ -178,6 +179,18 @@ def _checks(bench: _Bench) -> Section:
     )
 
 
+def _documents(bench: _Bench) -> Section:
+    older = bench.installed.older
+    return documents.section(
+        bench.installed.plain.python,
+        older.python if older else None,
+        bench.folder,
+        bench.environment,
+        bench.rounds,
+        quick=bench.is_quick,
+    )
+
+
 def _ledger(bench: _Bench) -> Section:
     return ledgers.section(
         bench.installed.plain.docsend,
@@ -208,6 +221,7 @@ _SECTIONS: dict[str, Callable[[_Bench], Section]] = {
     "forms": _submission_forms,
     "batches": _batches,
     "checks": _checks,
+    "documents": _documents,
     "ledger": _ledger,
 }
 

@@ -83,7 +83,7 @@ def prepare_environments() -> Venvs:
         _build()
         stamp_file.write_text(stamp, "ascii")
     plain, with_sandbox = Environment(_CACHE / "plain"), Environment(_CACHE / "with-sandbox")
-    found = Venvs(plain, with_sandbox, _older_environment(), _pip_version())
+    found = Venvs(plain, with_sandbox, older_environment(), _pip_version())
     if "click" in found.plain.versions():
         raise SystemExit("the plain environment has click in it: httpx would be slower than for users")
     return found
@@ -99,14 +99,14 @@ def for_peer(package: str) -> Environment:
     return Environment(folder)
 
 
-def _older_environment() -> Environment | None:
-    """Return the environment of the older commit."""
-    folder = _CACHE / f"older-{OLDER_COMMIT}"
+def older_environment(commit: str = OLDER_COMMIT) -> Environment | None:
+    """Return the environment of an older commit, or None if git does not have it."""
+    folder = _CACHE / f"older-{commit}"
     if not _is_stale(folder):
         return Environment(folder)
-    archive = subprocess.run(["git", "archive", OLDER_COMMIT], cwd=ROOT, capture_output=True, check=False)
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
-        print(f"left out: docsend of {OLDER_COMMIT}, which this clone does not have", file=sys.stderr)
+        print(f"left out: docsend of {commit}, which this clone does not have", file=sys.stderr)
         return None
     with tempfile.TemporaryDirectory(prefix="docsend-older-") as source:
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
