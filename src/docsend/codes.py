@@ -135,7 +135,17 @@ class Code(Enum):
     CONTENT_MISMATCH = (
         "content-mismatch", Kind.INVALID, "documents", "the content does not match the extension",
     )  # fmt: skip
-    ENCRYPTED_PDF = "encrypted-pdf", Kind.INVALID, "documents", "the PDF is encrypted"
+    ENCRYPTED_PDF = (
+        "encrypted-pdf", Kind.INVALID, "documents", "the PDF needs a password or certificate to be opened",
+    )  # fmt: skip
+    DOCUMENT_ALTERED = (
+        "document-altered", Kind.INVALID, "documents",
+        "a program treated the document as text (a warning if only its line endings were converted)",
+    )  # fmt: skip
+    UNVIEWABLE_IMAGE = (
+        "unviewable-image", Kind.INVALID, "documents",
+        "a variant of an image format that common viewers cannot open",
+    )  # fmt: skip
     DAMAGED_DOCUMENT = "damaged-document", Kind.INVALID, "documents", "the document is damaged or truncated"
     DOCUMENT_CHANGED = (
         "document-changed", Kind.INVALID, "documents", "the file changed while it was being sent",
@@ -163,6 +173,25 @@ class Code(Enum):
     SIZE_NEAR_LIMIT = (
         "size-near-limit", Kind.WARNING, "documents",
         "the size exceeds the limit if a megabyte is 1,000,000 bytes",
+    )  # fmt: skip
+    RESTRICTED_PDF = (
+        "restricted-pdf", Kind.WARNING, "documents",
+        "the PDF opens without a password, but is encrypted and may forbid printing or copying",
+    )  # fmt: skip
+    PASSWORD_UNKNOWN = (
+        "password-unknown", Kind.WARNING, "documents",
+        "the PDF is encrypted, and whether it opens without a password was not checked",
+    )  # fmt: skip
+    REPAIRED_BY_VIEWERS = (
+        "repaired-by-viewers", Kind.WARNING, "documents", "damage that viewers repair silently",
+    )  # fmt: skip
+    XFA_FORM = "xfa-form", Kind.WARNING, "documents", "a form that only Adobe's programs show"
+    PORTFOLIO_PDF = "portfolio-pdf", Kind.WARNING, "documents", "the PDF is a cover sheet with attached files"
+    RARE_IMAGE = (
+        "rare-image", Kind.WARNING, "documents", "a variant of an image format that some viewers cannot open",
+    )  # fmt: skip
+    NOT_DECODED = (
+        "not-decoded", Kind.WARNING, "documents", "decoding the document took too much time or memory",
     )  # fmt: skip
     ONLINE_FORM_POSSIBLE = (
         "online-form-possible", Kind.WARNING, "type", "the type may have to be filed as an online form",

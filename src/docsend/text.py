@@ -33,6 +33,13 @@ def has_control_characters(text: str) -> bool:
     )
 
 
+def escape_control_characters(text: str) -> str:
+    r"""Escape the characters that `has_control_characters` looks for, so that all others stay readable."""
+    return "".join(
+        _escape(character) if has_control_characters(character) else character for character in text
+    )
+
+
 def escape_for_terminal(text: object) -> str:
     r"""Escape the characters that could control a terminal or a log, for example as \x1b or \u202e."""
     return "".join(

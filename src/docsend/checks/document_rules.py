@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from docsend.checks.formats.detect import FORMAT_OF_EXTENSION
 from docsend.codes import Code
-from docsend.i18n import Message
+from docsend.i18n import Message, join
 from docsend.model.document import Document, UnreadDocument
 from docsend.model.problem import Problem
-from docsend.text import has_control_characters
+from docsend.text import escape_control_characters, has_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docsend.model.catalog import Catalog, Destination
+    from docsend.model.document import Defect, DefectKind
 
 _BY_NAME = attrgetter("name", "sha256")
 
@@ -67,7 +68,7 @@ def _document_problems(
     format_ = _check_format(document, destination, catalog) if destination is not None else None
     if isinstance(document, UnreadDocument):
         return name, format_, _unread_problem(document, destination, catalog)
-    return name, format_, _check_content(document), _check_near_limit(document, destination)
+    return name, format_, *_content_problems(document), _check_near_limit(document, destination)
 
 
 def _find_duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterator[Problem]:
@@ -107,15 +108,15 @@ def _check_name(document: Document | UnreadDocument, max_bytes: int) -> Problem 
     has_separator = "/" in name or "\\" in name
     if not (has_separator or has_control_characters(name) or size > max_bytes):
         return None
+    # Only the characters that must not be there are escaped, so that the name stays readable in any script.
+    quoted = Message.verbatim(f'"{escape_control_characters(name[:60])}"')
     message = Message(
-        "invalid file name {name!a}: it contains characters that cannot be displayed", name=name[:60]
+        "invalid file name {name}: it contains characters that cannot be displayed", name=quoted
     )
     if has_separator:
-        message = Message("invalid file name {name!a}: it contains a slash or backslash", name=name[:60])
+        message = Message("invalid file name {name}: it contains a slash or backslash", name=quoted)
     elif size > max_bytes:
-        message = Message(
-            "file name too long: {name!a} (at most {limit} bytes)", name=name[:60], limit=max_bytes
-        )
+        message = Message("file name too long: {name} (at most {limit} bytes)", name=quoted, limit=max_bytes)
     return Problem(Code.NAME_NOT_ACCEPTED, message, Message("rename the file"), document=name)
 
 
@@ -138,6 +139,13 @@ def _check_format(
     extension = _extension(document.name)
     if extension in destination.formats:
         return None
+    if extension.strip() in destination.formats:
+        return Problem(
+            Code.FORMAT_NOT_ACCEPTED,
+            Message('file name ends with a blank: "{name}"', name=document.name),
+            Message("rename the file, without the blank"),
+            document=document.name,
+        )
     given = f".{extension}" if extension else Message("files without an extension")
     message = Message(
         "file format not accepted: {name} ({code} does not accept {given})",
@@ -284,6 +292,12 @@ _FORMAT_NAMES = {
     "bmp": Message("a BMP image"),
     "pdf": Message("a PDF"),
     "bigtiff": Message("a BigTIFF image"),
+    "avif": Message("an AVIF photo"),
+    "ico": Message("a Windows icon"),
+    "jpeg2000": Message("a JPEG 2000 image"),
+    "jpegxl": Message("a JPEG XL image"),
+    "photoshop": Message("a Photoshop image"),
+    "postscript": Message("a PostScript file"),
     "gif": Message("a GIF image"),
     "webp": Message("a WebP image"),
     "heic": Message("a HEIC photo"),
@@ -295,38 +309,147 @@ _FORMAT_NAMES = {
 }
 
 
-def _check_content(document: Document) -> Problem | None:
-    """Check that the content matches the extension, is complete and needs no password."""
-    expected = FORMAT_OF_EXTENSION.get(_extension(document.name))
-    if expected is not None and expected != document.format:
+_IMAGES = ("avif", "bigtiff", "gif", "heic", "ico", "jpeg2000", "jpegxl", "photoshop", "webp")
+
+
+def _content_problems(document: Document) -> list[Problem]:
+    """Check that the content matches the extension, is complete, and can be read by a clerk."""
+    expected = FORMAT_OF_EXTENSION.get(_extension(document.name).strip())
+    actual = "tiff" if document.format == "bigtiff" else document.format
+    if expected is not None and expected != actual:
+        return [_content_mismatch(document, expected)]
+    problems = (_defect_problem(document.name, document.format, defect) for defect in document.defects)
+    return [problem for problem in problems if problem is not None]
+
+
+def _content_mismatch(document: Document, expected: str) -> Problem:
+    message = Message(
+        "content does not match the extension: {name} is {actual}, not {expected}",
+        name=document.name,
+        actual=_FORMAT_NAMES[document.format],
+        expected=_FORMAT_NAMES[expected],
+    )
+    extension = next(
+        (name for name, format_ in FORMAT_OF_EXTENSION.items() if format_ == document.format), None
+    )
+    hint = Message("open it and save or export it as a PDF")
+    if extension:
+        hint = Message("rename it to end in .{extension}", extension=extension)
+    elif document.format is None:
+        hint = Message("open it and check that it is not damaged, then save or scan it again")
+    elif document.format in _IMAGES:
+        hint = Message("open it and save it as a JPEG image")
+    return Problem(Code.CONTENT_MISMATCH, message, hint, document=document.name)
+
+
+_SAVE_AGAIN = Message("copy, download, save or scan it again")
+_GET_AGAIN = Message("get it again as bytes: no program on its way may treat it as text")
+_DEFECT_PROBLEMS: dict[DefectKind, tuple[Code, Message, Message]] = {
+    "altered": (
+        Code.DOCUMENT_ALTERED,
+        Message("altered document: {name} was converted as if it were text, which destroyed its content"),
+        _GET_AGAIN,
+    ),
+    "chunked": (
+        Code.DOCUMENT_ALTERED,
+        Message("altered document: {name} contains chunk sizes of an HTTP transfer, and pages may be blank"),
+        Message("download it again with a program that decodes chunked transfers"),
+    ),
+    "damaged": (Code.DAMAGED_DOCUMENT, Message("damaged or truncated document: {name}"), _SAVE_AGAIN),
+    "lines-altered": (
+        Code.DOCUMENT_ALTERED,
+        Message("altered document: the line endings in {name} were converted, and pages may be blank"),
+        _GET_AGAIN,
+    ),
+    "needs-certificate": (
+        Code.ENCRYPTED_PDF,
+        Message("encrypted PDF: {name} can only be opened with a certificate or a special program"),
+        Message("save or print it as a PDF without encryption"),
+    ),
+    "needs-password": (
+        Code.ENCRYPTED_PDF,
+        Message("encrypted PDF: {name} cannot be opened without its password"),
+        Message("open it with the password and save or print it as a PDF without one"),
+    ),
+    "no-page": (Code.DAMAGED_DOCUMENT, Message("PDF without pages: {name}"), _SAVE_AGAIN),
+    "not-decoded": (
+        Code.NOT_DECODED,
+        Message("not fully checked: decoding {name} took too much time or memory"),
+        Message("open it in a viewer and check that it is readable"),
+    ),
+    "password-unknown": (
+        Code.PASSWORD_UNKNOWN,
+        Message("encrypted PDF: whether {name} opens without a password was not checked"),
+        Message("open it in a viewer. If that asks for a password, save or print it as a PDF without one"),
+    ),
+    "portfolio": (
+        Code.PORTFOLIO_PDF,
+        Message("PDF portfolio: {name} is a cover sheet with attached files, which many viewers do not show"),
+        Message("send the attached files themselves, or print them to a PDF"),
+    ),
+    "repaired": (
+        Code.REPAIRED_BY_VIEWERS,
+        Message("slightly damaged: {name} has damage that viewers repair silently"),
+        Message("open it in a viewer and check that nothing is missing, or save it again"),
+    ),
+    "unusual": (
+        Code.UNVIEWABLE_IMAGE,
+        Message("unusual image: {name} is a kind of {format} image that common viewers cannot open"),
+        Message("open it in the program that created it, and save it as an ordinary image"),
+    ),
+    "xfa": (
+        Code.XFA_FORM,
+        Message("XFA form: only Adobe's programs show the pages of {name}"),
+        Message("open it in Adobe Reader and print it to a PDF"),
+    ),
+}
+_WARNINGS = ("chunked", "lines-altered")
+_OPERATIONS = {
+    "printing": Message("printing"),
+    "changing": Message("changes"),
+    "copying": Message("copying"),
+    "commenting": Message("comments"),
+}
+
+
+def _defect_problem(name: str, format_name: str | None, defect: Defect) -> Problem | None:
+    """Return the problem for a defect. Without a decoder, a doubt remains without a word."""
+    if defect.kind == "doubtful":
+        return None
+    if defect.kind == "restricted":
+        return _restricted_problem(name, defect)
+    if defect.kind == "rare":
+        return _rare_problem(name, format_name, defect)
+    code, message, hint = _DEFECT_PROBLEMS[defect.kind]
+    values = {"name": name, "format": (format_name or "").upper()}
+    used = {key: value for key, value in values.items() if f"{{{key}}}" in message.template}
+    return Problem(
+        code, message.with_values(**used), hint, document=name, is_warning=defect.kind in _WARNINGS
+    )
+
+
+def _restricted_problem(name: str, defect: Defect) -> Problem:
+    message = Message("restricted PDF: {name} is encrypted, but opens without a password", name=name)
+    if defect.details:
         message = Message(
-            "content does not match the extension: {name} is {actual}, not {expected}",
-            name=document.name,
-            actual=_FORMAT_NAMES[document.format],
-            expected=_FORMAT_NAMES[expected],
+            "restricted PDF: {name} opens without a password, but forbids {operations}",
+            name=name,
+            operations=join([_OPERATIONS[operation] for operation in defect.details]),
         )
-        extension = next(
-            (name for name, format_ in FORMAT_OF_EXTENSION.items() if format_ == document.format), None
-        )
-        hint = (
-            Message("rename it to end in .{extension}", extension=extension)
-            if extension
-            else Message("open it and save or export it as a PDF")
-        )
-        if document.format is None:
-            hint = Message("open it and check that it is not damaged, then save or scan it again")
-        return Problem(Code.CONTENT_MISMATCH, message, hint, document=document.name)
-    if document.defect == "encrypted":
-        message = Message(
-            "encrypted PDF: {name} (a clerk cannot open it without the password)", name=document.name
-        )
-        hint = Message("print it to a new PDF without a password")
-        return Problem(Code.ENCRYPTED_PDF, message, hint, document=document.name)
-    if document.defect == "damaged":
-        message = Message("damaged or truncated document: {name}", name=document.name)
-        hint = Message("copy, download, save or scan it again")
-        return Problem(Code.DAMAGED_DOCUMENT, message, hint, document=document.name)
-    return None
+    hint = Message(
+        "the institute does not say whether it accepts such files; an unrestricted copy or a scan is safer"
+    )
+    return Problem(Code.RESTRICTED_PDF, message, hint, document=name)
+
+
+def _rare_problem(name: str, format_name: str | None, defect: Defect) -> Problem:
+    variant = defect.details[0] if defect.details else (format_name or "").upper()
+    message = Message(
+        "rare image: {name} is a kind of {variant} image that some viewers cannot open",
+        name=name,
+        variant=variant,
+    )
+    return Problem(Code.RARE_IMAGE, message, Message("save it as an ordinary image or a PDF"), document=name)
 
 
 def format_limit(limit: int) -> Message:

@@ -18,6 +18,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from docsend.checks import defects
 from docsend.checks.formats import detect
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission
@@ -39,7 +40,11 @@ _SEPARATORS = f"{os.sep}{os.altsep or ''}"
 
 
 def read_all(
-    paths: Iterable[str | os.PathLike[str]], *, max_bytes: int, buffer_up_to: int = BUFFER_BYTES
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    max_bytes: int,
+    buffer_up_to: int = BUFFER_BYTES,
+    is_thorough: bool = False,
 ) -> tuple[Document | UnreadDocument, ...]:
     """Read and check every file, and return the documents in the order of the paths.
 
@@ -49,7 +54,7 @@ def read_all(
     names = [os.fspath(path) for path in paths]
 
     def read(budget: _BufferBudget, path: str) -> Document | UnreadDocument:
-        return _read_document(path, max_bytes=max_bytes, budget=budget)
+        return _read_document(path, max_bytes=max_bytes, budget=budget, is_thorough=is_thorough)
 
     if len(names) > 1 and sum(map(_file_size, names)) >= _MIN_BYTES_FOR_THREADS:
         # Reading and hashing release the GIL, so two threads work in parallel with one buffer each.
@@ -87,7 +92,9 @@ def _file_size(path: str) -> int:
         return 0
 
 
-def _read_document(path: str, *, max_bytes: int, budget: _BufferBudget) -> Document | UnreadDocument:
+def _read_document(
+    path: str, *, max_bytes: int, budget: _BufferBudget, is_thorough: bool
+) -> Document | UnreadDocument:
     """Read a file once and check its content, which stays in memory if the budget allows."""
     name = os.path.basename(path.rstrip(_SEPARATORS))
     if name in ("", os.curdir):
@@ -98,9 +105,9 @@ def _read_document(path: str, *, max_bytes: int, budget: _BufferBudget) -> Docum
         reason, size = content
         return UnreadDocument(path, name, reason, size)
     format_ = detect.detect_format(content)
-    defect = detect.find_defect(content, format_)
+    found = defects.find(content, format_, is_thorough=is_thorough)
     buffer = content if budget.reserve(len(content)) else None
-    return Document(path, name, len(content), hashlib.sha256(content).hexdigest(), format_, defect, buffer)
+    return Document(path, name, len(content), hashlib.sha256(content).hexdigest(), format_, found, buffer)
 
 
 def within_limit(document: Document | UnreadDocument, max_bytes: int) -> Document | UnreadDocument:

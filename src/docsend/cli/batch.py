@@ -54,6 +54,7 @@ class BatchOptions(NamedTuple):
     allow_outside: bool
     shard: str | None
     dry_run: bool
+    thorough: bool = False
     sender: str | None = None
 
 
@@ -91,7 +92,13 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
         sender=options.sender,
     )
     context.streams.say(manifest.description)
-    batch = Batch(manifest, context.catalog(), _parse_shard(options.shard), options.allow_outside)
+    batch = Batch(
+        manifest,
+        context.catalog(),
+        _parse_shard(options.shard),
+        allow_outside=options.allow_outside,
+        is_thorough=options.thorough,
+    )
     with context.output.row_progress(CHECKED_TEXTS, None) as progress:
         plan = run_preflight(batch, progress.update)
     say_problems(context.streams, plan)

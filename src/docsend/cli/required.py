@@ -68,4 +68,5 @@ def upload(
         submission = required.submission_for(
             id_, service, ledger, lambda: context.open_service(context.retry_listener(), account)
         )
-    send_one.run(context, submission, [Path(file)], account=account, dry_run=dry_run)
+    options = send_one.SendOptions(dry_run=dry_run)
+    send_one.run(context, submission, [Path(file)], options, account=account)

@@ -13,6 +13,7 @@ from docsend.model import fields
 
 if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
+    from docsend.cli.send_one import SendOptions
     from docsend.model.submission import Submission
 
 # `docsend required upload` has the same exit codes; a batch adds SOME_ROWS.
@@ -88,6 +89,12 @@ def send(
             help="Send only share K of N of the rows, to split a batch among machines.",
         ),
     ] = None,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough", help="Decode each document completely before sending (needs the extra `documents`)."
+        ),
+    ] = False,
     batch_template: Annotated[
         str | None,
         typer.Option("--batch-template", metavar="csv|jsonl", help="Print an example manifest and exit."),
@@ -114,6 +121,8 @@ def send(
         return
     from docsend.model.submission import Submission
 
+    if thorough:
+        _require_decoders()
     submission = Submission().with_values(given)
     if batch is None:
         batch_options = {
@@ -128,7 +137,9 @@ def send(
             Message("{option} requires --batch"),
             Message("give a manifest with --batch MANIFEST"),
         )
-        _send_one(context, submission, files or (), sender=sender, dry_run=dry_run, again=again)
+        from docsend.cli.send_one import SendOptions
+
+        _send_one(context, submission, files or (), sender, SendOptions(dry_run, again, thorough))
         return
     conflict = Message("{option} cannot be combined with --batch")
     _reject_options({"FILE": bool(files)}, conflict, Message("list the documents in the manifest"))
@@ -136,7 +147,7 @@ def send(
     from docsend.cli import batch as batches
 
     options = batches.BatchOptions(
-        batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, sender
+        batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, thorough, sender
     )
     batches.run(context, submission, options)
 
@@ -145,10 +156,8 @@ def _send_one(
     context: "CommandContext",
     submission: "Submission",
     files: Sequence[str],
-    *,
     sender: str | None,
-    dry_run: bool,
-    again: bool,
+    options: "SendOptions",
 ) -> None:
     """Send one submission. On a terminal, first ask for values that were not given."""
     from docsend.cli import send_one
@@ -161,9 +170,20 @@ def _send_one(
     if context.can_prompt:
         from docsend.cli import send_guided
 
-        send_guided.run(context, submission, paths, sender=sender, dry_run=dry_run, again=again)
+        send_guided.run(context, submission, paths, options, sender=sender)
     else:
-        send_one.run(context, submission, paths, dry_run=dry_run, again=again)
+        send_one.run(context, submission, paths, options)
+
+
+def _require_decoders() -> None:
+    """Raise UsageError if the packages of the extra `documents` are not installed."""
+    from docsend.checks import decoders
+
+    if not decoders.are_installed():
+        raise UsageError(
+            Message("--thorough needs pikepdf and Pillow, which are not installed"),
+            Message('run `pip install ".[documents]"` in the folder that docsend was installed from'),
+        )
 
 
 def _reject_options(given: Mapping[str, bool], message: Message, hint: Message) -> None:

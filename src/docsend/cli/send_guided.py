@@ -15,6 +15,7 @@ from docsend.ui.views.submission import show_summary
 
 if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
+    from docsend.cli.send_one import SendOptions
     from docsend.model.catalog import Catalog, Destination
     from docsend.model.document import Document, UnreadDocument
     from docsend.ui.interactive import GuidedSubmission
@@ -25,48 +26,52 @@ def run(
     context: "CommandContext",
     submission: Submission,
     paths: Sequence[Path],
+    options: "SendOptions",
     *,
     sender: str | None,
-    dry_run: bool,
-    again: bool,
 ) -> None:
     """Ask for missing values, then send. If none is missing, send without any questions.
 
     Raise Interrupted before anything is sent if the user presses Ctrl-C at a question or declines to send.
     """
-    submission = send_one.read_documents(context, submission, paths)
+    submission = send_one.read_documents(context, submission, paths, thorough=options.thorough)
     if interactive.missing_fields(submission, context.catalog()):
-        if not dry_run:
+        if not options.dry_run:
             # Fail early if no service is chosen, before the user answers any questions.
             context.settings.chosen_endpoint()
-        guided, paths = _ask_for_missing(context, submission, paths, dry_run=dry_run)
-        _send(context, replace(guided, sender=guided.sender or sender), paths, dry_run=dry_run, again=again)
+        guided, paths = _ask_for_missing(context, submission, paths, options)
+        _send(context, replace(guided, sender=guided.sender or sender), paths, options)
     else:
-        checked = send_one.check_or_exit(context, submission, dry_run=dry_run)
-        send_one.show_or_send(context, submission, checked, dry_run=dry_run, again=again)
+        checked = send_one.check_or_exit(context, submission, dry_run=options.dry_run)
+        send_one.show_or_send(context, submission, checked, options)
 
 
 def _send(
     context: "CommandContext",
     guided: "GuidedSubmission",
     paths: Sequence[Path],
-    *,
-    dry_run: bool,
-    again: bool,
+    options: "SendOptions",
 ) -> None:
     """Show the summary, send the submission, and show the command that does the same without questions."""
     submission = _enforce_size_limit(guided.submission, context.catalog())
     of_sender = context.senders().apply(guided.sender, Submission()).given_values() if guided.sender else {}
     try:
-        checked = send_one.check_or_exit(context, submission, dry_run=dry_run)
+        checked = send_one.check_or_exit(context, submission, dry_run=options.dry_run)
         show_summary(context.streams, checked, context.catalog(), guided.sender, context.settings.endpoint)
-        if not dry_run:
+        if not options.dry_run:
             _confirm(context)
-        send_one.show_or_send(context, submission, checked, dry_run=dry_run, again=again)
+        send_one.show_or_send(context, submission, checked, options)
     finally:
         # Also shown if sending failed or the user declined, so that no question must be answered twice.
         command = interactive.command_line(
-            guided, paths, sender_values=of_sender, service=context.settings.service_flag, again=again
+            guided,
+            paths,
+            sender_values=of_sender,
+            service=context.settings.service_flag,
+            flags=[
+                *(["--again"] if options.again else []),
+                *(["--thorough"] if options.thorough else []),
+            ],
         )
         context.streams.say_command(Message("the same command without questions:"), command)
 
@@ -90,7 +95,7 @@ def _confirm(context: "CommandContext") -> None:
 
 
 def _ask_for_missing(
-    context: "CommandContext", submission: Submission, paths: Sequence[Path], *, dry_run: bool
+    context: "CommandContext", submission: Submission, paths: Sequence[Path], options: "SendOptions"
 ) -> "tuple[GuidedSubmission, Sequence[Path]]":
     """Ask for all missing values. Return the completed submission and the paths of its documents.
 
@@ -100,10 +105,11 @@ def _ask_for_missing(
 
     def read(names: list[str], so_far: Submission) -> "tuple[Document | UnreadDocument, ...]":
         given[:] = send_one.expand_files(names)
-        return documents.read_all(given, max_bytes=submission_rules.max_document_bytes(so_far, catalog))
+        max_bytes = submission_rules.max_document_bytes(so_far, catalog)
+        return documents.read_all(given, max_bytes=max_bytes, is_thorough=options.thorough)
 
     def check_destination(destination: "Destination") -> None:
-        if destination.is_personal and not dry_run:
+        if destination.is_personal and not options.dry_run:
             context.require_account()
 
     prompter = _prompter(context)

@@ -5,7 +5,7 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -22,31 +22,38 @@ if TYPE_CHECKING:
     from docsend.service.client import ServiceClient
 
 
+class SendOptions(NamedTuple):
+    """Options of `docsend send` that say how one submission is checked and sent, not what it contains."""
+
+    dry_run: bool = False
+    again: bool = False
+    thorough: bool = False
+
+
 def run(
     context: "CommandContext",
     submission: "Submission",
     paths: Sequence[Path],
+    options: SendOptions,
     *,
     account: "Account | None" = None,
-    dry_run: bool,
-    again: bool = False,
 ) -> None:
     """Read the documents and check the submission. Then send it or, in a dry run, show the findings.
 
     If the destination needs an account and `account` is None, use the account that the settings select. If
     the check or the sending fails, show the error and raise typer.Exit with the error's exit code.
     """
-    submission = read_documents(context, submission, paths)
-    checked = check_or_exit(context, submission, dry_run=dry_run)
-    show_or_send(context, submission, checked, account=account, dry_run=dry_run, again=again)
+    submission = read_documents(context, submission, paths, thorough=options.thorough)
+    checked = check_or_exit(context, submission, dry_run=options.dry_run)
+    show_or_send(context, submission, checked, options, account=account)
 
 
 def read_documents(
-    context: "CommandContext", submission: "Submission", paths: Sequence[Path]
+    context: "CommandContext", submission: "Submission", paths: Sequence[Path], *, thorough: bool
 ) -> "Submission":
     """Return the submission with the documents read from these paths."""
     max_bytes = submission_rules.max_document_bytes(submission, context.catalog())
-    return submission.with_documents(documents.read_all(paths, max_bytes=max_bytes))
+    return submission.with_documents(documents.read_all(paths, max_bytes=max_bytes, is_thorough=thorough))
 
 
 def check_or_exit(
@@ -73,21 +80,20 @@ def show_or_send(
     context: "CommandContext",
     submission: "Submission",
     checked: "CheckedSubmission",
+    options: SendOptions,
     *,
     account: "Account | None" = None,
-    dry_run: bool,
-    again: bool = False,
 ) -> None:
     """Show the findings in a dry run. Otherwise send the submission, and show the receipt or the error.
 
     If sending fails, raise typer.Exit with the error's exit code.
     """
-    if context.catalog().destinations[checked.to].is_personal and not dry_run:
+    if context.catalog().destinations[checked.to].is_personal and not options.dry_run:
         account = account or context.require_account()
     if account is not None:
         checked = checked.with_account(account.code)
     context.streams.say_problems(checked.warnings)
-    if dry_run:
+    if options.dry_run:
         endpoint = context.settings.endpoint
         result = send_result.SendResult(
             status="checked",
@@ -97,7 +103,7 @@ def show_or_send(
         )
         context.output.show_final(Checked(result, _max_document_bytes(context, submission)))
     else:
-        _send(context, checked, account, again=again)
+        _send(context, checked, account, again=options.again)
 
 
 def _max_document_bytes(context: "CommandContext", submission: "Submission") -> int | None:

@@ -147,6 +147,7 @@ class Batch(NamedTuple):
     catalog: Catalog
     share: Share | None = None
     allow_outside: bool = False
+    is_thorough: bool = False
     account: str | None = None
 
     def read_rows(self) -> Iterator[Row]:
@@ -166,7 +167,9 @@ class Batch(NamedTuple):
         max_bytes = submission_rules.max_document_bytes(row.submission, self.catalog)
         buffer_up_to = documents.BUFFER_BYTES if buffer else 0
         submission = row.submission.with_documents(
-            documents.read_all(paths, max_bytes=max_bytes, buffer_up_to=buffer_up_to)
+            documents.read_all(
+                paths, max_bytes=max_bytes, buffer_up_to=buffer_up_to, is_thorough=self.is_thorough
+            )
         )
         if problems:
             row = row._replace(problems=(*row.problems, *problems))

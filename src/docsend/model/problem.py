@@ -16,7 +16,7 @@ class Problem:
 
     `field` is the name of the field concerned, by default the one that `codes.py` gives for `code`.
     `document` is the name of the file concerned, `path` the file's path as given, and `row` the number of the
-    manifest's row, if any.
+    manifest's row, if any. `is_warning` makes a problem a warning although its code usually is an error.
     """
 
     code: AnyCode
@@ -26,6 +26,7 @@ class Problem:
     document: str | None = None
     row: int | None = None
     path: str | None = None
+    is_warning: bool = False
 
     def __post_init__(self) -> None:
         if self.field is None and self.code.field is not None:
@@ -33,7 +34,7 @@ class Problem:
 
     @property
     def severity(self) -> Severity:
-        return self.code.severity
+        return "warning" if self.is_warning else self.code.severity
 
     @property
     def is_error(self) -> bool:

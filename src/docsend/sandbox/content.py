@@ -6,11 +6,11 @@ This module shares no code with the client, because the real institute's service
 from __future__ import annotations
 
 _SIGNATURES = {
-    "jpg": (b"\xff\xd8\xff",),
-    "jpeg": (b"\xff\xd8\xff",),
+    "jpg": (b"\xff\xd8",),
+    "jpeg": (b"\xff\xd8",),
     "png": (b"\x89PNG\r\n\x1a\n",),
-    "tif": (b"II*\0", b"MM\0*"),
-    "tiff": (b"II*\0", b"MM\0*"),
+    "tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     "bmp": (b"BM",),
 }
 SIGNATURE_BYTES = 1024

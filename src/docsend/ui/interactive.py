@@ -244,7 +244,7 @@ def command_line(
     *,
     sender_values: Mapping[str, str],
     service: str | None,
-    again: bool,
+    flags: Sequence[str],
 ) -> str:
     """Return the command that sends the same submission without prompts.
 
@@ -269,8 +269,7 @@ def command_line(
         if value
         for part in (f"--{name.replace('_', '-')}", str(value))
     ]
-    if again:
-        options.append("--again")
+    options += flags
     names = [str(file) for file in files]
     if any(name.startswith("-") for name in names):
         names = ["--", *names]

@@ -1,21 +1,21 @@
 """Detect the format of a file from its magic bytes, and find defects in its structure.
 
-Nothing is decoded, rendered or decompressed. The checks only determine whether the file has the structure
-that a viewer expects, and whether it is complete.
+Nothing is rendered. The checks only determine whether the file has the structure that a viewer expects, and
+whether it is complete. Each takes a time that is proportional to the size of the file, whatever it contains.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 from typing import TYPE_CHECKING
 
-from docsend.checks.formats import bmp, jpeg, pdf, png, tiff
+from docsend.checks.formats import alteration, bmp, jpeg, pdf, png, tiff
+from docsend.model.document import Defect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from docsend.model.document import Defect
 
 # Format names by extension; some formats have two extensions.
 FORMAT_OF_EXTENSION = {
@@ -29,54 +29,71 @@ FORMAT_OF_EXTENSION = {
 }
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\xff\xd8\xff", "jpeg"),
+    (0, b"\xff\xd8", "jpeg"),
     (0, b"\x89PNG\r\n\x1a\n", "png"),
     (0, b"II*\0", "tiff"),
     (0, b"MM\0*", "tiff"),
-    (0, b"%PDF-", "pdf"),
     (0, b"BM", "bmp"),
-    # No destination accepts these; they are detected so that the message can name them.
     (0, b"II+\0", "bigtiff"),
     (0, b"MM\0+", "bigtiff"),
+    # No destination accepts these; they are detected so that the message can name them.
     (0, b"GIF8", "gif"),
     (8, b"WEBP", "webp"),
-    (4, b"ftypheic", "heic"),
-    (4, b"ftypheix", "heic"),
+    (4, b"ftypavif", "avif"),
+    (4, b"ftypavis", "avif"),
+    (4, b"ftyphei", "heic"),
+    (4, b"ftyphev", "heic"),
     (4, b"ftypmif1", "heic"),
+    (4, b"ftypmsf1", "heic"),
+    (0, b"\0\0\0\x0cjP  ", "jpeg2000"),
+    (0, b"\xff\x4f\xff\x51", "jpeg2000"),
+    (0, b"\0\0\0\x0cJXL ", "jpegxl"),
+    (0, b"\xff\x0a", "jpegxl"),
+    (0, b"\0\0\1\0", "ico"),
+    (0, b"8BPS", "photoshop"),
+    (0, b"%!PS", "postscript"),
     (0, b"PK\x03\x04", "zip"),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "msoffice"),
     (0, b"{\\rtf", "rtf"),
 )
 _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml)", re.IGNORECASE)
+_PDF_HEADER_BYTES = 1024
 
 
 def detect_format(content: bytes) -> str | None:
     """Return the format of the content ("pdf", "jpeg", ...), or None if it is unknown."""
-    for offset, magic, name in _MAGIC:
-        if content.startswith(magic, offset):
-            return name
-    if _HTML_START.match(content[:512]):
-        return "html"
-    # ISO 32000-1, 7.5.2, note: readers accept the header anywhere in the first 1024 bytes.
-    return "pdf" if b"%PDF-" in content[:1024] else None
+    start = content[:_PDF_HEADER_BYTES]
+    if start.startswith(b"%PDF-"):
+        return "pdf"
+    # ISO 32000-1, 7.5.2, note: readers accept the header anywhere in the first 1024 bytes. A mail header, the
+    # beginning of a web page or a stray "BM" may come first.
+    has_pdf_header = b"%PDF-" in start
+    name = next((name for at, magic, name in _MAGIC if start.startswith(magic, at)), None)
+    if has_pdf_header and name in (None, "bmp"):
+        return "pdf"
+    return name or ("html" if _HTML_START.match(start[:512]) else None)
 
 
-def find_defect(content: bytes, format_name: str | None) -> Defect | None:
-    """Return "damaged" if the content is corrupt or truncated, "encrypted" if it needs a password, else None.
+def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
+    """Return what is wrong with the content, or an empty tuple.
 
     Formats that no destination accepts are not checked.
     """
-    find = _DEFECTS.get(format_name or "")
+    find = _FINDERS.get(format_name or "")
+    if find is None:
+        return ()
     try:
-        return find(content) if find is not None else None
-    except (struct.error, IndexError, ValueError):
-        return "damaged"
+        defects = find(content)
+    except (struct.error, IndexError, ValueError, OverflowError):
+        defects = (Defect("damaged"),)
+    return defects + alteration.find_defects(content, format_name)
 
 
-_DEFECTS: dict[str, Callable[[bytes], Defect | None]] = {
-    "pdf": pdf.find_defect,
-    "jpeg": jpeg.find_defect,
-    "png": png.find_defect,
-    "bmp": bmp.find_defect,
-    "tiff": tiff.find_defect,
+_FINDERS: dict[str, Callable[[bytes], tuple[Defect, ...]]] = {
+    "pdf": pdf.find_defects,
+    "jpeg": jpeg.find_defects,
+    "png": png.find_defects,
+    "bmp": bmp.find_defects,
+    "tiff": tiff.find_defects,
+    "bigtiff": functools.partial(tiff.find_defects, is_big=True),
 }

@@ -1,60 +1,89 @@
-"""Defects of PDF files (ISO 32000-1, 7.5)."""
+"""Defects of PDF files (ISO 32000-1, 7.5): the end of the file, its encryption, its catalog and its pages."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from docsend.checks.formats import pdf_encryption
+from docsend.checks.formats.pdf_objects import BLANK, HEAD, REFERENCE, Objects, Reference, parse
+from docsend.model.document import Defect
+
 if TYPE_CHECKING:
-    from docsend.model.document import Defect
+    from collections.abc import Iterator
 
-_STARTXREF = re.compile(rb"startxref\s+(\d+)\b")
-_LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
-_ENCRYPT = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
-# Without the bounds, a long run of digits or blanks would be scanned again from each position in it.
-_OBJECT = re.compile(rb"(?<!\d)\d{1,10}\s{1,16}\d{1,5}\s{1,16}obj\b")
-_MAX_TRAILING_BYTES = 8192  # A download may have extra bytes after the end of the PDF.
-_PADDING = b"\0\t\n\f\r "
-_TAIL_BYTES = 64 * 1024
+    from docsend.checks.formats.pdf_objects import Value
+
+_STARTXREF = re.compile(rb"startxref" + BLANK + rb"{1,64}(\d{1,20})(?!\d)")
+_LINEARIZED = re.compile(rb"/Linearized\b[^>]{0,512}?/L" + BLANK + rb"{1,16}(\d{1,12})(?!\d)")
+_ENCRYPT = re.compile(rb"/Encrypt(?=" + BLANK + rb"{0,16}(?:\d|<<))")
+_ROOT = re.compile(rb"/Root" + BLANK + rb"{0,16}" + REFERENCE)
+_PAGES = re.compile(rb"/Pages" + BLANK + rb"{0,16}" + REFERENCE)
+_FORM = re.compile(rb"/AcroForm" + BLANK + rb"{0,16}" + REFERENCE)
+_KIDS = re.compile(rb"/Kids" + BLANK + rb"{0,16}\[" + BLANK + rb"{0,16}" + REFERENCE)
+_PAGE = re.compile(rb"/Type" + BLANK + rb"{0,16}/Page\b")
+_CATALOG = re.compile(rb"/Type" + BLANK + rb"{0,16}/Catalog\b")
+# An object that begins a line: "12 0 obj" in the middle of a log file's line is not one.
+_LINE = re.compile(rb"(?:^|[\r\n])" + BLANK + rb"{0,16}" + HEAD.pattern, re.MULTILINE)
+
+_LOST_END_BYTES = 8  # the last line, "%%EOF", with its line endings
+_MAX_TRAILER_BYTES = 64 * 1024
+_MAX_PAGE_TREE_NODES = 256
+_SOME_PAGES = 16
+
+_DAMAGED = Defect("damaged")
+_DOUBTFUL_DAMAGE = Defect("damaged", is_certain=False)
+_REPAIRED = Defect("repaired", is_certain=False)
 
 
-def find_defect(content: bytes) -> Defect | None:
-    """Return "damaged" if the PDF is truncated, "encrypted" if it is encrypted, else None.
+def find_defects(content: bytes) -> tuple[Defect, ...]:
+    """Return the defects: a missing end, a password, no page, or content that only Adobe's programs show.
 
-    A complete PDF ends with `startxref` and an offset. The trailer at that offset has an /Encrypt entry if
-    the file is encrypted. Some producers write a wrong offset or omit `%%EOF`, but viewers open such files.
-    Only a truncated file lacks `startxref` itself.
+    A complete PDF ends with `startxref` and an offset. Viewers repair wrong offsets and a missing `%%EOF`.
+    They ignore text that was appended.
     """
-    end = _padding_start(content)
-    ending = _find_startxref(content, max(0, end - _MAX_TRAILING_BYTES))
-    # A linearized file also has a `startxref` near its start, and gives its own length there (annex F).
-    start = content[:1024]
-    linearized = _LINEARIZED.search(start) if b"/Linearized" in start else None
-    if ending is None or (linearized and int(linearized[1]) > len(content)):
-        return "damaged"
-    # An object after the last `startxref` belongs to a revision whose own `startxref` is missing.
-    if _OBJECT.search(content, ending.end()):
-        return "damaged"
-    trailer = _find_trailer(content, int(ending[1]))
-    return "encrypted" if trailer is not None and _ENCRYPT.search(trailer) else None
+    found: list[Defect] = []
+    ending = _find_startxref(content)
+    if ending is None:
+        trailer = _find_last_trailer(content)
+        if trailer is None or not _is_complete(trailer):
+            return (_DAMAGED,)
+        found.append(_REPAIRED)
+    elif _is_linearized_and_short(content) or _LINE.search(content, ending.end()):
+        # An object after the last `startxref` belongs to a revision whose own `startxref` is missing.
+        return (_DAMAGED,)
+    else:
+        trailer = _find_trailer(content, int(ending[1]))
+    encryption = _find_encryption(content, trailer)
+    found += encryption
+    if any(defect.kind in ("needs-password", "needs-certificate") for defect in encryption):
+        return tuple(found)
+    found += _find_page_defects(content, trailer, is_encrypted=bool(encryption))
+    return tuple(found)
 
 
-def _find_startxref(content: bytes, start: int) -> re.Match[bytes] | None:
+# -- the end of the file -----------------------------------------------------------------------------------
+
+
+def _find_startxref(content: bytes) -> re.Match[bytes] | None:
+    """Return the last `startxref` that is followed by a number."""
     at = len(content)
-    while (at := content.rfind(b"startxref", start, at)) >= 0:
+    for _ in range(_MAX_PAGE_TREE_NODES):
+        if (at := content.rfind(b"startxref", 0, at)) < 0:
+            return None
         if ending := _STARTXREF.match(content, at):
             return ending
     return None
 
 
-def _padding_start(content: bytes) -> int:
-    """Return the offset at which the padding at the end starts.
+def _is_linearized_and_short(content: bytes) -> bool:
+    """Return whether the file is shorter than the length that a linearized file gives at its start (annex F).
 
-    Only the tail of the content is copied, unless the tail is all padding.
+    A missing last line is no loss: mail gateways and editors drop it.
     """
-    tail = content[-_TAIL_BYTES:]
-    text = tail.rstrip(_PADDING)
-    return len(content) - len(tail) + len(text) if text else len(content.rstrip(_PADDING))
+    start = content[:1024]
+    linearized = _LINEARIZED.search(start) if b"/Linearized" in start else None
+    return linearized is not None and int(linearized[1]) > len(content) + _LOST_END_BYTES
 
 
 def _find_trailer(content: bytes, offset: int) -> bytes | None:
@@ -67,14 +96,183 @@ def _find_trailer(content: bytes, offset: int) -> bytes | None:
         table = content[start : start + 64].lstrip()
         if table.startswith(b"xref"):
             return _slice_until(content, content.find(b"trailer", start), b"startxref")
-        if _OBJECT.match(table):
+        if HEAD.match(table):
             return _slice_until(content, start, b"stream")
-    if (trailer := content.rfind(b"trailer")) >= 0:
-        return _slice_until(content, trailer, b"startxref")
+    if (trailer := _find_last_trailer(content)) is not None:
+        return trailer
     stream = content.rfind(b"/XRef")
     return None if stream < 0 else _slice_until(content, content.rfind(b" obj", 0, stream), b"stream")
 
 
+def _find_last_trailer(content: bytes) -> bytes | None:
+    return _slice_until(content, content.rfind(b"trailer"), b"startxref")
+
+
+def _is_complete(trailer: bytes) -> bool:
+    """Return whether a trailer is complete. Viewers do not need the offset that follows it."""
+    try:
+        dictionary = parse(trailer, len(b"trailer"))
+    except ValueError:
+        return False
+    return isinstance(dictionary, dict) and b"Root" in dictionary
+
+
 def _slice_until(content: bytes, start: int, end: bytes) -> bytes | None:
-    stop = content.find(end, start)
-    return None if start < 0 else content[start : stop if stop >= 0 else len(content)]
+    if start < 0:
+        return None
+    stop = content.find(end, start, start + _MAX_TRAILER_BYTES)
+    return content[start : stop if stop >= 0 else start + _MAX_TRAILER_BYTES]
+
+
+# -- encryption --------------------------------------------------------------------------------------------
+
+
+def _find_encryption(content: bytes, trailer: bytes | None) -> list[Defect]:
+    """Return the defect of an encrypted file, or an empty list."""
+    entry = _ENCRYPT.search(trailer) if trailer is not None else None
+    if trailer is None or entry is None:
+        return []
+    try:
+        encryption = Objects(content, is_encrypted=True).find_dictionary(parse(trailer, entry.end()))
+    except ValueError:
+        encryption = None
+    if encryption is None:
+        return [Defect("password-unknown", is_certain=False)]
+    if pdf_encryption.is_for_certificates(encryption):
+        return [Defect("needs-certificate", is_certain=False)]
+    opens = pdf_encryption.opens_without_password(encryption, _file_id(trailer))
+    if opens is None:
+        return [Defect("password-unknown", is_certain=False)]
+    if not opens:
+        return [Defect("needs-password")]
+    return [Defect("restricted", pdf_encryption.forbidden_operations(encryption))]
+
+
+def _file_id(trailer: bytes) -> bytes:
+    """Return the first string of /ID, or b""."""
+    at = trailer.rfind(b"/ID")
+    try:
+        value: Value = parse(trailer, at + 3) if at >= 0 else None
+    except ValueError:
+        return b""
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], bytes) else b""
+
+
+# -- the catalog and the pages -----------------------------------------------------------------------------
+
+
+def _find_page_defects(content: bytes, trailer: bytes | None, *, is_encrypted: bool) -> Iterator[Defect]:
+    """Yield the defects of the catalog and the page tree."""
+    trailer = trailer or b""
+    objects = Objects(content, is_encrypted=is_encrypted, are_mostly_compressed=b"/XRef" in trailer)
+    root = _ROOT.search(trailer)
+    catalog = objects.find(_reference(root)) if root else None
+    if catalog is None or b"/Pages" not in catalog:
+        yield from _find_lost_catalog_defects(content, is_encrypted=is_encrypted)
+        return
+    if b"/Collection" in catalog:
+        yield Defect("portfolio")
+    if b"/AcroForm" in catalog:
+        yield from _find_form_defects(catalog, objects)
+    pages = _PAGES.search(catalog)
+    if pages is None or not _has_page(_reference(pages), objects):
+        yield from _find_page_tree_defects(catalog, objects, is_encrypted=is_encrypted)
+
+
+def _reference(match: re.Match[bytes]) -> Reference:
+    return Reference(int(match[1]), int(match[2]))
+
+
+def _has_page(node: Reference, objects: Objects) -> bool:
+    """Return whether the first leaf of the page tree is a page. This is the fast way, without parsing."""
+    for _ in range(_SOME_PAGES):
+        text = objects.find(node)
+        if text is None:
+            return False
+        kids = _KIDS.search(text)
+        if kids is None:
+            return _PAGE.search(text) is not None
+        node = _reference(kids)
+    return False
+
+
+def _find_lost_catalog_defects(content: bytes, *, is_encrypted: bool) -> Iterator[Defect]:
+    """Yield what follows if the trailer leads to no catalog: viewers search the file for one."""
+    has_page = _PAGE.search(content) is not None
+    if has_page and _CATALOG.search(content):
+        yield _REPAIRED
+    elif is_encrypted and b"/ObjStm" in content:
+        yield Defect("doubtful")
+    else:
+        yield _DOUBTFUL_DAMAGE
+
+
+def _find_page_tree_defects(catalog: bytes, objects: Objects, *, is_encrypted: bool) -> Iterator[Defect]:
+    """Yield the defects of a page tree whose first leaf is not simply a page."""
+    try:
+        root = parse(catalog)
+    except ValueError:
+        root = None
+    if not isinstance(root, dict):
+        yield Defect("doubtful")
+        return
+    if (
+        is_encrypted
+        and isinstance(root.get(b"Pages"), Reference)
+        and not objects.find_dictionary(root[b"Pages"])
+    ):
+        yield Defect("doubtful")  # The tree may be in an object stream, which cannot be decrypted here.
+        return
+    if any(map(_is_page, _leaves(root.get(b"Pages"), objects))):
+        return
+    tree = objects.find_dictionary(root.get(b"Pages"))
+    yield Defect("no-page") if tree is not None and tree.get(b"Kids") == [] else _DOUBTFUL_DAMAGE
+
+
+def _is_page(leaf: dict[bytes, Value]) -> bool:
+    """Return whether a leaf of the page tree is a page. Viewers do not insist on its /Type."""
+    return leaf.get(b"Type") == b"Page" or b"MediaBox" in leaf or b"Contents" in leaf
+
+
+def _leaves(root: Value, objects: Objects) -> Iterator[dict[bytes, Value]]:
+    """Yield the leaves of the page tree, visiting at most _MAX_PAGE_TREE_NODES nodes."""
+    pending: list[Value] = [root]
+    visited: set[Reference] = set()
+    for _ in range(_MAX_PAGE_TREE_NODES):
+        if not pending:
+            return
+        value = pending.pop()
+        if isinstance(value, Reference):
+            if value in visited:
+                continue
+            visited.add(value)
+        node = objects.find_dictionary(value)
+        if node is None:
+            continue
+        kids = objects.resolve(node.get(b"Kids"))
+        if isinstance(kids, list):
+            pending += reversed(kids[:_MAX_PAGE_TREE_NODES])
+        else:
+            yield node
+
+
+def _find_form_defects(catalog: bytes, objects: Objects) -> Iterator[Defect]:
+    """Yield "xfa" for a dynamic form (XFA 3.3, "dynamic forms").
+
+    Its pages exist only in the XML that Adobe's programs render. Other viewers show one page, which says
+    "Please wait...".
+    """
+    reference = _FORM.search(catalog)
+    text = catalog if reference is None else objects.find(_reference(reference)) or b""
+    if b"/XFA" not in text:
+        return
+    try:
+        root, form = parse(catalog), parse(text)
+    except ValueError:
+        return
+    if reference is None and isinstance(root, dict):
+        form = root.get(b"AcroForm")
+    if not isinstance(root, dict) or not isinstance(form, dict):
+        return
+    if root.get(b"NeedsRendering") is True or objects.resolve(form.get(b"Fields")) == []:
+        yield Defect("xfa")

@@ -1,52 +1,162 @@
-"""Defects of TIFF files (TIFF 6.0, section 2)."""
+"""Defects of TIFF files (TIFF 6.0, section 2) and of BigTIFF files, which have 64-bit offsets."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from docsend.model.document import Defect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from docsend.model.document import Defect
-
-_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_VALUE_BYTES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+# BYTE, SHORT, LONG, their signed variants, IFD, LONG8, SLONG8 and IFD8.
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _OFFSETS = (273, 324, 513)  # StripOffsets, TileOffsets, JPEGInterchangeFormat
 _LENGTHS = (279, 325, 514)  # StripByteCounts, TileByteCounts, JPEGInterchangeFormatLength
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _ROWS_PER_STRIP, _PLANES = 277, 278, 284
 _SIZES = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS_PER_STRIP, _PLANES)
+_WANTED = frozenset(_OFFSETS + _LENGTHS + _SIZES)
+# Uncompressed, CCITT, LZW, old and new JPEG, Deflate (two codes) and PackBits.
+_COMMON_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
+# NeXT, CCITT with alignment, ThunderScan, Pixar, SGI, JBIG, JPEG 2000, LZMA, Zstandard, WebP and others.
+_RARE_COMPRESSIONS = (
+    32766, 32771, 32809, 32908, 32909, 34661, 34676, 34677, 34712, 34887, 34925, 50000, 50001, 50002,
+)  # fmt: skip
 _MAX_PAGES = 10_000
+# In a file that was cut short, the offset of the next page is a few times its size. Larger ones never were
+# offsets.
+_GARBAGE_FACTOR = 32
 # Limit for all pages together. Directories may overlap, so the same bytes could be read many times.
 _MAX_FIELDS = 400_000
 
+_NO_IMAGE = (Defect("damaged"),)
+_DAMAGED = (Defect("damaged", is_certain=False),)
 
-def find_defect(content: bytes) -> Defect | None:
-    """Return "damaged" if a directory, a strip or a tile is outside the file, or if there is no image."""
+
+class _Layout(NamedTuple):
+    """How a directory is stored: formats of the field count, a field's head and an offset; their sizes."""
+
+    field_count: str
+    field: str
+    offset: str
+    count_bytes: int
+    field_bytes: int
+    inline_bytes: int
+
+    @property
+    def value_at(self) -> int:
+        """Position of the value, or of its offset, inside a field."""
+        return self.field_bytes - self.inline_bytes
+
+
+def _layout(order: str, *, is_big: bool) -> _Layout:
+    if is_big:
+        return _Layout(order + "Q", order + "HHQ", order + "Q", 8, 20, 8)
+    return _Layout(order + "H", order + "HHI", order + "I", 2, 12, 4)
+
+
+def find_defects(content: bytes, *, is_big: bool = False) -> tuple[Defect, ...]:
+    """Return the defects: a directory, strip or tile outside the file, no image, or a rare compression."""
+    try:
+        return _find_directory_defects(content, is_big=is_big)
+    except (struct.error, ValueError, OverflowError):  # The content ends inside a directory or its values.
+        return _DAMAGED
+
+
+def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ...]:
     order = "<" if content.startswith(b"II") else ">"
-    (directory,) = struct.unpack_from(order + "I", content, 4)
+    layout = _layout(order, is_big=is_big)
+    (directory,) = struct.unpack_from(layout.offset, content, 8 if is_big else 4)
+    found: set[Defect] = {Defect("rare", ("BigTIFF",))} if is_big else set()
     visited: set[int] = set()
     seen_fields, seen_values, has_image = 0, 0, False
     while directory:
-        (count,) = struct.unpack_from(order + "H", content, directory)
+        if directory in visited:  # Viewers show the pages up to here.
+            found.add(Defect("repaired"))
+            break
+        if visited and directory > _GARBAGE_FACTOR * len(content):  # Viewers show the pages up to here.
+            found.add(Defect("repaired"))
+            break
+        (count,) = struct.unpack_from(layout.field_count, content, directory)
         seen_fields += count
-        if directory in visited or len(visited) >= _MAX_PAGES or seen_fields > _MAX_FIELDS:
-            return "damaged"
+        if len(visited) >= _MAX_PAGES or seen_fields > _MAX_FIELDS:
+            return _DAMAGED
         visited.add(directory)
-        fields = {}
-        for tag, values in _read_fields(content, order, directory + 2, count):
-            fields[tag] = values
+        fields: dict[int, tuple[int, ...]] = {}
+        first_field = directory + layout.count_bytes
+        for tag, values in _read_fields(content, order, layout, first_field, count):
+            fields.setdefault(tag, values)
             # Fields may refer to the same values repeatedly; together they must not exceed the file.
             seen_values += len(values)
-            if 2 * seen_values > len(content):
-                return "damaged"
-        offsets = next((fields[tag] for tag in _OFFSETS if tag in fields), ())
-        lengths = _required_lengths(fields, len(offsets))
-        if any(start + length > len(content) for start, length in zip(offsets, lengths, strict=True)):
-            return "damaged"
-        has_image = has_image or bool(offsets)
-        (directory,) = struct.unpack_from(order + "I", content, directory + 2 + 12 * count)
-    return None if has_image else "damaged"
+            if seen_values > len(content):
+                return _DAMAGED
+        if defects := _find_page_defects(fields, len(content)):
+            if any(defect.kind == "damaged" for defect in defects):
+                return defects
+            found.update(defects)
+        has_image = has_image or any(tag in fields for tag in _OFFSETS)
+        next_at = first_field + layout.field_bytes * count
+        if next_at + layout.inline_bytes > len(content):  # The offset of the next page is missing: it was 0.
+            break
+        (directory,) = struct.unpack_from(layout.offset, content, next_at)
+    return tuple(sorted(found, key=_by_kind)) if has_image else _NO_IMAGE
+
+
+def _by_kind(defect: Defect) -> str:
+    return defect.kind
+
+
+def _find_page_defects(fields: dict[int, tuple[int, ...]], size: int) -> tuple[Defect, ...]:
+    """Return the defects of one page, whose file has `size` bytes."""
+    offsets = next((fields[tag] for tag in _OFFSETS if tag in fields), ())
+    if not offsets:
+        return ()
+    width, height = fields.get(_WIDTH, (0,))[0], fields.get(_HEIGHT, (0,))[0]
+    if not width or not height or _PHOTOMETRIC not in fields or not _has_plausible_samples(fields):
+        return _DAMAGED
+    if 273 in fields and len(offsets) < _strip_count(fields, height):
+        return _DAMAGED
+    lengths = _required_lengths(fields, len(offsets))
+    if any(not 0 <= start <= start + length <= size for start, length in zip(offsets, lengths, strict=True)):
+        return _DAMAGED
+    compression = fields.get(_COMPRESSION, (1,))[0]
+    if compression in _COMMON_COMPRESSIONS:
+        return ()
+    return (
+        (Defect("doubtful"),) if compression in _RARE_COMPRESSIONS else (Defect("unusual", is_certain=False),)
+    )
+
+
+def _has_plausible_samples(fields: dict[int, tuple[int, ...]]) -> bool:
+    """Return whether a page has samples, of 1 to 64 bits each."""
+    return fields.get(_SAMPLES, (1,))[0] > 0 and all(1 <= bits <= 64 for bits in fields.get(_BITS, (1,)))
+
+
+def _strip_count(fields: dict[int, tuple[int, ...]], height: int) -> int:
+    """Return how many strips a page of this height needs."""
+    rows = fields.get(_ROWS_PER_STRIP, (0,))[0]
+    planes = fields.get(_SAMPLES, (1,))[0] if fields.get(_PLANES, (1,))[0] == 2 else 1
+    return (height + rows - 1) // rows * planes if rows > 0 else 1
 
 
 def _required_lengths(fields: dict[int, tuple[int, ...]], count: int) -> tuple[int, ...]:
@@ -54,13 +164,13 @@ def _required_lengths(fields: dict[int, tuple[int, ...]], count: int) -> tuple[i
 
     The length of an uncompressed strip can be computed, and the smaller of the given and the computed length
     is used: some writers give the length of a full strip for a last strip with fewer rows. Old writers omit
-    the lengths. If neither length is known, each strip or tile must at least start inside the file.
+    lengths. If neither length is known, a strip or tile must at least start inside the file.
     """
-    given = next((fields[tag] for tag in _LENGTHS if tag in fields), None)
+    given = next((fields[tag] for tag in _LENGTHS if tag in fields), ())
     computed = _uncompressed_strip_lengths(fields, count)
-    if given is None or computed is None:
-        return given or computed or (1,) * count
-    return tuple(map(min, given, computed)) if len(given) == count else given
+    if len(given) != count:
+        return computed or (1,) * count
+    return given if computed is None else tuple(map(min, given, computed))
 
 
 def _uncompressed_strip_lengths(fields: dict[int, tuple[int, ...]], count: int) -> tuple[int, ...] | None:
@@ -82,19 +192,20 @@ def _uncompressed_strip_lengths(fields: dict[int, tuple[int, ...]], count: int) 
 
 
 def _read_fields(
-    content: bytes, order: str, position: int, count: int
+    content: bytes, order: str, layout: _Layout, position: int, count: int
 ) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Yield the tag and the values of each field that describes strips or tiles. Skip other fields."""
-    for entry in range(position, position + 12 * count, 12):
-        tag, kind, values = struct.unpack_from(order + "HHI", content, entry)
-        if tag not in _OFFSETS + _LENGTHS + _SIZES or values == 0:
+    for entry in range(position, position + layout.field_bytes * count, layout.field_bytes):
+        tag, kind, values = struct.unpack_from(layout.field, content, entry)
+        if tag not in _WANTED or values == 0:
             continue
-        if tag in _SIZES and kind not in (3, 4):
+        letter = _INTEGERS.get(kind)
+        if letter is None or values > len(content):
+            if tag in _OFFSETS:
+                raise ValueError("not an offset")
             continue
-        if kind not in (3, 4) or values * 2 > len(content):
-            raise ValueError("not an offset or length")
-        letter = "H" if kind == 3 else "I"
-        at = entry + 8
-        if values * _VALUE_BYTES[kind] > 4:  # Values of up to four bytes are stored in the entry itself.
-            (at,) = struct.unpack_from(order + "I", content, at)
+        at = entry + layout.value_at
+        # Short values are stored in the field itself.
+        if values * struct.calcsize("=" + letter) > layout.inline_bytes:
+            (at,) = struct.unpack_from(layout.offset, content, at)
         yield tag, struct.unpack_from(f"{order}{values}{letter}", content, at)

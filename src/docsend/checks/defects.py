@@ -1,0 +1,73 @@
+"""Defects of a document: found in its structure, and confirmed by real decoders where these are installed.
+
+The decoders are the extra `documents`. They decide what the structure leaves open. Without them, a defect
+counts although it needs confirmation. With `--thorough`, they decode every document.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docsend.checks.formats import detect
+from docsend.model.document import Defect
+
+if TYPE_CHECKING:
+    from docsend.checks.decoders import Decoded
+
+_DECODABLE = ("pdf", "jpeg", "png", "tiff", "bigtiff", "bmp")
+_ENCRYPTED = ("needs-certificate", "needs-password", "password-unknown", "restricted")
+_ERRORS = ("altered", "damaged", "needs-certificate", "needs-password", "no-page", "unusual")
+
+
+def find(content: bytes, format_name: str | None, *, is_thorough: bool = False) -> tuple[Defect, ...]:
+    """Return what is wrong with a document. With `is_thorough`, decode it even if its structure is right."""
+    defects = detect.find_defects(content, format_name)
+    if format_name not in _DECODABLE:
+        return defects
+    if not is_thorough and not any(map(_is_in_doubt, defects)):
+        return defects
+    from docsend.checks import decoders
+
+    if not decoders.are_installed():
+        return defects
+    return confirm(defects, decoders.decode(content, format_name))
+
+
+def _is_in_doubt(defect: Defect) -> bool:
+    return not defect.is_certain or defect.kind == "doubtful"
+
+
+def confirm(defects: tuple[Defect, ...], decoded: Decoded) -> tuple[Defect, ...]:
+    """Return the defects that remain after a decoder has tried to decode the document."""
+    certain = {defect.kind for defect in defects if defect.is_certain}
+    if decoded.outcome == "opens":
+        return _after_success(defects, decoded)
+    if decoded.outcome == "needs-password" and "restricted" not in certain:
+        others = tuple(defect for defect in defects if defect.kind not in _ENCRYPTED)
+        return (Defect("needs-password"), *others)
+    if decoded.outcome == "damaged" and "repaired" not in certain:
+        # What the structure calls repaired may stop a decoder, too.
+        others = tuple(defect for defect in defects if defect.kind not in ("doubtful", "repaired"))
+        return others if any(defect.kind in _ERRORS for defect in others) else (Defect("damaged"), *others)
+    return (*defects, Defect("not-decoded")) if decoded.outcome == "gave-up" else defects
+
+
+def _after_success(defects: tuple[Defect, ...], decoded: Decoded) -> tuple[Defect, ...]:
+    """Return the defects of a document that was decoded: what is certain, and what viewers repair."""
+    found = dict.fromkeys(
+        _opened(defect) for defect in defects if defect.kind not in ("doubtful", "password-unknown")
+    )
+    if decoded.is_encrypted and not any(defect.kind == "restricted" for defect in found):
+        found[Defect("restricted", decoded.forbidden)] = None
+    if decoded.is_repaired and not any(defect.kind == "repaired" for defect in found):
+        found[Defect("repaired")] = None
+    return tuple(defect for defect in found if defect.kind != "needs-certificate")
+
+
+def _opened(defect: Defect) -> Defect:
+    """Return what is left of a defect if the document could be decoded all the same."""
+    if defect.is_certain:
+        return defect
+    if defect.kind == "damaged":
+        return Defect("repaired")
+    return Defect("rare") if defect.kind == "unusual" else defect

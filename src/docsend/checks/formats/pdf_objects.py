@@ -1,0 +1,280 @@
+"""Objects of a PDF file (ISO 32000-1, 7.3): parsing values, and finding objects by their number.
+
+Objects are found by searching for their head, such as "12 0 obj", because cross-reference tables are often
+wrong, and viewers open such files all the same. Everything is bounded: the length of a value, its depth, and
+the bytes that are decompressed.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Bounds on blanks and digits keep each search linear: without them, a long run of digits or blanks would be
+# scanned again from each position in it.
+BLANK = rb"[\0\t\n\f\r ]"
+REFERENCE = rb"(\d{1,10})" + BLANK + rb"{1,16}(\d{1,5})" + BLANK + rb"{1,16}R\b"
+_NUMBERED_HEAD = re.compile(rb"(?<!\d)(\d{1,10})" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}obj\b")
+HEAD = re.compile(rb"(?<!\d)\d{1,10}" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}obj\b")
+
+_MAX_VALUE_BYTES = 64 * 1024
+_MAX_DEPTH = 32
+# How often the head of an object may be the end of another one's, as in "12 0 obj" and "112 0 obj".
+_MAX_LONGER_NUMBERS = 64
+_MAX_OBJECT_STREAMS = 1_000
+_INDEX_BYTES = 16 * 1024  # of each object stream that are decompressed at first
+_MAX_INFLATED_BYTES = 32 * 2**20  # of all object streams of a file together
+
+_TOKEN = re.compile(
+    rb"(?:[\0\t\n\f\r ]|%[^\r\n]*[\r\n])*"
+    rb"(?:(?P<open><<|\[)|(?P<close>>>|\])|(?P<name>/[^\0\t\n\f\r ()<>\[\]{}/%]*)|(?P<string>\()"
+    rb"|<(?P<hex>[0-9A-Fa-f\0\t\n\f\r ]*)>"
+    rb"|(?P<object>\d{1,10})[\0\t\n\f\r ]{1,16}(?P<generation>\d{1,5})[\0\t\n\f\r ]{1,16}R\b"
+    rb"|(?P<number>[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20}))|(?P<word>[A-Za-z]{1,12}))"
+)
+_STRING_PART = re.compile(rb"[()\\]")
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+_FIRST = re.compile(rb"/First" + BLANK + rb"{0,16}(\d{1,8})\b")
+_FLATE = re.compile(
+    rb"/Filter" + BLANK + rb"{0,16}\[?" + BLANK + rb"{0,16}/(?:FlateDecode|Fl)\b" + BLANK + rb"{0,16}[]/>]"
+)
+_OBJECT_STREAM = re.compile(rb"/Type" + BLANK + rb"{0,16}/ObjStm\b")
+_STREAM = re.compile(rb"stream(?:\r\n|\n|\r)")
+
+
+class Reference(NamedTuple):
+    """An indirect reference to another object."""
+
+    number: int
+    generation: int
+
+
+class Name(bytes):
+    """A name, without its slash."""
+
+    __slots__ = ()
+
+
+Value: TypeAlias = "bytes | Name | int | float | bool | Reference | list[Value] | dict[bytes, Value] | None"
+
+
+def parse(content: bytes, position: int = 0) -> Value:
+    """Return the value that starts at `position`. Raise ValueError if it is malformed or too long."""
+    value, _ = _Parser(content[position : position + _MAX_VALUE_BYTES]).parse_value(0, 0)
+    return value
+
+
+class _Parser:
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    def parse_value(self, position: int, depth: int) -> tuple[Value, int]:
+        """Return the value at `position` and the position behind it."""
+        token = self._token(position)
+        kind, end = token.lastgroup, token.end()
+        if kind == "open" and depth < _MAX_DEPTH:
+            is_dictionary = token["open"] == b"<<"
+            items, end = self._parse_items(end, depth + 1)
+            return (dict(_pairs(items)) if is_dictionary else items), end
+        if kind == "string":
+            return self._parse_string(end)
+        return _simple_value(token), end
+
+    def _token(self, position: int) -> re.Match[bytes]:
+        token = _TOKEN.match(self._text, position)
+        if token is None:
+            raise ValueError("not a value")
+        return token
+
+    def _parse_items(self, position: int, depth: int) -> tuple[list[Value], int]:
+        items: list[Value] = []
+        while self._token(position).lastgroup != "close":
+            item, position = self.parse_value(position, depth)
+            items.append(item)
+        return items, self._token(position).end()
+
+    def _parse_string(self, position: int) -> tuple[bytes, int]:
+        """Return a literal string (7.3.4.2), whose opening parenthesis is before `position`."""
+        parts: list[bytes] = []
+        depth = 1
+        while True:
+            part = _STRING_PART.search(self._text, position)
+            if part is None:
+                raise ValueError("the string does not end")
+            parts.append(self._text[position : part.start()])
+            position = part.end()
+            if part[0] == b"\\":
+                text, position = self._parse_escape(position)
+                parts.append(text)
+                continue
+            depth += 1 if part[0] == b"(" else -1
+            if depth == 0:
+                return b"".join(parts), position
+            parts.append(part[0])
+
+    def _parse_escape(self, position: int) -> tuple[bytes, int]:
+        following = self._text[position : position + 3]
+        if octal := re.match(rb"[0-7]{1,3}", following):
+            return bytes([int(octal[0], 8) & 0xFF]), position + octal.end()
+        if following.startswith(b"\r\n"):
+            return b"", position + 2
+        if following[:1] in (b"\r", b"\n"):
+            return b"", position + 1
+        return _ESCAPES.get(following[:1], following[:1]), position + 1
+
+
+def _pairs(items: list[Value]) -> Iterator[tuple[bytes, Value]]:
+    for key, value in zip(items[::2], items[1::2], strict=False):
+        if not isinstance(key, Name):
+            raise ValueError("a key of a dictionary must be a name")  # noqa: TRY004 - a malformed file
+        yield bytes(key), value
+
+
+def _simple_value(token: re.Match[bytes]) -> Value:
+    kind = token.lastgroup
+    if kind == "name":
+        text = token["name"][1:]
+        return Name(re.sub(rb"#([0-9A-Fa-f]{2})", _from_hex, text) if b"#" in text else text)
+    if kind == "generation":
+        return Reference(int(token["object"]), int(token["generation"]))
+    if kind == "number":
+        return float(token["number"]) if b"." in token["number"] else int(token["number"])
+    if kind == "hex":
+        digits = re.sub(BLANK, b"", token["hex"])
+        return bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode())
+    if kind == "word" and token["word"] in _WORDS:
+        return _WORDS[token["word"]]
+    raise ValueError("not a value")
+
+
+_WORDS = {b"true": True, b"false": False, b"null": None}
+
+
+def _from_hex(digits: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(digits[1].decode())
+
+
+class Objects:
+    """The objects of a PDF, found by number. Object streams are decompressed when they are first needed.
+
+    If the objects are mostly compressed, object streams are searched first.
+    """
+
+    def __init__(
+        self, content: bytes, *, is_encrypted: bool = False, are_mostly_compressed: bool = False
+    ) -> None:
+        self._content = content
+        self._are_mostly_compressed = (
+            are_mostly_compressed  # Then they are first looked for in object streams.
+        )
+        # Object streams of an encrypted file cannot be decompressed without the key.
+        self._streams: list[_ObjectStream] | None = [] if is_encrypted else None
+        self._starts: dict[int, int] | None = None
+        self._inflatable_bytes = _MAX_INFLATED_BYTES
+
+    def find(self, reference: Reference) -> bytes | None:
+        """Return the text of the last object with a number, from behind its head, or None."""
+        if self._are_mostly_compressed and (text := self._find_compressed(reference.number)):
+            return text
+        head = b"%d %d obj" % reference
+        at = len(self._content)
+        for _ in range(_MAX_LONGER_NUMBERS):
+            if (at := self._content.rfind(head, 0, at)) < 0:
+                break
+            if not at or not self._content[at - 1 : at].isdigit():
+                return self._text_of_object(at + len(head))
+        return self._find_compressed(reference.number) or self._find_by_any_head(reference.number)
+
+    def resolve(self, value: Value) -> Value:
+        """Return the value that a reference leads to, or None. Return any other value as it is."""
+        if not isinstance(value, Reference):
+            return value
+        text = self.find(value)
+        try:
+            return None if text is None else parse(text)
+        except ValueError:
+            return None
+
+    def find_dictionary(self, value: Value) -> dict[bytes, Value] | None:
+        """Return a dictionary that is given directly or by reference, or None if there is none."""
+        value = self.resolve(value)
+        return value if isinstance(value, dict) else None
+
+    def _text_of_object(self, start: int) -> bytes:
+        end = self._content.find(b"endobj", start, start + _MAX_VALUE_BYTES)
+        return self._content[start : end if end >= 0 else start + _MAX_VALUE_BYTES]
+
+    def _find_by_any_head(self, number: int) -> bytes | None:
+        """Return an object whose head has other blanks or another generation than its reference."""
+        if self._starts is None:
+            self._starts = {int(head[1]): head.end() for head in _NUMBERED_HEAD.finditer(self._content)}
+        start = self._starts.get(number)
+        return None if start is None else self._text_of_object(start)
+
+    def _find_compressed(self, number: int) -> bytes | None:
+        """Return an object in an object stream (7.5.7). The last one with its number counts."""
+        if self._streams is None:
+            self._streams = list(self._object_streams())
+        digits = b"%d" % number
+        for stream in reversed(self._streams):
+            if digits in stream.numbers:
+                place = stream.numbers.index(digits)
+                return self._read_compressed(stream, stream.first + int(stream.offsets[place]))
+        return None
+
+    def _read_compressed(self, stream: _ObjectStream, offset: int) -> bytes | None:
+        text = stream.text
+        if len(text) >= _INDEX_BYTES and offset + _MAX_VALUE_BYTES > len(text):  # There may be more text.
+            text = self._inflate(stream.start, offset + _MAX_VALUE_BYTES, is_compressed=stream.is_compressed)
+        return text[offset : offset + _MAX_VALUE_BYTES] or None
+
+    def _object_streams(self) -> Iterator[_ObjectStream]:
+        content = self._content
+        for _, marker in zip(range(_MAX_OBJECT_STREAMS), _OBJECT_STREAM.finditer(content), strict=False):
+            head = content.rfind(b"obj", max(0, marker.start() - 1024), marker.start())
+            stream = _STREAM.search(content, marker.end(), marker.end() + 1024)
+            if head < 0 or stream is None:
+                continue
+            dictionary = content[head + 3 : stream.start()]
+            first, is_compressed = _FIRST.search(dictionary), _FLATE.search(dictionary) is not None
+            if first is None or (not is_compressed and b"/Filter" in dictionary):
+                continue
+            index_bytes = int(first[1])
+            text = self._inflate(stream.end(), max(_INDEX_BYTES, index_bytes), is_compressed=is_compressed)
+            # The index has a number and an offset for each object.
+            index = list(takewhile(bytes.isdigit, text[:index_bytes].split()))  # A comment may follow.
+            if index:
+                yield _ObjectStream(stream.end(), is_compressed, index_bytes, index[::2], index[1::2], text)
+
+    def _inflate(self, start: int, limit: int, *, is_compressed: bool) -> bytes:
+        """Return up to `limit` bytes of a stream, or b"" if it is corrupt or the file's limit is reached."""
+        if not 0 < limit <= self._inflatable_bytes:
+            return b""
+        if not is_compressed:
+            return self._content[start : start + limit]
+        self._inflatable_bytes -= limit
+        # Data that compression made longer is longer by a few bytes only.
+        data = self._content[start : start + limit + 1024]
+        try:
+            return zlib.decompressobj().decompress(data, limit)
+        except zlib.error:
+            return b""
+
+
+class _ObjectStream(NamedTuple):
+    """An object stream: where its data starts, the index of its objects, and the beginning of its text.
+
+    `offsets` are relative to `first`.
+    """
+
+    start: int
+    is_compressed: bool
+    first: int
+    numbers: list[bytes]
+    offsets: list[bytes]
+    text: bytes
