@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+import defective_documents
 import pages
 import samples
 from docsend.cli.app import main
@@ -156,6 +157,41 @@ CASES = [
         "a PDF with a password",
         ["encrypted-pdf"],
         make=one_file("payslip.pdf", lambda: samples.pdf(password="fictional")),
+    ),
+    Case(
+        "a PDF that forbids printing, but opens without a password",
+        ["restricted-pdf"],
+        0,
+        make=one_file("payslip.pdf", defective_documents.restricted_pdf),
+    ),
+    Case(
+        "a PDF that a script read and wrote as text",
+        ["document-altered"],
+        make=one_file("payslip.pdf", lambda: defective_documents.as_utf8(defective_documents.text_pdf())),
+    ),
+    Case(
+        "a form that only Adobe's programs show",
+        ["xfa-form"],
+        0,
+        make=one_file("form.pdf", defective_documents.xfa_form),
+    ),
+    Case("a PDF portfolio", ["portfolio-pdf"], 0, make=one_file("files.pdf", defective_documents.portfolio)),
+    Case(
+        "a TIFF whose pages form a loop",
+        ["repaired-by-viewers"],
+        0,
+        make=one_file("form.tiff", defective_documents.tiff_with_loop),
+    ),
+    Case("a BigTIFF image", ["rare-image"], 0, make=one_file("form.tiff", defective_documents.big_tiff)),
+    Case(
+        "a JPEG with 12 bits for each sample",
+        ["unviewable-image"],
+        make=one_file("photo.jpg", lambda: defective_documents.jpeg_with_frame(precision=12)),
+    ),
+    Case(
+        "a JPEG without an image",
+        ["damaged-document"],
+        make=one_file("photo.jpg", defective_documents.jpeg_without_frame),
     ),
     # -- sizes, counts, names
     Case(

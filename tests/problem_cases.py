@@ -123,6 +123,12 @@ CASES: list[ProblemCase] = [
     # -- warnings
     P(Code.SIZE_NEAR_LIMIT, "a PDF of 10,000,001 bytes", causes.document_near_limit),
     P(
+        Code.PASSWORD_UNKNOWN,
+        "an AES-256 PDF, and the extra `documents` is not installed",
+        causes.encryption_that_is_not_checked,
+    ),
+    P(Code.NOT_DECODED, "`--thorough`, and decoding takes too long", causes.slow_decoder),
+    P(
         Code.ONLINE_FORM_POSSIBLE,
         "a claim for which no page of the institute confirms the online form",
         lambda world: world.dry_run("--to", "benefits", *CLAIM, *bad_input.PERSON),

@@ -17,9 +17,10 @@ import trustme
 
 import bad_input
 import bad_manifests
+import defective_documents
 import doubles
 import samples
-from docsend.checks import documents, submission_rules
+from docsend.checks import decoders, documents, submission_rules
 from docsend.cli.app import main
 from docsend.codes import Code
 from docsend.errors import ExitCode
@@ -80,7 +81,8 @@ def send_before_required(world: World) -> RunResult:
 def change_while_sending(world: World) -> RunResult:
     file = world.payslip
     # No buffer is kept, as for large documents.
-    world.patch(documents.read_all, "__kwdefaults__", {"buffer_up_to": 0})
+    defaults = documents.read_all.__kwdefaults__ or {}
+    world.patch(documents.read_all, "__kwdefaults__", {**defaults, "buffer_up_to": 0})
 
     def intercept(request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
         if request.method == "PUT" and phase == "after":
@@ -93,6 +95,17 @@ def change_while_sending(world: World) -> RunResult:
 def manifest_with_too_many_rows(world: World) -> RunResult:
     world.patch(tables, "MAX_ROWS", 2)
     return manifest_rows(bad_manifests.HEAD, *(bad_manifests.good(n) for n in range(3)))(world)
+
+
+def encryption_that_is_not_checked(world: World) -> RunResult:
+    world.patch(decoders, "are_installed", lambda: False)
+    content = defective_documents.encrypted_pdf(6)
+    return world.dry_run(*SEND, file=samples.write(world.folder, "payslip.pdf", content))
+
+
+def slow_decoder(world: World) -> RunResult:
+    world.patch(decoders, "decode", lambda *_: decoders.Decoded("gave-up"))
+    return world.dry_run(*SEND, "--thorough")
 
 
 def document_near_limit(world: World) -> RunResult:

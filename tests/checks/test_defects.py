@@ -1,0 +1,139 @@
+"""Documents are refused if a clerk cannot read them, and accepted with a warning if viewers repair them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zlib
+
+import pikepdf
+import pytest
+
+import defective_documents
+import samples
+from defective_documents import CASES
+from docsend.checks import decoders
+from docsend.checks.formats import detect, pdf_encryption
+
+SEND = (
+    *("--to", "insured-collection", "--category", "supporting", "--type", "employer-certificate"),
+    *("--id", "000000018", "--service", "http://127.0.0.1:9", "--dry-run", "--json"),
+)
+
+
+@pytest.fixture
+def check(run, tmp_path):
+    """Return a function that checks a document, and returns the codes of its problems and the exit code."""
+
+    def check_(name: str, content: bytes, *options: str) -> tuple[list[str], int]:
+        outcome = run("send", samples.write(tmp_path, name, content), *SEND, *options)
+        problems = outcome.json["problems"]
+        codes = [("?" if each["severity"] == "warning" else "") + each["code"] for each in problems]
+        return codes, outcome.code
+
+    return check_
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_document_is_judged_with_the_decoders(check, case) -> None:
+    codes, exit_code = check(case.name, case.make())
+    assert sorted(codes) == sorted(case.codes)
+    assert exit_code == (0 if all(code.startswith("?") for code in case.codes) else 3)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_document_is_judged_by_its_structure_alone(check, monkeypatch, case) -> None:
+    monkeypatch.setattr(decoders, "are_installed", lambda: False)
+    expected = case.codes if case.without_decoders is None else case.without_decoders
+    codes, exit_code = check(case.name, case.make())
+    assert sorted(codes) == sorted(expected)
+    assert exit_code == (0 if all(code.startswith("?") for code in expected) else 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "keystream"),
+    [
+        ("0102030405", "b2396305f03dc027ccc3524a0a1118a8"),
+        ("0102030405060708090a0b0c0d0e0f10", "9ac7cc9a609d1ef7b2932899cde41b97"),
+        ("833222772a", "80ad97bdc973df8a2e879e92a497efda"),
+    ],
+)
+def test_rc4_gives_the_published_key_streams(key, keystream) -> None:
+    """RFC 6229, section 2, offset 0."""
+    assert pdf_encryption.rc4(bytes.fromhex(key), bytes(16)).hex() == keystream
+
+
+def test_the_warning_says_what_a_pdf_forbids(run, tmp_path) -> None:
+    allow = pikepdf.Permissions(
+        print_lowres=False, print_highres=False, extract=False, modify_annotation=True
+    )
+    content = defective_documents.encrypted_pdf(4, allow=allow)
+    outcome = run("send", samples.write(tmp_path, "a.pdf", content), *SEND)
+    (problem,) = outcome.json["problems"]
+    assert problem["message"].endswith("opens without a password, but forbids printing, copying")
+    assert problem["severity"] == "warning"
+
+
+@pytest.mark.parametrize("user", ["", "fictional"])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("revision", [2, 3, 4, 5])
+@pytest.mark.filterwarnings("ignore:Encryption R=5 is deprecated")
+def test_the_password_is_judged_as_qpdf_judges_it(revision, seed, user) -> None:
+    allow = pikepdf.Permissions(extract=bool(seed & 1), print_lowres=bool(seed & 2))
+    content = defective_documents.encrypted_pdf(revision, user=user, allow=allow)
+    kinds = {defect.kind for defect in detect.find_defects(content, "pdf")}
+    assert kinds == ({"needs-password"} if user else {"restricted"})
+    with contextlib.ExitStack() as stack:
+        if user:
+            stack.enter_context(pytest.raises(pikepdf.PasswordError))
+        pikepdf.open(io.BytesIO(content)).close()
+
+
+def test_only_the_offending_characters_of_a_name_are_escaped(run, tmp_path) -> None:
+    file = samples.write(tmp_path, "\u05e6\u05d9\u05dc\u05d5\u05dd \u2068x\u2069.pdf", samples.pdf())
+    outcome = run("send", file, *SEND)
+    (problem,) = outcome.json["problems"]
+    assert problem["code"] == "name-not-accepted"
+    assert '"\u05e6\u05d9\u05dc\u05d5\u05dd \\u2068x\\u2069.pdf"' in problem["message"]
+
+
+def test_thorough_decodes_what_the_structure_cannot_see(check) -> None:
+    content = bytearray(samples.png())
+    start = content.index(b"IDAT") + 4
+    half = zlib.compress(zlib.decompress(bytes(content[start:-16]))[:2000])
+    broken = bytes(content[: start - 8]) + defective_documents.chunk(b"IDAT", half) + bytes(content[-12:])
+    assert check("half.png", broken) == ([], 0)
+    assert check("half.png", broken, "--thorough") == (["damaged-document"], 3)
+    assert check("whole.png", bytes(content), "--thorough") == ([], 0)
+
+
+def test_thorough_works_for_batches_too(run, tmp_path) -> None:
+    samples.write(tmp_path, "a.pdf", defective_documents.encrypted_pdf(6, user="fictional"))
+    samples.write(tmp_path, "b.pdf", samples.pdf())
+    rows = [f"{','.join(SEND[1:8:2])},{name}" for name in ("a.pdf", "b.pdf")]
+    manifest = tmp_path / "rows.csv"
+    manifest.write_text("to,category,type,id,documents\n" + "\n".join(rows) + "\n")
+    outcome = run("send", "--batch", manifest, "--thorough", "--dry-run", "--json")
+    assert [[problem["code"] for problem in row["problems"]] for row in outcome.rows] == [
+        ["encrypted-pdf"],
+        [],
+    ]
+
+
+def test_thorough_without_the_decoders_is_refused_with_what_to_install(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(decoders, "are_installed", lambda: False)
+    outcome = run("send", samples.write(tmp_path, "a.pdf", samples.pdf()), *SEND, "--thorough")
+    assert (outcome.code, ".[documents]" in outcome.err) == (2, True)
+
+
+def test_a_document_that_no_decoder_finishes_is_accepted_with_a_warning(check, monkeypatch) -> None:
+    monkeypatch.setattr(decoders, "decode", lambda *_: decoders.Decoded("gave-up"))
+    assert check("a.pdf", samples.pdf(), "--thorough") == (["?not-decoded"], 0)
+
+
+def test_nothing_imports_the_decoders_for_a_document_without_doubts(spawn, tmp_path) -> None:
+    file = samples.write(tmp_path, "a.pdf", defective_documents.text_pdf())
+    trace = spawn("send", file, *SEND, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert trace.code == 0
+    assert "docsend.checks.formats.pdf" in trace.err
+    assert not [line for line in trace.err.splitlines() if line.endswith(("decoders", "pikepdf", "PIL"))]

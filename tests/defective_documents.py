@@ -1,0 +1,382 @@
+"""Documents with defects, one for each kind that the checks tell apart. All content is fictional.
+
+The smallest input for each was found with real files of many producers. Each is made here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pikepdf
+from fpdf import FPDF
+
+import samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Case:
+    """A document, the problem codes with the decoders, and those without them if they differ.
+
+    A code that starts with "?" is a warning.
+    """
+
+    description: str
+    name: str
+    make: Callable[[], bytes]
+    codes: tuple[str, ...] = ()
+    without_decoders: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        return self.description
+
+
+_NO_PRINTING = pikepdf.Permissions(print_lowres=False, print_highres=False)
+
+
+def text_pdf(pages: int = 2) -> bytes:
+    """Return a PDF with text in compressed streams."""
+    document = FPDF()
+    for page in range(pages):
+        document.add_page()
+        document.set_font("helvetica", size=11)
+        for line in range(40):
+            text = f"Fictional line {line} of page {page}: {line * 7919 % 1000} hours"
+            document.cell(0, 6, text, new_x="LMARGIN", new_y="NEXT")
+    return bytes(document.output())
+
+
+def encrypted_pdf(
+    revision: Literal[2, 3, 4, 5, 6],
+    *,
+    user: str = "",
+    allow: pikepdf.Permissions | None = None,
+    streams: bool = False,
+) -> bytes:
+    with pikepdf.open(io.BytesIO(text_pdf())) as document:
+        encryption = pikepdf.Encryption(
+            owner="fictional-owner",
+            user=user,
+            R=revision,
+            aes=revision >= 4,
+            metadata=revision >= 4,
+            allow=allow or pikepdf.Permissions(),
+        )
+        return save(document, encryption=encryption, object_stream_mode=_mode(streams=streams))
+
+
+def _mode(*, streams: bool) -> pikepdf.ObjectStreamMode:
+    modes = pikepdf.ObjectStreamMode
+    mode: pikepdf.ObjectStreamMode = modes.generate if streams else modes.disable
+    return mode
+
+
+def save(document: pikepdf.Pdf, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    document.save(buffer, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def pdf_with(*, streams: bool = False, **entries: pikepdf.Object | bool) -> bytes:
+    """Return a PDF with these entries in its catalog."""
+    document = pikepdf.Pdf.new()
+    document.add_blank_page()
+    for name, value in entries.items():
+        document.Root[f"/{name}"] = value
+    return save(document, object_stream_mode=_mode(streams=streams))
+
+
+def xfa_form(*, streams: bool = False) -> bytes:
+    document = pikepdf.Pdf.new()
+    document.add_blank_page()
+    form = pikepdf.Dictionary(Fields=pikepdf.Array(), XFA=document.make_stream(b"<xdp>fictional</xdp>"))
+    document.Root["/AcroForm"] = form
+    document.Root["/NeedsRendering"] = True
+    return save(document, object_stream_mode=_mode(streams=streams))
+
+
+def encrypted_attachment() -> bytes:
+    """Return a PDF in which only attached files are encrypted, not its own strings and streams."""
+    content = encrypted_pdf(4, user="fictional")
+    for key in (b"/StmF", b"/StrF"):
+        content = content.replace(key + b" /StdCF", key + b" /Identity")
+    return content
+
+
+def pdf_of_revision_5(*, user: bytes = b"") -> bytes:
+    """Return a PDF that is encrypted as in Adobe's extension level 3, which no current program writes."""
+    validation_salt, key_salt = b"fictiona", b"fictionb"
+    digest = hashlib.sha256(user + validation_salt).digest() + validation_salt + key_salt
+    encryption = (
+        b"/Encrypt << /Filter /Standard /V 5 /R 5 /Length 256 /P -4 /O <%b> /U <%b> "
+        b"/CF << /StdCF << /CFM /AESV3 >> >> /StmF /StdCF /StrF /StdCF >> "
+    ) % (digest.hex().encode(), digest.hex().encode())
+    return samples.pdf().replace(b"trailer <<", b"trailer << " + encryption)
+
+
+def linearized_pdf() -> bytes:
+    with pikepdf.open(io.BytesIO(text_pdf())) as document:
+        return save(document, linearize=True)
+
+
+def restricted_pdf() -> bytes:
+    """Return a PDF that opens without a password and forbids printing."""
+    return encrypted_pdf(4, allow=_NO_PRINTING)
+
+
+def portfolio(*, streams: bool = False) -> bytes:
+    return pdf_with(streams=streams, Collection=pikepdf.Dictionary())
+
+
+def empty_pdf() -> bytes:
+    return save(pikepdf.Pdf.new())
+
+
+def pdf_without_catalog() -> bytes:
+    return samples.pdf().replace(b"/Type /Catalog", b"/Kind /Catalog").replace(b"/Pages", b"/Sheet")
+
+
+def pdf_with_lost_page() -> bytes:
+    """Return a PDF whose page tree refers to an object that does not exist."""
+    content = samples.pdf()
+    kids = content.index(b"/Kids [ ") + len(b"/Kids [ ")
+    return content[:kids] + b"9" + content[kids + 1 :]
+
+
+def jpeg_without_frame() -> bytes:
+    return b"\xff\xd8\xff\xda\0\x02\xff\xd9"
+
+
+def jpeg_with_frame(
+    marker: int = 0xC0, *, precision: int = 8, height: int = 48, components: int = 3
+) -> bytes:
+    """Return a JPEG whose frame header is replaced."""
+    content = bytearray(samples.jpeg())
+    at = content.index(b"\xff\xc0")
+    content[at + 1] = marker
+    content[at + 4] = precision
+    content[at + 5 : at + 7] = height.to_bytes(2, "big")
+    content[at + 9] = components
+    return bytes(content)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_of(*, width: int = 4, height: int = 4, depth: int = 8, color: int = 0, header: bool = True) -> bytes:
+    start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)) if header else b""
+    pixels = chunk(b"IDAT", zlib.compress(bytes(5 * 4)))
+    return b"\x89PNG\r\n\x1a\n" + start + pixels + chunk(b"IEND", b"")
+
+
+def png_with_wrong_checksum() -> bytes:
+    """Return a PNG in which the checksum of the chunk with the pixels is wrong."""
+    content = bytearray(samples.png())
+    content[-13] ^= 1
+    return bytes(content)
+
+
+def tiff_of(*tags: tuple[int, int], next_directory: bytes = bytes(4)) -> bytes:
+    """Return a TIFF of 16 by 16 gray pixels. The tags replace those of the same number; None removes one."""
+    pixels = bytes(range(256))
+    fields = {256: 16, 257: 16, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 16, 279: 256} | dict(tags)
+    directory = struct.pack("<H", sum(value >= 0 for value in fields.values()))
+    directory += b"".join(
+        struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items() if value >= 0
+    )
+    return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory + next_directory
+
+
+def tiff_with_loop() -> bytes:
+    """Return a TIFF whose only page is its own next page."""
+    return tiff_of(next_directory=struct.pack("<I", 8 + 256))
+
+
+def big_tiff() -> bytes:
+    buffer = io.BytesIO()
+    samples.picture().save(buffer, "TIFF", big_tiff=True)
+    return buffer.getvalue()
+
+
+def bmp_of(depth: int, compression: int, *, colors: int = 0, header: int = 40, more: bytes = b"") -> bytes:
+    fields = struct.pack("<IiiHHIIiiII", header, 8, 8, 1, depth, compression, 0, 0, 0, colors, 0)
+    body = fields.ljust(header, b"\0") + bytes(1024) + more
+    return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + header + 1024) + body
+
+
+def chunked(content: bytes, size: int = 1024) -> bytes:
+    """Return the body of a chunked HTTP response (RFC 9112, 7.1) with its chunk sizes."""
+    pieces = [content[start : start + size] for start in range(0, len(content), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def as_utf8(content: bytes) -> bytes:
+    return content.decode("utf-8", "replace").encode()
+
+
+def from_latin_1(content: bytes) -> bytes:
+    return content.decode("latin-1").encode()
+
+
+DAMAGED = ("damaged-document",)
+MISMATCH = ("content-mismatch",)
+UNVIEWABLE = ("unviewable-image",)
+RESTRICTED = ("?restricted-pdf",)
+REPAIRED = ("?repaired-by-viewers",)
+ALTERED = ("document-altered",)
+
+CASES = [
+    # 1: encryption. What opens without a password is never refused.
+    *(
+        Case(f"a PDF of revision {revision} that opens without a password", "a.pdf", make, RESTRICTED)
+        for revision in (2, 3, 4)
+        for make in [lambda revision=revision: encrypted_pdf(revision, allow=_NO_PRINTING)]
+    ),
+    *(
+        Case(f"a PDF of revision {revision} that needs a password", "a.pdf", make, ("encrypted-pdf",))
+        for revision in (2, 3, 4)
+        for make in [lambda revision=revision: encrypted_pdf(revision, user="fictional")]
+    ),
+    Case("a PDF of revision 5 that opens without a password", "a.pdf", pdf_of_revision_5, RESTRICTED),
+    Case(
+        "a PDF of revision 5 that needs a password",
+        "a.pdf",
+        lambda: pdf_of_revision_5(user=b"fictional"),
+        ("encrypted-pdf",),
+    ),
+    Case("a PDF with an encrypted attachment", "a.pdf", encrypted_attachment, RESTRICTED),
+    Case(
+        "a PDF that is encrypted for a certificate",
+        "a.pdf",
+        lambda: pdf_of_revision_5().replace(b"/Standard", b"/Adobe.PubSec"),
+        ("encrypted-pdf",),
+    ),
+    Case(
+        "an AES-256 PDF that opens without a password",
+        "a.pdf",
+        lambda: encrypted_pdf(6),
+        RESTRICTED,
+        ("?password-unknown",),
+    ),
+    Case(
+        "an AES-256 PDF that needs a password",
+        "a.pdf",
+        lambda: encrypted_pdf(6, user="fictional"),
+        ("encrypted-pdf",),
+        ("?password-unknown",),
+    ),
+    Case(
+        "an encrypted PDF with object streams that opens without a password",
+        "a.pdf",
+        lambda: encrypted_pdf(4, streams=True),
+        RESTRICTED,
+    ),
+    # 2: files that went through text
+    Case("a PDF read and written as UTF-8", "a.pdf", lambda: as_utf8(text_pdf()), ALTERED),
+    Case("Latin-1 text written as UTF-8", "a.pdf", lambda: from_latin_1(text_pdf()), ALTERED),
+    Case(
+        "a PDF in which question marks replace bytes",
+        "a.pdf",
+        lambda: text_pdf().decode("latin-1").encode("ascii", "replace"),
+        ALTERED,
+    ),
+    Case(
+        "a PDF whose LF became CR LF",
+        "a.pdf",
+        lambda: text_pdf().replace(b"\n", b"\r\n"),
+        ("?document-altered", "?repaired-by-viewers"),
+        ("?document-altered",),
+    ),
+    Case(
+        "a PDF with the chunk sizes of HTTP",
+        "a.pdf",
+        lambda: chunked(text_pdf(8)),
+        ("?document-altered", "?repaired-by-viewers"),
+        ("?document-altered",),
+    ),
+    # 3: heads without content
+    Case("a JPEG of 8 bytes", "a.jpg", jpeg_without_frame, DAMAGED),
+    Case("a JPEG of height 0", "a.jpg", lambda: jpeg_with_frame(height=0), DAMAGED),
+    Case("a JPEG with 17 components", "a.jpg", lambda: jpeg_with_frame(components=17), DAMAGED),
+    Case("a hierarchical JPEG", "a.jpg", lambda: jpeg_with_frame(0xC5), UNVIEWABLE),
+    Case("a JPEG with 12 bits", "a.jpg", lambda: jpeg_with_frame(precision=12), UNVIEWABLE),
+    Case("a PNG without a header", "a.png", lambda: png_of(header=False), DAMAGED),
+    Case("a PNG of 0 by 0 pixels", "a.png", lambda: png_of(width=0, height=0), DAMAGED),
+    Case("a PNG of 3 bits", "a.png", lambda: png_of(depth=3), DAMAGED),
+    Case("a palette PNG without a palette", "a.png", lambda: png_of(color=3), DAMAGED),
+    Case("a TIFF without a width", "a.tif", lambda: tiff_of((256, -1)), DAMAGED),
+    Case("a TIFF of unknown compression", "a.tif", lambda: tiff_of((259, 65000)), UNVIEWABLE),
+    Case("a PDF that is only an ending", "a.pdf", lambda: b"%PDF-1.4\nstartxref\n0", DAMAGED),
+    # 4: pages
+    Case("a PDF without pages", "a.pdf", empty_pdf, DAMAGED),
+    Case("a PDF without a catalog", "a.pdf", pdf_without_catalog, DAMAGED),
+    Case("a PDF whose page is lost", "a.pdf", pdf_with_lost_page, DAMAGED),
+    # 5: what only Adobe's programs show
+    Case("a dynamic XFA form", "a.pdf", xfa_form, ("?xfa-form",)),
+    Case("a compressed XFA form", "a.pdf", lambda: xfa_form(streams=True), ("?xfa-form",)),
+    Case("a portfolio", "a.pdf", portfolio, ("?portfolio-pdf",)),
+    Case(
+        "a compressed portfolio",
+        "a.pdf",
+        lambda: portfolio(streams=True),
+        ("?portfolio-pdf",),
+    ),
+    # 6 and 7: endings
+    Case("a linearized PDF without its last newline", "a.pdf", lambda: linearized_pdf().rstrip(b"\r\n")),
+    Case("a linearized PDF without %%EOF", "a.pdf", lambda: linearized_pdf().rstrip(b"\r\n%EOF")),
+    Case("a linearized PDF that lost 12 bytes", "a.pdf", lambda: linearized_pdf()[:-12], DAMAGED),
+    Case("a PDF followed by 20 KB of text", "a.pdf", lambda: text_pdf() + b"log line\n" * 2300),
+    Case("a PDF followed by a log of objects", "a.pdf", lambda: text_pdf() + b"% log: 12 0 obj read ok\n"),
+    Case("a PDF followed by NULs and a web page", "a.pdf", lambda: text_pdf() + bytes(9000) + b"<html>\n"),
+    Case(
+        "a PDF without the number behind startxref",
+        "a.pdf",
+        lambda: text_pdf().rpartition(b"startxref")[0] + b"startxref\n%%EOF\n",
+        REPAIRED,
+    ),
+    Case("a PDF behind a web page", "a.pdf", lambda: b"<html>\n" + text_pdf()),
+    Case("a PDF behind the letters BM", "a.pdf", lambda: b"BM\n" + text_pdf()),
+    # 9: TIFF
+    Case("a TIFF without its last pointer", "a.tif", lambda: tiff_of(next_directory=b"")),
+    Case(
+        "a TIFF with a garbled last pointer",
+        "a.tif",
+        lambda: tiff_of(next_directory=b"\xff\xff\xff\0"),
+        REPAIRED,
+    ),
+    Case(
+        "a TIFF whose pages are a loop",
+        "a.tif",
+        tiff_with_loop,
+        REPAIRED,
+    ),
+    Case(
+        "a TIFF that lost its later pages",
+        "a.tif",
+        lambda: tiff_of(next_directory=struct.pack("<I", 600)),
+        DAMAGED,
+    ),
+    Case("a BigTIFF", "a.tif", big_tiff, ("?rare-image",)),
+    # 11: small ones
+    Case("an AVIF photo named .jpg", "a.jpg", lambda: b"\0\0\0\x1cftypavif" + bytes(99), MISMATCH),
+    Case("a JPEG 2000 image named .jpg", "a.jpg", lambda: b"\0\0\0\x0cjP  " + bytes(99), MISMATCH),
+    Case(
+        "a BMP with a palette that is too large",
+        "a.bmp",
+        lambda: bmp_of(4, 0, colors=99),
+        UNVIEWABLE,
+    ),
+    Case("a BMP of 2 bits", "a.bmp", lambda: bmp_of(2, 0), UNVIEWABLE),
+    Case("a BMP in RLE24", "a.bmp", lambda: bmp_of(24, 4, header=64), UNVIEWABLE),
+    Case("a run-length BMP without an end", "a.bmp", lambda: bmp_of(8, 1), DAMAGED),
+    Case("a PNG with a wrong checksum", "a.png", png_with_wrong_checksum, DAMAGED),
+    Case("a file name that ends with a blank", "a.pdf ", samples.pdf, ("format-not-accepted",)),
+]
