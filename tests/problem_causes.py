@@ -24,7 +24,7 @@ from docsend.checks import decoders, documents, submission_rules
 from docsend.cli.app import main
 from docsend.codes import Code
 from docsend.errors import ExitCode
-from docsend.manifest import tables
+from docsend.manifest import table
 from docsend.service import client, responses
 from docsend.service.exchange import TimeLimits
 from docsend.service.http import HttpClient
@@ -93,7 +93,7 @@ def change_while_sending(world: World) -> RunResult:
 
 
 def manifest_with_too_many_rows(world: World) -> RunResult:
-    world.patch(tables, "MAX_ROWS", 2)
+    world.patch(table, "MAX_ROWS", 2)
     return manifest_rows(bad_manifests.HEAD, *(bad_manifests.good(n) for n in range(3)))(world)
 
 

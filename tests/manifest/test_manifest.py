@@ -19,7 +19,6 @@ import samples
 from batch_files import HEAD, json_rows, make_rows, save_manifest, save_occurrences, to_csv
 from conftest import PERSON
 from docsend.manifest import reader as manifests
-from docsend.manifest import tables
 from docsend.model.submission import Submission
 
 if TYPE_CHECKING:
@@ -254,10 +253,10 @@ def test_the_template_is_a_manifest(run, tmp_path, form) -> None:
 
 
 def test_a_manifest_has_limits(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(tables, "MAX_ROWS", 3)
+    monkeypatch.setattr("docsend.manifest.table.MAX_ROWS", 3)
     outcome = run("send", "--batch", save_manifest(tmp_path, make_rows(tmp_path, 4)), "-n", "--json")
     assert (outcome.code, outcome.problems) == (3, ["manifest-too-large"])
-    monkeypatch.setattr(tables, "MAX_BYTES", 100)
+    monkeypatch.setattr("docsend.manifest.reader.MAX_BYTES", 100)
     assert run("send", "--batch", tmp_path / "batch.csv", "-n", "--json").problems == ["manifest-too-large"]
 
 

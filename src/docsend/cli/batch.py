@@ -20,7 +20,7 @@ from docsend.delivery.report import Report, refuse_to_overwrite
 from docsend.errors import DocsendError, Interrupted, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.manifest import reader
-from docsend.manifest.tables import MAX_BYTES
+from docsend.manifest.table import MAX_BYTES
 from docsend.ui import send_result
 from docsend.ui.progress import CHECKED_TEXTS, SENT_TEXTS
 from docsend.ui.views.batch import (

@@ -26,15 +26,13 @@ _ALIASES = {
 }
 
 
-def column_names(row: int, header: Sequence[str] | Problem) -> list[str]:
+def column_names(row: int, header: Sequence[str]) -> list[str]:
     """Return the column names in a header. `row` is the header's row number.
 
     Raise InvalidSubmission with all of the header's problems, if it has any.
     """
     problems: list[Problem] = []
     names: list[str] = []
-    if isinstance(header, Problem):
-        raise InvalidSubmission.from_manifest_problems([header])
     while header and not header[-1].strip():  # spreadsheets add empty columns
         header = header[:-1]
     if not recognized_columns(header):

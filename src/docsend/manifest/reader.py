@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from docsend.codes import Code
-from docsend.errors import InvalidSubmission
+from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest import tables
+from docsend.manifest import text_tables, workbooks
 from docsend.manifest.columns import (
     COLUMNS,
     RECEIVED_STATUSES,
@@ -36,19 +36,21 @@ from docsend.manifest.repair import (
     repair_number,
     value_to_text,
 )
+from docsend.manifest.table import MAX_BYTES, TableRow, check_row_count
 from docsend.model import fields
 from docsend.model.problem import Problem
 from docsend.model.submission import Submission
+from docsend.storage import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from docsend.config.senders import Senders
-    from docsend.manifest.tables import TableRow
+    from docsend.manifest.table import Table
 
 _KNOWN_COLUMNS = frozenset(COLUMNS)
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
-Line: TypeAlias = "tuple[int, Any]"
+Line: TypeAlias = "tuple[Any, ...]"
 
 
 class Row(NamedTuple):
@@ -122,6 +124,7 @@ class Manifest:
         defaults: Defaults,
         lines: Callable[[], Iterator[Line]],
         row: Callable[[Line], Row],
+        warnings: tuple[Problem, ...] = (),
     ) -> None:
         self.folder = ManifestFolder(folder)
         self.description = description
@@ -129,6 +132,7 @@ class Manifest:
         self.needs_keyring = defaults.senders is not None and defaults.senders.needs_keyring
         self.lines = lines
         self.row = row
+        self.warnings = warnings
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "lines"}
@@ -142,8 +146,8 @@ class Manifest:
         paths: list[str] = []
         problems: list[Problem] = []
         for pattern in row.documents:
-            files = self.folder.resolve(pattern, allow_outside=allow_outside)
-            if files is None:
+            found = self.folder.resolve(pattern, allow_outside=allow_outside)
+            if found is None:
                 problems.append(
                     Problem(
                         Code.PATH_OUTSIDE,
@@ -153,7 +157,7 @@ class Manifest:
                     )
                 )
             else:
-                paths += files
+                paths += found
         return paths, problems
 
 
@@ -164,30 +168,30 @@ def read(
     standard_input: Callable[[], bytes],
     senders: Senders | None = None,
     sender: str | None = None,
+    sheet: str | None = None,
 ) -> Manifest:
     """Read a manifest. The name `-` is standard input.
 
     Document paths are relative to the manifest's folder, or to the working folder for standard input and
     pipes. A row may name one of `senders`. `sender` applies to rows with neither a sender nor an identity.
+    `sheet` names the sheet of a workbook.
 
     Raise UsageError if the file cannot be read, and InvalidSubmission if its format or header is invalid.
     """
     options = Defaults(defaults, defaults.given_values(), senders, sender)
     path = Path(name)
-    content = standard_input() if name == "-" else tables.read_content(path)
+    content = standard_input() if name == "-" else _read_content(path)
     is_pipe = path.is_fifo()  # such as `<(…)`, which is not in a folder with documents
     folder = Path() if name == "-" or is_pipe else path.parent
     label = Message("standard input") if name == "-" else Message.verbatim(path.name)
-    if len(content) > tables.MAX_BYTES:
-        message = Message("{name} is larger than {limit} MB", name=label, limit=tables.MAX_BYTES // 2**20)
+    if len(content) > MAX_BYTES:
+        message = Message("{name} is larger than {limit} MB", name=label, limit=MAX_BYTES // 2**20)
         raise InvalidSubmission.from_manifest_problems(
             [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it into smaller manifests"))]
         )
-    if content.startswith(b"PK\x03\x04"):
-        return _table_manifest(
-            folder, Message("{name}: Excel", name=label), tables.excel_reader(content), options
-        )
-    text, encoding = tables.decode(content, label)
+    if workbooks.is_workbook(content):
+        return _table_manifest(folder, workbooks.open_table(content, label, sheet), options)
+    text, encoding = text_tables.decode(content, label)
     if text.lstrip().startswith("{"):
         return Manifest(
             folder,
@@ -197,14 +201,23 @@ def read(
             lambda: _json_lines(text),
             functools.partial(_json_row, defaults=options),
         )
-    separator = tables.detect_separator(text)
-    description = Message(
-        "{name}: {encoding}, separated by {separator}",
-        name=label,
-        encoding=encoding,
-        separator=tables.SEPARATORS[separator],
-    )
-    return _table_manifest(folder, description, lambda: tables.read_csv(text, separator), options)
+    return _table_manifest(folder, text_tables.open_table(text, encoding, label), options)
+
+
+def _read_content(path: Path) -> bytes:
+    """Return the content of a manifest file, up to one byte more than MAX_BYTES.
+
+    Raise UsageError if the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = files.reason(error) if isinstance(error, OSError) else Message("invalid file name")
+        raise UsageError(
+            Message("cannot read the manifest {path}: {reason}", path=path, reason=reason),
+            Message("check the path"),
+        ) from error
 
 
 def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...]:
@@ -218,36 +231,37 @@ def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...
 # -- tables ------------------------------------------------------------------------------------------------
 
 
-def _table_manifest(
-    folder: Path, description: Message, table: Callable[[], Iterator[TableRow]], defaults: Defaults
-) -> Manifest:
-    columns = column_names(*next(_non_empty(table()), (1, [])))
+def _table_manifest(folder: Path, table: Table, defaults: Defaults) -> Manifest:
+    header = next(_non_empty(table.rows()), TableRow(1, []))
+    columns = tuple(column_names(header.number, header.cells))
 
     def lines() -> Iterator[TableRow]:
-        rows = _non_empty(table())
+        rows = _non_empty(table.rows())
         next(rows, None)  # the header
         for count, line in enumerate(rows):
-            tables.check_row_count(count)
+            check_row_count(count)
             yield line
 
-    row = functools.partial(_table_row, columns=tuple(columns), defaults=defaults)
-    return Manifest(folder, description, tuple(columns), defaults, lines, row)
+    row = functools.partial(_table_row, columns=columns, defaults=defaults)
+    return Manifest(folder, table.description, columns, defaults, lines, row, table.warnings)
 
 
-def _table_row(line: Line, columns: Sequence[str], defaults: Defaults) -> Row:
-    number, cells = line
-    if isinstance(cells, Problem):
-        return Row(number, {}, Submission(), (), (cells,))
+def _table_row(line: TableRow, columns: Sequence[str], defaults: Defaults) -> Row:
+    number, cells, cell_problems = line
     problems = _cell_count_problems(number, cells, columns) if len(cells) != len(columns) else []
+    if cell_problems:
+        problems += [
+            Problem(each.code, each.message, each.hint, field=columns[each.column], row=number)
+            for each in cell_problems
+            if each.column < len(columns)
+        ]
     cells_by_column = dict(zip(columns, map(clean_cell, cells), strict=False))
     return _create_row(number, cells_by_column, defaults, problems)
 
 
-def _non_empty(table: Iterator[TableRow]) -> Iterator[TableRow]:
+def _non_empty(rows: Iterator[TableRow]) -> Iterator[TableRow]:
     """Yield the rows that are not empty."""
-    for number, cells in table:
-        if isinstance(cells, Problem) or "".join(cells).strip():
-            yield number, cells
+    return (row for row in rows if not row.is_empty)
 
 
 def _cell_count_problems(number: int, cells: Sequence[str], columns: Sequence[str]) -> list[Problem]:
@@ -272,7 +286,7 @@ def _json_lines(text: str) -> Iterator[Line]:
     count = 0
     for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028
         if line.strip():
-            tables.check_row_count(count)
+            check_row_count(count)
             count += 1
             yield number, line
 

@@ -1,0 +1,62 @@
+"""A table: rows of cells as text, whether they come from a CSV file or a workbook.
+
+This module knows nothing of the columns' meanings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from docsend.codes import Code
+from docsend.errors import InvalidSubmission
+from docsend.i18n import Message
+from docsend.model.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_BYTES = 50 * 2**20
+MAX_ROWS = 100_000
+
+
+class CellProblem(NamedTuple):
+    """A problem of one cell, whose column is counted from 0. The header gives the column its name."""
+
+    column: int
+    code: Code
+    message: Message
+    hint: Message | None = None
+
+
+class TableRow(NamedTuple):
+    """A row: its number as a spreadsheet shows it, its cells, and the problems of single cells."""
+
+    number: int
+    cells: list[str]
+    problems: tuple[CellProblem, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no cell contains anything."""
+        return not self.problems and not "".join(self.cells).strip()
+
+
+class Table(NamedTuple):
+    """A table that can be read repeatedly, its description for people, and warnings about it as a whole.
+
+    `rows` yields the rows, including empty ones. It raises InvalidSubmission if the table cannot be read to
+    its end.
+    """
+
+    description: Message
+    rows: Callable[[], Iterator[TableRow]]
+    warnings: tuple[Problem, ...] = ()
+
+
+def check_row_count(count: int) -> None:
+    """Raise InvalidSubmission if a manifest that already has `count` rows may not have another one."""
+    if count >= MAX_ROWS:
+        message = Message("the manifest has more than {limit:,} rows", limit=MAX_ROWS)
+        raise InvalidSubmission.from_manifest_problems(
+            [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it into smaller manifests"))]
+        )
