@@ -60,7 +60,7 @@ def employer(file: str = "900000019", booklet: str = "7", mobile: str = "0501234
 CASES = (
     Case("a manifest that does not exist", None, ("usage",), 2),
     Case("an empty file", "", ("no-columns",)),
-    Case("a header without rows", rows(), (), 0),
+    Case("a header without rows", rows(), ("no-rows",)),
     Case("no header", good(), ("no-columns",)),
     Case("an unknown column", rows(good(), head=f"{HEAD.replace('type', 'typ')}"), ("unknown-column",)),
     Case("a duplicate column", rows(f"{good()},x", head=f"{HEAD},subject"), ("duplicate-column",)),
@@ -112,7 +112,7 @@ CASES = (
     Case("JSON Lines: not JSON", '{"to": \n', ("row-malformed",), name="batch.jsonl"),
     Case("JSON Lines: a list", f'{{{JSON}, "documents": ["one.pdf"]}}\n[1]\n', ("row-malformed",)),
     Case("JSON Lines: a duplicate member", '{"to": "benefits", "to": "benefits"}\n', ("row-malformed",)),
-    Case("JSON Lines: an unknown member", f'{{{JSON}, "file_": "one.pdf"}}\n', ("unknown-column", "documents-missing")),
+    Case("JSON Lines: a misspelled member", f'{{{JSON}, "documnets": "one.pdf"}}\n', ("unknown-column", "documents-missing")),
     Case("JSON Lines: a number with a fraction", f'{{{JSON}, "reference": 1.5, "documents": "one.pdf"}}\n', ("row-malformed",)),
     Case("an invalid --shard", rows(good()), ("usage",), 2, ("--shard", "3/2")),
     Case("a --report that is neither .csv nor .jsonl", rows(good()), ("usage",), 2, ("--report", "r.txt")),

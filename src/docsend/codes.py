@@ -159,6 +159,7 @@ class Code(Enum):
     MANIFEST_MALFORMED = "manifest-malformed", Kind.INVALID, None, "the workbook cannot be read"
     MANIFEST_TOO_LARGE = "manifest-too-large", Kind.INVALID, None, "the manifest has too many bytes or rows"
     NO_COLUMNS = "no-columns", Kind.INVALID, None, "the first row contains no column names"
+    NO_ROWS = "no-rows", Kind.INVALID, None, "the manifest has column names, but no rows"
     MISSING_COLUMN = "missing-column", Kind.INVALID, None, "the column for the documents is missing"
     UNKNOWN_COLUMN = "unknown-column", Kind.INVALID, None, "the column is unknown"
     DUPLICATE_COLUMN = "duplicate-column", Kind.INVALID, None, "a column occurs twice"

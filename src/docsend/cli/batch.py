@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from docsend import signals
+from docsend.codes import Code
 from docsend.delivery.batch import Batch, Outcome, Share
 from docsend.delivery.batch_result import BatchResult, OutcomeCounts
 from docsend.delivery.preflight import PreflightResult, run_preflight
 from docsend.delivery.report import Report, refuse_to_overwrite
-from docsend.errors import DocsendError, Interrupted, LocalError, UsageError
+from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.manifest import reader
 from docsend.manifest.table import MAX_BYTES
+from docsend.model.problem import Problem
 from docsend.ui import send_result
 from docsend.ui.progress import CHECKED_TEXTS, SENT_TEXTS
 from docsend.ui.views.batch import (
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
     from docsend.delivery.workers import BatchRunner, DeliveryCalls
+    from docsend.manifest.reader import Manifest
     from docsend.model.submission import Submission
     from docsend.service.progress import Pause
     from docsend.storage.ledger import Ledger
@@ -56,6 +59,8 @@ class BatchOptions(NamedTuple):
     dry_run: bool
     thorough: bool = False
     sender: str | None = None
+    sheet: str | None = None
+    ignore_columns: bool = False
 
 
 def print_template(context: "CommandContext", format_: str) -> None:
@@ -90,8 +95,12 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
         standard_input=_read_standard_input,
         senders=senders,
         sender=options.sender,
+        sheet=options.sheet,
+        ignore_columns=options.ignore_columns,
     )
     context.streams.say(manifest.description)
+    context.streams.say_problems(manifest.warnings)
+    _require_rows(manifest)
     batch = Batch(
         manifest,
         context.catalog(),
@@ -116,6 +125,14 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
     result = BatchResult(plan, None if is_checked_only else counts, error)
     _show_result(context, result, options.report, time.monotonic() - started_at)
     raise typer.Exit(result.exit_code)
+
+
+def _require_rows(manifest: "Manifest") -> None:
+    """Raise InvalidSubmission if the manifest has no rows, which usually means that an export has failed."""
+    if next(manifest.lines(), None) is None:
+        message = Message("the manifest has no rows")
+        problem = Problem(Code.NO_ROWS, message, Message("check the program that exported it"))
+        raise InvalidSubmission.from_manifest_problems([problem])
 
 
 def _show_result(context: "CommandContext", result: BatchResult, report: Path | None, seconds: float) -> None:

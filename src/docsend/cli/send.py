@@ -81,6 +81,16 @@ def send(
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Allow documents outside the manifest's folder.")
     ] = False,
+    sheet: Annotated[
+        str | None,
+        typer.Option("--sheet", metavar="NAME", help="Sheet of the workbook that contains the batch."),
+    ] = None,
+    ignore_columns: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-columns", help="Ignore columns with unknown names, even if they look misspelled."
+        ),
+    ] = False,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -130,6 +140,8 @@ def send(
             "--report": report is not None,
             "--only-valid": only_valid,
             "--allow-outside": allow_outside,
+            "--sheet": sheet is not None,
+            "--ignore-columns": ignore_columns,
             "--shard": shard is not None,
         }
         _reject_options(
@@ -147,7 +159,17 @@ def send(
     from docsend.cli import batch as batches
 
     options = batches.BatchOptions(
-        batch, jobs or 4, report, only_valid, allow_outside, shard, dry_run, thorough, sender
+        batch,
+        jobs=jobs or 4,
+        report=report,
+        only_valid=only_valid,
+        allow_outside=allow_outside,
+        shard=shard,
+        dry_run=dry_run,
+        thorough=thorough,
+        sender=sender,
+        sheet=sheet,
+        ignore_columns=ignore_columns,
     )
     batches.run(context, submission, options)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import unicodedata
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission
@@ -22,54 +24,76 @@ REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", 
 RECEIVED_STATUSES = ("received", "before")
 _ALIASES = {
     **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
-    **dict.fromkeys(("document", "files", "file"), "documents"),
+    **dict.fromkeys(("document", "files", "file", "fichier", "fichiers"), "documents"),
+    **dict.fromkeys(("מסמך", "מסמכים", "קובץ", "קבצים"), "documents"),
+    **dict.fromkeys(("expediteur", "שולח"), "sender"),
 }
+# Typographic and Hebrew apostrophes and quotation marks.
+_QUOTES = {0x2019: "'", 0x05F3: "'", 0x201D: '"', 0x05F4: '"'}
+_SIMILARITY = 0.8  # of a misspelled name, as difflib computes it: one letter of five, two of eleven
 
 
-def column_names(row: int, header: Sequence[str]) -> list[str]:
-    """Return the column names in a header. `row` is the header's row number.
+class Header(NamedTuple):
+    """The columns of a table, "" for those that are ignored, and warnings about these."""
 
-    Raise InvalidSubmission with all of the header's problems, if it has any.
+    names: list[str]
+    warnings: list[Problem]
+
+
+def read_header(row: int, cells: Sequence[str], *, ignore_unknown: bool = False) -> Header:
+    """Return the columns that the cells of a header name. `row` is the header's row number.
+
+    Columns without a name separate others and are ignored. A name that docsend does not know is ignored, too,
+    with a warning. If it looks like a misspelled one, it is an error, unless `ignore_unknown` is true. Raise
+    InvalidSubmission with all errors of the header, if it has any.
     """
+    if not recognized_columns(cells):
+        hint = Message("one of the first rows must name the columns: {columns}", columns=", ".join(COLUMNS))
+        message = Message("no known column name")
+        if any(cell.strip() for cell in cells):
+            message = Message("no known column name: {cells}", cells=_shortened(cells))
+        raise InvalidSubmission.from_manifest_problems([Problem(Code.NO_COLUMNS, message, hint, row=row)])
     problems: list[Problem] = []
     names: list[str] = []
-    while header and not header[-1].strip():  # spreadsheets add empty columns
-        header = header[:-1]
-    if not recognized_columns(header):
-        hint = Message("the first row must name the columns: {columns}", columns=", ".join(COLUMNS))
-        problem = Problem(Code.NO_COLUMNS, Message("the first row has no known column name"), hint, row=row)
-        raise InvalidSubmission.from_manifest_problems([problem])
-    for cell in header:
+    for cell in cells:
         name = column_name(cell)
-        if name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column_problem(cell.strip(), row))
-        elif name in names:
+        if name and name not in COLUMNS + REPORT_COLUMNS:
+            problems.append(unknown_column_problem(cell.strip(), row, ignore_unknown=ignore_unknown))
+            name = ""
+        elif name and name in names:
             problems.append(duplicate_column_problem(name, row))
         names.append(name)
     if "documents" not in names:
         hint = Message("add this column, with the paths separated by ;")
         problems.append(Problem(Code.MISSING_COLUMN, Message("missing column: documents"), hint, row=row))
-    if problems:
-        raise InvalidSubmission.from_manifest_problems(problems)
-    return names
+    if errors := [problem for problem in problems if problem.is_error]:
+        raise InvalidSubmission.from_manifest_problems(errors)
+    return Header(names, problems)
 
 
-def unknown_column_problem(name: str, row: int) -> Problem:
-    """Return the problem for an unknown column. The hint names the most similar column, if there is one."""
-    from docsend.model.search import nearest
+def _shortened(cells: Sequence[str]) -> str:
+    """Return the beginning of a row for a message. Digits are masked, because they may identify a person."""
+    return redact(" | ".join(cell.strip() for cell in cells if cell.strip())[:60])
 
-    close = nearest(column_name(name).replace("_", "-"), [column.replace("_", "-") for column in COLUMNS])
-    hint = (
-        Message("did you mean {close}?", close=close.replace("-", "_"))
-        if close
-        else Message("one of: {columns}", columns=", ".join(COLUMNS))
-    )
-    return Problem(
-        Code.UNKNOWN_COLUMN,
-        Message("unknown column: {given!r}", given=redact(name[:60])),
-        hint,
-        row=row,
-    )
+
+def unknown_column_problem(name: str, row: int, *, ignore_unknown: bool = False) -> Problem:
+    """Return the problem for an unknown column.
+
+    It is an error if the name looks like a misspelled one and `ignore_unknown` is false, else a warning.
+    """
+    close = _misspelled(column_name(name))
+    message = Message("unknown column: {given!r}", given=redact(name[:60]))
+    if close is None or ignore_unknown:
+        message = Message("unknown column, which is ignored: {given!r}", given=redact(name[:60]))
+        return Problem(Code.UNKNOWN_COLUMN, message, row=row, is_warning=True)
+    hint = Message("did you mean {close}? Give --ignore-columns to ignore it", close=close)
+    return Problem(Code.UNKNOWN_COLUMN, message, hint, row=row)
+
+
+def _misspelled(name: str) -> str | None:
+    """Return the column that a name is a misspelling of, if it differs in a letter or two."""
+    close = get_close_matches(name, (*COLUMNS, *_ALIASES), n=1, cutoff=_SIMILARITY)
+    return _ALIASES.get(close[0], close[0]) if close else None
 
 
 def duplicate_column_problem(name: str, row: int) -> Problem:
@@ -88,9 +112,12 @@ def recognized_columns(cells: Iterable[str]) -> list[str]:
 
 
 def column_name(cell: str) -> str:
-    """Return the name of the column with this header. `Employer file` becomes `employer_file`.
+    """Return the name of the column with this header. `Employer file:` becomes `employer_file`.
 
-    An alias is replaced by the name that it stands for.
+    Upper case, accents, invisible marks, and punctuation around the name make no difference. An alias, which
+    may be French or Hebrew, is replaced by the name that it stands for.
     """
-    name = re.sub(r"[\s-]+", "_", cell.strip().strip('"').removeprefix("\ufeff").lower())
+    decomposed = unicodedata.normalize("NFKD", cell.translate(_QUOTES))
+    text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf")).casefold()
+    name = re.sub(r"[\s_-]+", "_", text.strip(' \t\r\n"*:.()[]<>#!?_-'))
     return _ALIASES.get(name, name)

@@ -11,7 +11,9 @@ import csv
 import functools
 import hashlib
 import io
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -24,14 +26,16 @@ from docsend.manifest.columns import (
     RECEIVED_STATUSES,
     REPORT_COLUMNS,
     column_name,
-    column_names,
     duplicate_column_problem,
+    read_header,
+    recognized_columns,
     unknown_column_problem,
 )
 from docsend.manifest.paths import ManifestFolder
 from docsend.manifest.repair import (
     NUMBER_COLUMNS,
     clean_cell,
+    clean_path,
     non_text_problems,
     repair_number,
     value_to_text,
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from docsend.manifest.table import Table
 
 _KNOWN_COLUMNS = frozenset(COLUMNS)
+_MAX_HEADER_ROWS = 10  # rows that may be above the column names or contain them
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[Any, ...]"
 
@@ -142,20 +147,13 @@ class Manifest:
         return map(self.row, self.lines())
 
     def paths(self, row: Row, *, allow_outside: bool) -> tuple[list[str], list[Problem]]:
-        """Return the paths of a row's files, and a problem for each path or pattern outside the folder."""
+        """Return the paths of a row's files, and a problem for each path or pattern that leads to none."""
         paths: list[str] = []
         problems: list[Problem] = []
         for pattern in row.documents:
             found = self.folder.resolve(pattern, allow_outside=allow_outside)
-            if found is None:
-                problems.append(
-                    Problem(
-                        Code.PATH_OUTSIDE,
-                        Message("{pattern} is outside the manifest's folder", pattern=pattern[:100]),
-                        Message("move it there, or give --allow-outside"),
-                        row=row.number,
-                    )
-                )
+            if isinstance(found, Problem):
+                problems.append(replace(found, row=row.number))
             else:
                 paths += found
         return paths, problems
@@ -169,12 +167,13 @@ def read(
     senders: Senders | None = None,
     sender: str | None = None,
     sheet: str | None = None,
+    ignore_columns: bool = False,
 ) -> Manifest:
     """Read a manifest. The name `-` is standard input.
 
     Document paths are relative to the manifest's folder, or to the working folder for standard input and
     pipes. A row may name one of `senders`. `sender` applies to rows with neither a sender nor an identity.
-    `sheet` names the sheet of a workbook.
+    `sheet` names the sheet of a workbook. With `ignore_columns`, no unknown column is an error.
 
     Raise UsageError if the file cannot be read, and InvalidSubmission if its format or header is invalid.
     """
@@ -190,7 +189,8 @@ def read(
             [Problem(Code.MANIFEST_TOO_LARGE, message, Message("split it into smaller manifests"))]
         )
     if workbooks.is_workbook(content):
-        return _table_manifest(folder, workbooks.open_table(content, label, sheet), options)
+        table = workbooks.open_table(content, label, sheet)
+        return _table_manifest(folder, table, options, ignore_columns=ignore_columns)
     text, encoding = text_tables.decode(content, label)
     if text.lstrip().startswith("{"):
         return Manifest(
@@ -199,9 +199,10 @@ def read(
             COLUMNS,
             options,
             lambda: _json_lines(text),
-            functools.partial(_json_row, defaults=options),
+            functools.partial(_json_row, defaults=options, ignore_columns=ignore_columns),
         )
-    return _table_manifest(folder, text_tables.open_table(text, encoding, label), options)
+    table = text_tables.open_table(text, encoding, label)
+    return _table_manifest(folder, table, options, ignore_columns=ignore_columns)
 
 
 def _read_content(path: Path) -> bytes:
@@ -231,19 +232,42 @@ def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...
 # -- tables ------------------------------------------------------------------------------------------------
 
 
-def _table_manifest(folder: Path, table: Table, defaults: Defaults) -> Manifest:
-    header = next(_non_empty(table.rows()), TableRow(1, []))
-    columns = tuple(column_names(header.number, header.cells))
+def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_columns: bool) -> Manifest:
+    header = _find_header(table)
+    columns, warnings = read_header(header.number, header.cells, ignore_unknown=ignore_columns)
+    description = table.description
+    if header.number > 1:
+        description = Message(
+            "{table}; the column names are in row {row}", table=description, row=header.number
+        )
 
     def lines() -> Iterator[TableRow]:
-        rows = _non_empty(table.rows())
-        next(rows, None)  # the header
-        for count, line in enumerate(rows):
+        count = 0
+        for line in table.rows():
+            # Two exports that were joined have a second header, which is not a row.
+            if line.number <= header.number or line.is_empty or line.cells == header.cells:
+                continue
             check_row_count(count)
+            count += 1
             yield line
 
-    row = functools.partial(_table_row, columns=columns, defaults=defaults)
-    return Manifest(folder, table.description, columns, defaults, lines, row, table.warnings)
+    row = functools.partial(_table_row, columns=tuple(columns), defaults=defaults)
+    names = tuple(name for name in columns if name)
+    return Manifest(folder, description, names, defaults, lines, row, (*table.warnings, *warnings))
+
+
+def _find_header(table: Table) -> TableRow:
+    """Return the row with the column names: the first of the first rows that names the documents' column.
+
+    If there is none, return the row that names the most columns. A title may stand above the names.
+    """
+    rows = list(itertools.islice(_non_empty(table.rows()), _MAX_HEADER_ROWS))
+    if not rows:
+        return TableRow(1, [])
+    for row in rows:
+        if "documents" in recognized_columns(row.cells):
+            return row
+    return max(rows, key=lambda row: len(recognized_columns(row.cells)))
 
 
 def _table_row(line: TableRow, columns: Sequence[str], defaults: Defaults) -> Row:
@@ -253,7 +277,7 @@ def _table_row(line: TableRow, columns: Sequence[str], defaults: Defaults) -> Ro
         problems += [
             Problem(each.code, each.message, each.hint, field=columns[each.column], row=number)
             for each in cell_problems
-            if each.column < len(columns)
+            if each.column < len(columns) and columns[each.column]
         ]
     cells_by_column = dict(zip(columns, map(clean_cell, cells), strict=False))
     return _create_row(number, cells_by_column, defaults, problems)
@@ -291,7 +315,7 @@ def _json_lines(text: str) -> Iterator[Line]:
             yield number, line
 
 
-def _json_row(line: Line, defaults: Defaults) -> Row:
+def _json_row(line: Line, defaults: Defaults, *, ignore_columns: bool) -> Row:
     number, text = line
     try:
         raw = json.loads(text, object_pairs_hook=_reject_duplicate_members)
@@ -309,7 +333,7 @@ def _json_row(line: Line, defaults: Defaults) -> Row:
     for key, value in raw.items():
         name = column_name(key)
         if name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column_problem(key, number))
+            problems.append(unknown_column_problem(key, number, ignore_unknown=ignore_columns))
         elif name in cells:
             problems.append(duplicate_column_problem(name, number))
         elif name == "documents" and isinstance(value, list):
@@ -386,10 +410,17 @@ def _create_row(
         # Only the name: a report contains no identity number that its manifest does not contain.
         cells["sender"] = sender
         submission = defaults.senders.apply(sender, submission)
-    documents = tuple([part for part in map(str.strip, repaired.get("documents", "").split(";")) if part])
+    documents = _split_documents(repaired.get("documents", ""))
     is_received = cells_by_column.get("status") in RECEIVED_STATUSES
     reported_key = cells_by_column.get("key") if is_received else None
     return Row(number, cells, submission, documents, tuple(problems), reported_key or None)
+
+
+def _split_documents(cell: str) -> tuple[str, ...]:
+    """Return the paths in a cell, which are separated by semicolons or, in a spreadsheet, by line breaks."""
+    if "\n" in cell or "\r" in cell:
+        cell = ";".join(cell.splitlines())
+    return tuple([part for part in map(clean_path, cell.split(";")) if part])
 
 
 def _resolve_sender(

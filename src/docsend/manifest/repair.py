@@ -14,6 +14,11 @@ from docsend.model.problem import Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Straight and typographic quotation marks, which word processors and messengers write.
+_QUOTATION_MARKS = {
+    *(('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u201d", "\u201d"), ("\u201e", "\u201c")),
+    *(("\u201e", "\u201d"), ("\u2018", "\u2019"), ("\u00ab", "\u00bb"), ("\u201c", "\u201c")),
+}
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 # Columns with numbers, which spreadsheets damage.
 NUMBER_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number)
@@ -32,10 +37,21 @@ def value_to_text(value: object) -> str:
 def clean_cell(cell: str) -> str:
     """Return a cell without the blanks and marks that copying between programs adds around it.
 
-    Also remove the leading apostrophe that makes a spreadsheet treat a number or a formula as text.
+    Also remove what makes a spreadsheet treat a number or a formula as text: a leading apostrophe, or the
+    formula `="..."`, with which exports keep leading zeros.
     """
     text = cell.strip().strip("\u200e\u200f\ufeff\u00a0")
+    if text[:2] == '="' and text[-1:] == '"' and len(text) > 2:
+        return text[2:-1]
     return text[1:] if text[:1] == "'" and text[1:2] in "=+-@\t\r0123456789" and text[1:2] else text
+
+
+def clean_path(text: str) -> str:
+    """Return a path without blanks and quotation marks around it."""
+    text = text.strip().strip("\u200e\u200f\ufeff\u00a0")
+    if len(text) > 2 and (text[0], text[-1]) in _QUOTATION_MARKS:
+        return text[1:-1].strip()
+    return text
 
 
 def repair_number(name: str, value: str, row: int, problems: list[Problem]) -> str:

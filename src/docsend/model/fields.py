@@ -32,7 +32,8 @@ class Field(NamedTuple):
     name shown next to the value. `member` is the field's name in a declaration. `party` is the kind of person
     whose identity the field belongs to. `display` limits how much of the value is shown. `is_number` is true
     if a spreadsheet would treat the value as a number and damage it. `completion` is the kind of values that
-    completions offer. `aliases` are other names for the field's column in manifests.
+    completions offer. `aliases` are other names for the field's column in manifests, in
+    English, French and Hebrew, as `manifest.columns.column_name` normalizes them.
     """
 
     name: str
@@ -78,15 +79,28 @@ class SubmissionFields:
         "Destination: benefits, insured-collection, employer-collection, health-funds or personal.",
         Message("destination"),
         completion="destination",
+        aliases=("destination", "destinataire", "יעד"),
     )
     subject: str | None = _field(
-        "CODE", "Subject of the documents, such as unemployment.", Message("subject"), completion="subject"
+        "CODE",
+        "Subject of the documents, such as unemployment.",
+        Message("subject"),
+        completion="subject",
+        aliases=("sujet", "objet", "נושא"),
     )
     category: str | None = _field(
-        "CODE", "Category of the documents, such as employer.", Message("category"), completion="category"
+        "CODE",
+        "Category of the documents, such as employer.",
+        Message("category"),
+        completion="category",
+        aliases=("categorie", "קטגוריה"),
     )
     type: str | None = _field(
-        "CODE", "Type of the documents, such as payslips.", Message("document type"), completion="type"
+        "CODE",
+        "Type of the documents, such as payslips.",
+        Message("document type"),
+        completion="type",
+        aliases=("document_type", "type_de_document", "סוג", "סוג_מסמך"),
     )
     id: str | None = _field(
         "NUMBER",
@@ -96,7 +110,10 @@ class SubmissionFields:
         party="insured",
         display="masked",
         is_number=True,
-        aliases=("id_number",),
+        aliases=(
+            *("id_number", "numero_d'identite", "identite", "teudat_zehut"),
+            *("ת.ז", "תז", "תעודת_זהות", "מספר_זהות", "מספר_ת.ז"),
+        ),
     )
     employer_file: str | None = _field(
         "NUMBER",
@@ -105,6 +122,10 @@ class SubmissionFields:
         party="employer",
         display="masked",
         is_number=True,
+        aliases=(
+            *("employer_file_number", "deduction_file", "dossier_employeur", "dossier_de_deductions"),
+            *("תיק_ניכויים", "תיק_מעסיק", "מספר_תיק"),
+        ),
     )
     employer_kind: str | None = _field(
         "KIND",
@@ -112,6 +133,7 @@ class SubmissionFields:
         Message("kind of employer file"),
         party="employer",
         completion="employer-kind",
+        aliases=("type_d'employeur", "סוג_מעסיק", "סוג_תיק"),
     )
     booklet: str | None = _field(
         "NUMBER",
@@ -120,6 +142,7 @@ class SubmissionFields:
         party="employer",
         display="never",
         is_number=True,
+        aliases=("booklet_number", "carnet", "numero_de_carnet", "פנקס", "מספר_פנקס"),
     )
     mobile: str | None = _field(
         "NUMBER",
@@ -128,22 +151,43 @@ class SubmissionFields:
         party="employer",
         display="masked",
         is_number=True,
+        aliases=(
+            *("mobile_number", "mobile_phone", "portable", "telephone_portable"),
+            *("נייד", "טלפון_נייד", "מספר_נייד"),
+        ),
     )
     email: str | None = _field(
-        "ADDRESS", "The employer's email address (optional).", party="employer", display="masked"
+        "ADDRESS",
+        "The employer's email address (optional).",
+        party="employer",
+        display="masked",
+        aliases=("e_mail", "email_address", "courriel", "אימייל", 'דוא"ל', "דואל"),
     )
     remark: str | None = _field(
-        "TEXT", "Remark for the clerk (optional).", Message("remark (optional)"), label=Message("remark")
+        "TEXT",
+        "Remark for the clerk (optional).",
+        Message("remark (optional)"),
+        label=Message("remark"),
+        aliases=("remarks", "remarque", "remarques", "הערה", "הערות"),
     )
     branch: str | None = _field(
         "CODE",
         "Branch that handles the submission (default: by place of residence).",
         Message("branch"),
         completion="branch",
+        aliases=("agence", "סניף"),
     )
-    reference: str | None = _field("TEXT", "Your own reference (optional).", label=Message("reference"))
+    reference: str | None = _field(
+        "TEXT",
+        "Your own reference (optional).",
+        label=Message("reference"),
+        aliases=("your_reference", "votre_reference", "אסמכתא", "אסמכתה", "סימוכין"),
+    )
     required: str | None = _field(
-        "ID", "Id of the required document that this submission provides.", label=Message("required document")
+        "ID",
+        "Id of the required document that this submission provides.",
+        label=Message("required document"),
+        aliases=("required_document", "document_demande", "מסמך_נדרש"),
     )
     occurrence: str | int | None = _field(
         "N",

@@ -98,7 +98,7 @@ class BatchChecked(NamedTuple):
             "1 row, {size:,} bytes", "{count:,} rows, {size:,} bytes", plan.rows, size=plan.total_bytes
         )
         if not plan.rows:
-            streams.print_line(Message("the manifest has no rows"))
+            streams.print_line(Message("this share has no rows"))
         elif not plan.faulty:
             streams.print_line(Message("{total}: all valid; nothing was sent", total=total))
         else:
