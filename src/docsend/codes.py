@@ -204,6 +204,9 @@ class Code(Enum):
     DOCUMENT_IN_TWO_ROWS = (
         "document-in-two-rows", Kind.WARNING, "documents", "another row has the same document",
     )  # fmt: skip
+    ZEROS_MISSING = (
+        "zeros-missing", Kind.WARNING, None, "a number whose leading zeros a spreadsheet may have removed",
+    )  # fmt: skip
     ZEROS_RESTORED = (
         "zeros-restored", Kind.WARNING, None, "leading zeros that a spreadsheet removed were restored",
     )  # fmt: skip

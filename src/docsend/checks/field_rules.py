@@ -50,6 +50,8 @@ def _check_id(submission: Submission, _catalog: Catalog, problems: Problems) -> 
     if len(number) != 9 or not is_digits or not has_check_digit(number):
         message = Message("invalid id number: expected 9 digits with a valid check digit")
         hint = Message("compare it with the identity card: two digits may be swapped")
+        if any(character.isalpha() for character in number):
+            hint = Message("leave only the digits")
         problems.append(Problem(Code.ID_NUMBER_INVALID, message, hint))
     return number
 

@@ -20,7 +20,7 @@ from docsend.delivery.preflight import PreflightResult, run_preflight
 from docsend.delivery.report import Report, refuse_to_overwrite
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, UsageError
 from docsend.i18n import Message
-from docsend.manifest import reader
+from docsend.manifest import reader, template
 from docsend.manifest.table import MAX_BYTES
 from docsend.model.problem import Problem
 from docsend.ui import send_result
@@ -64,12 +64,25 @@ class BatchOptions(NamedTuple):
 
 
 def print_template(context: "CommandContext", format_: str) -> None:
-    """Print an example manifest. Raise UsageError unless `format_` is "csv" or "jsonl"."""
-    if format_ not in ("csv", "jsonl"):
+    """Print an example manifest in one of the formats of `template.FORMATS`.
+
+    Raise UsageError for another format, and for a workbook that would be printed on a terminal.
+    """
+    if format_ == "csv":
+        context.streams.write(template.as_csv(), encoding="utf-8")
+    elif format_ == "jsonl":
+        context.streams.write(template.as_json_lines(), encoding="utf-8")
+    elif format_ != "xlsx":
         raise UsageError(
-            Message("unknown template format: {form!r}", form=format_), Message("use csv or jsonl")
+            Message("unknown template format: {form!r}", form=format_), Message("use csv, jsonl or xlsx")
         )
-    context.streams.write(reader.template(format_), encoding="utf-8")
+    elif context.streams.is_interactive(sys.stdout):
+        raise UsageError(
+            Message("a workbook cannot be shown on a terminal"),
+            Message("redirect it to a file: docsend send --batch-template xlsx > batch.xlsx"),
+        )
+    else:
+        context.streams.write(template.as_workbook(context.catalog()))
 
 
 def run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:

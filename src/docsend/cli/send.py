@@ -107,7 +107,9 @@ def send(
     ] = False,
     batch_template: Annotated[
         str | None,
-        typer.Option("--batch-template", metavar="csv|jsonl", help="Print an example manifest and exit."),
+        typer.Option(
+            "--batch-template", metavar="csv|jsonl|xlsx", help="Print an example manifest and exit."
+        ),
     ] = None,
 ) -> None:
     """Check documents against the institute's rules, send them exactly once, and print the receipt.

@@ -59,6 +59,11 @@ class Report:
         self._columns = (*columns, *REPORT_COLUMNS)
         self._folder = manifest.folder.path
         self._has_failed = False
+        if not file.parent.is_dir():
+            raise UsageError(
+                Message("there is no folder {folder} for the report", folder=file.parent),
+                Message("create it, or give another name with --report"),
+            )
         try:
             self._part.unlink(missing_ok=True)
             self._output = files.create_private(self._part)

@@ -7,10 +7,8 @@ exception. docs/manifest.md is the reference for users.
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
-import io
 import itertools
 import json
 from dataclasses import replace
@@ -33,9 +31,11 @@ from docsend.manifest.columns import (
 )
 from docsend.manifest.paths import ManifestFolder
 from docsend.manifest.repair import (
+    EXPECTED_DIGITS,
     NUMBER_COLUMNS,
     clean_cell,
     clean_path,
+    looks_converted,
     non_text_problems,
     repair_number,
     value_to_text,
@@ -47,7 +47,7 @@ from docsend.model.submission import Submission
 from docsend.storage import files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from docsend.config.senders import Senders
     from docsend.manifest.table import Table
@@ -251,9 +251,28 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
             count += 1
             yield line
 
-    row = functools.partial(_table_row, columns=tuple(columns), defaults=defaults)
+    converted = _converted_columns(lines(), columns)
+    row = functools.partial(_table_row, columns=tuple(columns), defaults=defaults, converted=converted)
     names = tuple(name for name in columns if name)
     return Manifest(folder, description, names, defaults, lines, row, (*table.warnings, *warnings))
+
+
+def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> frozenset[str]:
+    """Return the columns of a text table that a spreadsheet has converted to numbers, and so without zeros.
+
+    In such a column, no number begins with 0, and most of them lack digits. A single number that lacks one
+    was mistyped. Return an empty set for a workbook, which says of each cell whether it is a number.
+    """
+    wanted = [(index, name) for index, name in enumerate(columns) if name in EXPECTED_DIGITS]
+    first = next(lines, None)
+    if not wanted or first is None or first.numeric is not None:
+        return frozenset()
+    values: dict[str, list[str]] = {name: [] for _, name in wanted}
+    for line in itertools.chain([first], lines):
+        for index, name in wanted:
+            if index < len(line.cells) and (value := clean_cell(line.cells[index])):
+                values[name].append(value)
+    return frozenset(name for name in values if looks_converted(values[name], EXPECTED_DIGITS[name]))
 
 
 def _find_header(table: Table) -> TableRow:
@@ -270,17 +289,22 @@ def _find_header(table: Table) -> TableRow:
     return max(rows, key=lambda row: len(recognized_columns(row.cells)))
 
 
-def _table_row(line: TableRow, columns: Sequence[str], defaults: Defaults) -> Row:
-    number, cells, cell_problems = line
+def _table_row(line: TableRow, columns: Sequence[str], defaults: Defaults, converted: Collection[str]) -> Row:
+    number, cells = line.number, line.cells
     problems = _cell_count_problems(number, cells, columns) if len(cells) != len(columns) else []
-    if cell_problems:
+    if line.problems:
         problems += [
             Problem(each.code, each.message, each.hint, field=columns[each.column], row=number)
-            for each in cell_problems
+            for each in line.problems
             if each.column < len(columns) and columns[each.column]
         ]
     cells_by_column = dict(zip(columns, map(clean_cell, cells), strict=False))
-    return _create_row(number, cells_by_column, defaults, problems)
+    for column, target in line.links.items():
+        if column < len(columns) and columns[column] == "documents":
+            cells_by_column["documents"] = target
+    if line.numeric is not None:
+        converted = {columns[column] for column in line.numeric if column < len(columns)}
+    return _create_row(number, cells_by_column, defaults, problems, converted)
 
 
 def _non_empty(rows: Iterator[TableRow]) -> Iterator[TableRow]:
@@ -330,6 +354,7 @@ def _json_row(line: Line, defaults: Defaults, *, ignore_columns: bool) -> Row:
         )
     problems: list[Problem] = []
     cells: dict[str, str] = {}
+    numeric: set[str] = set()
     for key, value in raw.items():
         name = column_name(key)
         if name not in COLUMNS + REPORT_COLUMNS:
@@ -344,6 +369,8 @@ def _json_row(line: Line, defaults: Defaults, *, ignore_columns: bool) -> Row:
             or (isinstance(value, int) and not isinstance(value, bool))
         ):
             cells[name] = clean_cell(value_to_text(value))
+            if isinstance(value, int):
+                numeric.add(name)
         else:
             message = Message("{name} is neither text nor a whole number", name=name)
             problems.append(
@@ -355,7 +382,7 @@ def _json_row(line: Line, defaults: Defaults, *, ignore_columns: bool) -> Row:
                     row=number,
                 )
             )
-    return _create_row(number, cells, defaults, problems)
+    return _create_row(number, cells, defaults, problems, numeric)
 
 
 def _join_documents(paths: list[Any], number: int, problems: list[Problem]) -> str:
@@ -386,9 +413,16 @@ def _malformed_row(number: int, message: Message, hint: Message) -> Row:
 
 
 def _create_row(
-    number: int, cells_by_column: dict[str, str], defaults: Defaults, problems: list[Problem]
+    number: int,
+    cells_by_column: dict[str, str],
+    defaults: Defaults,
+    problems: list[Problem],
+    numeric: Collection[str] = (),
 ) -> Row:
-    """Return a row with the submission that its cells describe. Command line options fill empty cells."""
+    """Return a row with the submission that its cells describe. Command line options fill empty cells.
+
+    `numeric` contains the columns whose cells are numbers, not text. Only these can have lost zeros.
+    """
     cells = {name: value for name, value in cells_by_column.items() if name in _KNOWN_COLUMNS}
     text = "".join(cells.values())
     if not text.isprintable():
@@ -396,10 +430,12 @@ def _create_row(
     repaired = cells.copy()
     for name in NUMBER_COLUMNS:
         if value := repaired.get(name):
-            repaired[name] = repair_number(name, value, number, problems)
+            repaired[name] = repair_number(name, value, number, problems, is_number=name in numeric)
     sender, options = _resolve_sender(repaired, defaults, number, problems)
     values: dict[str, Any] = {
-        name: value for name, value in repaired.items() if value and name in fields.BY_NAME
+        name: fields.BY_NAME[name].normalized(value)
+        for name, value in repaired.items()
+        if value and name in fields.BY_NAME
     }
     if options:
         missing = {name: value for name, value in options.items() if name not in values}
@@ -442,30 +478,3 @@ def _resolve_sender(
     if not named:
         return sender, defaults.values
     return sender, defaults.senders.without_identity(defaults.submission).given_values()
-
-
-TEMPLATE: tuple[dict[str, str], ...] = (
-    {
-        "to": "benefits", "subject": "unemployment", "category": "employer", "type": "payslips",
-        "id": "000000018", "reference": "fictional client 1",
-        "documents": "payslips/january.pdf;payslips/february.pdf",
-    },
-    {
-        "to": "employer-collection", "category": "correspondence", "type": "correction-letter",
-        "employer_file": "900000019", "booklet": "7", "mobile": "0501234567",
-        "reference": "fictional employer 2", "documents": "letters/*.pdf",
-    },
-)  # fmt: skip
-
-
-def template(form: str) -> str:
-    """Return an example manifest as `csv` or `jsonl`, with fictional numbers."""
-    if form == "jsonl":
-        rows = [{**row, "documents": row["documents"].split(";")} for row in TEMPLATE]
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    columns = [name for name in COLUMNS if any(name in row for row in TEMPLATE)]
-    output = io.StringIO()
-    writer = csv.DictWriter(output, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(TEMPLATE)
-    return output.getvalue()

@@ -12,7 +12,7 @@ from docsend.model.identity import has_check_digit
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # Straight and typographic quotation marks, which word processors and messengers write.
 _QUOTATION_MARKS = {
@@ -22,7 +22,8 @@ _QUOTATION_MARKS = {
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 # Columns with numbers, which spreadsheets damage.
 NUMBER_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number)
-_EXPECTED_DIGITS = {"id": 9, "mobile": 10}
+# Number of digits that a number always has, by column.
+EXPECTED_DIGITS = {"id": 9, "mobile": 10}
 
 
 def value_to_text(value: object) -> str:
@@ -54,13 +55,20 @@ def clean_path(text: str) -> str:
     return text
 
 
-def repair_number(name: str, value: str, row: int, problems: list[Problem]) -> str:
+def looks_converted(values: Sequence[str], digits: int) -> bool:
+    """Return whether a spreadsheet seems to have converted a column of numbers with this many digits."""
+    lacking = sum(value.isdecimal() and len(value) < digits for value in values)
+    return 2 * lacking > len(values) and not any(value.startswith("0") for value in values)
+
+
+def repair_number(name: str, value: str, row: int, problems: list[Problem], *, is_number: bool) -> str:
     """Return a number as it was before a spreadsheet changed it, if that can be determined.
 
-    If zeros are restored, a warning is added to `problems`. If the number was rounded, an error is added and
-    "" is returned.
+    Zeros are only restored if the cell `is_number`: text keeps its zeros, so a digit is missing that nobody
+    knows. If zeros are restored, a warning is added to `problems`. If the number was rounded, an error is
+    added and "" is returned.
     """
-    if value.isdecimal() and len(value) == _EXPECTED_DIGITS.get(name, len(value)):
+    if value.isdecimal() and len(value) == EXPECTED_DIGITS.get(name, len(value)) and name != "booklet":
         return value
     if re.fullmatch(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+", value):
         message = Message("a spreadsheet rounded the number in {name}", name=name)
@@ -69,16 +77,19 @@ def repair_number(name: str, value: str, row: int, problems: list[Problem]) -> s
         return ""
     value = re.sub(r"^([0-9]+)\.0$", r"\1", value)
     restored = None
-    if name == "id" and re.fullmatch(r"[0-9]{5,8}", value):
+    if is_number and name == "id" and re.fullmatch(r"[0-9]{2,8}", value):
         restored = value.zfill(9) if value.strip("0") and has_check_digit(value.zfill(9)) else None
-    elif name == "mobile" and re.fullmatch(r"5[0-9]{8}", value):
+    elif is_number and name == "mobile" and re.fullmatch(r"5[0-9]{8}", value):
         restored = f"0{value}"
-    if restored is None:
-        return value
-    message = Message("restored the leading zeros that a spreadsheet removed from {name}", name=name)
     hint = Message("format the column as text to keep them")
-    problems.append(Problem(Code.ZEROS_RESTORED, message, hint, field=name, row=row))
-    return restored
+    if restored is not None:
+        message = Message("restored the leading zeros that a spreadsheet removed from {name}", name=name)
+        problems.append(Problem(Code.ZEROS_RESTORED, message, hint, field=name, row=row))
+        return restored
+    if is_number and name == "booklet" and value.isdecimal():
+        message = Message("{name} is a number, so that leading zeros may be missing", name=name)
+        problems.append(Problem(Code.ZEROS_MISSING, message, hint, field=name, row=row))
+    return value
 
 
 def non_text_problems(row: int, cells: Mapping[str, str]) -> list[Problem]:

@@ -58,6 +58,10 @@ class Field(NamedTuple):
         """Whether the value is a catalog code. Every other field has a rule in `field_rules.RULES`."""
         return self.party is None and self.completion != "text"
 
+    def normalized(self, value: str) -> str:
+        """Return a code in lower case, as all codes are; return other values unchanged."""
+        return value if self.completion == "text" else value.lower()
+
     @property
     def pointer(self) -> str:
         """JSON pointer (RFC 6901) to the value in a declaration."""

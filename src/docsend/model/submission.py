@@ -46,8 +46,10 @@ class Submission(SubmissionFields):
         return Submission(**values, documents=documents)
 
     def with_values(self, values: Mapping[str, str | None]) -> Submission:
-        """Return a copy in which the fields named in `values` have new values."""
-        changed: dict[str, Any] = {**values}
+        """Return a copy in which the fields named in `values` have new values. Codes become lower case."""
+        changed: dict[str, Any] = {
+            name: value and fields.BY_NAME[name].normalized(value) for name, value in values.items()
+        }
         return replace(self, **changed)
 
     def without_buffers(self) -> Submission:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docsend.ui.terminal import Streams
 
 _MAX_WARNINGS = 10
+_MAX_ALIKE = 10  # rows with the same error that are listed one by one
 _RETRY_HINT = Message("nothing is lost: run the same command again to finish the rest; nothing is sent twice")
 # Problems that JSON reports for rows that were not received although they have no problems of their own.
 _IMPLIED_PROBLEMS: Mapping[str, tuple[Problem, ...]] = {
@@ -33,13 +34,20 @@ _STATUS = {"not tried": "unfinished"}
 
 
 def say_problems(streams: Streams, plan: PreflightResult) -> None:
-    """Print every error of the rows, and up to ten warnings.
+    """Print the errors of the rows, and up to ten warnings. An error that many rows share is printed once.
 
-    With `--verbose`, print all warnings that were collected.
+    With `--verbose`, print each error, and all warnings that were collected.
     """
-    for problems in plan.faulty.values():
-        for problem in problems:
-            streams.say_always(_row_problem(problem))
+    errors = [problem for problems in plan.faulty.values() for problem in problems]
+    by_text: dict[tuple[str, str], list[Problem]] = {}
+    for problem in errors:
+        by_text.setdefault((str(problem.code), streams.render(problem.message)), []).append(problem)
+    for alike in by_text.values():
+        if len(alike) > _MAX_ALIKE and not streams.is_verbose:
+            streams.say_always(_shared_problem(alike))
+        else:
+            for problem in alike:
+                streams.say_always(_row_problem(problem))
     warnings = plan.warnings if streams.is_verbose else plan.warnings[:_MAX_WARNINGS]
     for problem in warnings:
         streams.say(_row_problem(problem))
@@ -198,6 +206,16 @@ def say_merge_summary(streams: Streams, rows: Sequence[Mapping[str, str]]) -> No
 
 def _row_summary(count: int, outcomes: Message) -> Message:
     return Message.plural("1 row: {outcomes}", "{count:,} rows: {outcomes}", count, outcomes=outcomes)
+
+
+def _shared_problem(alike: Sequence[Problem]) -> Message:
+    """Return one line for an error that many rows share: how many, the first of them, and the error."""
+    return Message(
+        "{count:,} rows, the first is row {row}: {problem}",
+        count=len(alike),
+        row=alike[0].row,
+        problem=_row_problem(alike[0]),
+    )
 
 
 def _row_problem(problem: Problem) -> Message:
