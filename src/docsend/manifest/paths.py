@@ -102,7 +102,7 @@ def _unexpanded_hint(pattern: str) -> Message | None:
     if pattern.startswith("~") or "$" in pattern or "%" in pattern:
         return Message("write the path in full: ~ and variables are not expanded")
     if re.search(r"\{.*,.*\}|\*\*", pattern):
-        return Message("{{a,b}} and ** are not expanded; * and ? are")
+        return Message("braces and ** are not expanded; * and ? are")
     return None
 
 

@@ -74,7 +74,7 @@ def as_workbook(catalog: Catalog) -> bytes:
         sheet.column_dimensions[letter].width = _WIDTH
         sheet.cell(1, index).font = openpyxl.styles.Font(bold=True)
         if choices := _choices(name, catalog):
-            _offer(sheet, codes, letter, choices)
+            _offer(openpyxl, sheet, codes, letter, choices)
     sheet.freeze_panes = "A2"
     output = io.BytesIO()
     book.save(output)
@@ -84,8 +84,6 @@ def as_workbook(catalog: Catalog) -> bytes:
 def _import_openpyxl() -> Any:
     try:
         import openpyxl  # type: ignore[import-untyped]
-        import openpyxl.styles  # type: ignore[import-untyped]
-        import openpyxl.utils  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
         raise UsageError(
             Message("writing an Excel workbook requires the extra `tables`"),
@@ -107,16 +105,15 @@ def _choices(column: str, catalog: Catalog) -> list[str]:
     return list(entries.get(column, ())) if column in fields.BY_NAME else []
 
 
-def _offer(sheet: Any, codes: Any, letter: str, choices: list[str]) -> None:
+def _offer(openpyxl: Any, sheet: Any, codes: Any, letter: str, choices: list[str]) -> None:
     """Let the cells of a column be chosen from a list, which is a column of the sheet `codes`."""
-    from openpyxl.utils import get_column_letter  # type: ignore[import-untyped]
-    from openpyxl.worksheet.datavalidation import DataValidation
-
     place = codes.max_column + 1 if codes["A1"].value else 1
     for index, code in enumerate([f"codes for column {letter}", *choices], 1):
         codes.cell(index, place, code)
-    column = get_column_letter(place)
-    validation = DataValidation("list", formula1=f"Codes!${column}$2:${column}${len(choices) + 1}")
+    column = openpyxl.utils.get_column_letter(place)
+    validation = openpyxl.worksheet.datavalidation.DataValidation(
+        "list", formula1=f"Codes!${column}$2:${column}${len(choices) + 1}"
+    )
     validation.allow_blank = True
     validation.showErrorMessage = False  # other codes are accepted, too: the service may have a newer catalog
     sheet.add_data_validation(validation)

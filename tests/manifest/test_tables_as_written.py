@@ -1,0 +1,195 @@
+"""Tables are read as people and programs write them: heads, cells, paths and numbers."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+
+import openpyxl
+import pytest
+
+import samples
+
+HEAD = "to,subject,category,type,id,reference,documents"
+ABOUT = "benefits,unemployment,employer,payslips"
+ID = "000000018"
+
+
+@pytest.fixture
+def check(run, tmp_path):
+    """Return a function that checks a table of text, with documents one.pdf to three.pdf in `payslips`."""
+    folder = tmp_path / "payroll"
+    (folder / "payslips").mkdir(parents=True)
+    for number, name in enumerate(("one", "two", "three")):
+        samples.write(folder / "payslips", f"{name}.pdf", samples.pdf(number))
+
+    def check_(text: str, *options: str, code: int | None = None):
+        (folder / "batch.csv").write_text(text, "utf-8")
+        outcome = run("send", "--batch", folder / "batch.csv", "--dry-run", "--json", *options)
+        assert code is None or outcome.code == code, outcome
+        return outcome
+
+    return check_
+
+
+def row(**cells: str) -> str:
+    values = {"id": ID, "reference": "r1", "documents": "payslips/one.pdf", **cells}
+    return f"{ABOUT},{values['id']},{values['reference']},{values['documents']}\n"
+
+
+def codes(outcome) -> list[list[str]]:
+    return [[problem["code"] for problem in each["problems"]] for each in outcome.rows]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "TO,Subject,CATEGORY,Type,ID,Reference,Documents",
+        "to:,subject*,category :,type (*),ID:,reference*,documents:",
+        "\u200fto,\u200esubject,category\u00a0,type,\ufeffid,reference,documents\u200f",
+        "Destination,Subject,Category,Document type,Id number,Your reference,Files",
+        "destinataire,Sujet,Catégorie,Type de document,Numéro d’identité,Référence,Fichiers",
+        "יעד,נושא,קטגוריה,סוג מסמך,ת.ז.,אסמכתה,מסמכים",
+        "יעד,נושא,קטגוריה,סוג,תעודת זהות,סימוכין,קבצים",
+    ],
+)
+def test_column_names_are_understood_in_three_languages_and_any_case(check, head) -> None:
+    outcome = check(f"{head}\n{row()}", code=0)
+    assert outcome.rows[0]["reference"] == "r1"
+
+
+@pytest.mark.parametrize(
+    "above", ["Payroll of November\n", "# exported by a program\n\n", "\n\nPayroll,,,\nDate,2026-11-30\n"]
+)
+def test_the_column_names_may_stand_below_a_title(check, above) -> None:
+    outcome = check(f"{above}{HEAD}\n{row()}", code=0)
+    assert "the column names are in row" in outcome.err
+    assert len(outcome.rows) == 1
+
+
+def test_columns_without_a_name_are_ignored(check) -> None:
+    lines = [f",{HEAD.replace(',id', ',,id')}", f",{row().replace(f',{ID}', f',,{ID}')}"]
+    assert len(check("\n".join(lines), code=0).rows) == 1
+
+
+def test_unknown_columns_are_ignored_with_a_warning(check) -> None:
+    outcome = check(f"Employee name,{HEAD},Net pay\nFictional,{row().strip()},123.45\n", code=0)
+    assert outcome.err.count("[unknown-column]") == 2
+    assert "'Employee name'" in outcome.err
+
+
+def test_a_misspelled_column_is_an_error_unless_it_is_to_be_ignored(check) -> None:
+    text = f"{HEAD},refrence\n{row().strip()},x\n"
+    assert "did you mean reference?" in check(text, code=3).err
+    assert check(text, "--ignore-columns", code=0).rows
+
+
+def test_a_second_header_is_not_a_row(check) -> None:
+    assert (
+        len(check(f"{HEAD}\n{row()}{HEAD}\n{row(reference='r2', documents='payslips/two.pdf')}", code=0).rows)
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        '"payslips/one.pdf\npayslips/two.pdf"',
+        '"payslips/one.pdf;\r\npayslips/two.pdf"',
+        "payslips\\one.pdf;payslips\\two.pdf",
+        "\u201cpayslips/one.pdf\u201d;\u201epayslips/two.pdf\u201c",
+        "\u00abpayslips/one.pdf\u00bb ; 'payslips/two.pdf'",
+        '"""payslips/one.pdf"";payslips/two.pdf"',
+    ],
+)
+def test_a_list_of_files_is_understood_as_people_write_it(check, documents) -> None:
+    outcome = check(f"{HEAD}\n{row(documents=documents)}", code=0)
+    assert [each["name"] for each in outcome.rows[0]["submission"]["documents"]] == ["one.pdf", "two.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("documents", "message"),
+    [
+        ("nopay/one.pdf", "there is no folder nopay in "),
+        ("payslips/four.pdf", "there is no file payslips/four.pdf in "),
+        ("payslips/*.tif", "no file matches payslips/*.tif in "),
+        ("payslips/ONE.PDF", "did you mean one.pdf?"),
+        ("$HOME/one.pdf", "~ and variables are not expanded"),
+        ("~/one.pdf", "~ and variables are not expanded"),
+        ("payslips/{one,two}.pdf", "braces and ** are not expanded"),
+        ("file:///payroll/one.pdf", "write a path instead of an address"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_shown_as_it_was_written(check, documents, message) -> None:
+    outcome = check(f"{HEAD}\n{row(documents=f'{chr(34)}{documents}{chr(34)}')}", code=3)
+    assert codes(outcome) in ([["document-not-found"]], [["path-outside"]])
+    if codes(outcome) == [["document-not-found"]]:
+        assert message in outcome.err
+
+
+def test_an_error_that_many_rows_share_is_printed_once(check) -> None:
+    rows = "".join(row(reference=f"r{number}", documents="nopay/one.pdf") for number in range(300))
+    outcome = check(f"{HEAD}\n{rows}", code=3)
+    assert outcome.err.count("nopay") == 1
+    assert "300 rows, the first is row 2" in outcome.err
+    assert check(f"{HEAD}\n{rows}", "--verbose").err.count("there is no folder nopay") == 300
+
+
+def test_codes_may_be_written_in_upper_case(check) -> None:
+    text = f"{HEAD}\n{row()}".replace("benefits", "Benefits").replace("unemployment", "UNEMPLOYMENT")
+    assert check(text, code=0).rows[0]["submission"]["to"] == "benefits"
+
+
+def test_exports_that_keep_zeros_with_a_formula_are_read(check) -> None:
+    formula = f'"=""{ID}"""'
+    assert codes(check(f"{HEAD}\n{row(id=formula)}", code=0)) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("ids", "restored"),
+    [
+        (["18", "26"], True),  # all of them lack digits
+        (["18", "000000026"], False),  # a zero is still there: this column is text
+        (["12345674", "999999998", "999999998"], False),  # one of them was mistyped
+    ],
+)
+def test_zeros_are_restored_only_in_a_column_that_a_spreadsheet_converted(check, ids, restored) -> None:
+    rows = "".join(
+        row(id=number, reference=f"r{at}", documents=f"payslips/{name}.pdf")
+        for at, (number, name) in enumerate(zip(ids, ("one", "two", "three"), strict=False))
+    )
+    found = {code for each in codes(check(f"{HEAD}\n{rows}")) for code in each}
+    assert found == ({"zeros-restored"} if restored else {"id-number-invalid"})
+
+
+def test_letters_in_an_id_number_are_named(check) -> None:
+    outcome = check(f"{HEAD}\n{row(id=f'ת.ז. {ID}')}", code=3)
+    assert outcome.rows[0]["problems"][0]["hint"] == "leave only the digits"
+
+
+def test_a_report_in_a_folder_that_does_not_exist_is_a_usage_error(check) -> None:
+    outcome = check(f"{HEAD}\n{row()}", "--report", "nowhere/report.csv", code=2)
+    assert "there is no folder nowhere for the report" in outcome.err
+
+
+def test_a_table_without_rows_is_an_error_with_a_code(check) -> None:
+    outcome = check(f"{HEAD}\n", code=3)
+    assert "no-rows" in outcome.out
+
+
+def test_an_empty_share_of_a_table_with_rows_is_no_error(check) -> None:
+    assert sorted(
+        len(check(f"{HEAD}\n{row()}", "--shard", f"{part}/3", code=0).rows) for part in (1, 2, 3)
+    ) == [0, 0, 1]
+
+
+def test_the_template_workbook_is_text_with_choices() -> None:
+    command = [sys.executable, "-m", "docsend", "send", "--batch-template", "xlsx"]
+    content = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    sheet = book["Submissions"]
+    assert {cell.number_format for cells in sheet["A2:K40"] for cell in cells} == {"@"}
+    assert len(sheet.data_validations.dataValidation) >= 4
+    assert zipfile.ZipFile(io.BytesIO(content)).testzip() is None
