@@ -171,6 +171,24 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+def jpeg_without_scan() -> bytes:
+    content = samples.jpeg()
+    scan = content.index(b"\xff\xda")
+    length = int.from_bytes(content[scan + 2 : scan + 4], "big")
+    return content[: scan + 2 + length] + b"\xff\xd9"
+
+
+def png_with_late_palette() -> bytes:
+    head, data, end = png_of(color=3).partition(chunk(b"IEND", b""))
+    return head + chunk(b"PLTE", bytes(12)) + data + end
+
+
+def bmp_with_early_pixels() -> bytes:
+    content = bytearray(bmp_of(8, 0))
+    content[10:14] = struct.pack("<I", 20)
+    return bytes(content)
+
+
 def png_of(*, width: int = 4, height: int = 4, depth: int = 8, color: int = 0, header: bool = True) -> bytes:
     start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)) if header else b""
     pixels = chunk(b"IDAT", zlib.compress(bytes(5 * 4)))
@@ -292,17 +310,36 @@ CASES = [
         "a PDF whose LF became CR LF",
         "a.pdf",
         lambda: text_pdf().replace(b"\n", b"\r\n"),
-        ("?document-altered", "?repaired-by-viewers"),
+        ("damaged-document", "?document-altered"),
         ("?document-altered",),
     ),
     Case(
         "a PDF with the chunk sizes of HTTP",
         "a.pdf",
         lambda: chunked(text_pdf(8)),
-        ("?document-altered", "?repaired-by-viewers"),
+        ("damaged-document", "?document-altered"),
         ("?document-altered",),
     ),
+    Case(
+        "a PDF whose LF became CR",
+        "a.pdf",
+        lambda: text_pdf(60).replace(b"\n", b"\r"),
+        ("damaged-document", "?document-altered"),
+        ("?document-altered",),
+    ),
+    Case(
+        "a PDF without NUL bytes",
+        "a.pdf",
+        lambda: text_pdf(60).replace(b"\0", b""),
+        ("damaged-document", "?document-altered"),
+        ("?document-altered",),
+    ),
+    Case("half of a PDF", "a.pdf", lambda: text_pdf()[: len(text_pdf()) // 2], DAMAGED),
     # 3: heads without content
+    Case("a JPEG without data in its scan", "a.jpg", jpeg_without_scan, DAMAGED),
+    Case("a PNG whose palette is behind its pixels", "a.png", png_with_late_palette, DAMAGED),
+    Case("a BMP whose pixels begin in its header", "a.bmp", bmp_with_early_pixels, DAMAGED),
+    Case("a JPEG that lacks its last byte", "a.jpg", lambda: samples.jpeg()[:-1], REPAIRED),
     Case("a JPEG of 8 bytes", "a.jpg", jpeg_without_frame, DAMAGED),
     Case("a JPEG of height 0", "a.jpg", lambda: jpeg_with_frame(height=0), DAMAGED),
     Case("a JPEG with 17 components", "a.jpg", lambda: jpeg_with_frame(components=17), DAMAGED),
@@ -341,6 +378,17 @@ CASES = [
         "a.pdf",
         lambda: text_pdf().rpartition(b"startxref")[0] + b"startxref\n%%EOF\n",
         REPAIRED,
+    ),
+    Case(
+        "a linearized PDF without the number behind startxref",
+        "a.pdf",
+        lambda: linearized_pdf().rpartition(b"startxref")[0] + b"startxref\n%%EOF\n",
+        REPAIRED,
+    ),
+    Case(
+        "a PDF followed by a log that begins with a number",
+        "a.pdf",
+        lambda: text_pdf() + b"\n12 0 obj read ok\n",
     ),
     Case("a PDF behind a web page", "a.pdf", lambda: b"<html>\n" + text_pdf()),
     Case("a PDF behind the letters BM", "a.pdf", lambda: b"BM\n" + text_pdf()),

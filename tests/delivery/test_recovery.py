@@ -302,7 +302,7 @@ def test_a_signal_ends_the_run_with_its_code_and_reports_the_progress(sandbox, p
             out, err = client.communicate(timeout=10)
     assert client.returncode == code
     assert json.loads(out)["status"] == "unfinished"
-    assert b"nothing was received" in err
+    assert b"the submission was not received" in err
     assert b"Traceback" not in err
 
 

@@ -38,7 +38,7 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
         width, height, _planes, depth, compression, image_bytes, colors = struct.unpack_from(
             "<iiHHII8xI", content, 18
         )
-    if header_size < 12 or width <= 0 or height == 0:
+    if header_size < 12 or width <= 0 or height == 0 or pixels_at < 14 + header_size:
         return _DAMAGED
     is_os2 = header_size == _OS2_HEADER and compression == _BITFIELDS
     if is_os2 or depth not in _DEPTHS.get(compression, ()) or (depth <= 8 and colors > 1 << depth):

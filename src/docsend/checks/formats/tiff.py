@@ -95,7 +95,7 @@ def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ..
             found.add(Defect("repaired"))
             break
         if visited and directory > _GARBAGE_FACTOR * len(content):  # Viewers show the pages up to here.
-            found.add(Defect("repaired"))
+            found.add(Defect("repaired", ("pages",)))
             break
         (count,) = struct.unpack_from(layout.field_count, content, directory)
         seen_fields += count
