@@ -139,6 +139,39 @@ def empty_pdf() -> bytes:
     return save(pikepdf.Pdf.new())
 
 
+def pdf_with_page_text(text: bytes) -> bytes:
+    """Return a PDF whose page has this content, not compressed."""
+    document = pikepdf.Pdf.new()
+    document.add_blank_page().Contents = document.make_stream(b"BT (" + text + b") Tj ET")
+    return save(document, compress_streams=False, object_stream_mode=_mode(streams=False))
+
+
+def pdf_with_attached_pdf() -> bytes:
+    """Return a PDF with another one in it, not compressed, whose objects have the same numbers."""
+    document = pikepdf.Pdf.new()
+    document.add_blank_page()
+    document.attachments["fictional.pdf"] = empty_pdf()
+    return save(document, compress_streams=False, object_stream_mode=_mode(streams=False))
+
+
+def pdf_with_replaced_pages() -> bytes:
+    """Return a PDF with object streams and a revision that replaces its empty page tree, not compressed."""
+    document = pikepdf.Pdf.new()
+    content = save(document, object_stream_mode=_mode(streams=True))
+    with pikepdf.open(io.BytesIO(content)) as pdf:
+        root, pages = pdf.Root.objgen, pdf.Root.Pages.objgen
+    tree = b"%d %d obj\n<< /Type /Pages /Kids [91 0 R] /Count 1 >>\nendobj\n" % pages
+    page = b"91 0 obj\n<< /Type /Page /Parent %d %d R /MediaBox [0 0 9 9] >>\nendobj\n" % pages
+    previous = int(content[content.rindex(b"startxref") + 9 :].split()[0])
+    tree_at = len(content) + 1
+    page_at = tree_at + len(tree)
+    table = b"xref\n%d 1\n%010d 00000 n \n91 1\n%010d 00000 n \n" % (pages[0], tree_at, page_at)
+    trailer = b"trailer << /Size 92 /Root %d %d R /Prev %d >>\n" % (*root, previous)
+    return b"".join(
+        (content, b"\n", tree, page, table, trailer, b"startxref\n%d\n%%%%EOF\n" % (page_at + len(page)))
+    )
+
+
 def pdf_without_catalog() -> bytes:
     return samples.pdf().replace(b"/Type /Catalog", b"/Kind /Catalog").replace(b"/Pages", b"/Sheet")
 
@@ -390,6 +423,14 @@ CASES = [
         "a.pdf",
         lambda: text_pdf() + b"\n12 0 obj read ok\n",
     ),
+    Case("a PDF followed by line feeds", "a.pdf", lambda: text_pdf() + b"\n" * 2**20),
+    Case(
+        "a PDF whose text looks like an object",
+        "a.pdf",
+        lambda: pdf_with_page_text(b"2 0 obj <</Type/Pages/Kids[]>> endobj"),
+    ),
+    Case("a PDF with an attached PDF", "a.pdf", pdf_with_attached_pdf),
+    Case("a PDF whose revision replaces its page tree", "a.pdf", pdf_with_replaced_pages),
     Case("a PDF behind a web page", "a.pdf", lambda: b"<html>\n" + text_pdf()),
     Case("a PDF behind the letters BM", "a.pdf", lambda: b"BM\n" + text_pdf()),
     # 9: TIFF

@@ -73,7 +73,7 @@ def _after_success(defects: tuple[Defect, ...], decoded: Decoded) -> tuple[Defec
 
 def _after_opening(defect: Defect, decoded: Decoded) -> Defect | None:
     """Return what is left of a defect if the document could be decoded all the same, or None."""
-    if defect.kind in ("doubtful", "password-unknown", "needs-certificate"):
+    if defect.kind in ("doubtful", "no-page", "password-unknown", "needs-certificate"):
         return None
     if defect.is_certain:
         return defect

@@ -43,9 +43,10 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
         elif marker == 0xD9:  # The image ends before any scan, so it has no content.
             return _DAMAGED
         elif marker == 0xDA:
-            # The last of the three bytes for each component is the number of its table.
-            if frame is None or not set(frame[8::3]) <= tables:
+            if frame is None or not _scan_tables(frame, segment) <= tables:
                 return _DAMAGED
+            if not set(frame[8::3]) <= tables:
+                defects += (_DOUBT,)
             return defects + _find_scan_defects(content, end, min_bits)
     # No program writes so many segments, but the image may follow them.
     return (_DOUBT,) if b"\xff\xd9" in content[-1024:] else _DAMAGED
@@ -93,6 +94,15 @@ def _quantization_tables(segment: bytes) -> Iterator[int]:
     while position < len(segment):
         yield segment[position] & 0x0F
         position += 129 if segment[position] >> 4 else 65
+
+
+def _scan_tables(frame: bytes, scan: bytes) -> set[int]:
+    """Return the numbers of the quantization tables that a scan needs (B.2.2 and B.2.3).
+
+    Other tables may be defined between the scans.
+    """
+    components = set(scan[1 : 1 + 2 * scan[0] : 2])
+    return {table for number, table in zip(frame[6::3], frame[8::3], strict=False) if number in components}
 
 
 def _fill_end(content: bytes, position: int) -> int:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from docsend.checks.formats.pdf_objects import Value
 
 _STARTXREF = re.compile(rb"startxref" + BLANK + rb"{1,64}(\d{1,20})(?!\d)")
-_LINEARIZED = re.compile(rb"/Linearized\b[^>]{0,512}?/L" + BLANK + rb"{1,16}(\d{1,12})(?!\d)")
+_LINEARIZED = re.compile(
+    rb"obj" + BLANK + rb"{0,16}<<[^>]{0,64}?/Linearized\b[^>]{0,512}?/L" + BLANK + rb"{1,16}(\d{1,12})(?!\d)"
+)
 _ENCRYPT = re.compile(rb"/Encrypt(?=" + BLANK + rb"{0,16}(?:\d|<<))")
 _ROOT = re.compile(rb"/Root" + BLANK + rb"{0,16}" + REFERENCE)
 _PAGES = re.compile(rb"/Pages" + BLANK + rb"{0,16}" + REFERENCE)
@@ -23,11 +25,12 @@ _FORM = re.compile(rb"/AcroForm" + BLANK + rb"{0,16}" + REFERENCE)
 _KIDS = re.compile(rb"/Kids" + BLANK + rb"{0,16}\[" + BLANK + rb"{0,16}" + REFERENCE)
 _PAGE = re.compile(rb"/Type" + BLANK + rb"{0,16}/Page\b")
 _CATALOG = re.compile(rb"/Type" + BLANK + rb"{0,16}/Catalog\b")
+_HEAD_END = re.compile(rb"obj" + BLANK + rb"{0,16}(?:[<\[(/+\-.\d]|true\b|false\b|null\b|\Z)")
 # An object that begins a line: "12 0 obj" in the middle of a log file's line is not one.
-_VALUE_START = rb"(?:[<\[(/+\-.\d]|true\b|false\b|null\b|\Z)"
-_LINE = re.compile(
-    rb"(?:^|[\r\n])" + BLANK + rb"{0,16}" + HEAD.pattern + BLANK + rb"{0,16}" + _VALUE_START, re.MULTILINE
+_HEAD_START = re.compile(
+    rb"(?:\A|[\r\n])" + BLANK + rb"{0,16}\d{1,10}" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}\Z"
 )
+_MAX_HEAD_BYTES = 64
 
 _LOST_END_BYTES = 8  # the last line, "%%EOF", with its line endings
 _MAX_FIRST_PAGE_BYTES = 2048  # of a linearized file: its parameters and the table of its first page
@@ -50,6 +53,7 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
     They ignore text that was appended.
     """
     found: list[Defect] = []
+    table_at: int | None = None
     length = _linearized_length(content)
     if length is not None and length > len(content) + _LOST_END_BYTES:
         return (_DAMAGED,)
@@ -61,18 +65,22 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
         if trailer is None or not _is_complete(trailer):
             return (_DAMAGED,)
         found.append(_REPAIRED)
-    elif _LINE.search(content, ending.end()):
+    elif _has_object(content, ending.end()):
         # An object after the last `startxref` belongs to a revision whose own `startxref` is missing.
         return (_DAMAGED,)
     else:
-        trailer, is_at_offset = _find_trailer(content, int(ending[1]))
-        if not is_at_offset:
+        trailer, table_at = _find_trailer(content, int(ending[1]))
+        if table_at is None:
             found.append(_DOUBT)
     encryption = _find_encryption(content, trailer)
     found += encryption
     if any(defect.kind in ("needs-password", "needs-certificate") for defect in encryption):
         return tuple(found)
-    found += _find_page_defects(content, trailer, is_encrypted=bool(encryption))
+    trailer = trailer or b""
+    objects = Objects(
+        content, table_at, is_encrypted=bool(encryption), are_mostly_compressed=b"/XRef" in trailer
+    )
+    found += _find_page_defects(content, trailer, objects, is_encrypted=bool(encryption))
     return tuple(found)
 
 
@@ -90,6 +98,14 @@ def _find_startxref(content: bytes) -> re.Match[bytes] | None:
     return None
 
 
+def _has_object(content: bytes, start: int) -> bool:
+    """Return whether the head of an object, such as "12 0 obj", begins a line from `start` on."""
+    return any(
+        _HEAD_START.search(content[max(start, found.start() - _MAX_HEAD_BYTES) : found.start()])
+        for found in _HEAD_END.finditer(content, start)
+    )
+
+
 def _linearized_length(content: bytes) -> int | None:
     """Return the length that a linearized file gives at its start (annex F), or None for another file.
 
@@ -100,25 +116,25 @@ def _linearized_length(content: bytes) -> int | None:
     return None if linearized is None else int(linearized[1])
 
 
-def _find_trailer(content: bytes, offset: int) -> tuple[bytes | None, bool]:
-    """Return the trailer, or the cross-reference stream's dictionary, and whether it is at `offset`.
+def _find_trailer(content: bytes, offset: int) -> tuple[bytes | None, int | None]:
+    """Return the trailer, or the cross-reference stream's dictionary, and the position of its table.
 
-    If there is neither at `offset`, return the last one in the file, or None.
+    If there is neither at `offset`, return the last one in the file, or None, and no position.
     """
     header = content.find(b"%PDF-", 0, 1024)
     for start in (header + offset, offset):
         table = content[start : start + 64].lstrip()
         if table.startswith(b"xref"):
-            return _slice_until(content, content.find(b"trailer", start), b"startxref"), True
+            return _slice_until(content, content.find(b"trailer", start), b"startxref"), start
         if HEAD.match(table):
             dictionary = _slice_until(content, start, b"stream")
             if dictionary is not None and b"/XRef" in dictionary:
-                return dictionary, True
+                return dictionary, start
     if (trailer := _find_last_trailer(content)) is not None:
-        return trailer, False
+        return trailer, None
     stream = content.rfind(b"/XRef")
     head = content.rfind(b" obj", 0, max(0, stream))
-    return (None if stream < 0 else _slice_until(content, head, b"stream")), False
+    return (None if stream < 0 else _slice_until(content, head, b"stream")), None
 
 
 def _find_last_trailer(content: bytes) -> bytes | None:
@@ -187,10 +203,10 @@ def _file_id(trailer: bytes) -> bytes:
 # -- the catalog and the pages -----------------------------------------------------------------------------
 
 
-def _find_page_defects(content: bytes, trailer: bytes | None, *, is_encrypted: bool) -> Iterator[Defect]:
+def _find_page_defects(
+    content: bytes, trailer: bytes, objects: Objects, *, is_encrypted: bool
+) -> Iterator[Defect]:
     """Yield the defects of the catalog and the page tree."""
-    trailer = trailer or b""
-    objects = Objects(content, is_encrypted=is_encrypted, are_mostly_compressed=b"/XRef" in trailer)
     root = _ROOT.search(trailer)
     catalog = objects.find(_reference(root)) if root else None
     if catalog is None or b"/Pages" not in catalog:
@@ -262,12 +278,14 @@ def _find_page_tree_defects(catalog: bytes, objects: Objects, *, is_encrypted: b
     if any(map(_is_page, _leaves(root.get(b"Pages"), objects))):
         return
     tree = objects.find_dictionary(root.get(b"Pages"))
-    yield Defect("no-page") if tree is not None and tree.get(b"Kids") == [] else _DOUBTFUL_DAMAGE
+    is_empty = tree is not None and tree.get(b"Kids") == []
+    # The text of a page may look like an object, so a decoder has to confirm it.
+    yield Defect("no-page", is_certain=False) if is_empty else _DOUBTFUL_DAMAGE
 
 
 def _is_page(leaf: dict[bytes, Value]) -> bool:
     """Return whether a leaf of the page tree is a page. Viewers do not insist on its /Type."""
-    return leaf.get(b"Type") == b"Page" or b"MediaBox" in leaf or b"Contents" in leaf
+    return leaf.get(b"Type") == b"Page" or any(key in leaf for key in (b"MediaBox", b"Contents", b"Parent"))
 
 
 def _leaves(root: Value, objects: Objects) -> Iterator[dict[bytes, Value]]:

@@ -1,8 +1,8 @@
 """Objects of a PDF file (ISO 32000-1, 7.3): parsing values, and finding objects by their number.
 
-Objects are found by searching for their head, such as "12 0 obj", because cross-reference tables are often
-wrong, and viewers open such files all the same. Everything is bounded: the length of a value, its depth, and
-the bytes that are decompressed.
+Objects are found by the last cross-reference table, or else by searching for their head, such as "12 0 obj",
+because such tables are often wrong, and viewers open such files all the same. Everything is bounded: the
+length of a value, its depth, and the bytes that are decompressed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REFERENCE = rb"(\d{1,10})" + BLANK + rb"{1,16}(\d{1,5})" + BLANK + rb"{1,16}R\b"
 _NUMBERED_HEAD = re.compile(rb"(?<!\d)(\d{1,10})" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}obj\b")
 HEAD = re.compile(rb"(?<!\d)\d{1,10}" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}obj\b")
 
-_MAX_VALUE_BYTES = 64 * 1024
+_MAX_VALUE_BYTES = 256 * 1024
 _MAX_DEPTH = 32
 # How often the head of an object may be the end of another one's, as in "12 0 obj" and "112 0 obj".
 _MAX_LONGER_NUMBERS = 64
@@ -34,6 +34,9 @@ _MAX_INDEX_BYTES = 4 * 2**20  # of the indexes of all object streams of a file t
 _MAX_INDEXED_OBJECTS = 200_000
 _MAX_SEARCHES = 16  # through the whole file; for more objects, an index of all heads is faster
 _MAX_DIGITS = 10
+_MAX_SUBSECTIONS = 32  # of a cross-reference table that are looked at
+_ENTRY_BYTES = 20
+_OFFSET_DIGITS = 10
 
 _TOKEN = re.compile(
     rb"(?:[\0\t\n\f\r ]|%[^\r\n]*[\r\n])*"
@@ -48,6 +51,8 @@ _FIRST = re.compile(rb"/First" + BLANK + rb"{0,16}(\d{1,8})\b")
 _FLATE = re.compile(
     rb"/Filter" + BLANK + rb"{0,16}\[?" + BLANK + rb"{0,16}/(?:FlateDecode|Fl)\b" + BLANK + rb"{0,16}[]/>]"
 )
+_TABLE = re.compile(BLANK + rb"{0,4}xref" + BLANK + rb"{1,4}")
+_SUBSECTION = re.compile(rb"(\d{1,10}) (\d{1,10})" + BLANK + rb"{1,3}")
 _OBJECT_STREAM = re.compile(rb"/Type" + BLANK + rb"{0,16}/ObjStm\b")
 _STREAM = re.compile(rb"stream(?:\r\n|\n|\r)")
 
@@ -168,13 +173,20 @@ class Objects:
     """The objects of a PDF, found by number. Object streams are decompressed when they are first needed.
 
     All work is bounded, whatever a file contains: when a bound is reached, further objects are not found.
-    If the objects are mostly compressed, object streams are searched first.
+    `table_at` is the position of the last cross-reference table or stream. If the objects are mostly
+    compressed, object streams are searched first.
     """
 
     def __init__(
-        self, content: bytes, *, is_encrypted: bool = False, are_mostly_compressed: bool = False
+        self,
+        content: bytes,
+        table_at: int | None = None,
+        *,
+        is_encrypted: bool = False,
+        are_mostly_compressed: bool = False,
     ) -> None:
         self._content = content
+        self._table_at = table_at
         self._are_mostly_compressed = are_mostly_compressed
         # Object streams of an encrypted file cannot be decompressed without the key.
         self._compressed: dict[bytes, tuple[_ObjectStream, int]] | None = {} if is_encrypted else None
@@ -186,11 +198,14 @@ class Objects:
     def find(self, reference: Reference) -> bytes | None:
         """Return the text of the last object with a number, from behind its head, or None."""
         number = b"%d" % reference.number
-        if self._are_mostly_compressed and (text := self._find_compressed(number)):
-            return text
+        if (start := self._listed_start(reference)) is not None:
+            return self._text_of_object(start)
+        compressed = self._compressed_entry(number) if self._are_mostly_compressed else None
         if self._starts is None and self._searches_left:
             self._searches_left -= 1
-            if (start := self._search_head(reference)) is not None:
+            # A later revision may replace a compressed object by one that is not compressed.
+            first = compressed[0].start if compressed else 0
+            if (start := self._search_head(reference, first)) is not None:
                 return self._text_of_object(start)
         return self._find_compressed(number) or self._find_by_any_head(number)
 
@@ -212,12 +227,37 @@ class Objects:
         value = self.resolve(value)
         return value if isinstance(value, dict) else None
 
-    def _search_head(self, reference: Reference) -> int | None:
-        """Search for the head of an object as most programs write it, which is faster than an index."""
+    def _listed_start(self, reference: Reference) -> int | None:
+        """Return where the text of an object starts, by the last cross-reference table (7.5.4), or None.
+
+        An entry counts only if it leads to the head of the object.
+        """
+        if self._table_at is None or not (table := _TABLE.match(self._content, self._table_at)):
+            return None
+        position = table.end()
+        for _ in range(_MAX_SUBSECTIONS):
+            subsection = _SUBSECTION.match(self._content, position)
+            if subsection is None:
+                return None
+            index, count = reference.number - int(subsection[1]), int(subsection[2])
+            if 0 <= index < count:
+                entry = subsection.end() + _ENTRY_BYTES * index
+                offset = self._content[entry : entry + _OFFSET_DIGITS]
+                head = HEAD.match(self._content, int(offset)) if offset.isdigit() else None
+                is_right = head is not None and head[0].split()[:2] == [b"%d" % each for each in reference]
+                return head.end() if head is not None and is_right else None
+            position = subsection.end() + _ENTRY_BYTES * count
+        return None
+
+    def _search_head(self, reference: Reference, first: int) -> int | None:
+        """Search for the last head of an object from `first` on, as most programs write it.
+
+        This is faster than an index.
+        """
         head = b"%d %d obj" % reference
         at = len(self._content)
         for _ in range(_MAX_LONGER_NUMBERS):
-            if (at := self._content.rfind(head, 0, at)) < 0:
+            if (at := self._content.rfind(head, first, at)) < 0:
                 return None
             if not at or not self._content[at - 1 : at].isdigit():
                 return at + len(head)
@@ -237,10 +277,14 @@ class Objects:
 
     def _find_compressed(self, number: bytes) -> bytes | None:
         """Return an object in an object stream (7.5.7). The last one with its number counts."""
+        entry = self._compressed_entry(number)
+        return None if entry is None else self._read_compressed(entry[0], entry[0].first + entry[1])
+
+    def _compressed_entry(self, number: bytes) -> tuple[_ObjectStream, int] | None:
+        """Return the object stream that contains an object, and the object's offset behind the index."""
         if self._compressed is None:
             self._compressed = self._index_object_streams()
-        stream, offset = self._compressed.get(number, (None, 0))
-        return None if stream is None else self._read_compressed(stream, stream.first + offset)
+        return self._compressed.get(number)
 
     def _read_compressed(self, stream: _ObjectStream, offset: int) -> bytes | None:
         text = stream.text
