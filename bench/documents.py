@@ -267,6 +267,24 @@ def _deep_tree() -> bytes:
     return _pdf(b"".join(nodes), kids=b"10 0 R")
 
 
+def _object_streams() -> bytes:
+    """Return a PDF of 900 object streams that share one long index."""
+    heads = b"5 0 obj\n<</Type/ObjStm/N 9/First 9999999>>\nstream\n" * 900
+    return _pdf(middle=heads + _filled(b"7 7 ", _SIZE - len(heads) - 2000), kids=b"99 0 R")
+
+
+def _missing_kids() -> bytes:
+    """Return a PDF whose pages are 300 objects that do not exist."""
+    return _pdf(middle=_filled(b"x"), kids=b" ".join(b"%d 0 R" % at for at in range(90_000, 90_300)))
+
+
+def _large_nodes() -> bytes:
+    """Return a PDF with 150 nodes of 60 KB in its page tree, none of which is a page."""
+    node = b"<</A[" + b"<<>> " * 12_000 + b"]>>"
+    nodes = b"".join(b"%d 0 obj\n%b\nendobj\n" % (at, node) for at in range(900, 1_050))
+    return _pdf(middle=nodes, kids=b" ".join(b"%d 0 R" % at for at in range(900, 1_050)))
+
+
 _PIXEL_RUNS = _filled(b"\1\7")
 _HOSTILE: dict[str, Callable[[], bytes]] = {
     "PDF digits, then blanks": lambda: _pdf(behind=b"1" * 20 + _filled(b" ")),
@@ -307,6 +325,9 @@ _HOSTILE: dict[str, Callable[[], bytes]] = {
     "PDF empty streams": _middle(b"5 0 obj\n<< /Length 0 >>\nstream\n\nendstream\nendobj\n"),
     "PDF letters of two bytes": _middle("é".encode()),
     "PDF a deep page tree": _deep_tree,
+    "PDF uncompressed object streams": _object_streams,
+    "PDF missing kids": _missing_kids,
+    "PDF large page nodes": _large_nodes,
     "PDF many kids": lambda: _pdf(kids=_filled(b"3 0 R ")),
     "PDF deflate bombs": _bombs,
     "PDF %PDF-": lambda: _filled(b"%PDF-"),

@@ -139,6 +139,39 @@ def empty_pdf() -> bytes:
     return save(pikepdf.Pdf.new())
 
 
+def pdf_with_page_text(text: bytes) -> bytes:
+    """Return a PDF whose page has this content, not compressed."""
+    document = pikepdf.Pdf.new()
+    document.add_blank_page().Contents = document.make_stream(b"BT (" + text + b") Tj ET")
+    return save(document, compress_streams=False, object_stream_mode=_mode(streams=False))
+
+
+def pdf_with_attached_pdf() -> bytes:
+    """Return a PDF with another one in it, not compressed, whose objects have the same numbers."""
+    document = pikepdf.Pdf.new()
+    document.add_blank_page()
+    document.attachments["fictional.pdf"] = empty_pdf()
+    return save(document, compress_streams=False, object_stream_mode=_mode(streams=False))
+
+
+def pdf_with_replaced_pages() -> bytes:
+    """Return a PDF with object streams and a revision that replaces its empty page tree, not compressed."""
+    document = pikepdf.Pdf.new()
+    content = save(document, object_stream_mode=_mode(streams=True))
+    with pikepdf.open(io.BytesIO(content)) as pdf:
+        root, pages = pdf.Root.objgen, pdf.Root.Pages.objgen
+    tree = b"%d %d obj\n<< /Type /Pages /Kids [91 0 R] /Count 1 >>\nendobj\n" % pages
+    page = b"91 0 obj\n<< /Type /Page /Parent %d %d R /MediaBox [0 0 9 9] >>\nendobj\n" % pages
+    previous = int(content[content.rindex(b"startxref") + 9 :].split()[0])
+    tree_at = len(content) + 1
+    page_at = tree_at + len(tree)
+    table = b"xref\n%d 1\n%010d 00000 n \n91 1\n%010d 00000 n \n" % (pages[0], tree_at, page_at)
+    trailer = b"trailer << /Size 92 /Root %d %d R /Prev %d >>\n" % (*root, previous)
+    return b"".join(
+        (content, b"\n", tree, page, table, trailer, b"startxref\n%d\n%%%%EOF\n" % (page_at + len(page)))
+    )
+
+
 def pdf_without_catalog() -> bytes:
     return samples.pdf().replace(b"/Type /Catalog", b"/Kind /Catalog").replace(b"/Pages", b"/Sheet")
 
@@ -169,6 +202,24 @@ def jpeg_with_frame(
 
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def jpeg_without_scan() -> bytes:
+    content = samples.jpeg()
+    scan = content.index(b"\xff\xda")
+    length = int.from_bytes(content[scan + 2 : scan + 4], "big")
+    return content[: scan + 2 + length] + b"\xff\xd9"
+
+
+def png_with_late_palette() -> bytes:
+    head, data, end = png_of(color=3).partition(chunk(b"IEND", b""))
+    return head + chunk(b"PLTE", bytes(12)) + data + end
+
+
+def bmp_with_early_pixels() -> bytes:
+    content = bytearray(bmp_of(8, 0))
+    content[10:14] = struct.pack("<I", 20)
+    return bytes(content)
 
 
 def png_of(*, width: int = 4, height: int = 4, depth: int = 8, color: int = 0, header: bool = True) -> bytes:
@@ -292,17 +343,36 @@ CASES = [
         "a PDF whose LF became CR LF",
         "a.pdf",
         lambda: text_pdf().replace(b"\n", b"\r\n"),
-        ("?document-altered", "?repaired-by-viewers"),
+        ("damaged-document", "?document-altered"),
         ("?document-altered",),
     ),
     Case(
         "a PDF with the chunk sizes of HTTP",
         "a.pdf",
         lambda: chunked(text_pdf(8)),
-        ("?document-altered", "?repaired-by-viewers"),
+        ("damaged-document", "?document-altered"),
         ("?document-altered",),
     ),
+    Case(
+        "a PDF whose LF became CR",
+        "a.pdf",
+        lambda: text_pdf(60).replace(b"\n", b"\r"),
+        ("damaged-document", "?document-altered"),
+        ("?document-altered",),
+    ),
+    Case(
+        "a PDF without NUL bytes",
+        "a.pdf",
+        lambda: text_pdf(60).replace(b"\0", b""),
+        ("damaged-document", "?document-altered"),
+        ("?document-altered",),
+    ),
+    Case("half of a PDF", "a.pdf", lambda: text_pdf()[: len(text_pdf()) // 2], DAMAGED),
     # 3: heads without content
+    Case("a JPEG without data in its scan", "a.jpg", jpeg_without_scan, DAMAGED),
+    Case("a PNG whose palette is behind its pixels", "a.png", png_with_late_palette, DAMAGED),
+    Case("a BMP whose pixels begin in its header", "a.bmp", bmp_with_early_pixels, DAMAGED),
+    Case("a JPEG that lacks its last byte", "a.jpg", lambda: samples.jpeg()[:-1], REPAIRED),
     Case("a JPEG of 8 bytes", "a.jpg", jpeg_without_frame, DAMAGED),
     Case("a JPEG of height 0", "a.jpg", lambda: jpeg_with_frame(height=0), DAMAGED),
     Case("a JPEG with 17 components", "a.jpg", lambda: jpeg_with_frame(components=17), DAMAGED),
@@ -342,6 +412,25 @@ CASES = [
         lambda: text_pdf().rpartition(b"startxref")[0] + b"startxref\n%%EOF\n",
         REPAIRED,
     ),
+    Case(
+        "a linearized PDF without the number behind startxref",
+        "a.pdf",
+        lambda: linearized_pdf().rpartition(b"startxref")[0] + b"startxref\n%%EOF\n",
+        REPAIRED,
+    ),
+    Case(
+        "a PDF followed by a log that begins with a number",
+        "a.pdf",
+        lambda: text_pdf() + b"\n12 0 obj read ok\n",
+    ),
+    Case("a PDF followed by line feeds", "a.pdf", lambda: text_pdf() + b"\n" * 2**20),
+    Case(
+        "a PDF whose text looks like an object",
+        "a.pdf",
+        lambda: pdf_with_page_text(b"2 0 obj <</Type/Pages/Kids[]>> endobj"),
+    ),
+    Case("a PDF with an attached PDF", "a.pdf", pdf_with_attached_pdf),
+    Case("a PDF whose revision replaces its page tree", "a.pdf", pdf_with_replaced_pages),
     Case("a PDF behind a web page", "a.pdf", lambda: b"<html>\n" + text_pdf()),
     Case("a PDF behind the letters BM", "a.pdf", lambda: b"BM\n" + text_pdf()),
     # 9: TIFF

@@ -140,7 +140,7 @@ class Code(Enum):
     )  # fmt: skip
     DOCUMENT_ALTERED = (
         "document-altered", Kind.INVALID, "documents",
-        "a program treated the document as text (a warning if only its line endings were converted)",
+        "a program treated the document as text (a warning if some of it may still be readable)",
     )  # fmt: skip
     UNVIEWABLE_IMAGE = (
         "unviewable-image", Kind.INVALID, "documents",
@@ -186,13 +186,13 @@ class Code(Enum):
     REPAIRED_BY_VIEWERS = (
         "repaired-by-viewers", Kind.WARNING, "documents", "damage that viewers repair silently",
     )  # fmt: skip
-    XFA_FORM = "xfa-form", Kind.WARNING, "documents", "a form that only Adobe's programs show"
+    XFA_FORM = "xfa-form", Kind.WARNING, "documents", "a form whose pages many viewers do not show"
     PORTFOLIO_PDF = "portfolio-pdf", Kind.WARNING, "documents", "the PDF is a cover sheet with attached files"
     RARE_IMAGE = (
         "rare-image", Kind.WARNING, "documents", "a variant of an image format that some viewers cannot open",
     )  # fmt: skip
     NOT_DECODED = (
-        "not-decoded", Kind.WARNING, "documents", "decoding the document took too much time or memory",
+        "not-decoded", Kind.WARNING, "documents", "the document could not be decoded completely",
     )  # fmt: skip
     ONLINE_FORM_POSSIBLE = (
         "online-form-possible", Kind.WARNING, "type", "the type may have to be filed as an online form",

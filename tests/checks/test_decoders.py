@@ -225,6 +225,8 @@ def test_a_sound_document_opens(name: str) -> None:
 
 
 DAMAGED = {
+    "pdf: one page of three is broken": flip_in_stream(pdf(text(1), text(2), text(3)), 2),
+    "pdf: one of two scans is broken": scanned_pdf(samples.jpeg(1), samples.jpeg(2)[:1500]),
     "pdf: only its header": b"%PDF-1.7\n",
     "pdf: its first half": pdf(text(1), text(2))[:700],
     "pdf: taken for text": as_utf8(pdf(text(1), text(2))),
@@ -280,8 +282,6 @@ def test_a_variant_that_the_decoder_does_not_know_is_no_damage(name: str) -> Non
 REPAIRED = {
     "without its end": pdf(text(1), text(2))[:-40],
     "with other line ends": pdf(b"", b"").replace(b"\n", b"\r\n"),
-    "with one page of three broken": flip_in_stream(pdf(text(1), text(2), text(3)), 2),
-    "with one of two scans broken": scanned_pdf(samples.jpeg(1), samples.jpeg(2)[:1500]),
 }
 
 

@@ -97,10 +97,11 @@ def test_only_the_offending_characters_of_a_name_are_escaped(run, tmp_path) -> N
     assert '"\u05e6\u05d9\u05dc\u05d5\u05dd \\u2068x\\u2069.pdf"' in problem["message"]
 
 
-def test_thorough_decodes_what_the_structure_cannot_see(check) -> None:
+@pytest.mark.parametrize("size", [2000, 24 * (1 + 3 * 64)])
+def test_thorough_decodes_what_the_structure_cannot_see(check, size) -> None:
     content = bytearray(samples.png())
     start = content.index(b"IDAT") + 4
-    half = zlib.compress(zlib.decompress(bytes(content[start:-16]))[:2000])
+    half = zlib.compress(zlib.decompress(bytes(content[start:-16]))[:size])  # 24 of the 48 rows are whole
     broken = bytes(content[: start - 8]) + defective_documents.chunk(b"IDAT", half) + bytes(content[-12:])
     assert check("half.png", broken) == ([], 0)
     assert check("half.png", broken, "--thorough") == (["damaged-document"], 3)

@@ -195,6 +195,26 @@ def test_a_tiff_with_overlapping_directories_is_rejected_quickly() -> None:
 
 # -- running time ------------------------------------------------------------------------------------------
 
+
+def _object_streams(size: int) -> bytes:
+    heads = b"5 0 obj\n<</Type/ObjStm/N 9/First 9999999>>\nstream\n" * (size // 200)
+    return _trailer(b"/Root 1 0 R").replace(b"%PDF-1.4\n", b"%PDF-1.4\n" + heads + b"7 7 " * (size // 8))
+
+
+def _missing_objects(size: int) -> bytes:
+    kids = b" ".join(b"%d 0 R" % number for number in range(100_000, 100_000 + size // 20))
+    pages = b"1 0 obj<</Pages 2 0 R>>endobj 2 0 obj<</Kids[%b]>>endobj " % kids
+    return _trailer(b"/Root 1 0 R").replace(b"%PDF-1.4\n", b"%PDF-1.4\n" + pages + b"x" * (size // 2))
+
+
+def _large_nodes(size: int) -> bytes:
+    node = b"<</A[" + b"<<>> " * 1_000 + b"]>>"
+    objects = b"".join(b"%d 0 obj%bendobj " % (number, node) for number in range(3, 3 + size // len(node)))
+    kids = b" ".join(b"%d 0 R" % number for number in range(3, 3 + size // len(node)))
+    pages = b"1 0 obj<</Pages 2 0 R>>endobj 2 0 obj<</Kids[%b]>>endobj " % kids
+    return _trailer(b"/Root 1 0 R").replace(b"%PDF-1.4\n", b"%PDF-1.4\n" + pages + objects)
+
+
 _SLOW_INPUTS = {
     # A PDF may be followed by 8 KB of any bytes, and by any number of blanks.
     "digits": lambda size: _pdf_and(b"1" * (size // 12)),
@@ -211,6 +231,9 @@ _SLOW_INPUTS = {
     "encryption and digits": lambda size: _trailer(b"/Encrypt " + b"1" * size),
     "encryption and numbers": lambda size: _trailer(b"/Encrypt 1" + b" " * (size // 2) + b"1" * (size // 2)),
     "trailers": lambda size: _trailer(b"trailer " * (size // 8)),
+    "object streams": _object_streams,
+    "missing objects": _missing_objects,
+    "large nodes": _large_nodes,
     "streams": lambda size: b"%PDF-1.4\n" + b"/XRef obj " * (size // 10) + b"startxref 1 %%EOF",
     "markers": lambda size: b"\xff\xd8\xff" + b"\xff\xd0" * (size // 2),
     "fill bytes": lambda size: b"\xff\xd8" + b"\xff" * size,

@@ -163,6 +163,10 @@ def _picture_decoder(format_name: str) -> Callable[[bytes], Decoded]:
         try:
             if format_name == "png":
                 content = _critical_chunks(content)
+                if not _has_all_rows(content):
+                    return Decoded("damaged")
+            if format_name == "jpeg" and content.endswith(b"\xff"):
+                content += b"\xd9"  # The last byte was lost, which other viewers do not mind.
             picture = plugin(io.BytesIO(content))
             return Decoded(_decode_frames(picture))
         except Image.DecompressionBombError:
@@ -267,6 +271,33 @@ def _critical_chunks(content: bytes) -> bytes:
         position = end
 
 
+# Number of samples of a pixel, by type of color.
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# The passes of an interlaced PNG (ISO/IEC 15948, 8.2): first column and row, and the steps to the next ones.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_MAX_INFLATED_BYTES = 2**30
+
+
+def _has_all_rows(png: bytes) -> bool:
+    """Return whether the data of a PNG has all rows. Pillow does not say that some are missing."""
+    width, height, depth, color, _, _, interlace = struct.unpack_from(">IIBBBBB", png, 16)
+    bits = depth * _CHANNELS.get(color, 1)
+    expected = 0
+    for left, top, step_x, step_y in _PASSES if interlace else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - left) // step_x), -(-(height - top) // step_y)
+        if columns > 0 and rows > 0:
+            expected += rows * (1 + (columns * bits + 7) // 8)
+    inflater, size, position = zlib.decompressobj(), 0, 8
+    while position < len(png) and size < min(expected, _MAX_INFLATED_BYTES):
+        length, kind = struct.unpack_from(">I4s", png, position)
+        data = png[position + 8 : position + 8 + length] if kind == b"IDAT" else b""
+        while data and size < expected:
+            size += len(inflater.decompress(data, 2**20))
+            data = inflater.unconsumed_tail
+        position += 12 + length
+    return size >= min(expected, _MAX_INFLATED_BYTES)
+
+
 # -- PDF ---------------------------------------------------------------------------------------------------
 
 _REPAIR = re.compile(r"reconstruct|recover", re.IGNORECASE)
@@ -325,7 +356,7 @@ def _decode_pages(pdf: pikepdf.Pdf) -> Decoded:
     is_repaired = bool(_REPAIR.search(messages)) or not all(decoded)
     # Where the end of a file is missing, the pages may be there, and nothing that was on them.
     is_empty = len(pdf.pages) == 0 or (is_repaired and not lost_pages and not has_annotations)
-    if is_empty or (lost_pages and all(lost_pages)):
+    if is_empty or any(lost_pages):
         return Decoded("damaged")
     return Decoded("opens", is_repaired, pdf.is_encrypted, _forbidden(pdf.allow))
 

@@ -30,44 +30,57 @@ def find(content: bytes, format_name: str | None, *, is_thorough: bool = False) 
 
     if not decoders.are_installed():
         return defects
-    return confirm(defects, decoders.decode(content, format_name))
+    return confirm(defects, decoders.decode(content, format_name), is_thorough=is_thorough)
 
 
 def _is_in_doubt(defect: Defect) -> bool:
     return not defect.is_certain or defect.kind == "doubtful"
 
 
-def confirm(defects: tuple[Defect, ...], decoded: Decoded) -> tuple[Defect, ...]:
+def confirm(
+    defects: tuple[Defect, ...], decoded: Decoded, *, is_thorough: bool = False
+) -> tuple[Defect, ...]:
     """Return the defects that remain after a decoder has tried to decode the document."""
     certain = {defect.kind for defect in defects if defect.is_certain}
+    if any(kind in _ERRORS for kind in certain):
+        return tuple(defect for defect in defects if defect.kind not in ("doubtful", "repaired"))
     if decoded.outcome == "opens":
         return _after_success(defects, decoded)
     if decoded.outcome == "needs-password" and "restricted" not in certain:
-        others = tuple(defect for defect in defects if defect.kind not in _ENCRYPTED)
+        others = tuple(defect for defect in defects if defect.kind not in (*_ENCRYPTED, "doubtful"))
         return (Defect("needs-password"), *others)
     if decoded.outcome == "damaged" and "repaired" not in certain:
         # What the structure calls repaired may stop a decoder, too.
         others = tuple(defect for defect in defects if defect.kind not in ("doubtful", "repaired"))
         return others if any(defect.kind in _ERRORS for defect in others) else (Defect("damaged"), *others)
-    return (*defects, Defect("not-decoded")) if decoded.outcome == "gave-up" else defects
+    is_unfinished = decoded.outcome == "gave-up" or (decoded.outcome == "unsupported" and is_thorough)
+    has_error = any(defect.kind in _ERRORS for defect in defects)
+    return (*defects, Defect("not-decoded")) if is_unfinished and not has_error else defects
 
 
 def _after_success(defects: tuple[Defect, ...], decoded: Decoded) -> tuple[Defect, ...]:
     """Return the defects of a document that was decoded: what is certain, and what viewers repair."""
     found = dict.fromkeys(
-        _opened(defect) for defect in defects if defect.kind not in ("doubtful", "password-unknown")
+        remaining for defect in defects if (remaining := _after_opening(defect, decoded)) is not None
     )
-    if decoded.is_encrypted and not any(defect.kind == "restricted" for defect in found):
+    kinds = {defect.kind for defect in found}
+    if decoded.is_encrypted and "restricted" not in kinds:
         found[Defect("restricted", decoded.forbidden)] = None
-    if decoded.is_repaired and not any(defect.kind == "repaired" for defect in found):
+    if decoded.is_repaired and not kinds & {"repaired", "chunked", "lengths-wrong", "lines-altered"}:
         found[Defect("repaired")] = None
-    return tuple(defect for defect in found if defect.kind != "needs-certificate")
+    return tuple(found)
 
 
-def _opened(defect: Defect) -> Defect:
-    """Return what is left of a defect if the document could be decoded all the same."""
+def _after_opening(defect: Defect, decoded: Decoded) -> Defect | None:
+    """Return what is left of a defect if the document could be decoded all the same, or None."""
+    if defect.kind in ("doubtful", "no-page", "password-unknown", "needs-certificate"):
+        return None
     if defect.is_certain:
         return defect
     if defect.kind == "damaged":
         return Defect("repaired")
-    return Defect("rare") if defect.kind == "unusual" else defect
+    if defect.kind == "unusual":
+        return Defect("rare")
+    if defect.kind in ("chunked", "lengths-wrong") and not decoded.is_repaired:
+        return None
+    return defect

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from docsend.model.catalog import Catalog, Destination
     from docsend.model.document import Defect, DefectKind
 
+# Blanks, and the marks of reading direction, which cannot be seen.
+_BLANKS = " \t\u00a0\u200e\u200f\u061c\ufeff"
 _BY_NAME = attrgetter("name", "sha256")
 
 
@@ -139,11 +141,11 @@ def _check_format(
     extension = _extension(document.name)
     if extension in destination.formats:
         return None
-    if extension.strip() in destination.formats:
+    if extension.strip(_BLANKS) in destination.formats:
         return Problem(
             Code.FORMAT_NOT_ACCEPTED,
-            Message('file name ends with a blank: "{name}"', name=document.name),
-            Message("rename the file, without the blank"),
+            Message('file name ends with a blank or an invisible mark: "{name}"', name=document.name),
+            Message("rename the file, without the last character"),
             document=document.name,
         )
     given = f".{extension}" if extension else Message("files without an extension")
@@ -314,7 +316,7 @@ _IMAGES = ("avif", "bigtiff", "gif", "heic", "ico", "jpeg2000", "jpegxl", "photo
 
 def _content_problems(document: Document) -> list[Problem]:
     """Check that the content matches the extension, is complete, and can be read by a clerk."""
-    expected = FORMAT_OF_EXTENSION.get(_extension(document.name).strip())
+    expected = FORMAT_OF_EXTENSION.get(_extension(document.name).strip(_BLANKS))
     actual = "tiff" if document.format == "bigtiff" else document.format
     if expected is not None and expected != actual:
         return [_content_mismatch(document, expected)]
@@ -352,18 +354,25 @@ _DEFECT_PROBLEMS: dict[DefectKind, tuple[Code, Message, Message]] = {
     ),
     "chunked": (
         Code.DOCUMENT_ALTERED,
-        Message("altered document: {name} contains chunk sizes of an HTTP transfer, and pages may be blank"),
+        Message(
+            "altered document: {name} contains chunk sizes of an HTTP transfer, and parts may be unreadable"
+        ),
         Message("download it again with a program that decodes chunked transfers"),
     ),
     "damaged": (Code.DAMAGED_DOCUMENT, Message("damaged or truncated document: {name}"), _SAVE_AGAIN),
     "lines-altered": (
         Code.DOCUMENT_ALTERED,
-        Message("altered document: the line endings in {name} were converted, and pages may be blank"),
+        Message("altered document: a program converted line endings in {name}, and parts may be unreadable"),
         _GET_AGAIN,
+    ),
+    "lengths-wrong": (
+        Code.DOCUMENT_ALTERED,
+        Message("altered document: parts of {name} are longer or shorter than it says"),
+        Message("open it in a viewer and check that no page is blank, or get it again"),
     ),
     "needs-certificate": (
         Code.ENCRYPTED_PDF,
-        Message("encrypted PDF: {name} can only be opened with a certificate or a special program"),
+        Message("encrypted PDF: {name} needs a certificate or a special program to be opened"),
         Message("save or print it as a PDF without encryption"),
     ),
     "needs-password": (
@@ -371,10 +380,10 @@ _DEFECT_PROBLEMS: dict[DefectKind, tuple[Code, Message, Message]] = {
         Message("encrypted PDF: {name} cannot be opened without its password"),
         Message("open it with the password and save or print it as a PDF without one"),
     ),
-    "no-page": (Code.DAMAGED_DOCUMENT, Message("PDF without pages: {name}"), _SAVE_AGAIN),
+    "no-page": (Code.DAMAGED_DOCUMENT, Message("PDF without pages: {name}"), Message("create it again")),
     "not-decoded": (
         Code.NOT_DECODED,
-        Message("not fully checked: decoding {name} took too much time or memory"),
+        Message("not fully checked: {name} could not be decoded completely"),
         Message("open it in a viewer and check that it is readable"),
     ),
     "password-unknown": (
@@ -399,11 +408,11 @@ _DEFECT_PROBLEMS: dict[DefectKind, tuple[Code, Message, Message]] = {
     ),
     "xfa": (
         Code.XFA_FORM,
-        Message("XFA form: only Adobe's programs show the pages of {name}"),
+        Message("XFA form: many viewers do not show the pages of {name}"),
         Message("open it in Adobe Reader and print it to a PDF"),
     ),
 }
-_WARNINGS = ("chunked", "lines-altered")
+_WARNINGS = ("chunked", "lengths-wrong", "lines-altered")
 _OPERATIONS = {
     "printing": Message("printing"),
     "changing": Message("changes"),
@@ -420,6 +429,8 @@ def _defect_problem(name: str, format_name: str | None, defect: Defect) -> Probl
         return _restricted_problem(name, defect)
     if defect.kind == "rare":
         return _rare_problem(name, format_name, defect)
+    if defect.kind == "repaired" and defect.details:
+        return _lost_pages_problem(name)
     code, message, hint = _DEFECT_PROBLEMS[defect.kind]
     values = {"name": name, "format": (format_name or "").upper()}
     used = {key: value for key, value in values.items() if f"{{{key}}}" in message.template}
@@ -440,6 +451,12 @@ def _restricted_problem(name: str, defect: Defect) -> Problem:
         "the institute does not say whether it accepts such files; an unrestricted copy or a scan is safer"
     )
     return Problem(Code.RESTRICTED_PDF, message, hint, document=name)
+
+
+def _lost_pages_problem(name: str) -> Problem:
+    message = Message("slightly damaged: {name} refers to further pages that are not in it", name=name)
+    hint = Message("open it in a viewer and check that all pages are there, or save it again")
+    return Problem(Code.REPAIRED_BY_VIEWERS, message, hint, document=name)
 
 
 def _rare_problem(name: str, format_name: str | None, defect: Defect) -> Problem:

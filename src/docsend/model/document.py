@@ -9,6 +9,7 @@ DefectKind: TypeAlias = Literal[
     "altered",  # a program converted the file as if it were text
     "damaged",  # truncated or corrupt
     "doubtful",  # the structure alone does not tell whether the file can be opened
+    "lengths-wrong",  # parts of a PDF are longer or shorter than it says
     "lines-altered",  # line endings were converted
     "chunked",  # the chunk sizes of an HTTP response were left in the file
     "needs-certificate",  # a PDF that is encrypted for the holder of a certificate
@@ -30,7 +31,8 @@ UnreadReason: TypeAlias = Literal["not-found", "directory", "not-regular", "unre
 class Defect:
     """Something in a document's content that may keep a clerk from reading it.
 
-    `details` are the operations that a "restricted" PDF forbids, or the name of a "rare" variant.
+    `details` are the operations that a "restricted" PDF forbids, the name of a "rare" variant, or
+    "pages" if a "repaired" document may have lost pages.
     `is_certain` is false if a real decoder, where one is installed, has to confirm the defect.
     """
 

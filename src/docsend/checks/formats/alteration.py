@@ -6,10 +6,11 @@ transfers in "text mode". Viewers open such a PDF and show blank pages.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Literal
 
-from docsend.checks.formats.pdf_objects import BLANK, HEAD
+from docsend.checks.formats.pdf_objects import BLANK, HEAD, Objects, Reference
 from docsend.model.document import Defect
 
 if TYPE_CHECKING:
@@ -20,32 +21,45 @@ _MIN_EXTRA_BYTES = 64
 _LONE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 # By chance, one line feed in 256 of compressed data follows a carriage return.
 _MIN_LINE_ENDINGS = 16
-_CHUNK_START = re.compile(rb"\A[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,64})?\r\n%PDF-")
-_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,6})\r\n")
+# Compressed data of this length has about 16 CR LF by chance.
+_MIN_LENGTH_WITH_LINE_ENDINGS = 2**20
+# Bytes that text conversions replace or remove: NUL, tab, LF, CR and Ctrl-Z. In this many bytes of compressed
+# data, each of them occurs (the probability that one is missing is below 1 in 100 million).
+_CONVERTED = (b"\0", b"\t", b"\n", b"\r", b"\x1a")
+_MIN_COMPRESSED_BYTES = 8_000
+_MAX_MISSING_BYTES = 8
+_SIZE_LINE = rb"[ \t]{0,8}(?:;[^\r\n]{0,64})?\r?\n"
+_CHUNK_START = re.compile(rb"\A[0-9A-Fa-f]{1,8}" + _SIZE_LINE + rb"%PDF-")
+_CHUNK = re.compile(rb"\r?\n([0-9A-Fa-f]{1,6})" + _SIZE_LINE)
 _MAX_CANDIDATES = 64
 _MAX_STREAMS = 16
+_MAX_SAMPLED_STREAMS = 64
+_SAMPLE_BYTES = 16 * 1024
 
-_STARTXREF = re.compile(rb"startxref" + BLANK + rb"{1,16}(\d{1,12})(?!\d)")
-_TABLE = re.compile(BLANK + rb"{0,2}(?:xref|" + HEAD.pattern + rb")")
-_FILTER = re.compile(
-    rb"/Filter" + BLANK + rb"{0,16}\[?" + BLANK + rb"{0,16}/(FlateDecode|Fl|DCTDecode|DCT)\b"
+_BINARY_FILTER = re.compile(
+    rb"/Filter"
+    + BLANK
+    + rb"{0,16}\[?"
+    + BLANK
+    + rb"{0,16}/(?:FlateDecode|Fl|DCTDecode|DCT|CCITTFaxDecode|CCF|JPXDecode|JBIG2Decode|LZWDecode|LZW)\b"
 )
 _STREAM = re.compile(rb"\bstream(?:\r{0,2}\n|\r)")
 _LENGTH = re.compile(
-    rb"/Length" + BLANK + rb"{1,16}(\d{1,9})(?!\d|" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}R\b)"
+    rb"/Length" + BLANK + rb"{1,16}(\d{1,9})(?:" + BLANK + rb"{1,16}(\d{1,5})" + BLANK + rb"{1,16}R\b)?(?!\d)"
 )
 _END = re.compile(BLANK + rb"{0,4}endstream")
+_STARTXREF = re.compile(rb"startxref" + BLANK + rb"{1,16}(\d{1,12})(?!\d)")
+_TABLE = re.compile(BLANK + rb"{0,2}(?:xref\b|" + HEAD.pattern + rb"[^>]{0,512}/XRef\b)")
 
-Kind = Literal["altered", "lines-altered", "chunked"]
+Kind = Literal["altered", "lines-altered", "chunked", "lengths-wrong"]
 
 
 def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
     """Return the alteration of a file, or an empty tuple."""
-    kind = (
-        _find_pdf_alteration(content)
-        if format_name == "pdf"
-        else _find_image_alteration(content, format_name)
-    )
+    if format_name == "pdf":
+        kind = _find_pdf_alteration(content)
+    else:
+        kind = _find_image_alteration(content, format_name)
     return () if kind is None else (Defect(kind, is_certain=kind == "altered"),)
 
 
@@ -57,22 +71,49 @@ def _is_converted_to_utf8(content: bytes) -> bool:
         return False
 
 
+def _has_converted_bytes(content: bytes) -> bool:
+    """Return whether each byte that text conversions replace still occurs, so that there was none."""
+    return all(byte in content for byte in _CONVERTED)
+
+
+def _lacks_converted_bytes(compressed: bytes) -> bool:
+    """Return whether compressed data lacks bytes that text conversions replace, and almost no others.
+
+    Data that lacks many bytes, such as a picture of one color, is not random enough to tell.
+    """
+    if len(compressed) < _MIN_COMPRESSED_BYTES or _has_converted_bytes(compressed):
+        return False
+    return 256 - len(set(compressed)) <= _MAX_MISSING_BYTES
+
+
 # -- images ------------------------------------------------------------------------------------------------
 
 
 def _find_image_alteration(content: bytes, format_name: str | None) -> Kind | None:
     if format_name in ("bmp", "tiff", "bigtiff") and _is_converted_to_utf8(content):
         return "altered"
-    if _LONE_LINE_FEED.search(content) is None and content.count(b"\n") >= _MIN_LINE_ENDINGS:
+    if format_name == "jpeg" and _has_altered_scan(content):
         return "lines-altered"
-    return "lines-altered" if format_name == "jpeg" and _lacks_line_endings(content) else None
+    has_changed = content.count(b"\n") >= _MIN_LINE_ENDINGS and _LONE_LINE_FEED.search(content) is None
+    return "lines-altered" if has_changed else None
 
 
-def _lacks_line_endings(content: bytes) -> bool:
-    """Return whether compressed data has no CR LF at all, although chance would produce many."""
-    if b"\r\n" in content:
+def _has_altered_scan(content: bytes) -> bool:
+    """Return whether the compressed data of a JPEG image lacks what text conversions replace or remove."""
+    lacks_bytes = not _has_converted_bytes(content)
+    lacks_line_endings = len(content) >= _MIN_LENGTH_WITH_LINE_ENDINGS and b"\r\n" not in content
+    if not lacks_bytes and not lacks_line_endings:
         return False
-    expected = content.count(b"\r") * content.count(b"\n") / len(content)
+    # Neither the metadata before the scan nor text that was appended is compressed.
+    scan = content[content.find(b"\xff\xda") : content.rfind(b"\xff\xd9")]
+    return _lacks_converted_bytes(scan) or _lacks_line_endings(scan)
+
+
+def _lacks_line_endings(compressed: bytes) -> bool:
+    """Return whether compressed data has no CR LF at all, although chance would produce many."""
+    if b"\r\n" in compressed or len(compressed) < _MIN_LENGTH_WITH_LINE_ENDINGS:
+        return False
+    expected = compressed.count(b"\r") * compressed.count(b"\n") / len(compressed)
     return expected >= _MIN_LINE_ENDINGS
 
 
@@ -82,31 +123,44 @@ def _lacks_line_endings(content: bytes) -> bool:
 def _find_pdf_alteration(content: bytes) -> Kind | None:
     if _is_binary_data_text(content):
         return "altered"
+    if not _has_converted_bytes(content) and _lacks_converted_bytes(_compressed_sample(content)):
+        return "lines-altered"
     if _has_right_offset(content) or b"/Filter" not in content:  # Text survives other line endings.
         return None
     if _CHUNK_START.match(content) or _has_chunk_chain(content):
         return "chunked"
-    if _has_grown_by_line_feeds(content) or _are_lengths_wrong(content):
+    if _has_grown_by_line_feeds(content):
         return "lines-altered"
-    return None
+    return "lengths-wrong" if _are_lengths_wrong(content) else None
 
 
 def _is_binary_data_text(content: bytes) -> bool:
-    """Return whether a file has Flate or JPEG streams, and yet its whole content is ASCII or UTF-8.
+    """Return whether a file has compressed streams, and yet its whole content is ASCII or UTF-8.
 
     Compressed data is never text by chance, apart from very short streams.
     """
-    if content.isascii():
-        return any(length >= _MIN_EXTRA_BYTES for length in _binary_stream_lengths(content))
-    return _is_converted_to_utf8(content) and any(_binary_stream_lengths(content))
+    if not content.isascii() and not _is_converted_to_utf8(content):
+        return False
+    return any(len(data) >= _MIN_EXTRA_BYTES for data in _binary_streams(content))
 
 
-def _binary_stream_lengths(content: bytes) -> Iterator[int]:
-    """Yield the number of bytes in each of the first Flate and JPEG streams."""
-    for _, found in zip(range(_MAX_STREAMS), _FILTER.finditer(content), strict=False):
+def _binary_streams(content: bytes, *, most: int = _MAX_STREAMS) -> Iterator[bytes]:
+    """Yield the data of the first streams with a filter whose result is not text."""
+    for found in itertools.islice(_BINARY_FILTER.finditer(content), most):
         stream = _STREAM.search(content, found.end(), found.end() + 2048)
         if stream is not None:
-            yield max(0, content.find(b"endstream", stream.end()) - stream.end())
+            end = content.find(b"endstream", stream.end())
+            yield content[stream.end() : min(max(stream.end(), end), stream.end() + _SAMPLE_BYTES)]
+
+
+def _compressed_sample(content: bytes) -> bytes:
+    """Return up to _SAMPLE_BYTES of compressed data, from the first streams."""
+    sample = bytearray()
+    for data in _binary_streams(content, most=_MAX_SAMPLED_STREAMS):
+        sample += data[: _SAMPLE_BYTES - len(sample)]
+        if len(sample) == _SAMPLE_BYTES:
+            break
+    return bytes(sample)
 
 
 def _has_right_offset(content: bytes) -> bool:
@@ -122,7 +176,7 @@ def _has_right_offset(content: bytes) -> bool:
 
 def _has_chunk_chain(content: bytes) -> bool:
     """Return whether chunk sizes are between the chunks, each leading to the next one."""
-    for _, found in zip(range(_MAX_CANDIDATES), _CHUNK.finditer(content, 0, 2**20), strict=False):
+    for found in itertools.islice(_CHUNK.finditer(content, 0, 2**20), _MAX_CANDIDATES):
         following = _CHUNK.match(content, found.end() + int(found[1], 16))
         if following is not None and int(found[1], 16):
             return True
@@ -139,10 +193,8 @@ def _has_grown_by_line_feeds(content: bytes) -> bool:
     if ending is None or _LONE_LINE_FEED.search(content) is not None:
         return False
     given = int(ending[1])
-    return any(
-        given < table and table - content.count(b"\n", 0, table) == given
-        for table in _last_tables(content, at)
-    )
+    tables = [table for table in _last_tables(content, at) if table > given]
+    return any(table - content.count(b"\n", 0, table) == given for table in tables)
 
 
 def _last_tables(content: bytes, end: int) -> Iterator[int]:
@@ -155,14 +207,21 @@ def _last_tables(content: bytes, end: int) -> Iterator[int]:
 
 
 def _are_lengths_wrong(content: bytes) -> bool:
-    """Return whether half or more of the examined compressed streams do not end where their /Length says."""
+    """Return whether half or more of the examined compressed streams do not end where /Length says."""
+    objects = Objects(content, is_encrypted=True)
     examined = wrong = 0
-    for _, found in zip(range(_MAX_STREAMS), _LENGTH.finditer(content), strict=False):
+    for found in itertools.islice(_LENGTH.finditer(content), _MAX_STREAMS):
         stream = _STREAM.search(content, found.end(), found.end() + 1024)
         if stream is None or b"endobj" in content[found.end() : stream.start()]:
             continue
         if b"/Filter" not in content[content.rfind(b"obj", 0, found.start()) : stream.start()]:
             continue
+        length = int(found[1])
+        if found[2] is not None:
+            value = objects.resolve(Reference(length, int(found[2])))
+            if not isinstance(value, int):
+                continue
+            length = value
         examined += 1
-        wrong += _END.match(content, stream.end() + int(found[1])) is None
+        wrong += _END.match(content, stream.end() + length) is None
     return wrong > 0 and 2 * wrong >= examined

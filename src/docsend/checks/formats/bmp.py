@@ -31,14 +31,14 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
     (pixels_at, header_size) = struct.unpack_from("<II", content, 10)
     compression = image_bytes = colors = 0
     if header_size == 12:  # BITMAPCOREHEADER
-        width, height, _planes, depth = struct.unpack_from("<HHHH", content, 18)
+        width, height, planes, depth = struct.unpack_from("<HHHH", content, 18)
     elif header_size < 40:  # a short OS22XBITMAPHEADER
-        width, height, _planes, depth = struct.unpack_from("<iiHH", content, 18)
+        width, height, planes, depth = struct.unpack_from("<iiHH", content, 18)
     else:
-        width, height, _planes, depth, compression, image_bytes, colors = struct.unpack_from(
+        width, height, planes, depth, compression, image_bytes, colors = struct.unpack_from(
             "<iiHHII8xI", content, 18
         )
-    if header_size < 12 or width <= 0 or height == 0:
+    if header_size < 12 or width <= 0 or height == 0 or planes == 0 or pixels_at < 14 + header_size:
         return _DAMAGED
     is_os2 = header_size == _OS2_HEADER and compression == _BITFIELDS
     if is_os2 or depth not in _DEPTHS.get(compression, ()) or (depth <= 8 and colors > 1 << depth):

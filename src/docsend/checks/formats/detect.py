@@ -69,6 +69,8 @@ def detect_format(content: bytes) -> str | None:
     # beginning of a web page or a stray "BM" may come first.
     has_pdf_header = b"%PDF-" in start
     name = next((name for at, magic, name in _MAGIC if start.startswith(magic, at)), None)
+    if name == "heic" and b"avif" in start[:64]:  # a compatible brand
+        return "avif"
     if has_pdf_header and name in (None, "bmp"):
         return "pdf"
     return name or ("html" if _HTML_START.match(start[:512]) else None)
@@ -86,7 +88,12 @@ def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
         defects = find(content)
     except (struct.error, IndexError, ValueError, OverflowError):
         defects = (Defect("damaged"),)
-    return defects + alteration.find_defects(content, format_name)
+    altered = alteration.find_defects(content, format_name)
+    if any(defect.kind == "altered" for defect in altered):
+        return altered  # It explains all other defects.
+    if any(defect.kind == "damaged" for defect in defects):
+        altered = tuple(defect for defect in altered if defect.kind != "lengths-wrong")
+    return defects + altered
 
 
 _FINDERS: dict[str, Callable[[bytes], tuple[Defect, ...]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ _COMMON_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # baseline, extended and progre
 _MAX_SEGMENTS = 20_000
 
 _DAMAGED = (Defect("damaged"),)
+_REPAIRED = (Defect("repaired", is_certain=False),)
+_DOUBT = Defect("doubtful")
 _CUT_SHORT = (Defect("damaged", is_certain=False),)
 
 
@@ -26,36 +29,63 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
 
     Raise struct.error, IndexError or ValueError if the content ends inside a segment.
     """
-    defects = () if content[2] == 0xFF else (Defect("repaired", is_certain=False),)
+    defects = () if content[2] == 0xFF else _REPAIRED
+    frame: bytes | None = None
+    min_bits = 0
+    tables: set[int] = set()
+    for marker, segment, end in itertools.islice(_segments(content), _MAX_SEGMENTS):
+        if marker in _FRAMES and frame is None:
+            if frame_defects := _find_frame_defects(marker, segment):
+                return frame_defects
+            frame, min_bits = segment, _min_bits(marker, segment)
+        elif marker == 0xDB:
+            tables.update(_quantization_tables(segment))
+        elif marker == 0xD9:  # The image ends before any scan, so it has no content.
+            return _DAMAGED
+        elif marker == 0xDA:
+            if frame is None or not _scan_tables(frame, segment) <= tables:
+                return _DAMAGED
+            if not set(frame[8::3]) <= tables:
+                defects += (_DOUBT,)
+            return defects + _find_scan_defects(content, end, min_bits)
+    # No program writes so many segments, but the image may follow them.
+    return (_DOUBT,) if b"\xff\xd9" in content[-1024:] else _DAMAGED
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Yield the marker, the content and the end of each segment. Those of standalone markers are empty."""
     position = 2
-    defined_tables: set[int] = set()
-    needed_tables: set[int] | None = None
-    for _ in range(_MAX_SEGMENTS):
-        # Skip stray bytes between segments, as decoders do.
-        position = content.index(0xFF, position)
-        if content[position + 1] == 0xFF:  # fill bytes
+    while True:
+        if content[position] != 0xFF:  # Skip stray bytes between segments, as decoders do.
+            position = content.index(0xFF, position)
+        if content[position + 1] == 0xFF:
             position = _fill_end(content, position) - 1
         marker = content[position + 1]
         position += 2
-        if marker == 0xD9:  # The image ends before any scan, so it has no content.
-            return _DAMAGED
-        if marker in _STANDALONE:
+        if marker == 0xD9 or marker in _STANDALONE:
+            yield marker, b"", position
             continue
         (length,) = struct.unpack_from(">H", content, position)
-        segment = content[position + 2 : position + length]
-        if marker in _FRAMES and needed_tables is None:
-            if frame_defects := _find_frame_defects(marker, segment):
-                return frame_defects
-            needed_tables = set(segment[8::3])  # the last of three bytes for each component
-        elif marker == 0xDB:
-            defined_tables.update(_quantization_tables(segment))
+        yield marker, content[position + 2 : position + length], position + length
         position += length
-        if marker == 0xDA:
-            if needed_tables is None or not needed_tables <= defined_tables:
-                return _DAMAGED
-            # Inside a scan, 0xFF is followed by 0x00 or a restart marker, so FF D9 can only be the end.
-            return defects if content.find(b"\xff\xd9", position) >= 0 else _CUT_SHORT
-    return _DAMAGED
+
+
+def _find_scan_defects(content: bytes, position: int, min_bits: int) -> tuple[Defect, ...]:
+    """Check that a scan ends, and is not too short for its image.
+
+    Inside a scan, 0xFF is followed by 0x00 or a restart marker, so FF D9 can only be the end.
+    """
+    end = content.find(b"\xff\xd9", position)
+    if end < 0:
+        # Viewers show the whole image if it lacks its last byte only.
+        return _REPAIRED if content.endswith(b"\xff") else _CUT_SHORT
+    return () if 8 * (end - position) >= min_bits else _DAMAGED
+
+
+def _min_bits(marker: int, segment: bytes) -> int:
+    """Return the least number of bits in the scan of a sequential image: two for each block of 64 pixels."""
+    height, width = struct.unpack_from(">HH", segment, 1)
+    return 2 * ((height + 7) // 8) * ((width + 7) // 8) if marker in (0xC0, 0xC1) else 0
 
 
 def _quantization_tables(segment: bytes) -> Iterator[int]:
@@ -64,6 +94,15 @@ def _quantization_tables(segment: bytes) -> Iterator[int]:
     while position < len(segment):
         yield segment[position] & 0x0F
         position += 129 if segment[position] >> 4 else 65
+
+
+def _scan_tables(frame: bytes, scan: bytes) -> set[int]:
+    """Return the numbers of the quantization tables that a scan needs (B.2.2 and B.2.3).
+
+    Other tables may be defined between the scans.
+    """
+    components = set(scan[1 : 1 + 2 * scan[0] : 2])
+    return {table for number, table in zip(frame[6::3], frame[8::3], strict=False) if number in components}
 
 
 def _fill_end(content: bytes, position: int) -> int:

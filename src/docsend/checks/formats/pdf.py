@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from docsend.checks.formats.pdf_objects import Value
 
 _STARTXREF = re.compile(rb"startxref" + BLANK + rb"{1,64}(\d{1,20})(?!\d)")
-_LINEARIZED = re.compile(rb"/Linearized\b[^>]{0,512}?/L" + BLANK + rb"{1,16}(\d{1,12})(?!\d)")
+_LINEARIZED = re.compile(
+    rb"obj" + BLANK + rb"{0,16}<<[^>]{0,64}?/Linearized\b[^>]{0,512}?/L" + BLANK + rb"{1,16}(\d{1,12})(?!\d)"
+)
 _ENCRYPT = re.compile(rb"/Encrypt(?=" + BLANK + rb"{0,16}(?:\d|<<))")
 _ROOT = re.compile(rb"/Root" + BLANK + rb"{0,16}" + REFERENCE)
 _PAGES = re.compile(rb"/Pages" + BLANK + rb"{0,16}" + REFERENCE)
@@ -23,17 +25,25 @@ _FORM = re.compile(rb"/AcroForm" + BLANK + rb"{0,16}" + REFERENCE)
 _KIDS = re.compile(rb"/Kids" + BLANK + rb"{0,16}\[" + BLANK + rb"{0,16}" + REFERENCE)
 _PAGE = re.compile(rb"/Type" + BLANK + rb"{0,16}/Page\b")
 _CATALOG = re.compile(rb"/Type" + BLANK + rb"{0,16}/Catalog\b")
+_HEAD_END = re.compile(rb"obj" + BLANK + rb"{0,16}(?:[<\[(/+\-.\d]|true\b|false\b|null\b|\Z)")
 # An object that begins a line: "12 0 obj" in the middle of a log file's line is not one.
-_LINE = re.compile(rb"(?:^|[\r\n])" + BLANK + rb"{0,16}" + HEAD.pattern, re.MULTILINE)
+_HEAD_START = re.compile(
+    rb"(?:\A|[\r\n])" + BLANK + rb"{0,16}\d{1,10}" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}\Z"
+)
+_MAX_HEAD_BYTES = 64
 
 _LOST_END_BYTES = 8  # the last line, "%%EOF", with its line endings
+_MAX_FIRST_PAGE_BYTES = 2048  # of a linearized file: its parameters and the table of its first page
 _MAX_TRAILER_BYTES = 64 * 1024
+_MAX_ENDINGS = 256  # occurrences of `startxref` that are looked at, from the last one on
+_MAX_TRAILERS = 8
 _MAX_PAGE_TREE_NODES = 256
-_SOME_PAGES = 16
+_USUAL_DEPTH = 16
 
 _DAMAGED = Defect("damaged")
 _DOUBTFUL_DAMAGE = Defect("damaged", is_certain=False)
 _REPAIRED = Defect("repaired", is_certain=False)
+_DOUBT = Defect("doubtful")
 
 
 def find_defects(content: bytes) -> tuple[Defect, ...]:
@@ -43,22 +53,34 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
     They ignore text that was appended.
     """
     found: list[Defect] = []
+    table_at: int | None = None
+    length = _linearized_length(content)
+    if length is not None and length > len(content) + _LOST_END_BYTES:
+        return (_DAMAGED,)
     ending = _find_startxref(content)
+    if length is not None and ending is not None and ending.start() < _MAX_FIRST_PAGE_BYTES < len(content):
+        ending = None  # It belongs to the table of the first page, at the start of the file.
     if ending is None:
         trailer = _find_last_trailer(content)
         if trailer is None or not _is_complete(trailer):
             return (_DAMAGED,)
         found.append(_REPAIRED)
-    elif _is_linearized_and_short(content) or _LINE.search(content, ending.end()):
+    elif _has_object(content, ending.end()):
         # An object after the last `startxref` belongs to a revision whose own `startxref` is missing.
         return (_DAMAGED,)
     else:
-        trailer = _find_trailer(content, int(ending[1]))
+        trailer, table_at = _find_trailer(content, int(ending[1]))
+        if table_at is None:
+            found.append(_DOUBT)
     encryption = _find_encryption(content, trailer)
     found += encryption
     if any(defect.kind in ("needs-password", "needs-certificate") for defect in encryption):
         return tuple(found)
-    found += _find_page_defects(content, trailer, is_encrypted=bool(encryption))
+    trailer = trailer or b""
+    objects = Objects(
+        content, table_at, is_encrypted=bool(encryption), are_mostly_compressed=b"/XRef" in trailer
+    )
+    found += _find_page_defects(content, trailer, objects, is_encrypted=bool(encryption))
     return tuple(found)
 
 
@@ -68,7 +90,7 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
 def _find_startxref(content: bytes) -> re.Match[bytes] | None:
     """Return the last `startxref` that is followed by a number."""
     at = len(content)
-    for _ in range(_MAX_PAGE_TREE_NODES):
+    for _ in range(_MAX_ENDINGS):
         if (at := content.rfind(b"startxref", 0, at)) < 0:
             return None
         if ending := _STARTXREF.match(content, at):
@@ -76,36 +98,56 @@ def _find_startxref(content: bytes) -> re.Match[bytes] | None:
     return None
 
 
-def _is_linearized_and_short(content: bytes) -> bool:
-    """Return whether the file is shorter than the length that a linearized file gives at its start (annex F).
+def _has_object(content: bytes, start: int) -> bool:
+    """Return whether the head of an object, such as "12 0 obj", begins a line from `start` on."""
+    return any(
+        _HEAD_START.search(content[max(start, found.start() - _MAX_HEAD_BYTES) : found.start()])
+        for found in _HEAD_END.finditer(content, start)
+    )
 
-    A missing last line is no loss: mail gateways and editors drop it.
+
+def _linearized_length(content: bytes) -> int | None:
+    """Return the length that a linearized file gives at its start (annex F), or None for another file.
+
+    A file may lack its last line: mail gateways and editors drop it.
     """
     start = content[:1024]
     linearized = _LINEARIZED.search(start) if b"/Linearized" in start else None
-    return linearized is not None and int(linearized[1]) > len(content) + _LOST_END_BYTES
+    return None if linearized is None else int(linearized[1])
 
 
-def _find_trailer(content: bytes, offset: int) -> bytes | None:
-    """Return the trailer, or the cross-reference stream's dictionary, at `offset`, or None.
+def _find_trailer(content: bytes, offset: int) -> tuple[bytes | None, int | None]:
+    """Return the trailer, or the cross-reference stream's dictionary, and the position of its table.
 
-    If there is neither at `offset`, return the last one in the file.
+    If there is neither at `offset`, return the last one in the file, or None, and no position.
     """
     header = content.find(b"%PDF-", 0, 1024)
     for start in (header + offset, offset):
         table = content[start : start + 64].lstrip()
         if table.startswith(b"xref"):
-            return _slice_until(content, content.find(b"trailer", start), b"startxref")
+            return _slice_until(content, content.find(b"trailer", start), b"startxref"), start
         if HEAD.match(table):
-            return _slice_until(content, start, b"stream")
+            dictionary = _slice_until(content, start, b"stream")
+            if dictionary is not None and b"/XRef" in dictionary:
+                return dictionary, start
     if (trailer := _find_last_trailer(content)) is not None:
-        return trailer
+        return trailer, None
     stream = content.rfind(b"/XRef")
-    return None if stream < 0 else _slice_until(content, content.rfind(b" obj", 0, stream), b"stream")
+    head = content.rfind(b" obj", 0, max(0, stream))
+    return (None if stream < 0 else _slice_until(content, head, b"stream")), None
 
 
 def _find_last_trailer(content: bytes) -> bytes | None:
-    return _slice_until(content, content.rfind(b"trailer"), b"startxref")
+    """Return the last complete trailer, or else the last one. In a linearized file, it is near the start."""
+    at, last = len(content), None
+    for _ in range(_MAX_TRAILERS):
+        if (at := content.rfind(b"trailer", 0, at)) < 0:
+            break
+        trailer = _slice_until(content, at, b"startxref")
+        last = last or trailer
+        if trailer is not None and _is_complete(trailer):
+            return trailer
+    return last
 
 
 def _is_complete(trailer: bytes) -> bool:
@@ -161,16 +203,16 @@ def _file_id(trailer: bytes) -> bytes:
 # -- the catalog and the pages -----------------------------------------------------------------------------
 
 
-def _find_page_defects(content: bytes, trailer: bytes | None, *, is_encrypted: bool) -> Iterator[Defect]:
+def _find_page_defects(
+    content: bytes, trailer: bytes, objects: Objects, *, is_encrypted: bool
+) -> Iterator[Defect]:
     """Yield the defects of the catalog and the page tree."""
-    trailer = trailer or b""
-    objects = Objects(content, is_encrypted=is_encrypted, are_mostly_compressed=b"/XRef" in trailer)
     root = _ROOT.search(trailer)
     catalog = objects.find(_reference(root)) if root else None
     if catalog is None or b"/Pages" not in catalog:
         yield from _find_lost_catalog_defects(content, is_encrypted=is_encrypted)
         return
-    if b"/Collection" in catalog:
+    if b"/Collection" in catalog and isinstance(_entry(catalog, b"Collection", objects), dict):
         yield Defect("portfolio")
     if b"/AcroForm" in catalog:
         yield from _find_form_defects(catalog, objects)
@@ -179,13 +221,22 @@ def _find_page_defects(content: bytes, trailer: bytes | None, *, is_encrypted: b
         yield from _find_page_tree_defects(catalog, objects, is_encrypted=is_encrypted)
 
 
+def _entry(text: bytes, key: bytes, objects: Objects) -> Value:
+    """Return the value of an entry of a dictionary, which is given as text, or None."""
+    try:
+        dictionary = parse(text)
+    except ValueError:
+        return None
+    return objects.resolve(dictionary.get(key)) if isinstance(dictionary, dict) else None
+
+
 def _reference(match: re.Match[bytes]) -> Reference:
     return Reference(int(match[1]), int(match[2]))
 
 
 def _has_page(node: Reference, objects: Objects) -> bool:
     """Return whether the first leaf of the page tree is a page. This is the fast way, without parsing."""
-    for _ in range(_SOME_PAGES):
+    for _ in range(_USUAL_DEPTH):
         text = objects.find(node)
         if text is None:
             return False
@@ -199,10 +250,11 @@ def _has_page(node: Reference, objects: Objects) -> bool:
 def _find_lost_catalog_defects(content: bytes, *, is_encrypted: bool) -> Iterator[Defect]:
     """Yield what follows if the trailer leads to no catalog: viewers search the file for one."""
     has_page = _PAGE.search(content) is not None
-    if has_page and _CATALOG.search(content):
+    found = _CATALOG.search(content)
+    if has_page and found and _PAGES.search(content, max(0, found.start() - 1024), found.end() + 1024):
         yield _REPAIRED
     elif is_encrypted and b"/ObjStm" in content:
-        yield Defect("doubtful")
+        yield _DOUBT
     else:
         yield _DOUBTFUL_DAMAGE
 
@@ -214,24 +266,26 @@ def _find_page_tree_defects(catalog: bytes, objects: Objects, *, is_encrypted: b
     except ValueError:
         root = None
     if not isinstance(root, dict):
-        yield Defect("doubtful")
+        yield _DOUBT
         return
     if (
         is_encrypted
         and isinstance(root.get(b"Pages"), Reference)
         and not objects.find_dictionary(root[b"Pages"])
     ):
-        yield Defect("doubtful")  # The tree may be in an object stream, which cannot be decrypted here.
+        yield _DOUBT  # The tree may be in an object stream, which cannot be decrypted here.
         return
     if any(map(_is_page, _leaves(root.get(b"Pages"), objects))):
         return
     tree = objects.find_dictionary(root.get(b"Pages"))
-    yield Defect("no-page") if tree is not None and tree.get(b"Kids") == [] else _DOUBTFUL_DAMAGE
+    is_empty = tree is not None and tree.get(b"Kids") == []
+    # The text of a page may look like an object, so a decoder has to confirm it.
+    yield Defect("no-page", is_certain=False) if is_empty else _DOUBTFUL_DAMAGE
 
 
 def _is_page(leaf: dict[bytes, Value]) -> bool:
     """Return whether a leaf of the page tree is a page. Viewers do not insist on its /Type."""
-    return leaf.get(b"Type") == b"Page" or b"MediaBox" in leaf or b"Contents" in leaf
+    return leaf.get(b"Type") == b"Page" or any(key in leaf for key in (b"MediaBox", b"Contents", b"Parent"))
 
 
 def _leaves(root: Value, objects: Objects) -> Iterator[dict[bytes, Value]]:
@@ -266,13 +320,9 @@ def _find_form_defects(catalog: bytes, objects: Objects) -> Iterator[Defect]:
     text = catalog if reference is None else objects.find(_reference(reference)) or b""
     if b"/XFA" not in text:
         return
-    try:
-        root, form = parse(catalog), parse(text)
-    except ValueError:
+    form = _entry(catalog, b"AcroForm", objects)
+    if not isinstance(form, dict) or b"XFA" not in form:
         return
-    if reference is None and isinstance(root, dict):
-        form = root.get(b"AcroForm")
-    if not isinstance(root, dict) or not isinstance(form, dict):
-        return
-    if root.get(b"NeedsRendering") is True or objects.resolve(form.get(b"Fields")) == []:
+    needs_rendering = _entry(catalog, b"NeedsRendering", objects) is True
+    if needs_rendering or objects.resolve(form.get(b"Fields")) in (None, []):
         yield Defect("xfa")

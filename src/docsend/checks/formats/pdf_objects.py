@@ -1,15 +1,15 @@
 """Objects of a PDF file (ISO 32000-1, 7.3): parsing values, and finding objects by their number.
 
-Objects are found by searching for their head, such as "12 0 obj", because cross-reference tables are often
-wrong, and viewers open such files all the same. Everything is bounded: the length of a value, its depth, and
-the bytes that are decompressed.
+Objects are found by the last cross-reference table, or else by searching for their head, such as "12 0 obj",
+because such tables are often wrong, and viewers open such files all the same. Everything is bounded: the
+length of a value, its depth, and the bytes that are decompressed.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
-from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -22,13 +22,21 @@ REFERENCE = rb"(\d{1,10})" + BLANK + rb"{1,16}(\d{1,5})" + BLANK + rb"{1,16}R\b"
 _NUMBERED_HEAD = re.compile(rb"(?<!\d)(\d{1,10})" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}obj\b")
 HEAD = re.compile(rb"(?<!\d)\d{1,10}" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}obj\b")
 
-_MAX_VALUE_BYTES = 64 * 1024
+_MAX_VALUE_BYTES = 256 * 1024
 _MAX_DEPTH = 32
 # How often the head of an object may be the end of another one's, as in "12 0 obj" and "112 0 obj".
 _MAX_LONGER_NUMBERS = 64
 _MAX_OBJECT_STREAMS = 1_000
 _INDEX_BYTES = 16 * 1024  # of each object stream that are decompressed at first
 _MAX_INFLATED_BYTES = 32 * 2**20  # of all object streams of a file together
+_MAX_PARSED_BYTES = 512 * 1024  # of all objects of a file together
+_MAX_INDEX_BYTES = 4 * 2**20  # of the indexes of all object streams of a file together
+_MAX_INDEXED_OBJECTS = 200_000
+_MAX_SEARCHES = 16  # through the whole file; for more objects, an index of all heads is faster
+_MAX_DIGITS = 10
+_MAX_SUBSECTIONS = 32  # of a cross-reference table that are looked at
+_ENTRY_BYTES = 20
+_OFFSET_DIGITS = 10
 
 _TOKEN = re.compile(
     rb"(?:[\0\t\n\f\r ]|%[^\r\n]*[\r\n])*"
@@ -43,6 +51,8 @@ _FIRST = re.compile(rb"/First" + BLANK + rb"{0,16}(\d{1,8})\b")
 _FLATE = re.compile(
     rb"/Filter" + BLANK + rb"{0,16}\[?" + BLANK + rb"{0,16}/(?:FlateDecode|Fl)\b" + BLANK + rb"{0,16}[]/>]"
 )
+_TABLE = re.compile(BLANK + rb"{0,4}xref" + BLANK + rb"{1,4}")
+_SUBSECTION = re.compile(rb"(\d{1,10}) (\d{1,10})" + BLANK + rb"{1,3}")
 _OBJECT_STREAM = re.compile(rb"/Type" + BLANK + rb"{0,16}/ObjStm\b")
 _STREAM = re.compile(rb"stream(?:\r\n|\n|\r)")
 
@@ -162,41 +172,53 @@ def _from_hex(digits: re.Match[bytes]) -> bytes:
 class Objects:
     """The objects of a PDF, found by number. Object streams are decompressed when they are first needed.
 
-    If the objects are mostly compressed, object streams are searched first.
+    All work is bounded, whatever a file contains: when a bound is reached, further objects are not found.
+    `table_at` is the position of the last cross-reference table or stream. If the objects are mostly
+    compressed, object streams are searched first.
     """
 
     def __init__(
-        self, content: bytes, *, is_encrypted: bool = False, are_mostly_compressed: bool = False
+        self,
+        content: bytes,
+        table_at: int | None = None,
+        *,
+        is_encrypted: bool = False,
+        are_mostly_compressed: bool = False,
     ) -> None:
         self._content = content
-        self._are_mostly_compressed = (
-            are_mostly_compressed  # Then they are first looked for in object streams.
-        )
+        self._table_at = table_at
+        self._are_mostly_compressed = are_mostly_compressed
         # Object streams of an encrypted file cannot be decompressed without the key.
-        self._streams: list[_ObjectStream] | None = [] if is_encrypted else None
-        self._starts: dict[int, int] | None = None
+        self._compressed: dict[bytes, tuple[_ObjectStream, int]] | None = {} if is_encrypted else None
+        self._starts: dict[bytes, int] | None = None
+        self._searches_left = _MAX_SEARCHES
         self._inflatable_bytes = _MAX_INFLATED_BYTES
+        self._parsable_bytes = _MAX_PARSED_BYTES
 
     def find(self, reference: Reference) -> bytes | None:
         """Return the text of the last object with a number, from behind its head, or None."""
-        if self._are_mostly_compressed and (text := self._find_compressed(reference.number)):
-            return text
-        head = b"%d %d obj" % reference
-        at = len(self._content)
-        for _ in range(_MAX_LONGER_NUMBERS):
-            if (at := self._content.rfind(head, 0, at)) < 0:
-                break
-            if not at or not self._content[at - 1 : at].isdigit():
-                return self._text_of_object(at + len(head))
-        return self._find_compressed(reference.number) or self._find_by_any_head(reference.number)
+        number = b"%d" % reference.number
+        if (start := self._listed_start(reference)) is not None:
+            return self._text_of_object(start)
+        compressed = self._compressed_entry(number) if self._are_mostly_compressed else None
+        if self._starts is None and self._searches_left:
+            self._searches_left -= 1
+            # A later revision may replace a compressed object by one that is not compressed.
+            first = compressed[0].start if compressed else 0
+            if (start := self._search_head(reference, first)) is not None:
+                return self._text_of_object(start)
+        return self._find_compressed(number) or self._find_by_any_head(number)
 
     def resolve(self, value: Value) -> Value:
         """Return the value that a reference leads to, or None. Return any other value as it is."""
         if not isinstance(value, Reference):
             return value
         text = self.find(value)
+        if text is None or len(text) > self._parsable_bytes:
+            return None
+        self._parsable_bytes -= len(text)
         try:
-            return None if text is None else parse(text)
+            return parse(text)
         except ValueError:
             return None
 
@@ -205,27 +227,64 @@ class Objects:
         value = self.resolve(value)
         return value if isinstance(value, dict) else None
 
+    def _listed_start(self, reference: Reference) -> int | None:
+        """Return where the text of an object starts, by the last cross-reference table (7.5.4), or None.
+
+        An entry counts only if it leads to the head of the object.
+        """
+        if self._table_at is None or not (table := _TABLE.match(self._content, self._table_at)):
+            return None
+        position = table.end()
+        for _ in range(_MAX_SUBSECTIONS):
+            subsection = _SUBSECTION.match(self._content, position)
+            if subsection is None:
+                return None
+            index, count = reference.number - int(subsection[1]), int(subsection[2])
+            if 0 <= index < count:
+                entry = subsection.end() + _ENTRY_BYTES * index
+                offset = self._content[entry : entry + _OFFSET_DIGITS]
+                head = HEAD.match(self._content, int(offset)) if offset.isdigit() else None
+                is_right = head is not None and head[0].split()[:2] == [b"%d" % each for each in reference]
+                return head.end() if head is not None and is_right else None
+            position = subsection.end() + _ENTRY_BYTES * count
+        return None
+
+    def _search_head(self, reference: Reference, first: int) -> int | None:
+        """Search for the last head of an object from `first` on, as most programs write it.
+
+        This is faster than an index.
+        """
+        head = b"%d %d obj" % reference
+        at = len(self._content)
+        for _ in range(_MAX_LONGER_NUMBERS):
+            if (at := self._content.rfind(head, first, at)) < 0:
+                return None
+            if not at or not self._content[at - 1 : at].isdigit():
+                return at + len(head)
+        return None
+
     def _text_of_object(self, start: int) -> bytes:
         end = self._content.find(b"endobj", start, start + _MAX_VALUE_BYTES)
         return self._content[start : end if end >= 0 else start + _MAX_VALUE_BYTES]
 
-    def _find_by_any_head(self, number: int) -> bytes | None:
+    def _find_by_any_head(self, number: bytes) -> bytes | None:
         """Return an object whose head has other blanks or another generation than its reference."""
         if self._starts is None:
-            self._starts = {int(head[1]): head.end() for head in _NUMBERED_HEAD.finditer(self._content)}
+            heads = itertools.islice(_NUMBERED_HEAD.finditer(self._content), _MAX_INDEXED_OBJECTS)
+            self._starts = {head[1]: head.end() for head in heads}
         start = self._starts.get(number)
         return None if start is None else self._text_of_object(start)
 
-    def _find_compressed(self, number: int) -> bytes | None:
+    def _find_compressed(self, number: bytes) -> bytes | None:
         """Return an object in an object stream (7.5.7). The last one with its number counts."""
-        if self._streams is None:
-            self._streams = list(self._object_streams())
-        digits = b"%d" % number
-        for stream in reversed(self._streams):
-            if digits in stream.numbers:
-                place = stream.numbers.index(digits)
-                return self._read_compressed(stream, stream.first + int(stream.offsets[place]))
-        return None
+        entry = self._compressed_entry(number)
+        return None if entry is None else self._read_compressed(entry[0], entry[0].first + entry[1])
+
+    def _compressed_entry(self, number: bytes) -> tuple[_ObjectStream, int] | None:
+        """Return the object stream that contains an object, and the object's offset behind the index."""
+        if self._compressed is None:
+            self._compressed = self._index_object_streams()
+        return self._compressed.get(number)
 
     def _read_compressed(self, stream: _ObjectStream, offset: int) -> bytes | None:
         text = stream.text
@@ -233,9 +292,25 @@ class Objects:
             text = self._inflate(stream.start, offset + _MAX_VALUE_BYTES, is_compressed=stream.is_compressed)
         return text[offset : offset + _MAX_VALUE_BYTES] or None
 
+    def _index_object_streams(self) -> dict[bytes, tuple[_ObjectStream, int]]:
+        """Return the stream and the offset of each object in an object stream, by its number."""
+        index: dict[bytes, tuple[_ObjectStream, int]] = {}
+        bytes_left = _MAX_INDEX_BYTES
+        for stream in self._object_streams():
+            bytes_left -= stream.first
+            if bytes_left < 0:
+                break
+            numbers = iter(stream.text[: stream.first].split())
+            pairs = zip(numbers, numbers, strict=False)
+            for number, offset in itertools.islice(pairs, _MAX_INDEXED_OBJECTS - len(index)):
+                if not (number.isdigit() and offset.isdigit()):
+                    break  # A comment may follow.
+                index[number] = stream, int(offset[:_MAX_DIGITS])
+        return index
+
     def _object_streams(self) -> Iterator[_ObjectStream]:
         content = self._content
-        for _, marker in zip(range(_MAX_OBJECT_STREAMS), _OBJECT_STREAM.finditer(content), strict=False):
+        for marker in itertools.islice(_OBJECT_STREAM.finditer(content), _MAX_OBJECT_STREAMS):
             head = content.rfind(b"obj", max(0, marker.start() - 1024), marker.start())
             stream = _STREAM.search(content, marker.end(), marker.end() + 1024)
             if head < 0 or stream is None:
@@ -244,20 +319,18 @@ class Objects:
             first, is_compressed = _FIRST.search(dictionary), _FLATE.search(dictionary) is not None
             if first is None or (not is_compressed and b"/Filter" in dictionary):
                 continue
-            index_bytes = int(first[1])
-            text = self._inflate(stream.end(), max(_INDEX_BYTES, index_bytes), is_compressed=is_compressed)
-            # The index has a number and an offset for each object.
-            index = list(takewhile(bytes.isdigit, text[:index_bytes].split()))  # A comment may follow.
-            if index:
-                yield _ObjectStream(stream.end(), is_compressed, index_bytes, index[::2], index[1::2], text)
+            limit = max(_INDEX_BYTES, int(first[1]))
+            text = self._inflate(stream.end(), limit, is_compressed=is_compressed)
+            if text:
+                yield _ObjectStream(stream.end(), is_compressed, int(first[1]), text)
 
     def _inflate(self, start: int, limit: int, *, is_compressed: bool) -> bytes:
-        """Return up to `limit` bytes of a stream, or b"" if it is corrupt or the file's limit is reached."""
+        """Return up to `limit` bytes of a stream, or b"" if it is corrupt or the file's bound is reached."""
         if not 0 < limit <= self._inflatable_bytes:
             return b""
+        self._inflatable_bytes -= limit
         if not is_compressed:
             return self._content[start : start + limit]
-        self._inflatable_bytes -= limit
         # Data that compression made longer is longer by a few bytes only.
         data = self._content[start : start + limit + 1024]
         try:
@@ -267,14 +340,9 @@ class Objects:
 
 
 class _ObjectStream(NamedTuple):
-    """An object stream: where its data starts, the index of its objects, and the beginning of its text.
-
-    `offsets` are relative to `first`.
-    """
+    """An object stream: where its data starts, the length of its index, and the beginning of its text."""
 
     start: int
     is_compressed: bool
     first: int
-    numbers: list[bytes]
-    offsets: list[bytes]
     text: bytes

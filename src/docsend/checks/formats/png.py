@@ -32,7 +32,7 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
     if not is_header or not is_valid or compression or filter_ or interlace > 1:
         return _DAMAGED
     view = memoryview(content)
-    position, has_palette, has_data = 8, False, False
+    position, has_palette, has_data, previous = 8, False, False, b""
     for _ in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", content, position)
         end = position + 8 + length
@@ -40,9 +40,21 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
         # Decoders ignore a wrong checksum in an ancillary chunk, whose type starts with a lower-case letter.
         if kind[:1].isupper() and zlib.crc32(view[position + 4 : end]) != checksum:
             return _DAMAGED
+        if kind[:1].isupper() and not _is_in_order(kind, length, previous, has_data=has_data):
+            return _DAMAGED
         has_palette = has_palette or kind == b"PLTE"
         has_data = has_data or (kind == b"IDAT" and length > 0)
+        previous = kind
         if kind == b"IEND":
             return () if has_data and (has_palette or color != _PALETTE) else _DAMAGED
         position = end + 4
-    return _DOUBTFUL if has_data and _END in content[-1024:] else _DAMAGED
+    return _DOUBTFUL if _END in content[-1024:] else _DAMAGED
+
+
+def _is_in_order(kind: bytes, length: int, previous: bytes, *, has_data: bool) -> bool:
+    """Return whether a critical chunk may be where it is (5.6). A palette has at least one color (11.2.2)."""
+    if kind == b"PLTE":
+        return not has_data and length > 0 and length % 3 == 0
+    if kind == b"IDAT":
+        return not has_data or previous == b"IDAT"
+    return kind == b"IEND" or (kind == b"IHDR" and not previous)

@@ -43,6 +43,7 @@ _RARE_COMPRESSIONS = (
     32766, 32771, 32809, 32908, 32909, 34661, 34676, 34677, 34712, 34887, 34925, 50000, 50001, 50002,
 )  # fmt: skip
 _MAX_PAGES = 10_000
+_MAX_SAMPLES = 64  # of a pixel; files of measuring instruments have about ten
 # In a file that was cut short, the offset of the next page is a few times its size. Larger ones never were
 # offsets.
 _GARBAGE_FACTOR = 32
@@ -95,7 +96,7 @@ def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ..
             found.add(Defect("repaired"))
             break
         if visited and directory > _GARBAGE_FACTOR * len(content):  # Viewers show the pages up to here.
-            found.add(Defect("repaired"))
+            found.add(Defect("repaired", ("pages",)))
             break
         (count,) = struct.unpack_from(layout.field_count, content, directory)
         seen_fields += count
@@ -106,9 +107,10 @@ def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ..
         first_field = directory + layout.count_bytes
         for tag, values in _read_fields(content, order, layout, first_field, count):
             fields.setdefault(tag, values)
-            # Fields may refer to the same values repeatedly; together they must not exceed the file.
+            # Fields may refer to the same values repeatedly. Values have two bytes or more, so together they
+            # must not exceed the file.
             seen_values += len(values)
-            if seen_values > len(content):
+            if 2 * seen_values > len(content):
                 return _DAMAGED
         if defects := _find_page_defects(fields, len(content)):
             if any(defect.kind == "damaged" for defect in defects):
@@ -199,6 +201,8 @@ def _read_fields(
         tag, kind, values = struct.unpack_from(layout.field, content, entry)
         if tag not in _WANTED or values == 0:
             continue
+        if tag in _SIZES:
+            values = min(values, _MAX_SAMPLES)
         letter = _INTEGERS.get(kind)
         if letter is None or values > len(content):
             if tag in _OFFSETS:
