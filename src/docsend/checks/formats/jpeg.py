@@ -29,7 +29,7 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
 
     Raise struct.error, IndexError or ValueError if the content ends inside a segment.
     """
-    defects = () if content[2] == 0xFF else _REPAIRED
+    defects: tuple[Defect, ...] = () if content[2] == 0xFF else _REPAIRED
     frame: bytes | None = None
     min_bits = 0
     tables: set[int] = set()
